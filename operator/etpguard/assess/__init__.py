@@ -1,0 +1,7 @@
+"""What uncovered nodes mean for the traffic of each Service: pure functions of the picture."""
+
+from etpguard.assess.engine import Assessment, Engine, Options, picture_for
+from etpguard.assess.node_states import DataPlane, PortState
+from etpguard.assess.outcome import Outcome, Reason
+
+__all__ = ["Assessment", "DataPlane", "Engine", "Options", "Outcome", "PortState", "Reason", "picture_for"]

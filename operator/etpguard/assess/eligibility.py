@@ -1,0 +1,148 @@
+"""Which nodes a consumer sends traffic to: a rule as data, and its node set kept up to date bit by bit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from etpguard.cluster import NodeTable
+from etpguard.objects import Node, Requirement
+
+EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
+AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
+
+# strconv.ParseBool, which the cloud-provider's nodeIncludedPredicate calls.
+_FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+
+
+class Readiness(Enum):
+    IGNORED = "ignored"
+    TRUE = "Ready=True"
+    FAIL_OPEN = "Ready=True, or Ready=Unknown where no node is"
+
+
+@dataclass(frozen=True, slots=True)
+class TaintRule:
+    """Excludes nodes with a taint of that key, and effect unless that is ""."""
+
+    key: str
+    effect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRule:
+    """Which nodes are eligible. All parts must hold; equal rules share one node set."""
+
+    requirements: tuple[Requirement, ...] = ()
+    """On the node's labels, ANDed; see `Selector.requirements`."""
+    taints: tuple[TaintRule, ...] = (TaintRule(AUTOSCALER_TAINT),)
+    readiness: Readiness = Readiness.TRUE
+    exclude_label_as_bool: bool = False
+    """Whether `exclude-from-external-load-balancers` excludes unless it parses as false:
+    k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:1014-1024."""
+    skip_deleting: bool = False
+    provider_id: str = ""
+    """A pattern that the last segment of every eligible node's providerID must match; one that does not
+    blocks the registration of all."""
+
+    def selects(self, node: Node) -> bool:
+        """Whether the node passes everything but readiness and providerID."""
+        if self.skip_deleting and node.deleting:
+            return False
+        labels = node.labels
+        if self.exclude_label_as_bool and EXCLUDE_LABEL in labels and labels[EXCLUDE_LABEL] not in _FALSE:
+            return False
+        if not all(requirement.admits(labels) for requirement in self.requirements):
+            return False
+        return not any(
+            taint.key == rule.key and rule.effect in ("", taint.effect)
+            for taint in node.taints
+            for rule in self.taints
+        )
+
+    def identified(self, node: Node) -> bool:
+        """Whether the node's providerID is one that the consumer can register."""
+        return not self.provider_id or bool(re.fullmatch(self.provider_id, node.provider_id.rpartition("/")[2]))
+
+
+ANY_CLIENT = NodeRule(
+    requirements=(
+        Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),
+        Requirement("type", "NotIn", ("virtual-kubelet",)),
+    ),
+    exclude_label_as_bool=True,
+    skip_deleting=True,
+)
+"""The nodes on which a client without a known load balancer may be expected to try a node port."""
+
+
+class EligibleNodes:
+    """The node sets of all rules in use. A change of one node flips bits; nothing is computed anew."""
+
+    def __init__(self, table: NodeTable) -> None:
+        self._table = table
+        self._ready = 0
+        self._unknown = 0
+        self._windows = 0
+        self._selected: dict[NodeRule, int] = {}
+        self._unidentified: dict[NodeRule, int] = {}
+
+    @property
+    def ready(self) -> int:
+        """Nodes whose Ready condition is True."""
+        return self._ready
+
+    @property
+    def windows(self) -> int:
+        return self._windows
+
+    def reset(self, nodes: Iterable[Node]) -> None:
+        """Forget all rules, and take these nodes for all there are."""
+        self._ready = self._unknown = self._windows = 0
+        self._selected.clear()
+        self._unidentified.clear()
+        for node in nodes:
+            self.update(node.metadata.name, node)
+
+    def update(self, name: str, node: Node | None) -> None:
+        """A node appeared, changed, or (None) went away."""
+        bit = self._table.bit(name)
+        ready = node.ready if node else None
+        self._ready = _set(self._ready, bit, ready == "True")
+        self._unknown = _set(self._unknown, bit, ready == "Unknown")
+        self._windows = _set(
+            self._windows, bit, node is not None and node.labels.get("kubernetes.io/os") == "windows"
+        )
+        for rule in self._selected:
+            self._place(rule, bit, node)
+
+    def of(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
+        """The eligible nodes by `rule`; `nodes` are all nodes, read only when the rule is new."""
+        if rule not in self._selected:
+            self._selected[rule] = self._unidentified[rule] = 0
+            for node in nodes:
+                self._place(rule, self._table.bit(node.metadata.name), node)
+        selected = self._selected[rule]
+        match rule.readiness:
+            case Readiness.IGNORED:
+                return selected
+            case Readiness.TRUE:
+                return selected & self._ready
+            case Readiness.FAIL_OPEN:
+                return selected & self._ready or selected & self._unknown
+
+    def blocking(self, rule: NodeRule) -> int:
+        """Nodes whose providerID the consumer cannot register, eligible or not; `of` comes first."""
+        return self._unidentified[rule]
+
+    def _place(self, rule: NodeRule, bit: int, node: Node | None) -> None:
+        selected = node is not None and rule.selects(node)
+        self._selected[rule] = _set(self._selected[rule], bit, selected)
+        blocked = selected and node is not None and not rule.identified(node)
+        self._unidentified[rule] = _set(self._unidentified[rule], bit, blocked)
+
+
+def _set(nodes: int, bit: int, member: bool) -> int:
+    return nodes | bit if member else nodes & ~bit

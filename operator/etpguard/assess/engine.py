@@ -1,0 +1,350 @@
+"""From the picture to assessments, incrementally: each part is computed again only when its input changed.
+
+slices of a Service        -> node states       (kept per Service)
+objects that refer to it   -> consumers         (kept per Service)
+nodes and a consumer's rule -> eligible nodes   (kept per rule, a bit per node)
+the three together         -> Assessment        (integers; some microseconds)
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
+from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes
+from etpguard.assess.node_states import (
+    DataPlane,
+    PortState,
+    ServiceStates,
+    external_ports,
+    service_states,
+)
+from etpguard.assess.outcome import Outcome, Reason, through_consumer, without_consumer
+from etpguard.assess.probe import NotModelled, passing
+from etpguard.cluster import Picture, Touched
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    INGRESS,
+    INGRESS_CLASS,
+    NODE,
+    SERVICE,
+    SERVICE_COVERAGE,
+    Family,
+    Key,
+    Service,
+)
+
+PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"})
+IGNORE_ANNOTATION = "etpguard.dev/ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What is to be said of one Service. Node sets are integers of the picture's `NodeTable`.
+
+    `eligible` and `uncovered` are those of the worst consumer. `nodes` are all Nodes at the time. A Service
+    that etpguard changed to Cluster is `NotAffected`; `if_local` then tells what it would be under Local.
+    """
+
+    key: Key
+    uid: str
+    type: str
+    policy: str
+    outcome: Outcome
+    reason: Reason
+    ports: tuple[PortState, ...]
+    consumers: tuple[ConsumerVerdict, ...]
+    nodes: int
+    eligible: int = 0
+    uncovered: int = 0
+    if_local: Assessment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What no API object tells. `unread_is_unknown`: whether kinds that could not be read turn "no known
+    consumer" into Unknown, as on a live cluster, or only into a warning, as with files."""
+
+    data_plane: DataPlane = DataPlane.KUBE_PROXY
+    answers_everywhere_ports: tuple[int, ...] = ()
+    unread_is_unknown: bool = True
+
+
+class Engine:
+    """Assessments of a picture, kept up to date. `assess` and `refresh` are functions of the picture alone;
+    what is kept between calls only saves work."""
+
+    def __init__(
+        self, picture: Picture, families: Sequence[ConsumerFamily], options: Options | None = None
+    ) -> None:
+        self._picture = picture
+        self._families = tuple(families)
+        self._options = options or Options()
+        self._view = View(picture, self._options.answers_everywhere_ports)
+        self._eligible = EligibleNodes(picture.nodes)
+        self._states: dict[Key, ServiceStates] = {}
+        self._consumers: dict[Key, tuple[Consumer, ...]] = {}
+        self._read_by: dict[Key, set[Key]] = defaultdict(set)
+        self._port_read_by: dict[int, set[Key]] = defaultdict(set)
+        self._epoch = -1
+        self.assessments: dict[Key, Assessment] = {}
+
+    def refresh(self, touched: Touched) -> dict[Key, Assessment | None]:
+        """Assess again what `touched` reaches. Returns what differs from before; None for a Service that is
+        no longer assessed."""
+        keys = self._invalidate(touched)
+        changed: dict[Key, Assessment | None] = {}
+        for key in keys:
+            fresh = self.assess(key)
+            if fresh != self.assessments.get(key):
+                changed[key] = fresh
+            if fresh is None:
+                self.assessments.pop(key, None)
+            else:
+                self.assessments[key] = fresh
+        return changed
+
+    def refresh_all(self) -> dict[Key, Assessment | None]:
+        return self.refresh(Touched(everything=True))
+
+    def assess(self, key: Key) -> Assessment | None:
+        """The assessment of one Service; None unless its policy is Local, or was until etpguard changed it,
+        and kube-proxy serves it externally."""
+        if self._epoch != self._picture.nodes.epoch:
+            self._reset()
+        service = self._picture.get(SERVICE, key)
+        if service is None or service.annotations.get(IGNORE_ANNOTATION) == "true":
+            return None
+        if service.policy == "Local":
+            return self._assess_local(service)
+        report = self._picture.get(SERVICE_COVERAGE, key)
+        intent = report.remediation if report else None
+        if intent is None or not intent.stands_for(service.uid):
+            return None
+        local = self._assess_local(service.under_local(intent.original_health_check_node_port))
+        if local is None:
+            return None
+        return Assessment(
+            key=key,
+            uid=service.uid,
+            type=service.type,
+            policy=service.policy,
+            outcome=Outcome.NotAffected,
+            reason=Reason("Remediated", "etpguard changed externalTrafficPolicy from Local to Cluster"),
+            ports=local.ports,
+            consumers=tuple(
+                ConsumerVerdict(v.consumer, Outcome.NotAffected, Reason("Remediated"), v.eligible)
+                for v in local.consumers
+            ),
+            nodes=local.nodes,
+            eligible=local.eligible,
+            if_local=local,
+        )
+
+    def _invalidate(self, touched: Touched) -> Iterable[Key]:
+        nodes = self._picture.store(NODE)
+        if self._epoch != self._picture.nodes.epoch:
+            self._reset()
+        for name in touched.nodes:
+            self._eligible.update(name, nodes.get(Key("", name)))
+        if touched.everything:
+            self._states.clear()
+            self._consumers.clear()
+            self._read_by.clear()
+            self._port_read_by.clear()
+            return {*self._picture.store(SERVICE).keys(), *self.assessments}
+        services = set(touched.services)
+        for number in touched.node_ports:
+            services |= self._port_read_by.get(number, set())
+        if touched.namespaces:
+            every = self._picture.store(SERVICE).keys()
+            services |= {key for key in every if key.namespace in touched.namespaces}
+        for key in tuple(services):
+            services |= self._read_by.get(key, set())
+        for key in services:
+            self._states.pop(key, None)
+            self._consumers.pop(key, None)
+        return services | self.assessments.keys() if touched.nodes else services
+
+    def _reset(self) -> None:
+        self._epoch = self._picture.nodes.epoch
+        self._states.clear()
+        self._consumers.clear()
+        self._eligible.reset(self._picture.store(NODE))
+
+    def _states_of(self, service: Service) -> ServiceStates:
+        states = self._states.get(service.key)
+        if states is None:
+            picture = self._picture
+            states = self._states[service.key] = service_states(
+                service, picture.slices(service.key), picture.nodes.bit, self._options.data_plane
+            )
+        return states
+
+    def _consumers_of(self, service: Service) -> tuple[Consumer, ...]:
+        consumers = self._consumers.get(service.key)
+        if consumers is None:
+            found: list[Consumer] = []
+            owned: set[tuple[str, str, str]] = set()
+            for family in self._families:
+                news = [c for c in family.find(service, self._view) if c.object not in owned]
+                owned |= {consumer.object for consumer in news}
+                found += news
+            consumers = self._consumers[service.key] = tuple(found)
+            for consumer in consumers:
+                for read in consumer.reads:
+                    self._read_by[read].add(service.key)
+                for number in consumer.reads_node_ports:
+                    self._port_read_by[number].add(service.key)
+        return consumers
+
+    def _assess_local(self, service: Service) -> Assessment | None:
+        if not external_ports(service):
+            return None
+        states = self._states_of(service)
+        consumers = tuple(self._through(service, states, c) for c in self._consumers_of(service))
+        known = [v for v in consumers if not v.consumer.incidental]
+        if blind := self._blind(service):
+            outcome, reason, eligible, uncovered = Outcome.Unknown, blind, 0, 0
+            consumers = tuple(
+                ConsumerVerdict(v.consumer, Outcome.Unknown, blind, v.eligible) if v.eligible else v
+                for v in consumers
+            )
+        elif known:
+            worst = max(known, key=lambda v: (v.outcome, v.uncovered.bit_count(), v.eligible.bit_count()))
+            outcome, reason, eligible, uncovered = (
+                worst.outcome,
+                worst.reason,
+                worst.eligible,
+                worst.uncovered,
+            )
+        else:
+            outcome, reason, eligible, uncovered = self._unclaimed(service, states)
+        return Assessment(
+            key=service.key,
+            uid=service.uid,
+            type=service.type,
+            policy=service.policy,
+            outcome=outcome,
+            reason=reason,
+            ports=states.ports,
+            consumers=consumers,
+            nodes=self._picture.nodes.present,
+            eligible=eligible,
+            uncovered=uncovered,
+        )
+
+    def _blind(self, service: Service) -> Reason | None:
+        """Why nothing at all can be said of the Service."""
+        if self._options.data_plane is DataPlane.OTHER:
+            return Reason("DataPlaneNotModelled", "the data plane is neither kube-proxy nor Cilium's")
+        if not len(self._picture.store(ENDPOINT_SLICE)):
+            return Reason("NoEndpointSlices", "there is not one EndpointSlice to tell where endpoints are")
+        if rejected := self._picture.rejected_slices(service.key):
+            return Reason("UnreadableEndpointSlice", rejected[0].message)
+        return None
+
+    def _unclaimed(self, service: Service, states: ServiceStates) -> tuple[Outcome, Reason, int, int]:
+        """The outcome of a Service without a known consumer: any client may try any eligible node."""
+        if PER_NODE_SELECTORS & (service.spec.selector or {}).keys():
+            reason = Reason("AddressedPerNode", "its selector picks a single pod, so clients address its node")
+            return Outcome.NotAffected, reason, 0, 0
+        unread = [kind.resource for kind in self._picture.unread]
+        if unread and self._options.unread_is_unknown:
+            reason = Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}")
+            return Outcome.Unknown, reason, 0, 0
+        eligible = self._eligible.of(ANY_CLIENT, self._picture.store(NODE))
+        verdicts = [without_consumer(eligible, state.forwarding, state.usable) for state in states.ports]
+        worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
+        if worst.uncovered & self._eligible.windows:
+            return Outcome.Unknown, _WINDOWS, worst.eligible, worst.uncovered
+        return worst.outcome, Reason("NoKnownConsumer"), worst.eligible, worst.uncovered
+
+    def _through(self, service: Service, states: ServiceStates, consumer: Consumer) -> ConsumerVerdict:
+        if consumer.unknown is not None and consumer.nodes is None:
+            return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown)
+        if consumer.nodes is None:
+            return ConsumerVerdict(consumer, Outcome.NotAffected, Reason("TargetsPods"))
+        eligible = self._eligible.of(consumer.nodes, self._picture.store(NODE))
+        verdicts = [
+            self._through_family(states, consumer, state, eligible)
+            for family in consumer.families
+            if (state := states.of(consumer.port, family)) is not None
+        ]
+        if not verdicts:
+            served = " and ".join(consumer.families)
+            reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
+            return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown or reason, eligible)
+        worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
+        if consumer.unknown is not None:
+            worst = ConsumerVerdict(
+                consumer, Outcome.Unknown, consumer.unknown, worst.eligible, worst.uncovered, worst.unused
+            )
+        return worst
+
+    def _through_family(
+        self, states: ServiceStates, consumer: Consumer, state: PortState, eligible: int
+    ) -> ConsumerVerdict:
+        assert consumer.nodes is not None
+        present, names = self._picture.nodes.present, self._picture.nodes.names
+        unused = state.forwarding & present & ~eligible
+        uncovered = eligible & state.dropped(eligible)
+
+        def unknown(code: str, detail: str) -> ConsumerVerdict:
+            return ConsumerVerdict(consumer, Outcome.Unknown, Reason(code, detail), eligible, uncovered, unused)
+
+        if blocking := eligible & self._eligible.blocking(consumer.nodes):
+            return unknown(
+                "RegistrationBlocked",
+                f"the providerID of node {names(blocking, 1)[0]} is not one that the controller can register, "
+                "so it registers and removes none",
+            )
+        if uncovered & self._eligible.windows:
+            return ConsumerVerdict(consumer, Outcome.Unknown, _WINDOWS, eligible, uncovered, unused)
+        if uncovered and 0 < consumer.max_targets < eligible.bit_count():
+            return unknown("TargetsCapped", f"the controller registers at most {consumer.max_targets} nodes")
+        passes = self._passing(states, consumer, state.family) if uncovered else 0
+        if isinstance(passes, NotModelled):
+            if uncovered != eligible:
+                return unknown("HealthCheckPortNotModelled", passes.detail)
+            passes = 0
+        verdict = through_consumer(eligible, state.forwarding, state.usable, passes)
+        return ConsumerVerdict(
+            consumer, verdict.outcome, Reason(verdict.outcome.name), eligible, verdict.uncovered, unused
+        )
+
+    def _passing(self, states: ServiceStates, consumer: Consumer, family: Family) -> int | NotModelled:
+        if consumer.probe is None:
+            return NotModelled("its health check is not known")
+        present = self._picture.nodes.present
+        return passing(
+            consumer.probe,
+            family,
+            states,
+            self._other,
+            ready=self._eligible.ready & present,
+            everywhere=present,
+        )
+
+    def _other(self, key: Key) -> tuple[ServiceStates, bool] | None:
+        service = self._picture.get(SERVICE, key)
+        return (self._states_of(service), service.policy == "Local") if service else None
+
+
+_WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy decides otherwise")
+
+
+def picture_for(families: Sequence[ConsumerFamily]) -> Picture:
+    """An empty picture of all kinds that these families and the engine read."""
+    kinds: dict[Any, None] = dict.fromkeys(
+        [SERVICE, ENDPOINT_SLICE, NODE, INGRESS, INGRESS_CLASS, SERVICE_COVERAGE]
+    )
+    refers: dict[Any, list[Any]] = defaultdict(list)
+    for family in families:
+        kinds.update(dict.fromkeys(family.kinds))
+        for kind, functions in family.refers.items():
+            refers[kind].extend(functions)
+    return Picture(kinds, refers)

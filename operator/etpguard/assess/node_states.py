@@ -1,0 +1,199 @@
+"""What the data plane does, on each node, with external traffic to a Service under `Local`.
+
+The rule is kube-proxy's, read in k8s.io/kubernetes v1.37.2; file names below are under pkg/proxy there.
+Cilium's differences are those of its kube-proxy replacement (pkg/loadbalancer/writer, pkg/k8s/endpoints.go).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from etpguard.objects import Endpoint, EndpointSlice, Family, Service, ServicePort
+
+_PROXY_NAME = "service.kubernetes.io/service-proxy-name"
+_HEADLESS = "service.kubernetes.io/headless"
+
+
+class DataPlane(Enum):
+    KUBE_PROXY = "kube-proxy"
+    CILIUM = "cilium"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class PortState:
+    """One service port, in one family. Node sets are integers of `NodeTable`, and may name nodes that no
+    Node object bears. `node_port` is 0 where there is none."""
+
+    port: str
+    number: int
+    protocol: str
+    family: Family
+    node_port: int
+    ready: int
+    """Nodes with a ready endpoint."""
+    terminating: int
+    """Nodes without one, whose serving and terminating endpoints still get the traffic."""
+    usable: bool
+    """Whether any endpoint anywhere is ready, or serving and terminating."""
+
+    @property
+    def forwarding(self) -> int:
+        return self.ready | self.terminating
+
+    def dropped(self, nodes: int) -> int:
+        """Of `nodes`, those that drop: usable endpoints exist, none of them here."""
+        return nodes & ~self.forwarding if self.usable else 0
+
+    def rejected(self, nodes: int) -> int:
+        return 0 if self.usable else nodes
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStates:
+    """All externally served ports of a Service, and for each family the nodes on which healthCheckNodePort
+    answers 200: those with a ready endpoint of any port (healthcheck/service_health.go; a terminating one
+    does not count)."""
+
+    ports: tuple[PortState, ...]
+    healthy: dict[Family, int]
+
+    def of(self, port: str, family: Family) -> PortState | None:
+        for state in self.ports:
+            if state.port == port and state.family == family:
+                return state
+        return None
+
+
+def proxied(service: Service) -> bool:
+    """Whether kube-proxy serves the Service at all: cmd/kube-proxy/app/server.go:564-608 and
+    util/utils.go:56-68. A clusterIP that is absent, as in a manifest, is one yet to be allocated."""
+    if _PROXY_NAME in service.labels or service.type == "ExternalName":
+        return False
+    return service.spec.cluster_ip not in ("", "None")
+
+
+def policy_applies(service: Service) -> bool:
+    """Whether the type takes an external traffic policy: ExternallyAccessible in
+    pkg/api/v1/service/util.go:71-83."""
+    return service.type in ("NodePort", "LoadBalancer") or (
+        service.type == "ClusterIP" and bool(service.spec.external_ips)
+    )
+
+
+def families(service: Service) -> tuple[Family, ...]:
+    """util/utils.go:188-212: spec.ipFamilies, or else the family of clusterIP."""
+    if service.spec.ip_families:
+        return tuple(f for f in ("IPv4", "IPv6") if f in service.spec.ip_families)
+    return ("IPv6",) if ":" in (service.spec.cluster_ip or "") else ("IPv4",)
+
+
+def external_ports(service: Service) -> list[tuple[ServicePort, Family]]:
+    """The service ports that are reachable from outside: a node port, or a VIP or external IP of the family
+    (serviceport.go:164 ExternallyAccessible). A hostname, or an ingress IP of mode Proxy, is no VIP."""
+    if not proxied(service) or not policy_applies(service):
+        return []
+    vips = [i.ip for i in service.load_balancer_ingress if i.ip and i.ip_mode in (None, "VIP")]
+    addressed = {"IPv6" if ":" in ip else "IPv4" for ip in (*vips, *(service.spec.external_ips or ()))}
+    return [(p, f) for f in families(service) for p in service.ports if p.node_port or f in addressed]
+
+
+def service_states(
+    service: Service,
+    slices: Iterable[EndpointSlice],
+    bit: Callable[[str], int],
+    data_plane: DataPlane = DataPlane.KUBE_PROXY,
+) -> ServiceStates:
+    """The states of a Service as if its policy were Local, whatever it is.
+
+    `slices` are those bound to it by namespace and label; `bit` gives the set of one node by name.
+    Topology hints, trafficDistribution and internalTrafficPolicy have no say here (topology.go:48-154).
+    """
+    by_family: dict[str, list[EndpointSlice]] = {}
+    for slice_ in sorted(slices, key=lambda s: s.metadata.name):
+        if _HEADLESS not in slice_.labels:
+            by_family.setdefault(slice_.address_type, []).append(slice_)
+    tally = _Tally(bit, data_plane)
+    ports = tuple(
+        PortState(
+            port.label,
+            port.port,
+            port.transport,
+            family,
+            port.node_port or 0,
+            *tally.nodes(
+                (s, q.port)
+                for s in by_family.get(family, ())
+                for q in s.ports or ()
+                if q.port and q.name is not None and (q.name, q.protocol or "TCP") == (port.label, port.transport)
+            ),
+        )
+        for port, family in external_ports(service)
+    )
+    healthy = {
+        family: tally.nodes((s, q.port) for s in by_family.get(family, ()) for q in s.ports or () if q.port).ready
+        for family in families(service)
+    }
+    return ServiceStates(ports, healthy)
+
+
+class _Nodes(NamedTuple):
+    ready: int
+    terminating: int
+    usable: bool
+
+
+class _Tally:
+    """Folds endpoints into node sets."""
+
+    def __init__(self, bit: Callable[[str], int], data_plane: DataPlane) -> None:
+        self._bit = bit
+        self._cilium = data_plane is DataPlane.CILIUM
+
+    def nodes(self, sources: Iterable[tuple[EndpointSlice, int]]) -> _Nodes:
+        """endpointslicecache.go:168-253 (union of all slices, one endpoint for each ip:port, the first
+        address only) and topology.go:96-123 (the fallback to serving and terminating, per node)."""
+        merged: dict[tuple[str, int], Endpoint] = {}
+        for slice_, port in sources:
+            for endpoint in slice_.endpoints or ():
+                if endpoint.addresses:
+                    at = (endpoint.addresses[0], port)
+                    # L247: a copy that is terminating never replaces one that is there.
+                    if at not in merged or not _terminating(endpoint):
+                        merged[at] = endpoint
+        ready = terminating = 0
+        usable = False
+        for endpoint in merged.values():
+            if _ready(endpoint):
+                ready |= self._local(endpoint)
+                usable = True
+            elif _terminating(endpoint) and self._serving(endpoint):
+                terminating |= self._local(endpoint)
+                usable = True
+        return _Nodes(ready, terminating & ~ready, usable)
+
+    def _local(self, endpoint: Endpoint) -> int:
+        """The node on which the endpoint is local. Without a nodeName it is local nowhere for kube-proxy
+        (L209,255), and everywhere for Cilium: all bits set."""
+        if endpoint.node_name is not None:
+            return self._bit(endpoint.node_name)
+        return -1 if self._cilium else 0
+
+    def _serving(self, endpoint: Endpoint) -> bool:
+        """L211-213: nil is true, and does not inherit ready; Cilium's does."""
+        serving = endpoint.conditions.serving if endpoint.conditions else None
+        if serving is None:
+            return _ready(endpoint) if self._cilium else True
+        return serving
+
+
+def _ready(endpoint: Endpoint) -> bool:
+    ready = endpoint.conditions.ready if endpoint.conditions else None
+    return True if ready is None else ready
+
+
+def _terminating(endpoint: Endpoint) -> bool:
+    return bool(endpoint.conditions and endpoint.conditions.terminating)

@@ -1,0 +1,90 @@
+"""What a load balancer's health check sees on each node, predicted from what listens behind its port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from etpguard.assess.node_states import ServiceStates
+from etpguard.objects import Family, Key
+
+KUBE_PROXY_HEALTHZ_PORT = 10256
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNodePort:
+    """A node port of the Service itself: passes where that port's traffic is forwarded."""
+
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheckNodePort:
+    """kube-proxy's own answer: 200 where an endpoint is ready, 503 elsewhere. With `any_answer` (a TCP
+    check, or 503 among the accepted codes) it passes on every node, for the port is open on all."""
+
+    any_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OtherNodePort:
+    """A node port of another Service."""
+
+    service: Key
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class KubeProxyHealthz:
+    """kube-proxy's /healthz, which knows nothing of endpoints: passes on Ready nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersEverywhere:
+    """A port that the user named in --answers-everywhere-ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotModelled:
+    """Nothing in the API tells who answers there."""
+
+    detail: str
+
+
+Probe = OwnNodePort | HealthCheckNodePort | OtherNodePort | KubeProxyHealthz | AnswersEverywhere | NotModelled
+
+
+def passing(
+    probe: Probe,
+    family: Family,
+    own: ServiceStates,
+    other: Callable[[Key], tuple[ServiceStates, bool] | None],
+    *,
+    ready: int,
+    everywhere: int,
+) -> int | NotModelled:
+    """The nodes on which `probe` passes.
+
+    `other` gives another Service's states and whether its policy is Local; `ready` are the Ready nodes,
+    `everywhere` all of them.
+    """
+    match probe:
+        case OwnNodePort(port):
+            state = own.of(port, family)
+            return state.forwarding if state else NotModelled(f"the Service has no {family} port {port!r}")
+        case HealthCheckNodePort(any_answer):
+            return everywhere if any_answer else own.healthy.get(family, 0)
+        case OtherNodePort(service, port):
+            found = other(service)
+            state = found[0].of(port, family) if found else None
+            if found is None or state is None:
+                return NotModelled(f"Service {service} has no {family} port {port!r}")
+            if found[1]:
+                return state.forwarding
+            return everywhere if state.usable else 0
+        case KubeProxyHealthz():
+            return ready
+        case AnswersEverywhere():
+            return everywhere
+        case NotModelled():
+            return probe

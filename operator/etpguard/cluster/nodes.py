@@ -1,0 +1,59 @@
+"""Nodes as bits: a set of nodes is one integer, so that set arithmetic over 5,000 nodes takes no time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+class NodeTable:
+    """Names to bit positions. A name gets its bit when first seen, on a Node or on an endpoint.
+
+    `present` is the set of names that a Node object bears. `epoch` grows whenever positions were dealt
+    anew: sets made under another epoch mean nothing.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.present = 0
+        self._names: list[str] = []
+        self._position: dict[str, int] = {}
+
+    def bit(self, name: str) -> int:
+        """The set of just this node."""
+        position = self._position.get(name)
+        if position is None:
+            position = self._position[name] = len(self._names)
+            self._names.append(name)
+        return 1 << position
+
+    def add(self, name: str) -> None:
+        self.present |= self.bit(name)
+
+    def discard(self, name: str) -> None:
+        self.present &= ~self.bit(name)
+
+    def names(self, nodes: int, limit: int = 0) -> list[str]:
+        """Sorted names of a set; the first `limit` of them, all with 0."""
+        found = sorted(self._names[position] for position in positions(nodes))
+        return found[:limit] if limit else found
+
+    def compact(self, slack: int = 1024) -> bool:
+        """Deal positions anew once more than `slack` and half of them belong to no Node, as the names of a
+        cluster that scales up and down pile up for months. True if it did: every set must be made again."""
+        live = self.present.bit_count()
+        if len(self._names) <= 2 * live + slack:
+            return False
+        kept = self.names(self.present)
+        self._names, self._position, self.present = [], {}, 0
+        for name in kept:
+            self.add(name)
+        self.epoch += 1
+        return True
+
+
+def positions(nodes: int) -> Iterator[int]:
+    """The positions of the set bits, lowest first."""
+    while nodes:
+        low = nodes & -nodes
+        yield low.bit_length() - 1
+        nodes ^= low

@@ -1,0 +1,153 @@
+"""All stores together, and the indices that tell which Services a change touches."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from etpguard.cluster.nodes import NodeTable
+from etpguard.cluster.store import Change, Store
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    NODE,
+    SERVICE,
+    EndpointSlice,
+    Key,
+    Kind,
+    Reach,
+    Record,
+    Reject,
+    Service,
+)
+
+R = TypeVar("R", bound=Record)
+Referrer = Callable[[Any], Iterable[Key]]
+
+
+@dataclass
+class Touched:
+    """What must be assessed again. Grows by `add`; `services` and `namespaces` name Services, `nodes` the
+    Node names that changed, `node_ports` the numbers that changed hands."""
+
+    services: set[Key] = field(default_factory=set)
+    namespaces: set[str] = field(default_factory=set)
+    nodes: set[str] = field(default_factory=set)
+    node_ports: set[int] = field(default_factory=set)
+    everything: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.services or self.namespaces or self.nodes or self.node_ports or self.everything)
+
+    def add(self, other: Touched) -> None:
+        self.services |= other.services
+        self.namespaces |= other.namespaces
+        self.nodes |= other.nodes
+        self.node_ports |= other.node_ports
+        self.everything |= other.everything
+
+
+class Picture:
+    """Everything that is known of the cluster. `refers` gives further functions, beyond the kind's own, that
+    tell which Services an object refers to (an annotation that one controller reads, say)."""
+
+    def __init__(
+        self, kinds: Iterable[Kind[Any]], refers: Mapping[Kind[Any], Sequence[Referrer]] | None = None
+    ) -> None:
+        self.nodes = NodeTable()
+        self.unread: dict[Kind[Any], str] = {}
+        """Kinds that cannot be read at present, with the reason. An absent CRD is not among them: it is
+        known that there are no such objects."""
+        self._stores: dict[Kind[Any], Store[Any]] = {kind: Store(kind) for kind in kinds}
+        self._referrers = {kind: (kind.refers, *(refers or {}).get(kind, ())) for kind in self._stores}
+        self._referring: dict[Kind[Any], dict[Key, set[Key]]] = {kind: defaultdict(set) for kind in self._stores}
+        self._node_ports: dict[int, set[Key]] = defaultdict(set)
+
+    @property
+    def kinds(self) -> Iterable[Kind[Any]]:
+        return self._stores.keys()
+
+    def store(self, kind: Kind[R]) -> Store[R]:
+        return self._stores[kind]
+
+    def get(self, kind: Kind[R], key: Key) -> R | None:
+        store: Store[R] | None = self._stores.get(kind)
+        return store.get(key) if store else None
+
+    def referring(self, kind: Kind[R], service: Key) -> list[R]:
+        """The objects of `kind` that refer to that Service, by key."""
+        if kind not in self._stores:
+            return []
+        found = (self._stores[kind].get(key) for key in sorted(self._referring[kind].get(service, ())))
+        return [record for record in found if record is not None]
+
+    def slices(self, service: Key) -> list[EndpointSlice]:
+        return self.referring(ENDPOINT_SLICE, service)
+
+    def rejected_slices(self, service: Key) -> list[Reject]:
+        entries = (self._stores[ENDPOINT_SLICE].entry(k) for k in self._referring[ENDPOINT_SLICE].get(service, ()))
+        return [entry for entry in entries if isinstance(entry, Reject)]
+
+    def node_port_owners(self, number: int) -> list[Service]:
+        """The Services that hold a node port of that number (one for each protocol at most)."""
+        found = (self.get(SERVICE, key) for key in sorted(self._node_ports.get(number, ())))
+        return [service for service in found if service is not None]
+
+    def absorb(self, changes: Iterable[Change[Any]]) -> Touched:
+        """Bring the indices up to date with changes that a store reported, and tell what they touch."""
+        touched = Touched()
+        for change in changes:
+            if change.matters:
+                self._absorb(change, touched)
+        return touched
+
+    def _absorb(self, change: Change[Any], touched: Touched) -> None:
+        kind, key = change.kind, change.key
+        before, after = self._references(kind, change.old), self._references(kind, change.new)
+        index = self._referring[kind]
+        for service in before - after:
+            index[service].discard(key)
+            if not index[service]:
+                del index[service]
+        for service in after - before:
+            index[service].add(key)
+        match kind.reach:
+            case Reach.SERVICES:
+                touched.services |= before | after
+            case Reach.NAMESPACE:
+                touched.namespaces.add(key.namespace or key.name)
+            case Reach.NODES:
+                touched.nodes.add(key.name)
+            case Reach.EVERYTHING:
+                touched.everything = True
+        if kind == NODE:
+            if change.new is None:
+                self.nodes.discard(key.name)
+            else:
+                self.nodes.add(key.name)
+        elif kind == SERVICE:
+            self._move_node_ports(change, touched)
+
+    def _references(self, kind: Kind[Any], entry: Record | Reject | None) -> set[Key]:
+        if entry is None:
+            return set()
+        if isinstance(entry, Reject):
+            return {entry.service} if entry.service else ({entry.key} if kind == SERVICE else set())
+        return {service for refers in self._referrers[kind] for service in refers(entry)}
+
+    def _move_node_ports(self, change: Change[Any], touched: Touched) -> None:
+        before, after = _node_ports(change.old), _node_ports(change.new)
+        for number in before - after:
+            self._node_ports[number].discard(change.key)
+            if not self._node_ports[number]:
+                del self._node_ports[number]
+        for number in after - before:
+            self._node_ports[number].add(change.key)
+        touched.node_ports |= before ^ after
+
+
+def _node_ports(service: Service | Reject | None) -> set[int]:
+    if not isinstance(service, Service):
+        return set()
+    return {port.node_port for port in service.ports if port.node_port}

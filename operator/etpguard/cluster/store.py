@@ -1,0 +1,116 @@
+"""The merge rule: one kind's objects, from paged lists and from watch events that come in any order.
+
+Kopf keeps a queue per uid, so that the DELETED of an object and the ADDED of its successor under the same
+name come unordered; after a 410 it never tells what vanished; and a list may be older or younger than the
+events beside it. What decides is therefore never the order of arrival, only the resourceVersion: an integer
+comparable within one kind (KEP-5504).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+from typing import Generic, NamedTuple, TypeVar
+
+from etpguard.objects import Key, Kind, Record, Reject
+
+R = TypeVar("R", bound=Record)
+
+
+class Change(NamedTuple, Generic[R]):
+    """What became of one key. A `Reject` stands for a version that could not be read."""
+
+    kind: Kind[R]
+    key: Key
+    old: R | Reject | None
+    new: R | Reject | None
+
+    @property
+    def matters(self) -> bool:
+        """Whether any rule could tell the two versions apart."""
+        if isinstance(self.old, Record) and isinstance(self.new, Record):
+            return self.old.uid != self.new.uid or self.old.substance != self.new.substance
+        return True
+
+
+class _Held(NamedTuple, Generic[R]):
+    version: int
+    entry: R | Reject
+
+
+class Store(Generic[R]):
+    """`held[key]`, `gone[key]` and `floor` of one kind; see the module for why versions decide."""
+
+    def __init__(self, kind: Kind[R]) -> None:
+        self.kind = kind
+        self.floor = 0
+        self._held: dict[Key, _Held[R]] = {}
+        self._gone: dict[Key, int] = {}
+
+    def get(self, key: Key) -> R | None:
+        held = self._held.get(key)
+        return held.entry if held and isinstance(held.entry, Record) else None
+
+    def entry(self, key: Key) -> R | Reject | None:
+        held = self._held.get(key)
+        return held and held.entry
+
+    def version(self, key: Key) -> int | None:
+        held = self._held.get(key)
+        return held and held.version
+
+    def __iter__(self) -> Iterator[R]:
+        return (held.entry for held in self._held.values() if isinstance(held.entry, Record))
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def keys(self) -> Set[Key]:
+        return self._held.keys()
+
+    @property
+    def rejects(self) -> list[Reject]:
+        return [held.entry for held in self._held.values() if isinstance(held.entry, Reject)]
+
+    def upsert(self, entry: R | Reject) -> Change[R] | None:
+        """A live ADDED or MODIFIED."""
+        held = self._held.get(entry.key)
+        known = held.version if held else self.floor
+        return self._take(entry) if entry.version > max(known, self._gone.get(entry.key, 0)) else None
+
+    def delete(self, key: Key, version: int) -> Change[R] | None:
+        """A live DELETED; its version is that of the deletion."""
+        self._gone[key] = max(self._gone.get(key, 0), version)
+        held = self._held.get(key)
+        return self._drop(key) if held and held.version <= version else None
+
+    def begin_list(self, version: int) -> None:
+        """A list at `version` follows. One below the floor means that etcd was restored from a backup:
+        its versions start over, so what is held must yield to whatever the list says."""
+        if version < self.floor:
+            self._held = {key: _Held(-1, held.entry) for key, held in self._held.items()}
+            self._gone.clear()
+            self.floor = 0
+
+    def list_item(self, entry: R | Reject) -> Change[R] | None:
+        held = self._held.get(entry.key)
+        known = held.version if held else -1
+        return self._take(entry) if entry.version > max(known, self._gone.get(entry.key, -1)) else None
+
+    def end_list(self, version: int, listed: set[Key]) -> list[Change[R]]:
+        """The list at `version` is complete: what it did not name and is no younger is gone."""
+        missing = [k for k, held in self._held.items() if k not in listed and held.version <= version]
+        self._gone = {key: gone for key, gone in self._gone.items() if gone > version}
+        self.floor = version
+        return [self._drop(key) for key in missing]
+
+    def replace(self, entries: Iterable[R | Reject]) -> list[Change[R]]:
+        """Take entries that have no order, as from files: the last of a key wins."""
+        return [self._take(entry) for entry in entries]
+
+    def _take(self, entry: R | Reject) -> Change[R]:
+        old = self._held.get(entry.key)
+        self._held[entry.key] = _Held(entry.version, entry)
+        return Change(self.kind, entry.key, old.entry if old else None, entry)
+
+    def _drop(self, key: Key) -> Change[R]:
+        return Change(self.kind, key, self._held.pop(key).entry, None)

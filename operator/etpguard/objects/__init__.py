@@ -1,0 +1,81 @@
+"""Small immutable records of the Kubernetes objects that etpguard reads, and how raw JSON becomes one.
+
+A record holds only the fields that some rule reads; the collector never looks at it. See `records` for
+the shapes, `kinds` for what is read and where, `decode` for the way in.
+"""
+
+from etpguard.objects.coverage import API_VERSION, GROUP, VERSION, PolicyRef, Remediation, ServiceCoverage
+from etpguard.objects.decode import Page, decode_item, decode_page, reject
+from etpguard.objects.kinds import (
+    ENDPOINT_SLICE,
+    INGRESS,
+    INGRESS_CLASS,
+    NAMESPACE,
+    NODE,
+    SERVICE,
+    SERVICE_COVERAGE,
+    AnyKind,
+    Kind,
+    Reach,
+)
+from etpguard.objects.records import (
+    Backend,
+    Condition,
+    Endpoint,
+    EndpointConditions,
+    EndpointSlice,
+    Family,
+    Ingress,
+    IngressClass,
+    Key,
+    Namespace,
+    Node,
+    Record,
+    Reject,
+    Requirement,
+    Selector,
+    Service,
+    ServicePort,
+    Taint,
+)
+
+__all__ = [
+    "API_VERSION",
+    "ENDPOINT_SLICE",
+    "GROUP",
+    "INGRESS",
+    "INGRESS_CLASS",
+    "NAMESPACE",
+    "NODE",
+    "SERVICE",
+    "SERVICE_COVERAGE",
+    "VERSION",
+    "AnyKind",
+    "Backend",
+    "Condition",
+    "Endpoint",
+    "EndpointConditions",
+    "EndpointSlice",
+    "Family",
+    "Ingress",
+    "IngressClass",
+    "Key",
+    "Kind",
+    "Namespace",
+    "Node",
+    "Page",
+    "PolicyRef",
+    "Reach",
+    "Record",
+    "Reject",
+    "Remediation",
+    "Requirement",
+    "Selector",
+    "Service",
+    "ServiceCoverage",
+    "ServicePort",
+    "Taint",
+    "decode_item",
+    "decode_page",
+    "reject",
+]

@@ -1,0 +1,64 @@
+"""The records of etpguard's own API, group etpguard.dev, version v1alpha1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from etpguard.objects.records import AnnotatedRecord, Shape
+
+GROUP = "etpguard.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+
+class PolicyRef(Shape, frozen=True):
+    """The policy that decided; `namespace` is "" for a ClusterCoveragePolicy."""
+
+    kind: str
+    name: str
+    uid: str
+    namespace: str = ""
+
+
+class Remediation(Shape, frozen=True):
+    """The intent and state of a remediation: `ServiceCoverage.status.remediation`.
+
+    Written before the Service is patched, so that after a kill at any instruction what was done, or was
+    about to be done, is still known. Times are RFC 3339 in UTC.
+    """
+
+    phase: str
+    service_uid: str = msgspec.field(name="serviceUID", default="")
+    original_policy: str = "Local"
+    original_health_check_node_port: int | None = None
+    policy: PolicyRef | None = None
+    on_delete: str = "Keep"
+    since: str = ""
+    reverts: int = 0
+    reverted_by: str = ""
+    message: str = ""
+
+    def stands_for(self, uid: str) -> bool:
+        """Whether the Service of that uid is, or is about to be, or may already be, changed by us."""
+        return self.service_uid == uid and self.phase in ("Applying", "Applied", "RollingBack")
+
+
+class ServiceCoverage(AnnotatedRecord, frozen=True):
+    """The report of one Service. `status` stays as the API gave it, to compare with what should stand."""
+
+    status: dict[str, Any] | None = None
+
+    @property
+    def substance(self) -> object:
+        return (*self._meta_substance, self.status)
+
+    @property
+    def remediation(self) -> Remediation | None:
+        """None also where it is not in a form that we could have written."""
+        raw = (self.status or {}).get("remediation")
+        try:
+            return None if raw is None else msgspec.convert(raw, Remediation)
+        except msgspec.ValidationError:
+            return None

@@ -1,0 +1,111 @@
+"""The kinds that etpguard reads: where the API serves them, their record, and which Services they reach."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from etpguard.objects.coverage import GROUP, VERSION, ServiceCoverage
+from etpguard.objects.records import (
+    EndpointSlice,
+    Ingress,
+    IngressClass,
+    Key,
+    Namespace,
+    Node,
+    Record,
+    Service,
+)
+
+R = TypeVar("R", bound=Record)
+
+
+class Reach(enum.Enum):
+    """Which Services must be assessed again when an object of a kind changes."""
+
+    SERVICES = "the Services that the object refers to"
+    NAMESPACE = "the Services of the object's namespace (of that name, for a Namespace)"
+    NODES = "the Services whose nodes it changes"
+    EVERYTHING = "all Services"
+
+
+@dataclass(frozen=True)
+class Kind(Generic[R]):
+    """One resource of the API. `required` kinds must have been listed before anything is said at all."""
+
+    name: str
+    plural: str
+    group: str
+    version: str
+    record: type[R]
+    namespaced: bool = True
+    required: bool = False
+    reach: Reach = Reach.SERVICES
+    refers: Callable[[R], Iterable[Key]] = field(default=lambda record: (), compare=False)
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def resource(self) -> str:
+        """`plural.group`, as `kubectl` and RBAC name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def path(self) -> str:
+        """The cluster-wide collection's path."""
+        prefix = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        return f"{prefix}/{self.plural}"
+
+    def __str__(self) -> str:
+        return self.resource
+
+    def __hash__(self) -> int:
+        return hash((self.group, self.plural))
+
+
+AnyKind = Kind[Any]
+
+
+def _own_service(slice_: EndpointSlice) -> Iterable[Key]:
+    return () if slice_.service is None else (slice_.service,)
+
+
+def _backends(ingress: Ingress) -> Iterable[Key]:
+    namespace = ingress.metadata.namespace or ""
+    return {Key(namespace, b.service.name) for b in ingress.backends if b.service}
+
+
+SERVICE = Kind("Service", "services", "", "v1", Service, required=True, refers=lambda s: (s.key,))
+ENDPOINT_SLICE = Kind(
+    "EndpointSlice",
+    "endpointslices",
+    "discovery.k8s.io",
+    "v1",
+    EndpointSlice,
+    required=True,
+    refers=_own_service,
+)
+NODE = Kind("Node", "nodes", "", "v1", Node, namespaced=False, required=True, reach=Reach.NODES)
+INGRESS = Kind("Ingress", "ingresses", "networking.k8s.io", "v1", Ingress, refers=_backends)
+INGRESS_CLASS = Kind(
+    "IngressClass",
+    "ingressclasses",
+    "networking.k8s.io",
+    "v1",
+    IngressClass,
+    namespaced=False,
+    reach=Reach.EVERYTHING,
+)
+NAMESPACE = Kind("Namespace", "namespaces", "", "v1", Namespace, namespaced=False, reach=Reach.NAMESPACE)
+SERVICE_COVERAGE = Kind(
+    "ServiceCoverage",
+    "servicecoverages",
+    GROUP,
+    VERSION,
+    ServiceCoverage,
+    refers=lambda report: (report.key,),
+)
