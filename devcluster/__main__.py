@@ -1,0 +1,55 @@
+"""``python -m devcluster build|up``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+
+import devcluster
+from devcluster import binaries
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m devcluster", description=devcluster.__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("build", help="build programs that are not there yet, and print their paths")
+    build.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(binaries.PROGRAMS)}; default: all")
+    up = commands.add_parser("up", help="run a control plane until Ctrl-C")
+    up.add_argument("--scheduler", action="store_true", help="with kube-scheduler")
+    up.add_argument("--bind-address", default="127.0.0.1", metavar="ADDRESS", help="of the API server")
+    arguments = parser.parse_args()
+    try:
+        if arguments.command == "build":
+            return _build(arguments.names)
+        return _up(arguments.scheduler, arguments.bind_address)
+    except devcluster.DevclusterError as error:
+        print(f"devcluster: {error}", file=sys.stderr)
+        return 1
+
+
+def _build(names: list[str]) -> int:
+    unknown = [name for name in names if name not in binaries.PROGRAMS]
+    if unknown:
+        print(f"devcluster: no such program: {', '.join(unknown)}", file=sys.stderr)
+        return 2
+    for name in names or binaries.PROGRAMS:
+        print(f"{name}\t{binaries.path(name)}", flush=True)
+    return 0
+
+
+def _up(scheduler: bool, bind_address: str) -> int:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        devcluster.start(scheduler=scheduler, bind_address=bind_address) as cluster,
+    ):
+        print(f"export KUBECONFIG={cluster.kubeconfig}", flush=True)
+        print(f"devcluster: {cluster.server}, logs in {cluster.directory}; Ctrl-C ends it", file=sys.stderr)
+        while True:
+            signal.pause()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

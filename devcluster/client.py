@@ -1,0 +1,106 @@
+"""A thin HTTPS client for JSON APIs: keep-alive connections in a pool, so that many threads can load a
+cluster.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """Sends requests to one server. Safe to use from any number of threads; each takes a connection of its own."""
+
+    def __init__(self, server: str, context: ssl.SSLContext) -> None:
+        self._server = urlsplit(server)
+        self._context = context
+        self._idle: list[http.client.HTTPSConnection] = []
+        self._lock = threading.Lock()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 10,
+    ) -> Response:
+        """``body``: bytes as they are, else encoded as JSON. Raises ``OSError`` or
+        ``http.client.HTTPException``.
+
+        A GET that meets a kept connection which the server has closed in the meantime is sent once more.
+        """
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        connection, kept = self._take(timeout)
+        try:
+            return self._send(connection, method, path, data, headers or {})
+        except (ConnectionError, http.client.RemoteDisconnected):
+            if not kept or method != "GET":
+                raise
+        return self._send(self._connect(timeout), method, path, data, headers or {})
+
+    def close_idle(self) -> None:
+        """Closes the kept connections; the client stays usable."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self, timeout: float) -> tuple[http.client.HTTPSConnection, bool]:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            return self._connect(timeout), False
+        connection.timeout = timeout
+        if connection.sock is not None:
+            connection.sock.settimeout(timeout)
+        return connection, True
+
+    def _connect(self, timeout: float) -> http.client.HTTPSConnection:
+        assert self._server.hostname is not None
+        return http.client.HTTPSConnection(
+            self._server.hostname, self._server.port, context=self._context, timeout=timeout
+        )
+
+    def _send(
+        self,
+        connection: http.client.HTTPSConnection,
+        method: str,
+        path: str,
+        data: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Response:
+        try:
+            connection.request(method, path, data, dict(headers))
+            answer = connection.getresponse()
+            response = Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        except BaseException:
+            connection.close()
+            raise
+        if answer.will_close:
+            connection.close()
+        else:
+            with self._lock:
+                self._idle.append(connection)
+        return response

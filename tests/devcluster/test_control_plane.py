@@ -1,0 +1,181 @@
+"""The control plane is real: programs, rights, records, history."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import devcluster
+from devcluster import Cluster, KubectlError, objects
+from devcluster.objects import Object, wait_for
+
+pytestmark = pytest.mark.controlplane
+
+
+def _service(namespace: str, name: str = "web") -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "type": "NodePort",
+            "externalTrafficPolicy": "Local",
+            "selector": {"app": name},
+            "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+        },
+    }
+
+
+def _audit_of(cluster: Cluster, since: int, verb: str, name: str) -> list[Object]:
+    return [
+        event
+        for event in cluster.audit(since)
+        if event["verb"] == verb and event.get("objectRef", {}).get("name") == name
+    ]
+
+
+def test_kubectl_talks_to_a_server_of_the_pinned_version(cluster: Cluster) -> None:
+    version = json.loads(cluster.kubectl("version", "-o", "json"))
+    assert version["serverVersion"]["gitVersion"] == "v1.37.2"
+    assert version["clientVersion"]["gitVersion"] == "v1.37.2"
+
+
+def test_kubectl_error_names_the_reason(cluster: Cluster) -> None:
+    with pytest.raises(KubectlError, match="not found") as raised:
+        cluster.kubectl("get", "service", "nowhere")
+    assert raised.value.code == 1
+    assert cluster.kubectl("get", "service", "nowhere", check=False) == ""
+
+
+def test_the_endpointslice_controller_follows_a_bound_pod(cluster: Cluster, namespace: str) -> None:
+    node = objects.node(cluster, f"node-{namespace}", internal_ip="198.51.100.7")
+    objects.apply(cluster, _service(namespace))
+    pod = objects.pod(cluster, namespace, "web-1", node["metadata"]["name"], {"app": "web"}, ip="203.0.113.9")
+
+    def conditions() -> dict[str, bool]:
+        endpoints = [
+            endpoint
+            for endpoint_slice in objects.endpoint_slices(cluster, namespace, "web")
+            for endpoint in endpoint_slice["endpoints"] or []
+        ]
+        assert all(endpoint["nodeName"] == node["metadata"]["name"] for endpoint in endpoints)
+        assert all(endpoint["addresses"] == ["203.0.113.9"] for endpoint in endpoints)
+        return endpoints[0]["conditions"] if endpoints else {}
+
+    wait_for(lambda: conditions() == {"ready": True, "serving": True, "terminating": False}, what="ready")
+    objects.set_ready(cluster, pod, False)
+    wait_for(lambda: conditions() == {"ready": False, "serving": False, "terminating": False}, what="not ready")
+    objects.set_ready(cluster, pod, True)
+    objects.terminate(cluster, pod)
+    wait_for(lambda: conditions() == {"ready": False, "serving": True, "terminating": True}, what="terminating")
+    objects.delete(cluster, pod)
+    wait_for(lambda: conditions() == {}, what="the endpoint's end")
+    objects.delete(cluster, node)
+
+
+def test_nodes_are_as_they_were_told_to_be(cluster: Cluster, namespace: str) -> None:
+    taint = {"key": "example.com/spot", "effect": "NoSchedule"}
+    name = objects.node(
+        cluster, f"node-{namespace}", ready=False, labels={"zone": "a"}, taints=[taint], provider_id="aws:///a/i-1"
+    )["metadata"]["name"]
+    node = cluster.call("GET", f"/api/v1/nodes/{name}")
+    assert node["spec"] == {"taints": [taint], "providerID": "aws:///a/i-1"}
+    assert node["metadata"]["labels"]["zone"] == "a"
+    assert [(c["type"], c["status"]) for c in node["status"]["conditions"]] == [("Ready", "False")]
+    objects.set_node_ready(cluster, name, True)
+    node = cluster.call("GET", f"/api/v1/nodes/{name}")
+    assert [(c["type"], c["status"]) for c in node["status"]["conditions"]] == [("Ready", "True")]
+    objects.delete(cluster, node)
+    assert cluster.request("GET", f"/api/v1/nodes/{name}").status == 404
+    objects.delete(cluster, node)  # gone already: no error
+
+
+def test_the_audit_log_has_a_write_when_its_response_is_read(cluster: Cluster, namespace: str) -> None:
+    before = cluster.audit_position()
+    path = f"/api/v1/namespaces/{namespace}/services"
+    assert cluster.request("POST", path, _service(namespace)).status == 201
+    (event,) = _audit_of(cluster, before, "create", "web")
+    assert event["user"]["username"] == "admin"
+    assert event["level"] == "RequestResponse"
+    assert event["requestObject"]["spec"]["externalTrafficPolicy"] == "Local"
+    assert event["responseObject"]["spec"]["ports"][0]["nodePort"] >= 30000
+    cluster.request("GET", f"{path}/web")
+    (event,) = _audit_of(cluster, before, "get", "web")
+    assert event["level"] == "Metadata"
+
+
+def test_each_controller_acts_as_its_own_service_account(cluster: Cluster, namespace: str) -> None:
+    before = cluster.audit_position()
+    objects.apply(cluster, _service(namespace))
+    wait_for(lambda: objects.endpoint_slices(cluster, namespace, "web"))
+    writers = {
+        event["user"]["username"]
+        for event in cluster.audit(before)
+        if event["verb"] == "create" and event["objectRef"]["resource"] == "endpointslices"
+    }
+    assert writers == {"system:serviceaccount:kube-system:endpointslice-controller"}
+
+
+def test_a_service_account_without_rights_is_refused(cluster: Cluster, namespace: str) -> None:
+    cluster.kubectl("create", "serviceaccount", "nobody", "-n", namespace)
+    token = cluster.token(namespace, "nobody")
+    response = cluster.request("GET", "/api/v1/services", token=token)
+    assert response.status == 403
+    assert f"system:serviceaccount:{namespace}:nobody" in response.json()["message"]
+    kubeconfig = cluster.kubeconfig_for(namespace=namespace, service_account="nobody")
+    who = cluster.kubectl("--kubeconfig", str(kubeconfig), "auth", "whoami", "-o", "json")
+    assert json.loads(who)["status"]["userInfo"]["username"] == f"system:serviceaccount:{namespace}:nobody"
+
+
+def test_a_signed_token_is_taken_and_then_expires(cluster: Cluster, namespace: str) -> None:
+    cluster.kubectl("create", "serviceaccount", "short", "-n", namespace)
+
+    def status(token: str) -> int:
+        return cluster.request("GET", "/api/v1/services", token=token).status
+
+    token = cluster.sign_token(namespace, "short", 3)
+    assert status(token) == 403  # known, without rights
+    assert status(cluster.sign_token(namespace, "short", -1)) == 401
+    wait_for(lambda: status(token) == 401, timeout=20)  # 3 s, and the 10 s that the server remembers a good one
+
+
+def test_two_families_of_cluster_ips(cluster: Cluster, namespace: str) -> None:
+    service = _service(namespace)
+    service["spec"]["ipFamilyPolicy"] = "RequireDualStack"
+    (applied,) = objects.apply(cluster, service)
+    assert applied["spec"]["ipFamilies"] == ["IPv4", "IPv6"]
+
+
+def test_compaction_and_a_restart_expire_old_resource_versions() -> None:
+    with devcluster.start(controllers=()) as cluster:
+        first = cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "first"}})
+        second = cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "second"}})
+        page = cluster.call("GET", "/api/v1/namespaces?limit=1")
+        watch = "/api/v1/namespaces?watch=1&timeoutSeconds=1&resourceVersion="
+
+        def events(resource_version: str) -> list[Object]:
+            body = cluster.request("GET", watch + resource_version).body
+            return [json.loads(line) for line in body.splitlines()]
+
+        old = first["metadata"]["resourceVersion"]
+        assert [event["object"]["metadata"]["name"] for event in events(old)] == ["second"]
+        pids = cluster.pids
+        revision = cluster.compact_etcd()
+        assert revision >= int(second["metadata"]["resourceVersion"])
+        assert cluster.pids["etcd"] == pids["etcd"]
+        assert cluster.pids["kube-apiserver"] != pids["kube-apiserver"]
+        (event,) = events(old)
+        assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
+        expired = cluster.request("GET", f"/api/v1/namespaces?limit=1&continue={page['metadata']['continue']}")
+        assert (expired.status, expired.json()["reason"]) == (410, "Expired")
+
+
+def test_the_scheduler_binds_a_pod_when_asked_for() -> None:
+    with devcluster.start(scheduler=True, controllers=()) as cluster:
+        objects.node(cluster, "only")
+        pod = {"metadata": {"name": "free"}, "spec": {"containers": [{"name": "main", "image": "unused"}]}}
+        created = cluster.call("POST", "/api/v1/namespaces/default/pods", pod)
+        path = f"/api/v1/namespaces/default/pods/{created['metadata']['name']}"
+        wait_for(lambda: cluster.call("GET", path)["spec"].get("nodeName") == "only", timeout=20)
+        assert set(cluster.pids) == {"etcd", "kube-apiserver", "kube-scheduler"}
