@@ -12,6 +12,7 @@ import msgspec
 
 from etpguard.assess import Assessment, Outcome, PortState
 from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.probe import NoHealthCheck
 from etpguard.cluster import NodeTable
 from etpguard.objects import API_VERSION
 
@@ -153,6 +154,11 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
             return "no endpoint is usable anywhere, so every node rejects; the policy is not at fault"
         case Outcome.NoTargets:
             return "it targets no node: none is eligible"
+        case Outcome.Blackhole if isinstance(verdict.consumer.probe, NoHealthCheck):
+            return (
+                f"{uncovered} of {eligible} nodes that it may send to drop the traffic, and no health check "
+                "keeps it from them, so requests are lost"
+            )
         case Outcome.Blackhole:
             return (
                 f"{uncovered} of {eligible} target nodes drop the traffic, and the {probed} passes there, "

@@ -46,6 +46,9 @@ class NodeRule:
     provider_id: str = ""
     """A pattern that the last segment of every eligible node's providerID must match; one that does not
     blocks the registration of all."""
+    follows_endpoints: bool = False
+    """Whether, of these nodes, only those are used that host a usable endpoint of any port of the Service, in
+    any family. `EligibleNodes` leaves this part to its caller."""
 
     def selects(self, node: Node) -> bool:
         """Whether the node passes everything but readiness and providerID."""

@@ -23,6 +23,7 @@ from etpguard.assess.node_states import (
     service_states,
 )
 from etpguard.assess.outcome import Outcome, Reason, through_consumer, without_consumer
+from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled, passing
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import (
@@ -83,7 +84,8 @@ class Engine:
         self._picture = picture
         self._families = tuple(families)
         self._options = options or Options()
-        self._view = View(picture, self._options.answers_everywhere_ports)
+        self._platforms = Platforms()
+        self._view = View(picture, self._options.answers_everywhere_ports, lambda: self._platforms.present)
         self._eligible = EligibleNodes(picture.nodes)
         self._states: dict[Key, ServiceStates] = {}
         self._consumers: dict[Key, tuple[Consumer, ...]] = {}
@@ -149,7 +151,10 @@ class Engine:
         if self._epoch != self._picture.nodes.epoch:
             self._reset()
         for name in touched.nodes:
-            self._eligible.update(name, nodes.get(Key("", name)))
+            node = nodes.get(Key("", name))
+            self._eligible.update(name, node)
+            if self._platforms.update(name, node):
+                self._consumers.clear()
         if touched.everything:
             self._states.clear()
             self._consumers.clear()
@@ -174,6 +179,7 @@ class Engine:
         self._states.clear()
         self._consumers.clear()
         self._eligible.reset(self._picture.store(NODE))
+        self._platforms.reset(self._picture.store(NODE))
 
     def _states_of(self, service: Service) -> ServiceStates:
         states = self._states.get(service.key)
@@ -269,6 +275,8 @@ class Engine:
         if consumer.nodes is None:
             return ConsumerVerdict(consumer, Outcome.NotAffected, Reason("TargetsPods"))
         eligible = self._eligible.of(consumer.nodes, self._picture.store(NODE))
+        if consumer.nodes.follows_endpoints:
+            eligible &= states.hosting
         verdicts = [
             self._through_family(states, consumer, state, eligible)
             for family in consumer.families
@@ -279,9 +287,12 @@ class Engine:
             reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
             return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown or reason, eligible)
         worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
-        if consumer.unknown is not None:
+        unknown = consumer.unknown
+        if worst.outcome not in (Outcome.Covered, Outcome.NoEndpoints):
+            unknown = unknown or consumer.unless_covered
+        if unknown is not None:
             worst = ConsumerVerdict(
-                consumer, Outcome.Unknown, consumer.unknown, worst.eligible, worst.uncovered, worst.unused
+                consumer, Outcome.Unknown, unknown, worst.eligible, worst.uncovered, worst.unused
             )
         return worst
 

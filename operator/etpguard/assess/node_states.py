@@ -61,6 +61,16 @@ class ServiceStates:
     ports: tuple[PortState, ...]
     healthy: dict[Family, int]
 
+    @property
+    def hosting(self) -> int:
+        """Nodes that host a usable endpoint of any port, in any family."""
+        nodes = 0
+        for state in self.ports:
+            nodes |= state.forwarding
+        for ready in self.healthy.values():
+            nodes |= ready
+        return nodes
+
     def of(self, port: str, family: Family) -> PortState | None:
         for state in self.ports:
             if state.port == port and state.family == family:

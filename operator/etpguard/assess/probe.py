@@ -45,13 +45,26 @@ class AnswersEverywhere:
 
 
 @dataclass(frozen=True, slots=True)
+class NoHealthCheck:
+    """Nothing is probed: the consumer sends to a node whether the node forwards or not."""
+
+
+@dataclass(frozen=True, slots=True)
 class NotModelled:
     """Nothing in the API tells who answers there."""
 
     detail: str
 
 
-Probe = OwnNodePort | HealthCheckNodePort | OtherNodePort | KubeProxyHealthz | AnswersEverywhere | NotModelled
+Probe = (
+    OwnNodePort
+    | HealthCheckNodePort
+    | OtherNodePort
+    | KubeProxyHealthz
+    | AnswersEverywhere
+    | NoHealthCheck
+    | NotModelled
+)
 
 
 def passing(
@@ -84,7 +97,7 @@ def passing(
             return everywhere if state.usable else 0
         case KubeProxyHealthz():
             return ready
-        case AnswersEverywhere():
+        case AnswersEverywhere() | NoHealthCheck():
             return everywhere
         case NotModelled():
             return probe

@@ -7,7 +7,7 @@ are plain data; node sets and outcomes are the engine's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -61,6 +61,9 @@ class Consumer:
     health_check: HealthCheck | None = None
     probe: Probe | None = None
     unknown: Reason | None = None
+    unless_covered: Reason | None = None
+    """Why its outcome cannot be told unless each of `nodes`, which are then all that it might send to, is
+    covered: whichever of several ways it works, nothing is lost."""
     incidental: bool = False
     max_targets: int = 0
     """The most targets that the controller registers, 0 for no limit."""
@@ -94,9 +97,21 @@ class ConsumerVerdict:
 class View:
     """What families may read: the picture, without any way to change it."""
 
-    def __init__(self, picture: Picture, answers_everywhere: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        picture: Picture,
+        answers_everywhere: Iterable[int] = (),
+        platforms: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self._picture = picture
         self._answers_everywhere = frozenset(answers_everywhere)
+        self._platforms = platforms
+
+    @property
+    def platforms(self) -> frozenset[str]:
+        """What the nodes tell of the clouds and distributions that they belong to; see `assess.platforms`.
+        Consumers are found anew whenever it changes."""
+        return self._platforms()
 
     def get(self, kind: Kind[R], key: Key) -> R | None:
         return self._picture.get(kind, key)

@@ -1,0 +1,64 @@
+"""What nodes tell of the cloud or distribution that they belong to, kept up to date node by node.
+
+Which load balancer serves a Service is often told by nothing but the nodes: the cloud's own controller takes
+every `type: LoadBalancer` without a class (k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:862).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from etpguard.objects import Node
+
+GKE = "gke"
+EKS_AUTO = "eks-auto"
+K3S_LB_LABELLED = "k3s-servicelb-nodes"
+"""Some node bears the label that makes k3s ServiceLB run on labelled nodes alone."""
+
+K3S_LB_LABEL = "svccontroller.k3s.cattle.io/enablelb"
+
+
+class Platforms:
+    """The platforms of all nodes: schemes of providerIDs ("aws", "gce", "azure", "k3s", …), and the marks
+    above. A node says little that ever changes, so neither does the set."""
+
+    def __init__(self) -> None:
+        self._of_node: dict[str, frozenset[str]] = {}
+        self._count: Counter[str] = Counter()
+        self.present: frozenset[str] = frozenset()
+
+    def reset(self, nodes: Iterable[Node]) -> None:
+        self._of_node.clear()
+        self._count.clear()
+        self.present = frozenset()
+        for node in nodes:
+            self.update(node.metadata.name, node)
+
+    def update(self, name: str, node: Node | None) -> bool:
+        """A node appeared, changed, or (None) went away. True if the set of platforms is another now."""
+        before = self._of_node.pop(name, frozenset())
+        after = platforms_of(node) if node else frozenset[str]()
+        if node:
+            self._of_node[name] = after
+        if before == after:
+            return False
+        self._count.subtract(before - after)
+        self._count.update(after - before)
+        present = frozenset(platform for platform, count in self._count.items() if count > 0)
+        changed, self.present = present != self.present, present
+        return changed
+
+
+def platforms_of(node: Node) -> frozenset[str]:
+    """The platforms of one node; empty for one without a providerID or a known label."""
+    scheme, separator, _ = node.provider_id.partition("://")
+    found = {scheme} if separator and scheme else set()
+    labels = node.labels
+    if "cloud.google.com/gke-nodepool" in labels:
+        found.add(GKE)
+    if labels.get("eks.amazonaws.com/compute-type") == "auto":
+        found.add(EKS_AUTO)
+    if K3S_LB_LABEL in labels:
+        found.add(K3S_LB_LABELLED)
+    return frozenset(found)
