@@ -1,0 +1,146 @@
+"""The records of the opt-in: CoveragePolicy and ClusterCoveragePolicy, group etpguard.dev/v1alpha1, and of
+the NetworkPolicies that may forbid what they ask for.
+
+Defaults here are those of the CRDs (crds/), so that a policy read from a file means what it would mean in a
+cluster.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from etpguard.objects.coverage import GROUP, VERSION
+from etpguard.objects.kinds import Kind
+from etpguard.objects.records import AnnotatedRecord, Condition, LabelledRecord, Selector, Shape
+
+
+class UnhealthyWhen(Shape, frozen=True):
+    """When a Service counts as in need: an outcome of the set, with at least that many uncovered nodes (a
+    number, or a percentage of the eligible), for that many seconds."""
+
+    uncovered_nodes: int | str = 1
+    for_seconds: int = 300
+    outcomes: tuple[str, ...] = ("Blackhole", "Outage")
+
+
+class TriggerIf(Shape, frozen=True):
+    """The breaker: act only while at most that share (or number) of the policy's Services is in need, and
+    not before the cool-down has passed since more were."""
+
+    uncovered_services_less_than_or_equal_to: int | str = "40%"
+    storm_cooldown_seconds: int = 600
+
+
+class Budget(Shape, frozen=True):
+    """At most `services` remediations (a number, or a percentage of the policy's Services) in any
+    `perSeconds`. With a schedule (cron) it holds only from each of its times for `durationSeconds`."""
+
+    services: str = "1"
+    per_seconds: int = 600
+    schedule: str | None = None
+    time_zone: str | None = None
+    duration_seconds: int | None = None
+
+
+class OnDrift(Shape, frozen=True):
+    """Stop once a tool has put Local back more than `maxReverts` times within the window."""
+
+    max_reverts: int = 1
+    window_seconds: int = 86400
+
+
+class RemediationSpec(Shape, frozen=True):
+    action: Literal["SetCluster"] = "SetCluster"
+    source_ip_loss: Literal["Refuse", "Accept"] = msgspec.field(name="sourceIPLoss", default="Refuse")
+    git_ops_owned: Literal["Skip", "Patch"] = "Skip"
+    network_policy: Literal["Refuse", "Ignore"] = "Refuse"
+    trigger_if: TriggerIf = TriggerIf()
+    budgets: tuple[Budget, ...] = (Budget(),)
+    on_drift: OnDrift = OnDrift()
+
+
+class Rollback(Shape, frozen=True):
+    mode: Literal["Manual", "WhenCovered"] = "Manual"
+    covered_for_seconds: int = 1800
+    on_delete: Literal["Keep", "Revert"] = "Keep"
+
+
+class CoveragePolicySpec(Shape, frozen=True):
+    mode: Literal["Observe", "DryRun", "Enforce"] = "Observe"
+    service_selector: Selector | None = None
+    namespace_selector: Selector | None = None
+    service_types: tuple[str, ...] = ("NodePort",)
+    unhealthy_when: UnhealthyWhen = UnhealthyWhen()
+    remediation: RemediationSpec = RemediationSpec()
+    rollback: Rollback = Rollback()
+    suspend: bool = False
+    pause_requests: tuple[str, ...] = ()
+    rollback_requests: tuple[str, ...] = ()
+    """Services, as NAMESPACE/NAME (NAME alone in a namespaced policy), to be put back to Local now."""
+
+
+class PolicyStatus(Shape, frozen=True):
+    observed_generation: int | None = None
+    conditions: list[Condition] | None = None
+
+
+class CoveragePolicy(AnnotatedRecord, frozen=True):
+    """Either kind; a ClusterCoveragePolicy has no namespace."""
+
+    spec: CoveragePolicySpec = CoveragePolicySpec()
+    status: PolicyStatus | None = None
+
+    @property
+    def substance(self) -> object:
+        return (*self._meta_substance, self.spec, self.status)
+
+    @property
+    def kind(self) -> str:
+        return "CoveragePolicy" if self.metadata.namespace else "ClusterCoveragePolicy"
+
+
+class IPBlock(Shape, frozen=True):
+    cidr: str = ""
+
+
+class Peer(Shape, frozen=True):
+    ip_block: IPBlock | None = None
+
+
+class IngressPeers(Shape, frozen=True):
+    # The wire name is a Python keyword.
+    peers: list[Peer] | None = msgspec.field(name="from", default=None)
+
+
+class NetworkPolicySpec(Shape, frozen=True):
+    pod_selector: Selector | None = None
+    ingress: list[IngressPeers] | None = None
+
+
+class NetworkPolicy(LabelledRecord, frozen=True):
+    spec: NetworkPolicySpec | None = None
+
+    @property
+    def substance(self) -> object:
+        return (self.metadata.uid, self.spec)
+
+    @property
+    def names_addresses(self) -> bool:
+        """Whether an ingress rule admits by source address."""
+        rules = (self.spec and self.spec.ingress) or ()
+        return any(peer.ip_block is not None for rule in rules for peer in rule.peers or ())
+
+    def may_select(self, labels: dict[str, str]) -> bool:
+        """Whether it may apply to pods that bear at least these labels; a label not among them may have any
+        value, so only a contradiction says no."""
+        selector = self.spec and self.spec.pod_selector
+        return all(r.admits(labels) for r in (selector.requirements if selector else ()) if r.key in labels)
+
+
+COVERAGE_POLICY = Kind("CoveragePolicy", "coveragepolicies", GROUP, VERSION, CoveragePolicy)
+CLUSTER_COVERAGE_POLICY = Kind(
+    "ClusterCoveragePolicy", "clustercoveragepolicies", GROUP, VERSION, CoveragePolicy, namespaced=False
+)
+NETWORK_POLICY = Kind("NetworkPolicy", "networkpolicies", "networking.k8s.io", "v1", NetworkPolicy)

@@ -1,0 +1,1 @@
+"""Remediation: the opt-in policies, the decision, its execution and its undoing."""

@@ -1,0 +1,145 @@
+"""Which policies govern a Service, and what they say together: field by field the more careful."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from etpguard.objects import Service
+from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
+
+_MODES = ("Observe", "DryRun", "Enforce")
+
+
+@dataclass(frozen=True, slots=True)
+class Governing:
+    """What the policies that take part for one Service say together. `policies` is sorted by mode (the
+    lowest first), then by name; the first is the deciding one, which is named to people."""
+
+    policies: tuple[CoveragePolicy, ...]
+
+    @property
+    def deciding(self) -> CoveragePolicy:
+        return self.policies[0]
+
+    @property
+    def mode(self) -> str:
+        return self.deciding.spec.mode
+
+    @property
+    def outcomes(self) -> frozenset[str]:
+        return frozenset.intersection(*(frozenset(p.spec.unhealthy_when.outcomes) for p in self.policies))
+
+    @property
+    def service_types(self) -> frozenset[str]:
+        return frozenset.intersection(*(frozenset(p.spec.service_types) for p in self.policies))
+
+    @property
+    def dwell_seconds(self) -> int:
+        return max(p.spec.unhealthy_when.for_seconds for p in self.policies)
+
+    @property
+    def source_ip_loss_accepted(self) -> bool:
+        return all(p.spec.remediation.source_ip_loss == "Accept" for p in self.policies)
+
+    @property
+    def patches_git_ops_owned(self) -> bool:
+        return all(p.spec.remediation.git_ops_owned == "Patch" for p in self.policies)
+
+    @property
+    def ignores_network_policies(self) -> bool:
+        return all(p.spec.remediation.network_policy == "Ignore" for p in self.policies)
+
+    @property
+    def breakers(self) -> list[tuple[CoveragePolicy, TriggerIf]]:
+        return [(p, p.spec.remediation.trigger_if) for p in self.policies]
+
+    @property
+    def budgets(self) -> list[tuple[CoveragePolicy, Budget]]:
+        return [(p, budget) for p in self.policies for budget in p.spec.remediation.budgets]
+
+    @property
+    def max_reverts(self) -> int:
+        return min(p.spec.remediation.on_drift.max_reverts for p in self.policies)
+
+    @property
+    def revert_window_seconds(self) -> int:
+        return max(p.spec.remediation.on_drift.window_seconds for p in self.policies)
+
+    @property
+    def rolls_back_when_covered(self) -> bool:
+        """Manual where the policies differ: it is the mode that does less."""
+        return all(p.spec.rollback.mode == "WhenCovered" for p in self.policies)
+
+    @property
+    def covered_seconds(self) -> int:
+        return max(p.spec.rollback.covered_for_seconds for p in self.policies)
+
+    @property
+    def on_delete(self) -> str:
+        return self.deciding.spec.rollback.on_delete
+
+    @property
+    def paused_by(self) -> str:
+        """Who holds it back: the policy that is suspended, or its first pause request; "" if nobody."""
+        for policy in self.policies:
+            if policy.spec.suspend:
+                return f"{policy.kind} {policy.key} is suspended"
+            if policy.spec.pause_requests:
+                return f"{policy.kind} {policy.key}: {policy.spec.pause_requests[0]}"
+        return ""
+
+    def enough_uncovered(self, uncovered: int, eligible: int) -> bool:
+        """Whether every policy's `unhealthyWhen.uncoveredNodes` is reached."""
+        return all(uncovered >= amount(p.spec.unhealthy_when.uncovered_nodes, eligible) for p in self.policies)
+
+
+def governing(
+    service: Service, policies: Iterable[CoveragePolicy], namespaces: Mapping[str, Mapping[str, str]]
+) -> Governing | None:
+    """The policies that take part for `service`; None where there is none.
+
+    `namespaces` gives the labels of each known namespace: a namespaceSelector admits none that is unknown.
+    Policies with mode Observe, and those being deleted, take no part.
+    """
+    found = [
+        p for p in policies if p.spec.mode != "Observe" and not p.deleting and selects(p, service, namespaces)
+    ]
+    found.sort(key=lambda p: (_MODES.index(p.spec.mode), p.key))
+    return Governing(tuple(found)) if found else None
+
+
+def selects(policy: CoveragePolicy, service: Service, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether the policy is about `service` at all, whatever its mode. Types are no part of the selection:
+    one that is not listed is an exclusion that people are told of."""
+    if policy.metadata.namespace and policy.metadata.namespace != service.metadata.namespace:
+        return False
+    chosen = policy.spec.namespace_selector
+    if not policy.metadata.namespace and chosen is not None:
+        labels = namespaces.get(service.metadata.namespace or "")
+        if labels is None or not chosen.admits(dict(labels)):
+            return False
+    selector = policy.spec.service_selector
+    return selector is None or selector.admits(service.labels)
+
+
+def requests_rollback(policy: CoveragePolicy, service: Service) -> bool:
+    names = {str(service.key)}
+    if policy.metadata.namespace == service.metadata.namespace:
+        names.add(service.key.name)
+    return not names.isdisjoint(policy.spec.rollback_requests)
+
+
+def amount(value: int | str, whole: int) -> int:
+    """An IntOrString as a number. Percentages of `whole` round down, but to no less than 1, so that a small
+    cluster is not one in which nothing can ever happen."""
+    if isinstance(value, str) and value.endswith("%"):
+        return max(1, whole * int(value[:-1]) // 100)
+    return int(value)
+
+
+def allowance(services: str, whole: int) -> int:
+    """A budget's `services` as a number: percentages round up, and only 0 is none."""
+    if services.endswith("%"):
+        return -(-whole * int(services[:-1]) // 100)
+    return int(services)
