@@ -1,0 +1,111 @@
+"""One request and its answer, with a total time-out; every failure is one exception type."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from etpguard.kube.verbs import Json, Request
+
+if TYPE_CHECKING:
+    # The package is large: it is loaded by whoever makes the client, not by who is handed one.
+    from kubernetes.aio.client import ApiClient
+
+OnRequest = Callable[[str, str, int], None]
+"""verb, resource, HTTP status (0: no answer)."""
+
+
+class ApiError(Exception):
+    """The API server said no, or nothing. `status` is the HTTP status, 0 without an answer; `reason` and
+    `message` are those of its Status object, `retry_after` the header in seconds."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{status} {reason}: {message}" if status else message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same request may well succeed later: no answer, throttled, or the server's own fault."""
+        return self.status in (0, 408, 429) or self.status >= 500
+
+    @property
+    def kind_absent(self) -> bool:
+        """A 404 that is not about an object: the path is unknown, so the resource is not served."""
+        return self.status == 404 and self.reason != "NotFound"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Json:
+        decoded: Json = msgspec.json.decode(self.body)
+        return decoded
+
+
+async def exchange(client: ApiClient, request: Request, timeout: float, on_request: OnRequest) -> Answer:  # noqa: ASYNC109
+    """Send once, within `timeout` seconds in all, credentials and body included.
+
+    Raises ApiError for any status but 2xx and where no answer came; nothing else.
+    """
+    status = 0
+    try:
+        # One clock over everything: aiohttp's own knows nothing of a slow credential plugin before it.
+        async with asyncio.timeout(timeout):
+            answer = await _send(client, request, timeout)
+        status = answer.status
+    except TimeoutError:
+        raise ApiError(0, "Timeout", f"no answer within {timeout:g} s") from None
+    except Exception as error:
+        # Whatever credentials, TLS or sockets raise is the same to the caller: it was not done, as far as known.
+        raise ApiError(0, type(error).__name__, str(error) or type(error).__name__) from error
+    finally:
+        on_request(request.verb, request.resource, status)
+    if not 200 <= status < 300:
+        raise _failure(answer)
+    return answer
+
+
+async def _send(client: ApiClient, request: Request, timeout: float) -> Answer:  # noqa: ASYNC109
+    import aiohttp
+
+    method, url, headers, body, post = await client.param_serialize(
+        request.method,
+        request.path,
+        query_params=list(request.query),
+        header_params={"Content-Type": request.content_type, "Accept": "application/json"},
+        body=request.body,
+        auth_settings=["BearerToken"],
+    )
+    limit: Any = aiohttp.ClientTimeout(total=timeout)
+    response = await client.call_api(method, url, headers, body, post, _request_timeout=limit)
+    return Answer(response.status, response.headers, await response.read())
+
+
+def _failure(answer: Answer) -> ApiError:
+    try:
+        status = answer.json()
+    except msgspec.DecodeError:
+        status = {}
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        status = {"message": answer.body[:200].decode(errors="replace").strip()}
+    return ApiError(
+        answer.status,
+        str(status.get("reason") or ""),
+        str(status.get("message") or ""),
+        _seconds(answer.headers.get("Retry-After")),
+    )
+
+
+def _seconds(header: str | None) -> float | None:
+    """Retry-After as the API server gives it: whole seconds. A date, which it never sends, is ignored."""
+    return float(header) if header is not None and header.strip().isdigit() else None

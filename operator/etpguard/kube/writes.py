@@ -1,0 +1,194 @@
+"""The only sender: every write of etpguard passes one gate.
+
+A write goes out only while this replica leads, from a picture that is whole and fresh, within a rate, and not
+into a refusal that stands: what RBAC forbids, and a resource that is not served, is tried again a minute later
+and told in words meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from etpguard.kube.exchange import ApiError, OnRequest, exchange
+from etpguard.kube.rates import TokenBucket
+from etpguard.kube.refusals import Refusals
+from etpguard.kube.verbs import Json, Request
+
+if TYPE_CHECKING:
+    from kubernetes.aio.client import ApiClient
+
+_log = logging.getLogger(__name__)
+
+_BACKOFF_FIRST = 0.5
+_BACKOFF_MOST = 30.0
+_RETRY_AFTER_MOST = 300.0
+
+
+class NotNow(Exception):  # noqa: N818  nothing went wrong
+    """The gate is closed: nothing was sent. `retry_in` is when it is worth asking again, in seconds."""
+
+    def __init__(self, reason: str, retry_in: float) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_in = retry_in
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`timeout` is for one request in all, in seconds; `rate` and `burst` for all writes together;
+    `refused_for` is how long a refusal is taken to stand."""
+
+    timeout: float = 10.0
+    rate: float = 30.0
+    burst: float = 30.0
+    refused_for: float = 60.0
+
+
+class Writer:
+    """Sends writes, and the few reads that belong to them.
+
+    `may_start(t)`: whether a write with time-out t may start now, by leadership. `stale()`: why the picture
+    must not be written from, None if it may.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        may_start: Callable[[float], bool] = lambda timeout: True,
+        stale: Callable[[], str | None] = lambda: None,
+        limits: Limits | None = None,
+        on_request: OnRequest = lambda verb, resource, status: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._may_start = may_start
+        self._stale = stale
+        self._limits = limits or Limits()
+        self._on_request = on_request
+        self._clock = clock
+        self._bucket = TokenBucket(self._limits.rate, self._limits.burst)
+        self._refusals = Refusals(self._limits.refused_for)
+        self._paused_until = 0.0
+        self._unanswered = ""
+        self._in_flight = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    def closed(self) -> str | None:
+        """Why no write whatever may start now; None if one may."""
+        if not self._may_start(self._limits.timeout):
+            return "not the leader"
+        return self._stale()
+
+    def problems(self) -> list[str]:
+        """What keeps writes from being made, in words; empty if nothing does."""
+        unanswered = [f"the API server takes no requests: {self._unanswered}"] if self._unanswered else []
+        return unanswered + self._refusals.in_words()
+
+    async def quiet(self, timeout: float) -> bool:  # noqa: ASYNC109
+        """Wait until no write is under way; False if one still is after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._quiet.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def write(self, request: Request, *, attempts: int = 3) -> Json:
+        """Send a write; the object as the server answered it.
+
+        Raises NotNow where the gate is closed, and ApiError: at once for what the server decided, after
+        `attempts` tries with growing pauses for what may pass. A try that got no answer may have been carried
+        out, so what is sent must bear being repeated.
+        """
+        return await self._try(request, attempts, gated=True)
+
+    async def read(self, request: Request, *, attempts: int = 3) -> Json:
+        """Send a read: as `write`, but whoever leads and whatever the picture."""
+        return await self._try(request, attempts, gated=False)
+
+    async def read_raw(self, request: Request, *, attempts: int = 3) -> bytes:
+        """As `read`, the body undecoded."""
+        return await self._attempts(request, attempts, gated=False)
+
+    async def _try(self, request: Request, attempts: int, *, gated: bool) -> Json:
+        body: Json = msgspec.json.decode(await self._attempts(request, attempts, gated=gated))
+        return body
+
+    async def _attempts(self, request: Request, attempts: int, *, gated: bool) -> bytes:
+        failures = 0
+        while True:
+            await self._wait_for_turn(request, gated)
+            try:
+                return await self._send(request)
+            except ApiError as error:
+                self._note(request, error)
+                failures += 1
+                if not error.transient or failures >= attempts:
+                    raise
+                await asyncio.sleep(self._pause(error, failures))
+
+    async def _wait_for_turn(self, request: Request, gated: bool) -> None:
+        """Return at a moment at which the request may start; nothing is awaited between its check and that."""
+        while True:
+            now = self._clock()
+            if refused := self._refusals.of(request, now):
+                raise NotNow(*refused)
+            if gated and (closed := self.closed()):
+                raise NotNow(closed, 0.5)
+            wait = max(self._paused_until - now, self._bucket.wait(now))
+            if wait <= 0:
+                self._bucket.take(now)
+                return
+            await asyncio.sleep(wait)
+
+    async def _send(self, request: Request) -> bytes:
+        async with self._under_way():
+            answer = await exchange(self._client, request, self._limits.timeout, self._on_request)
+        if self._unanswered:
+            _log.info("The API server answers again")
+            self._unanswered = ""
+        if told := self._refusals.allowed(request):
+            _log.info("%s", told)
+        return answer.body
+
+    @asynccontextmanager
+    async def _under_way(self) -> AsyncIterator[None]:
+        self._in_flight += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._quiet.set()
+
+    def _note(self, request: Request, error: ApiError) -> None:
+        """Keep what concerns more than this request: refusals, a pause that was asked for, silence."""
+        now = self._clock()
+        if told := self._refusals.note(request, error, now):
+            _log.warning("%s", told)
+        if error.status == 429 and error.retry_after is not None:
+            self._paused_until = max(self._paused_until, now + min(error.retry_after, _RETRY_AFTER_MOST))
+        if error.status:
+            self._unanswered = ""
+        elif not self._unanswered:
+            self._unanswered = error.message
+            _log.warning("No answer from the API server to %s: %s", request, error.message)
+
+    def _pause(self, error: ApiError, failures: int) -> float:
+        """Exponential, with the upper half left to chance so that replicas and lanes do not come in step; never
+        sooner than the server asked."""
+        longest = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0**failures)
+        spread = longest * random.uniform(0.5, 1.0)  # noqa: S311  not a secret
+        return max(spread, min(error.retry_after or 0.0, _RETRY_AFTER_MOST))
