@@ -6,15 +6,21 @@ Cilium's differences are those of its kube-proxy replacement (pkg/loadbalancer/w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from etpguard.objects import Endpoint, EndpointSlice, Family, Service, ServicePort
 
 _PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 _HEADLESS = "service.kubernetes.io/headless"
+_FAMILIES: tuple[Family, ...] = ("IPv4", "IPv6")
+# Addresses that may be spelt in another way: IPv6, and IPv4 with leading zeros.
+_AMBIGUOUS = re.compile(r":|(?:^|\.)0\d")
 
 
 class DataPlane(Enum):
@@ -26,7 +32,8 @@ class DataPlane(Enum):
 @dataclass(frozen=True, slots=True)
 class PortState:
     """One service port, in one family. Node sets are integers of `NodeTable`, and may name nodes that no
-    Node object bears. `node_port` is 0 where there is none."""
+    Node object bears; under Cilium they may be -1, every bit, so intersect them before counting. `node_port`
+    is 0 where there is none."""
 
     port: str
     number: int
@@ -95,10 +102,19 @@ def policy_applies(service: Service) -> bool:
 
 
 def families(service: Service) -> tuple[Family, ...]:
-    """util/utils.go:188-212: spec.ipFamilies, or else the family of clusterIP."""
-    if service.spec.ip_families:
-        return tuple(f for f in ("IPv4", "IPv6") if f in service.spec.ip_families)
-    return ("IPv6",) if ":" in (service.spec.cluster_ip or "") else ("IPv4",)
+    """util/utils.go:188-212 GetClusterIPByFamily: the families of spec.ipFamilies that have a cluster IP, or
+    else the family of clusterIP. Where no cluster IP is allocated yet, as in a manifest, all of them."""
+    spec = service.spec
+    if spec.ip_families:
+        allocated = spec.ip_families[: len(spec.cluster_ips)] if spec.cluster_ips else spec.ip_families
+        return tuple(f for f in _FAMILIES if f in allocated)
+    return (family_of(spec.cluster_ip or "") or "IPv4",)
+
+
+def family_of(address: str) -> Family | None:
+    """The family as k8s.io/utils/net IPFamilyOf sees it (an IPv4-mapped address is IPv4), None if invalid."""
+    parsed = _parse(address)
+    return None if parsed is None else "IPv4" if isinstance(parsed, IPv4Address) else "IPv6"
 
 
 def external_ports(service: Service) -> list[tuple[ServicePort, Family]]:
@@ -107,7 +123,7 @@ def external_ports(service: Service) -> list[tuple[ServicePort, Family]]:
     if not proxied(service) or not policy_applies(service):
         return []
     vips = [i.ip for i in service.load_balancer_ingress if i.ip and i.ip_mode in (None, "VIP")]
-    addressed = {"IPv6" if ":" in ip else "IPv4" for ip in (*vips, *(service.spec.external_ips or ()))}
+    addressed = {family_of(ip) for ip in (*vips, *(service.spec.external_ips or ()))}
     return [(p, f) for f in families(service) for p in service.ports if p.node_port or f in addressed]
 
 
@@ -121,12 +137,20 @@ def service_states(
 
     `slices` are those bound to it by namespace and label; `bit` gives the set of one node by name.
     Topology hints, trafficDistribution and internalTrafficPolicy have no say here (topology.go:48-154).
+    Where kube-proxy's own answer depends on the order of a Go map (copies of one ip:port that differ), the
+    slice whose name sorts last wins here.
     """
-    by_family: dict[str, list[EndpointSlice]] = {}
+    served = families(service)
+    # By port name and protocol alone; a port without name or number is ignored (endpointslicecache.go:173-181).
+    sources: dict[tuple[str, str, str], list[tuple[EndpointSlice, int]]] = {}
     for slice_ in sorted(slices, key=lambda s: s.metadata.name):
-        if _HEADLESS not in slice_.labels:
-            by_family.setdefault(slice_.address_type, []).append(slice_)
+        if _HEADLESS not in slice_.labels and slice_.address_type in served:
+            for q in slice_.ports or ():
+                if q.port and q.name is not None:
+                    group = (slice_.address_type, q.name, q.protocol or "TCP")
+                    sources.setdefault(group, []).append((slice_, q.port))
     tally = _Tally(bit, data_plane)
+    nodes = {group: tally.nodes(pairs) for group, pairs in sources.items()}
     ports = tuple(
         PortState(
             port.label,
@@ -134,19 +158,16 @@ def service_states(
             port.transport,
             family,
             port.node_port or 0,
-            *tally.nodes(
-                (s, q.port)
-                for s in by_family.get(family, ())
-                for q in s.ports or ()
-                if q.port and q.name is not None and (q.name, q.protocol or "TCP") == (port.label, port.transport)
-            ),
+            *nodes.get((family, port.label, port.transport), _NONE),
         )
         for port, family in external_ports(service)
     )
-    healthy = {
-        family: tally.nodes((s, q.port) for s in by_family.get(family, ()) for q in s.ports or () if q.port).ready
-        for family in families(service)
-    }
+    # Of all ports in the slices, also those that the Service does not have (endpointschangetracker.go:268-307).
+    healthy = dict.fromkeys(served, 0)
+    for family in served:
+        for (address_type, _, _), found in nodes.items():
+            if address_type == family:
+                healthy[family] |= found.ready
     return ServiceStates(ports, healthy)
 
 
@@ -154,6 +175,9 @@ class _Nodes(NamedTuple):
     ready: int
     terminating: int
     usable: bool
+
+
+_NONE = _Nodes(0, 0, False)
 
 
 class _Tally:
@@ -170,7 +194,7 @@ class _Tally:
         for slice_, port in sources:
             for endpoint in slice_.endpoints or ():
                 if endpoint.addresses:
-                    at = (endpoint.addresses[0], port)
+                    at = (_canonical(endpoint.addresses[0]), port)
                     # L247: a copy that is terminating never replaces one that is there.
                     if at not in merged or not _terminating(endpoint):
                         merged[at] = endpoint
@@ -207,3 +231,25 @@ def _ready(endpoint: Endpoint) -> bool:
 
 def _terminating(endpoint: Endpoint) -> bool:
     return bool(endpoint.conditions and endpoint.conditions.terminating)
+
+
+def _canonical(address: str) -> str:
+    """One spelling for each address, as kube-proxy keys endpoints by the parsed IP (endpointslicecache.go:231)."""
+    return _respelt(address) if _AMBIGUOUS.search(address) else address
+
+
+@lru_cache(maxsize=8192)
+def _respelt(address: str) -> str:
+    parsed = _parse(address)
+    return address if parsed is None else str(parsed)
+
+
+def _parse(address: str) -> IPv4Address | IPv6Address | None:
+    """As Go's ParseIPSloppy: leading zeros are decimal, an IPv4-mapped IPv6 address is IPv4."""
+    try:
+        if ":" not in address:
+            return IPv4Address(".".join(octet.lstrip("0") or octet[:1] for octet in address.split(".")))
+        parsed = ip_address(address)
+    except ValueError:
+        return None
+    return (parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else parsed

@@ -1,0 +1,246 @@
+"""The node states against a second rendering of kube-proxy's rule, on random clusters."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from etpguard.assess import Engine, node_states, picture_for
+from etpguard.assess.node_states import ServiceStates
+from etpguard.cluster import NodeTable, Picture
+from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Service, decode_page
+from tests.assess.kube_proxy_rule import (
+    DROPPED,
+    READY,
+    REJECTED,
+    TERMINATING,
+    NamespacedName,
+    Proxier,
+    ServicePortName,
+)
+from tests.assess.random_clusters import Cluster, features, random_cluster
+
+CLUSTERS = 4000
+
+# Every shape that the comparison claims to cover, and so has to meet.
+SHAPES = {
+    "duplicate ip:port",
+    "duplicate ip:port, running and terminating",
+    "nil conditions",
+    "nil ready",
+    "nil serving",
+    "nil terminating",
+    "nil nodeName",
+    "node without a Node object",
+    "ready and terminating",
+    "two target ports under one name",
+    "port without a number",
+    "port with a nil name",
+    "unnamed port",
+    "foreign address type",
+    "FQDN slice",
+    "slice of no Service",
+    "dual stack",
+    "no ipFamilies",
+    "family without a cluster IP",
+    "headless Service",
+    "headless label on a slice",
+    "service-proxy-name on a Service",
+    "service-proxy-name on a slice",
+    "ExternalName",
+    "Service being deleted",
+    "UDP",
+    "SCTP",
+    "ClusterIP with external IPs",
+    "LoadBalancer without a node port",
+    "ingress IP of mode None",
+    "ingress IP of mode VIP",
+    "ingress IP of mode Proxy",
+    "ingress hostname",
+    "healthCheckNodePort",
+    "internalTrafficPolicy Local",
+    "no address",
+    "second address",
+    "topology hint",
+    "address in another spelling",
+}
+
+# (namespace, Service, port, protocol, family, node) -> state, and (namespace, Service, family, node) -> healthy
+States = dict[tuple[str, str, str, str, str, str], str]
+Healthy = dict[tuple[str, str, str, str], bool]
+Observed = tuple[States, Healthy]
+
+
+def by_kube_proxy(cluster: Cluster) -> Observed:
+    """One kube-proxy a node and family."""
+    states: States = {}
+    healthy: Healthy = {}
+    for node in cluster.nodes:
+        name, zone = node["metadata"]["name"], node["metadata"]["labels"]["topology.kubernetes.io/zone"]
+        for family in ("IPv4", "IPv6"):
+            proxier = Proxier(name, family, zone)
+            proxier.sync(cluster.services, cluster.slices)
+            at: ServicePortName
+            for at, state in proxier.external_states().items():
+                states[*at.service, at.port, at.protocol, family, name] = state
+            service: NamespacedName
+            for service, count in proxier.health_check_counts().items():
+                healthy[*service, family, name] = count > 0
+    return states, healthy
+
+
+def picture_of(cluster: Cluster) -> Picture:
+    """Through JSON and the decoders, as a list from the API would come."""
+    picture = picture_for(())
+    kinds: list[tuple[AnyKind, list[dict[str, Any]]]] = [
+        (NODE, cluster.nodes),
+        (SERVICE, cluster.services),
+        (ENDPOINT_SLICE, cluster.slices),
+    ]
+    for kind, items in kinds:
+        page = decode_page(kind, msgspec.json.encode({"metadata": {"resourceVersion": "1"}, "items": items}))
+        assert page.rejects == []
+        picture.absorb(picture.store(kind).replace(page.items))
+    return picture
+
+
+def by_etpguard(cluster: Cluster, rule: ModuleType = node_states) -> Observed:
+    """`rule` is the module `node_states`, or a copy of it with a fault."""
+    picture = picture_of(cluster)
+    states: States = {}
+    healthy: Healthy = {}
+    for service in picture.store(SERVICE):
+        if service.policy != "Local":
+            continue
+        found: ServiceStates = rule.service_states(service, picture.slices(service.key), picture.nodes.bit)
+        _tell(service, found, picture.nodes, states, healthy)
+    return states, healthy
+
+
+def _tell(service: Service, found: ServiceStates, nodes: NodeTable, states: States, healthy: Healthy) -> None:
+    for port in found.ports:
+        sets = {
+            READY: port.ready & nodes.present,
+            TERMINATING: port.terminating & nodes.present,
+            DROPPED: port.dropped(nodes.present),
+            REJECTED: port.rejected(nodes.present),
+        }
+        for node in nodes.names(nodes.present):
+            inside = [state for state, members in sets.items() if members & nodes.bit(node)]
+            states[*service.key, port.port, port.protocol, port.family, node] = " and ".join(inside)
+    checked = service.type == "LoadBalancer" and service.spec.health_check_node_port
+    if checked and node_states.proxied(service):
+        for family, members in found.healthy.items():
+            for node in nodes.names(nodes.present):
+                healthy[*service.key, family, node] = bool(members & nodes.bit(node))
+
+
+def test_no_random_cluster_differs_from_kube_proxy() -> None:
+    seen: Counter[str] = Counter()
+    told: Counter[str] = Counter()
+    for seed in range(CLUSTERS):
+        cluster = random_cluster(seed)
+        expected, healthy = by_kube_proxy(cluster)
+        assert by_etpguard(cluster) == (expected, healthy), f"random_cluster({seed})"
+        seen += features(cluster)
+        told += Counter(expected.values())
+        told["healthCheckNodePort 200"] += sum(healthy.values())
+        told["healthCheckNodePort 503"] += len(healthy) - sum(healthy.values())
+    print(f"\n{CLUSTERS} clusters contained")
+    for shape, count in sorted(seen.items()):
+        print(f"  {count:6} x {shape}")
+    print("answers, one a node, port and family:", dict(told))
+    assert {shape for shape, count in seen.items() if count} >= SHAPES
+    answers = (READY, TERMINATING, DROPPED, REJECTED, "healthCheckNodePort 200", "healthCheckNodePort 503")
+    assert all(told[answer] > 1000 for answer in answers)
+
+
+def test_the_engine_assesses_just_the_services_that_kube_proxy_serves_externally() -> None:
+    for seed in range(300):
+        cluster = random_cluster(seed)
+        expected, _ = by_kube_proxy(cluster)
+        assessed = Engine(picture_of(cluster), ()).refresh_all()
+        assert set(assessed) == {(namespace, name) for namespace, name, *_ in expected}, f"random_cluster({seed})"
+
+
+@contextmanager
+def faulty(right: str, wrong: str) -> Iterator[ModuleType]:
+    """A copy of `node_states` in which one line says `wrong` for `right`."""
+    assert node_states.__file__ is not None
+    with open(node_states.__file__) as file:
+        source = file.read()
+    assert source.count(right) == 1, f"{right!r} is not just once in node_states.py"
+    name = "faulty_node_states"
+    spec = importlib.util.spec_from_loader(name, loader=None)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses look up the annotations' names
+    try:
+        exec(compile(source.replace(right, wrong), name, "exec"), module.__dict__)
+        yield module
+    finally:
+        del sys.modules[name]
+
+
+def first_difference(rule: ModuleType, differs: Callable[[Observed, Observed], bool]) -> int | None:
+    for seed in range(400):
+        cluster = random_cluster(seed)
+        if differs(by_etpguard(cluster, rule), by_kube_proxy(cluster)):
+            return seed
+    return None
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        pytest.param(
+            "if at not in merged or not _terminating(endpoint):", "if at not in merged:", id="first copy wins"
+        ),
+        pytest.param(
+            "if at not in merged or not _terminating(endpoint):", "if True:", id="a terminating copy replaces"
+        ),
+        pytest.param("return True if ready is None else ready", "return bool(ready)", id="nil ready is false"),
+        pytest.param(
+            "return _ready(endpoint) if self._cilium else True",
+            "return _ready(endpoint)",
+            id="nil serving inherits ready",
+        ),
+        pytest.param(
+            "elif _terminating(endpoint) and self._serving(endpoint):",
+            "elif self._serving(endpoint):",
+            id="serving is enough",
+        ),
+        pytest.param(
+            "elif _terminating(endpoint) and self._serving(endpoint):",
+            "elif _terminating(endpoint):",
+            id="terminating is enough",
+        ),
+        pytest.param("return -1 if self._cilium else 0", "return -1", id="nil nodeName is local everywhere"),
+        pytest.param("_HEADLESS not in slice_.labels and", "", id="headless slices count"),
+        pytest.param("nodes.get((family, port.label,", 'nodes.get(("IPv4", port.label,', id="one family for both"),
+        pytest.param("if q.port and q.name is not None:", "if q.port:", id="a nil name is a name"),
+        pytest.param('i.ip and i.ip_mode in (None, "VIP")', "i.ip", id="a proxying load balancer's IP is a VIP"),
+        pytest.param("terminating & ~ready, usable", "terminating, usable", id="ready and terminating at once"),
+        pytest.param(
+            "at = (_canonical(endpoint.addresses[0]), port)", "at = (endpoint.addresses[0], 0)", id="by IP"
+        ),
+        pytest.param("if _PROXY_NAME in service.labels or", "if", id="service-proxy-name is ignored"),
+    ],
+)
+def test_a_fault_in_one_line_is_caught(right: str, wrong: str) -> None:
+    with faulty(right, wrong) as rule:
+        seed = first_difference(rule, lambda ours, theirs: ours != theirs)
+    assert seed is not None
+
+
+def test_the_source_without_a_fault_is_not_caught() -> None:
+    with faulty("Folds endpoints into node sets.", "Folds endpoints into sets of nodes.") as rule:
+        assert first_difference(rule, lambda ours, theirs: ours != theirs) is None
