@@ -35,6 +35,8 @@ _STAMP = " ".join(
     f"-X k8s.io/component-base/version.{name}={value}"
     for name, value in (("gitVersion", KUBERNETES_VERSION), ("gitMajor", "1"), ("gitMinor", "37"))
 )
+# Else helm says v4.3: a module built from the proxy knows only what its source holds.
+_HELM_STAMP = "-X helm.sh/helm/v4/internal/version.version=v4.3.1"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ PROGRAMS: dict[str, Program] = {
         name: Program(f"k8s.io/kubernetes/cmd/{name}", _HERE, f"{_STRIP} {_STAMP}")
         for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl")
     },
-    "helm": Program("helm.sh/helm/v4/cmd/helm", _HERE / "helm", _STRIP),
+    "helm": Program("helm.sh/helm/v4/cmd/helm", _HERE / "helm", f"{_STRIP} {_HELM_STAMP}"),
 }
 
 Progress = Callable[[str], None]

@@ -55,7 +55,7 @@ class Client:
         connection, kept = self._take(timeout)
         try:
             return self._send(connection, method, path, data, headers or {})
-        except (ConnectionError, http.client.RemoteDisconnected):
+        except (ConnectionError, ssl.SSLEOFError):  # what a reset is called depends on where it is met
             if not kept or method != "GET":
                 raise
         return self._send(self._connect(timeout), method, path, data, headers or {})

@@ -78,8 +78,8 @@ def pod(
     """Creates a Pod bound to ``node``, then gives it the status of a running one with these IPs.
 
     That is all the EndpointSlice controller looks at: the Pod becomes an endpoint of every Service that selects
-    ``labels``. ``ports`` (TCP) and ``udp_ports`` are named container ports, for Services whose target port is a name:
-    the controller looks for name and protocol.
+    ``labels``. ``ports`` (TCP) and ``udp_ports`` are named container ports, for Services whose target port is a
+    name: the controller looks for name and protocol.
     """
     ips = [ip] if isinstance(ip, str) else list(ip)
     for address in ips:

@@ -1,0 +1,149 @@
+"""Nothing is left behind, however a cluster ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+import devcluster
+from devcluster import StartError
+from devcluster.objects import wait_for
+
+pytestmark = pytest.mark.controlplane
+
+_ROOT = Path(__file__).parents[2]
+
+_RUNS_A_CLUSTER = """
+import json, signal, sys
+import devcluster
+with devcluster.start() as cluster:
+    told = {"pids": cluster.pids, "directory": str(cluster.directory), "server": cluster.server}
+    print(json.dumps(told), flush=True)
+    signal.pause()
+"""
+
+
+def _running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"  # ended, not yet reaped by whoever adopted it
+
+
+def _listens(server: str) -> bool:
+    url = urlsplit(server)
+    with socket.socket() as client:
+        return client.connect_ex((url.hostname or "", url.port or 0)) == 0
+
+
+def _nothing_left(pids: dict[str, int], directory: Path, server: str) -> bool:
+    return not any(map(_running, pids.values())) and not directory.exists() and not _listens(server)
+
+
+def test_start_is_quick_and_stop_leaves_nothing() -> None:
+    started = time.monotonic()
+    with devcluster.start() as cluster:
+        took = time.monotonic() - started
+        pids, directory, server = cluster.pids, cluster.directory, cluster.server
+        assert set(pids) == {"etcd", "kube-apiserver", "kube-controller-manager"}
+        assert all(map(_running, pids.values()))
+        assert _listens(server)
+    assert _nothing_left(pids, directory, server)
+    assert took < 30  # some 3 s on an idle machine
+
+
+def test_an_exception_in_the_block_passes_and_leaves_nothing() -> None:
+    left: list[tuple[dict[str, int], Path, str]] = []
+
+    def fail() -> None:
+        with devcluster.start(controllers=()) as cluster:
+            left.append((cluster.pids, cluster.directory, cluster.server))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert _nothing_left(*left[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_to_the_process_that_runs_it_leaves_nothing(number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _RUNS_A_CLUSTER],
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        told: dict[str, Any] = json.loads(process.stdout.readline())
+        pids, directory, server = told["pids"], Path(told["directory"]), told["server"]
+        assert all(map(_running, pids.values()))
+        process.send_signal(number)
+        process.communicate(timeout=20)
+    expected = {
+        signal.SIGTERM: 128 + signal.SIGTERM,
+        signal.SIGINT: -signal.SIGINT,
+        signal.SIGKILL: -signal.SIGKILL,
+    }
+    assert process.returncode == expected[number]
+    wait_for(lambda: _nothing_left(pids, directory, server), what="an end of everything")
+
+
+def test_programs_outlive_the_thread_that_started_them() -> None:
+    with devcluster.start(controllers=()) as cluster:
+        thread = threading.Thread(target=cluster.restart_apiserver, kwargs={"grace": 0})
+        thread.start()
+        thread.join()
+        time.sleep(0.5)
+        assert cluster.request("GET", "/readyz").ok
+
+
+def test_the_api_server_comes_back_on_its_port_with_its_data() -> None:
+    with devcluster.start(controllers=()) as cluster:
+        cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "kept"}})
+        cluster.stop_apiserver()
+        assert "kube-apiserver" not in cluster.pids
+        with pytest.raises(ConnectionRefusedError):
+            cluster.request("GET", "/readyz")
+        cluster.start_apiserver()
+        with pytest.raises(StartError, match="already running"):
+            cluster.start_apiserver()
+        assert cluster.request("GET", "/api/v1/namespaces/kept").ok
+
+
+def test_a_program_that_does_not_start_says_why_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with (
+        pytest.raises(StartError, match=r"kube-apiserver ended with code 1: .*unknown flag: --no-such-flag"),
+        devcluster.start(apiserver_flags=["--no-such-flag"]),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_any_address_with_names_of_its_own() -> None:
+    with devcluster.start(
+        controllers=(), bind_address="0.0.0.0", extra_sans=["203.0.113.5", "api.test"]
+    ) as cluster:
+        assert cluster.server.startswith("https://127.0.0.1:")
+        port = urlsplit(cluster.server).port
+        with socket.socket() as client:
+            assert client.connect_ex(("127.0.0.2", port or 0)) == 0
+        kubeconfig = json.loads(cluster.kubeconfig_for(server="https://203.0.113.5:1").read_text())
+        assert "tls-server-name" not in kubeconfig["clusters"][0]["cluster"]
+        path = cluster.kubeconfig_for(server=f"https://127.0.0.2:{port}")  # not in the certificate
+        assert cluster.kubectl("--kubeconfig", str(path), "get", "--raw", "/readyz") == "ok"
