@@ -46,6 +46,8 @@ class NodeRule:
     provider_id: str = ""
     """A pattern that the last segment of every eligible node's providerID must match; one that does not
     blocks the registration of all."""
+    skips_unidentified: bool = False
+    """Whether a node whose providerID does not match is left out instead, and blocks nothing."""
     follows_endpoints: bool = False
     """Whether, of these nodes, only those are used that host a usable endpoint of any port of the Service, in
     any family. `EligibleNodes` leaves this part to its caller."""
@@ -53,6 +55,8 @@ class NodeRule:
     def selects(self, node: Node) -> bool:
         """Whether the node passes everything but readiness and providerID."""
         if self.skip_deleting and node.deleting:
+            return False
+        if self.skips_unidentified and not self.identified(node):
             return False
         labels = node.labels
         if self.exclude_label_as_bool and EXCLUDE_LABEL in labels and labels[EXCLUDE_LABEL] not in _FALSE:

@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+from etpguard.assess.consumers.aws_cloud_provider import AwsCloudProvider
+from etpguard.assess.consumers.azure import AzureApplicationGateway, AzureLoadBalancer
+from etpguard.assess.consumers.cilium import Cilium
+from etpguard.assess.consumers.cloud_provider import CloudProvider
+from etpguard.assess.consumers.eks_auto import EksAuto
+from etpguard.assess.consumers.gke import GkeIngress, GkeLoadBalancer
+from etpguard.assess.consumers.in_cluster_proxies import InClusterProxies
 from etpguard.assess.consumers.interface import ConsumerFamily
+from etpguard.assess.consumers.k3s_servicelb import K3sServiceLB
+from etpguard.assess.consumers.kube_vip import KubeVip
+from etpguard.assess.consumers.metallb import MetalLB
+from etpguard.assess.consumers.unknown_controller import UnknownController
 
 
 def families() -> tuple[ConsumerFamily, ...]:
-    return ()
+    """Those that a mark on the object tells come before those that the nodes tell; what is left is unknown."""
+    return (
+        MetalLB(),
+        KubeVip(),
+        Cilium(),
+        EksAuto(),
+        GkeIngress(),
+        AzureApplicationGateway(),
+        InClusterProxies(),
+        GkeLoadBalancer(),
+        AzureLoadBalancer(),
+        AwsCloudProvider(),
+        K3sServiceLB(),
+        CloudProvider(),
+        UnknownController(),
+    )

@@ -1,0 +1,55 @@
+"""kube-vip: who announces an address depends on a setting of its DaemonSet that no API object shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless
+from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
+from etpguard.assess.outcome import Outcome, Reason
+from etpguard.objects import Service
+
+CLASS = "kube-vip.io/kube-vip-class"
+_PREFIX = "kube-vip.io/"
+
+_ELECTION = Reason(
+    "ServicesElectionNotKnown",
+    "with services election kube-vip announces from nodes with an endpoint alone; without it one leader announces "
+    "all addresses, and drops this one while it has no endpoint itself; the setting is not in the API",
+)
+"""pkg/endpoints/endpoints_generic.go:88-103 and endpoints.go:114-123."""
+
+
+class KubeVip(Family):
+    name = "kube-vip"
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        how = _recognised(service)
+        if how is None:
+            return
+        for _, consumer in Balancer(service, "kube-vip", how).ports():
+            yield replace(consumer, nodes=EVERY_NODE, unless_covered=_ELECTION)
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+        if verdict.outcome is not Outcome.Unknown:
+            return
+        yield (
+            "Set svc_election to true in the environment of the kube-vip DaemonSet: each address is then "
+            "announced from a node with an endpoint."
+        )
+        yield spread(service, "every node that kube-vip runs on")
+        yield cluster(service, ClientIP.LOST)
+
+
+def _recognised(service: Service) -> str | None:
+    if service.type == "LoadBalancer" and service.spec.load_balancer_class == CLASS:
+        return f"its loadBalancerClass is {CLASS}"
+    if not classless(service) or any(entry.hostname for entry in service.load_balancer_ingress):
+        return None
+    if service.labels.get("implementation") == "kube-vip":
+        return "its label implementation=kube-vip"
+    marked = sorted(key for key in service.annotations if key.startswith(_PREFIX))
+    return f"its annotation {marked[0]}" if marked else None

@@ -1,0 +1,102 @@
+"""Sentences of advice that several families give, each with what to copy, filled in; at most 1 KiB each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.eligibility import EXCLUDE_LABEL
+from etpguard.assess.outcome import Outcome
+from etpguard.objects import Service
+
+LIMIT = 1024
+
+
+class ClientIP(Enum):
+    """What a change to `Cluster` does to the client's address on a path."""
+
+    LOST = "pods then see the node's address instead of the client's"
+    FORWARDED = (
+        "the client's address stays in X-Forwarded-For, but the peer that pods see, and must trust for it, is "
+        "then a node instead of the load balancer"
+    )
+    UNCHANGED = "nothing on this path"
+    VARIES = "pods may then see the node's address instead of the client's"
+
+
+def spread(service: Service, limit_to: str = "every target node") -> str:
+    """Run an endpoint on every node that is sent to."""
+    selector = service.spec.selector or {}
+    labels = json.dumps(dict(sorted(selector.items())))
+    constraint = (
+        '"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", '
+        f'"whenUnsatisfiable": "DoNotSchedule", "labelSelector": {{"matchLabels": {labels}}}}}]'
+    )
+    text = (
+        f"Run a ready pod on {limit_to}: make the workload behind Service {service.key} a DaemonSet, or give it "
+        "at least as many replicas as there are such nodes and, in its pod template's spec, "
+    )
+    return bounded(text + constraint) if selector else bounded(text + "a spread over kubernetes.io/hostname")
+
+
+def cluster(service: Service, cost: ClientIP, extra: str = "") -> str:
+    """Change the policy, and what that costs on this path."""
+    patch = """-p '{"spec":{"externalTrafficPolicy":"Cluster"}}'"""
+    return bounded(
+        f"Let every node forward: {kubectl(service, 'patch service', patch)}. "
+        f"It costs a hop, and {cost.value}.{' ' + extra if extra else ''}"
+    )
+
+
+def drop_annotation(service: Service, annotation: str, why: str) -> str:
+    """Take an annotation of the Service away; `why` is a clause that ends the sentence."""
+    return bounded(f"{kubectl(service, 'annotate service', annotation + '-')}: {why}.")
+
+
+def annotate(service: Service, annotation: str, value: str, why: str) -> str:
+    command = kubectl(service, "annotate service --overwrite", f"'{annotation}={value}'")
+    return bounded(f"{command}: {why}.")
+
+
+def admit_nodes(service: Service, nodes: Sequence[str], label: str) -> str:
+    """Let the nodes that host endpoints be sent to."""
+    named = " ".join(nodes[:5]) or "NODE"
+    return bounded(
+        f"The nodes with endpoints of Service {service.key} are excluded from load balancers. Admit them: "
+        f"kubectl label node {named} {label}-; or move the pods to nodes that are sent to."
+    )
+
+
+def health_checked(service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    """For a passthrough load balancer that knows which nodes have endpoints."""
+    match verdict.outcome:
+        case Outcome.Outage | Outcome.NoTargets if nodes:
+            yield admit_nodes(service, nodes, EXCLUDE_LABEL)
+            yield spread(service)
+            yield cluster(service, ClientIP.LOST)
+        case Outcome.TargetsUnhealthy:
+            yield spread(service)
+            yield (
+                "Or leave it: the health check keeps traffic off these nodes, which show as unhealthy by design. "
+                "When the last pod of a node stops, requests are lost until the check has failed there."
+            )
+            yield cluster(service, ClientIP.LOST)
+        case Outcome.Blackhole | Outcome.Unknown:
+            yield spread(service)
+            yield cluster(service, ClientIP.LOST)
+        case _:
+            return
+
+
+def kubectl(service: Service, verb: str, rest: str) -> str:
+    return f"kubectl -n {service.key.namespace} {verb} {service.key.name} {rest}"
+
+
+def bounded(text: str) -> str:
+    """At most `LIMIT` bytes of UTF-8, cut at the end if need be."""
+    encoded = text.encode()
+    if len(encoded) <= LIMIT:
+        return text
+    return encoded[: LIMIT - 3].decode(errors="ignore") + "…"
