@@ -1,0 +1,48 @@
+"""A lab for each proxy mode, kept for the whole session, and an empty namespace in it for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import devcluster
+from devcluster import Cluster
+from devcluster.dataplane import lab
+from devcluster.dataplane.lab import Lab
+from devcluster.dataplane.nodes import MODES
+from tests.dataplane.scene import Scene
+
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.dataplane)
+
+
+@pytest.fixture(scope="session")
+def own_cluster() -> Iterator[Cluster]:
+    """A control plane without other tests' Nodes and Services."""
+    with devcluster.start() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=MODES)
+def data_plane(request: pytest.FixtureRequest, own_cluster: Cluster) -> Iterator[Lab]:
+    """Three nodes and a client outside, in this proxy mode."""
+    with lab.start(own_cluster, request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(data_plane: Lab) -> Iterator[Scene]:
+    """The lab, and an empty namespace in it that is cleared afterwards."""
+    namespace = f"scene-{next(_numbers)}"
+    data_plane.cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    yield Scene(data_plane, namespace)
+    data_plane.clear(namespace)
+    data_plane.cluster.request("DELETE", f"/api/v1/namespaces/{namespace}")

@@ -1,0 +1,96 @@
+"""What the tests of the data plane do over and over: pods and Services in one namespace, and the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from devcluster.dataplane import evidence, matrix
+from devcluster.dataplane.addresses import Family
+from devcluster.dataplane.lab import Lab
+from devcluster.dataplane.matrix import Matrix, PortKey, State
+from devcluster.dataplane.pods import DEFAULT_PORTS, Pod
+from devcluster.dataplane.servers import Listen
+from tests.dataplane.prediction import predicted
+
+PORTS: tuple[dict[str, Any], ...] = (
+    {"name": "http", "port": 80, "targetPort": "http"},
+    {"name": "tcp", "port": 81, "targetPort": "tcp"},
+    {"name": "udp", "port": 82, "targetPort": "udp", "protocol": "UDP"},
+)
+DUAL_STACK: dict[str, Any] = {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}
+
+
+class Scene:
+    """One namespace of a lab."""
+
+    def __init__(self, lab: Lab, namespace: str) -> None:
+        self.lab = lab
+        self.namespace = namespace
+
+    def service(self, name: str = "web", **spec: Any) -> dict[str, Any]:
+        """NodePort, Local, dual stack, the three ports, selecting app=<name>: unless told otherwise."""
+        given = {"type": "NodePort", "externalTrafficPolicy": "Local", "selector": {"app": name}, "ports": PORTS}
+        return self.lab.service(self.namespace, name, **{**given, **DUAL_STACK, **spec})
+
+    def pod(
+        self,
+        name: str,
+        node: str,
+        *,
+        app: str = "web",
+        ready: bool = True,
+        ports: Mapping[str, Listen] = DEFAULT_PORTS,
+        host_network: bool = False,
+    ) -> Pod:
+        where = self.lab.nodes.running[node]
+        return self.lab.pods.start(
+            self.namespace, name, where, {"app": app}, ready=ready, ports=ports, host_network=host_network
+        )
+
+    def slice(
+        self,
+        service: str,
+        name: str,
+        pods: list[tuple[Pod, dict[str, Any]]],
+        *,
+        family: Family = "IPv4",
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """A slice written by hand with an endpoint for each pod; the dict adds nodeName and conditions."""
+        body = {
+            "metadata": {"name": name, "labels": {"kubernetes.io/service-name": service, **(labels or {})}},
+            "addressType": family,
+            "ports": [
+                {"name": port, "port": listen.port, "protocol": "UDP" if listen.kind == "udp" else "TCP"}
+                for port, listen in DEFAULT_PORTS.items()
+            ],
+            "endpoints": [{"addresses": [pod.addresses.of(family)], **more} for pod, more in pods],
+        }
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
+        self.lab.cluster.call("POST", path, body)
+
+    def patch_service(self, name: str, patch: Mapping[str, Any], *, status: bool = False) -> None:
+        path = f"/api/v1/namespaces/{self.namespace}/services/{name}" + ("/status" if status else "")
+        self.lab.cluster.call("PATCH", path, patch)
+
+    def compared(self) -> tuple[Mapping[PortKey, Mapping[str, State]], Matrix]:
+        """Settles, and fails unless the packets do what etpguard says; gives both."""
+        self.lab.settle()
+        told = predicted(self.lab.cluster, self.namespace)
+        seen = matrix.observe(self.lab, [self.namespace])
+        mismatches = matrix.check(self.lab, told, seen)
+        if mismatches:
+            pytest.fail(evidence.describe(self.lab, mismatches), pytrace=False)
+        return told, seen
+
+    def states(self) -> dict[tuple[str, str, Family], dict[str, State]]:
+        """As `compared`; gives by Service, port name and family the state of each node, which is as observed."""
+        told, _ = self.compared()
+        running = self.lab.nodes.running
+        return {
+            (key.service, key.port, key.family): {node: states[node] for node in sorted(running)}
+            for key, states in told.items()
+        }
