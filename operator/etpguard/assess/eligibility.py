@@ -113,17 +113,20 @@ class EligibleNodes:
         for node in nodes:
             self.update(node.metadata.name, node)
 
-    def update(self, name: str, node: Node | None) -> None:
-        """A node appeared, changed, or (None) went away."""
+    def update(self, name: str, node: Node | None) -> bool:
+        """A node appeared, changed, or (None) went away. True if any set is another now."""
         bit = self._table.bit(name)
+        before = (self._ready, self._unknown, self._windows)
         ready = node.ready if node else None
         self._ready = _set(self._ready, bit, ready == "True")
         self._unknown = _set(self._unknown, bit, ready == "Unknown")
         self._windows = _set(
             self._windows, bit, node is not None and node.labels.get("kubernetes.io/os") == "windows"
         )
+        moved = before != (self._ready, self._unknown, self._windows)
         for rule in self._selected:
-            self._place(rule, bit, node)
+            moved |= self._place(rule, bit, node)
+        return moved
 
     def of(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
         """The eligible nodes by `rule`; `nodes` are all nodes, read only when the rule is new."""
@@ -144,11 +147,13 @@ class EligibleNodes:
         """Nodes whose providerID the consumer cannot register, eligible or not; `of` comes first."""
         return self._unidentified[rule]
 
-    def _place(self, rule: NodeRule, bit: int, node: Node | None) -> None:
+    def _place(self, rule: NodeRule, bit: int, node: Node | None) -> bool:
+        before = (self._selected[rule], self._unidentified[rule])
         selected = node is not None and rule.selects(node)
-        self._selected[rule] = _set(self._selected[rule], bit, selected)
         blocked = selected and node is not None and not rule.identified(node)
-        self._unidentified[rule] = _set(self._unidentified[rule], bit, blocked)
+        after = (_set(before[0], bit, selected), _set(before[1], bit, blocked))
+        self._selected[rule], self._unidentified[rule] = after
+        return before != after
 
 
 def _set(nodes: int, bit: int, member: bool) -> int:

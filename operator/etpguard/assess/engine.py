@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
 from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes
@@ -38,13 +38,15 @@ from etpguard.objects import (
     Service,
 )
 
+K = TypeVar("K")
+
 PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"})
 IGNORE_ANNOTATION = "etpguard.dev/ignore"
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What is to be said of one Service. Node sets are integers of the picture's `NodeTable`.
+    """What is to be said of one Service. Node sets are integers of the picture's `NodeTable` in its `epoch`.
 
     `eligible` and `uncovered` are those of the worst consumer. `nodes` are all Nodes at the time. A Service
     that etpguard changed to Cluster is `NotAffected`; `if_local` then tells what it would be under Local.
@@ -62,6 +64,7 @@ class Assessment:
     eligible: int = 0
     uncovered: int = 0
     if_local: Assessment | None = None
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,8 @@ class Options:
 
 
 class Engine:
-    """Assessments of a picture, kept up to date. `assess` and `refresh` are functions of the picture alone;
-    what is kept between calls only saves work."""
+    """Assessments of a picture, kept up to date: after `refresh` with all that changes touched, they are
+    those of a new engine. What is kept between calls only saves work."""
 
     def __init__(
         self, picture: Picture, families: Sequence[ConsumerFamily], options: Options | None = None
@@ -92,12 +95,18 @@ class Engine:
         self._read_by: dict[Key, set[Key]] = defaultdict(set)
         self._port_read_by: dict[int, set[Key]] = defaultdict(set)
         self._epoch = -1
+        self._present = 0
+        self._shared: object = None
         self.assessments: dict[Key, Assessment] = {}
 
     def refresh(self, touched: Touched) -> dict[Key, Assessment | None]:
         """Assess again what `touched` reaches. Returns what differs from before; None for a Service that is
         no longer assessed."""
-        keys = self._invalidate(touched)
+        return self.reassess(self.invalidate(touched))
+
+    def reassess(self, keys: Iterable[Key]) -> dict[Key, Assessment | None]:
+        """The second half of `refresh`, for some of the Services that `invalidate` gave. The picture must
+        not change before all of them are done."""
         changed: dict[Key, Assessment | None] = {}
         for key in keys:
             fresh = self.assess(key)
@@ -144,22 +153,15 @@ class Engine:
             nodes=local.nodes,
             eligible=local.eligible,
             if_local=local,
+            epoch=self._epoch,
         )
 
-    def _invalidate(self, touched: Touched) -> Iterable[Key]:
-        nodes = self._picture.store(NODE)
-        if self._epoch != self._picture.nodes.epoch:
+    def invalidate(self, touched: Touched) -> Iterable[Key]:
+        """The first half of `refresh`: forget what `touched` outdates; returns the Services to assess."""
+        shared = self._shared_inputs()
+        if touched.everything or shared != self._shared:
+            self._shared = shared
             self._reset()
-        for name in touched.nodes:
-            node = nodes.get(Key("", name))
-            self._eligible.update(name, node)
-            if self._platforms.update(name, node):
-                self._consumers.clear()
-        if touched.everything:
-            self._states.clear()
-            self._consumers.clear()
-            self._read_by.clear()
-            self._port_read_by.clear()
             return {*self._picture.store(SERVICE).keys(), *self.assessments}
         services = set(touched.services)
         for number in touched.node_ports:
@@ -170,16 +172,47 @@ class Engine:
         for key in tuple(services):
             services |= self._read_by.get(key, set())
         for key in services:
-            self._states.pop(key, None)
-            self._consumers.pop(key, None)
-        return services | self.assessments.keys() if touched.nodes else services
+            self._forget(key)
+        return services | self.assessments.keys() if self._move_nodes(touched.nodes) else services
+
+    def _shared_inputs(self) -> object:
+        """What every assessment depends on, and changes next to never."""
+        picture = self._picture
+        return picture.nodes.epoch, not len(picture.store(ENDPOINT_SLICE)), dict(picture.unread)
 
     def _reset(self) -> None:
         self._epoch = self._picture.nodes.epoch
+        self._present = self._picture.nodes.present
         self._states.clear()
-        self._consumers.clear()
+        self._forget_consumers()
         self._eligible.reset(self._picture.store(NODE))
         self._platforms.reset(self._picture.store(NODE))
+
+    def _move_nodes(self, names: Iterable[str]) -> bool:
+        """Whether these changes of nodes can be seen in any assessment."""
+        nodes = self._picture.store(NODE)
+        moved = self._present != self._picture.nodes.present
+        self._present = self._picture.nodes.present
+        for name in names:
+            node = nodes.get(Key("", name))
+            moved |= self._eligible.update(name, node)
+            if self._platforms.update(name, node):
+                self._forget_consumers()
+                moved = True
+        return moved
+
+    def _forget(self, key: Key) -> None:
+        self._states.pop(key, None)
+        for consumer in self._consumers.pop(key, ()):
+            for read in consumer.reads:
+                _discard(self._read_by, read, key)
+            for number in consumer.reads_node_ports:
+                _discard(self._port_read_by, number, key)
+
+    def _forget_consumers(self) -> None:
+        self._consumers.clear()
+        self._read_by.clear()
+        self._port_read_by.clear()
 
     def _states_of(self, service: Service) -> ServiceStates:
         states = self._states.get(service.key)
@@ -211,24 +244,14 @@ class Engine:
         if not external_ports(service):
             return None
         states = self._states_of(service)
-        consumers = tuple(self._through(service, states, c) for c in self._consumers_of(service))
+        blind = self._blind(service)
+        consumers = tuple(self._through(service, states, c, blind) for c in self._consumers_of(service))
         known = [v for v in consumers if not v.consumer.incidental]
-        if blind := self._blind(service):
-            outcome, reason, eligible, uncovered = Outcome.Unknown, blind, 0, 0
-            consumers = tuple(
-                ConsumerVerdict(v.consumer, Outcome.Unknown, blind, v.eligible) if v.eligible else v
-                for v in consumers
-            )
-        elif known:
-            worst = max(known, key=lambda v: (v.outcome, v.uncovered.bit_count(), v.eligible.bit_count()))
-            outcome, reason, eligible, uncovered = (
-                worst.outcome,
-                worst.reason,
-                worst.eligible,
-                worst.uncovered,
-            )
+        if known:
+            worst = max(known, key=_badness)
+            outcome, reason, eligible, uncovered = worst.outcome, worst.reason, worst.eligible, worst.uncovered
         else:
-            outcome, reason, eligible, uncovered = self._unclaimed(service, states)
+            outcome, reason, eligible, uncovered = self._unclaimed(service, states, blind)
         return Assessment(
             key=service.key,
             uid=service.uid,
@@ -241,10 +264,11 @@ class Engine:
             nodes=self._picture.nodes.present,
             eligible=eligible,
             uncovered=uncovered,
+            epoch=self._epoch,
         )
 
     def _blind(self, service: Service) -> Reason | None:
-        """Why nothing at all can be said of the Service."""
+        """Why nothing can be said of what its nodes do."""
         if self._options.data_plane is DataPlane.OTHER:
             return Reason("DataPlaneNotModelled", "the data plane is neither kube-proxy nor Cilium's")
         if not len(self._picture.store(ENDPOINT_SLICE)):
@@ -253,28 +277,43 @@ class Engine:
             return Reason("UnreadableEndpointSlice", rejected[0].message)
         return None
 
-    def _unclaimed(self, service: Service, states: ServiceStates) -> tuple[Outcome, Reason, int, int]:
+    def _unclaimed(
+        self, service: Service, states: ServiceStates, blind: Reason | None
+    ) -> tuple[Outcome, Reason, int, int]:
         """The outcome of a Service without a known consumer: any client may try any eligible node."""
+        if self._options.unread_is_unknown and (hidden := self._hidden_consumers(service)):
+            return Outcome.Unknown, hidden, 0, 0
         if PER_NODE_SELECTORS & (service.spec.selector or {}).keys():
             reason = Reason("AddressedPerNode", "its selector picks a single pod, so clients address its node")
             return Outcome.NotAffected, reason, 0, 0
-        unread = [kind.resource for kind in self._picture.unread]
-        if unread and self._options.unread_is_unknown:
-            reason = Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}")
-            return Outcome.Unknown, reason, 0, 0
         eligible = self._eligible.of(ANY_CLIENT, self._picture.store(NODE))
+        if blind:
+            return Outcome.Unknown, blind, eligible, 0
         verdicts = [without_consumer(eligible, state.forwarding, state.usable) for state in states.ports]
         worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
-        if worst.uncovered & self._eligible.windows:
+        on_windows = any(eligible & self._on_windows(state) for state in states.ports)
+        if on_windows and not worst.uncovered & ~self._eligible.windows:
             return Outcome.Unknown, _WINDOWS, worst.eligible, worst.uncovered
         return worst.outcome, Reason("NoKnownConsumer"), worst.eligible, worst.uncovered
 
-    def _through(self, service: Service, states: ServiceStates, consumer: Consumer) -> ConsumerVerdict:
-        if consumer.unknown is not None and consumer.nodes is None:
-            return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown)
+    def _hidden_consumers(self, service: Service) -> Reason | None:
+        """Why the Service may have a consumer that is not seen."""
+        if unread := [kind.resource for kind in self._picture.unread]:
+            return Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}")
+        if rejected := self._picture.rejected_referrers(service.key.namespace):
+            return Reason("ConsumersNotReadable", rejected[0].message)
+        return None
+
+    def _through(
+        self, service: Service, states: ServiceStates, consumer: Consumer, blind: Reason | None
+    ) -> ConsumerVerdict:
         if consumer.nodes is None:
+            if consumer.unknown is not None:
+                return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown)
             return ConsumerVerdict(consumer, Outcome.NotAffected, Reason("TargetsPods"))
         eligible = self._eligible.of(consumer.nodes, self._picture.store(NODE))
+        if blind:
+            return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
         if consumer.nodes.follows_endpoints:
             eligible &= states.hosting
         verdicts = [
@@ -286,7 +325,7 @@ class Engine:
             served = " and ".join(consumer.families)
             reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
             return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown or reason, eligible)
-        worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
+        worst = max(verdicts, key=_badness)
         unknown = consumer.unknown
         if worst.outcome not in (Outcome.Covered, Outcome.NoEndpoints):
             unknown = unknown or consumer.unless_covered
@@ -313,9 +352,9 @@ class Engine:
                 f"the providerID of node {names(blocking, 1)[0]} is not one that the controller can register, "
                 "so it registers and removes none",
             )
-        if uncovered & self._eligible.windows:
+        if eligible & self._on_windows(state):
             return ConsumerVerdict(consumer, Outcome.Unknown, _WINDOWS, eligible, uncovered, unused)
-        if uncovered and 0 < consumer.max_targets < eligible.bit_count():
+        if uncovered and uncovered != eligible and 0 < consumer.max_targets < eligible.bit_count():
             return unknown("TargetsCapped", f"the controller registers at most {consumer.max_targets} nodes")
         passes = self._passing(states, consumer, state.family) if uncovered else 0
         if isinstance(passes, NotModelled):
@@ -326,6 +365,11 @@ class Engine:
         return ConsumerVerdict(
             consumer, verdict.outcome, Reason(verdict.outcome.name), eligible, verdict.uncovered, unused
         )
+
+    def _on_windows(self, state: PortState) -> int:
+        """Nodes on which winkernel, which is not modelled, may do otherwise: with terminating endpoints or with
+        none (winkernel/proxier.go:1117-1138,1560-1615)."""
+        return self._eligible.windows & ~state.ready if state.usable else 0
 
     def _passing(self, states: ServiceStates, consumer: Consumer, family: Family) -> int | NotModelled:
         if consumer.probe is None:
@@ -345,7 +389,18 @@ class Engine:
         return (self._states_of(service), service.policy == "Local") if service else None
 
 
+def _badness(verdict: ConsumerVerdict) -> tuple[int, int, int]:
+    """The worst outcome; where that is the same, the most uncovered and then the most eligible nodes."""
+    return verdict.outcome, verdict.uncovered.bit_count(), verdict.eligible.bit_count()
+
+
 _WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy decides otherwise")
+
+
+def _discard(index: dict[K, set[Key]], at: K, key: Key) -> None:
+    index[at].discard(key)
+    if not index[at]:
+        del index[at]
 
 
 def picture_for(families: Sequence[ConsumerFamily]) -> Picture:

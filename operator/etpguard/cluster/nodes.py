@@ -52,7 +52,10 @@ class NodeTable:
 
 
 def positions(nodes: int) -> Iterator[int]:
-    """The positions of the set bits, lowest first."""
+    """The positions of the set bits, lowest first. A negative set, one that holds every node there may ever
+    be, has no end: ValueError; intersect it first."""
+    if nodes < 0:
+        raise ValueError("an unbounded set of nodes; intersect it with those present first")
     while nodes:
         low = nodes & -nodes
         yield low.bit_length() - 1

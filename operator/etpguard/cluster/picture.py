@@ -13,6 +13,7 @@ from etpguard.objects import (
     ENDPOINT_SLICE,
     NODE,
     SERVICE,
+    SERVICE_COVERAGE,
     EndpointSlice,
     Key,
     Kind,
@@ -24,6 +25,9 @@ from etpguard.objects import (
 
 R = TypeVar("R", bound=Record)
 Referrer = Callable[[Any], Iterable[Key]]
+
+# Kinds that tell of their own Service alone, and of nobody who sends traffic to it.
+_DESCRIBE_SERVICES = (SERVICE, ENDPOINT_SLICE, SERVICE_COVERAGE)
 
 
 @dataclass
@@ -89,6 +93,16 @@ class Picture:
         entries = (self._stores[ENDPOINT_SLICE].entry(k) for k in self._referring[ENDPOINT_SLICE].get(service, ()))
         return [entry for entry in entries if isinstance(entry, Reject)]
 
+    def rejected_referrers(self, namespace: str) -> list[Reject]:
+        """The objects of the namespace that could not be read and might refer to any Service there."""
+        return [
+            reject
+            for kind, store in self._stores.items()
+            if kind.reach is Reach.SERVICES and kind not in _DESCRIBE_SERVICES
+            for reject in store.rejects
+            if reject.key.namespace == namespace
+        ]
+
     def node_port_owners(self, number: int) -> list[Service]:
         """The Services that hold a node port of that number (one for each protocol at most)."""
         found = (self.get(SERVICE, key) for key in sorted(self._node_ports.get(number, ())))
@@ -115,13 +129,15 @@ class Picture:
         match kind.reach:
             case Reach.SERVICES:
                 touched.services |= before | after
+                if isinstance(change.old, Reject) or isinstance(change.new, Reject):
+                    touched.namespaces.add(key.namespace)
             case Reach.NAMESPACE:
                 touched.namespaces.add(key.namespace or key.name)
             case Reach.NODES:
                 touched.nodes.add(key.name)
             case Reach.EVERYTHING:
                 touched.everything = True
-        if kind == NODE:
+        if kind == NODE and key.name:
             if change.new is None:
                 self.nodes.discard(key.name)
             else:

@@ -45,6 +45,8 @@ class Store(Generic[R]):
         self.floor = 0
         self._held: dict[Key, _Held[R]] = {}
         self._gone: dict[Key, int] = {}
+        self._rejected: set[Key] = set()
+        self._newest = 0
 
     def get(self, key: Key) -> R | None:
         held = self._held.get(key)
@@ -69,7 +71,13 @@ class Store(Generic[R]):
 
     @property
     def rejects(self) -> list[Reject]:
-        return [held.entry for held in self._held.values() if isinstance(held.entry, Reject)]
+        entries = (self._held[key].entry for key in sorted(self._rejected))
+        return [entry for entry in entries if isinstance(entry, Reject)]
+
+    @property
+    def newest(self) -> int:
+        """The latest version seen, from a list or live: what a list requested from now on must reach."""
+        return max(self._newest, self.floor)
 
     def upsert(self, entry: R | Reject) -> Change[R] | None:
         """A live ADDED or MODIFIED."""
@@ -80,16 +88,19 @@ class Store(Generic[R]):
     def delete(self, key: Key, version: int) -> Change[R] | None:
         """A live DELETED; its version is that of the deletion."""
         self._gone[key] = max(self._gone.get(key, 0), version)
+        self._newest = max(self._newest, version)
         held = self._held.get(key)
         return self._drop(key) if held and held.version <= version else None
 
-    def begin_list(self, version: int) -> None:
-        """A list at `version` follows. One below the floor means that etcd was restored from a backup:
-        its versions start over, so what is held must yield to whatever the list says."""
-        if version < self.floor:
+    def begin_list(self, version: int, at_least: int = 0) -> None:
+        """A list at `version` follows. One below the floor, or below `at_least`, what `newest` was when it was
+        requested, means that etcd was restored from a backup: its versions start over, so what is held must
+        yield to whatever the list says."""
+        if version < max(self.floor, at_least):
             self._held = {key: _Held(-1, held.entry) for key, held in self._held.items()}
             self._gone.clear()
             self.floor = 0
+            self._newest = version
 
     def list_item(self, entry: R | Reject) -> Change[R] | None:
         held = self._held.get(entry.key)
@@ -103,14 +114,27 @@ class Store(Generic[R]):
         self.floor = version
         return [self._drop(key) for key in missing]
 
+    def clear(self) -> list[Change[R]]:
+        """Nothing is known of the kind any more, not even what was: it is no longer served or readable."""
+        self.floor = self._newest = 0
+        self._gone.clear()
+        return [self._drop(key) for key in tuple(self._held)]
+
     def replace(self, entries: Iterable[R | Reject]) -> list[Change[R]]:
         """Take entries that have no order, as from files: the last of a key wins."""
         return [self._take(entry) for entry in entries]
 
     def _take(self, entry: R | Reject) -> Change[R]:
-        old = self._held.get(entry.key)
-        self._held[entry.key] = _Held(entry.version, entry)
-        return Change(self.kind, entry.key, old.entry if old else None, entry)
+        key, version = entry.key, entry.version
+        old = self._held.get(key)
+        self._held[key] = _Held(version, entry)
+        self._newest = max(self._newest, version)
+        if isinstance(entry, Reject):
+            self._rejected.add(key)
+        else:
+            self._rejected.discard(key)
+        return Change(self.kind, key, old.entry if old else None, entry)
 
     def _drop(self, key: Key) -> Change[R]:
+        self._rejected.discard(key)
         return Change(self.kind, key, self._held.pop(key).entry, None)

@@ -1,0 +1,189 @@
+"""Objects for tests, through the decoders, and the shortest way from them to assessments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from etpguard.assess import Assessment, Engine, Options, picture_for
+from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
+from etpguard.cluster import Picture
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    INGRESS,
+    NODE,
+    SERVICE,
+    AnyKind,
+    Endpoint,
+    EndpointSlice,
+    Ingress,
+    Key,
+    Kind,
+    Node,
+    Record,
+    Reject,
+    Service,
+    decode_item,
+)
+
+Json = dict[str, Any]
+
+_versions = count(1000)
+
+
+def record(kind: AnyKind, raw: Json) -> Any:
+    """The record of `raw`, whose metadata gets what the API server would add."""
+    version = next(_versions)
+    meta = {"uid": f"uid-{raw['metadata']['name']}", "resourceVersion": str(version), **raw["metadata"]}
+    made = decode_item(kind, {**raw, "metadata": meta})
+    assert not isinstance(made, Reject), made.message
+    return made
+
+
+def service(
+    name: str = "web",
+    ports: Sequence[Json] = ({"name": "http", "port": 80, "nodePort": 30080},),
+    *,
+    namespace: str = "default",
+    meta: Mapping[str, object] | None = None,
+    status: Json | None = None,
+    **spec: object,
+) -> Service:
+    base = {
+        "type": "NodePort",
+        "externalTrafficPolicy": "Local",
+        "clusterIP": "10.96.0.1",
+        "clusterIPs": ["10.96.0.1"],
+        "ipFamilies": ["IPv4"],
+        "ports": list(ports),
+    }
+    raw: Json = {"metadata": {"name": name, "namespace": namespace, **(meta or {})}, "spec": {**base, **spec}}
+    made: Service = record(SERVICE, raw if status is None else {**raw, "status": status})
+    return made
+
+
+def endpoint(node: str | None, address: str = "", **conditions: bool | None) -> Json:
+    """Ready unless told otherwise; the address follows from the node where none is given."""
+    if not address:
+        address = f"10.0.{sum(map(ord, node or '-')) % 250}.{len(node or '')}"
+    made: Json = {"addresses": [address], "conditions": conditions}
+    return made if node is None else {**made, "nodeName": node}
+
+
+def endpoint_slice(
+    endpoints: Iterable[Json] = (),
+    ports: Iterable[Json] = ({"name": "http", "protocol": "TCP", "port": 8080},),
+    *,
+    name: str = "web-1",
+    of: str = "web",
+    namespace: str = "default",
+    family: str = "IPv4",
+    labels: Mapping[str, str] | None = None,
+) -> EndpointSlice:
+    raw: Json = {
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {"kubernetes.io/service-name": of, **(labels or {})},
+        },
+        "addressType": family,
+        "ports": list(ports),
+        "endpoints": list(endpoints),
+    }
+    made: EndpointSlice = record(ENDPOINT_SLICE, raw)
+    return made
+
+
+def node(
+    name: str,
+    ready: str | None = "True",
+    *,
+    labels: Mapping[str, str] | None = None,
+    taints: Sequence[Json] = (),
+    provider_id: str | None = None,
+    deleting: bool = False,
+) -> Node:
+    raw: Json = {
+        "metadata": {"name": name, "labels": dict(labels or {})},
+        "spec": {"taints": list(taints), "providerID": provider_id},
+        "status": {"conditions": [] if ready is None else [{"type": "Ready", "status": ready}]},
+    }
+    if deleting:
+        raw["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    made: Node = record(NODE, raw)
+    return made
+
+
+def ingress(name: str = "web", *, of: str = "web", namespace: str = "default", **annotations: str) -> Ingress:
+    raw: Json = {
+        "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
+        "spec": {"defaultBackend": {"service": {"name": of, "port": {"name": "http"}}}},
+    }
+    made: Ingress = record(INGRESS, raw)
+    return made
+
+
+_KINDS: dict[type[Record], AnyKind] = {
+    Service: SERVICE,
+    EndpointSlice: ENDPOINT_SLICE,
+    Node: NODE,
+    Ingress: INGRESS,
+}
+
+
+class Given:
+    """A family whose consumers are those that it was made with, each by the name of its Service."""
+
+    name = "given"
+    kinds: Sequence[Kind[Any]] = ()
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = {}
+
+    def __init__(self, **consumers: Sequence[Consumer]) -> None:
+        self._consumers = consumers
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        return self._consumers.get(service.key.name, ())
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+        return ()
+
+
+def picture_with(*objects: Record | Reject, families: Sequence[ConsumerFamily] = ()) -> Picture:
+    picture = picture_for(families)
+    for each in objects:
+        kind = SERVICE if isinstance(each, Reject) else _KINDS[type(each)]
+        if isinstance(each, Reject):
+            kind = next(k for k in picture.kinds if k.name == each.kind)
+        picture.absorb(picture.store(kind).replace([each]))
+    return picture
+
+
+def assess(
+    *objects: Record | Reject,
+    consumers: Sequence[Consumer] | None = None,
+    options: Options | None = None,
+    unread: Mapping[AnyKind, str] | None = None,
+    of: str = "default/web",
+) -> tuple[Assessment | None, Picture]:
+    """The assessment of one Service, with the picture whose nodes it speaks of."""
+    family = Given(web=consumers or ())
+    picture = picture_with(*objects, families=[family])
+    picture.unread.update(unread or {})
+    engine = Engine(picture, [family], options)
+    engine.refresh_all()
+    return engine.assessments.get(Key(*of.split("/"))), picture
+
+
+__all__ = [
+    "Endpoint",
+    "Given",
+    "assess",
+    "endpoint",
+    "endpoint_slice",
+    "ingress",
+    "node",
+    "picture_with",
+    "service",
+]

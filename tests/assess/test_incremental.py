@@ -1,0 +1,305 @@
+"""The engine kept up to date says what a new one would say, whatever changes in whatever order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from etpguard.assess import Assessment, Engine, Options, picture_for
+from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
+from etpguard.assess.eligibility import NodeRule, Readiness
+from etpguard.assess.node_states import DataPlane
+from etpguard.assess.outcome import Reason
+from etpguard.assess.probe import HealthCheckNodePort
+from etpguard.cluster import Change, Picture, Touched
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    INGRESS,
+    INGRESS_CLASS,
+    NODE,
+    SERVICE,
+    SERVICE_COVERAGE,
+    AnyKind,
+    Ingress,
+    Key,
+    Kind,
+    Requirement,
+    Service,
+    decode_item,
+)
+
+Json = dict[str, Any]
+
+SERVICES = ("a", "b", "c")
+NODES = ("n0", "n1", "n2", "n3")
+NODE_PORTS = (30001, 30002, 30003)
+NAMESPACES = ("x", "y")
+
+RULES = (
+    NodeRule(),
+    NodeRule(readiness=Readiness.FAIL_OPEN),
+    NodeRule(readiness=Readiness.IGNORED, provider_id="i-[0-9a-f]+"),
+    NodeRule(requirements=(Requirement("pool", "In", ("edge",)),), follows_endpoints=True),
+)
+
+
+class Front:
+    """A family of consumers that uses all that the interface has: each Ingress sends to every port of its
+    Service. Its rule, the port that it probes and its faults are in its annotations and its class."""
+
+    name = "front"
+    kinds: Sequence[Kind[Any]] = ()
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = {
+        INGRESS: (lambda i: [Key(i.key.namespace, i.annotations["also"])] if "also" in i.annotations else (),)
+    }
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        for ingress in view.referring(INGRESS, service.key):
+            for port in service.ports:
+                yield self._consumer(service, ingress, port.label, view)
+
+    def _consumer(self, service: Service, ingress: Ingress, port: str, view: View) -> Consumer:
+        said = ingress.annotations
+        number = int(said.get("probe", "0"))
+        probe, reads = view.probe_of(number, service)
+        if number == service.spec.health_check_node_port:
+            probe = HealthCheckNodePort()
+        class_ = view.get(INGRESS_CLASS, Key("", "front"))
+        unknown = Reason("NoClass") if said.get("class") == "front" and class_ is None else None
+        if "aws" in view.platforms and "cloudy" in said:
+            unknown = Reason("Cloudy")
+        return Consumer(
+            kind="Ingress",
+            namespace=ingress.key.namespace,
+            name=ingress.key.name,
+            controller="example.com/front",
+            target_type="instance",
+            port=port,
+            families=("IPv4", "IPv6"),
+            nodes=None if said.get("rule") == "pods" else RULES[int(said.get("rule", "0"))],
+            probe=probe,
+            unknown=unknown,
+            incidental="incidental" in said,
+            max_targets=int(said.get("max", "0")),
+            reads=reads,
+            reads_node_ports=frozenset({number}),
+        )
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+        return ()
+
+
+def flags(*names: str) -> st.SearchStrategy[dict[str, str]]:
+    return st.fixed_dictionaries({}, optional={name: st.just("true") for name in names})
+
+
+@st.composite
+def services(draw: st.DrawFn) -> Json:
+    ports = draw(
+        st.lists(
+            st.fixed_dictionaries(
+                {"name": st.sampled_from(("http", "https")), "port": st.just(80)},
+                optional={"nodePort": st.sampled_from(NODE_PORTS), "protocol": st.sampled_from(("TCP", "UDP"))},
+            ),
+            max_size=2,
+            unique_by=lambda port: port["name"],
+        )
+    )
+    spec: Json = {
+        "type": draw(st.sampled_from(("NodePort", "LoadBalancer", "ClusterIP"))),
+        "clusterIP": draw(st.sampled_from(("10.0.0.1", "10.0.0.1", "fd00::1", "None"))),
+        "externalTrafficPolicy": draw(st.sampled_from(("Local", "Local", "Cluster"))),
+        "ports": ports,
+        "selector": draw(flags("app", "apps.kubernetes.io/pod-index")),
+    }
+    if draw(st.booleans()):
+        spec["healthCheckNodePort"] = 30003
+    labels = draw(flags("service.kubernetes.io/service-proxy-name"))
+    return {"metadata": {"labels": labels, "annotations": draw(flags("etpguard.dev/ignore"))}, "spec": spec}
+
+
+@st.composite
+def slices(draw: st.DrawFn) -> Json:
+    conditions = st.sampled_from(
+        ({}, {"ready": False}, {"ready": False, "serving": True, "terminating": True}, {"ready": True})
+    )
+    endpoints = draw(
+        st.lists(
+            st.fixed_dictionaries(
+                {"addresses": st.sampled_from((["10.1.0.1"], ["10.1.0.2"])), "conditions": conditions},
+                optional={"nodeName": st.sampled_from((*NODES, "ghost"))},
+            ),
+            max_size=3,
+        )
+    )
+    return {
+        "metadata": {"labels": {"kubernetes.io/service-name": draw(st.sampled_from(SERVICES))}},
+        "addressType": draw(st.sampled_from(("IPv4", "IPv4", "IPv6"))),
+        "ports": [{"name": draw(st.sampled_from(("http", "https"))), "protocol": "TCP", "port": 8080}],
+        "endpoints": endpoints,
+    }
+
+
+@st.composite
+def nodes(draw: st.DrawFn) -> Json:
+    labels = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "pool": st.just("edge"),
+                "kubernetes.io/os": st.sampled_from(("linux", "windows")),
+                "node.kubernetes.io/exclude-from-external-load-balancers": st.sampled_from(("", "false")),
+            },
+        )
+    )
+    taints = [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}] if draw(st.booleans()) else []
+    return {
+        "metadata": {"labels": labels},
+        "spec": {
+            "taints": taints,
+            "providerID": draw(st.sampled_from((None, "aws:///zone/i-0a", "gce://p/z/vm"))),
+        },
+        "status": {
+            "conditions": [{"type": "Ready", "status": draw(st.sampled_from(("True", "False", "Unknown")))}]
+        },
+    }
+
+
+@st.composite
+def ingresses(draw: st.DrawFn) -> Json:
+    annotations = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "rule": st.sampled_from(("0", "1", "2", "3", "pods")),
+                "probe": st.sampled_from(("30001", "30002", "30003", "10256")),
+                "class": st.just("front"),
+                "also": st.sampled_from(SERVICES),
+                "incidental": st.just(""),
+                "cloudy": st.just(""),
+                "max": st.just("2"),
+            },
+        )
+    )
+    backend = {"service": {"name": draw(st.sampled_from(SERVICES))}}
+    return {"metadata": {"annotations": annotations}, "spec": {"defaultBackend": backend}}
+
+
+def coverages() -> st.SearchStrategy[Json]:
+    phases = st.sampled_from(("Applied", "RolledBack"))
+    uids = st.sampled_from(("uid-0", "uid-1"))
+    return st.builds(
+        lambda phase, uid: {
+            "metadata": {},
+            "status": {"remediation": {"phase": phase, "serviceUID": uid, "originalHealthCheckNodePort": 30002}},
+        },
+        phases,
+        uids,
+    )
+
+
+CONTENT: dict[AnyKind, tuple[st.SearchStrategy[Json], tuple[str, ...]]] = {
+    SERVICE: (services(), SERVICES),
+    ENDPOINT_SLICE: (slices(), ("e0", "e1", "e2", "e3")),
+    NODE: (nodes(), NODES),
+    INGRESS: (ingresses(), ("i0", "i1")),
+    INGRESS_CLASS: (st.just({"metadata": {}, "spec": {"controller": "example.com/front"}}), ("front",)),
+    SERVICE_COVERAGE: (coverages(), SERVICES),
+}
+
+
+class Incremental(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.families = (Front(),)
+        self.picture: Picture = picture_for(self.families)
+        self.touched = Touched()
+        self.version = 0
+        self.told: dict[Key, Assessment] = {}
+        self.objects: list[tuple[AnyKind, Key]] = []
+
+    @initialize(
+        data_plane=st.sampled_from((DataPlane.KUBE_PROXY, DataPlane.CILIUM, DataPlane.OTHER)),
+        seed=st.data(),
+    )
+    def begin(self, data_plane: DataPlane, seed: st.DataObject) -> None:
+        self.options = Options(data_plane=data_plane, answers_everywhere_ports=(30002,))
+        for kind in (NODE, SERVICE, ENDPOINT_SLICE, INGRESS):
+            for _ in range(2):
+                self.put(seed, kind)
+        self.engine = Engine(self.picture, self.families, self.options)
+        self.told = {k: a for k, a in self.engine.refresh_all().items() if a is not None}
+        self.touched = Touched()
+
+    def put(self, data: st.DataObject, kind: AnyKind) -> None:
+        content, names = CONTENT[kind]
+        raw = data.draw(content)
+        self.version += 1
+        raw["metadata"] |= {
+            "name": data.draw(st.sampled_from(names)),
+            "resourceVersion": str(self.version),
+            "uid": data.draw(st.sampled_from(("uid-0", "uid-1"))),
+        }
+        if kind.namespaced:
+            raw["metadata"]["namespace"] = data.draw(st.sampled_from(NAMESPACES))
+        if data.draw(st.integers(0, 15)) == 0:
+            raw["metadata"]["deletionTimestamp"] = 5  # malformed
+        entry = decode_item(kind, raw)
+        self.objects.append((kind, entry.key))
+        self.absorb(self.picture.store(kind).upsert(entry))
+
+    def absorb(self, change: Change[Any] | None) -> None:
+        assert change is not None
+        self.touched.add(self.picture.absorb([change]))
+
+    @rule(data=st.data(), kind=st.sampled_from(tuple(CONTENT)))
+    def change(self, data: st.DataObject, kind: AnyKind) -> None:
+        self.put(data, kind)
+
+    @precondition(lambda self: self.objects)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        kind, key = data.draw(st.sampled_from(self.objects))
+        self.version += 1
+        if self.picture.store(kind).version(key) is not None:
+            self.absorb(self.picture.store(kind).delete(key, self.version))
+
+    @rule(unread=st.sampled_from(({}, {INGRESS: "forbidden"}, {INGRESS: "forbidden", INGRESS_CLASS: "forbidden"})))
+    def lose_sight(self, unread: dict[AnyKind, str]) -> None:
+        self.picture.unread.clear()
+        self.picture.unread.update(unread)
+
+    @rule()
+    def deal_positions_anew(self) -> None:
+        self.picture.nodes.compact(slack=0)
+
+    @rule()
+    def refresh(self) -> None:
+        before = self.told
+        changed = self.engine.refresh(self.touched)
+        self.touched = Touched()
+        self.told = {k: a for k, a in {**before, **changed}.items() if a is not None}
+        assert all(before.get(key) != assessment for key, assessment in changed.items()), "only what differs"
+
+        fresh = Engine(self.picture, self.families, self.options)
+        fresh.refresh_all()
+        assert self.engine.assessments == fresh.assessments
+        assert self.told == fresh.assessments, "the differences add up"
+
+    @invariant()
+    def counts_are_of_nodes_that_exist(self) -> None:
+        for assessment in self.told.values():
+            assert assessment.uncovered & ~assessment.eligible == 0
+            assert assessment.eligible & ~assessment.nodes == 0
+            for verdict in assessment.consumers:
+                assert verdict.uncovered & ~verdict.eligible == 0
+                assert (verdict.eligible | verdict.unused) & ~assessment.nodes == 0
+
+
+TestIncremental = Incremental.TestCase
+TestIncremental.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
