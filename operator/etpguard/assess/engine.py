@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
@@ -229,7 +229,11 @@ class Engine:
             found: list[Consumer] = []
             owned: set[tuple[str, str, str]] = set()
             for family in self._families:
-                news = [c for c in family.find(service, self._view) if c.object not in owned]
+                news = [
+                    replace(consumer, family=family.name)
+                    for consumer in family.find(service, self._view)
+                    if consumer.object not in owned
+                ]
                 owned |= {consumer.object for consumer in news}
                 found += news
             consumers = self._consumers[service.key] = tuple(found)

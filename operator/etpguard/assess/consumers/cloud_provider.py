@@ -11,6 +11,7 @@ from etpguard.assess.consumers.family import Family
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
+    GENERIC_CLOUDS,
     Balancer,
     classless,
     sole_cloud,
@@ -31,7 +32,7 @@ class CloudProvider(Family):
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         cloud = sole_cloud(view)
-        if not classless(service) or not cloud:
+        if not classless(service) or cloud not in GENERIC_CLOUDS:
             return
         told = f"the nodes' providerIDs ({cloud}://) tell the cloud whose controller serves it"
         for _, consumer in Balancer(service, f"cloud-provider/{cloud}", told).ports():

@@ -73,6 +73,8 @@ class Consumer:
     """Other Services whose change may change this consumer."""
     reads_node_ports: frozenset[int] = frozenset()
     """Node port numbers whose owner may change this consumer."""
+    family: str = ""
+    """Name of the family that found it, whose advice counts; the engine sets it."""
     source: str = ""
     """Where a setting came from that no API object shows, "" if none mattered."""
 

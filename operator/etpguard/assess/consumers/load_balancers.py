@@ -20,13 +20,16 @@ say."""
 EVERY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
 """All that some unknown way of balancing might send to."""
 
-CLOUDS = frozenset(
+GENERIC_CLOUDS = frozenset(
     {
-        *("aws", "gce", "azure", "openstack", "digitalocean", "hcloud", "linode", "vultr", "scaleway", "civo"),
+        *("openstack", "digitalocean", "hcloud", "linode", "vultr", "scaleway", "civo"),
         *("exoscale", "upcloud", "ibm", "equinixmetal", "tencentcloud", "huaweicloud", "yandex"),
     }
 )
-"""Schemes of providerIDs whose cloud controller serves `type: LoadBalancer` without a class."""
+"""Schemes of providerIDs of clouds whose controllers are taken to keep to the contract and no more."""
+
+CLOUDS = GENERIC_CLOUDS | {"aws", "azure", "gce"}
+"""Schemes of providerIDs of clouds whose controller serves `type: LoadBalancer` without a class."""
 
 
 def classless(service: Service) -> bool:

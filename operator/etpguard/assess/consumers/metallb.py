@@ -46,8 +46,8 @@ class MetalLB(Family):
             case Outcome.Blackhole | Outcome.Outage:
                 yield (
                     f"MetalLB announces Service {service.key} from a node with an endpoint of any of its ports. "
-                    f"Give port {verdict.consumer.port or '(unnamed)'} a Service and an address of its own, or run "
-                    "the pods of all ports on the same nodes."
+                    f"Give port {verdict.consumer.port or '(unnamed)'} a Service and an address of its own, or "
+                    "run the pods of all ports on the same nodes."
                 )
                 yield spread(service, "every node that announces it")
                 yield cluster(service, ClientIP.LOST)

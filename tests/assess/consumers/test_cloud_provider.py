@@ -1,0 +1,194 @@
+"""The cloud-provider contract: k8s.io/cloud-provider v0.37.2 controllers/service/controller.go."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.assess.probe import HealthCheckNodePort
+from tests.assess.consumers.worlds import (
+    Json,
+    Seen,
+    endpoints,
+    node,
+    nodes,
+    port,
+    seen,
+    service,
+    world,
+)
+
+EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+MONITOR = "loadbalancer.openstack.org/enable-health-monitor"
+CLOUD = "digitalocean"
+
+
+def around(third: Json) -> list[Json]:
+    """Node a has the endpoint, b has none, and the third is what the case is about."""
+    return [service(), endpoints("a"), *nodes(CLOUD, "a", "b"), third]
+
+
+@pytest.mark.parametrize(
+    ("third", "eligible"),
+    [
+        pytest.param(node("c", f"{CLOUD}://c"), "abc", id="plain node is sent to"),
+        pytest.param(
+            node("c", f"{CLOUD}://c", ready="False"), "abc", id="controller.go:1001 readiness is ignored"
+        ),
+        pytest.param(node("c", f"{CLOUD}://c", ready="Unknown"), "abc", id="unknown readiness is ignored too"),
+        pytest.param(node("c", f"{CLOUD}://c", deleting=True), "ab", id="a node being deleted is left out"),
+        pytest.param(
+            node("c", f"{CLOUD}://c", taints=[("ToBeDeletedByClusterAutoscaler", "NoSchedule")]),
+            "ab",
+            id="the autoscaler's deletion taint leaves out",
+        ),
+        pytest.param(
+            node("c", f"{CLOUD}://c", taints=[("node.kubernetes.io/unschedulable", "NoSchedule")]),
+            "abc",
+            id="a cordon has no say",
+        ),
+        pytest.param(
+            node("c", f"{CLOUD}://c", labels={"node-role.kubernetes.io/control-plane": ""}),
+            "abc",
+            id="a control-plane node is sent to",
+        ),
+        pytest.param(
+            node("c", f"{CLOUD}://c", labels={"node-role.kubernetes.io/master": ""}),
+            "abc",
+            id="a master node is sent to",
+        ),
+        *(
+            pytest.param(
+                node("c", f"{CLOUD}://c", labels={EXCLUDE: value}),
+                "ab",
+                id=f"1014: exclude label {value!r} excludes",
+            )
+            for value in ("", "true", "1", "T", "yes", "no")
+        ),
+        *(
+            pytest.param(
+                node("c", f"{CLOUD}://c", labels={EXCLUDE: value}),
+                "abc",
+                id=f"1014: exclude label {value!r} does not",
+            )
+            for value in ("false", "False", "FALSE", "0", "f", "F")
+        ),
+    ],
+)
+def test_eligible_nodes(third: Json, eligible: str) -> None:
+    assert seen(*around(third)) == Seen("TargetsUnhealthy", "TargetsUnhealthy", eligible, eligible[1:])
+
+
+@pytest.mark.parametrize(
+    "cloud", ["digitalocean", "hcloud", "linode", "vultr", "scaleway", "civo", "exoscale", "ibm"]
+)
+def test_each_cloud_is_told_by_its_provider_ids(cloud: str) -> None:
+    made = world(service(), endpoints("a"), *nodes(cloud))
+    found = made.consumer().consumer
+    assert (found.controller, found.kind, found.probe) == (
+        f"cloud-provider/{cloud}",
+        "Service",
+        HealthCheckNodePort(),
+    )
+    assert f"{cloud}://" in found.source
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param(
+            [endpoints("a", "b", "c")], Seen("Covered", "Covered", "abc", ""), id="each node has an endpoint"
+        ),
+        pytest.param(
+            [endpoints("a", terminating=["b"])],
+            Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "c"),
+            id="a draining endpoint still forwards",
+        ),
+        pytest.param([endpoints()], Seen("NoEndpoints", "NoEndpoints", "abc", ""), id="Deployment scaled to zero"),
+        pytest.param(
+            [endpoints("z")], Seen("Outage", "Outage", "abc", "abc"), id="the only endpoint is elsewhere"
+        ),
+    ],
+)
+def test_outcomes(objects: list[Json], expected: Seen) -> None:
+    assert seen(service(), *objects, *nodes(CLOUD)) == expected
+
+
+def test_autoscaler_from_zero_leaves_no_node_to_send_to() -> None:
+    excluded = node("a", f"{CLOUD}://a", labels={EXCLUDE: "true"})
+    assert seen(service(), endpoints("a"), excluded) == Seen("NoTargets", "NoTargets", "", "")
+
+
+def test_the_health_check_does_not_see_a_single_port_without_endpoints() -> None:
+    """kubernetes v1.37.2 pkg/proxy/healthcheck/service_health.go counts the endpoints of all ports together."""
+    two = service(ports=[port(), port("admin", 81, 30081)])
+    objects = [two, endpoints("a", "b", "c"), endpoints("a", ports=["admin"]), *nodes(CLOUD)]
+    assert seen(*objects, port_name="http") == Seen("Covered", "Covered", "abc", "")
+    assert seen(*objects, port_name="admin") == Seen("Blackhole", "Blackhole", "abc", "bc")
+
+
+@pytest.mark.parametrize(
+    ("given", "family"),
+    [
+        pytest.param([{"ip": "203.0.113.7"}], ("IPv4",), id="an IPv4 address"),
+        pytest.param([{"ip": "2001:db8::7"}], ("IPv6",), id="an IPv6 address"),
+        pytest.param([{"ip": "203.0.113.7"}, {"ip": "2001:db8::7"}], ("IPv4", "IPv6"), id="both"),
+        pytest.param([{"hostname": "lb.example"}], ("IPv4", "IPv6"), id="a host name tells nothing"),
+        pytest.param([], ("IPv4", "IPv6"), id="no answer yet"),
+    ],
+)
+def test_families_are_those_of_its_addresses(given: list[Json], family: tuple[str, ...]) -> None:
+    dual = service(ipFamilies=["IPv4", "IPv6"], ingress=given)
+    assert world(dual, endpoints("a"), *nodes(CLOUD)).consumer().consumer.families == family
+
+
+def test_the_worse_family_decides() -> None:
+    dual = service(ipFamilies=["IPv4", "IPv6"])
+    objects = [dual, endpoints("a", "b", "c"), endpoints("a", family="IPv6"), *nodes(CLOUD)]
+    assert seen(*objects) == Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        pytest.param({MONITOR: "true"}, Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc"), id="asked for"),
+        pytest.param({MONITOR: "false"}, Seen("Blackhole", "Blackhole", "abc", "bc"), id="refused"),
+        pytest.param({}, Seen("Unknown", "HealthMonitorNotKnown", "abc", "bc"), id="left to the configuration"),
+    ],
+)
+def test_octavia_checks_only_when_told(annotations: dict[str, str], expected: Seen) -> None:
+    assert seen(service(annotations=annotations), endpoints("a"), *nodes("openstack")) == expected
+
+
+def test_octavia_without_a_known_monitor_is_covered_where_all_nodes_are() -> None:
+    assert seen(service(), endpoints("a", "b", "c"), *nodes("openstack")).outcome == "Covered"
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        pytest.param(service(type="NodePort"), id="a NodePort"),
+        pytest.param(service(loadBalancerClass="example.com/lb"), id="controller.go:862 a class takes it away"),
+    ],
+)
+def test_not_the_cloud_providers(subject: Json) -> None:
+    made = world(subject, endpoints("a"), *nodes(CLOUD))
+    assert not any(v.consumer.controller.startswith("cloud-provider/") for v in made.assessment.consumers)
+
+
+def test_advice_names_the_service_and_what_each_way_costs() -> None:
+    advice = world(service(), endpoints("a"), *nodes(CLOUD)).advice()
+    assert 'matchLabels": {"app": "web"}' in advice[0]
+    assert "by design" in advice[1]
+    assert 'kubectl -n shop patch service web -p \'{"spec":{"externalTrafficPolicy":"Cluster"}}\'' in advice[2]
+    assert "instead of the client's" in advice[2]
+
+
+def test_advice_for_an_outage_admits_the_nodes_with_pods() -> None:
+    hidden = node("z", f"{CLOUD}://z", labels={EXCLUDE: "true"})
+    advice = world(service(), endpoints("z"), hidden, *nodes(CLOUD)).advice()
+    assert f"kubectl label node z {EXCLUDE}-" in advice[0]
+
+
+def test_advice_for_octavia_turns_the_monitor_on() -> None:
+    advice = world(service(), endpoints("a"), *nodes("openstack")).advice()
+    assert f"kubectl -n shop annotate service --overwrite web '{MONITOR}=true'" in advice[0]

@@ -1,0 +1,226 @@
+"""Small clusters for the tests of consumer families: API objects as dicts, and an Engine over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from etpguard.assess import Assessment, Engine, Options, picture_for
+from etpguard.assess.consumers.interface import ConsumerFamily, ConsumerVerdict
+from etpguard.assess.consumers.registry import families
+from etpguard.cluster import Picture, Touched
+from etpguard.objects import SERVICE, Key, Kind, Reject, decode_item
+
+Json = dict[str, Any]
+
+NAMESPACE, NAME = "shop", "web"
+KEY = Key(NAMESPACE, NAME)
+HEALTH_CHECK_NODE_PORT = 32000
+
+
+def node(
+    name: str,
+    provider_id: str = "",
+    *,
+    labels: Mapping[str, str] | None = None,
+    ready: str = "True",
+    taints: Sequence[tuple[str, str]] = (),
+    deleting: bool = False,
+    addresses: Sequence[str] = (),
+) -> Json:
+    metadata: Json = {"name": name, "labels": dict(labels or {})}
+    if deleting:
+        metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    return {
+        "kind": "Node",
+        "metadata": metadata,
+        "spec": {
+            "providerID": provider_id or None,
+            "taints": [{"key": key, "effect": effect} for key, effect in taints],
+        },
+        "status": {
+            "conditions": [{"type": "Ready", "status": ready}],
+            "addresses": [{"type": "InternalIP", "address": address} for address in addresses],
+        },
+    }
+
+
+def nodes(scheme: str, *names: str, **common: Any) -> list[Json]:
+    """Nodes of one cloud; of none with scheme ""."""
+    prefix = {"aws": "aws:///eu-west-1a/i-", "": ""}.get(scheme, f"{scheme}://")
+    return [node(name, f"{prefix}{name}" if prefix else "", **common) for name in names or ("a", "b", "c")]
+
+
+def port(name: str = "http", number: int = 80, node_port: int = 30080, protocol: str = "TCP") -> Json:
+    return {"name": name, "port": number, "nodePort": node_port, "protocol": protocol}
+
+
+def service(
+    name: str = NAME,
+    *,
+    type: str = "LoadBalancer",  # noqa: A002  the API's own name for it
+    annotations: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    ports: Iterable[Json] = (),
+    ingress: Sequence[Json] = (),
+    conditions: Sequence[Json] = (),
+    **spec: Any,
+) -> Json:
+    made: Json = {
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": NAMESPACE, "uid": f"uid-{name}"},
+        "spec": {
+            "type": type,
+            "clusterIP": "10.96.0.10",
+            "selector": {"app": name},
+            "externalTrafficPolicy": "Local",
+            "ports": list(ports) or [port()],
+            **spec,
+        },
+        "status": {"loadBalancer": {"ingress": list(ingress)}, "conditions": list(conditions)},
+    }
+    made["metadata"] |= {"annotations": dict(annotations or {}), "labels": dict(labels or {})}
+    if type == "LoadBalancer":
+        made["spec"].setdefault("healthCheckNodePort", HEALTH_CHECK_NODE_PORT)
+    return made
+
+
+def endpoints(
+    *on: str,
+    of: str = NAME,
+    ports: Sequence[str] = ("http",),
+    terminating: Sequence[str] = (),
+    family: str = "IPv4",
+    protocol: str = "TCP",
+) -> Json:
+    """A slice with one endpoint on each node: ready on `on`, serving and terminating on `terminating`."""
+    where = [(name, True) for name in on] + [(name, False) for name in terminating]
+    prefix = "10.1.0." if family == "IPv4" else "2001:db8::"
+    return {
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": f"{of}-{'-'.join(ports)}-{family.lower()}",
+            "namespace": NAMESPACE,
+            "labels": {"kubernetes.io/service-name": of},
+        },
+        "addressType": family,
+        "ports": [{"name": name, "port": 8080 + i, "protocol": protocol} for i, name in enumerate(ports)],
+        "endpoints": [
+            {
+                "addresses": [f"{prefix}{i + 1}"],
+                "nodeName": name,
+                "conditions": {"ready": ready, "serving": True, "terminating": not ready},
+            }
+            for i, (name, ready) in enumerate(where)
+        ],
+    }
+
+
+def ingress(
+    name: str = "shop",
+    *,
+    class_name: str | None = None,
+    annotations: Mapping[str, str] | None = None,
+    to: str = NAME,
+    to_port: Json | None = None,
+) -> Json:
+    backend = {"service": {"name": to, "port": to_port or {"number": 80}}}
+    return {
+        "kind": "Ingress",
+        "metadata": {"name": name, "namespace": NAMESPACE, "annotations": dict(annotations or {})},
+        "spec": {
+            "ingressClassName": class_name,
+            "rules": [{"http": {"paths": [{"path": "/", "backend": backend}]}}],
+        },
+    }
+
+
+def ingress_class(name: str, controller: str, *, default: bool = False) -> Json:
+    marks = {"ingressclass.kubernetes.io/is-default-class": "true"} if default else {}
+    return {
+        "kind": "IngressClass",
+        "metadata": {"name": name, "annotations": marks},
+        "spec": {"controller": controller},
+    }
+
+
+@dataclass(frozen=True)
+class World:
+    """A picture, the engine over it, and the families that the engine asks."""
+
+    picture: Picture
+    engine: Engine
+    families: tuple[ConsumerFamily, ...]
+
+    def put(self, *objects: Json) -> dict[Key, Assessment | None]:
+        """Add or change objects; what differs after that."""
+        touched = Touched()
+        kinds: dict[str, Kind[Any]] = {kind.name: kind for kind in self.picture.kinds}
+        for made in objects:
+            record = decode_item(kinds[made["kind"]], made)
+            assert not isinstance(record, Reject), record
+            touched.add(self.picture.absorb(self.picture.store(kinds[made["kind"]]).replace([record])))
+        return self.engine.refresh(touched)
+
+    def names(self, members: int) -> str:
+        return "".join(self.picture.nodes.names(members))
+
+    @property
+    def assessment(self) -> Assessment:
+        return self.engine.assessments[KEY]
+
+    def consumer(self, port_name: str = "http") -> ConsumerVerdict:
+        """The one consumer of that port."""
+        (found,) = [v for v in self.assessment.consumers if v.consumer.port == port_name]
+        return found
+
+    def advice(self) -> list[str]:
+        """What the families advise on the consumers of the Service that each of them finds."""
+        subject = self.picture.get(SERVICE, KEY)
+        assert subject is not None
+        ready = 0
+        for state in self.assessment.ports:
+            ready |= state.ready
+        hosting = self.picture.nodes.names(ready & self.picture.nodes.present)
+        return [
+            text
+            for verdict in self.assessment.consumers
+            for family in self.families
+            if verdict.consumer.family == family.name
+            for text in family.advise(subject, verdict, hosting)
+        ]
+
+
+def world(
+    *objects: Json,
+    known: Sequence[ConsumerFamily] | None = None,
+    options: Options | None = None,
+    unread: Mapping[str, str] | None = None,
+) -> World:
+    """A world of these objects; `unread` maps names of kinds to why they cannot be read."""
+    members = tuple(families() if known is None else known)
+    picture = picture_for(members)
+    made = World(picture, Engine(picture, members, options), members)
+    kinds: dict[str, Kind[Any]] = {kind.name: kind for kind in picture.kinds}
+    picture.unread.update({kinds[name]: why for name, why in (unread or {}).items()})
+    made.put(*objects)
+    made.engine.refresh_all()
+    return made
+
+
+class Seen(NamedTuple):
+    """What is said of one consumer. Nodes are named by one letter each, in order."""
+
+    outcome: str
+    reason: str
+    eligible: str
+    uncovered: str
+
+
+def seen(*objects: Json, port_name: str = "http", **kwargs: Any) -> Seen:
+    made = world(*objects, **kwargs)
+    verdict = made.consumer(port_name)
+    return Seen(
+        verdict.outcome.name, verdict.reason.code, made.names(verdict.eligible), made.names(verdict.uncovered)
+    )
