@@ -102,11 +102,7 @@ class Connection:
                 ca_file=self._file("certificate-authority", cluster.certificate_authority, authority),
                 insecure=bool(cluster.insecure_skip_tls_verify),
                 tls_server_name=cluster.tls_server_name or "",
-                token=_token(user)
-                or issued.token
-                or provider.get("id-token")
-                or provider.get("access-token")
-                or "",
+                token=_token(user) or issued.token or _provided(user),
                 username=user.username or "",
                 password=user.password or "",
                 certificate_file=self._file(
