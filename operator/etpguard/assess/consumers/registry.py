@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from etpguard.assess.consumers.aws_cloud_provider import AwsCloudProvider
+from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController, AwsOptions
 from etpguard.assess.consumers.azure import AzureApplicationGateway, AzureLoadBalancer
 from etpguard.assess.consumers.cilium import Cilium
 from etpguard.assess.consumers.cloud_provider import CloudProvider
@@ -16,13 +19,22 @@ from etpguard.assess.consumers.metallb import MetalLB
 from etpguard.assess.consumers.unknown_controller import UnknownController
 
 
-def families() -> tuple[ConsumerFamily, ...]:
+@dataclass(frozen=True, slots=True)
+class ConsumerOptions:
+    """What no API object tells of the controllers, a field for each family that needs to be told."""
+
+    aws: AwsOptions = field(default_factory=AwsOptions)
+
+
+def families(options: ConsumerOptions | None = None) -> tuple[ConsumerFamily, ...]:
     """Those that a mark on the object tells come before those that the nodes tell; what is left is unknown."""
+    options = options or ConsumerOptions()
     return (
         MetalLB(),
         KubeVip(),
         Cilium(),
         EksAuto(),
+        AwsLoadBalancerController(options.aws),
         GkeIngress(),
         AzureApplicationGateway(),
         InClusterProxies(),

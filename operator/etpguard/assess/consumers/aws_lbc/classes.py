@@ -1,0 +1,164 @@
+"""Which Ingresses the controller manages, and by which class configuration.
+
+aws-load-balancer-controller v3.5.0: pkg/ingress/group_loader.go:175-255, class_loader.go:54-149,
+class_annotation_matcher.go.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from etpguard.assess.consumers.aws_lbc.annotations import ALB, ModelError
+from etpguard.assess.consumers.aws_lbc.options import AwsOptions
+from etpguard.assess.consumers.interface import View
+from etpguard.objects import INGRESS_CLASS, NAMESPACE, Ingress, IngressClass, Key
+from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParams, IngressClassParamsSpec
+
+CONTROLLER = "ingress.k8s.aws/alb"
+GROUP_ANNOTATION = f"{ALB}group.name"
+LEGACY_CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+DEFAULT_CLASS_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
+
+_GROUP = re.compile(r"([a-z0-9][-a-z0-9.]*)?[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassConfig:
+    """`params` are those of the class, empty where there are none; `source` names the controller's option
+    that decided, "" where an API object did."""
+
+    params: IngressClassParamsSpec = field(default_factory=IngressClassParamsSpec)
+    source: str = ""
+
+
+def class_config(ingress: Ingress, view: View, options: AwsOptions) -> ClassConfig | None:
+    """How the controller comes to manage the Ingress; None if it does not.
+
+    Raises ModelError where it would refuse to, or where what decides cannot be read.
+    """
+    if ingress.deleting:
+        return None
+    legacy = ingress.annotations.get(LEGACY_CLASS_ANNOTATION)
+    if legacy is not None:
+        return _by_annotation(legacy, options)
+    name = ingress.spec.ingress_class_name if ingress.spec else None
+    found = _default_class(ingress, view) if name is None else _named_class(ingress, name, view)
+    if found is not None:
+        return ClassConfig(_params(ingress, found, view)) if found.controller == CONTROLLER else None
+    if name is None and options.ingress_class == "":
+        return ClassConfig(source=options.told("ingress_class"))
+    return None
+
+
+def group_name(ingress: Ingress, params: IngressClassParamsSpec) -> str:
+    """The explicit group, "" for a load balancer of its own: the class parameters' beats the annotation
+    (group_loader.go:233-255)."""
+    if params.group and params.group.name:
+        return params.group.name
+    name = ingress.annotations.get(GROUP_ANNOTATION)
+    if name is None:
+        return ""
+    if len(name) > 63 or not _GROUP.fullmatch(name):
+        raise ModelError(
+            "MalformedAnnotation",
+            f"Ingress {ingress.key}, annotation {GROUP_ANNOTATION}: {name[:80]!r} is no group name",
+        )
+    return name
+
+
+def meant_for_alb(ingress: Ingress) -> bool:
+    """Whether the Ingress bears an annotation of this controller, which EKS Auto Mode shares."""
+    return any(key.startswith(ALB) for key in ingress.annotations)
+
+
+def _by_annotation(value: str, options: AwsOptions) -> ClassConfig | None:
+    """The legacy annotation decides alone; class and parameters are then never looked at. Without a class
+    of its own (--ingress-class="") the controller answers to "alb"."""
+    if value == options.ingress_class or (options.ingress_class == "" and value == "alb"):
+        return ClassConfig(source=options.told("ingress_class"))
+    return None
+
+
+def _named_class(ingress: Ingress, name: str, view: View) -> IngressClass | None:
+    if why := view.unread(INGRESS_CLASS):
+        raise ModelError(
+            "IngressClassNotReadable",
+            f"whether IngressClass {name} of Ingress {ingress.key} is the controller's cannot be told: {why}",
+        )
+    found = view.get(INGRESS_CLASS, Key("", name))
+    if found is None and meant_for_alb(ingress):
+        raise ModelError(
+            "IngressClassNotFound",
+            f"Ingress {ingress.key} names IngressClass {name}, which does not exist, so the controller refuses it",
+        )
+    return found
+
+
+def _default_class(ingress: Ingress, view: View) -> IngressClass | None:
+    """class_loader.go:54-94: the one annotated as default; several are an error."""
+    if why := view.unread(INGRESS_CLASS):
+        raise ModelError(
+            "IngressClassNotReadable",
+            f"Ingress {ingress.key} names no class, and whether the default one is the controller's "
+            f"cannot be told: {why}",
+        )
+    defaults = [c for c in view.all(INGRESS_CLASS) if c.annotations.get(DEFAULT_CLASS_ANNOTATION) == "true"]
+    if len(defaults) <= 1:
+        return defaults[0] if defaults else None
+    if any(c.controller == CONTROLLER for c in defaults) or meant_for_alb(ingress):
+        names = ", ".join(sorted(c.metadata.name for c in defaults)[:5])
+        raise ModelError(
+            "SeveralDefaultIngressClasses",
+            f"Ingress {ingress.key} names no class and {len(defaults)} are the default ({names}), so the "
+            "controller refuses it",
+        )
+    return None
+
+
+def _params(ingress: Ingress, class_: IngressClass, view: View) -> IngressClassParamsSpec:
+    """class_loader.go:96-149."""
+    reference = class_.spec.parameters if class_.spec else None
+    if reference is None:
+        return IngressClassParamsSpec()
+    if reference.api_group != "elbv2.k8s.aws" or reference.kind != "IngressClassParams":
+        raise ModelError(
+            "UnknownClassParameters",
+            f"IngressClass {class_.metadata.name} refers to parameters of kind {reference.kind} "
+            f"({reference.api_group or 'core'}), so the controller refuses its Ingresses",
+        )
+    if why := view.unread(INGRESS_CLASS_PARAMS):
+        raise ModelError(
+            "IngressClassParamsNotReadable",
+            f"IngressClassParams {reference.name} of IngressClass {class_.metadata.name} cannot be read: {why}",
+        )
+    params = view.get(INGRESS_CLASS_PARAMS, Key("", reference.name))
+    if params is None:
+        raise ModelError(
+            "IngressClassParamsNotFound",
+            f"IngressClass {class_.metadata.name} refers to IngressClassParams {reference.name}, which do "
+            "not exist, so the controller refuses its Ingresses",
+        )
+    _admit(ingress, params, view)
+    return params.spec or IngressClassParamsSpec()
+
+
+def _admit(ingress: Ingress, params: IngressClassParams, view: View) -> None:
+    """A namespaceSelector that is there must admit the labels of the Ingress's namespace."""
+    selector = params.spec.namespace_selector if params.spec else None
+    if selector is None or not selector.requirements:
+        return
+    namespace = view.get(NAMESPACE, Key("", ingress.key.namespace))
+    if namespace is None:
+        why = view.unread(NAMESPACE) or "it is not there"
+        raise ModelError(
+            "NamespaceNotReadable",
+            f"whether the namespaceSelector of IngressClassParams {params.metadata.name} admits namespace "
+            f"{ingress.key.namespace} cannot be told: {why}",
+        )
+    if not selector.admits(namespace.labels):
+        raise ModelError(
+            "NamespaceNotSelected",
+            f"the namespaceSelector of IngressClassParams {params.metadata.name} does not admit namespace "
+            f"{ingress.key.namespace}, so the controller refuses Ingress {ingress.key}",
+        )

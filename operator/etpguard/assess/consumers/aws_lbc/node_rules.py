@@ -1,0 +1,39 @@
+"""Which nodes become instance targets: pkg/backend/endpoint_utils.go:10-79, endpoint_resolver.go:71-110 and
+pkg/k8s/node_utils.go:10-48 of aws-load-balancer-controller v3.5.0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from etpguard.assess.consumers.aws_lbc.options import AwsOptions
+from etpguard.assess.eligibility import AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
+from etpguard.objects import Requirement, Selector
+
+DEFAULT_REQUIREMENTS = (
+    Requirement("node-role.kubernetes.io/master", "DoesNotExist"),
+    # Any value excludes, "false" too; control-plane nodes without it are targets like any other.
+    Requirement(EXCLUDE_LABEL, "DoesNotExist"),
+    Requirement("alpha.service-controller.kubernetes.io/exclude-balancer", "DoesNotExist"),
+    Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),
+)
+TAINTS = (
+    TaintRule(AUTOSCALER_TAINT),
+    TaintRule("karpenter.sh/disrupted", "NoSchedule"),
+)
+# The part before the last "/" is not looked at. One node that does not match fails the whole binding.
+PROVIDER_ID = "i-[^/]*"
+
+
+def node_rule(selector: Selector | None, options: AwsOptions) -> NodeRule:
+    """The eligible nodes of a TargetGroupBinding with that nodeSelector, ANDed with the default ones."""
+    return NodeRule(
+        requirements=(*DEFAULT_REQUIREMENTS, *(selector.requirements if selector else ())),
+        taints=TAINTS,
+        readiness=Readiness.FAIL_OPEN if options.fail_open else Readiness.TRUE,
+        provider_id=PROVIDER_ID,
+    )
+
+
+def labels_selector(labels: Mapping[str, str]) -> Selector | None:
+    """`target-node-labels` become nodeSelector.matchLabels; none at all leave it out."""
+    return Selector(match_labels=dict(labels)) if labels else None

@@ -1,0 +1,124 @@
+"""What the controller was told on its command line, which no API object but its Deployment shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+DEFAULT = "default"
+FLAG = "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class AwsOptions:
+    """Defaults are those of aws-load-balancer-controller v3.5.0, pkg/config. Every field but `sources`
+    is an option of the controller; `sources` tells of each where its value came from ("flag", or
+    "Deployment NAMESPACE/NAME"; "default" where it says nothing)."""
+
+    default_target_type: str = "instance"
+    ingress_class: str = "alb"
+    """"" takes the Ingresses without any class, too."""
+    fail_open: bool = True
+    """Feature gate EndpointsFailOpen: Ready=Unknown nodes are taken where no node is Ready=True."""
+    max_targets: int = 0
+    """The most targets of one target group, 0 for no limit."""
+    load_balancer_services_only: bool = False
+    """Feature gate ServiceTypeLoadBalancerOnly."""
+    load_balancer_class: str = "service.k8s.aws/nlb"
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def source(self, option: str) -> str:
+        return self.sources.get(option, DEFAULT)
+
+    def told(self, option: str) -> str:
+        """The option, its value and where it came from, for a report."""
+        value = getattr(self, option)
+        shown = str(value).lower() if isinstance(value, bool) else value
+        return f"{_FLAGS[option]}={shown} ({self.source(option)})"
+
+    def overlaid(self, values: Mapping[str, Any], source: str) -> AwsOptions:
+        """With these values, which came from `source`. Raises ValueError on a value that no option takes."""
+        known = {option.name for option in fields(self)} - {"sources"}
+        if unknown := values.keys() - known:
+            raise ValueError(f"no such option: {', '.join(sorted(unknown))}")
+        target_type = values.get("default_target_type", self.default_target_type)
+        if target_type not in ("instance", "ip"):
+            raise ValueError(f"{_FLAGS['default_target_type']}: {target_type!r} is neither instance nor ip")
+        sources = {**self.sources, **dict.fromkeys(values, source)}
+        return replace(self, **values, sources=sources)
+
+
+_FLAGS = {
+    "default_target_type": "--default-target-type",
+    "ingress_class": "--ingress-class",
+    "fail_open": "--feature-gates=EndpointsFailOpen",
+    "max_targets": "--max-targets-per-target-group",
+    "load_balancer_services_only": "--feature-gates=ServiceTypeLoadBalancerOnly",
+    "load_balancer_class": "--load-balancer-class",
+}
+_GATES = {
+    "EndpointsFailOpen": "fail_open",
+    "ServiceTypeLoadBalancerOnly": "load_balancer_services_only",
+}
+_VALUE_FLAGS = {flag.lstrip("-"): option for option, flag in _FLAGS.items() if "=" not in flag}
+
+# strconv.ParseBool.
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+
+
+def options_from_arguments(args: Sequence[str]) -> dict[str, Any]:
+    """The options that the arguments of the controller's container give, by the field of `AwsOptions`.
+
+    Read as github.com/spf13/pflag does: `--flag=value` or `--flag value`, the last of a flag wins, `--`
+    ends the flags. Flags of other meaning are passed over. Raises ValueError, naming the flag, on a value
+    that the controller would not start with either.
+    """
+    found: dict[str, Any] = {}
+    rest = list(args)
+    while rest:
+        argument = rest.pop(0)
+        if argument == "--":
+            break
+        if not argument.startswith("--"):
+            continue
+        name, separator, value = argument[2:].partition("=")
+        if name != "feature-gates" and name not in _VALUE_FLAGS:
+            continue
+        if not separator:
+            if not rest:
+                raise ValueError(f"--{name} has no value")
+            value = rest.pop(0)
+        if name == "feature-gates":
+            found |= _gates(value)
+        else:
+            found[_VALUE_FLAGS[name]] = _value(name, value)
+    return found
+
+
+def _value(name: str, value: str) -> str | int:
+    if name == "default-target-type" and value not in ("instance", "ip"):
+        raise ValueError(f"--{name}: {value!r} is neither instance nor ip")
+    if name == "max-targets-per-target-group":
+        try:
+            return int(value)
+        except ValueError:
+            raise ValueError(f"--{name}: {value!r} is no integer") from None
+    return value
+
+
+def _gates(value: str) -> dict[str, bool]:
+    """pkg/config/feature_gates.go: `name=bool` pairs, parted by commas."""
+    found: dict[str, bool] = {}
+    for pair in value.split(","):
+        name, separator, state = pair.partition("=")
+        if not name.strip():
+            continue
+        if not separator or state.strip() not in _BOOLEANS:
+            raise ValueError(f"--feature-gates: {pair!r} is not NAME=true or NAME=false")
+        if option := _GATES.get(name.strip()):
+            found[option] = _BOOLEANS[state.strip()]
+    return found
