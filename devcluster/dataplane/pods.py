@@ -6,12 +6,12 @@ The servers answer for as long as the pod exists, ready or not: what a client ge
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from devcluster import Cluster, objects
 from devcluster.dataplane import addresses
-from devcluster.dataplane.addresses import Addresses
+from devcluster.dataplane.addresses import FAMILIES, Addresses, Family
 from devcluster.dataplane.nodes import Node
 from devcluster.dataplane.servers import Listen, Servers
 from devcluster.dataplane.topology import Topology
@@ -73,8 +73,12 @@ class Pods:
         ready: bool = True,
         ports: Mapping[str, Listen] = DEFAULT_PORTS,
         host_network: bool = False,
+        families: Sequence[Family] = FAMILIES,
     ) -> Pod:
-        """Starts its servers, creates it bound to the node, and gives it the status of a running pod."""
+        """Starts its servers, creates it bound to the node, and gives it the status of a running pod.
+
+        `families` are those that its status shows an address of.
+        """
         key, what = (namespace, name), f"pod-{namespace}-{name}"
         if host_network:
             within, own = node.namespace, node.addresses
@@ -94,7 +98,7 @@ class Pods:
             name,
             node.name,
             labels,
-            ip=own.both,
+            ip=[own.of(family) for family in families],
             ready=ready,
             ports={port: listen.port for port, listen in ports.items() if listen.kind != "udp"},
             udp_ports={port: listen.port for port, listen in ports.items() if listen.kind == "udp"},

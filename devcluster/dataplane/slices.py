@@ -20,8 +20,12 @@ Endpoint = tuple[str, bool, bool, bool, frozenset[tuple[str, str, int]]]
 
 
 def difference(cluster: Cluster) -> str:
-    """What the slices still lack, in words; empty when they are what the pods and Services ask for."""
-    wanted, found = _wanted(cluster), _found(cluster)
+    """What the slices still lack, in words; empty when they are what the pods and Services ask for.
+
+    Not asked of pods whose Node object is gone: they stay until something else touches the Service.
+    """
+    nodes = {node["metadata"]["name"] for node in _list(cluster, "/api/v1/nodes")}
+    wanted, found = _wanted(cluster, nodes), _found(cluster, nodes)
     return "; ".join(
         f"{'/'.join(key)}: wanted {wanted.get(key)}, found {found.get(key)}"
         for key in sorted(wanted.keys() | found.keys())
@@ -29,8 +33,7 @@ def difference(cluster: Cluster) -> str:
     )
 
 
-def _wanted(cluster: Cluster) -> dict[Key, Endpoint]:
-    nodes = {node["metadata"]["name"] for node in _list(cluster, "/api/v1/nodes")}
+def _wanted(cluster: Cluster, nodes: set[str]) -> dict[Key, Endpoint]:
     pods = _list(cluster, "/api/v1/pods")
     wanted: dict[Key, Endpoint] = {}
     for service in _list(cluster, "/api/v1/services"):
@@ -46,7 +49,7 @@ def _wanted(cluster: Cluster) -> dict[Key, Endpoint]:
                 continue
             if status.get("phase") in ("Succeeded", "Failed"):
                 continue
-            if pod["spec"].get("nodeName") not in nodes and not publish:
+            if pod["spec"].get("nodeName") not in nodes:
                 continue
             serving = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
             terminating = "deletionTimestamp" in meta
@@ -74,7 +77,7 @@ def _ports(spec: Json, pod: Json) -> frozenset[tuple[str, str, int]]:
     return frozenset(found)
 
 
-def _found(cluster: Cluster) -> dict[Key, Endpoint]:
+def _found(cluster: Cluster, nodes: set[str]) -> dict[Key, Endpoint]:
     found: dict[Key, Endpoint] = {}
     for item in _list(cluster, "/apis/discovery.k8s.io/v1/endpointslices"):
         labels = item["metadata"].get("labels", {})
@@ -83,6 +86,8 @@ def _found(cluster: Cluster) -> dict[Key, Endpoint]:
         ports = frozenset((p["name"], p["protocol"], p["port"]) for p in item.get("ports") or ())
         service = labels["kubernetes.io/service-name"]
         for endpoint in item.get("endpoints") or ():
+            if endpoint.get("nodeName") not in nodes:
+                continue
             says = endpoint["conditions"]
             key = (item["metadata"]["namespace"], service, item["addressType"], endpoint["targetRef"]["name"])
             conditions = says["ready"], says["serving"], says["terminating"]

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 from devcluster import Cluster
+from devcluster.dataplane.addresses import Family
 from devcluster.dataplane.matrix import PortKey, State
-from etpguard.assess.node_states import service_states
+from etpguard.assess.node_states import ServiceStates, service_states
 from etpguard.cluster import NodeTable
-from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE
+from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, Service
 from etpguard.objects.decode import decode_page
 
 
-def predicted(cluster: Cluster, namespace: str) -> dict[PortKey, dict[str, State]]:
-    """The state of every Node for each externally served port of the namespace's Services with Local."""
-    services = decode_page(SERVICE, cluster.request("GET", SERVICE.path).body).items
-    slices = decode_page(ENDPOINT_SLICE, cluster.request("GET", ENDPOINT_SLICE.path).body).items
-    nodes = decode_page(NODE, cluster.request("GET", NODE.path).body).items
+def predicted(cluster: Cluster, namespaces: Collection[str]) -> dict[PortKey, dict[str, State]]:
+    """The state of every Node for each externally served port of the namespaces' Services with Local."""
     table = NodeTable()
-    for node in nodes:
+    for node in decode_page(NODE, cluster.request("GET", NODE.path).body).items:
         table.add(node.key.name)
     told: dict[PortKey, dict[str, State]] = {}
-    for service in services:
-        if service.key.namespace != namespace or service.spec.external_traffic_policy != "Local":
+    for service, states in _states(cluster, table):
+        if service.key.namespace not in namespaces or service.spec.external_traffic_policy != "Local":
             continue
-        own = [
-            s
-            for s in slices
-            if s.key.namespace == namespace and s.labels.get("kubernetes.io/service-name") == service.key.name
-        ]
-        for port in service_states(service, own, table.bit).ports:
-            key = PortKey(namespace, service.key.name, port.port, port.protocol, port.family)
+        for port in states.ports:
+            key = PortKey(service.key.namespace, service.key.name, port.port, port.protocol, port.family)
             by_state: dict[State, int] = {
                 "ready": port.ready & table.present,
                 "terminating": port.terminating & table.present,
@@ -37,3 +32,24 @@ def predicted(cluster: Cluster, namespace: str) -> dict[PortKey, dict[str, State
             }
             told[key] = {node: state for state, bits in by_state.items() for node in table.names(bits)}
     return told
+
+
+def healthy(cluster: Cluster, namespace: str, name: str, family: Family) -> set[str]:
+    """The nodes on which healthCheckNodePort answers 200."""
+    table = NodeTable()
+    for service, states in _states(cluster, table):
+        if (service.key.namespace, service.key.name) == (namespace, name):
+            return set(table.names(states.healthy[family]))
+    raise LookupError(f"no Service {namespace}/{name}")
+
+
+def _states(cluster: Cluster, table: NodeTable) -> Iterator[tuple[Service, ServiceStates]]:
+    slices = decode_page(ENDPOINT_SLICE, cluster.request("GET", ENDPOINT_SLICE.path).body).items
+    for service in decode_page(SERVICE, cluster.request("GET", SERVICE.path).body).items:
+        own = [
+            slice_
+            for slice_ in slices
+            if slice_.key.namespace == service.key.namespace
+            and slice_.labels.get("kubernetes.io/service-name") == service.key.name
+        ]
+        yield service, service_states(service, own, table.bit)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from devcluster import objects
 from devcluster.dataplane import evidence, matrix
-from devcluster.dataplane.addresses import Family
+from devcluster.dataplane.addresses import FAMILIES, Family
 from devcluster.dataplane.lab import Lab
 from devcluster.dataplane.matrix import Matrix, PortKey, State
 from devcluster.dataplane.pods import DEFAULT_PORTS, Pod
+from devcluster.dataplane.probe import Probe
 from devcluster.dataplane.servers import Listen
-from tests.dataplane.prediction import predicted
+from tests.dataplane.prediction import healthy, predicted
 
 PORTS: tuple[dict[str, Any], ...] = (
     {"name": "http", "port": 80, "targetPort": "http"},
@@ -31,9 +33,10 @@ class Scene:
         self.namespace = namespace
 
     def service(self, name: str = "web", **spec: Any) -> dict[str, Any]:
-        """NodePort, Local, dual stack, the three ports, selecting app=<name>: unless told otherwise."""
+        """NodePort, Local, dual stack, the three ports, selecting app=<name>; None leaves a field out."""
         given = {"type": "NodePort", "externalTrafficPolicy": "Local", "selector": {"app": name}, "ports": PORTS}
-        return self.lab.service(self.namespace, name, **{**given, **DUAL_STACK, **spec})
+        wanted = {key: value for key, value in {**given, **DUAL_STACK, **spec}.items() if value is not None}
+        return self.lab.service(self.namespace, name, **wanted)
 
     def pod(
         self,
@@ -44,10 +47,17 @@ class Scene:
         ready: bool = True,
         ports: Mapping[str, Listen] = DEFAULT_PORTS,
         host_network: bool = False,
+        families: Sequence[Family] = FAMILIES,
     ) -> Pod:
-        where = self.lab.nodes.running[node]
         return self.lab.pods.start(
-            self.namespace, name, where, {"app": app}, ready=ready, ports=ports, host_network=host_network
+            self.namespace,
+            name,
+            self.lab.nodes.running[node],
+            {"app": app},
+            ready=ready,
+            ports=ports,
+            host_network=host_network,
+            families=families,
         )
 
     def slice(
@@ -79,12 +89,40 @@ class Scene:
     def compared(self) -> tuple[Mapping[PortKey, Mapping[str, State]], Matrix]:
         """Settles, and fails unless the packets do what etpguard says; gives both."""
         self.lab.settle()
-        told = predicted(self.lab.cluster, self.namespace)
+        told = self.told()
         seen = matrix.observe(self.lab, [self.namespace])
         mismatches = matrix.check(self.lab, told, seen)
         if mismatches:
             pytest.fail(evidence.describe(self.lab, mismatches), pytrace=False)
         return told, seen
+
+    def told(self) -> Mapping[PortKey, Mapping[str, State]]:
+        """What etpguard says now."""
+        return predicted(self.lab.cluster, [self.namespace])
+
+    def answers(self, name: str = "web") -> dict[str, list[str]]:
+        """By node, what each port in each family got from outside: a result, or the pod that answered."""
+        self.lab.settle()
+        seen = matrix.observe(self.lab, [self.namespace]).observed
+        return {
+            node: [o.pod or o.result for cell, o in seen.items() if cell.node == node and cell.key.service == name]
+            for node in sorted(self.lab.nodes.running)
+        }
+
+    def health(self, service: Mapping[str, Any], family: Family = "IPv4") -> dict[str, int]:
+        """By node, the HTTP status at healthCheckNodePort; compared with what etpguard says of it."""
+        number, name = service["spec"]["healthCheckNodePort"], service["metadata"]["name"]
+        nodes = self.lab.nodes.running
+        probes = [Probe("http", node.addresses.of(family), number) for node in nodes.values()]
+
+        def agrees() -> bool:  # kube-proxy updates these servers right after the rules
+            seen = [one.status == 200 for one in self.lab.client.probe(probes)]
+            told = healthy(self.lab.cluster, self.namespace, name, family)
+            return seen == [node in told for node in nodes]
+
+        self.lab.settle()
+        objects.wait_for(agrees, timeout=5, what="healthCheckNodePort to say what etpguard says")
+        return dict(zip(nodes, (one.status for one in self.lab.client.probe(probes)), strict=True))
 
     def states(self) -> dict[tuple[str, str, Family], dict[str, State]]:
         """As `compared`; gives by Service, port name and family the state of each node, which is as observed."""
