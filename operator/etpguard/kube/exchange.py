@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
 from etpguard.kube.verbs import Json, Request
 
-if TYPE_CHECKING:
-    # The package is large: it is loaded by whoever makes the client, not by who is handed one.
-    from kubernetes.aio.client import ApiClient
-
 OnRequest = Callable[[str, str, int], None]
 """verb, resource, HTTP status (0: no answer)."""
+
+
+class Client(Protocol):
+    """What is used of kubernetes.aio.client.ApiClient. That package is large (25 MB of memory beside aiohttp):
+    only who makes the client loads it."""
+
+    async def param_serialize(self, method: str, resource_path: str, **parts: Any) -> Any: ...
+
+    async def call_api(self, *parts: Any, **options: Any) -> Any: ...
 
 
 class ApiError(Exception):
@@ -52,7 +57,7 @@ class Answer:
         return decoded
 
 
-async def exchange(client: ApiClient, request: Request, timeout: float, on_request: OnRequest) -> Answer:  # noqa: ASYNC109
+async def exchange(client: Client, request: Request, timeout: float, on_request: OnRequest) -> Answer:  # noqa: ASYNC109
     """Send once, within `timeout` seconds in all, credentials and body included.
 
     Raises ApiError for any status but 2xx and where no answer came; nothing else.
@@ -75,7 +80,7 @@ async def exchange(client: ApiClient, request: Request, timeout: float, on_reque
     return answer
 
 
-async def _send(client: ApiClient, request: Request, timeout: float) -> Answer:  # noqa: ASYNC109
+async def _send(client: Client, request: Request, timeout: float) -> Answer:  # noqa: ASYNC109
     import aiohttp
 
     method, url, headers, body, post = await client.param_serialize(

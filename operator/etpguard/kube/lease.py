@@ -15,16 +15,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from etpguard.kube.exchange import ApiError, OnRequest, exchange
+from etpguard.kube.exchange import ApiError, Client, OnRequest, exchange
 from etpguard.kube.verbs import Request
 from etpguard.objects import Key
-
-if TYPE_CHECKING:
-    from kubernetes.aio.client import ApiClient
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +82,7 @@ class Elector:
 
     def __init__(
         self,
-        client: ApiClient,
+        client: Client,
         lease: Key,
         identity: str,
         *,

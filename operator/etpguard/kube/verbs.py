@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`verb` and `resource` ("services/status", "servicecoverages.etpguard.dev") are RBAC's words for it."""
+    """`verb` and `resource` (such as "servicecoverages.etpguard.dev/status") are what RBAC decides on."""
 
     verb: str
     resource: str
@@ -131,8 +131,7 @@ def _request(
     dry_run: bool,
 ) -> Request:
     path = f"{collection(kind, key.namespace)}/{quote(key.name, safe='')}"
-    plural, dot, group = kind.resource.partition(".")
-    resource = f"{plural}/{subresource}{dot}{group}" if subresource else kind.resource
+    resource = f"{kind.resource}/{subresource}" if subresource else kind.resource
     return Request(
         verb,
         resource,

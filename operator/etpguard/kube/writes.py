@@ -14,17 +14,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from etpguard.kube.exchange import ApiError, OnRequest, exchange
+from etpguard.kube.exchange import ApiError, Client, OnRequest, exchange
 from etpguard.kube.rates import TokenBucket
 from etpguard.kube.refusals import Refusals
 from etpguard.kube.verbs import Json, Request
-
-if TYPE_CHECKING:
-    from kubernetes.aio.client import ApiClient
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +58,7 @@ class Writer:
 
     def __init__(
         self,
-        client: ApiClient,
+        client: Client,
         *,
         may_start: Callable[[float], bool] = lambda timeout: True,
         stale: Callable[[], str | None] = lambda: None,
@@ -81,6 +77,7 @@ class Writer:
         self._paused_until = 0.0
         self._unanswered = ""
         self._in_flight = 0
+        self._in_doubt_until = float("-inf")
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -96,13 +93,14 @@ class Writer:
         return unanswered + self._refusals.in_words()
 
     async def quiet(self, timeout: float) -> bool:  # noqa: ASYNC109
-        """Wait until no write is under way; False if one still is after `timeout` seconds."""
+        """Wait until no request is under way; False if one still is after `timeout` seconds, or may be: one that
+        was given up shortly before could yet be carried out."""
         try:
             async with asyncio.timeout(timeout):
                 await self._quiet.wait()
         except TimeoutError:
             return False
-        return True
+        return self._clock() >= self._in_doubt_until
 
     async def write(self, request: Request, *, attempts: int = 3) -> Json:
         """Send a write; the object as the server answered it.
@@ -168,6 +166,13 @@ class Writer:
         self._quiet.clear()
         try:
             yield
+        except asyncio.CancelledError:
+            self._in_doubt_until = self._clock() + self._limits.timeout
+            raise
+        except ApiError as error:
+            if not error.status:
+                self._in_doubt_until = self._clock() + self._limits.timeout
+            raise
         finally:
             self._in_flight -= 1
             if not self._in_flight:

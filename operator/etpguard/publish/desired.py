@@ -1,0 +1,217 @@
+"""What should stand in the API for an assessment, and how that compares with what stands. Pure.
+
+Times are never compared: two conditions, or two reports, that differ in them alone are the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from etpguard import report
+from etpguard.assess import Assessment, Outcome
+from etpguard.assess.probe import HealthCheckNodePort
+from etpguard.cluster import NodeTable
+from etpguard.objects import INGRESS, SERVICE, AnyKind, Condition, Key, Service, ServiceCoverage
+
+CONDITION = "etpguard.dev/Covered"
+MAX_INGRESSES = 10
+TRAFFIC_LOST = ("TrafficBlackhole", "TrafficOutage")
+"""Reasons of Events about outcomes that lose traffic."""
+
+Json = dict[str, Any]
+
+_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The Event that should be the last word on an object. `recovery`: it is said only after a warning."""
+
+    reason: str
+    warning: bool
+    note: str
+    recovery: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object that Events are about, and the assessment as far as it concerns that object."""
+
+    kind: AnyKind
+    key: Key
+    uid: str
+    view: Assessment
+
+
+def condition(assessment: Assessment) -> Condition:
+    """The Service's condition, without a time. Raises ValueError for one that breaks metav1.Condition's rules:
+    the API server does not check a Service's conditions (1.37 validation.go ValidateServiceStatusUpdate)."""
+    made = Condition(
+        CONDITION,
+        report.covered(assessment.outcome),
+        assessment.outcome.name,
+        report.condition_message(assessment)[:32768],
+    )
+    if made.status not in ("True", "False", "Unknown") or not _REASON.fullmatch(made.reason or ""):
+        raise ValueError(f"{assessment.key}: not a condition: {made}")
+    return made
+
+
+def standing_condition(service: Service) -> Condition | None:
+    conditions = (service.status and service.status.conditions) or ()
+    return next((c for c in conditions if c.type == CONDITION), None)
+
+
+def condition_differs(standing: Condition | None, wanted: Condition | None) -> bool:
+    """Whether to write: status or reason. A message alone is not worth a write to every kube-proxy."""
+    if standing is None or wanted is None:
+        return standing is not wanted
+    return (standing.status, standing.reason) != (wanted.status, wanted.reason)
+
+
+def condition_body(wanted: Condition | None, standing: Condition | None, now: str) -> Json:
+    """The body of the apply: the condition with its time, or nothing, which takes it away."""
+    if wanted is None:
+        return {"status": {}}
+    kept = standing.last_transition_time if standing and standing.status == wanted.status else None
+    return {
+        "status": {
+            "conditions": [
+                {
+                    "type": wanted.type,
+                    "status": wanted.status,
+                    "reason": wanted.reason,
+                    "message": wanted.message,
+                    "lastTransitionTime": kept or now,
+                }
+            ]
+        }
+    }
+
+
+def report_status(assessment: Assessment, table: NodeTable, advice: Sequence[str]) -> Json:
+    """The status of the ServiceCoverage but for times and `remediation`, which is not the publisher's."""
+    made: Json = _present(report.status(assessment, table, advice, None))
+    return made
+
+
+def report_differs(standing: Json | None, wanted: Json) -> bool:
+    return standing is None or _timeless(standing) != _timeless(wanted)
+
+
+def report_body(wanted: Json, standing: Json | None, now: str) -> Json:
+    """The body of the status apply: `wanted` with a lastTransitionTime on each condition, kept where its status
+    is unchanged."""
+    before = {c.get("type"): c for c in _conditions(standing or {})}
+
+    def timed(made: Json) -> Json:
+        old = before.get(made["type"], {})
+        kept = old.get("lastTransitionTime") if old.get("status") == made["status"] else None
+        return {**made, "lastTransitionTime": kept or now}
+
+    return {"status": {**wanted, "conditions": [timed(c) for c in wanted["conditions"]]}}
+
+
+def report_owner(service: Service) -> Json:
+    """The metadata of the Service's ServiceCoverage: the garbage collector deletes it with the Service."""
+    owner = {
+        "apiVersion": SERVICE.api_version,
+        "kind": SERVICE.name,
+        "name": service.key.name,
+        "uid": service.uid,
+        "blockOwnerDeletion": False,
+    }
+    return {"metadata": {"ownerReferences": [owner]}}
+
+
+def owner_of(standing: ServiceCoverage) -> str:
+    """The uid of the Service that owns a report, "" if none does."""
+    references = standing.metadata.owner_references or ()
+    return next((r.uid for r in references if r.kind == SERVICE.name), "")
+
+
+def must_stay(standing: ServiceCoverage, service: Service) -> bool:
+    """Whether the report holds the only memory of a change to the Service, which outlives every wish to be
+    ignored. A `remediation` that cannot be read (a later version's, say) counts as one."""
+    if (standing.status or {}).get("remediation") is None:
+        return False
+    return standing.remediation is None or standing.remediation.stands_for(service.uid)
+
+
+def notice(subject: Subject, table: NodeTable) -> Notice | None:
+    """The Event for an outcome; None where there is nothing to say. On an Ingress it names the Service."""
+    view = subject.view
+    match view.outcome:
+        case Outcome.NotAffected | Outcome.Covered:
+            reason, warning, recovery = "NodesCovered", False, True
+        case Outcome.TargetsUnhealthy:
+            reason, warning, recovery = "NodesUncovered", not _by_design(view), False
+        case Outcome.Uncovered:
+            reason, warning, recovery = "NodesUncovered", True, False
+        case Outcome.Blackhole:
+            reason, warning, recovery = "TrafficBlackhole", True, False
+        case Outcome.Outage:
+            reason, warning, recovery = "TrafficOutage", True, False
+        case Outcome.NoTargets:
+            reason, warning, recovery = "NoEligibleNodes", True, False
+        case Outcome.NoEndpoints | Outcome.Unknown:
+            return None
+    note = report.event_note(view, table)
+    if subject.kind != SERVICE:
+        note = f"Service {view.key.name}: {note}"
+    return Notice(reason, warning, note, recovery)
+
+
+def _by_design(view: Assessment) -> bool:
+    """Whether each load balancer that routes around nodes asks the healthCheckNodePort, which is there for it."""
+    deciding = [v.consumer for v in view.consumers if v.outcome == view.outcome and not v.consumer.incidental]
+    return bool(deciding) and all(isinstance(c.probe, HealthCheckNodePort) for c in deciding)
+
+
+def subjects(assessment: Assessment, ingress_uid: Callable[[Key], str]) -> list[Subject]:
+    """The Service, and the worst of the Ingresses that send traffic to it. `ingress_uid` gives "" for an Ingress
+    that is not there."""
+    found = [Subject(SERVICE, assessment.key, assessment.uid, assessment)]
+    entries: dict[Key, list[Any]] = {}
+    for verdict in assessment.consumers:
+        consumer = verdict.consumer
+        if consumer.kind == INGRESS.name and not consumer.incidental:
+            entries.setdefault(Key(consumer.namespace, consumer.name), []).append(verdict)
+    views = []
+    for key, verdicts in entries.items():
+        worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
+        view = replace(
+            assessment,
+            outcome=worst.outcome,
+            reason=worst.reason,
+            consumers=tuple(verdicts),
+            eligible=worst.eligible,
+            uncovered=worst.uncovered,
+            if_local=None,
+        )
+        views.append((key, view))
+    for key, view in sorted(views, key=lambda pair: (-pair[1].outcome, pair[0]))[:MAX_INGRESSES]:
+        if uid := ingress_uid(key):
+            found.append(Subject(INGRESS, key, uid, view))
+    return found
+
+
+def _conditions(status: Json) -> list[Json]:
+    conditions = status.get("conditions")
+    return [c for c in conditions if isinstance(c, dict)] if isinstance(conditions, list) else []
+
+
+def _timeless(status: Json) -> Json:
+    bare = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in _conditions(status)]
+    rest = {k: v for k, v in status.items() if k not in ("remediation", "conditions")}
+    return {**rest, "conditions": sorted(bare, key=lambda c: str(c.get("type")))}
+
+
+def _present(value: Any) -> Any:
+    """Without nulls, which the API server prunes: what is sent must be what is read back."""
+    if isinstance(value, dict):
+        return {k: _present(v) for k, v in value.items() if v is not None}
+    return [_present(v) for v in value] if isinstance(value, list) else value

@@ -1,0 +1,124 @@
+"""A lane: keys looked at when due, by a few workers, within a rate, each key with a back-off of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from etpguard.assess import Assessment
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.rates import TokenBucket
+from etpguard.kube.writes import NotNow
+from etpguard.objects import Key
+from etpguard.publish.agenda import Agenda
+
+_log = logging.getLogger(__name__)
+
+_WORKERS = 4
+_BACKOFF_MOST = 600.0
+_IDLE = 0.5
+
+Step = Callable[[Key, Assessment | None, Callable[[], float]], Awaitable[float | None]]
+"""Compare what should stand for a key with what stands, and send what is lacking, one request at most; when to
+look again, None for never. The function given takes the token for that request: 0.0, or how many seconds to come
+back in. Before that nothing is awaited, so that a token that was there still is."""
+
+
+class Lane:
+    """`assessment(key)` is read at the moment of the look. `open_()`: whether writes may start at all; while not,
+    nothing is even looked at."""
+
+    def __init__(
+        self,
+        name: str,
+        step: Step,
+        assessment: Callable[[Key], Assessment | None],
+        bucket: TokenBucket,
+        open_: Callable[[], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self._step = step
+        self._assessment = assessment
+        self._bucket = bucket
+        self._open = open_
+        self._clock = clock
+        self._agenda: Agenda[Key] = Agenda()
+        self._failures: dict[Key, int] = {}
+        self._poked = asyncio.Event()
+        self._closing = False
+
+    def poke(self, key: Key, at: float | None = None) -> None:
+        self._agenda.poke(key, self._clock() if at is None else at)
+        self._poked.set()
+
+    def waiting(self) -> int:
+        """How many keys are due or being worked on now."""
+        return self._agenda.waiting(self._clock())
+
+    def close(self) -> None:
+        """Let `run` end when what is under way has."""
+        self._closing = True
+        self._poked.set()
+
+    async def run(self) -> None:
+        """Work until closed or cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_WORKERS):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while not self._closing:
+            wait = self._bucket.wait(self._clock()) if self._open() else _IDLE
+            if wait > 0:
+                await asyncio.sleep(wait)
+                continue
+            key = self._agenda.pop(self._clock())
+            if key is None:
+                await self._until_due()
+                continue
+            try:
+                again = await self._look(key)
+            except asyncio.CancelledError:
+                self._agenda.done(key, self._clock())
+                raise
+            self._agenda.done(key, again)
+            # Thousands of keys may need no request, and so nothing awaited: let others have their turn.
+            await asyncio.sleep(0)
+
+    async def _look(self, key: Key) -> float | None:
+        try:
+            again = await self._step(key, self._assessment(key), self._spend)
+        except NotNow as closed:
+            return self._clock() + closed.retry_in * random.uniform(1.0, 1.2)  # noqa: S311  not a secret
+        except ApiError as error:
+            return self._clock() + self._after(key, error)
+        except Exception:
+            # One Service that cannot be told must not silence all others.
+            _log.exception("%s of %s", self.name, key)
+            return self._clock() + self._after(key, None)
+        self._failures.pop(key, None)
+        return again
+
+    def _after(self, key: Key, error: ApiError | None) -> float:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        # A conflict is the watch being behind; the writer has told of refusals and silence already.
+        if error is not None and failures == 1 and error.status not in (0, 404, 409, 429) and error.status < 500:
+            _log.warning("%s of %s: %s", self.name, key, error)
+        return min(_BACKOFF_MOST, 2.0 ** min(failures - 1, 10)) * random.uniform(0.8, 1.2)  # noqa: S311  not a secret
+
+    def _spend(self) -> float:
+        return self._bucket.take(self._clock())
+
+    async def _until_due(self) -> None:
+        if self._closing:
+            return
+        self._poked.clear()
+        due = self._agenda.next_due()
+        try:
+            async with asyncio.timeout(None if due is None else max(0.0, due - self._clock())):
+                await self._poked.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,118 @@
+"""The ServiceCoverage of each Service. Its `status.remediation` belongs to remediation: it is in no apply of
+ours, so that the API server leaves it alone, and a report that holds a live one is never deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from etpguard.assess import Assessment
+from etpguard.cluster import Picture
+from etpguard.kube import verbs
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.writes import Writer
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
+from etpguard.publish import desired
+from etpguard.publish.conditions import outcome_named, rfc3339
+from etpguard.publish.holds import Holds
+from etpguard.publish.settings import PublishSettings
+from etpguard.publish.standing import Overlay
+
+Advice = Callable[[Assessment], Sequence[str]]
+
+
+class Reports:
+    def __init__(
+        self,
+        writer: Writer,
+        picture: Picture,
+        overlay: Overlay,
+        holds: Holds[Key],
+        settings: PublishSettings,
+        advice: Advice,
+        clock: Callable[[], float],
+    ) -> None:
+        self._writer = writer
+        self._picture = picture
+        self._overlay = overlay
+        self._holds = holds
+        self._settings = settings
+        self._advice = advice
+        self._clock = clock
+        self._written: dict[Key, float] = {}
+        # Assessment, version of the report and epoch of the node table that were found to agree.
+        self._agreed: dict[Key, tuple[Assessment, int, int]] = {}
+
+    async def step(self, key: Key, assessment: Assessment | None, spend: Callable[[], float]) -> float | None:
+        """Send the next request that the report needs, if that is due; when to look again."""
+        now = self._clock()
+        service = self._picture.get(SERVICE, key)
+        standing = self._overlay.get(SERVICE_COVERAGE, key, now)
+        if service is None or service.deleting:
+            # The garbage collector deletes it with its owner.
+            self._agreed.pop(key, None)
+            return None
+        if assessment is None:
+            self._agreed.pop(key, None)
+            return await self._withdraw(service, standing, spend, now)
+        owner = desired.owner_of(standing) if standing else ""
+        if standing is not None and owner not in ("", service.uid):
+            return await self._delete(standing, spend, now)
+        state = (assessment, standing.version if standing else -1, self._picture.nodes.epoch)
+        if self._agreed.get(key) == state:
+            return None
+        wanted = desired.report_status(assessment, self._picture.nodes, self._advice(assessment))
+        told = standing.status if standing else None
+        if owner == service.uid and not desired.report_differs(told, wanted):
+            self._agreed[key] = state
+            return None
+        due = self._due(key, assessment, told, now)
+        if due > now:
+            return due
+        if wait := spend():
+            return now + wait
+        if standing is None or owner != service.uid:
+            body, pinned, subresource = desired.report_owner(service), ("", ""), ""
+        else:
+            body, subresource = desired.report_body(wanted, told, rfc3339()), "status"
+            pinned = (standing.uid, standing.metadata.resource_version or "")
+        uid, version = pinned
+        request = verbs.apply(SERVICE_COVERAGE, key, body, subresource=subresource, uid=uid, version=version)
+        self._overlay.wrote(SERVICE_COVERAGE, await self._writer.write(request), self._clock())
+        if subresource:
+            self._written[key] = self._clock()
+        return self._clock()
+
+    def forget(self, keep: set[Key]) -> None:
+        self._agreed.clear()
+        self._written = {key: at for key, at in self._written.items() if key in keep}
+
+    def _due(self, key: Key, assessment: Assessment, told: desired.Json | None, now: float) -> float:
+        """A new outcome after its hold; the same one with other nodes, or ports, soon, but not too often."""
+        self._holds.observe(key, assessment, now)
+        stands = outcome_named((told or {}).get("outcome"))
+        if stands != assessment.outcome:
+            return self._holds.due(key, stands)
+        spaced = self._written.get(key, float("-inf")) + self._settings.report_interval
+        return max(spaced, self._holds.nodes_since(key) + min(1.0, self._settings.hold))
+
+    async def _withdraw(
+        self, service: Service, standing: ServiceCoverage | None, spend: Callable[[], float], now: float
+    ) -> float | None:
+        if standing is None or desired.must_stay(standing, service):
+            return None
+        self._holds.observe(service.key, None, now)
+        due = self._holds.due(service.key, None)
+        return due if due > now else await self._delete(standing, spend, now)
+
+    async def _delete(self, standing: ServiceCoverage, spend: Callable[[], float], now: float) -> float | None:
+        """Pinned to the version seen: an intent to remediate that was written since must not be lost."""
+        if wait := spend():
+            return now + wait
+        key, version = standing.key, standing.metadata.resource_version or ""
+        try:
+            await self._writer.write(verbs.delete(SERVICE_COVERAGE, key, uid=standing.uid, version=version))
+        except ApiError as error:
+            if error.status != 404 or error.kind_absent:
+                raise
+        self._overlay.deleted(SERVICE_COVERAGE, key, standing.uid, self._clock())
+        return self._clock()
