@@ -1,0 +1,205 @@
+"""One operator: its parts, the order in which they start, and the order in which they end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+
+from etpguard.app.reader import ConnectionReader
+from etpguard.app.writing import Writing
+from etpguard.assess import Assessment, DataPlane, Engine, Options, picture_for
+from etpguard.assess.consumers.registry import families
+from etpguard.intake.absorb import Absorber
+from etpguard.intake.corrections import Corrections, What
+from etpguard.intake.freshness import Freshness
+from etpguard.intake.inbox import Begin, Inbox
+from etpguard.intake.resync import Resync
+from etpguard.intake.supervise import Supervisor
+from etpguard.intake.watch import KopfRun
+from etpguard.kube.connection import Connection
+from etpguard.metrics import CONTENT_TYPE, Metrics, State
+from etpguard.objects import AnyKind, Key
+from etpguard.settings import Settings
+from etpguard.web import Health, serve
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 4.0
+"""What all parts together have to end in, after SIGTERM."""
+
+
+class Operator:
+    """Made on the main loop. Reads `connection`; all that it keeps is rebuilt from the API at each start."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._settings = settings
+        consumers = families()
+        self.picture = picture_for(consumers)
+        self.engine = Engine(
+            self.picture,
+            consumers,
+            Options(
+                data_plane=_data_plane(settings),
+                answers_everywhere_ports=settings.answers_everywhere_ports,
+            ),
+        )
+        self.metrics = Metrics(self._state, settings.metrics_per_service, settings.speaks_of)
+        self.freshness = Freshness(self.picture.kinds, settings.resync_interval, time.monotonic)
+        self._listed: dict[str, float] = {}
+        self._assessed = asyncio.Event()
+        self._inbox = Inbox()
+        self._absorber = Absorber(
+            picture=self.picture,
+            engine=self.engine,
+            inbox=self._inbox,
+            corrections=Corrections(self._count, self._deaf),
+            offer=self._offer,
+            observe=self.metrics.verdict,
+            gap=lambda kind: self._resync.gap(kind),
+            restored=lambda: self._supervisor.restart("etcd was restored"),
+        )
+        self._resync = Resync(
+            picture=self.picture,
+            reader=ConnectionReader(connection),
+            inbox=self._inbox,
+            freshness=self.freshness,
+            interval=settings.resync_interval,
+            clock=time.monotonic,
+            on_listed=self._note_list,
+        )
+        self._supervisor = Supervisor(
+            resync=self._resync,
+            start=lambda kinds: KopfRun(kinds, connection, self._inbox.put, settings.watch_inactivity),
+            restarted=self.metrics.watch_restart,
+        )
+        self._writing = Writing(
+            settings,
+            connection,
+            picture=self.picture,
+            assessments=self.engine.assessments,
+            advice=lambda assessment: (),
+            stale=self._stale,
+            metrics=self.metrics,
+        )
+
+    def serving(self) -> AbstractAsyncContextManager[int]:
+        """The HTTP server, as a context that gives its port."""
+        return serve(
+            self._settings.listen,
+            health=self.health,
+            snapshot=self.metrics.snapshot,
+            content_type=CONTENT_TYPE,
+        )
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Work until `stop`; then, or when a part fails for good, end all of it. Returns the exit code."""
+        work = [
+            asyncio.create_task(self._absorber.run(), name="absorber"),
+            asyncio.create_task(self._live(stop), name="life"),
+        ]
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([*work, stopping], return_when=asyncio.FIRST_COMPLETED)
+        code = 0 if stop.is_set() else 1
+        stop.set()
+        # Writes end first and hand the Lease over; nothing else has anything to lose.
+        await asyncio.wait([work[1]], timeout=STOP_SECONDS)
+        for task in work:
+            task.cancel()
+        for task, outcome in zip(work, await asyncio.gather(*work, return_exceptions=True), strict=True):
+            if isinstance(outcome, Exception):
+                logger.error("%s failed", task.get_name(), exc_info=outcome)
+                code = 1
+        return code
+
+    def health(self) -> Health:
+        status = self.freshness.picture_status()
+        blockers = list(self.freshness.not_ready())
+        if not self._assessed.is_set():
+            blockers.append("the cluster has not been assessed yet")
+        notes = [line for line in status.missing if line not in blockers]
+        if self._assessed.is_set():
+            notes += [*self._supervisor.missing(), *self._writing.problems()]
+        dead = self._supervisor.dead()
+        return Health(blockers, notes, [dead] if dead else [])
+
+    async def _live(self, stop: asyncio.Event) -> None:
+        """List, assess, be ready, and only then watch and write."""
+        began = time.monotonic()
+        first = asyncio.create_task(self._resync.first())
+        if not await _unless(stop, first):
+            return
+        self._inbox.put(Begin(self._assessed))
+        await self._assessed.wait()
+        # What the first lists brought stays: no collection needs to walk through it ever again.
+        gc.freeze()
+        logger.info(
+            "ready after %.2f s: %d Services with Local", time.monotonic() - began, len(self.engine.assessments)
+        )
+        intake = [
+            asyncio.create_task(self._resync.run(), name="resync"),
+            asyncio.create_task(self._supervisor.run(), name="watch"),
+        ]
+        writing = asyncio.create_task(self._writing.run(stop), name="writing")
+        try:
+            await asyncio.wait([*intake, writing], return_when=asyncio.FIRST_COMPLETED)
+            for task in (*intake, writing):
+                if task.done():
+                    task.result()
+        finally:
+            for task in (*intake, writing):
+                task.cancel()
+            await asyncio.gather(*intake, writing, return_exceptions=True)
+
+    def _offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
+        speaks_of = self._settings.speaks_of
+        self._writing.offer(
+            {key: assessment for key, assessment in changed.items() if speaks_of(key.namespace)},
+            [key for key in touched if speaks_of(key.namespace)],
+        )
+
+    def _count(self, kind: AnyKind, what: What) -> None:
+        self.metrics.correction(kind.resource, what)
+
+    def _deaf(self, kind: AnyKind) -> None:
+        self._supervisor.restart(f"two lists of {kind} running found what it had not delivered")
+
+    def _note_list(self, kind: AnyKind) -> None:
+        self._listed[kind.resource] = time.time()
+
+    def _stale(self) -> str | None:
+        status = self.freshness.picture_status()
+        return None if status.fresh else "; ".join(status.missing)
+
+    def _state(self) -> State:
+        rejected = {kind.resource: len(self.picture.store(kind).rejects) for kind in self.picture.kinds}
+        return State(
+            assessments=dict(self.engine.assessments),
+            rejected=rejected,
+            listed=dict(self._listed),
+            unread=[kind.resource for kind in self.picture.unread],
+            fresh=self.freshness.picture_status().fresh,
+        )
+
+
+async def _unless(stop: asyncio.Event, task: asyncio.Task[None]) -> bool:
+    """Wait for `task`; False, and the task cancelled, if `stop` comes first."""
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            return False
+        task.result()
+        return True
+    finally:
+        for each in (task, stopping):
+            each.cancel()
+        await asyncio.gather(task, stopping, return_exceptions=True)
+
+
+def _data_plane(settings: Settings) -> DataPlane:
+    """`auto` is kube-proxy: nothing that the API surely shows tells another."""
+    return DataPlane.KUBE_PROXY if settings.data_plane == "auto" else DataPlane(settings.data_plane)

@@ -1,0 +1,99 @@
+"""All that writes: the Lease, the one gate, and what goes through it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from etpguard.assess import Assessment
+from etpguard.cluster import Picture
+from etpguard.kube.connection import Connection
+from etpguard.kube.lease import Elector, Timing
+from etpguard.kube.writes import Writer
+from etpguard.metrics import Metrics
+from etpguard.objects import Key
+from etpguard.publish.publisher import Publisher
+from etpguard.publish.settings import PublishSettings
+from etpguard.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Writing:
+    """Writes nothing before `run`, and nothing ever where all outputs are off. `stale` says why the picture
+    must not be written from, None if it may."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        *,
+        picture: Picture,
+        assessments: Mapping[Key, Assessment],
+        advice: Callable[[Assessment], Sequence[str]],
+        stale: Callable[[], str | None],
+        metrics: Metrics,
+    ) -> None:
+        self._enabled = settings.write_conditions or settings.write_reports or settings.write_events
+        self._client = connection.aio()
+        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        self._elector = (
+            Elector(
+                self._client,
+                Key(settings.lease_namespace or connection.namespace, settings.lease_name),
+                identity,
+                timing=Timing.of(int(settings.lease_duration)),
+                on_change=metrics.leader,
+                on_request=metrics.request,
+            )
+            if settings.leader_elect and self._enabled
+            else None
+        )
+        elector = self._elector
+        self._writer = Writer(
+            self._client,
+            may_start=elector.may_start if elector else lambda timeout: True,
+            stale=stale,
+            on_request=metrics.request,
+        )
+        self._publisher = Publisher(
+            self._writer,
+            picture,
+            assessments,
+            advice,
+            PublishSettings(
+                conditions=settings.write_conditions,
+                reports=settings.write_reports,
+                events=settings.write_events,
+                instance=identity,
+                namespaces=tuple(sorted(settings.namespaces)),
+                hold=settings.hold,
+                urgent_hold=settings.hold_urgent,
+            ),
+            term=(lambda: elector.term) if elector else (lambda: 1),
+        )
+        metrics.leader(self._enabled and elector is None)
+
+    def offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
+        self._publisher.offer(changed, touched)
+
+    def problems(self) -> list[str]:
+        """What keeps writes from being made, in words. That another replica leads is none."""
+        election = [f"the Lease: {self._elector.problem}"] if self._elector and self._elector.problem else []
+        return election + self._writer.problems()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish until `stop`, then hand over the Lease."""
+        try:
+            if not self._enabled:
+                await stop.wait()
+                return
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._publisher.run(stop), name="publisher")
+                if self._elector:
+                    group.create_task(self._elector.run(stop, self._writer.quiet), name="elector")
+        finally:
+            await self._client.close()

@@ -1,0 +1,148 @@
+"""Keeps a watch running: whatever ends it, another follows, for the kinds that can be read by then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from etpguard.intake.resync import Resync
+from etpguard.objects import AnyKind
+
+logger = logging.getLogger(__name__)
+
+BACK_OFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+STEADY_SECONDS = 120.0
+"""A run that lasted so long is no part of a series of failures."""
+SETTLE_SECONDS = 2.0
+"""How long a change of the kinds is left to be joined by others before the watch starts anew for them."""
+STOP_SECONDS = 4.0
+DEAD_SECONDS = 300.0
+"""A run whose loop had no turn for so long hangs, and so does one that is told to stop and does not."""
+DENIED_SECONDS = 600.0
+"""How long a kind that may be listed but not watched is left out before it is tried again."""
+
+
+class Run(Protocol):
+    """One run of the watch; see `watch.KopfRun`."""
+
+    kinds: frozenset[AnyKind]
+    ended: asyncio.Event
+    error: BaseException | None
+    denied: set[AnyKind]
+    beat: float
+
+    def stop(self) -> None: ...
+
+
+class Supervisor:
+    """`start` begins a run for some kinds; `restarted` is told of each that was not asked for by a change of
+    the kinds."""
+
+    def __init__(
+        self,
+        *,
+        resync: Resync,
+        start: Callable[[frozenset[AnyKind]], Run],
+        restarted: Callable[[], None],
+    ) -> None:
+        self._resync = resync
+        self._start = start
+        self._restarted = restarted
+        self._again = asyncio.Event()
+        self._why = ""
+        self._run: Run | None = None
+        self._hung = False
+        self._denied: dict[AnyKind, float] = {}
+
+    def restart(self, why: str) -> None:
+        """Have the watch start anew, for a reason that it cannot know."""
+        self._why = why
+        self._again.set()
+
+    def dead(self) -> str:
+        """Why nothing but a new process will help; "" while that is not so."""
+        if self._hung:
+            return "a watch that was told to end still runs"
+        if self._run and time.monotonic() - self._run.beat > DEAD_SECONDS:
+            return f"the watch's loop has had no turn for {DEAD_SECONDS:.0f} s"
+        return ""
+
+    def missing(self) -> list[str]:
+        """What the watch lacks, in words."""
+        lacking = [f"{kind}: may be listed but not watched" for kind in self._denied]
+        if self._run is None or self._run.ended.is_set():
+            lacking.append("the watch is not running")
+        return lacking
+
+    async def run(self) -> None:
+        failures = 0
+        try:
+            while True:
+                self._resync.changed.clear()
+                kinds = self._wanted()
+                if not kinds:
+                    await self._resync.changed.wait()
+                    continue
+                began = time.monotonic()
+                self._again.clear()
+                self._why = ""
+                self._run = self._start(kinds)
+                logger.info("watching %s", ", ".join(sorted(map(str, kinds))))
+                failed = await self._attend(self._run)
+                await self._end(self._run)
+                self._resync.watch_ended()
+                if failed:
+                    self._restarted()
+                    logger.warning("the watch starts anew: %s", failed)
+                    failures = 1 if time.monotonic() - began > STEADY_SECONDS else failures + 1
+                    pause = BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS)) - 1]
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+        finally:
+            if self._run is not None:
+                self._run.stop()
+
+    def _wanted(self) -> frozenset[AnyKind]:
+        now = time.monotonic()
+        self._denied = {kind: until for kind, until in self._denied.items() if until > now}
+        return self._resync.readable() - self._denied.keys()
+
+    async def _attend(self, run: Run) -> str:
+        """Return when the run has to give way to another; why, where that is a failure, else ""."""
+        while True:
+            waiting = {
+                asyncio.create_task(event.wait()) for event in (run.ended, self._again, self._resync.changed)
+            }
+            try:
+                await asyncio.wait(waiting, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in waiting:
+                    task.cancel()
+            if run.ended.is_set():
+                return self._explain(run)
+            if self._again.is_set():
+                return self._why
+            self._resync.changed.clear()
+            if self._wanted() != run.kinds:
+                await asyncio.sleep(SETTLE_SECONDS)
+                if self._wanted() != run.kinds:
+                    return ""
+
+    def _explain(self, run: Run) -> str:
+        for kind in run.denied:
+            logger.warning("%s: may be listed but not watched; its changes are seen late", kind)
+            self._denied[kind] = time.monotonic() + DENIED_SECONDS
+        error = run.error
+        return f"{type(error).__name__}: {error}" if error else "it ended by itself"
+
+    async def _end(self, run: Run) -> None:
+        run.stop()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await run.ended.wait()
+        except TimeoutError:
+            self._hung = True
+            logger.error("the watch does not end within %g s", STOP_SECONDS)

@@ -1,0 +1,216 @@
+"""One run of Kopf: `on.event` handlers that turn watch events into messages, and nothing else.
+
+The only module that knows Kopf. It runs in a thread and a loop of its own, since one kind's 403 or one
+ERROR event of a watch ends it, and since its exit cancels whatever else lives in its loop. `on.event` with
+a handler that returns None is the one kind of handler with which Kopf writes nothing to an object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import aiohttp
+import kopf
+
+from etpguard.intake.inbox import Live, Message, Relisted
+from etpguard.intake.threads import in_thread
+from etpguard.kube.connection import Connection, Credentials
+from etpguard.objects import AnyKind, decode_item
+
+CHUNK = 200
+"""Objects a page of Kopf's own lists: of 200, 500 and none the one with the least memory, and a largest gap
+on the main loop (0.3 s) hardly above that of 500."""
+BEAT_SECONDS = 5.0
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Kopf would copy every object five times over to tell what changed, which no handler here asks."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        return
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """There is no progress to keep, and none may be written."""
+
+    def fetch(self, *, key: Any, body: kopf.Body) -> None:
+        return None
+
+    def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        return
+
+    def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        return
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
+        return
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
+def _settings(inactivity: float) -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.progress_storage = _NoProgress()
+    settings.watching.chunk_size = CHUNK
+    settings.watching.inactivity_timeout = inactivity
+    settings.queueing.idle_timeout = 0.1
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.networking.connect_timeout = 10
+    settings.networking.request_timeout = 60
+    # Else ten minutes after a failure it kills the process, by SIGKILL, if its loop still runs.
+    settings.process.ultimate_exiting_timeout = None
+    return settings
+
+
+class KopfRun:
+    """Started on construction; `ended` is set on the loop that made it, with `error` telling why.
+
+    `inactivity` is how many seconds a watch may be silent before it is dialled anew: an API server sends
+    bookmarks once a minute.
+    """
+
+    def __init__(
+        self,
+        kinds: Iterable[AnyKind],
+        connection: Connection,
+        put: Callable[[Message], None],
+        inactivity: float = 70.0,
+    ) -> None:
+        self.kinds = frozenset(kinds)
+        self.ended = asyncio.Event()
+        self.error: BaseException | None = None
+        self.denied: set[AnyKind] = set()
+        """Kinds whose watch was answered 403."""
+        self.beat = time.monotonic()
+        """When its loop last had a turn, by time.monotonic()."""
+        self._connection = connection
+        self._put = put
+        self._inactivity = inactivity
+        self._relisting: set[AnyKind] = set()
+        self._logins = 0
+        self._home = asyncio.get_running_loop()
+        self._loop = asyncio.new_event_loop()
+        self._stop: asyncio.Future[None] = self._loop.create_future()
+        threading.Thread(target=self._run, name="kopf", daemon=True).start()
+
+    def stop(self) -> None:
+        """Have it end; does not wait."""
+
+        def halt() -> None:
+            if not self._stop.done():
+                self._stop.set_result(None)
+
+        with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended
+            self._loop.call_soon_threadsafe(halt)
+
+    def _run(self) -> None:
+        try:
+            asyncio.set_event_loop(self._loop)
+            self._loop.call_soon(self._tick)
+            # A future of that loop, not a threading.Event: the thread that Kopf waits for one in would keep
+            # a run that fails from ever ending.
+            kopf.run(
+                loop=self._loop,
+                registry=self._registry(),
+                settings=_settings(self._inactivity),
+                stop_flag=self._stop,
+                standalone=True,
+                clusterwide=True,
+            )
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        except BaseException as error:  # whatever it was, the supervisor starts another run
+            self.error = error
+        finally:
+            self._loop.close()
+            with contextlib.suppress(RuntimeError):  # the process ends
+                self._home.call_soon_threadsafe(self.ended.set)
+
+    def _tick(self) -> None:
+        self.beat = time.monotonic()
+        self._loop.call_later(BEAT_SECONDS, self._tick)
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(self._login)
+        for kind in self.kinds:
+            kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)(
+                self._handler(kind)
+            )
+        return registry
+
+    def _handler(self, kind: AnyKind) -> Callable[..., Awaitable[None]]:
+        put = self._put
+
+        async def received(event: Mapping[str, Any], **_: object) -> None:
+            of = event["type"]
+            put(
+                Live(kind, decode_item(kind, event["object"]), of == "DELETED", of is None, time.monotonic()),
+            )
+
+        return received
+
+    async def _login(self, **_: object) -> kopf.AiohttpSession:
+        """Called at the start, and again when the API server has answered 401."""
+        if self._logins:
+            self._connection.forget()
+        self._logins += 1
+        now = await in_thread(self._connection.credentials, "credentials")
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=_ssl_context(now)),
+            proxy=now.proxy or None,
+            middlewares=(self._around,),
+        )
+        return kopf.AiohttpSession(server=now.server, aiohttp_session=session)
+
+    async def _around(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Each request with credentials of its own time; and what Kopf does not tell: that it lists a kind
+        anew, even where there is nothing to list, and that a kind may not be watched."""
+        now = await in_thread(self._connection.credentials, "credentials")
+        request.server_hostname = now.tls_server_name or None
+        if now.token:
+            request.headers["Authorization"] = f"Bearer {now.token}"
+        elif now.username:
+            request.headers["Authorization"] = aiohttp.encode_basic_auth(now.username, now.password)
+        kind = next((k for k in self.kinds if request.url.path.endswith(k.path)), None)
+        response = await handler(request)
+        if kind is not None:
+            self._note(kind, "watch" in request.url.query, response.status)
+        return response
+
+    def _note(self, kind: AnyKind, watching: bool, status: int) -> None:
+        if watching and status == 403:
+            self.denied.add(kind)
+        elif not watching and status == 200:
+            self._relisting.add(kind)
+        elif watching and status == 200 and kind in self._relisting:
+            self._relisting.discard(kind)
+            self._put(Relisted(kind))
+
+
+def _ssl_context(now: Credentials) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=now.ca_file or None)
+    if now.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if now.certificate_file:
+        context.load_cert_chain(now.certificate_file, now.key_file or None)
+    # As Go: an authority without the key usage extension, which strict checks refuse, will do.
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    return context

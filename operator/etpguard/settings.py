@@ -1,0 +1,246 @@
+"""All settings of the operator: one frozen dataclass, each field with its flag and environment variable."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+
+class SettingsError(ValueError):
+    """A bad value; one line that names the flag or the variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen. `host` "" is every address of the machine."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How one setting is given. `parse` raises ValueError saying what it wants."""
+
+    name: str
+    metavar: str
+    help: str
+    default: Any
+    parse: Callable[[str], Any]
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def environment(self) -> str:
+        return "ETPGUARD_" + self.name.upper()
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(text: str) -> float:
+    """`10m`, `1h30m`, `500ms`; a bare number is in seconds."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h))+", text):
+        raise ValueError("a duration such as 30s or 10m")
+    return sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text))
+
+
+def at_least(least: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = seconds(text)
+        if value < least:
+            raise ValueError(f"at least {least:g}s")
+        return value
+
+    return parse
+
+
+def on_off(text: str) -> bool:
+    match text.lower():
+        case "on" | "true" | "yes" | "1":
+            return True
+        case "off" | "false" | "no" | "0":
+            return False
+    raise ValueError("on or off")
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def names(text: str) -> frozenset[str]:
+    """A comma-separated list of namespaces."""
+    found = frozenset(name.strip() for name in text.split(",") if name.strip())
+    for name in sorted(found):
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name):
+            raise ValueError(f"names of namespaces separated by commas; {name!r} is none")
+    return found
+
+
+def port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise ValueError("a port number")
+    return int(text)
+
+
+def ports(text: str) -> tuple[int, ...]:
+    return tuple(sorted({port(number.strip()) for number in text.split(",") if number.strip()}))
+
+
+def address(text: str) -> Address:
+    """`:8080`, `127.0.0.1:8080`, `[::1]:8080`; port 0 picks a free one."""
+    host, separator, number = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not number.isascii() or not number.isdigit() or int(number) > 65535:
+        raise ValueError("ADDRESS:PORT")
+    if host:
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise ValueError("ADDRESS:PORT with an IP address") from None
+    return Address(host, int(number))
+
+
+def text(value: str) -> str:
+    return value
+
+
+def count(value: str) -> int:
+    if not value.isascii() or not value.isdigit():
+        raise ValueError("a number, 0 or more")
+    return int(value)
+
+
+def object_name(value: str) -> str:
+    if value and not re.fullmatch(r"[^/\s]+/[^/\s]+", value):
+        raise ValueError("NAMESPACE/NAME")
+    return value
+
+
+def option(default: Any, parse: Callable[[str], Any], metavar: str, help: str) -> Any:  # noqa: A002
+    return field(default=default, metadata={"parse": parse, "metavar": metavar, "help": help})
+
+
+DEFAULT_LISTEN = Address("", 8080)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Durations are in seconds."""
+
+    kubeconfig: str = option(
+        "", text, "FILE", "kubeconfig; by default $KUBECONFIG, ~/.kube/config, or the pod's own"
+    )
+    context: str = option("", text, "NAME", "context of the kubeconfig")
+
+    namespaces: frozenset[str] = option(
+        frozenset(), names, "NAMES", "speak of Services in these namespaces only, separated by commas"
+    )
+    skip_namespaces: frozenset[str] = option(frozenset(), names, "NAMES", "say nothing of Services in these")
+
+    resync_interval: float = option(
+        600.0, at_least(5), "DURATION", "time between two full lists of a kind, give or take a tenth"
+    )
+    watch_inactivity: float = option(
+        70.0, at_least(1), "DURATION", "a watch silent for so long is dialled anew (bookmarks come once a minute)"
+    )
+    hold: float = option(30.0, seconds, "DURATION", "how long an outcome must last before it is written anywhere")
+    hold_urgent: float = option(5.0, seconds, "DURATION", "the same for Blackhole and Outage")
+
+    write_conditions: bool = option(True, on_off, "on|off", "write the condition etpguard.dev/Covered to Services")
+    write_reports: bool = option(True, on_off, "on|off", "write ServiceCoverage objects")
+    write_events: bool = option(True, on_off, "on|off", "write Events")
+
+    leader_elect: bool = option(True, on_off, "on|off", "write only while holding the Lease")
+    lease_namespace: str = option(
+        "", text, "NAME", "namespace of the Lease; by default the pod's or the context's"
+    )
+    lease_name: str = option("etpguard", text, "NAME", "name of the Lease")
+    lease_duration: float = option(15.0, at_least(3), "DURATION", "how long the Lease is held without a renewal")
+
+    data_plane: Literal["auto", "kube-proxy", "cilium", "other"] = option(
+        "auto",
+        one_of("auto", "kube-proxy", "cilium", "other"),
+        "NAME",
+        "what forwards node ports: auto, kube-proxy, cilium or other",
+    )
+    answers_everywhere_ports: tuple[int, ...] = option(
+        (), ports, "PORTS", "ports on which every node answers health checks, separated by commas"
+    )
+    aws_lbc_default_target_type: Literal["instance", "ip"] | None = option(
+        None, one_of("instance", "ip"), "TYPE", "the AWS LBC's --default-target-type"
+    )
+    aws_lbc_ingress_class: str | None = option(None, text, "NAME", "the AWS LBC's --ingress-class")
+    aws_lbc_fail_open: bool | None = option(
+        None, on_off, "on|off", "the AWS LBC's feature gate ALBTargetControlAgent's fail-open"
+    )
+    aws_lbc_max_targets: int | None = option(
+        None, count, "N", "the AWS LBC's --max-targets-per-instance-target-group"
+    )
+    aws_lbc_deployment: str = option(
+        "", object_name, "NAMESPACE/NAME", "Deployment of the AWS LBC to read these from"
+    )
+
+    listen: Address = option(  # noqa: RUF009  a frozen default
+        DEFAULT_LISTEN, address, "ADDRESS:PORT", "where to serve /metrics, /readyz and /livez"
+    )
+    metrics_per_service: Literal["all", "affected"] = option(
+        "all",
+        one_of("all", "affected"),
+        "all|affected",
+        "export series of all Services with Local, or of those that are worse than Covered",
+    )
+    log_format: Literal["text", "json"] = option("text", one_of("text", "json"), "text|json", "format of the log")
+    log_level: Literal["debug", "info", "warning", "error"] = option(
+        "info", one_of("debug", "info", "warning", "error"), "LEVEL", "debug, info, warning or error"
+    )
+
+    def __post_init__(self) -> None:
+        if both := self.namespaces & self.skip_namespaces:
+            raise SettingsError(f"--namespaces and --skip-namespaces both name {min(both)}")
+
+    def speaks_of(self, namespace: str) -> bool:
+        """Whether Services of that namespace are assessed and written about."""
+        return (not self.namespaces or namespace in self.namespaces) and namespace not in self.skip_namespaces
+
+
+def options() -> Iterator[Option]:
+    """All settings, in the order in which help shows them."""
+    for each in dataclasses.fields(Settings):
+        meta = each.metadata
+        yield Option(each.name, meta["metavar"], meta["help"], each.default, meta["parse"])
+
+
+def parse(flags: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from flags by the name of the field, else from ETPGUARD_* variables, else defaults.
+
+    Raises SettingsError for a bad value, or a variable ETPGUARD_* that is none.
+    """
+    values: dict[str, Any] = {}
+    for each in options():
+        given, source = flags.get(each.name), each.flag
+        if given is None and environment is not None:
+            given, source = environment.get(each.environment), each.environment
+        if given is None:
+            continue
+        try:
+            values[each.name] = each.parse(given)
+        except ValueError as error:
+            raise SettingsError(f"{source}={given[:100]!r}: expected {error}") from None
+    return Settings(**cast(Any, values))
