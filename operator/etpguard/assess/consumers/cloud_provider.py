@@ -22,7 +22,7 @@ from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck
 from etpguard.objects import Service
 
-_MONITOR = "loadbalancer.openstack.org/enable-health-monitor"
+MONITOR = "loadbalancer.openstack.org/enable-health-monitor"
 
 
 class CloudProvider(Family):
@@ -49,7 +49,7 @@ class CloudProvider(Family):
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
         if verdict.reason.code == "HealthMonitorNotKnown" or isinstance(verdict.consumer.probe, NoHealthCheck):
-            yield annotate(service, _MONITOR, "true", "Octavia then routes around nodes without an endpoint")
+            yield annotate(service, MONITOR, "true", "Octavia then routes around nodes without an endpoint")
         yield from health_checked(service, verdict, nodes)
 
 
@@ -57,11 +57,11 @@ def _octavia(service: Service, consumer: Consumer) -> Consumer:
     """cloud-provider-openstack docs/openstack-cloud-controller-manager/expose-applications-using-loadbalancer-
     type-service.md: without the annotation the controller's `create-monitor` decides, and `Local` needs one."""
     consumer = replace(consumer, nodes=CLOUD_NODES)
-    match service.annotations.get(_MONITOR):
+    match service.annotations.get(MONITOR):
         case "true":
             return replace(consumer, health_check=standard_check(service), probe=HealthCheckNodePort())
         case "false":
             return replace(consumer, probe=NoHealthCheck())
         case _:
-            detail = f"whether Octavia checks the nodes is told neither by {_MONITOR} nor by another API object"
+            detail = f"whether Octavia checks the nodes is told neither by {MONITOR} nor by another API object"
             return replace(consumer, unless_covered=Reason("HealthMonitorNotKnown", detail))

@@ -1,0 +1,105 @@
+"""Whatever people write into annotations, labels and class names: no family raises, and what is said is sound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etpguard.assess import Outcome
+from etpguard.assess.consumers import aws_cloud_provider, azure, cilium, cloud_provider, gke, metallb
+from etpguard.assess.consumers.remedies import LIMIT
+from etpguard.report import explain_verdict
+from tests.assess.consumers.worlds import Json, endpoints, ingress, nodes, service, world
+
+_AZURE = ("health-probe_port", "health-probe_protocol", "health-probe_request-path", "no_probe_rule", "no_lb_rule")
+KEYS = (
+    aws_cloud_provider.TYPE,
+    aws_cloud_provider.TARGET_NODES,
+    aws_cloud_provider.CHECK_PORT,
+    aws_cloud_provider.CHECK_PROTOCOL,
+    aws_cloud_provider.CHECK_PATH,
+    azure.PROTOCOL,
+    *(f"service.beta.kubernetes.io/port_80_{what}" for what in _AZURE),
+    gke.NEG,
+    gke.BACKEND_CONFIGS[0],
+    "networking.gke.io/load-balancer-type",
+    cloud_provider.MONITOR,
+    "lbipam.cilium.io/ips",
+    "kube-vip.io/loadbalancerIPs",
+    "metallb.io/address-pool",
+    "traefik.ingress.kubernetes.io/service.nodeportlb",
+)
+VALUES = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        ["", "true", "false", "traffic-port", "80", "0", "-1", "10256", "32000", "٣", "9" * 5000, "tcp", "HTTPS"]
+    ),
+    st.sampled_from(['{"ingress":true}', "[" * 20000, '{"a":1,"Ingress":null}', "k=v,=,,k", "\x00", "ß=ẞ"]),
+)
+ANNOTATIONS = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4)
+CLASSES = st.one_of(
+    st.none(),
+    st.text(max_size=20),
+    st.sampled_from([cilium.L2, cilium.BGP, cilium.NODE_IPAM, *gke.L4_CLASSES, *metallb.CLASSES]),
+)
+STATUS = st.lists(
+    st.fixed_dictionaries({}, optional={"ip": st.ip_addresses().map(str), "hostname": st.text(max_size=9)}),
+    max_size=3,
+)
+SCHEMES = st.sampled_from(["", "aws", "gce", "azure", "openstack", "hcloud", "k3s", "kind", "x"])
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> list[Json]:
+    subject: Any = service(
+        type=draw(st.sampled_from(["LoadBalancer", "NodePort"])),
+        annotations=draw(ANNOTATIONS),
+        loadBalancerClass=draw(CLASSES),
+        ingress=draw(STATUS),
+    )
+    made: Any = ingress(
+        class_name=draw(st.none() | st.text(max_size=9)),
+        annotations=draw(st.dictionaries(st.just("kubernetes.io/ingress.class"), st.text(max_size=9))),
+    )
+    members = [*nodes(draw(SCHEMES), "a", "b"), *nodes(draw(SCHEMES), "c")]
+    on = draw(st.sets(st.sampled_from("abcz")))
+    return [subject, endpoints(*sorted(on)), *([made] if draw(st.booleans()) else []), *members]
+
+
+@settings(max_examples=400, deadline=None)
+@given(clusters())
+def test_no_family_raises_and_what_is_said_is_sound(objects: list[Json]) -> None:
+    made = world(*objects)
+    assessment = made.assessment
+    for verdict in assessment.consumers:
+        assert verdict.uncovered & ~verdict.eligible == 0
+        assert verdict.eligible & ~assessment.nodes == 0
+        assert verdict.consumer.family
+        assert explain_verdict(verdict)
+        assert hash(verdict.consumer.nodes) is not None
+    known = [v.outcome for v in assessment.consumers if not v.consumer.incidental]
+    assert not known or assessment.outcome == max(known)
+    assert all(0 < len(text.encode()) <= LIMIT for text in made.advice())
+
+
+@settings(max_examples=100, deadline=None)
+@given(clusters())
+def test_where_every_node_is_covered_nobody_loses_anything(objects: list[Json]) -> None:
+    full = [endpoints("a", "b", "c") if made["kind"] == "EndpointSlice" else made for made in objects]
+    for verdict in world(*full).assessment.consumers:
+        assert verdict.outcome in (Outcome.NotAffected, Outcome.Covered, Outcome.Unknown, Outcome.NoTargets)
+        if verdict.outcome in (Outcome.Unknown, Outcome.NoTargets):
+            assert not verdict.uncovered
+
+
+@pytest.mark.parametrize("names", [1, 400], ids=["one node", "many long names"])
+def test_advice_is_bounded_however_long_the_names_are(names: int) -> None:
+    long = service(selector={f"{'k' * 60}{i}": "v" * 63 for i in range(names)}, annotations={"metallb.io/x": "y"})
+    members = [name * 63 for name in ("a", "b")]
+    label = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+    advice = world(long, endpoints(*members), *nodes("", *members, labels=label)).advice()
+    assert advice
+    assert all(len(text.encode()) <= LIMIT for text in advice)

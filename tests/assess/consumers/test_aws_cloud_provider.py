@@ -1,0 +1,197 @@
+"""CLB and NLB of cloud-provider-aws: pkg/providers/v1/aws.go and aws_loadbalancer.go."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.assess.probe import HealthCheckNodePort, NotModelled, OwnNodePort, Probe
+from tests.assess.consumers.worlds import (
+    HEALTH_CHECK_NODE_PORT,
+    Json,
+    Seen,
+    endpoints,
+    node,
+    nodes,
+    port,
+    seen,
+    service,
+    world,
+)
+
+PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
+TYPE, PORT, PROTOCOL = f"{PREFIX}type", f"{PREFIX}healthcheck-port", f"{PREFIX}healthcheck-protocol"
+PATH, LABELS = f"{PREFIX}healthcheck-path", f"{PREFIX}target-node-labels"
+NLB = {TYPE: "nlb"}
+SAFE = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
+LOST = Seen("Blackhole", "Blackhole", "abc", "bc")
+
+
+def annotated(annotations: dict[str, str], **more: object) -> list[Json]:
+    return [service(annotations=annotations, **more), endpoints("a"), *nodes("aws")]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "probe", "expected"),
+    [
+        pytest.param({}, HealthCheckNodePort(), SAFE, id="CLB: HTTP on healthCheckNodePort"),
+        pytest.param(NLB, HealthCheckNodePort(), SAFE, id="NLB: HTTP on healthCheckNodePort"),
+        pytest.param({PORT: "traffic-port"}, OwnNodePort("http"), SAFE, id="CLB: forced to the first node port"),
+        pytest.param({**NLB, PORT: "traffic-port"}, OwnNodePort("http"), SAFE, id="NLB: forced to traffic-port"),
+        pytest.param({PROTOCOL: "TCP"}, HealthCheckNodePort(any_answer=True), LOST, id="CLB: TCP passes anywhere"),
+        pytest.param(
+            {**NLB, PROTOCOL: "tcp"}, HealthCheckNodePort(any_answer=True), LOST, id="NLB: protocol in any case"
+        ),
+        pytest.param(
+            {**NLB, PORT: str(HEALTH_CHECK_NODE_PORT)}, HealthCheckNodePort(), SAFE, id="pinned to the same port"
+        ),
+        pytest.param(
+            {**NLB, PORT: str(HEALTH_CHECK_NODE_PORT), PROTOCOL: "TCP"},
+            HealthCheckNodePort(any_answer=True),
+            LOST,
+            id="pinned, and TCP",
+        ),
+        pytest.param({**NLB, PORT: "30080"}, OwnNodePort("http"), SAFE, id="the node port by its number"),
+        pytest.param({PORT: "10256"}, None, LOST, id="kube-proxy's healthz passes everywhere"),
+        pytest.param(
+            {PROTOCOL: "SSL"},
+            NotModelled("an SSL check of the healthCheckNodePort, which speaks plain HTTP"),
+            Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc"),
+            id="TLS on a plain HTTP port",
+        ),
+        pytest.param(
+            {PORT: "9100"},
+            None,
+            Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc"),
+            id="a node exporter's port",
+        ),
+        pytest.param(
+            {PORT: "http"}, None, Seen("Unknown", "InvalidAnnotation", "abc", "bc"), id="names are errors"
+        ),
+        pytest.param({PORT: "99999"}, None, Seen("Unknown", "InvalidAnnotation", "abc", "bc"), id="out of range"),
+    ],
+)
+def test_health_check(annotations: dict[str, str], probe: Probe | None, expected: Seen) -> None:
+    made = world(*annotated(annotations))
+    assert seen(*annotated(annotations)) == expected
+    if probe is not None:
+        assert made.consumer().consumer.probe == probe
+
+
+def test_a_clb_checks_its_first_port_for_all() -> None:
+    two = annotated({PORT: "traffic-port"}, ports=[port(), port("admin", 81, 30081)])
+    made = world(*two, endpoints("b", ports=["admin"]))
+    assert made.consumer("admin").consumer.probe == OwnNodePort("http")
+    assert made.consumer("admin").outcome.name == "Blackhole"
+
+
+def test_an_nlb_checks_each_port_for_itself() -> None:
+    two = annotated({**NLB, PORT: "traffic-port"}, ports=[port(), port("admin", 81, 30081)])
+    made = world(*two, endpoints("b", ports=["admin"]))
+    assert made.consumer("admin").consumer.probe == OwnNodePort("admin")
+    assert made.consumer("admin").outcome.name == "TargetsUnhealthy"
+
+
+def test_another_services_node_port_is_followed() -> None:
+    other = service("probe", type="NodePort", ports=[port("probe", 80, 31000)], externalTrafficPolicy="Cluster")
+    objects = [*annotated({PORT: "31000"}), other, endpoints("c", of="probe", ports=["probe"])]
+    made = world(*objects)
+    assert seen(*objects) == LOST
+    made.put(service("probe", type="NodePort", ports=[port("probe", 80, 31000)]))
+    assert made.consumer().outcome.name == "Blackhole", "c drops, and the probed Service answers there"
+    made.put(endpoints("a", of="probe", ports=["probe"]))
+    assert made.consumer().outcome.name == "TargetsUnhealthy"
+
+
+@pytest.mark.parametrize(
+    ("value", "eligible"),
+    [
+        pytest.param("pool=edge", "b", id="a value must match"),
+        pytest.param("pool=", "ab", id="an empty value admits any"),
+        pytest.param("pool", "ab", id="a bare key admits any"),
+        pytest.param("pool=edge,zone=1", "b", id="all pairs must match"),
+        pytest.param(" pool = edge , ", "b", id="blanks around keys and values"),
+        pytest.param("pool=egde", "", id="a typo leaves no node"),
+        pytest.param("", "abc", id="empty is no filter"),
+        pytest.param(",,", "abc", id="only commas are no filter"),
+    ],
+)
+def test_target_node_labels(value: str, eligible: str) -> None:
+    members = [
+        node("a", "aws:///z/i-a", labels={"pool": "core"}),
+        node("b", "aws:///z/i-b", labels={"pool": "edge", "zone": "1"}),
+        node("c", "aws:///z/i-c"),
+    ]
+    found = seen(service(annotations={LABELS: value}), endpoints("a", "b", "c"), *members)
+    assert found == Seen(
+        "Covered" if eligible else "NoTargets", "Covered" if eligible else "NoTargets", eligible, ""
+    )
+
+
+@pytest.mark.parametrize(
+    "provider_id", ["", "eks-hybrid:///region/cluster/mi-0123", "aws:///eu-west-1a/fargate-10.0.0.1"]
+)
+def test_a_bad_provider_id_is_skipped_and_blocks_nothing(provider_id: str) -> None:
+    """aws_loadbalancer.go:1802-1857."""
+    objects = [service(), endpoints("a"), *nodes("aws", "a", "b"), node("c", provider_id)]
+    assert seen(*objects) == Seen("TargetsUnhealthy", "TargetsUnhealthy", "ab", "b")
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        pytest.param(service(annotations={TYPE: "external"}), id="aws.go isLBExternal: external is left alone"),
+        pytest.param(service(annotations={TYPE: "nlb-ip"}), id="aws.go isLBExternal: nlb-ip is left alone"),
+        pytest.param(service(loadBalancerClass="service.k8s.aws/nlb"), id="the class is another controller's"),
+        pytest.param(service(type="NodePort"), id="a NodePort"),
+        pytest.param(service(ingress=[{"ip": "203.0.113.9"}]), id="AWS answers with host names only"),
+    ],
+)
+def test_not_the_aws_cloud_providers(subject: Json) -> None:
+    made = world(subject, endpoints("a"), *nodes("aws"))
+    assert not any(v.consumer.family == "aws-cloud-provider" for v in made.assessment.consumers)
+
+
+def test_a_port_without_node_port_cannot_be_registered() -> None:
+    bare = service(
+        ports=[port(node_port=0)], ingress=[{"hostname": "x.elb.amazonaws.com"}], externalIPs=["203.0.113.1"]
+    )
+    assert seen(bare, endpoints("a"), *nodes("aws")).reason == "NoNodePort"
+
+
+def test_pinning_to_the_health_check_node_port_is_told() -> None:
+    """A change to Cluster takes that port away, and every target would turn unhealthy."""
+    pinned = world(*annotated({PORT: str(HEALTH_CHECK_NODE_PORT)})).consumer().consumer
+    assert pinned.pins_health_check_node_port
+    assert not world(*annotated({})).consumer().consumer.pins_health_check_node_port
+
+
+def test_the_health_check_is_shown_as_configured() -> None:
+    check = world(*annotated({PATH: "/ready", PORT: "30080"})).consumer().consumer.health_check
+    assert check is not None
+    assert (check.port, check.protocol, check.path) == ("30080", "HTTP", "/ready")
+    plain = world(*annotated({PROTOCOL: "TCP"})).consumer().consumer.health_check
+    assert plain is not None
+    assert (plain.port, plain.protocol, plain.path) == ("32000", "TCP", "")
+
+
+def test_advice_takes_the_misleading_annotation_away() -> None:
+    assert (
+        world(*annotated({PORT: "10256"}))
+        .advice()[0]
+        .startswith(
+            f"kubectl -n shop annotate service web {PORT}-: the load balancer then checks the healthCheckNodePort"
+        )
+    )
+    assert (
+        world(*annotated({PROTOCOL: "TCP"}))
+        .advice()[0]
+        .startswith(f"kubectl -n shop annotate service web {PROTOCOL}-:")
+    )
+
+
+def test_advice_for_a_typo_in_the_labels() -> None:
+    assert (
+        world(*annotated({LABELS: "pool=egde"}))
+        .advice()[0]
+        .startswith(f"kubectl -n shop annotate service web {LABELS}-:")
+    )

@@ -1,0 +1,147 @@
+"""Cilium Documentation/network/l2-announcements.rst (Limitations), lb-ipam.rst, node-ipam.rst; cilium #25477."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
+
+L2, BGP, NODE_IPAM = "io.cilium/l2-announcer", "io.cilium/bgp-control-plane", "io.cilium/node"
+ASSIGNED = {"type": "cilium.io/IPAMRequestSatisfied", "status": "True"}
+
+
+def policy(name: str = "lan", **spec: object) -> Json:
+    return {
+        "kind": "CiliumL2AnnouncementPolicy",
+        "metadata": {"name": name},
+        "spec": {"loadBalancerIPs": True, **spec},
+    }
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        pytest.param(service(loadBalancerClass=BGP), Seen("Covered", "Covered", "a", ""), id="BGP follows Local"),
+        pytest.param(
+            service(loadBalancerClass=NODE_IPAM),
+            Seen("Covered", "Covered", "a", ""),
+            id="Node IPAM names pod nodes",
+        ),
+        pytest.param(
+            service(loadBalancerClass=L2),
+            Seen("Unknown", "AnnouncingNodesNotKnown", "abc", "bc"),
+            id="L2, no policy",
+        ),
+        pytest.param(
+            service(conditions=[ASSIGNED]),
+            Seen("Unknown", "AnnouncementNotKnown", "abc", "bc"),
+            id="LB IPAM gave the address",
+        ),
+        pytest.param(
+            service(annotations={"lbipam.cilium.io/ips": "203.0.113.9"}),
+            Seen("Unknown", "AnnouncementNotKnown", "abc", "bc"),
+            id="LB IPAM was asked for an address",
+        ),
+    ],
+)
+def test_by_class_or_address(subject: Json, expected: Seen) -> None:
+    assert seen(subject, endpoints("a"), *nodes("")) == expected
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        pytest.param([policy()], Seen("Blackhole", "Blackhole", "abc", "bc"), id="any node may lead"),
+        pytest.param(
+            [policy(nodeSelector={"matchLabels": {"lan": "yes"}})],
+            Seen("Blackhole", "Blackhole", "ab", "b"),
+            id="any selected node may lead",
+        ),
+        pytest.param(
+            [policy(nodeSelector={"matchLabels": {"name": "a"}})],
+            Seen("Covered", "Covered", "a", ""),
+            id="bound to the node with the pod",
+        ),
+        pytest.param(
+            [policy(nodeSelector={"matchLabels": {"name": "b"}})],
+            Seen("Outage", "Outage", "b", "b"),
+            id="bound to a node without one",
+        ),
+        pytest.param(
+            [policy(serviceSelector={"matchLabels": {"app": "other"}})],
+            Seen("Unknown", "AnnouncingNodesNotKnown", "abc", "bc"),
+            id="selects other Services",
+        ),
+        pytest.param(
+            [policy(serviceSelector={"matchLabels": {"io.kubernetes.service.name": "web"}})],
+            Seen("Blackhole", "Blackhole", "abc", "bc"),
+            id="selects the Service by name",
+        ),
+        pytest.param(
+            [policy(loadBalancerIPs=False)],
+            Seen("Unknown", "AnnouncingNodesNotKnown", "abc", "bc"),
+            id="announces no load balancer addresses",
+        ),
+        pytest.param(
+            [policy(), policy("wan", nodeSelector={"matchLabels": {"lan": "yes"}})],
+            Seen("Unknown", "AnnouncingNodesNotKnown", "abc", "bc"),
+            id="two policies that disagree",
+        ),
+        pytest.param([policy(), policy("wan")], Seen("Blackhole", "Blackhole", "abc", "bc"), id="two that agree"),
+    ],
+)
+def test_l2_announcements_ignore_endpoints(policies: list[Json], expected: Seen) -> None:
+    members = [
+        node("a", labels={"lan": "yes", "name": "a"}),
+        node("b", labels={"lan": "yes", "name": "b"}),
+        node("c"),
+    ]
+    assert seen(service(loadBalancerClass=L2), endpoints("a"), *members, *policies) == expected
+
+
+def test_a_policy_speaks_for_a_service_without_class() -> None:
+    objects = [service(conditions=[ASSIGNED]), endpoints("a"), *nodes("")]
+    assert seen(*objects, policy()) == Seen("Blackhole", "Blackhole", "abc", "bc")
+
+
+def test_a_policy_that_comes_and_changes_is_taken_up() -> None:
+    made = world(service(loadBalancerClass=L2), endpoints("a"), *nodes(""))
+    assert made.consumer().outcome.name == "Unknown"
+    made.put(policy())
+    assert made.consumer().outcome.name == "Blackhole"
+    made.put(policy(nodeSelector={"matchLabels": {"nowhere": ""}}))
+    assert made.consumer().outcome.name == "NoTargets"
+
+
+def test_unreadable_policies_are_told() -> None:
+    objects = [service(loadBalancerClass=L2), endpoints("a"), *nodes("")]
+    assert seen(*objects, unread={"CiliumL2AnnouncementPolicy": "forbidden"}) == Seen(
+        "Unknown", "PolicyNotReadable", "abc", "bc"
+    )
+
+
+def test_whoever_announces_nothing_is_lost_where_all_nodes_are_covered() -> None:
+    for subject in (service(loadBalancerClass=L2), service(conditions=[ASSIGNED])):
+        assert seen(subject, endpoints("a", "b", "c"), *nodes("")).outcome == "Covered"
+
+
+def test_an_address_that_ipam_did_not_give_is_no_mark() -> None:
+    refused = service(conditions=[{**ASSIGNED, "status": "False"}], annotations={"lbipam.cilium.io/ips": "x"})
+    assert world(refused, endpoints("a"), *nodes("hcloud")).consumer().consumer.family == "cloud-provider"
+
+
+def test_a_leader_is_not_ready_for_long() -> None:
+    down = node("b", ready="False")
+    assert seen(service(loadBalancerClass=L2), endpoints("a"), node("a"), down, policy()).eligible == "a"
+
+
+def test_bgp_is_blind_to_ports() -> None:
+    two = service(loadBalancerClass=BGP, ports=[port(), port("admin", 81, 30081)])
+    objects = [two, endpoints("a", "b"), endpoints("a", ports=["admin"]), *nodes("")]
+    assert seen(*objects, port_name="admin") == Seen("Blackhole", "Blackhole", "ab", "b")
+
+
+def test_advice_binds_the_leader_to_the_pods() -> None:
+    advice = world(service(loadBalancerClass=L2), endpoints("a"), *nodes(""), policy()).advice()
+    assert "CiliumL2AnnouncementPolicy that selects Service shop/web" in advice[0]
+    assert "(a)" in advice[0]

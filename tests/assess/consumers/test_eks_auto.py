@@ -1,0 +1,56 @@
+"""EKS Auto Mode is an implementation of its own, which nobody can read."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.assess.consumers.worlds import (
+    Json,
+    Seen,
+    endpoints,
+    ingress,
+    ingress_class,
+    nodes,
+    seen,
+    service,
+    world,
+)
+
+AUTO = {"eks.amazonaws.com/compute-type": "auto"}
+UNKNOWN = Seen("Unknown", "ControllerNotModelled", "abc", "bc")
+
+
+@pytest.mark.parametrize(
+    ("objects", "labels", "expected"),
+    [
+        pytest.param(
+            [service(type="NodePort"), ingress(class_name="auto"), ingress_class("auto", "eks.amazonaws.com/alb")],
+            {},
+            UNKNOWN,
+            id="controller eks.amazonaws.com/alb",
+        ),
+        pytest.param(
+            [service(loadBalancerClass="eks.amazonaws.com/nlb")], {}, UNKNOWN, id="class eks.amazonaws.com/nlb"
+        ),
+        pytest.param([service()], AUTO, UNKNOWN, id="no class, on nodes of Auto Mode"),
+    ],
+)
+def test_unknown_unless_covered(objects: list[Json], labels: dict[str, str], expected: Seen) -> None:
+    members = nodes("aws", labels=labels)
+    assert seen(*objects, endpoints("a"), *members) == expected
+    assert seen(*objects, endpoints("a", "b", "c"), *members).outcome == "Covered"
+
+
+def test_no_class_and_no_auto_mode_is_the_cloud_providers() -> None:
+    assert world(service(), endpoints("a"), *nodes("aws")).consumer().consumer.family == "aws-cloud-provider"
+
+
+def test_an_annotation_for_the_load_balancer_controller_is_not_auto_modes() -> None:
+    marked = service(annotations={"service.beta.kubernetes.io/aws-load-balancer-type": "external"})
+    made = world(marked, endpoints("a"), *nodes("aws", labels=AUTO))
+    assert not any(v.consumer.family == "eks-auto" for v in made.assessment.consumers)
+
+
+def test_advice_moves_to_pods() -> None:
+    advice = world(service(loadBalancerClass="eks.amazonaws.com/nlb"), endpoints("a"), *nodes("aws")).advice()
+    assert "aws-load-balancer-nlb-target-type=ip" in advice[0]

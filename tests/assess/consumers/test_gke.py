@@ -1,0 +1,188 @@
+"""ingress-gce: Ingress and passthrough load balancers of Google Cloud."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort
+from tests.assess.consumers.worlds import (
+    Json,
+    Seen,
+    endpoints,
+    ingress,
+    ingress_class,
+    node,
+    nodes,
+    port,
+    seen,
+    service,
+    world,
+)
+
+CLASS = "kubernetes.io/ingress.class"
+NEG = "cloud.google.com/neg"
+GKE = {"cloud.google.com/gke-nodepool": "default"}
+SAFE = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
+
+
+def behind(
+    made: Json | None = None, annotations: dict[str, str] | None = None, labels: dict[str, str] | None = None
+) -> list[Json]:
+    subject = service(type="NodePort", annotations=annotations)
+    made = made or ingress(annotations={CLASS: "gce"})
+    return [subject, endpoints("a"), made, *nodes("gce", labels=GKE if labels is None else labels)]
+
+
+@pytest.mark.parametrize(
+    ("made", "labels", "served"),
+    [
+        pytest.param(ingress(annotations={CLASS: "gce"}), GKE, True, id="IsGCEIngress: class gce"),
+        pytest.param(ingress(annotations={CLASS: "gce"}), {}, True, id="class gce off GKE"),
+        pytest.param(ingress(annotations={CLASS: "gce-internal"}), GKE, True, id="class gce-internal"),
+        pytest.param(ingress(annotations={CLASS: "gce-regional-external"}), GKE, True, id="gce-regional-external"),
+        pytest.param(ingress(), GKE, True, id="neither class on GKE"),
+        pytest.param(ingress(), {}, False, id="neither class off GKE"),
+        pytest.param(ingress(annotations={CLASS: "nginx"}), GKE, False, id="another class"),
+        pytest.param(ingress(class_name="gce"), GKE, False, id="ingressClassName is not read for gce"),
+    ],
+)
+def test_which_ingresses(made: Json, labels: dict[str, str], served: bool) -> None:
+    found = world(*behind(made, labels=labels)).consumer().consumer
+    assert (found.family == "gke-ingress") is served
+
+
+def test_instance_groups_check_the_node_port_of_every_node() -> None:
+    """pkg/healthchecks/healthchecks.go:97-101; the policy is never read."""
+    assert seen(*behind()) == SAFE
+    assert world(*behind()).consumer().consumer.probe == OwnNodePort("http")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(
+            '{"ingress": true}', Seen("NotAffected", "TargetsPods", "", ""), id="endpoint groups hold pods"
+        ),
+        pytest.param(
+            '{"Ingress":true}', Seen("NotAffected", "TargetsPods", "", ""), id="Go takes keys in any case"
+        ),
+        pytest.param('{"ingress": false}', SAFE, id="refused"),
+        pytest.param('{"exposed_ports": {"80":{}}}', SAFE, id="standalone groups are not the Ingress's"),
+        pytest.param("{}", SAFE, id="empty"),
+        pytest.param("null", SAFE, id="null is the zero value"),
+        pytest.param(
+            '{"ingress": "true"}', Seen("Unknown", "InvalidAnnotation", "", ""), id="a string is an error"
+        ),
+        pytest.param("[]", Seen("Unknown", "InvalidAnnotation", "", ""), id="a list is an error"),
+        pytest.param("true", Seen("Unknown", "InvalidAnnotation", "", ""), id="a bare bool is an error"),
+        pytest.param("{", Seen("Unknown", "InvalidAnnotation", "", ""), id="no JSON"),
+    ],
+)
+def test_neg_annotation(value: str, expected: Seen) -> None:
+    assert seen(*behind(annotations={NEG: value})) == expected
+
+
+def test_internal_ingress_takes_endpoint_groups_alone() -> None:
+    internal = ingress(annotations={CLASS: "gce-internal"})
+    assert seen(*behind(internal)).reason == "EndpointGroupsRequired"
+    assert seen(*behind(internal, {NEG: '{"ingress":true}'})).outcome == "NotAffected"
+
+
+def test_a_backend_config_may_move_the_check() -> None:
+    found = seen(*behind(annotations={"cloud.google.com/backend-config": '{"default":"web"}'}))
+    assert found == Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc")
+
+
+@pytest.mark.parametrize(
+    ("third", "eligible"),
+    [
+        pytest.param(node("c", "gce://c", ready="False"), "ab", id="not Ready"),
+        pytest.param(node("c", "gce://c", ready="Unknown"), "ab", id="readiness unknown"),
+        pytest.param(
+            node("c", "gce://c", taints=[("ToBeDeletedByClusterAutoscaler", "NoSchedule")]),
+            "ab",
+            id="to be deleted",
+        ),
+        pytest.param(node("c", "gce://c", labels={"node-role.kubernetes.io/master": ""}), "ab", id="a master"),
+        pytest.param(
+            node("c", "gce://c", labels={"node-role.kubernetes.io/control-plane": ""}), "abc", id="control plane"
+        ),
+        pytest.param(
+            node("c", "gce://c", labels={"node.kubernetes.io/exclude-from-external-load-balancers": "false"}),
+            "ab",
+            id="the exclude label's presence excludes, whatever its value",
+        ),
+        pytest.param(
+            node("c", "gce://c", labels={"alpha.service-controller.kubernetes.io/exclude-balancer": "true"}),
+            "ab",
+            id="the old exclude label",
+        ),
+        pytest.param(node("c", "gce://c", labels={"operation.gke.io/type": "drain"}), "ab", id="being upgraded"),
+    ],
+)
+def test_instance_group_nodes(third: Json, eligible: str) -> None:
+    """pkg/utils/utils.go nodePredicateInternal."""
+    made = ingress(annotations={CLASS: "gce"})
+    found = seen(service(type="NodePort"), endpoints("a"), made, *nodes("gce", "a", "b"), third)
+    assert found == Seen("TargetsUnhealthy", "TargetsUnhealthy", eligible, eligible[1:])
+
+
+def test_the_default_class_of_another_controller_wins_over_gke() -> None:
+    other = ingress_class("nginx", "k8s.io/ingress-nginx", default=True)
+    assert world(*behind(ingress()), other).consumer().consumer.family == "in-cluster-proxies"
+
+
+def test_load_balancer_checks_the_health_check_node_port() -> None:
+    """pkg/l4/healthchecks/healthchecksl4.go:122-136."""
+    made = world(service(), endpoints("a"), *nodes("gce"))
+    assert made.consumer().consumer.probe == HealthCheckNodePort()
+    assert seen(service(), endpoints("a"), *nodes("gce")) == SAFE
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        pytest.param(
+            service(loadBalancerClass="networking.gke.io/l4-regional-internal"),
+            Seen("Covered", "Covered", "a", ""),
+            id="IsSubsettingL4ILBService: by class",
+        ),
+        pytest.param(
+            service(
+                annotations={
+                    "networking.gke.io/load-balancer-type": "Internal",
+                    "service.kubernetes.io/backend-service": "k8s2-x",
+                }
+            ),
+            Seen("Covered", "Covered", "a", ""),
+            id="subsetting by what its controller wrote",
+        ),
+        pytest.param(
+            service(annotations={"networking.gke.io/load-balancer-type": "Internal"}),
+            SAFE,
+            id="internal, unsubsetted",
+        ),
+        pytest.param(
+            service(loadBalancerClass="networking.gke.io/l4-regional-external"), SAFE, id="external by class"
+        ),
+        pytest.param(
+            service(loadBalancerClass="networking.gke.io/l4-regional-internal-legacy"), SAFE, id="internal legacy"
+        ),
+    ],
+)
+def test_subsetting_lists_nodes_with_pods(subject: Json, expected: Seen) -> None:
+    assert seen(subject, endpoints("a"), *nodes("gce")) == expected
+
+
+def test_a_named_backend_port() -> None:
+    made = ingress(annotations={CLASS: "gce"}, to_port={"name": "admin"})
+    subject = service(type="NodePort", ports=[port(), port("admin", 81, 30081)])
+    found = world(subject, endpoints("a", ports=["admin"]), made, *nodes("gce")).consumer("admin")
+    assert found.consumer.probe == OwnNodePort("admin")
+
+
+def test_advice_moves_to_endpoint_groups_first() -> None:
+    advice = world(*behind()).advice()
+    assert advice[0].startswith(f"kubectl -n shop annotate service --overwrite web '{NEG}={{\"ingress\": true}}'")
+    assert "X-Forwarded-For" in advice[0]
+    assert "X-Forwarded-For" in advice[2]

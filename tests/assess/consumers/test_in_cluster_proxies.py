@@ -1,0 +1,108 @@
+"""Ingress controllers that run as pods send to endpoints, past the policy."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.assess.consumers.in_cluster_proxies import CONTROLLERS, NODE_PORT_LB
+from tests.assess.consumers.worlds import (
+    Json,
+    Seen,
+    endpoints,
+    ingress,
+    ingress_class,
+    nodes,
+    seen,
+    service,
+    world,
+)
+
+BACKEND = service(type="NodePort")
+
+
+@pytest.mark.parametrize(
+    "controller",
+    [
+        "k8s.io/ingress-nginx",
+        "nginx.org/ingress-controller",
+        "traefik.io/ingress-controller",
+        "haproxy-ingress.github.io/controller",
+        "haproxy.org/ingress-controller/haproxy",
+        "projectcontour.io/ingress-controller",
+        "istio.io/ingress-controller",
+        "ingress-controllers.konghq.com/kong",
+        "cilium.io/ingress-controller",
+        "openshift.io/ingress-to-route",
+        "apisix.apache.org/apisix-ingress",
+    ],
+)
+def test_its_backends_are_pods(controller: str) -> None:
+    objects = [BACKEND, endpoints("a"), ingress(class_name="inside"), ingress_class("inside", controller)]
+    assert seen(*objects, *nodes("")) == Seen("NotAffected", "TargetsPods", "", "")
+
+
+def test_it_tells_nothing_of_who_uses_the_node_port() -> None:
+    made = world(BACKEND, endpoints("a"), ingress(class_name="nginx"), *nodes(""))
+    assert made.consumer().consumer.incidental
+    assert (made.assessment.outcome.name, made.assessment.reason.code) == ("Uncovered", "NoKnownConsumer")
+
+
+@pytest.mark.parametrize("name", ["nginx", "traefik", "haproxy", "contour", "istio", "kong", "apisix", "cilium"])
+def test_a_class_that_is_not_there_is_told_by_its_usual_name(name: str) -> None:
+    found = world(BACKEND, endpoints("a"), ingress(class_name=name), *nodes("")).consumer()
+    assert found.outcome.name == "NotAffected"
+    assert f"there is no IngressClass {name}" in found.consumer.source
+
+
+def test_a_port_that_the_service_lacks_is_the_proxys_own_trouble() -> None:
+    lacking = ingress(class_name="nginx", to_port={"number": 9999})
+    made = world(BACKEND, endpoints("a"), lacking, *nodes(""))
+    assert made.assessment.consumers[0].outcome.name == "NotAffected"
+
+
+@pytest.mark.parametrize(
+    ("subject", "class_name", "expected"),
+    [
+        pytest.param(
+            service(type="NodePort", annotations={NODE_PORT_LB: "true"}),
+            "traefik",
+            Seen("Blackhole", "Blackhole", "abc", "bc"),
+            id="sends to the node port of every node, unchecked",
+        ),
+        pytest.param(
+            service(annotations={NODE_PORT_LB: "true"}, loadBalancerClass="none"),
+            "traefik",
+            Seen("NotAffected", "TargetsPods", "", ""),
+            id="only for a NodePort",
+        ),
+        pytest.param(
+            service(type="NodePort", annotations={NODE_PORT_LB: "false"}),
+            "traefik",
+            Seen("NotAffected", "TargetsPods", "", ""),
+            id="refused",
+        ),
+        pytest.param(
+            service(type="NodePort", annotations={NODE_PORT_LB: "true"}),
+            "nginx",
+            Seen("NotAffected", "TargetsPods", "", ""),
+            id="no other controller's annotation",
+        ),
+    ],
+)
+def test_traefik_node_port_lb(subject: Json, class_name: str, expected: Seen) -> None:
+    made = world(subject, endpoints("a"), ingress(class_name=class_name), *nodes(""))
+    (verdict,) = [v for v in made.assessment.consumers if v.consumer.kind == "Ingress"]
+    found = Seen(
+        verdict.outcome.name, verdict.reason.code, made.names(verdict.eligible), made.names(verdict.uncovered)
+    )
+    assert found == expected
+
+
+def test_advice_takes_traefiks_annotation_away() -> None:
+    subject = service(type="NodePort", annotations={NODE_PORT_LB: "true"})
+    advice = world(subject, endpoints("a"), ingress(class_name="traefik"), *nodes("")).advice()
+    assert advice[0].startswith(f"kubectl -n shop annotate service web {NODE_PORT_LB}-")
+
+
+def test_the_controllers_are_sorted_and_distinct() -> None:
+    assert list(CONTROLLERS) == sorted(set(CONTROLLERS))

@@ -1,0 +1,135 @@
+"""What nothing in the API tells is said to be unknown, and a Service nobody sends to has no consumer."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.assess.consumers.unknown_controller import UnknownController
+from tests.assess.consumers.worlds import (
+    Json,
+    Seen,
+    endpoints,
+    ingress,
+    ingress_class,
+    nodes,
+    seen,
+    service,
+    world,
+)
+
+NODE_PORT = service(type="NodePort")
+
+
+@pytest.mark.parametrize(
+    ("objects", "reason"),
+    [
+        pytest.param(
+            [NODE_PORT, ingress(class_name="own"), ingress_class("own", "example.com/ours")],
+            "ControllerNotModelled",
+            id="another Ingress controller",
+        ),
+        pytest.param([NODE_PORT, ingress(class_name="gone")], "ControllerNotKnown", id="no such IngressClass"),
+        pytest.param([NODE_PORT, ingress()], "ControllerNotKnown", id="no class, and no default"),
+        pytest.param(
+            [
+                NODE_PORT,
+                ingress(),
+                ingress_class("one", "k8s.io/ingress-nginx", default=True),
+                ingress_class("two", "k8s.io/ingress-nginx", default=True),
+            ],
+            "ControllerNotKnown",
+            id="two default classes",
+        ),
+        pytest.param([service(loadBalancerClass="example.com/lb")], "ControllerNotModelled", id="another class"),
+        pytest.param(
+            [service(ingress=[{"ip": "203.0.113.7"}])],
+            "LoadBalancerNotRecognised",
+            id="an address by nobody knows whom",
+        ),
+        pytest.param(
+            [service(), *nodes("hcloud", "d"), *nodes("linode", "e")],
+            "LoadBalancerNotRecognised",
+            id="nodes of two clouds",
+        ),
+    ],
+)
+def test_unknown_with_the_reason(objects: list[Json], reason: str) -> None:
+    found = seen(*objects, endpoints("a"), *nodes(""))
+    assert (found.outcome, found.reason) == ("Unknown", reason)
+    assert found.eligible.startswith("abc")
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param([NODE_PORT, ingress(class_name="gone")], id="Ingress"),
+        pytest.param([service(loadBalancerClass="example.com/lb")], id="load balancer"),
+    ],
+)
+def test_covered_where_no_node_could_lose_anything(objects: list[Json]) -> None:
+    assert seen(*objects, endpoints("a", "b", "c"), *nodes("")) == Seen("Covered", "Covered", "abc", "")
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        pytest.param(NODE_PORT, id="a plain NodePort"),
+        pytest.param(service(), id="a load balancer that nobody has made"),
+        pytest.param(
+            service(loadBalancerClass="service.k8s.aws/nlb"), id="one left to the AWS controller's family"
+        ),
+    ],
+)
+def test_nobody_sends(subject: Json) -> None:
+    found = world(subject, endpoints("a"), *nodes(""))
+    assert not any(v.consumer.family == "unknown-controller" for v in found.assessment.consumers)
+
+
+def test_a_plain_node_port_is_uncovered_where_clients_may_try_it() -> None:
+    made = world(NODE_PORT, endpoints("a"), *nodes(""))
+    assessment = made.assessment
+    assert (assessment.outcome.name, assessment.reason.code) == ("Uncovered", "NoKnownConsumer")
+    assert (made.names(assessment.eligible), made.names(assessment.uncovered)) == ("abc", "bc")
+
+
+@pytest.mark.parametrize("label", ["statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"])
+def test_a_node_port_for_one_pod_is_addressed_on_purpose(label: str) -> None:
+    made = world(service(type="NodePort", selector={label: "db-0"}), endpoints("a"), *nodes(""))
+    assert (made.assessment.outcome.name, made.assessment.reason.code) == ("NotAffected", "AddressedPerNode")
+
+
+def test_one_pods_load_balancer_counts_like_any_other() -> None:
+    selector = {"statefulset.kubernetes.io/pod-name": "db-0"}
+    made = world(service(selector=selector), endpoints("a"), *nodes("hcloud"))
+    assert made.assessment.outcome.name == "TargetsUnhealthy"
+
+
+def test_two_ingresses_of_two_controllers_count_both() -> None:
+    objects = [
+        NODE_PORT,
+        ingress("inside", class_name="nginx"),
+        ingress("outside", annotations={"kubernetes.io/ingress.class": "gce"}),
+    ]
+    made = world(*objects, endpoints("a"), *nodes("gce"))
+    assert {(v.consumer.name, v.outcome.name) for v in made.assessment.consumers} == {
+        ("inside", "NotAffected"),
+        ("outside", "TargetsUnhealthy"),
+    }
+    assert made.assessment.outcome.name == "TargetsUnhealthy"
+
+
+def test_a_load_balancer_and_an_ingress_count_both() -> None:
+    made = world(service(), ingress(class_name="gone"), endpoints("a"), *nodes("hcloud"))
+    assert {v.consumer.kind for v in made.assessment.consumers} == {"Service", "Ingress"}
+    assert made.assessment.outcome.name == "Unknown"
+
+
+def test_an_unreadable_ingress_class_is_told() -> None:
+    objects = [NODE_PORT, ingress(class_name="own"), endpoints("a"), *nodes("")]
+    made = world(*objects, known=[UnknownController()], unread={"IngressClass": "forbidden"})
+    assert made.consumer().reason.detail == "IngressClass own cannot be read (forbidden)"
+
+
+def test_advice_says_what_to_find_out() -> None:
+    advice = world(service(loadBalancerClass="example.com/lb"), endpoints("a"), *nodes("")).advice()
+    assert "Find out to which nodes example.com/lb sends" in advice[0]
