@@ -28,6 +28,7 @@ from etpguard.objects import (
     Ingress,
     Key,
     Kind,
+    Reject,
     Requirement,
     Service,
     decode_item,
@@ -38,7 +39,7 @@ Json = dict[str, Any]
 SERVICES = ("a", "b", "c")
 NODES = ("n0", "n1", "n2", "n3")
 NODE_PORTS = (30001, 30002, 30003)
-NAMESPACES = ("x", "y")
+DATA_PLANES = (DataPlane.KUBE_PROXY, DataPlane.KUBE_PROXY, DataPlane.CILIUM, DataPlane.OTHER)
 
 RULES = (
     NodeRule(),
@@ -94,8 +95,8 @@ class Front:
         return ()
 
 
-def flags(*names: str) -> st.SearchStrategy[dict[str, str]]:
-    return st.fixed_dictionaries({}, optional={name: st.just("true") for name in names})
+def seldom(name: str, value: str = "true") -> st.SearchStrategy[dict[str, str]]:
+    return st.sampled_from(7 * [{}] + [{name: value}])
 
 
 @st.composite
@@ -103,35 +104,42 @@ def services(draw: st.DrawFn) -> Json:
     ports = draw(
         st.lists(
             st.fixed_dictionaries(
-                {"name": st.sampled_from(("http", "https")), "port": st.just(80)},
-                optional={"nodePort": st.sampled_from(NODE_PORTS), "protocol": st.sampled_from(("TCP", "UDP"))},
+                {
+                    "name": st.sampled_from(("http", "https")),
+                    "port": st.just(80),
+                    "nodePort": st.sampled_from((*NODE_PORTS, None)),
+                    "protocol": st.sampled_from(("TCP", "TCP", "TCP", "UDP")),
+                }
             ),
+            min_size=1,
             max_size=2,
             unique_by=lambda port: port["name"],
         )
     )
     spec: Json = {
-        "type": draw(st.sampled_from(("NodePort", "LoadBalancer", "ClusterIP"))),
-        "clusterIP": draw(st.sampled_from(("10.0.0.1", "10.0.0.1", "fd00::1", "None"))),
-        "externalTrafficPolicy": draw(st.sampled_from(("Local", "Local", "Cluster"))),
+        "type": draw(st.sampled_from(("NodePort", "NodePort", "LoadBalancer", "ClusterIP"))),
+        "clusterIP": draw(st.sampled_from(5 * ["10.0.0.1"] + ["fd00::1", "None"])),
+        "externalTrafficPolicy": draw(st.sampled_from(("Local", "Local", "Local", "Cluster"))),
         "ports": ports,
-        "selector": draw(flags("app", "apps.kubernetes.io/pod-index")),
+        "selector": draw(seldom("apps.kubernetes.io/pod-index")),
     }
     if draw(st.booleans()):
         spec["healthCheckNodePort"] = 30003
-    labels = draw(flags("service.kubernetes.io/service-proxy-name"))
-    return {"metadata": {"labels": labels, "annotations": draw(flags("etpguard.dev/ignore"))}, "spec": spec}
+    labels = draw(seldom("service.kubernetes.io/service-proxy-name"))
+    return {"metadata": {"labels": labels, "annotations": draw(seldom("etpguard.dev/ignore"))}, "spec": spec}
 
 
 @st.composite
 def slices(draw: st.DrawFn) -> Json:
-    conditions = st.sampled_from(
-        ({}, {"ready": False}, {"ready": False, "serving": True, "terminating": True}, {"ready": True})
-    )
+    ending = {"ready": False, "serving": True, "terminating": True}
+    conditions = st.sampled_from(({}, {"ready": True}, {"ready": False}, ending))
     endpoints = draw(
         st.lists(
             st.fixed_dictionaries(
-                {"addresses": st.sampled_from((["10.1.0.1"], ["10.1.0.2"])), "conditions": conditions},
+                {
+                    "addresses": st.sampled_from((["10.1.0.1"], ["10.1.0.2"], ["10.1.0.3"])),
+                    "conditions": conditions,
+                },
                 optional={"nodeName": st.sampled_from((*NODES, "ghost"))},
             ),
             max_size=3,
@@ -147,17 +155,14 @@ def slices(draw: st.DrawFn) -> Json:
 
 @st.composite
 def nodes(draw: st.DrawFn) -> Json:
-    labels = draw(
-        st.fixed_dictionaries(
-            {},
-            optional={
-                "pool": st.just("edge"),
-                "kubernetes.io/os": st.sampled_from(("linux", "windows")),
-                "node.kubernetes.io/exclude-from-external-load-balancers": st.sampled_from(("", "false")),
-            },
-        )
+    labels = {
+        **draw(st.sampled_from(({}, {"pool": "edge"}))),
+        **draw(seldom("kubernetes.io/os", "windows")),
+        **draw(seldom("node.kubernetes.io/exclude-from-external-load-balancers", "")),
+    }
+    taints = draw(
+        st.sampled_from(7 * [[]] + [[{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]])
     )
-    taints = [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}] if draw(st.booleans()) else []
     return {
         "metadata": {"labels": labels},
         "spec": {
@@ -165,27 +170,24 @@ def nodes(draw: st.DrawFn) -> Json:
             "providerID": draw(st.sampled_from((None, "aws:///zone/i-0a", "gce://p/z/vm"))),
         },
         "status": {
-            "conditions": [{"type": "Ready", "status": draw(st.sampled_from(("True", "False", "Unknown")))}]
+            "conditions": [
+                {"type": "Ready", "status": draw(st.sampled_from(("True", "True", "False", "Unknown")))}
+            ]
         },
     }
 
 
 @st.composite
 def ingresses(draw: st.DrawFn) -> Json:
-    annotations = draw(
-        st.fixed_dictionaries(
-            {},
-            optional={
-                "rule": st.sampled_from(("0", "1", "2", "3", "pods")),
-                "probe": st.sampled_from(("30001", "30002", "30003", "10256")),
-                "class": st.just("front"),
-                "also": st.sampled_from(SERVICES),
-                "incidental": st.just(""),
-                "cloudy": st.just(""),
-                "max": st.just("2"),
-            },
-        )
-    )
+    annotations = {
+        "rule": draw(st.sampled_from(("0", "1", "2", "3", "pods"))),
+        "probe": draw(st.sampled_from(("30001", "30002", "30003", "10256"))),
+        **draw(seldom("class", "front")),
+        **draw(seldom("also", "a")),
+        **draw(seldom("incidental")),
+        **draw(seldom("cloudy")),
+        **draw(seldom("max", "2")),
+    }
     backend = {"service": {"name": draw(st.sampled_from(SERVICES))}}
     return {"metadata": {"annotations": annotations}, "spec": {"defaultBackend": backend}}
 
@@ -223,33 +225,32 @@ class Incremental(RuleBasedStateMachine):
         self.told: dict[Key, Assessment] = {}
         self.objects: list[tuple[AnyKind, Key]] = []
 
-    @initialize(
-        data_plane=st.sampled_from((DataPlane.KUBE_PROXY, DataPlane.CILIUM, DataPlane.OTHER)),
-        seed=st.data(),
-    )
-    def begin(self, data_plane: DataPlane, seed: st.DataObject) -> None:
-        self.options = Options(data_plane=data_plane, answers_everywhere_ports=(30002,))
-        for kind in (NODE, SERVICE, ENDPOINT_SLICE, INGRESS):
-            for _ in range(2):
-                self.put(seed, kind)
+    @initialize(data=st.data(), data_plane=st.sampled_from(DATA_PLANES), unread_is_unknown=st.booleans())
+    def begin(self, data: st.DataObject, data_plane: DataPlane, unread_is_unknown: bool) -> None:
+        self.options = Options(data_plane, answers_everywhere_ports=(30002,), unread_is_unknown=unread_is_unknown)
+        for kind, number in ((NODE, 4), (SERVICE, 3), (ENDPOINT_SLICE, 4), (INGRESS, 2)):
+            for _ in range(number):
+                self.put(data, kind)
         self.engine = Engine(self.picture, self.families, self.options)
         self.told = {k: a for k, a in self.engine.refresh_all().items() if a is not None}
         self.touched = Touched()
 
-    def put(self, data: st.DataObject, kind: AnyKind) -> None:
+    def put(self, data: st.DataObject, kind: AnyKind, malformed: bool = False) -> None:
         content, names = CONTENT[kind]
-        raw = data.draw(content)
+        raw = {**data.draw(content)}
         self.version += 1
-        raw["metadata"] |= {
+        meta = raw["metadata"] = {
+            **raw["metadata"],
             "name": data.draw(st.sampled_from(names)),
             "resourceVersion": str(self.version),
             "uid": data.draw(st.sampled_from(("uid-0", "uid-1"))),
         }
         if kind.namespaced:
-            raw["metadata"]["namespace"] = data.draw(st.sampled_from(NAMESPACES))
-        if data.draw(st.integers(0, 15)) == 0:
-            raw["metadata"]["deletionTimestamp"] = 5  # malformed
+            meta["namespace"] = data.draw(st.sampled_from(("x", "x", "x", "y")))
+        if malformed:
+            meta["deletionTimestamp"] = 5
         entry = decode_item(kind, raw)
+        assert isinstance(entry, Reject) == malformed
         self.objects.append((kind, entry.key))
         self.absorb(self.picture.store(kind).upsert(entry))
 
@@ -257,26 +258,44 @@ class Incremental(RuleBasedStateMachine):
         assert change is not None
         self.touched.add(self.picture.absorb([change]))
 
-    @rule(data=st.data(), kind=st.sampled_from(tuple(CONTENT)))
-    def change(self, data: st.DataObject, kind: AnyKind) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(tuple(CONTENT)), at_once=st.booleans())
+    def change(self, data: st.DataObject, kind: AnyKind, at_once: bool) -> None:
         self.put(data, kind)
+        if at_once:
+            self.refresh()
+
+    @rule(data=st.data(), kind=st.sampled_from(tuple(CONTENT)))
+    def malform(self, data: st.DataObject, kind: AnyKind) -> None:
+        self.put(data, kind, malformed=True)
+        self.refresh()
 
     @precondition(lambda self: self.objects)
-    @rule(data=st.data())
-    def delete(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), at_once=st.booleans())
+    def delete(self, data: st.DataObject, at_once: bool) -> None:
         kind, key = data.draw(st.sampled_from(self.objects))
         self.version += 1
         if self.picture.store(kind).version(key) is not None:
             self.absorb(self.picture.store(kind).delete(key, self.version))
+        if at_once:
+            self.refresh()
+
+    @rule()
+    def lose_all_slices(self) -> None:
+        self.version += 1
+        for key in list(self.picture.store(ENDPOINT_SLICE).keys()):
+            self.absorb(self.picture.store(ENDPOINT_SLICE).delete(key, self.version))
+        self.refresh()
 
     @rule(unread=st.sampled_from(({}, {INGRESS: "forbidden"}, {INGRESS: "forbidden", INGRESS_CLASS: "forbidden"})))
     def lose_sight(self, unread: dict[AnyKind, str]) -> None:
         self.picture.unread.clear()
         self.picture.unread.update(unread)
+        self.refresh()
 
     @rule()
     def deal_positions_anew(self) -> None:
         self.picture.nodes.compact(slack=0)
+        self.refresh()
 
     @rule()
     def refresh(self) -> None:
@@ -302,4 +321,4 @@ class Incremental(RuleBasedStateMachine):
 
 
 TestIncremental = Incremental.TestCase
-TestIncremental.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestIncremental.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
