@@ -12,7 +12,9 @@ from devcluster import binaries
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m devcluster", description=devcluster.__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m devcluster", description="A real Kubernetes control plane on one machine."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="build programs that are not there yet, and print their paths")
     build.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(binaries.PROGRAMS)}; default: all")

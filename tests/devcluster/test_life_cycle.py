@@ -101,6 +101,25 @@ def test_a_signal_to_the_process_that_runs_it_leaves_nothing(number: signal.Sign
     wait_for(lambda: _nothing_left(pids, directory, server), what="an end of everything")
 
 
+def test_up_runs_a_cluster_until_it_is_interrupted() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "devcluster", "up", "--scheduler"],
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        kubeconfig = Path(process.stdout.readline().strip().removeprefix("export KUBECONFIG="))
+        server = json.loads(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+        assert _listens(server)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert not kubeconfig.exists()
+    assert not _listens(server)
+
+
 def test_programs_outlive_the_thread_that_started_them() -> None:
     with devcluster.start(controllers=()) as cluster:
         thread = threading.Thread(target=cluster.restart_apiserver, kwargs={"grace": 0})
