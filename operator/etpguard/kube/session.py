@@ -26,7 +26,7 @@ def client(chosen: Chosen, credentials: Credentials) -> HTTPClient:
 
     class Adapter(pykube.http.KubernetesHTTPAdapter):  # type: ignore[misc]
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            super().init_poolmanager(*args, ssl_context=_tls(), **kwargs)
+            super().init_poolmanager(*args, ssl_context=_tls(credentials.insecure), **kwargs)
 
     if provider is not None:
         config = pykube.KubeConfig(chosen.document, current_context=chosen.name)
@@ -67,12 +67,14 @@ def _document(credentials: Credentials) -> dict[str, Any]:
     }
 
 
-def _tls() -> ssl.SSLContext:
+def _tls(insecure: bool) -> ssl.SSLContext:
     """As Go verifies: without the strictness of Python 3.13, which refuses the CAs of many clusters."""
     from urllib3.util.ssl_ import create_urllib3_context
 
     context = create_urllib3_context()
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if insecure:
+        context.check_hostname = False
     return context
 
 
