@@ -28,13 +28,16 @@ from etpguard.assess.probe import NotModelled, passing
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import (
     ENDPOINT_SLICE,
+    GROUP,
     INGRESS,
     INGRESS_CLASS,
     NODE,
     SERVICE,
     SERVICE_COVERAGE,
+    AnyKind,
     Family,
     Key,
+    Reach,
     Service,
 )
 
@@ -302,7 +305,7 @@ class Engine:
 
     def _hidden_consumers(self, service: Service) -> Reason | None:
         """Why the Service may have a consumer that is not seen."""
-        if unread := [kind.resource for kind in self._picture.unread]:
+        if unread := [kind.resource for kind in self._picture.unread if _may_consume(kind)]:
             return Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}")
         if rejected := self._picture.rejected_referrers(service.key.namespace):
             return Reason("ConsumersNotReadable", rejected[0].message)
@@ -398,6 +401,10 @@ def _badness(verdict: ConsumerVerdict) -> tuple[int, int, int]:
     return verdict.outcome, verdict.uncovered.bit_count(), verdict.eligible.bit_count()
 
 
+def _may_consume(kind: AnyKind) -> bool:
+    return kind.group != GROUP and kind.reach is not Reach.NOTHING
+
+
 _WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy decides otherwise")
 
 
@@ -407,10 +414,10 @@ def _discard(index: dict[K, set[Key]], at: K, key: Key) -> None:
         del index[at]
 
 
-def picture_for(families: Sequence[ConsumerFamily]) -> Picture:
-    """An empty picture of all kinds that these families and the engine read."""
+def picture_for(families: Sequence[ConsumerFamily], others: Iterable[AnyKind] = ()) -> Picture:
+    """An empty picture of all kinds that these families and the engine read, and of `others`."""
     kinds: dict[Any, None] = dict.fromkeys(
-        [SERVICE, ENDPOINT_SLICE, NODE, INGRESS, INGRESS_CLASS, SERVICE_COVERAGE]
+        [SERVICE, ENDPOINT_SLICE, NODE, INGRESS, INGRESS_CLASS, SERVICE_COVERAGE, *others]
     )
     refers: dict[Any, list[Any]] = defaultdict(list)
     for family in families:

@@ -137,6 +137,8 @@ class Picture:
                 touched.nodes.add(key.name)
             case Reach.EVERYTHING:
                 touched.everything = True
+            case Reach.NOTHING:
+                pass
         if kind == NODE and key.name:
             if change.new is None:
                 self.nodes.discard(key.name)

@@ -102,10 +102,21 @@ def get(kind: AnyKind, key: Key) -> Request:
 
 
 def list_page(
-    kind: AnyKind, *, namespace: str = "", limit: int = 500, token: str = "", field_selector: str = ""
+    kind: AnyKind,
+    *,
+    namespace: str = "",
+    limit: int = 500,
+    token: str = "",
+    field_selector: str = "",
+    label_selector: str = "",
 ) -> Request:
     """One page of a list over one namespace, or over all with ""."""
-    query = [("limit", str(limit)), ("continue", token), ("fieldSelector", field_selector)]
+    query = [
+        ("limit", str(limit)),
+        ("continue", token),
+        ("fieldSelector", field_selector),
+        ("labelSelector", label_selector),
+    ]
     path = collection(kind, namespace)
     given = tuple((name, value) for name, value in query if value)
     return Request("list", kind.resource, namespace, "", "GET", path, given)

@@ -4,7 +4,7 @@ A record holds only the fields that some rule reads; the collector never looks a
 the shapes, `kinds` for what is read and where, `decode` for the way in.
 """
 
-from etpguard.objects.coverage import API_VERSION, GROUP, VERSION, PolicyRef, Remediation, ServiceCoverage
+from etpguard.objects.coverage import API_VERSION, GROUP, VERSION, PolicyRef, Remediation, Revert, ServiceCoverage
 from etpguard.objects.decode import Page, decode_item, decode_page, reject
 from etpguard.objects.kinds import (
     ENDPOINT_SLICE,
@@ -70,6 +70,7 @@ __all__ = [
     "Reject",
     "Remediation",
     "Requirement",
+    "Revert",
     "Selector",
     "Service",
     "ServiceCoverage",

@@ -22,6 +22,13 @@ class PolicyRef(Shape, frozen=True):
     namespace: str = ""
 
 
+class Revert(Shape, frozen=True):
+    """A tool put Local back."""
+
+    time: str
+    manager: str
+
+
 class Remediation(Shape, frozen=True):
     """The intent and state of a remediation: `ServiceCoverage.status.remediation`.
 
@@ -30,14 +37,21 @@ class Remediation(Shape, frozen=True):
     """
 
     phase: str
+    """Applying, Applied, RollingBack, RolledBack, RolledBackByUser, Reverted or Cancelled."""
     service_uid: str = msgspec.field(name="serviceUID", default="")
     original_policy: str = "Local"
     original_health_check_node_port: int | None = None
     policy: PolicyRef | None = None
+    """The policy that decided; None where the report was lost and made anew from managedFields."""
     on_delete: str = "Keep"
+    intent_time: str = ""
+    """When the intent was written: what budgets count."""
     since: str = ""
-    reverts: int = 0
-    reverted_by: str = ""
+    """When the phase was entered."""
+    reverts: tuple[Revert, ...] = ()
+    """The newest ten."""
+    held_for: str = ""
+    """After RolledBackByUser: the versions of the policies that a person overruled."""
     message: str = ""
 
     def stands_for(self, uid: str) -> bool:

@@ -29,6 +29,7 @@ class Reach(enum.Enum):
     NAMESPACE = "the Services of the object's namespace (of that name, for a Namespace)"
     NODES = "the Services whose nodes it changes"
     EVERYTHING = "all Services"
+    NOTHING = "none: assessments do not read it"
 
 
 @dataclass(frozen=True)

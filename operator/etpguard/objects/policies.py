@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from etpguard.objects.coverage import GROUP, VERSION
-from etpguard.objects.kinds import Kind
+from etpguard.objects.kinds import Kind, Reach
 from etpguard.objects.records import AnnotatedRecord, Condition, LabelledRecord, Selector, Shape
 
 
@@ -45,7 +45,7 @@ class Budget(Shape, frozen=True):
 
 
 class OnDrift(Shape, frozen=True):
-    """Stop once a tool has put Local back more than `maxReverts` times within the window."""
+    """Stop once a tool has put Local back `maxReverts` times within the window."""
 
     max_reverts: int = 1
     window_seconds: int = 86400
@@ -139,8 +139,16 @@ class NetworkPolicy(LabelledRecord, frozen=True):
         return all(r.admits(labels) for r in (selector.requirements if selector else ()) if r.key in labels)
 
 
-COVERAGE_POLICY = Kind("CoveragePolicy", "coveragepolicies", GROUP, VERSION, CoveragePolicy)
+COVERAGE_POLICY = Kind("CoveragePolicy", "coveragepolicies", GROUP, VERSION, CoveragePolicy, reach=Reach.NOTHING)
 CLUSTER_COVERAGE_POLICY = Kind(
-    "ClusterCoveragePolicy", "clustercoveragepolicies", GROUP, VERSION, CoveragePolicy, namespaced=False
+    "ClusterCoveragePolicy",
+    "clustercoveragepolicies",
+    GROUP,
+    VERSION,
+    CoveragePolicy,
+    namespaced=False,
+    reach=Reach.NOTHING,
 )
-NETWORK_POLICY = Kind("NetworkPolicy", "networkpolicies", "networking.k8s.io", "v1", NetworkPolicy)
+NETWORK_POLICY = Kind(
+    "NetworkPolicy", "networkpolicies", "networking.k8s.io", "v1", NetworkPolicy, reach=Reach.NOTHING
+)

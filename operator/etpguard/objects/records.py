@@ -53,6 +53,7 @@ class LabelledMeta(BareMeta, frozen=True):
 class FullMeta(LabelledMeta, frozen=True):
     annotations: dict[str, str] | None = None
     owner_references: list[OwnerReference] | None = None
+    generation: int | None = None
 
     def __post_init__(self) -> None:
         # A second copy of the whole object, up to 256 KiB, that no rule reads.
@@ -199,13 +200,27 @@ class ServiceStatus(Shape, frozen=True):
     conditions: list[Condition] | None = None
 
 
+class ManagedFields(Shape, frozen=True):
+    manager: str | None = None
+
+
+class ServiceMeta(FullMeta, frozen=True):
+    managed_fields: list[ManagedFields] | None = None
+
+
 class Service(AnnotatedRecord, frozen=True):
+    metadata: ServiceMeta
     spec: ServiceSpec
     status: ServiceStatus | None = None
 
     @property
     def substance(self) -> object:
-        return (*self._meta_substance, self.spec, self.status)
+        return (*self._meta_substance, self.spec, self.status, self.managers)
+
+    @property
+    def managers(self) -> frozenset[str]:
+        """The field managers that own anything of it."""
+        return frozenset(m.manager for m in self.metadata.managed_fields or () if m.manager)
 
     @property
     def type(self) -> str:

@@ -199,6 +199,8 @@ def _refused(case: Case, governing: Governing, now: float) -> Reason | None:
         return Reason("HealthCheckPinned", "a health check is pinned to the healthCheckNodePort, which would go")
     if service.annotations.get(SKIP_ANNOTATION) not in (None, "false"):
         return Reason("SkipAnnotation", f"annotation {SKIP_ANNOTATION}")
+    if governing.invalid:
+        return Reason("PolicyInvalid", governing.invalid)
     if governing.paused_by:
         return Reason("Suspended", governing.paused_by)
     if service.type not in governing.service_types:
@@ -216,7 +218,7 @@ def _refused(case: Case, governing: Governing, now: float) -> Reason | None:
     if case.held_off:
         return Reason("RolledBackByUser", "a person put Local back; the policy has not changed since")
     recent = [t for t in case.reverts if t > now - governing.revert_window_seconds]
-    if len(recent) > governing.max_reverts:
+    if len(recent) >= governing.max_reverts:
         return Reason("Drift", f"put back to Local {len(recent)} times by {case.local_set_by or 'a tool'}")
     return None
 

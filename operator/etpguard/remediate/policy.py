@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
 
 from etpguard.objects import Service
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
@@ -80,6 +84,16 @@ class Governing:
         return self.deciding.spec.rollback.on_delete
 
     @property
+    def invalid(self) -> str:
+        """What in one of them means nothing, "" if all is well. The CRD cannot check these."""
+        return next((f"{p.kind} {p.key}: {wrong}" for p in self.policies if (wrong := mistake(p))), "")
+
+    @property
+    def versions(self) -> str:
+        """Uids and generations: another value means that someone changed a spec."""
+        return ",".join(f"{p.uid}@{p.metadata.generation or 0}" for p in self.policies)
+
+    @property
     def paused_by(self) -> str:
         """Who holds it back: the policy that is suspended, or its first pause request; "" if nobody."""
         for policy in self.policies:
@@ -143,3 +157,19 @@ def allowance(services: str, whole: int) -> int:
     if services.endswith("%"):
         return -(-whole * int(services[:-1]) // 100)
     return int(services)
+
+
+def mistake(policy: CoveragePolicy) -> str:
+    """The first schedule or time zone that means nothing, "" if there is none."""
+    for number, budget in enumerate(policy.spec.remediation.budgets):
+        where = f"spec.remediation.budgets[{number}]"
+        try:
+            zone = ZoneInfo(budget.time_zone or "UTC")
+        except (KeyError, ValueError, OSError):
+            return f"{where}.timeZone: {budget.time_zone!r} is no time zone"
+        if budget.schedule is not None:
+            try:
+                CronSim(budget.schedule, datetime(2000, 1, 1, tzinfo=zone))
+            except CronSimError as error:
+                return f"{where}.schedule: {budget.schedule!r}: {error}"
+    return ""
