@@ -47,6 +47,7 @@ class Store(Generic[R]):
         self._gone: dict[Key, int] = {}
         self._rejected: set[Key] = set()
         self._newest = 0
+        self._listing = -1
 
     def get(self, key: Key) -> R | None:
         held = self._held.get(key)
@@ -92,26 +93,39 @@ class Store(Generic[R]):
         held = self._held.get(key)
         return self._drop(key) if held and held.version <= version else None
 
-    def begin_list(self, version: int, at_least: int = 0) -> None:
+    def begin_list(self, version: int, at_least: int = 0) -> bool:
         """A list at `version` follows. One below the floor, or below `at_least`, what `newest` was when it was
         requested, means that etcd was restored from a backup: its versions start over, so what is held must
-        yield to whatever the list says."""
-        if version < max(self.floor, at_least):
-            self._held = {key: _Held(-1, held.entry) for key, held in self._held.items()}
-            self._gone.clear()
-            self.floor = 0
-            self._newest = version
+        yield to whatever the list says. True then; what came live since the request yields too, so that
+        another list is due."""
+        self._listing = version
+        if version >= max(self.floor, at_least):
+            return False
+        self._held = {key: _Held(-1, held.entry) for key, held in self._held.items()}
+        self._gone.clear()
+        self.floor = 0
+        self._newest = version
+        return True
+
+    def holds(self, entry: R | Reject) -> bool:
+        """Whether the entry is held in that very version; the uid tells the histories of a restore apart."""
+        held = self._held.get(entry.key)
+        return held is not None and held.version == entry.version and held.entry.uid == entry.uid
 
     def list_item(self, entry: R | Reject) -> Change[R] | None:
+        """Taken if later than all that is known of the key, held or gone. Earlier than that and yet in a list
+        that is not, it tells of a restore that the list's own version did not: taken too."""
         held = self._held.get(entry.key)
-        known = held.version if held else -1
-        return self._take(entry) if entry.version > max(known, self._gone.get(entry.key, -1)) else None
+        known = max(held.version if held else -1, self._gone.get(entry.key, -1))
+        news = entry.version > known or (known <= self._listing and not self.holds(entry))
+        return self._take(entry) if news else None
 
     def end_list(self, version: int, listed: set[Key]) -> list[Change[R]]:
         """The list at `version` is complete: what it did not name and is no younger is gone."""
         missing = [k for k, held in self._held.items() if k not in listed and held.version <= version]
         self._gone = {key: gone for key, gone in self._gone.items() if gone > version}
         self.floor = version
+        self._listing = -1
         return [self._drop(key) for key in missing]
 
     def clear(self) -> list[Change[R]]:
