@@ -1,0 +1,256 @@
+"""The publisher against a real control plane: picture and assessments are brought up to date by lists, as the
+operator's resync does, whenever a test waits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from devcluster import Cluster, objects
+from etpguard.assess import Assessment, Engine, picture_for
+from etpguard.assess.consumers.registry import families
+from etpguard.kube.connection import Connection
+from etpguard.kube.writes import Limits, Writer
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    INGRESS,
+    INGRESS_CLASS,
+    NODE,
+    SERVICE,
+    SERVICE_COVERAGE,
+    AnyKind,
+    Key,
+    decode_page,
+)
+from etpguard.publish.publisher import Publisher
+from etpguard.publish.settings import PublishSettings
+
+T = TypeVar("T")
+
+CRD = Path(__file__).parents[2] / "crds" / "servicecoverages.yaml"
+AGENT = "etpguard-test"
+KINDS: tuple[AnyKind, ...] = (SERVICE, ENDPOINT_SLICE, NODE, INGRESS, INGRESS_CLASS, SERVICE_COVERAGE)
+FAST = PublishSettings(
+    hold=0.3,
+    urgent_hold=0.1,
+    condition_interval=0.2,
+    report_interval=0.2,
+    event_interval=0.2,
+    event_repeat=3600,
+    instance="stage",
+)
+
+
+def advice(assessment: Assessment) -> Sequence[str]:
+    return (f"look at {assessment.key}",)
+
+
+class Stage:
+    """One publisher on one cluster, with a client of its own."""
+
+    def __init__(self, cluster: Cluster, writer: Writer, settings: PublishSettings) -> None:
+        self.cluster = cluster
+        self.writer = writer
+        self.requests: list[tuple[str, str, int]] = []
+        self.skip: set[AnyKind] = set()
+        found = families()
+        self.picture = picture_for(found)
+        self.engine = Engine(self.picture, found)
+        self.publisher = Publisher(writer, self.picture, self.engine.assessments, advice, settings)
+
+    def refresh(self) -> None:
+        """List every kind and tell the publisher what came of it."""
+        changes = []
+        for kind in KINDS:
+            if kind in self.skip:
+                continue
+            response = self.cluster.request("GET", kind.path)
+            if response.status == 404 and kind == SERVICE_COVERAGE:
+                continue
+            page = decode_page(kind, response.body)
+            assert not page.rejects
+            store = self.picture.store(kind)
+            store.begin_list(page.version)
+            changes += [change for item in page.items if (change := store.list_item(item))]
+            changes += store.end_list(page.version, {item.key for item in page.items})
+        touched = self.picture.absorb(changes)
+        changed = self.engine.refresh(touched)
+        self.publisher.offer(changed, touched.services)
+
+    async def until(self, predicate: Callable[[], T], what: str, timeout: float = 15) -> T:  # noqa: ASYNC109
+        """Wait, the picture being kept up to date, until `predicate` gives something true."""
+        end = time.monotonic() + timeout
+        while True:
+            self.refresh()
+            if result := await asyncio.to_thread(predicate):
+                return result
+            if time.monotonic() > end:
+                raise TimeoutError(what)
+            await asyncio.sleep(0.05)
+
+    async def settle(self, seconds: float = 1.5) -> None:
+        """Go on for that long, so that whatever would still be written is."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.refresh()
+            await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def staged(
+    cluster: Cluster,
+    settings: PublishSettings = FAST,
+    *,
+    kubeconfig: Path | None = None,
+    limits: Limits | None = None,
+) -> AsyncIterator[Stage]:
+    """A running publisher; ended as the operator ends it."""
+    client = Connection(kubeconfig or cluster.kubeconfig).aio()
+    client.user_agent = AGENT
+    seen: list[tuple[str, str, int]] = []
+    writer = Writer(
+        client, limits=limits, on_request=lambda verb, resource, code: seen.append((verb, resource, code))
+    )
+    stage = Stage(cluster, writer, settings)
+    stage.requests = seen
+    stage.refresh()
+    stop = asyncio.Event()
+    running = asyncio.create_task(stage.publisher.run(stop))
+    try:
+        yield stage
+    finally:
+        stop.set()
+        try:
+            await asyncio.wait_for(running, 10)
+        finally:
+            await client.close()
+
+
+def play(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(_awaited(scenario))
+
+
+async def _awaited(scenario: Callable[[], Awaitable[None]]) -> None:
+    await scenario()
+
+
+class Case:
+    """Three nodes; a Service of type NodePort with Local behind an ALB Ingress; pods to be placed.
+
+    The nodes are the namespace's own by name, and deleted at the end."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.key = Key(namespace, "web")
+        self.nodes = [f"{namespace}-{i}" for i in (1, 2, 3)]
+        self._pods: dict[str, Any] = {}
+        for i, name in enumerate(self.nodes, 1):
+            objects.node(
+                cluster,
+                name,
+                internal_ip=f"198.51.100.{i}",
+                provider_id=f"aws:///eu-west-1a/i-0123456789abcdef{i}",
+            )
+        alb_class: dict[str, Any] = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IngressClass",
+            "metadata": {"name": "alb"},
+            "spec": {"controller": "ingress.k8s.aws/alb"},
+        }
+        objects.apply(cluster, [alb_class, self._ingress()])
+        self.create_service()
+
+    def close(self) -> None:
+        for pod in self._pods.values():
+            objects.delete(self.cluster, pod)
+        for name in self.nodes:
+            self.cluster.request("DELETE", f"/api/v1/nodes/{name}")
+
+    def place(self, number: int) -> None:
+        """A ready pod on node `number` (1 to 3)."""
+        name = f"web-{number}"
+        ip = f"203.0.113.{number}"
+        self._pods[name] = objects.pod(
+            self.cluster, self.namespace, name, self.nodes[number - 1], {"app": "web"}, ip=ip
+        )
+
+    def remove(self, number: int) -> None:
+        objects.delete(self.cluster, self._pods.pop(f"web-{number}"))
+
+    def create_service(self) -> None:
+        objects.apply(self.cluster, self._service())
+
+    def service(self) -> dict[str, Any]:
+        return self.cluster.call("GET", f"/api/v1/namespaces/{self.namespace}/services/web")
+
+    def condition(self) -> dict[str, Any]:
+        found = self.service().get("status", {}).get("conditions", [])
+        return next((c for c in found if c["type"] == "etpguard.dev/Covered"), {})
+
+    def report(self) -> dict[str, Any]:
+        path = f"/apis/etpguard.dev/v1alpha1/namespaces/{self.namespace}/servicecoverages/web"
+        response = self.cluster.request("GET", path)
+        return dict(response.json()) if response.ok else {}
+
+    def outcome(self) -> str:
+        return str(self.report().get("status", {}).get("outcome", ""))
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
+        items = self.cluster.call("GET", path)["items"]
+        return [
+            e
+            for e in items
+            if e["reportingController"] == "etpguard.dev/operator" and e["regarding"]["kind"] == kind
+        ]
+
+    def writes(self, since: int) -> list[dict[str, Any]]:
+        """Our writes to objects of this namespace, from the audit log."""
+        found = []
+        for event in self.cluster.audit(since):
+            ours = str(event.get("userAgent", "")) == AGENT
+            about = event.get("objectRef") or {}
+            if ours and event["verb"] not in ("get", "list", "watch") and about.get("namespace") == self.namespace:
+                found.append(event)
+        return found
+
+    def _service(self) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web", "namespace": self.namespace},
+            "spec": {
+                "type": "NodePort",
+                "externalTrafficPolicy": "Local",
+                "selector": {"app": "web"},
+                "ports": [{"name": "http", "port": 80}, {"name": "https", "port": 443}],
+            },
+        }
+
+    def _ingress(self) -> dict[str, Any]:
+        backend = {"service": {"name": "web", "port": {"name": "http"}}}
+        path = {"path": "/", "pathType": "Prefix", "backend": backend}
+        return {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": {"name": "web", "namespace": self.namespace},
+            "spec": {"ingressClassName": "alb", "rules": [{"http": {"paths": [path]}}]},
+        }
+
+
+def install_crd(cluster: Cluster) -> None:
+    """Install the CRD and wait until the API server serves it."""
+    objects.apply(cluster, CRD.read_text())
+    objects.wait_for(
+        lambda: cluster.request("GET", "/apis/etpguard.dev/v1alpha1/servicecoverages").ok, what="the CRD"
+    )
+
+
+def dump(value: object) -> str:
+    return json.dumps(value, indent=1)

@@ -1,0 +1,215 @@
+"""What should stand, and whether what stands is the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etpguard.assess import Outcome
+from etpguard.objects import (
+    SERVICE,
+    SERVICE_COVERAGE,
+    Condition,
+    Key,
+    Reject,
+    Service,
+    ServiceCoverage,
+    decode_item,
+)
+from etpguard.publish import desired
+from tests.publish.given import BY_DESIGN, KEY, assessment, table, verdict
+
+O = Outcome  # noqa: E741
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "reason", "warning"),
+    [
+        pytest.param(O.NotAffected, "True", "NodesCovered", False, id="NotAffected"),
+        pytest.param(O.Covered, "True", "NodesCovered", False, id="Covered"),
+        pytest.param(O.TargetsUnhealthy, "False", "NodesUncovered", True, id="TargetsUnhealthy"),
+        pytest.param(O.NoEndpoints, "Unknown", None, None, id="NoEndpoints"),
+        pytest.param(O.Unknown, "Unknown", None, None, id="Unknown"),
+        pytest.param(O.Uncovered, "False", "NodesUncovered", True, id="Uncovered"),
+        pytest.param(O.NoTargets, "False", "NoEligibleNodes", True, id="NoTargets"),
+        pytest.param(O.Blackhole, "False", "TrafficBlackhole", True, id="Blackhole"),
+        pytest.param(O.Outage, "False", "TrafficOutage", True, id="Outage"),
+    ],
+)
+def test_each_outcome_has_its_condition_and_its_event(
+    outcome: Outcome, status: str, reason: str | None, warning: bool | None
+) -> None:
+    assessed = assessment(outcome, verdict(outcome))
+    condition = desired.condition(assessed)
+    assert (condition.type, condition.status, condition.reason) == ("etpguard.dev/Covered", status, outcome.name)
+    [service, _] = desired.subjects(assessed, lambda key: "uid-ingress")
+    notice = desired.notice(service, table())
+    assert (notice and notice.reason) == reason
+    assert (notice and notice.warning) == warning
+
+
+@pytest.mark.parametrize(
+    ("consumers", "warning"),
+    [
+        pytest.param([verdict(O.TargetsUnhealthy, probe=BY_DESIGN)], False, id="healthCheckNodePort"),
+        pytest.param([verdict(O.TargetsUnhealthy)], True, id="a node port"),
+        pytest.param(
+            [verdict(O.TargetsUnhealthy, probe=BY_DESIGN), verdict(O.TargetsUnhealthy, name="b")], True, id="both"
+        ),
+        pytest.param(
+            [verdict(O.TargetsUnhealthy, probe=BY_DESIGN), verdict(O.Covered, name="b")],
+            False,
+            id="the node port's consumer is covered",
+        ),
+    ],
+)
+def test_unhealthy_targets_warn_unless_the_health_check_is_made_for_it(
+    consumers: list[Any], warning: bool
+) -> None:
+    [service, *_] = desired.subjects(assessment(O.TargetsUnhealthy, *consumers), lambda key: "")
+    notice = desired.notice(service, table())
+    assert notice is not None
+    assert notice.warning is warning
+
+
+def test_the_conditions_message_has_no_counts_and_no_nodes() -> None:
+    few = assessment(O.Blackhole, verdict(O.Blackhole), uncovered=0b010)
+    many = assessment(O.Blackhole, verdict(O.Blackhole), uncovered=0b110)
+    assert desired.condition(few) == desired.condition(many)
+
+
+@pytest.mark.parametrize(
+    ("standing", "wanted", "differs"),
+    [
+        pytest.param(None, None, False, id="neither"),
+        pytest.param(None, Condition("t", "True", "Covered"), True, id="missing"),
+        pytest.param(Condition("t", "True", "Covered"), None, True, id="left over"),
+        pytest.param(
+            Condition("t", "True", "Covered", "old", "2026-01-01T00:00:00Z"),
+            Condition("t", "True", "Covered", "new"),
+            False,
+            id="message and time alone",
+        ),
+        pytest.param(Condition("t", "False", "Outage"), Condition("t", "False", "Blackhole"), True, id="reason"),
+        pytest.param(Condition("t", "False", "X"), Condition("t", "True", "X"), True, id="status"),
+    ],
+)
+def test_a_condition_is_written_for_its_status_or_reason(
+    standing: Condition | None, wanted: Condition | None, differs: bool
+) -> None:
+    assert desired.condition_differs(standing, wanted) is differs
+
+
+@pytest.mark.parametrize(
+    ("status", "time"),
+    [
+        pytest.param("False", "2026-01-01T00:00:00Z", id="kept while the status stays"),
+        pytest.param("Unknown", "2026-02-02T00:00:00Z", id="now when it changes"),
+    ],
+)
+def test_the_time_of_a_transition(status: str, time: str) -> None:
+    standing = Condition("etpguard.dev/Covered", "False", "Outage", "", "2026-01-01T00:00:00Z")
+    wanted = Condition("etpguard.dev/Covered", status, "Blackhole", "")
+    [made] = desired.condition_body(wanted, standing, "2026-02-02T00:00:00Z")["status"]["conditions"]
+    assert made["lastTransitionTime"] == time
+
+
+def test_a_report_differs_in_anything_but_times_and_the_remediation() -> None:
+    assessed = assessment(O.Blackhole, verdict(O.Blackhole))
+    wanted = desired.report_status(assessed, table(), ("do this",))
+    standing = desired.report_body(wanted, None, "2026-01-01T00:00:00Z")["status"]
+    assert desired.report_differs(None, wanted)
+    assert not desired.report_differs(standing, wanted)
+    assert not desired.report_differs({**standing, "remediation": {"phase": "Applied"}}, wanted)
+    assert desired.report_differs({**standing, "advice": []}, wanted)
+    assert desired.report_differs({**standing, "conditions": None}, wanted)
+    assert desired.report_differs({**standing, "ifLocal": {}}, wanted)
+    other = desired.report_status(assessment(O.Blackhole, verdict(O.Blackhole), uncovered=0b010), table(), ())
+    assert desired.report_differs(standing, other)
+
+
+def test_a_report_holds_no_null() -> None:
+    def nulls(value: object) -> bool:
+        if isinstance(value, dict):
+            return any(nulls(v) for v in value.values())
+        return any(nulls(v) for v in value) if isinstance(value, list) else value is None
+
+    assert not nulls(desired.report_status(assessment(O.Outage, verdict(O.Outage)), table(), ()))
+
+
+def test_the_worst_ten_ingresses_are_told_each_by_its_own_outcome() -> None:
+    consumers = [verdict(O.Covered, name=f"a{i:02}", uncovered=0) for i in range(9)]
+    consumers += [verdict(O.TargetsUnhealthy, name=f"b{i}") for i in range(3)]
+    consumers += [verdict(O.Blackhole, name="c"), verdict(O.Covered, name="c", uncovered=0)]
+    consumers += [
+        verdict(O.Outage, name="d", kind="TargetGroupBinding"),
+        verdict(O.Outage, name="e", incidental=True),
+    ]
+    service, *ingresses = desired.subjects(assessment(O.Outage, *consumers), lambda key: f"uid-{key.name}")
+    assert (service.kind, service.key, service.view.outcome) == (SERVICE, KEY, O.Outage)
+    assert len(ingresses) == 10
+    assert [(s.key.name, s.view.outcome.name) for s in ingresses[:5]] == [
+        ("c", "Blackhole"),
+        ("b0", "TargetsUnhealthy"),
+        ("b1", "TargetsUnhealthy"),
+        ("b2", "TargetsUnhealthy"),
+        ("a00", "Covered"),
+    ]
+    notice = desired.notice(ingresses[0], table())
+    assert notice is not None
+    assert notice.note.startswith("Service web: ")
+
+
+def test_an_ingress_that_is_not_there_is_not_told() -> None:
+    assert len(desired.subjects(assessment(O.Outage, verdict(O.Outage)), lambda key: "")) == 1
+
+
+def service(conditions: object = None) -> Service:
+    made = decode_item(
+        SERVICE,
+        {"metadata": {"name": "web", "uid": "u1"}, "spec": {}, "status": {"conditions": conditions}},
+    )
+    assert not isinstance(made, Reject)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("remediation", "stays"),
+    [
+        pytest.param(None, False, id="none"),
+        pytest.param({"phase": "Applied", "serviceUID": "u1"}, True, id="applied"),
+        pytest.param({"phase": "Applying", "serviceUID": "u1"}, True, id="intent"),
+        pytest.param({"phase": "Applied", "serviceUID": "u0"}, False, id="of an earlier Service"),
+        pytest.param({"phase": "RolledBack", "serviceUID": "u1"}, False, id="rolled back"),
+        pytest.param({"phase": 7}, True, id="unreadable"),
+    ],
+)
+def test_a_report_that_remembers_a_change_must_stay(remediation: object, stays: bool) -> None:
+    raw = {"metadata": {"name": "web", "namespace": "default"}, "status": {"remediation": remediation}}
+    standing = decode_item(SERVICE_COVERAGE, raw)
+    assert isinstance(standing, ServiceCoverage)
+    assert desired.must_stay(standing, service()) is stays
+
+
+def test_the_standing_condition_is_found_by_type() -> None:
+    assert desired.standing_condition(service()) is None
+    both = [{"type": "x"}, {"type": "etpguard.dev/Covered", "status": "True"}]
+    found = desired.standing_condition(service(both))
+    assert found is not None
+    assert found.status == "True"
+    assert desired.owner_of(ServiceCoverage(metadata=_meta([]))) == ""
+
+
+def _meta(owners: list[Any]) -> Any:
+    raw = {"metadata": {"name": "web", "namespace": "default", "ownerReferences": owners}}
+    made = decode_item(SERVICE_COVERAGE, raw)
+    assert not isinstance(made, Reject)
+    return made.metadata
+
+
+def test_the_key_of_a_subject_is_its_own() -> None:
+    _, ingress = desired.subjects(
+        assessment(O.Outage, verdict(O.Outage, name="x", namespace="ns")), lambda key: "u"
+    )
+    assert ingress.key == Key("ns", "x")
