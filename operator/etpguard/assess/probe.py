@@ -21,9 +21,11 @@ class OwnNodePort:
 @dataclass(frozen=True, slots=True)
 class HealthCheckNodePort:
     """kube-proxy's own answer: 200 where an endpoint is ready, 503 elsewhere. With `any_answer` (a TCP
-    check, or 503 among the accepted codes) it passes on every node, for the port is open on all."""
+    check, or 503 among the accepted codes) it passes on every node, for the port is open on all. `service`
+    is another one, whose port and endpoints those are."""
 
     any_answer: bool = False
+    service: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,15 @@ def passing(
         case OwnNodePort(port):
             state = own.of(port, family)
             return state.forwarding if state else NotModelled(f"the Service has no {family} port {port!r}")
-        case HealthCheckNodePort(any_answer):
-            return everywhere if any_answer else own.healthy.get(family, 0)
+        case HealthCheckNodePort(any_answer, service):
+            if any_answer:
+                return everywhere
+            if service is None:
+                return own.healthy.get(family, 0)
+            base = other(service)
+            if base is None:
+                return NotModelled(f"Service {service}, whose healthCheckNodePort is probed, does not exist")
+            return base[0].healthy.get(family, 0)
         case OtherNodePort(service, port):
             found = other(service)
             state = found[0].of(port, family) if found else None

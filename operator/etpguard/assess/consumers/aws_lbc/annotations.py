@@ -14,7 +14,9 @@ from etpguard.objects.records import AnnotatedRecord
 ALB = "alb.ingress.kubernetes.io/"
 NLB = "service.beta.kubernetes.io/aws-load-balancer-"
 
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+_LABEL_NAME = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
 class ModelError(Exception):
@@ -45,6 +47,7 @@ class Annotations:
         key = self._prefix + suffix
         owner = next((f"{kind} {r.key}" for kind, r in self._objects if key in r.annotations), "")
         value = self.get(suffix) or ""
+        value = value.replace("\n", " ")
         shown = value if len(value) <= 80 else value[:79] + "…"
         return ModelError("MalformedAnnotation", f"{owner}, annotation {key}: {shown!r} {problem}")
 
@@ -65,22 +68,20 @@ class Annotations:
             raise self.error(suffix, f"is none of {', '.join(allowed)}")
         return value
 
-    def pairs(self, suffix: str) -> dict[str, str]:
-        """Comma-separated `key=value` pairs, in which `\\,` is a comma: parser.go:149-173,218-253.
-
-        A pair without `=` or with an empty key is an error, as it is for the controller.
-        """
+    def labels(self, suffix: str) -> dict[str, str]:
+        """Comma-separated `key=value` pairs (parser.go:149-173,218-253) that a label selector takes. A
+        backslash takes the meaning from what follows it; a part without `=` or key is an error."""
         value = self.get(suffix)
         if value is None:
             return {}
         found: dict[str, str] = {}
-        for entry in (part.strip() for part in _split(value)):
-            if not entry:
-                continue
-            name, separator, rest = entry.partition("=")
-            if not separator or not name.strip():
-                raise self.error(suffix, f"holds {entry[:40]!r}, which is not key=value")
-            found[name.strip()] = rest.strip()
+        for pair in _pairs(value):
+            name, separator, rest = (part.strip() for part in pair.partition("="))
+            if not separator or not name:
+                raise self.error(suffix, f"holds {pair[:40]!r}, which is not key=value")
+            if not _LABEL_NAME.fullmatch(name) or not _LABEL_VALUE.fullmatch(rest):
+                raise self.error(suffix, f"holds {pair[:40]!r}, which is no label")
+            found[name] = rest
         return found
 
     def json(self, suffix: str) -> Any:
@@ -94,9 +95,29 @@ class Annotations:
             raise self.error(suffix, "is no JSON") from None
 
 
-def _split(value: str) -> list[str]:
-    """Split at commas that no backslash escapes."""
-    return [part.replace("\\,", ",") for part in re.split(r"(?<!\\),", value)]
+def _pairs(value: str) -> list[str]:
+    """splitKeyValuePairs: parted at each comma after which an "=" follows; what has none is one part more."""
+    found: list[str] = []
+    current = ""
+    at = 0
+    while at < len(value):
+        character = value[at]
+        if character == "\\" and at + 1 < len(value):
+            at += 1
+            current += value[at]
+        elif character == ",":
+            rest = value[at + 1 :].strip()
+            if "=" in rest:
+                found.append(current.strip())
+                current = ""
+            elif rest:
+                return [*found, current.strip(), rest]
+            else:
+                current += character
+        else:
+            current += character
+        at += 1
+    return [*found, current.strip()] if current else found
 
 
 def field(raw: Mapping[str, Any], name: str) -> Any:
@@ -107,3 +128,9 @@ def field(raw: Mapping[str, Any], name: str) -> Any:
         if key.casefold() == name.casefold():
             found = value
     return found
+
+
+def parse_port(raw: str) -> int | str:
+    """intstr.Parse: a number where strconv.Atoi takes it for one, else a name. (`fullmatch` bounds the
+    length, for Python refuses to read numbers of thousands of digits.)"""
+    return int(raw) if _INTEGER.fullmatch(raw) else raw

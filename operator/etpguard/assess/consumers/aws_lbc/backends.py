@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, field
+from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, field, parse_port
 from etpguard.objects import Backend, Ingress, Key
 
 _USE_ANNOTATION = "use-annotation"
@@ -126,14 +126,8 @@ def _target(annotations: Annotations, suffix: str, raw: Any, groups: int) -> Tar
         raise annotations.error(suffix, "has a serviceName that is no string")
     if isinstance(port, bool) or not isinstance(port, int | str):
         raise annotations.error(suffix, f"has no servicePort for Service {name[:63]}")
-    return Target(name, _port(port))
-
-
-def _port(raw: int | str) -> int | str:
-    """intstr.Parse, for the sake of old configurations: "80" is 80."""
-    if isinstance(raw, str) and raw.isascii() and raw.isdigit():
-        return int(raw)
-    return raw
+    # For the sake of old configurations: "80" is 80.
+    return Target(name, parse_port(port) if isinstance(port, str) else port)
 
 
 def _check_conditions(annotations: Annotations, suffix: str) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError
 from etpguard.assess.consumers.aws_lbc.classes import GROUP_ANNOTATION, group_name
 from etpguard.assess.consumers.interface import View
-from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, Key, Service
-from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParamsSpec
+from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, IngressClass, Key, Service
+from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParamsSpec, index_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,15 @@ def membership(ingress: Ingress) -> Iterable[Key]:
         yield _by_class(ingress.spec.ingress_class_name)
 
 
+def groups_named(ingress: Ingress, view: View) -> frozenset[str]:
+    """The group whose bindings may be the Ingress's: by the parameters of its class, or by annotation."""
+    class_name = ingress.spec.ingress_class_name if ingress.spec else None
+    class_ = view.get(INGRESS_CLASS, Key("", class_name)) if class_name else None
+    group = _group_of_class(class_, view) if class_ else ""
+    group = group or ingress.annotations.get(GROUP_ANNOTATION, "")
+    return frozenset({group}) if group else frozenset()
+
+
 def listeners(ingress: Ingress, params: IngressClassParamsSpec) -> dict[int, str]:
     """Port to HTTP or HTTPS (computeIngressListenPorts)."""
     annotations = Annotations(ALB, ("Ingress", ingress))
@@ -96,16 +105,18 @@ def listeners(ingress: Ingress, params: IngressClassParamsSpec) -> dict[int, str
 
 def _classes_of(group: str, view: View) -> Iterable[str]:
     """The IngressClasses whose parameters put every Ingress into that group."""
-    for class_ in view.all(INGRESS_CLASS):
-        reference = class_.spec.parameters if class_.spec else None
-        params = view.get(INGRESS_CLASS_PARAMS, Key("", reference.name)) if reference else None
-        if params and params.spec and params.spec.group and params.spec.group.name == group:
-            yield class_.metadata.name
+    return [class_.metadata.name for class_ in view.all(INGRESS_CLASS) if _group_of_class(class_, view) == group]
+
+
+def _group_of_class(class_: IngressClass, view: View) -> str:
+    reference = class_.spec.parameters if class_.spec else None
+    params = view.get(INGRESS_CLASS_PARAMS, Key("", reference.name)) if reference else None
+    return params.spec.group.name if params and params.spec and params.spec.group else ""
 
 
 def _by_group(name: str) -> Key:
-    return Key("", f"ingress-group:{name}")
+    return index_key("ingress-group", name)
 
 
 def _by_class(name: str) -> Key:
-    return Key("", f"ingress-class:{name}")
+    return index_key("ingress-class", name)

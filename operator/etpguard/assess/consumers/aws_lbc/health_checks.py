@@ -42,14 +42,9 @@ def accepts(codes: str, status: int) -> bool:
     return False
 
 
-def on_traffic_port(shown: HealthCheck, port: ServicePort) -> Check:
-    """The check goes to each target's own node port, always by TCP or HTTP over it."""
-    if port.transport != "TCP":
-        return Check(
-            shown,
-            NotModelled(f"a {shown.protocol} health check on the {port.transport} node port {port.node_port}"),
-        )
-    return Check(shown, OwnNodePort(port.label))
+def on_traffic_port(shown: HealthCheck, port: ServicePort, service: Service) -> Check:
+    """The check goes to each target's own node port."""
+    return Check(shown, _own_node_port(shown, port.node_port or 0, service))
 
 
 def on_number(
@@ -57,27 +52,38 @@ def on_number(
 ) -> Check:
     """The check goes to a fixed port of each node. `by_hand`: whether someone wrote that number, so that it
     stays when the Service's healthCheckNodePort goes."""
-    if grpc and all(port.node_port != number for port in service.ports):
-        return Check(shown, NotModelled(f"a gRPC health check on port {number}"))
+    if number and any(port.node_port == number for port in service.ports):
+        return Check(shown, _own_node_port(shown, number, service))
+    if grpc:
+        return Check(
+            shown, NotModelled(f"a gRPC health check on port {number}"), reads_node_ports=frozenset({number})
+        )
     if number and number == service.spec.health_check_node_port:
         return Check(shown, health_check_node_port(shown), pins=by_hand)
     probe, reads = view.probe_of(number, service)
     if isinstance(probe, KubeProxyHealthz):
         probe = _healthz(shown)
-    watched = frozenset() if isinstance(probe, OwnNodePort) else frozenset({number})
-    return Check(shown, probe, reads=reads, reads_node_ports=watched)
+    return Check(shown, probe, reads=reads, reads_node_ports=frozenset({number}))
+
+
+def _own_node_port(shown: HealthCheck, number: int, service: Service) -> Probe:
+    """Whether by TCP or by HTTP over it, a check never reaches a UDP port of that number."""
+    for port in service.ports:
+        if port.node_port == number and port.transport == "TCP":
+            return OwnNodePort(port.label)
+    return NotModelled(f"a {shown.protocol} health check on node port {number}, which is none of TCP")
 
 
 def health_check_node_port(shown: HealthCheck, service: Key | None = None) -> Probe:
     """kube-proxy's answer there is 200 or 503, plain HTTP, on any path; the port is open on every node.
     `service` is another one whose port that is."""
     if shown.protocol == "TCP":
-        return HealthCheckNodePort(any_answer=True)
+        return HealthCheckNodePort(any_answer=True, service=service)
     if shown.protocol != "HTTP":
         return NotModelled(f"a {shown.protocol} health check on healthCheckNodePort, which speaks plain HTTP")
     healthy, unhealthy = accepts(shown.success_codes, 200), accepts(shown.success_codes, 503)
     if healthy:
-        return HealthCheckNodePort(any_answer=unhealthy)
+        return HealthCheckNodePort(any_answer=unhealthy, service=service)
     return NotModelled(
         f"a health check that takes {shown.success_codes} for success on healthCheckNodePort, which answers "
         "200 or 503"

@@ -37,22 +37,23 @@ class IngressPath:
         self._bindings = bindings
         self._view = view
         self._options = options
-        self._sender = Sender("Ingress", ingress.key.namespace, ingress.key.name, CONTROLLER)
+        self._sender = Sender("Ingress", *ingress.key, CONTROLLER)
+        self._actions, self._error = actions(ingress)
+        self.ports = _ports(self._actions, service)
+        """References to ports of the Service, by name or number, each once."""
+        if self._error is not None:
+            # Its annotations cannot be followed, so what is registered is all that is known to be wanted.
+            self.ports = list(dict.fromkeys([*self.ports, *(b.spec.service_ref.port for b in bindings)]))
 
     def consumers(self) -> list[Consumer]:
         """One for each port; several where the controller keeps different target groups for one."""
-        wanted, error = actions(self._ingress)
-        ports = _ports(wanted, self._service)
-        if error is not None:
-            # Its annotations cannot be followed, so what is registered is all that is known to be wanted.
-            ports = list(dict.fromkeys([*ports, *(b.spec.service_ref.port for b in self._bindings)]))
-        bound = {port: [b for b in self._bindings if bound_to(b, self._service, port)] for port in ports}
+        bound = {port: [b for b in self._bindings if bound_to(b, self._service, port)] for port in self.ports}
         made: dict[Consumer, None] = {}
         for port, bindings in bound.items():
             for binding in self._fitting(bindings):
                 made[self._registered(port, targets_of(binding))] = None
         free = [port for port, bindings in bound.items() if not bindings]
-        made |= dict.fromkeys(self._derived(free, wanted, error) if free else ())
+        made |= dict.fromkeys(self._derived(free) if free else ())
         return list(made)
 
     def _registered(self, port: int | str, targets: Targets) -> Consumer:
@@ -82,33 +83,33 @@ class IngressPath:
         same = [b for b in bindings if targets_of(b) == replace(wanted, source="")]
         return same or bindings
 
-    def _derived(
-        self, ports: Iterable[int | str], wanted: list[Action], error: ModelError | None
-    ) -> list[Consumer]:
+    def _derived(self, ports: Iterable[int | str]) -> list[Consumer]:
         """By the Ingress alone: there is no binding yet, or bindings cannot be read."""
         reads: frozenset[Key] = frozenset()
         try:
             config = class_config(self._ingress, self._view, self._options)
             if config is None:
                 return []
-            if error is not None:
-                raise error
+            if self._error is not None:
+                raise self._error
             group = group_of(self._ingress, config.params, self._view)
             reads = group.reads | {
-                Key(self._ingress.key.namespace, target.service) for action in wanted for target in action.targets
+                Key(self._ingress.key.namespace, target.service)
+                for action in self._actions
+                for target in action.targets
             }
             if group.redirects(self._ingress, config.params):
                 return []
-            self._complete(wanted, config, group)
-            return [replace(self._wanted(port, config), reads=reads) for port in ports]
+            self._complete(config, group)
+            return [self._wanted(port, config, reads) for port in ports]
         except ModelError as refused:
             return [self._broken(port, refused.reason, reads) for port in ports]
 
-    def _wanted(self, reference: int | str, config: ClassConfig) -> Consumer:
+    def _wanted(self, reference: int | str, config: ClassConfig, reads: frozenset[Key]) -> Consumer:
         targets, check = self._target_group(self._service, reference, config)
         made = consumer(self._sender, self._service, reference, targets, check, self._options)
         sources = [source for source in (config.source, made.source) if source]
-        return replace(made, source=", ".join(sources))
+        return replace(made, source="; ".join(sources), reads=made.reads | reads - {self._service.key})
 
     def _target_group(
         self, service: Service, reference: int | str, config: ClassConfig
@@ -126,13 +127,13 @@ class IngressPath:
             )
         return targets, alb_check(service, port, self._ingress, self._view)
 
-    def _complete(self, wanted: list[Action], config: ClassConfig, group: Group) -> None:
+    def _complete(self, config: ClassConfig, group: Group) -> None:
         """Raise for whatever elsewhere in the Ingress keeps the controller from making any target group.
 
         A Service that is missing is answered for with 503 where it is the only one of its action, and is an
         error among several (enhanced_backend_builder.go:271-300).
         """
-        for action in wanted:
+        for action in self._actions:
             for name, reference in dict.fromkeys(action.targets):
                 service = self._view.get(SERVICE, Key(self._ingress.key.namespace, name))
                 if service is None and action.groups > 1:

@@ -6,7 +6,7 @@ externalTrafficPolicy or healthCheckNodePort. Annotations of the Service go befo
 
 from __future__ import annotations
 
-from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError
+from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, parse_port
 from etpguard.assess.consumers.aws_lbc.health_checks import (
     TRAFFIC_PORT,
     Check,
@@ -56,7 +56,7 @@ def alb_targets(
     families = alb_families(service)
     if target_type != "instance":
         return Targets(target_type, families, source=source)
-    return Targets(target_type, families, labels_selector(annotations.pairs("target-node-labels")), source=source)
+    return Targets(target_type, families, labels_selector(annotations.labels("target-node-labels")), source=source)
 
 
 def alb_families(service: Service) -> tuple[Family, ...]:
@@ -82,7 +82,7 @@ def alb_check(service: Service, port: ServicePort, ingress: Ingress, view: View)
         annotations.integer(suffix)
     shown = HealthCheck(raw or TRAFFIC_PORT, protocol, path, codes)
     if isinstance(number, str):
-        return on_traffic_port(shown, port)
+        return on_traffic_port(shown, port, service)
     grpc = version == _GRPC
     return on_number(shown, number, service, view, by_hand=True, grpc=grpc)
 
@@ -91,8 +91,9 @@ def _check_port(annotations: Annotations, raw: str, service: Service) -> int | s
     """L385-409: traffic-port, a number as it is, or the name of a Service port for its node port."""
     if raw == TRAFFIC_PORT:
         return raw
-    if raw.isascii() and raw.lstrip("+-").isdigit():
-        return int(raw)
+    number = parse_port(raw)
+    if isinstance(number, int):
+        return number
     named = service.port(raw)
     if named is None:
         raise annotations.error("healthcheck-port", f"is neither a number nor a port of Service {service.key}")

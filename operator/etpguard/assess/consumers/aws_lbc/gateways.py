@@ -1,0 +1,200 @@
+"""A Gateway as a consumer, by the TargetGroupBindings that the controller made for it.
+
+aws-load-balancer-controller v3.5.0: pkg/gateway/model/model_build_target_group.go,
+pkg/gateway/routeutils/backend_service.go, controllers/gateway/gateway_config_resolver.go. Routes are not read:
+where a health check depends on the route, and the ways it can be differ, it is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from etpguard.assess.consumers.aws_lbc.annotations import ModelError, parse_port
+from etpguard.assess.consumers.aws_lbc.bindings import Owner, targets_of
+from etpguard.assess.consumers.aws_lbc.health_checks import (
+    TRAFFIC_PORT,
+    Check,
+    accepts,
+    health_check_node_port,
+    on_number,
+    on_traffic_port,
+    unknown_check,
+)
+from etpguard.assess.consumers.aws_lbc.options import AwsOptions
+from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
+from etpguard.assess.consumers.interface import Consumer, HealthCheck, View
+from etpguard.objects import AnyKind, Key, Service, ServicePort
+from etpguard.objects.aws import (
+    GATEWAY,
+    GATEWAY_CLASS,
+    LOAD_BALANCER_CONFIGURATION,
+    TARGET_GROUP_CONFIGURATION,
+    HealthCheckConfig,
+    LoadBalancerConfiguration,
+    ParametersReference,
+    TargetGroupBinding,
+    TargetGroupProps,
+    index_key,
+)
+
+GATEWAY_KINDS: tuple[AnyKind, ...] = (
+    TARGET_GROUP_CONFIGURATION,
+    LOAD_BALANCER_CONFIGURATION,
+    GATEWAY,
+    GATEWAY_CLASS,
+)
+_NONE = TargetGroupProps()
+
+
+def gateway_consumer(
+    service: Service, binding: TargetGroupBinding, owner: Owner, view: View, options: AwsOptions
+) -> Consumer:
+    sender = Sender("Gateway", owner.namespace, owner.name, f"gateway.k8s.aws/{owner.load_balancer}")
+    port = service.port(binding.spec.service_ref.port)
+    targets = targets_of(binding)
+    check = None
+    if port and targets.target_type == "instance":
+        check = _Configuration(Key(owner.namespace, owner.name), service, view).check(port, owner.load_balancer)
+    return consumer(sender, service, binding.spec.service_ref.port, targets, check, options)
+
+
+class _Configuration:
+    """The settings of the target groups of one Gateway for one Service."""
+
+    def __init__(self, gateway: Key, service: Service, view: View) -> None:
+        self._gateway = gateway
+        self._service = service
+        self._view = view
+        self._reads = {index_key(GATEWAY.name, gateway)}
+
+    def check(self, port: ServicePort, load_balancer: str) -> Check:
+        for kind in GATEWAY_KINDS:
+            if why := self._view.unread(kind):
+                return unknown_check(
+                    f"the health check may be set by a {kind.name}, and these cannot be read: {why}"
+                )
+        try:
+            checks = {_check(props, port, load_balancer, self._service, self._view) for props in self._props()}
+        except ModelError as error:
+            return self._reading(unknown_check(error.reason.detail))
+        if len(checks) > 1:
+            return self._reading(unknown_check("it depends on the route, by a TargetGroupConfiguration"))
+        return self._reading(checks.pop())
+
+    def _reading(self, check: Check) -> Check:
+        return Check(
+            check.shown, check.probe, check.pins, check.reads | frozenset(self._reads), check.reads_node_ports
+        )
+
+    def _props(self) -> Iterable[TargetGroupProps]:
+        """All that may hold: the Service's own for any route, over the Gateway's default."""
+        default = self._default()
+        configured = [
+            c
+            for c in self._view.referring(TARGET_GROUP_CONFIGURATION, self._service.key)
+            if not c.deleting and c.spec and c.service == self._service.key
+        ]
+        if not configured:
+            yield default
+        for configuration in configured:
+            assert configuration.spec is not None
+            own = configuration.spec.default_configuration or _NONE
+            routes = [r.target_group_props for r in configuration.spec.route_configurations or ()]
+            for props in (own, *(_over(route, own) for route in routes if route)):
+                # Whether the Service's replaces the default or only fills it is told by neither the guide nor
+                # the API: both may hold.
+                yield props
+                yield _over(props, default)
+
+    def _default(self) -> TargetGroupProps:
+        """gateway_config_resolver.go resolveAndMergeDefaultTGCs: of the GatewayClass and of the Gateway, with
+        the class's going first unless its mergingMode says otherwise."""
+        gateway = self._view.get(GATEWAY, self._gateway)
+        spec = gateway.spec if gateway else None
+        if spec is None:
+            return _NONE
+        class_key = Key("", spec.gateway_class_name)
+        self._reads.add(index_key(GATEWAY_CLASS.name, class_key))
+        class_ = self._view.get(GATEWAY_CLASS, class_key)
+        of_class = self._configuration(class_.spec.parameters_ref if class_ and class_.spec else None)
+        of_gateway = self._configuration(spec.infrastructure.parameters_ref if spec.infrastructure else None)
+        high, low = self._default_of(of_class), self._default_of(of_gateway)
+        if of_class and of_class.spec and of_class.spec.merging_mode == "prefer-gateway":
+            high, low = low, high
+        return _over(high, low)
+
+    def _configuration(self, reference: ParametersReference | None) -> LoadBalancerConfiguration | None:
+        if reference is None or reference.kind != "LoadBalancerConfiguration":
+            return None
+        key = Key(reference.namespace or self._gateway.namespace, reference.name)
+        self._reads.add(index_key(LOAD_BALANCER_CONFIGURATION.name, key))
+        return self._view.get(LOAD_BALANCER_CONFIGURATION, key)
+
+    def _default_of(self, configuration: LoadBalancerConfiguration | None) -> TargetGroupProps:
+        spec = configuration.spec if configuration else None
+        reference = spec.default_target_group_configuration if spec else None
+        if configuration is None or reference is None:
+            return _NONE
+        key = Key(configuration.key.namespace, reference.name)
+        self._reads.add(index_key(TARGET_GROUP_CONFIGURATION.name, key))
+        found = self._view.get(TARGET_GROUP_CONFIGURATION, key)
+        return (found.spec.default_configuration if found and found.spec else None) or _NONE
+
+
+def _over(high: TargetGroupProps, low: TargetGroupProps) -> TargetGroupProps:
+    """Field by field, the first that is set (performTakeOneMerges): a health check is taken as a whole."""
+    return TargetGroupProps(
+        health_check_config=high.health_check_config or low.health_check_config,
+        protocol=high.protocol or low.protocol,
+        protocol_version=high.protocol_version or low.protocol_version,
+    )
+
+
+def _check(props: TargetGroupProps, port: ServicePort, load_balancer: str, service: Service, view: View) -> Check:
+    """buildTargetGroupHealthCheckConfig. An NLB under Local probes healthCheckNodePort, of a NodePort Service
+    too, whose is 0; an ALB never does."""
+    config = props.health_check_config or HealthCheckConfig()
+    local = load_balancer == "nlb" and service.policy == "Local"
+    protocol = (config.health_check_protocol or _protocol(props, load_balancer, local)).upper()
+    grpc = load_balancer == "alb" and props.protocol_version == "GRPC"
+    path = config.health_check_path or ("/AWS.ALB/healthcheck" if grpc else "/healthz" if local else "/")
+    matcher = config.matcher
+    written = (matcher.grpc_code if grpc else matcher.http_code) if matcher else None
+    codes = written or ("12" if grpc else "200-399")
+    try:
+        accepts(codes, 200)
+    except ValueError as error:
+        raise ModelError("MalformedConfiguration", f"a TargetGroupConfiguration's matcher {error}") from error
+    raw = config.health_check_port
+    if protocol == "TCP":
+        path = codes = ""
+    if raw is None and local:
+        number = service.spec.health_check_node_port or 0
+        shown = HealthCheck(str(number), protocol, path, codes)
+        if not number:
+            return Check(
+                None,
+                unknown_check(
+                    f"Service {service.key} of type {service.type} has no healthCheckNodePort, so port 0 is probed"
+                ).probe,
+            )
+        return Check(shown, health_check_node_port(shown))
+    shown = HealthCheck(raw or TRAFFIC_PORT, protocol, path, codes)
+    if raw in (None, TRAFFIC_PORT):
+        return on_traffic_port(shown, port, service)
+    number_or_name = parse_port(raw or "")
+    if isinstance(number_or_name, str):
+        named = service.port(number_or_name)
+        if named is None:
+            raise ModelError(
+                "MalformedConfiguration",
+                f"healthCheckPort {raw!r} of a TargetGroupConfiguration is no port of Service {service.key}",
+            )
+        number_or_name = named.node_port or 0
+    return on_number(shown, number_or_name, service, view, by_hand=True, grpc=grpc)
+
+
+def _protocol(props: TargetGroupProps, load_balancer: str, local: bool) -> str:
+    if load_balancer == "nlb":
+        return "HTTP" if local else "TCP"
+    return props.protocol or "HTTP"
