@@ -24,6 +24,9 @@ def describe(lab: Lab, mismatches: Sequence[Mismatch], *, seed: object = None, s
         for node in sorted({m.cell.node for m in mismatches if m.cell and m.key.service == service}):
             lines.append(f"--- rules of {node} for {namespace}/{service}")
             lines += rules_of(lab.nodes.rules(node), f"{namespace}/{service}")
+    for namespace in sorted({m.key.namespace for m in mismatches}):
+        pods = lab.cluster.call("GET", f"/api/v1/namespaces/{namespace}/pods")["items"]
+        lines += [f"--- pods of {namespace}", *(json.dumps(_short_pod(pod), sort_keys=True) for pod in pods)]
     return "\n".join(lines)
 
 
@@ -44,12 +47,10 @@ def rules_of(rules: str, service: str) -> list[str]:
 
 def _objects(lab: Lab, namespace: str, service: str) -> list[str]:
     get = lab.cluster.call
-    base = f"/api/v1/namespaces/{namespace}"
     selector = f"labelSelector=kubernetes.io/service-name%3D{service}"
-    found = get("GET", f"{base}/services")["items"]
+    found = get("GET", f"/api/v1/namespaces/{namespace}/services")["items"]
     items = [item for item in found if item["metadata"]["name"] == service]
     items += get("GET", f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?{selector}")["items"]
-    items += [_short_pod(pod) for pod in get("GET", f"{base}/pods")["items"]]
     return [json.dumps(_without_noise(item), sort_keys=True) for item in items]
 
 

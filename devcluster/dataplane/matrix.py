@@ -78,7 +78,7 @@ def observe(lab: Lab, namespaces: Iterable[str], timeout: float = 0.5) -> Matrix
     local: set[PortKey] = set()
     for namespace in namespaces:
         for service in lab.cluster.call("GET", f"/api/v1/namespaces/{namespace}/services")["items"]:
-            for key, number, addresses in _served(service):
+            for key, number, addresses in served(service):
                 if service["spec"].get("externalTrafficPolicy") == "Local":
                     local.add(key)
                 cells.update(_cells(lab, key, number, addresses))
@@ -134,7 +134,7 @@ def _local(cell: Cell, seen: Observation, matrix: Matrix) -> bool:
     return seen.result != "answered" or matrix.pod_nodes.get((cell.key.namespace, seen.pod)) == cell.node
 
 
-def _served(service: Mapping[str, Any]) -> Iterable[tuple[PortKey, int, list[str]]]:
+def served(service: Mapping[str, Any]) -> Iterable[tuple[PortKey, int, list[str]]]:
     """(port, number, VIPs) of what is reachable from outside: the node port, then the service port on each VIP."""
     spec, meta = service["spec"], service["metadata"]
     ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress", ())

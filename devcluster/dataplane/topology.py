@@ -152,7 +152,8 @@ class Topology:
         name = self.name(what)
         self._create(name)
         netns.ip(
-            f"link add eth0 type veth peer name {what} netns {self.fabric}",
+            # The MAC goes with the address: a node in the place of a former one is no stranger to its neighbours.
+            f"link add eth0 address {_mac(own)} type veth peer name {what} netns {self.fabric}",
             *_addresses_on("eth0", own),
             "link set eth0 up",
             f"route add default via {addresses.API.ipv4}",
@@ -176,6 +177,10 @@ class Topology:
             rules6.append(f"rule add fwmark {index} lookup {table}")
         netns.ip(*lines, namespace=self.name(what))
         netns.ip(*rules6, namespace=self.name(what), family="inet6")
+
+
+def _mac(own: Addresses) -> str:
+    return f"02:00:00:00:00:{int(own.ipv4.rpartition('.')[2]):02x}"
 
 
 def _addresses_on(link: str, own: Addresses) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Protocol
 
 from devcluster import Cluster
 from devcluster.dataplane.addresses import Family
@@ -13,34 +14,44 @@ from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, Service
 from etpguard.objects.decode import decode_page
 
 
-def predicted(cluster: Cluster, namespaces: Collection[str]) -> dict[PortKey, dict[str, State]]:
-    """The state of every Node for each externally served port of the namespaces' Services with Local."""
-    table = NodeTable()
-    for node in decode_page(NODE, cluster.request("GET", NODE.path).body).items:
-        table.add(node.key.name)
-    told: dict[PortKey, dict[str, State]] = {}
-    for service, states in _states(cluster, table):
-        if service.key.namespace not in namespaces or service.spec.external_traffic_policy != "Local":
-            continue
-        for port in states.ports:
-            key = PortKey(service.key.namespace, service.key.name, port.port, port.protocol, port.family)
-            by_state: dict[State, int] = {
-                "ready": port.ready & table.present,
-                "terminating": port.terminating & table.present,
-                "dropped": port.dropped(table.present),
-                "rejected": port.rejected(table.present),
-            }
-            told[key] = {node: state for state, bits in by_state.items() for node in table.names(bits)}
-    return told
+class Predictor(Protocol):
+    """Says what the packets should do, from what stands in the API."""
+
+    def states(self, cluster: Cluster, namespaces: Collection[str]) -> Mapping[PortKey, Mapping[str, State]]:
+        """The state of every Node for each externally served port of the namespaces' Services with Local."""
+
+    def healthy(self, cluster: Cluster, namespace: str, name: str, family: Family) -> set[str]:
+        """The nodes on which the Service's healthCheckNodePort answers 200."""
 
 
-def healthy(cluster: Cluster, namespace: str, name: str, family: Family) -> set[str]:
-    """The nodes on which healthCheckNodePort answers 200."""
-    table = NodeTable()
-    for service, states in _states(cluster, table):
-        if (service.key.namespace, service.key.name) == (namespace, name):
-            return set(table.names(states.healthy[family]))
-    raise LookupError(f"no Service {namespace}/{name}")
+class Core:
+    """etpguard's own rule, called directly."""
+
+    def states(self, cluster: Cluster, namespaces: Collection[str]) -> dict[PortKey, dict[str, State]]:
+        table = NodeTable()
+        for node in decode_page(NODE, cluster.request("GET", NODE.path).body).items:
+            table.add(node.key.name)
+        told: dict[PortKey, dict[str, State]] = {}
+        for service, states in _states(cluster, table):
+            if service.key.namespace not in namespaces or service.spec.external_traffic_policy != "Local":
+                continue
+            for port in states.ports:
+                key = PortKey(service.key.namespace, service.key.name, port.port, port.protocol, port.family)
+                by_state: dict[State, int] = {
+                    "ready": port.ready & table.present,
+                    "terminating": port.terminating & table.present,
+                    "dropped": port.dropped(table.present),
+                    "rejected": port.rejected(table.present),
+                }
+                told[key] = {node: state for state, bits in by_state.items() for node in table.names(bits)}
+        return told
+
+    def healthy(self, cluster: Cluster, namespace: str, name: str, family: Family) -> set[str]:
+        table = NodeTable()
+        for service, states in _states(cluster, table):
+            if (service.key.namespace, service.key.name) == (namespace, name):
+                return set(table.names(states.healthy[family]))
+        raise LookupError(f"no Service {namespace}/{name}")
 
 
 def _states(cluster: Cluster, table: NodeTable) -> Iterator[tuple[Service, ServiceStates]]:

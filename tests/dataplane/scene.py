@@ -11,11 +11,11 @@ from devcluster import objects
 from devcluster.dataplane import evidence, matrix
 from devcluster.dataplane.addresses import FAMILIES, Family
 from devcluster.dataplane.lab import Lab
-from devcluster.dataplane.matrix import Matrix, PortKey, State
+from devcluster.dataplane.matrix import Matrix, Mismatch, PortKey, State
 from devcluster.dataplane.pods import DEFAULT_PORTS, Pod
 from devcluster.dataplane.probe import Probe
 from devcluster.dataplane.servers import Listen
-from tests.dataplane.prediction import healthy, predicted
+from tests.dataplane.prediction import Core, Predictor
 
 PORTS: tuple[dict[str, Any], ...] = (
     {"name": "http", "port": 80, "targetPort": "http"},
@@ -96,9 +96,15 @@ class Scene:
             pytest.fail(evidence.describe(self.lab, mismatches), pytrace=False)
         return told, seen
 
+    def mismatches(self, predictor: Predictor) -> list[Mismatch]:
+        """Settles, and compares the packets with what another says."""
+        self.lab.settle()
+        told = predictor.states(self.lab.cluster, [self.namespace])
+        return matrix.check(self.lab, told, matrix.observe(self.lab, [self.namespace]))
+
     def told(self) -> Mapping[PortKey, Mapping[str, State]]:
         """What etpguard says now."""
-        return predicted(self.lab.cluster, [self.namespace])
+        return Core().states(self.lab.cluster, [self.namespace])
 
     def answers(self, name: str = "web") -> dict[str, list[str]]:
         """By node, what each port in each family got from outside: a result, or the pod that answered."""
@@ -117,7 +123,7 @@ class Scene:
 
         def agrees() -> bool:  # kube-proxy updates these servers right after the rules
             seen = [one.status == 200 for one in self.lab.client.probe(probes)]
-            told = healthy(self.lab.cluster, self.namespace, name, family)
+            told = Core().healthy(self.lab.cluster, self.namespace, name, family)
             return seen == [node in told for node in nodes]
 
         self.lab.settle()
