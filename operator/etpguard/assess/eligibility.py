@@ -37,6 +37,8 @@ class NodeRule:
 
     requirements: tuple[Requirement, ...] = ()
     """On the node's labels, ANDed; see `Selector.requirements`."""
+    any_of: tuple[tuple[Requirement, ...], ...] = ()
+    """Alternatives on the labels, one of which must hold in full; none at all admit every node."""
     taints: tuple[TaintRule, ...] = (TaintRule(AUTOSCALER_TAINT),)
     readiness: Readiness = Readiness.TRUE
     exclude_label_as_bool: bool = False
@@ -62,6 +64,8 @@ class NodeRule:
         if self.exclude_label_as_bool and EXCLUDE_LABEL in labels and labels[EXCLUDE_LABEL] not in _FALSE:
             return False
         if not all(requirement.admits(labels) for requirement in self.requirements):
+            return False
+        if self.any_of and not any(all(r.admits(labels) for r in alternative) for alternative in self.any_of):
             return False
         return not any(
             taint.key == rule.key and rule.effect in ("", taint.effect)

@@ -88,9 +88,57 @@ def test_internal_ingress_takes_endpoint_groups_alone() -> None:
     assert seen(*behind(internal, {NEG: '{"ingress":true}'})).outcome == "NotAffected"
 
 
-def test_a_backend_config_may_move_the_check() -> None:
-    found = seen(*behind(annotations={"cloud.google.com/backend-config": '{"default":"web"}'}))
-    assert found == Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc")
+CONFIG = "cloud.google.com/backend-config"
+LOST = Seen("Blackhole", "Blackhole", "abc", "bc")
+NOT_MODELLED = Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc")
+INVALID = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
+
+
+def backend_config(**check: object) -> Json:
+    return {
+        "kind": "BackendConfig",
+        "metadata": {"name": "checks", "namespace": "shop"},
+        "spec": {"healthCheck": check or None},
+    }
+
+
+@pytest.mark.parametrize(
+    ("annotation", "config", "expected"),
+    [
+        pytest.param('{"default": "checks"}', backend_config(port=10256), LOST, id="the check's port, by default"),
+        pytest.param('{"ports": {"80": "checks"}}', backend_config(port=10256), LOST, id="by the port's number"),
+        pytest.param('{"ports": {"http": "checks"}}', backend_config(port=10256), LOST, id="by the port's name"),
+        pytest.param('{"ports": {"81": "checks"}}', backend_config(port=10256), SAFE, id="another port's"),
+        pytest.param('{"default": "checks"}', backend_config(port=30080), SAFE, id="the node port itself"),
+        pytest.param('{"default": "checks"}', backend_config(requestPath="/ready"), SAFE, id="only another path"),
+        pytest.param('{"default": "checks"}', backend_config(), SAFE, id="no health check"),
+        pytest.param('{"default": "checks"}', backend_config(port=9100), NOT_MODELLED, id="an unknown port"),
+        pytest.param('{"default": "gone"}', backend_config(), NOT_MODELLED, id="no such BackendConfig"),
+        pytest.param("{}", backend_config(port=10256), SAFE, id="names none"),
+        pytest.param("checks", backend_config(), INVALID, id="no JSON"),
+        pytest.param("[]", backend_config(), INVALID, id="a list"),
+        pytest.param('{"ports": []}', backend_config(), INVALID, id="ports that are a list"),
+        pytest.param('{"ports": {"80": 1}}', backend_config(), INVALID, id="a name that is a number"),
+    ],
+)
+def test_backend_config(annotation: str, config: Json, expected: Seen) -> None:
+    assert seen(*behind(annotations={CONFIG: annotation}), config) == expected
+
+
+def test_an_unreadable_backend_config_is_told() -> None:
+    made = world(*behind(annotations={CONFIG: '{"default": "checks"}'}), unread={"BackendConfig": "forbidden"})
+    assert made.consumer().outcome.name == "Unknown"
+    assert "forbidden" in made.consumer().reason.detail
+
+
+def test_a_backend_config_that_changes_is_taken_up() -> None:
+    made = world(*behind(annotations={CONFIG: '{"default": "checks"}'}), backend_config())
+    assert made.consumer().outcome.name == "TargetsUnhealthy"
+    made.put(backend_config(port=10256))
+    assert made.consumer().outcome.name == "Blackhole"
+    check = made.consumer().consumer.health_check
+    assert check is not None
+    assert check.port == "10256"
 
 
 @pytest.mark.parametrize(

@@ -93,3 +93,91 @@ def test_ports_apart_on_all_nodes_lose_everything() -> None:
 def test_the_source_says_how_it_was_told() -> None:
     found = world(service(annotations=ALLOCATED), endpoints("a"), *nodes("")).consumer().consumer
     assert found.source.startswith("its annotation metallb.io/ip-allocated-from-pool")
+
+
+def advertisement(kind: str = "L2Advertisement", name: str = "lan", **spec: object) -> Json:
+    return {"kind": kind, "metadata": {"name": name, "namespace": "metallb-system"}, "spec": spec}
+
+
+def pool(name: str, **labels: str) -> Json:
+    return {"kind": "IPAddressPool", "metadata": {"name": name, "namespace": "metallb-system", "labels": labels}}
+
+
+def on(name: str) -> list[Json]:
+    return [{"matchLabels": {"kubernetes.io/hostname": name}}]
+
+
+BOTH = Seen("Covered", "Covered", "ab", "")
+ONLY_A = Seen("Covered", "Covered", "a", "")
+NOBODY = Seen("NoTargets", "NoTargets", "", "")
+SILENT = Seen("Unknown", "NotAdvertised", "ab", "")
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        pytest.param([], BOTH, id="no advertisement was given"),
+        pytest.param([advertisement()], BOTH, id="for all pools, from all nodes"),
+        pytest.param([advertisement(nodeSelectors=on("a"))], ONLY_A, id="from selected nodes"),
+        pytest.param([advertisement("BGPAdvertisement", nodeSelectors=on("a"))], ONLY_A, id="the same by BGP"),
+        pytest.param([advertisement(nodeSelectors=on("c"))], NOBODY, id="from a node without an endpoint: nobody"),
+        pytest.param([advertisement(nodeSelectors=[*on("c"), *on("a")])], ONLY_A, id="one selector is enough"),
+        pytest.param(
+            [
+                advertisement(nodeSelectors=on("c")),
+                advertisement("BGPAdvertisement", "wan", nodeSelectors=on("a")),
+            ],
+            ONLY_A,
+            id="one advertisement is enough",
+        ),
+        pytest.param(
+            [advertisement(nodeSelectors=on("c")), advertisement(name="wan")], BOTH, id="one is for all nodes"
+        ),
+        pytest.param(
+            [advertisement(ipAddressPools=["default"], nodeSelectors=on("a"))], ONLY_A, id="for its pool"
+        ),
+        pytest.param([advertisement(ipAddressPools=["other"])], SILENT, id="for another pool alone"),
+        pytest.param(
+            [
+                advertisement(ipAddressPools=["other"]),
+                advertisement(name="wan", ipAddressPools=["default"], nodeSelectors=on("a")),
+            ],
+            ONLY_A,
+            id="another pool's is none of it",
+        ),
+        pytest.param(
+            [
+                pool("default", tier="edge"),
+                advertisement(ipAddressPoolSelectors=[{"matchLabels": {"tier": "edge"}}], nodeSelectors=on("a")),
+            ],
+            ONLY_A,
+            id="for pools by label",
+        ),
+        pytest.param(
+            [pool("default"), advertisement(ipAddressPoolSelectors=[{"matchLabels": {"tier": "edge"}}])],
+            SILENT,
+            id="for pools with another label",
+        ),
+    ],
+)
+def test_advertisements(config: list[Json], expected: Seen) -> None:
+    members = [node(name, labels={"kubernetes.io/hostname": name}) for name in "abc"]
+    assert seen(service(annotations=ALLOCATED), endpoints("a", "b"), *members, *config) == expected
+
+
+def test_without_a_pool_only_advertisements_that_agree_tell() -> None:
+    objects = [service(loadBalancerClass="metallb"), endpoints("a"), *nodes("")]
+    assert seen(*objects, advertisement()).outcome == "Covered"
+    assert seen(*objects, advertisement(nodeSelectors=on("a"))).reason == "PoolNotKnown"
+
+
+def test_unreadable_advertisements_are_told() -> None:
+    objects = [service(annotations=ALLOCATED), endpoints("a"), *nodes("")]
+    assert seen(*objects, unread={"L2Advertisement": "forbidden"}).reason == "AdvertisementsNotReadable"
+
+
+def test_an_advertisement_that_changes_is_taken_up() -> None:
+    made = world(service(annotations=ALLOCATED), endpoints("a"), *nodes(""), advertisement())
+    assert made.consumer().outcome.name == "Covered"
+    made.put(advertisement(nodeSelectors=on("b")))
+    assert made.consumer().outcome.name == "NoTargets"

@@ -67,9 +67,9 @@ class AzureApplicationGateway(Family):
     name = "azure-application-gateway"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        for _, served, consumer in backends(service, view):
-            if why := POD_CONTROLLERS.get(served.controller):
-                yield replace(consumer, target_type="ip", source=consumer.source or why)
+        for served, consumer in backends(service, view, lambda _, by: by.controller in POD_CONTROLLERS):
+            why = POD_CONTROLLERS[served.controller]
+            yield replace(consumer, target_type="ip", source=consumer.source or why)
 
 
 def _probed(consumer: Consumer, service: Service, port: ServicePort, view: View) -> Consumer:

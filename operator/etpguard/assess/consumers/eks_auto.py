@@ -35,9 +35,8 @@ class EksAuto(Family):
     name = "eks-auto"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        for _, served, consumer in backends(service, view):
-            if served.controller == INGRESS_CONTROLLER:
-                yield _unknown(consumer, INGRESS_CONTROLLER)
+        for _, consumer in backends(service, view, lambda _, by: by.controller == INGRESS_CONTROLLER):
+            yield _unknown(consumer, INGRESS_CONTROLLER)
         if of_class(service, SERVICE_CLASS):
             for _, consumer in Balancer(
                 service, SERVICE_CLASS, f"its loadBalancerClass is {SERVICE_CLASS}"

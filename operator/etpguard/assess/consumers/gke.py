@@ -22,7 +22,8 @@ from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import GKE
 from etpguard.assess.probe import HealthCheckNodePort, NotModelled, OwnNodePort
-from etpguard.objects import Ingress, Requirement, Service
+from etpguard.objects import Ingress, Key, Requirement, Service
+from etpguard.objects.gke import BACKEND_CONFIG
 
 NEG, NEG_STATUS = "cloud.google.com/neg", "cloud.google.com/neg-status"
 BACKEND_CONFIGS = ("cloud.google.com/backend-config", "beta.cloud.google.com/backend-config")
@@ -50,11 +51,11 @@ class GkeIngress(Family):
     never read (pkg/healthchecks/healthchecks.go:97-101); groups of endpoints hold pods."""
 
     name = "gke-ingress"
+    kinds = (BACKEND_CONFIG,)
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        for ingress, served, consumer in backends(service, view):
-            if _is_gce(ingress, served, view):
-                yield _backend(replace(consumer, controller="ingress-gce"), service, served)
+        for served, consumer in backends(service, view, lambda ingress, by: _is_gce(ingress, by, view)):
+            yield _backend(replace(consumer, controller="ingress-gce"), service, served, view)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
         if verdict.outcome < Outcome.TargetsUnhealthy or verdict.outcome is Outcome.NoEndpoints:
@@ -105,7 +106,7 @@ def _is_gce(ingress: Ingress, served: Handler, view: View) -> bool:
     return GKE in view.platforms and not served.class_name and named is None
 
 
-def _backend(consumer: Consumer, service: Service, served: Handler) -> Consumer:
+def _backend(consumer: Consumer, service: Service, served: Handler, view: View) -> Consumer:
     if consumer.unknown is not None:
         return consumer
     groups = _endpoint_groups(service)
@@ -118,12 +119,61 @@ def _backend(consumer: Consumer, service: Service, served: Handler) -> Consumer:
     if served.class_name in ("gce-internal", "gce-regional-external"):
         detail = f"class {served.class_name} takes only Services with {NEG}: '{{\"ingress\": true}}'"
         return replace(consumer, unknown=Reason("EndpointGroupsRequired", detail))
-    configured = next((key for key in BACKEND_CONFIGS if key in service.annotations), None)
-    check = HealthCheck("traffic-port", "HTTP", "/")
-    if configured:
-        probe = NotModelled(f"the BackendConfig of {configured} may set another port to check, and is not read")
-        return replace(consumer, nodes=INSTANCE_GROUP_NODES, probe=probe)
-    return replace(consumer, nodes=INSTANCE_GROUP_NODES, health_check=check, probe=OwnNodePort(consumer.port))
+    consumer = replace(
+        consumer,
+        nodes=INSTANCE_GROUP_NODES,
+        health_check=HealthCheck("traffic-port", "HTTP", "/"),
+        probe=OwnNodePort(consumer.port),
+    )
+    return _configured(consumer, service, view)
+
+
+def _configured(consumer: Consumer, service: Service, view: View) -> Consumer:
+    """What a BackendConfig says of the health check: pkg/annotations/service.go GetBackendConfigs, by port
+    name, port number or default; its port is one of the node (pkg/healthchecks/healthchecks.go)."""
+    annotation = next((key for key in BACKEND_CONFIGS if key in service.annotations), None)
+    if annotation is None:
+        return consumer
+    names = _string_map(service.annotations[annotation])
+    if names is None:
+        detail = f"{annotation} is no JSON object of names"
+        return replace(consumer, unknown=Reason("InvalidAnnotation", detail))
+    numbers = [str(port.port) for port in service.ports if port.label == consumer.port]
+    name = next((names[key] for key in (f"ports.{p}" for p in (consumer.port, *numbers)) if key in names), None)
+    name = name or names.get("default")
+    if name is None:
+        return consumer
+    if why := view.unread(BACKEND_CONFIG):
+        return replace(consumer, probe=NotModelled(f"cannot read {BACKEND_CONFIG}: {why}"))
+    config = view.get(BACKEND_CONFIG, Key(service.key.namespace, name))
+    if config is None:
+        return replace(consumer, probe=NotModelled(f"its BackendConfig {name} was not found"))
+    check = config.spec and config.spec.health_check
+    if not check:
+        return consumer
+    shown = HealthCheck(str(check.port or "traffic-port"), check.type or "HTTP", check.request_path or "/")
+    if not check.port:
+        return replace(consumer, health_check=shown)
+    probe, others = view.probe_of(check.port, service)
+    ports = frozenset({check.port})
+    return replace(consumer, health_check=shown, probe=probe, reads=others, reads_node_ports=ports)
+
+
+def _string_map(written: str) -> dict[str, str] | None:
+    """`{"default": name, "ports": {port: name}}` as one map, with "ports." before a port; None for other JSON."""
+    try:
+        given = json.loads(written)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(given, dict):
+        return None
+    ports = {} if given.get("ports") is None else given["ports"]
+    if not isinstance(ports, dict):
+        return None
+    found = {"default": given.get("default") or "", **{f"ports.{port}": name for port, name in ports.items()}}
+    if not all(isinstance(name, str) for name in found.values()):
+        return None
+    return {key: name for key, name in found.items() if name}
 
 
 def _endpoint_groups(service: Service) -> bool | None:

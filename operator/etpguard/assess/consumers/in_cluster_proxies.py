@@ -48,9 +48,7 @@ class InClusterProxies(Family):
     name = "in-cluster-proxies"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        for _, served, consumer in backends(service, view):
-            if not served.controller.startswith(CONTROLLERS):
-                continue
+        for served, consumer in backends(service, view, lambda _, by: by.controller.startswith(CONTROLLERS)):
             if served.controller.startswith("traefik.io/") and _node_port_lb(service):
                 yield replace(
                     consumer, nodes=EVERY_NODE, probe=NoHealthCheck(), source=f"the annotation {NODE_PORT_LB}"

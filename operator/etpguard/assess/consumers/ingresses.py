@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from etpguard.assess.consumers.interface import Consumer, View
@@ -72,13 +72,18 @@ def _of_class(name: str, view: View) -> Handler:
     return Handler("", missing, name)
 
 
-def backends(service: Service, view: View) -> Iterator[tuple[Ingress, Handler, Consumer]]:
-    """Each Ingress that sends to the Service, with one consumer for each port that it names, still without
-    nodes. A port that the Service lacks is one whose outcome cannot be told."""
+def backends(
+    service: Service, view: View, serves: Callable[[Ingress, Handler], bool]
+) -> Iterator[tuple[Handler, Consumer]]:
+    """The Ingresses that send to the Service, of those that the controller `serves`: one consumer for each
+    port that one names, still without nodes. A port that the Service lacks is one whose outcome cannot be
+    told."""
     for ingress in view.referring(INGRESS, service.key):
         if ingress.deleting:
             continue
         served = handler(ingress, view)
+        if not serves(ingress, served):
+            continue
         seen: set[int | str] = set()
         for backend in ingress.backends:
             if backend.service is None or backend.service.name != service.key.name:
@@ -86,7 +91,7 @@ def backends(service: Service, view: View) -> Iterator[tuple[Ingress, Handler, C
             reference = _port_reference(backend.service.port)
             if reference not in seen:
                 seen.add(reference)
-                yield ingress, served, _consumer(ingress, served, service, reference)
+                yield served, _consumer(ingress, served, service, reference)
 
 
 def _port_reference(port: object) -> int | str:

@@ -10,11 +10,14 @@ from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import Balancer, classless
 from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
-from etpguard.assess.outcome import Outcome
+from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NoHealthCheck
 from etpguard.objects import Requirement, Service
+from etpguard.objects.metallb import BGP_ADVERTISEMENT, IP_ADDRESS_POOL, L2_ADVERTISEMENT, AdvertisementSpec
 
 CLASSES = ("metallb", "metallb.io/metallb", "metallb.universe.tf/metallb")
+POOL = ("metallb.io/ip-allocated-from-pool", "metallb.universe.tf/ip-allocated-from-pool")
+"""What its controller writes when it gives an address."""
 _PREFIXES = ("metallb.io/", "metallb.universe.tf/")
 
 NODES = NodeRule(
@@ -29,14 +32,19 @@ a ready or serving endpoint, whatever its port or family, without the exclude la
 
 class MetalLB(Family):
     name = "metallb"
+    kinds = (L2_ADVERTISEMENT, BGP_ADVERTISEMENT, IP_ADDRESS_POOL)
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         how = _recognised(service)
         if how is None:
             return
-        source = f"{how}; nodeSelectors of advertisements are not read"
-        for _, consumer in Balancer(service, "metallb", source).ports():
-            yield replace(consumer, nodes=NODES, probe=NoHealthCheck())
+        announced = _announced(service, view)
+        for _, consumer in Balancer(service, "metallb", how).ports():
+            consumer = replace(consumer, nodes=NODES, probe=NoHealthCheck())
+            if isinstance(announced, Reason):
+                yield replace(consumer, unknown=announced)
+            else:
+                yield replace(consumer, nodes=replace(NODES, any_of=announced))
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
         match verdict.outcome:
@@ -53,6 +61,35 @@ class MetalLB(Family):
                 yield cluster(service, ClientIP.LOST)
             case _:
                 return
+
+
+def _announced(service: Service, view: View) -> tuple[tuple[Requirement, ...], ...] | Reason:
+    """The selectors of nodes that announce the Service's pool, none for all nodes; or why that is not known.
+    No advertisement at all is taken for one that was not given, since without one nothing is announced."""
+    for kind in (L2_ADVERTISEMENT, BGP_ADVERTISEMENT, IP_ADDRESS_POOL):
+        if why := view.unread(kind):
+            return Reason("AdvertisementsNotReadable", f"cannot read {kind}: {why}")
+    all_of_them = [a for kind in (L2_ADVERTISEMENT, BGP_ADVERTISEMENT) for a in view.all(kind) if a.spec]
+    specs = [a.spec for a in all_of_them if a.spec and not a.deleting]
+    pool = next((service.annotations[key] for key in POOL if key in service.annotations), None)
+    if pool is None:
+        if any(spec.node_selectors for spec in specs):
+            return Reason("PoolNotKnown", "advertisements differ by pool, and no annotation tells the Service's")
+        return ()
+    labels = [p.labels for p in view.all(IP_ADDRESS_POOL) if p.metadata.name == pool]
+    mine = [spec for spec in specs if _advertises(spec, pool, labels[0] if labels else {})]
+    if specs and not mine:
+        return Reason("NotAdvertised", f"no advertisement is for its pool {pool}, so nothing is announced")
+    if not all(spec.node_selectors for spec in mine):
+        return ()
+    return tuple(selector.requirements for spec in mine for selector in spec.node_selectors or ())
+
+
+def _advertises(spec: AdvertisementSpec, pool: str, labels: dict[str, str]) -> bool:
+    if not spec.ip_address_pools and not spec.ip_address_pool_selectors:
+        return True
+    by_label = any(selector.admits(labels) for selector in spec.ip_address_pool_selectors or ())
+    return pool in (spec.ip_address_pools or ()) or by_label
 
 
 def _recognised(service: Service) -> str | None:

@@ -23,9 +23,8 @@ class UnknownController(Family):
     name = "unknown-controller"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        for _, served, consumer in backends(service, view):
-            if served.controller != AWS_LBC:
-                yield replace(consumer, target_type="", nodes=EVERY_NODE, unless_covered=_of_ingress(served))
+        for served, consumer in backends(service, view, lambda _, by: by.controller != AWS_LBC):
+            yield replace(consumer, target_type="", nodes=EVERY_NODE, unless_covered=_of_ingress(served))
         if service.type == "LoadBalancer" and (why := _of_balancer(service, view)):
             controller = service.spec.load_balancer_class or "(unknown)"
             for _, consumer in Balancer(service, controller, "", target_type="").ports():
