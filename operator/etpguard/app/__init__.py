@@ -9,10 +9,11 @@ import sys
 
 from etpguard import __version__
 from etpguard.app import logs
+from etpguard.app.consumers import consumer_options
 from etpguard.app.operator import Operator
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
-from etpguard.settings import Settings
+from etpguard.settings import Settings, SettingsError
 from etpguard.web import ListenError
 
 __all__ = ["Operator", "run"]
@@ -25,13 +26,13 @@ SWITCH_SECONDS = 0.0005
 
 def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code: 0 after a signal, 1 where a part of the operator
-    failed, 2 with one line on stderr for a bad kubeconfig or address."""
+    failed, 2 with one line on stderr for a bad kubeconfig, address, or option of a controller."""
     logs.set_up(settings.log_format, settings.log_level)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         connection = Connection(settings.kubeconfig or None, settings.context or None)
         return asyncio.run(_run(settings, connection))
-    except (KubeError, ListenError) as error:
+    except (KubeError, ListenError, SettingsError) as error:
         print(f"etpguard: {error}", file=sys.stderr)
         return 2
 
@@ -41,7 +42,7 @@ async def _run(settings: Settings, connection: Connection) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    operator = Operator(settings, connection)
+    operator = Operator(settings, connection, await consumer_options(settings, connection))
     async with operator.serving() as port:
         logger.info("etpguard %s on %s, serving on port %d", __version__, connection.server, port)
         code = await operator.run(stop)

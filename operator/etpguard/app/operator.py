@@ -9,10 +9,9 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 
-from etpguard.app.reader import ConnectionReader
 from etpguard.app.writing import Writing
 from etpguard.assess import Assessment, DataPlane, Engine, Options, picture_for
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import ConsumerOptions, families
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.corrections import Corrections, What
 from etpguard.intake.freshness import Freshness
@@ -21,6 +20,7 @@ from etpguard.intake.resync import Resync
 from etpguard.intake.supervise import Supervisor
 from etpguard.intake.watch import KopfRun
 from etpguard.kube.connection import Connection
+from etpguard.kube.lists import Reader
 from etpguard.metrics import CONTENT_TYPE, Metrics, State
 from etpguard.objects import AnyKind, Key
 from etpguard.settings import Settings
@@ -35,9 +35,11 @@ STOP_SECONDS = 4.0
 class Operator:
     """Made on the main loop. Reads `connection`; all that it keeps is rebuilt from the API at each start."""
 
-    def __init__(self, settings: Settings, connection: Connection) -> None:
+    def __init__(
+        self, settings: Settings, connection: Connection, consumer_options: ConsumerOptions | None = None
+    ) -> None:
         self._settings = settings
-        consumers = families()
+        consumers = families(consumer_options)
         self.picture = picture_for(consumers)
         self.engine = Engine(
             self.picture,
@@ -64,7 +66,7 @@ class Operator:
         )
         self._resync = Resync(
             picture=self.picture,
-            reader=ConnectionReader(connection),
+            reader=Reader(connection),
             inbox=self._inbox,
             freshness=self.freshness,
             interval=settings.resync_interval,

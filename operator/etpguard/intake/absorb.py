@@ -136,16 +136,15 @@ class Absorber:
                 self._gap(kind)
                 return ()
             case ListBegins(kind, version, at_least, judged):
-                known = max(store.floor, at_least)
-                if version < known:
+                floor = store.floor
+                if store.begin_list(version, at_least):
                     logger.warning(
-                        "%s: listed at resourceVersion %d after %d: etcd was restored, its word replaces all",
+                        "%s: listed at resourceVersion %d after %d: etcd was restored; the list replaces all",
                         kind,
                         version,
-                        known,
+                        max(floor, at_least),
                     )
                     self._restored()
-                store.begin_list(version, at_least)
                 self._corrections.list_begins(kind, judged)
                 return ()
             case ListItems(kind, entries):

@@ -36,7 +36,7 @@ ITEMS_A_MESSAGE = 500
 class Reader(Protocol):
     """Blocking reads; both raise what `kube.errors` has."""
 
-    def list(self, kind: AnyKind, on_page: Callable[[Page[Any]], None]) -> None:
+    def list(self, kind: AnyKind, on_page: Callable[[Page[Any]], None]) -> object:
         """The whole list. `on_page` is called in the calling thread; where the list starts over at another
         resourceVersion, so do the pages."""
 
@@ -251,14 +251,12 @@ class _Pages:
         self._judged = judged
         self._stream = stream
         self._version = -1
-        self._restored = False
         self._listed: set[Key] = set()
         self._news: list[Entry] = []
 
     def add(self, page: Page[Any]) -> None:
         if page.version != self._version:
             self._version = page.version
-            self._restored = page.version < max(self._store.floor, self._at_least)
             self._listed.clear()
             self._news.clear()
             if self._stream:
@@ -268,7 +266,8 @@ class _Pages:
         if self._stream:
             self._inbox.put(ListItems(self._kind, entries))
         else:
-            self._news += filter(self._is_news, entries)
+            # Nearly all are held already: no need to keep them until the last page, nor to merge them.
+            self._news += (entry for entry in entries if not self._store.holds(entry))
 
     def end(self, absorbed: asyncio.Event) -> None:
         if not self._stream:
@@ -279,12 +278,6 @@ class _Pages:
 
     def _begins(self) -> ListBegins:
         return ListBegins(self._kind, self._version, self._at_least, self._judged)
-
-    def _is_news(self, entry: Entry) -> bool:
-        """Whether the merge rule could take the item. One that the picture holds in that version, or did at
-        any time since, it never does, so that most need not be kept; but after a restore all count."""
-        held = self._store.version(entry.key)
-        return self._restored or held is None or entry.version > held
 
 
 def _jittered(seconds: float) -> float:

@@ -1,0 +1,301 @@
+"""Messages through the inbox into a real picture and engine: order, slices, and who is told of what."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from etpguard.assess import Assessment, Engine, Outcome
+from etpguard.cluster import Picture
+from etpguard.intake.absorb import Absorber
+from etpguard.intake.corrections import Corrections, What
+from etpguard.intake.inbox import Begin, Inbox, ListBegins, ListEnds, ListItems, Live, Lost, Message, Relisted
+from etpguard.objects import ENDPOINT_SLICE, INGRESS, NAMESPACE, NODE, SERVICE, AnyKind, Key, Record, Reject
+from tests.intake.fakes import endpoint_slice, node, service
+
+WEB = Key("default", "web")
+
+
+@dataclass
+class Rig:
+    """An absorber that runs, with what it told."""
+
+    offered: dict[Key, Assessment | None] = field(default_factory=dict)
+    touched: set[Key] = field(default_factory=set)
+    seconds: list[float] = field(default_factory=list)
+    gaps: list[AnyKind] = field(default_factory=list)
+    counted: list[What] = field(default_factory=list)
+    restored: int = 0
+
+    def __post_init__(self) -> None:
+        self.picture = Picture([SERVICE, ENDPOINT_SLICE, NODE, INGRESS, NAMESPACE])
+        self.engine = Engine(self.picture, ())
+        self.inbox = Inbox()
+        self.corrections = Corrections(lambda kind, what: self.counted.append(what), lambda kind: None)
+        self.absorber = Absorber(
+            picture=self.picture,
+            engine=self.engine,
+            inbox=self.inbox,
+            corrections=self.corrections,
+            offer=self._offer,
+            observe=self.seconds.append,
+            gap=self.gaps.append,
+            restored=self._restore,
+        )
+
+    def _offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
+        self.offered |= changed
+        self.touched |= set(touched)
+
+    def _restore(self) -> None:
+        self.restored += 1
+
+    def put(self, *messages: Message) -> None:
+        for message in messages:
+            self.inbox.put(message)
+
+    def live(self, kind: AnyKind, entry: Record | Reject, *, deleted: bool = False, listed: bool = False) -> None:
+        self.put(Live(kind, entry, deleted, listed, time.monotonic()))
+
+    async def listed(self, kind: AnyKind, version: int, *entries: Record, judged: bool = False) -> None:
+        absorbed = asyncio.Event()
+        at_least = self.picture.store(kind).newest
+        self.put(
+            ListBegins(kind, version, at_least, judged),
+            ListItems(kind, list(entries)),
+            ListEnds(kind, version, {entry.key for entry in entries}, absorbed),
+        )
+        await absorbed.wait()
+
+    async def begin(self) -> None:
+        assessed = asyncio.Event()
+        self.put(Begin(assessed))
+        await assessed.wait()
+
+    async def idle(self) -> None:
+        """Until all is absorbed and assessed."""
+        await self.listed(NAMESPACE, self.picture.store(NAMESPACE).newest + 1)
+
+
+Scene = Callable[[Rig], Coroutine[Any, Any, None]]
+
+
+def play(scene: Scene) -> Rig:
+    async def run() -> Rig:
+        rig = Rig()
+        consumer = asyncio.create_task(rig.absorber.run())
+        try:
+            async with asyncio.timeout(20):
+                await scene(rig)
+        finally:
+            consumer.cancel()
+            await asyncio.gather(consumer, return_exceptions=True)
+        return rig
+
+    return asyncio.run(run())
+
+
+async def the_case(rig: Rig) -> None:
+    """Two nodes, a Service with Local, its endpoint on n1."""
+    await rig.listed(NODE, 10, node("n1", 1), node("n2", 2))
+    await rig.listed(SERVICE, 10, service("web", 3))
+    await rig.listed(ENDPOINT_SLICE, 10, endpoint_slice("web-1", "web", ["n1"], 4))
+
+
+def test_nothing_is_assessed_before_it_may_begin_and_everything_then() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        assert rig.offered == {}
+        assert rig.engine.assessments == {}
+        await rig.begin()
+        assert rig.engine.assessments[WEB].outcome is Outcome.Uncovered
+
+    rig = play(scene)
+    (assessment,) = rig.offered.values()
+    assert assessment is not None
+    assert assessment.uncovered.bit_count() == 1
+
+
+def test_a_live_event_is_assessed_offered_and_timed() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.begin()
+        rig.offered.clear()
+        rig.live(ENDPOINT_SLICE, endpoint_slice("web-1", "web", ["n1", "n2"], 11))
+        await rig.idle()
+
+    rig = play(scene)
+    assert {key: a and a.outcome for key, a in rig.offered.items()} == {WEB: Outcome.Covered}
+    assert len(rig.seconds) == 1
+    assert 0 <= rig.seconds[0] < 5
+
+
+def test_many_events_of_one_service_are_each_timed_and_only_the_last_state_stands() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.begin()
+        for version in range(11, 211):
+            rig.live(ENDPOINT_SLICE, endpoint_slice("web-1", "web", ["n1", "n2"][: 1 + version % 2], version))
+        await rig.idle()
+
+    rig = play(scene)
+    assert len(rig.seconds) == 200
+    assert rig.engine.assessments[WEB].outcome is Outcome.Uncovered
+
+
+def test_touched_services_are_told_even_where_their_assessment_is_the_same() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.begin()
+        rig.offered.clear()
+        rig.touched.clear()
+        rig.live(SERVICE, service("web", 12, labels={"a": "b"}))
+        await rig.idle()
+
+    rig = play(scene)
+    assert rig.offered == {}
+    assert rig.touched == {WEB}
+
+
+def test_a_deleted_service_is_offered_as_none() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.begin()
+        rig.live(SERVICE, service("web", 12), deleted=True)
+        await rig.idle()
+
+    assert play(scene).offered == {WEB: None}
+
+
+def test_what_only_a_list_tells_is_a_correction() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.listed(NODE, 20, node("n1", 1), node("n3", 15), judged=True)
+        rig.corrections.settle(time.monotonic() + 60)
+        assert rig.picture.store(NODE).keys() == {Key("", "n1"), Key("", "n3")}
+
+    assert sorted(play(scene).counted) == ["added", "removed"]
+
+
+def test_what_the_watch_delivers_too_is_none() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.listed(NODE, 20, node("n1", 1), node("n3", 15), judged=True)
+        rig.live(NODE, node("n3", 15))
+        rig.live(NODE, node("n2", 14), deleted=True)
+        await rig.idle()
+        rig.corrections.settle(time.monotonic() + 60)
+
+    assert play(scene).counted == []
+
+
+def test_kopf_s_own_lists_are_signs_of_a_gap() -> None:
+    async def scene(rig: Rig) -> None:
+        rig.live(NODE, node("n1", 1), listed=True)
+        rig.live(NODE, node("n1", 2))
+        rig.put(Relisted(SERVICE))
+        await rig.idle()
+
+    assert play(scene).gaps == [NODE, SERVICE]
+
+
+def test_a_kind_that_may_not_be_read_makes_consumers_unknown_and_back() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.begin()
+        rig.put(Lost(INGRESS, "may not list ingresses"))
+        await rig.idle()
+        assert rig.engine.assessments[WEB].outcome is Outcome.Unknown
+        await rig.listed(INGRESS, 30)
+        assert rig.picture.unread == {}
+        assert rig.engine.assessments[WEB].outcome is Outcome.Uncovered
+
+    assert play(scene).offered.keys() == {WEB}
+
+
+def test_a_kind_no_longer_served_has_no_objects_and_is_not_unread() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        rig.put(Lost(NODE, None))
+        await rig.idle()
+        assert len(rig.picture.store(NODE)) == 0
+
+    assert play(scene).picture.unread == {}
+
+
+def test_a_restore_replaces_what_was_known(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.listed(NODE, 1000, node("n1", 900), node("n2", 950))
+        await rig.listed(NODE, 500, node("n1", 400, ready="False"))
+        (left,) = rig.picture.store(NODE)
+        assert left.version == 400
+
+    assert play(scene).restored == 1
+    assert "nodes: listed at resourceVersion 500 after 1000: etcd was restored" in caplog.text
+
+
+def test_an_unreadable_object_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(version: int) -> Reject:
+        return Reject(
+            "Service", WEB, "u", version, "Service default/web: spec.ports[0].port: expected int, got str"
+        )
+
+    async def scene(rig: Rig) -> None:
+        for version in (11, 12, 13):
+            rig.live(SERVICE, broken(version))
+        await rig.idle()
+
+    with caplog.at_level(logging.WARNING):
+        play(scene)
+    assert caplog.text.count("spec.ports[0].port: expected int") == 1
+
+
+def test_a_large_picture_leaves_the_loop_its_turn() -> None:
+    """3,000 Services are assessed because one kind became unreadable; a ticker runs beside it."""
+    gaps: list[float] = []
+
+    async def scene(rig: Rig) -> None:
+        await rig.listed(NODE, 10, *(node(f"n{i}", i + 1) for i in range(200)))
+        await rig.listed(SERVICE, 10, *(service(f"s{i}", 3) for i in range(3000)))
+        names = [f"n{i}" for i in range(20)]
+        await rig.listed(ENDPOINT_SLICE, 10, *(endpoint_slice(f"e{i}", f"s{i}", names, 4) for i in range(3000)))
+
+        async def tick() -> None:
+            last = time.perf_counter()
+            while True:
+                await asyncio.sleep(0)
+                now = time.perf_counter()
+                gaps.append(now - last)
+                last = now
+
+        ticker = asyncio.create_task(tick())
+        began = time.perf_counter()
+        await rig.begin()
+        took = time.perf_counter() - began
+        ticker.cancel()
+        assert len(rig.engine.assessments) == 3000
+        assert took > 0.04, "too quick for this test to show anything"
+        assert len(gaps) > took / 0.2
+
+    play(scene)
+
+
+def test_when_node_positions_are_dealt_anew_every_assessment_follows() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.listed(NODE, 20, node("n1", 1), node("n2", 2), *(node(f"gone{i}", 15) for i in range(3000)))
+        await rig.begin()
+        epoch = rig.picture.nodes.epoch
+        await rig.listed(NODE, 30, node("n1", 1), node("n2", 2))
+        assert rig.picture.nodes.epoch > epoch
+        assessment = rig.engine.assessments[WEB]
+        assert rig.picture.nodes.names(assessment.uncovered) == ["n2"]
+        assert rig.offered[WEB] == assessment
+
+    play(scene)

@@ -1,0 +1,113 @@
+"""Settings from flags and environment, and what is said of bad ones."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from etpguard.settings import Address, Settings, SettingsError, options, parse
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        pytest.param("resync_interval", "10m", 600.0, id="minutes"),
+        pytest.param("resync_interval", "1h30m", 5400.0, id="hours and minutes"),
+        pytest.param("hold", "500ms", 0.5, id="milliseconds"),
+        pytest.param("hold", "2.5", 2.5, id="bare seconds"),
+        pytest.param("hold", "0", 0.0, id="zero"),
+        pytest.param("namespaces", "b, a,", frozenset({"a", "b"}), id="names"),
+        pytest.param("write_events", "off", False, id="off"),
+        pytest.param("write_events", "TRUE", True, id="true"),
+        pytest.param("listen", ":9090", Address("", 9090), id="every address"),
+        pytest.param("listen", "127.0.0.1:0", Address("127.0.0.1", 0), id="any port"),
+        pytest.param("listen", "[::1]:8080", Address("::1", 8080), id="IPv6"),
+        pytest.param("answers_everywhere_ports", "9100,443, 443", (443, 9100), id="ports"),
+        pytest.param("aws_lbc_default_target_type", "ip", "ip", id="one of a few"),
+        pytest.param("aws_lbc_deployment", "kube-system/aws-lbc", "kube-system/aws-lbc", id="an object"),
+        pytest.param("aws_lbc_max_targets", "0", 0, id="a count"),
+    ],
+)
+@pytest.mark.parametrize("by", ["flag", "environment"])
+def test_a_value(name: str, given: str, value: object, by: str) -> None:
+    variable = f"ETPGUARD_{name.upper()}"
+    made = parse({name: given}, {}) if by == "flag" else parse({name: None}, {variable: given})
+    assert getattr(made, name) == value
+    assert dataclasses.replace(made, **{name: getattr(Settings(), name)}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        pytest.param("resync_interval", "soon", "a duration such as 30s or 10m", id="no duration"),
+        pytest.param("resync_interval", "10 m", "a duration such as 30s or 10m", id="a blank"),
+        pytest.param("resync_interval", "1s", "at least 5s", id="too short"),
+        pytest.param("hold", "-1", "a duration such as 30s or 10m", id="negative"),
+        pytest.param(
+            "namespaces", "a,B", "names of namespaces separated by commas; 'B' is none", id="no name"
+        ),
+        pytest.param("write_events", "maybe", "on or off", id="no switch"),
+        pytest.param("listen", "8080", "ADDRESS:PORT", id="no colon"),
+        pytest.param("listen", ":65536", "ADDRESS:PORT", id="no port"),
+        pytest.param("listen", "localhost:80", "ADDRESS:PORT with an IP address", id="a host name"),
+        pytest.param("answers_everywhere_ports", "80,0", "a port number", id="port zero"),
+        pytest.param("log_level", "loud", "one of debug, info, warning, error", id="none of a few"),
+        pytest.param("aws_lbc_deployment", "aws-lbc", "NAMESPACE/NAME", id="no namespace"),
+        pytest.param("aws_lbc_max_targets", "many", "a number, 0 or more", id="no number"),
+        pytest.param("aws_lbc_max_targets", "²", "a number, 0 or more", id="a digit that is no number"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_names_where_it_came_from(name: str, given: str, expected: str) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    with pytest.raises(SettingsError) as error:
+        parse({name: given})
+    assert str(error.value) == f"{flag}={given!r}: expected {expected}"
+    variable = f"ETPGUARD_{name.upper()}"
+    with pytest.raises(SettingsError) as error:
+        parse({}, {variable: given})
+    assert str(error.value) == f"{variable}={given!r}: expected {expected}"
+
+
+def test_a_flag_outranks_its_variable_even_where_that_is_bad() -> None:
+    assert parse({"hold": "1s"}, {"ETPGUARD_HOLD": "nonsense"}).hold == 1.0
+
+
+def test_a_long_bad_value_is_cut() -> None:
+    with pytest.raises(SettingsError) as error:
+        parse({"hold": "x" * 100_000})
+    assert len(str(error.value)) < 200
+    assert "\n" not in str(error.value)
+
+
+def test_every_setting_has_an_option_with_help_and_a_default_that_is_the_fields() -> None:
+    made = {option.name: option for option in options()}
+    assert made.keys() == {field.name for field in dataclasses.fields(Settings)}
+    assert all(option.help and option.metavar for option in made.values())
+    assert made["aws_lbc_fail_open"].flag == "--aws-lbc-fail-open"
+    assert made["aws_lbc_fail_open"].environment == "ETPGUARD_AWS_LBC_FAIL_OPEN"
+    assert Settings() == parse({}, {})
+
+
+@pytest.mark.parametrize(
+    ("watched", "skipped", "spoken_of"),
+    [
+        pytest.param((), (), {"a", "b", "c"}, id="all"),
+        pytest.param(("a",), (), {"a"}, id="one"),
+        pytest.param((), ("a",), {"b", "c"}, id="all but one"),
+        pytest.param(("a", "b"), ("c",), {"a", "b"}, id="both"),
+    ],
+)
+def test_namespaces(watched: tuple[str, ...], skipped: tuple[str, ...], spoken_of: set[str]) -> None:
+    made = Settings(namespaces=frozenset(watched), skip_namespaces=frozenset(skipped))
+    assert {name for name in "abc" if made.speaks_of(name)} == spoken_of
+
+
+def test_a_namespace_cannot_be_watched_and_skipped() -> None:
+    with pytest.raises(SettingsError, match=r"^--namespaces and --skip-namespaces both name a$"):
+        parse({"namespaces": "a", "skip_namespaces": "a,b"})
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().hold = 1.0  # type: ignore[misc]
