@@ -69,3 +69,10 @@ def test_consumers_follow_a_cloud_that_comes_and_another() -> None:
     assert made.consumer().reason.code == "LoadBalancerNotRecognised"
     made.put(node("b"))
     assert made.consumer().consumer.controller == "cloud-provider/hcloud"
+
+
+def test_from_no_node_at_all_to_the_first_ones() -> None:
+    made = world(service(), endpoints())
+    assert (made.assessment.outcome.name, made.assessment.consumers) == ("NoEndpoints", ())
+    made.put(node("a", "hcloud://1"), node("b", "hcloud://2"), endpoints("a"))
+    assert made.consumer().outcome.name == "TargetsUnhealthy"

@@ -317,7 +317,7 @@ class Engine:
         if consumer.nodes is None:
             if consumer.unknown is not None:
                 return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown)
-            return ConsumerVerdict(consumer, Outcome.NotAffected, Reason("TargetsPods"))
+            return ConsumerVerdict(consumer, Outcome.NotAffected, _PODS)
         eligible = self._eligible.of(consumer.nodes, self._picture.store(NODE))
         if blind:
             return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
@@ -405,6 +405,7 @@ def _may_consume(kind: AnyKind) -> bool:
     return kind.group != GROUP and kind.reach is not Reach.NOTHING
 
 
+_PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
 _WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy decides otherwise")
 
 
