@@ -57,6 +57,8 @@ class Stage:
         self.cluster = cluster
         self.writer = writer
         self.requests: list[tuple[str, str, int]] = []
+        self.answered: list[float] = []
+        """When each of `requests` was, by the monotonic clock."""
         self.skip: set[AnyKind] = set()
         found = families()
         self.picture = picture_for(found)
@@ -113,11 +115,15 @@ async def staged(
     client = Connection(kubeconfig or cluster.kubeconfig).aio()
     client.user_agent = AGENT
     seen: list[tuple[str, str, int]] = []
-    writer = Writer(
-        client, limits=limits, on_request=lambda verb, resource, code: seen.append((verb, resource, code))
-    )
+    times: list[float] = []
+
+    def on_request(verb: str, resource: str, code: int) -> None:
+        seen.append((verb, resource, code))
+        times.append(time.monotonic())
+
+    writer = Writer(client, limits=limits, on_request=on_request)
     stage = Stage(cluster, writer, settings)
-    stage.requests = seen
+    stage.requests, stage.answered = seen, times
     stage.refresh()
     stop = asyncio.Event()
     running = asyncio.create_task(stage.publisher.run(stop))

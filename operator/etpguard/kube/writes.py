@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -65,6 +65,7 @@ class Writer:
         limits: Limits | None = None,
         on_request: OnRequest = lambda verb, resource, status: None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
         self._may_start = may_start
@@ -72,6 +73,7 @@ class Writer:
         self._limits = limits or Limits()
         self._on_request = on_request
         self._clock = clock
+        self._sleep = sleep
         self._bucket = TokenBucket(self._limits.rate, self._limits.burst)
         self._refusals = Refusals(self._limits.refused_for)
         self._paused_until = 0.0
@@ -134,7 +136,7 @@ class Writer:
                 failures += 1
                 if not error.transient or failures >= attempts:
                     raise
-                await asyncio.sleep(self._pause(error, failures))
+                await self._sleep(self._pause(error, failures))
 
     async def _wait_for_turn(self, request: Request, gated: bool) -> None:
         """Return at a moment at which the request may start; nothing is awaited between its check and that."""
@@ -148,7 +150,7 @@ class Writer:
             if wait <= 0:
                 self._bucket.take(now)
                 return
-            await asyncio.sleep(wait)
+            await self._sleep(wait)
 
     async def _send(self, request: Request) -> bytes:
         async with self._under_way():

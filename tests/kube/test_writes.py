@@ -1,0 +1,282 @@
+"""The gate: when a write goes out, when not, and what is learned from an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from etpguard.kube import verbs
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.verbs import Request
+from etpguard.kube.writes import Limits, NotNow, Writer
+from etpguard.objects import NODE, SERVICE, SERVICE_COVERAGE, Key
+from tests.kube.fake_api import Answer, Call, Clock, FakeApi, failure, ok
+
+RBAC = 'services "web" is forbidden: User "system:serviceaccount:a:b" cannot patch resource "services/status" in …'
+
+
+def patch(namespace: str = "ns", name: str = "web") -> Request:
+    return verbs.apply(SERVICE, Key(namespace, name), {"status": {}}, subresource="status")
+
+
+class Gate:
+    """A writer on a scripted API, with the knobs of its gate."""
+
+    def __init__(self, *answers: Answer | Exception, limits: Limits | None = None) -> None:
+        script: Iterator[Answer | Exception] = iter(answers)
+        self.leading = True
+        self.stale: str | None = None
+        self.clock = Clock()
+        self.seen: list[tuple[str, str, int]] = []
+        self.before_each: Callable[[], None] = lambda: None
+
+        def answer(call: Call) -> Answer:
+            self.before_each()
+            found = next(script, ok({}))
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        self.api = FakeApi(answer)
+        self.writer = Writer(
+            self.api,
+            may_start=lambda timeout: self.leading,
+            stale=lambda: self.stale,
+            limits=limits,
+            on_request=lambda verb, resource, code: self.seen.append((verb, resource, code)),
+            clock=self.clock,
+            sleep=self.clock.sleep,
+        )
+
+    def write(self, request: Request | None = None, attempts: int = 3) -> Any:
+        return asyncio.run(self.writer.write(request or patch(), attempts=attempts))
+
+
+@pytest.mark.parametrize(
+    ("leading", "stale", "reason"),
+    [
+        pytest.param(False, None, "not the leader", id="not leading"),
+        pytest.param(True, "the list of nodes is old", "the list of nodes is old", id="stale"),
+    ],
+)
+def test_a_closed_gate_sends_nothing(leading: bool, stale: str | None, reason: str) -> None:
+    gate = Gate()
+    gate.leading, gate.stale = leading, stale
+    with pytest.raises(NotNow, match=reason):
+        gate.write()
+    assert gate.writer.closed() == reason
+    assert gate.api.calls == []
+
+
+def test_the_gate_is_asked_again_before_each_try() -> None:
+    gate = Gate(failure(503, "ServiceUnavailable"))
+    gate.before_each = lambda: setattr(gate, "leading", False)
+    with pytest.raises(NotNow):
+        gate.write()
+    assert len(gate.api.calls) == 1
+
+
+def test_a_read_passes_a_closed_gate() -> None:
+    gate = Gate(ok({"a": 1}))
+    gate.leading = False
+    assert asyncio.run(gate.writer.read(verbs.get(SERVICE, Key("ns", "web")))) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent"),
+    [
+        pytest.param([failure(500, "InternalError"), ok({"a": 1})], 2, id="500"),
+        pytest.param([failure(503, ""), failure(504, "Timeout"), ok({"a": 1})], 3, id="503 and 504"),
+        pytest.param([ConnectionResetError("reset"), ok({"a": 1})], 2, id="no answer"),
+        pytest.param([failure(429, "TooManyRequests"), ok({"a": 1})], 2, id="429"),
+    ],
+)
+def test_what_may_pass_is_tried_again(answers: list[Answer | Exception], sent: int) -> None:
+    gate = Gate(*answers)
+    assert gate.write() == {"a": 1}
+    assert len(gate.api.calls) == sent
+    waits = gate.clock.slept
+    assert len(waits) == sent - 1
+    for i, wait in enumerate(waits, 1):
+        assert 0.25 * 2**i <= wait <= 0.5 * 2**i
+    assert gate.writer.problems() == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(failure(409, "Conflict"), id="409"),
+        pytest.param(failure(422, "Invalid"), id="422"),
+        pytest.param(failure(403, "Forbidden", 'admission webhook "x" denied the request'), id="denied"),
+        pytest.param(failure(404, "NotFound"), id="404"),
+        pytest.param(failure(400, "BadRequest"), id="400"),
+    ],
+)
+def test_what_the_server_decided_is_not_tried_again_and_holds_for_nothing_else(answer: Answer) -> None:
+    gate = Gate(answer)
+    with pytest.raises(ApiError) as raised:
+        gate.write()
+    assert raised.value.status == answer[0]
+    assert gate.writer.problems() == []
+    gate.write()
+    assert len(gate.api.calls) == 2
+
+
+def test_it_gives_up_after_the_tries_it_was_given() -> None:
+    gate = Gate(*[failure(500, "InternalError")] * 5)
+    with pytest.raises(ApiError):
+        gate.write(attempts=2)
+    assert len(gate.api.calls) == 2
+
+
+def test_retry_after_of_a_429_holds_for_every_write() -> None:
+    gate = Gate(failure(429, "TooManyRequests", retry_after=17), ok(), ok())
+    with pytest.raises(ApiError):
+        gate.write(attempts=1)
+    gate.write(patch(name="other"))
+    assert sum(gate.clock.slept) == pytest.approx(17)
+
+
+def test_retry_after_of_a_503_holds_for_the_next_try() -> None:
+    gate = Gate(failure(503, "", retry_after=20), ok())
+    gate.write()
+    assert sum(gate.clock.slept) == pytest.approx(20)
+
+
+def test_writes_are_spread_by_the_rate() -> None:
+    gate = Gate(limits=Limits(rate=10, burst=2))
+    for _ in range(12):
+        gate.write()
+    assert gate.clock.now - 1000 == pytest.approx(1.0)
+
+
+def test_what_rbac_forbids_is_told_once_kept_from_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate(failure(403, "Forbidden", RBAC), ok(), failure(403, "Forbidden", RBAC), ok())
+    with pytest.raises(ApiError):
+        gate.write()
+    with pytest.raises(NotNow) as held:
+        gate.write(patch(name="other"))
+    assert held.value.retry_in == pytest.approx(60)
+    [problem] = gate.writer.problems()
+    assert problem.startswith("may not patch services/status: ")
+    gate.write(patch(namespace="elsewhere"))  # a Role may allow it there
+    gate.clock.now += 60
+    with pytest.raises(ApiError):
+        gate.write()
+    assert gate.writer.problems() == [problem]
+    gate.clock.now += 60
+    gate.write()
+    assert gate.writer.problems() == []
+    assert [r.levelname for r in caplog.records if "may not" in r.message] == ["WARNING"]
+    assert gate.seen[0] == ("patch", "services/status", 403)
+
+
+def test_forbidden_in_many_namespaces_is_taken_as_forbidden_in_all() -> None:
+    gate = Gate(*[failure(403, "Forbidden", RBAC)] * 100)
+    refused = 0
+    for i in range(100):
+        try:
+            gate.write(patch(namespace=f"ns{i}"))
+        except ApiError:
+            refused += 1
+        except NotNow:
+            pass
+    assert refused == len(gate.api.calls) == 8
+
+
+def test_a_resource_that_is_not_served_is_no_missing_object(caplog: pytest.LogCaptureFixture) -> None:
+    report = verbs.apply(SERVICE_COVERAGE, Key("ns", "web"), {})
+    gate = Gate((404, b"404 page not found\n", {}), ok())
+    with pytest.raises(ApiError) as raised:
+        gate.write(report)
+    assert raised.value.kind_absent
+    [problem] = gate.writer.problems()
+    assert problem.startswith("servicecoverages.etpguard.dev is not served")
+    with pytest.raises(NotNow):
+        gate.write(verbs.apply(SERVICE_COVERAGE, Key("elsewhere", "web"), {}))
+    gate.write()  # others pass
+    gate.clock.now += 61
+    gate.write(report)
+    assert gate.writer.problems() == []
+
+
+def test_silence_is_a_problem_until_an_answer() -> None:
+    gate = Gate(ConnectionRefusedError("refused"), failure(409, "Conflict"))
+    with pytest.raises(ApiError) as raised:
+        gate.write(attempts=1)
+    assert raised.value.status == 0
+    assert gate.writer.problems() == ["the API server takes no requests: refused"]
+    with pytest.raises(ApiError):
+        gate.write()
+    assert gate.writer.problems() == []
+
+
+def test_a_request_given_up_is_in_doubt_for_its_time_out() -> None:
+    gate = Gate(ConnectionResetError("reset"))
+    assert asyncio.run(gate.writer.quiet(1))
+    with pytest.raises(ApiError):
+        gate.write(attempts=1)
+    assert not asyncio.run(gate.writer.quiet(1))
+    gate.clock.now += 10
+    assert asyncio.run(gate.writer.quiet(1))
+
+
+@pytest.mark.parametrize(
+    ("request_", "method", "path", "query", "content_type"),
+    [
+        pytest.param(
+            verbs.apply(SERVICE, Key("a", "b"), {}, subresource="status"),
+            "PATCH",
+            "/api/v1/namespaces/a/services/b/status",
+            [("fieldManager", "etpguard"), ("force", "true")],
+            "application/apply-patch+yaml",
+            id="apply",
+        ),
+        pytest.param(
+            verbs.json_patch(SERVICE, Key("a", "b"), [], manager="m", dry_run=True),
+            "PATCH",
+            "/api/v1/namespaces/a/services/b",
+            [("fieldManager", "m"), ("dryRun", "All")],
+            "application/json-patch+json",
+            id="JSON Patch, dry run",
+        ),
+        pytest.param(
+            verbs.delete(SERVICE_COVERAGE, Key("a", "b"), uid="u"),
+            "DELETE",
+            "/apis/etpguard.dev/v1alpha1/namespaces/a/servicecoverages/b",
+            [],
+            "application/json",
+            id="delete",
+        ),
+        pytest.param(
+            verbs.list_page(NODE, limit=5, token="t"),
+            "GET",
+            "/api/v1/nodes",
+            [("limit", "5"), ("continue", "t")],
+            "application/json",
+            id="list",
+        ),
+        pytest.param(verbs.get(NODE, Key("", "n")), "GET", "/api/v1/nodes/n", [], "application/json", id="get"),
+    ],
+)
+def test_on_the_wire(
+    request_: Request, method: str, path: str, query: list[tuple[str, str]], content_type: str
+) -> None:
+    gate = Gate(ok())
+    gate.write(request_)
+    [call] = gate.api.calls
+    assert (call.method, call.path, call.query, call.content_type) == (method, path, query, content_type)
+
+
+def test_an_apply_names_its_object_and_what_it_is_pinned_to() -> None:
+    request = verbs.apply(
+        SERVICE_COVERAGE, Key("a", "b"), {"metadata": {"labels": {"x": "y"}}}, uid="u", version="7"
+    )
+    assert request.body == {
+        "apiVersion": "etpguard.dev/v1alpha1",
+        "kind": "ServiceCoverage",
+        "metadata": {"labels": {"x": "y"}, "name": "b", "namespace": "a", "uid": "u", "resourceVersion": "7"},
+    }
