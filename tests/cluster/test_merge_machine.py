@@ -78,6 +78,10 @@ class Merging(RuleBasedStateMachine):
         return self.revision
 
     @rule(name=st.sampled_from(NAMES))
+    def write_again(self, name: str) -> None:
+        self.write(name)
+
+    @rule(name=st.sampled_from(NAMES))
     def write(self, name: str) -> None:
         """Create or update."""
         version = self.moved()
@@ -112,6 +116,7 @@ class Merging(RuleBasedStateMachine):
         else:
             self.store.upsert(entry(event.name, Stored(event.uid, event.version)))
 
+    @precondition(lambda self: self.revision % 5 == 0)  # rarely, or no queue ever gets long
     @rule()
     def lose_the_watch(self) -> None:
         """410 Gone: events are lost. Kopf lists anew and hands on what exists, each as an event of its own."""
@@ -153,12 +158,14 @@ class Merging(RuleBasedStateMachine):
         self.mixed = False
         self.reading = None
 
+    @precondition(lambda self: self.reading is None)
+    @rule()
     def list_at_once(self) -> None:
         self.begin_list()
         while self.reading is not None:
             self.go_on_with_the_list()
 
-    @precondition(lambda self: self.history)
+    @precondition(lambda self: self.revision % 7 == 0)
     @rule(data=st.data())
     def restore(self, data: st.DataObject) -> None:
         """etcd from a backup."""
