@@ -56,8 +56,8 @@ class _Pipe:
             if not data:
                 self._sink.write_eof()
                 return
+            self.passed += len(data)  # first, so that a peer that has the data finds it counted
             self._sink.write(data)
-            self.passed += len(data)
             await self._sink.drain()
 
 

@@ -110,7 +110,7 @@ def test_delay_cut_and_silence_by_rule(proxy: HttpProxy, ask: Asking) -> None:
     delay = proxy.on(Delay(0.5), path="/version", times=1)
     started = time.monotonic()
     assert ask("GET", "/version").ok
-    assert 0.5 <= time.monotonic() - started < 3
+    assert time.monotonic() - started >= 0.5
     proxy.remove(delay)
     proxy.on(Cut(), path="/version", times=1)
     with pytest.raises(OSError):
