@@ -22,7 +22,14 @@ from etpguard.objects import (
     Reject,
     decode_item,
 )
-from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING
+from etpguard.objects.aws import (
+    GATEWAY,
+    GATEWAY_CLASS,
+    INGRESS_CLASS_PARAMS,
+    LOAD_BALANCER_CONFIGURATION,
+    TARGET_GROUP_BINDING,
+    TARGET_GROUP_CONFIGURATION,
+)
 
 Json = dict[str, Any]
 
@@ -37,13 +44,17 @@ KINDS: dict[str, AnyKind] = {
     kind.name: kind
     for kind in (
         ENDPOINT_SLICE,
+        GATEWAY,
+        GATEWAY_CLASS,
         INGRESS,
         INGRESS_CLASS,
         INGRESS_CLASS_PARAMS,
+        LOAD_BALANCER_CONFIGURATION,
         NAMESPACE,
         NODE,
         SERVICE,
         TARGET_GROUP_BINDING,
+        TARGET_GROUP_CONFIGURATION,
     )
 }
 
@@ -168,6 +179,15 @@ def binding(
         "metadata": meta(name, labels=dict(owner or {})),
         "spec": {"serviceRef": {"name": to, "port": of_port}, "targetType": "instance", **spec},
     }
+
+
+def service_owner(name: str = "web", namespace: str = SHOP) -> dict[str, str]:
+    return {"service.k8s.aws/stack-namespace": namespace, "service.k8s.aws/stack-name": name}
+
+
+def gateway_owner(load_balancer: str = "nlb", name: str = "gw", namespace: str = SHOP) -> dict[str, str]:
+    prefix = f"gateway.k8s.aws.{load_balancer}"
+    return {f"{prefix}/stack-namespace": namespace, f"{prefix}/stack-name": name}
 
 
 def ingress_owner(name: str = "web", namespace: str = SHOP) -> dict[str, str]:
