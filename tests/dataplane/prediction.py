@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from devcluster import Cluster
 from devcluster.dataplane.addresses import Family
 from devcluster.dataplane.matrix import PortKey, State
+from etpguard.assess import Engine
+from etpguard.assess.consumers.registry import families
 from etpguard.assess.node_states import ServiceStates, service_states
-from etpguard.cluster import NodeTable
-from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, Service
+from etpguard.cluster import NodeTable, Picture
+from etpguard.objects import ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NODE, SERVICE, Kind, Service
 from etpguard.objects.decode import decode_page
+from etpguard.report import Contents, coverage_report
 
 
 class Predictor(Protocol):
@@ -22,6 +25,24 @@ class Predictor(Protocol):
 
     def healthy(self, cluster: Cluster, namespace: str, name: str, family: Family) -> set[str]:
         """The nodes on which the Service's healthCheckNodePort answers 200."""
+
+
+def report(cluster: Cluster) -> dict[str, Any]:
+    """The CoverageReport of the whole cluster: what `etpguard check -A -o json` prints."""
+    known = families()
+    kinds: dict[Kind[Any], None] = dict.fromkeys((NODE, SERVICE, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS))
+    kinds.update(dict.fromkeys(kind for family in known for kind in family.kinds))
+    picture = Picture(kinds)
+    for kind in kinds:
+        response = cluster.request("GET", kind.path)
+        if response.status != 404:  # no such CRD, so no such objects
+            picture.absorb(picture.store(kind).replace(decode_page(kind, response.body).items))
+    engine = Engine(picture, known)
+    engine.refresh_all()
+    contents = Contents(
+        "kube-proxy", "known", engine.assessments.values(), picture.nodes, lambda _: (), max_nodes=0
+    )
+    return coverage_report(contents)
 
 
 class Core:

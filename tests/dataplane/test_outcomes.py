@@ -1,0 +1,147 @@
+"""Outcome and loss: what etpguard calls a state of affairs, and what an ALB-like load balancer then loses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from devcluster import objects
+from devcluster.dataplane.load_balancer import Settings
+from devcluster.dataplane.traffic import LoadBalancer, load_balancer
+from tests.dataplane.prediction import report
+from tests.dataplane.scene import PORTS, Scene
+
+# An ALB's behaviour at a fiftieth of its pace; a request waits for longer than any time-out of the checks.
+FAST = Settings(interval=0.3, timeout=0.2, connect_timeout=0.6)
+
+# The AWS controller wants the stacks of Service and load balancer to agree; an ALB is IPv4 unless told otherwise.
+WEB: dict[str, Any] = {"ports": PORTS[:1], "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]}
+
+REQUESTS = 60
+
+
+@pytest.fixture
+def behind_alb(scene: Scene) -> Iterator[Scene]:
+    """With an IngressClass of the AWS Load Balancer Controller."""
+    path = "/apis/networking.k8s.io/v1/ingressclasses"
+    body = {"metadata": {"name": "alb"}, "spec": {"controller": "ingress.k8s.aws/alb"}}
+    scene.lab.cluster.call("POST", path, body)
+    yield scene
+    scene.lab.cluster.call("DELETE", f"{path}/alb")
+
+
+def ingress(scene: Scene, **annotations: str) -> None:
+    """An Ingress to web:http; annotations `x_y` stand for `alb.ingress.kubernetes.io/x-y`."""
+    named = {f"alb.ingress.kubernetes.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    backend = {"service": {"name": "web", "port": {"name": "http"}}}
+    body = {
+        "metadata": {"name": "web", "annotations": named},
+        "spec": {
+            "ingressClassName": "alb",
+            "rules": [{"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
+        },
+    }
+    path = f"/apis/networking.k8s.io/v1/namespaces/{scene.namespace}/ingresses"
+    scene.lab.cluster.call("POST", path, body)
+
+
+def told(scene: Scene) -> tuple[dict[str, Any], str]:
+    """The report, once the data plane has settled, and the outcome of Service web in it."""
+    scene.lab.settle()
+    whole = report(scene.lab.cluster)
+    (outcome,) = [s["outcome"] for s in whole["services"] if s["namespace"] == scene.namespace]
+    return whole, outcome
+
+
+def states(balancer: LoadBalancer) -> dict[str, str]:
+    return {node: state for node, (state, _) in balancer.targets().items()}
+
+
+def wait_for_states(balancer: LoadBalancer, wanted: dict[str, str]) -> None:
+    objects.wait_for(lambda: states(balancer) == wanted, timeout=5, what=f"targets to become {wanted}")
+
+
+def test_covered_loses_nothing(behind_alb: Scene) -> None:
+    for number in (1, 2, 3):
+        behind_alb.pod(f"web-{number}", f"node{number}")
+    behind_alb.service(**WEB)
+    ingress(behind_alb)
+    whole, outcome = told(behind_alb)
+    assert outcome == "Covered"
+    with load_balancer(behind_alb.lab, whole, behind_alb.namespace, "web", settings=FAST) as balancer:
+        wait_for_states(balancer, dict.fromkeys(("node1", "node2", "node3"), "healthy"))
+        loss = balancer.send(REQUESTS)
+    assert loss.share == 0
+    assert loss.answered == {"web-1": 20, "web-2": 20, "web-3": 20}
+
+
+def test_targets_unhealthy_loses_nothing_once_thresholds_have_passed(behind_alb: Scene) -> None:
+    behind_alb.pod("web-1", "node1")
+    behind_alb.service(**WEB)
+    ingress(behind_alb, healthcheck_path="/nginx-health")
+    whole, outcome = told(behind_alb)
+    assert outcome == "TargetsUnhealthy"
+    with load_balancer(behind_alb.lab, whole, behind_alb.namespace, "web", settings=FAST) as balancer:
+        wait_for_states(balancer, {"node1": "healthy", "node2": "unhealthy", "node3": "unhealthy"})
+        assert balancer.targets()["node2"] == ("unhealthy", "Target.Timeout: Request timed out")
+        assert balancer.send(REQUESTS).answered == {"web-1": REQUESTS}
+
+
+def test_a_pod_that_moves_costs_requests_until_the_thresholds_have_passed(behind_alb: Scene) -> None:
+    """TargetsUnhealthy is not free: between kube-proxy's drop and the second failed check, requests are lost."""
+    leaving = behind_alb.pod("web-1", "node1")
+    behind_alb.pod("web-2", "node2")
+    behind_alb.service(**WEB)
+    ingress(behind_alb)
+    whole, _ = told(behind_alb)
+    slow = Settings(interval=2, timeout=0.2, connect_timeout=0.6)
+    with load_balancer(behind_alb.lab, whole, behind_alb.namespace, "web", settings=slow) as balancer:
+        wait_for_states(balancer, {"node1": "healthy", "node2": "healthy", "node3": "unhealthy"})
+        behind_alb.lab.pods.set_ready(leaving, False)
+        behind_alb.lab.settle()
+        assert balancer.send(REQUESTS).share == pytest.approx(1 / 2, abs=0.05)
+        wait_for_states(balancer, {"node1": "unhealthy", "node2": "healthy", "node3": "unhealthy"})
+        assert balancer.send(REQUESTS).share == 0
+
+
+def test_blackhole_goes_on_losing_its_share_until_the_policy_is_cluster(behind_alb: Scene) -> None:
+    """The probe is pinned to a port that answers on every node; the change to Cluster ends the loss."""
+    behind_alb.pod("web-1", "node1")
+    behind_alb.service(**WEB)
+    ingress(behind_alb, healthcheck_port="10256", healthcheck_path="/healthz")
+    whole, outcome = told(behind_alb)
+    assert outcome == "Blackhole"
+    (consumer,) = whole["services"][-1]["consumers"]
+    uncovered, eligible = len(consumer["uncoveredNodes"]), len(consumer["eligibleNodes"])
+    assert (uncovered, eligible) == (2, 3)
+    with load_balancer(behind_alb.lab, whole, behind_alb.namespace, "web", settings=FAST) as balancer:
+        for _ in range(3):
+            wait_for_states(balancer, dict.fromkeys(("node1", "node2", "node3"), "healthy"))
+            assert balancer.send(REQUESTS).share == pytest.approx(uncovered / eligible, abs=0.05)
+        behind_alb.patch_service("web", {"spec": {"externalTrafficPolicy": "Cluster"}})
+        behind_alb.lab.settle()
+        assert balancer.send(REQUESTS).share == 0
+
+
+def test_outage_loses_all_until_the_policy_is_cluster(behind_alb: Scene) -> None:
+    """The one node with a pod is none that the load balancer uses; no target is healthy, so it sends to all."""
+    lab = behind_alb.lab
+    excluded = {"node.kubernetes.io/exclude-from-external-load-balancers": "true"}
+    lab.cluster.call("PATCH", "/api/v1/nodes/node3", {"metadata": {"labels": excluded}})
+    try:
+        behind_alb.pod("web-3", "node3")
+        behind_alb.service(**WEB)
+        ingress(behind_alb)
+        whole, outcome = told(behind_alb)
+        assert outcome == "Outage"
+        with load_balancer(lab, whole, behind_alb.namespace, "web", settings=FAST) as balancer:
+            wait_for_states(balancer, {"node1": "unhealthy", "node2": "unhealthy"})
+            assert balancer.send(REQUESTS).share == 1
+            behind_alb.patch_service("web", {"spec": {"externalTrafficPolicy": "Cluster"}})
+            lab.settle()
+            wait_for_states(balancer, {"node1": "healthy", "node2": "healthy"})
+            assert balancer.send(REQUESTS).answered == {"web-3": REQUESTS}
+    finally:
+        lab.cluster.call("PATCH", "/api/v1/nodes/node3", {"metadata": {"labels": dict.fromkeys(excluded)}})
