@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 
 class NodeTable:
@@ -17,12 +18,14 @@ class NodeTable:
         self.present = 0
         self._names: list[str] = []
         self._position: dict[str, int] = {}
+        self._in_order = True
 
     def bit(self, name: str) -> int:
         """The set of just this node."""
         position = self._position.get(name)
         if position is None:
             position = self._position[name] = len(self._names)
+            self._in_order &= not position or self._names[-1] < name
             self._names.append(name)
         return 1 << position
 
@@ -34,6 +37,8 @@ class NodeTable:
 
     def names(self, nodes: int, limit: int = 0) -> list[str]:
         """Sorted names of a set; the first `limit` of them, all with 0."""
+        if self._in_order:
+            return [self._names[position] for position in islice(positions(nodes), limit or None)]
         found = sorted(self._names[position] for position in positions(nodes))
         return found[:limit] if limit else found
 
@@ -44,7 +49,7 @@ class NodeTable:
         if len(self._names) <= 2 * live + slack:
             return False
         kept = self.names(self.present)
-        self._names, self._position, self.present = [], {}, 0
+        self._names, self._position, self.present, self._in_order = [], {}, 0, True
         for name in kept:
             self.add(name)
         self.epoch += 1

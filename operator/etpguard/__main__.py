@@ -1,0 +1,40 @@
+"""The console command `etpguard`, and `kubectl etpguard`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 and 1 are the command's to give, 2 is for what could not be done (one line
+    on stderr), 130 for an interrupt."""
+    import click
+
+    from etpguard.cli.errors import Failure
+    from etpguard.cli.main import cli
+
+    try:
+        code = cli.main(args=arguments, prog_name="etpguard", standalone_mode=False)
+        sys.stdout.flush()
+    except Failure as failure:
+        code = _fail(" ".join(str(failure).split()))
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output has seen enough. Python would complain when it flushes at the end.
+        sys.stdout = None
+        code = 0
+    sys.exit(code)
+
+
+def _fail(line: str) -> int:
+    print(f"etpguard: {line}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""How a command fails: one line on stderr, nothing on stdout."""
+
+from __future__ import annotations
+
+
+class Failure(Exception):  # noqa: N818  what a user is told, not an error of the program
+    """Ends the command with exit code 2; `str()` is the one line."""

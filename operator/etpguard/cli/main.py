@@ -1,0 +1,207 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from etpguard import __version__
+from etpguard.cli.errors import Failure
+
+_OUTCOMES = (
+    "NotAffected",
+    "Covered",
+    "TargetsUnhealthy",
+    "NoEndpoints",
+    "Unknown",
+    "Uncovered",
+    "NoTargets",
+    "Blackhole",
+    "Outage",
+)
+"""As `assess.Outcome` has them, which is not loaded for `--help`."""
+
+
+class Ports(click.ParamType[tuple[int, ...]]):
+    """Port numbers separated by commas."""
+
+    name = "ports"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        numbers = [number.strip() for number in str(value).split(",") if number.strip()]
+        if not all(n.isascii() and n.isdigit() and 0 < int(n) < 65536 for n in numbers):
+            self.fail(f"{value!r} is not a list of port numbers separated by commas", param, ctx)
+        return tuple(sorted({int(number) for number in numbers}))
+
+
+class OnOff(click.ParamType[bool]):
+    name = "on|off"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        if str(value) not in ("on", "off"):
+            self.fail(f"{value!r} is neither on nor off", param, ctx)
+        return str(value) == "on"
+
+
+def _sources(command: Any) -> Any:
+    """The options that tell where objects come from and what no object tells."""
+    for add in reversed(
+        (
+            click.option(
+                "-f",
+                "--filename",
+                "files",
+                multiple=True,
+                metavar="FILE|DIR|-",
+                help="Read what kubectl get -o json|yaml printed instead of a cluster; may be given again.",
+            ),
+            click.option("--kubeconfig", metavar="FILE", help="By default $KUBECONFIG or ~/.kube/config."),
+            click.option("--context", metavar="NAME", help="Context of the kubeconfig."),
+            click.option(
+                "--data-plane",
+                type=click.Choice(["auto", "kube-proxy", "cilium", "other"]),
+                default="auto",
+                show_default=True,
+                help="What forwards node ports.",
+            ),
+            click.option(
+                "--answers-everywhere-ports",
+                type=Ports(),
+                default=(),
+                metavar="PORTS",
+                help="Ports on which every node answers health checks, separated by commas.",
+            ),
+            click.option("--aws-lbc-default-target-type", type=click.Choice(["instance", "ip"])),
+            click.option("--aws-lbc-ingress-class", metavar="NAME"),
+            click.option("--aws-lbc-fail-open", type=OnOff(), metavar="on|off", help="Its EndpointsFailOpen."),
+            click.option("--aws-lbc-max-targets", type=click.IntRange(0), metavar="N"),
+        )
+    ):
+        command = add(command)
+    return command
+
+
+def _take_sources(options: dict[str, Any], namespace: str) -> Any:
+    from etpguard.cli.sources import Sources
+
+    aws = {
+        name.removeprefix("aws_lbc_"): options.pop(name) for name in tuple(options) if name.startswith("aws_lbc_")
+    }
+    return Sources(
+        files=options.pop("files"),
+        kubeconfig=options.pop("kubeconfig"),
+        context=options.pop("context"),
+        namespace=namespace,
+        data_plane=options.pop("data_plane"),
+        answers_everywhere_ports=options.pop("answers_everywhere_ports"),
+        aws={name: value for name, value in aws.items() if value is not None},
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="etpguard")
+def cli() -> None:
+    """Finds the nodes that drop external traffic to Services with externalTrafficPolicy: Local."""
+
+
+@cli.command()
+@_sources
+@click.option("-n", "--namespace", metavar="NS", help="Report on this namespace alone.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Report on all namespaces: the default.")
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "wide", "json", "yaml"]), default="table", show_default=True
+)
+@click.option(
+    "--max-nodes",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Names in each list of nodes; 0 for all.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(_OUTCOMES, case_sensitive=False),
+    default="Blackhole",
+    show_default=True,
+    metavar="OUTCOME",
+    help=f"Exit with 1 from this outcome on. Best to worst: {', '.join(_OUTCOMES)}.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 2 if any object cannot be read.")
+def check(namespace: str | None, all_namespaces: bool, **options: Any) -> int:
+    """Report on all Services with externalTrafficPolicy: Local.
+
+    Exit code 0: no outcome at or above --fail-on; 1: one is; 2: it could not be told.
+    """
+    if namespace and all_namespaces:
+        raise click.UsageError("-n and -A exclude each other")
+    from etpguard.cli.check import Request
+    from etpguard.cli.check import check as run_check
+
+    sources = _take_sources(options, namespace or "")
+    return run_check(Request(sources, namespace=namespace or "", **options))
+
+
+@cli.command()
+@click.argument("service", metavar="NAMESPACE/SERVICE")
+@_sources
+@click.option("-n", "--namespace", metavar="NS", help="Namespace, for a SERVICE given without one.")
+@click.option(
+    "--max-nodes",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Nodes shown of each state; 0 for all.",
+)
+def explain(service: str, namespace: str | None, max_nodes: int, **options: Any) -> int:
+    """Tell the whole story of one Service."""
+    space, slash, name = service.rpartition("/")
+    if not name or "/" in space:
+        raise click.UsageError(f"{service!r} is not NAMESPACE/SERVICE")
+    if slash and namespace and namespace != space:
+        raise click.UsageError(f"{service!r} is not in the namespace {namespace!r}")
+    from etpguard.cli.explain import explain as run_explain
+
+    space = space or namespace or "default"
+    return run_explain(_take_sources(options, space), space, name, max_nodes)
+
+
+def _run_command() -> click.Command:
+    """`run` takes every setting of the operator, as a flag or an environment variable."""
+
+    @click.pass_context
+    def run(_: click.Context, /, **flags: str | None) -> int:
+        """Run the operator."""
+
+        from etpguard.settings import SettingsError, parse
+
+        try:
+            settings = parse(flags, os.environ)
+        except SettingsError as error:
+            raise Failure(str(error)) from None
+        from etpguard import app
+
+        return app.run(settings)
+
+    return _Run("run", callback=run, help="Run the operator. Each option is also read from the environment.")
+
+
+class _Run(click.Command):
+    """Its options are those of `etpguard.settings`, looked up when they are needed."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from etpguard import settings
+
+        own: list[click.Parameter] = [
+            click.Option([option.flag], metavar=option.metavar, help=f"{option.help}  [{option.environment}]")
+            for option in settings.options()
+        ]
+        return [*own, *super().get_params(ctx)]
+
+
+cli.add_command(_run_command())

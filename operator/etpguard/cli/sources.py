@@ -1,0 +1,132 @@
+"""Where `check` and `explain` take their objects from, and what they make of them: the options they share."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from etpguard.cli.errors import Failure
+from etpguard.cli.reading import Reading
+
+if TYPE_CHECKING:
+    from etpguard.assess import Assessment, Engine
+    from etpguard.assess.advice import Advisor
+    from etpguard.assess.consumers.interface import ConsumerFamily
+
+
+@dataclass(frozen=True)
+class Sources:
+    """`files` empty means a live cluster. `namespace` is where to look if RBAC lets one look nowhere else."""
+
+    files: Sequence[str] = ()
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str = ""
+    data_plane: str = "auto"
+    answers_everywhere_ports: tuple[int, ...] = ()
+    aws: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Assessed:
+    """Everything that a command says is taken from here."""
+
+    reading: Reading
+    engine: Engine
+    advisor: Advisor
+    data_plane: str
+    data_plane_how: str
+
+    @property
+    def assessments(self) -> dict[Any, Assessment]:
+        return self.engine.assessments
+
+    @property
+    def warnings(self) -> list[str]:
+        return self.reading.all_warnings()
+
+
+def assess(sources: Sources) -> Assessed:
+    """Read and assess. Raises Failure."""
+    gc.disable()  # nothing that is made here is garbage before the command ends
+    lists = None
+    if not sources.files:
+        # Threads read while this one imports and makes what is needed to assess.
+        from etpguard.cli import live
+        from etpguard.kube.connection import Connection
+        from etpguard.kube.errors import KubeError
+
+        try:
+            connection = Connection(sources.kubeconfig, sources.context)
+        except KubeError as error:
+            raise Failure(str(error)) from None
+        lists = live.Lists(connection, sources.namespace)
+    families = _families(sources)
+    from etpguard.assess import picture_for
+
+    picture = picture_for(families)
+    if lists is not None:
+        lists.rest(list(picture.kinds))
+        from etpguard.assess import advice  # noqa: F401  loaded while the threads read
+
+        reading = Reading(picture, live=True, where=connection.server)
+        live.fill(reading, lists)
+    else:
+        from etpguard.cli import files
+
+        reading = Reading(picture, live=False, where=", ".join(sources.files))
+        files.fill(reading, sources.files)
+    return _assessed(sources, reading, families)
+
+
+def _families(sources: Sources) -> tuple[ConsumerFamily, ...]:
+    from etpguard.assess.consumers.aws_lbc import AwsOptions
+    from etpguard.assess.consumers.aws_lbc.options import FLAG
+    from etpguard.assess.consumers.registry import ConsumerOptions, families
+
+    return families(ConsumerOptions(aws=AwsOptions().overlaid(sources.aws, FLAG)))
+
+
+def _assessed(sources: Sources, reading: Reading, families: Sequence[ConsumerFamily]) -> Assessed:
+    from etpguard.assess import DataPlane, Engine, Options
+    from etpguard.assess.advice import Advisor
+    from etpguard.objects import INGRESS, INGRESS_CLASS, NODE, SERVICE, AnyKind
+
+    picture = reading.picture
+    if not reading.live:
+        told_by: tuple[AnyKind, ...] = (INGRESS, INGRESS_CLASS)
+        for kind in told_by:
+            if not len(picture.store(kind)):
+                picture.unread[kind] = f"there are no {kind.plural} in the input"
+    auto = sources.data_plane == "auto"
+    data_plane = DataPlane.KUBE_PROXY if auto else DataPlane(sources.data_plane)
+    options = Options(data_plane, sources.answers_everywhere_ports, unread_is_unknown=reading.live)
+    engine = Engine(picture, families, options)
+    engine.refresh_all()
+    if engine.assessments and not len(picture.store(NODE)):
+        raise Failure(f"{reading.where}: there are Services with externalTrafficPolicy Local but no Node")
+    if not reading.live:
+        _mind_the_gaps(reading, engine)
+        if not len(picture.store(SERVICE)):
+            reading.warnings.append(f"{reading.where}: there is no Service in the input")
+    how = "assumed" if auto else "--data-plane"
+    return Assessed(reading, engine, Advisor(picture, families), data_plane.value, how)
+
+
+def _mind_the_gaps(reading: Reading, engine: Engine) -> None:
+    """Say which kinds the files lack, where that may have made an outcome another than it is."""
+    from etpguard.objects import ENDPOINT_SLICE
+
+    if engine.assessments and not len(reading.picture.store(ENDPOINT_SLICE)):
+        reading.not_read.append(ENDPOINT_SLICE.resource)
+    unclaimed = sum(a.reason.code == "NoKnownConsumer" for a in engine.assessments.values())
+    lacking = [kind.resource for kind in reading.picture.unread]
+    if unclaimed and lacking:
+        reading.not_read += lacking
+        names = " and ".join(lacking)
+        reading.warnings.append(
+            f"no {names} in the input: {unclaimed} Service{'s' if unclaimed > 1 else ''} without a known consumer "
+            "may have one"
+        )

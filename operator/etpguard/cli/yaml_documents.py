@@ -1,0 +1,107 @@
+"""YAML as Kubernetes reads it: no timestamps, no base-60 numbers, and no documents that grow when aliases
+are followed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from etpguard.cli.errors import Failure
+
+LARGEST = 5_000_000
+"""Values in one document once aliases and merge keys are followed."""
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_INT = "tag:yaml.org,2002:int"
+_FLOAT = "tag:yaml.org,2002:float"
+_PLAIN = {
+    _INT: re.compile(r"^(?:[-+]?0b[01]+|[-+]?0o?[0-7]+|[-+]?(?:0|[1-9][0-9]*)|[-+]?0x[0-9a-fA-F]+)$"),
+    _FLOAT: re.compile(
+        r"^(?:[-+]?[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?|[-+]?\.[0-9]+(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+}
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """The safe loader, in C where there is one."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  as the base class has it
+        first: [(tag, _PLAIN.get(tag, pattern)) for tag, pattern in found if tag != _TIMESTAMP]
+        for first, found in _Base.yaml_implicit_resolvers.items()
+    }
+    merged = 0
+
+    def flatten_mapping(self, node: Any) -> None:
+        super().flatten_mapping(node)
+        self.merged += len(node.value)
+        if self.merged > LARGEST:
+            raise yaml.YAMLError("its merge keys make it grow beyond measure")
+
+
+def load(name: str, body: bytes) -> Iterator[Any]:
+    """The documents, one by one. Raises Failure naming file, document, line and column."""
+    number = 1
+    aliased = b"&" in body and b"*" in body
+    loader = _Loader(body) if not _binary(body) else None
+    if loader is None:
+        raise Failure(f"{name}: neither JSON nor YAML: it is binary")
+    try:
+        while True:
+            try:
+                if not loader.check_data():
+                    return
+                document = loader.get_data()
+                if aliased:
+                    _measure(document)
+            except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, TypeError) as error:
+                raise Failure(f"{name}: document {number}: {_line(error)}") from None
+            yield document
+            number += 1
+    finally:
+        loader.dispose()
+
+
+def _binary(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return True
+    return b"\0" in body[:65536]
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem:
+        mark = error.problem_mark
+        at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        return f"{at}not YAML: {error.problem}"
+    return "not YAML: " + " ".join(str(error).split())
+
+
+def _measure(document: Any) -> None:
+    """Raise YAMLError if the document is too large with aliases followed, or contains itself. Each shared
+    part is looked at once."""
+    sizes: dict[int, int] = {}
+    stack: list[tuple[Any, bool]] = [(document, False)]
+    under_way: set[int] = set()
+    while stack:
+        value, done = stack.pop()
+        if not isinstance(value, dict | list):
+            continue
+        children = list(value.values()) if isinstance(value, dict) else value
+        if done:
+            under_way.discard(id(value))
+            size = 1 + sum(sizes.get(id(c), 1) if isinstance(c, dict | list) else 1 for c in children)
+            if size > LARGEST:
+                raise yaml.YAMLError("its aliases make it grow beyond measure")
+            sizes[id(value)] = size
+        elif id(value) in under_way:
+            raise yaml.YAMLError("an alias contains itself")
+        elif id(value) not in sizes:
+            under_way.add(id(value))
+            stack.append((value, True))
+            stack.extend((child, False) for child in children)
