@@ -88,6 +88,10 @@ class Operator:
             metrics=self.metrics,
         )
 
+    def watching(self) -> frozenset[AnyKind]:
+        """The kinds that a watch runs for."""
+        return self._supervisor.watching()
+
     def serving(self) -> AbstractAsyncContextManager[int]:
         """The HTTP server, as a context that gives its port."""
         return serve(

@@ -63,6 +63,10 @@ class Supervisor:
         self._why = why
         self._again.set()
 
+    def watching(self) -> frozenset[AnyKind]:
+        """The kinds of the run that is under way."""
+        return self._run.kinds if self._run and not self._run.ended.is_set() else frozenset()
+
     def dead(self) -> str:
         """Why nothing but a new process will help; "" while that is not so."""
         if self._hung:

@@ -102,7 +102,7 @@ class KopfRun:
         self._put = put
         self._inactivity = inactivity
         self._relisting: set[AnyKind] = set()
-        self._logins = 0
+        self._sessions: list[aiohttp.ClientSession] = []
         self._home = asyncio.get_running_loop()
         self._loop = asyncio.new_event_loop()
         self._stop: asyncio.Future[None] = self._loop.create_future()
@@ -132,13 +132,21 @@ class KopfRun:
                 standalone=True,
                 clusterwide=True,
             )
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         except BaseException as error:  # whatever it was, the supervisor starts another run
             self.error = error
         finally:
+            with contextlib.suppress(Exception):
+                self._loop.run_until_complete(self._clean_up())
             self._loop.close()
             with contextlib.suppress(RuntimeError):  # the process ends
                 self._home.call_soon_threadsafe(self.ended.set)
+
+    async def _clean_up(self) -> None:
+        for session in self._sessions:
+            await session.close()
+        await self._loop.shutdown_asyncgens()
+        # Transports are closed by callbacks of the loop.
+        await asyncio.sleep(0.05)
 
     def _tick(self) -> None:
         self.beat = time.monotonic()
@@ -166,15 +174,15 @@ class KopfRun:
 
     async def _login(self, **_: object) -> kopf.AiohttpSession:
         """Called at the start, and again when the API server has answered 401."""
-        if self._logins:
+        if self._sessions:
             self._connection.forget()
-        self._logins += 1
         now = await in_thread(self._connection.credentials, "credentials")
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=_ssl_context(now)),
             proxy=now.proxy or None,
             middlewares=(self._around,),
         )
+        self._sessions.append(session)
         return kopf.AiohttpSession(server=now.server, aiohttp_session=session)
 
     async def _around(

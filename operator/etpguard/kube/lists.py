@@ -130,6 +130,16 @@ def _once(pages: _Pages, kind: Kind[R], on_page: OnPage[R] | None) -> Listing[R]
         token = page.continue_token
 
 
+class _Resource(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Discovered(msgspec.Struct, frozen=True):
+    """An APIResourceList."""
+
+    resources: list[_Resource]
+
+
 class _Pages:
     """The requests of one list."""
 
@@ -154,7 +164,10 @@ class _Pages:
         """The page behind a continue token; None if that expired."""
         renewed = False
         for attempt in range(THROTTLED):
-            status, body, wait = self._request(token)
+            parameters = {"limit": str(self._limit)} if self._limit else {}
+            if token:
+                parameters["continue"] = token
+            status, body, wait = self._request(self._path, parameters)
             match status:
                 case 200:
                     return body
@@ -167,6 +180,8 @@ class _Pages:
                     self._connection.forget()
                 case 401:
                     raise Unauthorized(f"{self.server} does not take the credentials: {_message(body)}")
+                case 403 if not self._served():
+                    raise NotServed(f"{self._kind.resource} is not served")
                 case 403:
                     raise Forbidden(f"may not list {self._kind.resource}: {_message(body)}")
                 case 404:
@@ -180,19 +195,28 @@ class _Pages:
                     raise Unreachable(f"{self.server} answered {status} to a list: {_message(body)}")
         raise Unauthorized(f"{self.server} does not take the credentials")
 
-    def _request(self, token: str) -> tuple[int, bytes, float]:
+    def _served(self) -> bool:
+        """What a 403 leaves open: permission is checked before the path. Discovery is open to all users."""
+        path = self._kind.path.rpartition("/")[0]
+        status, body, _ = self._request(path, {})
+        if status == 404:
+            return False
+        try:
+            resources = msgspec.json.decode(body, type=_Discovered).resources if status == 200 else None
+        except msgspec.MsgspecError:
+            return True
+        return resources is None or any(resource.name == self._kind.plural for resource in resources)
+
+    def _request(self, path: str, parameters: dict[str, str]) -> tuple[int, bytes, float]:
         """Status, body, and Retry-After in seconds (0 if none)."""
         import requests
         import urllib3
 
         if self._client is None:
             self._client = self._connection.pykube()
-        parameters = {"limit": str(self._limit)} if self._limit else {}
-        if token:
-            parameters["continue"] = token
         try:
             with self._client.session.get(
-                self.server + self._path,
+                self.server + path,
                 params=parameters,
                 headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
                 stream=True,

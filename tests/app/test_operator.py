@@ -1,0 +1,239 @@
+"""The operator against the real control plane: what it says, and that it goes on saying it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from devcluster import Cluster, ports
+from devcluster.objects import pod, set_ready, wait_for
+from etpguard.intake import resync
+from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, Key
+from etpguard.objects.aws import TARGET_GROUP_BINDING
+from tests.app.harness import (
+    INGRESS_RULES,
+    REQUIRED_RULES,
+    Running,
+    grant,
+    node_port_service,
+    the_case,
+    wait_same,
+)
+
+pytestmark = pytest.mark.controlplane
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for kinds and permissions every second instead of every minute."""
+    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 1.0)
+    monkeypatch.setattr(resync, "DOUBT_SECONDS", 1.0)
+
+
+@pytest.fixture
+def running(cluster: Cluster) -> Iterator[Running]:
+    with Running(cluster.kubeconfig) as running:
+        yield running
+
+
+def test_ready_then_metrics_follow_the_pods(cluster: Cluster, namespace: str) -> None:
+    with the_case(cluster, namespace) as service, Running(cluster.kubeconfig) as running:
+        running.wait_ready()
+        assert running.get("/livez") == (200, "alive\n")
+        wait_for(lambda: running.uncovered(namespace, service) == 2.0, what="node2 and node3 uncovered")
+        second = pod(cluster, namespace, "nginx-2", f"{namespace}-node2", {"app": "nginx"}, ip="10.0.2.1")
+        wait_for(lambda: running.uncovered(namespace, service) == 1.0, what="node3 alone uncovered")
+        pod(cluster, namespace, "nginx-3", f"{namespace}-node3", {"app": "nginx"}, ip="10.0.3.1")
+        wait_for(lambda: running.uncovered(namespace, service) == 0.0, what="no node uncovered")
+        outcome = "etpguard_service_outcome"
+        assert running.metric(outcome, namespace=namespace, service=service, outcome="Covered") == 1.0
+        assert running.metric(outcome, namespace=namespace, service=service, outcome="Uncovered") == 0.0
+        set_ready(cluster, second, False)
+        wait_for(lambda: running.uncovered(namespace, service) == 1.0, what="node2 uncovered again")
+        cluster.call("DELETE", f"/api/v1/namespaces/{namespace}/services/{service}")
+        wait_for(lambda: running.uncovered(namespace, service) is None, what="the series' end")
+        assert (running.metric("etpguard_event_to_verdict_seconds_count") or 0) > 0
+        assert running.metric("etpguard_watch_restarts_total") == 0.0
+    assert running.exit_code == 0
+
+
+def test_the_picture_equals_a_fresh_list(cluster: Cluster, namespace: str) -> None:
+    with the_case(cluster, namespace), Running(cluster.kubeconfig) as running:
+        running.wait_fresh()
+        for kind in (SERVICE, ENDPOINT_SLICE, NODE, INGRESS):
+            wait_same(running, cluster, kind)
+
+
+def test_only_namespaces_asked_for_are_spoken_of(cluster: Cluster, namespace: str) -> None:
+    cluster.call("POST", f"/api/v1/namespaces/{namespace}/services", node_port_service("one"))
+    with Running(cluster.kubeconfig, namespaces=frozenset({namespace})) as running:
+        running.wait_ready()
+        assert running.uncovered(namespace, "one") is not None
+    with Running(cluster.kubeconfig, skip_namespaces=frozenset({namespace})) as running:
+        running.wait_ready()
+        assert running.uncovered(namespace, "one") is None
+
+
+def test_a_service_deleted_and_recreated_under_its_name_a_hundred_times(
+    cluster: Cluster, namespace: str, running: Running
+) -> None:
+    running.wait_fresh()
+    path = f"/api/v1/namespaces/{namespace}/services"
+    key = Key(namespace, "phoenix")
+    for _ in range(100):
+        made = cluster.call("POST", path, node_port_service("phoenix"))
+        cluster.call("DELETE", f"{path}/phoenix")
+    wait_same(running, cluster, SERVICE)
+    assert running.on_loop(lambda o: o.picture.get(SERVICE, key)) is None
+    made = cluster.call("POST", path, node_port_service("phoenix"))
+    wait_same(running, cluster, SERVICE)
+    uid = made["metadata"]["uid"]
+    assert running.on_loop(lambda o: o.engine.assessments[key].uid) == uid
+    assert running.metric("etpguard_resync_corrections_total", kind="services") is None
+
+
+def test_a_kind_that_may_not_be_read_is_told_and_recovers(
+    cluster: Cluster, namespace: str, quick: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = f"reader-{namespace}"
+    grant(cluster, account, *REQUIRED_RULES)
+    kubeconfig = cluster.kubeconfig_for(namespace="default", service_account=account)
+    with the_case(cluster, namespace) as service, Running(kubeconfig) as running:
+        running.wait_ready()
+        told = "ingresses.networking.k8s.io: may not list ingresses.networking.k8s.io"
+        assert told in running.get("/readyz")[1]
+        unread = {"kind": "ingresses.networking.k8s.io"}
+        assert running.metric("etpguard_unread_kind", **unread) == 1.0
+        outcome = {"namespace": namespace, "service": service, "outcome": "Unknown"}
+        assert running.metric("etpguard_service_outcome", **outcome) == 1.0
+        running.wait_fresh()
+        time.sleep(3)  # it is tried several times meanwhile
+        assert caplog.text.count(told) == 1
+        assert "targetgroupbindings" not in running.get("/readyz")[1], "it may not be read, and does not exist"
+
+        grant(cluster, account, *REQUIRED_RULES, *INGRESS_RULES)
+        wait_for(lambda: INGRESS in running.operator.watching(), 20, "a watch of Ingresses")
+        assert running.get("/readyz")[1].count("may not list ingresses.") == 0
+        assert running.metric("etpguard_unread_kind", **unread) is None
+        wait_for(lambda: running.metric("etpguard_service_outcome", **outcome) == 0.0, what="an outcome")
+
+        grant(cluster, account, *REQUIRED_RULES)
+        wait_for(lambda: running.metric("etpguard_unread_kind", **unread) == 1.0, 30, "it to be unread again")
+        assert running.ready()
+        assert running.metric("etpguard_watch_restarts_total") == 0.0
+
+
+def test_a_required_kind_that_may_not_be_read_keeps_it_from_being_ready(cluster: Cluster, namespace: str) -> None:
+    account = f"blind-{namespace}"
+    grant(cluster, account, ("", "services,nodes,namespaces", "list,watch"), *INGRESS_RULES)
+    kubeconfig = cluster.kubeconfig_for(namespace="default", service_account=account)
+    with Running(kubeconfig) as running:
+
+        def told() -> bool:
+            status, text = running.get("/readyz")
+            return status == 503 and "- endpointslices.discovery.k8s.io: may not list" in text
+
+        wait_for(told, what="/readyz to name the kind")
+        assert running.get("/livez")[0] == 200
+        grant(cluster, account, *REQUIRED_RULES, *INGRESS_RULES)
+        running.wait_ready(30)
+    assert running.exit_code == 0
+
+
+def test_a_kind_whose_definition_comes_and_goes(cluster: Cluster, namespace: str, quick: None) -> None:
+    kind = TARGET_GROUP_BINDING
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    collection = f"/apis/{kind.api_version}/namespaces/{namespace}/{kind.plural}"
+    with Running(cluster.kubeconfig) as running:
+        running.wait_fresh()
+        assert kind not in running.operator.watching()
+        cluster.call("POST", path, definition())
+        try:
+            wait_for(lambda: kind in running.operator.watching(), 30, "a watch of the new kind")
+            running.wait_fresh()
+            binding = {
+                "apiVersion": kind.api_version,
+                "kind": kind.name,
+                "metadata": {"name": "web"},
+                "spec": {"targetGroupARN": "arn", "serviceRef": {"name": "nginx", "port": "http"}},
+            }
+            cluster.call("POST", collection, binding)
+            wait_for(lambda: running.held(kind), 5, "the object, by the watch")
+        finally:
+            cluster.call("DELETE", f"{path}/{kind.resource}")
+        wait_for(lambda: not running.held(kind), 30, "its end")
+        wait_for(lambda: kind not in running.operator.watching(), 30, "the end of its watch")
+        running.wait_fresh()
+        assert "targetgroupbindings" not in running.get("/readyz")[1]
+
+
+def definition() -> dict[str, object]:
+    kind = TARGET_GROUP_BINDING
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {
+        "metadata": {"name": kind.resource},
+        "spec": {
+            "group": kind.group,
+            "scope": "Namespaced",
+            "names": {"plural": kind.plural, "singular": kind.name.lower(), "kind": kind.name},
+            "versions": [
+                {
+                    "name": kind.version,
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_a_signal_ends_it_within_five_seconds(cluster: Cluster, number: signal.Signals) -> None:
+    port = ports.free("127.0.0.1")
+    code = (
+        "import sys; from etpguard import app, settings; "
+        "sys.exit(app.run(settings.parse({}, dict(kv.split('=', 1) for kv in sys.argv[1:]))))"
+    )
+    environment = [
+        f"ETPGUARD_KUBECONFIG={cluster.kubeconfig}",
+        f"ETPGUARD_LISTEN=127.0.0.1:{port}",
+        "ETPGUARD_LEASE_NAMESPACE=default",
+        "ETPGUARD_LOG_FORMAT=json",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code, *environment],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "operator"},
+    )
+    try:
+        for_port = Running.__new__(Running)
+        for_port.port = port
+
+        def leads() -> bool:
+            try:
+                return for_port.metric("etpguard_leader") == 1.0
+            except OSError:
+                return False
+
+        wait_for(leads, 30, "the operator to lead")
+        began = time.monotonic()
+        process.send_signal(number)
+        _, log = process.communicate(timeout=10)
+        assert time.monotonic() - began < 5
+        assert process.returncode == 0, log
+        lines = log.splitlines()
+        assert lines
+        assert all(line.startswith('{"time":"') for line in lines), log
+        lease = cluster.call("GET", "/apis/coordination.k8s.io/v1/namespaces/default/leases/etpguard")
+        assert not lease["spec"].get("holderIdentity"), "the Lease was not handed over"
+    finally:
+        process.kill()
+        process.wait()
