@@ -195,3 +195,15 @@ def test_advice_for_a_typo_in_the_labels() -> None:
         .advice()[0]
         .startswith(f"kubectl -n shop annotate service web {LABELS}-:")
     )
+
+
+def test_what_a_change_to_cluster_costs_depends_on_the_balancer() -> None:
+    classic, network = world(*annotated({})).advice()[-1], world(*annotated(NLB)).advice()[-1]
+    assert "hides it already" in classic
+    assert "node's address instead of the client's" in network
+    assert network.index("change the policy first") < network.index("proxy-protocol")
+
+
+def test_a_pinned_check_is_taken_away_before_a_change_to_cluster() -> None:
+    advice = world(*annotated({PORT: str(HEALTH_CHECK_NODE_PORT)})).advice()[-1]
+    assert f"First take {PORT} away" in advice

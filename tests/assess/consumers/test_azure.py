@@ -123,3 +123,8 @@ def test_advice_gives_the_probe_back() -> None:
         .advice()[0]
         .startswith(f"kubectl -n shop annotate service web {NO_PROBE}-: its rule then uses the probe")
     )
+
+
+def test_a_pinned_probe_is_taken_away_before_a_change_to_cluster() -> None:
+    advice = world(*annotated({PROBE_PORT: str(HEALTH_CHECK_NODE_PORT)})).advice()
+    assert any(f"First take {PROBE_PORT} away" in text for text in advice)

@@ -18,7 +18,7 @@ from etpguard.assess.consumers.load_balancers import (
     sole_cloud,
     standard_check,
 )
-from etpguard.assess.consumers.remedies import drop_annotation, health_checked
+from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked, unpin
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import EKS_AUTO
 from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort
@@ -27,6 +27,13 @@ from etpguard.objects import Requirement, Service, ServicePort
 _PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
 TYPE, TARGET_NODES = f"{_PREFIX}type", f"{_PREFIX}target-node-labels"
 CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{_PREFIX}healthcheck-{part}" for part in ("port", "protocol", "path"))
+
+_PROXY_PROTOCOL = (
+    "To keep the client's address, change the policy first, and only then set "
+    f"{_PREFIX}proxy-protocol to '*' and accept PROXY protocol in the pods: with Local it breaks the health "
+    "check. The target groups are made anew."
+)
+"""Same order as aws-load-balancer-controller docs/guide/service/nlb.md:158; aws_loadbalancer.go:308-320."""
 
 _NODES = replace(CLOUD_NODES, provider_id="i-[^/]*", skips_unidentified=True)
 """aws_loadbalancer.go:1802-1857: nodes whose providerID names no instance are left out."""
@@ -57,7 +64,12 @@ class AwsCloudProvider(Family):
                     yield drop_annotation(service, key, effect)
         if verdict.outcome in (Outcome.Outage, Outcome.NoTargets) and TARGET_NODES in service.annotations:
             yield drop_annotation(service, TARGET_NODES, "every node is then a target, those with pods too")
-        yield from health_checked(service, verdict, nodes)
+            return
+        balancer = verdict.consumer.controller.endswith("nlb")
+        extra = _PROXY_PROTOCOL if balancer else ""
+        if verdict.consumer.pins_health_check_node_port:
+            extra = f"{unpin(CHECK_PORT)} {extra}".strip()
+        yield from health_checked(service, verdict, nodes, ClientIP.LOST if balancer else ClientIP.HIDDEN, extra)
 
 
 def _target_nodes(value: str) -> tuple[Requirement, ...]:

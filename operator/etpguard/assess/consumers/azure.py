@@ -17,7 +17,7 @@ from etpguard.assess.consumers.load_balancers import (
     sole_cloud,
     standard_check,
 )
-from etpguard.assess.consumers.remedies import drop_annotation, health_checked
+from etpguard.assess.consumers.remedies import drop_annotation, health_checked, unpin
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck, OwnNodePort
 from etpguard.objects import Service, ServicePort
@@ -53,14 +53,19 @@ class AzureLoadBalancer(Family):
                 yield _probed(replace(consumer, nodes=CLOUD_NODES), service, port, view)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+        annotations = service.annotations
         if verdict.outcome in (Outcome.Blackhole, Outcome.Unknown):
             effect = "its rule then uses the probe of the healthCheckNodePort, which routes around"
             own = [port for port in service.ports if port.label == verdict.consumer.port]
             for what in ("no_probe_rule", "health-probe_port"):
                 for key in (of_port(port, what) for port in own):
-                    if key in service.annotations:
+                    if key in annotations:
                         yield drop_annotation(service, key, effect)
-        yield from health_checked(service, verdict, nodes)
+        pinned = [
+            key for key in (of_port(port, "health-probe_port") for port in service.ports) if key in annotations
+        ]
+        extra = unpin(pinned[0]) if verdict.consumer.pins_health_check_node_port and pinned else ""
+        yield from health_checked(service, verdict, nodes, extra=extra)
 
 
 class AzureApplicationGateway(Family):

@@ -23,6 +23,10 @@ class ClientIP(Enum):
         "then a node instead of the load balancer"
     )
     UNCHANGED = "nothing on this path"
+    HIDDEN = (
+        "the client's address is not lost by it: this load balancer hides it already, but for X-Forwarded-For and "
+        "PROXY protocol, which stay"
+    )
     VARIES = "pods may then see the node's address instead of the client's"
 
 
@@ -39,6 +43,11 @@ def spread(service: Service, limit_to: str = "every target node") -> str:
         "at least as many replicas as there are such nodes and, in its pod template's spec, "
     )
     return bounded(text + constraint) if selector else bounded(text + "a spread over kubernetes.io/hostname")
+
+
+def unpin(annotation: str) -> str:
+    """Goes before a change to `Cluster` where the check is set by hand to the healthCheckNodePort."""
+    return f"First take {annotation} away: the port that it names is gone then, and every target turns unhealthy."
 
 
 def cluster(service: Service, cost: ClientIP, extra: str = "") -> str:
@@ -64,28 +73,37 @@ def admit_nodes(service: Service, nodes: Sequence[str], label: str) -> str:
     """Let the nodes that host endpoints be sent to."""
     named = " ".join(nodes[:5]) or "NODE"
     return bounded(
-        f"The nodes with endpoints of Service {service.key} are excluded from load balancers. Admit them: "
-        f"kubectl label node {named} {label}-; or move the pods to nodes that are sent to."
+        f"The nodes with endpoints of Service {service.key} are not sent to. Unless they are about to go, admit "
+        f"them: kubectl label node {named} {label}-; or move the pods to nodes that are sent to."
     )
 
 
-def health_checked(service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
-    """For a passthrough load balancer that knows which nodes have endpoints."""
+def health_checked(
+    service: Service,
+    verdict: ConsumerVerdict,
+    nodes: Sequence[str],
+    cost: ClientIP = ClientIP.LOST,
+    extra: str = "",
+) -> Iterable[str]:
+    """For a load balancer that would know which nodes have endpoints, if its health check lets it; `extra`
+    goes with the change to `Cluster`."""
     match verdict.outcome:
-        case Outcome.Outage | Outcome.NoTargets if nodes:
+        case Outcome.NoTargets if nodes:
+            yield admit_nodes(service, nodes, EXCLUDE_LABEL)
+        case Outcome.Outage if nodes:
             yield admit_nodes(service, nodes, EXCLUDE_LABEL)
             yield spread(service)
-            yield cluster(service, ClientIP.LOST)
+            yield cluster(service, cost, extra)
         case Outcome.TargetsUnhealthy:
             yield spread(service)
             yield (
                 "Or leave it: the health check keeps traffic off these nodes, which show as unhealthy by design. "
                 "When the last pod of a node stops, requests are lost until the check has failed there."
             )
-            yield cluster(service, ClientIP.LOST)
+            yield cluster(service, cost, extra)
         case Outcome.Blackhole | Outcome.Unknown:
             yield spread(service)
-            yield cluster(service, ClientIP.LOST)
+            yield cluster(service, cost, extra)
         case _:
             return
 
