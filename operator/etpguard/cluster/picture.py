@@ -68,6 +68,11 @@ class Picture:
         self._referring: dict[Kind[Any], dict[Key, set[Key]]] = {kind: defaultdict(set) for kind in self._stores}
         self._node_ports: dict[int, set[Key]] = defaultdict(set)
 
+    def twin(self) -> Picture:
+        """An empty picture of the same kinds, with the same references."""
+        kinds = list(self._stores)
+        return Picture(kinds, {kind: self._referrers[kind][1:] for kind in kinds})
+
     @property
     def kinds(self) -> Iterable[Kind[Any]]:
         return self._stores.keys()

@@ -44,8 +44,8 @@ class Remediation(Shape, frozen=True):
     policy: PolicyRef | None = None
     """The policy that decided; None where the report was lost and made anew from managedFields."""
     on_delete: str = "Keep"
-    intent_time: str = ""
-    """When the intent was written: what budgets count."""
+    intents: tuple[str, ...] = ()
+    """When intents were written, the newest ten: what budgets count."""
     since: str = ""
     """When the phase was entered."""
     reverts: tuple[Revert, ...] = ()

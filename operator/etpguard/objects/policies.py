@@ -7,13 +7,13 @@ cluster.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from etpguard.objects.coverage import GROUP, VERSION
 from etpguard.objects.kinds import Kind, Reach
-from etpguard.objects.records import AnnotatedRecord, Condition, LabelledRecord, Selector, Shape
+from etpguard.objects.records import AnnotatedRecord, LabelledRecord, Selector, Shape
 
 
 class UnhealthyWhen(Shape, frozen=True):
@@ -81,16 +81,11 @@ class CoveragePolicySpec(Shape, frozen=True):
     """Services, as NAMESPACE/NAME (NAME alone in a namespaced policy), to be put back to Local now."""
 
 
-class PolicyStatus(Shape, frozen=True):
-    observed_generation: int | None = None
-    conditions: list[Condition] | None = None
-
-
 class CoveragePolicy(AnnotatedRecord, frozen=True):
     """Either kind; a ClusterCoveragePolicy has no namespace."""
 
     spec: CoveragePolicySpec = CoveragePolicySpec()
-    status: PolicyStatus | None = None
+    status: dict[str, Any] | None = None
 
     @property
     def substance(self) -> object:

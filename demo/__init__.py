@@ -1,0 +1,1 @@
+"""The operator at work on the case that it was made for."""

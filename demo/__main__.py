@@ -1,0 +1,211 @@
+"""`make demo`: plays the case and prints what kubectl shows at each step. KEEP=1 keeps it running until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import devcluster
+from demo.stage import HTTP_NODE_PORT, NAMESPACE, NODES, Stage, open_stage
+from devcluster import Cluster
+from devcluster.objects import wait_for
+
+ROOT = Path(__file__).parent.parent
+SERVICE = "nginx-nginx-ingress-controller"
+INGRESS = "web"
+HOLD = "2s"
+
+
+def main() -> int:
+    say("starting etcd, kube-apiserver and kube-controller-manager (the first time they are compiled: minutes)")
+    with devcluster.start() as cluster, open_stage(cluster) as stage:
+        if stage.why_no_packets:
+            say(f"no packets will flow, only the API is shown: the data plane {stage.why_no_packets}")
+        else:
+            say("network namespaces are the nodes, each with a real kube-proxy; one more is the client outside")
+        cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+        cluster.kubectl("apply", "-f", str(ROOT / "examples/nginx-alb/manifests.yaml"))
+        with operator(cluster) as metrics:
+            play(cluster, stage, metrics)
+            if os.environ.get("KEEP"):
+                say("kept until Ctrl-C; in another terminal:")
+                print(f"export KUBECONFIG={cluster.kubeconfig}")
+                with contextlib.suppress(KeyboardInterrupt):
+                    signal.pause()
+    say("stopped; nothing is left running")
+    return 0
+
+
+def play(cluster: Cluster, stage: Stage, metrics: Path) -> None:
+    step("1. nginx runs on node1 alone; the ALB targets all three nodes")
+    stage.start_pod("nginx-a", "node1")
+    expect(cluster, "TargetsUnhealthy", dropped=["node2", "node3"])
+    show(cluster, stage, metrics)
+    local = stage.on_the_node("node2")
+    if local:
+        step("The trap: the same port, asked on node2 itself")
+        print(f"curl localhost:{HTTP_NODE_PORT} on node2: {local}")
+        print("It works, since traffic that starts on a node is sent to any endpoint in the cluster: no proof.")
+
+    step("2. The pod moves to node2")
+    stage.start_pod("nginx-b", "node2")
+    stage.end_pod("nginx-a")
+    expect(cluster, "TargetsUnhealthy", dropped=["node1", "node3"])
+    show(cluster, stage, metrics)
+
+    step("3. A pod gets ready on each of the others: every node is covered")
+    stage.start_pod("nginx-c", "node1")
+    stage.start_pod("nginx-d", "node3")
+    expect(cluster, "Covered", dropped=[])
+    show(cluster, stage, metrics)
+
+
+def show(cluster: Cluster, stage: Stage, metrics: Path) -> None:
+    """What kubectl and etpguard show now, beside what a connection from outside got."""
+    command("etpguard check -A")
+    print(etpguard(cluster, "check", "-A"))
+    outside = stage.outside()
+    if outside:
+        states = node_states(cluster)
+        print(f"{'NODE':8}{'ETPGUARD SAYS':16}FROM OUTSIDE, port {HTTP_NODE_PORT}")
+        for node in NODES:
+            print(f"{node:8}{states.get(node, '?'):16}{outside[node]}")
+        print()
+    for kind, name in (("service", SERVICE), ("ingress", INGRESS)):
+        command(f"kubectl describe {kind} {name}")
+        print(events(cluster.kubectl("describe", kind, name, "-n", NAMESPACE)))
+    command("kubectl get cov -o wide")
+    print(cluster.kubectl("get", "cov", "-n", NAMESPACE, "-o", "wide"))
+    command("kubectl get service -o jsonpath='{.status.conditions}'")
+    conditions = cluster.kubectl("get", "service", SERVICE, "-n", NAMESPACE, "-o", "jsonpath={.status.conditions}")
+    print(conditions, end="\n\n")
+    command("curl /metrics")
+    print(served(metrics))
+
+
+def expect(cluster: Cluster, outcome: str, dropped: list[str]) -> None:
+    """Wait until states, condition, report and Event all say so, as a watching person would see it."""
+    say(f"waiting for {outcome} in the condition, the report and the Events (one a minute at most for an object)")
+
+    def told() -> bool:
+        service = get(cluster, "service", SERVICE)
+        report = get(cluster, "servicecoverage", SERVICE)
+        conditions = {c["type"]: c["reason"] for c in service.get("status", {}).get("conditions", ())}
+        ports = report.get("status", {}).get("ports", ())
+        notes = [e["note"] for e in list_events(cluster) if e["regarding"]["kind"] == "Service"]
+        return (
+            conditions.get("etpguard.dev/Covered") == outcome
+            and report.get("status", {}).get("outcome") == outcome
+            and bool(ports)
+            and all(port["dropped"] == dropped for port in ports)
+            and any(note.startswith(outcome) and all(node in note for node in dropped) for note in notes)
+        )
+
+    wait_for(told, timeout=120, what=f"{outcome} to be told")
+
+
+def get(cluster: Cluster, kind: str, name: str) -> dict[str, Any]:
+    text = cluster.kubectl("get", kind, name, "-n", NAMESPACE, "-o", "json", "--ignore-not-found")
+    found: dict[str, Any] = json.loads(text or "{}")
+    return found
+
+
+def list_events(cluster: Cluster) -> list[dict[str, Any]]:
+    path = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
+    events: list[dict[str, Any]] = cluster.call("GET", path)["items"]
+    return [event for event in events if event.get("reportingController") == "etpguard.dev/operator"]
+
+
+def events(description: str) -> str:
+    """The Events at the end of what `kubectl describe` prints."""
+    return description[description.index("Events:") :]
+
+
+def node_states(cluster: Cluster) -> dict[str, str]:
+    report = json.loads(etpguard(cluster, "check", "-A", "-o", "json"))
+    port = report["services"][0]["ports"][0]
+    return {node: state for state in ("ready", "terminating", "dropped", "rejected") for node in port[state]}
+
+
+def etpguard(cluster: Cluster, *arguments: str) -> str:
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
+    run = subprocess.run(
+        [sys.executable, "-m", "etpguard", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if run.returncode > 1:
+        raise RuntimeError(f"etpguard {' '.join(arguments)}: {run.stderr.strip()}")
+    return run.stdout
+
+
+@contextlib.contextmanager
+def operator(cluster: Cluster) -> Iterator[Path]:
+    """`etpguard run` until the end of the block; gives the file of its log, which tells its port."""
+    log = cluster.directory / "etpguard.log"
+    command(f"etpguard run --hold {HOLD} --hold-urgent {HOLD}")
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "etpguard", "run"),
+                *("--kubeconfig", str(cluster.kubeconfig), "--listen", "127.0.0.1:0"),
+                *("--hold", HOLD, "--hold-urgent", HOLD),
+            ],
+            stderr=output,
+        )
+        try:
+            wait_for(lambda: "ready after" in log.read_text(), timeout=60, what="the operator to be ready")
+            yield log
+        except TimeoutError:
+            print(log.read_text(), file=sys.stderr)
+            raise
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def served(log: Path) -> str:
+    """The Service's series on the operator's /metrics."""
+    port = re.search(r"serving on port (\d+)", log.read_text())
+    if port is None:
+        raise RuntimeError("the operator did not say on which port it serves")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    wanted = [
+        line
+        for line in lines
+        if line.startswith("etpguard_service_") and (not line.endswith(" 0.0") or "_nodes" in line)
+    ]
+    return "\n".join(wanted) + "\n"
+
+
+def step(title: str) -> None:
+    print(f"\n{'=' * 100}\n{title}\n", flush=True)
+
+
+def command(line: str) -> None:
+    print(f"$ {line}", flush=True)
+
+
+def say(line: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

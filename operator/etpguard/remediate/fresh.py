@@ -1,0 +1,167 @@
+"""What the API server says of one Service at this moment, assessed by the same rules as the picture.
+
+A change rests on this and never on the picture alone: the watch of one kind may be behind without anyone
+knowing. Nodes and cluster-wide classes are the picture's, whose lists are checked for freshness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from etpguard.assess import Assessment, Engine
+from etpguard.cluster import NodeTable, Picture
+from etpguard.kube import verbs
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.writes import Writer
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    GROUP,
+    SERVICE,
+    SERVICE_COVERAGE,
+    AnyKind,
+    Key,
+    Record,
+    Reject,
+    Remediation,
+    Service,
+    decode_item,
+    decode_page,
+)
+from etpguard.objects.policies import (
+    CLUSTER_COVERAGE_POLICY,
+    COVERAGE_POLICY,
+    NETWORK_POLICY,
+    CoveragePolicy,
+    NetworkPolicy,
+)
+from etpguard.report import service_report
+
+
+class Changed(Exception):  # noqa: N818  nothing went wrong
+    """What was to be changed is not there any more, or not in a form that can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One Service as it is: the raw object for its managedFields, and what its report says."""
+
+    raw: dict[str, Any]
+    service: Service
+    remediation: Remediation | None
+    report_uid: str
+    report_owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reassessed:
+    """An assessment made from fresh reads; node sets are those of `table`."""
+
+    now: Now
+    assessment: Assessment | None
+    table: NodeTable
+    network_policies: tuple[NetworkPolicy, ...]
+
+    def agrees_with(self, held: Assessment | None, table: NodeTable) -> bool:
+        """Whether nothing that people are told differs from what the picture made of it."""
+        if held is None or self.assessment is None:
+            return held is self.assessment
+        return service_report(held, table, (), 0) == service_report(self.assessment, self.table, (), 0)
+
+
+class Reader:
+    """`engine` makes an engine over a picture, with the families and options of the running one."""
+
+    def __init__(self, writer: Writer, picture: Picture, engine: Callable[[Picture], Engine]) -> None:
+        self._writer = writer
+        self._picture = picture
+        self._engine = engine
+
+    async def service(self, key: Key) -> Now:
+        """Raises Changed where the Service is gone, and what `Writer.read` raises."""
+        try:
+            raw = await self._writer.read(verbs.get(SERVICE, key))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            raise Changed(f"Service {key} is gone") from None
+        service = decode_item(SERVICE, raw)
+        if isinstance(service, Reject):
+            raise Changed(service.message)
+        try:
+            report = decode_item(SERVICE_COVERAGE, await self._writer.read(verbs.get(SERVICE_COVERAGE, key)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return Now(raw, service, None, "", "")
+        if isinstance(report, Reject):
+            raise Changed(report.message)
+        owners = (o.uid for o in report.metadata.owner_references or () if o.kind == SERVICE.name)
+        return Now(raw, service, report.remediation, report.uid, next(owners, ""))
+
+    async def policy(self, held: CoveragePolicy) -> CoveragePolicy | None:
+        """The policy as it is now; None if it is gone or is another of that name."""
+        namespaced = bool(held.metadata.namespace)
+        kind = COVERAGE_POLICY if namespaced else CLUSTER_COVERAGE_POLICY
+        try:
+            found = decode_item(kind, await self._writer.read(verbs.get(kind, held.key)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        return found if isinstance(found, CoveragePolicy) and found.uid == held.uid else None
+
+    async def reassess(self, key: Key) -> Reassessed:
+        """Read the Service, its slices, and whatever in its namespace may send traffic to it; assess that."""
+        now = await self.service(key)
+        twin = self._picture.twin()
+        read: dict[AnyKind, list[Record]] = {}
+        for kind in self._picture.kinds:
+            if kind.namespaced and _consumer(kind):
+                read[kind] = await self._list(kind, key.namespace)
+        label = f"kubernetes.io/service-name={key.name}"
+        read[ENDPOINT_SLICE] = await self._list(ENDPOINT_SLICE, key.namespace, label)
+        read[SERVICE] = [now.service]
+        policies: list[Any] = []
+        if NETWORK_POLICY in self._picture.kinds and NETWORK_POLICY not in self._picture.unread:
+            policies = await self._list(NETWORK_POLICY, key.namespace)
+        for kind in self._picture.kinds:
+            entries = {r.key: r for r in self._picture.store(kind) if not _read_anew(kind, r, key, read)}
+            entries |= {record.key: record for record in read.get(kind, ())}
+            twin.absorb(twin.store(kind).replace(entries.values()))
+        twin.unread.update(self._picture.unread)
+        return Reassessed(now, self._engine(twin).assess(key), twin.nodes, tuple(policies))
+
+    async def _list(self, kind: AnyKind, namespace: str, label_selector: str = "") -> list[Any]:
+        """All records of a namespace. Raises Changed for one that cannot be read; an absent CRD has none."""
+        found: list[Any] = []
+        token = ""
+        while True:
+            request = verbs.list_page(kind, namespace=namespace, token=token, label_selector=label_selector)
+            try:
+                page = decode_page(kind, await self._writer.read_raw(request))
+            except ApiError as error:
+                if error.kind_absent:
+                    return found
+                raise
+            if page.rejects:
+                raise Changed(page.rejects[0].message)
+            found += page.items
+            if not (token := page.continue_token):
+                return found
+
+
+def _consumer(kind: AnyKind) -> bool:
+    return kind not in (SERVICE, ENDPOINT_SLICE, NETWORK_POLICY) and kind.group != GROUP
+
+
+def _read_anew(kind: AnyKind, record: Record, key: Key, read: Iterable[AnyKind]) -> bool:
+    """Whether the picture's record gives way to what was read: also one that is no more."""
+    if kind not in read:
+        return False
+    if kind == SERVICE:
+        return record.key == key
+    if kind == ENDPOINT_SLICE:
+        return getattr(record, "service", None) == key
+    return record.key.namespace == key.namespace

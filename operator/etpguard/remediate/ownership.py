@@ -1,0 +1,97 @@
+"""Who owns a Service, and who set its policy last: read from labels, annotations and managedFields. Pure.
+
+Sources: Argo CD's default tracking annotation, Flux' labels, Helm's annotation with its label (each needs the
+other, since the label alone is ubiquitous), and the managers that were seen to write (see the tests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from etpguard.objects import Service
+
+MANAGER = "etpguard-remediation"
+"""Our field manager for `spec.externalTrafficPolicy`; server-side apply is never used on it, since releasing an
+applied field deletes it and the API server's default is Cluster."""
+
+ROLLBACK_MANAGER = "etpguard-rollback"
+"""That of `etpguard rollback`, which a person runs."""
+
+_TOOLS = {
+    "argocd-controller": "Argo CD",
+    "argocd-application-controller": "Argo CD",
+    "kustomize-controller": "Flux kustomize-controller",
+    "helm-controller": "Flux helm-controller",
+}
+
+_PERSONS = ("kubectl-edit", "kubectl-patch", "kubectl-replace", ROLLBACK_MANAGER)
+"""Managers of commands that a person types about one object. Everything else, `kubectl apply` included, carries
+a declared state and will do so again."""
+
+_FIELD = "f:externalTrafficPolicy"
+
+
+class Setter(NamedTuple):
+    """The manager that set `spec.externalTrafficPolicy` last, and when (RFC 3339)."""
+
+    manager: str
+    operation: str
+    time: str
+
+    @property
+    def person(self) -> bool:
+        return self.manager.startswith(_PERSONS)
+
+
+def owner(service: Service) -> str:
+    """The tool that declares the Service elsewhere and may set it back, "" if none is known."""
+    labels, annotations = service.labels, service.annotations
+    if tracking := annotations.get("argocd.argoproj.io/tracking-id"):
+        return f"Argo CD application {tracking.partition(':')[0]}"
+    for part, name in (("kustomize", "Flux Kustomization"), ("helm", "Flux HelmRelease")):
+        prefix = f"{part}.toolkit.fluxcd.io"
+        if found := labels.get(f"{prefix}/name"):
+            return f"{name} {labels.get(f'{prefix}/namespace', '')}/{found}"
+    release = annotations.get("meta.helm.sh/release-name")
+    if release and labels.get("app.kubernetes.io/managed-by") == "Helm":
+        return f"Helm release {release}"
+    return next((_TOOLS[manager] for manager in sorted(service.managers) if manager in _TOOLS), "")
+
+
+def setter(raw: Mapping[str, Any]) -> Setter | None:
+    """Who owns `spec.externalTrafficPolicy` of a raw Service; the newest where several do."""
+    found = [
+        Setter(str(entry.get("manager") or ""), str(entry.get("operation") or ""), str(entry.get("time") or ""))
+        for entry in managed_fields(raw)
+        if _FIELD in _spec_fields(entry) and not entry.get("subresource")
+    ]
+    return max(found, key=lambda s: s.time, default=None)
+
+
+def managed_fields(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    entries = (raw.get("metadata") or {}).get("managedFields") or []
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _spec_fields(entry: Mapping[str, Any]) -> Iterable[str]:
+    fields = entry.get("fieldsV1")
+    spec = fields.get("f:spec") if isinstance(fields, dict) else None
+    return spec if isinstance(spec, dict) else ()
+
+
+def advice_against_reverts(manager: str) -> str:
+    """What to put into the tool that keeps setting Local back."""
+    if manager.startswith("argocd"):
+        return (
+            "In the Application: spec.ignoreDifferences [{group: '', kind: Service, "
+            f"managedFieldsManagers: [{MANAGER}]}}] and syncOptions RespectIgnoreDifferences=true"
+        )
+    if manager in ("kustomize-controller", "helm-controller"):
+        return (
+            "In the Kustomization or HelmRelease: ignore /spec/externalTrafficPolicy and "
+            "/spec/healthCheckNodePort of this Service (drift detection's ignore rules)"
+        )
+    if manager == "helm":
+        return "In the chart's values: set externalTrafficPolicy to Cluster, which is what etpguard does"
+    return "Change externalTrafficPolicy to Cluster where this manager takes it from, or exclude the Service"

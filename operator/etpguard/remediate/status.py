@@ -1,0 +1,154 @@
+"""The status of a policy: counts, conditions, and why each matched Service is untouched. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from etpguard.assess import Outcome
+from etpguard.objects import Key
+from etpguard.objects.policies import CoveragePolicy
+from etpguard.remediate.cases import Round
+from etpguard.remediate.decide import Action, Case, Decision
+from etpguard.remediate.policy import allowance, amount, mistake
+
+MAX_LISTED = 50
+
+Json = dict[str, Any]
+
+_PASSING = frozenset({"DwellTime", "StormCooldown", "BudgetExhausted", "TooManyAffected"})
+"""Reasons whose words change from second to second: only the code is written."""
+
+_GOOD = (Outcome.Covered, Outcome.NotAffected)
+
+
+def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key, Decision]) -> Json:
+    """Without times. `remediations` are the newest 50 that this policy decided."""
+    keys = round_.matched.get(policy.uid, ())
+    cases = [round_.cases[key] for key in keys if key in round_.cases]
+    uncovered = [c for c in cases if c.assessment and c.assessment.outcome not in _GOOD]
+    decided = [c for c in round_.cases.values() if _decided_by(c, policy)]
+    standing = [c for c in decided if c.remediation and c.remediation.stands_for(c.service.uid)]
+    return {
+        "observedGeneration": policy.metadata.generation or 0,
+        "matchedServices": len(cases),
+        "uncoveredServices": len(uncovered),
+        "remediatedServices": len(standing),
+        "remediationsAllowed": _allowed(policy, round_, len(cases)),
+        "conditions": _conditions(policy, round_),
+        "remediations": _remediations(decided),
+        "excluded": _excluded(policy, uncovered, decisions),
+    }
+
+
+def _decided_by(case: Case, policy: CoveragePolicy) -> bool:
+    ref = case.remediation.policy if case.remediation else None
+    return ref is not None and ref.uid == policy.uid
+
+
+def _allowed(policy: CoveragePolicy, round_: Round, matched: int) -> int:
+    """How many more the policy's budgets without a schedule would allow, whatever the windows say."""
+    applied = len(round_.ledger.applied.get(policy.uid, ()))
+    if policy.spec.mode != "Enforce" or policy.spec.suspend or policy.spec.pause_requests or mistake(policy):
+        return 0
+    always = [b for b in policy.spec.remediation.budgets if b.schedule is None]
+    return max(0, min((allowance(b.services, matched) for b in always), default=matched) - applied)
+
+
+def _conditions(policy: CoveragePolicy, round_: Round) -> list[Json]:
+    generation = policy.metadata.generation or 0
+
+    def condition(kind: str, status: bool, reason: str, message: str) -> Json:
+        return {
+            "type": kind,
+            "status": str(status),
+            "reason": reason,
+            "message": message,
+            "observedGeneration": generation,
+        }
+
+    wrong = mistake(policy)
+    ready = condition("Ready", not wrong, "Invalid" if wrong else "Valid", wrong or "the policy is in force")
+    return [ready, condition("RemediationAllowed", *_remediation_allowed(policy, round_, wrong))]
+
+
+def _remediation_allowed(policy: CoveragePolicy, round_: Round, wrong: str) -> tuple[bool, str, str]:
+    spec = policy.spec
+    if wrong:
+        return False, "Invalid", wrong
+    if spec.mode == "Observe":
+        return False, "Observe", "mode Observe takes no part"
+    if spec.suspend:
+        return False, "Suspended", "spec.suspend is set"
+    if spec.pause_requests:
+        return False, "Paused", "; ".join(spec.pause_requests[:5])
+    if round_.ledger.blind is not None:
+        return False, round_.ledger.blind.code, "the operator's picture of the cluster is not whole and fresh"
+    share = round_.ledger.shares.get(policy.uid)
+    limit = spec.remediation.trigger_if.uncovered_services_less_than_or_equal_to
+    if share is not None and share.in_need > amount(limit, share.of):
+        return False, "TooManyAffected", f"more than {limit} of its Services are in need"
+    if spec.mode == "DryRun":
+        return True, "DryRun", "patches are sent with dryRun=All"
+    return True, "Enforce", "Services in need are changed within the budgets"
+
+
+def _remediations(cases: list[Case]) -> list[Json]:
+    newest = sorted(cases, key=lambda c: c.remediation.since if c.remediation else "", reverse=True)[:MAX_LISTED]
+    listed = []
+    for case in sorted(newest, key=lambda c: c.service.key):
+        remediation = case.remediation
+        assert remediation is not None
+        entry: Json = {
+            "namespace": case.service.key.namespace,
+            "name": case.service.key.name,
+            "uid": remediation.service_uid,
+            "state": remediation.phase,
+            "since": remediation.since,
+            "reverts": len(remediation.reverts),
+        }
+        if remediation.reverts:
+            entry["revertedBy"] = remediation.reverts[-1].manager
+        listed.append(entry)
+    return listed
+
+
+def _excluded(policy: CoveragePolicy, cases: list[Case], decisions: Mapping[Key, Decision]) -> list[Json]:
+    listed = []
+    for case in cases[:MAX_LISTED]:
+        key = case.service.key
+        if policy.spec.mode == "Observe":
+            entry: Json = {"reason": "Observe"}
+        else:
+            decision = decisions.get(key)
+            if decision is None or decision.action in (Action.APPLY, Action.ROLL_BACK):
+                continue
+            entry = {"reason": decision.reason.code}
+            if decision.reason.code not in _PASSING and decision.reason.detail:
+                entry["message"] = decision.reason.detail[:256]
+        listed.append({"namespace": key.namespace, "name": key.name, **entry})
+    return listed
+
+
+def differs(standing: Json | None, wanted: Json) -> bool:
+    """Whether to write: times are no part of it."""
+    return standing is None or _timeless(standing) != _timeless(wanted)
+
+
+def body(wanted: Json, standing: Json | None, now: str) -> Json:
+    """What to apply: each condition with its time, kept where its status is."""
+    before = {c.get("type"): c for c in (standing or {}).get("conditions") or ()}
+
+    def timed(made: Json) -> Json:
+        old = before.get(made["type"], {})
+        kept = old.get("lastTransitionTime") if old.get("status") == made["status"] else None
+        return {**made, "lastTransitionTime": kept or now}
+
+    return {"status": {**wanted, "conditions": [timed(c) for c in wanted["conditions"]]}}
+
+
+def _timeless(status: Json) -> Json:
+    conditions = [
+        {k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status.get("conditions") or ()
+    ]
+    return {k: v for k, v in status.items() if v not in ([], None)} | {"conditions": conditions}
