@@ -1,0 +1,154 @@
+"""Which nodes a rule selects, and that their sets follow each change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etpguard.assess.eligibility import ANY_CLIENT, EXCLUDE_LABEL, EligibleNodes, NodeRule, Readiness, TaintRule
+from etpguard.cluster import NodeTable
+from etpguard.objects import Node, Requirement
+from tests.assess.build import node
+
+
+def eligible(rule: NodeRule, *nodes: Node) -> list[str]:
+    table = NodeTable()
+    sets = EligibleNodes(table)
+    sets.reset(nodes)
+    return table.names(sets.of(rule, nodes))
+
+
+@pytest.mark.parametrize(
+    ("value", "included"),
+    [
+        *((v, True) for v in ("0", "f", "F", "false", "FALSE", "False")),
+        *((v, False) for v in ("1", "t", "T", "true", "TRUE", "True", "", "no", "fALSE", " false")),
+    ],
+)
+def test_exclude_label_is_parsed_as_a_bool(value: str, included: bool) -> None:
+    assert bool(eligible(ANY_CLIENT, node("n", labels={EXCLUDE_LABEL: value}))) is included
+
+
+def test_exclude_label_by_presence_excludes_whatever_it_says() -> None:
+    rule = NodeRule(requirements=(Requirement(EXCLUDE_LABEL, "DoesNotExist"),))
+    assert eligible(rule, node("a", labels={EXCLUDE_LABEL: "false"}), node("b")) == ["b"]
+
+
+CA_TAINT = {"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule", "value": "1"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "candidate", "selected"),
+    [
+        pytest.param(ANY_CLIENT, node("n"), True, id="a plain Ready node"),
+        pytest.param(ANY_CLIENT, node("n", "False"), False, id="not Ready"),
+        pytest.param(ANY_CLIENT, node("n", "Unknown"), False, id="Ready unknown"),
+        pytest.param(ANY_CLIENT, node("n", None), False, id="no Ready condition"),
+        pytest.param(ANY_CLIENT, node("n", deleting=True), False, id="being deleted"),
+        pytest.param(ANY_CLIENT, node("n", taints=[CA_TAINT]), False, id="the autoscaler's deletion taint"),
+        pytest.param(ANY_CLIENT, node("n", taints=[{"key": "other"}]), True, id="another taint"),
+        pytest.param(
+            ANY_CLIENT, node("n", labels={"eks.amazonaws.com/compute-type": "fargate"}), False, id="fargate"
+        ),
+        pytest.param(ANY_CLIENT, node("n", labels={"eks.amazonaws.com/compute-type": "ec2"}), True, id="ec2"),
+        pytest.param(ANY_CLIENT, node("n", labels={"type": "virtual-kubelet"}), False, id="virtual-kubelet"),
+        pytest.param(NodeRule(), node("n", deleting=True), True, id="deletion matters only where told"),
+        pytest.param(NodeRule(readiness=Readiness.IGNORED), node("n", "False"), True, id="readiness ignored"),
+        pytest.param(
+            NodeRule(taints=(TaintRule("k", "NoExecute"),)),
+            node("n", taints=[{"key": "k", "effect": "NoSchedule"}]),
+            True,
+            id="a taint of another effect",
+        ),
+        pytest.param(
+            NodeRule(taints=(TaintRule("k", "NoExecute"),)),
+            node("n", taints=[{"key": "k", "effect": "NoExecute"}]),
+            False,
+            id="a taint of that effect",
+        ),
+    ],
+)
+def test_rules(rule: NodeRule, candidate: Node, selected: bool) -> None:
+    assert bool(eligible(rule, candidate)) is selected
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        pytest.param({"a": "True", "b": "Unknown"}, ["a"], id="a ready node shuts out the unknown"),
+        pytest.param({"a": "Unknown", "b": "False"}, ["a"], id="without a ready one the unknown are used"),
+        pytest.param({"a": "False", "b": "False"}, [], id="those known not to be ready never"),
+    ],
+)
+def test_fail_open(states: dict[str, str], expected: list[str]) -> None:
+    nodes = [node(name, ready) for name, ready in states.items()]
+    assert eligible(NodeRule(readiness=Readiness.FAIL_OPEN), *nodes) == expected
+
+
+def test_fail_open_looks_at_selected_nodes_only() -> None:
+    rule = NodeRule(requirements=(Requirement("pool", "In", ("edge",)),), readiness=Readiness.FAIL_OPEN)
+    nodes = [node("a", "Unknown", labels={"pool": "edge"}), node("b", "True")]
+    assert eligible(rule, *nodes) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "labels", "admitted"),
+    [
+        ("In", ("a", "b"), {"k": "a"}, True),
+        ("In", ("a", "b"), {"k": "c"}, False),
+        ("In", ("a",), {}, False),
+        ("NotIn", ("a",), {"k": "a"}, False),
+        ("NotIn", ("a",), {"k": "b"}, True),
+        ("NotIn", ("a",), {}, True),
+        ("Exists", None, {"k": ""}, True),
+        ("Exists", None, {}, False),
+        ("DoesNotExist", None, {"k": ""}, False),
+        ("DoesNotExist", None, {}, True),
+    ],
+)
+def test_requirements(
+    operator: Any, values: tuple[str, ...] | None, labels: dict[str, str], admitted: bool
+) -> None:
+    requirement = Requirement("k", operator, values)
+    assert requirement.admits(labels) is admitted
+
+
+@pytest.mark.parametrize(
+    ("provider_id", "blocked"),
+    [
+        pytest.param("aws:///eu-west-1a/i-0123456789abcdef0", False, id="an instance"),
+        pytest.param("aws:///eu-west-1a/fargate-ip-10-0-0-1", True, id="none"),
+        pytest.param("", True, id="no providerID at all"),
+        pytest.param("aws:///eu-west-1a/i-0123 456", True, id="the whole segment has to match"),
+    ],
+)
+def test_provider_id_blocks(provider_id: str, blocked: bool) -> None:
+    rule = NodeRule(provider_id="i-[0-9a-f]+")
+    table = NodeTable()
+    sets = EligibleNodes(table)
+    nodes = [node("n", provider_id=provider_id)]
+    sets.reset(nodes)
+    assert table.names(sets.of(rule, nodes)) == ["n"]
+    assert bool(sets.blocking(rule)) is blocked
+
+
+def test_sets_follow_updates_and_tell_whether_any_moved() -> None:
+    table = NodeTable()
+    sets = EligibleNodes(table)
+    first = node("a")
+    sets.reset([first])
+    rule = NodeRule(requirements=(Requirement("pool", "NotIn", ("batch",)),))
+    assert table.names(sets.of(rule, [first])) == ["a"]
+
+    assert not sets.update("a", node("a", labels={"unheeded": "x"}))
+    assert sets.update("b", node("b"))
+    assert table.names(sets.of(rule, ())) == ["a", "b"]
+    assert sets.update("b", node("b", "False"))
+    assert table.names(sets.of(rule, ())) == ["a"]
+    assert sets.update("a", node("a", labels={"pool": "batch"}))
+    assert sets.of(rule, ()) == 0
+    assert sets.update("a", node("a", labels={"kubernetes.io/os": "windows"}))
+    assert table.names(sets.windows) == ["a"]
+    assert sets.update("a", None)
+    assert (sets.of(rule, ()), sets.windows, sets.ready) == (0, 0, 0)
