@@ -7,7 +7,7 @@ from typing import Any
 
 from etpguard.assess import Assessment, Engine, Options, picture_for
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController, AwsOptions
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
+from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
 from etpguard.objects import (
@@ -20,6 +20,7 @@ from etpguard.objects import (
     AnyKind,
     Key,
     Reject,
+    Service,
     decode_item,
 )
 from etpguard.objects.aws import (
@@ -194,6 +195,48 @@ def ingress_owner(name: str = "web", namespace: str = SHOP) -> dict[str, str]:
     return {"ingress.k8s.aws/stack-namespace": namespace, "ingress.k8s.aws/stack-name": name}
 
 
+def target_configuration(
+    name: str = "tgc", *, of: str | None = "web", routes: Sequence[Json] = (), **props: Any
+) -> Json:
+    """A TargetGroupConfiguration; `props` are its default ones, `routes` those of route configurations."""
+    spec: Json = {
+        "defaultConfiguration": props,
+        "routeConfigurations": [{"routeIdentifier": {}, "targetGroupProps": one} for one in routes],
+    }
+    return {
+        "kind": "TargetGroupConfiguration",
+        "metadata": meta(name),
+        "spec": spec | ({"targetReference": {"name": of}} if of else {}),
+    }
+
+
+def load_balancer_configuration(name: str = "lbc", default: str | None = None, **spec: Any) -> Json:
+    named = {"defaultTargetGroupConfiguration": {"name": default}} if default else {}
+    return {"kind": "LoadBalancerConfiguration", "metadata": meta(name), "spec": {**named, **spec}}
+
+
+def gateway(configuration: str | None = None) -> Json:
+    reference = {"group": "gateway.k8s.aws", "kind": "LoadBalancerConfiguration", "name": configuration}
+    infrastructure = {"parametersRef": reference} if configuration else None
+    return {
+        "kind": "Gateway",
+        "metadata": meta("gw"),
+        "spec": {"gatewayClassName": "aws", "infrastructure": infrastructure},
+    }
+
+
+def gateway_class(configuration: str | None = None) -> Json:
+    reference = {"kind": "LoadBalancerConfiguration", "name": configuration, "namespace": SHOP}
+    return {
+        "kind": "GatewayClass",
+        "metadata": meta("aws", None),
+        "spec": {
+            "controllerName": "gateway.k8s.aws/nlb",
+            "parametersRef": {"group": "gateway.k8s.aws", **reference} if configuration else None,
+        },
+    }
+
+
 class Shop:
     """A cluster. Unless others are given it has three nodes a, b, c, the Service shop/web with an endpoint
     on a, and IngressClass alb."""
@@ -248,8 +291,10 @@ class Shop:
         return self.picture.nodes.names(nodes)
 
     @property
-    def view(self) -> View:
-        return View(self.picture)
+    def service(self) -> Service:
+        found = self.picture.get(SERVICE, WEB)
+        assert found is not None
+        return found
 
 
 def only(shop: Shop, key: Key = WEB) -> ConsumerVerdict:

@@ -21,7 +21,7 @@ from tests.assess.consumers.aws_lbc.objects import (
 )
 
 LEGACY = "kubernetes.io/ingress.class"
-SELECTS_BLUE = {"namespaceSelector": {"matchLabels": {"team": "blue"}}}
+SELECTS_BLUE: Json = {"namespaceSelector": {"matchLabels": {"team": "blue"}}}
 NO_CLASS = AwsOptions(ingress_class="")
 FOREIGN = ingress_class("nginx", "k8s.io/ingress-nginx")
 

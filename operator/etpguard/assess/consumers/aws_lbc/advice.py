@@ -149,11 +149,17 @@ def _selected(consumer: Consumer) -> list[str]:
     return [f"{r.key}={r.values[0]}" for r in own if r.operator == "In" and r.values and len(r.values) == 1]
 
 
+def _first(nodes: Sequence[str], length: int = 260) -> list[str]:
+    """As many of the names, at most eight, as leave room for the rest of the sentence."""
+    return [name for i, name in enumerate(nodes[:8]) if sum(map(len, nodes[: i + 1])) <= length]
+
+
 def _narrow(service: Service, consumer: Consumer, nodes: Sequence[str]) -> str:
     """Register only the nodes that host the pods."""
     mark = f"{_NODE_LABEL}={service.key.name[:63].rstrip('-.')}"
-    named = " ".join(nodes[:8]) or "NODE"
-    more = " (and the others with pods)" if len(nodes) > 8 else ""
+    shown = _first(nodes)
+    named = " ".join(shown) or "NODE"
+    more = " (and the others with pods)" if len(nodes) > len(shown) else ""
     labels = [*_selected(consumer), mark]
     pairs = dict(label.split("=", 1) for label in labels)
     match consumer.kind:

@@ -19,6 +19,10 @@ from etpguard.assess.outcome import Reason
 from etpguard.objects import SERVICE, Ingress, Key, Service
 from etpguard.objects.aws import IngressClassParamsSpec, TargetGroupBinding
 
+_REDIRECTED = Reason(
+    "NotRegistered", "its group redirects HTTP to HTTPS and it listens on HTTP alone, so it has no rules"
+)
+
 
 class IngressPath:
     """The way from one Ingress to one Service; `bindings` are those to that Service that the controller made
@@ -99,7 +103,7 @@ class IngressPath:
                 for target in action.targets
             }
             if group.redirects(self._ingress, config.params):
-                return []
+                return [replace(self._broken(port, _REDIRECTED, reads), incidental=True) for port in ports]
             self._complete(config, group)
             return [self._wanted(port, config, reads) for port in ports]
         except ModelError as refused:

@@ -1,0 +1,230 @@
+"""What to do, in the field's order, each with what it costs on this very path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.assess.consumers.aws_lbc.objects import (
+    ALB,
+    CHECK_PORT,
+    NLB,
+    Json,
+    Shop,
+    binding,
+    gateway_owner,
+    ingress,
+    load_balancer,
+    node,
+    only,
+    port,
+    service,
+    target_configuration,
+)
+
+CLUSTER = """kubectl -n shop patch service web -p '{"spec":{"externalTrafficPolicy":"Cluster"}}'"""
+ON_KUBE_PROXY = {"healthcheck-port": "10256", "healthcheck-path": "/healthz"}
+
+
+def advice(*objects: Json, nodes: tuple[str, ...] = ("a",), **given: Any) -> list[str]:
+    shop = Shop(*objects, **given)
+    return list(shop.family.advise(shop.service, only(shop), nodes))
+
+
+def test_order_behind_an_alb() -> None:
+    texts = advice(ingress())
+    starts = ["Nothing is lost", "Target the pods", "Run a ready pod", "Or target only", "Let every node forward"]
+    assert [text[: len(start)] for text, start in zip(texts, starts, strict=True)] == starts
+
+
+@pytest.mark.parametrize(
+    ("objects", "number", "expected"),
+    [
+        pytest.param(
+            [ingress()],
+            1,
+            f"kubectl -n shop annotate service web --overwrite '{ALB}target-type=ip'",
+            id="alb-target-type-on-the-service-which-goes-before-the-ingress",
+        ),
+        pytest.param([ingress()], 1, "X-Forwarded-For, as before", id="alb-pod-targets-cost-no-client-ip"),
+        pytest.param([ingress()], 2, '{"matchLabels": {"app": "web"}}', id="spread-with-the-services-selector"),
+        pytest.param([ingress()], 3, "kubectl label node a lb-target=web", id="labels-for-the-pods-nodes"),
+        pytest.param([ingress()], 3, f"'{ALB}target-node-labels=lb-target=web'", id="alb-target-node-labels"),
+        pytest.param([ingress()], 4, CLUSTER, id="cluster"),
+        pytest.param([ingress()], 4, "X-Forwarded-For", id="alb-cluster-keeps-the-client-ip"),
+        pytest.param([ingress()], 4, "must trust", id="alb-cluster-changes-the-trusted-peer"),
+        pytest.param(
+            [load_balancer()],
+            1,
+            f"kubectl -n shop annotate service web --overwrite '{NLB}nlb-target-type=ip'",
+            id="nlb-target-type",
+        ),
+        pytest.param([load_balancer()], 1, "preserve_client_ip", id="nlb-pod-targets-cost-the-client-ip"),
+        pytest.param(
+            [load_balancer()], 3, f"'{NLB}target-node-labels=lb-target=web'", id="nlb-target-node-labels"
+        ),
+        pytest.param(
+            [load_balancer()], 4, "the node's address instead of the client's", id="nlb-cluster-loses-it"
+        ),
+        pytest.param(
+            [load_balancer()], 4, f"'{NLB}proxy-protocol=*'", id="nlb-proxy-protocol-with-the-annotation"
+        ),
+        pytest.param([load_balancer()], 4, "after this patch, and not before", id="nlb-order-of-the-changes"),
+        pytest.param(
+            [load_balancer(annotations={f"{NLB}proxy-protocol": "*"})],
+            4,
+            "goes on telling",
+            id="nlb-with-proxy-protocol-on-loses-nothing",
+        ),
+        pytest.param(
+            [
+                ingress(annotations={"target-node-labels": "pool=edge"}),
+                *(node(n, labels={"pool": "edge"}) for n in "ab"),
+            ],
+            3,
+            "target-node-labels=pool=edge,lb-target=web",
+            id="labels-that-are-there-stay",
+        ),
+    ],
+)
+def test_what_to_copy_and_what_it_costs(objects: list[Json], number: int, expected: str) -> None:
+    assert expected in advice(*objects)[number]
+
+
+@pytest.mark.parametrize(
+    ("objects", "said"),
+    [
+        pytest.param([ingress()], "some 20 to 35 s", id="alb-until-the-threshold"),
+        pytest.param([load_balancer()], "preStop", id="health-check-node-port-drains"),
+    ],
+)
+def test_targets_unhealthy_is_said_to_be_harmless_and_when_it_is_not(objects: list[Json], said: str) -> None:
+    first = advice(*objects)[0]
+    assert first.startswith("Nothing is lost while")
+    assert "lost" in first.removeprefix("Nothing is lost") or "any loss" in first
+    assert said in first
+    assert "2 nodes" in first
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param([ingress(annotations=ON_KUBE_PROXY)], f"'{ALB}healthcheck-port=traffic-port'", id="ingress"),
+        pytest.param(
+            [load_balancer(annotations={f"{NLB}healthcheck-protocol": "tcp"})],
+            f"annotate service web {NLB}healthcheck-port- {NLB}healthcheck-protocol-",
+            id="nlb-back-to-health-check-node-port",
+        ),
+        pytest.param(
+            [
+                load_balancer(loadBalancerClass="x/y"),
+                binding(owner=gateway_owner("alb")),
+                target_configuration(healthCheckConfig={"healthCheckPort": "10256", "healthCheckPath": "/livez"}),
+            ],
+            '"healthCheckConfig": {"healthCheckPort": "traffic-port"}',
+            id="gateway",
+        ),
+    ],
+)
+def test_a_blackhole_is_first_told_to_probe_the_right_port(objects: list[Json], expected: str) -> None:
+    first = advice(*objects)[0]
+    assert first.startswith("Let the health check see")
+    assert expected in first
+
+
+@pytest.mark.parametrize(
+    ("objects", "first"),
+    [
+        pytest.param(
+            [ingress(annotations={"healthcheck-port": str(CHECK_PORT)}), load_balancer(loadBalancerClass="x/y")],
+            f"{ALB}healthcheck-port=traffic-port",
+            id="ingress",
+        ),
+        pytest.param(
+            [load_balancer(annotations={f"{NLB}healthcheck-port": str(CHECK_PORT)})],
+            f"{NLB}healthcheck-port=traffic-port",
+            id="nlb",
+        ),
+    ],
+)
+def test_cluster_is_warned_of_where_the_health_check_is_pinned(objects: list[Json], first: str) -> None:
+    last = advice(*objects)[-1]
+    assert last.startswith("Do not change the policy to Cluster")
+    assert str(CHECK_PORT) in last
+    assert first in last
+    assert "patch service" not in last
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param(
+            [ingress(annotations={"target-node-labels": "pool=egde"})],
+            f"kubectl -n shop annotate ingress web {ALB}target-node-labels-",
+            id="ingress-labels",
+        ),
+        pytest.param(
+            [load_balancer(annotations={f"{NLB}target-node-labels": "pool=egde"})],
+            f"kubectl -n shop annotate service web {NLB}target-node-labels-",
+            id="nlb-labels",
+        ),
+        pytest.param(
+            [binding(nodeSelector={"matchLabels": {"pool": "egde"}})],
+            "kubectl -n shop patch targetgroupbinding k8s-shop-web",
+            id="binding-selector",
+        ),
+        pytest.param(
+            [ingress(), node("a", ready="False")], "kubectl get nodes --show-labels", id="no-selector-at-all"
+        ),
+    ],
+)
+def test_no_targets(objects: list[Json], expected: str) -> None:
+    (text,) = advice(*objects)
+    assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param(
+            [ingress(), node("a"), node("b", provider_id="")], "PROVIDER:.spec.providerID", id="provider-id"
+        ),
+        pytest.param(
+            [ingress(annotations={"healthcheck-port": "9100"})],
+            "--answers-everywhere-ports=9100",
+            id="unmodelled-port",
+        ),
+        pytest.param([binding()], "aws elbv2 modify-target-group", id="binding-by-hand"),
+        pytest.param(
+            [
+                service(type_="ClusterIP", externalIPs=["198.51.100.7"], ports=[port(node_port=None)]),
+                ingress(),
+            ],
+            "target-type=ip",
+            id="no-node-port",
+        ),
+    ],
+)
+def test_unknown(objects: list[Json], expected: str) -> None:
+    assert any(expected in text for text in advice(*objects))
+
+
+@pytest.mark.parametrize("on", [pytest.param("abc", id="covered"), pytest.param("", id="no-endpoints")])
+def test_nothing_where_nothing_helps(on: str) -> None:
+    assert advice(ingress(), on=on) == []
+
+
+def test_outage_has_the_whole_list() -> None:
+    starts = ["Target the pods", "Run a ready pod", "Or target only", "Let every node forward"]
+    texts = advice(ingress(), on=["elsewhere"])
+    assert [text[: len(start)] for text, start in zip(texts, starts, strict=True)] == starts
+
+
+def test_with_the_longest_names_each_command_is_whole_within_a_kibibyte() -> None:
+    long = "x" * 63
+    nodes = [f"{i}.{long}.{long}.{long}" for i in range(9)]
+    objects = [ingress(f"{long}.{long}.{long}"), *(node(name) for name in nodes)]
+    for text in advice(*objects, nodes=tuple(nodes), on=["elsewhere"]):
+        assert len(text.encode()) <= 1024
+        assert not text.endswith("…")

@@ -1,0 +1,103 @@
+"""Ingress groups: pkg/ingress/model_builder.go buildSSLRedirectConfig, model_build_listener_rules.go:20-22."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.assess import Outcome
+from tests.assess.consumers.aws_lbc.objects import (
+    Json,
+    Shop,
+    backend,
+    class_params,
+    ingress,
+    ingress_class,
+    only,
+    port,
+    service,
+)
+
+BOTH = '[{"HTTP": 80}, {"HTTPS": 443}]'
+GROUP = {"group.name": "shared"}
+OTHER = service("other", ports=[port(node_port=30900)])
+
+
+def member(**annotations: str) -> Json:
+    """Another member of the group, which does not reach the Service."""
+    named = {key.replace("_", "-"): value for key, value in annotations.items()}
+    return ingress("member", backend("other"), annotations=GROUP | named)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "others"),
+    [
+        pytest.param({"ssl-redirect": "443", "listen-ports": BOTH}, [], id="own-https-listener"),
+        pytest.param({"ssl-redirect": "443", "certificate-arn": "arn:x"}, [], id="a-certificate-means-https"),
+        pytest.param(
+            GROUP | {"listen-ports": BOTH},
+            [member(ssl_redirect="443", listen_ports=BOTH)],
+            id="https-in-a-redirected-group",
+        ),
+        pytest.param(GROUP, [member(listen_ports=BOTH)], id="http-alone-in-a-group-without-redirect"),
+        pytest.param(
+            {}, [member(ssl_redirect="443", listen_ports=BOTH)], id="redirect-of-a-group-that-it-is-not-in"
+        ),
+    ],
+)
+def test_rules_are_built(annotations: dict[str, str], others: list[Json]) -> None:
+    shop = Shop(ingress(annotations=annotations), OTHER, *others)
+    assert [v.outcome for v in shop.verdicts()] == [Outcome.TargetsUnhealthy]
+
+
+def test_a_member_on_http_alone_registers_nothing_once_the_group_redirects() -> None:
+    shop = Shop(ingress(annotations=GROUP), OTHER)
+    assert not only(shop).consumer.incidental
+    shop.apply(member(ssl_redirect="443", listen_ports=BOTH))
+    verdict = only(shop)
+    assert verdict.consumer.incidental
+    assert verdict.reason.code == "NotRegistered"
+    assert shop.assessment().outcome is Outcome.Uncovered
+    shop.remove(member())
+    assert not only(shop).consumer.incidental
+
+
+def test_the_same_in_a_group_by_the_params_of_the_class() -> None:
+    shop = Shop(ingress(), ingress_class(params="params"), class_params(group={"name": "shared"}), OTHER)
+    assert not only(shop).consumer.incidental
+    shop.apply(ingress("member", backend("other"), annotations={"ssl-redirect": "443", "listen-ports": BOTH}))
+    assert only(shop).consumer.incidental
+
+
+@pytest.mark.parametrize(
+    ("annotations", "others", "code"),
+    [
+        pytest.param(
+            {"ssl-redirect": "443"}, [], "SslRedirectWithoutListener", id="redirect-without-https-listener"
+        ),
+        pytest.param(
+            {"ssl-redirect": "80", "listen-ports": BOTH}, [], "SslRedirectWithoutListener", id="redirect-to-http"
+        ),
+        pytest.param(
+            GROUP | {"ssl-redirect": "8443", "listen-ports": BOTH},
+            [member(ssl_redirect="443", listen_ports=BOTH)],
+            "SslRedirectConflict",
+            id="two-redirects-in-a-group",
+        ),
+        pytest.param(GROUP, [member(ssl_redirect="x")], "MalformedAnnotation", id="a-member-that-is-malformed"),
+    ],
+)
+def test_the_controller_refuses(annotations: dict[str, str], others: list[Json], code: str) -> None:
+    (verdict,) = Shop(ingress(annotations=annotations), OTHER, *others).verdicts()
+    assert (verdict.outcome, verdict.reason.code) == (Outcome.Unknown, code)
+
+
+def test_a_member_being_deleted_redirects_nobody() -> None:
+    leaving = member(ssl_redirect="443", listen_ports=BOTH)
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert only(Shop(ingress(annotations=GROUP), OTHER, leaving)).outcome is Outcome.TargetsUnhealthy
+
+
+def test_groups_reach_across_namespaces() -> None:
+    elsewhere = member(ssl_redirect="443", listen_ports=BOTH)
+    elsewhere["metadata"]["namespace"] = "elsewhere"
+    assert only(Shop(ingress(annotations=GROUP), elsewhere)).reason.code == "NotRegistered"

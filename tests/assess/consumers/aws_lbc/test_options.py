@@ -1,0 +1,74 @@
+"""The controller's command line, read as github.com/spf13/pflag reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_arguments
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        pytest.param([], {}, id="none"),
+        pytest.param(["--cluster-name=prod", "--v=2"], {}, id="other-flags-are-passed-over"),
+        pytest.param(["--default-target-type=ip"], {"default_target_type": "ip"}, id="with-equals"),
+        pytest.param(["--default-target-type", "ip"], {"default_target_type": "ip"}, id="with-a-value-beside"),
+        pytest.param(["--ingress-class="], {"ingress_class": ""}, id="empty-ingress-class"),
+        pytest.param(["--ingress-class", ""], {"ingress_class": ""}, id="empty-ingress-class-beside"),
+        pytest.param(["--ingress-class=a", "--ingress-class=b"], {"ingress_class": "b"}, id="the-last-wins"),
+        pytest.param(["--max-targets-per-target-group=500"], {"max_targets": 500}, id="max-targets"),
+        pytest.param(
+            ["--load-balancer-class=my/nlb"], {"load_balancer_class": "my/nlb"}, id="load-balancer-class"
+        ),
+        pytest.param(["--feature-gates=EndpointsFailOpen=false"], {"fail_open": False}, id="gate"),
+        pytest.param(
+            ["--feature-gates", "EndpointsFailOpen=0,NLBSecurityGroup=true,ServiceTypeLoadBalancerOnly=T"],
+            {"fail_open": False, "load_balancer_services_only": True},
+            id="gates-among-others",
+        ),
+        pytest.param(
+            ["--feature-gates=EndpointsFailOpen=false", "--feature-gates=ServiceTypeLoadBalancerOnly=true"],
+            {"fail_open": False, "load_balancer_services_only": True},
+            id="gates-in-two-flags",
+        ),
+        pytest.param(["--", "--ingress-class=x"], {}, id="two-dashes-end-the-flags"),
+        pytest.param(["ingress-class=x", "-v"], {}, id="what-is-no-flag"),
+    ],
+)
+def test_options_from_arguments(args: list[str], expected: dict[str, Any]) -> None:
+    assert options_from_arguments(args) == expected
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        pytest.param(["--default-target-type=pod"], "--default-target-type: 'pod'", id="target-type"),
+        pytest.param(["--max-targets-per-target-group=many"], "--max-targets-per-target-group: 'many'", id="max"),
+        pytest.param(["--feature-gates=EndpointsFailOpen"], "--feature-gates: 'EndpointsFailOpen'", id="gate"),
+        pytest.param(["--feature-gates=EndpointsFailOpen=yes"], "EndpointsFailOpen=yes", id="gate-value"),
+        pytest.param(["--ingress-class"], "--ingress-class has no value", id="no-value"),
+    ],
+)
+def test_what_the_controller_would_not_start_with_is_named(args: list[str], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        options_from_arguments(args)
+
+
+def test_a_flag_goes_before_the_deployment_and_each_tells_where_it_came_from() -> None:
+    read = options_from_arguments(["--default-target-type=ip", "--ingress-class=edge"])
+    options = AwsOptions().overlaid(read, "Deployment kube-system/aws-load-balancer-controller")
+    options = options.overlaid({"default_target_type": "instance"}, "flag")
+    assert options.told("default_target_type") == "--default-target-type=instance (flag)"
+    assert options.told("ingress_class") == (
+        "--ingress-class=edge (Deployment kube-system/aws-load-balancer-controller)"
+    )
+    assert options.told("max_targets") == "--max-targets-per-target-group=0 (default)"
+
+
+@pytest.mark.parametrize("values", [{"nope": 1}, {"default_target_type": "pod"}], ids=str)
+def test_overlaid_refuses_what_it_does_not_know(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"no such option|neither instance nor ip"):
+        AwsOptions().overlaid(values, "flag")
