@@ -92,7 +92,7 @@ def test_ports_apart_on_all_nodes_lose_everything() -> None:
 
 def test_the_source_says_how_it_was_told() -> None:
     found = world(service(annotations=ALLOCATED), endpoints("a"), *nodes("")).consumer().consumer
-    assert found.source.startswith("its annotation metallb.io/ip-allocated-from-pool")
+    assert found.source.startswith("told by its annotation metallb.io/ip-allocated-from-pool")
 
 
 def advertisement(kind: str = "L2Advertisement", name: str = "lan", **spec: object) -> Json:

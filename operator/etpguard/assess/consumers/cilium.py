@@ -50,11 +50,13 @@ class Cilium(Family):
         chosen = service.spec.load_balancer_class
         match chosen:
             case str() if chosen == L2:
-                yield from _announced(service, view, f"its loadBalancerClass is {L2}")
+                yield from _announced(service, view, f"told by its loadBalancerClass {L2}")
             case str() if chosen == BGP:
-                yield from _ports(service, BGP, f"its loadBalancerClass is {BGP}", BGP_NODES)
+                yield from _ports(service, BGP, f"told by its loadBalancerClass {BGP}", BGP_NODES)
             case str() if chosen == NODE_IPAM:
-                yield from _ports(service, NODE_IPAM, f"its loadBalancerClass is {NODE_IPAM}", NODE_IPAM_NODES)
+                yield from _ports(
+                    service, NODE_IPAM, f"told by its loadBalancerClass {NODE_IPAM}", NODE_IPAM_NODES
+                )
             case None if how := _assigned(service):
                 yield from _by_policy(service, view, how)
             case _:
@@ -75,7 +77,7 @@ class Cilium(Family):
 
 
 def _ports(service: Service, controller: str, source: str, rule: NodeRule) -> Iterable[Consumer]:
-    for _, consumer in Balancer(service, controller, source).ports():
+    for _, consumer in Balancer(service, controller, source, target_type="node").ports():
         yield replace(consumer, nodes=rule, probe=NoHealthCheck())
 
 
@@ -83,7 +85,7 @@ def _announced(service: Service, view: View, how: str) -> Iterable[Consumer]:
     """By L2: from the nodes that the policies select; from any where they cannot be read."""
     if why := view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY):
         reason = Reason("PolicyNotReadable", f"cannot read {CILIUM_L2_ANNOUNCEMENT_POLICY}: {why}")
-        for _, consumer in Balancer(service, L2, how).ports():
+        for _, consumer in Balancer(service, L2, how, target_type="node").ports():
             yield replace(consumer, nodes=EVERY_NODE, unless_covered=reason)
         return
     policies = [policy for policy in view.all(CILIUM_L2_ANNOUNCEMENT_POLICY) if _announces(policy, service)]
@@ -95,7 +97,7 @@ def _announced(service: Service, view: View, how: str) -> Iterable[Consumer]:
     detail = (
         "several policies with different nodes announce it" if rules else "no policy that was read announces it"
     )
-    for _, consumer in Balancer(service, L2, f"{how}: {_LEADER}").ports():
+    for _, consumer in Balancer(service, L2, f"{how}: {_LEADER}", target_type="node").ports():
         yield replace(consumer, nodes=EVERY_NODE, unless_covered=Reason("AnnouncingNodesNotKnown", detail))
 
 
@@ -106,7 +108,7 @@ def _by_policy(service: Service, view: View, how: str) -> Iterable[Consumer]:
         yield from _announced(service, view, how)
         return
     detail = "LB IPAM gave the address; whether BGP announces it, or something outside, is not in what was read"
-    for _, consumer in Balancer(service, "cilium", how).ports():
+    for _, consumer in Balancer(service, "cilium", how, target_type="node").ports():
         yield replace(consumer, nodes=EVERY_NODE, unless_covered=Reason("AnnouncementNotKnown", detail))
 
 
@@ -115,9 +117,9 @@ def _assigned(service: Service) -> str | None:
         return None
     for condition in (service.status and service.status.conditions) or ():
         if condition.type == _SATISFIED:
-            return f"its condition {_SATISFIED}" if condition.status == "True" else None
+            return f"told by its condition {_SATISFIED}" if condition.status == "True" else None
     asked = sorted(key for key in service.annotations if key.startswith(_REQUESTS))
-    return f"its annotation {asked[0]}" if asked else None
+    return f"told by its annotation {asked[0]}" if asked else None
 
 
 def _announces(policy: CiliumL2AnnouncementPolicy, service: Service) -> bool:

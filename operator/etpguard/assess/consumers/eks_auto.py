@@ -39,7 +39,7 @@ class EksAuto(Family):
             yield _unknown(consumer, INGRESS_CONTROLLER)
         if of_class(service, SERVICE_CLASS):
             for _, consumer in Balancer(
-                service, SERVICE_CLASS, f"its loadBalancerClass is {SERVICE_CLASS}"
+                service, SERVICE_CLASS, f"told by its loadBalancerClass {SERVICE_CLASS}"
             ).ports():
                 yield _unknown(consumer, SERVICE_CLASS)
         elif _maybe(service, view):

@@ -82,7 +82,7 @@ class GkeLoadBalancer(Family):
         if not by_class and not (classless(service) and sole_cloud(view) == "gce"):
             return
         how = (
-            f"its loadBalancerClass is {service.spec.load_balancer_class}"
+            f"told by its loadBalancerClass {service.spec.load_balancer_class}"
             if by_class
             else "the nodes' providerIDs (gce://) tell that a controller of Google Cloud serves it"
         )
@@ -115,7 +115,7 @@ def _backend(consumer: Consumer, service: Service, served: Handler, view: View) 
             consumer, unknown=Reason("InvalidAnnotation", f"{NEG} is no JSON object with a bool `ingress`")
         )
     if groups:
-        return replace(consumer, target_type="ip", source=f"the annotation {NEG}")
+        return replace(consumer, target_type="ip", source=f"told by the annotation {NEG}")
     if served.class_name in ("gce-internal", "gce-regional-external"):
         detail = f"class {served.class_name} takes only Services with {NEG}: '{{\"ingress\": true}}'"
         return replace(consumer, unknown=Reason("EndpointGroupsRequired", detail))

@@ -51,7 +51,10 @@ class InClusterProxies(Family):
         for served, consumer in backends(service, view, lambda _, by: by.controller.startswith(CONTROLLERS)):
             if served.controller.startswith("traefik.io/") and _node_port_lb(service):
                 yield replace(
-                    consumer, nodes=EVERY_NODE, probe=NoHealthCheck(), source=f"the annotation {NODE_PORT_LB}"
+                    consumer,
+                    nodes=EVERY_NODE,
+                    probe=NoHealthCheck(),
+                    source=f"told by the annotation {NODE_PORT_LB}",
                 )
             else:
                 # A port that the Service lacks is the proxy's own trouble, and none of the policy's.

@@ -29,11 +29,11 @@ class K3sServiceLB(Family):
         if not _answers_with_nodes(service, view):
             return
         source = (
-            "the nodes' providerIDs (k3s://); the addresses in the Service's status count, those of nodes with a "
-            "ready pod: clients that address other nodes, by DNS records made by hand say, are dropped"
+            "told by the nodes' providerIDs (k3s://); the addresses in the Service's status count, those of nodes "
+            "with a ready pod: clients that address other nodes, by DNS records made by hand say, are dropped"
         )
         rule = NodeRule(taints=(), requirements=_node_pool(service, view), follows_endpoints=True)
-        for _, consumer in Balancer(service, "k3s-servicelb", source).ports():
+        for _, consumer in Balancer(service, "k3s-servicelb", source, target_type="node").ports():
             yield replace(consumer, nodes=rule, probe=NoHealthCheck())
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:

@@ -30,7 +30,7 @@ class KubeVip(Family):
         how = _recognised(service)
         if how is None:
             return
-        for _, consumer in Balancer(service, "kube-vip", how).ports():
+        for _, consumer in Balancer(service, "kube-vip", how, target_type="node").ports():
             yield replace(consumer, nodes=EVERY_NODE, unless_covered=_ELECTION)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
@@ -46,10 +46,10 @@ class KubeVip(Family):
 
 def _recognised(service: Service) -> str | None:
     if service.type == "LoadBalancer" and service.spec.load_balancer_class == CLASS:
-        return f"its loadBalancerClass is {CLASS}"
+        return f"told by its loadBalancerClass {CLASS}"
     if not classless(service) or any(entry.hostname for entry in service.load_balancer_ingress):
         return None
     if service.labels.get("implementation") == "kube-vip":
-        return "its label implementation=kube-vip"
+        return "told by its label implementation=kube-vip"
     marked = sorted(key for key in service.annotations if key.startswith(_PREFIX))
-    return f"its annotation {marked[0]}" if marked else None
+    return f"told by its annotation {marked[0]}" if marked else None

@@ -70,6 +70,7 @@ class Balancer:
     controller: str
     source: str
     target_type: str = "instance"
+    """"node" where an address is announced from nodes, and nothing is registered anywhere."""
 
     def ports(self) -> Iterator[tuple[ServicePort, Consumer]]:
         """Each port of the Service with the consumer that it is, still without nodes and health check."""

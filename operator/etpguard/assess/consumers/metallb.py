@@ -39,7 +39,7 @@ class MetalLB(Family):
         if how is None:
             return
         announced = _announced(service, view)
-        for _, consumer in Balancer(service, "metallb", how).ports():
+        for _, consumer in Balancer(service, "metallb", how, target_type="node").ports():
             consumer = replace(consumer, nodes=NODES, probe=NoHealthCheck())
             if isinstance(announced, Reason):
                 yield replace(consumer, unknown=announced)
@@ -96,10 +96,10 @@ def _recognised(service: Service) -> str | None:
     """How it is known that MetalLB serves the Service, None if it does not."""
     chosen = service.spec.load_balancer_class
     if service.type == "LoadBalancer" and chosen in CLASSES:
-        return f"its loadBalancerClass is {chosen}"
+        return f"told by its loadBalancerClass {chosen}"
     if not classless(service) or any(entry.hostname for entry in service.load_balancer_ingress):
         return None  # MetalLB gives addresses, never a host name
     for annotation in sorted(service.annotations):
         if annotation.startswith(_PREFIXES):
-            return f"its annotation {annotation}"
+            return f"told by its annotation {annotation}"
     return None
