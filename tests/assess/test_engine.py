@@ -26,6 +26,7 @@ from etpguard.objects import (
     NODE,
     SERVICE,
     SERVICE_COVERAGE,
+    AnyKind,
     Key,
     Record,
     Reject,
@@ -174,7 +175,7 @@ def test_no_endpoints_comes_before_no_targets() -> None:
 
 def outcome(*objects: Record | Reject, **given: Any) -> str | None:
     found, _ = assess(*objects, **given)
-    return found and found.outcome.name
+    return found.outcome.name if found else None
 
 
 @pytest.mark.parametrize(
@@ -363,7 +364,7 @@ class Pinned(Given):
 def engine_of(*objects: Record, family: Given | None = None) -> Engine:
     families = [family or Given()]
     picture = picture_for(families)
-    kinds = {
+    kinds: dict[str, AnyKind] = {
         "Service": SERVICE,
         "EndpointSlice": ENDPOINT_SLICE,
         "Node": NODE,
@@ -421,7 +422,7 @@ class Watched:
         self.engine.refresh_all()
 
     def put(self, each: Record) -> Mapping[Key, Assessment | None]:
-        kinds = {"Service": SERVICE, "EndpointSlice": ENDPOINT_SLICE, "Node": NODE}
+        kinds: dict[str, AnyKind] = {"Service": SERVICE, "EndpointSlice": ENDPOINT_SLICE, "Node": NODE}
         store = self.picture.store(kinds[type(each).__name__])
         return self.engine.refresh(self.picture.absorb(store.replace([each])))
 

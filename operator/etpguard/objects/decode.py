@@ -60,8 +60,8 @@ def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
         page = _page_decoder(kind.record).decode(body)
         items = page.items or []
         for record in items:
-            record.version  # noqa: B018  raises on a resourceVersion that is no integer
-    except (msgspec.ValidationError, ValueError):
+            _check_version(record)
+    except (msgspec.ValidationError, UnicodeDecodeError):
         page = msgspec.json.decode(body, type=_Raw)
         items = []
         for raw in page.items or ():
@@ -71,7 +71,10 @@ def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
             else:
                 items.append(decoded)
     meta = page.metadata or ListMeta()
-    return Page(items, rejects, int(meta.resource_version or 0), meta.continue_token or "")
+    version = meta.resource_version or "0"
+    if not _is_version(version):
+        raise msgspec.ValidationError(f"metadata.resourceVersion: expected an integer, got {version[:40]!r}")
+    return Page(items, rejects, int(version), meta.continue_token or "")
 
 
 def decode_item(kind: Kind[R], source: bytes | dict[str, Any]) -> R | Reject:
@@ -81,15 +84,50 @@ def decode_item(kind: Kind[R], source: bytes | dict[str, Any]) -> R | Reject:
             record: R = _item_decoder(kind.record).decode(source)
         else:
             record = msgspec.convert(source, kind.record)
-        record.version  # noqa: B018  raises on a resourceVersion that is no integer
-    except (msgspec.ValidationError, ValueError) as error:
-        return reject(kind.name, source, str(error))
+        _check_version(record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _without_nulls(kind, source) or reject(kind.name, source, str(error))
     return record
+
+
+def _without_nulls(kind: Kind[R], source: bytes | dict[str, Any]) -> R | None:
+    """The record of an object that is only wrong in being null where the API's own decoding would take the
+    zero value; rare enough to be worth a second look instead of a `| None` on each field."""
+    try:
+        record: R = msgspec.convert(_zeroed(_parsed(source)), kind.record)
+        _check_version(record)
+    except msgspec.ValidationError:
+        return None
+    return record
+
+
+_STRING_MAPS = frozenset({"annotations", "labels", "matchLabels", "nodeSelector", "selector"})
+
+
+def _zeroed(value: Any, in_string_map: bool = False) -> Any:
+    if isinstance(value, dict):
+        if in_string_map:
+            return {key: "" if inner is None else inner for key, inner in value.items()}
+        return {key: _zeroed(inner, key in _STRING_MAPS) for key, inner in value.items() if inner is not None}
+    return [_zeroed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _check_version(record: Record) -> None:
+    version = record.metadata.resource_version
+    if version and not _is_version(version):
+        raise msgspec.ValidationError(
+            f"Expected an integer, got {version[:40]!r} - at `$.metadata.resourceVersion`"
+        )
+
+
+def _is_version(text: str) -> bool:
+    """A uint64 in decimal, which is all that a resourceVersion of the API server is (KEP-5504)."""
+    return text.isascii() and text.isdecimal() and len(text) <= 20
 
 
 def reject(kind: str, source: bytes | dict[str, Any], error: str) -> Reject:
     """Name what can still be named of an object that could not be read."""
-    raw: Any = msgspec.json.decode(source) if isinstance(source, bytes) else source
+    raw = _parsed(source)
     meta = raw.get("metadata") if isinstance(raw, dict) else None
     meta = meta if isinstance(meta, dict) else {}
     labels = meta.get("labels")
@@ -101,14 +139,25 @@ def reject(kind: str, source: bytes | dict[str, Any], error: str) -> Reject:
 
     key = Key(text("namespace"), text("name"))
     version = text("resourceVersion")
+    named = f"{kind} {key if key.name else '(no name)'}: {_plain(error)}"
     return Reject(
         kind=kind,
         key=key,
         uid=text("uid"),
-        version=int(version) if version.isdigit() else 0,
-        message=f"{kind} {key if key.name else '(no name)'}: {_plain(error)}",
-        service=Key(key.namespace, service) if isinstance(service, str) else None,
+        version=int(version) if _is_version(version) else 0,
+        message=" ".join(named.split()),
+        service=Key(key.namespace, service) if isinstance(service, str) and service else None,
     )
+
+
+def _parsed(source: bytes | dict[str, Any]) -> Any:
+    """None for what is no JSON."""
+    if not isinstance(source, bytes):
+        return source
+    try:
+        return msgspec.json.decode(source)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _plain(error: str) -> str:
