@@ -186,7 +186,7 @@ def _traps(assessed: Assessed, assessment: Assessment) -> Lines:
             "inside, and goes to any endpoint of the cluster (in nftables mode localhost is not served at all). "
             "Only a request from another machine, to that node's own address, shows what clients get."
         )
-        yield "  A dropped packet leaves no trace: no refusal, no log line, no metric of the Service; clients time out."
+        yield "  A dropped packet leaves no trace, neither a refusal nor a log line: clients time out."
     for hint in hints:
         yield f"  {hint}"
     yield f"  The data plane is taken to be {assessed.data_plane} ({assessed.data_plane_how})."
@@ -200,8 +200,8 @@ def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:
         name, host = odd[0]
         more = f", and {len(odd) - 1} more nodes differ likewise" if len(odd) > 1 else ""
         yield (
-            f"Node {name} calls itself {host}{more}. kube-proxy takes for local the endpoints whose nodeName is its "
-            "own hostname; without --hostname-override it finds none there and drops all. No API object shows it."
+            f"Node {name} calls itself {host}{more}. kube-proxy takes for local the endpoints whose nodeName is "
+            "its own hostname; without --hostname-override it finds none and drops all. No API object shows it."
         )
 
 
@@ -231,9 +231,9 @@ def _unassessed(service: Service) -> Lines:
         yield f"Its annotation {IGNORE_ANNOTATION} takes it out of sight."
     elif service.policy != "Local" and external_ports(service):
         yield (
-            "NotAffected: with this policy every node forwards external traffic to any endpoint of the cluster, so "
-            "none drops it for want of a local one. The price is a hop, and pods see a node's address instead of "
-            "the client's."
+            "NotAffected: with this policy every node forwards external traffic to any endpoint of the cluster, "
+            "so none drops it for want of a local one. The price is a hop, and pods see a node's address instead "
+            "of the client's."
         )
         yield "If traffic is lost all the same, the policy is not why."
     elif service.type == "ExternalName":

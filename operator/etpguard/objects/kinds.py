@@ -32,9 +32,10 @@ class Reach(enum.Enum):
     NOTHING = "none: assessments do not read it"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind(Generic[R]):
-    """One resource of the API. `required` kinds must have been listed before anything is said at all."""
+    """One resource of the API. `required` kinds must have been listed before anything is said at all.
+    There is one instance of each, compared by identity: kinds are keys wherever an object passes."""
 
     name: str
     plural: str
@@ -44,7 +45,7 @@ class Kind(Generic[R]):
     namespaced: bool = True
     required: bool = False
     reach: Reach = Reach.SERVICES
-    refers: Callable[[R], Iterable[Key]] = field(default=lambda record: (), compare=False)
+    refers: Callable[[R], Iterable[Key]] = field(default=lambda record: ())
 
     @property
     def api_version(self) -> str:
@@ -63,9 +64,6 @@ class Kind(Generic[R]):
 
     def __str__(self) -> str:
         return self.resource
-
-    def __hash__(self) -> int:
-        return hash((self.group, self.plural))
 
 
 AnyKind = Kind[Any]
