@@ -124,6 +124,8 @@ class Connection:
         again for every request that is given `auth_settings=["BearerToken"]`, as all generated calls are."""
         from kubernetes.aio import client
 
+        from etpguard.kube.exchange import discard_on_close  # imports asyncio, which a command does without
+
         now = self.credentials()
         configuration: Any = client.Configuration(
             host=now.server,
@@ -148,6 +150,7 @@ class Connection:
         renew(configuration)
         configuration.refresh_api_key_hook = renew
         made: ApiClient = client.ApiClient(configuration)
+        discard_on_close(made)
         return made
 
     def _plugin(self, user: User) -> plugin.Issued:

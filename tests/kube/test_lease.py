@@ -1,0 +1,277 @@
+"""Leader election by a scripted Lease and a clock that only the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from etpguard.kube.lease import Elector, Timing
+from etpguard.objects import Key
+from tests.kube.fake_api import Answer, Call, FakeApi, failure, ok
+
+KEY = Key("etpguard", "etpguard")
+
+
+class LeaseServer:
+    """One Lease with optimistic locking, as the API server keeps it."""
+
+    def __init__(self) -> None:
+        self.lease: dict[str, Any] | None = None
+        self.version = 0
+        self.fault: Exception | Answer | None = None
+        self.lose_answers = False
+        self.api = FakeApi(self.answer)
+
+    def answer(self, call: Call) -> Answer:
+        if isinstance(self.fault, Exception):
+            raise self.fault
+        if self.fault is not None:
+            return self.fault
+        found = self._answer(call)
+        if self.lose_answers:
+            raise ConnectionResetError("lost")
+        return found
+
+    def _answer(self, call: Call) -> Answer:
+        if call.method == "GET":
+            return ok(self.lease) if self.lease else failure(404, "NotFound")
+        if call.method == "POST" and self.lease is not None:
+            return failure(409, "AlreadyExists")
+        if call.method == "PUT":
+            if self.lease is None:
+                return failure(404, "NotFound")
+            if call.body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+                return failure(409, "Conflict")
+        self.version += 1
+        self.lease = {**call.body, "metadata": {**call.body["metadata"], "resourceVersion": str(self.version)}}
+        return ok(self.lease)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        assert self.lease is not None
+        return dict(self.lease["spec"])
+
+
+class Candidate:
+    """An elector whose rounds and clock the test drives."""
+
+    def __init__(self, server: LeaseServer, name: str, timing: Timing | None = None) -> None:
+        self.now = 1000.0
+        self.changes: list[bool] = []
+        self.elector = Elector(
+            server.api, KEY, name, timing=timing, on_change=self.changes.append, clock=lambda: self.now
+        )
+
+    def round(self, after: float = 0.0) -> bool:
+        self.now += after
+        asyncio.run(self.elector._round())
+        return self.elector.leading
+
+    def leave(self, quiet: bool | None = None) -> None:
+        async def is_quiet(seconds: float) -> bool:
+            return bool(quiet)
+
+        asyncio.run(self.elector._leave(None if quiet is None else is_quiet))
+
+
+def test_the_first_to_come_leads_and_the_second_waits() -> None:
+    server = LeaseServer()
+    a, b = Candidate(server, "a"), Candidate(server, "b")
+    assert a.round()
+    assert not b.round()
+    assert (server.spec["holderIdentity"], server.spec["leaseDurationSeconds"]) == ("a", 15)
+    assert (a.elector.term, a.changes, b.elector.holder) == (1, [True], "a")
+
+
+def test_a_lease_is_taken_over_once_its_holder_was_silent_for_its_length_by_our_own_clock() -> None:
+    server = LeaseServer()
+    a, b = Candidate(server, "a"), Candidate(server, "b")
+    a.round()
+    b.round()
+    assert not b.round(14.9)
+    assert b.round(0.2)
+    assert (server.spec["holderIdentity"], server.spec["leaseTransitions"]) == ("b", 1)
+
+
+def test_a_wall_clock_that_differs_changes_nothing() -> None:
+    server = LeaseServer()
+    a, b = Candidate(server, "a"), Candidate(server, "b")
+    a.round()
+    assert server.lease is not None
+    server.lease["spec"]["renewTime"] = "2001-01-01T00:00:00.000000Z"
+    assert not b.round()
+    assert not b.round(14)
+
+
+def test_a_renewal_puts_off_the_others() -> None:
+    server = LeaseServer()
+    a, b = Candidate(server, "a"), Candidate(server, "b")
+    a.round()
+    acquired = server.spec["acquireTime"]
+    for _ in range(20):
+        assert a.round(2)
+        assert not b.round(2)
+    assert server.spec["acquireTime"] == acquired
+    assert server.spec["leaseTransitions"] == 0
+
+
+@pytest.mark.parametrize(
+    ("since_renewal", "timeout", "may"),
+    [
+        pytest.param(0.0, 10.0, True, id="at once"),
+        pytest.param(2.9, 10.0, True, id="just in time"),
+        pytest.param(3.0, 10.0, False, id="its end would touch the margin"),
+        pytest.param(11.9, 1.0, True, id="a shorter write, later"),
+        pytest.param(12.0, 1.0, False, id="a shorter write, too late"),
+    ],
+)
+def test_a_write_may_start_if_it_ends_before_the_lease_does(
+    since_renewal: float, timeout: float, may: bool
+) -> None:
+    a = Candidate(LeaseServer(), "a")
+    assert not a.elector.may_start(0.1)
+    a.round()
+    a.now += since_renewal
+    assert a.elector.may_start(timeout) is may
+
+
+def test_a_renewal_counts_from_when_it_was_sent() -> None:
+    server = LeaseServer()
+    a = Candidate(server, "a")
+    plain = server.api.answer
+
+    def slow(call: Call) -> Answer:
+        a.now += 2.5
+        return plain(call)
+
+    server.api.answer = slow
+    a.round()  # a GET and a POST; the POST was sent 2.5 s ago
+    assert a.elector.may_start(10.4)
+    assert not a.elector.may_start(10.6)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(ConnectionRefusedError("refused"), id="no connection"),
+        pytest.param(failure(500, "InternalError"), id="500"),
+        pytest.param(failure(403, "Forbidden"), id="403"),
+        pytest.param((502, b"<html>", {}), id="a proxy's page"),
+        pytest.param((200, b"<html>", {}), id="no JSON"),
+    ],
+)
+def test_a_failed_try_is_only_that(fault: Exception | Answer) -> None:
+    server = LeaseServer()
+    a = Candidate(server, "a")
+    a.round()
+    server.fault = fault
+    assert a.round(5)
+    assert a.elector.problem
+    assert not a.round(5)
+    assert a.changes == [True, False]
+    server.fault = None
+    assert a.round()
+    assert a.elector.problem == ""
+    assert a.elector.term == 2
+
+
+def test_a_renewal_whose_answer_was_lost_is_no_loss_and_no_gain() -> None:
+    server = LeaseServer()
+    a = Candidate(server, "a")
+    a.round()
+    server.lose_answers = True
+    assert a.round(2)  # stands in the API, but a does not know
+    assert not a.elector.may_start(11.1)
+    server.lose_answers = False
+    assert a.round(2)
+    assert a.elector.may_start(12.9)
+    assert a.changes == [True]
+
+
+def test_a_leader_that_was_replaced_follows() -> None:
+    server = LeaseServer()
+    a, b = Candidate(server, "a"), Candidate(server, "b")
+    a.round()
+    b.round()
+    b.round(16)
+    assert b.elector.leading
+    assert not a.round()
+    assert not a.elector.may_start(0.1)
+    assert a.elector.holder == "b"
+
+
+def test_of_two_that_reach_for_it_at_once_one_gets_it() -> None:
+    server = LeaseServer()
+    b, c = Candidate(server, "b"), Candidate(server, "c")
+    Candidate(server, "a").round()
+    b.round()
+    c.round()
+    plain = server.api.answer
+    raced: list[bool] = []
+
+    def race(call: Call) -> Answer:
+        if call.method == "PUT" and not raced:
+            raced.append(True)
+            server.api.answer = plain
+            body = {**call.body, "spec": {**call.body["spec"], "holderIdentity": "c"}}
+            plain(Call("PUT", call.path, [], "", body))
+        return plain(call)
+
+    server.api.answer = race
+    assert not b.round(16)
+    assert server.spec["holderIdentity"] == "c"
+
+
+def test_a_deleted_lease_is_made_again() -> None:
+    server = LeaseServer()
+    a = Candidate(server, "a")
+    a.round()
+    server.lease = None
+    assert a.round(2)
+    assert server.spec["holderIdentity"] == "a"
+
+
+def test_a_hand_over_is_taken_up_at_the_next_look() -> None:
+    server = LeaseServer()
+    a, b = Candidate(server, "a"), Candidate(server, "b")
+    a.round()
+    b.round()
+    a.leave()
+    assert (server.spec["holderIdentity"], a.changes) == ("", [True, False])
+    assert not a.elector.may_start(0.1)
+    assert b.round(1)
+    assert server.spec["leaseTransitions"] == 1
+
+
+def test_nothing_is_handed_over_while_a_write_may_be_under_way() -> None:
+    server = LeaseServer()
+    a = Candidate(server, "a")
+    a.round()
+    a.leave(quiet=False)
+    assert server.spec["holderIdentity"] == "a"
+    assert not a.elector.leading
+
+
+def test_who_does_not_lead_hands_nothing_over() -> None:
+    server = LeaseServer()
+    a, b = Candidate(server, "a"), Candidate(server, "b")
+    a.round()
+    b.round()
+    b.leave()
+    assert server.spec["holderIdentity"] == "a"
+
+
+@pytest.mark.parametrize("lease", [3, 5, 15, 60])
+def test_a_write_fits_into_every_length(lease: int) -> None:
+    timing = Timing.of(lease)
+    # Between two renewals there is always a moment at which a write may start.
+    assert timing.lease - timing.margin - timing.write_timeout > timing.retry
+    assert timing.renew_deadline < timing.lease
+
+
+def test_the_defaults_are_those_of_15_seconds_and_less_than_3_is_refused() -> None:
+    assert Timing.of(15) == Timing()
+    with pytest.raises(ValueError, match="3 s at least"):
+        Timing.of(2)

@@ -1,0 +1,182 @@
+"""Leader election on a real API server: hand-over, crash, and a leader that is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devcluster import Cluster
+from devcluster.tcp_proxy import TcpProxy
+from etpguard.kube import verbs
+from etpguard.kube.connection import Connection
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.lease import Elector, Timing
+from etpguard.kube.writes import Limits, NotNow, Writer
+from etpguard.objects import Key, Kind, Record
+
+pytestmark = pytest.mark.controlplane
+
+LEASE = 3
+CONFIG_MAP = Kind("ConfigMap", "configmaps", "", "v1", Record)
+
+
+@dataclass
+class Replica:
+    elector: Elector
+    stop: asyncio.Event
+    written: int = 0
+
+
+@asynccontextmanager
+async def replica(namespace: str, name: str, kubeconfig: Path) -> AsyncIterator[Replica]:
+    """A candidate that writes as fast as it may, each write a line in the audit log under its name."""
+    timing = Timing.of(LEASE)
+    client = Connection(kubeconfig).aio()
+    client.user_agent = name
+    elector = Elector(client, Key(namespace, "leader"), name, timing=timing)
+    limits = Limits(timeout=timing.write_timeout, rate=1000, burst=1000)
+    writer = Writer(client, may_start=elector.may_start, limits=limits)
+    made = Replica(elector, asyncio.Event())
+
+    async def write() -> None:
+        while True:
+            body = {"data": {"by": name, "count": str(made.written)}}
+            try:
+                await writer.write(verbs.apply(CONFIG_MAP, Key(namespace, "target"), body), attempts=1)
+                made.written += 1
+            except (NotNow, ApiError):
+                pass
+            await asyncio.sleep(0.02)
+
+    standing = asyncio.create_task(elector.run(made.stop, writer.quiet))
+    writing = asyncio.create_task(write())
+    try:
+        yield made
+    finally:
+        made.stop.set()
+        await asyncio.wait_for(standing, 15)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        await client.close()
+
+
+async def until(predicate: Callable[[], bool], timeout: float = 20) -> float:  # noqa: ASYNC109
+    """Seconds until `predicate` held."""
+    start = time.monotonic()
+    while not predicate():
+        if time.monotonic() - start > timeout:
+            raise TimeoutError
+        await asyncio.sleep(0.02)
+    return time.monotonic() - start
+
+
+def accepted(cluster: Cluster, namespace: str) -> list[tuple[str, str]]:
+    """Time at which each accepted write was received, and whose it was; in that order."""
+    found = []
+    for event in cluster.audit():
+        about: dict[str, Any] = event.get("objectRef") or {}
+        if about.get("namespace") == namespace and about.get("resource") == "configmaps":
+            code = (event.get("responseStatus") or {}).get("code", 0)
+            if event["verb"] == "patch" and code < 300:
+                found.append((event["requestReceivedTimestamp"], event["userAgent"]))
+    return sorted(found)
+
+
+def assert_no_interleaving(writes: list[tuple[str, str]], first: str, second: str) -> None:
+    names = [name for _, name in writes]
+    assert first in names
+    assert second in names
+    assert first not in names[names.index(second) :]
+
+
+def test_a_hand_over_takes_about_a_second(cluster: Cluster, namespace: str) -> None:
+    async def scenario() -> None:
+        async with replica(namespace, "a", cluster.kubeconfig) as a:
+            await until(lambda: a.written > 0)
+            async with replica(namespace, "b", cluster.kubeconfig) as b:
+                await until(lambda: b.elector.holder == "a")
+                assert not b.elector.leading
+                a.stop.set()
+                assert await until(lambda: b.written > 0) < 2.0
+                assert not a.elector.leading
+
+    asyncio.run(scenario())
+    assert_no_interleaving(accepted(cluster, namespace), "a", "b")
+
+
+def test_a_leader_that_is_cut_off_stops_before_the_next_begins(cluster: Cluster, namespace: str) -> None:
+    async def scenario() -> None:
+        with TcpProxy(cluster.server) as proxy:
+            through = cluster.kubeconfig_for(server=proxy.server)
+            async with replica(namespace, "a", through) as a:
+                await until(lambda: a.written > 0)
+                async with replica(namespace, "b", cluster.kubeconfig) as b:
+                    await until(lambda: b.elector.holder == "a")
+                    proxy.silence()
+                    waited = await until(lambda: b.written > 0)
+                    assert LEASE - 1 < waited < LEASE + 3
+                    assert not a.elector.may_start(0.0)
+                    proxy.restore()  # what was held back on the way may still arrive
+                    await until(lambda: not a.elector.leading)
+                    before = b.written
+                    await until(lambda: b.written > before + 20)
+
+    asyncio.run(scenario())
+    assert_no_interleaving(accepted(cluster, namespace), "a", "b")
+
+
+def test_after_a_crash_the_next_leads_when_the_lease_has_run_out(cluster: Cluster, namespace: str) -> None:
+    program = f"""
+import asyncio
+from etpguard.kube.connection import Connection
+from etpguard.kube.lease import Elector, Timing
+from etpguard.objects import Key
+
+async def main():
+    client = Connection({str(cluster.kubeconfig)!r}).aio()
+    elector = Elector(client, Key({namespace!r}, "leader"), "a", timing=Timing.of({LEASE}),
+                      on_change=lambda leading: print("leading", flush=True))
+    await elector.run(asyncio.Event())
+
+asyncio.run(main())
+"""
+
+    crashing = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert crashing.stdout is not None
+    said = crashing.stdout
+
+    async def scenario() -> None:
+        try:
+            assert (await asyncio.to_thread(said.readline)).strip() == "leading"
+            async with replica(namespace, "b", cluster.kubeconfig) as b:
+                await until(lambda: b.elector.holder == "a")
+                crashing.send_signal(signal.SIGKILL)
+                assert await until(lambda: b.written > 0) < LEASE + 3
+        finally:
+            crashing.kill()
+            crashing.wait()
+            said.close()
+
+    asyncio.run(scenario())
+
+
+def test_kubectl_shows_the_holder(cluster: Cluster, namespace: str) -> None:
+    async def scenario() -> None:
+        async with replica(namespace, "somebody", cluster.kubeconfig) as one:
+            await until(lambda: one.elector.leading)
+            shown = await asyncio.to_thread(cluster.kubectl, "get", "lease", "leader", "-n", namespace)
+            assert "somebody" in shown
+
+    asyncio.run(scenario())
+    left = cluster.call("GET", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/leader")
+    assert not left["spec"].get("holderIdentity")
