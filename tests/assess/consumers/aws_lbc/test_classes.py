@@ -233,6 +233,14 @@ def test_what_is_unread_says_nothing_where_it_could_change_nothing(
     assert only(Shop(*objects, unread=unread)).outcome is Outcome.TargetsUnhealthy
 
 
+def test_a_class_that_cannot_be_read_matters_only_where_nodes_are_uncovered() -> None:
+    unread: dict[AnyKind, str] = {INGRESS_CLASS: "forbidden"}
+    partly = Shop(ingress(), unread=unread)
+    assert only(partly).outcome is Outcome.Unknown
+    assert partly.names(only(partly).uncovered) == ["b", "c"]
+    assert only(Shop(ingress(), unread=unread, on="abc")).outcome is Outcome.Covered
+
+
 def test_changes_of_class_params_and_namespace_are_taken_up() -> None:
     shop = Shop(ingress(), ingress_class(params="params"))
     steps: list[tuple[Any, Outcome]] = [

@@ -27,6 +27,10 @@ class ModelError(Exception):
         self.reason = Reason(code, detail)
 
 
+class UnclearError(ModelError):
+    """What decides over the object cannot be read. Whichever way it is, nodes that forward lose nothing."""
+
+
 class Annotations:
     """The annotations of one or more objects, with the first that has a key deciding: MergeStringMap
     keeps the earlier map (pkg/algorithm/maps.go:23-36)."""

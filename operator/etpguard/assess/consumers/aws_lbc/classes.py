@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from etpguard.assess.consumers.aws_lbc.annotations import ALB, ModelError
+from etpguard.assess.consumers.aws_lbc.annotations import ALB, ModelError, UnclearError
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.interface import View
 from etpguard.objects import INGRESS_CLASS, NAMESPACE, Ingress, IngressClass, Key
@@ -82,7 +82,7 @@ def _by_annotation(value: str, options: AwsOptions) -> ClassConfig | None:
 
 def _named_class(ingress: Ingress, name: str, view: View) -> IngressClass | None:
     if why := view.unread(INGRESS_CLASS):
-        raise ModelError(
+        raise UnclearError(
             "IngressClassNotReadable",
             f"whether IngressClass {name} of Ingress {ingress.key} is the controller's cannot be told: {why}",
         )
@@ -98,7 +98,7 @@ def _named_class(ingress: Ingress, name: str, view: View) -> IngressClass | None
 def _default_class(ingress: Ingress, view: View) -> IngressClass | None:
     """class_loader.go:54-94: the one annotated as default; several are an error."""
     if why := view.unread(INGRESS_CLASS):
-        raise ModelError(
+        raise UnclearError(
             "IngressClassNotReadable",
             f"Ingress {ingress.key} names no class, and whether the default one is the controller's "
             f"cannot be told: {why}",
@@ -128,7 +128,7 @@ def _params(ingress: Ingress, class_: IngressClass, view: View) -> IngressClassP
             f"({reference.api_group or 'core'}), so the controller refuses its Ingresses",
         )
     if why := view.unread(INGRESS_CLASS_PARAMS):
-        raise ModelError(
+        raise UnclearError(
             "IngressClassParamsNotReadable",
             f"IngressClassParams {reference.name} of IngressClass {class_.metadata.name} cannot be read: {why}",
         )
@@ -151,7 +151,7 @@ def _admit(ingress: Ingress, params: IngressClassParams, view: View) -> None:
     namespace = view.get(NAMESPACE, Key("", ingress.key.namespace))
     if namespace is None:
         why = view.unread(NAMESPACE) or "it is not there"
-        raise ModelError(
+        raise UnclearError(
             "NamespaceNotReadable",
             f"whether the namespaceSelector of IngressClassParams {params.metadata.name} admits namespace "
             f"{ingress.key.namespace} cannot be told: {why}",

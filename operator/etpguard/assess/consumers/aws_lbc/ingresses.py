@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.aws_lbc.annotations import ModelError
+from etpguard.assess.consumers.aws_lbc.annotations import ModelError, UnclearError
 from etpguard.assess.consumers.aws_lbc.backends import Action, actions
 from etpguard.assess.consumers.aws_lbc.bindings import bound_to, targets_of
 from etpguard.assess.consumers.aws_lbc.classes import CONTROLLER, ClassConfig, class_config
@@ -15,6 +15,8 @@ from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.target_groups import alb_check, alb_targets, port_of
 from etpguard.assess.consumers.aws_lbc.targets import Sender, Targets, broken, consumer
 from etpguard.assess.consumers.interface import Consumer, View
+from etpguard.assess.consumers.load_balancers import EVERY_NODE
+from etpguard.assess.node_states import families
 from etpguard.assess.outcome import Reason
 from etpguard.objects import SERVICE, Ingress, Key, Service
 from etpguard.objects.aws import IngressClassParamsSpec, TargetGroupBinding
@@ -106,6 +108,8 @@ class IngressPath:
                 return [replace(self._broken(port, _REDIRECTED, reads), incidental=True) for port in ports]
             self._complete(config, group)
             return [self._wanted(port, config, reads) for port in ports]
+        except UnclearError as unclear:
+            return [self._unclear(port, unclear.reason) for port in ports]
         except ModelError as refused:
             return [self._broken(port, refused.reason, reads) for port in ports]
 
@@ -150,6 +154,19 @@ class IngressPath:
                     continue
                 self._target_group(service, reference, config)
                 group.check_family(service, self._ingress, config.params)
+
+    def _unclear(self, reference: int | str, reason: Reason) -> Consumer:
+        """Unknown unless every node forwards, for another controller might send to any."""
+        made = self._broken(reference, reason, frozenset())
+        if self._service.port(reference) is None:
+            return made
+        return replace(
+            made,
+            families=families(self._service),
+            nodes=EVERY_NODE,
+            unknown=None,
+            unless_covered=reason,
+        )
 
     def _broken(self, reference: int | str, reason: Reason, reads: frozenset[Key]) -> Consumer:
         port = self._service.port(reference)
