@@ -402,7 +402,7 @@ def _badness(verdict: ConsumerVerdict) -> tuple[int, int, int]:
 
 
 def _may_consume(kind: AnyKind) -> bool:
-    return kind.group != GROUP and kind.reach is not Reach.NOTHING
+    return kind.group != GROUP and kind.reach is not Reach.NOTHING and not kind.refines
 
 
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")

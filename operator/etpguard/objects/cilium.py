@@ -32,4 +32,5 @@ CILIUM_L2_ANNOUNCEMENT_POLICY = Kind(
     CiliumL2AnnouncementPolicy,
     namespaced=False,
     reach=Reach.EVERYTHING,
+    refines=True,
 )

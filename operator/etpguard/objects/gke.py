@@ -26,5 +26,5 @@ class BackendConfig(LabelledRecord, frozen=True):
 
 
 BACKEND_CONFIG = Kind(
-    "BackendConfig", "backendconfigs", "cloud.google.com", "v1", BackendConfig, reach=Reach.NAMESPACE
+    "BackendConfig", "backendconfigs", "cloud.google.com", "v1", BackendConfig, reach=Reach.NAMESPACE, refines=True
 )

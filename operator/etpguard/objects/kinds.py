@@ -46,6 +46,9 @@ class Kind(Generic[R]):
     required: bool = False
     reach: Reach = Reach.SERVICES
     refers: Callable[[R], Iterable[Key]] = field(default=lambda record: ())
+    refines: bool = False
+    """Whether its objects only tell more of consumers that other objects make known: while they cannot be
+    read, no consumer stays unseen."""
 
     @property
     def api_version(self) -> str:

@@ -30,11 +30,23 @@ class IPAddressPool(LabelledRecord, frozen=True):
 
 
 L2_ADVERTISEMENT = Kind(
-    "L2Advertisement", "l2advertisements", "metallb.io", "v1beta1", Advertisement, reach=Reach.EVERYTHING
+    "L2Advertisement",
+    "l2advertisements",
+    "metallb.io",
+    "v1beta1",
+    Advertisement,
+    reach=Reach.EVERYTHING,
+    refines=True,
 )
 BGP_ADVERTISEMENT = Kind(
-    "BGPAdvertisement", "bgpadvertisements", "metallb.io", "v1beta1", Advertisement, reach=Reach.EVERYTHING
+    "BGPAdvertisement",
+    "bgpadvertisements",
+    "metallb.io",
+    "v1beta1",
+    Advertisement,
+    reach=Reach.EVERYTHING,
+    refines=True,
 )
 IP_ADDRESS_POOL = Kind(
-    "IPAddressPool", "ipaddresspools", "metallb.io", "v1beta1", IPAddressPool, reach=Reach.EVERYTHING
+    "IPAddressPool", "ipaddresspools", "metallb.io", "v1beta1", IPAddressPool, reach=Reach.EVERYTHING, refines=True
 )

@@ -133,3 +133,12 @@ def test_an_unreadable_ingress_class_is_told() -> None:
 def test_advice_says_what_to_find_out() -> None:
     advice = world(service(loadBalancerClass="example.com/lb"), endpoints("a"), *nodes("")).advice()
     assert "Find out to which nodes example.com/lb sends" in advice[0]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["BackendConfig", "CiliumL2AnnouncementPolicy", "L2Advertisement", "BGPAdvertisement", "IPAddressPool"],
+)
+def test_a_kind_that_only_tells_more_hides_no_consumer(kind: str) -> None:
+    made = world(NODE_PORT, endpoints("a"), *nodes(""), unread={kind: "forbidden"})
+    assert made.assessment.outcome.name == "Uncovered"
