@@ -20,6 +20,11 @@ MAX_STATUS_PORTS = 64
 MAX_STATUS_CONSUMERS = 32
 MAX_STATUS_NAMES = 20
 MAX_STATUS_BYTES = 64 * 1024
+MAX_STATUS_TEXT = 1024
+MAX_NAMED_PORTS = 10
+MAX_NOTE_BYTES = 1024
+NO_NAMES = -1
+"""Given for a number of names: none at all, where 0 means all."""
 
 Json = dict[str, Any]
 
@@ -92,7 +97,7 @@ def port_report(port: PortState, nodes: int, table: NodeTable, max_nodes: int) -
         "protocol": port.protocol,
         "family": port.family,
         "nodePort": port.node_port,
-        **{state: table.names(members, max_nodes) for state, members in states.items()},
+        **{state: _names(table, members, max_nodes) for state, members in states.items()},
         "counts": {state: members.bit_count() for state, members in states.items()},
     }
 
@@ -108,8 +113,8 @@ def consumer_report(verdict: ConsumerVerdict, table: NodeTable, max_nodes: int) 
         "targetType": consumer.target_type,
         "port": consumer.port,
         "healthCheck": check and {"port": check.port, "protocol": check.protocol, "path": check.path},
-        "eligibleNodes": table.names(verdict.eligible, max_nodes),
-        "uncoveredNodes": table.names(verdict.uncovered, max_nodes),
+        "eligibleNodes": _names(table, verdict.eligible, max_nodes),
+        "uncoveredNodes": _names(table, verdict.uncovered, max_nodes),
         "counts": {
             "eligible": verdict.eligible.bit_count(),
             "uncovered": verdict.uncovered.bit_count(),
@@ -119,10 +124,14 @@ def consumer_report(verdict: ConsumerVerdict, table: NodeTable, max_nodes: int) 
         "reason": explain_verdict(verdict),
     }
     if verdict.unused:
-        report["unusedNodes"] = table.names(verdict.unused, max_nodes)
+        report["unusedNodes"] = _names(table, verdict.unused, max_nodes)
     if consumer.source:
         report["source"] = consumer.source
     return report
+
+
+def _names(table: NodeTable, nodes: int, limit: int) -> list[str]:
+    return [] if limit == NO_NAMES else table.names(nodes, limit)
 
 
 def explain_reason(assessment: Assessment) -> str:
@@ -210,9 +219,11 @@ def condition_message(assessment: Assessment) -> str:
     through = ""
     if worst:
         first = worst[0].consumer
-        more = f" and {len(worst) - 1} more" if len(worst) > 1 else ""
-        through = f" through {first.kind} {first.namespace}/{first.name}{more}"
-    named = ", ".join(port or "(unnamed)" for port in ports)
+        others = " and others" if len({v.consumer.object for v in worst}) > 1 else ""
+        through = f" through {first.kind} {first.namespace}/{first.name}{others}"
+    named = ", ".join(port or "(unnamed)" for port in ports[:MAX_NAMED_PORTS])
+    if len(ports) > MAX_NAMED_PORTS:
+        named += " and others"
     detail = f" ({assessment.reason.code})" if assessment.reason.code != outcome else ""
     return f"{outcome}{detail}: port{'s' if len(ports) > 1 else ''} {named}{through}"
 
@@ -227,7 +238,8 @@ def event_note(assessment: Assessment, table: NodeTable) -> str:
         f"{p.port or p.number}{f' ({p.node_port})' if p.node_port else ''}" for p in _event_ports(assessment)
     )
     note = f"{condition_message(assessment)}; {uncovered} of {eligible} eligible nodes uncovered{listed}"
-    return f"{note}; node ports: {numbers}"[:1024] if numbers else note[:1024]
+    whole = f"{note}; node ports: {numbers}" if numbers else note
+    return whole.encode()[:MAX_NOTE_BYTES].decode(errors="ignore")
 
 
 def _event_ports(assessment: Assessment) -> list[PortState]:
@@ -242,11 +254,24 @@ def _event_ports(assessment: Assessment) -> list[PortState]:
 def status(assessment: Assessment, table: NodeTable, advice: Sequence[str], remediation: Json | None) -> Json:
     """The status of the Service's ServiceCoverage, without times: 64 ports (equal states share one group),
     32 consumers, 20 names a list with totals beside, 64 KiB in all; names are dropped first."""
-    for names in (MAX_STATUS_NAMES, 5, 1):
-        made = _status(assessment, table, advice, remediation, names, MAX_STATUS_CONSUMERS)
+    made: Json = {}
+    for names, consumers, advised in _BOUNDS:
+        made = _status(assessment, table, advice[:advised], remediation, names, consumers)
         if len(msgspec.json.encode(made)) <= MAX_STATUS_BYTES:
-            return made
-    return _status(assessment, table, (), remediation, 1, 4)
+            break
+    return made
+
+
+# Names a list, consumers, pieces of advice: the next where the status is still too large.
+_BOUNDS = (
+    (MAX_STATUS_NAMES, MAX_STATUS_CONSUMERS, 8),
+    (5, MAX_STATUS_CONSUMERS, 8),
+    (1, MAX_STATUS_CONSUMERS, 8),
+    (NO_NAMES, MAX_STATUS_CONSUMERS, 8),
+    (NO_NAMES, MAX_STATUS_CONSUMERS, 0),
+    (NO_NAMES, 4, 0),
+    (NO_NAMES, 0, 0),
+)
 
 
 def _status(
@@ -268,13 +293,23 @@ def _status(
         "portsTotal": len(assessment.ports),
         "consumers": [consumer_report(v, table, names) for v in worst_first[:consumers]],
         "consumersTotal": len(assessment.consumers),
-        "advice": [text[:1024] for text in advice[:8]],
+        "advice": list(advice),
     }
     if assessment.if_local is not None:
         made["ifLocal"] = if_local_report(assessment.if_local)
+    clipped: Json = _clipped(made)
     if remediation is not None:
-        made["remediation"] = remediation
-    return made
+        clipped["remediation"] = remediation
+    return clipped
+
+
+def _clipped(value: Any) -> Any:
+    """Texts may hold what people wrote, which has no bound (a path in an annotation of 256 KiB)."""
+    if isinstance(value, str):
+        return value[:MAX_STATUS_TEXT]
+    if isinstance(value, dict):
+        return {key: _clipped(inner) for key, inner in value.items()}
+    return [_clipped(inner) for inner in value] if isinstance(value, list) else value
 
 
 def conditions(assessment: Assessment) -> list[Json]:
@@ -290,7 +325,8 @@ def port_groups(assessment: Assessment, table: NodeTable, names: int) -> list[Js
     """Ports whose nodes are in equal states share one entry that lists them."""
     groups: dict[tuple[int, int, bool], list[PortState]] = {}
     for port in assessment.ports[:MAX_STATUS_PORTS]:
-        groups.setdefault((port.ready, port.terminating, port.usable), []).append(port)
+        at = (port.ready & assessment.nodes, port.terminating & assessment.nodes, port.usable)
+        groups.setdefault(at, []).append(port)
     made = []
     for members in groups.values():
         entry = port_report(members[0], assessment.nodes, table, names)
