@@ -15,7 +15,7 @@ from devcluster.dataplane.matrix import Matrix, Mismatch, PortKey, State
 from devcluster.dataplane.pods import DEFAULT_PORTS, Pod
 from devcluster.dataplane.probe import Probe
 from devcluster.dataplane.servers import Listen
-from tests.dataplane.prediction import Core, Predictor
+from tests.dataplane.prediction import Etpguard, Predictor
 
 PORTS: tuple[dict[str, Any], ...] = (
     {"name": "http", "port": 80, "targetPort": "http"},
@@ -104,7 +104,7 @@ class Scene:
 
     def told(self) -> Mapping[PortKey, Mapping[str, State]]:
         """What etpguard says now."""
-        return Core().states(self.lab.cluster, [self.namespace])
+        return Etpguard().states(self.lab.cluster, [self.namespace])
 
     def answers(self, name: str = "web") -> dict[str, list[str]]:
         """By node, what each port in each family got from outside: a result, or the pod that answered."""
@@ -123,7 +123,7 @@ class Scene:
 
         def agrees() -> bool:  # kube-proxy updates these servers right after the rules
             seen = [one.status == 200 for one in self.lab.client.probe(probes)]
-            told = Core().healthy(self.lab.cluster, self.namespace, name, family)
+            told = Etpguard().healthy(self.lab.cluster, self.namespace, name, family)
             return seen == [node in told for node in nodes]
 
         self.lab.settle()
