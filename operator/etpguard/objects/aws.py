@@ -198,6 +198,7 @@ INGRESS_CLASS_PARAMS = Kind(
     IngressClassParams,
     namespaced=False,
     reach=Reach.EVERYTHING,
+    refines=True,
 )
 TARGET_GROUP_CONFIGURATION = Kind(
     "TargetGroupConfiguration",
@@ -206,6 +207,7 @@ TARGET_GROUP_CONFIGURATION = Kind(
     "v1beta1",
     TargetGroupConfiguration,
     refers=_configured,
+    refines=True,
 )
 LOAD_BALANCER_CONFIGURATION = Kind(
     "LoadBalancerConfiguration",
@@ -214,6 +216,7 @@ LOAD_BALANCER_CONFIGURATION = Kind(
     "v1beta1",
     LoadBalancerConfiguration,
     refers=lambda config: (index_key("LoadBalancerConfiguration", config.key),),
+    refines=True,
 )
 GATEWAY = Kind(
     "Gateway",
@@ -222,6 +225,7 @@ GATEWAY = Kind(
     "v1",
     Gateway,
     refers=lambda gateway: (index_key("Gateway", gateway.key),),
+    refines=True,
 )
 GATEWAY_CLASS = Kind(
     "GatewayClass",
@@ -231,4 +235,5 @@ GATEWAY_CLASS = Kind(
     GatewayClass,
     namespaced=False,
     refers=lambda class_: (index_key("GatewayClass", class_.key),),
+    refines=True,
 )

@@ -102,7 +102,9 @@ INGRESS_CLASS = Kind(
     namespaced=False,
     reach=Reach.EVERYTHING,
 )
-NAMESPACE = Kind("Namespace", "namespaces", "", "v1", Namespace, namespaced=False, reach=Reach.NAMESPACE)
+NAMESPACE = Kind(
+    "Namespace", "namespaces", "", "v1", Namespace, namespaced=False, reach=Reach.NAMESPACE, refines=True
+)
 SERVICE_COVERAGE = Kind(
     "ServiceCoverage",
     "servicecoverages",

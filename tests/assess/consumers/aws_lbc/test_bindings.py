@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from etpguard.assess import Outcome
-from etpguard.objects import INGRESS, INGRESS_CLASS, AnyKind
+from etpguard.assess.consumers.aws_lbc.gateways import GATEWAY_KINDS
+from etpguard.objects import INGRESS, INGRESS_CLASS, NAMESPACE, AnyKind
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING
 from tests.assess.consumers.aws_lbc.objects import (
     Json,
@@ -298,3 +299,18 @@ def test_created_changed_and_removed_bindings_are_taken_up() -> None:
     assert shop.assessment().outcome is Outcome.TargetsUnhealthy
     shop.remove(ingress())
     assert shop.assessment().outcome is Outcome.Uncovered
+
+
+@pytest.mark.parametrize(
+    ("kind", "hides"),
+    [
+        pytest.param(TARGET_GROUP_BINDING, True, id="bindings"),
+        pytest.param(INGRESS, True, id="ingresses"),
+        pytest.param(INGRESS_CLASS_PARAMS, False, id="params"),
+        pytest.param(NAMESPACE, False, id="namespaces"),
+        *(pytest.param(kind, False, id=kind.plural) for kind in GATEWAY_KINDS),
+    ],
+)
+def test_which_unread_kinds_may_hide_a_consumer(kind: AnyKind, hides: bool) -> None:
+    found = Shop(unread={kind: "forbidden"}).assessment()
+    assert found.outcome is (Outcome.Unknown if hides else Outcome.Uncovered)
