@@ -14,6 +14,9 @@ from etpguard.cli.errors import Failure
 LARGEST = 5_000_000
 """Values in one document once aliases and merge keys are followed."""
 
+DEEPEST = 200
+"""Levels of nesting: libyaml's composer is recursive, and ends the process where the stack does."""
+
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _INT = "tag:yaml.org,2002:int"
@@ -47,9 +50,11 @@ def load(name: str, body: bytes) -> Iterator[Any]:
     """The documents, one by one. Raises Failure naming file, document, line and column."""
     number = 1
     aliased = b"&" in body and b"*" in body
-    loader = _Loader(body) if not _binary(body) else None
-    if loader is None:
+    if _binary(body):
         raise Failure(f"{name}: neither JSON nor YAML: it is binary")
+    if _may_be_deep(body):
+        _check_depth(name, body)
+    loader = _Loader(body)
     try:
         while True:
             try:
@@ -64,6 +69,32 @@ def load(name: str, body: bytes) -> Iterator[Any]:
             number += 1
     finally:
         loader.dispose()
+
+
+def _check_depth(name: str, body: bytes) -> None:
+    """Raise Failure for what is nested too deep, told from the parser's events, which need no stack."""
+    depth, number = 0, 0
+    try:
+        for event in yaml.parse(body, Loader=_Base):
+            match event:
+                case yaml.DocumentStartEvent():
+                    number += 1
+                case yaml.CollectionStartEvent():
+                    depth += 1
+                case yaml.CollectionEndEvent():
+                    depth -= 1
+            if depth > DEEPEST:
+                raise Failure(f"{name}: document {number}: nested deeper than {DEEPEST} levels")
+    except (yaml.YAMLError, ValueError):
+        return  # it is told better where it is loaded, which stops at the same place
+
+
+_STACKED = re.compile(rb"^ {%d}|(?:[-?] ){16}" % DEEPEST, re.MULTILINE)
+
+
+def _may_be_deep(body: bytes) -> bool:
+    """Whether anything in it could open so many levels: brackets, indentation, or dashes in a row."""
+    return body.count(b"[") + body.count(b"{") > DEEPEST or _STACKED.search(body) is not None
 
 
 def _binary(body: bytes) -> bool:

@@ -1,0 +1,246 @@
+"""Input that is wrong, through the real process: an exit code, one line that names the place, no traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cli.program import SEED, etpguard, failed
+
+Json = dict[str, Any]
+
+
+def seed() -> list[Json]:
+    items: list[Json] = yaml.safe_load(SEED.read_text())["items"]
+    return items
+
+
+def as_list(items: list[Any]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def service(items: list[Json]) -> Json:
+    return next(item for item in items if item["kind"] == "Service")
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 11)
+)
+MERGE_BOMB = "a0: &a0 {k0: v}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}], k{n}: v}}\n" for n in range(1, 11)
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        pytest.param('{"kind": "List", "items": [', ["state: not JSON", "truncated"], id="broken JSON"),
+        pytest.param(
+            '{"kind": "List"} {"kind": ', ["state: document 2: not JSON"], id="second JSON document broken"
+        ),
+        pytest.param(
+            '{"kind": "List", "items": 7}', ["state: not a Kubernetes object", "items"], id="items a number"
+        ),
+        pytest.param("[1, 2]", ["state: not a Kubernetes object"], id="a JSON array"),
+        pytest.param(
+            "kind: List\nitems: [a: b: c]\n", ["state: document 1: line 2", "not YAML"], id="broken YAML"
+        ),
+        pytest.param("kind: A\n---\n\tx\n", ["state: document 2: line 3"], id="second YAML document broken"),
+        pytest.param("just words", ["state: document 1: not a Kubernetes object"], id="a text"),
+        pytest.param("", ["state: empty"], id="an empty file"),
+        pytest.param(b"\x7fELF\x02\x01\x01\x00\xff\xfe" * 50, ["state: ", "binary"], id="binary garbage"),
+        pytest.param("\x00\x01\x02", ["state: ", "binary"], id="control characters"),
+        pytest.param(BOMB, ["state: document 1: ", "aliases"], id="an alias bomb ten levels deep"),
+        pytest.param(MERGE_BOMB, ["state: document 1: ", "merge keys"], id="a merge-key bomb ten levels deep"),
+        pytest.param("a: &a [*a]\n", ["state: document 1: ", "contains itself"], id="an alias of itself"),
+        pytest.param('{"a":' * 100_000, ["state: not JSON"], id="JSON nested without end"),
+        pytest.param("a: " + "[" * 100_000, ["state: document 1: nested deeper"], id="YAML brackets without end"),
+        pytest.param("- " * 100_000, ["state: document 1: nested deeper"], id="YAML dashes without end"),
+        pytest.param(
+            "".join(f"{' ' * n}a:\n" for n in range(3_000)),
+            ["state: document 1: nested deeper"],
+            id="YAML indented without end",
+        ),
+    ],
+)
+def test_what_cannot_be_parsed_ends_the_command(tmp_path: Path, body: str | bytes, told: list[str]) -> None:
+    file = tmp_path / "state"
+    file.write_bytes(body if isinstance(body, bytes) else body.encode())
+    line = failed(etpguard("check", "-f", file))
+    for part in told:
+        assert part in line
+
+
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    assert "gone.yaml: No such file" in failed(etpguard("check", "-f", tmp_path / "gone.yaml"))
+
+
+def test_an_empty_directory(tmp_path: Path) -> None:
+    assert f"{tmp_path}: no .json, .yaml or .yml file" in failed(etpguard("check", "-f", tmp_path))
+
+
+def test_a_directory_with_other_files_among_them(tmp_path: Path) -> None:
+    items = seed()
+    (tmp_path / "README.md").write_text("not: [yaml")
+    (tmp_path / "nodes.json").write_text(as_list([i for i in items if i["kind"] == "Node"]))
+    (tmp_path / "rest.yml").write_text(yaml.safe_dump_all([i for i in items if i["kind"] != "Node"]))
+    run = etpguard("check", "-f", tmp_path, "-o", "json")
+    assert (run.code, run.err) == (0, "")
+    assert run.report == etpguard("check", "-f", SEED, "-o", "json").report
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        pytest.param(
+            lambda items: items.insert(1, {"metadata": {"name": "x"}}),
+            "item 2: no kind",
+            id="an object of no kind",
+        ),
+        pytest.param(lambda items: items.insert(0, 5), "item 1: ", id="an item that is no object"),
+        pytest.param(lambda items: items.insert(0, {"kind": 7}), "item 1: ", id="a kind that is a number"),
+        pytest.param(
+            lambda items: items.append(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Service",
+                    "metadata": {"name": "w", "namespace": "d"},
+                    "spec": {"ports": [{"port": "eighty"}]},
+                }
+            ),
+            "Service d/w: spec.ports[0].port: expected int, got str",
+            id="a string where a number belongs",
+        ),
+        pytest.param(
+            lambda items: items.append({"apiVersion": "v1", "kind": "Node", "metadata": {"name": ["n"]}}),
+            "Node (no name): metadata.name: expected str, got array",
+            id="a name that is a list",
+        ),
+        pytest.param(
+            lambda items: items.append({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "n"}}),
+            "Service n: ",
+            id="a Service without spec",
+        ),
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_a_malformed_object_is_lost_alone(tmp_path: Path, spoil: Any, told: str, form: str) -> None:
+    items: list[Any] = seed()
+    spoil(items)
+    file = tmp_path / "state"
+    file.write_text(as_list(items) if form == "json" else yaml.safe_dump({"kind": "List", "items": items}))
+    run = etpguard("check", "-f", file, "-o", "json")
+    assert run.code == 0
+    assert [s["outcome"] for s in run.report["services"]] == ["TargetsUnhealthy"]
+    (warning,) = run.report["warnings"]
+    assert str(file) in warning
+    assert told in warning
+    assert run.err == f"etpguard: warning: {warning}\n"
+    assert told in failed(etpguard("check", "-f", file, "--strict", "-o", "json"))
+
+
+def test_a_service_with_null_ports_has_none() -> None:
+    items = seed()
+    items.append({**service(items), "metadata": {"name": "portless", "namespace": "default"}})
+    items[-1]["spec"] = {**items[-1]["spec"], "ports": None}
+    run = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items))
+    assert (run.code, run.err) == (0, "")
+    assert [s["name"] for s in run.report["services"]] == ["nginx-nginx-ingress-controller"]
+
+
+def test_an_annotation_of_256_kib() -> None:
+    items = seed()
+    service(items)["metadata"]["annotations"] = {"note": "x" * 256 * 1024}
+    run = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items))
+    assert (run.code, run.err) == (0, "")
+    assert len(run.out) < 20_000
+
+
+def test_unquoted_timestamps_and_times_are_text() -> None:
+    text = SEED.read_text().replace(
+        "creationTimestamp: '2026-03-02T09:00:00Z'", "deletionTimestamp: 2026-03-02T09:00:00Z"
+    )
+    path = "alb.ingress.kubernetes.io/healthcheck-path:"
+    text = text.replace(path, f"maintenance: 12:30\n      {path}")
+    run = etpguard("check", "-f", "-", "-o", "json", stdin=text)
+    assert run.report["warnings"] == []
+
+
+def test_the_last_of_two_wins_with_a_warning(tmp_path: Path) -> None:
+    items = seed()
+    later = json.loads(json.dumps(service(items)))
+    later["spec"]["externalTrafficPolicy"] = "Cluster"
+    (tmp_path / "later.json").write_text(json.dumps(later))
+    run = etpguard("check", "-f", SEED, "-f", tmp_path / "later.json", "-o", "json")
+    assert run.report["services"] == []
+    (warning,) = run.report["warnings"]
+    assert "later.json: Service default/nginx-nginx-ingress-controller came before; the last one counts" in warning
+
+
+def test_local_services_without_any_node() -> None:
+    items = [item for item in seed() if item["kind"] != "Node"]
+    assert "no Node" in failed(etpguard("check", "-f", "-", stdin=as_list(items)))
+
+
+def test_no_endpoint_slice_at_all_is_unknown() -> None:
+    items = [item for item in seed() if item["kind"] != "EndpointSlice"]
+    report = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items)).report
+    assert report["services"][0]["outcome"] == "Unknown"
+    assert report["notRead"] == ["endpointslices.discovery.k8s.io"]
+
+
+def test_lacking_ingresses_are_told_where_no_consumer_is_known() -> None:
+    items = [item for item in seed() if not item["kind"].startswith("Ingress")]
+    report = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items)).report
+    assert report["services"][0]["outcome"] == "Uncovered"
+    assert report["notRead"] == ["ingresses.networking.k8s.io", "ingressclasses.networking.k8s.io"]
+    assert "without a known consumer" in report["warnings"][0]
+
+
+def test_an_api_version_that_is_not_read_is_told() -> None:
+    items = seed()
+    next(i for i in items if i["kind"] == "EndpointSlice")["apiVersion"] = "discovery.k8s.io/v1beta1"
+    report = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items)).report
+    assert (
+        "EndpointSlices of discovery.k8s.io/v1beta1 are not read, only those of discovery.k8s.io/v1"
+        in report["warnings"]
+    )
+
+
+def test_another_group_that_has_the_kind_name_is_no_service() -> None:
+    items = [*seed(), {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": "k"}}]
+    run = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items))
+    assert (run.report["warnings"], len(run.report["services"])) == ([], 1)
+
+
+def test_the_api_servers_own_lists_name_no_kind_on_items() -> None:
+    lists = []
+    for kind in ("Node", "Service", "EndpointSlice", "Ingress", "IngressClass"):
+        of_kind = [item for item in seed() if item["kind"] == kind]
+        version = of_kind[0]["apiVersion"]
+        for item in of_kind:
+            del item["kind"], item["apiVersion"]
+        lists.append(json.dumps({"kind": f"{kind}List", "apiVersion": version, "items": of_kind}))
+    run = etpguard("check", "-f", "-", "-o", "json", stdin="\n".join(lists))
+    assert run.report == etpguard("check", "-f", SEED, "-o", "json").report
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["check", "--no-such"], id="an unknown option"),
+        pytest.param(["check", "--fail-on", "Doom"], id="an unknown outcome"),
+        pytest.param(["check", "-n", "a", "-A"], id="a namespace and all"),
+        pytest.param(["check", "--answers-everywhere-ports", "80,x"], id="a port that is none"),
+        pytest.param(["explain", "a/b/c"], id="a name with two slashes"),
+    ],
+)
+def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
+    run = etpguard(*arguments)
+    assert (run.code, run.out) == (2, "")
+    assert "Error: " in run.err
+    assert "Traceback" not in run.err
