@@ -12,7 +12,7 @@ from etpguard.assess import Assessment
 from etpguard.cluster import Picture
 from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
-from etpguard.kube.writes import Writer
+from etpguard.kube.writes import Limits, Writer
 from etpguard.metrics import Metrics
 from etpguard.objects import Key
 from etpguard.publish.publisher import Publisher
@@ -40,12 +40,13 @@ class Writing:
         self._enabled = settings.write_conditions or settings.write_reports or settings.write_events
         self._client = connection.aio()
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        timing = Timing.of(int(settings.lease_duration))
         self._elector = (
             Elector(
                 self._client,
                 Key(settings.lease_namespace or connection.namespace, settings.lease_name),
                 identity,
-                timing=Timing.of(int(settings.lease_duration)),
+                timing=timing,
                 on_change=metrics.leader,
                 on_request=metrics.request,
             )
@@ -57,6 +58,8 @@ class Writing:
             self._client,
             may_start=elector.may_start if elector else lambda timeout: True,
             stale=stale,
+            # Short enough that a write which may start between two renewals ends before the Lease does.
+            limits=Limits(timeout=timing.write_timeout),
             on_request=metrics.request,
         )
         self._publisher = Publisher(

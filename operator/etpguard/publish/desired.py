@@ -18,6 +18,7 @@ from etpguard.objects import INGRESS, SERVICE, AnyKind, Condition, Key, Service,
 
 CONDITION = "etpguard.dev/Covered"
 MAX_INGRESSES = 10
+MAX_TEXT = 1024
 TRAFFIC_LOST = ("TrafficBlackhole", "TrafficOutage")
 """Reasons of Events about outcomes that lose traffic."""
 
@@ -94,7 +95,7 @@ def condition_body(wanted: Condition | None, standing: Condition | None, now: st
 
 def report_status(assessment: Assessment, table: NodeTable, advice: Sequence[str]) -> Json:
     """The status of the ServiceCoverage but for times and `remediation`, which is not the publisher's."""
-    made: Json = _present(report.status(assessment, table, advice, None))
+    made: Json = _fitting(report.status(assessment, table, advice, None))
     return made
 
 
@@ -210,8 +211,11 @@ def _timeless(status: Json) -> Json:
     return {**rest, "conditions": sorted(bare, key=lambda c: str(c.get("type")))}
 
 
-def _present(value: Any) -> Any:
-    """Without nulls, which the API server prunes: what is sent must be what is read back."""
+def _fitting(value: Any) -> Any:
+    """Without nulls, which the API server prunes, and with texts in the CRD's bounds (a health check's path may be
+    as long as an annotation): what is sent must be taken, and be what is read back."""
     if isinstance(value, dict):
-        return {k: _present(v) for k, v in value.items() if v is not None}
-    return [_present(v) for v in value] if isinstance(value, list) else value
+        return {k: _fitting(v) for k, v in value.items() if v is not None}
+    if isinstance(value, str):
+        return value[:MAX_TEXT]
+    return [_fitting(v) for v in value] if isinstance(value, list) else value
