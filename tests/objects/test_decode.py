@@ -279,6 +279,17 @@ def test_what_is_no_list_is_an_error(body: bytes) -> None:
         decode_page(SERVICE, body)
 
 
+@pytest.mark.parametrize("depth", [2_000, 100_000])
+@pytest.mark.parametrize("name", ['"n"', "5"])
+def test_an_object_nested_without_end(depth: int, name: str) -> None:
+    nested = "[" * depth + "]" * depth
+    item = f'{{"metadata": {{"name": {name}}}, "spec": {{"x": {nested}}}}}'.encode()
+    found = decode_item(NODE, item)
+    assert isinstance(found, Reject)
+    with pytest.raises(msgspec.DecodeError, match="nested too deeply"):
+        decode_page(NODE, b'{"items": [' + item + b"]}")
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -61,8 +61,11 @@ def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
         items = page.items or []
         for record in items:
             _check_version(record)
-    except (msgspec.ValidationError, UnicodeDecodeError):
-        page = msgspec.json.decode(body, type=_Raw)
+    except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
+        try:
+            page = msgspec.json.decode(body, type=_Raw)
+        except RecursionError:
+            raise msgspec.DecodeError("nested too deeply") from None
         items = []
         for raw in page.items or ():
             decoded = decode_item(kind, bytes(raw))
@@ -87,6 +90,8 @@ def decode_item(kind: Kind[R], source: bytes | dict[str, Any]) -> R | Reject:
         _check_version(record)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _without_nulls(kind, source) or reject(kind.name, source, str(error))
+    except RecursionError:
+        return reject(kind.name, source, "nested too deeply")
     return record
 
 
@@ -96,7 +101,7 @@ def _without_nulls(kind: Kind[R], source: bytes | dict[str, Any]) -> R | None:
     try:
         record: R = msgspec.convert(_zeroed(_parsed(source)), kind.record)
         _check_version(record)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         return None
     return record
 
@@ -156,7 +161,7 @@ def _parsed(source: bytes | dict[str, Any]) -> Any:
         return source
     try:
         return msgspec.json.decode(source)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
