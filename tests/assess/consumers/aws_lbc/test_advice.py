@@ -195,7 +195,8 @@ def test_no_targets(objects: list[Json], expected: str) -> None:
             "--answers-everywhere-ports=9100",
             id="unmodelled-port",
         ),
-        pytest.param([binding()], "aws elbv2 modify-target-group", id="binding-by-hand"),
+        pytest.param([binding()], "aws elbv2 describe-target-groups", id="binding-by-hand-see-what-is-checked"),
+        pytest.param([binding()], "aws elbv2 modify-target-group", id="binding-by-hand-set-what-is-checked"),
         pytest.param(
             [
                 service(type_="ClusterIP", externalIPs=["198.51.100.7"], ports=[port(node_port=None)]),

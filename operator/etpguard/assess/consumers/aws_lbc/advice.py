@@ -53,6 +53,20 @@ def _patch_binding(consumer: Consumer, patch: str) -> str:
     return f"kubectl {where} --type merge -p '{patch}'"
 
 
+def _arn(consumer: Consumer) -> str:
+    where = f"-n {consumer.namespace} get targetgroupbinding {consumer.name}"
+    return f"$(kubectl {where} -o jsonpath={{.spec.targetGroupARN}})"
+
+
+def _look(consumer: Consumer) -> str:
+    """For a binding that somebody wrote: the health check stands in AWS alone."""
+    return bounded(
+        f"See what is checked: aws elbv2 describe-target-groups --target-group-arns {_arn(consumer)} --query "
+        "'TargetGroups[].[HealthCheckProtocol,HealthCheckPort,HealthCheckPath]'. On traffic-port, or by HTTP on "
+        "the healthCheckNodePort, it routes around these nodes; on any other port, requests to them are lost."
+    )
+
+
 def _configuration(service: Service, settings: object) -> str:
     """A TargetGroupConfiguration, for Gateways."""
     body = {
@@ -106,11 +120,7 @@ def _probe_the_node_port(service: Service, consumer: Consumer) -> str:
         case "Gateway":
             fix = _configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
         case _:
-            fix = (
-                "aws elbv2 modify-target-group --target-group-arn $(kubectl "
-                f"-n {consumer.namespace} get targetgroupbinding {consumer.name} -o "
-                "jsonpath={.spec.targetGroupARN}) --health-check-port traffic-port"
-            )
+            fix = f"aws elbv2 modify-target-group --target-group-arn {_arn(consumer)} --health-check-port traffic-port"
     return bounded(f"{lead}{fix}.")
 
 
@@ -122,6 +132,8 @@ def _pod_targets(service: Service, consumer: Consumer) -> str:
             "unless the target "
             "group attribute preserve_client_ip.enabled=true or PROXY protocol v2 is set."
         )
+    elif consumer.kind == "TargetGroupBinding":
+        cost = "An NLB then hides the client's address unless preserve_client_ip.enabled=true; an ALB changes nothing."
     else:
         cost = "Pods see the load balancer's address and X-Forwarded-For, as before."
     match consumer.kind:
@@ -249,6 +261,8 @@ def _find_out(service: Service, verdict: ConsumerVerdict) -> Iterable[str]:
                 "node.kubernetes.io/exclude-from-external-load-balancers=true."
             )
         case "HealthCheckPortNotModelled" if verdict.uncovered:
+            if consumer.kind == "TargetGroupBinding":
+                yield _look(consumer)
             yield _probe_the_node_port(service, consumer)
             if consumer.health_check and consumer.health_check.port.isdigit():
                 yield bounded(
