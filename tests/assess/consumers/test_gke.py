@@ -165,7 +165,7 @@ def test_a_backend_config_that_changes_is_taken_up() -> None:
             "ab",
             id="the old exclude label",
         ),
-        pytest.param(node("c", "gce://c", labels={"operation.gke.io/type": "drain"}), "ab", id="being upgraded"),
+        pytest.param(node("c", "gce://c", labels={"operation.gke.io/type": "drain"}), "abc", id="being upgraded"),
     ],
 )
 def test_instance_group_nodes(third: Json, eligible: str) -> None:
@@ -234,3 +234,29 @@ def test_advice_moves_to_endpoint_groups_first() -> None:
     assert advice[0].startswith(f"kubectl -n shop annotate service --overwrite web '{NEG}={{\"ingress\": true}}'")
     assert "X-Forwarded-For" in advice[0]
     assert "X-Forwarded-For" in advice[2]
+
+
+BACKEND_SERVICE = {"service.kubernetes.io/backend-service": "k8s2-x"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        pytest.param({}, "abcd", id="the cloud provider's: readiness and roles are ignored"),
+        pytest.param(BACKEND_SERVICE, "ac", id="ingress-gce's instance group: CandidateNodesFilter"),
+        pytest.param(
+            {**BACKEND_SERVICE, "networking.gke.io/load-balancer-type": "Internal"},
+            "ab",
+            id="its subset: CandidateAndUnreadyNodesFilter",
+        ),
+    ],
+)
+def test_nodes_of_a_load_balancer_depend_on_its_controller(annotations: dict[str, str], expected: str) -> None:
+    members = [
+        node("a", "gce://a"),
+        node("b", "gce://b", ready="False"),
+        node("c", "gce://c", labels={"operation.gke.io/type": "drain"}),
+        node("d", "gce://d", labels={"node-role.kubernetes.io/master": ""}),
+    ]
+    subject = service(annotations=annotations)
+    assert seen(subject, endpoints("a", "b", "c", "d"), *members) == Seen("Covered", "Covered", expected, "")

@@ -18,7 +18,7 @@ from etpguard.assess.consumers.load_balancers import (
     standard_check,
 )
 from etpguard.assess.consumers.remedies import ClientIP, annotate, cluster, health_checked, spread
-from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule
+from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import GKE
 from etpguard.assess.probe import HealthCheckNodePort, NotModelled, OwnNodePort
@@ -40,10 +40,21 @@ INSTANCE_GROUP_NODES = NodeRule(
         Requirement("node-role.kubernetes.io/master", "DoesNotExist"),
         Requirement("alpha.service-controller.kubernetes.io/exclude-balancer", "DoesNotExist"),
         Requirement(EXCLUDE_LABEL, "DoesNotExist"),
-        Requirement("operation.gke.io/type", "NotIn", ("drain",)),
     ),
 )
-"""ingress-gce pkg/utils/utils.go nodePredicateInternal."""
+"""ingress-gce pkg/utils/zonegetter nodePredicateInternal, as CandidateNodesFilter calls it."""
+
+SUBSET_NODES = replace(
+    INSTANCE_GROUP_NODES,
+    requirements=(
+        *INSTANCE_GROUP_NODES.requirements,
+        Requirement("operation.gke.io/type", "NotIn", ("drain",)),
+    ),
+    readiness=Readiness.IGNORED,
+    follows_endpoints=True,
+)
+"""The same, as CandidateAndUnreadyNodesFilter calls it: nodes that are not Ready are in, those that GKE drains
+for an upgrade are out."""
 
 
 class GkeIngress(Family):
@@ -86,10 +97,13 @@ class GkeLoadBalancer(Family):
             if by_class
             else "the nodes' providerIDs (gce://) tell that a controller of Google Cloud serves it"
         )
-        subset = _subset(service)
-        rule = replace(CLOUD_NODES, follows_endpoints=True) if subset else CLOUD_NODES
-        if subset:
+        rule = CLOUD_NODES
+        if _subset(service):
+            rule = SUBSET_NODES
             how += "; by subsetting its targets are the nodes that host pods"
+        elif _BACKEND_SERVICE in service.annotations:
+            rule = INSTANCE_GROUP_NODES
+            how += f"; the annotation {_BACKEND_SERVICE} is that of a controller that fills instance groups"
         check = standard_check(service)
         for _, consumer in Balancer(service, "gke-l4", how).ports():
             yield replace(consumer, nodes=rule, health_check=check, probe=HealthCheckNodePort())
