@@ -120,7 +120,8 @@ def _probe_the_node_port(service: Service, consumer: Consumer) -> str:
         case "Gateway":
             fix = _configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
         case _:
-            fix = f"aws elbv2 modify-target-group --target-group-arn {_arn(consumer)} --health-check-port traffic-port"
+            group = f"--target-group-arn {_arn(consumer)}"
+            fix = f"aws elbv2 modify-target-group {group} --health-check-port traffic-port"
     return bounded(f"{lead}{fix}.")
 
 
