@@ -134,7 +134,7 @@ def _pod_targets(service: Service, consumer: Consumer) -> str:
             "group attribute preserve_client_ip.enabled=true or PROXY protocol v2 is set."
         )
     elif consumer.kind == "TargetGroupBinding":
-        cost = "An NLB then hides the client's address unless preserve_client_ip.enabled=true; an ALB changes nothing."
+        cost = "Behind an NLB it hides the client's address, unless preserve_client_ip.enabled=true; no ALB does."
     else:
         cost = "Pods see the load balancer's address and X-Forwarded-For, as before."
     match consumer.kind:
