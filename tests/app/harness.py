@@ -16,7 +16,7 @@ from devcluster import Cluster
 from devcluster.objects import node, pod, wait_for
 from etpguard.app import Operator
 from etpguard.kube.connection import Connection
-from etpguard.objects import AnyKind
+from etpguard.objects import SERVICE, AnyKind
 from etpguard.settings import Address, Settings
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class Running:
         """Until Kopf's first pass, and the list that follows it, are through."""
 
         def fresh() -> bool:
-            return self.on_loop(lambda o: o.freshness.picture_status().fresh and bool(o.watching()))
+            return self.on_loop(lambda o: o.freshness.picture_status().fresh and SERVICE in o.watching())
 
         wait_for(fresh, timeout, "a fresh picture")
 

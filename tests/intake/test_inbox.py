@@ -32,7 +32,7 @@ def test_each_thread_s_order_is_kept_and_nothing_is_lost_or_missed() -> None:
         left = threads * each
         async with asyncio.timeout(30):
             while left:
-                await inbox.wait()
+                await inbox.wait(5)
                 while (message := inbox.take()) is not None:
                     assert isinstance(message, Live)
                     seen[message.entry.key.namespace].append(message.entry.version)
@@ -52,11 +52,19 @@ def test_a_sleeping_consumer_is_woken_from_another_thread_each_time() -> None:
         async with asyncio.timeout(10):
             for kind in (SERVICE, NODE, SERVICE):
                 threading.Timer(0.02, inbox.put, (Relisted(kind),)).start()
-                await inbox.wait()
+                await inbox.wait(5)
                 got.append(inbox.take())
         return got
 
     assert asyncio.run(consume()) == [Relisted(SERVICE), Relisted(NODE), Relisted(SERVICE)]
+
+
+def test_waiting_has_an_end() -> None:
+    async def wait() -> None:
+        async with asyncio.timeout(5):
+            await Inbox().wait(0.01)
+
+    asyncio.run(wait())
 
 
 def test_putting_after_the_loop_has_closed_is_no_error() -> None:

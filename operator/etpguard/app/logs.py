@@ -11,8 +11,9 @@ import msgspec
 
 LOUD = {"kopf": logging.WARNING, "aiohttp": logging.WARNING, "asyncio": logging.WARNING}
 """Libraries that tell more than their users want to know, unless one debugs."""
-SILENT = ("kopf._core.reactor.running",)
-"""At each start it warns that it does not run in the main thread, which is meant."""
+NOISE = ("OS signals are ignored", "Request attempt")
+"""What Kopf warns of and does not matter here: that it does not run in the main thread, which is meant, and each
+failed request of each kind, where the lists tell of the same trouble once."""
 
 
 def set_up(log_format: Literal["text", "json"], level: Literal["debug", "info", "warning", "error"]) -> None:
@@ -26,8 +27,12 @@ def set_up(log_format: Literal["text", "json"], level: Literal["debug", "info", 
         logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else max(least, root.level))
     # A success for every event of every object.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
-    for name in SILENT:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    if level != "debug":
+        handler.addFilter(_no_noise)
+
+
+def _no_noise(record: logging.LogRecord) -> bool:
+    return not (record.name.startswith("kopf.") and str(record.msg).startswith(NOISE))
 
 
 class TextFormatter(logging.Formatter):

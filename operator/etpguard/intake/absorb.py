@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 SLICE_SECONDS = 0.02
 """How long the loop is held at a time; a single message or Service may go beyond."""
 SERVICES_A_STEP = 32
+SETTLE_SECONDS = 1.0
+"""How often at least it is asked whether the watch has delivered what lists found."""
 
 
 class Offer(Protocol):
@@ -73,7 +75,7 @@ class Absorber:
 
     async def run(self) -> None:
         while True:
-            await self._inbox.wait()
+            await self._inbox.wait(SETTLE_SECONDS)
             await self.turn()
             # Even where all was quick: who else waits for the loop comes first.
             await asyncio.sleep(0)

@@ -101,12 +101,16 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._messages)
 
-    async def wait(self) -> None:
-        """Return once there is something to take."""
-        while not self._messages:
-            await self._arrived.wait()
-            self._arrived.clear()
-            self._signalled = False
+    async def wait(self, seconds: float) -> None:
+        """Return once there is something to take, or after so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._messages:
+                    await self._arrived.wait()
+                    self._arrived.clear()
+                    self._signalled = False
+        except TimeoutError:
+            return
 
     def take(self) -> Message | None:
         """The oldest message, None when there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -100,8 +100,22 @@ class Resync:
         if plan.gap is None:
             plan.gap = now
             plan.status.pending = True
+        if plan.last_sign > now or plan.gap == now:
             plan.wake.set()
         plan.last_sign = now
+
+    def watch_begins(self, kinds: Iterable[AnyKind]) -> None:
+        """A watch is being set up. Until it is, which shows by its own list of the kind, there is a gap."""
+        now = self._clock()
+        for kind in kinds:
+            plan = self._plans[kind]
+            plan.gap, plan.last_sign = now, now + LONGEST_BURST_SECONDS
+            plan.status.pending = True
+            plan.wake.set()
+
+    def watched(self) -> frozenset[AnyKind]:
+        """The kinds that a watch has covered since before their last list."""
+        return frozenset(kind for kind, plan in self._plans.items() if plan.watched)
 
     def watch_ended(self) -> None:
         """No watch runs any more: whatever happens until it has begun anew is missed."""

@@ -19,7 +19,7 @@ STEADY_SECONDS = 120.0
 """A run that lasted so long is no part of a series of failures."""
 SETTLE_SECONDS = 2.0
 """How long a change of the kinds is left to be joined by others before the watch starts anew for them."""
-STOP_SECONDS = 4.0
+STOP_SECONDS = 3.0
 DEAD_SECONDS = 300.0
 """A run whose loop had no turn for so long hangs, and so does one that is told to stop and does not."""
 DENIED_SECONDS = 600.0
@@ -64,8 +64,9 @@ class Supervisor:
         self._again.set()
 
     def watching(self) -> frozenset[AnyKind]:
-        """The kinds of the run that is under way."""
-        return self._run.kinds if self._run and not self._run.ended.is_set() else frozenset()
+        """The kinds that the run under way watches by now."""
+        running = self._run is not None and not self._run.ended.is_set()
+        return self._run.kinds & self._resync.watched() if self._run and running else frozenset()
 
     def dead(self) -> str:
         """Why nothing but a new process will help; "" while that is not so."""
@@ -94,6 +95,7 @@ class Supervisor:
                 began = time.monotonic()
                 self._again.clear()
                 self._why = ""
+                self._resync.watch_begins(kinds)
                 self._run = self._start(kinds)
                 logger.info("watching %s", ", ".join(sorted(map(str, kinds))))
                 failed = await self._attend(self._run)
@@ -107,7 +109,7 @@ class Supervisor:
                     await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
         finally:
             if self._run is not None:
-                self._run.stop()
+                await self._end(self._run)
 
     def _wanted(self) -> frozenset[AnyKind]:
         now = time.monotonic()
@@ -140,7 +142,7 @@ class Supervisor:
             logger.warning("%s: may be listed but not watched; its changes are seen late", kind)
             self._denied[kind] = time.monotonic() + DENIED_SECONDS
         error = run.error
-        return f"{type(error).__name__}: {error}" if error else "it ended by itself"
+        return " ".join(f"{type(error).__name__}: {error}"[:500].split()) if error else "it ended by itself"
 
     async def _end(self, run: Run) -> None:
         run.stop()

@@ -27,6 +27,12 @@ CHUNK = 200
 """Objects a page of Kopf's own lists: of 200, 500 and none the one with the least memory, and a largest gap
 on the main loop (0.3 s) hardly above that of 500."""
 BEAT_SECONDS = 5.0
+LEAVE_SECONDS = 1.0
+"""How long Kopf has for its own end; it takes some 0.03 s where nothing is wrong."""
+
+
+class KopfError(Exception):
+    """Kopf ended by a failure that only its log tells."""
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -101,6 +107,7 @@ class KopfRun:
         self._connection = connection
         self._put = put
         self._inactivity = inactivity
+        self._abandoned = False
         self._relisting: set[AnyKind] = set()
         self._sessions: list[aiohttp.ClientSession] = []
         self._home = asyncio.get_running_loop()
@@ -133,17 +140,34 @@ class KopfRun:
                 clusterwide=True,
             )
         except BaseException as error:  # whatever it was, the supervisor starts another run
-            self.error = error
+            self.error = KopfError("a watch failed; Kopf's own lines above say why") if self._abandoned else error
         finally:
+            self._loop.set_exception_handler(lambda loop, context: None)  # of what it leaves behind
             with contextlib.suppress(Exception):
                 self._loop.run_until_complete(self._clean_up())
             self._loop.close()
             with contextlib.suppress(RuntimeError):  # the process ends
                 self._home.call_soon_threadsafe(self.ended.set)
 
+    async def _leave(self, **_: object) -> None:
+        """Called when Kopf begins to end. After a failure it waits for the watches of the other kinds, one of
+        which may have swallowed its only cancellation and so never ends: then the loop ends with them."""
+
+        def abandon() -> None:
+            self._abandoned = True
+            self._loop.stop()
+
+        self._loop.call_later(LEAVE_SECONDS, abandon)
+
     async def _clean_up(self) -> None:
         for session in self._sessions:
             await session.close()
+        for _ in range(3):  # a task may swallow a cancellation, but hardly all
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=0.2)
         await self._loop.shutdown_asyncgens()
         # Transports are closed by callbacks of the loop.
         await asyncio.sleep(0.05)
@@ -155,6 +179,7 @@ class KopfRun:
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._login)
+        kopf.on.cleanup(registry=registry)(self._leave)
         for kind in self.kinds:
             kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)(
                 self._handler(kind)

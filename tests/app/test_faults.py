@@ -1,0 +1,234 @@
+"""The operator while the way to the API server, or the API server's history, fails under it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+import devcluster
+from devcluster import Cluster
+from devcluster.http_proxy import HttpProxy
+from devcluster.http_rules import Answer, WatchError
+from devcluster.objects import node, wait_for
+from devcluster.tcp_proxy import TcpProxy
+from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, Key
+from tests.app.harness import (
+    INGRESS_RULES,
+    REQUIRED_RULES,
+    Running,
+    grant,
+    node_port_service,
+    stored,
+    the_case,
+    wait_same,
+)
+
+pytestmark = pytest.mark.controlplane
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[Cluster]:
+    """A control plane of this module's own, to break."""
+    with devcluster.start() as cluster:
+        cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "faults"}})
+        yield cluster
+
+
+def services(cluster: Cluster) -> str:
+    return "/api/v1/namespaces/faults/services"
+
+
+def test_a_delete_that_no_watch_ever_tells(own: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    """Cut off, objects deleted and made, etcd's history compacted: the watch gets 410, and Kopf's relist names
+    only what still exists."""
+    caplog.set_level(logging.DEBUG, "kopf._cogs.clients.watching")
+    own.call("POST", services(own), node_port_service("lost"))
+    own.call("POST", services(own), node_port_service("kept"))
+    node(own, "lost-node")
+    with TcpProxy(own.server) as proxy:
+        kubeconfig = own.kubeconfig_for(server=proxy.server)
+        with Running(kubeconfig) as running:
+            running.wait_fresh()
+            assert Key("faults", "lost") in running.on_loop(lambda o: dict(o.engine.assessments))
+            seen = own.call("GET", "/api/v1/services")["metadata"]["resourceVersion"]
+
+            proxy.cut()
+            own.call("DELETE", f"{services(own)}/lost")
+            own.call("DELETE", "/api/v1/nodes/lost-node")
+            own.call("POST", services(own), node_port_service("new"))
+            own.compact_etcd()
+            status, event = _watch_from(own, seen)
+            assert 410 in (status, event), "the API server still knows the history"
+            proxy.restore()
+
+            for kind in (SERVICE, NODE, ENDPOINT_SLICE):
+                wait_same(running, own, kind, timeout=60)
+            restarted = running.metric("etpguard_watch_restarts_total")
+            assert "Restarting the watch-stream for services" in caplog.text or restarted
+            assert Key("faults", "lost") not in running.on_loop(lambda o: dict(o.engine.assessments))
+            assert running.uncovered("faults", "lost") is None
+            assert running.uncovered("faults", "new") is not None
+            running.wait_fresh()
+            removed = running.metric("etpguard_resync_corrections_total", kind="services", correction="removed")
+            if not restarted:
+                wait_for(
+                    lambda: (
+                        running.metric("etpguard_resync_corrections_total", kind="services", correction="removed")
+                        == 1.0
+                    ),
+                    15,
+                    "the correction to be counted",
+                )
+            else:
+                assert removed is None, "there was no watch that should have delivered it"
+
+
+def _watch_from(cluster: Cluster, version: str) -> tuple[int, int]:
+    """HTTP status of a watch from that version, and the code of its first event, 0 if that is no error."""
+    answer = cluster.request(
+        "GET", f"/api/v1/services?watch=true&timeoutSeconds=1&resourceVersion={version}", timeout=10
+    )
+    first = json.loads(answer.body.splitlines()[0]) if answer.body.strip() else {}
+    return answer.status, first.get("object", {}).get("code", 0) if answer.ok else 0
+
+
+def test_the_last_object_of_a_kind_lost_in_a_gap(own: Cluster) -> None:
+    """Kopf's relist then has not one event to tell of."""
+    ingress = {
+        "metadata": {"name": "last"},
+        "spec": {"defaultBackend": {"service": {"name": "kept", "port": {"number": 80}}}},
+    }
+    path = "/apis/networking.k8s.io/v1/namespaces/faults/ingresses"
+    own.call("POST", path, ingress)
+    with TcpProxy(own.server) as proxy, Running(own.kubeconfig_for(server=proxy.server)) as running:
+        running.wait_fresh()
+        assert running.held(INGRESS)
+        proxy.cut()
+        own.call("DELETE", f"{path}/last")
+        own.compact_etcd()
+        proxy.restore()
+        wait_for(lambda: not running.held(INGRESS), 60, "the Ingress to be gone")
+
+
+def test_a_connection_held_open_but_silent(own: Cluster) -> None:
+    with TcpProxy(own.server) as proxy:
+        kubeconfig = own.kubeconfig_for(server=proxy.server)
+        with Running(kubeconfig, watch_inactivity=4.0) as running:
+            running.wait_fresh()
+            proxy.silence(connections=proxy.connections)
+            own.call("POST", services(own), node_port_service("unheard"))
+            own.call("DELETE", f"{services(own)}/unheard")
+            own.call("POST", services(own), node_port_service("unheard-too"))
+            time.sleep(0.5)
+            assert running.held(SERVICE) != stored(own, SERVICE), "the watch was not silent"
+            wait_same(running, own, SERVICE, timeout=30)
+            assert running.ready()
+
+
+def corrected(running: Running, times: int) -> bool:
+    return running.metric("etpguard_resync_corrections_total", kind="services", correction="added") == times
+
+
+def test_a_watch_that_stays_silent_is_corrected_by_lists_and_started_anew(own: Cluster) -> None:
+    """One kind's watches alone are silent, however often they are dialled, and others go on."""
+    with HttpProxy(own) as proxy:
+        kubeconfig = own.kubeconfig_for(server=proxy.server)
+        with Running(kubeconfig, resync_interval=5.0) as running:
+            running.wait_fresh()
+            stream = next(s for s in proxy.streams(path="/api/v1/services"))
+            stream.silence()
+            for number in (1, 2):
+                own.call("POST", services(own), node_port_service(f"deaf-{number}"))
+                wait_same(running, own, SERVICE, timeout=20)
+                wait_for(partial(corrected, running, number), 30, "the correction to be counted")
+            wait_for(lambda: running.metric("etpguard_watch_restarts_total") == 1.0, 30, "the watch to start anew")
+            wait_for(
+                lambda: [s for s in proxy.streams(path="/api/v1/services") if s is not stream],
+                30,
+                "a new watch of Services",
+            )
+            running.wait_fresh()
+            own.call("POST", services(own), node_port_service("heard"))
+            wait_for(lambda: "faults/heard" in running.held(SERVICE), 3, "the new watch to deliver")
+
+
+def test_a_watch_error_ends_kopf_and_another_run_follows(own: Cluster) -> None:
+    with HttpProxy(own) as proxy, Running(own.kubeconfig_for(server=proxy.server)) as running:
+        running.wait_fresh()
+        proxy.on(WatchError(500), watch=True, path="/api/v1/nodes", times=1)
+        (stream,) = proxy.streams(path="/api/v1/nodes")
+        stream.cut()
+        wait_for(lambda: running.metric("etpguard_watch_restarts_total") == 1.0, 30, "the restart")
+        assert running.get("/livez")[0] == 200
+        running.wait_fresh()
+        node(own, "after-the-error")
+        wait_for(lambda: "after-the-error" in running.held(NODE), 3, "the new run to deliver")
+        own.call("DELETE", "/api/v1/nodes/after-the-error")
+        wait_same(running, own, NODE, timeout=3)
+
+
+def test_not_ready_while_there_is_no_api_server_and_ready_after(own: Cluster) -> None:
+    with TcpProxy(own.server) as proxy:
+        proxy.cut()
+        with Running(own.kubeconfig_for(server=proxy.server)) as running:
+
+            def told() -> bool:
+                status, text = running.get("/readyz")
+                return status == 503 and "- services: cannot reach https://" in text
+
+            wait_for(told, 20, "/readyz to say why")
+            assert running.get("/livez")[0] == 200
+            proxy.restore()
+            running.wait_ready(40)
+
+
+def test_a_list_that_is_throttled_is_tried_again(own: Cluster) -> None:
+    with HttpProxy(own) as proxy:
+        proxy.on(Answer(429, headers={"Retry-After": "1"}), method="GET", path="/api/v1/services", times=2)
+        proxy.on(Answer(503), method="GET", path="/api/v1/nodes", times=2)
+        with Running(own.kubeconfig_for(server=proxy.server)) as running:
+            running.wait_ready(30)
+            assert running.held(SERVICE) == stored(own, SERVICE)
+
+
+def test_a_token_is_rotated_and_the_old_one_expires(own: Cluster, tmp_path: Path) -> None:
+    grant(own, "rotating", *REQUIRED_RULES, *INGRESS_RULES)
+    token_file = tmp_path / "token"
+    old = own.sign_token("default", "rotating", 8)
+    token_file.write_text(old)
+    with TcpProxy(own.server) as proxy:
+        document = yaml.safe_load(own.kubeconfig_for(old, server=proxy.server).read_text())
+        document["users"][0]["user"] = {"tokenFile": str(token_file)}
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(yaml.safe_dump(document))
+        with Running(kubeconfig, resync_interval=5.0) as running:
+            running.wait_fresh()
+            token_file.write_text(own.sign_token("default", "rotating", 600))
+            wait_for(lambda: own.request("GET", "/api/v1/services", token=old).status == 401, 40, "its end")
+            proxy.reset()  # every watch is dialled anew
+            before = running.metric("etpguard_last_list_timestamp_seconds", kind="services") or 0.0
+            own.call("POST", services(own), node_port_service("rotated"))
+            wait_for(lambda: "faults/rotated" in running.held(SERVICE), 5, "the watch to go on")
+            wait_for(
+                lambda: (running.metric("etpguard_last_list_timestamp_seconds", kind="services") or 0) > before,
+                15,
+                "another list",
+            )
+            assert running.metric("etpguard_watch_restarts_total") == 0.0
+            assert running.ready()
+
+
+def test_the_case_survives_a_restart_of_the_api_server(own: Cluster) -> None:
+    with the_case(own, "faults") as service, Running(own.kubeconfig) as running:
+        running.wait_fresh()
+        own.restart_apiserver()
+        own.call("DELETE", f"{services(own)}/{service}")
+        wait_for(lambda: running.uncovered("faults", service) is None, 30, "the delete to arrive")
+        wait_same(running, own, SERVICE, timeout=30)
