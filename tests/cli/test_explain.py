@@ -1,0 +1,113 @@
+"""The story of one Service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cli.program import SEED, etpguard, failed
+
+Json = dict[str, Any]
+NAME = "default/nginx-nginx-ingress-controller"
+
+
+def told(change: Callable[[dict[str, Json]], None] = lambda by_kind: None, *more: str) -> str:
+    """What explain prints for the seed case, after `change` of its objects by kind (Node is the last one)."""
+    items = yaml.safe_load(SEED.read_text())["items"]
+    change({item["kind"]: item for item in items})
+    run = etpguard("explain", NAME, "-f", "-", *more, stdin=json.dumps({"kind": "List", "items": items}))
+    assert (run.code, run.err) == (0, "")
+    return run.out
+
+
+def test_the_seed_case_from_the_ports_to_the_way_out() -> None:
+    out = told()
+    assert f"Service {NAME}: NodePort, externalTrafficPolicy Local" in out
+    for part in (
+        "Outcome: TargetsUnhealthy: 2 of 3 target nodes drop",
+        "Port http 80/TCP IPv4, node port 30851",
+        "node1: pod nginx-nginx-ingress-controller-6d9c7f5b8-x2x9k 10.244.1.7 (ready)",
+        "dropped on 2 nodes",
+        "Ingress default/web to port http",
+        "health check: HTTP /nginx-health on port traffic-port",
+        'its console shows: 2 targets unhealthy, Target.Timeout "Request timed out"',
+        "curl localhost:30851 on a node proves nothing",
+        "1. Nothing is lost while the pods stay",
+        """-p '{"spec":{"externalTrafficPolicy":"Cluster"}}'""",
+    ):
+        assert part in out
+    assert "\x1b" not in out
+
+
+def test_conditions_of_endpoints_are_told() -> None:
+    def end(by_kind: dict[str, Json]) -> None:
+        by_kind["EndpointSlice"]["endpoints"][0]["conditions"] = {
+            "ready": False,
+            "serving": True,
+            "terminating": True,
+        }
+
+    out = told(end)
+    assert "terminating on 1 node" in out
+    assert "10.244.1.7 (not ready, serving, terminating)" in out
+
+
+def test_an_endpoint_without_a_node_is_local_nowhere() -> None:
+    out = told(lambda by_kind: by_kind["EndpointSlice"]["endpoints"][0].pop("nodeName"))
+    assert "local to no node for kube-proxy: pod nginx" in out
+    assert "dropped on 3 nodes" in out
+
+
+def test_an_endpoint_on_a_node_that_is_gone() -> None:
+    out = told(lambda by_kind: by_kind["EndpointSlice"]["endpoints"][0].update(nodeName="gone"))
+    assert "endpoints on gone, which no Node object bears" in out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            lambda n: n["metadata"]["labels"].update({"kubernetes.io/hostname": "ip-10-0-0-3"}), id="the label"
+        ),
+        pytest.param(lambda n: n["status"]["addresses"][1].update(address="ip-10-0-0-3"), id="the address"),
+    ],
+)
+def test_a_hostname_that_is_not_the_nodes_name_is_pointed_out(change: Callable[[Json], None]) -> None:
+    assert "Node node3 calls itself ip-10-0-0-3." in told(lambda by_kind: change(by_kind["Node"]))
+    assert "calls itself" not in told()
+
+
+def test_cluster_policy_gets_an_answer() -> None:
+    out = told(lambda by_kind: by_kind["Service"]["spec"].update(externalTrafficPolicy="Cluster"))
+    assert "NotAffected: with this policy every node forwards" in out
+
+
+def test_a_service_nobody_reaches_from_outside_gets_an_answer() -> None:
+    out = told(lambda by_kind: by_kind["Service"]["spec"].update(type="ClusterIP"))
+    assert "no port of it can be reached from outside" in out
+
+
+def test_an_ignored_service_gets_an_answer() -> None:
+    ignore = {"etpguard.dev/ignore": "true"}
+    assert "out of sight" in told(lambda by_kind: by_kind["Service"]["metadata"].update(annotations=ignore))
+
+
+def test_max_nodes_bounds_the_nodes_of_a_state() -> None:
+    assert "and 1 more (--max-nodes 0 for all)" in told(lambda by_kind: None, "--max-nodes", "1")
+    assert "more (--max-nodes" not in told(lambda by_kind: None, "--max-nodes", "0")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        pytest.param("other/nginx-nginx-ingress-controller", f"; there is {NAME}", id="in another namespace"),
+        pytest.param("default/nginx-nginx-ingress-controler", f"; did you mean {NAME}?", id="misspelt"),
+        pytest.param("a/b", "no Service a/b in ", id="nothing like it"),
+    ],
+)
+def test_a_service_that_is_not_there(name: str, hint: str) -> None:
+    assert hint in failed(etpguard("explain", name, "-f", SEED))
