@@ -15,6 +15,7 @@ from devcluster import Cluster, objects
 from etpguard.assess import Assessment, Engine, picture_for
 from etpguard.assess.consumers.registry import families
 from etpguard.kube.connection import Connection
+from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import Limits, Writer
 from etpguard.objects import (
     ENDPOINT_SLICE,
@@ -53,7 +54,9 @@ def advice(assessment: Assessment) -> Sequence[str]:
 class Stage:
     """One publisher on one cluster, with a client of its own."""
 
-    def __init__(self, cluster: Cluster, writer: Writer, settings: PublishSettings) -> None:
+    def __init__(
+        self, cluster: Cluster, writer: Writer, settings: PublishSettings, term: Callable[[], int]
+    ) -> None:
         self.cluster = cluster
         self.writer = writer
         self.requests: list[tuple[str, str, int]] = []
@@ -63,7 +66,7 @@ class Stage:
         found = families()
         self.picture = picture_for(found)
         self.engine = Engine(self.picture, found)
-        self.publisher = Publisher(writer, self.picture, self.engine.assessments, advice, settings)
+        self.publisher = Publisher(writer, self.picture, self.engine.assessments, advice, settings, term=term)
 
     def refresh(self) -> None:
         """List every kind and tell the publisher what came of it."""
@@ -110,10 +113,12 @@ async def staged(
     *,
     kubeconfig: Path | None = None,
     limits: Limits | None = None,
+    lease: Key | None = None,
+    agent: str = AGENT,
 ) -> AsyncIterator[Stage]:
-    """A running publisher; ended as the operator ends it."""
+    """A running publisher, a candidate for `lease` if one is given; ended as the operator ends it."""
     client = Connection(kubeconfig or cluster.kubeconfig).aio()
-    client.user_agent = AGENT
+    client.user_agent = agent
     seen: list[tuple[str, str, int]] = []
     times: list[float] = []
 
@@ -121,18 +126,27 @@ async def staged(
         seen.append((verb, resource, code))
         times.append(time.monotonic())
 
-    writer = Writer(client, limits=limits, on_request=on_request)
-    stage = Stage(cluster, writer, settings)
+    timing = Timing.of(3)
+    elector = Elector(client, lease, agent, timing=timing) if lease else None
+    writer = Writer(
+        client,
+        may_start=elector.may_start if elector else lambda timeout: True,
+        limits=limits or (Limits(timeout=timing.write_timeout) if elector else None),
+        on_request=on_request,
+    )
+    stage = Stage(cluster, writer, settings, (lambda: elector.term) if elector else (lambda: 1))
     stage.requests, stage.answered = seen, times
     stage.refresh()
     stop = asyncio.Event()
-    running = asyncio.create_task(stage.publisher.run(stop))
+    running = [asyncio.create_task(stage.publisher.run(stop))]
+    if elector:
+        running.append(asyncio.create_task(elector.run(stop, writer.quiet)))
     try:
         yield stage
     finally:
         stop.set()
         try:
-            await asyncio.wait_for(running, 10)
+            await asyncio.wait_for(asyncio.gather(*running), 10)
         finally:
             await client.close()
 
@@ -216,12 +230,13 @@ class Case:
             if e["reportingController"] == "etpguard.dev/operator" and e["regarding"]["kind"] == kind
         ]
 
-    def writes(self, since: int) -> list[dict[str, Any]]:
-        """Our writes to objects of this namespace, from the audit log."""
+    def writes(self, since: int, agent: str = AGENT) -> list[dict[str, Any]]:
+        """Our writes to objects of this namespace but the Lease, from the audit log."""
         found = []
         for event in self.cluster.audit(since):
-            ours = str(event.get("userAgent", "")) == AGENT
+            ours = str(event.get("userAgent", "")) == agent
             about = event.get("objectRef") or {}
+            ours &= about.get("resource") != "leases"
             if ours and event["verb"] not in ("get", "list", "watch") and about.get("namespace") == self.namespace:
                 found.append(event)
         return found
