@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import Enum
 
 from etpguard.cluster import NodeTable
@@ -53,6 +53,16 @@ class NodeRule:
     follows_endpoints: bool = False
     """Whether, of these nodes, only those are used that host a usable endpoint of any port of the Service, in
     any family. `EligibleNodes` leaves this part to its caller."""
+
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Looked up once a consumer and pass; its parts, nested tuples, are hashed anew at each look otherwise.
+        parts = (getattr(self, each.name) for each in fields(self) if each.compare)
+        object.__setattr__(self, "_hash", hash(tuple(parts)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def selects(self, node: Node) -> bool:
         """Whether the node passes everything but readiness and providerID."""

@@ -19,7 +19,6 @@ from etpguard.assess.node_states import (
     DataPlane,
     PortState,
     ServiceStates,
-    external_ports,
     service_states,
 )
 from etpguard.assess.outcome import Outcome, Reason, through_consumer, without_consumer
@@ -133,12 +132,12 @@ class Engine:
         if service is None or service.annotations.get(IGNORE_ANNOTATION) == "true":
             return None
         if service.policy == "Local":
-            return self._assess_local(service)
+            return self._assess_local(key, service)
         report = self._picture.get(SERVICE_COVERAGE, key)
         intent = report.remediation if report else None
         if intent is None or not intent.stands_for(service.uid):
             return None
-        local = self._assess_local(service.under_local(intent.original_health_check_node_port))
+        local = self._assess_local(key, service.under_local(intent.original_health_check_node_port))
         if local is None:
             return None
         return Assessment(
@@ -217,17 +216,17 @@ class Engine:
         self._read_by.clear()
         self._port_read_by.clear()
 
-    def _states_of(self, service: Service) -> ServiceStates:
-        states = self._states.get(service.key)
+    def _states_of(self, key: Key, service: Service) -> ServiceStates:
+        states = self._states.get(key)
         if states is None:
             picture = self._picture
-            states = self._states[service.key] = service_states(
-                service, picture.slices(service.key), picture.nodes.bit, self._options.data_plane
+            states = self._states[key] = service_states(
+                service, picture.slices(key), picture.nodes.bit, self._options.data_plane
             )
         return states
 
-    def _consumers_of(self, service: Service) -> tuple[Consumer, ...]:
-        consumers = self._consumers.get(service.key)
+    def _consumers_of(self, key: Key, service: Service) -> tuple[Consumer, ...]:
+        consumers = self._consumers.get(key)
         if consumers is None:
             found: list[Consumer] = []
             owned: set[tuple[str, str, str]] = set()
@@ -239,20 +238,20 @@ class Engine:
                 ]
                 owned |= {consumer.object for consumer in news}
                 found += news
-            consumers = self._consumers[service.key] = tuple(found)
+            consumers = self._consumers[key] = tuple(found)
             for consumer in consumers:
                 for read in consumer.reads:
-                    self._read_by[read].add(service.key)
+                    self._read_by[read].add(key)
                 for number in consumer.reads_node_ports:
-                    self._port_read_by[number].add(service.key)
+                    self._port_read_by[number].add(key)
         return consumers
 
-    def _assess_local(self, service: Service) -> Assessment | None:
-        if not external_ports(service):
+    def _assess_local(self, key: Key, service: Service) -> Assessment | None:
+        states = self._states_of(key, service)
+        if not states.ports:
             return None
-        states = self._states_of(service)
-        blind = self._blind(service)
-        consumers = tuple(self._through(service, states, c, blind) for c in self._consumers_of(service))
+        blind = self._blind(key)
+        consumers = tuple(self._through(service, states, c, blind) for c in self._consumers_of(key, service))
         known = [v for v in consumers if not v.consumer.incidental]
         if known:
             worst = max(known, key=_badness)
@@ -260,7 +259,7 @@ class Engine:
         else:
             outcome, reason, eligible, uncovered = self._unclaimed(service, states, blind)
         return Assessment(
-            key=service.key,
+            key=key,
             uid=service.uid,
             type=service.type,
             policy=service.policy,
@@ -274,13 +273,13 @@ class Engine:
             epoch=self._epoch,
         )
 
-    def _blind(self, service: Service) -> Reason | None:
+    def _blind(self, key: Key) -> Reason | None:
         """Why nothing can be said of what its nodes do."""
         if self._options.data_plane is DataPlane.OTHER:
             return Reason("DataPlaneNotModelled", "the data plane is neither kube-proxy nor Cilium's")
         if not len(self._picture.store(ENDPOINT_SLICE)):
             return Reason("NoEndpointSlices", "there is not one EndpointSlice to tell where endpoints are")
-        if rejected := self._picture.rejected_slices(service.key):
+        if rejected := self._picture.rejected_slices(key):
             return Reason("UnreadableEndpointSlice", rejected[0].message)
         return None
 
@@ -393,7 +392,7 @@ class Engine:
 
     def _other(self, key: Key) -> tuple[ServiceStates, bool] | None:
         service = self._picture.get(SERVICE, key)
-        return (self._states_of(service), service.policy == "Local") if service else None
+        return (self._states_of(key, service), service.policy == "Local") if service else None
 
 
 def _badness(verdict: ConsumerVerdict) -> tuple[int, int, int]:

@@ -65,6 +65,11 @@ class Picture:
         known that there are no such objects."""
         self._stores: dict[Kind[Any], Store[Any]] = {kind: Store(kind) for kind in kinds}
         self._referrers = {kind: (kind.refers, *(refers or {}).get(kind, ())) for kind in self._stores}
+        self._referrers_of_any = [
+            store
+            for kind, store in self._stores.items()
+            if kind.reach is Reach.SERVICES and kind not in _DESCRIBE_SERVICES
+        ]
         self._referring: dict[Kind[Any], dict[Key, set[Key]]] = {kind: defaultdict(set) for kind in self._stores}
         self._node_ports: dict[int, set[Key]] = defaultdict(set)
 
@@ -95,18 +100,11 @@ class Picture:
         return self.referring(ENDPOINT_SLICE, service)
 
     def rejected_slices(self, service: Key) -> list[Reject]:
-        entries = (self._stores[ENDPOINT_SLICE].entry(k) for k in self._referring[ENDPOINT_SLICE].get(service, ()))
-        return [entry for entry in entries if isinstance(entry, Reject)]
+        return [reject for reject in self._stores[ENDPOINT_SLICE].rejects if reject.service == service]
 
     def rejected_referrers(self, namespace: str) -> list[Reject]:
         """The objects of the namespace that could not be read and might refer to any Service there."""
-        return [
-            reject
-            for kind, store in self._stores.items()
-            if kind.reach is Reach.SERVICES and kind not in _DESCRIBE_SERVICES
-            for reject in store.rejects
-            if reject.key.namespace == namespace
-        ]
+        return [r for store in self._referrers_of_any for r in store.rejects if r.key.namespace == namespace]
 
     def node_port_owners(self, number: int) -> list[Service]:
         """The Services that hold a node port of that number (one for each protocol at most)."""

@@ -72,6 +72,8 @@ class Store(Generic[R]):
 
     @property
     def rejects(self) -> list[Reject]:
+        if not self._rejected:
+            return []
         entries = (self._held[key].entry for key in sorted(self._rejected))
         return [entry for entry in entries if isinstance(entry, Reject)]
 
