@@ -21,7 +21,7 @@ from etpguard.settings import Address, Settings
 
 T = TypeVar("T")
 
-READ_ONLY = {"write_conditions": False, "write_reports": False, "write_events": False}
+READ_ONLY = {"write_conditions": False, "write_reports": False, "write_events": False, "remediation": False}
 
 
 class Running:

@@ -144,10 +144,10 @@ def test_a_watch_that_stays_silent_is_corrected_by_lists_and_started_anew(own: C
             running.wait_fresh()
             stream = next(s for s in proxy.streams(path="/api/v1/services"))
             stream.silence()
-            for number in (1, 2):
+            for number in (1, 2):  # one for each of two lists running
                 own.call("POST", services(own), node_port_service(f"deaf-{number}"))
                 wait_same(running, own, SERVICE, timeout=20)
-                wait_for(partial(corrected, running, number), 30, "the correction to be counted")
+            wait_for(partial(corrected, running, 2), 30, "the corrections to be counted")
             wait_for(lambda: running.metric("etpguard_watch_restarts_total") == 1.0, 30, "the watch to start anew")
             wait_for(
                 lambda: [s for s in proxy.streams(path="/api/v1/services") if s is not stream],

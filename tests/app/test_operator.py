@@ -237,3 +237,27 @@ def test_a_signal_ends_it_within_five_seconds(cluster: Cluster, number: signal.S
     finally:
         process.kill()
         process.wait()
+
+
+def test_nothing_is_written_in_a_namespace_that_is_skipped(cluster: Cluster, namespace: str) -> None:
+    """Not even removed: what stands there may be another instance's."""
+    other = f"{namespace}-other"
+    cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": other}})
+    try:
+        for space in (namespace, other):
+            made = cluster.call("POST", f"/api/v1/namespaces/{space}/services", node_port_service("web"))
+        cluster_policy = {"spec": {"externalTrafficPolicy": "Cluster"}}
+        path = f"/api/v1/namespaces/{other}/services/web"
+        theirs = {"type": "etpguard.dev/Covered", "status": "False", "reason": "Uncovered", "message": "x"}
+        theirs["lastTransitionTime"] = made["metadata"]["creationTimestamp"]
+        cluster.call("PATCH", path, cluster_policy)
+        cluster.call("PATCH", f"{path}/status", {"status": {"conditions": [theirs]}})
+        settings = {"skip_namespaces": frozenset({other}), "write_conditions": True, "leader_elect": False}
+        with Running(cluster.kubeconfig, hold=0.0, hold_urgent=0.0, **settings) as running:
+            running.wait_ready()
+            ours = f"/api/v1/namespaces/{namespace}/services/web"
+            wait_for(lambda: cluster.call("GET", ours)["status"].get("conditions"), 20, "our condition")
+            time.sleep(2)
+            assert cluster.call("GET", path)["status"]["conditions"] == [theirs]
+    finally:
+        cluster.request("DELETE", f"/api/v1/namespaces/{other}")

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_arguments
+from etpguard.assess.consumers.aws_lbc.options import FLAG
 from etpguard.assess.consumers.registry import ConsumerOptions
 from etpguard.kube.connection import Connection
 from etpguard.kube.exchange import ApiError, exchange
@@ -40,7 +41,7 @@ async def consumer_options(settings: Settings, connection: Connection) -> Consum
         "max_targets": settings.aws_lbc_max_targets,
     }
     given = {option: value for option, value in flags.items() if value is not None}
-    return ConsumerOptions(aws=options.overlaid(given, "flag"))
+    return ConsumerOptions(aws=options.overlaid(given, FLAG))
 
 
 async def _arguments(connection: Connection, namespace: str, name: str) -> list[str]:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 
+from etpguard.app.mending import REMEDIATION_KINDS
 from etpguard.app.writing import Writing
 from etpguard.assess import Assessment, DataPlane, Engine, Options, picture_for
+from etpguard.assess.advice import Advisor
 from etpguard.assess.consumers.registry import ConsumerOptions, families
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.corrections import Corrections, What
@@ -40,15 +42,12 @@ class Operator:
     ) -> None:
         self._settings = settings
         consumers = families(consumer_options)
-        self.picture = picture_for(consumers)
-        self.engine = Engine(
-            self.picture,
-            consumers,
-            Options(
-                data_plane=_data_plane(settings),
-                answers_everywhere_ports=settings.answers_everywhere_ports,
-            ),
+        self.picture = picture_for(consumers, REMEDIATION_KINDS if settings.remediation else ())
+        options = Options(
+            data_plane=_data_plane(settings),
+            answers_everywhere_ports=settings.answers_everywhere_ports,
         )
+        self.engine = Engine(self.picture, consumers, options)
         self.metrics = Metrics(self._state, settings.metrics_per_service, settings.speaks_of)
         self.freshness = Freshness(self.picture.kinds, settings.resync_interval, time.monotonic)
         self._listed: dict[str, float] = {}
@@ -83,7 +82,8 @@ class Operator:
             connection,
             picture=self.picture,
             assessments=self.engine.assessments,
-            advice=lambda assessment: (),
+            engine=lambda picture: Engine(picture, consumers, options),
+            advice=Advisor(self.picture, consumers),
             stale=self._stale,
             metrics=self.metrics,
         )

@@ -8,7 +8,8 @@ import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from etpguard.assess import Assessment
+from etpguard.app.mending import remediator
+from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
 from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
@@ -33,11 +34,14 @@ class Writing:
         *,
         picture: Picture,
         assessments: Mapping[Key, Assessment],
+        engine: Callable[[Picture], Engine],
         advice: Callable[[Assessment], Sequence[str]],
         stale: Callable[[], str | None],
         metrics: Metrics,
     ) -> None:
-        self._enabled = settings.write_conditions or settings.write_reports or settings.write_events
+        self._enabled = any(
+            (settings.write_conditions, settings.write_reports, settings.write_events, settings.remediation)
+        )
         self._client = connection.aio()
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         timing = Timing.of(int(settings.lease_duration))
@@ -73,15 +77,33 @@ class Writing:
                 events=settings.write_events,
                 instance=identity,
                 namespaces=tuple(sorted(settings.namespaces)),
+                skip_namespaces=tuple(sorted(settings.skip_namespaces)),
                 hold=settings.hold,
                 urgent_hold=settings.hold_urgent,
             ),
             term=(lambda: elector.term) if elector else (lambda: 1),
         )
+        self._remediator = (
+            remediator(
+                settings,
+                self._writer,
+                picture=picture,
+                assessments=assessments,
+                engine=engine,
+                stale=stale,
+                metrics=metrics,
+                identity=identity,
+                term=(lambda: elector.term) if elector else (lambda: 1),
+            )
+            if settings.remediation
+            else None
+        )
         metrics.leader(self._enabled and elector is None)
 
     def offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
         self._publisher.offer(changed, touched)
+        if self._remediator:
+            self._remediator.offer(changed)
 
     def problems(self) -> list[str]:
         """What keeps writes from being made, in words. That another replica leads is none."""
@@ -89,13 +111,15 @@ class Writing:
         return election + self._writer.problems()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish until `stop`, then hand over the Lease."""
+        """Publish and mend until `stop`, then hand over the Lease."""
         try:
             if not self._enabled:
                 await stop.wait()
                 return
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._publisher.run(stop), name="publisher")
+                if self._remediator:
+                    group.create_task(self._remediator.run(stop), name="remediator")
                 if self._elector:
                     group.create_task(self._elector.run(stop, self._writer.quiet), name="elector")
         finally:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PublishSettings:
-    """Times in seconds, rates a second. `namespaces`: those in which our Events are looked for, () for all;
-    `instance` names this process in Events."""
+    """Times in seconds, rates a second. `namespaces`: those in which anything is written, and in which our
+    Events are looked for, () for all but `skip_namespaces`; `instance` names this process in Events."""
 
     conditions: bool = True
     reports: bool = True
     events: bool = True
     instance: str = "etpguard"
     namespaces: tuple[str, ...] = ()
+    skip_namespaces: tuple[str, ...] = ()
 
     hold: float = 30.0
     """How long an outcome must last before it is told."""
@@ -45,3 +46,6 @@ class PublishSettings:
         """How long a new set of nodes must last before it is worth an Event: a rolling update goes through one
         set after the other."""
         return 2 * self.hold
+
+    def speaks_of(self, namespace: str) -> bool:
+        return (not self.namespaces or namespace in self.namespaces) and namespace not in self.skip_namespaces
