@@ -1,0 +1,159 @@
+"""The picture's indices, kept change by change, are those of a picture made at once from what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etpguard.assess import picture_for
+from etpguard.cluster import Picture, Touched
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    INGRESS,
+    INGRESS_CLASS,
+    NODE,
+    SERVICE,
+    AnyKind,
+    Key,
+    Reject,
+    decode_item,
+)
+
+Json = dict[str, Any]
+
+NAMES = ("a", "b", "c")
+KEYS = [Key(namespace, name) for namespace in ("x", "y") for name in NAMES]
+NODE_PORTS = (30001, 30002, 30003)
+REFERRERS: tuple[AnyKind, ...] = (ENDPOINT_SLICE, INGRESS)
+KINDS: tuple[AnyKind, ...] = (SERVICE, ENDPOINT_SLICE, NODE, INGRESS)
+
+
+def content(kind: AnyKind, target: str, port: int) -> Json:
+    """An object that refers to the Service `target`, or holds the node port."""
+    if kind is SERVICE:
+        return {"metadata": {}, "spec": {"ports": [{"port": 80, "nodePort": port, "protocol": "TCP"}]}}
+    if kind is ENDPOINT_SLICE:
+        return {"metadata": {"labels": {"kubernetes.io/service-name": target}}, "addressType": "IPv4"}
+    if kind is INGRESS:
+        return {"metadata": {}, "spec": {"defaultBackend": {"service": {"name": target}}}}
+    return {"metadata": {}}
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(KINDS),
+        st.sampled_from(KEYS),
+        st.sampled_from(("upsert", "upsert", "upsert", "malformed", "delete", "list")),
+        st.sampled_from(NAMES),
+        st.sampled_from(NODE_PORTS),
+    ),
+    max_size=40,
+)
+
+
+def play(steps: Sequence[tuple[AnyKind, Key, str, str, int]]) -> Picture:
+    picture = picture_for(())
+    for version, (kind, key, what, target, port) in enumerate(steps, start=1):
+        store = picture.store(kind)
+        if not kind.namespaced:
+            key = Key("", key.name)
+        raw = content(kind, target, port)
+        raw["metadata"] |= {"name": key.name, "namespace": key.namespace, "resourceVersion": str(version)}
+        if what == "malformed":
+            raw["metadata"]["deletionTimestamp"] = 5
+        entry = decode_item(kind, raw)
+        assert isinstance(entry, Reject) == (what == "malformed")
+        if what == "delete":
+            changes = [store.delete(key, version)]
+        elif what == "list":  # of this one object
+            store.begin_list(version)
+            changes = [store.list_item(entry), *store.end_list(version, {key})]
+        else:
+            changes = [store.upsert(entry)]
+        picture.absorb(change for change in changes if change is not None)
+    return picture
+
+
+def indices(picture: Picture) -> Json:
+    return {
+        "referring": {
+            (kind.name, key): [record.key for record in picture.referring(kind, key)]
+            for kind in REFERRERS
+            for key in KEYS
+        },
+        "rejected slices": {key: {reject.key for reject in picture.rejected_slices(key)} for key in KEYS},
+        "rejected referrers": {n: [r.key for r in picture.rejected_referrers(n)] for n in ("x", "y")},
+        "owners": {number: [service.key for service in picture.node_port_owners(number)] for number in NODE_PORTS},
+        "nodes": picture.nodes.names(picture.nodes.present),
+    }
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS)
+def test_indices_kept_are_indices_made_anew(steps: list[tuple[AnyKind, Key, str, str, int]]) -> None:
+    picture = play(steps)
+    fresh = picture_for(())
+    for kind in KINDS:
+        store = picture.store(kind)
+        held = [*store, *store.rejects]
+        fresh.absorb(fresh.store(kind).replace(held))
+    assert indices(picture) == indices(fresh)
+
+
+def entry_of(kind: AnyKind, raw: Json, version: int) -> Any:
+    return decode_item(kind, {**raw, "metadata": {**raw["metadata"], "resourceVersion": str(version)}})
+
+
+X_A, X_B = Key("x", "a"), Key("x", "b")
+SLICE_OF_A = {"metadata": {"name": "s", "namespace": "x", "labels": {"kubernetes.io/service-name": "a"}}}
+SLICE_OF_B = {"metadata": {"name": "s", "namespace": "x", "labels": {"kubernetes.io/service-name": "b"}}}
+
+
+def service_with(port: int) -> Json:
+    return {"metadata": {"name": "a", "namespace": "x"}, "spec": {"ports": [{"port": 80, "nodePort": port}]}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "touched"),
+    [
+        pytest.param(ENDPOINT_SLICE, None, SLICE_OF_A, Touched({X_A}), id="a slice: its Service"),
+        pytest.param(ENDPOINT_SLICE, SLICE_OF_A, SLICE_OF_B, Touched({X_A, X_B}), id="a slice moves: both"),
+        pytest.param(ENDPOINT_SLICE, SLICE_OF_A, SLICE_OF_A, Touched(), id="a slice's resourceVersion: none"),
+        pytest.param(SERVICE, None, service_with(30001), Touched({X_A}, node_ports={30001}), id="a Service"),
+        pytest.param(
+            SERVICE,
+            service_with(30001),
+            service_with(30002),
+            Touched({X_A}, node_ports={30001, 30002}),
+            id="a node port changes: both numbers",
+        ),
+        pytest.param(NODE, None, {"metadata": {"name": "n"}}, Touched(nodes={"n"}), id="a node"),
+        pytest.param(
+            INGRESS_CLASS, None, {"metadata": {"name": "c"}}, Touched(everything=True), id="a class: everything"
+        ),
+        pytest.param(
+            INGRESS,
+            None,
+            {"metadata": {"name": "i", "namespace": "x", "labels": 5}},
+            Touched(namespaces={"x"}),
+            id="an Ingress that cannot be read: its namespace",
+        ),
+    ],
+)
+def test_what_a_change_touches(kind: AnyKind, before: Json | None, after: Json, touched: Touched) -> None:
+    picture = picture_for(())
+    store = picture.store(kind)
+    if before:
+        picture.absorb(store.replace([entry_of(kind, before, 1)]))
+    assert picture.absorb(store.replace([entry_of(kind, after, 2)])) == touched
+
+
+def test_a_node_without_a_name_is_no_node() -> None:
+    picture = picture_for(())
+    reject = decode_item(NODE, {"metadata": {}})
+    picture.absorb(picture.store(NODE).replace([reject]))
+    assert picture.nodes.names(picture.nodes.present) == []
