@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import devcluster
-from bench import big_cluster, lists
+from bench import big_cluster, lists, operator, updates
 from devcluster import binaries
 
-PARTS = ("check", "file")
+PARTS = ("check", "file", "start", "updates", "churn")
 FLAGS = (
     "--service-node-port-range=20000-42000",
     "--max-requests-inflight=800",
@@ -25,6 +25,9 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=5_000)
     parser.add_argument("--services", type=int, default=10_000)
     parser.add_argument("--local", type=int, default=2_000)
+    parser.add_argument("--churn-seconds", type=float, default=600)
+    parser.add_argument("--updates-rate", type=float, default=1500)
+    parser.add_argument("--churn-rate", type=float, default=100)
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
@@ -41,6 +44,12 @@ def main() -> None:
             lists.check_live(cluster, given.pairs)
         if "file" in parts:
             lists.check_file(cluster, given.pairs, cluster.directory)
+        if "start" in parts:
+            operator.start(cluster, given.pairs)
+        if "updates" in parts:
+            updates.updates(cluster, size, given.updates_rate)
+        if "churn" in parts:
+            operator.churn(cluster, size, given.churn_seconds, given.churn_rate)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+"""A recorded API server: lists and one watch stream, as a real one sent them, over TLS by a process of its own.
+
+    python -m bench.playback FOLDER PORT CERT KEY RATE
+
+FOLDER holds a List for each collection path that was read (`recorded_name`) and the lines of the EndpointSlices'
+watch. A collection that was not recorded is not served. The first watch of EndpointSlices plays all lines, RATE a
+second (0: as fast as they are taken), and then stays silent, as every other watch is from the start. When it
+began and when it ended is written to FOLDER/played.json.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+import time
+from pathlib import Path
+
+from aiohttp import web
+
+SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
+LINES = "watch.jsonl"
+PLAYED = "played.json"
+WAIT = 30.0
+"""Seconds before the lines are played, for the operator to be through its first pass."""
+
+
+def recorded_name(path: str) -> str:
+    return path.strip("/").replace("/", "_") + ".json"
+
+
+class Recording:
+    def __init__(self, folder: Path, rate: float) -> None:
+        self._folder = folder
+        self._rate = rate
+        self._played = False
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = self._folder / recorded_name(request.path)
+        if not body.is_file():
+            return web.json_response({"kind": "Status", "status": "Failure", "code": 404}, status=404)
+        if "watch" not in request.query:
+            return web.Response(body=body.read_bytes(), content_type="application/json")
+        response = web.StreamResponse()
+        response.content_type = "application/json"
+        await response.prepare(request)
+        if request.path == SLICES and not self._played:
+            self._played = True
+            await self._play(response)
+        await asyncio.sleep(3600)
+        return response
+
+    async def _play(self, response: web.StreamResponse) -> None:
+        lines = (self._folder / LINES).read_bytes().splitlines(keepends=True)
+        await asyncio.sleep(WAIT)
+        began, due = time.time(), time.monotonic()
+        step = max(1, int(self._rate / 100)) if self._rate else 100
+        for start in range(0, len(lines), step):
+            await response.write(b"".join(lines[start : start + step]))
+            if self._rate:
+                due += step / self._rate
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+        played = {"began": began, "ended": time.time(), "lines": len(lines)}
+        (self._folder / PLAYED).write_text(json.dumps(played))
+
+
+def main() -> None:
+    folder, port, certificate, key, rate = sys.argv[1:]
+    app = web.Application()
+    app.router.add_get("/{path:.*}", Recording(Path(folder), float(rate)).answer)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    web.run_app(app, host="127.0.0.1", port=int(port), ssl_context=tls, print=None)
+
+
+if __name__ == "__main__":
+    main()

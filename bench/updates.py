@@ -1,0 +1,87 @@
+"""How many slice updates a second the operator takes: a watch stream of the real API server, played back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bench.big_cluster import LISTS, Size
+from bench.operator import Measured, write_slices
+from bench.playback import LINES, PLAYED, SLICES, recorded_name
+from devcluster import Cluster, ports
+from devcluster.objects import wait_for
+
+RECORD_SECONDS = 30.0
+
+
+def updates(cluster: Cluster, size: Size, rate: float) -> None:
+    folder = cluster.directory / "recording"
+    folder.mkdir()
+    for path in LISTS.values():
+        body = cluster.request("GET", path, timeout=120).body
+        (folder / recorded_name(path)).write_bytes(body)
+    version = json.loads((folder / recorded_name(SLICES)).read_bytes())["metadata"]["resourceVersion"]
+    reached = _record(cluster, size, folder, version)
+    print(f"the real API server took {reached:.0f} slice updates a second here")
+    _play(cluster, folder, rate)
+
+
+def _record(cluster: Cluster, size: Size, folder: Path, version: str) -> float:
+    """Write slices as fast as they are taken and keep what the watch says; how many a second that was."""
+    url = f"{cluster.server}{SLICES}?watch=1&resourceVersion={version}"
+    with (folder / LINES).open("wb") as lines:
+        watch = subprocess.Popen(
+            [
+                "curl",
+                "-sSN",
+                "--cacert",
+                str(cluster.ca),
+                "-H",
+                f"Authorization: Bearer {cluster.tokens['admin']}",
+                url,
+            ],
+            stdout=lines,
+        )
+        try:
+            sent = write_slices(cluster, size, RECORD_SECONDS, 1e6)
+            time.sleep(2)
+        finally:
+            watch.kill()
+            watch.wait()
+    whole = (folder / LINES).read_bytes()
+    (folder / LINES).write_bytes(whole[: whole.rindex(b"\n") + 1])
+    return sent / RECORD_SECONDS
+
+
+def _play(cluster: Cluster, folder: Path, rate: float) -> None:
+    last = json.loads((folder / LINES).read_bytes().splitlines()[-1])["object"]["metadata"]
+    certificate, key = cluster.certificate("playback", ["127.0.0.1"])
+    port = ports.free("127.0.0.1")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "bench.playback", str(folder), str(port), str(certificate), str(key), str(rate)]
+    )
+    try:
+        kubeconfig = cluster.kubeconfig_for(server=f"https://127.0.0.1:{port}")
+        time.sleep(1)
+        operator = Measured(kubeconfig, f"{last['namespace']}/{last['name']}@{last['resourceVersion']}")
+        before = operator.line("first pass")
+        caught_up = operator.line("caught up")
+        wait_for(lambda: (folder / PLAYED).exists(), 120, "the end of the playback")
+        operator.stop()
+    finally:
+        server.terminate()
+        server.wait(10)
+    played = json.loads((folder / PLAYED).read_text())
+    took = played["ended"] - played["began"]
+    cpu = caught_up["cpu_s"] - before["cpu_s"]
+    print(f"played back {played['lines']} updates in {took:.1f} s: {played['lines'] / took:.0f}/s")
+    print(
+        f"    caught up {caught_up['at'] - played['ended']:.2f} s after the last one was sent, "
+        f"{1e6 * cpu / played['lines']:.0f} ms of CPU for 1,000"
+    )
+    for loop in ("main", "kopf"):
+        gaps = caught_up["gaps"][loop]
+        print(f"    {loop} loop: largest gap {gaps['max_ms']} ms, p99 {gaps['p99_ms']} ms", flush=True)
