@@ -191,6 +191,10 @@ class Case:
             objects.delete(self.cluster, pod)
         for name in self.nodes:
             self.cluster.request("DELETE", f"/api/v1/nodes/{name}")
+        # The namespace takes its time: what is in it would be told by the next test's publisher.
+        self.cluster.request("DELETE", f"/api/v1/namespaces/{self.namespace}/services/web")
+        path = f"/apis/networking.k8s.io/v1/namespaces/{self.namespace}/ingresses/web"
+        self.cluster.request("DELETE", path)
 
     def place(self, number: int) -> None:
         """A ready pod on node `number` (1 to 3)."""
