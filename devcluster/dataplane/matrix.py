@@ -69,7 +69,7 @@ class Matrix:
     """Node of each pod, by namespace and name, at the time."""
 
 
-def observe(lab: Lab, namespaces: Iterable[str], timeout: float = 0.5) -> Matrix:
+def observe(lab: Lab, namespaces: Iterable[str], timeout: float = 0.8) -> Matrix:
     """Probes every externally served port of the namespaces' Services on every running node, all at once.
 
     TCP is spoken as HTTP, except where the Service port is called `tcp…`: there the server speaks first.

@@ -67,7 +67,11 @@ def delete(name: str) -> None:
     deadline = time.monotonic() + 5
     while processes(name) and time.monotonic() < deadline:
         time.sleep(0.02)
-    ip(f"netns del {name}")
+    try:
+        ip(f"netns del {name}")
+    except NetworkError:
+        if (DIRECTORY / name).exists():  # else another run cleaned up at the same time
+            raise
 
 
 def processes(name: str) -> list[int]:

@@ -123,8 +123,8 @@ class _Child:
             connections.add(writer)
             try:
                 await asyncio.wait_for(handle(reader, writer), timeout=None if name == "relay" else 30)
-            except (OSError, asyncio.IncompleteReadError):
-                pass  # the client sees what became of its connection
+            except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                pass  # the client sees what became of its connection; cancelled at the end of all
             finally:
                 connections.discard(writer)
                 writer.close()

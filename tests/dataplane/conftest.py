@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import devcluster
-from devcluster import Cluster
+from devcluster import Cluster, MissingToolError, dataplane
 from devcluster.dataplane import lab
 from devcluster.dataplane.lab import Lab
 from devcluster.dataplane.nodes import MODES
@@ -20,12 +19,19 @@ _numbers = itertools.count(1)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if {"data_plane", "able"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.dataplane)
 
 
 @pytest.fixture(scope="session")
-def own_cluster() -> Iterator[Cluster]:
+def able() -> None:
+    """This machine can make network namespaces."""
+    if reason := dataplane.lacking():
+        raise MissingToolError(f"the data plane {reason}")
+
+
+@pytest.fixture(scope="session")
+def own_cluster(able: None) -> Iterator[Cluster]:
     """A control plane without other tests' Nodes and Services."""
     with devcluster.start() as running:
         yield running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ PORTS: tuple[dict[str, Any], ...] = (
     {"name": "udp", "port": 82, "targetPort": "udp", "protocol": "UDP"},
 )
 DUAL_STACK: dict[str, Any] = {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}
+
+Told = Mapping[PortKey, Mapping[str, State]]
 
 
 class Scene:
@@ -86,11 +89,9 @@ class Scene:
         path = f"/api/v1/namespaces/{self.namespace}/services/{name}" + ("/status" if status else "")
         self.lab.cluster.call("PATCH", path, patch)
 
-    def compared(self) -> tuple[Mapping[PortKey, Mapping[str, State]], Matrix]:
+    def compared(self) -> tuple[Told, Matrix]:
         """Settles, and fails unless the packets do what etpguard says; gives both."""
-        self.lab.settle()
-        told = self.told()
-        seen = matrix.observe(self.lab, [self.namespace])
+        told, seen = self._both(Etpguard())
         mismatches = matrix.check(self.lab, told, seen)
         if mismatches:
             pytest.fail(evidence.describe(self.lab, mismatches), pytrace=False)
@@ -98,11 +99,10 @@ class Scene:
 
     def mismatches(self, predictor: Predictor) -> list[Mismatch]:
         """Settles, and compares the packets with what another says."""
-        self.lab.settle()
-        told = predictor.states(self.lab.cluster, [self.namespace])
-        return matrix.check(self.lab, told, matrix.observe(self.lab, [self.namespace]))
+        told, seen = self._both(predictor)
+        return matrix.check(self.lab, told, seen)
 
-    def told(self) -> Mapping[PortKey, Mapping[str, State]]:
+    def told(self) -> Told:
         """What etpguard says now."""
         return Etpguard().states(self.lab.cluster, [self.namespace])
 
@@ -129,6 +129,14 @@ class Scene:
         self.lab.settle()
         objects.wait_for(agrees, timeout=5, what="healthCheckNodePort to say what etpguard says")
         return dict(zip(nodes, (one.status for one in self.lab.client.probe(probes)), strict=True))
+
+    def _both(self, predictor: Predictor) -> tuple[Told, Matrix]:
+        """Settles; then what is told and what is observed, at the same time."""
+        self.lab.settle()
+        with ThreadPoolExecutor(1) as beside:
+            told = beside.submit(predictor.states, self.lab.cluster, [self.namespace])
+            seen = matrix.observe(self.lab, [self.namespace])
+            return told.result(), seen
 
     def states(self) -> dict[tuple[str, str, Family], dict[str, State]]:
         """As `compared`; gives by Service, port name and family the state of each node, which is as observed."""

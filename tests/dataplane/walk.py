@@ -63,10 +63,7 @@ class Walk:
         """One or two things happen; then the whole matrix is compared."""
         happened = [self._happen() for _ in range(self._random.choice((1, 1, 2)))]
         self.said.append("; ".join(happened))
-        self._lab.settle()
-        told = self._predict.states(self._lab.cluster, [self._scene.namespace])
-        seen = matrix.observe(self._lab, [self._scene.namespace])
-        return matrix.check(self._lab, told, seen) + self._health()
+        return self._scene.mismatches(self._predict) + self._health()
 
     def leave(self) -> None:
         """Puts the nodes back as they were."""
