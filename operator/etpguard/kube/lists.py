@@ -73,7 +73,7 @@ class Reader:
     def ask(self, kind: AnyKind) -> None:
         """Whether the kind is served and may be listed: raises NotServed or Forbidden if not."""
         with _Pages(self.connection, kind, "", 1, self.timeout) as pages:
-            pages.get("")
+            pages.decode(kind, pages.get("") or b"")
 
 
 def list_kind(
@@ -111,12 +111,7 @@ def _once(pages: _Pages, kind: Kind[R], on_page: OnPage[R] | None) -> Listing[R]
         body = pages.get(token)
         if body is None:
             return None
-        try:
-            page = decode_page(kind, body)
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise Unreachable(f"{pages.server} did not answer with a list of {kind.resource}: {error}") from None
-        if not page.version:
-            raise Unreachable(f"{pages.server} did not answer with a list of {kind.resource}: no resourceVersion")
+        page = pages.decode(kind, body)
         if version and page.version != version:
             return None
         version = page.version
@@ -206,6 +201,16 @@ class _Pages:
         except msgspec.MsgspecError:
             return True
         return resources is None or any(resource.name == self._kind.plural for resource in resources)
+
+    def decode(self, kind: Kind[R], body: bytes) -> Page[R]:
+        """Raises Unreachable for what is no list: the answer of a proxy, say, that wants one to log in."""
+        try:
+            page = decode_page(kind, body)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise Unreachable(f"{self.server} did not answer with a list of {kind.resource}: {error}") from None
+        if not page.version:
+            raise Unreachable(f"{self.server} did not answer with a list of {kind.resource}: no resourceVersion")
+        return page
 
     def _request(self, path: str, parameters: dict[str, str]) -> tuple[int, bytes, float]:
         """Status, body, and Retry-After in seconds (0 if none)."""

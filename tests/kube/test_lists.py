@@ -1,0 +1,256 @@
+"""Paged lists against a server on loopback that does what a real one does only rarely."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+
+from etpguard.kube.connection import Connection
+from etpguard.kube.errors import (
+    Expired,
+    Forbidden,
+    KubeError,
+    NotServed,
+    Overloaded,
+    Unauthorized,
+    Unreachable,
+)
+from etpguard.kube.lists import STARTS, THROTTLED, Reader, list_kind
+from etpguard.objects import INGRESS, NODE, SERVICE, Page
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Answer:
+    body: Any
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Server:
+    """Answers each request with what `answer` gives for its parameters and number, from 0."""
+
+    url: str
+    answer: Callable[[Json, int], Answer] = lambda parameters, number: Answer({}, 500)
+    requests: list[Json] = field(default_factory=list)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            split = urlsplit(self.path)
+            parameters: Json = {k: v[0] for k, v in parse_qs(split.query).items()}
+            made.requests.append({"path": split.path, "token": self.headers.get("Authorization"), **parameters})
+            answer = made.answer(parameters, len(made.requests) - 1)
+            body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+            self.send_response(answer.status)
+            if "gzip" in (self.headers.get("Accept-Encoding") or ""):
+                body = gzip.compress(body)
+                self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(body)))
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made = Server(f"http://127.0.0.1:{http.server_address[1]}")
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield made
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+@pytest.fixture
+def connection(server: Server, tmp_path: Path) -> Connection:
+    return Connection(kubeconfig(tmp_path, server.url, token="secret"))
+
+
+def kubeconfig(folder: Path, url: str, **user: Any) -> Path:
+    path = folder / "kubeconfig"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "current-context": "c",
+                "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+                "clusters": [{"name": "k", "cluster": {"server": url}}],
+                "users": [{"name": "u", "user": user}],
+            }
+        )
+    )
+    return path
+
+
+def page(names: range, version: int, token: str = "") -> Answer:
+    items = [{"metadata": {"name": f"n{n}", "resourceVersion": str(n + 1)}} for n in names]
+    return Answer(
+        {"kind": "NodeList", "metadata": {"resourceVersion": str(version), "continue": token}, "items": items}
+    )
+
+
+def refusal(status: int, message: str, **headers: str) -> Answer:
+    return Answer({"kind": "Status", "message": message}, status, headers)
+
+
+def test_pages_follow_the_continue_token(server: Server, connection: Connection) -> None:
+    pages = {"": page(range(2), 7, "t1"), "t1": page(range(2, 4), 7, "t2"), "t2": page(range(4, 5), 7)}
+    server.answer = lambda parameters, number: pages[parameters.get("continue", "")]
+    listing = list_kind(connection, NODE, limit=2)
+    assert [node.metadata.name for node in listing.items] == ["n0", "n1", "n2", "n3", "n4"]
+    assert (listing.version, listing.rejects) == (7, [])
+    asked = {"path": "/api/v1/nodes", "token": "Bearer secret", "limit": "2"}
+    assert server.requests == [asked, {**asked, "continue": "t1"}, {**asked, "continue": "t2"}]
+
+
+def test_pages_go_to_on_page_and_nowhere_else(server: Server, connection: Connection) -> None:
+    pages = {"": page(range(2), 7, "t1"), "t1": page(range(2, 3), 7)}
+    server.answer = lambda parameters, number: pages[parameters.get("continue", "")]
+    seen: list[Page[Any]] = []
+    listing = Reader(connection).list(NODE, seen.append)
+    assert [len(each.items) for each in seen] == [2, 1]
+    assert (listing.items, listing.version) == ([], 7)
+
+
+def test_one_malformed_object_of_500_is_lost_alone(server: Server, connection: Connection) -> None:
+    whole = page(range(500), 7)
+    whole.body["items"][123]["spec"] = {"taints": "NoSchedule"}
+    server.answer = lambda parameters, number: whole
+    listing = list_kind(connection, NODE)
+    assert len(listing.items) == 499
+    assert [reject.message for reject in listing.rejects] == [
+        "Node n123: spec.taints: expected array | null, got str"
+    ]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(refusal(410, "the provided continue parameter is too old"), id="410"),
+        pytest.param(page(range(2, 4), 8), id="another resourceVersion on a later page"),
+    ],
+)
+def test_a_list_that_expires_starts_over(server: Server, connection: Connection, second: Answer) -> None:
+    answers = [page(range(2), 7, "t1"), second, page(range(2), 9, "t2"), page(range(2, 3), 9)]
+    server.answer = lambda parameters, number: answers[number]
+    listing = list_kind(connection, NODE)
+    assert ([node.metadata.name for node in listing.items], listing.version) == (["n0", "n1", "n2"], 9)
+
+
+def test_a_list_that_always_expires_is_given_up(server: Server, connection: Connection) -> None:
+    server.answer = lambda parameters, number: (
+        refusal(410, "too old") if "continue" in parameters else page(range(1), 7, "t")
+    )
+    with pytest.raises(Expired, match="nodes"):
+        list_kind(connection, NODE)
+    assert len(server.requests) == 2 * STARTS
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "told"),
+    [
+        pytest.param(refusal(403, 'User "x" cannot list'), Forbidden, 'may not list nodes: User "x"', id="403"),
+        pytest.param(refusal(404, "not found"), NotServed, "nodes is not served", id="404"),
+        pytest.param(refusal(401, "Unauthorized"), Unauthorized, "does not take the credentials", id="401"),
+        pytest.param(Answer(b"<html>log in", 200), Unreachable, "did not answer with a list", id="a web page"),
+        pytest.param(Answer({"items": []}, 200), Unreachable, "no resourceVersion", id="no list"),
+        pytest.param(Answer(b"", 302, {"Location": "/login"}), Unreachable, "answered 302", id="a redirect"),
+        pytest.param(
+            Answer({"metadata": {"resourceVersion": "x1"}}, 200), Unreachable, "did not answer", id="a bad version"
+        ),
+    ],
+)
+def test_refusals(
+    server: Server, connection: Connection, answer: Answer, error: type[KubeError], told: str
+) -> None:
+    server.answer = lambda parameters, number: answer
+    with pytest.raises(error, match=told) as raised:
+        list_kind(connection, NODE)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(error):
+        Reader(connection).ask(NODE)
+
+
+def test_a_throttled_page_is_asked_for_again(server: Server, connection: Connection) -> None:
+    answers = [refusal(429, "slow down", **{"Retry-After": "0"}), refusal(503, "starting"), page(range(1), 7)]
+    server.answer = lambda parameters, number: answers[number]
+    assert len(list_kind(connection, NODE).items) == 1
+
+
+def test_a_server_that_stays_overloaded(server: Server, connection: Connection) -> None:
+    server.answer = lambda parameters, number: refusal(500, "etcd is away")
+    with pytest.raises(Overloaded, match="500 etcd is away"):
+        list_kind(connection, NODE)
+    assert len(server.requests) == THROTTLED
+
+
+def test_a_silent_server(server: Server, connection: Connection) -> None:
+    release = threading.Event()
+
+    def silent(parameters: Json, number: int) -> Answer:
+        release.wait(5)
+        return page(range(1), 7)
+
+    server.answer = silent
+    try:
+        with pytest.raises(Unreachable, match="no answer in time"):
+            list_kind(connection, NODE, timeout=0.2)
+    finally:
+        release.set()
+
+
+def test_a_namespace_has_a_path_of_its_own(server: Server, connection: Connection) -> None:
+    server.answer = lambda parameters, number: page(range(0), 7)
+    list_kind(connection, INGRESS, namespace="shop")
+    list_kind(connection, SERVICE, namespace="shop")
+    list_kind(connection, NODE, namespace="shop")
+    assert [request["path"] for request in server.requests] == [
+        "/apis/networking.k8s.io/v1/namespaces/shop/ingresses",
+        "/api/v1/namespaces/shop/services",
+        "/api/v1/nodes",
+    ]
+
+
+def test_a_token_file_is_read_for_each_list(server: Server, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    connection = Connection(kubeconfig(tmp_path, server.url, tokenFile="token"))
+    server.answer = lambda parameters, number: page(range(1), 7)
+    list_kind(connection, NODE)
+    token.write_text("second\n")
+    list_kind(connection, NODE)
+    assert [request["token"] for request in server.requests] == ["Bearer first", "Bearer second"]
+
+
+def test_a_401_has_a_token_looked_up_again(server: Server, tmp_path: Path) -> None:
+    plugin = tmp_path / "plugin"
+    plugin.write_text(
+        "#!/bin/sh\necho x >> " + str(tmp_path / "calls") + "\n"
+        "n=$(wc -l < " + str(tmp_path / "calls") + ")\n"
+        """echo '{"apiVersion":"client.authentication.k8s.io/v1","status":{"token":"t'$((n))'"}}'\n"""
+    )
+    plugin.chmod(0o755)
+    run = {"apiVersion": "client.authentication.k8s.io/v1", "command": "./plugin", "interactiveMode": "Never"}
+    connection = Connection(kubeconfig(tmp_path, server.url, exec=run))
+    server.answer = lambda parameters, number: refusal(401, "expired") if number == 0 else page(range(1), 7)
+    assert len(list_kind(connection, NODE).items) == 1
+    assert [request["token"] for request in server.requests] == ["Bearer t1", "Bearer t2"]
