@@ -1,0 +1,238 @@
+"""Which lists are made, when, and what becomes of their pages; the API server is a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from etpguard.cluster import Picture
+from etpguard.intake import resync
+from etpguard.intake.freshness import Access, Freshness
+from etpguard.intake.inbox import Inbox, ListBegins, ListEnds, ListItems, Lost, Message
+from etpguard.intake.resync import Resync
+from etpguard.kube.errors import Forbidden, NotServed, Unreachable
+from etpguard.objects import INGRESS, NODE, AnyKind, Key
+from tests.intake.fakes import ScriptedReader, node, page
+
+
+class Rig:
+    """A resync of Nodes (required) and Ingresses, and a consumer that merges what it sends."""
+
+    def __init__(self, nodes: list[Any], ingresses: list[Any], interval: float = 600.0) -> None:
+        self.picture = Picture([NODE, INGRESS])
+        self.reader = ScriptedReader({NODE: nodes, INGRESS: ingresses})
+        self.inbox = Inbox()
+        self.messages: list[Message] = []
+        loop = asyncio.get_running_loop()
+        self.freshness = Freshness(self.picture.kinds, interval, loop.time)
+        self.resync = Resync(
+            picture=self.picture,
+            reader=self.reader,
+            inbox=self.inbox,
+            freshness=self.freshness,
+            interval=interval,
+            clock=loop.time,
+            on_listed=lambda kind: None,
+        )
+
+    async def consume(self) -> None:
+        while True:
+            await self.inbox.wait(1)
+            while (message := self.inbox.take()) is not None:
+                self.messages.append(message)
+                match message:
+                    case ListBegins(kind, version, at_least):
+                        self.picture.store(kind).begin_list(version, at_least)
+                    case ListItems(kind, entries):
+                        for entry in entries:
+                            self.picture.store(kind).list_item(entry)
+                    case ListEnds(kind, version, listed, absorbed):
+                        self.picture.store(kind).end_list(version, listed)
+                        absorbed.set()
+
+    def access(self, kind: AnyKind) -> Access:
+        return self.freshness.kinds[kind].access
+
+    def lists(self, kind: AnyKind) -> int:
+        return self.reader.listed.count(kind.name)
+
+
+Scene = Callable[[Rig], Coroutine[Any, Any, None]]
+
+
+def play(scene: Scene, *, nodes: list[Any], ingresses: list[Any], interval: float = 600.0) -> None:
+    async def run() -> None:
+        rig = Rig(nodes, ingresses, interval)
+        consumer = asyncio.create_task(rig.consume())
+        try:
+            async with asyncio.timeout(20):
+                await scene(rig)
+        finally:
+            consumer.cancel()
+            await asyncio.gather(consumer, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  polls what threads change
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resync, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(resync, "DOUBT_SECONDS", 0.1)
+    monkeypatch.setattr(resync, "BACK_OFF_SECONDS", (0.05,))
+
+
+EMPTY = [page(10)]
+ONE = [page(10, node("n1", 5))]
+
+
+def test_the_first_lists_are_merged_page_by_page() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        assert [type(m) for m in rig.messages if m.kind == NODE] == [ListBegins, ListItems, ListItems, ListEnds]  # type: ignore[union-attr]
+        assert rig.picture.store(NODE).keys() == {Key("", "n1"), Key("", "n2")}
+        assert rig.resync.readable() == {NODE, INGRESS}
+
+    play(scene, nodes=[[page(10, node("n1", 5)), page(10, node("n2", 6))]], ingresses=[EMPTY])
+
+
+def test_a_first_list_that_starts_over_leaves_nothing_of_its_first_attempt() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        assert rig.picture.store(NODE).keys() == {Key("", "n2")}
+
+    play(scene, nodes=[[page(10, node("n1", 5)), page(12, node("n2", 11))]], ingresses=[EMPTY])
+
+
+def test_first_waits_for_a_required_kind_whatever_the_trouble() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        assert rig.lists(NODE) == 4
+        assert rig.access(NODE) is Access.READ
+
+    play(scene, nodes=[Unreachable("no"), Forbidden("no"), NotServed("no"), ONE], ingresses=[EMPTY])
+
+
+@pytest.mark.parametrize(
+    ("error", "access", "unread"),
+    [
+        pytest.param(NotServed("x"), Access.ABSENT, None, id="not served"),
+        pytest.param(Forbidden("may not"), Access.FORBIDDEN, "may not", id="forbidden"),
+    ],
+)
+def test_first_does_not_wait_for_another(error: Exception, access: Access, unread: str | None) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        assert rig.access(INGRESS) is access
+        assert Lost(INGRESS, unread) in rig.messages
+        assert rig.freshness.picture_status().fresh
+
+    play(scene, nodes=[ONE], ingresses=[error])
+
+
+def test_it_is_tried_again_and_found() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        rig.resync.changed.clear()
+        running = asyncio.create_task(rig.resync.run())
+        await rig.resync.changed.wait()
+        assert rig.resync.readable() == {NODE, INGRESS}
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE], ingresses=[NotServed("x"), NotServed("x"), EMPTY])
+
+
+def test_a_burst_of_signs_is_followed_by_one_list_and_is_pending_until_then() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        running = asyncio.create_task(rig.resync.run())
+        for _ in range(20):
+            rig.resync.gap(NODE)
+            assert not rig.freshness.picture_status().fresh
+            await asyncio.sleep(0.02)
+            assert rig.lists(NODE) == 1
+        await until(lambda: rig.freshness.picture_status().fresh)
+        await asyncio.sleep(0.3)
+        assert rig.lists(NODE) == 2
+        assert rig.lists(INGRESS) == 1
+        assert rig.resync.watched() == {NODE}
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE], ingresses=[EMPTY])
+
+
+def test_a_sign_while_the_list_runs_asks_for_another() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        loop = asyncio.get_running_loop()
+
+        def sign(kind: AnyKind) -> None:
+            if rig.lists(NODE) == 1:  # the second list is about to be made
+                loop.call_soon_threadsafe(rig.resync.gap, NODE)
+
+        rig.reader.before = sign
+        running = asyncio.create_task(rig.resync.run())
+        rig.resync.gap(NODE)
+        await until(lambda: rig.lists(NODE) == 3)
+        await until(lambda: rig.freshness.picture_status().fresh)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE], ingresses=[EMPTY])
+
+
+def test_only_news_is_kept_of_a_later_list_and_only_after_its_last_page() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        rig.messages.clear()
+        running = asyncio.create_task(rig.resync.run())
+        rig.resync.gap(NODE)
+        await until(lambda: rig.freshness.picture_status().fresh)
+        begins, items, ends = rig.messages
+        assert isinstance(begins, ListBegins)
+        assert isinstance(items, ListItems)
+        assert isinstance(ends, ListEnds)
+        assert [entry.key.name for entry in items.entries] == ["n2"]
+        assert ends.listed == {Key("", "n1"), Key("", "n2")}
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    later = [page(19, node("n1", 5)), page(20, node("n1", 5)), page(20, node("n2", 15))]
+    play(scene, nodes=[ONE, later], ingresses=[EMPTY])
+
+
+def test_a_kind_forbidden_for_a_moment_keeps_its_objects() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        running = asyncio.create_task(rig.resync.run())
+        rig.resync.gap(INGRESS)
+        await until(lambda: rig.lists(INGRESS) == 3)
+        await until(lambda: rig.freshness.picture_status().fresh)
+        assert not [m for m in rig.messages if isinstance(m, Lost)]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE], ingresses=[EMPTY, Forbidden("a moment"), EMPTY])
+
+
+def test_intervals() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        running = asyncio.create_task(rig.resync.run())
+        began = asyncio.get_running_loop().time()
+        await until(lambda: rig.lists(NODE) == 4)
+        assert 0.8 <= asyncio.get_running_loop().time() - began <= 2
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE], ingresses=[EMPTY], interval=0.4)
