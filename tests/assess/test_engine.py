@@ -450,6 +450,30 @@ def test_the_owner_of_a_probed_node_port_is_followed() -> None:
     assert watched.outcome == "Unknown"
 
 
+@pytest.mark.parametrize(
+    ("ports", "expected"),
+    [
+        pytest.param([{"name": "a", "port": 1, "nodePort": 30099}], OwnNodePort("a"), id="its own TCP port"),
+        pytest.param(
+            [
+                {"name": "u", "port": 1, "nodePort": 30099, "protocol": "UDP"},
+                {"name": "t", "port": 1, "nodePort": 30099},
+            ],
+            OwnNodePort("t"),
+            id="of two protocols the TCP port answers",
+        ),
+        pytest.param(
+            [{"name": "u", "port": 1, "nodePort": 30099, "protocol": "UDP"}],
+            NotModelled("nothing in the API tells what answers on port 30099"),
+            id="a UDP port alone does not",
+        ),
+    ],
+)
+def test_who_answers_a_health_check(ports: list[Json], expected: Probe) -> None:
+    probed = service(ports=ports)
+    assert View(picture_with(probed)).probe_of(30099, probed)[0] == expected
+
+
 def test_consumers_are_found_anew_when_the_platform_changes() -> None:
     watched = Watched(service(), ON_N1, *NODES)
     assert [v.consumer.name for v in watched.engine.assessments[WEB].consumers] == ["none"]

@@ -131,10 +131,11 @@ class View:
     def probe_of(self, number: int, service: Service) -> tuple[Probe, frozenset[Key]]:
         """What answers on port `number` of a node, and which other Services were asked for it.
 
+        Health checks are TCP, and a number may be held once for each protocol: a UDP port does not answer.
         The healthCheckNodePort is the caller's: what it answers depends on the protocol of the check.
         """
         for port in service.ports:
-            if port.node_port == number:
+            if port.node_port == number and port.transport == "TCP":
                 return OwnNodePort(port.label), frozenset()
         if number in self._answers_everywhere:
             return AnswersEverywhere(), frozenset()
