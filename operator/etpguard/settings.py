@@ -133,6 +133,25 @@ def object_name(value: str) -> str:
     return value
 
 
+def quota(text: str) -> tuple[int, int]:
+    """`1/600s`: at most so many in so many seconds."""
+    number, slash, duration = text.partition("/")
+    if not slash or not number.isascii() or not number.isdigit():
+        raise ValueError("a number and a duration, such as 1/600s")
+    window = seconds(duration)
+    if not 1 <= window <= 604800:
+        raise ValueError("a duration from 1s to 168h")
+    return int(number), round(window)
+
+
+def share(text: str) -> int | str:
+    """A number, or a percentage from 0% to 100%."""
+    number = text.removesuffix("%")
+    if not number.isascii() or not number.isdigit() or (text.endswith("%") and int(number) > 100):
+        raise ValueError("a number or a percentage such as 40%")
+    return f"{int(number)}%" if text.endswith("%") else int(number)
+
+
 def option(default: Any, parse: Callable[[str], Any], metavar: str, help: str) -> Any:  # noqa: A002
     return field(default=default, metadata={"parse": parse, "metavar": metavar, "help": help})
 
@@ -166,6 +185,16 @@ class Settings:
     write_conditions: bool = option(True, on_off, "on|off", "write the condition etpguard.dev/Covered to Services")
     write_reports: bool = option(True, on_off, "on|off", "write ServiceCoverage objects")
     write_events: bool = option(True, on_off, "on|off", "write Events")
+
+    remediation: bool = option(
+        True, on_off, "on|off", "heed CoveragePolicies; without one nothing is ever changed, on or off"
+    )
+    max_remediations: tuple[int, int] = option(
+        (1, 600), quota, "N/DURATION", "change at most so many Services in so long, whatever policies allow"
+    )
+    breaker: int | str = option(
+        "40%", share, "N|N%", "change none while more Services than that are in need of it"
+    )
 
     leader_elect: bool = option(True, on_off, "on|off", "write only while holding the Lease")
     lease_namespace: str = option(

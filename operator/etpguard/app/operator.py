@@ -16,7 +16,7 @@ from etpguard.assess.advice import Advisor
 from etpguard.assess.consumers.registry import ConsumerOptions, families
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.corrections import Corrections, What
-from etpguard.intake.freshness import Freshness
+from etpguard.intake.freshness import Access, Freshness
 from etpguard.intake.inbox import Begin, Inbox
 from etpguard.intake.resync import Resync
 from etpguard.intake.supervise import Supervisor
@@ -83,6 +83,7 @@ class Operator:
             picture=self.picture,
             assessments=self.engine.assessments,
             engine=lambda picture: Engine(picture, consumers, options),
+            served=lambda kind: self.freshness.kinds[kind].access is Access.READ,
             advice=Advisor(self.picture, consumers),
             stale=self._stale,
             metrics=self.metrics,

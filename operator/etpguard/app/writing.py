@@ -15,7 +15,7 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import Limits, Writer
 from etpguard.metrics import Metrics
-from etpguard.objects import Key
+from etpguard.objects import AnyKind, Key
 from etpguard.publish.publisher import Publisher
 from etpguard.publish.settings import PublishSettings
 from etpguard.settings import Settings
@@ -35,6 +35,7 @@ class Writing:
         picture: Picture,
         assessments: Mapping[Key, Assessment],
         engine: Callable[[Picture], Engine],
+        served: Callable[[AnyKind], bool],
         advice: Callable[[Assessment], Sequence[str]],
         stale: Callable[[], str | None],
         metrics: Metrics,
@@ -90,6 +91,7 @@ class Writing:
                 picture=picture,
                 assessments=assessments,
                 engine=engine,
+                served=served,
                 stale=stale,
                 metrics=metrics,
                 identity=identity,

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from etpguard.objects import Key, Kind, Record
+from etpguard.objects import AnyKind, Key, Kind, Record
 from etpguard.objects.records import Shape
 from etpguard.publish.desired import Json, Notice, Subject
 
 CONTROLLER = "etpguard.dev/operator"
 ACTION = "AssessCoverage"
+REMEDIATION_CONTROLLER = "etpguard.dev/remediation"
+REMEDIATION_ACTION = "Remediate"
 MAX_NOTE = 1024
 
 
@@ -189,6 +191,34 @@ def event(subject: Subject, related: Subject | None, wanted: Notice, now: float,
     if related is not None:
         made["related"] = _reference(related)
     return made
+
+
+def remediation_event(
+    kind: AnyKind, key: Key, uid: str, reason: str, warning: bool, note: str, now: float, instance: str
+) -> Json:
+    """An Event about what etpguard did to an object. Its controller is another one, so that it is never taken for
+    what was last said of the object's coverage."""
+    note = cut(note)
+    suffix = hashlib.sha256("\0".join((uid, reason, str(warning), note)).encode()).hexdigest()[:16]
+    return {
+        "apiVersion": EVENT.api_version,
+        "kind": EVENT.name,
+        "metadata": {"namespace": key.namespace, "name": f"{key.name[:230]}.{suffix}"},
+        "eventTime": micro_time(now),
+        "reportingController": REMEDIATION_CONTROLLER,
+        "reportingInstance": instance[:128],
+        "action": REMEDIATION_ACTION,
+        "reason": reason,
+        "type": "Warning" if warning else "Normal",
+        "note": note,
+        "regarding": {
+            "apiVersion": kind.api_version,
+            "kind": kind.name,
+            "namespace": key.namespace,
+            "name": key.name,
+            "uid": uid,
+        },
+    }
 
 
 def series(event: Standing, now: float) -> Json:

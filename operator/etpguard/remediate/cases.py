@@ -4,7 +4,7 @@ and the Ledger over them. Reads, and changes nothing but the notes of `History`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -22,8 +22,9 @@ from etpguard.objects.policies import (
 )
 from etpguard.remediate.decide import Case, Ledger, Share, in_need
 from etpguard.remediate.history import History
+from etpguard.remediate.memory import Memory
 from etpguard.remediate.ownership import MANAGER, owner
-from etpguard.remediate.policy import amount, governing, selects
+from etpguard.remediate.policy import Governing, amount, governing, selects, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,71 +53,112 @@ class Cases:
         assessments: Mapping[Key, Assessment],
         history: History,
         limits: Limits,
+        speaks_of: Callable[[str], bool] = lambda namespace: True,
     ) -> None:
         self._picture = picture
         self._assessments = assessments
         self._history = history
         self._limits = limits
+        self._speaks_of = speaks_of
+        self.memory = Memory()
 
     def gather(self, blind: Reason | None, monotonic: float, wall: float) -> Round:
         """`monotonic` is the clock of the history, `wall` seconds since the epoch at the same moment."""
-        picture = self._picture
+        picture, memory = self._picture, self.memory
         policies = (*picture.store(COVERAGE_POLICY), *picture.store(CLUSTER_COVERAGE_POLICY))
-        reports = {r.key: found for r in picture.store(SERVICE_COVERAGE) if (found := r.remediation)}
+        by_uid = {policy.uid: policy for policy in policies}
+        # A kind that cannot be read looks like one without objects: as if every policy had been deleted.
+        for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, SERVICE_COVERAGE):
+            if reason := picture.unread.get(kind):
+                blind = blind or Reason("NotReadable", reason)
+        remediations = self._remediations(monotonic)
         namespaces = {n.metadata.name: n.labels for n in picture.store(NAMESPACE)}
+        addressed = self._addressed()
         cases: dict[Key, Case] = {}
         matched: dict[str, list[Key]] = defaultdict(list)
-        if policies or reports:
-            by_uid = {policy.uid: policy for policy in policies}
-            for key in sorted({*self._assessments, *reports}):
-                service = picture.get(SERVICE, key)
-                if service is None:
-                    continue
-                assessment = self._assessments.get(key)
-                rules = governing(service, policies, namespaces)
-                for policy in policies:
-                    if assessment is not None and selects(policy, service, namespaces):
-                        matched[policy.uid].append(key)
-                remediation = reports.get(key)
-                since = self._history.observe(key, assessment, rules, monotonic)
-                cases[key] = Case(
-                    service=service,
-                    assessment=assessment,
-                    governing=rules,
-                    remediation=remediation,
-                    recorded_policy=by_uid.get(remediation.policy.uid)
-                    if remediation and remediation.policy
-                    else None,
-                    in_need_since=None if since.in_need is None else wall - (monotonic - since.in_need),
-                    covered_since=None if since.covered is None else wall - (monotonic - since.covered),
-                    dry_run_done=assessment is not None
-                    and self._history.was_tried(service.uid, trial(assessment)),
-                    namespace_terminating=self._terminating(key.namespace),
-                    owner=owner(service),
-                    network_policy=self.network_policy(service, picture.store(NETWORK_POLICY)),
-                    reverts=reverts(remediation),
-                    local_set_by=remediation.reverts[-1].manager if remediation and remediation.reverts else "",
-                    held_off=held_off(remediation, rules.versions if rules else ""),
-                )
+        everyone = {*self._assessments, *remediations} if policies else remediations.keys()
+        for key in sorted(everyone):
+            service = picture.get(SERVICE, key)
+            if service is None or not self._speaks_of(key.namespace):
+                continue
+            assessment, remediation = self._assessments.get(key), remediations.get(key)
+            selecting = [policy for policy in policies if selects(policy, service, namespaces)]
+            if assessment is not None:
+                for policy in selecting:
+                    matched[policy.uid].append(key)
+            rules = together(selecting)
+            if not selecting and remediation is None:
+                continue
+            since = self._history.observe(key, assessment, rules, monotonic)
+            ref = remediation.policy if remediation else None
+            tried = assessment is not None and self._history.was_tried(service.uid, trial(assessment, rules))
+            case = Case(
+                service=service,
+                assessment=assessment,
+                governing=rules,
+                remediation=remediation,
+                recorded_policy=by_uid.get(ref.uid) if ref else None,
+                in_need_since=None if since.in_need is None else wall - (monotonic - since.in_need),
+                covered_since=None if since.covered is None else wall - (monotonic - since.covered),
+                dry_run_done=tried,
+                namespace_terminating=self._terminating(key.namespace),
+                namespace_unread=NAMESPACE in picture.unread,
+                behind=memory.behind(service, monotonic),
+                owner=owner(service),
+                network_policy=self.network_policy(service, addressed.get(key.namespace, ())),
+            )
+            cases[key] = refreshed(case, remediation)
         self._history.forget(cases)
-        ledger = self._ledger(cases, policies, matched, blind, monotonic, wall)
+        ledger = self._ledger(cases, by_uid, matched, blind, monotonic, wall)
         return Round(cases, ledger, policies, {uid: tuple(keys) for uid, keys in matched.items()})
+
+    def _remediations(self, monotonic: float) -> dict[Key, Remediation]:
+        found: dict[Key, Remediation] = {}
+        reports = self._picture.store(SERVICE_COVERAGE)
+        for report in reports:
+            if remediation := self.memory.remediation(report.key, report, monotonic):
+                found[report.key] = remediation
+        for key in self.memory.keys():  # noqa: SIM118  no dict
+            if reports.get(key) is None and (remembered := self.memory.remediation(key, None, monotonic)):
+                found[key] = remembered
+        return found
+
+    def _addressed(self) -> Mapping[str, list[NetworkPolicy]]:
+        """The NetworkPolicies that admit by address, by namespace."""
+        found: dict[str, list[NetworkPolicy]] = defaultdict(list)
+        for policy in self._picture.store(NETWORK_POLICY):
+            if policy.names_addresses:
+                found[policy.key.namespace].append(policy)
+        return found
 
     def note(self, changed: Mapping[Key, Assessment | None]) -> None:
         """Of Services that changed between two rounds: what is not in need even for a moment starts over."""
         for key, assessment in changed.items():
             self._history.interrupt(key, assessment)
 
-    def lost(self) -> list[Key]:
-        """Services that we changed, by their field managers, and of which no report knows."""
+    def known(self, key: Key) -> bool:
+        """Whether there is a Service of that name."""
+        return self._picture.get(SERVICE, key) is not None
+
+    def lost(self, monotonic: float) -> list[Key]:
+        """Services that we changed, by their field managers, and of which no report says that it stands."""
         found = []
         for service in self._picture.store(SERVICE):
-            if MANAGER in service.managers and service.policy != "Local":
-                report = self._picture.get(SERVICE_COVERAGE, service.key)
-                remediation = report.remediation if report else None
-                if remediation is None or remediation.service_uid != service.uid:
-                    found.append(service.key)
+            if service.policy == "Local" or MANAGER not in service.managers:
+                continue
+            if not self._speaks_of(service.key.namespace) or self.memory.behind(service, monotonic):
+                continue
+            report = self._picture.get(SERVICE_COVERAGE, service.key)
+            remediation = self.memory.remediation(service.key, report, monotonic)
+            if remediation is None or not remediation.stands_for(service.uid):
+                found.append(service.key)
         return found
+
+    def governing(self, service: Service) -> Governing | None:
+        """The policies that take part for a Service."""
+        namespaces = {n.metadata.name: n.labels for n in self._picture.store(NAMESPACE)}
+        policies = (*self._picture.store(COVERAGE_POLICY), *self._picture.store(CLUSTER_COVERAGE_POLICY))
+        return governing(service, policies, namespaces)
 
     def network_policy(self, service: Service, policies: Iterable[NetworkPolicy]) -> str:
         """Why the pods' network might refuse another source address, "" if it would not."""
@@ -139,7 +181,7 @@ class Cases:
     def _ledger(
         self,
         cases: Mapping[Key, Case],
-        policies: tuple[CoveragePolicy, ...],
+        policies: Mapping[str, CoveragePolicy],
         matched: Mapping[str, list[Key]],
         blind: Reason | None,
         monotonic: float,
@@ -147,23 +189,26 @@ class Cases:
     ) -> Ledger:
         shares: dict[str, Share] = {}
         applied: dict[str, list[float]] = defaultdict(list)
-        breakers = {p.uid: p.spec.remediation.trigger_if for p in policies}
         about = {uid: [cases[key] for key in keys if key in cases] for uid, keys in matched.items()}
         about[""] = list(cases.values())
         for uid, members in about.items():
             needy = sum(in_need(case.assessment, case.governing) for case in members)
-            breaker = breakers.get(uid, self._limits.breaker)
+            trigger = policies[uid].spec.remediation.trigger_if if uid else self._limits.breaker
             # The operator's own breaker looks at all Services that it assesses, governed or not.
-            of = len(members) if uid else len(self._assessments)
-            most = amount(breaker.uncovered_services_less_than_or_equal_to, of)
+            of = len(matched[uid]) if uid else len(self._assessments)
+            most = amount(trigger.uncovered_services_less_than_or_equal_to, of)
             tripped = self._history.share(uid, needy > most, monotonic)
             shares[uid] = Share(needy, of, None if tripped is None else wall - (monotonic - tripped))
             for case in members:
                 applied[uid] += intents(case.remediation)
-        for case in cases.values():
+        for key, case in cases.items():
             ref = case.remediation.policy if case.remediation else None
-            if ref is not None and case.service.key not in matched.get(ref.uid, ()):
+            if ref is not None and (ref.uid not in matched or key not in matched[ref.uid]):
                 applied[ref.uid] += intents(case.remediation)
+        services = {s.key: s.uid for s in self._picture.store(SERVICE)}
+        for gone in self.memory.departed(services, monotonic):
+            for uid in {"", gone.policy.uid if gone.policy else ""}:
+                applied[uid] += intents(gone)
         return Ledger(
             blind=blind,
             shares=shares,
@@ -173,9 +218,9 @@ class Cases:
         )
 
 
-def trial(assessment: Assessment) -> str:
+def trial(assessment: Assessment, rules: Governing | None) -> str:
     """What a dry run was about: it is repeated when this changes."""
-    return f"{assessment.outcome.name} {assessment.uncovered.bit_count()}"
+    return f"{assessment.outcome.name} {rules.versions if rules else ''}"
 
 
 def seconds(time: str) -> float | None:
@@ -201,10 +246,16 @@ def held_off(remediation: Remediation | None, versions: str) -> bool:
 
 
 def refreshed(case: Case, remediation: Remediation | None) -> Case:
-    """The case with what its report says by now."""
+    """The case with what its report says by now. What is told of another Service, of the same name, is none of
+    its history."""
+    mine = remediation if remediation is not None and remediation.service_uid == case.service.uid else None
     versions = case.governing.versions if case.governing else ""
     return replace(
-        case, remediation=remediation, reverts=reverts(remediation), held_off=held_off(remediation, versions)
+        case,
+        remediation=mine,
+        reverts=reverts(mine),
+        reverted_by=mine.reverts[-1].manager if mine and mine.reverts else "",
+        held_off=held_off(mine, versions),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -23,6 +23,10 @@ from etpguard.remediate.policy import Governing, allowance, amount, requests_rol
 
 SKIP_ANNOTATION = "etpguard.dev/skip-remediation"
 NEVER = frozenset({Outcome.NoEndpoints, Outcome.NoTargets, Outcome.Unknown, Outcome.NotAffected, Outcome.Covered})
+
+
+COVERED_AGAIN = Reason("Covered", "it would be covered under Local")
+"""Why a Service is rolled back that was not asked for: to be seen again in what is read afresh."""
 
 
 class Action(Enum):
@@ -63,14 +67,21 @@ class Case:
     covered_since: float | None = None
     dry_run_done: bool = False
     namespace_terminating: bool = False
+    namespace_unread: bool = False
+    """Whether it cannot be told if the namespace is terminating."""
+    behind: bool = False
+    """Whether the picture's Service is older than what was read or written of it already."""
     owner: str = ""
     """The tool that owns the object ("Helm release web"), "" if none is known."""
     network_policy: str = ""
     """Why a change of source address might be refused by the pods' network, "" if it would not."""
     local_set_by: str = ""
-    """For a Service that is Local again although we changed it: the field manager that did it."""
+    """For a Service that is Local although a change stands: the field manager that set it since the intent. Only
+    a fresh read tells; the picture's cases leave it empty."""
     by_person: bool = False
     reverts: tuple[float, ...] = ()
+    reverted_by: str = ""
+    """The manager of the last of them."""
     held_off: bool = False
     """Whether a person put Local back since the governing policies last changed."""
 
@@ -102,6 +113,8 @@ def decide(case: Case, ledger: Ledger, now: float) -> Decision:
     """The decision about one Service at `now` (seconds since the epoch)."""
     if ledger.blind is not None:
         return Decision(Action.NONE, ledger.blind)
+    if case.behind:
+        return Decision(Action.NONE, Reason("Behind", "the watch has not caught up with what was written"))
     standing = case.remediation
     if standing is not None and standing.stands_for(case.service.uid):
         return _standing(case, standing, now)
@@ -149,6 +162,7 @@ def _standing(case: Case, standing: Remediation, now: float) -> Decision:
             )
         if standing.phase == "Applying" and not case.local_set_by:
             return Decision(Action.FORGET, Reason("NotApplied", "the intent was not carried out"), policy=policy)
+        # A tool where it is not known: to stop fighting is the careful reading.
         who = case.local_set_by or "an unknown manager"
         if case.by_person:
             return Decision(
@@ -159,24 +173,26 @@ def _standing(case: Case, standing: Remediation, now: float) -> Decision:
         return Decision(Action.ROLL_BACK, Reason("RollingBack", "a rollback was begun"), policy=policy)
     if standing.phase == "Applying":
         return Decision(Action.APPLY, Reason("Applying", "the change is made, and to be recorded"), policy=policy)
-    recorded = case.recorded_policy
-    if recorded is None:
-        if standing.on_delete == "Revert":
-            return Decision(Action.ROLL_BACK, Reason("PolicyDeleted", "onDelete is Revert"), policy=policy)
-        return Decision(Action.NONE, Reason("Kept", "its policy is gone, and onDelete was Keep"), policy=policy)
-    if requests_rollback(recorded, service):
+    governing, recorded = case.governing, case.recorded_policy
+    if recorded is None and standing.on_delete == "Revert":
+        return Decision(Action.ROLL_BACK, Reason("PolicyDeleted", "onDelete is Revert"), policy=policy)
+    asked = [p for p in (recorded, *(governing.policies if governing else ())) if p is not None]
+    if any(requests_rollback(p, service) for p in asked):
         return Decision(Action.ROLL_BACK, Reason("RollbackRequested", "in rollbackRequests"), policy=policy)
-    governing = case.governing
     if governing is None:
-        return Decision(Action.NONE, Reason("Applied", "no policy governs it now"), policy=policy)
+        why = "no policy governs it now" if recorded else "its policy is gone, and onDelete was Keep"
+        return Decision(Action.NONE, Reason("Kept", why), policy=policy)
     if governing.paused_by:
         return Decision(Action.NONE, Reason("Suspended", governing.paused_by), policy=policy)
+    if governing.mode != "Enforce" or governing.invalid:
+        why = governing.invalid or "mode DryRun changes nothing, and takes nothing back"
+        return Decision(Action.NONE, Reason("Applied", why), policy=policy)
     if not governing.rolls_back_when_covered or case.covered_since is None:
         return Decision(Action.NONE, Reason("Applied", "Cluster until rolled back"), policy=policy)
     left = case.covered_since + governing.covered_seconds - now
     if left > 0:
         return Decision(Action.NONE, Reason("Applied", "covered under Local, not yet long enough"), left, policy)
-    return Decision(Action.ROLL_BACK, Reason("Covered", "it would be covered under Local"), policy=policy)
+    return Decision(Action.ROLL_BACK, COVERED_AGAIN, policy=policy)
 
 
 def _refused(case: Case, governing: Governing, now: float) -> Reason | None:
@@ -186,6 +202,8 @@ def _refused(case: Case, governing: Governing, now: float) -> Reason | None:
         return Reason("Deleting", "the Service is being deleted")
     if case.namespace_terminating:
         return Reason("NamespaceTerminating", f"namespace {service.key.namespace} is being deleted")
+    if case.namespace_unread:
+        return Reason("NamespaceUnreadable", "it cannot be told whether the namespace is being deleted")
     controller = next((o for o in service.metadata.owner_references or () if o.controller), None)
     if controller is not None:
         return Reason("Controlled", f"{controller.kind} {controller.name} controls it and would set it back")
@@ -194,7 +212,8 @@ def _refused(case: Case, governing: Governing, now: float) -> Reason | None:
     if assessment.uid != service.uid or assessment.policy != service.policy:
         return Reason("Changed", "the Service changed since it was assessed")
     if assessment.outcome in (Outcome.NoEndpoints, Outcome.NoTargets, Outcome.Unknown):
-        return Reason("OutcomeNeverRemediated", assessment.outcome.name)
+        why = f" ({assessment.reason.code})" if assessment.reason.code != assessment.outcome.name else ""
+        return Reason("OutcomeNeverRemediated", f"{assessment.outcome.name}{why}")
     if any(v.consumer.pins_health_check_node_port for v in assessment.consumers):
         return Reason("HealthCheckPinned", "a health check is pinned to the healthCheckNodePort, which would go")
     if service.annotations.get(SKIP_ANNOTATION) not in (None, "false"):
@@ -219,7 +238,7 @@ def _refused(case: Case, governing: Governing, now: float) -> Reason | None:
         return Reason("RolledBackByUser", "a person put Local back; the policy has not changed since")
     recent = [t for t in case.reverts if t > now - governing.revert_window_seconds]
     if len(recent) >= governing.max_reverts:
-        return Reason("Drift", f"put back to Local {len(recent)} times by {case.local_set_by or 'a tool'}")
+        return Reason("Drift", f"put back to Local {len(recent)} times by {case.reverted_by or 'a tool'}")
     return None
 
 
@@ -267,7 +286,9 @@ def _window_left(budget: Budget, now: float) -> float:
     if budget.schedule is None or budget.duration_seconds is None:
         return float(budget.per_seconds)
     at = datetime.fromtimestamp(now, ZoneInfo(budget.time_zone or "UTC"))
-    start = next(CronSim(budget.schedule, at - timedelta(seconds=budget.duration_seconds)), None)
+    # In absolute time: a clock change within the window must not move its start.
+    after = datetime.fromtimestamp(now - budget.duration_seconds, ZoneInfo(budget.time_zone or "UTC"))
+    start = next(CronSim(budget.schedule, after), None)
     if start is None or start > at:
         return 0
     left: float = start.timestamp() + budget.duration_seconds - now

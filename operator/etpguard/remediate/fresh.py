@@ -6,6 +6,7 @@ knowing. Nodes and cluster-wide classes are the picture's, whose lists are check
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +19,17 @@ from etpguard.kube.writes import Writer
 from etpguard.objects import (
     ENDPOINT_SLICE,
     GROUP,
+    NODE,
     SERVICE,
     SERVICE_COVERAGE,
     AnyKind,
     Key,
+    PolicyRef,
     Record,
     Reject,
     Remediation,
     Service,
+    ServiceCoverage,
     decode_item,
     decode_page,
 )
@@ -38,6 +42,9 @@ from etpguard.objects.policies import (
 )
 from etpguard.report import service_report
 
+_AT_ONCE = 500
+"""Records absorbed before the loop gets its turn."""
+
 
 class Changed(Exception):  # noqa: N818  nothing went wrong
     """What was to be changed is not there any more, or not in a form that can be read."""
@@ -49,9 +56,20 @@ class Now:
 
     raw: dict[str, Any]
     service: Service
-    remediation: Remediation | None
-    report_uid: str
-    report_owner: str
+    report: ServiceCoverage | None
+
+    @property
+    def remediation(self) -> Remediation | None:
+        """What the report tells of this very Service, not of another that bore its name."""
+        found = self.report.remediation if self.report else None
+        return found if found is not None and found.service_uid == self.service.uid else None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the report is another Service's."""
+        owners = (self.report.metadata.owner_references or ()) if self.report else ()
+        uids = {owner.uid for owner in owners if owner.kind == SERVICE.name}
+        return bool(uids) and self.service.uid not in uids
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +89,22 @@ class Reassessed:
 
 
 class Reader:
-    """`engine` makes an engine over a picture, with the families and options of the running one."""
+    """`engine` makes an engine over a picture, with the families and options of the running one; `noted` hears of
+    each Service that was read. `served` tells which kinds exist and may be listed."""
 
-    def __init__(self, writer: Writer, picture: Picture, engine: Callable[[Picture], Engine]) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        picture: Picture,
+        engine: Callable[[Picture], Engine],
+        noted: Callable[[Now], None] = lambda now: None,
+        served: Callable[[AnyKind], bool] = lambda kind: True,
+    ) -> None:
         self._writer = writer
         self._picture = picture
         self._engine = engine
+        self._noted = noted
+        self._served = served
 
     async def service(self, key: Key) -> Now:
         """Raises Changed where the Service is gone, and what `Writer.read` raises."""
@@ -89,16 +117,33 @@ class Reader:
         service = decode_item(SERVICE, raw)
         if isinstance(service, Reject):
             raise Changed(service.message)
+        report: ServiceCoverage | Reject | None
         try:
             report = decode_item(SERVICE_COVERAGE, await self._writer.read(verbs.get(SERVICE_COVERAGE, key)))
         except ApiError as error:
             if error.status != 404:
                 raise
-            return Now(raw, service, None, "", "")
+            report = None
         if isinstance(report, Reject):
             raise Changed(report.message)
-        owners = (o.uid for o in report.metadata.owner_references or () if o.kind == SERVICE.name)
-        return Now(raw, service, report.remediation, report.uid, next(owners, ""))
+        now = Now(raw, service, report)
+        self._noted(now)
+        return now
+
+    async def remediations(self) -> list[ServiceCoverage]:
+        """The reports that tell of a remediation, whatever the picture holds."""
+        return [r for r in await self._list(SERVICE_COVERAGE, "") if r.remediation is not None]
+
+    async def gone(self, ref: PolicyRef) -> bool:
+        """Whether there is no policy of that name and uid any more."""
+        kind = COVERAGE_POLICY if ref.namespace else CLUSTER_COVERAGE_POLICY
+        try:
+            raw = await self._writer.read(verbs.get(kind, Key(ref.namespace, ref.name)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return True
+        return str(raw["metadata"].get("uid")) != ref.uid
 
     async def policy(self, held: CoveragePolicy) -> CoveragePolicy | None:
         """The policy as it is now; None if it is gone or is another of that name."""
@@ -115,23 +160,35 @@ class Reader:
     async def reassess(self, key: Key) -> Reassessed:
         """Read the Service, its slices, and whatever in its namespace may send traffic to it; assess that."""
         now = await self.service(key)
-        twin = self._picture.twin()
-        read: dict[AnyKind, list[Record]] = {}
+        read: dict[AnyKind, list[Record]] = {SERVICE: [now.service]}
+        if now.report is not None:
+            read[SERVICE_COVERAGE] = [now.report]
         for kind in self._picture.kinds:
-            if kind.namespaced and _consumer(kind):
+            if kind.namespaced and _consumer(kind) and self._served(kind):
                 read[kind] = await self._list(kind, key.namespace)
         label = f"kubernetes.io/service-name={key.name}"
         read[ENDPOINT_SLICE] = await self._list(ENDPOINT_SLICE, key.namespace, label)
-        read[SERVICE] = [now.service]
         policies: list[Any] = []
-        if NETWORK_POLICY in self._picture.kinds and NETWORK_POLICY not in self._picture.unread:
+        if NETWORK_POLICY in self._picture.kinds and self._served(NETWORK_POLICY):
             policies = await self._list(NETWORK_POLICY, key.namespace)
-        for kind in self._picture.kinds:
-            entries = {r.key: r for r in self._picture.store(kind) if not _read_anew(kind, r, key, read)}
-            entries |= {record.key: record for record in read.get(kind, ())}
-            twin.absorb(twin.store(kind).replace(entries.values()))
-        twin.unread.update(self._picture.unread)
+        twin = await self._twin(key, read)
         return Reassessed(now, self._engine(twin).assess(key), twin.nodes, tuple(policies))
+
+    async def _twin(self, key: Key, read: dict[AnyKind, list[Record]]) -> Picture:
+        """The picture with what was read in the place of what it held; its own content as of one moment."""
+        twin = self._picture.twin()
+        twin.unread.update(self._picture.unread)
+        held = {
+            kind: [record for record in self._picture.store(kind) if not _read_anew(kind, record, key, read)]
+            for kind in self._picture.kinds
+            if kind == NODE or _consumer(kind) or kind in (SERVICE, ENDPOINT_SLICE)
+        }
+        for kind in {**held, **read}:
+            records = [*held.get(kind, ()), *read.get(kind, ())]
+            for start in range(0, len(records), _AT_ONCE):
+                twin.absorb(twin.store(kind).replace(records[start : start + _AT_ONCE]))
+                await asyncio.sleep(0)
+        return twin
 
     async def _list(self, kind: AnyKind, namespace: str, label_selector: str = "") -> list[Any]:
         """All records of a namespace. Raises Changed for one that cannot be read; an absent CRD has none."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.objects import Key
-from etpguard.remediate.decide import NEVER, in_need
+from etpguard.remediate.decide import in_need
 from etpguard.remediate.policy import Governing
 
 
@@ -24,6 +24,7 @@ class Since:
     covered: float | None = None
     rules: str = ""
     """The policy versions under which `in_need` was judged."""
+    governing: Governing | None = None
 
 
 class History:
@@ -43,7 +44,7 @@ class History:
             since.in_need = None
         if in_need(assessment, governing) and since.in_need is None:
             since.in_need = now
-        since.rules = rules
+        since.rules, since.governing = rules, governing
         local = assessment.if_local if assessment else None
         if local is None or local.outcome is not Outcome.Covered:
             since.covered = None
@@ -52,11 +53,12 @@ class History:
         return since
 
     def interrupt(self, key: Key, assessment: Assessment | None) -> None:
-        """A change between two looks: begin anew what it interrupts, whatever the policies say of it."""
+        """A change between two looks: begin anew what it interrupts, by the policies of the last look. None: what
+        was assessed proved wrong, so nothing that was seen of it counts."""
         since = self._since.get(key)
         if since is None:
             return
-        if assessment is None or assessment.outcome in NEVER or assessment.uid != since.uid:
+        if assessment is None or assessment.uid != since.uid or not in_need(assessment, since.governing):
             since.in_need = None
         local = assessment.if_local if assessment else None
         if local is None or local.outcome is not Outcome.Covered:
@@ -65,6 +67,8 @@ class History:
     def forget(self, keep: Iterable[Key]) -> None:
         kept = set(keep)
         self._since = {key: since for key, since in self._since.items() if key in kept}
+        uids = {since.uid for since in self._since.values()}
+        self._tried = {uid: what for uid, what in self._tried.items() if uid in uids}
 
     def share(self, policy: str, too_many: bool, now: float) -> float | None:
         """Note whether a policy's breaker is over its share; when it last was."""

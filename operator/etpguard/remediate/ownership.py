@@ -41,7 +41,7 @@ class Setter(NamedTuple):
 
     @property
     def person(self) -> bool:
-        return self.manager.startswith(_PERSONS)
+        return self.manager in _PERSONS and self.operation == "Update"
 
 
 def owner(service: Service) -> str:

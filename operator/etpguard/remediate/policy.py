@@ -116,9 +116,12 @@ def governing(
     `namespaces` gives the labels of each known namespace: a namespaceSelector admits none that is unknown.
     Policies with mode Observe, and those being deleted, take no part.
     """
-    found = [
-        p for p in policies if p.spec.mode != "Observe" and not p.deleting and selects(p, service, namespaces)
-    ]
+    return together(p for p in policies if selects(p, service, namespaces))
+
+
+def together(selecting: Iterable[CoveragePolicy]) -> Governing | None:
+    """What those policies, all of which select the same Service, say together; None if none takes part."""
+    found = [p for p in selecting if p.spec.mode != "Observe" and not p.deleting]
     found.sort(key=lambda p: (_MODES.index(p.spec.mode), p.key))
     return Governing(tuple(found)) if found else None
 
@@ -145,10 +148,11 @@ def requests_rollback(policy: CoveragePolicy, service: Service) -> bool:
 
 
 def amount(value: int | str, whole: int) -> int:
-    """An IntOrString as a number. Percentages of `whole` round down, but to no less than 1, so that a small
-    cluster is not one in which nothing can ever happen."""
+    """An IntOrString as a number. Percentages of `whole` round down, but, unless 0, to no less than 1, so that a
+    small cluster is not one in which nothing can ever happen."""
     if isinstance(value, str) and value.endswith("%"):
-        return max(1, whole * int(value[:-1]) // 100)
+        percent = int(value[:-1])
+        return max(1, whole * percent // 100) if percent else 0
     return int(value)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from etpguard.assess import Assessment, Reason
@@ -17,19 +17,23 @@ from etpguard.objects import Key
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
 from etpguard.remediate import status
 from etpguard.remediate.cases import Cases, Round, trial
-from etpguard.remediate.decide import Action, Case, Decision, decide
-from etpguard.remediate.execute import Announce, Executor
+from etpguard.remediate.decide import Action, Decision, decide
+from etpguard.remediate.execute import Disagreement, Executor, Refused
+from etpguard.remediate.fresh import Changed, Reader
 from etpguard.remediate.history import History
 from etpguard.remediate.ownership import MANAGER
+from etpguard.remediate.telling import Announce
 
 _log = logging.getLogger(__name__)
 
-_SETTLE = 1.0
+SETTLE = 1.0
 """Seconds between two rounds at least."""
-_LOOK_AGAIN = 30.0
+LOOK_AGAIN = 30.0
 """And at most: a look from time to time finds what no event told of."""
 _STATUS_INTERVAL = 10.0
-_AFTER_FAILURE = 30.0
+FIRST_PAUSE = 10.0
+LONGEST_PAUSE = 600.0
+"""How long what could not be done is put off, at first and at most."""
 
 _ORDER = {
     Action.ROLL_BACK: 0,
@@ -46,32 +50,40 @@ _SKIPPED = frozenset({"GitOpsOwned", "NetworkPolicy", "SourceIPLossRefused", "He
 
 
 class Remediator:
-    """`stale` says why nothing may be written, None if it may; `clock` is monotonic, `wall` since the epoch."""
+    """`stale` says why nothing may be written, None if it may; `term` counts how often this process has come to
+    lead; `clock` is monotonic, `wall` since the epoch."""
 
     def __init__(
         self,
         writer: Writer,
+        reader: Reader,
         cases: Cases,
         history: History,
         executor: Executor,
         *,
         stale: Callable[[], str | None],
         announce: Announce,
+        term: Callable[[], int] = lambda: 1,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._writer = writer
+        self._reader = reader
         self._cases = cases
         self._history = history
         self._executor = executor
         self._stale = stale
         self._announce = announce
+        self._term = term
         self._clock = clock
         self._wall = wall
         self._woken = asyncio.Event()
+        self._taken_up: int | None = None
         self._told: dict[str, tuple[float, status.Json]] = {}
         self._skipped: dict[str, str] = {}
-        self._failed: dict[Key, float] = {}
+        self._put_off: dict[Key, tuple[float, float]] = {}
+        """Until when, and for how long that was: it doubles with each failure."""
+        self._troubles: dict[str, str] = {}
 
     def offer(self, changed: Mapping[Key, Assessment | None]) -> None:
         """Something changed. Flaps are seen here, not only when the loop next looks."""
@@ -83,68 +95,127 @@ class Remediator:
         """Work until `stop`. Raises nothing that the API server does."""
         while not stop.is_set():
             self._woken.clear()
-            again = _LOOK_AGAIN
+            again = LOOK_AGAIN
             try:
-                again = await self._round()
+                again = await self.round()
             except NotNow as closed:
                 again = closed.retry_in
             except ApiError as error:
-                _log.warning("Remediation: %s", error)
-                again = _AFTER_FAILURE
-            await self._sleep(stop, min(again, _LOOK_AGAIN))
+                self._trouble("the reports", str(error))
+            await self._sleep(stop, min(again, LOOK_AGAIN))
 
-    async def _round(self) -> float:
-        """One round of decisions; carries out at most one. Returns when to look again, in seconds."""
+    async def round(self) -> float:
+        """One round of decisions; carries out at most one. Returns when to look again, in seconds. Raises NotNow
+        and ApiError where the reports of a new term cannot be read."""
         blind = self._stale()
-        round_ = self._cases.gather(
-            Reason("PictureNotFresh", blind) if blind else None, self._clock(), self._wall()
-        )
+        reason = Reason("PictureNotFresh", blind) if blind else None
+        round_ = self._cases.gather(reason, self._clock(), self._wall())
+        if self._writer.closed() is not None:
+            return SETTLE
+        if self._taken_up != self._term():
+            # Another leader may have acted since, and nothing remembered counts any more.
+            term = self._term()
+            await self._take_up()
+            self._taken_up = term
+            return SETTLE
         now = self._wall()
         decisions = {key: decide(case, round_.ledger, now) for key, case in round_.cases.items()}
-        if self._writer.closed() is not None:
-            return _SETTLE
-        for key in self._cases.lost():
-            _log.info("%s: %s", key, await self._executor.rebuild(key))
-        await self._tell(round_, decisions)
+        acted = await self._act(round_, decisions)
+        untold = await self._tell(round_, decisions)
         await self._tell_skipped(round_, decisions)
-        due = sorted(
-            (_ORDER[d.action], key)
-            for key, d in decisions.items()
-            if d.action in _ORDER and self._failed.get(key, 0.0) <= self._clock()
-        )
-        if due:
-            key = due[0][1]
-            await self._carry_out(key, round_.cases[key], decisions[key], round_)
-            return _SETTLE
-        waits = [d.again for d in decisions.values() if d.again is not None]
-        return max(_SETTLE, min(waits, default=_LOOK_AGAIN))
+        if acted:
+            return SETTLE
+        waits = [untold, *(d.again for d in decisions.values() if d.again is not None)]
+        waits += [until - self._clock() for until, _ in self._put_off.values() if until > self._clock()]
+        return max(SETTLE, min(waits, default=LOOK_AGAIN))
 
-    async def _carry_out(self, key: Key, case: Case, decision: Decision, round_: Round) -> None:
-        try:
-            came_of_it = await self._executor.carry_out(case, decision, round_.ledger)
-        except (ApiError, NotNow):
-            self._failed[key] = self._clock() + _SETTLE
-            raise
-        _log.info("%s: %s (%s): %s", key, decision.action.value, decision.reason, came_of_it or "nothing to do")
-        if decision.action is Action.DRY_RUN and case.assessment is not None:
-            self._history.tried(case.service.uid, trial(case.assessment))
-        # The watch may not have told yet of what was just written.
-        self._failed[key] = self._clock() + (_SETTLE if not came_of_it.startswith("not done") else _AFTER_FAILURE)
-
-    async def _tell(self, round_: Round, decisions: Mapping[Key, Decision]) -> None:
+    async def _take_up(self) -> None:
+        self._told.clear()
         now = self._clock()
+        for report in await self._reader.remediations():
+            remediation = report.remediation
+            assert remediation is not None
+            self._cases.memory.note(report.key, remediation, report.version, now, (remediation.service_uid, 0))
+
+    async def _act(self, round_: Round, decisions: Mapping[Key, Decision]) -> bool:
+        """Carry out what comes first; whether anything was tried. One at a time: the next rests on its outcome."""
+        now = self._clock()
+        self._put_off = {
+            key: (until, pause)
+            for key, (until, pause) in self._put_off.items()
+            if until + 2 * pause > now and self._cases.known(key)
+        }
+        waiting = {key for key, (until, _) in self._put_off.items() if until > now}
+        for key in self._cases.lost(now):
+            if key not in waiting:
+                await self._guarded(key, "rebuild", self._executor.rebuild(round_.cases.get(key), key))
+                return True
+        due = sorted((_ORDER[d.action], key) for key, d in decisions.items() if d.action in _ORDER)
+        for _, key in due:
+            if key not in waiting:
+                case, decision = round_.cases[key], decisions[key]
+                words = f"{decision.action.value} ({decision.reason})"
+                done = await self._guarded(key, words, self._executor.carry_out(case, decision, round_.ledger))
+                if decision.action is Action.DRY_RUN and done and case.assessment is not None:
+                    self._history.tried(case.service.uid, trial(case.assessment, case.governing))
+                return True
+        return False
+
+    async def _guarded(self, key: Key, what: str, step: Awaitable[str]) -> bool:
+        """Whether it was done. What fails is put off, each time for longer, and nothing else with it."""
+        try:
+            came_of_it = await step
+        except Disagreement as changed:
+            # What the dwell was counted on is not so.
+            self._history.interrupt(key, None)
+            _log.info("%s: %s: not done: %s", key, what, changed)
+        except Changed as changed:
+            _log.info("%s: %s: not done: %s", key, what, changed)
+        except NotNow as closed:
+            _log.info("%s: %s: not now: %s", key, what, closed.reason)
+        except (Refused, ApiError) as error:
+            _log.warning("%s: %s: failed: %s", key, what, error)
+        else:
+            self._put_off.pop(key, None)
+            _log.info("%s: %s: %s", key, what, came_of_it)
+            return True
+        _, pause = self._put_off.get(key, (0.0, FIRST_PAUSE / 2))
+        pause = min(2 * pause, LONGEST_PAUSE)
+        self._put_off[key] = (self._clock() + pause, pause)
+        return False
+
+    async def _tell(self, round_: Round, decisions: Mapping[Key, Decision]) -> float:
+        """Write the statuses that differ; in how many seconds there may be one to write that waits now."""
+        now = self._clock()
+        again = LOOK_AGAIN
         for policy in round_.policies:
             if policy.deleting:
                 continue
-            wanted = status.policy_status(policy, round_, decisions)
+            wanted = status.policy_status(policy, round_, decisions, self._wall())
             at, told = self._told.get(policy.uid, (float("-inf"), None))
             standing = told if told is not None else policy.status
-            if not status.differs(standing, wanted) or now < at + _STATUS_INTERVAL:
+            if not status.differs(standing, wanted):
                 continue
-            await self._write_status(policy, wanted, standing)
+            if now < at + _STATUS_INTERVAL:
+                again = min(again, at + _STATUS_INTERVAL - now)
+                continue
+            # Remembered even where it fails: so often, and no more, is it tried.
             self._told[policy.uid] = (now, wanted)
+            try:
+                await self._write_status(policy, wanted, standing)
+                self._trouble("statuses of policies", "")
+            except (ApiError, NotNow) as error:
+                self._told[policy.uid] = (now, standing or {})
+                self._trouble("statuses of policies", str(error))
         kept = {policy.uid for policy in round_.policies}
         self._told = {uid: told for uid, told in self._told.items() if uid in kept}
+        return again
+
+    def _trouble(self, about: str, what: str) -> None:
+        """Said once for as long as it lasts."""
+        if what and self._troubles.get(about) != what:
+            _log.warning("Remediation: %s: %s", about, what)
+        self._troubles[about] = what
 
     async def _write_status(
         self, policy: CoveragePolicy, wanted: status.Json, standing: status.Json | None
@@ -154,12 +225,14 @@ class Remediator:
         body = status.body(wanted, standing, stamp)
         request = verbs.apply(kind, policy.key, body, subresource="status", uid=policy.uid, manager=MANAGER)
         try:
-            await self._writer.write(request)
+            await self._writer.write(request, attempts=1)
         except ApiError as error:
-            if error.status not in (404, 409):
+            if error.status != 409 and (error.status != 404 or error.kind_absent):
                 raise
 
     async def _tell_skipped(self, round_: Round, decisions: Mapping[Key, Decision]) -> None:
+        uids = {case.service.uid for case in round_.cases.values()}
+        self._skipped = {uid: code for uid, code in self._skipped.items() if uid in uids}
         for key, decision in decisions.items():
             service, code = round_.cases[key].service, decision.reason.code
             if decision.action is not Action.NONE or code not in _SKIPPED:
@@ -169,15 +242,15 @@ class Remediator:
                 await self._announce(service, "RemediationSkipped", False, str(decision.reason))
 
     async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:
-        """At least `_SETTLE`, so that a burst of events is one round; then until woken, stopped or due."""
+        """At least `SETTLE`, so that a burst of events is one round; then until woken, stopped or due."""
         stopping = asyncio.create_task(stop.wait())
         waking = asyncio.create_task(self._woken.wait())
         try:
-            await asyncio.wait([stopping], timeout=min(seconds, _SETTLE))
+            await asyncio.wait([stopping], timeout=min(seconds, SETTLE))
             if not stop.is_set():
                 await asyncio.wait(
                     [stopping, waking],
-                    timeout=max(0.0, seconds - _SETTLE),
+                    timeout=max(0.0, seconds - SETTLE),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
         finally:

@@ -22,8 +22,8 @@ _PASSING = frozenset({"DwellTime", "StormCooldown", "BudgetExhausted", "TooManyA
 _GOOD = (Outcome.Covered, Outcome.NotAffected)
 
 
-def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key, Decision]) -> Json:
-    """Without times. `remediations` are the newest 50 that this policy decided."""
+def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key, Decision], now: float) -> Json:
+    """Without times. `remediations` are the newest 50 that this policy decided; `now` is since the epoch."""
     keys = round_.matched.get(policy.uid, ())
     cases = [round_.cases[key] for key in keys if key in round_.cases]
     uncovered = [c for c in cases if c.assessment and c.assessment.outcome not in _GOOD]
@@ -31,10 +31,10 @@ def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key,
     standing = [c for c in decided if c.remediation and c.remediation.stands_for(c.service.uid)]
     return {
         "observedGeneration": policy.metadata.generation or 0,
-        "matchedServices": len(cases),
+        "matchedServices": len(keys),
         "uncoveredServices": len(uncovered),
         "remediatedServices": len(standing),
-        "remediationsAllowed": _allowed(policy, round_, len(cases)),
+        "remediationsAllowed": _allowed(policy, round_, len(keys), now),
         "conditions": _conditions(policy, round_),
         "remediations": _remediations(decided),
         "excluded": _excluded(policy, uncovered, decisions),
@@ -46,13 +46,17 @@ def _decided_by(case: Case, policy: CoveragePolicy) -> bool:
     return ref is not None and ref.uid == policy.uid
 
 
-def _allowed(policy: CoveragePolicy, round_: Round, matched: int) -> int:
-    """How many more the policy's budgets without a schedule would allow, whatever the windows say."""
-    applied = len(round_.ledger.applied.get(policy.uid, ()))
+def _allowed(policy: CoveragePolicy, round_: Round, matched: int, now: float) -> int:
+    """How many more the policy's budgets without a schedule allow now, whatever the windows say."""
     if policy.spec.mode != "Enforce" or policy.spec.suspend or policy.spec.pause_requests or mistake(policy):
         return 0
-    always = [b for b in policy.spec.remediation.budgets if b.schedule is None]
-    return max(0, min((allowance(b.services, matched) for b in always), default=matched) - applied)
+    applied = round_.ledger.applied.get(policy.uid, ())
+    left = [
+        allowance(budget.services, matched) - sum(time > now - budget.per_seconds for time in applied)
+        for budget in policy.spec.remediation.budgets
+        if budget.schedule is None
+    ]
+    return max(0, min(left, default=matched))
 
 
 def _conditions(policy: CoveragePolicy, round_: Round) -> list[Json]:

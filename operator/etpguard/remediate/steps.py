@@ -6,7 +6,7 @@ too late: uid, resourceVersion and the policy that is there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from etpguard.remediate.ownership import MANAGER, managed_fields
@@ -29,11 +29,11 @@ def to_local(uid: str, version: str, health_check_node_port: int | None) -> list
     return [*_pinned(uid, version, "Cluster"), back, *([port] if health_check_node_port else [])]
 
 
-def hand_back(raw: Mapping[str, Any]) -> list[Json] | None:
+def hand_back(raw: Mapping[str, Any], managers: Set[str] = frozenset({MANAGER})) -> list[Json] | None:
     """Give up the ownership that our patches left in managedFields, so that another manager's next apply does
     not conflict; None where there is none. It takes a request of its own: in one with a change of the field
     the API server would record us anew."""
-    mine = [n for n, entry in enumerate(managed_fields(raw)) if entry.get("manager") == MANAGER]
+    mine = [n for n, entry in enumerate(managed_fields(raw)) if entry.get("manager") in managers]
     if not mine:
         return None
     version = str(raw["metadata"].get("resourceVersion") or "")

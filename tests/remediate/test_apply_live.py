@@ -1,0 +1,51 @@
+"""A Blackhole under Enforce on the real control plane: mended, in sight, and put back by each of the ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from devcluster.objects import wait_for
+from tests.remediate.stage import MANAGER, Scene, operator
+
+pytestmark = pytest.mark.controlplane
+
+
+def test_a_blackhole_is_mended_and_stays_in_sight(scene: Scene) -> None:
+    scene.blackhole()
+    scene.policy()
+    with operator(scene) as running:
+        applied = scene.wait_phase("Applied")
+        assert scene.traffic_policy() == "Cluster"
+        assert applied["originalPolicy"] == "Local"
+        assert applied["policy"]["name"] == "mend"
+        assert applied["serviceUID"] == scene.service()["metadata"]["uid"]
+        wait_for(lambda: "ifLocal" in scene.report().get("status", {}), 15, "ifLocal")
+        status = scene.report()["status"]
+        assert status["outcome"] == "NotAffected"
+        assert status["ifLocal"]["outcome"] == "Blackhole"
+        shown = scene.cluster.kubectl("get", "cov", "-n", scene.namespace)
+        assert "Applied" in shown.splitlines()[1]
+        [told] = scene.events("RemediationApplied")
+        assert told["regarding"]["name"] == "web"
+        assert told["type"] == "Normal"
+        assert f"etpguard rollback {scene.namespace}/web" in told["note"]
+        assert running.metric("etpguard_remediations_total", action="apply", result="succeeded") == 1.0
+        wait_for(lambda: scene.read_policy().get("status", {}).get("remediatedServices") == 1, 25, "the count")
+        listed = scene.read_policy()["status"]["remediations"]
+        assert [(r["name"], r["state"]) for r in listed] == [("web", "Applied")]
+        scene.cluster.kubectl(
+            "wait", "--for=condition=Ready", "covpol/mend", "-n", scene.namespace, "--timeout=5s"
+        )
+
+
+def test_it_is_put_back_once_it_would_be_covered(scene: Scene) -> None:
+    scene.blackhole()
+    scene.policy(rollback={"mode": "WhenCovered", "coveredForSeconds": 1})
+    with operator(scene):
+        scene.wait_phase("Applied")
+        scene.place(2)
+        scene.place(3)
+        scene.wait_phase("RolledBack")
+        assert scene.traffic_policy() == "Local"
+        assert MANAGER not in scene.managers()
+        assert len(scene.events("RemediationRolledBack")) == 1
