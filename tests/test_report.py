@@ -11,7 +11,8 @@ import pytest
 from etpguard.assess import Assessment, Engine, Outcome, PortState, picture_for
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck
 from etpguard.assess.consumers.registry import families
-from etpguard.assess.outcome import Reason
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, Reason
+from etpguard.cli import console_words
 from etpguard.cluster import NodeTable
 from etpguard.objects import INGRESS, INGRESS_CLASS, Key
 from etpguard.report import (
@@ -22,6 +23,7 @@ from etpguard.report import (
     covered,
     delivered,
     event_note,
+    explain_verdict,
     service_report,
     status,
 )
@@ -150,6 +152,19 @@ def test_condition_and_note_of_the_nginx_case() -> None:
     assert event_note(assessment, table) == (
         "TargetsUnhealthy: port http through Ingress default/web; 2 of 3 eligible nodes uncovered: node2, node3; "
         "node ports: http (30851), https (32350)"
+    )
+
+
+def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
+    check = HealthCheck("30099", "HTTP", "/")
+    consumer = Consumer("Ingress", "default", "web", "ingress.k8s.aws/alb", "instance", "http", health_check=check)
+    found = ConsumerVerdict(consumer, Outcome.Blackhole, Reason(NO_HEALTHY_TARGET), 0b111, 0b110)
+    assert explain_verdict(found) == (
+        "2 of 3 target nodes drop the traffic, and the HTTP health check on 30099 fails on the others too: "
+        "no target is healthy, so the load balancer sends to all, and a share of the requests is lost"
+    )
+    assert console_words.shown(found) == (
+        "all 3 targets unhealthy, and requests sent to all of them alike, 2 of which drop every one"
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from etpguard.assess import Assessment, Outcome, PortState
 from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.outcome import NO_HEALTHY_TARGET
 from etpguard.assess.probe import NoHealthCheck
 from etpguard.cluster import NodeTable
 from etpguard.objects import API_VERSION
@@ -146,7 +147,8 @@ def explain_reason(assessment: Assessment) -> str:
 
 def explain_verdict(verdict: ConsumerVerdict) -> str:
     """Why a consumer has its outcome, in one sentence."""
-    if verdict.reason.code != verdict.outcome.name:
+    no_healthy_target = verdict.reason.code == NO_HEALTHY_TARGET
+    if verdict.reason.code != verdict.outcome.name and not no_healthy_target:
         return str(verdict.reason)
     eligible, uncovered = verdict.eligible.bit_count(), verdict.uncovered.bit_count()
     check = verdict.consumer.health_check
@@ -163,6 +165,11 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
             return "no endpoint is usable anywhere, so every node rejects; the policy is not at fault"
         case Outcome.NoTargets:
             return "it targets no node: none is eligible"
+        case Outcome.Blackhole if no_healthy_target:
+            return (
+                f"{uncovered} of {eligible} target nodes drop the traffic, and the {probed} fails on the others "
+                "too: no target is healthy, so the load balancer sends to all, and a share of the requests is lost"
+            )
         case Outcome.Blackhole if isinstance(verdict.consumer.probe, NoHealthCheck):
             return (
                 f"{uncovered} of {eligible} nodes that it may send to drop the traffic, and no health check "

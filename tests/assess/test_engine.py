@@ -430,6 +430,10 @@ class Watched:
     def outcome(self) -> str:
         return self.engine.assessments[WEB].outcome.name
 
+    @property
+    def reason(self) -> str:
+        return self.engine.assessments[WEB].reason.code
+
 
 PROBED: Json = {"ports": [{"name": "hc", "port": 1, "nodePort": 30099}], "selector": {"app": "hc"}}
 HC = [{"name": "hc", "protocol": "TCP", "port": 1}]
@@ -439,7 +443,8 @@ def test_the_owner_of_a_probed_node_port_is_followed() -> None:
     watched = Watched(service(), ON_N1, *NODES)
     assert watched.outcome == "Unknown", "nobody is known to answer there"
     watched.put(service("hc", **PROBED))
-    assert watched.outcome == "TargetsUnhealthy", "its Service has no endpoint, so the probe fails everywhere"
+    assert watched.outcome == "Blackhole", "its Service has no endpoint: no target is healthy, and all are sent to"
+    assert watched.reason == "NoHealthyTarget"
     watched.put(endpoint_slice([endpoint("n2")], HC, name="hc-1", of="hc"))
     assert watched.outcome == "Blackhole", "it passes on n2, which drops"
     watched.put(endpoint_slice([endpoint("n1")], HC, name="hc-1", of="hc"))

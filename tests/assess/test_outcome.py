@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.outcome import Outcome, Verdict, through_consumer, without_consumer
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome, Verdict, through_consumer, without_consumer
 
 NONE = 0
 
@@ -34,6 +34,20 @@ def test_order_from_best_to_worst() -> None:
         ),
         pytest.param(0b111, 0b001, 0b011, Verdict(Outcome.Blackhole, 0b111, 0b110), id="Blackhole: one passes"),
         pytest.param(0b111, 0b001, 0b111, Verdict(Outcome.Blackhole, 0b111, 0b110), id="Blackhole: all pass"),
+        pytest.param(
+            0b111,
+            0b001,
+            NONE,
+            Verdict(Outcome.Blackhole, 0b111, 0b110, NO_HEALTHY_TARGET),
+            id="Blackhole: none passes, so all are sent to",
+        ),
+        pytest.param(
+            0b111,
+            0b001,
+            0b1000,
+            Verdict(Outcome.Blackhole, 0b111, 0b110, NO_HEALTHY_TARGET),
+            id="Blackhole: one that is no target passes",
+        ),
         pytest.param(
             0b111, 0b001, 0b1001, Verdict(Outcome.TargetsUnhealthy, 0b111, 0b110), id="a pass elsewhere is nothing"
         ),

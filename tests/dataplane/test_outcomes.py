@@ -125,6 +125,27 @@ def test_blackhole_goes_on_losing_its_share_until_the_policy_is_cluster(behind_a
         assert balancer.send(REQUESTS).share == 0
 
 
+def test_no_healthy_target_loses_the_share_of_the_uncovered_nodes(behind_alb: Scene) -> None:
+    """The probe is pinned to a Service without endpoints: it fails on the covered node too, so that nothing
+    is routed around. Once that Service has an endpoint where the traffic goes, nothing is lost."""
+    behind_alb.pod("web-1", "node1")
+    behind_alb.service(**WEB)
+    checked = behind_alb.service("checked", **WEB)["spec"]["ports"][0]["nodePort"]
+    ingress(behind_alb, healthcheck_port=str(checked))
+    behind_alb.lab.settle()
+    whole = report(behind_alb.lab.cluster)
+    (web,) = [s for s in whole["services"] if (s["namespace"], s["name"]) == (behind_alb.namespace, "web")]
+    assert web["outcome"] == "Blackhole"
+    assert "no target is healthy, so the load balancer sends to all" in web["consumers"][0]["reason"]
+    with load_balancer(behind_alb.lab, whole, behind_alb.namespace, "web", settings=FAST) as balancer:
+        wait_for_states(balancer, dict.fromkeys(("node1", "node2", "node3"), "unhealthy"))
+        assert balancer.send(REQUESTS).share == pytest.approx(2 / 3, abs=0.05)
+        behind_alb.pod("checked-1", "node1", app="checked")
+        behind_alb.lab.settle()
+        wait_for_states(balancer, {"node1": "healthy", "node2": "unhealthy", "node3": "unhealthy"})
+        assert balancer.send(REQUESTS).share == 0
+
+
 def test_outage_loses_all_until_the_policy_is_cluster(behind_alb: Scene) -> None:
     """The one node with a pod is none that the load balancer uses; no target is healthy, so it sends to all."""
     lab = behind_alb.lab

@@ -369,7 +369,7 @@ class Engine:
             passes = 0
         verdict = through_consumer(eligible, state.forwarding, state.usable, passes)
         return ConsumerVerdict(
-            consumer, verdict.outcome, Reason(verdict.outcome.name), eligible, verdict.uncovered, unused
+            consumer, verdict.outcome, Reason(verdict.code), eligible, verdict.uncovered, unused
         )
 
     def _on_windows(self, state: PortState) -> int:

@@ -33,17 +33,31 @@ class Reason(NamedTuple):
         return f"{self.code}: {self.detail}" if self.detail else self.code
 
 
+NO_HEALTHY_TARGET = "NoHealthyTarget"
+"""Code of the reason for a Blackhole whose probe passes nowhere, on covered nodes neither."""
+
+
 class Verdict(NamedTuple):
-    """`eligible` and `uncovered` are node sets; `probe_passes` is the set on which the probe is predicted to
-    pass (None where there is no probe)."""
+    """`eligible` and `uncovered` are node sets."""
 
     outcome: Outcome
     eligible: int
     uncovered: int
+    special: str = ""
+    """Code of the reason where that is not the outcome's name."""
+
+    @property
+    def code(self) -> str:
+        return self.special or self.outcome.name
 
 
 def through_consumer(eligible: int, forwarding: int, usable: bool, probe_passes: int) -> Verdict:
-    """The outcome for a consumer that sends to `eligible` nodes and probes them."""
+    """The outcome for a consumer that sends to `eligible` nodes and probes them; `probe_passes` is the set on
+    which the probe is predicted to pass.
+
+    Where it passes on no target at all, nothing is routed around: load balancers of AWS fail open and send to
+    all targets alike (Elastic Load Balancing, "Health checks for target groups").
+    """
     if not usable:
         return Verdict(Outcome.NoEndpoints, eligible, 0)
     if not eligible:
@@ -55,6 +69,8 @@ def through_consumer(eligible: int, forwarding: int, usable: bool, probe_passes:
         return Verdict(Outcome.Outage, eligible, uncovered)
     if uncovered & probe_passes:
         return Verdict(Outcome.Blackhole, eligible, uncovered)
+    if not eligible & probe_passes:
+        return Verdict(Outcome.Blackhole, eligible, uncovered, NO_HEALTHY_TARGET)
     return Verdict(Outcome.TargetsUnhealthy, eligible, uncovered)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from etpguard.assess import Outcome
 from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.outcome import NO_HEALTHY_TARGET
 
 _ALB = frozenset({"ingress.k8s.aws/alb", "gateway.k8s.aws/alb", "eks.amazonaws.com/alb"})
 _NLB = frozenset({"service.k8s.aws/nlb", "gateway.k8s.aws/nlb", "eks.amazonaws.com/nlb", "cloud-provider/aws-nlb"})
@@ -23,6 +24,11 @@ def shown(verdict: ConsumerVerdict) -> str:
     network = controller in _NLB or "nlb" in verdict.consumer.target_type.lower()
     if controller not in _ALB and not network:
         return ""
+    if verdict.reason.code == NO_HEALTHY_TARGET:
+        return (
+            f"all {verdict.eligible.bit_count()} targets unhealthy, and requests sent to all of them alike, "
+            f"{count} of which drop every one"
+        )
     if verdict.outcome is Outcome.Blackhole:
         return (
             f"{targets} healthy that drop every request: clients get "

@@ -13,6 +13,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     Json,
     Shop,
     binding,
+    endpoints,
     gateway_owner,
     ingress,
     load_balancer,
@@ -36,6 +37,18 @@ def test_order_behind_an_alb() -> None:
     texts = advice(ingress())
     starts = ["Nothing is lost", "Target the pods", "Run a ready pod", "Or target only", "Let every node forward"]
     assert [text[: len(start)] for text, start in zip(texts, starts, strict=True)] == starts
+
+
+def test_no_advice_to_move_a_check_that_stands_where_it_should() -> None:
+    """Only terminating endpoints serve: so the healthCheckNodePort fails on every node."""
+    ending = endpoints("web", "a")
+    ending["endpoints"][0]["conditions"] = {"ready": False, "serving": True, "terminating": True}
+    shop = Shop(load_balancer(), ending)
+    verdict = only(shop)
+    assert (verdict.outcome.name, verdict.reason.code) == ("Blackhole", "NoHealthyTarget")
+    first = next(iter(shop.family.advise(shop.service, verdict, ())))
+    assert first.startswith("No endpoint is ready: ")
+    assert "kubectl -n shop get endpointslices -l kubernetes.io/service-name=web" in first
 
 
 @pytest.mark.parametrize(

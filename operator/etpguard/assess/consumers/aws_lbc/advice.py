@@ -9,7 +9,7 @@ from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.aws_lbc.node_rules import DEFAULT_REQUIREMENTS
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
 from etpguard.assess.consumers.remedies import ClientIP, bounded, cluster, spread
-from etpguard.assess.outcome import Outcome
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Service
 
@@ -23,6 +23,8 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> 
     match verdict.outcome:
         case Outcome.TargetsUnhealthy:
             yield _harmless(verdict)
+        case Outcome.Blackhole if _none_is_ready(verdict):
+            yield _next_pods(service)
         case Outcome.Blackhole:
             yield _probe_the_node_port(service, consumer)
         case Outcome.NoTargets:
@@ -34,6 +36,20 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> 
         yield spread(service)
         yield _narrow(service, consumer, nodes)
         yield _to_cluster(service, consumer)
+
+
+def _none_is_ready(verdict: ConsumerVerdict) -> bool:
+    """Whether the healthCheckNodePort fails everywhere, which it does where only terminating endpoints serve."""
+    return verdict.reason.code == NO_HEALTHY_TARGET and isinstance(verdict.consumer.probe, HealthCheckNodePort)
+
+
+def _next_pods(service: Service) -> str:
+    selector = f"kubernetes.io/service-name={service.key.name}"
+    return bounded(
+        "No endpoint is ready: those that end still serve, and the healthCheckNodePort of their nodes fails "
+        "already. See why none is ready in their place: kubectl "
+        f"-n {service.key.namespace} get endpointslices -l {selector} -o yaml."
+    )
 
 
 def _is_nlb(consumer: Consumer) -> bool:
