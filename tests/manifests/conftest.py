@@ -1,0 +1,40 @@
+"""A control plane of its own, with etpguard installed by its manifests, remediation included."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+import devcluster
+from devcluster import Cluster
+from devcluster.objects import apply
+from tests.manifests.installed import foreign_kinds, install
+from tests.manifests.rendered import kustomize
+from tests.remediate.stage import Scene
+
+
+@pytest.fixture(scope="package")
+def site() -> Iterator[Cluster]:
+    with devcluster.start(audit_bodies=True) as cluster:
+        apply(cluster, foreign_kinds())
+        install(cluster, kustomize("overlays/remediation"))
+        yield cluster
+
+
+@pytest.fixture
+def site_namespace(site: Cluster) -> Iterator[str]:
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    site.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    site.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def scene(site: Cluster, site_namespace: str) -> Iterator[Scene]:
+    made = Scene(site, site_namespace)
+    try:
+        yield made
+    finally:
+        made.close()

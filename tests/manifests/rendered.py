@@ -1,0 +1,73 @@
+"""The manifests as kubectl and helm render them."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from devcluster import binaries
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = ROOT / "manifests"
+CHART = MANIFESTS / "chart" / "etpguard"
+NAMESPACE = "etpguard-system"
+ACCOUNT = "etpguard"
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+
+Json = dict[str, Any]
+Name = tuple[str, str, str]
+
+
+@functools.cache
+def kustomize_text(folder: str) -> str:
+    """`kubectl kustomize manifests/FOLDER`."""
+    return run(binaries.path("kubectl"), "kustomize", str(MANIFESTS / folder))
+
+
+def kustomize(folder: str) -> list[Json]:
+    return parse(kustomize_text(folder))
+
+
+def helm_template(*arguments: str) -> list[Json]:
+    """`helm template etpguard CHART …`, CustomResourceDefinitions included."""
+    return parse(
+        run(
+            binaries.path("helm"),
+            *("template", "etpguard", str(CHART), "--namespace", NAMESPACE, "--include-crds"),
+            *("--kube-version", binaries.KUBERNETES_VERSION),
+            *arguments,
+        )
+    )
+
+
+def run(*command: str | Path, check: bool = True) -> str:
+    """Standard output of a command that must succeed; its standard error is in the failure."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 or not check, f"{command[0]}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def parse(text: str) -> list[Json]:
+    return [each for each in yaml.safe_load_all(text) if each]
+
+
+def name_of(manifest: Json) -> Name:
+    metadata = manifest["metadata"]
+    return manifest["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def by_name(manifests: list[Json]) -> dict[Name, Json]:
+    named = {name_of(each): each for each in manifests}
+    assert len(named) == len(manifests), "two objects of one name"
+    return named
+
+
+def environment(manifests: list[Json]) -> dict[str, str]:
+    """What the Deployment's container gets."""
+    (deployment,) = (each for each in manifests if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each["value"] for each in container["env"]}

@@ -1,0 +1,242 @@
+"""What somebody could try who holds the operator's token, with all permissions that the manifests ever give it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from devcluster import Cluster
+from devcluster.objects import wait_for
+from tests.manifests.rendered import ACCOUNT, NAMESPACE
+from tests.remediate.stage import Scene
+
+pytestmark = pytest.mark.controlplane
+
+Json = dict[str, Any]
+JSON_PATCH = "application/json-patch+json"
+BY_POLICY = "ValidatingAdmissionPolicy 'etpguard-services'"
+BY_RBAC = "cannot"
+
+
+@pytest.fixture(scope="module")
+def token(site: Cluster) -> str:
+    return site.token(NAMESPACE, ACCOUNT)
+
+
+@pytest.fixture
+def service(site: Cluster, scene: Scene, token: str) -> Iterator[str]:
+    """The path of a Service of type LoadBalancer, with an address and somebody else's condition."""
+    scene.create(scene.service_manifest(type="LoadBalancer"))
+    path = scene.service_path()
+    others = {"type": "example.com/Other", "status": "True", "reason": "Other", "message": ""}
+    others["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+    address = {"ingress": [{"ip": "192.0.2.1"}]}
+    site.call("PATCH", f"{path}/status", {"status": {"loadBalancer": address, "conditions": [others]}})
+    site.call(
+        "PATCH", path, {"metadata": {"annotations": {"example.com/kept": "1"}, "finalizers": ["example.com/f"]}}
+    )
+
+    def in_force() -> bool:
+        tried = site.request("PATCH", f"{path}?dryRun=All", {"metadata": {"labels": {"a": "1"}}}, token=token)
+        return BY_POLICY in tried.body.decode()
+
+    wait_for(in_force, 20, "the admission policy to be in force")
+    yield path
+    site.request("PATCH", path, {"metadata": {"finalizers": None}})
+
+
+ON_SERVICE = [
+    pytest.param("", {"metadata": {"annotations": {"example.com/a": "1"}}}, id="an annotation"),
+    pytest.param("", {"metadata": {"annotations": None}}, id="all annotations away"),
+    pytest.param("", {"metadata": {"labels": {"a": "1"}}}, id="a label"),
+    pytest.param("", {"metadata": {"finalizers": ["example.com/f", "example.com/g"]}}, id="a finalizer"),
+    pytest.param("", {"metadata": {"finalizers": []}}, id="a finalizer away"),
+    pytest.param(
+        "",
+        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}]}},
+        id="an owner",
+    ),
+    pytest.param("", {"spec": {"selector": {"app": "another"}}}, id="the selector"),
+    pytest.param("", {"spec": {"selector": None}}, id="no selector"),
+    pytest.param("", {"spec": {"type": "NodePort"}}, id="the type"),
+    pytest.param("", {"spec": {"ports": [{"name": "http", "port": 8080}]}}, id="a port"),
+    pytest.param("", {"spec": {"externalIPs": ["192.0.2.9"]}}, id="an external IP"),
+    pytest.param("", {"spec": {"loadBalancerIP": "192.0.2.9"}}, id="the address asked for"),
+    pytest.param("", {"spec": {"loadBalancerSourceRanges": ["0.0.0.0/0"]}}, id="source ranges"),
+    pytest.param("", {"spec": {"sessionAffinity": "ClientIP"}}, id="session affinity"),
+    pytest.param("", {"spec": {"internalTrafficPolicy": "Local"}}, id="the internal policy"),
+    pytest.param("", {"spec": {"publishNotReadyAddresses": True}}, id="endpoints that are not ready"),
+    pytest.param("", {"spec": {"trafficDistribution": "PreferClose"}}, id="traffic distribution"),
+    pytest.param(
+        "",
+        {"spec": {"externalTrafficPolicy": "Cluster", "sessionAffinity": "ClientIP"}},
+        id="more beside the policy",
+    ),
+    pytest.param("/status", {"status": {"loadBalancer": {"ingress": [{"ip": "8.8.8.8"}]}}}, id="an address"),
+    pytest.param("/status", {"status": {"loadBalancer": None}}, id="addresses away"),
+    pytest.param("/status", {"status": {"conditions": []}}, id="another's condition away"),
+    pytest.param(
+        "/status",
+        {
+            "status": {
+                "conditions": [
+                    {
+                        "type": "example.com/Other",
+                        "status": "False",
+                        "reason": "Other",
+                        "message": "",
+                        "lastTransitionTime": "2026-01-01T00:00:00Z",
+                    }
+                ]
+            }
+        },
+        id="another's condition",
+    ),
+    pytest.param(
+        "/status", {"metadata": {"annotations": {"example.com/a": "1"}}}, id="an annotation by the status"
+    ),
+    pytest.param("/status", {"metadata": {"labels": {"a": "1"}}}, id="a label by the status"),
+    pytest.param("/status", {"metadata": {"finalizers": []}}, id="a finalizer away by the status"),
+]
+
+
+@pytest.mark.parametrize(("subresource", "patch"), ON_SERVICE)
+def test_nothing_else_of_a_service_is_changed(
+    site: Cluster, token: str, service: str, subresource: str, patch: Json
+) -> None:
+    before = site.call("GET", service)
+    allowed = site.request("PATCH", f"{service}{subresource}?dryRun=All", patch)
+    assert allowed.ok, f"admin could not do it either: {allowed.body.decode()}"
+    tried = site.request("PATCH", service + subresource, patch, token=token)
+    assert tried.status == 403
+    assert BY_POLICY in tried.json()["message"]
+    assert site.call("GET", service) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("DELETE", "/api/v1/namespaces/{ns}/services/web", None, id="delete a Service"),
+        pytest.param(
+            "POST", "/api/v1/namespaces/{ns}/services", {"metadata": {"name": "x"}}, id="create a Service"
+        ),
+        pytest.param("GET", "/api/v1/namespaces/{ns}/secrets", None, id="list Secrets"),
+        pytest.param("GET", "/api/v1/namespaces/etpguard-system/secrets/x", None, id="read a Secret of its own"),
+        pytest.param("POST", "/api/v1/namespaces/{ns}/secrets", {"metadata": {"name": "x"}}, id="create a Secret"),
+        pytest.param("GET", "/api/v1/configmaps", None, id="list ConfigMaps"),
+        pytest.param("GET", "/api/v1/pods", None, id="list Pods"),
+        pytest.param("PATCH", "/api/v1/nodes/{ns}-1", {"metadata": {"labels": {"a": "1"}}}, id="label a Node"),
+        pytest.param(
+            "PATCH", "/api/v1/namespaces/{ns}", {"metadata": {"labels": {"a": "1"}}}, id="label a Namespace"
+        ),
+        pytest.param(
+            "PUT",
+            "/apis/coordination.k8s.io/v1/namespaces/{ns}/leases/etpguard",
+            {"metadata": {"name": "etpguard"}},
+            id="a Lease of another namespace",
+        ),
+        pytest.param(
+            "POST",
+            "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases",
+            {"metadata": {"name": "etpguard"}},
+            id="a new Lease of another namespace",
+        ),
+        pytest.param(
+            "GET", "/apis/coordination.k8s.io/v1/namespaces/etpguard-system/leases/x", None, id="another Lease"
+        ),
+        pytest.param(
+            "PATCH",
+            "/apis/networking.k8s.io/v1/namespaces/{ns}/ingresses/web",
+            {"metadata": {"annotations": {"a": "1"}}},
+            id="annotate an Ingress",
+        ),
+        pytest.param(
+            "PATCH",
+            "/apis/discovery.k8s.io/v1/namespaces/{ns}/endpointslices/x",
+            {"endpoints": []},
+            id="change an EndpointSlice",
+        ),
+        pytest.param(
+            "PATCH",
+            "/apis/etpguard.dev/v1alpha1/namespaces/{ns}/coveragepolicies/x",
+            {"spec": {"mode": "Enforce"}},
+            id="a policy's spec",
+        ),
+        pytest.param(
+            "DELETE",
+            "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/etpguard-services",
+            None,
+            id="its own admission policy",
+        ),
+        pytest.param(
+            "PATCH",
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles/etpguard-observe",
+            {"rules": []},
+            id="its own role",
+        ),
+        pytest.param(
+            "POST",
+            "/api/v1/namespaces/etpguard-system/serviceaccounts/etpguard/token",
+            {"spec": {"expirationSeconds": 600}},
+            id="a token of its own",
+        ),
+    ],
+)
+def test_rbac_refuses_the_rest(
+    site: Cluster, scene: Scene, token: str, service: str, method: str, path: str, body: Json | None
+) -> None:
+    tried = site.request(method, path.format(ns=scene.namespace), body, token=token)
+    assert tried.status == 403
+    assert f"{NAMESPACE}:{ACCOUNT}" in tried.json()["message"]
+    assert BY_RBAC in tried.json()["message"]
+
+
+def test_what_it_is_for_is_let_through(site: Cluster, token: str, service: str) -> None:
+    """The condition, the policy with its port, and managedFields: each as the operator writes it."""
+    condition = {"type": "etpguard.dev/Covered", "status": "False", "reason": "Blackhole", "message": "told"}
+    condition["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+    body = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "status": {"conditions": [condition]},
+    }
+    apply = "application/apply-patch+yaml"
+
+    def send(path: str, body: object, content: str) -> Json:
+        answer = site.request("PATCH", path, body, token=token, content_type=content)
+        assert answer.ok, answer.body.decode()
+        return dict(answer.json())
+
+    status = f"{service}/status?fieldManager=etpguard&force=true"
+    after = send(status, body, apply)
+    assert {c["type"] for c in after["status"]["conditions"]} == {"etpguard.dev/Covered", "example.com/Other"}
+    port = after["spec"]["healthCheckNodePort"]
+    manager = f"{service}?fieldManager=etpguard-remediation"
+    away = send(manager, [_policy("Cluster")], JSON_PATCH)
+    assert "healthCheckNodePort" not in away["spec"]
+    health = {"op": "add", "path": "/spec/healthCheckNodePort", "value": port}
+    back = send(manager, [_policy("Local"), health], JSON_PATCH)
+    assert back["spec"]["healthCheckNodePort"] == port
+    entries = back["metadata"]["managedFields"]
+    mine = next(n for n, e in enumerate(entries) if e["manager"] == "etpguard-remediation")
+    gone = send(manager, [{"op": "remove", "path": f"/metadata/managedFields/{mine}"}], JSON_PATCH)
+    assert "etpguard-remediation" not in {e["manager"] for e in gone["metadata"]["managedFields"]}
+    left = send(status, {**body, "status": {}}, apply)
+    assert [c["type"] for c in left["status"]["conditions"]] == ["example.com/Other"]
+
+
+def test_the_policy_binds_nobody_else(site: Cluster, service: str) -> None:
+    assert site.request("PATCH", service, {"metadata": {"labels": {"a": "1"}}}).ok
+
+
+def test_the_policy_has_no_type_errors(site: Cluster, service: str) -> None:
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/etpguard-services"
+    status = site.call("GET", path).get("status", {})
+    assert not status.get("typeChecking", {}).get("expressionWarnings")
+
+
+def _policy(value: str) -> Json:
+    return {"op": "replace", "path": "/spec/externalTrafficPolicy", "value": value}

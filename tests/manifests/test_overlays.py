@@ -1,0 +1,116 @@
+"""What each overlay brings, and that what is switched off may not be done either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import devcluster
+from devcluster.objects import wait_for
+from etpguard import __version__
+from etpguard.assess import picture_for
+from etpguard.assess.consumers.registry import families
+from etpguard.settings import parse
+from tests.manifests import grants
+from tests.manifests.installed import install, operator
+from tests.manifests.rendered import MANIFESTS, ROOT, by_name, environment, kustomize, kustomize_text
+from tests.remediate.stage import Scene
+
+OVERLAYS = ["base", "overlays/observe-only", "overlays/remediation"]
+PUBLISHING = {"services/status", "servicecoverages", "servicecoverages/status", "events"}
+
+
+def verbs(folder: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for grant in grants.granted(kustomize(folder)):
+        found.setdefault(grant.resource, set()).add(grant.verb)
+    return found
+
+
+def test_observe_only_may_read_and_nothing_else() -> None:
+    assert all(allowed == {"list", "watch"} for allowed in verbs("overlays/observe-only").values())
+
+
+def test_the_base_may_not_touch_a_spec() -> None:
+    assert verbs("base")["services"] == {"list", "watch"}
+    assert set(verbs("base")) >= PUBLISHING | {"leases"}
+    assert "coveragepolicies" not in verbs("base")
+
+
+def test_remediation_adds_and_takes_nothing_away() -> None:
+    base, more = (grants.granted(kustomize(folder)) for folder in ("base", "overlays/remediation"))
+    assert set(base) < set(more)
+
+
+def test_every_kind_that_is_read_is_granted_in_every_overlay() -> None:
+    read = {(kind.group, kind.plural) for kind in picture_for(families(), ()).kinds}
+    for folder in OVERLAYS:
+        given = grants.granted(kustomize(folder))
+        listed = {(g.group, g.resource) for g in given if g.verb == "list"}
+        assert (
+            read
+            <= listed
+            <= read
+            | {
+                ("events.k8s.io", "events"),
+                ("networking.k8s.io", "networkpolicies"),
+                ("etpguard.dev", "coveragepolicies"),
+                ("etpguard.dev", "clustercoveragepolicies"),
+            }
+        )
+
+
+@pytest.mark.parametrize(
+    ("folder", "writes", "mends"),
+    [
+        pytest.param("base", True, False, id="base"),
+        pytest.param("overlays/observe-only", False, False, id="observe-only"),
+        pytest.param("overlays/remediation", True, True, id="remediation"),
+    ],
+)
+def test_settings_agree_with_the_permissions(folder: str, writes: bool, mends: bool) -> None:
+    settings = parse({}, environment(kustomize(folder)))
+    assert {settings.write_conditions, settings.write_reports, settings.write_events} == {writes}
+    assert settings.remediation is mends
+
+
+def test_the_version_is_the_packages() -> None:
+    for manifest in kustomize("base"):
+        label = manifest["metadata"].get("labels", {}).get("app.kubernetes.io/version")
+        assert label in (None, __version__)
+    assert f"image: etpguard:{__version__}\n" in kustomize_text("base")
+
+
+def test_crds_are_those_of_the_folder() -> None:
+    folder = by_name([yaml.safe_load(file.read_text()) for file in (ROOT / "crds").glob("*.yaml")])
+    rendered = by_name([m for m in kustomize("base") if m["kind"] == "CustomResourceDefinition"])
+    assert rendered == folder
+
+
+def test_every_file_is_part_of_something() -> None:
+    """A manifest that no kustomization names would be applied by nobody."""
+    for file in (MANIFESTS / "base").glob("*.yaml"):
+        if file.name != "kustomization.yaml":
+            assert f"- {file.name}\n" in (MANIFESTS / "base" / "kustomization.yaml").read_text()
+
+
+@pytest.mark.controlplane
+def test_observe_only_writes_nothing_and_asks_for_nothing(tmp_path: Path) -> None:
+    manifests = kustomize("overlays/observe-only")
+    with devcluster.start() as cluster:
+        install(cluster, manifests)
+        cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "test-observed"}})
+        scene = Scene(cluster, "test-observed")
+        scene.blackhole()
+        since = cluster.audit_position()
+        with operator(cluster, manifests, tmp_path) as running:
+            series = 'etpguard_service_outcome{namespace="test-observed",outcome="Blackhole",service="web"} 1.0'
+            wait_for(lambda: series in running.get("/metrics")[1], 20, "the metric")
+            assert "etpguard_leader 0.0" in running.get("/metrics")[1]
+            wait_for(lambda: "watch" in {e["verb"] for e in grants.requests(cluster.audit(since))}, 20, "a watch")
+        events = list(cluster.audit(since))
+        assert grants.requests(events)
+        assert grants.refused(events) == []
+        assert {grant.verb for grant in grants.used(events)} == {"list", "watch"}

@@ -1,0 +1,73 @@
+"""Least privilege, measured: what is granted is what is used, and nothing that is used is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from devcluster import Cluster
+from devcluster.objects import wait_for
+from tests.manifests import grants
+from tests.manifests.installed import cluster_policy, operator
+from tests.manifests.rendered import NAMESPACE, ROOT, kustomize
+from tests.remediate.stage import Scene
+
+pytestmark = pytest.mark.controlplane
+
+PAGE = ROOT / "docs" / "permissions.md"
+
+
+def test_all_that_is_granted_is_used_and_nothing_more(site: Cluster, scene: Scene, tmp_path: Path) -> None:
+    manifests = kustomize("overlays/remediation")
+    since = site.audit_position()
+    with operator(site, manifests, tmp_path, ETPGUARD_NAMESPACES=scene.namespace):
+        _live_through_it(site, scene)
+    events = [e for e in site.audit(since) if e["stage"] in ("ResponseStarted", "ResponseComplete")]
+    given, seen = grants.granted(manifests), grants.used(events)
+    assert grants.refused(events) == []
+    assert seen - set(given) == set(), "used, though not granted by these manifests"
+    assert set(given) - seen == set(), "granted, and never used"
+    leases = {
+        e["objectRef"]["namespace"] for e in grants.requests(events) if e["objectRef"]["resource"] == "leases"
+    }
+    assert leases == {NAMESPACE}
+    page = grants.page(given, seen)
+    if os.environ.get("ETPGUARD_WRITE_DOCS"):
+        PAGE.write_text(page)
+    assert PAGE.read_text() == page, "run this test with ETPGUARD_WRITE_DOCS=1"
+
+
+def _live_through_it(site: Cluster, scene: Scene) -> None:
+    """A loss of traffic is found, mended, rolled back, found and mended again; a Service leaves Local by hand."""
+    policy = scene.policy(rollback={"mode": "WhenCovered", "coveredForSeconds": 1})
+    spec = {key: value for key, value in policy["spec"].items() if key != "rollback"}
+    wide = cluster_policy(scene.namespace, **spec, rollback={"mode": "WhenCovered", "coveredForSeconds": 1})
+    path = "/apis/etpguard.dev/v1alpha1/clustercoveragepolicies"
+    site.call("POST", path, wide)
+    other = scene.service_manifest("by-hand")
+    other["metadata"]["labels"] = {}
+    scene.create(other)
+    scene.place(1, "by-hand")
+    try:
+        scene.blackhole()
+        scene.wait_phase("Applied")
+        assert scene.traffic_policy() == "Cluster"
+        for number in (2, 3):
+            scene.place(number)
+        scene.wait_phase("RolledBack")
+        for number in (2, 3):
+            scene.remove(number)
+        scene.wait_phase("Applied")
+        wait_for(lambda: _times_told(scene, "RemediationApplied") == 2, 20, "the second Event")
+        wait_for(lambda: scene.report("by-hand").get("status"), what="a report on the other Service")
+        site.call("PATCH", scene.service_path("by-hand"), {"spec": {"externalTrafficPolicy": "Cluster"}})
+        wait_for(lambda: not scene.report("by-hand"), 20, "its end")
+        wait_for(lambda: "status" in site.call("GET", f"{path}/{scene.namespace}"), 20, "the policy's status")
+    finally:
+        site.request("DELETE", f"{path}/{scene.namespace}")
+
+
+def _times_told(scene: Scene, reason: str) -> int:
+    return sum((event.get("series") or {}).get("count", 1) for event in scene.events(reason))
