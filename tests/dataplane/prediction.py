@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,8 +15,13 @@ import pytest
 from devcluster import Cluster
 from devcluster.dataplane.addresses import Family
 from devcluster.dataplane.matrix import STATES, PortKey, State
+from etpguard.assess import Engine, picture_for
+from etpguard.assess.consumers.registry import families
 from etpguard.assess.node_states import service_states
 from etpguard.cluster import NodeTable
+from etpguard.kube.connection import Connection
+from etpguard.kube.errors import NotServed
+from etpguard.kube.lists import list_kind
 from etpguard.objects import ENDPOINT_SLICE, SERVICE
 from etpguard.objects.decode import decode_page
 
@@ -45,6 +51,18 @@ def report(cluster: Cluster) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(done.stdout)
     assert (answer["warnings"], answer["notRead"]) == ([], [])
     return answer
+
+
+def assessed(cluster: Cluster) -> tuple[Engine, NodeTable]:
+    """The cluster as it stands, assessed in this process, to look into what the report does not tell."""
+    picture = picture_for(families())
+    connection = Connection(cluster.kubeconfig)
+    for kind in picture.kinds:
+        with contextlib.suppress(NotServed):
+            picture.absorb(picture.store(kind).replace(list_kind(connection, kind).items))
+    engine = Engine(picture, families())
+    engine.refresh_all()
+    return engine, picture.nodes
 
 
 class Etpguard:

@@ -158,6 +158,13 @@ class Engine:
             epoch=self._epoch,
         )
 
+    def probe_passes(self, key: Key, consumer: Consumer, family: Family) -> int | NotModelled:
+        """The nodes on which the health check of a consumer of that Service is predicted to pass."""
+        service = self._picture.get(SERVICE, key)
+        if service is None:
+            return NotModelled(f"there is no Service {key}")
+        return self._passing(self._states_of(key, service), consumer, family)
+
     def invalidate(self, touched: Touched) -> Iterable[Key]:
         """The first half of `refresh`: forget what `touched` outdates; returns the Services to assess."""
         shared = self._shared_inputs()
