@@ -67,6 +67,8 @@ async def main(kubeconfig: str, began: float, until: str) -> None:
         write_conditions=False,
         write_reports=False,
         write_events=False,
+        remediation=False,
+        leader_elect=False,
     )
     operator = Operator(settings, Connection(kubeconfig))
     stop = asyncio.Event()

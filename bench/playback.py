@@ -2,10 +2,10 @@
 
     python -m bench.playback FOLDER PORT CERT KEY RATE
 
-FOLDER holds a List for each collection path that was read (`recorded_name`) and the lines of the EndpointSlices'
-watch. A collection that was not recorded is not served. The first watch of EndpointSlices plays all lines, RATE a
-second (0: as fast as they are taken), and then stays silent, as every other watch is from the start. When it
-began and when it ended is written to FOLDER/played.json.
+FOLDER holds the answer for each path that was read (`recorded_name`), discovery included, and the lines of the
+EndpointSlices' watch. What was not recorded is not served. The first watch of EndpointSlices plays all lines, RATE
+a second (0: as fast as they are taken), and then stays silent, as every other watch is from the start. When it began
+and when it ended is written to FOLDER/played.json.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def main() -> None:
     app.router.add_get("/{path:.*}", Recording(Path(folder), float(rate)).answer)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
-    web.run_app(app, host="127.0.0.1", port=int(port), ssl_context=tls, print=None)
+    web.run_app(app, host="127.0.0.1", port=int(port), ssl_context=tls, print=None, shutdown_timeout=0.1)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ RECORD_SECONDS = 30.0
 def updates(cluster: Cluster, size: Size, rate: float) -> None:
     folder = cluster.directory / "recording"
     folder.mkdir()
-    for path in LISTS.values():
-        body = cluster.request("GET", path, timeout=120).body
-        (folder / recorded_name(path)).write_bytes(body)
+    groups = cluster.call("GET", "/apis")["groups"]
+    versions = [v["groupVersion"] for group in groups for v in group["versions"]]
+    for path in ("/api", "/apis", "/api/v1", *(f"/apis/{version}" for version in versions), *LISTS.values()):
+        (folder / recorded_name(path)).write_bytes(cluster.request("GET", path, timeout=120).body)
     version = json.loads((folder / recorded_name(SLICES)).read_bytes())["metadata"]["resourceVersion"]
     reached = _record(cluster, size, folder, version)
     print(f"the real API server took {reached:.0f} slice updates a second here")
