@@ -1,6 +1,6 @@
 """How long the pure core takes for a large cluster, beside the plainest thing that gives the same node sets.
 
-    python -m bench.core_pass [--nodes N] [--services N] [--local N] [--endpoints N] [--rounds N]
+    python -m bench.core_pass [--nodes N] [--services N] [--local N] [--bindings N] [--rounds N] …
 
 The yardstick is one pass over the same decoded slices that builds, for each Local Service and port, the set of
 names of the nodes with a ready endpoint, and subtracts it from the set of the names of the ready nodes: no
@@ -30,6 +30,7 @@ from etpguard.objects import (
     Reject,
     decode_item,
 )
+from etpguard.objects.aws import TARGET_GROUP_BINDING
 
 Json = dict[str, Any]
 
@@ -66,7 +67,8 @@ def main() -> None:
         return lambda: engine.refresh(_absorbed(picture, ENDPOINT_SLICE, entry))
 
     print(f"{options.nodes} nodes, {options.services} Services of which {options.local} Local and")
-    print(f"{options.fronted} of those behind an Ingress, slices of {options.endpoints} endpoints")
+    print(f"{options.fronted} of those behind an Ingress and {options.bindings} bound by a TargetGroupBinding,")
+    print(f"slices of {options.endpoints} endpoints")
     print(f"yardstick: dict of sets of names          {yardstick * 1e3:9.2f} ms")
     for what, seconds in (
         ("first pass (states, consumers, rules)", first),
@@ -85,7 +87,8 @@ def _options() -> argparse.Namespace:
         ("nodes", 5_000),
         ("services", 10_000),
         ("local", 2_000),
-        ("fronted", 1_000),
+        ("fronted", 500),
+        ("bindings", 2_000),
         ("endpoints", 15),
         ("rounds", 7),
     ):
@@ -138,6 +141,7 @@ def _picture(options: argparse.Namespace) -> Picture:
         (ENDPOINT_SLICE, [_slice(i, options, i + 1) for i in range(options.services)]),
         (INGRESS_CLASS, [alb]),
         (INGRESS, [_ingress(i, i + 1) for i in range(options.fronted)]),
+        (TARGET_GROUP_BINDING, [_binding(i, options, i + 1) for i in range(options.bindings)]),
     ]
     for kind, items in objects:
         picture.absorb(picture.store(kind).replace([_decoded(kind, raw) for raw in items]))
@@ -226,6 +230,22 @@ def _ingress(number: int, version: int) -> Json:
             "resourceVersion": str(version),
         },
         "spec": {"ingressClassName": "alb", "rules": [{"http": {"paths": [{"path": "/", "backend": backend}]}}]},
+    }
+
+
+def _binding(number: int, options: argparse.Namespace, version: int) -> Json:
+    """Made by the controller for the Ingress, where there is one, and else by a person."""
+    owner = "ingress.k8s.aws/stack"
+    team, front = f"team-{number % 50}", f"front-{number}"
+    made = {f"{owner}-namespace": team, f"{owner}-name": front} if number < options.fronted else {}
+    return {
+        "metadata": {
+            "name": f"binding-{number}",
+            "namespace": team,
+            "resourceVersion": str(version),
+            "labels": made,
+        },
+        "spec": {"serviceRef": {"name": f"service-{number}", "port": "http"}, "targetType": "instance"},
     }
 
 

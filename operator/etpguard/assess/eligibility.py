@@ -107,6 +107,7 @@ class EligibleNodes:
         self._ready = 0
         self._unknown = 0
         self._windows = 0
+        self._eligible: dict[NodeRule, int] = {}
         self._selected: dict[NodeRule, int] = {}
         self._unidentified: dict[NodeRule, int] = {}
 
@@ -122,6 +123,7 @@ class EligibleNodes:
     def reset(self, nodes: Iterable[Node]) -> None:
         """Forget all rules, and take these nodes for all there are."""
         self._ready = self._unknown = self._windows = 0
+        self._eligible.clear()
         self._selected.clear()
         self._unidentified.clear()
         for node in nodes:
@@ -140,10 +142,18 @@ class EligibleNodes:
         moved = before != (self._ready, self._unknown, self._windows)
         for rule in self._selected:
             moved |= self._place(rule, bit, node)
+        if moved:
+            self._eligible.clear()
         return moved
 
     def of(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
         """The eligible nodes by `rule`; `nodes` are all nodes, read only when the rule is new."""
+        found = self._eligible.get(rule)
+        if found is None:
+            found = self._eligible[rule] = self._find(rule, nodes)
+        return found
+
+    def _find(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
         if rule not in self._selected:
             self._selected[rule] = self._unidentified[rule] = 0
             for node in nodes:

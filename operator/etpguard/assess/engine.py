@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
-from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes
+from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, NodeRule
 from etpguard.assess.node_states import (
     DataPlane,
     PortState,
     ServiceStates,
     service_states,
 )
-from etpguard.assess.outcome import Outcome, Reason, through_consumer, without_consumer
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome, Reason, through_consumer, without_consumer
 from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled, passing
 from etpguard.cluster import Picture, Touched
@@ -94,6 +94,7 @@ class Engine:
         self._eligible = EligibleNodes(picture.nodes)
         self._states: dict[Key, ServiceStates] = {}
         self._consumers: dict[Key, tuple[Consumer, ...]] = {}
+        self._rules: dict[NodeRule, NodeRule] = {}
         self._read_by: dict[Key, set[Key]] = defaultdict(set)
         self._port_read_by: dict[int, set[Key]] = defaultdict(set)
         self._epoch = -1
@@ -220,6 +221,7 @@ class Engine:
 
     def _forget_consumers(self) -> None:
         self._consumers.clear()
+        self._rules.clear()
         self._read_by.clear()
         self._port_read_by.clear()
 
@@ -239,7 +241,7 @@ class Engine:
             owned: set[tuple[str, str, str]] = set()
             for family in self._families:
                 news = [
-                    replace(consumer, family=family.name)
+                    replace(consumer, family=family.name, nodes=self._shared_rule(consumer.nodes))
                     for consumer in family.find(service, self._view)
                     if consumer.object not in owned
                 ]
@@ -253,6 +255,10 @@ class Engine:
                     self._port_read_by[number].add(key)
         return consumers
 
+    def _shared_rule(self, rule: NodeRule | None) -> NodeRule | None:
+        """One object for all equal rules: a look-up of their nodes then compares nothing."""
+        return self._rules.setdefault(rule, rule) if rule else None
+
     def _assess_local(self, key: Key, service: Service) -> Assessment | None:
         states = self._states_of(key, service)
         if not states.ports:
@@ -261,7 +267,7 @@ class Engine:
         consumers = tuple(self._through(service, states, c, blind) for c in self._consumers_of(key, service))
         known = [v for v in consumers if not v.consumer.incidental]
         if known:
-            worst = max(known, key=_badness)
+            worst = _worst(known)
             outcome, reason, eligible, uncovered = worst.outcome, worst.reason, worst.eligible, worst.uncovered
         else:
             outcome, reason, eligible, uncovered = self._unclaimed(service, states, blind)
@@ -338,7 +344,7 @@ class Engine:
             served = " and ".join(consumer.families)
             reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
             return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown or reason, eligible)
-        worst = max(verdicts, key=_badness)
+        worst = _worst(verdicts)
         unknown = consumer.unknown
         if worst.outcome not in (Outcome.Covered, Outcome.NoEndpoints):
             unknown = unknown or consumer.unless_covered
@@ -351,33 +357,35 @@ class Engine:
     def _through_family(
         self, states: ServiceStates, consumer: Consumer, state: PortState, eligible: int
     ) -> ConsumerVerdict:
-        assert consumer.nodes is not None
-        present, names = self._picture.nodes.present, self._picture.nodes.names
-        unused = state.forwarding & present & ~eligible
-        uncovered = eligible & state.dropped(eligible)
-
-        def unknown(code: str, detail: str) -> ConsumerVerdict:
-            return ConsumerVerdict(consumer, Outcome.Unknown, Reason(code, detail), eligible, uncovered, unused)
-
-        if blocking := eligible & self._eligible.blocking(consumer.nodes):
-            return unknown(
-                "RegistrationBlocked",
-                f"the providerID of node {names(blocking, 1)[0]} is not one that the controller can register, "
-                "so it registers and removes none",
-            )
-        if eligible & self._on_windows(state):
-            return ConsumerVerdict(consumer, Outcome.Unknown, _WINDOWS, eligible, uncovered, unused)
-        if uncovered and uncovered != eligible and 0 < consumer.max_targets < eligible.bit_count():
-            return unknown("TargetsCapped", f"the controller registers at most {consumer.max_targets} nodes")
+        unused = state.forwarding & self._picture.nodes.present & ~eligible
+        uncovered = state.dropped(eligible)
         passes = self._passing(states, consumer, state.family) if uncovered else 0
+        if unknown := self._untold(consumer, state, eligible, uncovered, passes):
+            return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
+        sees = 0 if isinstance(passes, NotModelled) else passes
+        verdict = through_consumer(eligible, state.forwarding, state.usable, sees)
+        return ConsumerVerdict(consumer, verdict.outcome, _REASONS[verdict.code], eligible, uncovered, unused)
+
+    def _untold(
+        self, consumer: Consumer, state: PortState, eligible: int, uncovered: int, passes: int | NotModelled
+    ) -> Reason | None:
+        """Why these node sets do not tell the outcome."""
+        assert consumer.nodes is not None
+        if blocking := eligible & self._eligible.blocking(consumer.nodes):
+            return Reason(
+                "RegistrationBlocked",
+                f"the providerID of node {self._picture.nodes.names(blocking, 1)[0]} is not one that the "
+                "controller can register, so it registers and removes none",
+            )
+        if self._eligible.windows and eligible & self._on_windows(state):
+            return _WINDOWS
+        if not uncovered or uncovered == eligible:
+            return None
+        if 0 < consumer.max_targets < eligible.bit_count():
+            return Reason("TargetsCapped", f"the controller registers at most {consumer.max_targets} nodes")
         if isinstance(passes, NotModelled):
-            if uncovered != eligible:
-                return unknown("HealthCheckPortNotModelled", passes.detail)
-            passes = 0
-        verdict = through_consumer(eligible, state.forwarding, state.usable, passes)
-        return ConsumerVerdict(
-            consumer, verdict.outcome, Reason(verdict.code), eligible, verdict.uncovered, unused
-        )
+            return Reason("HealthCheckPortNotModelled", passes.detail)
+        return None
 
     def _on_windows(self, state: PortState) -> int:
         """Nodes on which winkernel, which is not modelled, may do otherwise: with terminating endpoints or with
@@ -402,6 +410,10 @@ class Engine:
         return (self._states_of(key, service), service.policy == "Local") if service else None
 
 
+def _worst(verdicts: Sequence[ConsumerVerdict]) -> ConsumerVerdict:
+    return verdicts[0] if len(verdicts) == 1 else max(verdicts, key=_badness)
+
+
 def _badness(verdict: ConsumerVerdict) -> tuple[int, int, int]:
     """The worst outcome; where that is the same, the most uncovered and then the most eligible nodes."""
     return verdict.outcome, verdict.uncovered.bit_count(), verdict.eligible.bit_count()
@@ -411,6 +423,7 @@ def _may_consume(kind: AnyKind) -> bool:
     return kind.group != GROUP and kind.reach is not Reach.NOTHING and not kind.refines
 
 
+_REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET)}
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
 _WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy decides otherwise")
 
