@@ -204,6 +204,10 @@ class Scene:
         mine = [e for e in items if e["reportingController"] == "etpguard.dev/remediation"]
         return [e for e in mine if not reason or e["reason"] == reason]
 
+    def wait_events(self, reason: str) -> list[Json]:
+        """They follow what they tell of."""
+        return wait_for(lambda: self.events(reason), 10, f"Event {reason}")
+
     def wait_phase(self, phase: str, timeout: float = 30, name: str = "web") -> Json:
         try:
             wait_for(lambda: self.phase(name) == phase, timeout, f"phase {phase}")

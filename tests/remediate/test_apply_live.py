@@ -25,7 +25,7 @@ def test_a_blackhole_is_mended_and_stays_in_sight(scene: Scene) -> None:
         assert status["ifLocal"]["outcome"] == "Blackhole"
         shown = scene.cluster.kubectl("get", "cov", "-n", scene.namespace)
         assert "Applied" in shown.splitlines()[1]
-        [told] = scene.events("RemediationApplied")
+        [told] = scene.wait_events("RemediationApplied")
         assert told["regarding"]["name"] == "web"
         assert told["type"] == "Normal"
         assert f"etpguard rollback {scene.namespace}/web" in told["note"]
@@ -48,4 +48,4 @@ def test_it_is_put_back_once_it_would_be_covered(scene: Scene) -> None:
         scene.wait_phase("RolledBack")
         assert scene.traffic_policy() == "Local"
         assert MANAGER not in scene.managers()
-        assert len(scene.events("RemediationRolledBack")) == 1
+        assert len(scene.wait_events("RemediationRolledBack")) == 1

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from types import ModuleType
 
 from etpguard.app.mending import REMEDIATION_KINDS
 from etpguard.app.writing import Writing
@@ -20,7 +21,7 @@ from etpguard.intake.freshness import Access, Freshness
 from etpguard.intake.inbox import Begin, Inbox
 from etpguard.intake.resync import Resync
 from etpguard.intake.supervise import Supervisor
-from etpguard.intake.watch import KopfRun
+from etpguard.intake.threads import in_thread
 from etpguard.kube.connection import Connection
 from etpguard.kube.lists import Reader
 from etpguard.metrics import CONTENT_TYPE, Metrics, State
@@ -62,6 +63,7 @@ class Operator:
             observe=self.metrics.verdict,
             gap=lambda kind: self._resync.gap(kind),
             restored=lambda: self._supervisor.restart("etcd was restored"),
+            noticed=self._noticed,
         )
         self._resync = Resync(
             picture=self.picture,
@@ -74,7 +76,7 @@ class Operator:
         )
         self._supervisor = Supervisor(
             resync=self._resync,
-            start=lambda kinds: KopfRun(kinds, connection, self._inbox.put, settings.watch_inactivity),
+            start=lambda kinds: _kopf().KopfRun(kinds, connection, self._inbox.put, settings.watch_inactivity),
             restarted=self.metrics.watch_restart,
         )
         self._writing = Writing(
@@ -146,6 +148,7 @@ class Operator:
         logger.info(
             "ready after %.2f s: %d Services with Local", time.monotonic() - began, len(self.engine.assessments)
         )
+        await in_thread(_kopf, "import kopf")
         intake = [
             asyncio.create_task(self._resync.run(), name="resync"),
             asyncio.create_task(self._supervisor.run(), name="watch"),
@@ -167,6 +170,10 @@ class Operator:
             {key: assessment for key, assessment in changed.items() if speaks_of(key.namespace)},
             [key for key in touched if speaks_of(key.namespace)],
         )
+
+    def _noticed(self, kind: AnyKind) -> None:
+        if kind in REMEDIATION_KINDS:
+            self._writing.offer({})
 
     def _count(self, kind: AnyKind, what: What) -> None:
         self.metrics.correction(kind.resource, what)
@@ -205,6 +212,13 @@ async def _unless(stop: asyncio.Event, task: asyncio.Task[None]) -> bool:
         for each in (task, stopping):
             each.cancel()
         await asyncio.gather(task, stopping, return_exceptions=True)
+
+
+def _kopf() -> ModuleType:
+    """Imported only once the operator is ready, since that takes a second."""
+    from etpguard.intake import watch
+
+    return watch
 
 
 def _data_plane(settings: Settings) -> DataPlane:

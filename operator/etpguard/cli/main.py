@@ -160,15 +160,33 @@ def check(namespace: str | None, all_namespaces: bool, **options: Any) -> int:
 )
 def explain(service: str, namespace: str | None, max_nodes: int, **options: Any) -> int:
     """Tell the whole story of one Service."""
+    from etpguard.cli.explain import explain as run_explain
+
+    space, name = _named(service, namespace)
+    return run_explain(_take_sources(options, space), space, name, max_nodes)
+
+
+@cli.command()
+@click.argument("service", metavar="NAMESPACE/SERVICE")
+@click.option("-n", "--namespace", metavar="NS", help="Namespace, for a SERVICE given without one.")
+@click.option("--kubeconfig", metavar="FILE", help="By default $KUBECONFIG or ~/.kube/config.")
+@click.option("--context", metavar="NAME", help="Context of the kubeconfig.")
+def rollback(service: str, namespace: str | None, kubeconfig: str | None, context: str | None) -> int:
+    """Put a Service that etpguard changed back to Local, whether or not an operator runs."""
+    from etpguard.cli.rollback import rollback as run_rollback
+    from etpguard.objects import Key
+
+    return run_rollback(kubeconfig, context, Key(*_named(service, namespace)))
+
+
+def _named(service: str, namespace: str | None) -> tuple[str, str]:
+    """Namespace and name of NAMESPACE/SERVICE, or of SERVICE with -n."""
     space, slash, name = service.rpartition("/")
     if not name or "/" in space:
         raise click.UsageError(f"{service!r} is not NAMESPACE/SERVICE")
     if slash and namespace and namespace != space:
         raise click.UsageError(f"{service!r} is not in the namespace {namespace!r}")
-    from etpguard.cli.explain import explain as run_explain
-
-    space = space or namespace or "default"
-    return run_explain(_take_sources(options, space), space, name, max_nodes)
+    return space or namespace or "default", name
 
 
 def _run_command() -> click.Command:

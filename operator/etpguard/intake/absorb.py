@@ -47,7 +47,8 @@ class Absorber:
 
     `offer` is told what differs after each step, and which Services a turn has touched at all; `observe` the
     seconds from an event's arrival until the assessment made from it; `gap` of each sign that Kopf has listed
-    a kind anew; `restored` when a list shows that etcd was set back.
+    a kind anew; `restored` when a list shows that etcd was set back; `noticed` which kind's objects changed,
+    those included that no assessment reads.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Absorber:
         observe: Callable[[float], None],
         gap: Callable[[AnyKind], None],
         restored: Callable[[], None],
+        noticed: Callable[[AnyKind], None] = lambda kind: None,
     ) -> None:
         self._picture = picture
         self._engine = engine
@@ -70,6 +72,7 @@ class Absorber:
         self._observe = observe
         self._gap = gap
         self._restored = restored
+        self._noticed = noticed
         self._assessing = False
         self._touched = Touched()
 
@@ -91,7 +94,10 @@ class Absorber:
                 self._touched.everything = True
                 done.append(message.assessed)
                 break
-            self._touched.add(self._picture.absorb(self._merge(message)))
+            changes = list(self._merge(message))
+            self._touched.add(self._picture.absorb(changes))
+            if any(change.matters for change in changes):
+                self._noticed(message.kind)
             if isinstance(message, Live):
                 arrivals.append(message.arrived)
             elif isinstance(message, ListEnds):

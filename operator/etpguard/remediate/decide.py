@@ -218,6 +218,8 @@ def _refused(case: Case, governing: Governing, now: float) -> Reason | None:
         return Reason("HealthCheckPinned", "a health check is pinned to the healthCheckNodePort, which would go")
     if service.annotations.get(SKIP_ANNOTATION) not in (None, "false"):
         return Reason("SkipAnnotation", f"annotation {SKIP_ANNOTATION}")
+    if any(requests_rollback(policy, service) for policy in governing.policies):
+        return Reason("RollbackRequested", "in rollbackRequests, where it holds the Service at Local")
     if governing.invalid:
         return Reason("PolicyInvalid", governing.invalid)
     if governing.paused_by:

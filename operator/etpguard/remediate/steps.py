@@ -29,6 +29,14 @@ def to_local(uid: str, version: str, health_check_node_port: int | None) -> list
     return [*_pinned(uid, version, "Cluster"), back, *([port] if health_check_node_port else [])]
 
 
+def port_refused(status: int, message: str) -> bool:
+    """Whether it was the healthCheckNodePort that the API server did not take. One that is taken is an internal
+    error to it (1.37 registry/core/service/storage/alloc.go), one out of range an invalid field."""
+    return (status == 500 and "HealthCheck NodePort" in message) or (
+        status == 422 and "healthCheckNodePort" in message
+    )
+
+
 def hand_back(raw: Mapping[str, Any], managers: Set[str] = frozenset({MANAGER})) -> list[Json] | None:
     """Give up the ownership that our patches left in managedFields, so that another manager's next apply does
     not conflict; None where there is none. It takes a request of its own: in one with a change of the field

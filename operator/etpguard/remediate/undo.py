@@ -88,7 +88,7 @@ class Undo:
             try:
                 await self._writer.write(patch, attempts=1)
             except ApiError as error:
-                if wanted is None or error.status != 422:
+                if wanted is None or not steps.port_refused(error.status, error.message):
                     raise
                 _log.warning("%s: not with healthCheckNodePort %d: %s", service.key, wanted, error)
             else:

@@ -1,0 +1,118 @@
+"""`etpguard rollback`: put a Service that etpguard changed back to Local, with the caller's own credentials.
+
+It needs no operator. One that runs, or starts later, sees who put Local back and records RolledBackByUser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from etpguard.cli.errors import Failure
+from etpguard.kube import verbs
+from etpguard.kube.connection import Connection
+from etpguard.kube.errors import KubeError
+from etpguard.kube.exchange import ApiError, exchange
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Remediation, Service, decode_item
+from etpguard.remediate import steps
+from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER
+
+if TYPE_CHECKING:
+    from etpguard.kube.exchange import Client
+
+TIMEOUT_SECONDS = 10.0
+TRIES = 4
+
+
+def rollback(kubeconfig: str | None, context: str | None, key: Key) -> int:
+    """Do it, and print what was done. Returns 0. Raises Failure: nothing was changed then."""
+    try:
+        connection = Connection(kubeconfig, context)
+        for line in asyncio.run(_with_client(connection, key)):
+            print(line)
+    except KubeError as error:
+        raise Failure(str(error)) from None
+    return 0
+
+
+async def _with_client(connection: Connection, key: Key) -> list[str]:
+    client = connection.aio()
+    try:
+        return await _Rollback(client, key).run()
+    except ApiError as error:
+        raise Failure(f"Service {key}: {error}") from None
+    finally:
+        await client.close()
+
+
+class _Rollback:
+    def __init__(self, client: Client, key: Key) -> None:
+        self._client = client
+        self._key = key
+
+    async def run(self) -> list[str]:
+        notes: list[str] = []
+        with_port = True
+        for left in reversed(range(TRIES)):
+            service = await self._service()
+            if service.policy == "Local":
+                return [f"Service {self._key}: externalTrafficPolicy is Local; there is nothing to roll back"]
+            record = await self._record(service, notes)
+            port = record.original_health_check_node_port if record and service.type == "LoadBalancer" else None
+            wanted = port if with_port else None
+            version = service.metadata.resource_version or ""
+            patch = steps.to_local(service.uid, version, wanted)
+            try:
+                answer = await self._send(verbs.json_patch(SERVICE, self._key, patch, manager=ROLLBACK_MANAGER))
+            except ApiError as error:
+                if wanted is not None and steps.port_refused(error.status, error.message):
+                    notes.append(f"healthCheckNodePort {wanted} is not to be had: {error.message}")
+                    with_port = False
+                elif error.status not in (409, 422) or not left:
+                    raise
+                continue
+            return [*dict.fromkeys(notes), self._done(answer)]
+        raise AssertionError("the last try returns or raises")
+
+    def _done(self, answer: dict[str, Any]) -> str:
+        port = answer["spec"].get("healthCheckNodePort")
+        at_port = f", healthCheckNodePort {port}" if port else ""
+        return (
+            f"Service {self._key}: externalTrafficPolicy is Local again{at_port}. etpguard leaves it alone until "
+            "the spec of a policy that selects it changes."
+        )
+
+    async def _service(self) -> Service:
+        try:
+            found = decode_item(SERVICE, await self._send(verbs.get(SERVICE, self._key)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            raise Failure(f"Service {self._key} does not exist") from None
+        if isinstance(found, Reject):
+            raise Failure(found.message)
+        return found
+
+    async def _record(self, service: Service, notes: list[str]) -> Remediation | None:
+        """What the report tells of the change. Raises Failure where nothing says that there was one."""
+        remediation: Remediation | None = None
+        try:
+            report = decode_item(SERVICE_COVERAGE, await self._send(verbs.get(SERVICE_COVERAGE, self._key)))
+            if not isinstance(report, Reject) and report.remediation:
+                remediation = report.remediation if report.remediation.service_uid == service.uid else None
+        except ApiError as error:
+            if error.status not in (403, 404):
+                raise
+            if error.status == 403:
+                notes.append(f"the report may not be read, so that the port is left to chance: {error.message}")
+        changed = remediation is not None and remediation.stands_for(service.uid)
+        if not changed and MANAGER not in service.managers:
+            raise Failure(f"Service {self._key}: externalTrafficPolicy is Cluster, but not by etpguard")
+        return remediation
+
+    async def _send(self, request: verbs.Request) -> dict[str, Any]:
+        answer = await exchange(self._client, request, TIMEOUT_SECONDS, lambda verb, resource, status: None)
+        decoded: dict[str, Any] = msgspec.json.decode(answer.body)
+        return decoded
