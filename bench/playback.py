@@ -4,8 +4,8 @@
 
 FOLDER holds the answer for each path that was read (`recorded_name`), discovery included, and the lines of the
 EndpointSlices' watch. What was not recorded is not served. The first watch of EndpointSlices plays all lines, RATE
-a second (0: as fast as they are taken), and then stays silent, as every other watch is from the start. When it began
-and when it ended is written to FOLDER/played.json.
+a second (0: as fast as they are taken), and then stays silent, as every other watch is from the start. When it
+began and when it ended is written to FOLDER/played.json.
 """
 
 from __future__ import annotations

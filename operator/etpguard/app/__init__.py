@@ -9,7 +9,7 @@ import sys
 
 from etpguard import __version__
 from etpguard.app import logs
-from etpguard.app.consumers import consumer_options
+from etpguard.app.consumers import consumer_options, follow
 from etpguard.app.operator import Operator
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
@@ -42,9 +42,12 @@ async def _run(settings: Settings, connection: Connection) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    operator = Operator(settings, connection, await consumer_options(settings, connection))
+    told = await consumer_options(settings, connection)
+    operator = Operator(settings, connection, told)
+    following = asyncio.create_task(follow(settings, connection, told, operator.tell))
     async with operator.serving() as port:
         logger.info("etpguard %s on %s, serving on port %d", __version__, connection.server, port)
         code = await operator.run(stop)
+    following.cancel()
     logger.info("stopped")
     return code

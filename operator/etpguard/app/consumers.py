@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_arguments
+from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_deployment
 from etpguard.assess.consumers.aws_lbc.options import FLAG
 from etpguard.assess.consumers.registry import ConsumerOptions
 from etpguard.kube.connection import Connection
@@ -24,28 +26,63 @@ async def consumer_options(settings: Settings, connection: Connection) -> Consum
     Raises SettingsError where the Deployment's arguments are such that the controller would not start. One
     that cannot be read is a warning: the operator says what it can without it.
     """
+    flags = _flags(settings)
+    try:
+        aws = await aws_options(connection, settings.aws_lbc_deployment, flags)
+    except ApiError as error:
+        logger.warning("--aws-lbc-deployment: cannot read Deployment %s: %s", settings.aws_lbc_deployment, error)
+        aws = AwsOptions().overlaid(flags, FLAG)
+    return ConsumerOptions(aws)
+
+
+async def aws_options(connection: Connection, deployment: str, flags: Mapping[str, Any]) -> AwsOptions:
+    """By `flags`, fields of AwsOptions, and, unless `deployment` is "", the Deployment NAMESPACE/NAME.
+
+    Raises ApiError where that cannot be read, SettingsError where the controller would not start with it.
+    """
     options = AwsOptions()
-    if settings.aws_lbc_deployment:
-        namespace, name = settings.aws_lbc_deployment.split("/")
+    if deployment:
         try:
-            arguments = await _arguments(connection, namespace, name)
-            options = options.overlaid(options_from_arguments(arguments), f"Deployment {namespace}/{name}")
-        except ApiError as error:
-            logger.warning("--aws-lbc-deployment: cannot read Deployment %s/%s: %s", namespace, name, error)
+            told = options_from_deployment(await _read(connection, *deployment.split("/")))
+            options = options.overlaid(told, f"Deployment {deployment}")
         except ValueError as error:
-            raise SettingsError(f"Deployment {namespace}/{name}: {error}") from None
+            raise SettingsError(f"Deployment {deployment}: {error}") from None
+    return options.overlaid(flags, FLAG)
+
+
+async def follow(
+    settings: Settings, connection: Connection, told: ConsumerOptions, tell: Callable[[ConsumerOptions], None]
+) -> None:
+    """Look at the Deployment once a resync interval, for ever, and tell of options that are others than before.
+    What it said last holds while it cannot be read."""
+    said = ""
+    while settings.aws_lbc_deployment:
+        await asyncio.sleep(settings.resync_interval)
+        try:
+            now = ConsumerOptions(await aws_options(connection, settings.aws_lbc_deployment, _flags(settings)))
+        except (ApiError, SettingsError) as error:
+            if str(error) != said:
+                logger.warning("--aws-lbc-deployment: %s; its last arguments go on to hold", error)
+            said = str(error)
+            continue
+        said = ""
+        if now != told:
+            logger.info("Deployment %s has other arguments now: %s", settings.aws_lbc_deployment, now.aws)
+            told = now
+            tell(now)
+
+
+def _flags(settings: Settings) -> dict[str, Any]:
     flags = {
         "default_target_type": settings.aws_lbc_default_target_type,
         "ingress_class": settings.aws_lbc_ingress_class,
         "fail_open": settings.aws_lbc_fail_open,
         "max_targets": settings.aws_lbc_max_targets,
     }
-    given = {option: value for option, value in flags.items() if value is not None}
-    return ConsumerOptions(aws=options.overlaid(given, FLAG))
+    return {option: value for option, value in flags.items() if value is not None}
 
 
-async def _arguments(connection: Connection, namespace: str, name: str) -> list[str]:
-    """Of all containers, in their order: a sidecar has none of the flags."""
+async def _read(connection: Connection, namespace: str, name: str) -> dict[str, Any]:
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
     request = Request("get", "deployments.apps", namespace, name, "GET", path)
     client = connection.aio()
@@ -53,6 +90,4 @@ async def _arguments(connection: Connection, namespace: str, name: str) -> list[
         answer = await exchange(client, request, TIMEOUT_SECONDS, lambda verb, resource, status: None)
     finally:
         await client.close()
-    deployment: dict[str, Any] = answer.json()
-    containers = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or []
-    return [text for c in containers for text in (*(c.get("command") or ()), *(c.get("args") or ()))]
+    return answer.json()

@@ -14,6 +14,7 @@ from etpguard.app.mending import REMEDIATION_KINDS
 from etpguard.app.writing import Writing
 from etpguard.assess import Assessment, DataPlane, Engine, Options, picture_for
 from etpguard.assess.advice import Advisor
+from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController
 from etpguard.assess.consumers.registry import ConsumerOptions, families
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.corrections import Corrections, What
@@ -42,7 +43,7 @@ class Operator:
         self, settings: Settings, connection: Connection, consumer_options: ConsumerOptions | None = None
     ) -> None:
         self._settings = settings
-        consumers = families(consumer_options)
+        self._families = consumers = families(consumer_options)
         self.picture = picture_for(consumers, REMEDIATION_KINDS if settings.remediation else ())
         options = Options(
             data_plane=_data_plane(settings),
@@ -94,6 +95,13 @@ class Operator:
     def watching(self) -> frozenset[AnyKind]:
         """The kinds that a watch runs for."""
         return self._supervisor.watching()
+
+    def tell(self, options: ConsumerOptions) -> None:
+        """Other options of the controllers hold from now on: all is assessed anew."""
+        for family in self._families:
+            if isinstance(family, AwsLoadBalancerController):
+                family.options = options.aws
+        self._inbox.put(Begin(asyncio.Event()))
 
     def serving(self) -> AbstractAsyncContextManager[int]:
         """The HTTP server, as a context that gives its port."""

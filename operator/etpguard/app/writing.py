@@ -7,10 +7,12 @@ import logging
 import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from etpguard.app.mending import remediator
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
+from etpguard.intake.threads import in_thread
 from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import Limits, Writer
@@ -21,6 +23,36 @@ from etpguard.publish.settings import PublishSettings
 from etpguard.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+class LaterClient:
+    """The client of the `kubernetes` package, loaded and made at the first request: no start waits for it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._making: asyncio.Task[Any] | None = None
+
+    async def param_serialize(self, method: str, resource_path: str, **parts: Any) -> Any:
+        client = await self._made()
+        return await client.param_serialize(method, resource_path, **parts)
+
+    async def call_api(self, *parts: Any, **options: Any) -> Any:
+        client = await self._made()
+        return await client.call_api(*parts, **options)
+
+    async def close(self) -> None:
+        if self._making is not None:
+            await (await self._making).close()
+
+    async def _made(self) -> Any:
+        if self._making is None:
+            self._making = asyncio.create_task(self._make())
+        # Whoever gives up waiting, at its time-out, leaves it to the others.
+        return await asyncio.shield(self._making)
+
+    async def _make(self) -> Any:
+        await in_thread(self._connection.load_aio, "import kubernetes")
+        return self._connection.aio()
 
 
 class Writing:
@@ -43,7 +75,7 @@ class Writing:
         self._enabled = any(
             (settings.write_conditions, settings.write_reports, settings.write_events, settings.remediation)
         )
-        self._client = connection.aio()
+        self._client = LaterClient(connection)
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         timing = Timing.of(int(settings.lease_duration))
         self._elector = (

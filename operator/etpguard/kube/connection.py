@@ -119,6 +119,11 @@ class Connection:
 
         return session.client(self._chosen, self.credentials())
 
+    @staticmethod
+    def load_aio() -> None:
+        """Import what `aio` needs, which takes most of a second: off the loop, by whoever has one."""
+        import kubernetes.aio.client  # noqa: F401
+
     def aio(self) -> ApiClient:
         """A new client of the `kubernetes` package, for asyncio; close it when done. Its token is looked up
         again for every request that is given `auth_settings=["BearerToken"]`, as all generated calls are."""
