@@ -1,0 +1,37 @@
+{{/* The release's name, under which everything goes. */}}
+{{- define "etpguard.name" -}}
+{{- .Values.nameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "etpguard.account" -}}
+{{- .Values.serviceAccount.name | default (include "etpguard.name" .) -}}
+{{- end -}}
+
+{{- define "etpguard.selector" -}}
+app.kubernetes.io/name: etpguard
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "etpguard.labels" -}}
+{{ include "etpguard.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion }}
+{{- end -}}
+
+{{/* Not empty where anything is written, which takes the Lease. */}}
+{{- define "etpguard.writes" -}}
+{{- if or .Values.publish.conditions .Values.publish.reports .Values.publish.events .Values.remediation.enabled -}}
+yes
+{{- end -}}
+{{- end -}}
+
+{{- define "etpguard.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- define "etpguard.switch" -}}
+{{- ternary "on" "off" . | quote -}}
+{{- end -}}

@@ -1,0 +1,127 @@
+"""The Grafana dashboard, built with Grafana's own SDK; dashboard.json is its output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grafana_foundation_sdk.builders import dashboard, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import DataSourceRef, GridPos
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+TITLE = "etpguard"
+
+
+def as_json() -> str:
+    encoded: str = JSONEncoder(sort_keys=True, indent=2).encode(_dashboard().build())
+    return encoded + "\n"
+
+
+def expressions() -> list[str]:
+    """Every query of the dashboard."""
+    return [target.expr for panel in _dashboard().build().panels for target in panel.targets]
+
+
+def _dashboard() -> Any:
+    """Services on top, the operator's own health below; each query aggregates over replicas."""
+    return (
+        dashboard.Dashboard(TITLE)
+        .uid("etpguard")
+        .tags(["etpguard", "kubernetes"])
+        .refresh("1m")
+        .time("now-6h", "now")
+        .timezone("browser")
+        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
+        .with_panel(_number("Services that lose traffic", _services("Blackhole|Outage"), 0))
+        .with_panel(_number("Services with uncovered nodes", _services("Uncovered|NoTargets"), 6))
+        .with_panel(_number("Leader", "max(etpguard_leader)", 12))
+        .with_panel(_number("Picture fresh", "min(etpguard_picture_fresh)", 18))
+        .with_panel(_worst())
+        .with_panel(
+            _lines(
+                "Uncovered nodes",
+                "max by (namespace, service) (etpguard_service_uncovered_nodes) > 0",
+                "{{namespace}}/{{service}}",
+                0,
+                13,
+            )
+        )
+        .with_panel(
+            _lines(
+                "Services by outcome",
+                "count by (outcome) (max by (namespace, service, outcome) (etpguard_service_outcome) == 1)",
+                "{{outcome}}",
+                12,
+                13,
+            )
+        )
+        .with_panel(
+            _lines(
+                "Remediations an hour",
+                "sum by (action, result) (increase(etpguard_remediations_total[1h]))",
+                "{{action}} {{result}}",
+                0,
+                21,
+            )
+        )
+        .with_panel(
+            _lines(
+                "Requests that failed, a second",
+                'sum by (verb, resource, code) (rate(etpguard_api_requests_total{code!~"2.."}[5m]))',
+                "{{verb}} {{resource}} {{code}}",
+                12,
+                21,
+            )
+        )
+        .with_panel(
+            _lines(
+                "Seconds from event to verdict, 99th percentile",
+                "histogram_quantile(0.99, sum by (le) (rate(etpguard_event_to_verdict_seconds_bucket[5m])))",
+                "p99",
+                0,
+                29,
+            )
+        )
+        .with_panel(
+            _lines(
+                "Age of the last list, seconds",
+                "time() - max by (kind) (etpguard_last_list_timestamp_seconds)",
+                "{{kind}}",
+                12,
+                29,
+            )
+        )
+    )
+
+
+def _services(outcomes: str) -> str:
+    lost = f'max by (namespace, service) (etpguard_service_outcome{{outcome=~"{outcomes}"}})'
+    return f"count({lost} == 1) or vector(0)"
+
+
+def _query(expression: str, legend: str = "") -> Any:
+    return prometheus.Dataquery().expr(expression).legend_format(legend).datasource(SOURCE).ref_id("A")
+
+
+def _place(x: int, y: int, width: int, height: int) -> Any:
+    return GridPos(x=x, y=y, w=width, h=height)
+
+
+def _number(title: str, expression: str, x: int) -> Any:
+    made = stat.Panel().title(title).datasource(SOURCE).with_target(_query(expression))
+    return made.grid_pos(_place(x, 0, 6, 4))
+
+
+def _worst() -> Any:
+    expression = (
+        'max by (namespace, service, outcome) (etpguard_service_outcome{outcome!~"Covered|NotAffected"}) == 1'
+    )
+    query = _query(expression).instant().format(PromQueryFormat.TABLE)
+    panel = table.Panel().title("Services that are worse than Covered").datasource(SOURCE).with_target(query)
+    return panel.grid_pos(_place(0, 4, 24, 9))
+
+
+def _lines(title: str, expression: str, legend: str, x: int, y: int) -> Any:
+    panel = timeseries.Panel().title(title).datasource(SOURCE).with_target(_query(expression, legend))
+    return panel.grid_pos(_place(x, y, 12, 8))

@@ -1,0 +1,88 @@
+"""A real Prometheus on loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from devcluster import MissingToolError, ports
+from devcluster.objects import wait_for
+
+
+def tool(name: str) -> str:
+    """`promtool` or `prometheus`, by path."""
+    found = shutil.which(name)
+    if found is None:
+        raise MissingToolError(f"{name} is not installed (Debian's package prometheus has it)")
+    return found
+
+
+class Prometheus:
+    def __init__(self, port: int) -> None:
+        self._root = f"http://127.0.0.1:{port}"
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self._root}/-/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self._root}/api/v1/{path}", timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def alerts(self, name: str) -> list[dict[str, Any]]:
+        return [alert for alert in self.get("alerts")["alerts"] if alert["labels"]["alertname"] == name]
+
+    def up(self) -> int:
+        return sum(target["health"] == "up" for target in self.get("targets")["activeTargets"])
+
+
+@contextmanager
+def prometheus(folder: Path, rules: Path, targets: Sequence[tuple[int, dict[str, str]]]) -> Iterator[Prometheus]:
+    """Scrapes (port, labels of the target) each second with honor_labels, as the ServiceMonitor has it."""
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s", "scrape_timeout": "1s"},
+        "rule_files": [str(rules)],
+        "scrape_configs": [
+            {
+                "job_name": "etpguard",
+                "honor_labels": True,
+                "static_configs": [{"targets": [f"127.0.0.1:{p}"], "labels": labels} for p, labels in targets],
+            }
+        ],
+    }
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+    port = ports.free("127.0.0.1")
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                tool("prometheus"),
+                f"--config.file={folder / 'prometheus.yaml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        running = Prometheus(port)
+        wait_for(running.ready, 30, "Prometheus")
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

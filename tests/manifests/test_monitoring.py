@@ -1,0 +1,140 @@
+"""Alerts, recording rules and dashboard: checked by promtool, and fired by a real Prometheus."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from devcluster import Cluster
+from devcluster.objects import wait_for
+from etpguard.metrics import Metrics, State
+from manifests import generated
+from manifests.monitoring import dashboard
+from tests.manifests.installed import operator
+from tests.manifests.prometheus import Prometheus, prometheus, tool
+from tests.manifests.rendered import MANIFESTS, ROOT, kustomize, run
+from tests.remediate.stage import Scene
+
+RULES = MANIFESTS / "monitoring" / "rules.yaml"
+ALERT = "EtpguardTrafficLost"
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [rule for rule in rules() if "alert" in rule]
+
+
+def test_generated_files_are_up_to_date() -> None:
+    for path, content in generated.files().items():
+        assert path.read_text() == content, f"{path.name}: run python -m manifests.generated"
+
+
+@pytest.mark.parametrize("alert", [pytest.param(each, id=each["alert"]) for each in alerts()])
+def test_an_alert_says_what_a_person_needs(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in ("critical", "warning", "info")
+    notes = alert["annotations"]
+    assert set(notes) == {"summary", "description", "runbook_url"}
+    page = ROOT / "docs" / "runbooks" / f"{alert['alert']}.md"
+    assert notes["runbook_url"].endswith(f"/docs/runbooks/{page.name}")
+    assert page.read_text().startswith(f"# {alert['alert']}\n")
+
+
+def test_no_runbook_without_an_alert() -> None:
+    pages = {page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md")}
+    assert pages == {each["alert"] for each in alerts()}
+
+
+def test_promtool_accepts_the_rules_and_each_alert_fires_when_it_should(tmp_path: Path) -> None:
+    run(tool("promtool"), "check", "rules", "--lint=all", "--lint-fatal", str(RULES))
+    cases = Path(__file__).with_name("rules_test.yaml")
+    for file in (RULES, cases):
+        shutil.copy(file, tmp_path)
+    run(tool("promtool"), "test", "rules", str(tmp_path / cases.name))
+    told = {
+        case["alertname"]: case.get("exp_alerts")
+        for test in yaml.safe_load(cases.read_text())["tests"]
+        for case in sorted(test.get("alert_rule_test", ()), key=lambda case: bool(case.get("exp_alerts")))
+    }
+    assert told.keys() == {each["alert"] for each in alerts()}
+
+
+def test_every_metric_that_is_asked_for_is_exported() -> None:
+    metrics = Metrics(lambda: State({}, {}, {}, (), True))
+    metrics.request("get", "services", 200)
+    metrics.remediation("apply", "succeeded")
+    text = metrics.snapshot()().decode()
+    exported = set(re.findall(r"^# TYPE (etpguard_\w+)", text, re.MULTILINE))
+    exported |= {f"{name}_bucket" for name in exported}
+    asked = [rule["expr"] for rule in rules()] + dashboard.expressions()
+    for expression in asked:
+        assert set(re.findall(r"(?<![:\w])etpguard_\w+", expression)) - {"etpguard_services"} <= exported, (
+            expression
+        )
+
+
+def test_the_dashboard_has_a_query_in_every_panel() -> None:
+    board = json.loads(dashboard.as_json())
+    assert board["uid"] == "etpguard"
+    assert all(panel["title"] and panel["targets"][0]["expr"] for panel in board["panels"])
+
+
+@pytest.mark.controlplane
+def test_the_alert_goes_pending_firing_resolved_once(site: Cluster, scene: Scene, tmp_path: Path) -> None:
+    """Two replicas, scraped with labels of the target that collide with those of the series. The shipped rules,
+    but for a shorter wait."""
+    quick = tmp_path / "rules.yaml"
+    quick.write_text(RULES.read_text().replace("for: 1m\n", "for: 3s\n"))
+    manifests = kustomize("base")
+    only = {"ETPGUARD_NAMESPACES": scene.namespace}
+    with (
+        operator(site, manifests, tmp_path, name="a", **only) as a,
+        operator(site, manifests, tmp_path, name="b", **only) as b,
+    ):
+        targets = [
+            (each.port, {"namespace": "etpguard-system", "service": "etpguard", "pod": f"etpguard-{name}"})
+            for name, each in (("a", a), ("b", b))
+        ]
+        with prometheus(tmp_path, quick, targets) as watching:
+            wait_for(lambda: watching.up() == 2, 20, "both targets to be scraped")
+            states = ["inactive"]
+            scene.blackhole()
+            _follow(watching, scene, states, until="firing", seconds=40)
+            told = watching.alerts(ALERT)[0]["annotations"]["summary"]
+            assert told == f"External traffic to Service {scene.namespace}/web is being lost."
+            for number in (2, 3):
+                scene.place(number)
+            _follow(watching, scene, states, until="inactive", seconds=40)
+            _follow(watching, scene, states, until=None, seconds=6)
+            assert states == ["inactive", "pending", "firing", "inactive"]
+            series = watching.get(f"query?query=etpguard_service_outcome{{namespace='{scene.namespace}'}}==1")
+            assert {entry["metric"]["pod"] for entry in series["result"]} == {"etpguard-a", "etpguard-b"}
+            leaders = watching.get("query?query=sum(etpguard_leader)")["result"]
+            assert [entry["value"][1] for entry in leaders] == ["1"]
+
+
+def _follow(watching: Prometheus, scene: Scene, states: list[str], *, until: str | None, seconds: float) -> None:
+    """Note each change of the alert's state, until a given one or for so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = watching.alerts(ALERT)
+        assert len(found) <= 1, "two alerts for one Service"
+        state = found[0]["state"] if found else "inactive"
+        if found:
+            labels = found[0]["labels"]
+            assert (labels["namespace"], labels["service"]) == (scene.namespace, "web")
+        if state != states[-1]:
+            states.append(state)
+        if state == until:
+            return
+        time.sleep(0.1)
+    assert until is None, f"no alert {until} within {seconds:g} s: {states}"
