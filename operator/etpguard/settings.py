@@ -216,7 +216,9 @@ class Settings:
         None, one_of("instance", "ip"), "TYPE", "the AWS LBC's --default-target-type"
     )
     aws_lbc_ingress_class: str | None = option(None, text, "NAME", "the AWS LBC's --ingress-class")
-    aws_lbc_fail_open: bool | None = option(None, on_off, "on|off", "the AWS LBC's feature gate EndpointsFailOpen")
+    aws_lbc_fail_open: bool | None = option(
+        None, on_off, "true|false", "the AWS LBC's feature gate EndpointsFailOpen"
+    )
     aws_lbc_max_targets: int | None = option(None, count, "N", "the AWS LBC's --max-targets-per-target-group")
     aws_lbc_deployment: str = option(
         "", object_name, "NAMESPACE/NAME", "Deployment of the AWS LBC to read these from"

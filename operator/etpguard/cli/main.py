@@ -38,13 +38,18 @@ class Ports(click.ParamType[tuple[int, ...]]):
         return tuple(sorted({int(number) for number in numbers}))
 
 
-class OnOff(click.ParamType[bool]):
-    name = "on|off"
+class Bool(click.ParamType[bool]):
+    """As the operator's setting takes it."""
+
+    name = "true|false"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
-        if str(value) not in ("on", "off"):
-            self.fail(f"{value!r} is neither on nor off", param, ctx)
-        return str(value) == "on"
+        from etpguard.settings import on_off
+
+        try:
+            return on_off(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is neither true nor false", param, ctx)
 
 
 def _sources(command: Any) -> Any:
@@ -75,10 +80,30 @@ def _sources(command: Any) -> Any:
                 metavar="PORTS",
                 help="Ports on which every node answers health checks, separated by commas.",
             ),
-            click.option("--aws-lbc-default-target-type", type=click.Choice(["instance", "ip"])),
-            click.option("--aws-lbc-ingress-class", metavar="NAME"),
-            click.option("--aws-lbc-fail-open", type=OnOff(), metavar="on|off", help="Its EndpointsFailOpen."),
-            click.option("--aws-lbc-max-targets", type=click.IntRange(0), metavar="N"),
+            click.option(
+                "--aws-lbc-default-target-type",
+                type=click.Choice(["instance", "ip"]),
+                help="The AWS LBC's --default-target-type.",
+            ),
+            click.option("--aws-lbc-ingress-class", metavar="NAME", help="The AWS LBC's --ingress-class."),
+            click.option(
+                "--aws-lbc-fail-open",
+                type=Bool(),
+                metavar="true|false",
+                help="The AWS LBC's feature gate EndpointsFailOpen.",
+            ),
+            click.option(
+                "--aws-lbc-max-targets",
+                type=click.IntRange(0),
+                metavar="N",
+                help="The AWS LBC's --max-targets-per-target-group.",
+            ),
+            click.option(
+                "--aws-lbc-deployment",
+                metavar="NAMESPACE/NAME",
+                default="",
+                help="Deployment of the AWS LBC to read these from; not with -f.",
+            ),
         )
     ):
         command = add(command)
@@ -88,6 +113,11 @@ def _sources(command: Any) -> Any:
 def _take_sources(options: dict[str, Any], namespace: str) -> Any:
     from etpguard.cli.sources import Sources
 
+    deployment = options.pop("aws_lbc_deployment")
+    if deployment and options["files"]:
+        raise click.UsageError("--aws-lbc-deployment reads a cluster and has no place beside -f")
+    if deployment and not all(deployment.partition("/")[::2]):
+        raise click.UsageError(f"--aws-lbc-deployment: {deployment!r} is not NAMESPACE/NAME")
     aws = {
         name.removeprefix("aws_lbc_"): options.pop(name) for name in tuple(options) if name.startswith("aws_lbc_")
     }
@@ -99,6 +129,7 @@ def _take_sources(options: dict[str, Any], namespace: str) -> Any:
         data_plane=options.pop("data_plane"),
         answers_everywhere_ports=options.pop("answers_everywhere_ports"),
         aws={name: value for name, value in aws.items() if value is not None},
+        aws_deployment=deployment,
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from etpguard.assess import Assessment, Engine
     from etpguard.assess.advice import Advisor
     from etpguard.assess.consumers.interface import ConsumerFamily
+    from etpguard.kube.connection import Connection
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Sources:
     data_plane: str = "auto"
     answers_everywhere_ports: tuple[int, ...] = ()
     aws: dict[str, Any] = field(default_factory=dict)
+    """Options of the AWS Load Balancer Controller that were given, by their field in AwsOptions."""
+    aws_deployment: str = ""
 
 
 @dataclass
@@ -51,7 +54,7 @@ class Assessed:
 def assess(sources: Sources) -> Assessed:
     """Read and assess. Raises Failure."""
     gc.disable()  # nothing that is made here is garbage before the command ends
-    lists = None
+    lists = connection = None
     if not sources.files:
         # Threads read while this one imports and makes what is needed to assess.
         from etpguard.cli import live
@@ -63,11 +66,11 @@ def assess(sources: Sources) -> Assessed:
         except KubeError as error:
             raise Failure(str(error)) from None
         lists = live.Lists(connection, sources.namespace)
-    families = _families(sources)
+    families = _families(sources, connection)
     from etpguard.assess import picture_for
 
     picture = picture_for(families)
-    if lists is not None:
+    if lists is not None and connection is not None:
         lists.rest(list(picture.kinds))
         from etpguard.assess import advice  # noqa: F401  loaded while the threads read
 
@@ -81,12 +84,26 @@ def assess(sources: Sources) -> Assessed:
     return _assessed(sources, reading, families)
 
 
-def _families(sources: Sources) -> tuple[ConsumerFamily, ...]:
+def _families(sources: Sources, connection: Connection | None) -> tuple[ConsumerFamily, ...]:
     from etpguard.assess.consumers.aws_lbc import AwsOptions
     from etpguard.assess.consumers.aws_lbc.options import FLAG
     from etpguard.assess.consumers.registry import ConsumerOptions, families
 
-    return families(ConsumerOptions(aws=AwsOptions().overlaid(sources.aws, FLAG)))
+    if connection is None or not sources.aws_deployment:
+        return families(ConsumerOptions(aws=AwsOptions().overlaid(sources.aws, FLAG)))
+    import asyncio
+
+    from etpguard.app.consumers import aws_options
+    from etpguard.kube.exchange import ApiError
+    from etpguard.settings import SettingsError
+
+    try:
+        told = asyncio.run(aws_options(connection, sources.aws_deployment, sources.aws))
+    except ApiError as error:
+        raise Failure(f"cannot read Deployment {sources.aws_deployment}: {error}") from None
+    except SettingsError as error:
+        raise Failure(str(error)) from None
+    return families(ConsumerOptions(aws=told))
 
 
 def _assessed(sources: Sources, reading: Reading, families: Sequence[ConsumerFamily]) -> Assessed:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_arguments
+from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_arguments, options_from_deployment
+from tests.assess.consumers.aws_lbc.objects import Shop, ingress, only
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,36 @@ def test_options_from_arguments(args: list[str], expected: dict[str, Any]) -> No
 def test_what_the_controller_would_not_start_with_is_named(args: list[str], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         options_from_arguments(args)
+
+
+@pytest.mark.parametrize(
+    ("containers", "expected"),
+    [
+        pytest.param([{"args": ["--default-target-type=ip"]}], {"default_target_type": "ip"}, id="args"),
+        pytest.param([{"command": ["/controller", "--ingress-class=x"]}], {"ingress_class": "x"}, id="command"),
+        pytest.param(
+            [{"command": ["/controller"], "args": ["--ingress-class", "x"]}], {"ingress_class": "x"}, id="both"
+        ),
+        pytest.param(
+            [{"args": ["--", "--ingress-class=y"]}, {"args": ["--ingress-class=x"]}],
+            {"ingress_class": "x"},
+            id="a-sidecar-ends-only-its-own-flags",
+        ),
+        pytest.param([{"args": None}, {}], {}, id="an-image-with-its-own-command"),
+    ],
+)
+def test_options_from_deployment(containers: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+    deployment = {"spec": {"template": {"spec": {"containers": containers}}}}
+    assert options_from_deployment(deployment) == expected
+
+
+def test_the_options_of_nodes_are_told_where_someone_set_them() -> None:
+    options = AwsOptions().overlaid({"fail_open": False, "max_targets": 2}, "flag")
+    told = "--feature-gates=EndpointsFailOpen=false (flag); --max-targets-per-target-group=2 (flag)"
+    verdict = only(Shop(ingress(annotations={"target-type": "instance"}), options=options))
+    assert verdict.consumer.source == told
+    assert verdict.reason.code == "TargetsCapped"
+    assert only(Shop(ingress(annotations={"target-type": "ip"}), options=options)).consumer.source == ""
 
 
 def test_a_flag_goes_before_the_deployment_and_each_tells_where_it_came_from() -> None:

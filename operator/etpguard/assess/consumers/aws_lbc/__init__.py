@@ -2,6 +2,6 @@
 TargetGroupBindings behind them all."""
 
 from etpguard.assess.consumers.aws_lbc.family import AwsLoadBalancerController
-from etpguard.assess.consumers.aws_lbc.options import AwsOptions, options_from_arguments
+from etpguard.assess.consumers.aws_lbc.options import AwsOptions, options_from_arguments, options_from_deployment
 
-__all__ = ["AwsLoadBalancerController", "AwsOptions", "options_from_arguments"]
+__all__ = ["AwsLoadBalancerController", "AwsOptions", "options_from_arguments", "options_from_deployment"]

@@ -99,6 +99,15 @@ def options_from_arguments(args: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def options_from_deployment(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    """The same from a Deployment as the API gives it. Each container's command and arguments are read by
+    themselves: a sidecar has none of the flags. Raises ValueError as `options_from_arguments` does."""
+    found: dict[str, Any] = {}
+    for container in deployment["spec"]["template"]["spec"].get("containers") or ():
+        found |= options_from_arguments([*(container.get("command") or ()), *(container.get("args") or ())])
+    return found
+
+
 def _value(name: str, value: str) -> str | int:
     if name == "default-target-type" and value not in ("instance", "ip"):
         raise ValueError(f"--{name}: {value!r} is neither instance nor ip")

@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc.health_checks import Check
 from etpguard.assess.consumers.aws_lbc.node_rules import node_rule
-from etpguard.assess.consumers.aws_lbc.options import AwsOptions
+from etpguard.assess.consumers.aws_lbc.options import DEFAULT, AwsOptions
 from etpguard.assess.consumers.interface import Consumer
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Family, Key, Selector, Service
+
+_OF_INSTANCES = ("fail_open", "max_targets")
+"""The options that matter for instance targets alone."""
 
 
 class Sender(NamedTuple):
@@ -62,8 +65,10 @@ def consumer(
             f"nodes for {_of(sender)}",
         )
         return replace(made, unknown=reason)
+    told = (options.told(option) for option in _OF_INSTANCES if options.source(option) != DEFAULT)
+    source = "; ".join(filter(None, (targets.source, *told)))
     if check is None:
-        return replace(made, nodes=node_rule(targets.selector, options), source=targets.source)
+        return replace(made, nodes=node_rule(targets.selector, options), source=source)
     return replace(
         made,
         nodes=node_rule(targets.selector, options),
@@ -72,7 +77,7 @@ def consumer(
         pins_health_check_node_port=check.pins,
         reads=check.reads,
         reads_node_ports=check.reads_node_ports,
-        source=targets.source,
+        source=source,
     )
 
 
