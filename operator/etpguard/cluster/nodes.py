@@ -56,12 +56,15 @@ class NodeTable:
         return True
 
 
+_BITS = tuple(tuple(offset for offset in range(8) if byte >> offset & 1) for byte in range(256))
+"""Which bits each byte has."""
+
+
 def positions(nodes: int) -> Iterator[int]:
     """The positions of the set bits, lowest first. A negative set, one that holds every node there may ever
     be, has no end: ValueError; intersect it first."""
     if nodes < 0:
         raise ValueError("an unbounded set of nodes; intersect it with those present first")
-    while nodes:
-        low = nodes & -nodes
-        yield low.bit_length() - 1
-        nodes ^= low
+    for index, byte in enumerate(nodes.to_bytes((nodes.bit_length() + 7) // 8, "little")):
+        for offset in _BITS[byte]:
+            yield index * 8 + offset
