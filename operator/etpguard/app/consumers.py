@@ -11,6 +11,7 @@ from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_deploymen
 from etpguard.assess.consumers.aws_lbc.options import FLAG
 from etpguard.assess.consumers.registry import ConsumerOptions
 from etpguard.kube.connection import Connection
+from etpguard.kube.errors import KubeError
 from etpguard.kube.exchange import ApiError, exchange
 from etpguard.kube.verbs import Request
 from etpguard.settings import Settings, SettingsError
@@ -60,7 +61,7 @@ async def follow(
         await asyncio.sleep(settings.resync_interval)
         try:
             now = ConsumerOptions(await aws_options(connection, settings.aws_lbc_deployment, _flags(settings)))
-        except (ApiError, SettingsError) as error:
+        except (ApiError, KubeError, SettingsError) as error:
             if str(error) != said:
                 logger.warning("--aws-lbc-deployment: %s; its last arguments go on to hold", error)
             said = str(error)
