@@ -154,8 +154,11 @@ class Cases:
                 found.append(service.key)
         return found
 
-    def governing(self, service: Service) -> Governing | None:
-        """The policies that take part for a Service."""
+    def governing(self, key: Key) -> Governing | None:
+        """The policies that take part for a Service, assessed or not."""
+        service = self._picture.get(SERVICE, key)
+        if service is None:
+            return None
         namespaces = {n.metadata.name: n.labels for n in self._picture.store(NAMESPACE)}
         policies = (*self._picture.store(COVERAGE_POLICY), *self._picture.store(CLUSTER_COVERAGE_POLICY))
         return governing(service, policies, namespaces)

@@ -20,6 +20,7 @@ from etpguard.remediate.cases import named, refreshed
 from etpguard.remediate.decide import Action, Case, Decision, Ledger, decide
 from etpguard.remediate.fresh import Changed, Now, Reader, Reassessed
 from etpguard.remediate.ownership import MANAGER, setter
+from etpguard.remediate.policy import Governing
 from etpguard.remediate.record import Recorder, entered
 from etpguard.remediate.telling import Announce, Count
 from etpguard.remediate.undo import KEPT, Undo
@@ -89,9 +90,9 @@ class Executor:
             case Action.NONE:
                 raise Changed(str(again.reason))
 
-    async def rebuild(self, case: Case | None, key: Key) -> str:
+    async def rebuild(self, governing: Governing | None, key: Key) -> str:
         """See `Undo.rebuild`; raises as `carry_out`."""
-        return await self._undo.rebuild(case, key)
+        return await self._undo.rebuild(governing, key)
 
     async def _apply(self, case: Case, decision: Decision, ledger: Ledger, now: Now) -> str:
         before = now.remediation
@@ -145,7 +146,7 @@ class Executor:
     async def _applied(self, case: Case, now: Now) -> str:
         intent = now.remediation
         if intent is None:
-            return await self._undo.rebuild(case, case.service.key)
+            return await self._undo.rebuild(case.governing, case.service.key)
         await self._recorder.write(now, entered(intent, "Applied", self._recorder.stamp()))
         self._count("apply", "succeeded")
         note = (

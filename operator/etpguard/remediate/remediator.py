@@ -148,7 +148,7 @@ class Remediator:
         waiting = {key for key, (until, _) in self._put_off.items() if until > now}
         for key in self._cases.lost(now):
             if key not in waiting:
-                await self._guarded(key, "rebuild", self._executor.rebuild(round_.cases.get(key), key))
+                await self._guarded(key, "rebuild", self._executor.rebuild(self._cases.governing(key), key))
                 return True
         due = sorted((_ORDER[d.action], key) for key, d in decisions.items() if d.action in _ORDER)
         for _, key in due:

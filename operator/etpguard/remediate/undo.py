@@ -20,6 +20,7 @@ from etpguard.remediate.cases import named
 from etpguard.remediate.decide import COVERED_AGAIN, Action, Case, reference
 from etpguard.remediate.fresh import Changed, Now, Reader
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, advice_against_reverts, setter
+from etpguard.remediate.policy import Governing
 from etpguard.remediate.record import Recorder, entered
 from etpguard.remediate.telling import Announce, Count
 
@@ -143,7 +144,7 @@ class Undo:
             await self._recorder.write(now, msgspec.structs.replace(ended, intents=intent.intents[:-1]))
             self._count("apply", "cancelled")
 
-    async def rebuild(self, case: Case | None, key: Key) -> str:
+    async def rebuild(self, governing: Governing | None, key: Key) -> str:
         """Make the record of a change that only managedFields still tell of. Where no older record of the same
         Service knows the port, a rollback lets the API server allocate one. The policy is the one that governs
         it now, if one does."""
@@ -154,7 +155,7 @@ class Undo:
         if known is not None and known.stands_for(now.service.uid):
             return ""
         stamp = last.time or self._recorder.stamp()
-        deciding = case.governing.deciding if case and case.governing else None
+        deciding = governing.deciding if governing else None
         before = known or Remediation(
             phase="Applied",
             service_uid=now.service.uid,

@@ -1,0 +1,357 @@
+"""Every rule of the decision, each as a named case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from etpguard.assess import Outcome, Reason
+from etpguard.objects import Revert
+from etpguard.objects.policies import Budget
+from etpguard.remediate.decide import Action, Case, Ledger, Share, decide
+from etpguard.remediate.policy import allowance, amount, mistake, together
+from tests.remediate.given import (
+    NOW,
+    POLICY_UID,
+    accepting,
+    assessment,
+    case,
+    changed,
+    ledger,
+    policy,
+    record,
+    service,
+    standing,
+)
+
+
+def at(seconds_ago: float) -> str:
+    return datetime.fromtimestamp(NOW - seconds_ago, UTC).isoformat().replace("+00:00", "Z")
+
+
+OWNED: dict[str, Any] = {"ownerReferences": [{"kind": "Shop", "name": "one", "uid": "1", "controller": True}]}
+LIKED: dict[str, Any] = {"ownerReferences": [{"kind": "Shop", "name": "one", "uid": "1"}]}
+SKIPPED: dict[str, Any] = {"annotations": {"etpguard.dev/skip-remediation": "true"}}
+NOT_SKIPPED: dict[str, Any] = {"annotations": {"etpguard.dev/skip-remediation": "false"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        pytest.param(case(governing=None), "NoPolicy", id="no policy"),
+        pytest.param(case(service=service(deletionTimestamp="2026-01-01T00:00:00Z")), "Deleting", id="deleting"),
+        pytest.param(case(namespace_terminating=True), "NamespaceTerminating", id="terminating namespace"),
+        pytest.param(case(namespace_unread=True), "NamespaceUnreadable", id="namespaces unread"),
+        pytest.param(case(service=service(**OWNED)), "Controlled", id="controlled by another"),
+        pytest.param(case(assessment=None), "NotLocal", id="not assessed"),
+        pytest.param(case(assessment=replace(assessment(), uid="old")), "Changed", id="another uid"),
+        pytest.param(case(service=service("Cluster")), "Changed", id="policy changed since"),
+        pytest.param(case(behind=True), "Behind", id="the picture is behind our own write"),
+        pytest.param(case(assessment=assessment(Outcome.NoEndpoints)), "OutcomeNeverRemediated", id="NoEndpoints"),
+        pytest.param(case(assessment=assessment(Outcome.NoTargets)), "OutcomeNeverRemediated", id="NoTargets"),
+        pytest.param(case(assessment=assessment(Outcome.Unknown)), "OutcomeNeverRemediated", id="Unknown"),
+        pytest.param(case(assessment=assessment(pinned=True)), "HealthCheckPinned", id="pinned health check"),
+        pytest.param(case(service=service(**SKIPPED)), "SkipAnnotation", id="skip annotation"),
+        pytest.param(case(policy(rollbackRequests=["web"])), "RollbackRequested", id="rollback requested"),
+        pytest.param(
+            case(policy(remediation=accepting(budgets=[{"timeZone": "Mars/Olympus", "schedule": "* * * * *"}]))),
+            "PolicyInvalid",
+            id="unknown time zone",
+        ),
+        pytest.param(case(policy(suspend=True)), "Suspended", id="suspended"),
+        pytest.param(case(policy(pauseRequests=["move"])), "Suspended", id="pause request"),
+        pytest.param(case(policy(serviceTypes=["LoadBalancer"])), "TypeNotSelected", id="type"),
+        pytest.param(case(policy(unhealthyWhen={"outcomes": ["Outage"]})), "OutcomeNotSelected", id="outcome"),
+        pytest.param(case(policy(unhealthyWhen={"uncoveredNodes": "100%"})), "TooFewUncovered", id="too few"),
+        pytest.param(case(policy(remediation={})), "SourceIPLossRefused", id="source IP loss"),
+        pytest.param(case(owner="Helm release web"), "GitOpsOwned", id="owned by a tool"),
+        pytest.param(case(network_policy="admits by address"), "NetworkPolicy", id="network policy"),
+        pytest.param(
+            case(remediation=record("RolledBackByUser", held_for=f"{POLICY_UID}@1")),
+            "RolledBackByUser",
+            id="held off by a person",
+        ),
+        pytest.param(
+            case(remediation=record("Reverted", reverts=(Revert(at(60), "argocd-controller"),))),
+            "Drift",
+            id="reverted by a tool within the window",
+        ),
+        pytest.param(case(in_need_since=NOW - 299), "DwellTime", id="a second short of the dwell"),
+        pytest.param(case(in_need_since=None), "DwellTime", id="just in need"),
+    ],
+)
+def test_refused(given: Case, reason: str) -> None:
+    decision = decide(given, ledger(), NOW)
+    assert (decision.action, decision.reason.code) == (Action.NONE, reason)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(case(), id="in need for long"),
+        pytest.param(case(in_need_since=NOW - 300), id="the dwell is over to the second"),
+        pytest.param(case(service=service(**LIKED)), id="an owner that is no controller"),
+        pytest.param(case(service=service(**NOT_SKIPPED)), id="skip annotation says false"),
+        pytest.param(
+            case(policy(remediation=accepting(gitOpsOwned="Patch")), owner="Helm release web"), id="owned: Patch"
+        ),
+        pytest.param(
+            case(policy(remediation=accepting(networkPolicy="Ignore")), network_policy="x"), id="ipBlock: Ignore"
+        ),
+        pytest.param(
+            case(remediation=record("RolledBackByUser", held_for=f"{POLICY_UID}@0")), id="the policy changed since"
+        ),
+        pytest.param(
+            case(remediation=record("Reverted", reverts=(Revert(at(86401), "helm"),))), id="reverted long ago"
+        ),
+        pytest.param(
+            case(remediation=record("RolledBackByUser", service_uid="old", held_for=f"{POLICY_UID}@1")),
+            id="a person overruled it for another Service of that name",
+        ),
+    ],
+)
+def test_due(given: Case) -> None:
+    decision = decide(given, ledger(), NOW)
+    assert decision.action is Action.APPLY, decision
+    assert decision.policy is not None
+    assert decision.policy.name == "mend"
+
+
+DRY = policy(mode="DryRun")
+
+
+@pytest.mark.parametrize(
+    ("given", "action", "reason"),
+    [
+        pytest.param(standing(), Action.NONE, "Applied", id="manual rollback: it stays"),
+        pytest.param(
+            standing(policy(rollbackRequests=["default/web"])),
+            Action.ROLL_BACK,
+            "RollbackRequested",
+            id="asked for",
+        ),
+        pytest.param(
+            standing(policy("other", rollbackRequests=["web"]), policy()),
+            Action.ROLL_BACK,
+            "RollbackRequested",
+            id="asked for in another policy that governs it",
+        ),
+        pytest.param(
+            standing(recorded_policy=None, governing=None, remediation=record(on_delete="Revert")),
+            Action.ROLL_BACK,
+            "PolicyDeleted",
+            id="policy gone: Revert",
+        ),
+        pytest.param(standing(recorded_policy=None, governing=None), Action.NONE, "Kept", id="policy gone: Keep"),
+        pytest.param(standing(governing=None, recorded_policy=policy()), Action.NONE, "Kept", id="ungoverned"),
+        pytest.param(standing(policy(suspend=True)), Action.NONE, "Suspended", id="suspended"),
+        pytest.param(standing(DRY), Action.NONE, "Applied", id="a dry run takes nothing back"),
+        pytest.param(
+            standing(policy(rollback={"mode": "WhenCovered"}), covered_since=NOW - 1800),
+            Action.ROLL_BACK,
+            "Covered",
+            id="covered for long enough",
+        ),
+        pytest.param(
+            standing(policy(rollback={"mode": "WhenCovered"}), covered_since=NOW - 1799),
+            Action.NONE,
+            "Applied",
+            id="covered, a second short",
+        ),
+        pytest.param(
+            standing(policy(rollback={"mode": "WhenCovered"}), covered_since=None),
+            Action.NONE,
+            "Applied",
+            id="not covered",
+        ),
+        pytest.param(
+            standing(service=service("Cluster", deletionTimestamp="2026-01-01T00:00:00Z")),
+            Action.NONE,
+            "Deleting",
+            id="deleting",
+        ),
+        pytest.param(
+            standing(remediation=record("Applying"), service=service()),
+            Action.FORGET,
+            "NotApplied",
+            id="an intent, and Local",
+        ),
+        pytest.param(
+            standing(remediation=record("Applying")), Action.APPLY, "Applying", id="an intent, and Cluster"
+        ),
+        pytest.param(
+            standing(remediation=record("RollingBack")), Action.ROLL_BACK, "RollingBack", id="rollback begun"
+        ),
+        pytest.param(
+            standing(remediation=record("RollingBack"), service=service()),
+            Action.ROLL_BACK,
+            "RollingBack",
+            id="rollback to be recorded",
+        ),
+        pytest.param(
+            standing(service=service(), local_set_by="kubectl-edit", by_person=True),
+            Action.NOTE_USER_ROLLBACK,
+            "RolledBackByUser",
+            id="a person",
+        ),
+        pytest.param(
+            standing(service=service(), local_set_by="argocd-controller"),
+            Action.NOTE_REVERT,
+            "Reverted",
+            id="a tool",
+        ),
+        pytest.param(standing(service=service()), Action.NOTE_REVERT, "Reverted", id="nobody known"),
+    ],
+)
+def test_standing(given: Case, action: Action, reason: str) -> None:
+    decision = decide(given, ledger(), NOW)
+    assert (decision.action, decision.reason.code) == (action, reason)
+
+
+def test_nothing_is_decided_blindly() -> None:
+    blind = ledger(blind=Reason("PictureNotFresh", "nodes: a list is pending"))
+    for given in (case(), standing(policy(rollbackRequests=["web"])), standing(remediation=record("Applying"))):
+        decision = decide(given, blind, NOW)
+        assert (decision.action, decision.reason.code) == (Action.NONE, "PictureNotFresh")
+
+
+def test_a_dry_run_is_sent_once() -> None:
+    assert decide(case(DRY), ledger(), NOW).action is Action.DRY_RUN
+    assert decide(case(DRY, dry_run_done=True), ledger(), NOW).reason.code == "DryRunDone"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason", "again"),
+    [
+        pytest.param(
+            ledger(shares={POLICY_UID: Share(5, 10), "": Share(1, 99)}), "TooManyAffected", None, id="the policy's"
+        ),
+        pytest.param(
+            ledger(shares={POLICY_UID: Share(1, 10), "": Share(5, 10)}),
+            "TooManyAffected",
+            None,
+            id="the operator's",
+        ),
+        pytest.param(
+            ledger(shares={POLICY_UID: Share(1, 10, NOW - 599), "": Share(1, 10)}),
+            "StormCooldown",
+            1,
+            id="cool-down",
+        ),
+        pytest.param(ledger(applied={POLICY_UID: (NOW - 599,)}), "BudgetExhausted", 1, id="spent"),
+        pytest.param(ledger(applied={"": (NOW - 590,)}), "BudgetExhausted", 10, id="the operator's budget"),
+        pytest.param(ledger(budget=Budget(services="0")), "BudgetExhausted", 600, id="none at all"),
+    ],
+)
+def test_waits(given: Ledger, reason: str, again: float | None) -> None:
+    decision = decide(case(), given, NOW)
+    assert (decision.action, decision.reason.code, decision.again) == (Action.NONE, reason, again)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(ledger(shares={POLICY_UID: Share(4, 10), "": Share(4, 10)}), id="40 % of ten are four"),
+        pytest.param(ledger(shares={POLICY_UID: Share(1, 1), "": Share(1, 1)}), id="the only Service"),
+        pytest.param(ledger(shares={POLICY_UID: Share(1, 9, NOW - 600), "": Share(1, 9)}), id="cooled down"),
+        pytest.param(ledger(applied={POLICY_UID: (NOW - 600,), "": (NOW - 600,)}), id="the budget is back"),
+    ],
+)
+def test_waits_no_more(given: Ledger) -> None:
+    assert decide(case(), given, NOW).action is Action.APPLY
+
+
+FREEZE = {"services": "0", "perSeconds": 600, "schedule": "0 9 * * MON-FRI", "durationSeconds": 8 * 3600}
+BERLIN = {**FREEZE, "timeZone": "Europe/Berlin"}
+NIGHT = {"services": "0", "schedule": "0 1 * * *", "durationSeconds": 7200, "timeZone": "Europe/Berlin"}
+
+
+@pytest.mark.parametrize(
+    ("budget", "when", "again"),
+    [
+        pytest.param(FREEZE, "2026-11-23T09:00:00+00:00", 8 * 3600, id="its first second"),
+        pytest.param(FREEZE, "2026-11-23T16:59:59+00:00", 1, id="its last second"),
+        pytest.param(FREEZE, "2026-11-23T17:00:00+00:00", None, id="over"),
+        pytest.param(FREEZE, "2026-11-23T08:59:59+00:00", None, id="not yet"),
+        pytest.param(FREEZE, "2026-11-22T12:00:00+00:00", None, id="a Sunday"),
+        pytest.param(BERLIN, "2026-11-23T08:00:00+00:00", 8 * 3600, id="winter: an hour earlier in UTC"),
+        pytest.param(BERLIN, "2026-07-20T07:00:00+00:00", 8 * 3600, id="summer: two hours"),
+        pytest.param(NIGHT, "2026-10-25T00:30:00+00:00", 1800, id="two hours are two hours as clocks go back"),
+        pytest.param(NIGHT, "2026-03-29T01:30:00+00:00", 1800, id="and forward"),
+    ],
+)
+def test_a_freeze(budget: dict[str, object], when: str, again: float | None) -> None:
+    now = datetime.fromisoformat(when).timestamp()
+    given = replace(case(policy(remediation=accepting(budgets=[budget]))), in_need_since=now - 9999)
+    decision = decide(given, ledger(), now)
+    if again is None:
+        assert decision.action is Action.APPLY
+    else:
+        assert (decision.reason.code, decision.again) == ("BudgetExhausted", again)
+
+
+def test_of_several_policies_field_by_field_the_more_careful() -> None:
+    lax = policy(
+        "lax",
+        serviceTypes=["NodePort", "LoadBalancer"],
+        unhealthyWhen={"forSeconds": 1, "outcomes": ["Blackhole", "TargetsUnhealthy"]},
+        remediation=accepting(gitOpsOwned="Patch", networkPolicy="Ignore", onDrift={"maxReverts": 5}),
+        rollback={"mode": "WhenCovered", "coveredForSeconds": 1},
+    )
+    strict = policy("strict", unhealthyWhen={"forSeconds": 60, "outcomes": ["Blackhole", "Outage"]})
+    observing = policy("observing", mode="Observe", suspend=True)
+    both = together((lax, strict, observing))
+    assert both is not None
+    assert [p.metadata.name for p in both.policies] == ["lax", "strict"]
+    assert both.outcomes == {"Blackhole"}
+    assert both.service_types == {"NodePort"}
+    assert both.dwell_seconds == 60
+    assert both.max_reverts == 1
+    assert both.covered_seconds == 1800
+    assert not any((both.patches_git_ops_owned, both.ignores_network_policies, both.rolls_back_when_covered))
+    assert len(both.budgets) == len(both.breakers) == 2
+    assert both.paused_by == ""
+    lower = together((strict, policy("zz-dry", mode="DryRun")))
+    assert lower is not None
+    assert (lower.mode, lower.deciding.metadata.name) == ("DryRun", "zz-dry")
+
+
+@pytest.mark.parametrize(
+    ("value", "whole", "expected"),
+    [("40%", 10, 4), ("40%", 9, 3), ("40%", 1, 1), ("0%", 10, 0), (0, 10, 0), (7, 3, 7), ("100%", 0, 1)],
+)
+def test_amounts_round_down_but_to_one(value: int | str, whole: int, expected: int) -> None:
+    assert amount(value, whole) == expected
+
+
+@pytest.mark.parametrize(
+    ("services", "whole", "expected"), [("0", 9, 0), ("0%", 9, 0), ("10%", 9, 1), ("3", 9, 3)]
+)
+def test_allowances_round_up(services: str, whole: int, expected: int) -> None:
+    assert allowance(services, whole) == expected
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        pytest.param({"schedule": "0 9 * *", "durationSeconds": 60}, "schedule", id="four fields"),
+        pytest.param({"schedule": "0 0 30 2 *", "durationSeconds": 60}, "schedule", id="no such day"),
+        pytest.param(
+            {"schedule": "* * * * *", "timeZone": "../../etc", "durationSeconds": 60}, "timeZone", id="path"
+        ),
+        pytest.param(
+            {"schedule": "* * * * *", "timeZone": "Europe", "durationSeconds": 60}, "timeZone", id="folder"
+        ),
+    ],
+)
+def test_what_means_nothing_is_named(budget: dict[str, object], told: str) -> None:
+    assert mistake(policy(remediation=accepting(budgets=[{}, budget]))).startswith(
+        f"spec.remediation.budgets[1].{told}"
+    )
+
+
+def test_changed_services_are_in_need_no_more() -> None:
+    assert decide(case(assessment=changed(), service=service("Cluster")), ledger(), NOW).action is Action.NONE

@@ -1,0 +1,380 @@
+"""Random outcomes, clock, policies, kills, lost answers, silent watches, reverts, edits by people: what must hold
+through all of it."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, cast
+
+from hypothesis import HealthCheck, event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from etpguard.assess import Assessment, Engine, Outcome, Reason, picture_for
+from etpguard.cluster import Picture
+from etpguard.kube.writes import Writer
+from etpguard.objects import NAMESPACE, NODE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, decode_item
+from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, NETWORK_POLICY, Budget, TriggerIf
+from etpguard.remediate.cases import Cases, Limits
+from etpguard.remediate.execute import Executor
+from etpguard.remediate.fresh import Now, Reader
+from etpguard.remediate.history import History
+from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, setter
+from etpguard.remediate.record import Recorder
+from etpguard.remediate.remediator import Remediator
+from tests.remediate.given import NOW, assessment
+from tests.remediate.model_api import Json, Killed, ModelApi
+
+NAMES = ("a", "b", "c")
+POLICIES = ("mend", "other")
+PER_SECONDS = 300
+MOST = 1
+"""Each policy's budget; the operator's is twice that."""
+FOR_SECONDS = 20
+KINDS: tuple[AnyKind, ...] = (SERVICE, SERVICE_COVERAGE, COVERAGE_POLICY)
+BAD = (Outcome.Blackhole, Outcome.Outage)
+outcomes = st.sampled_from([Outcome.Covered, Outcome.TargetsUnhealthy, Outcome.NoEndpoints, Outcome.Unknown, *BAD])
+
+
+class FreshEngine:
+    """Assesses what is so, whatever the picture holds of endpoints."""
+
+    def __init__(self, world: World, picture: Picture) -> None:
+        self._world = world
+        self._picture = picture
+
+    def assess(self, key: Key) -> Assessment | None:
+        return self._world.assess(self._picture, key, self._world.outcomes)
+
+
+class World(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.now = NOW
+        self.api = ModelApi(lambda: self.now, self.flipped)
+        self.outcomes: dict[str, Outcome] = dict.fromkeys(NAMES, Outcome.Blackhole)
+        self.flips: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self.applied: list[tuple[float, str, frozenset[str]]] = []
+        self.wrong: list[str] = []
+        for name in NAMES:
+            self.make_service(name)
+        self.people_write_a_policy("mend", "Enforce", True, "Revert", False)
+        self.restart()
+
+    def make_service(self, name: str) -> None:
+        body = {"spec": {"type": "NodePort", "externalTrafficPolicy": "Local"}}
+        self.api.create(("services", "default", name), body)
+
+    def restart(self) -> None:
+        """A new process: nothing is remembered, everything is listed."""
+        self.api.kill_in = self.api.lose_answer_in = None
+        others: tuple[AnyKind, ...] = (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, NETWORK_POLICY, NAMESPACE)
+        self.picture = picture_for((), others)
+        nodes = [decode_item(NODE, {"metadata": {"name": f"node{i}"}}) for i in (1, 2, 3)]
+        self.picture.absorb(self.picture.store(NODE).replace(nodes))
+        self.held: dict[Key, Assessment] = {}
+        self.seen = dict(self.outcomes)
+        history = History()
+        limits = Limits(
+            Budget(services=str(2 * MOST), per_seconds=PER_SECONDS),
+            TriggerIf(uncovered_services_less_than_or_equal_to="100%", storm_cooldown_seconds=0),
+        )
+        self.cases = Cases(self.picture, self.held, history, limits)
+        writer = cast(Writer, self.api)
+
+        def noted(now: Now) -> None:
+            version = now.report.version if now.report else 0
+            service = (now.service.uid, now.service.version)
+            self.cases.memory.note(now.service.key, now.remediation, version, self.now, service)
+
+        def engine(picture: Picture) -> Engine:
+            return cast(Engine, FreshEngine(self, picture))
+
+        reader = Reader(writer, self.picture, engine, noted)
+        executor = Executor(
+            writer,
+            reader,
+            Recorder(writer, lambda: self.now, noted),
+            self.picture,
+            announce=_nobody,
+            count=lambda action, result: None,
+            network_policy=self.cases.network_policy,
+            wall=lambda: self.now,
+        )
+        self.remediator = Remediator(
+            writer,
+            reader,
+            self.cases,
+            history,
+            executor,
+            stale=lambda: self.api.closed_because,
+            announce=_nobody,
+            clock=lambda: self.now,
+            wall=lambda: self.now,
+        )
+        self.sync_all()
+
+    def assess(self, picture: Picture, key: Key, outcomes: dict[str, Outcome]) -> Assessment | None:
+        service = picture.get(SERVICE, key)
+        if service is None:
+            return None
+        uncovered = 0 if outcomes[key.name] in (Outcome.Covered, Outcome.NoEndpoints) else 0b110
+        made = replace(
+            assessment(outcomes[key.name], uncovered=uncovered), key=key, uid=service.uid, policy="Local"
+        )
+        if service.policy == "Local":
+            return made
+        report = picture.get(SERVICE_COVERAGE, key)
+        remediation = report.remediation if report else None
+        if remediation is None or not remediation.stands_for(service.uid):
+            return None
+        changed = assessment(Outcome.NotAffected, uncovered=0)
+        return replace(
+            changed, key=key, uid=service.uid, policy="Cluster", reason=Reason("Remediated"), if_local=made
+        )
+
+    def sync(self, kind: AnyKind) -> None:
+        """What a list of the kind brings into the picture."""
+        store = self.picture.store(kind)
+        items = [o for (plural, _, _), o in self.api.objects.items() if plural == kind.plural]
+        store.begin_list(self.api._version)
+        entries = [decode_item(kind, item) for item in items]
+        changes = [change for entry in entries if (change := store.list_item(entry))]
+        self.picture.absorb([*changes, *store.end_list(self.api._version, {e.key for e in entries})])
+
+    def reassess(self) -> None:
+        changed: dict[Key, Assessment | None] = {}
+        for name in NAMES:
+            key = Key("default", name)
+            made = self.assess(self.picture, key, self.seen)
+            if made != self.held.get(key):
+                changed[key] = made
+            if made is None:
+                self.held.pop(key, None)
+            else:
+                self.held[key] = made
+        self.remediator.offer(changed)
+
+    def sync_all(self) -> None:
+        for kind in KINDS:
+            self.sync(kind)
+        self.seen = dict(self.outcomes)
+        self.reassess()
+
+    def flipped(self, name: str, manager: str, policy: str) -> None:
+        self.flips[name].append((manager, policy))
+        if policy != "Cluster":
+            return
+        if self.api.closed_because:
+            self.wrong.append(f"{name} changed while {self.api.closed_because}")
+        specs = {key[2]: o["spec"] for key, o in self.api.objects.items() if key[0] == COVERAGE_POLICY.plural}
+        part = {n: s for n, s in specs.items() if s["mode"] != "Observe"}
+        if not part or any(s["mode"] != "Enforce" or s["suspend"] for s in part.values()):
+            self.wrong.append(f"{name} changed under {specs}")
+        if self.outcomes[name] not in BAD:
+            self.wrong.append(f"{name} changed though it is {self.outcomes[name]}")
+        uids = [self.api.objects[COVERAGE_POLICY.plural, "default", n]["metadata"]["uid"] for n in part]
+        self.applied.append((self.now, name, frozenset(uids)))
+
+    @rule(name=st.sampled_from(NAMES), outcome=outcomes, told=st.booleans())
+    def traffic(self, name: str, outcome: Outcome, told: bool) -> None:
+        self.outcomes[name] = outcome
+        if told:
+            self.seen[name] = outcome
+            self.reassess()
+
+    @rule(kind=st.sampled_from(KINDS))
+    def watch_tells(self, kind: AnyKind) -> None:
+        self.sync(kind)
+        self.reassess()
+
+    @rule()
+    def watch_tells_all(self) -> None:
+        self.sync_all()
+
+    @rule(seconds=st.sampled_from([1, 5, 30, 61, 299, 301]))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds
+
+    @rule(
+        name=st.sampled_from(POLICIES),
+        mode=st.sampled_from(["Enforce", "Enforce", "Observe", "DryRun"]),
+        when_covered=st.booleans(),
+        on_delete=st.sampled_from(["Revert", "Revert", "Keep"]),
+        suspend=st.sampled_from([False, False, False, True]),
+    )
+    def people_write_a_policy(
+        self, name: str, mode: str, when_covered: bool, on_delete: str, suspend: bool
+    ) -> None:
+        spec: Json = {
+            "mode": mode,
+            "suspend": suspend,
+            "unhealthyWhen": {"forSeconds": FOR_SECONDS},
+            "remediation": {
+                "sourceIPLoss": "Accept",
+                "budgets": [{"services": str(MOST), "perSeconds": PER_SECONDS}],
+                "triggerIf": {"uncoveredServicesLessThanOrEqualTo": "100%", "stormCooldownSeconds": 0},
+                "onDrift": {"maxReverts": 2, "windowSeconds": 600},
+            },
+            "rollback": {
+                "mode": "WhenCovered" if when_covered else "Manual",
+                "coveredForSeconds": 60,
+                "onDelete": on_delete,
+            },
+        }
+        key = (COVERAGE_POLICY.plural, "default", name)
+        if key in self.api.objects:
+            self.api.change_spec(key, spec)
+        else:
+            self.api.create(key, {"spec": spec})
+
+    @rule(name=st.sampled_from(POLICIES))
+    def people_delete_a_policy(self, name: str) -> None:
+        self.api.objects.pop((COVERAGE_POLICY.plural, "default", name), None)
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        manager=st.sampled_from(["kubectl-edit", ROLLBACK_MANAGER, "argocd-controller", "helm"]),
+        policy=st.sampled_from(["Local", "Local", "Cluster"]),
+    )
+    def someone_sets_the_policy(self, name: str, manager: str, policy: str) -> None:
+        operation = "Update" if manager in ("kubectl-edit", ROLLBACK_MANAGER) else "Apply"
+        self.api.set_policy(name, policy, manager, operation)
+
+    @rule(name=st.sampled_from(NAMES))
+    def report_is_lost(self, name: str) -> None:
+        self.api.objects.pop((SERVICE_COVERAGE.plural, "default", name), None)
+
+    @rule(name=st.sampled_from(NAMES))
+    def service_is_made_anew(self, name: str) -> None:
+        """Its report goes with it, or is still there. What it was given no longer counts after a restart."""
+        self.make_service(name)
+        self.applied = [entry for entry in self.applied if entry[1] != name]
+
+    @rule(stale=st.booleans())
+    def picture_is_fresh(self, stale: bool) -> None:
+        self.api.closed_because = "a list is pending" if stale else None
+
+    @rule(requests=st.integers(0, 12), after=st.booleans())
+    def will_be_killed(self, requests: int, after: bool) -> None:
+        self.api.kill_in = (requests, after)
+
+    @rule(requests=st.integers(0, 12))
+    def answer_will_be_lost(self, requests: int) -> None:
+        self.api.lose_answer_in = requests
+
+    @rule(rounds=st.integers(1, 4))
+    def operator_works(self, rounds: int) -> None:
+        for _ in range(rounds):
+            self.work()
+
+    @rule(rounds=st.integers(2, 12))
+    def operator_works_while_the_watch_tells(self, rounds: int) -> None:
+        for _ in range(rounds):
+            self.sync_all()
+            self.work()
+            self.now += 5
+
+    def work(self) -> None:
+        try:
+            _drive(self.remediator.round())
+        except Killed:
+            self.restart()
+        except Exception as error:
+            if type(error).__name__ not in ("ApiError", "NotNow"):
+                raise
+        self.now += 1
+
+    @invariant()
+    def nothing_was_done_that_must_not_be(self) -> None:
+        assert not getattr(self, "wrong", None), self.wrong
+
+    @invariant()
+    def budgets_hold(self) -> None:
+        for at, _, uids in getattr(self, "applied", ()):
+            recent = [entry for entry in self.applied if at - PER_SECONDS < entry[0] <= at]
+            assert len(recent) <= 2 * MOST, f"the operator's budget: {recent}"
+            for uid in uids:
+                mine = [entry for entry in recent if uid in entry[2]]
+                assert len(mine) <= MOST, f"the budget of {uid}: {mine}"
+
+    @invariant()
+    def never_twice_without_a_way_back(self) -> None:
+        for name, flips in getattr(self, "flips", {}).items():
+            ours = [policy for manager, policy in flips if manager == MANAGER]
+            assert len(ours) <= len(flips), name
+
+    def teardown(self) -> None:
+        if not hasattr(self, "api"):
+            return
+        self.api.closed_because = None
+        self.settle()
+        self.nothing_was_done_that_must_not_be()
+        self.what_stands_is_known()
+        before = {name: len(flips) for name, flips in self.flips.items()}
+        for _ in range(30):
+            self.quiet_round()
+        for name, flips in self.flips.items():
+            assert len(flips) <= before.get(name, 0) + 1, f"{name} is fought over: {flips}"
+        self.settle()
+        event(f"changes: {sum(map(len, self.flips.values()))}")
+        promised = [n for n in NAMES if (r := self.record(n)) and r.phase == "Applied" and r.on_delete == "Revert"]
+        for policy in POLICIES:
+            self.people_delete_a_policy(policy)
+        self.settle()
+        for name in promised:
+            found = self.api.objects["services", "default", name]["spec"]["externalTrafficPolicy"]
+            assert found == "Local", f"{name} was not put back: {self.record(name)}"
+        self.budgets_hold()
+
+    def settle(self) -> None:
+        self.restart()
+        for _ in range(12):
+            self.quiet_round()
+
+    def quiet_round(self) -> None:
+        self.sync_all()
+        self.work()
+        self.now += 20
+
+    def what_stands_is_known(self) -> None:
+        for name in NAMES:
+            service = self.api.objects["services", "default", name]
+            last = setter(service)
+            if service["spec"]["externalTrafficPolicy"] == "Cluster" and last and last.manager == MANAGER:
+                record = self.record(name)
+                known = record is not None and record.stands_for(service["metadata"]["uid"])
+                assert known, f"{name} is changed, and {record} is all that is known"
+
+    def record(self, name: str) -> Remediation | None:
+        raw = self.api.objects.get((SERVICE_COVERAGE.plural, "default", name))
+        if raw is None:
+            return None
+        report = decode_item(SERVICE_COVERAGE, raw)
+        return getattr(report, "remediation", None)
+
+
+def _drive(work: Coroutine[Any, Any, float]) -> None:
+    """Run what waits for nothing but its turn, without a loop."""
+    try:
+        while True:
+            work.send(None)
+    except StopIteration:
+        return
+
+
+async def _nobody(*words: Any) -> None:
+    """Nobody is told."""
+
+
+SOAK = os.environ.get("SOAK") == "1"
+World.TestCase.settings = settings(
+    max_examples=2000 if SOAK else 60,
+    stateful_step_count=80 if SOAK else 40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestWorld = World.TestCase
