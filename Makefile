@@ -46,6 +46,7 @@ build: $(UV)
 
 bench: $(UV)
 	$(RUN) python -m bench
+	$(RUN) python -m bench.race
 
 clean:
 	rm -rf .venv dist build

@@ -1,4 +1,7 @@
-"""`make bench`: loads the large cluster once and runs the parts named, or all."""
+"""`make bench`: loads the large cluster once and runs the parts named, or all.
+
+`python -m bench.race`, which needs a data plane and no large cluster, stands by itself.
+"""
 
 from __future__ import annotations
 
