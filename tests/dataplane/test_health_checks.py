@@ -55,10 +55,14 @@ ALB_CHECKS = {
     "another-service-cluster": Check("web", {"healthcheck-port": "{far}"}, ALL),
     "another-service-without-endpoints": Check("web", {"healthcheck-port": "{none}"}, set()),
     "kube-proxy-healthz": Check("web", {"healthcheck-port": "10256", "healthcheck-path": "/healthz"}, ALL),
+    "kube-proxy-on-the-default-path": Check("web", {"healthcheck-port": "10256"}, set()),
     "kube-proxy-livez": Check("web", {"healthcheck-port": "10256", "healthcheck-path": "/livez"}, ALL),
     "health-check-node-port": Check("lb", {"healthcheck-port": "{check}"}, {"node1"}),
     "health-check-node-port-503-accepted": Check(
         "lb", {"healthcheck-port": "{check}", "success-codes": "200,503"}, ALL, codes="200,503"
+    ),
+    "health-check-node-port-by-codes-that-it-never-gives": Check(
+        "lb", {"healthcheck-port": "{check}", "success-codes": "301"}, set(), codes="301"
     ),
     "health-check-node-port-range-with-503": Check(
         "lb", {"healthcheck-port": "{check}", "success-codes": "200-599"}, ALL, codes="200-599"
@@ -107,7 +111,7 @@ class World(NamedTuple):
         return set(self.table.names(passes))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(data_plane: Lab) -> Iterator[World]:
     cluster = data_plane.cluster
     cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})

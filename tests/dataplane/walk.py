@@ -75,7 +75,7 @@ class Walk:
     # --- what can happen ---
 
     def _happen(self) -> str:
-        pods = list(self._lab.pods.existing.values())
+        pods = [pod for pod in self._lab.pods.existing.values() if pod.namespace == self._scene.namespace]
         running = [pod for pod in pods if not pod.terminating]
         leaving = [pod for pod in pods if pod.terminating]
         ready = [pod for pod in running if pod.ready]
@@ -141,7 +141,8 @@ class Walk:
             return f"{node} is uncordoned"
         self._cordoned.add(node)
         self._lab.nodes.cordon(node)
-        evicted = [pod for pod in self._lab.pods.on(node) if not pod.terminating]
+        here = [pod for pod in self._lab.pods.on(node) if pod.namespace == self._scene.namespace]
+        evicted = [pod for pod in here if not pod.terminating]
         for pod in evicted:
             self._lab.pods.terminate(pod)
         return f"{node} is drained of {','.join(pod.name for pod in evicted) or 'nothing'}"
