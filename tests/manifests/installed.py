@@ -18,8 +18,10 @@ from devcluster import Cluster, ports
 from devcluster.objects import apply, wait_for
 from etpguard.assess import picture_for
 from etpguard.assess.consumers.registry import families
+from etpguard.objects import GROUP
 from tests.manifests.rendered import ACCOUNT, NAMESPACE, Json, environment
 
+BUILT_IN = ("", "discovery.k8s.io", "networking.k8s.io")
 QUICK = {
     "ETPGUARD_HOLD": "300ms",
     "ETPGUARD_HOLD_URGENT": "100ms",
@@ -57,7 +59,7 @@ def foreign_kinds() -> list[Json]:
             },
         }
         for kind in picture_for(families(), ()).kinds
-        if ("." in kind.group and not kind.group.endswith(".k8s.io")) or kind.group == "gateway.networking.k8s.io"
+        if kind.group not in (*BUILT_IN, GROUP)
     ]
 
 

@@ -1,0 +1,110 @@
+"""Manifests and rendered chart against the schemas of three Kubernetes versions, offline; the config for kind."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import kubernetes_validate
+import pytest
+import yaml
+
+from devcluster import Cluster
+from tests.manifests.rendered import ROOT, Json, helm_template, kustomize, parse
+
+VERSIONS = ("1.35", "1.36", "1.37")
+# The Prometheus Operator's have none; a CustomResourceDefinition's refers to itself: the API server judges it.
+NO_SCHEMA = ("ServiceMonitor", "PrometheusRule", "CustomResourceDefinition")
+EVERYTHING = (
+    "remediation.enabled=true,monitoring.dashboard.enabled=true,awsLoadBalancerController.deployment=kube-system/lbc,"
+    "imagePullSecrets[0].name=pull,priorityClassName=system-cluster-critical,nodeSelector.disk=ssd,podLabels.team=net,"
+    "tolerations[0].key=dedicated,tolerations[0].operator=Exists,podAnnotations.a=b,serviceAccount.annotations.c=d"
+)
+SOURCES = {
+    "base": lambda: kustomize("base"),
+    "observe-only": lambda: kustomize("overlays/observe-only"),
+    "remediation": lambda: kustomize("overlays/remediation"),
+    "monitoring": lambda: kustomize("overlays/monitoring"),
+    "chart": lambda: helm_template(),
+    "chart with everything": lambda: helm_template("--set", EVERYTHING),
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_objects_fit_the_schema(source: str, version: str) -> None:
+    manifests = [m for m in SOURCES[source]() if m["kind"] not in NO_SCHEMA]
+    assert len(manifests) > 10
+    for manifest in manifests:
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+@pytest.mark.controlplane
+@pytest.mark.parametrize("source", ["base", "observe-only", "remediation", "chart with everything"])
+def test_the_api_server_takes_them_in_a_dry_run(site: Cluster, source: str) -> None:
+    """`site` has the namespace, which a dry run does not make."""
+    text = yaml.safe_dump_all(SOURCES[source]())
+    said = site.kubectl(
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        "-",
+        input=text,
+    )
+    assert said.count("serverside-applied (server dry run)") == len(parse(text))
+
+
+KIND: Json = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["kind", "apiVersion"],
+    "properties": {
+        "kind": {"const": "Cluster"},
+        "apiVersion": {"const": "kind.x-k8s.io/v1alpha4"},
+        "name": {"type": "string"},
+        "nodes": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "role": {"enum": ["control-plane", "worker"]},
+                    "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "extraPortMappings": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "required": ["containerPort"],
+                            "properties": {
+                                "containerPort": {"type": "integer", "minimum": 1, "maximum": 65535},
+                                "hostPort": {"type": "integer", "minimum": -1, "maximum": 65535},
+                                "listenAddress": {"type": "string", "format": "ipv4"},
+                                "protocol": {"enum": ["TCP", "UDP", "SCTP"]},
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+"""The part of kind's v1alpha4 that the config uses (kind pkg/apis/config/v1alpha4/types.go)."""
+
+
+def test_the_config_for_kind_is_the_case() -> None:
+    config: dict[str, Any] = yaml.safe_load((ROOT / "kind-config.yaml").read_text())
+    jsonschema.validate(config, KIND)
+    workers = [node for node in config["nodes"] if node["role"] == "worker"]
+    assert len(workers) == 3
+    mapped = [(m["containerPort"], m["hostPort"]) for w in workers for m in w["extraPortMappings"]]
+    page = (ROOT / "docs" / "kind.md").read_text()
+    (node_port,) = {container for container, _ in mapped}
+    assert f"--node-port={node_port}" in page
+    assert {int(port) for port in re.findall(r"localhost:(\d+)", page)} == {host for _, host in mapped}
+    (label,) = workers[0]["labels"].items()
+    assert '"{}":"{}"'.format(*label) in page

@@ -1,0 +1,69 @@
+"""The commands of docs/uninstall.md, run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import devcluster
+from devcluster import MissingToolError, binaries
+from devcluster.objects import apply, wait_for
+from tests.manifests.installed import foreign_kinds, operator
+from tests.manifests.rendered import CHART, NAMESPACE, ROOT, helm_template
+from tests.remediate.stage import Scene
+
+pytestmark = pytest.mark.controlplane
+
+PAGE = ROOT / "docs" / "uninstall.md"
+
+
+def test_nothing_stays_behind(tmp_path: Path) -> None:
+    if shutil.which("jq") is None:
+        raise MissingToolError("jq is not installed")
+    (commands,) = (
+        block for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.S) if "uninstall" in block
+    )
+    with devcluster.start() as cluster:
+        tools = os.pathsep.join(str(binaries.path(name).parent) for name in ("kubectl", "helm"))
+        environment = {"PATH": f"{tools}:{os.environ['PATH']}", "KUBECONFIG": str(cluster.kubeconfig)}
+        environment["HOME"] = str(tmp_path)
+
+        def sh(script: str) -> str:
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", script],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        apply(cluster, foreign_kinds())
+        values = ("--set", "remediation.enabled=true")
+        sh(f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace {' '.join(values)}")
+        cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "shop"}})
+        scene = Scene(cluster, "shop")
+        scene.blackhole()
+        other = {"type": "example.com/Other", "status": "True", "reason": "Other", "message": ""}
+        other["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+        cluster.call("PATCH", f"{scene.service_path()}/status", {"status": {"conditions": [other]}})
+
+        def conditions() -> set[str]:
+            return {c["type"] for c in scene.service().get("status", {}).get("conditions", [])}
+
+        with operator(cluster, helm_template(*values), tmp_path):
+            wait_for(lambda: "etpguard.dev/Covered" in conditions(), 20, "the condition")
+            wait_for(scene.report, 20, "the report")
+        sh(commands)
+        assert conditions() == {"example.com/Other"}
+        assert "etpguard" not in cluster.kubectl("get", "crds", "-o", "name")
+        kinds = sh("kubectl api-resources --verbs=list -o name | grep -v '^events' | paste -sd,").strip()
+        assert sh(f"kubectl get {kinds} -A -l app.kubernetes.io/name=etpguard -o name") == ""
+        assert sh(f"kubectl get namespace {NAMESPACE} --ignore-not-found -o name") == ""
+        assert sh(f"kubectl get leases -n {NAMESPACE} -o name") == ""
