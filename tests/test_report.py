@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from etpguard.assess import Assessment, Engine, Outcome, PortState, picture_for
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck
 from etpguard.assess.consumers.registry import families
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Reason
+from etpguard.assess.probe import PassesNowhere
 from etpguard.cli import console_words
 from etpguard.cluster import NodeTable
 from etpguard.objects import INGRESS, INGRESS_CLASS, Key
@@ -162,6 +164,10 @@ def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
     assert explain_verdict(found) == (
         "2 of 3 target nodes drop the traffic, and the HTTP health check on 30099 fails on the others too: "
         "no target is healthy, so the load balancer sends to all, and a share of the requests is lost"
+    )
+    answered = replace(consumer, probe=PassesNowhere("kube-proxy answers 404 to /"))
+    assert "fails on the others too (kube-proxy answers 404 to /): no target" in explain_verdict(
+        replace(found, consumer=answered)
     )
     assert console_words.shown(found) == (
         "all 3 targets unhealthy, and requests sent to all of them alike, 2 of which drop every one"

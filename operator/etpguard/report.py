@@ -13,7 +13,7 @@ import msgspec
 from etpguard.assess import Assessment, Outcome, PortState
 from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.assess.outcome import NO_HEALTHY_TARGET
-from etpguard.assess.probe import NoHealthCheck
+from etpguard.assess.probe import NoHealthCheck, PassesNowhere
 from etpguard.cluster import NodeTable
 from etpguard.objects import API_VERSION
 
@@ -166,9 +166,12 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
         case Outcome.NoTargets:
             return "it targets no node: none is eligible"
         case Outcome.Blackhole if no_healthy_target:
+            probe = verdict.consumer.probe
+            why = f" ({probe.detail})" if isinstance(probe, PassesNowhere) else ""
             return (
                 f"{uncovered} of {eligible} target nodes drop the traffic, and the {probed} fails on the others "
-                "too: no target is healthy, so the load balancer sends to all, and a share of the requests is lost"
+                f"too{why}: no target is healthy, so the load balancer sends to all, and a share of the requests "
+                "is lost"
             )
         case Outcome.Blackhole if isinstance(verdict.consumer.probe, NoHealthCheck):
             return (

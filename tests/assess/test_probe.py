@@ -13,6 +13,7 @@ from etpguard.assess.probe import (
     NotModelled,
     OtherNodePort,
     OwnNodePort,
+    PassesNowhere,
     Probe,
     passing,
 )
@@ -48,6 +49,7 @@ OTHERS = {
         pytest.param(OtherNodePort(Key("x", "down"), "hc"), 0, id="another's without endpoints: nowhere"),
         pytest.param(KubeProxyHealthz(), READY, id="10256: Ready nodes"),
         pytest.param(AnswersEverywhere(), ALL, id="named by the user: everywhere"),
+        pytest.param(PassesNowhere("it answers 404"), 0, id="a check that nothing there satisfies: nowhere"),
         pytest.param(NoHealthCheck(), ALL, id="no check at all keeps traffic from no node"),
     ],
 )

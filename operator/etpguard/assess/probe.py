@@ -52,6 +52,13 @@ class NoHealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class PassesNowhere:
+    """What answers there is never what the check takes for success."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotModelled:
     """Nothing in the API tells who answers there."""
 
@@ -65,6 +72,7 @@ Probe = (
     | KubeProxyHealthz
     | AnswersEverywhere
     | NoHealthCheck
+    | PassesNowhere
     | NotModelled
 )
 
@@ -108,5 +116,7 @@ def passing(
             return ready
         case AnswersEverywhere() | NoHealthCheck():
             return everywhere
+        case PassesNowhere():
+            return 0
         case NotModelled():
             return probe

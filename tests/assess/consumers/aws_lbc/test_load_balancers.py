@@ -10,7 +10,14 @@ import pytest
 
 from etpguard.assess import Outcome
 from etpguard.assess.consumers.aws_lbc import AwsOptions
-from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, Probe
+from etpguard.assess.probe import (
+    HealthCheckNodePort,
+    KubeProxyHealthz,
+    NotModelled,
+    OwnNodePort,
+    PassesNowhere,
+    Probe,
+)
 from etpguard.objects import Key
 from tests.assess.consumers.aws_lbc.objects import (
     CHECK_PORT,
@@ -152,8 +159,8 @@ ANY = HealthCheckNodePort(any_answer=True)
         ),
         pytest.param(
             nlb(healthcheck_protocol="https"),
-            None,
-            Outcome.Unknown,
+            PassesNowhere("the healthCheckNodePort speaks plain HTTP"),
+            Outcome.Blackhole,
             False,
             id="health-check-node-port-speaks-no-tls",
         ),

@@ -15,6 +15,7 @@ from etpguard.assess.probe import (
     NotModelled,
     OtherNodePort,
     OwnNodePort,
+    PassesNowhere,
     Probe,
 )
 from etpguard.objects import Key
@@ -125,12 +126,15 @@ def test_where_the_default_came_from_is_told_only_where_it_decided() -> None:
             id="kube-proxy-404-accepted-for-another-path",
         ),
         pytest.param(
-            {"healthcheck-port": "10256"}, None, Outcome.Unknown, id="kube-proxy-answers-404-to-the-default-path"
+            {"healthcheck-port": "10256"},
+            PassesNowhere("kube-proxy answers 404 to /"),
+            Outcome.Blackhole,
+            id="kube-proxy-answers-404-to-the-default-path",
         ),
         pytest.param(
             {"healthcheck-port": "10256", "healthcheck-path": "/healthz", "healthcheck-protocol": "HTTPS"},
-            None,
-            Outcome.Unknown,
+            PassesNowhere("kube-proxy speaks plain HTTP there"),
+            Outcome.Blackhole,
             id="kube-proxy-healthz-speaks-no-tls",
         ),
         pytest.param(
@@ -211,14 +215,20 @@ def test_health_check_of_a_node_port_service(
         ),
         pytest.param(
             {"healthcheck-port": str(CHECK_PORT), "success-codes": "301"},
-            None,
-            Outcome.Unknown,
+            PassesNowhere("301 is success, and the healthCheckNodePort answers 200 or 503"),
+            Outcome.Blackhole,
             id="codes-without-200",
         ),
         pytest.param(
-            {"healthcheck-port": str(CHECK_PORT), "healthcheck-protocol": "HTTPS"},
+            {"healthcheck-port": str(CHECK_PORT), "success-codes": "503"},
             None,
             Outcome.Unknown,
+            id="codes-that-take-the-nodes-without-endpoints",
+        ),
+        pytest.param(
+            {"healthcheck-port": str(CHECK_PORT), "healthcheck-protocol": "HTTPS"},
+            PassesNowhere("the healthCheckNodePort speaks plain HTTP"),
+            Outcome.Blackhole,
             id="it-speaks-no-tls",
         ),
     ],

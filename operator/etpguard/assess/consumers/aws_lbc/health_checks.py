@@ -6,7 +6,14 @@ import re
 from dataclasses import dataclass
 
 from etpguard.assess.consumers.interface import HealthCheck, View
-from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, Probe
+from etpguard.assess.probe import (
+    HealthCheckNodePort,
+    KubeProxyHealthz,
+    NotModelled,
+    OwnNodePort,
+    PassesNowhere,
+    Probe,
+)
 from etpguard.objects import Key, Service, ServicePort
 
 TRAFFIC_PORT = "traffic-port"
@@ -80,14 +87,16 @@ def health_check_node_port(shown: HealthCheck, service: Key | None = None) -> Pr
     if shown.protocol == "TCP":
         return HealthCheckNodePort(any_answer=True, service=service)
     if shown.protocol != "HTTP":
-        return NotModelled(f"a {shown.protocol} health check on healthCheckNodePort, which speaks plain HTTP")
+        return PassesNowhere("the healthCheckNodePort speaks plain HTTP")
     healthy, unhealthy = accepts(shown.success_codes, 200), accepts(shown.success_codes, 503)
     if healthy:
         return HealthCheckNodePort(any_answer=unhealthy, service=service)
-    return NotModelled(
-        f"a health check that takes {shown.success_codes} for success on healthCheckNodePort, which answers "
-        "200 or 503"
-    )
+    if unhealthy:
+        return NotModelled(
+            f"a health check that takes {shown.success_codes} for success on healthCheckNodePort, which answers "
+            "503 where no endpoint is ready"
+        )
+    return PassesNowhere(f"{shown.success_codes} is success, and the healthCheckNodePort answers 200 or 503")
 
 
 def _healthz(shown: HealthCheck) -> Probe:
@@ -95,11 +104,8 @@ def _healthz(shown: HealthCheck) -> Probe:
     if shown.protocol == "TCP":
         return KubeProxyHealthz()
     if shown.protocol != "HTTP":
-        return NotModelled(f"a {shown.protocol} health check on port 10256, which speaks plain HTTP")
+        return PassesNowhere("kube-proxy speaks plain HTTP there")
     expected = 200 if shown.path.partition("?")[0] in ("/healthz", "/livez") else 404
     if accepts(shown.success_codes, expected):
         return KubeProxyHealthz()
-    return NotModelled(
-        f"kube-proxy answers {expected} to {shown.path} on port 10256, which is no success: all targets are "
-        "unhealthy, and the load balancer may then send to all"
-    )
+    return PassesNowhere(f"kube-proxy answers {expected} to {shown.path}")
