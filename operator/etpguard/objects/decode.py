@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -38,15 +39,22 @@ class Page(NamedTuple, Generic[R]):
     continue_token: str
 
 
+# What msgspec learns of a type it keeps with the type, from before it knows all of it: a decoder made meanwhile in
+# another thread, of a record with the same parts, would use the half of it and crash the process.
+_learning = threading.Lock()
+
+
 @cache
 def _page_decoder(record: type[Any]) -> msgspec.json.Decoder[Any]:
     whole: Any = _Whole
-    return msgspec.json.Decoder(whole[record])
+    with _learning:
+        return msgspec.json.Decoder(whole[record])
 
 
 @cache
 def _item_decoder(record: type[Any]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(record)
+    with _learning:
+        return msgspec.json.Decoder(record)
 
 
 def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
@@ -83,8 +91,9 @@ def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
 def decode_item(kind: Kind[R], source: bytes | dict[str, Any]) -> R | Reject:
     """Decode one object, from JSON or from the dict of a watch event."""
     try:
+        decoder = _item_decoder(kind.record)  # made first, for what `convert` would learn by itself
         if isinstance(source, bytes):
-            record: R = _item_decoder(kind.record).decode(source)
+            record: R = decoder.decode(source)
         else:
             record = msgspec.convert(source, kind.record)
         _check_version(record)
