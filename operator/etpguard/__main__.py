@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -14,9 +15,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from etpguard.cli.errors import Failure
     from etpguard.cli.main import cli
 
+    if sys.stdout is None:
+        # Closed by the caller, whom the exit code alone interests.
+        sys.stdout = io.StringIO()
     try:
         code = cli.main(args=arguments, prog_name="etpguard", standalone_mode=False)
-        sys.stdout.flush()
+        print(end="", flush=True)
     except Failure as failure:
         code = _fail(" ".join(str(failure).split()))
     except click.ClickException as error:

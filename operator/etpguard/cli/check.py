@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from etpguard.cli.errors import Failure
+from etpguard.cli.output import deliver
 from etpguard.cli.sources import Assessed, Sources, assess
 
 if TYPE_CHECKING:
@@ -24,12 +25,16 @@ class Request:
     max_nodes: int = 100
     fail_on: str = "Blackhole"
     strict: bool = False
+    policies: Sequence[str] = ()
+    """Files of policies: what they would do is printed in the report's place."""
 
 
 def check(request: Request) -> int:
     """Print the report. Returns 1 if an outcome is at or above `fail_on`, else 0. Raises Failure."""
     from etpguard.assess import Outcome
 
+    if request.policies:
+        return _check_policies(request)
     assessed = assess(request.sources)
     if request.strict and assessed.reading.malformed:
         raise Failure(_strict(assessed.reading.malformed))
@@ -38,14 +43,30 @@ def check(request: Request) -> int:
         for key, assessment in sorted(assessed.assessments.items())
         if not request.namespace or key.namespace == request.namespace
     ]
+    deliver(lambda: _show(request, assessed, chosen))
+    warn(assessed.warnings)
+    return int(any(assessment.outcome >= Outcome[request.fail_on] for assessment in chosen))
+
+
+def _check_policies(request: Request) -> int:
+    from etpguard.cli import policies
+
+    if request.output not in ("table", "wide"):
+        raise Failure(f"-o {request.output} does not go with --policy")
+    given = policies.read(request.policies, request.namespace)
+    assessed = assess(replace(request.sources, for_policies=True))
+    deliver(lambda: policies.show(assessed, given, request.namespace))
+    warn(assessed.warnings)
+    return 0
+
+
+def _show(request: Request, assessed: Assessed, chosen: Sequence[Assessment]) -> None:
     if request.output in ("json", "yaml"):
         _structured(request, assessed, chosen)
     else:
         from etpguard.cli import table
 
         table.show(assessed, chosen, wide=request.output == "wide", max_nodes=request.max_nodes)
-    warn(assessed.warnings)
-    return int(any(assessment.outcome >= Outcome[request.fail_on] for assessment in chosen))
 
 
 def warn(lines: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from etpguard.cli import console_words
 from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
+from etpguard.cli.output import deliver
 from etpguard.cli.sources import Assessed, Sources, assess
 from etpguard.objects import NODE, SERVICE, Endpoint, Key, Node, Service
 
@@ -28,8 +29,8 @@ def explain(sources: Sources, namespace: str, name: str, max_nodes: int) -> int:
     if service is None:
         raise Failure(_not_found(assessed, key))
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
-    for line in story(assessed, service, max_nodes):
-        print(_fold(line, width))
+    lines = [_fold(line, width) for line in story(assessed, service, max_nodes)]
+    deliver(lambda: print("\n".join(lines)))
     warn(assessed.warnings)
     return 0
 

@@ -46,6 +46,8 @@ def fill(reading: Reading, sources: Sequence[str]) -> None:
 def _bodies(sources: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     for source in sources:
         if source == "-":
+            if sys.stdin is None:
+                raise Failure("stdin: closed")
             yield "stdin", sys.stdin.buffer.read()
             continue
         path = Path(source)

@@ -23,6 +23,9 @@ _OUTCOMES = (
 )
 """As `assess.Outcome` has them, which is not loaded for `--help`."""
 
+_MOST_NODES = 1_000_000
+"""More than any cluster has; 0 is for all."""
+
 
 class Ports(click.ParamType[tuple[int, ...]]):
     """Port numbers separated by commas."""
@@ -148,7 +151,7 @@ def cli() -> None:
 )
 @click.option(
     "--max-nodes",
-    type=click.IntRange(0),
+    type=click.IntRange(0, _MOST_NODES),
     default=100,
     show_default=True,
     metavar="N",
@@ -163,6 +166,13 @@ def cli() -> None:
     help=f"Exit with 1 from this outcome on. Best to worst: {', '.join(_OUTCOMES)}.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 2 if any object cannot be read.")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="FILE",
+    help="Print what the CoveragePolicies in it would do now, Service by Service, and why not.",
+)
 def check(namespace: str | None, all_namespaces: bool, **options: Any) -> int:
     """Report on all Services with externalTrafficPolicy: Local.
 
@@ -183,7 +193,7 @@ def check(namespace: str | None, all_namespaces: bool, **options: Any) -> int:
 @click.option("-n", "--namespace", metavar="NS", help="Namespace, for a SERVICE given without one.")
 @click.option(
     "--max-nodes",
-    type=click.IntRange(0),
+    type=click.IntRange(0, _MOST_NODES),
     default=10,
     show_default=True,
     metavar="N",
