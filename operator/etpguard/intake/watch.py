@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import kopf
@@ -138,6 +138,8 @@ class KopfRun:
                 stop_flag=self._stop,
                 standalone=True,
                 clusterwide=True,
+                # Else Kopf looks up the user's name, which a container's user has not.
+                identity=cast(Any, "etpguard"),
             )
         except BaseException as error:  # whatever it was, the supervisor starts another run
             self.error = KopfError("a watch failed; Kopf's own lines above say why") if self._abandoned else error
