@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from etpguard.assess.advice import Advisor
     from etpguard.assess.consumers.interface import ConsumerFamily
     from etpguard.kube.connection import Connection
+    from etpguard.objects import AnyKind
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Sources:
     data_plane: str = "auto"
     answers_everywhere_ports: tuple[int, ...] = ()
     aws: dict[str, Any] = field(default_factory=dict)
+    for_policies: bool = False
+    """Whether what policies decide on is read too."""
     """Options of the AWS Load Balancer Controller that were given, by their field in AwsOptions."""
     aws_deployment: str = ""
 
@@ -69,7 +72,7 @@ def assess(sources: Sources) -> Assessed:
     families = _families(sources, connection)
     from etpguard.assess import picture_for
 
-    picture = picture_for(families)
+    picture = picture_for(families, _remediation_kinds() if sources.for_policies else ())
     if lists is not None and connection is not None:
         lists.rest(list(picture.kinds))
         from etpguard.assess import advice  # noqa: F401  loaded while the threads read
@@ -82,6 +85,13 @@ def assess(sources: Sources) -> Assessed:
         reading = Reading(picture, live=False, where=", ".join(sources.files))
         files.fill(reading, sources.files)
     return _assessed(sources, reading, families)
+
+
+def _remediation_kinds() -> tuple[AnyKind, ...]:
+    from etpguard.objects import NAMESPACE
+    from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, NETWORK_POLICY
+
+    return COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, NETWORK_POLICY, NAMESPACE
 
 
 def _families(sources: Sources, connection: Connection | None) -> tuple[ConsumerFamily, ...]:
@@ -109,7 +119,7 @@ def _families(sources: Sources, connection: Connection | None) -> tuple[Consumer
 def _assessed(sources: Sources, reading: Reading, families: Sequence[ConsumerFamily]) -> Assessed:
     from etpguard.assess import DataPlane, Engine, Options
     from etpguard.assess.advice import Advisor
-    from etpguard.objects import INGRESS, INGRESS_CLASS, NODE, SERVICE, AnyKind
+    from etpguard.objects import INGRESS, INGRESS_CLASS, NODE, SERVICE
 
     picture = reading.picture
     if not reading.live:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from etpguard.objects import Service
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
 
 _MODES = ("Observe", "DryRun", "Enforce")
+_AMOUNT = re.compile(r"(100|[0-9]{1,2})%|[0-9]{1,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +179,27 @@ def mistake(policy: CoveragePolicy) -> str:
             except CronSimError as error:
                 return f"{where}.schedule: {budget.schedule!r}: {error}"
     return ""
+
+
+def faults(policy: CoveragePolicy) -> list[str]:
+    """What the CRD's own validation would say of a policy that comes from a file, and `mistake`."""
+    spec = policy.spec
+    selector = spec.service_selector
+    found = []
+    if spec.mode == "Enforce" and not (selector and selector.requirements):
+        found.append("spec.serviceSelector: mode Enforce needs one that is not empty")
+    if spec.mode == "Enforce" and spec.remediation.source_ip_loss != "Accept":
+        found.append("spec.remediation.sourceIPLoss: mode Enforce needs Accept")
+    amounts = {
+        "unhealthyWhen.uncoveredNodes": spec.unhealthy_when.uncovered_nodes,
+        "remediation.triggerIf.uncoveredServicesLessThanOrEqualTo": (
+            spec.remediation.trigger_if.uncovered_services_less_than_or_equal_to
+        ),
+    }
+    amounts |= {f"remediation.budgets[{n}].services": b.services for n, b in enumerate(spec.remediation.budgets)}
+    for field, value in amounts.items():
+        if not _AMOUNT.fullmatch(str(value)) or (
+            isinstance(value, str) and value.isdigit() and "budgets" not in field
+        ):
+            found.append(f"spec.{field}: {value!r} is neither a number nor a percentage up to 100%")
+    return found or [wrong for wrong in (mistake(policy),) if wrong]

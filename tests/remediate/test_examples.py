@@ -1,0 +1,95 @@
+"""The policies in examples/ do what their comments say, and `check --policy` tells so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devcluster import Cluster
+from etpguard.cli.errors import Failure
+from etpguard.cli.policies import explain, read
+from etpguard.cli.sources import Sources, assess
+from tests.remediate.stage import Scene, operator
+
+ROOT = Path(__file__).parents[2]
+POLICIES = ROOT / "examples" / "policies"
+SEED = "nginx-alb"
+HEAD = "apiVersion: etpguard.dev/v1alpha1\nkind: CoveragePolicy\n"
+
+
+def would(policy: str, state: str) -> list[tuple[str, str]]:
+    """What the policy would do to the Services of an example, and the code of the reason."""
+    file = ROOT / "examples" / state / "cluster-state.yaml"
+    given = read([str(POLICIES / f"{policy}.yaml")], "")
+    assessed = assess(Sources(files=[str(file)], for_policies=True))
+    return [(row[3], row[4].partition(":")[0]) for row in explain(assessed, given, "")]
+
+
+@pytest.mark.parametrize(
+    ("policy", "state", "expected"),
+    [
+        pytest.param("nginx-alb", SEED, [("set Cluster", "Due")], id="the case as Helm installs it"),
+        pytest.param("nginx-alb", "blackhole", [], id="no other Service"),
+        pytest.param("blackholes-only", SEED, [], id="not what nobody labelled"),
+        pytest.param("dry-run-for-all", SEED, [("try", "DryRun")], id="a dry run of the case"),
+        pytest.param("dry-run-for-all", "blackhole", [("try", "DryRun")], id="and of a Blackhole"),
+        pytest.param(
+            "dry-run-for-all", "no-endpoints", [("leave it", "OutcomeNeverRemediated")], id="not without endpoints"
+        ),
+    ],
+)
+def test_what_they_would_do(policy: str, state: str, expected: list[tuple[str, str]]) -> None:
+    assert would(policy, state) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("kind: Service\napiVersion: v1\n", "neither a CoveragePolicy", id="another kind"),
+        pytest.param(
+            HEAD + "metadata: {name: x}\nspec: {mode: Now}\n",
+            "CoveragePolicy x: spec.mode",
+            id="no such mode",
+        ),
+        pytest.param(
+            HEAD + "metadata: {name: x}\nspec: {mode: Enforce}\n",
+            "spec.serviceSelector",
+            id="Enforce for all",
+        ),
+        pytest.param("# nothing\n", "no CoveragePolicy", id="empty"),
+    ],
+)
+def test_what_is_no_policy(text: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(text)
+    with pytest.raises(Failure, match=told):
+        read([str(file)], "")
+
+
+@pytest.mark.controlplane
+@pytest.mark.parametrize("name", sorted(p.stem for p in POLICIES.glob("*.yaml")))
+def test_the_api_server_takes_them(arena: Cluster, name: str) -> None:
+    arena.kubectl("apply", "--dry-run=server", "-f", str(POLICIES / f"{name}.yaml"))
+
+
+@pytest.mark.controlplane
+def test_the_case_is_mended(scene: Scene) -> None:
+    """The seed case: TargetsUnhealthy, owned by Helm. The dwell alone is shortened."""
+    service = scene.service_manifest()
+    service["metadata"]["labels"] = {
+        "app.kubernetes.io/name": "nginx-ingress",
+        "app.kubernetes.io/managed-by": "Helm",
+    }
+    service["metadata"]["annotations"] = {"meta.helm.sh/release-name": "nginx"}
+    scene.create(service)
+    scene.create(scene.ingress_manifest(health_check_port="traffic-port"))
+    scene.place(1)
+    text = (POLICIES / "nginx-alb.yaml").read_text().replace("namespace: default", f"namespace: {scene.namespace}")
+    scene.cluster.kubectl("apply", "-f", "-", input=text)
+    scene.patch_policy({"unhealthyWhen": {"forSeconds": 1}}, "nginx-alb")
+    with operator(scene):
+        scene.wait_phase("Applied")
+        scene.delete_policy("nginx-alb")
+        scene.wait_phase("RolledBack")
+    assert scene.traffic_policy() == "Local"
