@@ -29,10 +29,10 @@ class Sources:
     data_plane: str = "auto"
     answers_everywhere_ports: tuple[int, ...] = ()
     aws: dict[str, Any] = field(default_factory=dict)
-    for_policies: bool = False
-    """Whether what policies decide on is read too."""
     """Options of the AWS Load Balancer Controller that were given, by their field in AwsOptions."""
     aws_deployment: str = ""
+    for_policies: bool = False
+    """Whether what policies decide on is read too."""
 
 
 @dataclass
