@@ -27,18 +27,18 @@ import json
 import os
 import random
 import re
-import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import devcluster
+from bench.race_figures import Race, show
 from devcluster import Cluster, MissingToolError, binaries, objects
 from devcluster.dataplane import lab as labs
 from devcluster.dataplane.child import Child
@@ -65,25 +65,6 @@ CONDITION_INTERVAL = 60
 """etpguard writes the condition of one Service once in so many seconds: what came before must not hold it back."""
 
 
-@dataclass
-class Race:
-    """Moments in seconds since the epoch; 0 for what has not come."""
-
-    namespace: str
-    service: str
-    number: int
-    """Its node port."""
-    write: float = 0.0
-    moments: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return f"{self.namespace}/{self.service}"
-
-    def after(self, what: str) -> float:
-        return self.moments[what] - self.write
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.race", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=50, help="for each setting of the holds")
@@ -97,8 +78,10 @@ def main() -> None:
     except MissingToolError as error:
         print(f"race: left out: {error}")
         return
-    for namespace in HOLDS:
-        show(namespace, given.mode, [race for race in races if race.namespace == namespace])
+    for namespace, flags in HOLDS.items():
+        own = [race for race in races if race.namespace == namespace]
+        print(f"\n{namespace} ({' '.join(flags) or '--hold 30s'}), kube-proxy {given.mode}, {len(own)} races")
+        show(own)
 
 
 def run(lab: Lab, runs: int, spacing: float) -> list[Race]:
@@ -183,6 +166,9 @@ def _operator(cluster: Cluster, namespace: str, flags: Sequence[str]) -> Iterato
             port = re.search(r"serving on port (\d+)", log.read_text())
             assert port, log.read_text()
             yield int(port[1])
+        except Exception:
+            print(f"log of the operator of {namespace}:", *log.read_text().splitlines()[-30:], sep="\n    ")
+            raise
         finally:
             process.terminate()
             try:
@@ -300,25 +286,6 @@ def _read_audit(cluster: Cluster, position: int, races: Sequence[Race]) -> bool:
         if race and event["responseStatus"]["code"] < 300 and at > race.write > 0:
             race.moments.setdefault(what, at)
     return all({"condition", "Event"} <= race.moments.keys() for race in races)
-
-
-COMPARED = ("metric", "kube-proxy", "condition", "Event", "health check")
-
-
-def show(namespace: str, mode: str, races: Sequence[Race]) -> None:
-    """Median, least and most of each, and how long before the health check each one was."""
-    print(f"\n{namespace} ({' '.join(HOLDS[namespace]) or '--hold 30s'}), kube-proxy {mode}, {len(races)} races")
-    print(f"{'seconds after the write':24}{'median':>8}{'min':>8}{'max':>8}   before the health check")
-    for what in COMPARED:
-        line = _figures([race.after(what) for race in races])
-        ahead = _figures([race.after("health check") - race.after(what) for race in races])
-        print(f"{what:24}{line}{'' if what == 'health check' else '  ' + ahead}")
-    ahead = _figures([race.after("kube-proxy") - race.after("metric") for race in races])
-    print(f"{'metric before kube-proxy':24}{ahead}", flush=True)
-
-
-def _figures(seconds: Sequence[float]) -> str:
-    return "".join(f"{value:8.2f}" for value in (statistics.median(seconds), min(seconds), max(seconds)))
 
 
 if __name__ == "__main__":
