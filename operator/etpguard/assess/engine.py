@@ -99,6 +99,7 @@ class Engine:
         self._port_read_by: dict[int, set[Key]] = defaultdict(set)
         self._epoch = -1
         self._present = 0
+        self._unreadable = 0
         self._shared: object = None
         self.assessments: dict[Key, Assessment] = {}
 
@@ -188,11 +189,15 @@ class Engine:
     def _shared_inputs(self) -> object:
         """What every assessment depends on, and changes next to never."""
         picture = self._picture
-        return picture.nodes.epoch, not len(picture.store(ENDPOINT_SLICE)), dict(picture.unread)
+        unreadable = tuple(reject.key for reject in picture.store(NODE).rejects)
+        return picture.nodes.epoch, not len(picture.store(ENDPOINT_SLICE)), dict(picture.unread), unreadable
 
     def _reset(self) -> None:
         self._epoch = self._picture.nodes.epoch
         self._present = self._picture.nodes.present
+        self._unreadable = 0
+        for reject in self._picture.store(NODE).rejects:
+            self._unreadable |= self._picture.nodes.bit(reject.key.name)
         self._states.clear()
         self._forget_consumers()
         self._eligible.reset(self._picture.store(NODE))
@@ -310,6 +315,9 @@ class Engine:
             return Outcome.Unknown, blind, eligible, 0
         verdicts = [without_consumer(eligible, state.forwarding, state.usable) for state in states.ports]
         worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
+        for state in states.ports:
+            if not worst.uncovered and (hidden := self._hidden_node(state, eligible, 0)):
+                return Outcome.Unknown, hidden, worst.eligible, 0
         on_windows = any(eligible & self._on_windows(state) for state in states.ports)
         if on_windows and not worst.uncovered & ~self._eligible.windows:
             return Outcome.Unknown, _WINDOWS, worst.eligible, worst.uncovered
@@ -379,6 +387,8 @@ class Engine:
             )
         if self._eligible.windows and eligible & self._on_windows(state):
             return _WINDOWS
+        if hidden := self._hidden_node(state, eligible, uncovered):
+            return hidden
         if not uncovered or uncovered == eligible:
             return None
         if 0 < consumer.max_targets < eligible.bit_count():
@@ -386,6 +396,23 @@ class Engine:
         if isinstance(passes, NotModelled):
             return Reason("HealthCheckPortNotModelled", passes.detail)
         return None
+
+    def _hidden_node(self, state: PortState, eligible: int, uncovered: int) -> Reason | None:
+        """Why a Node that cannot be read, and may be eligible, could make it another outcome."""
+        if not self._unreadable or not state.usable:
+            return None
+        if not eligible:
+            hidden = self._unreadable
+        elif not uncovered:
+            hidden = state.dropped(self._unreadable)
+        elif uncovered == eligible:
+            hidden = self._unreadable & state.forwarding
+        else:
+            return None
+        if not hidden:
+            return None
+        name = self._picture.nodes.names(hidden & self._picture.nodes.present, 1)[0]
+        return Reason("UnreadableNode", f"Node {name} cannot be read, and may be one that gets traffic")
 
     def _on_windows(self, state: PortState) -> int:
         """Nodes on which winkernel, which is not modelled, may do otherwise: with terminating endpoints or with

@@ -17,7 +17,7 @@ from etpguard.objects import Key
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
 from etpguard.remediate import status
 from etpguard.remediate.cases import Cases, Round, trial
-from etpguard.remediate.decide import Action, Decision, decide
+from etpguard.remediate.decide import Action, Case, Decision, Ledger, decide
 from etpguard.remediate.execute import Disagreement, Executor, Refused
 from etpguard.remediate.fresh import Changed, Reader
 from etpguard.remediate.history import History
@@ -77,6 +77,7 @@ class Remediator:
         self._term = term
         self._clock = clock
         self._wall = wall
+        self._settle = SETTLE
         self._woken = asyncio.Event()
         self._taken_up: int | None = None
         self._told: dict[str, tuple[float, status.Json]] = {}
@@ -102,6 +103,9 @@ class Remediator:
                 again = closed.retry_in
             except ApiError as error:
                 self._trouble("the reports", str(error))
+            except Exception:
+                # Whatever it is, it concerns remediation alone: to observe and to tell goes on.
+                _log.exception("Remediation")
             await self._sleep(stop, min(again, LOOK_AGAIN))
 
     async def round(self) -> float:
@@ -109,7 +113,10 @@ class Remediator:
         and ApiError where the reports of a new term cannot be read."""
         blind = self._stale()
         reason = Reason("PictureNotFresh", blind) if blind else None
+        began = time.perf_counter()
         round_ = self._cases.gather(reason, self._clock(), self._wall())
+        # On a large cluster a round takes its time, of which the loop's other work must have the most.
+        self._settle = max(SETTLE, 10 * (time.perf_counter() - began))
         if self._writer.closed() is not None:
             return SETTLE
         if self._taken_up != self._term():
@@ -119,7 +126,7 @@ class Remediator:
             self._taken_up = term
             return SETTLE
         now = self._wall()
-        decisions = {key: decide(case, round_.ledger, now) for key, case in round_.cases.items()}
+        decisions = {key: _decided(case, round_.ledger, now) for key, case in round_.cases.items()}
         acted = await self._act(round_, decisions)
         untold = await self._tell(round_, decisions)
         await self._tell_skipped(round_, decisions)
@@ -246,14 +253,23 @@ class Remediator:
         stopping = asyncio.create_task(stop.wait())
         waking = asyncio.create_task(self._woken.wait())
         try:
-            await asyncio.wait([stopping], timeout=min(seconds, SETTLE))
+            await asyncio.wait([stopping], timeout=max(min(seconds, SETTLE), self._settle))
             if not stop.is_set():
                 await asyncio.wait(
                     [stopping, waking],
-                    timeout=max(0.0, seconds - SETTLE),
+                    timeout=max(0.0, seconds - self._settle),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
         finally:
             for task in (stopping, waking):
                 task.cancel()
             await asyncio.gather(stopping, waking, return_exceptions=True)
+
+
+def _decided(case: Case, ledger: Ledger, now: float) -> Decision:
+    """The decision; none about a Service whose policies are of a form that nobody foresaw, and the others go on."""
+    try:
+        return decide(case, ledger, now)
+    except (ValueError, ArithmeticError, LookupError) as error:
+        _log.exception("%s", case.service.key)
+        return Decision(Action.NONE, Reason("Undecidable", str(error)))
