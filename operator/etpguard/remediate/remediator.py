@@ -267,7 +267,7 @@ class Remediator:
 
 
 def _decided(case: Case, ledger: Ledger, now: float) -> Decision:
-    """The decision; none about a Service whose policies are of a form that nobody foresaw, and the others go on."""
+    """The decision; none about a Service whose policies are of a form that nobody foresaw: the others go on."""
     try:
         return decide(case, ledger, now)
     except (ValueError, ArithmeticError, LookupError) as error:
