@@ -1,0 +1,43 @@
+# syntax=docker/dockerfile:1
+# The base by tag, since a digest has to be looked up when the image is built; a release gives both:
+#   docker build --build-arg BASE=python:3.13-slim-bookworm@sha256:… .
+ARG BASE=python:3.13-slim-bookworm
+
+FROM ${BASE} AS build
+ARG UV_VERSION=0.13.9
+WORKDIR /src
+RUN python3 -m venv /uv && /uv/bin/pip install --quiet --no-cache-dir "uv==${UV_VERSION}"
+ENV UV_PROJECT_ENVIRONMENT=/opt/etpguard UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+COPY pyproject.toml uv.lock ./
+# --locked refuses a lock that does not fit pyproject.toml; what is installed must have the lock's hashes.
+RUN /uv/bin/uv sync --quiet --system-certs --locked --no-dev --no-install-project --python "$(command -v python3)"
+COPY operator/etpguard ./etpguard
+# Of the kubernetes package, the code generated for each API stays out: requests are sent through its client as they are
+# (kube/exchange.py), and its modules are loaded when they are named.
+RUN set -eu; \
+    packages="$(/opt/etpguard/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
+    for client in client aio/client; do \
+        find "$packages/kubernetes/$client/api" "$packages/kubernetes/$client/models" \
+            -name '*.py' ! -name __init__.py -delete; \
+    done; \
+    cp -r etpguard "$packages/"; \
+    find "$packages" -name tests -type d -prune -exec rm -rf {} +; \
+    find /opt/etpguard/bin -type f ! -name 'python*' -delete; \
+    /opt/etpguard/bin/python -m compileall -q --invalidation-mode unchecked-hash "$packages"
+
+FROM ${BASE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="etpguard" \
+      org.opencontainers.image.description="Finds and mends the nodes that drop external traffic to Services with externalTrafficPolicy: Local" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /opt/etpguard /opt/etpguard
+COPY LICENSE /LICENSE
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+USER 65532:65532
+WORKDIR /
+EXPOSE 8080
+ENTRYPOINT ["/opt/etpguard/bin/python", "-m", "etpguard"]
+CMD ["run"]

@@ -1,0 +1,191 @@
+"""The container image, built from the Dockerfile and run: buildah on a base of Debian packages, no engine."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devcluster import Cluster, MissingToolError, binaries, ports
+from devcluster.objects import wait_for
+from etpguard import __version__
+from tests.manifests.installed import Operator
+from tests.manifests.rendered import ACCOUNT, NAMESPACE, ROOT, environment, kustomize
+from tests.remediate.stage import Scene
+
+pytestmark = [pytest.mark.image, pytest.mark.controlplane, pytest.mark.timeout(900)]
+
+SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+CERTIFICATES = "/etc/ssl/certs:/etc/ssl/certs:ro"
+PACKAGES = "python3,python3-venv,ca-certificates"
+BASE, IMAGE = "localhost/etpguard-base", "localhost/etpguard"
+
+
+class Buildah:
+    """One store in one folder, with chroot isolation."""
+
+    def __init__(self, store: Path) -> None:
+        self._command = ["buildah", "--root", str(store / "root"), "--runroot", str(store / "run")]
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*self._command, *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
+
+    def __call__(self, *arguments: str, timeout: float = 600) -> str:
+        done = subprocess.run(
+            self.command(*arguments), env=self.environment, capture_output=True, text=True, timeout=timeout
+        )
+        assert done.returncode == 0, f"buildah {arguments[0]}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        return done.stdout.strip()
+
+
+@functools.cache
+def base_archive() -> Path:
+    """Debian with Python, made once and kept beside the control plane's programs."""
+    archive = binaries.cache_directory() / f"image-base-{PACKAGES.replace(',', '+')}.tar"
+    if not archive.exists():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = archive.with_suffix(f".{os.getpid()}.tar")
+        try:
+            subprocess.run(
+                [
+                    "mmdebstrap",
+                    "--quiet",
+                    "--variant=minbase",
+                    f"--include={PACKAGES}",
+                    "bookworm",
+                    unfinished,
+                    SOURCES,
+                ],
+                check=True,
+                timeout=600,
+                capture_output=True,
+            )
+            unfinished.rename(archive)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return archive
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
+    for tool in ("buildah", "mmdebstrap"):
+        if shutil.which(tool) is None:
+            raise MissingToolError(f"{tool} is not installed")
+    if os.geteuid() != 0 or not SOURCES.exists():
+        raise MissingToolError("building the image takes root on Debian")
+    store = tmp_path_factory.mktemp("image")
+    buildah = Buildah(store)
+    try:
+        scratch = buildah("from", "scratch")
+        buildah("add", "-q", scratch, str(base_archive()), "/")
+        buildah("commit", "-q", "--rm", scratch, BASE)
+        buildah("bud", "--format=docker", "-t", IMAGE, "-v", CERTIFICATES, f"--build-arg=BASE={BASE}", str(ROOT))
+        yield buildah
+    finally:
+        shutil.rmtree(store, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def container(image: Buildah) -> Iterator[str]:
+    name = image("from", "--pull-never", IMAGE)
+    yield name
+    image("rm", name)
+
+
+def test_the_image_is_what_it_says(image: Buildah, container: str) -> None:
+    config = json.loads(image("inspect", "--type=image", IMAGE))["OCIv1"]["config"]
+    assert config["User"] == "65532:65532"
+    assert config["Labels"]["org.opencontainers.image.version"] == __version__
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    root = Path(image("mount", container))
+    try:
+        ours = sum(f.lstat().st_size for f in (root / "opt" / "etpguard").rglob("*") if f.is_file())
+        assert ours < 60e6, f"{ours / 1e6:.0f} MB beside the base"
+        assert not [f for f in (root / "opt" / "etpguard").rglob("*") if f.name in ("pip", "uv", "hatchling")]
+        assert not (root / "uv").exists()
+        assert not (root / "src").exists()
+    finally:
+        image("umount", container)
+
+
+def test_the_command_runs_as_another_user_than_root(image: Buildah, container: str) -> None:
+    assert image("run", container, "--", "id", "-u") == "65532"
+    entry = json.loads(image("inspect", "--type=image", IMAGE))["OCIv1"]["config"]["Entrypoint"]
+    assert __version__ in image("run", container, "--", *entry, "--version")
+
+
+def test_the_operator_in_the_container_works(
+    image: Buildah, container: str, site: Cluster, scene: Scene, tmp_path: Path
+) -> None:
+    """As the Deployment runs it: its arguments and environment, another user, nothing writable but /tmp."""
+    manifests = kustomize("overlays/remediation")
+    (deployment,) = (m for m in manifests if m["kind"] == "Deployment")
+    (spec,) = deployment["spec"]["template"]["spec"]["containers"]
+    port = ports.free("127.0.0.1")
+    kubeconfig = site.kubeconfig_for(namespace=NAMESPACE, service_account=ACCOUNT)
+    shared = tmp_path / "kubeconfig"
+    shared.write_bytes(kubeconfig.read_bytes())
+    shared.chmod(0o644)
+    variables = {
+        **environment(manifests),
+        "ETPGUARD_KUBECONFIG": "/kubeconfig",
+        "ETPGUARD_LISTEN": f"127.0.0.1:{port}",
+        "ETPGUARD_LEASE_NAMESPACE": NAMESPACE,
+        "ETPGUARD_LEASE_DURATION": "3s",
+        "ETPGUARD_HOLD_URGENT": "100ms",
+        "ETPGUARD_NAMESPACES": scene.namespace,
+    }
+    entry = json.loads(image("inspect", "--type=image", IMAGE))["OCIv1"]["config"]["Entrypoint"]
+    settings = [f"--env={name}={value}" for name, value in variables.items()]
+    log = tmp_path / "operator.log"
+    scene.blackhole()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            image.command(
+                *("run", "--user=54321:54321", "-v", f"{shared}:/kubeconfig:ro"),
+                *(*settings, container, "--", *entry, *spec["args"]),
+            ),
+            env=image.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        running = Operator(process, port, log)
+        wait_for(running.ready, 30, "the operator to be ready")
+        found = re.search(r"ready after ([\d.]+) s", log.read_text())
+        assert found is not None
+        assert float(found[1]) < 3
+        wait_for(lambda: "etpguard_picture_fresh 1.0" in running.get("/metrics")[1], 30, "a fresh picture")
+        wait_for(lambda: scene.report().get("status", {}).get("outcome") == "Blackhole", 30, "the report")
+        asked = time.monotonic()
+        _inner(process.pid, signal.SIGTERM)
+        assert process.wait(10) == 0, log.read_text()
+        assert time.monotonic() - asked < 5
+        assert "starts anew" not in log.read_text()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _inner(pid: int, number: signal.Signals) -> None:
+    """Signal the last process in the line below `pid`: buildah passes no signals on. Any of a process's threads
+    may have started its child."""
+    while children := "".join(f.read_text() for f in Path(f"/proc/{pid}/task").glob("*/children")).split():
+        pid = int(children[0])
+    os.kill(pid, number)
