@@ -105,7 +105,10 @@ class Cases:
                 namespace_unread=NAMESPACE in picture.unread,
                 behind=memory.behind(service, monotonic),
                 owner=owner(service),
-                network_policy=self.network_policy(service, addressed.get(key.namespace, ())),
+                # Else no rule gets as far as to ask.
+                network_policy=self.network_policy(service, addressed.get(key.namespace, ()))
+                if since.in_need is not None
+                else "",
             )
             cases[key] = refreshed(case, remediation)
         self._history.forget(cases)
