@@ -246,7 +246,9 @@ class World(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def report_is_lost(self, name: str) -> None:
+        """And with it, after a restart, what was spent on that Service: nothing else remembers."""
         self.api.objects.pop((SERVICE_COVERAGE.plural, "default", name), None)
+        self.applied = [entry for entry in self.applied if entry[1] != name]
 
     @rule(name=st.sampled_from(NAMES))
     def service_is_made_anew(self, name: str) -> None:
