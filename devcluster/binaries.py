@@ -67,6 +67,7 @@ PROGRAMS: dict[str, Program] = {
         for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl")
     },
     "helm": Program("helm.sh/helm/v4/cmd/helm", _HERE / "helm", f"{_STRIP} {_HELM_STAMP}"),
+    "kube-score": Program("github.com/zegl/kube-score/cmd/kube-score", _HERE / "kube-score", _STRIP),
 }
 
 Progress = Callable[[str], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -10,8 +11,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from devcluster import Cluster
-from tests.manifests.rendered import ROOT, Json, helm_template, kustomize, parse
+from devcluster import Cluster, binaries
+from tests.manifests.rendered import ROOT, Json, helm_template, kustomize, parse, run
 
 VERSIONS = ("1.35", "1.36", "1.37")
 # The Prometheus Operator's have none; a CustomResourceDefinition's refers to itself: the API server judges it.
@@ -56,6 +57,23 @@ def test_the_api_server_takes_them_in_a_dry_run(site: Cluster, source: str) -> N
         input=text,
     )
     assert said.count("serverside-applied (server dry run)") == len(parse(text))
+
+
+@pytest.mark.controlplane  # built from its Go module, as the control plane is
+@pytest.mark.parametrize("source", ["base", "observe-only", "remediation", "chart with everything"])
+def test_kube_score_finds_nothing(source: str, tmp_path: Path) -> None:
+    """But for what is meant: no limit of CPU, since throttling would make verdicts late, and no pull on every start,
+    since a version's image does not change."""
+    file = tmp_path / "manifests.yaml"
+    file.write_text(yaml.safe_dump_all(SOURCES[source]()))
+    said = run(
+        binaries.path("kube-score"),
+        *("score", "--output-format=ci", "--kubernetes-version=v1.30", "--ignore-container-cpu-limit"),
+        *("--ignore-test=container-image-pull-policy", str(file)),
+        check=False,
+    )
+    assert "[OK] etpguard/etpguard-system apps/v1/Deployment" in said
+    assert not [line for line in said.splitlines() if line.startswith(("[CRITICAL]", "[WARNING]"))]
 
 
 KIND: Json = {
