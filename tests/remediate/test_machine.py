@@ -102,6 +102,7 @@ class World(RuleBasedStateMachine):
             announce=_nobody,
             count=lambda action, result: None,
             network_policy=self.cases.network_policy,
+            governing=self.cases.governing_among,
             wall=lambda: self.now,
         )
         self.remediator = Remediator(

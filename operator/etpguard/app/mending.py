@@ -75,6 +75,7 @@ def remediator(
         announce=announce,
         count=count,
         network_policy=cases.network_policy,
+        governing=cases.governing_among,
         wall=wall,
     )
     return Remediator(

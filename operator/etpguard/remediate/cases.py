@@ -162,8 +162,12 @@ class Cases:
         service = self._picture.get(SERVICE, key)
         if service is None:
             return None
-        namespaces = {n.metadata.name: n.labels for n in self._picture.store(NAMESPACE)}
         policies = (*self._picture.store(COVERAGE_POLICY), *self._picture.store(CLUSTER_COVERAGE_POLICY))
+        return self.governing_among(service, policies)
+
+    def governing_among(self, service: Service, policies: Iterable[CoveragePolicy]) -> Governing | None:
+        """Those of `policies` that take part for a Service."""
+        namespaces = {n.metadata.name: n.labels for n in self._picture.store(NAMESPACE)}
         return governing(service, policies, namespaces)
 
     def network_policy(self, service: Service, policies: Iterable[NetworkPolicy]) -> str:

@@ -5,7 +5,7 @@ Apply: the intent into the report; everything read again, assessed and decided a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from etpguard.kube import verbs
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, Key, Remediation, Service
+from etpguard.objects.policies import CoveragePolicy
 from etpguard.remediate import steps
 from etpguard.remediate.cases import named, refreshed
 from etpguard.remediate.decide import Action, Case, Decision, Ledger, decide
@@ -49,6 +50,7 @@ class Executor:
         announce: Announce,
         count: Count,
         network_policy: NetworkCheck,
+        governing: Callable[[Service, Iterable[CoveragePolicy]], Governing | None],
         wall: Callable[[], float],
     ) -> None:
         self._writer = writer
@@ -58,6 +60,7 @@ class Executor:
         self._announce = announce
         self._count = count
         self._network_policy = network_policy
+        self._governing = governing
         self._wall = wall
         self._undo = Undo(writer, reader, recorder, announce=announce, count=count)
 
@@ -162,10 +165,10 @@ class Executor:
         """Why it is not to be done after all, from what was read just now."""
         if not fresh.agrees_with(case.assessment, self._picture.nodes):
             return Reason("Changed", "what was read again from the API server is not what was assessed")
-        for policy in case.governing.policies if case.governing else ():
-            held = await self._reader.policy(policy)
-            if held is None or held.metadata.generation != policy.metadata.generation or held.deleting:
-                return Reason("Changed", f"{policy.kind} {policy.key} is not what it was")
+        held = case.governing.versions if case.governing else ""
+        now = self._governing(fresh.now.service, await self._reader.policies(case.service.key.namespace))
+        if now is None or now.versions != held:
+            return Reason("Changed", "the policies that govern it are not what they were")
         service = fresh.now.service
         last = decide(
             replace(

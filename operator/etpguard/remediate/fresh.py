@@ -145,17 +145,10 @@ class Reader:
             return True
         return str(raw["metadata"].get("uid")) != ref.uid
 
-    async def policy(self, held: CoveragePolicy) -> CoveragePolicy | None:
-        """The policy as it is now; None if it is gone or is another of that name."""
-        namespaced = bool(held.metadata.namespace)
-        kind = COVERAGE_POLICY if namespaced else CLUSTER_COVERAGE_POLICY
-        try:
-            found = decode_item(kind, await self._writer.read(verbs.get(kind, held.key)))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return None
-        return found if isinstance(found, CoveragePolicy) and found.uid == held.uid else None
+    async def policies(self, namespace: str) -> list[CoveragePolicy]:
+        """All that may govern a Service of that namespace: also one of which no watch has told yet."""
+        mine = await self._list(COVERAGE_POLICY, namespace)
+        return [*mine, *await self._list(CLUSTER_COVERAGE_POLICY, "")]
 
     async def reassess(self, key: Key) -> Reassessed:
         """Read the Service, its slices, and whatever in its namespace may send traffic to it; assess that."""
