@@ -324,7 +324,7 @@ class World(RuleBasedStateMachine):
             assert len(flips) <= before.get(name, 0) + 1, f"{name} is fought over: {flips}"
         self.settle()
         event(f"changes: {sum(map(len, self.flips.values()))}")
-        promised = [n for n in NAMES if (r := self.record(n)) and r.phase == "Applied" and r.on_delete == "Revert"]
+        promised = [name for name in NAMES if self.owes_revert(name)]
         for policy in POLICIES:
             self.people_delete_a_policy(policy)
         self.settle()
@@ -332,6 +332,12 @@ class World(RuleBasedStateMachine):
             found = self.api.objects["services", "default", name]["spec"]["externalTrafficPolicy"]
             assert found == "Local", f"{name} was not put back: {self.record(name)}"
         self.budgets_hold()
+
+    def owes_revert(self, name: str) -> bool:
+        """Whether a change stands whose record promises to take it back with its policy."""
+        uid = self.api.objects["services", "default", name]["metadata"]["uid"]
+        record = self.record(name)
+        return record is not None and record.stands_for(uid) and record.on_delete == "Revert"
 
     def settle(self) -> None:
         self.restart()
