@@ -16,11 +16,14 @@ from tests.remediate.stage import Scene
 
 pytestmark = pytest.mark.controlplane
 
+BACK = {"mode": "WhenCovered", "coveredForSeconds": 1, "onDelete": "Revert"}
 PAGE = ROOT / "docs" / "permissions.md"
 
 
 def test_all_that_is_granted_is_used_and_nothing_more(site: Cluster, scene: Scene, tmp_path: Path) -> None:
     manifests = kustomize("overlays/remediation")
+    # Other tests may have left one; the first leader of a cluster creates it.
+    site.request("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/etpguard")
     since = site.audit_position()
     with operator(site, manifests, tmp_path, ETPGUARD_NAMESPACES=scene.namespace):
         _live_through_it(site, scene)
@@ -41,9 +44,9 @@ def test_all_that_is_granted_is_used_and_nothing_more(site: Cluster, scene: Scen
 
 def _live_through_it(site: Cluster, scene: Scene) -> None:
     """A loss of traffic is found, mended, rolled back, found and mended again; a Service leaves Local by hand."""
-    policy = scene.policy(rollback={"mode": "WhenCovered", "coveredForSeconds": 1})
+    policy = scene.policy(rollback=BACK)
     spec = {key: value for key, value in policy["spec"].items() if key != "rollback"}
-    wide = cluster_policy(scene.namespace, **spec, rollback={"mode": "WhenCovered", "coveredForSeconds": 1})
+    wide = cluster_policy(scene.namespace, **spec, rollback=BACK)
     path = "/apis/etpguard.dev/v1alpha1/clustercoveragepolicies"
     site.call("POST", path, wide)
     other = scene.service_manifest("by-hand")
@@ -65,8 +68,25 @@ def _live_through_it(site: Cluster, scene: Scene) -> None:
         site.call("PATCH", scene.service_path("by-hand"), {"spec": {"externalTrafficPolicy": "Cluster"}})
         wait_for(lambda: not scene.report("by-hand"), 20, "its end")
         wait_for(lambda: "status" in site.call("GET", f"{path}/{scene.namespace}"), 20, "the policy's status")
+        for _ in range(2):
+            _delete_the_deciding_policy(site, scene, path)
     finally:
         site.request("DELETE", f"{path}/{scene.namespace}")
+
+
+def _delete_the_deciding_policy(site: Cluster, scene: Scene, path: str) -> None:
+    """What it has mended is put back, once a look at the API server agrees that it is gone."""
+    decided = scene.wait_phase("Applied")["policy"]
+    if decided["kind"] == "CoveragePolicy":
+        scene.delete_policy(decided["name"])
+    else:
+        site.call("DELETE", f"{path}/{decided['name']}")
+
+    def put_back() -> bool:
+        now = scene.remediation()
+        return bool(now["phase"] == "RolledBack" or now["policy"] != decided)
+
+    wait_for(put_back, 30, f"the end of what {decided} has mended")
 
 
 def _times_told(scene: Scene, reason: str) -> int:

@@ -62,8 +62,8 @@ def test_the_api_server_takes_them_in_a_dry_run(site: Cluster, source: str) -> N
 @pytest.mark.controlplane  # built from its Go module, as the control plane is
 @pytest.mark.parametrize("source", ["base", "observe-only", "remediation", "chart with everything"])
 def test_kube_score_finds_nothing(source: str, tmp_path: Path) -> None:
-    """But for what is meant: no limit of CPU, since throttling would make verdicts late, and no pull on every start,
-    since a version's image does not change."""
+    """But for what is meant: no limit of CPU, since throttling would make verdicts late, and no pull on every
+    start, since a version's image does not change."""
     file = tmp_path / "manifests.yaml"
     file.write_text(yaml.safe_dump_all(SOURCES[source]()))
     said = run(
