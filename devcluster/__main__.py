@@ -42,6 +42,8 @@ def _build(names: list[str]) -> int:
 
 
 def _up(scheduler: bool, bind_address: str) -> int:
+    # A shell that starts it in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with (
         contextlib.suppress(KeyboardInterrupt),
         devcluster.start(scheduler=scheduler, bind_address=bind_address) as cluster,

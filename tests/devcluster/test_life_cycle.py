@@ -27,6 +27,8 @@ _ROOT = Path(__file__).parents[2]
 _RUNS_A_CLUSTER = """
 import json, signal, sys
 import devcluster
+# A shell that starts the tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with devcluster.start() as cluster:
     told = {"pids": cluster.pids, "directory": str(cluster.directory), "server": cluster.server}
     print(json.dumps(told), flush=True)
