@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
+import socket
 import ssl
 import threading
 from collections.abc import Mapping
@@ -68,14 +70,16 @@ class Client:
             connection.close()
 
     def _take(self, timeout: float) -> tuple[http.client.HTTPSConnection, bool]:
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            return self._connect(timeout), False
-        connection.timeout = timeout
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout)
-        return connection, True
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                return self._connect(timeout), False
+            if connection.sock is not None and not _spoken_on(connection.sock):
+                connection.timeout = timeout
+                connection.sock.settimeout(timeout)
+                return connection, True
+            connection.close()
 
     def _connect(self, timeout: float) -> http.client.HTTPSConnection:
         assert self._server.hostname is not None
@@ -104,3 +108,11 @@ class Client:
             with self._lock:
                 self._idle.append(connection)
         return response
+
+
+def _spoken_on(sock: socket.socket) -> bool:
+    """Whether a connection that nothing was asked on has something to read: the server has closed it, as it does
+    with one that was idle for 90 s, and a write on it would be lost without anyone knowing."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
