@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import devcluster
-from bench import big_cluster, lists, operator, updates
+from bench import big_cluster, latency, lists, operator, updates
 from devcluster import binaries
 
-PARTS = ("check", "file", "start", "updates", "churn")
+PARTS = ("check", "file", "start", "updates", "latency", "churn")
 FLAGS = (
     "--service-node-port-range=20000-42000",
     "--max-requests-inflight=800",
@@ -51,6 +51,8 @@ def main() -> None:
             operator.start(cluster, given.pairs)
         if "updates" in parts:
             updates.updates(cluster, size, given.updates_rate)
+        if "latency" in parts:
+            latency.latency(cluster, size, given.churn_rate)
         if "churn" in parts:
             operator.churn(cluster, size, given.churn_seconds, given.churn_rate)
 

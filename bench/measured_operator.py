@@ -1,11 +1,16 @@
 """The operator in a process of its own, with a 1 ms ticker on its main loop and one on Kopf's.
 
-Prints a line of JSON when ready, when Kopf's first pass is through, and at its end (SIGTERM). Started by
-`bench.operator`; reads a kubeconfig, writes nothing to the cluster.
+    python -m bench.measured_operator KUBECONFIG BEGAN [--until SLICE@VERSION] [--no-tick] [--assessed FILE]
+
+Prints a line of JSON when ready, when Kopf's first pass is through, when its picture holds that version of the
+EndpointSlice NAMESPACE/NAME, and at its end (SIGTERM). The tickers cost a tenth of a CPU: --no-tick leaves them out. FILE gets a
+line for each version of a slice, "NAME VERSION SECONDS": when the assessment made from it stood (time.time()).
+Started by `bench.operator`; reads a kubeconfig, writes nothing to the cluster.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import logging
@@ -51,7 +56,7 @@ def memory() -> dict[str, float]:
     }
 
 
-async def main(kubeconfig: str, began: float, until: str) -> None:
+async def main(given: argparse.Namespace) -> None:
     from etpguard.app import SWITCH_SECONDS, Operator
     from etpguard.intake import watch
     from etpguard.kube.connection import Connection
@@ -60,9 +65,10 @@ async def main(kubeconfig: str, began: float, until: str) -> None:
 
     sys.setswitchinterval(SWITCH_SECONDS)
     main_loop, kopf_loop = Gaps(), Gaps()
-    _tick_on_kopf(watch, kopf_loop)
+    if given.tick:
+        _tick_on_kopf(watch, kopf_loop)
     settings = Settings(
-        kubeconfig=kubeconfig,
+        kubeconfig=given.kubeconfig,
         listen=Address("127.0.0.1", 0),
         write_conditions=False,
         write_reports=False,
@@ -70,7 +76,9 @@ async def main(kubeconfig: str, began: float, until: str) -> None:
         remediation=False,
         leader_elect=False,
     )
-    operator = Operator(settings, Connection(kubeconfig))
+    operator = Operator(settings, Connection(given.kubeconfig))
+    if given.assessed:
+        _note_assessed(operator, given.assessed)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -81,12 +89,12 @@ async def main(kubeconfig: str, began: float, until: str) -> None:
             await asyncio.sleep(TICK)
 
     def say(what: str, **more: Any) -> None:
-        took = round(time.time() - began, 2)
+        took = round(time.time() - given.began, 2)
         gaps = {"main": main_loop.take(), "kopf": kopf_loop.take()}
         print(json.dumps({"what": what, "after_s": took, **memory(), "gaps": gaps, **more}), flush=True)
 
     async with operator.serving() as port:
-        ticking = asyncio.create_task(tick())
+        ticking = asyncio.create_task(tick()) if given.tick else None
         running = asyncio.create_task(operator.run(stop))
         while operator.health().blockers:
             await asyncio.sleep(0.01)
@@ -94,15 +102,16 @@ async def main(kubeconfig: str, began: float, until: str) -> None:
         while not operator.freshness.picture_status().fresh or not operator.watching():
             await asyncio.sleep(0.1)
         say("first pass")
-        if until:
-            name, _, version = until.partition("@")
+        if given.until:
+            name, _, version = given.until.partition("@")
             slices = operator.picture.store(ENDPOINT_SLICE)
             while (slices.version(Key(*name.split("/"))) or 0) < int(version):
                 await asyncio.sleep(0.02)
             say("caught up", at=time.time())
         await running
         say("end")
-        ticking.cancel()
+        if ticking:
+            ticking.cancel()
 
 
 def _tick_on_kopf(watch: Any, gaps: Gaps) -> None:
@@ -117,6 +126,34 @@ def _tick_on_kopf(watch: Any, gaps: Gaps) -> None:
     watch.KopfRun._tick = tick
 
 
+def _note_assessed(operator: Any, file: Path) -> None:
+    """What a turn of the absorber has merged is assessed when the turn ends."""
+    from etpguard.objects import ENDPOINT_SLICE
+
+    absorber, store = operator._absorber, operator.picture.store(ENDPOINT_SLICE)
+    upsert, turn = store.upsert, absorber.turn
+    merged: list[tuple[str, int]] = []
+    out = file.open("w", buffering=1 << 16)
+
+    def noted_upsert(entry: Any) -> Any:
+        merged.append((entry.key.name, entry.version))
+        return upsert(entry)
+
+    async def noted_turn() -> None:
+        await turn()
+        now = time.time()
+        out.writelines(f"{name} {version} {now:.6f}\n" for name, version in merged)
+        merged.clear()
+
+    store.upsert, absorber.turn = noted_upsert, noted_turn
+
+
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kubeconfig")
+    parser.add_argument("began", type=float)
+    parser.add_argument("--until", default="")
+    parser.add_argument("--no-tick", dest="tick", action="store_false")
+    parser.add_argument("--assessed", type=Path)
     logging.basicConfig(level=logging.WARNING)
-    asyncio.run(main(sys.argv[1], float(sys.argv[2]), sys.argv[3]))
+    asyncio.run(main(parser.parse_args()))

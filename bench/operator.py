@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,19 @@ from devcluster import Cluster
 
 
 class Measured:
-    """One operator process; `line(what)` waits for its word. `until`: an EndpointSlice and a resourceVersion, as
-    NAMESPACE/NAME@VERSION; it says "caught up" when its picture holds that."""
+    """One operator process; `line(what)` waits for its word. The options are those of `measured_operator`."""
 
-    def __init__(self, kubeconfig: Path, until: str = "") -> None:
+    def __init__(self, kubeconfig: Path, *options: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.measured_operator", str(kubeconfig), str(time.time()), until],
+            [sys.executable, "-m", "bench.measured_operator", str(kubeconfig), str(time.time()), *options],
             stdout=subprocess.PIPE,
             text=True,
         )
+
+    def cpu(self) -> float:
+        """CPU seconds so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def line(self, what: str) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -88,8 +93,16 @@ def churn(cluster: Cluster, size: Size, seconds: float, rate: float) -> None:
         print(f"    {loop} loop: largest gap {gaps['max_ms']} ms, p99 {gaps['p99_ms']} ms", flush=True)
 
 
-def write_slices(cluster: Cluster, size: Size, seconds: float, rate: float, threads: int = 8) -> int:
-    """PUT slices for so long, evenly spaced over a few threads; how many were written."""
+def write_slices(
+    cluster: Cluster,
+    size: Size,
+    seconds: float,
+    rate: float,
+    threads: int = 8,
+    answered: Callable[[dict[str, Any]], None] = lambda written: None,
+) -> int:
+    """PUT slices for so long, evenly spaced over a few threads; how many were written. `answered` is told of
+    each, in any thread."""
     end = time.monotonic() + seconds
     written = [0] * threads
 
@@ -102,7 +115,7 @@ def write_slices(cluster: Cluster, size: Size, seconds: float, rate: float, thre
                 return
             service, shift = number % size.services, 1 + number // size.services
             path = f"{PATHS['endpointslices']}/service-{service}-slice"
-            cluster.call("PUT", path, slice_(size, service, shift), timeout=30)
+            answered(cluster.call("PUT", path, slice_(size, service, shift), timeout=30))
             written[thread] += 1
 
     workers = [threading.Thread(target=work, args=(n,)) for n in range(threads)]

@@ -4,8 +4,8 @@
 
 FOLDER holds the answer for each path that was read (`recorded_name`), discovery included, and the lines of the
 EndpointSlices' watch. What was not recorded is not served. The first watch of EndpointSlices plays all lines, RATE
-a second (0: as fast as they are taken), and then stays silent, as every other watch is from the start. When it
-began and when it ended is written to FOLDER/played.json.
+a second (0: as fast as they are taken), and then stays silent, as every other watch is from the start.
+FOLDER/began appears when it begins, FOLDER/played.json tells afterwards when that was and when it ended.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from aiohttp import web
 
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 LINES = "watch.jsonl"
+BEGAN = "began"
 PLAYED = "played.json"
 WAIT = 30.0
 """Seconds before the lines are played, for the operator to be through its first pass."""
@@ -54,6 +55,7 @@ class Recording:
     async def _play(self, response: web.StreamResponse) -> None:
         lines = (self._folder / LINES).read_bytes().splitlines(keepends=True)
         await asyncio.sleep(WAIT)
+        (self._folder / BEGAN).touch()
         began, due = time.time(), time.monotonic()
         step = max(1, int(self._rate / 100)) if self._rate else 100
         for start in range(0, len(lines), step):
