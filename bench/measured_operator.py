@@ -3,8 +3,8 @@
     python -m bench.measured_operator KUBECONFIG BEGAN [--until SLICE@VERSION] [--no-tick] [--assessed FILE]
 
 Prints a line of JSON when ready, when Kopf's first pass is through, when its picture holds that version of the
-EndpointSlice NAMESPACE/NAME, and at its end (SIGTERM). The tickers cost a tenth of a CPU: --no-tick leaves them out. FILE gets a
-line for each version of a slice, "NAME VERSION SECONDS": when the assessment made from it stood (time.time()).
+EndpointSlice NAMESPACE/NAME, and at its end (SIGTERM). The tickers cost a tenth of a CPU: --no-tick leaves them
+out. FILE gets a line for each version of a slice, "NAME VERSION SECONDS": when the assessment made from it stood (time.time()).
 Started by `bench.operator`; reads a kubeconfig, writes nothing to the cluster.
 """
 
