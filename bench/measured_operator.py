@@ -4,9 +4,8 @@
 
 Prints a line of JSON when ready, when Kopf's first pass is through, when its picture holds that version of the
 EndpointSlice NAMESPACE/NAME, and at its end (SIGTERM). The tickers cost a tenth of a CPU: --no-tick leaves them
-out. FILE gets a line for each version of a slice, "NAME VERSION SECONDS": when, by time.time(), the assessment made
-from it stood.
-Started by `bench.operator`; reads a kubeconfig, writes nothing to the cluster.
+out. FILE gets a line for each version of a slice, "NAME VERSION SECONDS": when, by time.time(), the assessment
+made from it stood. Started by `bench.operator`; reads a kubeconfig, writes nothing to the cluster.
 """
 
 from __future__ import annotations
