@@ -19,7 +19,8 @@ from etpguard.objects import (
     decode_item,
     decode_page,
 )
-from etpguard.objects.records import ClassParameters, Condition
+from etpguard.objects.ingresses import ClassParameters
+from etpguard.objects.records import Condition
 
 Json = dict[str, Any]
 

@@ -1,11 +1,14 @@
 """Small immutable records of the Kubernetes objects that etpguard reads, and how raw JSON becomes one.
 
 A record holds only the fields that some rule reads; the collector never looks at it. See `records` for
-the shapes, `kinds` for what is read and where, `decode` for the way in.
+what they have in common, `kinds` for what is read and where, `decode` for the way in; the other modules have
+the shapes of one API each.
 """
 
 from etpguard.objects.coverage import API_VERSION, GROUP, VERSION, PolicyRef, Remediation, Revert, ServiceCoverage
 from etpguard.objects.decode import Page, decode_item, decode_page, reject
+from etpguard.objects.endpoints import Endpoint, EndpointConditions, EndpointSlice, Family
+from etpguard.objects.ingresses import Backend, Ingress, IngressClass
 from etpguard.objects.kinds import (
     ENDPOINT_SLICE,
     INGRESS,
@@ -18,26 +21,10 @@ from etpguard.objects.kinds import (
     Kind,
     Reach,
 )
-from etpguard.objects.records import (
-    Backend,
-    Condition,
-    Endpoint,
-    EndpointConditions,
-    EndpointSlice,
-    Family,
-    Ingress,
-    IngressClass,
-    Key,
-    Namespace,
-    Node,
-    Record,
-    Reject,
-    Requirement,
-    Selector,
-    Service,
-    ServicePort,
-    Taint,
-)
+from etpguard.objects.namespaces import Namespace
+from etpguard.objects.nodes import Node, Taint
+from etpguard.objects.records import Condition, Key, Record, Reject, Requirement, Selector
+from etpguard.objects.services import Service, ServicePort
 
 __all__ = [
     "API_VERSION",

@@ -8,16 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from etpguard.objects.coverage import GROUP, VERSION, ServiceCoverage
-from etpguard.objects.records import (
-    EndpointSlice,
-    Ingress,
-    IngressClass,
-    Key,
-    Namespace,
-    Node,
-    Record,
-    Service,
-)
+from etpguard.objects.endpoints import EndpointSlice
+from etpguard.objects.ingresses import Ingress, IngressClass
+from etpguard.objects.namespaces import Namespace
+from etpguard.objects.nodes import Node
+from etpguard.objects.records import Key, Record
+from etpguard.objects.services import Service
 
 R = TypeVar("R", bound=Record)
 

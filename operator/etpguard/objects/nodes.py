@@ -1,0 +1,59 @@
+"""The record of a Node."""
+
+from __future__ import annotations
+
+import msgspec
+
+from etpguard.objects.records import LabelledRecord, Shape
+
+
+class Taint(Shape, frozen=True):
+    key: str
+    effect: str = ""
+    value: str | None = None
+
+
+class NodeSpec(Shape, frozen=True):
+    provider_id: str | None = msgspec.field(name="providerID", default=None)
+    taints: list[Taint] | None = None
+
+
+class NodeAddress(Shape, frozen=True):
+    type: str
+    address: str
+
+
+class NodeCondition(Shape, frozen=True):
+    type: str
+    status: str = "Unknown"
+
+
+class NodeStatus(Shape, frozen=True):
+    conditions: list[NodeCondition] | None = None
+    addresses: list[NodeAddress] | None = None
+
+
+class Node(LabelledRecord, frozen=True):
+    spec: NodeSpec | None = None
+    status: NodeStatus | None = None
+
+    @property
+    def substance(self) -> object:
+        addresses = self.status and self.status.addresses
+        return (self.metadata.uid, self.labels, self.deleting, self.spec, self.ready, addresses)
+
+    @property
+    def ready(self) -> str | None:
+        """Status of the Ready condition ("True", "False", "Unknown"), None where there is none."""
+        for condition in (self.status and self.status.conditions) or ():
+            if condition.type == "Ready":
+                return condition.status
+        return None
+
+    @property
+    def taints(self) -> list[Taint]:
+        return (self.spec and self.spec.taints) or []
+
+    @property
+    def provider_id(self) -> str:
+        return (self.spec and self.spec.provider_id) or ""

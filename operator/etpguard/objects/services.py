@@ -1,0 +1,110 @@
+"""The record of a Service."""
+
+from __future__ import annotations
+
+import msgspec
+
+from etpguard.objects.records import AnnotatedRecord, Condition, FullMeta, Shape
+
+
+class ServicePort(Shape, frozen=True):
+    port: int
+    name: str | None = None
+    protocol: str | None = None
+    target_port: int | str | None = None
+    node_port: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The port's name, "" for the unnamed one."""
+        return self.name or ""
+
+    @property
+    def transport(self) -> str:
+        return self.protocol or "TCP"
+
+
+class ServiceSpec(Shape, frozen=True):
+    type: str | None = None
+    cluster_ip: str | None = msgspec.field(name="clusterIP", default=None)
+    cluster_ips: list[str] | None = msgspec.field(name="clusterIPs", default=None)
+    ip_families: list[str] | None = None
+    ports: list[ServicePort] | None = None
+    selector: dict[str, str] | None = None
+    external_ips: list[str] | None = msgspec.field(name="externalIPs", default=None)
+    external_traffic_policy: str | None = None
+    health_check_node_port: int | None = None
+    load_balancer_class: str | None = None
+    load_balancer_ip: str | None = msgspec.field(name="loadBalancerIP", default=None)
+
+
+class LoadBalancerIngress(Shape, frozen=True):
+    ip: str | None = None
+    hostname: str | None = None
+    ip_mode: str | None = None
+
+
+class LoadBalancerStatus(Shape, frozen=True):
+    ingress: list[LoadBalancerIngress] | None = None
+
+
+class ServiceStatus(Shape, frozen=True):
+    load_balancer: LoadBalancerStatus | None = None
+    conditions: list[Condition] | None = None
+
+
+class ManagedFields(Shape, frozen=True):
+    manager: str | None = None
+
+
+class ServiceMeta(FullMeta, frozen=True):
+    managed_fields: list[ManagedFields] | None = None
+
+
+class Service(AnnotatedRecord, frozen=True):
+    metadata: ServiceMeta
+    spec: ServiceSpec
+    status: ServiceStatus | None = None
+
+    @property
+    def substance(self) -> object:
+        return (*self._meta_substance, self.spec, self.status, self.managers)
+
+    @property
+    def managers(self) -> frozenset[str]:
+        """The field managers that own anything of it."""
+        return frozenset(m.manager for m in self.metadata.managed_fields or () if m.manager)
+
+    @property
+    def type(self) -> str:
+        return self.spec.type or "ClusterIP"
+
+    @property
+    def ports(self) -> list[ServicePort]:
+        return self.spec.ports or []
+
+    @property
+    def policy(self) -> str:
+        return self.spec.external_traffic_policy or "Cluster"
+
+    @property
+    def load_balancer_ingress(self) -> list[LoadBalancerIngress]:
+        status = self.status and self.status.load_balancer
+        return (status and status.ingress) or []
+
+    def port(self, reference: int | str) -> ServicePort | None:
+        """The port called so, or with that `port` number (never targetPort): AWS LBC
+        pkg/k8s/service_utils.go:10-26 LookupServicePort."""
+        for port in self.ports:
+            if (port.port if isinstance(reference, int) else port.label) == reference:
+                return port
+        return None
+
+    def under_local(self, health_check_node_port: int | None) -> Service:
+        """This Service as it would be with `externalTrafficPolicy: Local` and that healthCheckNodePort."""
+        spec = msgspec.structs.replace(
+            self.spec,
+            external_traffic_policy="Local",
+            health_check_node_port=health_check_node_port or self.spec.health_check_node_port,
+        )
+        return msgspec.structs.replace(self, spec=spec)
