@@ -154,7 +154,11 @@ def test_arguments_that_the_controller_would_not_start_with(cluster: Cluster, sh
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        pytest.param(["--aws-lbc-deployment", "a/b"], "has no place beside -f", id="a Deployment beside files"),
+        pytest.param(
+            ["--aws-lbc-deployment", "a/b"],
+            "-f and --aws-lbc-deployment exclude each other",
+            id="a Deployment beside files",
+        ),
         pytest.param(["--aws-lbc-fail-open", "perhaps"], "'perhaps' is neither true nor false", id="no boolean"),
         pytest.param(["--aws-lbc-max-targets", "-1"], "-1", id="a negative number"),
     ],

@@ -45,6 +45,11 @@ MERGE_BOMB = "a0: &a0 {k0: v}\n" + "".join(
         pytest.param(
             '{"kind": "List", "items": 7}', ["state: not a Kubernetes object", "items"], id="items a number"
         ),
+        pytest.param(
+            "kind: List\nitems: 7",
+            ["state: document 1: not a Kubernetes object: items"],
+            id="items a number in YAML",
+        ),
         pytest.param("[1, 2]", ["state: not a Kubernetes object"], id="a JSON array"),
         pytest.param(
             "kind: List\nitems: [a: b: c]\n", ["state: document 1: line 2", "not YAML"], id="broken YAML"
@@ -230,17 +235,48 @@ def test_the_api_servers_own_lists_name_no_kind_on_items() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "body",
     [
-        pytest.param(["check", "--no-such"], id="an unknown option"),
-        pytest.param(["check", "--fail-on", "Doom"], id="an unknown outcome"),
-        pytest.param(["check", "-n", "a", "-A"], id="a namespace and all"),
-        pytest.param(["check", "--answers-everywhere-ports", "80,x"], id="a port that is none"),
-        pytest.param(["explain", "a/b/c"], id="a name with two slashes"),
+        pytest.param('{"kind": "List"}', id="JSON without items"),
+        pytest.param('{"kind": "List", "items": null}', id="JSON with null for items"),
+        pytest.param("kind: List", id="YAML without items"),
+        pytest.param("kind: List\napiVersion: v1\nitems:", id="YAML with null for items"),
     ],
 )
-def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
+def test_an_empty_list_holds_nothing_whether_or_not_it_names_a_version(body: str) -> None:
+    run = etpguard("check", "-f", "-", "--strict", stdin=body)
+    assert run.code == 0
+    assert run.err == "etpguard: warning: stdin: there is no Service in the input\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["check", "--no-such"], "--no-such", id="an unknown option"),
+        pytest.param(
+            ["check", "--fail-on", "Doom"], "'Doom' is not one of NotAffected, Covered,", id="an unknown outcome"
+        ),
+        pytest.param(["check", "-n", "a", "-A"], "-n and -A exclude each other", id="a namespace and all"),
+        pytest.param(["check", "--answers-everywhere-ports", "80,x"], "'80,x'", id="a port that is none"),
+        pytest.param(["explain", "a/b/c"], "'a/b/c' is not NAMESPACE/SERVICE", id="a name with two slashes"),
+        pytest.param(
+            ["check", "-f", "x", "--context", "c"], "-f and --context exclude each other", id="files and a context"
+        ),
+        pytest.param(
+            ["explain", "a/b", "-f", "x", "--kubeconfig", "c"],
+            "-f and --kubeconfig exclude each other",
+            id="files and a kubeconfig",
+        ),
+    ],
+)
+def test_usage_errors_exit_with_2(arguments: list[str], told: str) -> None:
     run = etpguard(*arguments)
     assert (run.code, run.out) == (2, "")
-    assert "Error: " in run.err
+    *_, line = run.err.splitlines()
+    assert line.startswith("Error: ")
+    assert told in line
     assert "Traceback" not in run.err
+
+
+def test_an_outcome_is_taken_in_any_case() -> None:
+    assert [etpguard("check", "-f", SEED, "--fail-on", o).code for o in ("targetsunhealthy", "UNKNOWN")] == [1, 0]

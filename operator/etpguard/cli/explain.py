@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 Lines = Iterable[str]
 
 
-def explain(sources: Sources, namespace: str, name: str, max_nodes: int) -> int:
-    """Print the story to stdout. Returns 0. Raises Failure where there is no such Service."""
+def explain(sources: Sources, name: str, max_nodes: int) -> int:
+    """Print the story of that Service in the sources' namespace to stdout. Returns 0. Raises Failure where there
+    is no such Service."""
     assessed = assess(sources)
-    key = Key(namespace, name)
+    key = Key(assessed.namespace, name)
     service = assessed.reading.picture.get(SERVICE, key)
     if service is None:
         raise Failure(_not_found(assessed, key))
@@ -254,6 +255,8 @@ def _not_found(assessed: Assessed, key: Key) -> str:
     services = sorted(k for k in assessed.reading.picture.store(SERVICE).keys() if k.name)  # noqa: SIM118
     elsewhere = [str(k) for k in services if k.name == key.name]
     hint = f"; there is {', '.join(elsewhere[:3])}" if elsewhere else _near(services, key)
+    if lacking := assessed.reading.lacks(key.namespace):
+        hint = f": {lacking}{hint}"
     return f"no Service {key} in {assessed.reading.where}{hint}"
 
 

@@ -43,12 +43,17 @@ def fill(reading: Reading, sources: Sequence[str]) -> None:
     taker.finish()
 
 
+def shown(source: str) -> str:
+    """What messages call it."""
+    return "stdin" if source == "-" else source
+
+
 def _bodies(sources: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     for source in sources:
         if source == "-":
             if sys.stdin is None:
-                raise Failure("stdin: closed")
-            yield "stdin", sys.stdin.buffer.read()
+                raise Failure(f"{shown(source)}: closed")
+            yield shown(source), sys.stdin.buffer.read()
             continue
         path = Path(source)
         if not path.is_dir():
@@ -150,7 +155,8 @@ class _Taker:
 
     def json_document(self, where: str, head: _Head, body: bytes) -> None:
         if head.items is None:
-            self._take(where, head.kind, head.apiVersion, body)
+            if not _is_list(head.kind):
+                self._take(where, head.kind, head.apiVersion, body)
             return
         inherited = self._of_list(head.kind, head.apiVersion)
         for number, raw in enumerate(head.items, 1):
@@ -166,9 +172,12 @@ class _Taker:
 
     def yaml_document(self, where: str, document: dict[Any, Any]) -> None:
         kind, version, items = (document.get(key) for key in ("kind", "apiVersion", "items"))
-        if not isinstance(items, list):
-            self._take(where, kind, version, document)
+        if items is None:
+            if not _is_list(kind):
+                self._take(where, kind, version, document)
             return
+        if not isinstance(items, list):
+            raise Failure(f"{where}not a Kubernetes object: items is a {type(items).__name__} instead of a list")
         inherited = self._of_list(kind, version)
         for number, item in enumerate(items, 1):
             if not isinstance(item, dict):
@@ -190,7 +199,7 @@ class _Taker:
 
     def _of_list(self, kind: Any, version: Any) -> tuple[Any, Any]:
         """The kind that `ServiceList` gives to items that name none, as in the API's own answers."""
-        if isinstance(kind, str) and kind.endswith("List") and kind != "List":
+        if _is_list(kind) and kind != "List":
             return kind.removesuffix("List"), version
         return None, None
 
@@ -224,3 +233,7 @@ class _Taker:
 
     def _malformed(self, line: str) -> None:
         self._reading.malformed.append(line)
+
+
+def _is_list(kind: Any) -> bool:
+    return isinstance(kind, str) and kind.endswith("List")

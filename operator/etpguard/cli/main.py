@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from etpguard import __version__
 from etpguard.cli.errors import Failure
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _OUTCOMES = (
     "NotAffected",
@@ -55,6 +58,28 @@ class Bool(click.ParamType[bool]):
             self.fail(f"{value!r} is neither true nor false", param, ctx)
 
 
+class OutcomeName(click.Choice[str]):
+    """In whatever case; told as it is written."""
+
+    def __init__(self) -> None:
+        super().__init__(_OUTCOMES, case_sensitive=False)
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        return f"{value!r} is not one of {', '.join(self.choices)}."
+
+
+_KUBECONFIG = click.option("--kubeconfig", metavar="FILE", help="By default $KUBECONFIG or ~/.kube/config.")
+_CONTEXT = click.option("--context", metavar="NAME", help="Context of the kubeconfig.")
+_NAMESPACE = click.option(
+    "-n", "--namespace", metavar="NS", help="Of a SERVICE given without one; by default the context's."
+)
+
+
+def _max_nodes(default: int, told: str) -> Callable[[F], F]:
+    bounded = click.IntRange(0, _MOST_NODES)
+    return click.option("--max-nodes", type=bounded, default=default, show_default=True, metavar="N", help=told)
+
+
 def _sources(command: Any) -> Any:
     """The options that tell where objects come from and what no object tells."""
     for add in reversed(
@@ -67,8 +92,8 @@ def _sources(command: Any) -> Any:
                 metavar="FILE|DIR|-",
                 help="Read what kubectl get -o json|yaml printed instead of a cluster; may be given again.",
             ),
-            click.option("--kubeconfig", metavar="FILE", help="By default $KUBECONFIG or ~/.kube/config."),
-            click.option("--context", metavar="NAME", help="Context of the kubeconfig."),
+            _KUBECONFIG,
+            _CONTEXT,
             click.option(
                 "--data-plane",
                 type=click.Choice(["auto", "kube-proxy", "cilium", "other"]),
@@ -113,12 +138,16 @@ def _sources(command: Any) -> Any:
     return command
 
 
-def _take_sources(options: dict[str, Any], namespace: str) -> Any:
+_OF_A_CLUSTER = ("kubeconfig", "context", "aws_lbc_deployment")
+
+
+def _take_sources(options: dict[str, Any], namespace: str | None) -> Any:
     from etpguard.cli.sources import Sources
 
+    for name in _OF_A_CLUSTER if options["files"] else ():
+        if options[name]:
+            raise click.UsageError(f"-f and --{name.replace('_', '-')} exclude each other")
     deployment = options.pop("aws_lbc_deployment")
-    if deployment and options["files"]:
-        raise click.UsageError("--aws-lbc-deployment reads a cluster and has no place beside -f")
     if deployment and not all(deployment.partition("/")[::2]):
         raise click.UsageError(f"--aws-lbc-deployment: {deployment!r} is not NAMESPACE/NAME")
     aws = {
@@ -149,17 +178,10 @@ def cli() -> None:
 @click.option(
     "-o", "--output", type=click.Choice(["table", "wide", "json", "yaml"]), default="table", show_default=True
 )
-@click.option(
-    "--max-nodes",
-    type=click.IntRange(0, _MOST_NODES),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Names in each list of nodes; 0 for all.",
-)
+@_max_nodes(100, "Names in each list of nodes; 0 for all.")
 @click.option(
     "--fail-on",
-    type=click.Choice(_OUTCOMES, case_sensitive=False),
+    type=OutcomeName(),
     default="Blackhole",
     show_default=True,
     metavar="OUTCOME",
@@ -190,44 +212,39 @@ def check(namespace: str | None, all_namespaces: bool, **options: Any) -> int:
 @cli.command()
 @click.argument("service", metavar="NAMESPACE/SERVICE")
 @_sources
-@click.option("-n", "--namespace", metavar="NS", help="Namespace, for a SERVICE given without one.")
-@click.option(
-    "--max-nodes",
-    type=click.IntRange(0, _MOST_NODES),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="Nodes shown of each state; 0 for all.",
-)
+@_NAMESPACE
+@_max_nodes(10, "Nodes shown of each state; 0 for all.")
 def explain(service: str, namespace: str | None, max_nodes: int, **options: Any) -> int:
     """Tell the whole story of one Service."""
     from etpguard.cli.explain import explain as run_explain
 
     space, name = _named(service, namespace)
-    return run_explain(_take_sources(options, space), space, name, max_nodes)
+    return run_explain(_take_sources(options, space), name, max_nodes)
 
 
 @cli.command()
 @click.argument("service", metavar="NAMESPACE/SERVICE")
-@click.option("-n", "--namespace", metavar="NS", help="Namespace, for a SERVICE given without one.")
-@click.option("--kubeconfig", metavar="FILE", help="By default $KUBECONFIG or ~/.kube/config.")
-@click.option("--context", metavar="NAME", help="Context of the kubeconfig.")
+@_NAMESPACE
+@_KUBECONFIG
+@_CONTEXT
 def rollback(service: str, namespace: str | None, kubeconfig: str | None, context: str | None) -> int:
-    """Put a Service that etpguard changed back to Local, whether or not an operator runs."""
+    """Put a Service that etpguard changed back to Local.
+
+    With your own credentials, whether or not an operator runs.
+    """
     from etpguard.cli.rollback import rollback as run_rollback
-    from etpguard.objects import Key
 
-    return run_rollback(kubeconfig, context, Key(*_named(service, namespace)))
+    return run_rollback(kubeconfig, context, *_named(service, namespace))
 
 
-def _named(service: str, namespace: str | None) -> tuple[str, str]:
-    """Namespace and name of NAMESPACE/SERVICE, or of SERVICE with -n."""
+def _named(service: str, namespace: str | None) -> tuple[str | None, str]:
+    """Namespace and name of NAMESPACE/SERVICE, or of SERVICE with -n; None for the context's own namespace."""
     space, slash, name = service.rpartition("/")
     if not name or "/" in space:
         raise click.UsageError(f"{service!r} is not NAMESPACE/SERVICE")
     if slash and namespace and namespace != space:
         raise click.UsageError(f"{service!r} is not in the namespace {namespace!r}")
-    return space or namespace or "default", name
+    return space or namespace, name
 
 
 def _run_command() -> click.Command:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from etpguard.cluster import Picture
-from etpguard.objects import NODE, AnyKind, Record, Reject
+from etpguard.objects import NAMESPACE, NODE, SERVICE, AnyKind, Key, Record, Reject
 
 SHOWN = 20
 """Warnings of one sort that are shown each; the rest is counted."""
@@ -34,6 +34,16 @@ class Reading:
         self.malformed.append(f"{where}{reject.message}")
         if reject.key.name:
             self.take(kind, [reject])
+
+    def lacks(self, namespace: str) -> str:
+        """What there is to say of a namespace that has no Service; "" for one that has."""
+        picture = self.picture
+        if any(key.namespace == namespace for key in picture.store(SERVICE).keys()):  # noqa: SIM118
+            return ""
+        all_told = self.live and NAMESPACE in picture.kinds and NAMESPACE not in picture.unread
+        if all_told and not picture.get(NAMESPACE, Key("", namespace)):
+            return f"there is no namespace {namespace}"
+        return f"there is no Service of namespace {namespace}" + ("" if self.live else " in the input")
 
     def all_warnings(self) -> list[str]:
         lines = [*self.warnings, *(f"skipped {line}" for line in self.malformed[:SHOWN])]

@@ -26,10 +26,12 @@ TIMEOUT_SECONDS = 10.0
 TRIES = 4
 
 
-def rollback(kubeconfig: str | None, context: str | None, key: Key) -> int:
-    """Do it, and print what was done. Returns 0. Raises Failure: nothing was changed then."""
+def rollback(kubeconfig: str | None, context: str | None, namespace: str | None, name: str) -> int:
+    """Do it, and print what was done; None is the context's namespace. Returns 0. Raises Failure: nothing was
+    changed then."""
     try:
         connection = Connection(kubeconfig, context)
+        key = Key(namespace or connection.namespace, name)
         for line in asyncio.run(_with_client(connection, key)):
             print(line)
     except KubeError as error:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sources:
-    """`files` empty means a live cluster. `namespace` is where to look if RBAC lets one look nowhere else."""
+    """`files` empty means a live cluster. `namespace` is what the command is about, and where to look if RBAC lets
+    one look nowhere else: "" for all, None for the context's."""
 
     files: Sequence[str] = ()
     kubeconfig: str | None = None
     context: str | None = None
-    namespace: str = ""
+    namespace: str | None = ""
     data_plane: str = "auto"
     answers_everywhere_ports: tuple[int, ...] = ()
     aws: dict[str, Any] = field(default_factory=dict)
@@ -40,6 +41,8 @@ class Assessed:
     """Everything that a command says is taken from here."""
 
     reading: Reading
+    namespace: str
+    """The one that the command is about, "" for all."""
     engine: Engine
     advisor: Advisor
     data_plane: str
@@ -68,7 +71,10 @@ def assess(sources: Sources) -> Assessed:
             connection = Connection(sources.kubeconfig, sources.context)
         except KubeError as error:
             raise Failure(str(error)) from None
-        lists = live.Lists(connection, sources.namespace)
+        namespace = connection.namespace if sources.namespace is None else sources.namespace
+        lists = live.Lists(connection, namespace)
+    else:
+        namespace = "default" if sources.namespace is None else sources.namespace
     families = _families(sources, connection)
     from etpguard.assess import picture_for
 
@@ -82,9 +88,11 @@ def assess(sources: Sources) -> Assessed:
     else:
         from etpguard.cli import files
 
-        reading = Reading(picture, live=False, where=", ".join(sources.files))
+        reading = Reading(picture, live=False, where=", ".join(map(files.shown, sources.files)))
         files.fill(reading, sources.files)
-    return _assessed(sources, reading, families)
+    if namespace and (lacking := reading.lacks(namespace)):
+        reading.warnings.append(lacking)
+    return _assessed(sources, namespace, reading, families)
 
 
 def _remediation_kinds() -> tuple[AnyKind, ...]:
@@ -116,7 +124,7 @@ def _families(sources: Sources, connection: Connection | None) -> tuple[Consumer
     return families(ConsumerOptions(aws=told))
 
 
-def _assessed(sources: Sources, reading: Reading, families: Sequence[ConsumerFamily]) -> Assessed:
+def _assessed(sources: Sources, namespace: str, reading: Reading, families: Sequence[ConsumerFamily]) -> Assessed:
     from etpguard.assess import DataPlane, Engine, Options
     from etpguard.assess.advice import Advisor
     from etpguard.objects import INGRESS, INGRESS_CLASS, NODE, SERVICE
@@ -139,7 +147,7 @@ def _assessed(sources: Sources, reading: Reading, families: Sequence[ConsumerFam
         if not len(picture.store(SERVICE)):
             reading.warnings.append(f"{reading.where}: there is no Service in the input")
     how = "assumed" if auto else "--data-plane"
-    return Assessed(reading, engine, Advisor(picture, families), data_plane.value, how)
+    return Assessed(reading, namespace, engine, Advisor(picture, families), data_plane.value, how)
 
 
 def _mind_the_gaps(reading: Reading, engine: Engine) -> None:

@@ -37,7 +37,8 @@ def show(assessed: Assessed, chosen: Sequence[Assessment], *, wide: bool, max_no
     """Print the table to stdout: drawn to its width on a terminal, whole lines without colour elsewhere."""
     ordered = sorted(chosen, key=lambda a: (-a.outcome, -a.uncovered.bit_count(), a.key))
     if not ordered:
-        print("No Service with externalTrafficPolicy Local that is reachable from outside.")
+        where = f" in namespace {assessed.namespace}" if assessed.namespace else ""
+        print(f"No Service with externalTrafficPolicy Local that is reachable from outside{where}.")
         return
     rows = [row(assessed, assessment, wide=wide, max_nodes=max_nodes) for assessment in ordered]
     header = _HEADER + _WIDE if wide else _HEADER
