@@ -19,8 +19,6 @@ import asyncio
 import itertools
 import ssl
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Self
 
 import aiohttp
 import yarl
@@ -31,7 +29,7 @@ from devcluster import ports
 from devcluster.cluster import Cluster
 from devcluster.http_rules import Action, Answer, Cut, Delay, Match, Request, Rule, Silence, WatchError
 from devcluster.http_stream import WatchStream
-from devcluster.loop_thread import LoopThread
+from devcluster.loop_thread import LoopServer
 
 _HOST = "127.0.0.1"
 # Of one hop only (RFC 9110, 7.6.1), or set anew by the HTTP library.
@@ -50,7 +48,7 @@ _NOT_FORWARDED = frozenset(
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")  # aiohttp would, where a client has none
 
 
-class HttpProxy:
+class HttpProxy(LoopServer):
     """See the module.
 
     Two hooks, called in the proxy's thread; nothing else passes while they run:
@@ -76,31 +74,14 @@ class HttpProxy:
         self._upstream_tls = ssl.create_default_context(cafile=str(cluster.ca))
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(*cluster.certificate("http-proxy", ["localhost", _HOST]))
-        port = ports.free(_HOST)
-        self.server = f"https://{_HOST}:{port}"
+        self._port = ports.free(_HOST)
+        self.server = f"https://{_HOST}:{self._port}"
         """The proxy's own URL."""
         self._numbers = itertools.count(1)
         self._rules: list[Rule] = []
         self._requests: list[Request] = []
         self._streams: list[WatchStream] = []
-        self._loop = LoopThread("http-proxy")
-        try:
-            self._loop.run(self._start(port))
-        except BaseException:
-            self._loop.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._loop.run(self._stop())
-        self._loop.close()
+        super().__init__("http-proxy")
 
     def on(
         self,
@@ -139,7 +120,7 @@ class HttpProxy:
         match = Match(path=path)
         return self._loop.call(lambda: [stream for stream in self._streams if match(stream.request)])
 
-    async def _start(self, port: int) -> None:
+    async def _start(self) -> None:
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
             connector=aiohttp.TCPConnector(limit=0, ssl=self._upstream_tls),
@@ -149,7 +130,7 @@ class HttpProxy:
         # With cancellation, so that a watch ends at the API server when its client is gone.
         self._runner = web.ServerRunner(web.Server(self._serve, handler_cancellation=True), shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, _HOST, port, ssl_context=self._tls).start()
+        await web.TCPSite(self._runner, _HOST, self._port, ssl_context=self._tls).start()
 
     async def _stop(self) -> None:
         for stream in list(self._streams):

@@ -1,11 +1,13 @@
-"""An asyncio event loop in a thread of its own, driven from ordinary code."""
+"""An asyncio event loop in a thread of its own, driven from ordinary code, and a server that lives in one."""
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -34,6 +36,39 @@ class LoopThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+class LoopServer(abc.ABC):
+    """Serves from its construction on, until ``close()`` or the end of a ``with`` block."""
+
+    def __init__(self, thread: str) -> None:
+        """Called once all is set that ``_start`` needs."""
+        self._loop = LoopThread(thread)
+        try:
+            self._loop.run(self._start())
+        except BaseException:
+            self._loop.close()
+            raise
+
+    @abc.abstractmethod
+    async def _start(self) -> None:
+        """In the loop: begins to serve."""
+
+    @abc.abstractmethod
+    async def _stop(self) -> None:
+        """In the loop: ends all connections."""
+
+    def close(self) -> None:
+        self._loop.run(self._stop())
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 async def _cancel_all() -> None:

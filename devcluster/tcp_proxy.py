@@ -12,12 +12,11 @@ import itertools
 import socket
 import struct
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 from urllib.parse import urlsplit
 
 from devcluster import ports
-from devcluster.loop_thread import LoopThread
+from devcluster.loop_thread import LoopServer, LoopThread
 
 Direction = Literal["both", "to_client", "to_server"]
 
@@ -136,7 +135,7 @@ class Connection:
         self._to_client.delay = self._to_server.delay = seconds
 
 
-class TcpProxy:
+class TcpProxy(LoopServer):
     """Forwards a port of its own to a server."""
 
     def __init__(self, server: str) -> None:
@@ -148,29 +147,12 @@ class TcpProxy:
         self._port = ports.free(_HOST)
         self.server = f"{target.scheme}://{_HOST}:{self._port}"
         """The proxy's own URL."""
-        self._loop = LoopThread("tcp-proxy")
         self._listener: asyncio.Server | None = None
         self._open: dict[Connection, asyncio.Task[None] | None] = {}
         self._numbers = itertools.count(1)
         self._delay = 0.0
         self._silence: Direction | None = None
-        try:
-            self._loop.run(self._listen())
-        except BaseException:
-            self._loop.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._loop.run(self._cut(refuse=True))
-        self._loop.close()
+        super().__init__("tcp-proxy")
 
     @property
     def connections(self) -> list[Connection]:
@@ -200,9 +182,12 @@ class TcpProxy:
         """Ends all faults: listens again, passes on what was held back."""
         self._loop.run(self._restore())
 
-    async def _listen(self) -> None:
+    async def _start(self) -> None:
         if self._listener is None:
             self._listener = await asyncio.start_server(self._serve, _HOST, self._port)
+
+    async def _stop(self) -> None:
+        await self._cut(refuse=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -245,4 +230,4 @@ class TcpProxy:
     async def _restore(self) -> None:
         self._set_delay(0)
         self._set_silent(None, None)
-        await self._listen()
+        await self._start()
