@@ -1,31 +1,21 @@
-"""A control plane of its own, with all of etpguard's CRDs: the Nodes of other tests would count as eligible."""
+"""A control plane for this package alone, with all of etpguard's CRDs, and a scene in a namespace of its own."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
-import devcluster
 from devcluster import Cluster
+from tests.arena import own_cluster, own_namespace
 from tests.remediate.stage import Scene, install_crds
 
 
 @pytest.fixture(scope="package")
 def arena() -> Iterator[Cluster]:
-    with devcluster.start(audit_bodies=True) as cluster:
-        install_crds(cluster)
-        yield cluster
+    yield from own_cluster(install_crds)
 
 
 @pytest.fixture
 def scene(arena: Cluster) -> Iterator[Scene]:
-    namespace = f"test-{uuid.uuid4().hex[:8]}"
-    arena.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-    made = Scene(arena, namespace)
-    try:
-        yield made
-    finally:
-        made.close()
-        arena.request("DELETE", f"/api/v1/namespaces/{namespace}")
+    yield from own_namespace(arena, Scene)
