@@ -3,6 +3,7 @@ check passes everywhere, pods to be placed, and policies."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import partial
 from pathlib import Path
@@ -56,6 +57,7 @@ class Scene:
         self.key = Key(namespace, "web")
         self.nodes = [f"{namespace}-{i}" for i in (1, 2, 3)]
         self._pods: dict[str, Any] = {}
+        self._addresses = itertools.cycle(range(1, 255))
         for i, name in enumerate(self.nodes, 1):
             provider = f"aws:///eu-west-1a/i-0123456789abcdef{i}"
             objects.node(cluster, name, internal_ip=f"198.51.100.{i}", provider_id=provider)
@@ -76,9 +78,9 @@ class Scene:
     def place(self, number: int, service: str = "web") -> None:
         """A ready pod on node `number` (1 to 3)."""
         name = f"{service}-{number}"
-        host = len(self._pods) + 1
+        address = f"203.0.113.{next(self._addresses)}"
         self._pods[name] = objects.pod(
-            self.cluster, self.namespace, name, self.nodes[number - 1], {"app": service}, ip=f"203.0.113.{host}"
+            self.cluster, self.namespace, name, self.nodes[number - 1], {"app": service}, ip=address
         )
 
     def remove(self, number: int, service: str = "web") -> None:
