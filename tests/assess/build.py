@@ -8,6 +8,8 @@ from typing import Any
 
 from etpguard.assess import Assessment, Engine, Options, picture_for
 from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
+from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.probe import OwnNodePort, Probe
 from etpguard.cluster import Picture
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import (
@@ -15,8 +17,8 @@ from etpguard.objects import (
     INGRESS,
     NODE,
     SERVICE,
+    SERVICE_COVERAGE,
     AnyKind,
-    Endpoint,
     EndpointSlice,
     Ingress,
     Key,
@@ -25,11 +27,13 @@ from etpguard.objects import (
     Record,
     Reject,
     Service,
+    ServiceCoverage,
     decode_item,
 )
 
 Json = dict[str, Any]
 
+OWN_PORT = OwnNodePort("http")
 _versions = count(1000)
 
 
@@ -130,6 +134,7 @@ _KINDS: dict[type[Record], AnyKind] = {
     EndpointSlice: ENDPOINT_SLICE,
     Node: NODE,
     Ingress: INGRESS,
+    ServiceCoverage: SERVICE_COVERAGE,
 }
 
 
@@ -176,14 +181,34 @@ def assess(
     return engine.assessments.get(Key(*of.split("/"))), picture
 
 
-__all__ = [
-    "Endpoint",
-    "Given",
-    "assess",
-    "endpoint",
-    "endpoint_slice",
-    "ingress",
-    "node",
-    "picture_with",
-    "service",
-]
+WEB = Key("default", "web")
+NODES = [node("n1"), node("n2"), node("n3")]
+ON_N1 = endpoint_slice([endpoint("n1")])
+
+
+def consumer(name: str = "lb", probe: Probe | None = OWN_PORT, **fields: Any) -> Consumer:
+    """One that sends to the port `http` of all nodes, and checks that port unless told otherwise."""
+    base: Json = {"port": "http", "nodes": NodeRule(), "probe": probe}
+    return Consumer("Ingress", "default", name, "example.com/lb", "instance", **{**base, **fields})
+
+
+class Watched:
+    """An engine that is refreshed after each change; `outcome` and `reason` are those of the Service `web`."""
+
+    def __init__(self, *objects: Record, family: ConsumerFamily | None = None) -> None:
+        families = [family or Given(web=[consumer()])]
+        self.picture = picture_with(*objects, families=families)
+        self.engine = Engine(self.picture, families)
+        self.engine.refresh_all()
+
+    def put(self, each: Record) -> Mapping[Key, Assessment | None]:
+        store = self.picture.store(_KINDS[type(each)])
+        return self.engine.refresh(self.picture.absorb(store.replace([each])))
+
+    @property
+    def outcome(self) -> str:
+        return self.engine.assessments[WEB].outcome.name
+
+    @property
+    def reason(self) -> str:
+        return self.engine.assessments[WEB].reason.code

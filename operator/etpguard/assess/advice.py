@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from etpguard.assess.assessment import Assessment
 from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.remedies import ClientIP, bounded, cluster, spread
-from etpguard.assess.engine import Assessment
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
 from etpguard.objects import SERVICE, Service

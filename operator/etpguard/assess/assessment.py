@@ -1,0 +1,43 @@
+"""What is said of one Service, and what has to be told to say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.node_states import DataPlane, PortState
+from etpguard.assess.outcome import Outcome, Reason
+from etpguard.objects import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What is to be said of one Service. Node sets are integers of the picture's `NodeTable` in its `epoch`.
+
+    `eligible` and `uncovered` are those of the worst consumer. `nodes` are all Nodes at the time. A Service
+    that etpguard changed to Cluster is `NotAffected`; `if_local` then tells what it would be under Local.
+    """
+
+    key: Key
+    uid: str
+    type: str
+    policy: str
+    outcome: Outcome
+    reason: Reason
+    ports: tuple[PortState, ...]
+    consumers: tuple[ConsumerVerdict, ...]
+    nodes: int
+    eligible: int = 0
+    uncovered: int = 0
+    if_local: Assessment | None = None
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What no API object tells. `unread_is_unknown`: whether kinds that could not be read turn "no known
+    consumer" into Unknown, as on a live cluster, or only into a warning, as with files."""
+
+    data_plane: DataPlane = DataPlane.KUBE_PROXY
+    answers_everywhere_ports: tuple[int, ...] = ()
+    unread_is_unknown: bool = True

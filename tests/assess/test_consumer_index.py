@@ -1,0 +1,75 @@
+"""Which consumers a Service has, and when they are looked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from etpguard.assess import Engine, Outcome
+from etpguard.assess.consumers.interface import Consumer, View
+from etpguard.assess.probe import AnswersEverywhere
+from etpguard.objects import Service
+from tests.assess.build import (
+    NODES,
+    ON_N1,
+    WEB,
+    Given,
+    Watched,
+    consumer,
+    endpoint,
+    endpoint_slice,
+    node,
+    picture_with,
+    service,
+)
+
+Json = dict[str, Any]
+
+
+def test_one_family_of_consumers_owns_an_object() -> None:
+    first, second = (
+        Given(web=[consumer("same")]),
+        Given(web=[consumer("same", AnswersEverywhere()), consumer("more")]),
+    )
+    engine = Engine(picture_with(service(), ON_N1, *NODES), [first, second])
+    engine.refresh_all()
+    assert [v.consumer.name for v in engine.assessments[WEB].consumers] == ["same", "more"]
+    assert engine.assessments[WEB].outcome is Outcome.TargetsUnhealthy
+
+
+class Reading(Given):
+    """Probes a node port of whoever owns it, and says what the platform is."""
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        if service.key != WEB:
+            return
+        probe, reads = view.probe_of(30099, service)
+        name = ",".join(sorted(view.platforms)) or "none"
+        yield consumer(name, probe, reads=reads, reads_node_ports=frozenset({30099}))
+
+
+PROBED: Json = {"ports": [{"name": "hc", "port": 1, "nodePort": 30099}], "selector": {"app": "hc"}}
+HC = [{"name": "hc", "protocol": "TCP", "port": 1}]
+
+
+def test_the_owner_of_a_probed_node_port_is_followed() -> None:
+    watched = Watched(service(), ON_N1, *NODES, family=Reading())
+    assert watched.outcome == "Unknown", "nobody is known to answer there"
+    watched.put(service("hc", **PROBED))
+    assert watched.outcome == "Blackhole", "its Service has no endpoint: no target is healthy, and all are sent to"
+    assert watched.reason == "NoHealthyTarget"
+    watched.put(endpoint_slice([endpoint("n2")], HC, name="hc-1", of="hc"))
+    assert watched.outcome == "Blackhole", "it passes on n2, which drops"
+    watched.put(endpoint_slice([endpoint("n1")], HC, name="hc-1", of="hc"))
+    assert watched.outcome == "TargetsUnhealthy"
+    watched.put(service("hc", **{**PROBED, "externalTrafficPolicy": "Cluster"}))
+    assert watched.outcome == "Blackhole", "it passes everywhere"
+    watched.put(service("hc", ports=[{"name": "hc", "port": 1, "nodePort": 30098}]))
+    assert watched.outcome == "Unknown"
+
+
+def test_consumers_are_found_anew_when_the_platform_changes() -> None:
+    watched = Watched(service(), ON_N1, *NODES, family=Reading())
+    assert [v.consumer.name for v in watched.engine.assessments[WEB].consumers] == ["none"]
+    watched.put(node("n1", provider_id="aws:///zone/i-1"))
+    assert [v.consumer.name for v in watched.engine.assessments[WEB].consumers] == ["aws"]
