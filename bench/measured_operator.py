@@ -17,7 +17,6 @@ import logging
 import os
 import resource
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -57,13 +56,13 @@ def memory() -> dict[str, float]:
 
 
 async def main(given: argparse.Namespace) -> None:
-    from etpguard.app import SWITCH_SECONDS, Operator
+    from etpguard.app import Operator, tune_interpreter
     from etpguard.intake import watch
     from etpguard.kube.connection import Connection
     from etpguard.objects import ENDPOINT_SLICE, Key
     from etpguard.settings import Address, Settings
 
-    sys.setswitchinterval(SWITCH_SECONDS)
+    tune_interpreter()
     main_loop, kopf_loop = Gaps(), Gaps()
     if given.tick:
         _tick_on_kopf(watch, kopf_loop)
@@ -133,7 +132,7 @@ def _note_assessed(operator: Any, file: Path) -> None:
     absorber, store = operator._absorber, operator.picture.store(ENDPOINT_SLICE)
     upsert, turn = store.upsert, absorber.turn
     merged: list[tuple[str, int]] = []
-    out = file.open("w", buffering=1 << 16)
+    out = file.open("w")
 
     def noted_upsert(entry: Any) -> Any:
         merged.append((entry.key.name, entry.version))
@@ -141,9 +140,12 @@ def _note_assessed(operator: Any, file: Path) -> None:
 
     async def noted_turn() -> None:
         await turn()
+        if not merged:
+            return
         now = time.time()
         out.writelines(f"{name} {version} {now:.6f}\n" for name, version in merged)
         merged.clear()
+        out.flush()
 
     store.upsert, absorber.turn = noted_upsert, noted_turn
 

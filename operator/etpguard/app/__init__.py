@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -16,19 +17,28 @@ from etpguard.kube.errors import KubeError
 from etpguard.settings import Settings, SettingsError
 from etpguard.web import ListenError
 
-__all__ = ["Operator", "run"]
+__all__ = ["Operator", "run", "tune_interpreter"]
 
 logger = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
 """Beside Kopf's busy thread the interpreter's default, 5 ms, made a 40 MB read over TLS take 5.5 s; this 0.3 s."""
 
+COLLECT_AFTER = (50_000, 20, 20)
+"""As gc.set_threshold takes it. With the default, 700, watch events set off collections that walked through
+all that Kopf keeps of 25,000 objects: a tenth of the CPU of an event, a third of that of the first pass."""
+
+
+def tune_interpreter() -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(*COLLECT_AFTER)
+
 
 def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code: 0 after a signal, 1 where a part of the operator
     failed, 2 with one line on stderr for a bad kubeconfig, address, or option of a controller."""
     logs.set_up(settings.log_format, settings.log_level)
-    sys.setswitchinterval(SWITCH_SECONDS)
+    tune_interpreter()
     try:
         connection = Connection(settings.kubeconfig or None, settings.context or None)
         return asyncio.run(_run(settings, connection))
