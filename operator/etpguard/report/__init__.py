@@ -1,0 +1,29 @@
+"""An Assessment in the shapes and words of the public contract: the CoverageReport of `check`, the status of a
+ServiceCoverage, and the sentences that both share. The one place where these are made.
+"""
+
+from etpguard.report.contract import Contents, coverage_report, service_report
+from etpguard.report.sentences import (
+    condition_message,
+    covered,
+    delivered,
+    event_note,
+    explain_reason,
+    explain_verdict,
+)
+from etpguard.report.service_coverage import MAX_STATUS_BYTES, conditions, status
+
+__all__ = [
+    "MAX_STATUS_BYTES",
+    "Contents",
+    "condition_message",
+    "conditions",
+    "coverage_report",
+    "covered",
+    "delivered",
+    "event_note",
+    "explain_reason",
+    "explain_verdict",
+    "service_report",
+    "status",
+]

@@ -1,0 +1,123 @@
+"""The CoverageReport of `etpguard check -o json`, and the parts that a ServiceCoverage shares with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from etpguard.assess import Assessment, PortState
+from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.cluster import NodeTable
+from etpguard.objects import API_VERSION
+from etpguard.report.sentences import explain_reason, explain_verdict
+
+NO_NAMES = -1
+"""Given for a number of names: none at all, where 0 means all."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a CoverageReport is made of. `advice` gives the advice for one assessment; `max_nodes` bounds each
+    list of names, 0 for all."""
+
+    data_plane: str
+    data_plane_how: str
+    assessments: Iterable[Assessment]
+    table: NodeTable
+    advice: Callable[[Assessment], Sequence[str]]
+    max_nodes: int = 100
+    warnings: Sequence[str] = ()
+    not_read: Sequence[str] = ()
+
+
+def coverage_report(contents: Contents) -> Json:
+    """The CoverageReport: `etpguard check -o json`."""
+    ordered = sorted(contents.assessments, key=lambda a: a.key)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "CoverageReport",
+        "dataPlane": {"name": contents.data_plane, "how": contents.data_plane_how},
+        "services": [service_report(a, contents.table, contents.advice(a), contents.max_nodes) for a in ordered],
+        "warnings": list(contents.warnings),
+        "notRead": list(contents.not_read),
+    }
+
+
+def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[str], max_nodes: int = 100) -> Json:
+    """One entry of `services[]`. `counts` are whole whatever `max_nodes` leaves of the names."""
+    report: Json = {
+        "namespace": assessment.key.namespace,
+        "name": assessment.key.name,
+        "type": assessment.type,
+        "outcome": assessment.outcome.name,
+        "reason": explain_reason(assessment),
+        "counts": {"eligible": assessment.eligible.bit_count(), "uncovered": assessment.uncovered.bit_count()},
+        "ports": [port_report(port, assessment.nodes, table, max_nodes) for port in assessment.ports],
+        "consumers": [consumer_report(verdict, table, max_nodes) for verdict in assessment.consumers],
+        "advice": list(advice),
+    }
+    if assessment.if_local is not None:
+        report["ifLocal"] = if_local_report(assessment.if_local)
+    return report
+
+
+def if_local_report(local: Assessment) -> Json:
+    """What a remediated Service would be under Local."""
+    return {
+        "outcome": local.outcome.name,
+        "reason": explain_reason(local),
+        "eligible": local.eligible.bit_count(),
+        "uncovered": local.uncovered.bit_count(),
+    }
+
+
+def port_report(port: PortState, nodes: int, table: NodeTable, max_nodes: int) -> Json:
+    states = {
+        "ready": port.ready & nodes,
+        "terminating": port.terminating & nodes,
+        "dropped": port.dropped(nodes),
+        "rejected": port.rejected(nodes),
+    }
+    return {
+        "port": port.port,
+        "protocol": port.protocol,
+        "family": port.family,
+        "nodePort": port.node_port,
+        **{state: _names(table, members, max_nodes) for state, members in states.items()},
+        "counts": {state: members.bit_count() for state, members in states.items()},
+    }
+
+
+def consumer_report(verdict: ConsumerVerdict, table: NodeTable, max_nodes: int) -> Json:
+    consumer = verdict.consumer
+    check = consumer.health_check
+    report: Json = {
+        "kind": consumer.kind,
+        "namespace": consumer.namespace,
+        "name": consumer.name,
+        "controller": consumer.controller,
+        "targetType": consumer.target_type,
+        "port": consumer.port,
+        "healthCheck": check and {"port": check.port, "protocol": check.protocol, "path": check.path},
+        "eligibleNodes": _names(table, verdict.eligible, max_nodes),
+        "uncoveredNodes": _names(table, verdict.uncovered, max_nodes),
+        "counts": {
+            "eligible": verdict.eligible.bit_count(),
+            "uncovered": verdict.uncovered.bit_count(),
+            "unused": verdict.unused.bit_count(),
+        },
+        "outcome": verdict.outcome.name,
+        "reason": explain_verdict(verdict),
+    }
+    if verdict.unused:
+        report["unusedNodes"] = _names(table, verdict.unused, max_nodes)
+    if consumer.source:
+        report["source"] = consumer.source
+    return report
+
+
+def _names(table: NodeTable, nodes: int, limit: int) -> list[str]:
+    return [] if limit == NO_NAMES else table.names(nodes, limit)

@@ -1,0 +1,101 @@
+"""What conditions, Events and reasons say, and the bounds of that."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from etpguard.assess import Outcome
+from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, Reason
+from etpguard.assess.probe import PassesNowhere
+from etpguard.cli import console_words
+from etpguard.cluster import NodeTable
+from etpguard.report import (
+    condition_message,
+    conditions,
+    covered,
+    delivered,
+    event_note,
+    explain_verdict,
+)
+from tests.report.given import big, nginx, table_of
+
+
+def test_condition_and_note_of_the_nginx_case() -> None:
+    assessment, table = nginx()
+    assert condition_message(assessment) == "TargetsUnhealthy: port http through Ingress default/web"
+    assert event_note(assessment, table) == (
+        "TargetsUnhealthy: port http through Ingress default/web; 2 of 3 eligible nodes uncovered: node2, node3; "
+        "node ports: http (30851), https (32350)"
+    )
+
+
+def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
+    check = HealthCheck("30099", "HTTP", "/")
+    consumer = Consumer("Ingress", "default", "web", "ingress.k8s.aws/alb", "instance", "http", health_check=check)
+    found = ConsumerVerdict(consumer, Outcome.Blackhole, Reason(NO_HEALTHY_TARGET), 0b111, 0b110)
+    assert explain_verdict(found) == (
+        "2 of 3 target nodes drop the traffic, and the HTTP health check on 30099 fails on the others too: "
+        "no target is healthy, so the load balancer sends to all, and a share of the requests is lost"
+    )
+    answered = replace(consumer, probe=PassesNowhere("kube-proxy answers 404 to /"))
+    assert "fails on the others too (kube-proxy answers 404 to /): no target" in explain_verdict(
+        replace(found, consumer=answered)
+    )
+    assert console_words.shown(found) == (
+        "all 3 targets unhealthy, and requests sent to all of them alike, 2 of which drop every one"
+    )
+
+
+def test_a_condition_holds_no_counts_and_no_node_names() -> None:
+    """Whatever the nodes do, as long as outcome, ports and consumers stay."""
+    few, many = table_of(3), table_of(4000)
+    one = condition_message(big(3, 1, few))
+    assert one == condition_message(big(3, 1, many)) == "Outage: port p0 through Ingress default/lb-0"
+    assert condition_message(big(3, 2, few)) == condition_message(big(3, 9, few))
+    assert "node" not in one
+    assert conditions(big(3, 1, few)) == conditions(big(3, 1, many))
+
+
+def test_a_condition_without_consumers_names_at_most_ten_ports() -> None:
+    message = condition_message(big(500, 0, table_of(1)))
+    assert len(re.findall(r"\bp\d+", message)) == 10
+    assert message.endswith(" and others")
+
+
+@pytest.mark.parametrize("letter", ["n", "é"])
+def test_an_event_note_is_at_most_1_kib(letter: str) -> None:
+    table = NodeTable()
+    for number in range(2000):
+        table.add(f"{number}{letter * 249}")
+    note = event_note(big(500, 20, table, name=letter * 253), table)
+    assert len(note.encode()) <= 1024
+
+
+def test_an_event_note_names_five_nodes_and_the_rest_by_number() -> None:
+    table = table_of(8)
+    note = event_note(big(1, 1, table), table)
+    assert note.count(".example.com") == 5
+    assert "8 of 8 eligible nodes uncovered" in note
+    assert "and 3 more" in note
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_covered", "is_delivered"),
+    [
+        (Outcome.NotAffected, "True", "True"),
+        (Outcome.Covered, "True", "True"),
+        (Outcome.TargetsUnhealthy, "False", "True"),
+        (Outcome.NoEndpoints, "Unknown", "Unknown"),
+        (Outcome.Unknown, "Unknown", "Unknown"),
+        (Outcome.Uncovered, "False", "Unknown"),
+        (Outcome.NoTargets, "False", "False"),
+        (Outcome.Blackhole, "False", "False"),
+        (Outcome.Outage, "False", "False"),
+    ],
+)
+def test_conditions_by_outcome(outcome: Outcome, is_covered: str, is_delivered: str) -> None:
+    assert (covered(outcome), delivered(outcome)) == (is_covered, is_delivered)
