@@ -264,35 +264,6 @@ def test_waits_no_more(given: Ledger) -> None:
     assert decide(case(), given, NOW).action is Action.APPLY
 
 
-FREEZE = {"services": "0", "perSeconds": 600, "schedule": "0 9 * * MON-FRI", "durationSeconds": 8 * 3600}
-BERLIN = {**FREEZE, "timeZone": "Europe/Berlin"}
-NIGHT = {"services": "0", "schedule": "0 1 * * *", "durationSeconds": 7200, "timeZone": "Europe/Berlin"}
-
-
-@pytest.mark.parametrize(
-    ("budget", "when", "again"),
-    [
-        pytest.param(FREEZE, "2026-11-23T09:00:00+00:00", 8 * 3600, id="its first second"),
-        pytest.param(FREEZE, "2026-11-23T16:59:59+00:00", 1, id="its last second"),
-        pytest.param(FREEZE, "2026-11-23T17:00:00+00:00", None, id="over"),
-        pytest.param(FREEZE, "2026-11-23T08:59:59+00:00", None, id="not yet"),
-        pytest.param(FREEZE, "2026-11-22T12:00:00+00:00", None, id="a Sunday"),
-        pytest.param(BERLIN, "2026-11-23T08:00:00+00:00", 8 * 3600, id="winter: an hour earlier in UTC"),
-        pytest.param(BERLIN, "2026-07-20T07:00:00+00:00", 8 * 3600, id="summer: two hours"),
-        pytest.param(NIGHT, "2026-10-25T00:30:00+00:00", 1800, id="two hours are two hours as clocks go back"),
-        pytest.param(NIGHT, "2026-03-29T01:30:00+00:00", 1800, id="and forward"),
-    ],
-)
-def test_a_freeze(budget: dict[str, object], when: str, again: float | None) -> None:
-    now = datetime.fromisoformat(when).timestamp()
-    given = replace(case(policy(remediation=accepting(budgets=[budget]))), in_need_since=now - 9999)
-    decision = decide(given, ledger(), now)
-    if again is None:
-        assert decision.action is Action.APPLY
-    else:
-        assert (decision.reason.code, decision.again) == ("BudgetExhausted", again)
-
-
 def test_of_several_policies_field_by_field_the_more_careful() -> None:
     lax = policy(
         "lax",

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
-
-from cronsim import CronSim
 
 from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.objects import PolicyRef, Remediation, Service
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
-from etpguard.remediate.policy import Governing, allowance, amount, requests_rollback
+from etpguard.remediate.budgets import seconds_left
+from etpguard.remediate.policy import Governing, amount, requests_rollback
 
 SKIP_ANNOTATION = "etpguard.dev/skip-remediation"
 NEVER = frozenset({Outcome.NoEndpoints, Outcome.NoTargets, Outcome.Unknown, Outcome.NotAffected, Outcome.Covered})
@@ -263,38 +260,11 @@ def _waits(case: Case, governing: Governing, ledger: Ledger, now: float) -> tupl
             if left > 0:
                 return Reason("StormCooldown", f"{named} had too many Services in need"), left
     for uid, budget in [*((p.uid, b) for p, b in governing.budgets), ("", ledger.budget)]:
-        left = _budget_left(budget, ledger.applied.get(uid, ()), ledger.shares.get(uid, Share(0, 0)).of, now)
+        left = seconds_left(budget, ledger.applied.get(uid, ()), ledger.shares.get(uid, Share(0, 0)).of, now)
         if left > 0:
             spent = f"{budget.services} in {budget.per_seconds} s"
             return Reason("BudgetExhausted", spent), left
     return None
-
-
-def _budget_left(budget: Budget, applied: tuple[float, ...], whole: int, now: float) -> float:
-    """Seconds until the budget allows one more; 0 if it does now."""
-    if (open_for := _window_left(budget, now)) <= 0:
-        return 0
-    most = allowance(budget.services, whole)
-    recent = sorted(t for t in applied if t > now - budget.per_seconds)
-    if len(recent) < most:
-        return 0
-    if most == 0:
-        return open_for
-    return min(open_for, recent[-most] + budget.per_seconds - now)
-
-
-def _window_left(budget: Budget, now: float) -> float:
-    """Seconds for which the budget still holds; 0 outside its schedule."""
-    if budget.schedule is None or budget.duration_seconds is None:
-        return float(budget.per_seconds)
-    at = datetime.fromtimestamp(now, ZoneInfo(budget.time_zone or "UTC"))
-    # In absolute time: a clock change within the window must not move its start.
-    after = datetime.fromtimestamp(now - budget.duration_seconds, ZoneInfo(budget.time_zone or "UTC"))
-    start = next(CronSim(budget.schedule, after), None)
-    if start is None or start > at:
-        return 0
-    left: float = start.timestamp() + budget.duration_seconds - now
-    return left
 
 
 def _why(case: Case) -> str:

@@ -1,0 +1,43 @@
+"""How many remediations a budget still allows, and when it allows the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+from etpguard.objects.policies import Budget
+from etpguard.remediate.policy import allowance
+
+
+def seconds_left(budget: Budget, applied: Sequence[float], whole: int, now: float) -> float:
+    """Seconds until the budget allows one more; 0 if it does now.
+
+    `applied` are the times of the intents under it, in seconds since the epoch like `now`; `whole` is how many
+    Services its percentages are of.
+    """
+    if (open_for := _window_left(budget, now)) <= 0:
+        return 0
+    most = allowance(budget.services, whole)
+    recent = sorted(t for t in applied if t > now - budget.per_seconds)
+    if len(recent) < most:
+        return 0
+    if most == 0:
+        return open_for
+    return min(open_for, recent[-most] + budget.per_seconds - now)
+
+
+def _window_left(budget: Budget, now: float) -> float:
+    """Seconds for which the budget still holds; 0 outside its schedule."""
+    if budget.schedule is None or budget.duration_seconds is None:
+        return float(budget.per_seconds)
+    at = datetime.fromtimestamp(now, ZoneInfo(budget.time_zone or "UTC"))
+    # In absolute time: a clock change within the window must not move its start.
+    after = datetime.fromtimestamp(now - budget.duration_seconds, ZoneInfo(budget.time_zone or "UTC"))
+    start = next(CronSim(budget.schedule, after), None)
+    if start is None or start > at:
+        return 0
+    left: float = start.timestamp() + budget.duration_seconds - now
+    return left

@@ -1,0 +1,55 @@
+"""When a budget allows the next remediation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from etpguard.objects.policies import Budget
+from etpguard.remediate.budgets import seconds_left
+
+NOW = 1_800_000_000.0
+ONE = Budget()
+TWO = Budget(services="2")
+
+
+@pytest.mark.parametrize(
+    ("budget", "ago", "whole", "left"),
+    [
+        pytest.param(ONE, [], 10, 0, id="nothing spent"),
+        pytest.param(ONE, [599], 10, 1, id="spent"),
+        pytest.param(ONE, [600], 10, 0, id="spent, and just free again"),
+        pytest.param(TWO, [10], 10, 0, id="one of two spent"),
+        pytest.param(TWO, [10, 500], 10, 100, id="of two the older is free first"),
+        pytest.param(TWO, [10, 400, 500], 10, 200, id="overspent: until but one of two is spent"),
+        pytest.param(Budget(services="0"), [], 10, 600, id="none at all: look again after the period"),
+        pytest.param(Budget(services="25%"), [10, 20], 5, 580, id="a quarter of five is two"),
+        pytest.param(Budget(services="25%"), [], 0, 600, id="a share of nothing is nothing"),
+    ],
+)
+def test_what_was_spent(budget: Budget, ago: list[int], whole: int, left: float) -> None:
+    assert seconds_left(budget, [NOW - seconds for seconds in ago], whole, NOW) == left
+
+
+FREEZE = Budget(services="0", schedule="0 9 * * MON-FRI", duration_seconds=8 * 3600)
+BERLIN = Budget(services="0", schedule="0 9 * * MON-FRI", duration_seconds=8 * 3600, time_zone="Europe/Berlin")
+NIGHT = Budget(services="0", schedule="0 1 * * *", duration_seconds=7200, time_zone="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("budget", "when", "left"),
+    [
+        pytest.param(FREEZE, "2026-11-23T09:00:00+00:00", 8 * 3600, id="its first second"),
+        pytest.param(FREEZE, "2026-11-23T16:59:59+00:00", 1, id="its last second"),
+        pytest.param(FREEZE, "2026-11-23T17:00:00+00:00", 0, id="over"),
+        pytest.param(FREEZE, "2026-11-23T08:59:59+00:00", 0, id="not yet"),
+        pytest.param(FREEZE, "2026-11-22T12:00:00+00:00", 0, id="a Sunday"),
+        pytest.param(BERLIN, "2026-11-23T08:00:00+00:00", 8 * 3600, id="winter: an hour earlier in UTC"),
+        pytest.param(BERLIN, "2026-07-20T07:00:00+00:00", 8 * 3600, id="summer: two hours"),
+        pytest.param(NIGHT, "2026-10-25T00:30:00+00:00", 1800, id="two hours are two hours as clocks go back"),
+        pytest.param(NIGHT, "2026-03-29T01:30:00+00:00", 1800, id="and forward"),
+    ],
+)
+def test_a_freeze_holds_within_its_window_alone(budget: Budget, when: str, left: float) -> None:
+    assert seconds_left(budget, [], 10, datetime.fromisoformat(when).timestamp()) == left
