@@ -1,0 +1,102 @@
+"""What the operator's log lines look like, and which of them are written."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+
+from etpguard.app.logs import LOUD, JsonFormatter, TextFormatter, set_up
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+@pytest.fixture(autouse=True)
+def _put_back() -> Iterator[None]:
+    """The root logger, and those that are quietened, as they were."""
+    root = logging.getLogger()
+    loggers = [root, *(logging.getLogger(name) for name in (*LOUD, "kopf.objects"))]
+    handlers, levels = list(root.handlers), [logger.level for logger in loggers]
+    yield
+    root.handlers[:] = handlers
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+def record(message: str, *arguments: object, error: BaseException | None = None) -> logging.LogRecord:
+    """One of a fixed time."""
+    failure = (type(error), error, error.__traceback__) if error else None
+    made = logging.LogRecord("etpguard.web", logging.WARNING, __file__, 1, message, arguments, failure)
+    made.created = 1_800_000_000.25
+    return made
+
+
+def test_a_line_of_text() -> None:
+    line = TextFormatter().format(record("%d of %s", 2, "three"))
+    assert line == "2027-01-15T08:00:00.250Z WARNING etpguard.web: 2 of three"
+
+
+def test_a_line_of_json() -> None:
+    line = JsonFormatter().format(record('a "quoted"\nname'))
+    assert "\n" not in line
+    assert json.loads(line) == {
+        "time": "2027-01-15T08:00:00.250Z",
+        "level": "warning",
+        "logger": "etpguard.web",
+        "message": 'a "quoted"\nname',
+    }
+
+
+def test_a_traceback_is_a_field_of_its_line() -> None:
+    try:
+        raise ValueError("odd")
+    except ValueError as error:
+        line = JsonFormatter().format(record("failed", error=error))
+    assert "\n" not in line
+    assert json.loads(line)["error"].splitlines()[-1] == "ValueError: odd"
+
+
+@pytest.mark.parametrize(
+    ("level", "logger", "message", "told"),
+    [
+        pytest.param("info", "etpguard.x", "ready", True, id="our own at its level"),
+        pytest.param("warning", "etpguard.x", "ready", False, id="our own below it"),
+        pytest.param("info", "kopf.activities", "started", False, id="a library's information"),
+        pytest.param("debug", "kopf.activities", "started", True, id="which debugging shows"),
+        pytest.param("debug", "kopf.objects", "Handler succeeded", False, id="but never a line an event"),
+    ],
+)
+def test_information(
+    capsys: pytest.CaptureFixture[str], level: Level, logger: str, message: str, told: bool
+) -> None:
+    set_up("text", level)
+    logging.getLogger(logger).info(message)
+    assert (message in capsys.readouterr().err) is told
+
+
+@pytest.mark.parametrize(
+    ("level", "logger", "message", "told"),
+    [
+        pytest.param("info", "kopf.activities", "OS signals are ignored: not the main thread", False, id="noise"),
+        pytest.param("info", "kopf.clients", "Request attempt #1 failed", False, id="a failed request of Kopf's"),
+        pytest.param("debug", "kopf.clients", "Request attempt #1 failed", True, id="noise, while debugging"),
+        pytest.param("info", "kopf.clients", "something else", True, id="what else Kopf warns of"),
+        pytest.param("info", "etpguard.kube", "Request attempt #1 failed", True, id="our own words"),
+        pytest.param("error", "aiohttp.server", "odd", False, id="a library's warning below the level"),
+    ],
+)
+def test_warnings(capsys: pytest.CaptureFixture[str], level: Level, logger: str, message: str, told: bool) -> None:
+    set_up("text", level)
+    logging.getLogger(logger).warning(message)
+    assert (message in capsys.readouterr().err) is told
+
+
+def test_set_up_twice_writes_each_line_once(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("text", "info")
+    set_up("json", "info")
+    logging.getLogger("etpguard").info("once")
+    [line] = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["message"] == "once"

@@ -1,0 +1,152 @@
+"""What to do about an outcome: whose advice counts, in which order, and how much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+
+from etpguard.assess import DataPlane, Engine, Options
+from etpguard.assess.advice import LIMIT, Advisor
+from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
+from etpguard.assess.probe import AnswersEverywhere
+from etpguard.objects import INGRESS, SERVICE, SERVICE_COVERAGE, Key, Record, Reject, Service
+from tests.assess.build import (
+    NODES,
+    ON_N1,
+    WEB,
+    Given,
+    consumer,
+    endpoint_slice,
+    node,
+    picture_with,
+    record,
+    service,
+)
+
+NOWHERE = endpoint_slice([])
+
+
+class Advising(Given):
+    """A family that says what it is asked about."""
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+        yield f"{verdict.consumer.name} ({verdict.outcome.name}): {', '.join(nodes)}"
+        yield "the same for all"
+
+
+def advice(
+    *objects: Record | Reject, family: Given | None = None, options: Options | None = None, unread: bool = False
+) -> list[str]:
+    """For the Service `web`."""
+    families = [family or Given()]
+    picture = picture_with(*objects, families=families)
+    if unread:
+        picture.unread[INGRESS] = "forbidden"
+    engine = Engine(picture, families, options)
+    engine.refresh_all()
+    return Advisor(picture, families)(engine.assessments[WEB])
+
+
+@pytest.mark.parametrize(
+    ("objects", "given", "told"),
+    [
+        pytest.param(
+            [service(selector={"app": "web"}), NOWHERE, *NODES],
+            {},
+            ["No endpoint is usable anywhere. Look at the pods: kubectl -n default get pods -o wide -l app=web;"],
+            id="no endpoints: the pods",
+        ),
+        pytest.param(
+            [service(), NOWHERE, *NODES],
+            {},
+            ["The Service has no selector, so whoever writes its EndpointSlices must tell"],
+            id="no endpoints and no selector: who writes the slices",
+        ),
+        pytest.param(
+            [service(), ON_N1, *NODES],
+            {},
+            [
+                "Find out who sends traffic to the node ports of Service default/web",
+                "Run a ready pod",
+                "Let every",
+            ],
+            id="uncovered",
+        ),
+        pytest.param(
+            [service(), ON_N1, node("n1", "False")], {}, ["No node is eligible"], id="no node is eligible"
+        ),
+        pytest.param([service(), ON_N1, *NODES], {"unread": True}, ["Let etpguard list"], id="unread kinds"),
+        pytest.param([service(), *NODES], {}, ["Give etpguard the EndpointSlices too"], id="no slice at all"),
+        pytest.param(
+            [service(), ON_N1, *NODES],
+            {"options": Options(DataPlane.OTHER)},
+            ["Probe a node port of each node from outside"],
+            id="a data plane that is not known",
+        ),
+        pytest.param(
+            [service(selector={"apps.kubernetes.io/pod-index": "0"}), ON_N1, *NODES], {}, [], id="nothing is wrong"
+        ),
+    ],
+)
+def test_without_a_consumer(objects: list[Record], given: dict[str, Any], told: list[str]) -> None:
+    found = advice(*objects, **given)
+    assert len(found) == len(told)
+    assert all(piece.startswith(beginning) for piece, beginning in zip(found, told, strict=True)), found
+
+
+def test_nodes_with_an_endpoint_are_named_up_to_five() -> None:
+    names = [f"n{number}" for number in range(8)]
+    on = endpoint_slice([{"addresses": [f"10.0.0.{n}"], "nodeName": name} for n, name in enumerate(names[:7])])
+    first, *_ = advice(service(), on, *map(node, names))
+    assert first.endswith("Nodes with one: n0, n1, n2, n3, n4 and 2 more.")
+
+
+def test_the_worst_consumer_goes_first_and_what_is_said_twice_is_told_once() -> None:
+    family = Advising(web=[consumer("mild"), consumer("bad", AnswersEverywhere())])
+    assert advice(service(), ON_N1, *NODES, family=family) == [
+        "bad (Blackhole): n1",
+        "the same for all",
+        "mild (TargetsUnhealthy): n1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("consumers", "general"),
+    [
+        pytest.param([consumer(incidental=True)], True, id="beside an incidental consumer"),
+        pytest.param([consumer()], False, id="beside a known one"),
+    ],
+)
+def test_what_holds_for_any_service_is_added_where_no_consumer_is_known(
+    consumers: list[Consumer], general: bool
+) -> None:
+    found = advice(service(), ON_N1, *NODES, family=Advising(web=consumers))
+    assert any(piece.startswith("Find out who sends traffic") for piece in found) is general
+
+
+def test_no_more_than_can_be_read() -> None:
+    many = [consumer(f"lb-{number}-{'x' * 2000}") for number in range(20)]
+    found = advice(service(), ON_N1, *NODES, family=Advising(web=many))
+    assert len(found) == LIMIT
+    assert all(len(piece.encode()) <= 1024 for piece in found)
+
+
+def test_of_a_remediated_service_advice_is_for_local() -> None:
+    intent = {"phase": "Applied", "serviceUID": "uid-web", "originalPolicy": "Local"}
+    raw = {"metadata": {"name": "web", "namespace": "default"}, "status": {"remediation": intent}}
+    changed, report = service(externalTrafficPolicy="Cluster"), record(SERVICE_COVERAGE, raw)
+    found = advice(changed, ON_N1, *NODES, report, family=Advising(web=[consumer("lb")]))
+    assert found[0] == "lb (TargetsUnhealthy): n1"
+
+
+def test_a_service_that_is_gone_needs_none() -> None:
+    family = Advising(web=[consumer("lb")])
+    picture = picture_with(service(), ON_N1, *NODES)
+    engine = Engine(picture, [family])
+    engine.refresh_all()
+    change = picture.store(SERVICE).delete(Key("default", "web"), 10**9)
+    assert change is not None
+    picture.absorb([change])
+    assert Advisor(picture, [family])(engine.assessments[WEB]) == []
