@@ -9,6 +9,7 @@ several runs may stand side by side. Needs root and these Debian packages: iprou
 - `settle`: waits until what was written to the API is in the rules of every node
 - `probe`, `matrix`: what a client outside got from each node, and how that compares with what was predicted
 - `load_balancer`: a health checker and router with an ALB's behaviour; reads etpguard's JSON report only
+- `traffic`, `sender`: requests from outside through it, a number at once or one after the other, and what was lost
 - `lab`: all of it together
 """
 

@@ -26,7 +26,7 @@ Result = Literal["answered", "timed out", "refused", "failed"]
 
 # Every probe gets a source port of its own, in turn: one used again within conntrack's life time of a flow
 # (UDP: 30 s) would be sent where the earlier flow went, whatever the rules say by then.
-_SOURCE_PORTS = range(10_000, 60_000)
+SOURCE_PORTS = range(10_000, 60_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +85,16 @@ class Prober:
 
 
 async def _answer_requests() -> None:
-    ports = itertools.cycle(_SOURCE_PORTS)
+    ports = itertools.cycle(SOURCE_PORTS)
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
         probes = [Probe(*fields) for fields in request["probes"]]
-        seen = await asyncio.gather(*(_observe(probe, request["timeout"], ports) for probe in probes))
+        seen = await asyncio.gather(*(observe(probe, request["timeout"], ports) for probe in probes))
         print(json.dumps([dataclasses.astuple(one) for one in seen]), flush=True)
 
 
-async def _observe(probe: Probe, seconds: float, ports: itertools.cycle[int]) -> Observation:
+async def observe(probe: Probe, seconds: float, ports: itertools.cycle[int]) -> Observation:
+    """From this very namespace; `ports` are source ports, all of one process from one cycle."""
     try:
         async with asyncio.timeout(seconds):
             with _from_next_port(probe, ports) as sock:
@@ -114,7 +115,7 @@ def _from_next_port(probe: Probe, ports: itertools.cycle[int]) -> socket.socket:
     sock.setblocking(False)
     if probe.mark:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, probe.mark)
-    for _ in _SOURCE_PORTS:
+    for _ in SOURCE_PORTS:
         try:
             sock.bind(("", next(ports)))
         except OSError as error:

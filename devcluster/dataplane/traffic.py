@@ -1,12 +1,12 @@
-"""A load balancer in its own namespace, and the client outside that counts what is lost through it."""
+"""A load balancer in its own namespace, and clients outside that count what is lost through it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from devcluster.dataplane import addresses
 from devcluster.dataplane.addresses import Family
@@ -14,6 +14,7 @@ from devcluster.dataplane.child import Child
 from devcluster.dataplane.lab import Lab
 from devcluster.dataplane.load_balancer import Settings
 from devcluster.dataplane.probe import Probe
+from devcluster.dataplane.sender import Order
 
 _PORT = 80
 
@@ -28,6 +29,35 @@ class Loss:
     @property
     def share(self) -> float:
         return 1 - sum(self.answered.values()) / self.sent
+
+
+class Request(NamedTuple):
+    """`sent` in seconds since the epoch; `pod` is the one that answered with status 200, "" where none did."""
+
+    sent: float
+    pod: str
+
+    @property
+    def lost(self) -> bool:
+        return not self.pod
+
+
+class Stream:
+    """The parent's side of a client that goes on sending."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+        self._ended: list[Request] = []
+
+    def requests(self) -> Sequence[Request]:
+        """All that have ended so far, in the order of sending. One that is lost ends after its time-out only."""
+        self._ended += (Request(*fields) for fields in json.loads(self._child.ask("requests")))
+        self._ended.sort()
+        return self._ended
+
+    def last_lost(self, since: float) -> float:
+        """When the last request that was lost was sent; `since`, if none from then on was."""
+        return max((request.sent for request in self.requests() if request.lost), default=since)
 
 
 class LoadBalancer:
@@ -51,6 +81,16 @@ class LoadBalancer:
             if one.result == "answered" and one.status == 200:
                 answered[one.pod] = answered.get(one.pod, 0) + 1
         return Loss(requests, answered)
+
+    @contextlib.contextmanager
+    def stream(self, spacing: float, timeout: float = 5) -> Iterator[Stream]:
+        """Requests from the client outside, one every `spacing` seconds, for the length of a `with` block."""
+        child = Child("devcluster.dataplane.sender", namespace=self._lab.topology.name("client"))
+        try:
+            child.ask(json.dumps(asdict(Order(self._address, _PORT, spacing, timeout))))
+            yield Stream(child)
+        finally:
+            child.close()
 
 
 @contextlib.contextmanager

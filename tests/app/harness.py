@@ -26,10 +26,45 @@ T = TypeVar("T")
 READ_ONLY = {"write_conditions": False, "write_reports": False, "write_events": False, "remediation": False}
 
 
-class Running:
-    """Started by `with`; ended, and waited for, on leaving."""
+class Served:
+    """What an operator says over HTTP, wherever it runs."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def get(self, path: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def ready(self) -> bool:
+        return self.get("/readyz")[0] == 200
+
+    def wait_ready(self, timeout: float = 20) -> None:
+        wait_for(self.ready, timeout, "/readyz")
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """One sample's value; None if it is not exported."""
+        for line in self.get("/metrics")[1].splitlines():
+            head, _, value = line.rpartition(" ")
+            found, _, rest = head.partition("{")
+            if found == name and all(f'{k}="{v}"' in rest for k, v in labels.items()):
+                return float(value)
+        return None
+
+    def uncovered(self, namespace: str, service: str) -> float | None:
+        return self.metric("etpguard_service_uncovered_nodes", namespace=namespace, service=service)
+
+
+class Running(Served):
+    """Started by `with`; ended, and waited for, on leaving. Serves from then on."""
 
     def __init__(self, kubeconfig: Path, **settings: Any) -> None:
+        super().__init__(port=0)
         self._settings = Settings(
             kubeconfig=str(kubeconfig), listen=Address("127.0.0.1", 0), **{**READ_ONLY, **settings}
         )
@@ -85,21 +120,6 @@ class Running:
         self._loop.call_soon_threadsafe(call)
         return done.result(20)
 
-    def get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
-
-    def ready(self) -> bool:
-        return self.get("/readyz")[0] == 200
-
-    def wait_ready(self, timeout: float = 20) -> None:
-        wait_for(self.ready, timeout, "/readyz")
-
     def wait_fresh(self, timeout: float = 30) -> None:
         """Until Kopf's first pass, and the list that follows it, are through."""
 
@@ -107,18 +127,6 @@ class Running:
             return self.on_loop(lambda o: o.freshness.picture_status().fresh and SERVICE in o.watching())
 
         wait_for(fresh, timeout, "a fresh picture")
-
-    def metric(self, name: str, **labels: str) -> float | None:
-        """One sample's value; None if it is not exported."""
-        for line in self.get("/metrics")[1].splitlines():
-            head, _, value = line.rpartition(" ")
-            found, _, rest = head.partition("{")
-            if found == name and all(f'{k}="{v}"' in rest for k, v in labels.items()):
-                return float(value)
-        return None
-
-    def uncovered(self, namespace: str, service: str) -> float | None:
-        return self.metric("etpguard_service_uncovered_nodes", namespace=namespace, service=service)
 
     def held(self, kind: AnyKind) -> dict[str, str]:
         """resourceVersions by namespace/name, as the picture has them."""

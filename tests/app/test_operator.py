@@ -20,6 +20,7 @@ from tests.app.harness import (
     INGRESS_RULES,
     REQUIRED_RULES,
     Running,
+    Served,
     grant,
     node_port_service,
     the_case,
@@ -214,12 +215,10 @@ def test_a_signal_ends_it_within_five_seconds(cluster: Cluster, number: signal.S
         env={**os.environ, "PYTHONPATH": "operator"},
     )
     try:
-        for_port = Running.__new__(Running)
-        for_port.port = port
 
         def leads() -> bool:
             try:
-                return for_port.metric("etpguard_leader") == 1.0
+                return Served(port).metric("etpguard_leader") == 1.0
             except OSError:
                 return False
 

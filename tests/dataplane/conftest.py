@@ -52,3 +52,13 @@ def scene(data_plane: Lab) -> Iterator[Scene]:
     yield Scene(data_plane, namespace)
     data_plane.clear(namespace)
     data_plane.cluster.request("DELETE", f"/api/v1/namespaces/{namespace}")
+
+
+@pytest.fixture
+def behind_alb(scene: Scene) -> Iterator[Scene]:
+    """With an IngressClass of the AWS Load Balancer Controller."""
+    path = "/apis/networking.k8s.io/v1/ingressclasses"
+    body = {"metadata": {"name": "alb"}, "spec": {"controller": "ingress.k8s.aws/alb"}}
+    scene.lab.cluster.call("POST", path, body)
+    yield scene
+    scene.lab.cluster.call("DELETE", f"{path}/alb")

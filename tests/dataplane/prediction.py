@@ -46,7 +46,8 @@ def report(cluster: Cluster) -> dict[str, Any]:
         timeout=60,
         check=False,
     )
-    if done.returncode not in (0, 1):  # 1: there is an outcome at or above --fail-on
+    # 1: there is an outcome at or above --fail-on; Python's own for an exception, but then nothing is printed.
+    if done.returncode not in (0, 1) or not done.stdout:
         pytest.fail(f"etpguard check: exit {done.returncode}: {done.stderr.strip()}", pytrace=False)
     answer: dict[str, Any] = json.loads(done.stdout)
     assert (answer["warnings"], answer["notRead"]) == ([], [])

@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from devcluster import objects
 from devcluster.dataplane.load_balancer import Settings
-from devcluster.dataplane.traffic import LoadBalancer, load_balancer
+from devcluster.dataplane.traffic import load_balancer
+from tests.dataplane.alb import FAST, WEB, ingress, wait_for_states
 from tests.dataplane.prediction import report
-from tests.dataplane.scene import PORTS, Scene
-
-# An ALB's behaviour at a fiftieth of its pace; a request waits for longer than any time-out of the checks.
-FAST = Settings(interval=0.3, timeout=0.2, connect_timeout=0.6)
-
-# The AWS controller wants the stacks of Service and load balancer to agree; an ALB is IPv4 unless told otherwise.
-WEB: dict[str, Any] = {"ports": PORTS[:1], "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]}
+from tests.dataplane.scene import Scene
 
 REQUESTS = 60
-
-
-@pytest.fixture
-def behind_alb(scene: Scene) -> Iterator[Scene]:
-    """With an IngressClass of the AWS Load Balancer Controller."""
-    path = "/apis/networking.k8s.io/v1/ingressclasses"
-    body = {"metadata": {"name": "alb"}, "spec": {"controller": "ingress.k8s.aws/alb"}}
-    scene.lab.cluster.call("POST", path, body)
-    yield scene
-    scene.lab.cluster.call("DELETE", f"{path}/alb")
-
-
-def ingress(scene: Scene, **annotations: str) -> None:
-    """An Ingress to web:http; annotations `x_y` stand for `alb.ingress.kubernetes.io/x-y`."""
-    named = {f"alb.ingress.kubernetes.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
-    backend = {"service": {"name": "web", "port": {"name": "http"}}}
-    body = {
-        "metadata": {"name": "web", "annotations": named},
-        "spec": {
-            "ingressClassName": "alb",
-            "rules": [{"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
-        },
-    }
-    path = f"/apis/networking.k8s.io/v1/namespaces/{scene.namespace}/ingresses"
-    scene.lab.cluster.call("POST", path, body)
 
 
 def told(scene: Scene) -> tuple[dict[str, Any], str]:
@@ -53,14 +21,6 @@ def told(scene: Scene) -> tuple[dict[str, Any], str]:
     whole = report(scene.lab.cluster)
     (outcome,) = [s["outcome"] for s in whole["services"] if s["namespace"] == scene.namespace]
     return whole, outcome
-
-
-def states(balancer: LoadBalancer) -> dict[str, str]:
-    return {node: state for node, (state, _) in balancer.targets().items()}
-
-
-def wait_for_states(balancer: LoadBalancer, wanted: dict[str, str]) -> None:
-    objects.wait_for(lambda: states(balancer) == wanted, timeout=5, what=f"targets to become {wanted}")
 
 
 def test_covered_loses_nothing(behind_alb: Scene) -> None:
