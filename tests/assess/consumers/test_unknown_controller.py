@@ -124,10 +124,21 @@ def test_a_load_balancer_and_an_ingress_count_both() -> None:
     assert made.assessment.outcome.name == "Unknown"
 
 
-def test_an_unreadable_ingress_class_is_told() -> None:
-    objects = [NODE_PORT, ingress(class_name="own"), endpoints("a"), *nodes("")]
+@pytest.mark.parametrize(
+    ("class_name", "told"),
+    [
+        pytest.param("own", "IngressClass own cannot be read (forbidden)", id="the one that it names"),
+        pytest.param(
+            None,
+            "it names no class, and which is the default one cannot be read (forbidden)",
+            id="the default one",
+        ),
+    ],
+)
+def test_an_unreadable_ingress_class_is_told(class_name: str | None, told: str) -> None:
+    objects = [NODE_PORT, ingress(class_name=class_name), endpoints("a"), *nodes("")]
     made = world(*objects, known=[UnknownController()], unread={"IngressClass": "forbidden"})
-    assert made.consumer().reason.detail == "IngressClass own cannot be read (forbidden)"
+    assert made.consumer().reason.detail == told
 
 
 def test_advice_says_what_to_find_out() -> None:

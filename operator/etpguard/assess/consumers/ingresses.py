@@ -8,10 +8,10 @@ from typing import NamedTuple
 from etpguard.assess.consumers.interface import Consumer, View
 from etpguard.assess.node_states import families
 from etpguard.assess.outcome import Reason
-from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, Key, Service
+from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, IngressClass, Key, Service
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-DEFAULT_CLASS_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
+_DEFAULT_CLASS_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 
 GCE_CLASSES = frozenset({"gce", "gce-internal", "gce-regional-external"})
 """Values of the class annotation that ingress-gce takes: pkg/utils/utils.go IsGCEIngress."""
@@ -55,11 +55,18 @@ def handler(ingress: Ingress, view: View) -> Handler:
     named = ingress.spec.ingress_class_name if ingress.spec else None
     if named is not None:
         return _of_class(named, view)
-    default = [c for c in view.all(INGRESS_CLASS) if c.annotations.get(DEFAULT_CLASS_ANNOTATION) == "true"]
+    default = default_classes(view)
     if len(default) == 1:
         name = default[0].metadata.name
         return Handler(default[0].controller, f"it names no class; {name} is the default class", name)
-    return Handler("", "it names no class, and there is no single default class")
+    why = view.unread(INGRESS_CLASS)
+    missing = f"which is the default one cannot be read ({why})" if why else "there is no single default class"
+    return Handler("", f"it names no class, and {missing}")
+
+
+def default_classes(view: View) -> list[IngressClass]:
+    """Those that are marked as the default; what several of them mean is for each controller to say."""
+    return [c for c in view.all(INGRESS_CLASS) if c.annotations.get(_DEFAULT_CLASS_ANNOTATION) == "true"]
 
 
 def _of_class(name: str, view: View) -> Handler:

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, ModelError, UnclearError
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
+from etpguard.assess.consumers.ingresses import AWS_LBC, CLASS_ANNOTATION, default_classes
 from etpguard.assess.consumers.interface import View
 from etpguard.objects import INGRESS_CLASS, NAMESPACE, Ingress, IngressClass, Key
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParams, IngressClassParamsSpec
 
-CONTROLLER = "ingress.k8s.aws/alb"
 GROUP_ANNOTATION = f"{ALB}group.name"
-LEGACY_CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-DEFAULT_CLASS_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 
 _GROUP = re.compile(r"([a-z0-9][-a-z0-9.]*)?[a-z0-9]")
 
@@ -39,13 +37,13 @@ def class_config(ingress: Ingress, view: View, options: AwsOptions) -> ClassConf
     """
     if ingress.deleting:
         return None
-    legacy = ingress.annotations.get(LEGACY_CLASS_ANNOTATION)
+    legacy = ingress.annotations.get(CLASS_ANNOTATION)
     if legacy is not None:
         return _by_annotation(legacy, options)
     name = ingress.spec.ingress_class_name if ingress.spec else None
     found = _default_class(ingress, view) if name is None else _named_class(ingress, name, view)
     if found is not None:
-        return ClassConfig(_params(ingress, found, view)) if found.controller == CONTROLLER else None
+        return ClassConfig(_params(ingress, found, view)) if found.controller == AWS_LBC else None
     if name is None and options.ingress_class == "":
         return ClassConfig(source=options.told("ingress_class"))
     return None
@@ -103,10 +101,10 @@ def _default_class(ingress: Ingress, view: View) -> IngressClass | None:
             f"Ingress {ingress.key} names no class, and whether the default one is the controller's "
             f"cannot be told: {why}",
         )
-    defaults = [c for c in view.all(INGRESS_CLASS) if c.annotations.get(DEFAULT_CLASS_ANNOTATION) == "true"]
+    defaults = default_classes(view)
     if len(defaults) <= 1:
         return defaults[0] if defaults else None
-    if any(c.controller == CONTROLLER for c in defaults) or meant_for_alb(ingress):
+    if any(c.controller == AWS_LBC for c in defaults) or meant_for_alb(ingress):
         names = ", ".join(sorted(c.metadata.name for c in defaults)[:5])
         raise ModelError(
             "SeveralDefaultIngressClasses",

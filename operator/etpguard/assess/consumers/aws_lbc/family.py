@@ -17,6 +17,7 @@ from etpguard.assess.consumers.aws_lbc.ingresses import IngressPath
 from etpguard.assess.consumers.aws_lbc.load_balancers import LoadBalancerPath, weighted_services
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
+from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import INGRESS, NAMESPACE, SERVICE, Key, Kind, Service
@@ -72,7 +73,7 @@ class AwsLoadBalancerController:
         why = view.unread(INGRESS) if owner and owner.kind == "Ingress" else None
         check = unknown_check(f"Ingresses cannot be read: {why}" if why else _UNTOLD)
         if owner and owner.namespace and why:
-            sender = Sender("Ingress", owner.namespace, owner.name, "ingress.k8s.aws/alb")
+            sender = Sender("Ingress", owner.namespace, owner.name, AWS_LBC)
         port = binding.spec.service_ref.port
         return consumer(sender, service, port, targets_of(binding), check, self.options)
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 from etpguard.assess.consumers.aws_lbc.annotations import ModelError, UnclearError
 from etpguard.assess.consumers.aws_lbc.backends import Action, actions
 from etpguard.assess.consumers.aws_lbc.bindings import bound_to, targets_of
-from etpguard.assess.consumers.aws_lbc.classes import CONTROLLER, ClassConfig, class_config
+from etpguard.assess.consumers.aws_lbc.classes import ClassConfig, class_config
 from etpguard.assess.consumers.aws_lbc.groups import Group, group_of
 from etpguard.assess.consumers.aws_lbc.health_checks import Check, unknown_check
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.target_groups import alb_check, alb_targets, port_of
 from etpguard.assess.consumers.aws_lbc.targets import Sender, Targets, broken, consumer
+from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.interface import Consumer, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE
 from etpguard.assess.node_states import families
@@ -43,7 +44,7 @@ class IngressPath:
         self._bindings = bindings
         self._view = view
         self._options = options
-        self._sender = Sender("Ingress", *ingress.key, CONTROLLER)
+        self._sender = Sender("Ingress", *ingress.key, AWS_LBC)
         self._actions, self._error = actions(ingress)
         self.ports = _ports(self._actions, service)
         """References to ports of the Service, by name or number, each once."""
