@@ -140,6 +140,17 @@ def test_outcome_by_endpoints(consumers: list[Consumer], slice_: Record, expecte
     assert f"{found.outcome} {found.reason.code} {counts}" == expected
 
 
+@pytest.mark.parametrize(
+    ("data_plane", "expected"),
+    [
+        pytest.param(DataPlane.KUBE_PROXY, "Blackhole Blackhole 2/3", id="kube-proxy answers there"),
+        pytest.param(DataPlane.CILIUM, "Unknown HealthCheckPortNotModelled 2/3", id="Cilium may not"),
+    ],
+)
+def test_a_check_of_10256(data_plane: DataPlane, expected: str) -> None:
+    assert verdict_of(consumer(probe=KubeProxyHealthz()), options=Options(data_plane)) == expected
+
+
 def test_no_endpoints_comes_before_no_targets() -> None:
     assert outcome(service(), NOWHERE, consumers=[consumer()]) == "NoEndpoints"
     assert outcome(service(), ELSEWHERE, consumers=[consumer()]) == "NoTargets"

@@ -35,6 +35,8 @@ def record(made: Json) -> Node:
             {"k3s", "k3s-servicelb-nodes"},
             id="k3s",
         ),
+        pytest.param(node("a", network="CiliumIsUp"), {"cilium"}, id="cilium"),
+        pytest.param(node("a", network="CalicoIsUp"), set(), id="another network"),
         pytest.param(node("a", "cn-hangzhou.i-1"), set(), id="no scheme"),
         pytest.param(node("a", "://x"), set(), id="an empty scheme"),
     ],

@@ -35,6 +35,7 @@ def test_neither_kopf_nor_kubernetes_is_loaded(command: list[str]) -> None:
     assert not modules & {"kopf", "kubernetes", "aiohttp", "asyncio", "prometheus_client"}
 
 
+@pytest.mark.controlplane
 def test_a_live_check_loads_pykube_and_neither_of_them(cluster_kubeconfig: str) -> None:
     modules = loaded("check", "--kubeconfig", cluster_kubeconfig)
     assert "pykube" in modules

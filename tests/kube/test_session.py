@@ -59,14 +59,14 @@ def test_a_token_is_that_of_now(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cluster", "verified"),
+    ("settings", "verified"),
     [
         pytest.param({}, True, id="by the system's trust"),
         pytest.param({"insecure-skip-tls-verify": True}, False, id="told not to"),
     ],
 )
-def test_tls_is_verified_as_go_does(tmp_path: Path, cluster: dict[str, Any], verified: bool) -> None:
-    client = connection(tmp_path, cluster=cluster).pykube()
+def test_tls_is_verified_as_go_does(tmp_path: Path, settings: dict[str, Any], verified: bool) -> None:
+    client = connection(tmp_path, cluster=settings).pykube()
     assert client.session.verify is not False if verified else client.session.verify is False
     context = tls_of(client)
     assert context.check_hostname is verified

@@ -16,6 +16,7 @@ from etpguard.assess import Assessment, DataPlane, Engine, Options, picture_for
 from etpguard.assess.advice import Advisor
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController
 from etpguard.assess.consumers.registry import ConsumerOptions, families
+from etpguard.assess.platforms import CILIUM
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.corrections import Corrections, What
 from etpguard.intake.freshness import Access, Freshness
@@ -139,6 +140,8 @@ class Operator:
             blockers.append("the cluster has not been assessed yet")
         notes = [line for line in status.missing if line not in blockers]
         if self._assessed.is_set():
+            if self._settings.data_plane == "auto" and CILIUM in self.engine.platforms:
+                notes.append("the nodes run Cilium: if it replaces kube-proxy, set --data-plane=cilium")
             notes += [*self._supervisor.missing(), *self._writing.problems()]
         dead = self._supervisor.dead()
         return Health(blockers, notes, [dead] if dead else [])

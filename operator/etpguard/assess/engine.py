@@ -45,6 +45,11 @@ class Engine:
         self._shared: object = None
         self.assessments: dict[Key, Assessment] = {}
 
+    @property
+    def platforms(self) -> frozenset[str]:
+        """What the nodes tell of the clouds and distributions that they belong to; see `assess.platforms`."""
+        return self._platforms.present
+
     def refresh(self, touched: Touched) -> dict[Key, Assessment | None]:
         """Assess again what `touched` reaches. Returns what differs from before; None for a Service that is
         no longer assessed."""

@@ -12,7 +12,7 @@ from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
 from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes
 from etpguard.assess.node_states import DataPlane, PortState, ServiceStates
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome, Reason, through_consumer, without_consumer
-from etpguard.assess.probe import NotModelled, passing
+from etpguard.assess.probe import KUBE_PROXY_HEALTHZ_PORT, KubeProxyHealthz, NotModelled, passing
 from etpguard.cluster import Picture
 from etpguard.objects import ENDPOINT_SLICE, GROUP, NODE, SERVICE, AnyKind, Family, Key, Reach, Service
 
@@ -20,6 +20,10 @@ PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kube
 
 _REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET)}
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
+_CILIUM_HEALTHZ = NotModelled(
+    f"Cilium answers on port {KUBE_PROXY_HEALTHZ_PORT} only with kube-proxy-replacement-healthz-bind-address set"
+)
+"""By default it is not: Cilium Documentation/network/kubernetes/kubeproxy-free.rst."""
 _WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy decides otherwise")
 
 
@@ -76,6 +80,8 @@ class Judge:
         """The nodes on which the health check of the consumer is predicted to pass."""
         if consumer.probe is None:
             return NotModelled("its health check is not known")
+        if self._options.data_plane is DataPlane.CILIUM and isinstance(consumer.probe, KubeProxyHealthz):
+            return _CILIUM_HEALTHZ
         present = self._picture.nodes.present
         return passing(
             consumer.probe,

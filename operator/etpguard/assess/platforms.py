@@ -13,6 +13,8 @@ from etpguard.objects import Node
 
 GKE = "gke"
 EKS_AUTO = "eks-auto"
+CILIUM = "cilium"
+"""Cilium runs the network of some node; whether it has replaced kube-proxy no Node tells."""
 K3S_LB_LABELLED = "k3s-servicelb-nodes"
 """Some node bears the label that makes k3s ServiceLB run on labelled nodes alone."""
 
@@ -51,9 +53,12 @@ class Platforms:
 
 
 def platforms_of(node: Node) -> frozenset[str]:
-    """The platforms of one node; empty for one without a providerID or a known label."""
+    """The platforms of one node; empty for one without a providerID or another known mark."""
     scheme, separator, _ = node.provider_id.partition("://")
     found = {scheme} if separator and scheme else set()
+    # By Cilium's operator, unless its option set-cilium-is-up-condition is false.
+    if node.network == "CiliumIsUp":
+        found.add(CILIUM)
     labels = node.labels
     if "cloud.google.com/gke-nodepool" in labels:
         found.add(GKE)

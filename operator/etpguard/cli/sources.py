@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from etpguard.cli.errors import Failure
@@ -127,6 +127,7 @@ def _families(sources: Sources, connection: Connection | None) -> tuple[Consumer
 def _assessed(sources: Sources, namespace: str, reading: Reading, families: Sequence[ConsumerFamily]) -> Assessed:
     from etpguard.assess import DataPlane, Engine, Options
     from etpguard.assess.advice import Advisor
+    from etpguard.assess.platforms import CILIUM
     from etpguard.objects import INGRESS, INGRESS_CLASS, NODE, SERVICE
 
     picture = reading.picture
@@ -142,12 +143,32 @@ def _assessed(sources: Sources, namespace: str, reading: Reading, families: Sequ
     engine.refresh_all()
     if engine.assessments and not len(picture.store(NODE)):
         raise Failure(f"{reading.where}: there are Services with externalTrafficPolicy Local but no Node")
+    if auto and CILIUM in engine.platforms:
+        otherwise = Engine(picture, families, replace(options, data_plane=DataPlane.CILIUM))
+        _mind_cilium(reading, engine, otherwise)
     if not reading.live:
         _mind_the_gaps(reading, engine)
         if not len(picture.store(SERVICE)):
             reading.warnings.append(f"{reading.where}: there is no Service in the input")
     how = "assumed" if auto else "--data-plane"
     return Assessed(reading, namespace, engine, Advisor(picture, families), data_plane.value, how)
+
+
+def _mind_cilium(reading: Reading, engine: Engine, otherwise: Engine) -> None:
+    """Say so where it matters which of the two forwards; `otherwise` takes Cilium for kube-proxy's replacement."""
+    otherwise.refresh_all()
+    differ = [
+        str(key)
+        for key, assessment in sorted(engine.assessments.items())
+        if (other := otherwise.assessments.get(key)) is None
+        or (other.outcome, other.ports) != (assessment.outcome, assessment.ports)
+    ]
+    if differ:
+        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
+        reading.warnings.append(
+            f"the nodes run Cilium, and if it replaces kube-proxy, {', '.join(differ[:3])}{more} would be told "
+            "otherwise: say which by --data-plane cilium or kube-proxy"
+        )
 
 
 def _mind_the_gaps(reading: Reading, engine: Engine) -> None:

@@ -26,6 +26,7 @@ class NodeAddress(Shape, frozen=True):
 class NodeCondition(Shape, frozen=True):
     type: str
     status: str = "Unknown"
+    reason: str | None = None
 
 
 class NodeStatus(Shape, frozen=True):
@@ -40,15 +41,19 @@ class Node(LabelledRecord, frozen=True):
     @property
     def substance(self) -> object:
         addresses = self.status and self.status.addresses
-        return (self.metadata.uid, self.labels, self.deleting, self.spec, self.ready, addresses)
+        return (self.metadata.uid, self.labels, self.deleting, self.spec, self.ready, self.network, addresses)
 
     @property
     def ready(self) -> str | None:
         """Status of the Ready condition ("True", "False", "Unknown"), None where there is none."""
-        for condition in (self.status and self.status.conditions) or ():
-            if condition.type == "Ready":
-                return condition.status
-        return None
+        found = self._condition("Ready")
+        return found.status if found else None
+
+    @property
+    def network(self) -> str:
+        """The reason of the condition NetworkUnavailable, by which network plugins say that they are up."""
+        found = self._condition("NetworkUnavailable")
+        return (found and found.reason) or ""
 
     @property
     def taints(self) -> list[Taint]:
@@ -57,3 +62,9 @@ class Node(LabelledRecord, frozen=True):
     @property
     def provider_id(self) -> str:
         return (self.spec and self.spec.provider_id) or ""
+
+    def _condition(self, type_: str) -> NodeCondition | None:
+        for condition in (self.status and self.status.conditions) or ():
+            if condition.type == type_:
+                return condition
+        return None

@@ -28,7 +28,12 @@ def node(
     taints: Sequence[tuple[str, str]] = (),
     deleting: bool = False,
     addresses: Sequence[str] = (),
+    network: str = "",
 ) -> Json:
+    """`network` is the reason of the condition NetworkUnavailable."""
+    conditions = [{"type": "Ready", "status": ready}]
+    if network:
+        conditions.append({"type": "NetworkUnavailable", "status": "False", "reason": network})
     metadata: Json = {"name": name, "labels": dict(labels or {})}
     if deleting:
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
@@ -40,7 +45,7 @@ def node(
             "taints": [{"key": key, "effect": effect} for key, effect in taints],
         },
         "status": {
-            "conditions": [{"type": "Ready", "status": ready}],
+            "conditions": conditions,
             "addresses": [{"type": "InternalIP", "address": address} for address in addresses],
         },
     }
