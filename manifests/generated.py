@@ -26,12 +26,15 @@ def files() -> dict[Path, str]:
     rules = (MONITORING / "rules.yaml").read_text()
     board = dashboard.as_json()
     crds = {CHART / "crds" / file.name: file.read_text() for file in sorted((ROOT / "crds").glob("*.yaml"))}
+    pages = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
+    runbooks = {CHART / "files" / "runbooks" / page.name: page.read_text() for page in pages}
     return {
         MONITORING / "prometheus-rule.yaml": _prometheus_rule(rules),
         MONITORING / "dashboard.json": board,
         CHART / "files" / "rules.yaml": rules,
         CHART / "files" / "dashboard.json": board,
         **crds,
+        **runbooks,
     }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,20 @@ import pytest
 import yaml
 
 from devcluster import Cluster
-from devcluster.objects import wait_for
+from devcluster.objects import apply, wait_for
 from etpguard.metrics import Metrics, State
 from manifests import generated
 from manifests.monitoring import dashboard
 from tests.manifests.installed import operator
 from tests.manifests.prometheus import Prometheus, prometheus, tool
-from tests.manifests.rendered import MANIFESTS, ROOT, kustomize, run
+from tests.manifests.rendered import MANIFESTS, ROOT, Json, helm_template, kustomize, run
 from tests.remediate.stage import Scene
 
+RUNBOOKS = ROOT / "docs" / "runbooks"
+WITH_URLS = (
+    "nameOverride=other,monitoring.rules.enabled=true,"
+    "monitoring.rules.runbookBaseURL=https://git.example.com/docs/runbooks"
+)
 RULES = MANIFESTS / "monitoring" / "rules.yaml"
 ALERT = "EtpguardTrafficLost"
 
@@ -43,14 +50,45 @@ def test_generated_files_are_up_to_date() -> None:
 def test_an_alert_says_what_a_person_needs(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in ("critical", "warning", "info")
     notes = alert["annotations"]
-    assert set(notes) == {"summary", "description", "runbook_url"}
-    page = ROOT / "docs" / "runbooks" / f"{alert['alert']}.md"
-    assert notes["runbook_url"].endswith(f"/docs/runbooks/{page.name}")
+    assert set(notes) == {"summary", "description", "runbook"}
+    page = RUNBOOKS / f"{alert['alert']}.md"
+    assert notes["runbook"].endswith(f"{{.data.{page.stem}}}'")
     assert page.read_text().startswith(f"# {alert['alert']}\n")
 
 
+@pytest.mark.parametrize(
+    ("pages", "name"),
+    [
+        pytest.param(lambda: kustomize("overlays/monitoring"), "etpguard-runbooks", id="kustomize"),
+        pytest.param(lambda: helm_template("--set", WITH_URLS), "other-runbooks", id="chart"),
+    ],
+)
+@pytest.mark.controlplane
+def test_the_runbook_of_an_alert_is_a_command_that_prints_the_page(
+    site: Cluster, pages: Callable[[], list[Json]], name: str
+) -> None:
+    manifests = pages()
+    (rule,) = (m for m in manifests if m["kind"] == "PrometheusRule")
+    (book,) = (m for m in manifests if m["metadata"]["name"].endswith("-runbooks"))
+    apply(site, [book])
+    given = [r for group in rule["spec"]["groups"] for r in group["rules"] if "alert" in r]
+    assert len(given) == len(alerts())
+    for alert in given:
+        tool, *arguments = shlex.split(alert["annotations"]["runbook"])
+        assert tool == "kubectl"
+        assert name in arguments
+        assert site.kubectl(*arguments) == (RUNBOOKS / f"{alert['alert']}.md").read_text()
+
+
+def test_the_chart_gives_urls_where_it_is_told_where_the_pages_are_served() -> None:
+    (rule,) = (m for m in helm_template("--set", WITH_URLS) if m["kind"] == "PrometheusRule")
+    given = [r for group in rule["spec"]["groups"] for r in group["rules"] if "alert" in r]
+    urls = {alert["annotations"]["runbook_url"] for alert in given}
+    assert urls == {f"https://git.example.com/docs/runbooks/{page.name}" for page in RUNBOOKS.glob("*.md")}
+
+
 def test_no_runbook_without_an_alert() -> None:
-    pages = {page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md")}
+    pages = {page.stem for page in RUNBOOKS.glob("*.md")}
     assert pages == {each["alert"] for each in alerts()}
 
 
