@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ EVERYTHING = (
     "imagePullSecrets[0].name=pull,priorityClassName=system-cluster-critical,nodeSelector.disk=ssd,podLabels.team=net,"
     "tolerations[0].key=dedicated,tolerations[0].operator=Exists,podAnnotations.a=b,serviceAccount.annotations.c=d"
 )
-SOURCES = {
+SOURCES: dict[str, Callable[[], list[Json]]] = {
     "base": lambda: kustomize("base"),
     "observe-only": lambda: kustomize("overlays/observe-only"),
     "remediation": lambda: kustomize("overlays/remediation"),
