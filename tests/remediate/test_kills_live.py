@@ -21,14 +21,15 @@ from tests.remediate.stage import MANAGER, Scene, operator
 
 pytestmark = pytest.mark.controlplane
 
-SOAK = os.environ.get("SOAK") == "1"
-APPLY = 14
+APPLY = range(14)
 """Requests in the Service's namespace from the first look to the record."""
-ROLL_BACK = 8
-EVERY_APPLY = range(APPLY)
-SOME_APPLY = (2, 3, 10, 11, 12, 13)
-EVERY_ROLL_BACK = range(ROLL_BACK)
-SOME_ROLL_BACK = (2, 4, 6)
+SOME_OF_APPLY = (2, 3, 10, 11, 12, 13)
+ROLL_BACK = range(8)
+SOME_OF_ROLL_BACK = (2, 4, 6)
+
+either_side = pytest.mark.parametrize(
+    "after", [False, True], ids=["before it is forwarded", "after it is answered"]
+)
 
 
 @contextmanager
@@ -112,9 +113,21 @@ def known(scene: Scene) -> bool:
     return not changed or scene.phase() in ("Applying", "Applied", "RollingBack")
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before it is forwarded", "after it is answered"])
-@pytest.mark.parametrize("number", EVERY_APPLY if SOAK else SOME_APPLY)
+@either_side
+@pytest.mark.parametrize("number", SOME_OF_APPLY)
 def test_killed_while_it_applies(scene: Scene, number: int, after: bool) -> None:
+    killed_while_it_applies(scene, number, after=after)
+
+
+@pytest.mark.soak
+@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
+@either_side
+@pytest.mark.parametrize("number", APPLY)
+def test_killed_at_each_request_of_an_apply(scene: Scene, number: int, after: bool) -> None:
+    killed_while_it_applies(scene, number, after=after)
+
+
+def killed_while_it_applies(scene: Scene, number: int, *, after: bool) -> None:
     scene.blackhole()
     scene.policy()
     began = scene.cluster.audit_position()
@@ -129,9 +142,21 @@ def test_killed_while_it_applies(scene: Scene, number: int, after: bool) -> None
     assert len(accepted) == 1, "patched twice without a rollback between"
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before it is forwarded", "after it is answered"])
-@pytest.mark.parametrize("number", EVERY_ROLL_BACK if SOAK else SOME_ROLL_BACK)
+@either_side
+@pytest.mark.parametrize("number", SOME_OF_ROLL_BACK)
 def test_killed_while_it_rolls_back(scene: Scene, number: int, after: bool) -> None:
+    killed_while_it_rolls_back(scene, number, after=after)
+
+
+@pytest.mark.soak
+@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
+@either_side
+@pytest.mark.parametrize("number", ROLL_BACK)
+def test_killed_at_each_request_of_a_rollback(scene: Scene, number: int, after: bool) -> None:
+    killed_while_it_rolls_back(scene, number, after=after)
+
+
+def killed_while_it_rolls_back(scene: Scene, number: int, *, after: bool) -> None:
     scene.blackhole()
     scene.policy()
     with operator(scene, write_reports=False, write_events=False):

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, cast
 
+import pytest
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -379,11 +380,21 @@ async def _nobody(*words: Any) -> None:
     """Nobody is told."""
 
 
-SOAK = os.environ.get("SOAK") == "1"
-World.TestCase.settings = settings(
-    max_examples=2000 if SOAK else 60,
-    stateful_step_count=80 if SOAK else 40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+def _runs(examples: int, steps: int) -> settings:
+    slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    return settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=slow)
+
+
+class LongWorld(World):
+    """The same in more and longer runs."""
+
+
 TestWorld = World.TestCase
+TestWorld.settings = _runs(60, 40)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
+class TestLongWorld(LongWorld.TestCase):  # type: ignore[valid-type,misc]
+    settings = _runs(2000, 80)
