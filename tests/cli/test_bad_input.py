@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from etpguard.assess import Outcome
 from tests.cli.program import SEED, etpguard, failed
 
 Json = dict[str, Any]
@@ -276,6 +277,11 @@ def test_usage_errors_exit_with_2(arguments: list[str], told: str) -> None:
     assert line.startswith("Error: ")
     assert told in line
     assert "Traceback" not in run.err
+
+
+def test_the_outcomes_that_are_told_are_all_there_are_best_to_worst() -> None:
+    told = etpguard("check", "--fail-on", "?").err.rpartition("is not one of ")[2]
+    assert told.rstrip(".\n").split(", ") == [outcome.name for outcome in sorted(Outcome)]
 
 
 def test_an_outcome_is_taken_in_any_case() -> None:
