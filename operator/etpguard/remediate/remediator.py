@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from etpguard.assess import Assessment, Reason
 from etpguard.kube import verbs
@@ -45,8 +46,19 @@ _ORDER = {
 }
 """What ends a change comes before what makes one."""
 
-_SKIPPED = frozenset({"GitOpsOwned", "NetworkPolicy", "SourceIPLossRefused", "HealthCheckPinned", "Drift"})
+_SKIPPED = frozenset(
+    {"GitOpsOwned", "NetworkPolicy", "SourceIPLossRefused", "HealthCheckPinned", "Drift", "Refused"}
+)
 """Exclusions that people should hear of in an Event: traffic is being lost, and etpguard stands by."""
+
+
+class _PutOff(NamedTuple):
+    """Until when, and for how long that is: it doubles with each failure. `refused` is why the API server did not
+    take it, "" for a first failure, which may be a race."""
+
+    until: float
+    pause: float
+    refused: str
 
 
 class Remediator:
@@ -82,8 +94,7 @@ class Remediator:
         self._taken_up: int | None = None
         self._told: dict[str, tuple[float, status.Json]] = {}
         self._skipped: dict[str, str] = {}
-        self._put_off: dict[Key, tuple[float, float]] = {}
-        """Until when, and for how long that was: it doubles with each failure."""
+        self._put_off: dict[Key, _PutOff] = {}
         self._troubles: dict[str, str] = {}
 
     def offer(self, changed: Mapping[Key, Assessment | None]) -> None:
@@ -128,12 +139,13 @@ class Remediator:
         now = self._wall()
         decisions = {key: _decided(case, round_.ledger, now) for key, case in round_.cases.items()}
         acted = await self._act(round_, decisions)
-        untold = await self._tell(round_, decisions)
-        await self._tell_skipped(round_, decisions)
+        told = {key: self._as_told(key, decision) for key, decision in decisions.items()}
+        untold = await self._tell(round_, told)
+        await self._tell_skipped(round_, told)
         if acted:
             return SETTLE
         waits = [untold, *(d.again for d in decisions.values() if d.again is not None)]
-        waits += [until - self._clock() for until, _ in self._put_off.values() if until > self._clock()]
+        waits += [p.until - self._clock() for p in self._put_off.values() if p.until > self._clock()]
         return max(SETTLE, min(waits, default=LOOK_AGAIN))
 
     async def _take_up(self) -> None:
@@ -148,14 +160,13 @@ class Remediator:
         """Carry out what comes first; whether anything was tried. One at a time: the next rests on its outcome."""
         now = self._clock()
         self._put_off = {
-            key: (until, pause)
-            for key, (until, pause) in self._put_off.items()
-            if until + 2 * pause > now and self._cases.known(key)
+            key: p for key, p in self._put_off.items() if p.until + 2 * p.pause > now and self._cases.known(key)
         }
-        waiting = {key for key, (until, _) in self._put_off.items() if until > now}
+        waiting = {key for key, put_off in self._put_off.items() if put_off.until > now}
         for key in self._cases.lost(now):
             if key not in waiting:
-                await self._guarded(key, "rebuild", self._executor.rebuild(self._cases.governing(key), key))
+                if await self._guarded(key, "rebuild", self._executor.rebuild(self._cases.governing(key), key)):
+                    self._put_off.pop(key, None)
                 return True
         due = sorted((_ORDER[d.action], key) for key, d in decisions.items() if d.action in _ORDER)
         for _, key in due:
@@ -163,6 +174,8 @@ class Remediator:
                 case, decision = round_.cases[key], decisions[key]
                 words = f"{decision.action.value} ({decision.reason})"
                 done = await self._guarded(key, words, self._executor.carry_out(case, decision, round_.ledger))
+                if done and decision.action is not Action.FORGET:  # that settles the try, and not why it failed
+                    self._put_off.pop(key, None)
                 if decision.action is Action.DRY_RUN and done and case.assessment is not None:
                     self._history.tried(case.service.uid, trial(case.assessment, case.governing))
                 return True
@@ -170,6 +183,7 @@ class Remediator:
 
     async def _guarded(self, key: Key, what: str, step: Awaitable[str]) -> bool:
         """Whether it was done. What fails is put off, each time for longer, and nothing else with it."""
+        refused = ""
         try:
             came_of_it = await step
         except Disagreement as changed:
@@ -179,17 +193,25 @@ class Remediator:
         except Changed as changed:
             _log.info("%s: %s: not done: %s", key, what, changed)
         except NotNow as closed:
+            refused = closed.reason
             _log.info("%s: %s: not now: %s", key, what, closed.reason)
         except (Refused, ApiError) as error:
+            refused = str(error)
             _log.warning("%s: %s: failed: %s", key, what, error)
         else:
-            self._put_off.pop(key, None)
             _log.info("%s: %s: %s", key, what, came_of_it)
             return True
-        _, pause = self._put_off.get(key, (0.0, FIRST_PAUSE / 2))
-        pause = min(2 * pause, LONGEST_PAUSE)
-        self._put_off[key] = (self._clock() + pause, pause)
+        before = self._put_off.get(key)
+        pause = min(2 * before.pause, LONGEST_PAUSE) if before else FIRST_PAUSE
+        self._put_off[key] = _PutOff(self._clock() + pause, pause, refused if before else "")
         return False
+
+    def _as_told(self, key: Key, decision: Decision) -> Decision:
+        """The decision; where the API server keeps it from being carried out, that."""
+        put_off = self._put_off.get(key)
+        if put_off is None or not put_off.refused or decision.action is Action.NONE:
+            return decision
+        return Decision(Action.NONE, Reason("Refused", put_off.refused), policy=decision.policy)
 
     async def _tell(self, round_: Round, decisions: Mapping[Key, Decision]) -> float:
         """Write the statuses that differ; in how many seconds there may be one to write that waits now."""
