@@ -7,6 +7,13 @@ import dataclasses
 import pytest
 
 from etpguard.settings import Address, Settings, SettingsError, options, parse
+from tests.cli.program import etpguard, failed
+
+COUNT = "a number from 0 to 999999999"
+QUOTA = "a number and a duration, such as 1/600s"
+SHARE = "a number or a percentage such as 40%"
+DIGITS = "9" * 5000
+"""More than Python reads as a number by itself."""
 
 
 @pytest.mark.parametrize(
@@ -27,6 +34,14 @@ from etpguard.settings import Address, Settings, SettingsError, options, parse
         pytest.param("aws_lbc_default_target_type", "ip", "ip", id="one of a few"),
         pytest.param("aws_lbc_deployment", "kube-system/aws-lbc", "kube-system/aws-lbc", id="an object"),
         pytest.param("aws_lbc_max_targets", "0", 0, id="a count"),
+        pytest.param("max_remediations", "3/1h", (3, 3600), id="a quota"),
+        pytest.param("max_remediations", "0/600", (0, 600), id="none at all"),
+        pytest.param("max_remediations", "999999999/168h", (999_999_999, 604_800), id="the largest quota"),
+        pytest.param("max_remediations", "2/1500ms", (2, 2), id="a quota in whole seconds"),
+        pytest.param("breaker", "5", 5, id="a number"),
+        pytest.param("breaker", "0", 0, id="not one"),
+        pytest.param("breaker", "007%", "7%", id="a percentage"),
+        pytest.param("breaker", "100%", "100%", id="all"),
     ],
 )
 @pytest.mark.parametrize("by", ["flag", "environment"])
@@ -54,8 +69,24 @@ def test_a_value(name: str, given: str, value: object, by: str) -> None:
         pytest.param("answers_everywhere_ports", "80,0", "a port number", id="port zero"),
         pytest.param("log_level", "loud", "one of debug, info, warning, error", id="none of a few"),
         pytest.param("aws_lbc_deployment", "aws-lbc", "NAMESPACE/NAME", id="no namespace"),
-        pytest.param("aws_lbc_max_targets", "many", "a number, 0 or more", id="no number"),
-        pytest.param("aws_lbc_max_targets", "²", "a number, 0 or more", id="a digit that is no number"),
+        pytest.param("hold", "٣s", "a duration such as 30s or 10m", id="digits of another script"),
+        pytest.param("hold", "9000h", "a duration of 8760h at most", id="too long"),
+        pytest.param("aws_lbc_max_targets", "many", COUNT, id="no number"),
+        pytest.param("aws_lbc_max_targets", "²", COUNT, id="a digit that is no number"),
+        pytest.param("aws_lbc_max_targets", "1000000000", COUNT, id="too large"),
+        pytest.param("max_remediations", "1", QUOTA, id="no window"),
+        pytest.param("max_remediations", "/600s", QUOTA, id="no quota"),
+        pytest.param("max_remediations", "-1/600s", QUOTA, id="a negative quota"),
+        pytest.param("max_remediations", "10%/600s", QUOTA, id="a quota in per cent"),
+        pytest.param("max_remediations", "1/soon", "a duration such as 30s or 10m", id="a window that is none"),
+        pytest.param("max_remediations", "1/0s", "a duration from 1s to 168h", id="a window of nothing"),
+        pytest.param("max_remediations", "1/169h", "a duration from 1s to 168h", id="a window beyond a week"),
+        pytest.param("breaker", "", SHARE, id="no share"),
+        pytest.param("breaker", "%", SHARE, id="a bare sign"),
+        pytest.param("breaker", "101%", SHARE, id="more than all"),
+        pytest.param("breaker", "-1", SHARE, id="a negative share"),
+        pytest.param("breaker", "4.5%", SHARE, id="a broken percentage"),
+        pytest.param("breaker", "½", SHARE, id="a fraction"),
     ],
 )  # fmt: skip
 def test_a_bad_value_names_where_it_came_from(name: str, given: str, expected: str) -> None:
@@ -78,6 +109,33 @@ def test_a_long_bad_value_is_cut() -> None:
         parse({"hold": "x" * 100_000})
     assert len(str(error.value)) < 200
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        pytest.param("max_remediations", f"{DIGITS}/600s", QUOTA, id="a quota"),
+        pytest.param("max_remediations", f"1/{DIGITS}s", "a duration of 8760h at most", id="a window"),
+        pytest.param("breaker", DIGITS, SHARE, id="a number"),
+        pytest.param("breaker", f"{DIGITS}%", SHARE, id="a percentage"),
+        pytest.param("hold", DIGITS, "a duration of 8760h at most", id="bare seconds"),
+        pytest.param("lease_duration", f"{DIGITS}h", "a duration of 8760h at most", id="hours"),
+        pytest.param("answers_everywhere_ports", f"80,{DIGITS}", "a port number", id="a port"),
+        pytest.param("listen", f":{DIGITS}", "ADDRESS:PORT", id="an address"),
+        pytest.param("aws_lbc_max_targets", DIGITS, COUNT, id="a count"),
+    ],
+)
+def test_thousands_of_digits(name: str, given: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        parse({name: given})
+    assert str(error.value) == f"--{name.replace('_', '-')}={given[:100]!r}: expected {expected}"
+
+
+@pytest.mark.parametrize("flag", ["--max-remediations", "--breaker", "--listen"])
+def test_the_program_says_it_in_one_line(flag: str) -> None:
+    line = failed(etpguard("run", f"{flag}={DIGITS}"))
+    assert line.startswith(f"etpguard: {flag}='999")
+    assert len(line) < 250
 
 
 def test_every_setting_has_an_option_with_help_and_a_default_that_is_the_fields() -> None:

@@ -45,15 +45,29 @@ class Option:
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)"
+_LONGEST = 8760 * 3600.0
+_LARGEST = 999_999_999
+"""Python refuses to read numbers of thousands of digits, and no setting needs a tenth."""
 
 
 def seconds(text: str) -> float:
     """`10m`, `1h30m`, `500ms`; a bare number is in seconds."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    if not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h))+", text):
+    whole = f"{text}s" if text[-1:].isdigit() else text
+    if not re.fullmatch(f"(?:{_DURATION})+", whole):
         raise ValueError("a duration such as 30s or 10m")
-    return sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text))
+    total = sum(float(n) * _UNITS[unit] for n, unit in re.findall(_DURATION, whole))
+    if total > _LONGEST:
+        raise ValueError("a duration of 8760h at most")
+    return total
+
+
+def number(text: str, least: int = 0, most: int = _LARGEST) -> int | None:
+    """A number within these bounds, in digits alone; None for any other text."""
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        return None
+    value = int(text)
+    return value if least <= value <= most else None
 
 
 def at_least(least: float) -> Callable[[str], float]:
@@ -94,27 +108,28 @@ def names(text: str) -> frozenset[str]:
 
 
 def port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+    if (found := number(text, 1, 65535)) is None:
         raise ValueError("a port number")
-    return int(text)
+    return found
 
 
 def ports(text: str) -> tuple[int, ...]:
-    return tuple(sorted({port(number.strip()) for number in text.split(",") if number.strip()}))
+    return tuple(sorted({port(each.strip()) for each in text.split(",") if each.strip()}))
 
 
 def address(text: str) -> Address:
     """`:8080`, `127.0.0.1:8080`, `[::1]:8080`; port 0 picks a free one."""
-    host, separator, number = text.rpartition(":")
+    host, separator, digits = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not separator or not number.isascii() or not number.isdigit() or int(number) > 65535:
+    listened = number(digits, 0, 65535)
+    if not separator or listened is None:
         raise ValueError("ADDRESS:PORT")
     if host:
         try:
             ipaddress.ip_address(host)
         except ValueError:
             raise ValueError("ADDRESS:PORT with an IP address") from None
-    return Address(host, int(number))
+    return Address(host, listened)
 
 
 def text(value: str) -> str:
@@ -122,9 +137,9 @@ def text(value: str) -> str:
 
 
 def count(value: str) -> int:
-    if not value.isascii() or not value.isdigit():
-        raise ValueError("a number, 0 or more")
-    return int(value)
+    if (found := number(value)) is None:
+        raise ValueError(f"a number from 0 to {_LARGEST}")
+    return found
 
 
 def object_name(value: str) -> str:
@@ -135,21 +150,23 @@ def object_name(value: str) -> str:
 
 def quota(text: str) -> tuple[int, int]:
     """`1/600s`: at most so many in so many seconds."""
-    number, slash, duration = text.partition("/")
-    if not slash or not number.isascii() or not number.isdigit():
+    digits, slash, duration = text.partition("/")
+    most = number(digits)
+    if not slash or most is None:
         raise ValueError("a number and a duration, such as 1/600s")
     window = seconds(duration)
     if not 1 <= window <= 604800:
         raise ValueError("a duration from 1s to 168h")
-    return int(number), round(window)
+    return most, round(window)
 
 
 def share(text: str) -> int | str:
     """A number, or a percentage from 0% to 100%."""
-    number = text.removesuffix("%")
-    if not number.isascii() or not number.isdigit() or (text.endswith("%") and int(number) > 100):
+    percent = text.endswith("%")
+    found = number(text.removesuffix("%"), most=100 if percent else _LARGEST)
+    if found is None:
         raise ValueError("a number or a percentage such as 40%")
-    return f"{int(number)}%" if text.endswith("%") else int(number)
+    return f"{found}%" if percent else found
 
 
 def option(default: Any, parse: Callable[[str], Any], metavar: str, help: str) -> Any:  # noqa: A002
