@@ -36,12 +36,14 @@ class Ports(click.ParamType[tuple[int, ...]]):
     name = "ports"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        from etpguard.settings import ports
+
         if isinstance(value, tuple):
             return value
-        numbers = [number.strip() for number in str(value).split(",") if number.strip()]
-        if not all(n.isascii() and n.isdigit() and 0 < int(n) < 65536 for n in numbers):
-            self.fail(f"{value!r} is not a list of port numbers separated by commas", param, ctx)
-        return tuple(sorted({int(number) for number in numbers}))
+        try:
+            return ports(str(value))
+        except ValueError:
+            self.fail(f"{str(value)[:100]!r} is not a list of port numbers separated by commas", param, ctx)
 
 
 class Bool(click.ParamType[bool]):
@@ -55,7 +57,7 @@ class Bool(click.ParamType[bool]):
         try:
             return on_off(str(value))
         except ValueError:
-            self.fail(f"{value!r} is neither true nor false", param, ctx)
+            self.fail(f"{str(value)[:100]!r} is neither true nor false", param, ctx)
 
 
 class OutcomeName(click.Choice[str]):
