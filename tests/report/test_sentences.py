@@ -19,6 +19,7 @@ from etpguard.report import (
     covered,
     delivered,
     event_note,
+    explain_reason,
     explain_verdict,
 )
 from tests.report.given import big, nginx, table_of
@@ -64,6 +65,32 @@ def test_a_condition_without_consumers_names_at_most_ten_ports() -> None:
     message = condition_message(big(500, 0, table_of(1)))
     assert len(re.findall(r"\bp\d+", message)) == 10
     assert message.endswith(" and others")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        pytest.param(
+            Outcome.Covered, "no known consumer; each of the 3 eligible nodes has an endpoint", id="covered"
+        ),
+        pytest.param(
+            Outcome.Uncovered,
+            "no known consumer; 2 of the 3 eligible nodes drop what clients send there",
+            id="uncovered",
+        ),
+        pytest.param(Outcome.NoTargets, "no known consumer, and no eligible node", id="no eligible node"),
+        pytest.param(
+            Outcome.NoEndpoints,
+            "no endpoint is usable anywhere, so every node rejects; the policy is not at fault",
+            id="no endpoints",
+        ),
+    ],
+)
+def test_why_without_a_known_consumer(outcome: Outcome, told: str) -> None:
+    assessment = replace(
+        big(1, 0, table_of(3)), outcome=outcome, reason=Reason("NoKnownConsumer"), eligible=0b111, uncovered=0b110
+    )
+    assert explain_reason(assessment) == told
 
 
 @pytest.mark.parametrize("letter", ["n", "é"])

@@ -72,10 +72,7 @@ def _without_consumer(assessment: Assessment) -> str:
         case Outcome.Covered:
             return f"no known consumer; each of the {eligible} eligible nodes has an endpoint"
         case Outcome.Uncovered:
-            return (
-                f"no known consumer; a client that picks one of {uncovered} of the {eligible} eligible nodes "
-                "is dropped"
-            )
+            return f"no known consumer; {uncovered} of the {eligible} eligible nodes drop what clients send there"
         case Outcome.NoTargets:
             return "no known consumer, and no eligible node"
         case _:
