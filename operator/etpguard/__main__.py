@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -17,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     if sys.stdout is None:
         # Closed by the caller, whom the exit code alone interests.
-        sys.stdout = io.StringIO()
+        sys.stdout = io.TextIOWrapper(io.BytesIO())
     try:
         code = cli.main(args=arguments, prog_name="etpguard", standalone_mode=False)
         print(end="", flush=True)
@@ -35,10 +39,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
+def program() -> NoReturn:
+    """The process of one command. It ends without taking apart what was read: a tenth of the time of a check."""
+    code: object = 1
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            if stream is not None:
+                stream.flush()
+    os._exit(code if isinstance(code, int) else 0)
+
+
 def _fail(line: str) -> int:
     print(f"etpguard: {line}", file=sys.stderr)
     return 2
 
 
 if __name__ == "__main__":
-    main()
+    program()
