@@ -5,15 +5,16 @@ UV    := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN   := $(UV) run --locked --
 PYTEST := $(RUN) pytest
 
-.PHONY: help binaries demo test unit soak lint build bench clean
+.PHONY: help binaries demo test unit pythons soak lint build bench clean
 
 help:
-	@echo "make demo   the operator at work on an embedded control plane (KEEP=1 keeps it running)"
-	@echo "make test   all tests that this machine can run"
-	@echo "make unit   only those that need no control plane"
-	@echo "make soak   the long runs: random walks on the data plane, kills, hand-overs"
-	@echo "make lint   ruff, mypy, import contracts, lock"
-	@echo "make bench  the benchmarks, side by side with what one would use instead"
+	@echo "make demo     the operator at work on an embedded control plane (KEEP=1 keeps it running)"
+	@echo "make test     all tests that this machine can run"
+	@echo "make unit     only those that need no control plane"
+	@echo "make pythons  these with every Python from 3.11 to 3.13 that is here"
+	@echo "make soak     the long runs: random walks on the data plane, kills, hand-overs"
+	@echo "make lint     ruff, mypy, import contracts, lock"
+	@echo "make bench    the benchmarks, side by side with what one would use instead"
 
 $(CACHE)/uv/bin/uv:
 	python3 -m venv $(CACHE)/uv
@@ -29,7 +30,10 @@ test: $(UV)
 	$(PYTEST) $(ARGS)
 
 unit: $(UV)
-	$(PYTEST) -m "not controlplane and not dataplane" $(ARGS)
+	$(PYTEST) -m "not controlplane and not dataplane and not image" $(ARGS)
+
+pythons: $(UV)
+	UV=$(UV) .ci/pythons $(ARGS)
 
 soak: $(UV)
 	SOAK=1 $(PYTEST) -m soak $(ARGS)
