@@ -104,4 +104,4 @@ def test_the_kubectl_plugin_is_the_same_program() -> None:
     from importlib.metadata import entry_points
 
     scripts = {e.name: e.value for e in entry_points(group="console_scripts") if "etpguard" in e.name}
-    assert scripts["kubectl-etpguard"] == scripts["etpguard"] == "etpguard.__main__:main"
+    assert scripts["kubectl-etpguard"] == scripts["etpguard"] == "etpguard.__main__:program"

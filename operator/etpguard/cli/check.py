@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etpguard.cli.errors import Failure
 from etpguard.cli.output import deliver
@@ -26,23 +26,18 @@ class Request:
     fail_on: str = "Blackhole"
     strict: bool = False
     policies: Sequence[str] = ()
-    """Files of policies: what they would do is printed in the report's place."""
+    """Files of policies: what they would do is told in the table's place, and beside the rest in JSON and YAML."""
 
 
 def check(request: Request) -> int:
-    """Print the report. Returns 1 if an outcome is at or above `fail_on`, else 0. Raises Failure."""
+    """Print the report. Returns 1 if an outcome is at or above `fail_on`, else 0; 0 too where it was asked what
+    policies would do. Raises Failure."""
     from etpguard.assess import Outcome
 
     if request.policies:
         return _check_policies(request)
-    assessed = assess(request.sources)
-    if request.strict and assessed.reading.malformed:
-        raise Failure(_strict(assessed.reading.malformed))
-    chosen = [
-        assessment
-        for key, assessment in sorted(assessed.assessments.items())
-        if not request.namespace or key.namespace == request.namespace
-    ]
+    assessed = _assessed(request, request.sources)
+    chosen = _chosen(request, assessed)
     deliver(lambda: _show(request, assessed, chosen))
     warn(assessed.warnings)
     return int(any(assessment.outcome >= Outcome[request.fail_on] for assessment in chosen))
@@ -51,13 +46,38 @@ def check(request: Request) -> int:
 def _check_policies(request: Request) -> int:
     from etpguard.cli import policies
 
-    if request.output not in ("table", "wide"):
-        raise Failure(f"-o {request.output} does not go with --policy")
+    if "-" in request.policies and "-" in request.sources.files:
+        raise Failure("stdin cannot be both -f and --policy")
     given = policies.read(request.policies, request.namespace)
-    assessed = assess(replace(request.sources, for_policies=True))
-    deliver(lambda: policies.show(assessed, given, request.namespace))
+    assessed = _assessed(request, replace(request.sources, for_policies=True))
+    rows = policies.explain(assessed, given, request.namespace)
+
+    def show() -> None:
+        if request.output in ("json", "yaml"):
+            would = [row.as_json() for row in rows]
+            _structured(request, assessed, _chosen(request, assessed), would)
+        else:
+            policies.show(rows)
+
+    deliver(show)
     warn(assessed.warnings)
     return 0
+
+
+def _assessed(request: Request, sources: Sources) -> Assessed:
+    assessed = assess(sources)
+    if request.strict and assessed.reading.malformed:
+        raise Failure(_strict(assessed.reading.malformed))
+    return assessed
+
+
+def _chosen(request: Request, assessed: Assessed) -> list[Assessment]:
+    """Those of the namespace asked for, sorted."""
+    return [
+        assessment
+        for key, assessment in sorted(assessed.assessments.items())
+        if request.namespace in ("", key.namespace)
+    ]
 
 
 def _show(request: Request, assessed: Assessed, chosen: Sequence[Assessment]) -> None:
@@ -79,7 +99,12 @@ def _strict(malformed: Sequence[str]) -> str:
     return f"{malformed[0]}{more}"
 
 
-def _structured(request: Request, assessed: Assessed, chosen: Sequence[Assessment]) -> None:
+def _structured(
+    request: Request,
+    assessed: Assessed,
+    chosen: Sequence[Assessment],
+    remediations: Sequence[dict[str, Any]] | None = None,
+) -> None:
     import msgspec
 
     from etpguard.report import Contents, coverage_report
@@ -93,11 +118,12 @@ def _structured(request: Request, assessed: Assessed, chosen: Sequence[Assessmen
         max_nodes=request.max_nodes,
         warnings=assessed.warnings,
         not_read=assessed.reading.not_read,
+        remediations=remediations,
     )
     report = coverage_report(contents)
     if request.output == "json":
-        made = msgspec.json.format(msgspec.json.encode(report), indent=2)
-        sys.stdout.write(made.decode() + "\n")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     else:
         import yaml
 

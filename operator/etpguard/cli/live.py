@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 from etpguard.cli.errors import Failure
@@ -11,7 +12,7 @@ from etpguard.cli.reading import Reading
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Overloaded
 from etpguard.kube.lists import Listing, list_kind
-from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind
+from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Reject
 
 LARGE: tuple[AnyKind, ...] = (ENDPOINT_SLICE, NODE, SERVICE)
 TOGETHER = 3
@@ -27,9 +28,10 @@ class Lists:
     def __init__(self, connection: Connection, namespace: str = "") -> None:
         self._connection = connection
         self._namespace = namespace
-        self._found: dict[AnyKind, Outcome] = {}
-        self._narrowed: list[AnyKind] = []
-        self._threads: list[threading.Thread] = []
+        self._found: SimpleQueue[tuple[AnyKind, Outcome]] = SimpleQueue()
+        self._pending: set[AnyKind] = set()
+        self.narrowed: list[AnyKind] = []
+        """The kinds that were read in one namespace only."""
         for kind in LARGE:
             self._begin([kind])
 
@@ -38,26 +40,28 @@ class Lists:
         for number in range(TOGETHER):
             self._begin(others[number::TOGETHER])
 
-    def results(self) -> tuple[dict[AnyKind, Outcome], list[AnyKind]]:
-        """What each list came to, once all have; and the kinds that were read in one namespace only."""
-        for thread in self._threads:
-            thread.join()
-        return self._found, self._narrowed
+    def results(self) -> Iterator[tuple[AnyKind, Outcome]]:
+        """What each list came to, as they end."""
+        while self._pending:
+            kind, outcome = self._found.get()
+            self._pending.discard(kind)
+            yield kind, outcome
 
     def _begin(self, kinds: Sequence[AnyKind]) -> None:
-        thread = threading.Thread(target=self._read, args=(kinds,), daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._pending.update(kinds)
+        threading.Thread(target=self._read, args=(kinds,), daemon=True).start()
 
     def _read(self, kinds: Sequence[AnyKind]) -> None:
         for kind in kinds:
-            try:
-                self._found[kind] = self._list(kind)
-            except KubeError as error:
-                self._found[kind] = error
-            except BaseException as error:  # a thread that died would look like a kind without objects
-                self._found[kind] = KubeError(f"cannot list {kind.resource}: {error!r}")
-                raise
+            self._found.put((kind, self._outcome(kind)))
+
+    def _outcome(self, kind: AnyKind) -> Outcome:
+        try:
+            return self._list(kind)
+        except KubeError as error:
+            return error
+        except BaseException as error:  # else nobody would know, and `results` wait for ever
+            return KubeError(f"cannot list {kind.resource}: {error!r}")
 
     def _list(self, kind: AnyKind) -> Listing[Any]:
         try:
@@ -66,26 +70,36 @@ class Lists:
             if not self._namespace or not kind.namespaced:
                 raise
             found = list_kind(self._connection, kind, namespace=self._namespace)
-            self._narrowed.append(kind)
+            self.narrowed.append(kind)
             return found
 
 
 def fill(reading: Reading, lists: Lists) -> None:
-    """Put what the lists found into `reading`. Raises Failure where a required kind could not be read, or any
-    because the cluster cannot be reached. A kind that is not served has no objects."""
-    found, narrowed = lists.results()
-    for kind, outcome in sorted(found.items(), key=lambda item: (not item[0].required, item[0].resource)):
+    """Put what the lists found into `reading`, each as it ends. Raises Failure where a required kind could not be
+    read, or any because the cluster cannot be reached. A kind that is not served has no objects."""
+    failed: dict[AnyKind, KubeError] = {}
+    rejected: dict[AnyKind, Sequence[Reject]] = {}
+    for kind, outcome in lists.results():
         if isinstance(outcome, Listing):
             reading.take(kind, outcome.items)
-            for reject in outcome.rejects:
-                reading.reject(kind, reject)
-        elif isinstance(outcome, NotServed) and not kind.required:
-            continue
-        elif isinstance(outcome, Forbidden | Overloaded) and not kind.required:
-            reading.picture.unread[kind] = str(outcome)
-            reading.not_read.append(kind.resource)
+            rejected[kind] = outcome.rejects
         else:
-            raise Failure(str(outcome))
-    if narrowed:
-        names = ", ".join(sorted(kind.resource for kind in narrowed))
+            failed[kind] = outcome
+    for kind in sorted(failed, key=_order):
+        error = failed[kind]
+        if isinstance(error, NotServed) and not kind.required:
+            continue
+        if not isinstance(error, Forbidden | Overloaded) or kind.required:
+            raise Failure(str(error))
+        reading.picture.unread[kind] = str(error)
+        reading.not_read.append(kind.resource)
+    for kind in sorted(rejected, key=_order):
+        for reject in rejected[kind]:
+            reading.reject(kind, reject)
+    if lists.narrowed:
+        names = ", ".join(sorted(kind.resource for kind in lists.narrowed))
         reading.warnings.append(f"read in one namespace only, for RBAC allows no more: {names}")
+
+
+def _order(kind: AnyKind) -> tuple[bool, str]:
+    return not kind.required, kind.resource

@@ -57,6 +57,10 @@ class Assessed:
         return self.reading.all_warnings()
 
 
+_kept: list[Assessed] = []
+"""What was read and assessed, until the process ends: to take it apart before would be a tenth of the time."""
+
+
 def assess(sources: Sources) -> Assessed:
     """Read and assess. Raises Failure."""
     gc.disable()  # nothing that is made here is garbage before the command ends
@@ -151,7 +155,9 @@ def _assessed(sources: Sources, namespace: str, reading: Reading, families: Sequ
         if not len(picture.store(SERVICE)):
             reading.warnings.append(f"{reading.where}: there is no Service in the input")
     how = "assumed" if auto else "--data-plane"
-    return Assessed(reading, namespace, engine, Advisor(picture, families), data_plane.value, how)
+    assessed = Assessed(reading, namespace, engine, Advisor(picture, families), data_plane.value, how)
+    _kept.append(assessed)
+    return assessed
 
 
 def _mind_cilium(reading: Reading, engine: Engine, otherwise: Engine) -> None:

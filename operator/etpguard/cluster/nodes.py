@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
-
 
 class NodeTable:
     """Names to bit positions. A name gets its bit when first seen, on a Node or on an endpoint.
@@ -38,7 +35,7 @@ class NodeTable:
     def names(self, nodes: int, limit: int = 0) -> list[str]:
         """Sorted names of a set; the first `limit` of them, all with 0."""
         if self._in_order:
-            return [self._names[position] for position in islice(positions(nodes), limit or None)]
+            return [self._names[position] for position in positions(nodes, limit)]
         found = sorted(self._names[position] for position in positions(nodes))
         return found[:limit] if limit else found
 
@@ -60,11 +57,15 @@ _BITS = tuple(tuple(offset for offset in range(8) if byte >> offset & 1) for byt
 """Which bits each byte has."""
 
 
-def positions(nodes: int) -> Iterator[int]:
-    """The positions of the set bits, lowest first. A negative set, one that holds every node there may ever
-    be, has no end: ValueError; intersect it first."""
+def positions(nodes: int, limit: int = 0) -> list[int]:
+    """The positions of the set bits, lowest first; the first `limit` of them, all with 0. A negative set, one that
+    holds every node there may ever be, has no end: ValueError; intersect it first."""
     if nodes < 0:
         raise ValueError("an unbounded set of nodes; intersect it with those present first")
+    found: list[int] = []
     for index, byte in enumerate(nodes.to_bytes((nodes.bit_length() + 7) // 8, "little")):
-        for offset in _BITS[byte]:
-            yield index * 8 + offset
+        if byte:
+            found += [index * 8 + offset for offset in _BITS[byte]]
+            if limit and len(found) >= limit:
+                return found[:limit]
+    return found
