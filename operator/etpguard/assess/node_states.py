@@ -150,7 +150,14 @@ def service_states(
                     group = (slice_.address_type, q.name, q.protocol or "TCP")
                     sources.setdefault(group, []).append((slice_, q.port))
     tally = _Tally(bit, data_plane)
-    nodes = {group: tally.nodes(pairs) for group, pairs in sources.items()}
+    counted: dict[tuple[tuple[int, int], ...], _Nodes] = {}
+    nodes: dict[tuple[str, str, str], _Nodes] = {}
+    for source, pairs in sources.items():
+        # Which numbers the ports bear is of no matter to the nodes, only which of them are the same.
+        shape = _shape(pairs)
+        if shape not in counted:
+            counted[shape] = tally.nodes(pairs)
+        nodes[source] = counted[shape]
     ports = tuple(
         PortState(
             port.label,
@@ -169,6 +176,11 @@ def service_states(
             if address_type == family:
                 healthy[family] |= found.ready
     return ServiceStates(ports, healthy)
+
+
+def _shape(pairs: Iterable[tuple[EndpointSlice, int]]) -> tuple[tuple[int, int], ...]:
+    numbers: dict[int, int] = {}
+    return tuple((id(slice_), numbers.setdefault(port, len(numbers))) for slice_, port in pairs)
 
 
 class _Nodes(NamedTuple):
