@@ -43,12 +43,13 @@ def main() -> None:
         big_cluster.load(cluster, size)
         print(f"loaded in {time.monotonic() - began:.0f} s", flush=True)
         cluster.kubectl("apply", "--server-side", "-f", str(Path(__file__).parent.parent / "crds"))
-        if "check" in parts:
-            lists.check_live(cluster, given.pairs)
-        if "file" in parts:
-            lists.check_file(cluster, given.pairs, cluster.directory)
-        if "start" in parts:
-            operator.start(cluster, given.pairs)
+        with big_cluster.at_work(cluster):
+            if "check" in parts:
+                lists.check_live(cluster, given.pairs)
+            if "file" in parts:
+                lists.check_file(cluster, given.pairs, cluster.directory)
+            if "start" in parts:
+                operator.start(cluster, given.pairs)
         if "updates" in parts:
             updates.updates(cluster, size, given.updates_rate)
         if "latency" in parts:

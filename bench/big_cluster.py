@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +47,33 @@ def load(cluster: Cluster, size: Size, say: Callable[[str], None] = print) -> No
     ):
         say(f"  creating {plural}")
         _create_all(cluster, PATHS[plural], objects)
+
+
+@contextmanager
+def at_work(cluster: Cluster) -> Iterator[None]:
+    """One object of each kind changes every ten seconds, as they do in any cluster at work: where none of a kind
+    has for five minutes, the API server takes its pages from etcd instead of its cache."""
+    ended = threading.Event()
+
+    def work() -> None:
+        number = 0
+        while not ended.wait(10 if number else 0):
+            number += 1
+            patch = {"metadata": {"annotations": {"bench.example.com/turn": str(number)}}}
+            for plural, name in (
+                ("nodes", node_name(0)),
+                ("services", "service-0"),
+                ("endpointslices", "service-0-slice"),
+            ):
+                cluster.call("PATCH", f"{PATHS[plural]}/{name}", patch)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        worker.join()
 
 
 def _create_all(cluster: Cluster, path: str, objects: Iterable[Object]) -> None:
