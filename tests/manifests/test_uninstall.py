@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import devcluster
-from devcluster import MissingToolError, binaries
+from devcluster import binaries
 from devcluster.objects import apply, wait_for
 from tests.manifests.installed import foreign_kinds, operator
 from tests.manifests.rendered import CHART, NAMESPACE, ROOT, helm_template
@@ -23,14 +23,13 @@ PAGE = ROOT / "docs" / "uninstall.md"
 
 
 def test_nothing_stays_behind(tmp_path: Path) -> None:
-    if shutil.which("jq") is None:
-        raise MissingToolError("jq is not installed")
     (commands,) = (
         block for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.S) if "uninstall" in block
     )
     with devcluster.start() as cluster:
-        tools = os.pathsep.join(str(binaries.path(name).parent) for name in ("kubectl", "helm"))
-        environment = {"PATH": f"{tools}:{os.environ['PATH']}", "KUBECONFIG": str(cluster.kubeconfig)}
+        tools = [binaries.path(name).parent for name in ("kubectl", "helm")]
+        path = os.pathsep.join(map(str, (*tools, Path(sys.executable).parent, os.environ["PATH"])))
+        environment = {"PATH": path, "KUBECONFIG": str(cluster.kubeconfig)}
         environment["HOME"] = str(tmp_path)
 
         def sh(script: str) -> str:
@@ -60,7 +59,10 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
         with operator(cluster, helm_template(*values), tmp_path):
             wait_for(lambda: "etpguard.dev/Covered" in conditions(), 20, "the condition")
             wait_for(scene.report, 20, "the report")
-        sh(commands)
+        said = sh(commands)
+        assert f"Service {scene.key}: condition etpguard.dev/Covered removed (dry run)\n" in said
+        assert f"ServiceCoverage {scene.key}: deleted\nLease {NAMESPACE}/etpguard: deleted\n" in said
+        assert not {manager for manager in scene.managers() if "etpguard" in manager}
         assert conditions() == {"example.com/Other"}
         assert "etpguard" not in cluster.kubectl("get", "crds", "-o", "name")
         kinds = sh("kubectl api-resources --verbs=list -o name | grep -v '^events' | paste -sd,").strip()

@@ -239,6 +239,32 @@ def rollback(service: str, namespace: str | None, kubeconfig: str | None, contex
     return run_rollback(kubeconfig, context, *_named(service, namespace))
 
 
+@cli.command()
+@click.option(
+    "--remediations",
+    type=click.Choice(["keep", "revert"]),
+    required=True,
+    help="Services that were changed to Cluster: leave them so, or put them back to Local.",
+)
+@click.option("--dry-run", is_flag=True, help="Have the API server go through it and store nothing.")
+@click.option("--force", is_flag=True, help="Also while an operator is at work, which writes all anew.")
+@click.option("--lease-name", metavar="NAME", default="etpguard", show_default=True, help="The operator's Lease.")
+@_KUBECONFIG
+@_CONTEXT
+def uninstall(kubeconfig: str | None, context: str | None, **options: Any) -> int:
+    """Take away what the operator left in the cluster: conditions, reports, its Lease.
+
+    With your own credentials, once the operator has ended. Its manifests and CRDs are then yours to delete.
+
+    Exit code 0: nothing is left; 2: some of it is, a line each on stderr.
+    """
+    from etpguard.cli.uninstall import Wishes
+    from etpguard.cli.uninstall import uninstall as run_uninstall
+
+    remediations, lease = options.pop("remediations"), options.pop("lease_name")
+    return run_uninstall(kubeconfig, context, Wishes(revert=remediations == "revert", lease=lease, **options))
+
+
 def _named(service: str, namespace: str | None) -> tuple[str | None, str]:
     """Namespace and name of NAMESPACE/SERVICE, or of SERVICE with -n; None for the context's own namespace."""
     space, slash, name = service.rpartition("/")

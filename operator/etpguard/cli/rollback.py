@@ -6,7 +6,7 @@ It needs no operator. One that runs, or starts later, sees who put Local back an
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -42,32 +42,55 @@ def rollback(kubeconfig: str | None, context: str | None, namespace: str | None,
 async def _with_client(connection: Connection, key: Key) -> list[str]:
     client = connection.aio()
     try:
-        return await _Rollback(client, key).run()
+        back = await Rollback(client, key).run()
     except ApiError as error:
         raise Failure(f"Service {key}: {error}") from None
     finally:
         await client.close()
+    if not back.changed:
+        return [f"Service {key}: {back}; there is nothing to roll back"]
+    return [*back.notes, f"Service {key}: {back}. {_AFTERWARDS}"]
 
 
-class _Rollback:
-    def __init__(self, client: Client, key: Key) -> None:
+_AFTERWARDS = "etpguard leaves it alone until the spec of a policy that selects it changes."
+
+
+class Back(NamedTuple):
+    """A Service that has Local; whether it was put back just now, and what was not as it should have been."""
+
+    changed: bool
+    port: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        at_port = f", healthCheckNodePort {self.port}" if self.port else ""
+        return f"externalTrafficPolicy is Local{' again' if self.changed else ''}{at_port}"
+
+
+class Rollback:
+    """Of one Service. With `dry_run` the API server goes through it and stores nothing."""
+
+    def __init__(self, client: Client, key: Key, *, dry_run: bool = False) -> None:
         self._client = client
         self._key = key
+        self._dry_run = dry_run
 
-    async def run(self) -> list[str]:
+    async def run(self) -> Back:
+        """Raises ApiError, and Failure where the Service is gone or was not changed by etpguard."""
         notes: list[str] = []
         with_port = True
         for left in reversed(range(TRIES)):
             service = await self._service()
             if service.policy == "Local":
-                return [f"Service {self._key}: externalTrafficPolicy is Local; there is nothing to roll back"]
+                return Back(False)
             record = await self._record(service, notes)
             port = record.original_health_check_node_port if record and service.type == "LoadBalancer" else None
             wanted = port if with_port else None
             version = service.metadata.resource_version or ""
             patch = steps.to_local(service.uid, version, wanted)
+            request = verbs.json_patch(SERVICE, self._key, patch, manager=ROLLBACK_MANAGER, dry_run=self._dry_run)
             try:
-                answer = await self._send(verbs.json_patch(SERVICE, self._key, patch, manager=ROLLBACK_MANAGER))
+                answer = await self._send(request)
             except ApiError as error:
                 if wanted is not None and steps.port_refused(error.status, error.message):
                     notes.append(f"healthCheckNodePort {wanted} is not to be had: {error.message}")
@@ -75,16 +98,8 @@ class _Rollback:
                 elif error.status not in (409, 422) or not left:
                     raise
                 continue
-            return [*dict.fromkeys(notes), self._done(answer)]
+            return Back(True, answer["spec"].get("healthCheckNodePort"), tuple(dict.fromkeys(notes)))
         raise AssertionError("the last try returns or raises")
-
-    def _done(self, answer: dict[str, Any]) -> str:
-        port = answer["spec"].get("healthCheckNodePort")
-        at_port = f", healthCheckNodePort {port}" if port else ""
-        return (
-            f"Service {self._key}: externalTrafficPolicy is Local again{at_port}. etpguard leaves it alone until "
-            "the spec of a policy that selects it changes."
-        )
 
     async def _service(self) -> Service:
         try:

@@ -69,10 +69,11 @@ class Conditions:
         left = self._overlay.get(SERVICE, key, self._clock())
         if remove and left is not None and desired.standing_condition(left):
             # A manager that wrote the whole list owns it too, and so our letting go leaves it there.
-            self._overlay.wrote(SERVICE, await self._writer.write(_removal(left)), self._clock())
+            self._overlay.wrote(SERVICE, await self._writer.write(removal(left)), self._clock())
 
 
-def _removal(service: Service) -> verbs.Request:
+def removal(service: Service) -> verbs.Request:
+    """Takes the condition away, whoever owns it; the Service must have it."""
     conditions = (service.status and service.status.conditions) or []
     place = next(i for i, c in enumerate(conditions) if c.type == desired.CONDITION)
     operations: list[desired.Json] = [

@@ -1,0 +1,155 @@
+"""`etpguard uninstall`: take away what the operator left on others' objects, with the caller's own credentials.
+
+Each step looks at what stands and takes away what is there, so that the command may be ended at any point and
+begun again. What one object refuses is told, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etpguard.cli import holders
+from etpguard.cli.cleaning import Cleaning, Sender, Told, marked
+from etpguard.cli.errors import Failure
+from etpguard.kube import verbs
+from etpguard.kube.connection import Connection
+from etpguard.kube.errors import KubeError, NotServed
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.lists import Listing, list_kind
+from etpguard.kube.writes import Limits, Writer
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
+
+if TYPE_CHECKING:
+    from etpguard.kube.exchange import Client
+
+TOGETHER = 8
+"""Services at a time; the Writer keeps all requests to its rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """`revert`: put the Services that were remediated back to Local. `force`: also while an operator is at work,
+    whose Lease has the name `lease`. `dry_run`: have the API server go through all and store nothing."""
+
+    revert: bool
+    dry_run: bool
+    force: bool
+    lease: str
+
+
+def uninstall(kubeconfig: str | None, context: str | None, wishes: Wishes) -> int:
+    """Do it, and print a line for each thing that was done. Returns 0, or 2 where some of it failed: a line each
+    on stderr. Raises Failure: nothing was changed then."""
+    logging.getLogger("etpguard").addHandler(logging.NullHandler())  # each failure has a line of its own
+    try:
+        connection = Connection(kubeconfig, context)
+        return asyncio.run(_with_client(connection, wishes))
+    except KubeError as error:
+        raise Failure(str(error)) from None
+
+
+async def _with_client(connection: Connection, wishes: Wishes) -> int:
+    client = connection.aio()
+    try:
+        return await _Uninstall(client, connection, wishes).run()
+    finally:
+        await client.close()
+
+
+class _Uninstall:
+    def __init__(self, client: Client, connection: Connection, wishes: Wishes) -> None:
+        self._client = client
+        # One refusal is no word on the next object: this is the only try.
+        self._sender = Sender(Writer(client, limits=Limits(refused_for=0)), wishes.dry_run)
+        self._connection = connection
+        self._wishes = wishes
+        self._done = False
+        self._failed = False
+
+    async def run(self) -> int:
+        ended = await self._ended()
+        services = await asyncio.to_thread(list_kind, self._connection, SERVICE)
+        reports = await asyncio.to_thread(self._reports)
+        for reject in (*services.rejects, *reports.rejects):
+            self._tell(Told(problem=reject.message))
+        left = _left(services.items, reports.items)
+        for start in range(0, len(left), TOGETHER):
+            part = left[start : start + TOGETHER]
+            for told in await asyncio.gather(*(self._clean(*each) for each in part)):
+                self._tell(told)
+        for lease in ended:
+            self._tell(await self._delete(lease))
+        if not self._done and not self._failed:
+            print("There is no report, no Lease, and nothing of etpguard on any Service")
+        return 2 if self._failed else 0
+
+    async def _ended(self) -> list[holders.Lease]:
+        """The Leases of operators that have ended. Raises Failure where one is at work, unless overruled."""
+        wishes = self._wishes
+        try:
+            found = await holders.leases(self._sender.writer, wishes.lease)
+            held = [lease for lease in found if lease.holder]
+            if not held:
+                return found
+            if wishes.dry_run or wishes.force:
+                for lease in held:
+                    _say(f"{lease.holder} holds Lease {lease.key}: an operator that is at work writes all anew")
+                return [lease for lease in found if not lease.holder]
+            _say(f"waiting whether a Lease is renewed: {', '.join(f'{e.key} of {e.holder}' for e in held)}")
+            alive = await holders.renewed(self._sender.writer, wishes.lease, held)
+        except ApiError as error:
+            if wishes.force:
+                return []
+            raise Failure(f"--force goes on without knowing whether an operator is at work: {error}") from None
+        if alive is not None:
+            raise Failure(
+                f"{alive.holder} holds Lease {alive.key}: an operator is at work and would write all anew. "
+                "Scale its Deployment to 0 first, or go on with --force"
+            )
+        return found
+
+    def _reports(self) -> Listing[ServiceCoverage]:
+        try:
+            return list_kind(self._connection, SERVICE_COVERAGE)
+        except NotServed:
+            return Listing(SERVICE_COVERAGE, 0, [], [])
+
+    async def _clean(self, key: Key, service: Service | None, report: ServiceCoverage | None) -> Told:
+        cleaning = Cleaning(self._client, self._sender, key, revert=self._wishes.revert)
+        return await cleaning.run(service, report)
+
+    async def _delete(self, lease: holders.Lease) -> Told:
+        version = lease.metadata.resource_version or ""
+        request = verbs.delete(holders.LEASE, lease.key, uid=lease.uid, version=version)
+        try:
+            gone = await self._sender.send(request)
+        except ApiError as error:
+            return Told(problem=f"Lease {lease.key}: {error}")
+        return Told((f"Lease {lease.key}: deleted",) if gone else ())
+
+    def _tell(self, told: Told) -> None:
+        for line in told.done:
+            self._done = True
+            print(f"{line} (dry run)" if self._wishes.dry_run else line, flush=True)
+        if told.problem:
+            self._failed = True
+            _say(told.problem)
+
+
+def _left(
+    services: Iterable[Service], reports: Iterable[ServiceCoverage]
+) -> list[tuple[Key, Service | None, ServiceCoverage | None]]:
+    """Services that bear something of ours, and all reports, by name."""
+    known = {service.key: service for service in services}
+    told = {report.key: report for report in reports}
+    keys = {key for key, service in known.items() if marked(service)} | told.keys()
+    return [(key, known.get(key), told.get(key)) for key in sorted(keys)]
+
+
+def _say(line: str) -> None:
+    print(f"etpguard: {' '.join(line.split())}", file=sys.stderr, flush=True)
