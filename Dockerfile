@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
-# The base by tag, since a digest has to be looked up when the image is built; a release gives both:
-#   docker build --build-arg BASE=python:3.13-slim-bookworm@sha256:… .
+# The base by tag: a digest written here would be last month's Debian. The release looks up the tag's digest of the day,
+# builds from both, BASE=python:3.13-slim-bookworm@sha256:…, and records them in the labels.
 ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
@@ -26,11 +26,13 @@ RUN set -eu; \
     /opt/etpguard/bin/python -m compileall -q --invalidation-mode unchecked-hash "$packages"
 
 FROM ${BASE}
+ARG BASE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="etpguard" \
       org.opencontainers.image.description="Finds and mends the nodes that drop external traffic to Services with externalTrafficPolicy: Local" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${BASE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/etpguard /opt/etpguard
