@@ -31,6 +31,7 @@ controller looks at. Tests share one cluster through the fixtures ``cluster`` an
 tests/conftest.py, and start one of their own where they break it.
 
 **Faults.** ``cluster.stop_apiserver()``, ``restart_apiserver()``, ``compact_etcd()`` (410 for what is old),
+``restore_etcd(backup)`` (with ``backup_etcd()``: resourceVersions go backwards),
 ``send_signal("kube-apiserver", SIGSTOP)``, ``sign_token(…, seconds=-1)`` (an expired token).
 ``tcp_proxy.TcpProxy(cluster.server)`` cuts, resets, delays and silences connections with TLS unbroken.
 ``http_proxy.HttpProxy(cluster)`` answers by rule (410, 429, …), silences or cuts a single watch, records every

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from devcluster import audit, binaries, commands, kubeconfig, ports
 from devcluster.certificates import Authority
@@ -51,6 +53,8 @@ class ControlPlane:
         self._processes: dict[str, Process] = {}
         self._bind_address = bind_address
         self._apiserver_flags = tuple(apiserver_flags)
+        self._controllers = tuple(controllers)
+        self._controller_flags = tuple(controller_flags)
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind_address, bind_address)
         self._port = ports.free(bind_address)
         self.server = f"https://{f'[{host}]' if ':' in host else host}:{self._port}"
@@ -59,9 +63,10 @@ class ControlPlane:
         )
         self._folder = TemporaryFolder("etpguard-devcluster-")
         self.directory = self._folder.path
+        self._etcd_data = self.directory / "etcd-data"
         try:
             self._write_files(audit_level, audit_bodies)
-            self._start(controllers, controller_flags)
+            self._start()
         except BaseException:
             self.stop()
             raise
@@ -98,20 +103,18 @@ class ControlPlane:
         }
         self.client = Client(self.server, ssl.create_default_context(cafile=str(self.authority.certificate)))
 
-    def _start(self, controllers: Sequence[str], controller_flags: Sequence[str]) -> None:
+    def _start(self) -> None:
         self._run(
             "etcd",
-            commands.etcd(
-                self.directory / "etcd-data", self._etcd_server, self._etcd_tls, self.authority.certificate
-            ),
+            commands.etcd(self._etcd_data, self._etcd_server, self._etcd_tls, self.authority.certificate),
         )
         self._wait_for("etcd", self.etcd.healthy)
         self.start_apiserver()
-        if controllers:
+        if self._controllers:
             self._run(
                 "kube-controller-manager",
                 commands.controller_manager(
-                    self.kubeconfigs["kube-controller-manager"], controllers, controller_flags
+                    self.kubeconfigs["kube-controller-manager"], self._controllers, self._controller_flags
                 ),
             )
         if "kube-scheduler" in self._programs:
@@ -145,6 +148,21 @@ class ControlPlane:
         """SIGTERM, then SIGKILL after ``grace`` seconds (0: a crash). Returns when the process has ended."""
         self._processes["kube-apiserver"].stop(grace)
         self.client.close_idle()
+
+    def backup_etcd(self, backup: Path) -> None:
+        """Copies etcd's data while etcd is frozen: what a crash of it would leave, which it recovers from."""
+        with self._processes["etcd"].frozen():
+            shutil.copytree(self._etcd_data, backup)
+
+    def restore_etcd(self, backup: Path) -> None:
+        """Stops everything, puts the data back, and starts everything on the ports it had."""
+        for process in reversed(list(self._processes.values())):
+            process.stop()
+        self.client.close_idle()
+        self.etcd.close()
+        shutil.rmtree(self._etcd_data)
+        shutil.copytree(backup, self._etcd_data)
+        self._start()
 
     def process(self, name: str) -> Process:
         return self._processes[name]

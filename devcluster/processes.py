@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -65,6 +66,17 @@ class Process:
     def send_signal(self, number: signal.Signals) -> None:
         """For faults: SIGSTOP and SIGCONT freeze and thaw it, SIGKILL crashes it."""
         self._popen.send_signal(number)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """None of its threads runs for the length of a ``with`` block."""
+        self.require_running()
+        self.send_signal(signal.SIGSTOP)
+        try:
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED)  # told once the last thread has stopped
+            yield
+        finally:
+            self.send_signal(signal.SIGCONT)
 
     def log_tail(self, lines: int = 5) -> str:
         """The last lines of the log, joined into one."""

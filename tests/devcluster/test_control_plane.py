@@ -179,3 +179,38 @@ def test_the_scheduler_binds_a_pod_when_asked_for() -> None:
         path = f"/api/v1/namespaces/default/pods/{created['metadata']['name']}"
         wait_for(lambda: cluster.call("GET", path)["spec"].get("nodeName") == "only", timeout=20)
         assert set(cluster.pids) == {"etcd", "kube-apiserver", "kube-scheduler"}
+
+
+def test_etcd_goes_back_to_a_backup_and_history_goes_on_from_there() -> None:
+    config_maps = "/api/v1/namespaces/default/configmaps"
+
+    def held(cluster: Cluster) -> tuple[int, dict[str, str]]:
+        """ResourceVersion of the list, and the data of each."""
+        found = cluster.call("GET", config_maps)
+        data = {item["metadata"]["name"]: item.get("data", {}).get("say", "") for item in found["items"]}
+        return int(found["metadata"]["resourceVersion"]), data
+
+    with devcluster.start(controllers=["serviceaccount-controller"]) as cluster:
+        for name in ("changed", "deleted"):
+            cluster.call("POST", config_maps, {"metadata": {"name": name}, "data": {"say": "before"}})
+        version, before = held(cluster)
+        backup = cluster.backup_etcd()
+        for number in range(200):  # more writes than a start of the API server makes
+            cluster.call("PATCH", f"{config_maps}/changed", {"data": {"say": f"after {number}"}})
+        cluster.call("DELETE", f"{config_maps}/deleted")
+        cluster.call("POST", config_maps, {"metadata": {"name": "made"}})
+        later, after = held(cluster)
+        assert (before["changed"], after["changed"]) == ("before", "after 199")
+        assert before.keys() - after.keys() == {"deleted"}
+        assert after.keys() - before.keys() == {"made"}
+        server, pids = cluster.server, cluster.pids
+
+        cluster.restore_etcd(backup)
+        restored, data = held(cluster)
+        assert data == before
+        assert version <= restored < later
+        made = cluster.call("POST", config_maps, {"metadata": {"name": "another"}})
+        assert restored < int(made["metadata"]["resourceVersion"])
+        assert cluster.server == server
+        assert cluster.pids.keys() == pids.keys()
+        assert not set(cluster.pids.values()) & set(pids.values())
