@@ -16,9 +16,12 @@ import devcluster
 from devcluster import Cluster
 from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer, WatchError
-from devcluster.objects import node, wait_for
+from devcluster.objects import node, pod, wait_for
 from devcluster.tcp_proxy import TcpProxy
-from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, Key
+from etpguard.app import writing
+from etpguard.intake import resync
+from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, SERVICE_COVERAGE, Key
+from etpguard.publish.settings import PublishSettings
 from tests.app.harness import (
     INGRESS_RULES,
     REQUIRED_RULES,
@@ -29,6 +32,7 @@ from tests.app.harness import (
     the_case,
     wait_same,
 )
+from tests.publish.stage import install_crd
 
 pytestmark = pytest.mark.controlplane
 
@@ -232,3 +236,78 @@ def test_the_case_survives_a_restart_of_the_api_server(own: Cluster) -> None:
         own.call("DELETE", f"{services(own)}/{service}")
         wait_for(lambda: running.uncovered("faults", service) is None, 30, "the delete to arrive")
         wait_same(running, own, SERVICE, timeout=30)
+
+
+def test_etcd_restored_from_a_backup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was made, changed and deleted since is undone, and resourceVersions start over from the backup's, of
+    which no watch tells. The operator, running all the while, comes to tell what a fresh list tells, writes anew
+    what was lost of its writes, its Lease among it, and hears of what follows."""
+    often = partial(PublishSettings, condition_interval=1.0, report_interval=1.0)
+    monkeypatch.setattr(writing, "PublishSettings", often)
+    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 2.0)
+    settings = {"write_conditions": True, "write_reports": True, "hold": 0.0, "hold_urgent": 0.0}
+    path = "/api/v1/namespaces/default/services"
+    with devcluster.start() as cluster, the_case(cluster, "default") as service:
+        install_crd(cluster)
+        for name in ("changed", "deleted"):
+            cluster.call("POST", path, node_port_service(name))
+        backup = cluster.backup_etcd()
+        with Running(cluster.kubeconfig, lease_namespace="default", **settings) as running:
+            running.wait_fresh()
+            wait_told_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0})
+
+            pod(cluster, "default", "nginx-2", "default-node2", {"app": service}, ip="10.0.2.1")
+            pod(cluster, "default", "changed-1", "default-node1", {"app": "changed"}, ip="10.0.1.2")
+            node(cluster, "made-node")
+            cluster.call("DELETE", f"{path}/deleted")
+            cluster.call("POST", path, node_port_service("made"))
+            for number in range(500):  # more writes than follow the restore until it is noticed
+                cluster.call("PATCH", f"{path}/changed", {"metadata": {"labels": {"number": str(number)}}})
+            wait_told_everywhere(running, cluster, {service: 2.0, "changed": 3.0, "made": 0.0})
+            before = int(cluster.call("GET", path)["metadata"]["resourceVersion"])
+
+            cluster.restore_etcd(backup)
+            assert int(cluster.call("GET", path)["metadata"]["resourceVersion"]) < before
+            wait_told_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0}, timeout=60)
+            running.wait_fresh()
+            cluster.call("POST", path, node_port_service("after"))
+            wait_for(lambda: "default/after" in running.held(SERVICE), 3, "the watch to deliver")
+            wait_told_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0, "after": 0.0})
+
+
+def wait_told_everywhere(
+    running: Running, cluster: Cluster, uncovered: dict[str, float], timeout: float = 20
+) -> None:
+    """Until the picture equals a fresh list; the metrics have these Services of namespace default, with so many
+    uncovered nodes, and no others; and conditions and reports in the API say the same, and are no more."""
+    kinds = (SERVICE, ENDPOINT_SLICE, NODE, SERVICE_COVERAGE)
+
+    def missing() -> str:
+        for kind in kinds:
+            if running.held(kind) != stored(cluster, kind):
+                return f"the picture of {kind}"
+        outcomes = running.on_loop(lambda o: {k.name: a.outcome.name for k, a in o.engine.assessments.items()})
+        metrics = {name: running.uncovered("default", name) for name in outcomes}
+        conditions = {
+            item["metadata"]["name"]: condition["reason"]
+            for item in cluster.call("GET", services_path)["items"]
+            for condition in item["status"].get("conditions", ())
+        }
+        reports = {
+            item["metadata"]["name"]: (item["status"]["outcome"], float(item["status"]["uncoveredNodes"]))
+            for item in cluster.call("GET", SERVICE_COVERAGE.path)["items"]
+            if "status" in item
+        }
+        if metrics != uncovered:
+            return f"metrics: {metrics}"
+        if conditions != outcomes:
+            return f"conditions: {conditions}, not {outcomes}"
+        if reports != {name: (outcomes[name], uncovered[name]) for name in outcomes}:
+            return f"reports: {reports}, not {outcomes} and {uncovered}"
+        return ""
+
+    services_path = "/api/v1/namespaces/default/services"
+    try:
+        wait_for(lambda: not missing(), timeout)
+    except TimeoutError:
+        raise AssertionError(f"after {timeout:g} s: {missing()}") from None

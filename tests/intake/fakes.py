@@ -86,11 +86,12 @@ class ScriptedReader:
         for page in answer:
             on_page(page)
 
-    def ask(self, kind: AnyKind) -> None:
+    def ask(self, kind: AnyKind) -> int:
         self.asked.append(kind.name)
         answer = self.answers[kind][0]
         if isinstance(answer, Exception):
             raise answer
+        return answer[-1].version
 
 
 def page(version: int, *items: Record) -> Page[Any]:

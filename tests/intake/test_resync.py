@@ -191,6 +191,21 @@ def test_a_sign_while_the_list_runs_asks_for_another() -> None:
     play(scene, nodes=[ONE], ingresses=[EMPTY])
 
 
+def test_a_look_that_finds_an_older_version_asks_for_a_list() -> None:
+    """etcd was restored, and watches that wait for versions yet to come are silent."""
+
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        running = asyncio.create_task(rig.resync.run())
+        await until(lambda: rig.reader.asked.count("Ingress") > 2)
+        assert (rig.lists(NODE), rig.lists(INGRESS)) == (2, 1)
+        assert [record.key.name for record in rig.picture.store(NODE)] == ["n0"]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE, [page(7, node("n0", 6))]], ingresses=[EMPTY])
+
+
 def test_only_news_is_kept_of_a_later_list_and_only_after_its_last_page() -> None:
     async def scene(rig: Rig) -> None:
         await rig.resync.first()

@@ -190,6 +190,12 @@ def test_refusals(
         Reader(connection).ask(NODE)
 
 
+def test_to_ask_is_to_read_one_object_and_tells_the_version(server: Server, connection: Connection) -> None:
+    server.answer = lambda parameters, number: page(range(1), 7, "t1")
+    assert Reader(connection).ask(NODE) == 7
+    assert [request["limit"] for request in server.requests] == ["1"]
+
+
 def test_a_throttled_page_is_asked_for_again(server: Server, connection: Connection) -> None:
     answers = [refusal(429, "slow down", **{"Retry-After": "0"}), refusal(503, "starting"), page(range(1), 7)]
     server.answer = lambda parameters, number: answers[number]

@@ -25,7 +25,8 @@ QUIET_SECONDS = 2.0
 LONGEST_BURST_SECONDS = 60.0
 """After which it follows even if the signs go on."""
 LOOK_AGAIN_SECONDS = 60.0
-"""How often a kind is tried that is not served or forbidden, and asked for if it is read."""
+"""How often a kind is tried that is not served or forbidden, and asked for if it is read: whether it still may be,
+and whether etcd was restored."""
 DOUBT_SECONDS = 30.0
 """How long a kind that was read must be forbidden to count as such: API servers say 403 while they start."""
 BACK_OFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
@@ -40,8 +41,8 @@ class Reader(Protocol):
         """The whole list. `on_page` is called in the calling thread; where the list starts over at another
         resourceVersion, so do the pages."""
 
-    def ask(self, kind: AnyKind) -> None:
-        """Whether the kind is served and may be listed."""
+    def ask(self, kind: AnyKind) -> int:
+        """The resourceVersion that a list of the kind has now."""
 
 
 @dataclass(slots=True)
@@ -179,15 +180,19 @@ class Resync:
 
     async def _ask(self, kind: AnyKind, plan: _Plan) -> None:
         plan.ask_at = self._clock() + _jittered(LOOK_AGAIN_SECONDS)
+        at_least = self._picture.store(kind).newest
         try:
             async with self._slots:
-                await in_thread(partial(self._reader.ask, kind), f"look at {kind}")
+                version = await in_thread(partial(self._reader.ask, kind), f"look at {kind}")
         except (Forbidden, NotServed) as error:
             self._failed(kind, plan, error, answers_gap=False)
         except KubeError:
             return  # the next list tells
         else:
             plan.forbidden_since = None
+            if version < at_least:
+                # etcd was restored, and a watch that waits for versions yet to come tells nothing until then.
+                self.gap(kind)
 
     def _succeeded(self, kind: AnyKind, plan: _Plan, began: float, answers_gap: bool) -> None:
         status = plan.status

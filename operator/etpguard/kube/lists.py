@@ -70,10 +70,10 @@ class Reader:
             self.connection, kind, limit=self.limit, on_page=on_page, timeout=self.timeout, namespace=namespace
         )
 
-    def ask(self, kind: AnyKind) -> None:
-        """Whether the kind is served and may be listed: raises NotServed or Forbidden if not."""
+    def ask(self, kind: AnyKind) -> int:
+        """The resourceVersion that a list of the kind has now. Raises NotServed or Forbidden if there is none."""
         with _Pages(self.connection, kind, "", 1, self.timeout) as pages:
-            pages.decode(kind, pages.get("") or b"")
+            return pages.decode(kind, pages.get("") or b"").version
 
 
 def list_kind(
