@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from devcluster import Cluster, ports
-from devcluster.objects import pod, set_ready, wait_for
+from devcluster.objects import node, pod, set_ready, wait_for
 from etpguard.intake import resync
 from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, Key
 from etpguard.objects.aws import TARGET_GROUP_BINDING
@@ -236,6 +236,36 @@ def test_a_signal_ends_it_within_five_seconds(cluster: Cluster, number: signal.S
     finally:
         process.kill()
         process.wait()
+
+
+def test_fifty_nodes_that_come_and_go_add_no_write_to_any_service(cluster: Cluster, namespace: str) -> None:
+    """Every write of a Service reaches every kube-proxy. Metrics follow the numbers; the outcome is the same."""
+    settings = {"write_conditions": True, "write_events": True, "leader_elect": False}
+    quick = {"hold": 0.0, "hold_urgent": 0.0, "namespaces": frozenset({namespace})}
+    names = [f"{namespace}-more-{number}" for number in range(50)]
+    with the_case(cluster, namespace) as service:
+        position = cluster.audit_position()
+        with Running(cluster.kubeconfig, **settings, **quick) as running:
+            path = f"/api/v1/namespaces/{namespace}/services/{service}"
+            wait_for(lambda: cluster.call("GET", path)["status"].get("conditions"), 30, "the condition")
+            try:
+                for name in names:
+                    node(cluster, name)
+                wait_for(lambda: running.uncovered(namespace, service) == 52.0, what="all of them to be told")
+                time.sleep(1)
+            finally:
+                for name in names:
+                    cluster.request("DELETE", f"/api/v1/nodes/{name}")
+            wait_for(lambda: running.uncovered(namespace, service) == 2.0, what="none of them to be left")
+            time.sleep(1)
+        events = list(cluster.audit(position))
+    written = [
+        event["requestURI"].partition("?")[0]
+        for event in events
+        if event["verb"] not in ("get", "list", "watch") and event["user"]["username"] == "admin"
+    ]
+    assert sum(uri.startswith("/api/v1/nodes") for uri in written) == 100
+    assert [uri for uri in written if "/services/" in uri] == [f"{path}/status"], "more than the first condition"
 
 
 def test_nothing_is_written_in_a_namespace_that_is_skipped(cluster: Cluster, namespace: str) -> None:
