@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -40,12 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def program() -> NoReturn:
-    """The process of one command. It ends without taking apart what was read: a tenth of the time of a check."""
-    code: object = 1
+    """The process of one command. It ends without taking apart what was read: a tenth of the time of a check.
+    A fault of the program itself must not pass for the finding of a check, which is what 1 means: 2, too."""
+    code: object = 2
     try:
         main()
     except SystemExit as end:
         code = end.code
+    except Exception:
+        traceback.print_exc()
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

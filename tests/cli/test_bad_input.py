@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +288,12 @@ def test_the_outcomes_that_are_told_are_all_there_are_best_to_worst() -> None:
 
 def test_an_outcome_is_taken_in_any_case() -> None:
     assert [etpguard("check", "-f", SEED, "--fail-on", o).code for o in ("targetsunhealthy", "UNKNOWN")] == [1, 0]
+
+
+def test_a_fault_of_the_program_does_not_pass_for_a_finding() -> None:
+    script = (
+        "import etpguard.cli.main as m; m.cli.main = lambda **_: 1 / 0; import etpguard.__main__ as p; p.program()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "ZeroDivisionError" in done.stderr
