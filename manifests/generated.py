@@ -3,6 +3,7 @@ them, the tests compare."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from manifests.monitoring import dashboard
 ROOT = Path(__file__).parents[1]
 MONITORING = ROOT / "manifests" / "monitoring"
 CHART = ROOT / "manifests" / "chart" / "etpguard"
+POLICY_SCHEMAS = ROOT / "operator" / "etpguard" / "cli" / "policy_schemas.json"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -33,6 +35,7 @@ def files() -> dict[Path, str]:
         MONITORING / "dashboard.json": board,
         CHART / "files" / "rules.yaml": rules,
         CHART / "files" / "dashboard.json": board,
+        POLICY_SCHEMAS: json.dumps(_policy_schemas(), indent=1) + "\n",
         **crds,
         **runbooks,
     }
@@ -49,6 +52,30 @@ def _prometheus_rule(rules: str) -> str:
     }
     body = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=110)
     return f"# Made from rules.yaml by manifests/generated.py.\n{body}"
+
+
+def _policy_schemas() -> dict[str, Any]:
+    """By kind: what `etpguard check --policy` holds a file to, which is the schema of `spec` in its CRD."""
+    found = {}
+    for plural in ("coveragepolicies", "clustercoveragepolicies"):
+        crd = yaml.safe_load((ROOT / "crds" / f"{plural}.yaml").read_text())["spec"]
+        whole = crd["versions"][0]["schema"]["openAPIV3Schema"]
+        found[crd["names"]["kind"]] = _bare(whole["properties"]["spec"])
+    return found
+
+
+def _bare(schema: Any) -> Any:
+    """Without what says nothing of whether a value is valid, and without CEL, which is not evaluated."""
+    if not isinstance(schema, dict):
+        return schema
+    idle = ("description", "default", "format", "x-kubernetes-map-type", "x-kubernetes-validations")
+    left = {key: value for key, value in schema.items() if key not in idle}
+    if "properties" in left:
+        left["properties"] = {name: _bare(inner) for name, inner in left["properties"].items()}
+    for inside in ("items", "additionalProperties"):
+        if inside in left:
+            left[inside] = _bare(left[inside])
+    return left
 
 
 def main() -> None:

@@ -178,6 +178,15 @@ def test_unquoted_timestamps_and_times_are_text() -> None:
     assert run.report["warnings"] == []
 
 
+@pytest.mark.parametrize("ports", ["80,http", "0", "65536", "9" * 5000])
+def test_ports_that_are_none(ports: str) -> None:
+    run = etpguard("check", "-f", SEED, "--answers-everywhere-ports", ports)
+    assert (run.code, run.out) == (2, "")
+    assert f"{ports[:50]}" in run.err
+    assert "is not a list of port numbers separated by commas" in run.err
+    assert len(run.err) < 500
+
+
 def test_the_last_of_two_wins_with_a_warning(tmp_path: Path) -> None:
     items = seed()
     later = json.loads(json.dumps(service(items)))

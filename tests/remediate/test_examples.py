@@ -23,19 +23,19 @@ def would(policy: str, state: str) -> list[tuple[str, str]]:
     file = ROOT / "examples" / state / "cluster-state.yaml"
     given = read([str(POLICIES / f"{policy}.yaml")], "")
     assessed = assess(Sources(files=[str(file)], for_policies=True))
-    return [(row[3], row[4].partition(":")[0]) for row in explain(assessed, given, "")]
+    return [(row.as_json()["action"], row.reason.code) for row in explain(assessed, given, "")]
 
 
 @pytest.mark.parametrize(
     ("policy", "state", "expected"),
     [
-        pytest.param("nginx-alb", SEED, [("set Cluster", "Due")], id="the case as Helm installs it"),
+        pytest.param("nginx-alb", SEED, [("SetCluster", "Due")], id="the case as Helm installs it"),
         pytest.param("nginx-alb", "blackhole", [], id="no other Service"),
         pytest.param("blackholes-only", SEED, [], id="not what nobody labelled"),
-        pytest.param("dry-run-for-all", SEED, [("try", "DryRun")], id="a dry run of the case"),
-        pytest.param("dry-run-for-all", "blackhole", [("try", "DryRun")], id="and of a Blackhole"),
+        pytest.param("dry-run-for-all", SEED, [("DryRun", "DryRun")], id="a dry run of the case"),
+        pytest.param("dry-run-for-all", "blackhole", [("DryRun", "DryRun")], id="and of a Blackhole"),
         pytest.param(
-            "dry-run-for-all", "no-endpoints", [("leave it", "OutcomeNeverRemediated")], id="not without endpoints"
+            "dry-run-for-all", "no-endpoints", [("None", "OutcomeNeverRemediated")], id="not without endpoints"
         ),
     ],
 )

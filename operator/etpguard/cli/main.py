@@ -194,13 +194,14 @@ def cli() -> None:
     "--policy",
     "policies",
     multiple=True,
-    metavar="FILE",
-    help="Print what the CoveragePolicies in it would do now, Service by Service, and why not.",
+    metavar="FILE|-",
+    help="Tell what the CoveragePolicies in it would do now, Service by Service, and why not: as a table, or "
+    "under remediations in JSON and YAML. May be given again.",
 )
 def check(namespace: str | None, all_namespaces: bool, **options: Any) -> int:
     """Report on all Services with externalTrafficPolicy: Local.
 
-    Exit code 0: no outcome at or above --fail-on; 1: one is; 2: it could not be told.
+    Exit code 0: no outcome at or above --fail-on, or --policy was asked for; 1: one is; 2: it could not be told.
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")

@@ -14,7 +14,6 @@ from etpguard.objects import Service
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
 
 _MODES = ("Observe", "DryRun", "Enforce")
-_AMOUNT = re.compile(r"(100|[0-9]{1,2})%|[0-9]{1,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +181,7 @@ def mistake(policy: CoveragePolicy) -> str:
 
 
 def faults(policy: CoveragePolicy) -> list[str]:
-    """What the CRD's own validation would say of a policy that comes from a file, and `mistake`."""
+    """What the rules of the CRD that are written in CEL say of a policy, and `mistake`: beyond its schema."""
     spec = policy.spec
     selector = spec.service_selector
     found = []
@@ -190,16 +189,24 @@ def faults(policy: CoveragePolicy) -> list[str]:
         found.append("spec.serviceSelector: mode Enforce needs one that is not empty")
     if spec.mode == "Enforce" and spec.remediation.source_ip_loss != "Accept":
         found.append("spec.remediation.sourceIPLoss: mode Enforce needs Accept")
-    amounts = {
-        "unhealthyWhen.uncoveredNodes": spec.unhealthy_when.uncovered_nodes,
-        "remediation.triggerIf.uncoveredServicesLessThanOrEqualTo": (
-            spec.remediation.trigger_if.uncovered_services_less_than_or_equal_to
-        ),
-    }
-    amounts |= {f"remediation.budgets[{n}].services": b.services for n, b in enumerate(spec.remediation.budgets)}
-    for field, value in amounts.items():
-        if not _AMOUNT.fullmatch(str(value)) or (
-            isinstance(value, str) and value.isdigit() and "budgets" not in field
-        ):
-            found.append(f"spec.{field}: {value!r} is neither a number nor a percentage up to 100%")
+    if not _share(spec.unhealthy_when.uncovered_nodes, least=1):
+        found.append("spec.unhealthyWhen.uncoveredNodes: neither 1 or more nor a percentage from 1% to 100%")
+    if not _share(spec.remediation.trigger_if.uncovered_services_less_than_or_equal_to, least=0):
+        where = "spec.remediation.triggerIf.uncoveredServicesLessThanOrEqualTo"
+        found.append(f"{where}: neither 0 or more nor a percentage from 0% to 100%")
+    for number, budget in enumerate(spec.remediation.budgets):
+        where = f"spec.remediation.budgets[{number}]"
+        if (budget.schedule is None) != (budget.duration_seconds is None):
+            found.append(f"{where}: schedule and durationSeconds go together")
+        if budget.time_zone is not None and budget.schedule is None:
+            found.append(f"{where}: timeZone needs a schedule")
     return found or [wrong for wrong in (mistake(policy),) if wrong]
+
+
+def _share(value: int | str, least: int) -> bool:
+    """Whether it is a number of `least` or more, or a percentage from there to 100% in two digits at most."""
+    if isinstance(value, int):
+        return value >= least
+    digits = value.removesuffix("%")
+    short = re.fullmatch("[0-9]{1,2}|100", digits) is not None and (least == 0 or not digits.startswith("0"))
+    return value.endswith("%") and short

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What a CoverageReport is made of. `advice` gives the advice for one assessment; `max_nodes` bounds each
-    list of names, 0 for all."""
+    list of names, 0 for all; `remediations` is what policies would do, None where nobody asked."""
 
     data_plane: str
     data_plane_how: str
@@ -31,16 +31,19 @@ class Contents:
     max_nodes: int = 100
     warnings: Sequence[str] = ()
     not_read: Sequence[str] = ()
+    remediations: Sequence[Json] | None = None
 
 
 def coverage_report(contents: Contents) -> Json:
     """The CoverageReport: `etpguard check -o json`."""
     ordered = sorted(contents.assessments, key=lambda a: a.key)
+    asked = {} if contents.remediations is None else {"remediations": list(contents.remediations)}
     return {
         "apiVersion": API_VERSION,
         "kind": "CoverageReport",
         "dataPlane": {"name": contents.data_plane, "how": contents.data_plane_how},
         "services": [service_report(a, contents.table, contents.advice(a), contents.max_nodes) for a in ordered],
+        **asked,
         "warnings": list(contents.warnings),
         "notRead": list(contents.not_read),
     }

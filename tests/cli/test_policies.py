@@ -1,0 +1,150 @@
+"""`check --policy` with files alone: where policies are read from, and what is said of those that are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cli.program import SEED, etpguard, failed
+
+POLICY: dict[str, Any] = {
+    "apiVersion": "etpguard.dev/v1alpha1",
+    "kind": "CoveragePolicy",
+    "metadata": {"name": "mend", "namespace": "default"},
+    "spec": {
+        "mode": "Enforce",
+        "serviceSelector": {"matchLabels": {"app.kubernetes.io/name": "nginx-ingress"}},
+        "unhealthyWhen": {"outcomes": ["TargetsUnhealthy"]},
+        "remediation": {"sourceIPLoss": "Accept", "gitOpsOwned": "Patch"},
+    },
+}
+ROW = {
+    "namespace": "default",
+    "name": "nginx-nginx-ingress-controller",
+    "outcome": "TargetsUnhealthy",
+    "policy": {"kind": "CoveragePolicy", "namespace": "default", "name": "mend"},
+    "action": "SetCluster",
+    "reason": "Due",
+    "message": "TargetsUnhealthy, 2 of 3 eligible nodes uncovered",
+    "afterSeconds": 300,
+}
+ASKED = ("check", "-f", SEED, "--policy")
+
+
+def changed(**spec: Any) -> dict[str, Any]:
+    return {**POLICY, "spec": {**POLICY["spec"], **spec}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(yaml.safe_dump(POLICY), id="YAML"),
+        pytest.param(json.dumps(POLICY, indent=4), id="JSON"),
+        pytest.param(f"# none\n---\n{yaml.safe_dump(POLICY)}---\n", id="among empty documents"),
+        pytest.param(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [POLICY]}), id="in a List"),
+    ],
+)
+@pytest.mark.parametrize("from_stdin", [False, True], ids=["file", "stdin"])
+def test_what_it_would_do(text: str, from_stdin: bool, tmp_path: Path) -> None:
+    file = tmp_path / "policy"
+    file.write_text(text)
+    run = etpguard(*ASKED, "-" if from_stdin else file, "-o", "json", stdin=text if from_stdin else None)
+    assert (run.code, run.err) == (0, "")
+    assert run.report["remediations"] == [ROW]
+    assert run.report["services"] == etpguard("check", "-f", SEED, "-o", "json").report["services"]
+
+
+def test_as_yaml_and_as_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "policy"
+    file.write_text(yaml.safe_dump(POLICY))
+    assert yaml.safe_load(etpguard(*ASKED, file, "-o", "yaml").out)["remediations"] == [ROW]
+    _, line = etpguard(*ASKED, file).out.splitlines()
+    assert line.startswith(f"default/{ROW['name']}   TargetsUnhealthy   CoveragePolicy default/mend   set Cluster")
+
+
+def test_without_a_policy_the_report_has_no_such_key() -> None:
+    assert "remediations" not in etpguard("check", "-f", SEED, "-o", "json").report
+
+
+def test_a_policy_about_no_service(tmp_path: Path) -> None:
+    file = tmp_path / "policy"
+    file.write_text(yaml.safe_dump(changed(serviceSelector={"matchLabels": {"no": "body"}})))
+    assert etpguard(*ASKED, file, "-o", "json").report["remediations"] == []
+    assert "No Service" in etpguard(*ASKED, file).out
+
+
+@pytest.mark.parametrize("outcome", ["Blackhole", "TargetsUnhealthy"])
+def test_the_exit_code_is_not_the_outcomes(outcome: str) -> None:
+    assert etpguard(*ASKED, "-", "--fail-on", outcome, stdin=yaml.safe_dump(POLICY)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        pytest.param({**POLICY, "kind": "Service"}, "neither a CoveragePolicy nor", id="another kind"),
+        pytest.param({**POLICY, "items": []}, "there is no CoveragePolicy in it", id="an empty List"),
+        pytest.param([POLICY], "neither a CoveragePolicy nor", id="a bare list"),
+        pytest.param(
+            {k: v for k, v in POLICY.items() if k != "spec"}, "spec: expected object, got null", id="no spec"
+        ),
+        pytest.param(changed(mode="Now"), "spec.mode: ", id="no such mode"),
+        pytest.param(changed(modes="Enforce"), "spec.modes: unknown field", id="a misspelt field"),
+        pytest.param(
+            changed(namespaceSelector={}), "spec.namespaceSelector: unknown field", id="of the other kind alone"
+        ),
+        pytest.param(
+            changed(unhealthyWhen={"forSeconds": 90000}),
+            "CoveragePolicy default/mend: spec.unhealthyWhen.forSeconds: 90000 is more than 86400",
+            id="beyond a bound",
+        ),
+        pytest.param(
+            changed(unhealthyWhen={"forSeconds": -1, "outcomes": []}),
+            "spec.unhealthyWhen.forSeconds: -1 is less than 0 (and 1 more)",
+            id="two faults",
+        ),
+        pytest.param(
+            changed(unhealthyWhen={"uncoveredNodes": "0%"}), "spec.unhealthyWhen.uncoveredNodes: ", id="not one"
+        ),
+        pytest.param(
+            changed(remediation={"sourceIPLoss": "Accept", "budgets": [{"services": "9" * 5000}]}),
+            "spec.remediation.budgets[0].services: ",
+            id="thousands of digits",
+        ),
+        pytest.param(
+            changed(remediation={"sourceIPLoss": "Accept", "budgets": [{"schedule": "@daily"}]}),
+            "schedule and durationSeconds go together",
+            id="a schedule without an end",
+        ),
+        pytest.param(changed(serviceSelector={}), "spec.serviceSelector: mode Enforce", id="Enforce for all"),
+        pytest.param(
+            changed(remediation={"gitOpsOwned": "Patch"}), "spec.remediation.sourceIPLoss: ", id="no consent"
+        ),
+    ],
+)
+def test_what_the_api_server_would_not_take(policy: Any, told: str) -> None:
+    line = failed(etpguard(*ASKED, "-", stdin=yaml.safe_dump(policy)))
+    assert line.startswith("etpguard: --policy -: ")
+    assert told in line
+    assert len(line) < 300
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    assert "Is a directory" in failed(etpguard(*ASKED, tmp_path))
+    assert "No such file" in failed(etpguard(*ASKED, tmp_path / "gone.yaml"))
+
+
+def test_stdin_is_there_once() -> None:
+    run = etpguard("check", "-f", "-", "--policy", "-", stdin=yaml.safe_dump(POLICY))
+    assert "stdin cannot be both -f and --policy" in failed(run)
+
+
+def test_strict_holds_here_too(tmp_path: Path) -> None:
+    state = json.dumps({"apiVersion": "v1", "kind": "List", "items": [{"metadata": {"name": "x"}}]})
+    (tmp_path / "state.json").write_text(state)
+    asked = ("check", "-f", tmp_path / "state.json", "--policy", "-")
+    assert etpguard(*asked, stdin=yaml.safe_dump(POLICY)).code == 0
+    assert "item 1: no kind" in failed(etpguard(*asked, "--strict", stdin=yaml.safe_dump(POLICY)))
