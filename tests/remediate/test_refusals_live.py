@@ -213,7 +213,8 @@ def test_a_dry_run_asks_and_changes_nothing(scene: Scene) -> None:
     assert scene.traffic_policy() == "Local"
 
 
-def test_without_the_permission_to_patch_services(scene: Scene) -> None:
+def test_without_the_permission_to_patch_services(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remediator, "FIRST_PAUSE", 1.0)
     scene.blackhole()
     scene.policy()
     account = f"timid-{scene.namespace}"
@@ -233,6 +234,7 @@ def test_without_the_permission_to_patch_services(scene: Scene) -> None:
         assert "cannot patch resource" in cancelled["message"]
         told = "may not patch services"
         assert told in running.get("/readyz")[1]
+        scene.wait_excluded("Refused")
     assert scene.traffic_policy() == "Local"
 
 
