@@ -19,24 +19,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from etpguard.cli.errors import Failure
     from etpguard.cli.main import cli
+    from etpguard.cli.output import complain
 
-    if sys.stdout is None:
-        # Closed by the caller, whom the exit code alone interests.
-        sys.stdout = io.TextIOWrapper(io.BytesIO())
+    # Closed by the caller, whom the exit code alone interests.
+    sys.stdout = sys.stdout or io.TextIOWrapper(io.BytesIO())
+    sys.stderr = sys.stderr or io.TextIOWrapper(io.BytesIO())
     try:
         code = cli.main(args=arguments, prog_name="etpguard", standalone_mode=False)
         print(end="", flush=True)
     except Failure as failure:
-        code = _fail(" ".join(str(failure).split()))
+        complain(f"etpguard: {' '.join(str(failure).split())}")
+        code = 2
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         code = 2
     except (KeyboardInterrupt, click.Abort):
         code = 130
-    except BrokenPipeError:
-        # The reader of our output has seen enough. Python would complain when it flushes at the end.
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output has seen enough, which click makes a SystemExit of. Python would complain when
+        # it flushes at the end.
         sys.stdout = None
         code = 0
+    except OSError as error:
+        complain(f"etpguard: {error}")
+        sys.stdout = None
+        code = 2
     sys.exit(code)
 
 
@@ -49,18 +57,13 @@ def program() -> NoReturn:
     except SystemExit as end:
         code = end.code
     except Exception:
-        traceback.print_exc()
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            if stream is not None:
-                stream.flush()
-    os._exit(code if isinstance(code, int) else 0)
-
-
-def _fail(line: str) -> int:
-    print(f"etpguard: {line}", file=sys.stderr)
-    return 2
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+    finally:
+        for flush in (logging.shutdown, *(stream.flush for stream in (sys.stdout, sys.stderr) if stream)):
+            with contextlib.suppress(OSError, ValueError):
+                flush()
+        os._exit(code if isinstance(code, int) else 2)
 
 
 if __name__ == "__main__":

@@ -72,3 +72,22 @@ def test_more_nodes_than_can_be_counted_are_a_usage_error() -> None:
     assert (run.code, run.out) == (2, "")
     assert "--max-nodes" in run.err
     assert "Traceback" not in run.err
+
+
+@pytest.mark.parametrize(
+    ("redirection", "arguments", "code"),
+    [
+        pytest.param("| true", ("--help",), 0, id="help that nobody reads"),
+        pytest.param("2>&1 >/dev/null | true", ("check", "-f", "/nonexistent"), 2, id="an error unread"),
+        pytest.param("2>&1 | true", ("check", "-f", OUTAGE, "-n", "nobody"), 0, id="a warning that nobody reads"),
+        pytest.param("2>&1 | true", ("check", "-f", OUTAGE, "-f", OUTAGE), 1, id="a warning beside an outage"),
+        pytest.param(">/dev/full", ("--help",), 2, id="help on a full disk"),
+        pytest.param("2>&-", ("check", "-f", "/nonexistent"), 2, id="an error with standard error closed"),
+    ],
+)
+def test_the_exit_code_holds_whatever_becomes_of_the_lines(
+    redirection: str, arguments: tuple[str | Path, ...], code: int
+) -> None:
+    done = through_shell(redirection, *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert "Traceback" not in done.stderr

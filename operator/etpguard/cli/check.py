@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from etpguard.cli.errors import Failure
-from etpguard.cli.output import deliver
+from etpguard.cli.output import complain, deliver
 from etpguard.cli.sources import Assessed, Sources, assess
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _show(request: Request, assessed: Assessed, chosen: Sequence[Assessment]) ->
 
 def warn(lines: Sequence[str]) -> None:
     for line in lines:
-        print(f"etpguard: warning: {' '.join(line.split())}", file=sys.stderr)
+        complain(f"etpguard: warning: {' '.join(line.split())}")
 
 
 def _strict(malformed: Sequence[str]) -> str:

@@ -83,16 +83,17 @@ def fill(reading: Reading, lists: Lists) -> None:
         if isinstance(outcome, Listing):
             reading.take(kind, outcome.items)
             rejected[kind] = outcome.rejects
-        else:
+        elif isinstance(outcome, NotServed | Forbidden | Overloaded):
             failed[kind] = outcome
+        else:
+            raise Failure(str(outcome))  # of the cluster as a whole: the other lists would say the same
     for kind in sorted(failed, key=_order):
         error = failed[kind]
-        if isinstance(error, NotServed) and not kind.required:
-            continue
-        if not isinstance(error, Forbidden | Overloaded) or kind.required:
+        if kind.required:
             raise Failure(str(error))
-        reading.picture.unread[kind] = str(error)
-        reading.not_read.append(kind.resource)
+        if not isinstance(error, NotServed):
+            reading.picture.unread[kind] = str(error)
+            reading.not_read.append(kind.resource)
     for kind in sorted(rejected, key=_order):
         for reject in rejected[kind]:
             reading.reject(kind, reject)

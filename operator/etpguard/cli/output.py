@@ -1,7 +1,8 @@
-"""Printing a report to standard output, wherever that leads."""
+"""Printing a report to standard output and remarks to standard error, wherever these lead."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 
@@ -20,3 +21,9 @@ def deliver(show: Callable[[], None]) -> None:
     except OSError as error:
         sys.stdout = None
         raise Failure(f"standard output: {error.strerror}") from None
+
+
+def complain(line: str) -> None:
+    """A line on standard error, whether or not anybody reads it."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
