@@ -56,6 +56,7 @@ def test_a_value(name: str, given: str, value: object, by: str) -> None:
     ("name", "given", "expected"),
     [
         pytest.param("resync_interval", "soon", "a duration such as 30s or 10m", id="no duration"),
+        pytest.param("resync_interval", "1h30", "a duration such as 30s or 10m", id="a unit left out"),
         pytest.param("resync_interval", "10 m", "a duration such as 30s or 10m", id="a blank"),
         pytest.param("resync_interval", "1s", "at least 5s", id="too short"),
         pytest.param("hold", "-1", "a duration such as 30s or 10m", id="negative"),

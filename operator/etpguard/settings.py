@@ -53,7 +53,7 @@ _LARGEST = 999_999_999
 
 def seconds(text: str) -> float:
     """`10m`, `1h30m`, `500ms`; a bare number is in seconds."""
-    whole = f"{text}s" if text[-1:].isdigit() else text
+    whole = f"{text}s" if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else text
     if not re.fullmatch(f"(?:{_DURATION})+", whole):
         raise ValueError("a duration such as 30s or 10m")
     total = sum(float(n) * _UNITS[unit] for n, unit in re.findall(_DURATION, whole))
