@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
-import logging
 import os
 import sys
 import traceback
@@ -60,9 +60,11 @@ def program() -> NoReturn:
         with contextlib.suppress(OSError):
             traceback.print_exc()
     finally:
-        for flush in (logging.shutdown, *(stream.flush for stream in (sys.stdout, sys.stderr) if stream)):
+        atexit._run_exitfuncs()  # logs are closed, and files with credentials taken away
+        for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
-                flush()
+                if stream:
+                    stream.flush()
         os._exit(code if isinstance(code, int) else 2)
 
 

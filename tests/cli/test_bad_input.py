@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -306,3 +308,22 @@ def test_a_fault_of_the_program_does_not_pass_for_a_finding() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "ZeroDivisionError" in done.stderr
+
+
+def test_files_with_credentials_do_not_outlive_the_command(tmp_path: Path) -> None:
+    (kept := tmp_path / "kept").mkdir()
+    data = base64.b64encode(ssl.DER_cert_to_PEM_cert(b"none").encode()).decode()
+    kubeconfig = tmp_path / "kubeconfig"
+    cluster = {"server": "https://127.0.0.1:1", "certificate-authority-data": data}
+    kubeconfig.write_text(
+        json.dumps(
+            {
+                "clusters": [{"name": "it", "cluster": cluster}],
+                "users": [{"name": "it", "user": {"client-certificate-data": data, "client-key-data": data}}],
+                "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+                "current-context": "it",
+            }
+        )
+    )
+    assert etpguard("check", "--kubeconfig", kubeconfig, TMPDIR=str(kept)).code == 2
+    assert list(kept.iterdir()) == []

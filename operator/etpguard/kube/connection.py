@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import shutil
-import tempfile
 import threading
 import time
 import weakref
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from etpguard.kube import kubeconfig, plugin
 from etpguard.kube.errors import BadKubeconfig
 from etpguard.kube.kubeconfig import Chosen, Cluster, User
+from etpguard.kube.private_folder import PrivateFolder
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
@@ -65,7 +64,8 @@ class Connection:
         named = bool(path or context or os.environ.get("KUBECONFIG"))
         chosen = kubeconfig.load(kubeconfig.paths(path), context, missing_is_error=named or not in_cluster)
         self._chosen = chosen or _in_cluster(service_account)
-        self._private: Path | None = None
+        self._folder = PrivateFolder()
+        weakref.finalize(self, self._folder.remove)
         self._issued: plugin.Issued | None = None
         self._lock = threading.Lock()
         self._proxy = _proxy(self._chosen.cluster)
@@ -174,22 +174,10 @@ class Connection:
     def _file(self, what: str, path: str | None, content: bytes) -> str:
         """The file named, or one with that content in a folder for us alone, or ""."""
         if content:
-            return self._keep(what, content)
+            return self._folder.keep(what, content)
         if path and not os.path.isfile(path):
             raise BadKubeconfig(f"kubeconfig context {self.context!r}: {what}: no file {path}")
         return path or ""
-
-    def _keep(self, name: str, content: bytes) -> str:
-        if self._private is None:
-            self._private = Path(tempfile.mkdtemp(prefix="etpguard-"))
-            weakref.finalize(self, shutil.rmtree, self._private, ignore_errors=True)
-        file = self._private / name
-        if not file.exists() or file.read_bytes() != content:
-            fresh = file.with_suffix(".new")
-            fresh.touch(mode=0o600)
-            fresh.write_bytes(content)
-            fresh.replace(file)
-        return str(file)
 
 
 def _token(user: User) -> str:
