@@ -65,8 +65,9 @@ class Gate:
 def test_a_closed_gate_sends_nothing(leading: bool, stale: str | None, reason: str) -> None:
     gate = Gate()
     gate.leading, gate.stale = leading, stale
-    with pytest.raises(NotNow, match=reason):
+    with pytest.raises(NotNow, match=reason) as held:
         gate.write()
+    assert not held.value.refusal
     assert gate.writer.closed() == reason
     assert gate.api.calls == []
 
@@ -159,6 +160,7 @@ def test_what_rbac_forbids_is_told_once_kept_from_and_tried_again(caplog: pytest
         gate.write()
     with pytest.raises(NotNow) as held:
         gate.write(patch(name="other"))
+    assert held.value.refusal
     assert held.value.retry_in == pytest.approx(60)
     [problem] = gate.writer.problems()
     assert problem.startswith("may not patch services/status: ")

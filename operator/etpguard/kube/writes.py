@@ -30,12 +30,15 @@ _RETRY_AFTER_MOST = 300.0
 
 
 class NotNow(Exception):  # noqa: N818  nothing went wrong
-    """The gate is closed: nothing was sent. `retry_in` is when it is worth asking again, in seconds."""
+    """The gate is closed: nothing was sent. `retry_in` is when it is worth asking again, in seconds. `refusal`:
+    whether that is because the API server refused the like a short while ago; else this replica does not lead, or
+    its picture is stale."""
 
-    def __init__(self, reason: str, retry_in: float) -> None:
+    def __init__(self, reason: str, retry_in: float, *, refusal: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_in = retry_in
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ class Writer:
         while True:
             now = self._clock()
             if refused := self._refusals.of(request, now):
-                raise NotNow(*refused)
+                raise NotNow(*refused, refusal=True)
             if gated and (closed := self.closed()):
                 raise NotNow(closed, 0.5)
             wait = max(self._paused_until - now, self._bucket.wait(now))

@@ -47,14 +47,14 @@ _ORDER = {
 """What ends a change comes before what makes one."""
 
 _SKIPPED = frozenset(
-    {"GitOpsOwned", "NetworkPolicy", "SourceIPLossRefused", "HealthCheckPinned", "Drift", "Refused"}
+    {"GitOpsOwned", "NetworkPolicy", "SourceIPLossRefused", "HealthCheckPinned", "Drift", status.REFUSED}
 )
-"""Exclusions that people should hear of in an Event: traffic is being lost, and etpguard stands by."""
+"""What people should hear of in an Event: traffic is lost and etpguard stands by, or cannot do what is due."""
 
 
 class _PutOff(NamedTuple):
-    """Until when, and for how long that is: it doubles with each failure. `refused` is why the API server did not
-    take it, "" for a first failure, which may be a race."""
+    """Until when, and for how long that is: it doubles with each failure. `refused` is why the API server last did
+    not take it, "" for a first failure, which may be a race."""
 
     until: float
     pause: float
@@ -182,8 +182,10 @@ class Remediator:
         return False
 
     async def _guarded(self, key: Key, what: str, step: Awaitable[str]) -> bool:
-        """Whether it was done. What fails is put off, each time for longer, and nothing else with it."""
-        refused = ""
+        """Whether it was done. What fails is put off, each time for longer, and nothing else with it; but a gate
+        that closes meanwhile says nothing about the object."""
+        before = self._put_off.get(key)
+        refused = before.refused if before else ""
         try:
             came_of_it = await step
         except Disagreement as changed:
@@ -193,15 +195,16 @@ class Remediator:
         except Changed as changed:
             _log.info("%s: %s: not done: %s", key, what, changed)
         except NotNow as closed:
-            refused = closed.reason
             _log.info("%s: %s: not now: %s", key, what, closed.reason)
+            if not closed.refusal:
+                return False
+            refused = closed.reason
         except (Refused, ApiError) as error:
             refused = str(error)
             _log.warning("%s: %s: failed: %s", key, what, error)
         else:
             _log.info("%s: %s: %s", key, what, came_of_it)
             return True
-        before = self._put_off.get(key)
         pause = min(2 * before.pause, LONGEST_PAUSE) if before else FIRST_PAUSE
         self._put_off[key] = _PutOff(self._clock() + pause, pause, refused if before else "")
         return False
@@ -211,7 +214,8 @@ class Remediator:
         put_off = self._put_off.get(key)
         if put_off is None or not put_off.refused or decision.action is Action.NONE:
             return decision
-        return Decision(Action.NONE, Reason("Refused", put_off.refused), policy=decision.policy)
+        words = f"could not {decision.action.value}: {put_off.refused}"
+        return Decision(Action.NONE, Reason(status.REFUSED, words), policy=decision.policy)
 
     async def _tell(self, round_: Round, decisions: Mapping[Key, Decision]) -> float:
         """Write the statuses that differ; in how many seconds there may be one to write that waits now."""
@@ -265,7 +269,9 @@ class Remediator:
         for key, decision in decisions.items():
             service, code = round_.cases[key].service, decision.reason.code
             if decision.action is not Action.NONE or code not in _SKIPPED:
-                self._skipped.pop(service.uid, None)
+                put_off = self._put_off.get(key)
+                if put_off is None or not put_off.refused:  # else the same refusal may be met again
+                    self._skipped.pop(service.uid, None)
             elif self._skipped.get(service.uid) != code:
                 self._skipped[service.uid] = code
                 await self._announce(service, "RemediationSkipped", False, str(decision.reason))

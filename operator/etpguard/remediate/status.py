@@ -1,4 +1,5 @@
-"""The status of a policy: counts, conditions, and why each matched Service is untouched. Pure."""
+"""The status of a policy: counts, conditions, why each matched Service is untouched, and what cannot be
+rolled back. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ MAX_LISTED = 50
 
 Json = dict[str, Any]
 
+REFUSED = "Refused"
+"""Code of the reason for what is due and the API server does not let be done, be it a change or its rollback."""
 _PASSING = frozenset({"DwellTime", "StormCooldown", "BudgetExhausted", "TooManyAffected"})
 """Reasons whose words change from second to second: only the code is written."""
 
@@ -37,7 +40,7 @@ def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key,
         "remediationsAllowed": _allowed(policy, round_, len(keys), now),
         "conditions": _conditions(policy, round_),
         "remediations": _remediations(decided),
-        "excluded": _excluded(policy, uncovered, decisions),
+        "excluded": _excluded(policy, uncovered, standing, decisions),
     }
 
 
@@ -117,21 +120,34 @@ def _remediations(cases: list[Case]) -> list[Json]:
     return listed
 
 
-def _excluded(policy: CoveragePolicy, cases: list[Case], decisions: Mapping[Key, Decision]) -> list[Json]:
-    listed = []
-    for case in cases[:MAX_LISTED]:
-        key = case.service.key
+def _excluded(
+    policy: CoveragePolicy, uncovered: list[Case], standing: list[Case], decisions: Mapping[Key, Decision]
+) -> list[Json]:
+    """What stands and cannot be taken back comes first: it is this policy's doing, whatever its mode is now."""
+    changed = (case.service.key for case in standing)
+    reasons = {key: _entry(decisions[key]) for key in changed if _refused(key, decisions)}
+    for key in (case.service.key for case in uncovered):
+        if key in reasons:
+            continue
         if policy.spec.mode == "Observe":
-            entry: Json = {"reason": "Observe"}
-        else:
-            decision = decisions.get(key)
-            if decision is None or decision.action in (Action.APPLY, Action.ROLL_BACK):
-                continue
-            entry = {"reason": decision.reason.code}
-            if decision.reason.code not in _PASSING and decision.reason.detail:
-                entry["message"] = decision.reason.detail[:256]
-        listed.append({"namespace": key.namespace, "name": key.name, **entry})
-    return listed
+            reasons[key] = {"reason": "Observe"}
+            continue
+        decision = decisions.get(key)
+        if decision is not None and decision.action not in (Action.APPLY, Action.ROLL_BACK):
+            reasons[key] = _entry(decision)
+    listed = [{"namespace": key.namespace, "name": key.name, **entry} for key, entry in reasons.items()]
+    return listed[:MAX_LISTED]
+
+
+def _refused(key: Key, decisions: Mapping[Key, Decision]) -> bool:
+    return key in decisions and decisions[key].reason.code == REFUSED
+
+
+def _entry(decision: Decision) -> Json:
+    entry: Json = {"reason": decision.reason.code}
+    if decision.reason.code not in _PASSING and decision.reason.detail:
+        entry["message"] = decision.reason.detail[:256]
+    return entry
 
 
 def differs(standing: Json | None, wanted: Json) -> bool:

@@ -1,0 +1,136 @@
+"""What the loop makes of a step that fails: whose fault it is, what is told of it, and when it is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.verbs import Request
+from etpguard.kube.writes import NotNow
+from etpguard.remediate.cases import Round
+from etpguard.remediate.decide import Case
+from etpguard.remediate.execute import Disagreement, Refused
+from etpguard.remediate.fresh import Changed
+from etpguard.remediate.remediator import FIRST_PAUSE, Remediator
+from tests.remediate.given import NOW, POLICY_UID, case, ledger, policy, standing
+
+STALE = NotNow("the list of nodes is old", 0.5)
+FORBIDDEN = NotNow("may not patch services", 60.0, refusal=True)
+DENIED = Refused("a webhook denied the request")
+LOCKED = ApiError(423, "Locked", "a webhook denied the way back")
+
+
+class Loop:
+    """The loop over one case; each step ends as the next of `outcomes` says: raised, or "" for done."""
+
+    def __init__(self, given: Case, *outcomes: Exception | str) -> None:
+        self.outcomes = list(outcomes)
+        self.tries: list[float] = []
+        self.events: list[tuple[str, str]] = []
+        self.statuses: list[dict[str, Any]] = []
+        self._now = NOW
+        key = given.service.key
+        whose = given.recorded_policy or (given.governing and given.governing.deciding)
+        assert whose
+        round_ = Round({key: given}, ledger(), (whose,), {POLICY_UID: (key,)})
+        cases = SimpleNamespace(gather=lambda *args: round_, known=lambda key: True, lost=lambda now: [])
+        history = SimpleNamespace(interrupt=lambda key, to: None)
+        self._remediator = Remediator(
+            cast(Any, SimpleNamespace(closed=lambda: None, write=self._write)),
+            cast(Any, SimpleNamespace(remediations=self._none)),
+            cast(Any, cases),
+            cast(Any, history),
+            cast(Any, SimpleNamespace(carry_out=self._carry_out)),
+            stale=lambda: None,
+            announce=self._announce,
+            clock=lambda: self._now,
+            wall=lambda: self._now,
+        )
+
+    def play(self) -> None:
+        """Rounds, each as soon as the one before asks for it, until every outcome was met and told of."""
+
+        async def rounds() -> None:
+            while self.outcomes:
+                self._now += await self._remediator.round()
+
+        asyncio.run(rounds())
+
+    @property
+    def pauses(self) -> list[float]:
+        return [later - earlier for earlier, later in zip(self.tries, self.tries[1:], strict=False)]
+
+    @property
+    def excluded(self) -> list[dict[str, Any]]:
+        """As last written into the policy's status."""
+        return cast(list[dict[str, Any]], self.statuses[-1]["excluded"])
+
+    async def _none(self) -> tuple[()]:
+        return ()
+
+    async def _write(self, request: Request, *, attempts: int) -> dict[str, Any]:
+        self.statuses.append(request.body["status"])
+        return {}
+
+    async def _carry_out(self, *args: Any) -> str:
+        self.tries.append(self._now)
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _announce(self, service: Any, reason: str, warning: bool, note: str) -> None:
+        self.events.append((reason, note))
+
+
+def test_a_gate_that_closes_meanwhile_is_not_the_objects_fault() -> None:
+    loop = Loop(case(), DENIED, STALE, STALE, DENIED)
+    loop.play()
+    assert loop.pauses == pytest.approx([FIRST_PAUSE, 1, 1])
+    [(_, note)] = loop.events
+    assert note == "Refused: could not apply: a webhook denied the request"
+
+
+def test_a_gate_that_closes_is_never_told_of() -> None:
+    loop = Loop(case(), STALE, STALE, STALE)
+    loop.play()
+    assert loop.events == []
+    assert loop.pauses == pytest.approx([1, 1])
+
+
+def test_a_refusal_that_is_known_puts_off_and_is_told_of() -> None:
+    loop = Loop(case(), FORBIDDEN, FORBIDDEN, FORBIDDEN)
+    loop.play()
+    assert loop.pauses == pytest.approx([FIRST_PAUSE, 2 * FIRST_PAUSE])
+    assert loop.events == [("RemediationSkipped", "Refused: could not apply: may not patch services")]
+
+
+@pytest.mark.parametrize(
+    "between", [pytest.param(Changed("the Service"), id="changed"), pytest.param(Disagreement("x"), id="differs")]
+)
+def test_a_refusal_is_announced_once_whatever_comes_between(between: Exception) -> None:
+    loop = Loop(case(), DENIED, DENIED, between, DENIED, between, DENIED)
+    loop.play()
+    assert len(loop.events) == 1
+
+
+def test_after_a_success_a_refusal_is_announced_anew() -> None:
+    loop = Loop(case(), DENIED, DENIED, "applied", DENIED, DENIED)
+    loop.play()
+    assert len(loop.events) == 2
+
+
+@pytest.mark.parametrize("mode", ["Enforce", "Observe"])
+def test_a_rollback_that_is_refused_stands_in_the_status_and_in_the_event(mode: str) -> None:
+    loop = Loop(standing(policy(mode=mode, rollbackRequests=["web"])), LOCKED, LOCKED)
+    loop.play()
+    [entry] = loop.excluded
+    assert (entry["name"], entry["reason"]) == ("web", "Refused")
+    assert entry["message"].startswith("could not roll back: ")
+    [(_, note)] = loop.events
+    assert note.startswith("Refused: could not roll back: ")
+    assert "a webhook denied the way back" in note
