@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from etpguard.cli.output import narrate
 from tests.cli.program import SEED, etpguard, failed
 
 OUTAGE = SEED.parents[1] / "outage" / "cluster-state.yaml"
@@ -91,3 +93,24 @@ def test_the_exit_code_holds_whatever_becomes_of_the_lines(
     done = through_shell(redirection, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert "Traceback" not in done.stderr
+
+
+def test_work_goes_on_when_its_lines_find_no_room(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Full(full.fileno()))
+        narrate("one")
+        narrate("two")
+    assert capsys.readouterr() == ("", "etpguard: standard output: No space left on device\n")
+
+
+class Full(io.StringIO):
+    """Passes each write on at once, and keeps nothing that would be written again at the end."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def write(self, text: str) -> int:
+        return os.write(self._descriptor, text.encode())

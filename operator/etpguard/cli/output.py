@@ -23,6 +23,17 @@ def deliver(show: Callable[[], None]) -> None:
         raise Failure(f"standard output: {error.strerror}") from None
 
 
+def narrate(line: str) -> None:
+    """A line on standard output about work that goes on, whether or not anybody reads it: once that takes no more,
+    the lines that follow are not printed, and a full disk, say, is told on standard error."""
+    try:
+        print(line, flush=True)  # nothing where there is no sys.stdout
+    except OSError as error:
+        sys.stdout = None
+        if not isinstance(error, BrokenPipeError):
+            complain(f"etpguard: standard output: {error.strerror}")
+
+
 def complain(line: str) -> None:
     """A line on standard error, whether or not anybody reads it."""
     with contextlib.suppress(OSError):
