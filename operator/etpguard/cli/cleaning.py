@@ -76,7 +76,9 @@ class Cleaning:
                 verbs.delete(SERVICE_COVERAGE, self._key, uid=report.uid)
             ):
                 self._done.append(f"ServiceCoverage {self._key}: deleted")
-        except (ApiError, Failure) as error:
+        except Failure as error:
+            return Told(tuple(self._done), str(error))
+        except ApiError as error:
             return Told(tuple(self._done), f"Service {self._key}: {error}")
         return Told(tuple(self._done))
 
@@ -114,8 +116,9 @@ class Cleaning:
 
 
 def remediated(service: Service, report: ServiceCoverage | None) -> bool:
-    """Whether it has Cluster by etpguard, as far as a list tells; a rollback looks again."""
-    if service.policy == "Local":
+    """Whether it has Cluster by etpguard, as far as a list tells; a rollback looks again. One that was turned into
+    a type without externalTrafficPolicy has nothing to put back."""
+    if service.spec.external_traffic_policy != "Cluster":
         return False
     record = report.remediation if report else None
     return MANAGER in service.managers or (record is not None and record.stands_for(service.uid))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from etpguard.cli.errors import Failure
+from etpguard.cli.output import narrate
 from etpguard.kube import verbs
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
@@ -33,7 +34,7 @@ def rollback(kubeconfig: str | None, context: str | None, namespace: str | None,
         connection = Connection(kubeconfig, context)
         key = Key(namespace or connection.namespace, name)
         for line in asyncio.run(_with_client(connection, key)):
-            print(line)
+            narrate(line)
     except KubeError as error:
         raise Failure(str(error)) from None
     return 0
@@ -76,13 +77,15 @@ class Rollback:
         self._dry_run = dry_run
 
     async def run(self) -> Back:
-        """Raises ApiError, and Failure where the Service is gone or was not changed by etpguard."""
+        """Raises ApiError, and Failure where the Service is gone, takes no policy or was not changed by us."""
         notes: list[str] = []
         with_port = True
         for left in reversed(range(TRIES)):
             service = await self._service()
             if service.policy == "Local":
                 return Back(False)
+            if not service.spec.external_traffic_policy:
+                raise Failure(f"Service {self._key}: as a {service.type} it takes no externalTrafficPolicy")
             record = await self._record(service, notes)
             port = record.original_health_check_node_port if record and service.type == "LoadBalancer" else None
             wanted = port if with_port else None
