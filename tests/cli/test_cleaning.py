@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from etpguard.cli.cleaning import TRIES, Cleaning, Sender, Told
-from etpguard.cli.holders import Lease, leases, renewed
+from etpguard.cli.errors import Failure
+from etpguard.cli.holders import Lease, Watch
+from etpguard.cli.rollback import Rollback
+from etpguard.cli.uninstall import left_behind
+from etpguard.kube.lists import Listing, R
 from etpguard.kube.writes import Writer
-from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage, decode_item
+from etpguard.objects import (
+    SERVICE,
+    SERVICE_COVERAGE,
+    Key,
+    Kind,
+    Service,
+    ServiceCoverage,
+    decode_item,
+    decode_page,
+)
 from tests.kube.fake_api import Answer, Call, Clock, FakeApi, failure, ok
 
 KEY = Key("shop", "web")
@@ -119,27 +133,95 @@ def lease(version: int, holder: str = "pod-1", seconds: int = 15) -> dict[str, A
     ("later", "alive", "after"),
     [
         pytest.param(lambda second: [lease(2 if second > 3 else 1)], True, 4, id="renewed"),
-        pytest.param(lambda second: [lease(1)], False, 15, id="left to run out"),
-        pytest.param(lambda second: [lease(2, "")], False, 1, id="handed over"),
+        pytest.param(lambda second: [lease(1)], False, 19, id="left to run out"),
+        pytest.param(lambda second: [lease(2 if second > 17 else 1, "pod-2")], True, 18, id="run out and taken"),
+        pytest.param(lambda second: [lease(2, "")], False, 5, id="handed over"),
         pytest.param(lambda second: [lease(2, "pod-2")], True, 1, id="taken over"),
+        pytest.param(
+            lambda second: [lease(3, "pod-2") if second > 3 else lease(2, "")], True, 4, id="handed over and taken"
+        ),
         pytest.param(lambda second: [], False, 1, id="deleted"),
     ],
 )
 def test_whether_a_holder_is_at_work(later: Callable[[float], list[Any]], alive: bool, after: float) -> None:
+    found, took, left = watched([lease(1)], later)
+    assert (found is not None) == alive
+    assert took == pytest.approx(after, abs=0.1)
+    assert [str(each.version) for each in left] == [each["metadata"]["resourceVersion"] for each in later(took)]
+
+
+def test_a_released_lease_may_still_be_taken_by_a_standby() -> None:
+    found, took, _ = watched([lease(1, "")], lambda second: [lease(2, "pod-2") if second > 2 else lease(1, "")])
+    assert found is not None
+    assert found.holder == "pod-2"
+    assert took == pytest.approx(3, abs=0.1)
+
+
+def test_without_a_lease_there_is_nothing_to_wait_for() -> None:
+    assert watched([], lambda second: []) == (None, 0, [])
+
+
+def watched(first: list[Any], later: Callable[[float], list[Any]]) -> tuple[Lease | None, float, list[Lease]]:
+    """Who was found at work, after how many seconds, and the Leases as last seen; `later` gives the Leases that
+    there are after so many seconds."""
     clock = Clock()
     began = clock.now
-    items = [lease(1)]
+    items = list(first)
     api = FakeApi(lambda call: ok({"metadata": {"resourceVersion": "9"}, "items": items}))
 
     async def sleep(seconds: float) -> None:
         await clock.sleep(seconds)
         items[:] = later(clock.now - began)
 
+    watch = Watch(Writer(api, clock=clock, sleep=sleep), "etpguard", clock=clock, sleep=sleep)
+
     async def look() -> Lease | None:
-        writer = Writer(api, clock=clock, sleep=sleep)
-        return await renewed(writer, "etpguard", await leases(writer, "etpguard"), clock=clock, sleep=sleep)
+        await watch.look()
+        return await watch.renewed()
 
     found = asyncio.run(look())
-    assert (found is not None) == alive
-    assert clock.now - began == pytest.approx(after, abs=0.1)
     assert ("fieldSelector", "metadata.name=etpguard") in api.calls[0].query
+    return found, clock.now - began, watch.seen
+
+
+def test_the_report_of_a_service_that_cannot_be_read_is_kept() -> None:
+    def meta(name: str) -> dict[str, Any]:
+        return {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "1"}
+
+    def listing(kind: Kind[R], items: list[Any]) -> Listing[R]:
+        page = decode_page(kind, json.dumps({"metadata": {"resourceVersion": "9"}, "items": items}).encode())
+        return Listing(kind, page.version, page.items, page.rejects)
+
+    services = listing(SERVICE, [{"metadata": meta("odd"), "spec": "?"}, {"metadata": meta("plain"), "spec": {}}])
+    reports = listing(SERVICE_COVERAGE, [{"metadata": meta(name)} for name in ("plain", "odd", "gone")])
+    assert [reject.key.name for reject in services.rejects] == ["odd"]
+    assert [
+        (key.name, service is not None, report is not None)
+        for key, service, report in left_behind(services, reports)
+    ] == [("gone", False, True), ("plain", True, True)]
+
+
+REMEDIATED = {"status": {"remediation": {"phase": "Applied", "serviceUID": "u"}}}
+
+
+def test_a_service_that_takes_no_policy_any_more_needs_no_rollback() -> None:
+    api = Api()
+    api.service["spec"] = {"type": "ClusterIP"}
+    api.report |= REMEDIATED
+    assert api.clean() == Told((REMOVED, DELETED))
+
+
+def test_a_rollback_of_what_takes_no_policy_says_so() -> None:
+    api = Api()
+    api.service["spec"] = {"type": "ClusterIP"}
+    with pytest.raises(Failure, match=r"^Service shop/web: as a ClusterIP it takes no externalTrafficPolicy$"):
+        asyncio.run(Rollback(api.client, KEY).run())
+    assert api.sent("PATCH") == 0
+
+
+def test_a_failure_names_the_service_once() -> None:
+    api = Api()
+    api.service["spec"] = {"type": "NodePort", "externalTrafficPolicy": "Cluster"}
+    api.report |= REMEDIATED
+    api.there = False
+    assert api.clean() == Told((), "Service shop/web does not exist")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -148,6 +150,29 @@ def test_an_operator_that_died_is_waited_for(scene: Scene) -> None:
     assert time.monotonic() - began > 2
     assert (run.code, run.out) == (0, f"Lease {scene.namespace}/etpguard: deleted\n")
     assert run.err.endswith("etpguard of killed\n")
+
+
+def test_an_operator_that_ends_during_the_wait_is_no_failure(scene: Scene) -> None:
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{scene.namespace}/leases"
+    spec = {"holderIdentity": "ending", "leaseDurationSeconds": 60}
+    scene.cluster.call("POST", path, {"metadata": {"name": "etpguard"}, "spec": spec})
+    told(scene, "web")
+    command = ("uninstall", "--remediations", "keep", "--kubeconfig", str(scene.cluster.kubeconfig))
+    with subprocess.Popen(
+        [sys.executable, "-m", "etpguard", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stderr.readline().endswith(f"{scene.namespace}/etpguard of ending\n")
+        process.stdout.close()  # nobody reads what is done, and it is done nevertheless
+        scene.cluster.call("PATCH", f"{path}/etpguard", {"spec": {"holderIdentity": ""}})
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
+    assert CONDITION not in conditions(scene)
+    assert (scene.report(), lease(scene)) == ({}, {})
 
 
 def test_what_is_forbidden_is_told_and_the_rest_goes_on(scene: Scene, arena: Cluster) -> None:

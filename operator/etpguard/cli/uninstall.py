@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from etpguard.cli import holders
 from etpguard.cli.cleaning import Cleaning, Sender, Told, marked
 from etpguard.cli.errors import Failure
+from etpguard.cli.output import complain, narrate
 from etpguard.kube import verbs
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError, NotServed
@@ -72,12 +71,14 @@ class _Uninstall:
         self._failed = False
 
     async def run(self) -> int:
-        ended = await self._ended()
+        watch = holders.Watch(self._sender.writer, self._wishes.lease)
+        await self._wait(watch)
         services = await asyncio.to_thread(list_kind, self._connection, SERVICE)
         reports = await asyncio.to_thread(self._reports)
+        ended = await self._ended(watch)
         for reject in (*services.rejects, *reports.rejects):
             self._tell(Told(problem=reject.message))
-        left = _left(services.items, reports.items)
+        left = left_behind(services, reports)
         for start in range(0, len(left), TOGETHER):
             part = left[start : start + TOGETHER]
             for told in await asyncio.gather(*(self._clean(*each) for each in part)):
@@ -85,33 +86,43 @@ class _Uninstall:
         for lease in ended:
             self._tell(await self._delete(lease))
         if not self._done and not self._failed:
-            print("There is no report, no Lease, and nothing of etpguard on any Service")
+            narrate("There is no report, no Lease, and nothing of etpguard on any Service")
         return 2 if self._failed else 0
 
-    async def _ended(self) -> list[holders.Lease]:
-        """The Leases of operators that have ended. Raises Failure where one is at work, unless overruled."""
-        wishes = self._wishes
+    async def _wait(self, watch: holders.Watch) -> None:
+        """Until no operator is at work. Raises Failure where one is, unless overruled."""
         try:
-            found = await holders.leases(self._sender.writer, wishes.lease)
-            held = [lease for lease in found if lease.holder]
-            if not held:
-                return found
-            if wishes.dry_run or wishes.force:
+            held = await watch.look()
+            if self._overruled:
                 for lease in held:
                     _say(f"{lease.holder} holds Lease {lease.key}: an operator that is at work writes all anew")
-                return [lease for lease in found if not lease.holder]
-            _say(f"waiting whether a Lease is renewed: {', '.join(f'{e.key} of {e.holder}' for e in held)}")
-            alive = await holders.renewed(self._sender.writer, wishes.lease, held)
+                return
+            if held:
+                _say(f"waiting whether a Lease is renewed: {', '.join(f'{e.key} of {e.holder}' for e in held)}")
+            alive = await watch.renewed()
         except ApiError as error:
-            if wishes.force:
-                return []
-            raise Failure(f"--force goes on without knowing whether an operator is at work: {error}") from None
+            if self._wishes.force:
+                return
+            raise _unknown(error) from None
         if alive is not None:
-            raise Failure(
-                f"{alive.holder} holds Lease {alive.key}: an operator is at work and would write all anew. "
-                "Scale its Deployment to 0 first, or go on with --force"
-            )
-        return found
+            raise _at_work(alive)
+
+    async def _ended(self, watch: holders.Watch) -> list[holders.Lease]:
+        """The Leases of operators that have ended, after a last look before the first write. Raises Failure where
+        one has begun meanwhile, unless overruled."""
+        if self._overruled:
+            return [lease for lease in watch.seen if not lease.holder]
+        try:
+            begun = await watch.look()
+        except ApiError as error:
+            raise _unknown(error) from None
+        if begun:
+            raise _at_work(begun[0])
+        return watch.seen
+
+    @property
+    def _overruled(self) -> bool:
+        return self._wishes.dry_run or self._wishes.force
 
     def _reports(self) -> Listing[ServiceCoverage]:
         try:
@@ -135,21 +146,34 @@ class _Uninstall:
     def _tell(self, told: Told) -> None:
         for line in told.done:
             self._done = True
-            print(f"{line} (dry run)" if self._wishes.dry_run else line, flush=True)
+            narrate(f"{line} (dry run)" if self._wishes.dry_run else line)
         if told.problem:
             self._failed = True
             _say(told.problem)
 
 
-def _left(
-    services: Iterable[Service], reports: Iterable[ServiceCoverage]
+def left_behind(
+    services: Listing[Service], reports: Listing[ServiceCoverage]
 ) -> list[tuple[Key, Service | None, ServiceCoverage | None]]:
-    """Services that bear something of ours, and all reports, by name."""
-    known = {service.key: service for service in services}
-    told = {report.key: report for report in reports}
-    keys = {key for key, service in known.items() if marked(service)} | told.keys()
+    """Services that bear something of ours, and all reports, by name; but no report of a Service that could not
+    be read: it may be all that tells of a change to that."""
+    known = {service.key: service for service in services.items}
+    told = {report.key: report for report in reports.items}
+    unread = {reject.key for reject in services.rejects}
+    keys = {key for key, service in known.items() if marked(service)} | (told.keys() - unread)
     return [(key, known.get(key), told.get(key)) for key in sorted(keys)]
 
 
+def _at_work(lease: holders.Lease) -> Failure:
+    return Failure(
+        f"{lease.holder} holds Lease {lease.key}: an operator is at work and would write all anew. "
+        "Scale its Deployment to 0 first, or go on with --force"
+    )
+
+
+def _unknown(error: ApiError) -> Failure:
+    return Failure(f"--force goes on without knowing whether an operator is at work: {error}")
+
+
 def _say(line: str) -> None:
-    print(f"etpguard: {' '.join(line.split())}", file=sys.stderr, flush=True)
+    complain(f"etpguard: {' '.join(line.split())}")
