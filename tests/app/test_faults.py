@@ -279,7 +279,7 @@ def wait_told_everywhere(
     running: Running, cluster: Cluster, uncovered: dict[str, float], timeout: float = 20
 ) -> None:
     """Until the picture equals a fresh list; the metrics have these Services of namespace default, with so many
-    uncovered nodes, and no others; and conditions and reports in the API say the same, and are no more."""
+    uncovered nodes, and no others; and the conditions and reports in the API say the same."""
     kinds = (SERVICE, ENDPOINT_SLICE, NODE, SERVICE_COVERAGE)
 
     def missing() -> str:
@@ -294,9 +294,10 @@ def wait_told_everywhere(
             for condition in item["status"].get("conditions", ())
         }
         reports = {
-            item["metadata"]["name"]: (item["status"]["outcome"], float(item["status"]["uncoveredNodes"]))
+            item["metadata"]["name"]: (item["status"]["outcome"], item["status"]["uncoveredNodes"])
             for item in cluster.call("GET", SERVICE_COVERAGE.path)["items"]
-            if "status" in item
+            # Those of deleted Services wait for the garbage collector.
+            if "status" in item and item["metadata"]["name"] in outcomes
         }
         if metrics != uncovered:
             return f"metrics: {metrics}"

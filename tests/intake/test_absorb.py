@@ -240,6 +240,20 @@ def test_a_restore_replaces_what_was_known(caplog: pytest.LogCaptureFixture) -> 
     assert "nodes: listed at resourceVersion 500 after 1000: etcd was restored" in caplog.text
 
 
+def test_a_restore_is_one_of_all_kinds_and_told_once() -> None:
+    """Else each kind's list would have the watch start anew, and put off the other kinds' lists."""
+
+    async def scene(rig: Rig) -> None:
+        await rig.listed(NODE, 1000, node("n1", 900))
+        await rig.listed(SERVICE, 1000, service("web", 990))
+        await rig.listed(NODE, 500, node("n1", 400))
+        assert rig.picture.store(SERVICE).get(WEB) is not None, "it stands until its list says otherwise"
+        await rig.listed(SERVICE, 501, service("other", 300))
+        assert [record.key.name for record in rig.picture.store(SERVICE)] == ["other"]
+
+    assert play(scene).restored == 1
+
+
 def test_an_unreadable_object_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
     def broken(version: int) -> Reject:
         return Reject(

@@ -64,7 +64,7 @@ class Operator:
             offer=self._offer,
             observe=self.metrics.verdict,
             gap=lambda kind: self._resync.gap(kind),
-            restored=lambda: self._supervisor.restart("etcd was restored"),
+            restored=self._restored,
             noticed=self._noticed,
         )
         self._resync = Resync(
@@ -188,6 +188,12 @@ class Operator:
 
     def _count(self, kind: AnyKind, what: What) -> None:
         self.metrics.correction(kind.resource, what)
+
+    def _restored(self) -> None:
+        """No watch tells of it, and some wait for versions that are yet to come."""
+        for kind in self._resync.readable():
+            self._resync.gap(kind)
+        self._supervisor.restart("etcd was restored")
 
     def _deaf(self, kind: AnyKind) -> None:
         self._supervisor.restart(f"two lists of {kind} running found what it had not delivered")

@@ -103,11 +103,15 @@ class Store(Generic[R]):
         self._listing = version
         if version >= max(self.floor, at_least):
             return False
-        self._held = {key: _Held(-1, held.entry) for key, held in self._held.items()}
-        self._gone.clear()
-        self.floor = 0
+        self.start_over()
         self._newest = version
         return True
+
+    def start_over(self) -> None:
+        """Versions known so far mean nothing any more: what is held yields to whatever comes next of it."""
+        self._held = {key: _Held(-1, held.entry) for key, held in self._held.items()}
+        self._gone.clear()
+        self.floor = self._newest = 0
 
     def holds(self, entry: R | Reject) -> bool:
         """Whether the entry is held in that very version; the uid tells the histories of a restore apart."""

@@ -47,8 +47,8 @@ class Absorber:
 
     `offer` is told what differs after each step, and which Services a turn has touched at all; `observe` the
     seconds from an event's arrival until the assessment made from it; `gap` of each sign that Kopf has listed
-    a kind anew; `restored` when a list shows that etcd was set back; `noticed` which kind's objects changed,
-    those included that no assessment reads.
+    a kind anew; `restored` when a list is the first to show that etcd was set back; `noticed` which kind's
+    objects changed, those included that no assessment reads.
     """
 
     def __init__(
@@ -152,6 +152,7 @@ class Absorber:
                         version,
                         max(floor, at_least),
                     )
+                    self._start_over(kind)
                     self._restored()
                 self._corrections.list_begins(kind, judged)
                 return ()
@@ -169,6 +170,12 @@ class Absorber:
             case Lost(kind, unread):
                 self._read(kind, unread)
                 return store.clear()
+
+    def _start_over(self, noticed: AnyKind) -> None:
+        """All kinds were restored with the one whose list told first: theirs are no news then."""
+        for kind in self._picture.kinds:
+            if kind is not noticed:
+                self._picture.store(kind).start_over()
 
     def _read(self, kind: AnyKind, unread: str | None) -> None:
         """Any Service may have an unknown consumer while a kind cannot be read."""
