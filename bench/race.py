@@ -32,12 +32,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import devcluster
+from bench import race_evidence
 from bench.race_figures import Race, show
 from devcluster import Cluster, MissingToolError, binaries, objects
 from devcluster.dataplane import lab as labs
@@ -155,7 +157,7 @@ def _services(lab: Lab, runs: int) -> list[Race]:
 @contextlib.contextmanager
 def _operator(cluster: Cluster, namespace: str, flags: Sequence[str]) -> Iterator[int]:
     """`etpguard run` for one namespace until the end of the block; gives the port of its metrics."""
-    log = cluster.directory / f"etpguard-{namespace}.log"
+    log = _log(cluster, namespace)
     command = [
         *(sys.executable, "-m", "etpguard", "run", "--kubeconfig", str(cluster.kubeconfig)),
         *("--namespaces", namespace, "--lease-namespace", namespace, "--listen", "127.0.0.1:0", *flags),
@@ -166,15 +168,16 @@ def _operator(cluster: Cluster, namespace: str, flags: Sequence[str]) -> Iterato
             port = re.search(r"serving on port (\d+)", log.read_text())
             assert port, log.read_text()
             yield int(port[1])
-        except Exception:
-            print(f"log of the operator of {namespace}:", *log.read_text().splitlines()[-30:], sep="\n    ")
-            raise
         finally:
             process.terminate()
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _log(cluster: Cluster, namespace: str) -> Path:
+    return cluster.directory / f"etpguard-{namespace}.log"
 
 
 def _order(lab: Lab, races: Sequence[Race]) -> dict[str, Any]:
@@ -211,22 +214,26 @@ def _states(checker: Child, races: Sequence[Race]) -> set[str]:
 
 
 def _race(lab: Lab, race: Race, port: int) -> None:
-    """One write; a thread scrapes and this one's other thread connects, until each has seen what it waits for."""
+    """One write; a thread scrapes and another connects, until each has seen what it waits for."""
     started = threading.Barrier(3)
-    watchers = [
-        threading.Thread(target=work, args=(race, started))
-        for work in (lambda r, s: _watch_metric(r, s, port), lambda r, s: _watch_packets(r, s, lab))
-    ]
-    for watcher in watchers:
-        watcher.start()
-    started.wait(QUICK)
-    pod = {"kind": "Pod", "metadata": {"namespace": race.namespace, "name": f"{race.service}-{LOSER}"}}
-    race.write = time.time()
-    objects.set_ready(lab.cluster, pod, False)
-    for watcher in watchers:
-        watcher.join()
+    with ThreadPoolExecutor(2) as beside:
+        watchers = [
+            beside.submit(_watch_metric, race, started, port),
+            beside.submit(_watch_packets, race, started, lab),
+        ]
+        try:
+            started.wait(QUICK)
+        except threading.BrokenBarrierError:
+            for watcher in watchers:
+                watcher.result()  # what keeps it from starting says more
+            raise
+        pod = {"kind": "Pod", "metadata": {"namespace": race.namespace, "name": f"{race.service}-{LOSER}"}}
+        race.write = time.time()
+        objects.set_ready(lab.cluster, pod, False)
     if not {"metric", "kube-proxy"} <= race.moments.keys():
-        raise RuntimeError(f"{race.name}: within {QUICK:g} s only {sorted(race.moments)} noticed")
+        print(race_evidence.describe(lab, race, LOSER, port, _log(lab.cluster, race.namespace)), flush=True)
+        failed = next((error for watcher in watchers if (error := watcher.exception())), None)
+        raise RuntimeError(f"{race.name}: within {QUICK:g} s only {sorted(race.moments)} noticed") from failed
 
 
 def _watch_metric(race: Race, started: threading.Barrier, port: int) -> None:
@@ -261,8 +268,11 @@ def _watch_packets(race: Race, started: threading.Barrier, lab: Lab) -> None:
 
 
 def _until(seen: Callable[[], bool], then: Callable[[], object]) -> None:
+    """Looks once more after the end: a machine that stood still meanwhile is no reason to have seen nothing."""
     end = time.monotonic() + QUICK
-    while time.monotonic() < end:
+    over = False
+    while not over:
+        over = time.monotonic() > end
         if seen():
             then()
             return

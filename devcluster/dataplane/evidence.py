@@ -20,7 +20,7 @@ def describe(lab: Lab, mismatches: Sequence[Mismatch], *, seed: object = None, s
     lines += [f"  step {number}: {step}" for number, step in enumerate(steps, 1)]
     lines += [f"MISMATCH {mismatch}" for mismatch in mismatches]
     for namespace, service in sorted({(m.key.namespace, m.key.service) for m in mismatches}):
-        lines += [f"--- objects of {namespace}/{service}", *_objects(lab, namespace, service)]
+        lines += [f"--- objects of {namespace}/{service}", *objects_of(lab, namespace, service)]
         for node in sorted({m.cell.node for m in mismatches if m.cell and m.key.service == service}):
             lines.append(f"--- rules of {node} for {namespace}/{service}")
             lines += rules_of(lab.nodes.rules(node), f"{namespace}/{service}")
@@ -45,7 +45,8 @@ def rules_of(rules: str, service: str) -> list[str]:
     return kept
 
 
-def _objects(lab: Lab, namespace: str, service: str) -> list[str]:
+def objects_of(lab: Lab, namespace: str, service: str) -> list[str]:
+    """The Service and its EndpointSlices, a line of JSON each."""
     get = lab.cluster.call
     selector = f"labelSelector=kubernetes.io/service-name%3D{service}"
     found = get("GET", f"/api/v1/namespaces/{namespace}/services")["items"]
