@@ -21,6 +21,7 @@ from tests.remediate.given import NOW, POLICY_UID, case, ledger, policy, standin
 STALE = NotNow("the list of nodes is old", 0.5)
 FORBIDDEN = NotNow("may not patch services", 60.0, refusal=True)
 DENIED = Refused("a webhook denied the request")
+SILENCE = ApiError(0, "Timeout", "no answer within 2 s")
 LOCKED = ApiError(423, "Locked", "a webhook denied the way back")
 
 
@@ -100,6 +101,13 @@ def test_a_gate_that_closes_is_never_told_of() -> None:
     loop.play()
     assert loop.events == []
     assert loop.pauses == pytest.approx([1, 1])
+
+
+def test_silence_puts_off_and_is_told_of_as_no_refusal() -> None:
+    loop = Loop(case(), SILENCE, SILENCE, SILENCE)
+    loop.play()
+    assert loop.pauses == pytest.approx([FIRST_PAUSE, 2 * FIRST_PAUSE])
+    assert loop.events == []
 
 
 def test_a_refusal_that_is_known_puts_off_and_is_told_of() -> None:

@@ -200,7 +200,8 @@ class Remediator:
                 return False
             refused = closed.reason
         except (Refused, ApiError) as error:
-            refused = str(error)
+            if isinstance(error, Refused) or error.status:  # without an answer, nobody refused anything
+                refused = str(error)
             _log.warning("%s: %s: failed: %s", key, what, error)
         else:
             _log.info("%s: %s: %s", key, what, came_of_it)
