@@ -10,7 +10,7 @@ from typing import Any
 from etpguard.cli.errors import Failure
 from etpguard.cli.reading import Reading
 from etpguard.kube.connection import Connection
-from etpguard.kube.errors import Forbidden, KubeError, NotServed, Overloaded
+from etpguard.kube.errors import Forbidden, KubeError, NotServed, Overloaded, Unreachable
 from etpguard.kube.lists import Listing, list_kind
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Reject
 
@@ -83,17 +83,18 @@ def fill(reading: Reading, lists: Lists) -> None:
         if isinstance(outcome, Listing):
             reading.take(kind, outcome.items)
             rejected[kind] = outcome.rejects
-        elif isinstance(outcome, NotServed | Forbidden | Overloaded):
-            failed[kind] = outcome
+        elif isinstance(outcome, Unreachable):
+            raise Failure(str(outcome))  # the other lists would say the same, each after a time-out
         else:
-            raise Failure(str(outcome))  # of the cluster as a whole: the other lists would say the same
+            failed[kind] = outcome
     for kind in sorted(failed, key=_order):
         error = failed[kind]
-        if kind.required:
+        if isinstance(error, NotServed) and not kind.required:
+            continue
+        if kind.required or not isinstance(error, Forbidden | Overloaded):
             raise Failure(str(error))
-        if not isinstance(error, NotServed):
-            reading.picture.unread[kind] = str(error)
-            reading.not_read.append(kind.resource)
+        reading.picture.unread[kind] = str(error)
+        reading.not_read.append(kind.resource)
     for kind in sorted(rejected, key=_order):
         for reject in rejected[kind]:
             reading.reject(kind, reject)
