@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import ssl
 import threading
 import time
@@ -67,12 +68,15 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def _settings(inactivity: float) -> kopf.OperatorSettings:
+def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.persistence.diffbase_storage = _NoDiffBase()
     settings.persistence.progress_storage = _NoProgress()
     settings.watching.chunk_size = CHUNK
-    settings.watching.inactivity_timeout = inactivity
+    # KopfRun._bound_silence is in its place. Kopf's own (1.45.2, _cogs/clients/watching.py) cancels the watcher's
+    # task: where an event came right before the end, that task is not in the watch but passing the event on, ends
+    # for good, and nothing tells of it.
+    settings.watching.inactivity_timeout = math.inf
     settings.queueing.idle_timeout = 0.1
     settings.scanning.disabled = True
     settings.posting.enabled = False
@@ -134,7 +138,7 @@ class KopfRun:
             kopf.run(
                 loop=self._loop,
                 registry=self._registry(),
-                settings=_settings(self._inactivity),
+                settings=_settings(),
                 stop_flag=self._stop,
                 standalone=True,
                 clusterwide=True,
@@ -224,10 +228,21 @@ class KopfRun:
         elif now.username:
             request.headers["Authorization"] = aiohttp.encode_basic_auth(now.username, now.password)
         kind = next((k for k in self.kinds if request.url.path.endswith(k.path)), None)
-        response = await handler(request)
+        watching = "watch" in request.url.query
+        async with asyncio.timeout(self._inactivity if watching else None):
+            response = await handler(request)
+        if watching:
+            self._bound_silence(response)
         if kind is not None:
-            self._note(kind, "watch" in request.url.query, response.status)
+            self._note(kind, watching, response.status)
         return response
+
+    def _bound_silence(self, response: aiohttp.ClientResponse) -> None:
+        """Whoever reads from it gets a TimeoutError, of which Kopf makes another watch from where this one was."""
+        protocol = response.connection and response.connection.protocol
+        if protocol is not None:
+            protocol.read_timeout = self._inactivity
+            protocol.start_timeout()
 
     def _note(self, kind: AnyKind, watching: bool, status: int) -> None:
         if watching and status == 403:
