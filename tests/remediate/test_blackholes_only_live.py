@@ -29,10 +29,11 @@ def policy(scene: Scene) -> Iterator[None]:
 
 @pytest.fixture
 def elsewhere(scene: Scene) -> Iterator[str]:
-    """Another namespace."""
+    """Another namespace. Its pod is deleted by force: without a kubelet it would hold the namespace up."""
     name = f"{scene.namespace}-elsewhere"
     scene.cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
+    scene.cluster.request("DELETE", f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0")
     scene.cluster.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
