@@ -3,7 +3,6 @@ the Deployment's environment."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from devcluster.objects import apply, wait_for
 from etpguard.assess import picture_for
 from etpguard.assess.consumers.registry import families
 from etpguard.objects import GROUP
+from tests.app.harness import Served
 from tests.manifests.rendered import ACCOUNT, NAMESPACE, Json, environment
 
 BUILT_IN = ("", "discovery.k8s.io", "networking.k8s.io")
@@ -78,24 +78,20 @@ def _served(cluster: Cluster, path: str) -> bool:
     return cluster.request("GET", path).ok
 
 
-class Operator:
+class Operator(Served):
     """A process of `etpguard run`."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        super().__init__(port)
         self.process = process
-        self.port = port
         self.log = log
 
     def get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        """Status 0 where nothing answers, as before the process listens."""
         try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+            return super().get(path)
         except OSError as error:
             return 0, str(error)
-        finally:
-            connection.close()
 
     def ready(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
