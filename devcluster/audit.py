@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 Level = Literal["None", "Metadata", "Request", "RequestResponse"]
 
 _WRITES = ["create", "update", "patch", "delete", "deletecollection"]
+_BLOCK = 64 * 1024
 
 
 def policy(level: Level, bodies: bool) -> dict[str, object]:
@@ -25,12 +27,30 @@ def policy(level: Level, bodies: bool) -> dict[str, object]:
     }
 
 
+def end(log: Path) -> int:
+    """The byte behind the log's last whole line: the API server may be writing another at this moment."""
+    if not log.exists():
+        return 0
+    with log.open("rb") as file:
+        at = file.seek(0, os.SEEK_END)
+        while at:
+            start = max(0, at - _BLOCK)
+            file.seek(start)
+            newline = file.read(at - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            at = start
+    return 0
+
+
 def read(log: Path, since: int) -> Iterator[dict[str, Any]]:
-    """The events (audit.k8s.io/v1 ``Event``) from byte ``since`` on, without a last line still being written."""
+    """The events (audit.k8s.io/v1 ``Event``) from byte ``since`` on, which is 0 or was given by ``end``, up to the
+    first line that is still being written."""
     if not log.exists():
         return
     with log.open("rb") as file:
         file.seek(since)
         for line in file:
-            if line.endswith(b"\n"):
-                yield json.loads(line)
+            if not line.endswith(b"\n"):
+                return  # to go on would take its rest for a line of its own
+            yield json.loads(line)

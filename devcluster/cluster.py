@@ -169,11 +169,8 @@ class Cluster:
         return audit.read(self._control_plane.audit_log, since)
 
     def audit_position(self) -> int:
-        """Where the audit log ends now."""
-        try:
-            return self._control_plane.audit_log.stat().st_size
-        except FileNotFoundError:
-            return 0
+        """Behind the last event that stands whole in the audit log now."""
+        return audit.end(self._control_plane.audit_log)
 
     def compact_etcd(self, *, restart_apiserver: bool = True) -> int:
         """Forgets all history, so that watches and continue tokens from before get 410 (Expired); gives the
