@@ -60,20 +60,27 @@ class Candidate:
     def __init__(self, server: LeaseServer, name: str, timing: Timing | None = None) -> None:
         self.now = 1000.0
         self.changes: list[bool] = []
+        self.unfit = False
         self.elector = Elector(
-            server.api, KEY, name, timing=timing, on_change=self.changes.append, clock=lambda: self.now
+            server.api,
+            KEY,
+            name,
+            timing=timing,
+            unfit=lambda: self.unfit,
+            on_change=self.changes.append,
+            clock=lambda: self.now,
         )
 
     def round(self, after: float = 0.0) -> bool:
         self.now += after
-        asyncio.run(self.elector._round())
+        asyncio.run(self.elector._turn())
         return self.elector.leading
 
     def leave(self, quiet: bool | None = None) -> None:
         async def is_quiet(seconds: float) -> bool:
             return bool(quiet)
 
-        asyncio.run(self.elector._leave(None if quiet is None else is_quiet))
+        asyncio.run(self.elector._leave("told to", None if quiet is None else is_quiet))
 
 
 def test_the_first_to_come_leads_and_the_second_waits() -> None:
@@ -261,6 +268,47 @@ def test_who_does_not_lead_hands_nothing_over() -> None:
     b.round()
     b.leave()
     assert server.spec["holderIdentity"] == "a"
+
+
+def test_a_leader_that_is_unfit_for_long_leaves_the_lease_to_a_standby_that_is_not() -> None:
+    server = LeaseServer()
+    a, b = Candidate(server, "a"), Candidate(server, "b")
+    a.round()
+    a.unfit = True
+    for _ in range(30):
+        assert a.round(2)
+        assert not b.round(2)
+    assert not a.round(2)
+    assert server.spec["holderIdentity"] == ""
+    assert not a.round(2)
+    assert b.round(1)
+    a.unfit = False
+    assert not a.round(2)
+    assert server.spec["holderIdentity"] == "b"
+
+
+def test_who_is_unfit_for_a_moment_only_keeps_the_lease() -> None:
+    server = LeaseServer()
+    a = Candidate(server, "a")
+    for _ in range(60):
+        a.unfit = not a.unfit
+        assert a.round(5)
+    assert a.changes == [True]
+
+
+def test_where_all_are_unfit_nobody_leads_until_one_is_not() -> None:
+    server = LeaseServer()
+    a, b = Candidate(server, "a"), Candidate(server, "b")
+    a.unfit = b.unfit = True
+    assert a.round()  # not for long yet
+    for _ in range(32):
+        b.round(2)
+        a.round(2)
+    assert not a.elector.leading
+    assert not b.elector.leading
+    b.unfit = False
+    assert b.round(1)
+    assert b.elector.term == 1
 
 
 @pytest.mark.parametrize("lease", [3, 5, 15, 60])

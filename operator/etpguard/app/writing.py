@@ -84,6 +84,7 @@ class Writing:
                 Key(settings.lease_namespace or connection.namespace, settings.lease_name),
                 identity,
                 timing=timing,
+                unfit=lambda: stale() is not None,
                 on_change=metrics.leader,
                 on_request=metrics.request,
             )

@@ -42,7 +42,8 @@ def boot_clock() -> float:
 class Timing:
     """In seconds. The defaults are those of client-go; a shorter `lease` shortens all in proportion.
 
-    `margin` is kept free at the lease's end: a write must be over, time-out included, before it.
+    `margin` is kept free at the lease's end: a write must be over, time-out included, before it. `patience` is how
+    long a candidate may be unfit before it leaves the Lease to others.
     """
 
     lease: int = 15
@@ -50,15 +51,15 @@ class Timing:
     retry: float = 2.0
     margin: float = 2.0
     write_timeout: float = 10.0
+    patience: float = 60.0
 
     @classmethod
     def of(cls, lease: int) -> Timing:
         """Raises ValueError below 3 s, where a slow request alone would cost the lead."""
         if lease < 3:
             raise ValueError(f"a lease of {lease} s is too short: 3 s at least")
-        return cls(
-            lease, lease * 2 / 3, min(2.0, lease * 2 / 15), min(2.0, lease * 2 / 15), min(10.0, lease * 2 / 3)
-        )
+        short = min(2.0, lease * 2 / 15)
+        return cls(lease, lease * 2 / 3, short, short, min(10.0, lease * 2 / 3), lease * 4.0)
 
 
 class _Spec(msgspec.Struct, frozen=True, rename="camel"):
@@ -78,7 +79,11 @@ class _Lease(msgspec.Struct, frozen=True):
 
 
 class Elector:
-    """One candidate. `identity` must be this process's alone: a restarted container is another candidate."""
+    """One candidate. `identity` must be this process's alone: a restarted container is another candidate.
+
+    `unfit` tells whether it could not write even as the leader (its picture is stale, say). Where that lasts, a
+    replica for which it is not so is the better leader, while renewals alone would keep the Lease for ever.
+    """
 
     def __init__(
         self,
@@ -87,6 +92,7 @@ class Elector:
         identity: str,
         *,
         timing: Timing | None = None,
+        unfit: Callable[[], bool] = lambda: False,
         on_change: Callable[[bool], None] = lambda leading: None,
         on_request: OnRequest = lambda verb, resource, status: None,
         clock: Callable[[], float] = boot_clock,
@@ -102,6 +108,8 @@ class Elector:
         self._key = lease
         self._identity = identity
         self._timing = timing or Timing()
+        self._unfit = unfit
+        self._unfit_since: float | None = None
         self._on_change = on_change
         self._on_request = on_request
         self._clock = clock
@@ -123,10 +131,25 @@ class Elector:
         """
         try:
             while not stop.is_set():
-                await self._round()
+                await self._turn(quiet)
                 await _sleep_or(stop, self._interval())
         finally:
-            await self._leave(quiet)
+            await self._leave("shutting down", quiet)
+
+    async def _turn(self, quiet: Callable[[float], Awaitable[bool]] | None = None) -> None:
+        stands = self._stands()  # asked for at each turn, so that it is known since when it is not
+        if self.leading and not stands:
+            await self._leave("it has been unable to write for too long", quiet)
+        await self._round()
+
+    def _stands(self) -> bool:
+        """Whether it is a candidate: it is fit, or has not been unfit for long."""
+        if not self._unfit():
+            self._unfit_since = None
+            return True
+        if self._unfit_since is None:
+            self._unfit_since = self._clock()
+        return self._clock() < self._unfit_since + self._timing.patience
 
     def _interval(self) -> float:
         """A standby looks more often than the holder renews, which makes a hand-over quick."""
@@ -159,7 +182,7 @@ class Elector:
         self.holder = spec.holder_identity or ""
         if self.leading and self.holder != self._identity:
             self._lead(False, f"{self.holder or 'nobody'} holds it")
-        if self.holder in ("", self._identity) or self._run_out(spec):
+        if (self.holder in ("", self._identity) or self._run_out(spec)) and self._stands():
             await self._take(spec)
 
     def _run_out(self, spec: _Spec) -> bool:
@@ -225,10 +248,10 @@ class Elector:
             _log.warning("No longer leading: %s", why)
         self._on_change(leading)
 
-    async def _leave(self, quiet: Callable[[float], Awaitable[bool]] | None) -> None:
+    async def _leave(self, why: str, quiet: Callable[[float], Awaitable[bool]] | None) -> None:
         if not self.leading:
             return
-        self._lead(False, "shutting down")
+        self._lead(False, why)
         if quiet is not None and not await quiet(min(3.0, self._timing.write_timeout)):
             _log.warning("Lease %s is left to run out: a write is still under way", self._key)
             return
