@@ -3,6 +3,7 @@ are followed."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -17,8 +18,13 @@ LARGEST = 5_000_000
 DEEPEST = 200
 """Levels of nesting: libyaml's composer is recursive, and ends the process where the stack does."""
 
+_LONGEST = 4_000
+"""Digits of what may be a whole number."""
+
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_MERGE = "tag:yaml.org,2002:merge"
+_TEXT = frozenset({"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"})
+"""Tags of plain scalars that are text for Kubernetes."""
 _INT = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
 _PLAIN = {
@@ -34,7 +40,7 @@ class _Loader(_Base):  # type: ignore[misc]
     """The safe loader, in C where there is one."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  as the base class has it
-        first: [(tag, _PLAIN.get(tag, pattern)) for tag, pattern in found if tag != _TIMESTAMP]
+        first: [(tag, _PLAIN.get(tag, pattern)) for tag, pattern in found if tag not in _TEXT]
         for first, found in _Base.yaml_implicit_resolvers.items()
     }
     merged = 0
@@ -44,6 +50,22 @@ class _Loader(_Base):  # type: ignore[misc]
         self.merged += len(node.value)
         if self.merged > LARGEST:
             raise yaml.YAMLError("its merge keys make it grow beyond measure")
+
+    def construct_whole(self, node: Any) -> Any:
+        text = self.construct_scalar(node)
+        # Python refuses to read thousands of digits.
+        value = self.construct_yaml_int(node) if len(text) < _LONGEST else None
+        return text if value is None or not -(2**63) <= value < 2**64 else value
+
+    def construct_fraction(self, node: Any) -> Any:
+        text, value = self.construct_scalar(node), self.construct_yaml_float(node)
+        return text if math.isinf(value) and "inf" not in text.lower() else value
+
+
+# kubectl prints text without quotes that Go cannot read as a number, for want of bits: a commit's `7e34567`.
+_Loader.add_constructor(_INT, _Loader.construct_whole)
+_Loader.add_constructor(_FLOAT, _Loader.construct_fraction)
+_Loader.add_constructor(_MERGE, _Loader.construct_yaml_str)  # `<<` where no key is
 
 
 def load(name: str, body: bytes) -> Iterator[Any]:
@@ -63,7 +85,7 @@ def load(name: str, body: bytes) -> Iterator[Any]:
                 document = loader.get_data()
                 if aliased:
                     _measure(document)
-            except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, TypeError) as error:
+            except Exception as error:  # of any sort: `!!bool perhaps` is a KeyError
                 raise Failure(f"{name}: document {number}: {_line(error)}") from None
             yield document
             number += 1

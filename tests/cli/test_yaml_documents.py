@@ -1,0 +1,114 @@
+"""Scalars of YAML as Go reads them, for it is Go that printed them."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from devcluster import binaries
+from etpguard.cli import yaml_documents
+from etpguard.cli.errors import Failure
+from tests.cli.program import SEED, etpguard
+
+
+def read(text: str) -> Any:
+    (document,) = yaml_documents.load("it", text.encode())
+    return document
+
+
+TEXT = {
+    "=": "the value tag",
+    "<<": "the merge tag",
+    "7e34567": "a commit that would be a fraction with too large an exponent",
+    "-1e999": "the same below zero",
+    "1.5e+999": "the same with a point",
+    "0x" + "f" * 17: "hexadecimal digits over 64 bits",
+    "0b" + "1" * 65: "binary digits over 64 bits",
+    "0o7" + "7" * 22: "octal digits over 64 bits",
+    "1" * 400: "decimal digits that are no finite fraction either",
+    "-9223372036854775809": "one below the least",
+    "18446744073709551616": "one above the greatest",
+    "9" * 5000: "more digits than Python reads",
+    "2026-03-02": "a date",
+    "12:30:45": "a time",
+    "1.2.3": "a version",
+}
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=told) for text, told in TEXT.items()])
+@pytest.mark.parametrize("place", ["a: {}", "a: [{}]", "a:\n- {}\n"], ids=["a value", "a flow item", "an item"])
+def test_plain_scalars_that_are_text(text: str, place: str) -> None:
+    found = read(place.format(text))["a"]
+    assert found in (text, [text])
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        pytest.param("80", 80, id="decimal"),
+        pytest.param("-1", -1, id="below zero"),
+        pytest.param("0x1F", 31, id="hexadecimal"),
+        pytest.param("017", 15, id="octal as of old"),
+        pytest.param("0o17", 15, id="octal"),
+        pytest.param("0b11", 3, id="binary"),
+        pytest.param("18446744073709551615", 2**64 - 1, id="the greatest"),
+        pytest.param("-9223372036854775808", -(2**63), id="the least"),
+        pytest.param("1e3", 1000.0, id="an exponent"),
+        pytest.param("1e-999", 0.0, id="too small a fraction"),
+        pytest.param(".inf", math.inf, id="infinity"),
+        pytest.param("-.INF", -math.inf, id="infinity below zero"),
+    ],
+)
+def test_plain_scalars_that_are_numbers(text: str, number: float) -> None:
+    found = read(f"a: {text}")["a"]
+    assert (found, type(found)) == (number, type(number))
+
+
+def test_a_merge_key_merges_still() -> None:
+    assert read("base: &base {a: 1}\nmade: {<<: *base, b: <<}")["made"] == {"a": 1, "b": "<<"}
+
+
+@pytest.mark.parametrize("text", ['!!int ""', "!!bool perhaps", "!!timestamp x", "!!int x", "!!float x", "!any x"])
+def test_a_tag_that_its_text_does_not_bear_is_told(text: str) -> None:
+    with pytest.raises(Failure, match=r"it: document 1: .*not YAML"):
+        read(f"a: {text}")
+
+
+def test_a_label_that_looks_like_a_number_loses_no_object() -> None:
+    labels = "  metadata:\n    labels:\n      git-sha: 7e34567\n"
+    text = SEED.read_text().replace("  metadata:\n    annotations:", f"{labels}    annotations:")
+    text = text.replace("    annotations:\n", "    annotations:\n      of-text: =\n      of-more: <<\n")
+    assert "git-sha" in text
+    run = etpguard("check", "-f", "-", "-o", "json", stdin=text)
+    assert run.err == ""
+    assert run.report == etpguard("check", "-f", SEED, "-o", "json").report
+
+
+@pytest.mark.controlplane
+def test_whatever_kubectl_prints_is_read_as_it_was() -> None:
+    data = {f"k{number}": text for number, text in enumerate(tricky())}
+    given = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "it"}, "data": data}
+    done = subprocess.run(
+        [binaries.path("kubectl"), "label", "--local", "-f", "-", "-o", "yaml", "a=7e34567"],
+        input=json.dumps(given).encode(),
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    (found,) = yaml_documents.load("kubectl", done.stdout)
+    assert found == {**given, "metadata": {"name": "it", "labels": {"a": "7e34567"}}}
+
+
+def tricky() -> Iterator[str]:
+    yield from TEXT
+    yield from ("~", "null", "yes", "n", "on", "True", "+.inf", ".nan", "1_000", "0o8", "08", "-0x1", "190:20:30")
+    yield from ("", " a", "a ", "a: b", "a #b", "- a", "a\nb", "a\tb", "---", "&a", "*a", "!a", "?", "\ufeff")
+    dice = random.Random(3)
+    for _ in range(2000):
+        yield "".join(dice.choice("0123456789e_.+-:xabo") for _ in range(dice.randint(1, 9)))
