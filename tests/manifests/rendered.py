@@ -32,12 +32,12 @@ def kustomize(folder: str) -> list[Json]:
     return parse(kustomize_text(folder))
 
 
-def helm_template(*arguments: str) -> list[Json]:
-    """`helm template etpguard CHART …`, CustomResourceDefinitions included."""
+def helm_template(*arguments: str, release: str = "etpguard", namespace: str = NAMESPACE) -> list[Json]:
+    """`helm template RELEASE CHART …`, CustomResourceDefinitions included."""
     return parse(
         run(
             binaries.path("helm"),
-            *("template", "etpguard", str(CHART), "--namespace", NAMESPACE, "--include-crds"),
+            *("template", release, str(CHART), "--namespace", namespace, "--include-crds"),
             *("--kube-version", binaries.KUBERNETES_VERSION),
             *arguments,
         )

@@ -21,14 +21,22 @@ from manifests import generated
 from manifests.monitoring import dashboard
 from tests.manifests.installed import operator
 from tests.manifests.prometheus import Prometheus, prometheus, tool
-from tests.manifests.rendered import MANIFESTS, ROOT, Json, helm_template, kustomize, run
+from tests.manifests.rendered import (
+    MANIFESTS,
+    NAMESPACE,
+    ROOT,
+    Json,
+    environment,
+    helm_template,
+    kustomize,
+    run,
+)
 from tests.remediate.stage import Scene
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
-WITH_URLS = (
-    "nameOverride=other,monitoring.rules.enabled=true,"
-    "monitoring.rules.runbookBaseURL=https://git.example.com/docs/runbooks"
-)
+WITH_URLS = "monitoring.rules.enabled=true,monitoring.rules.runbookBaseURL=https://git.example.com/docs/runbooks"
+RELEASE, ELSEWHERE = "north", "backbone"
+"""Names of another release and its namespace; no page has these words."""
 RULES = MANIFESTS / "monitoring" / "rules.yaml"
 ALERT = "EtpguardTrafficLost"
 
@@ -56,28 +64,64 @@ def test_an_alert_says_what_a_person_needs(alert: dict[str, Any]) -> None:
     assert page.read_text().startswith(f"# {alert['alert']}\n")
 
 
-@pytest.mark.parametrize(
-    ("pages", "name"),
-    [
-        pytest.param(lambda: kustomize("overlays/monitoring"), "etpguard-runbooks", id="kustomize"),
-        pytest.param(lambda: helm_template("--set", WITH_URLS), "other-runbooks", id="chart"),
-    ],
-)
+def in_another_release() -> list[Json]:
+    return helm_template("--set", WITH_URLS, release=RELEASE, namespace=ELSEWHERE)
+
+
+INSTALLED = [
+    pytest.param(lambda: kustomize("overlays/monitoring"), "etpguard", NAMESPACE, id="kustomize"),
+    pytest.param(in_another_release, RELEASE, ELSEWHERE, id="chart"),
+]
+
+
+@pytest.mark.parametrize(("manifests", "release", "namespace"), INSTALLED)
 @pytest.mark.controlplane
 def test_the_runbook_of_an_alert_is_a_command_that_prints_the_page(
-    site: Cluster, pages: Callable[[], list[Json]], name: str
+    site: Cluster, manifests: Callable[[], list[Json]], release: str, namespace: str
 ) -> None:
-    manifests = pages()
-    (rule,) = (m for m in manifests if m["kind"] == "PrometheusRule")
-    (book,) = (m for m in manifests if m["metadata"]["name"].endswith("-runbooks"))
-    apply(site, [book])
+    made = manifests()
+    (rule,) = (m for m in made if m["kind"] == "PrometheusRule")
+    (book,) = (m for m in made if m["metadata"]["name"].endswith("-runbooks"))
+    apply(site, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, book])
     given = [r for group in rule["spec"]["groups"] for r in group["rules"] if "alert" in r]
     assert len(given) == len(alerts())
     for alert in given:
         tool, *arguments = shlex.split(alert["annotations"]["runbook"])
         assert tool == "kubectl"
-        assert name in arguments
-        assert site.kubectl(*arguments) == (RUNBOOKS / f"{alert['alert']}.md").read_text()
+        assert arguments[:5] == ["get", "configmap", "-n", namespace, f"{release}-runbooks"]
+        page = site.kubectl(*arguments)
+        source = (RUNBOOKS / f"{alert['alert']}.md").read_text()
+        assert page.replace(namespace, NAMESPACE).replace(release, "etpguard") == source
+
+
+@pytest.mark.parametrize(("manifests", "release", "namespace"), INSTALLED)
+def test_a_runbook_names_what_is_installed(
+    manifests: Callable[[], list[Json]], release: str, namespace: str
+) -> None:
+    made = manifests()
+    (book,) = (m["data"] for m in made if m["metadata"]["name"].endswith("-runbooks"))
+    lease = environment(made).get("ETPGUARD_LEASE_NAME", "etpguard")
+    there = {f"{m['kind'].lower()}/{m['metadata']['name']}" for m in made} | {f"lease/{lease}"}
+    named: set[str] = set()
+    for alert, page in book.items():
+        text = " ".join(page.split())
+        assert set(re.findall(r"-n (\S+)", text)) <= {namespace, "NAMESPACE"}, alert
+        assert set(re.findall(r"system:serviceaccount:[\w:-]+", text)) <= {
+            f"system:serviceaccount:{namespace}:{release}"
+        }, alert
+        named |= set(re.findall(r"\b(?:deployment|lease)/[\w-]+", text))
+        named |= {f"{kind.lower()}/{name}" for kind, name in re.findall(r"\b((?:Cluster)?Role) `([\w-]+)`", text)}
+    assert named == {
+        *(f"deployment/{release}", f"lease/{release}"),
+        *(f"clusterrole/{release}-observe", f"role/{release}-leader"),
+    }
+    assert named <= there
+
+
+def test_no_runbook_goes_by_the_api_servers_proxy() -> None:
+    """The API server is no pod, and the NetworkPolicy admits pods alone."""
+    for page in RUNBOOKS.glob("*.md"):
+        assert "/proxy" not in page.read_text(), page.name
 
 
 def test_the_chart_gives_urls_where_it_is_told_where_the_pages_are_served() -> None:
@@ -129,9 +173,13 @@ def test_the_dashboard_has_a_query_in_every_panel() -> None:
 @pytest.mark.controlplane
 def test_the_alert_goes_pending_firing_resolved_once(site: Cluster, scene: Scene, tmp_path: Path) -> None:
     """Two replicas, scraped with labels of the target that collide with those of the series. The shipped rules,
-    but for a shorter wait."""
+    but for shorter waits."""
     quick = tmp_path / "rules.yaml"
-    quick.write_text(RULES.read_text().replace("for: 1m\n", "for: 3s\n"))
+    text = RULES.read_text()
+    for slow, fast in ((" for: 1m\n", " for: 3s\n"), (" keep_firing_for: 5m\n", " keep_firing_for: 3s\n")):
+        assert slow in text
+        text = text.replace(slow, fast)
+    quick.write_text(text)
     manifests = kustomize("base")
     only = {"ETPGUARD_NAMESPACES": scene.namespace}
     with (

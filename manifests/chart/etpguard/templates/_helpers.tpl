@@ -35,3 +35,19 @@ yes
 {{- define "etpguard.switch" -}}
 {{- ternary "on" "off" . | quote -}}
 {{- end -}}
+
+{{/* A runbook, whose commands and names are those of the kustomize base, with those of this release. */}}
+{{- define "etpguard.page" -}}
+{{- $name := include "etpguard.name" .root -}}
+{{- $space := .root.Release.Namespace -}}
+{{- $account := printf "system:serviceaccount:%s:%s" $space (include "etpguard.account" .root) -}}
+{{- $text := .text | replace "system:serviceaccount:etpguard-system:etpguard" $account -}}
+{{- $text = $text | replace "-n etpguard-system" (printf "-n %s" $space) -}}
+{{- range $before := list "deployment/" "lease/" -}}
+{{- $text = $text | replace (printf "%setpguard" $before) (printf "%s%s" $before $name) -}}
+{{- end -}}
+{{- range $role := list "observe" "leader" -}}
+{{- $text = $text | replace (printf "`etpguard-%s`" $role) (printf "`%s-%s`" $name $role) -}}
+{{- end -}}
+{{- $text -}}
+{{- end -}}
