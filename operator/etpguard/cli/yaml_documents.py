@@ -51,6 +51,14 @@ class _Loader(_Base):  # type: ignore[misc]
         if self.merged > LARGEST:
             raise yaml.YAMLError("its merge keys make it grow beyond measure")
 
+    def construct_document(self, node: Any) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            kinds = [key for key, _ in node.value if key.value == "kind"]
+            if len(kinds) > 1:
+                told = "another object begins in the middle of one: a line `---` is missing between them"
+                raise yaml.MarkedYAMLError(problem=told, problem_mark=kinds[1].start_mark)
+        return super().construct_document(node)
+
     def construct_whole(self, node: Any) -> Any:
         text = self.construct_scalar(node)
         # Python refuses to read thousands of digits.
