@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import typing
 from collections.abc import Iterator
+from typing import Any, Literal
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
 import devcluster
 from devcluster import Cluster, binaries
 from etpguard import __version__
-from etpguard.settings import options, parse
+from etpguard.settings import Settings, SettingsError, options, parse
 from tests.manifests import grants
 from tests.manifests.rendered import (
     CHART,
@@ -110,11 +113,7 @@ def test_the_controllers_deployment_is_one_objects_permission() -> None:
 
 
 def test_another_release_keeps_its_own_account_in_the_admission_policy() -> None:
-    out = run(
-        binaries.path("helm"),
-        *("template", "second", str(CHART), "--namespace", "elsewhere", "--kube-version", "v1.37.2"),
-    )
-    manifests = {m["kind"]: m for m in yaml.safe_load_all(out) if m}
+    manifests = {m["kind"]: m for m in helm_template(release="second", namespace="elsewhere")}
     condition = manifests["ValidatingAdmissionPolicy"]["spec"]["matchConditions"][0]["expression"]
     assert condition == "request.userInfo.username == 'system:serviceaccount:elsewhere:second'"
     assert environment(list(manifests.values()))["ETPGUARD_LEASE_NAME"] == "second"
@@ -129,6 +128,13 @@ def test_another_release_keeps_its_own_account_in_the_admission_policy() -> None
         pytest.param("image.digest=abc", "digest", id="no digest"),
         pytest.param("replicas=0", "replicas", id="no replica"),
         pytest.param("remediation.enabled=yes", "remediation", id="a word for a switch"),
+        pytest.param("settings.data-plane=kubeproxy", "data-plane", id="no data plane"),
+        pytest.param("settings.log-level=trace", "log-level", id="no level"),
+        pytest.param("settings.hold=soon", "hold", id="no duration"),
+        pytest.param("networkPolicy.metricsFrom=null", "metricsFrom", id="nobody, which stands for all"),
+        pytest.param("networkPolicy.metricsFrom={}", "metricsFrom", id="an empty list, which stands for all"),
+        pytest.param("networkPolicy.apiServerCIDRs={192.0.2.1}", "apiServerCIDRs", id="an address for a CIDR"),
+        pytest.param("extraEnv[0].value=x", "extraEnv", id="a variable without a name"),
     ],
 )
 def test_bad_values_are_refused(values: str, says: str) -> None:
@@ -140,12 +146,120 @@ def test_bad_values_are_refused(values: str, says: str) -> None:
     assert "schema" in done.stderr
 
 
+def schema() -> Any:
+    return json.loads((CHART / "values.schema.json").read_text())
+
+
+def setting(flag: str) -> Any:
+    """The schema of one of `settings`."""
+    return schema()["properties"]["settings"]["properties"][flag]
+
+
 def test_the_schema_knows_every_value_and_every_setting() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    assert set(schema["properties"]) == {*values, "global"}
+    assert set(schema()["properties"]) == {*values, "global"}
+    for name, value in values.items():
+        known = schema()["properties"][name].get("properties")
+        if known and isinstance(value, dict) and name != "settings":
+            assert set(known) == set(value), name
     settings = {option.flag.removeprefix("--") for option in options() if option.name not in OWN_VALUES}
-    assert set(schema["properties"]["settings"]["properties"]) == settings
+    assert set(schema()["properties"]["settings"]["properties"]) == settings
+
+
+def test_a_setting_with_fixed_values_takes_no_others() -> None:
+    found = 0
+    for name, hint in typing.get_type_hints(Settings).items():
+        choices = next((h for h in (hint, *typing.get_args(hint)) if typing.get_origin(h) is Literal), None)
+        if choices is not None and name not in OWN_VALUES:
+            assert setting(name.replace("_", "-")) == {"enum": list(typing.get_args(choices))}, name
+            found += 1
+    assert found == 4
+
+
+@pytest.mark.parametrize(
+    ("flag", "good", "bad"),
+    [
+        *(
+            pytest.param(
+                flag, ("30", "90s", "10m", "1h30m", "5000ms", "7.5s"), ("", "soon", "30 s", "-1s"), id=flag
+            )
+            for flag in ("resync-interval", "watch-inactivity", "hold", "hold-urgent", "lease-duration")
+        ),
+        *(
+            pytest.param(flag, ("", "shop", "shop,web-2", "shop, web"), ("Shop", "a/b", "*"), id=flag)
+            for flag in ("namespaces", "skip-namespaces")
+        ),
+        pytest.param("max-remediations", ("1/600s", "0/1h", "5/60"), ("1", "1/", "/600s", "x/600s"), id="quota"),
+        pytest.param("breaker", ("0", "40%", "100%", "12"), ("", "40 %", "-1", "half"), id="breaker"),
+        pytest.param("answers-everywhere-ports", ("", "80", "80, 443"), ("http", "80;443"), id="ports"),
+        pytest.param("aws-lbc-fail-open", ("true", "false", "on", "off"), ("", "maybe"), id="a switch"),
+        pytest.param("aws-lbc-max-targets", ("0", "500"), ("", "many", "-1"), id="a number"),
+    ],
+)
+def test_the_schema_takes_what_the_operator_takes(flag: str, good: tuple[str, ...], bad: tuple[str, ...]) -> None:
+    name = flag.replace("-", "_")
+    for value in good:
+        jsonschema.validate(value, setting(flag))
+        parse({name: value})
+    for value in bad:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(value, setting(flag))
+        with pytest.raises(SettingsError):
+            parse({name: value})
+
+
+def one(manifests: list[Json], kind: str) -> Any:
+    (found,) = (m for m in manifests if m["kind"] == kind)
+    return found
+
+
+def test_the_platform_may_pick_the_user() -> None:
+    """As OpenShift wants it: it sets a user of the namespace's range itself, and refuses another."""
+    manifests = helm_template("--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null")
+    pod = one(manifests, "Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def test_the_network_policy_names_what_it_is_told() -> None:
+    proxy = {"ports": [{"port": 3128, "protocol": "TCP"}], "to": [{"ipBlock": {"cidr": "198.51.100.7/32"}}]}
+    scraper = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    manifests = helm_template(
+        *("--set-json", f"networkPolicy.metricsFrom={json.dumps([scraper])}"),
+        *("--set-json", f"networkPolicy.extraEgress={json.dumps([proxy])}"),
+        *("--set", "networkPolicy.apiServerCIDRs={192.0.2.10/32,2001:db8::1/128}"),
+    )
+    spec = one(manifests, "NetworkPolicy")["spec"]
+    assert spec["ingress"] == [{"from": [scraper], "ports": [{"port": 8080, "protocol": "TCP"}]}]
+    api_server, further = spec["egress"]
+    assert api_server["to"] == [{"ipBlock": {"cidr": "192.0.2.10/32"}}, {"ipBlock": {"cidr": "2001:db8::1/128"}}]
+    assert [port["port"] for port in api_server["ports"]] == [443, 6443]
+    assert further == proxy
+
+
+def test_an_account_that_somebody_else_makes() -> None:
+    manifests = helm_template("--set", "serviceAccount.create=false,serviceAccount.name=theirs")
+    assert "ServiceAccount" not in {m["kind"] for m in manifests}
+    assert one(manifests, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "theirs"
+    subjects = [m["subjects"] for m in manifests if m["kind"] in ("ClusterRoleBinding", "RoleBinding")]
+    assert {subject["name"] for each in subjects for subject in each} == {"theirs"}
+
+
+def test_what_a_platform_adds_to_the_pods_and_to_the_scraping() -> None:
+    spread = [{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}]
+    cluster = [{"targetLabel": "cluster", "replacement": "east"}]
+    manifests = helm_template(
+        *("--set-json", f"topologySpreadConstraints={json.dumps(spread)}"),
+        *("--set-json", f"monitoring.serviceMonitor.relabelings={json.dumps(cluster)}"),
+        *("--set", "extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://198.51.100.7:3128"),
+        *("--set", "nodeSelector.disk=ssd,monitoring.serviceMonitor.enabled=true"),
+    )
+    pod = one(manifests, "Deployment")["spec"]["template"]["spec"]
+    assert pod["topologySpreadConstraints"] == spread
+    assert pod["nodeSelector"] == {"kubernetes.io/os": "linux", "disk": "ssd"}
+    assert environment(manifests)["HTTPS_PROXY"] == "http://198.51.100.7:3128"
+    (endpoint,) = one(manifests, "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["relabelings"] == cluster
+    assert endpoint["honorLabels"] is True
 
 
 def test_lint_and_version() -> None:

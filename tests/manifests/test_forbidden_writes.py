@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from devcluster import Cluster
+from devcluster import Cluster, Response
 from devcluster.objects import wait_for
 from tests.manifests.rendered import ACCOUNT, NAMESPACE
 from tests.remediate.stage import Scene
@@ -226,6 +226,44 @@ def test_what_it_is_for_is_let_through(site: Cluster, token: str, service: str) 
     assert "etpguard-remediation" not in {e["manager"] for e in gone["metadata"]["managedFields"]}
     left = send(status, {**body, "status": {}}, apply)
     assert [c["type"] for c in left["status"]["conditions"]] == ["example.com/Other"]
+
+
+def test_a_mutation_of_its_request_by_others_is_refused_in_words(
+    site: Cluster, scene: Scene, token: str, service: str
+) -> None:
+    """A label that a mutating webhook or policy adds to each Service that is changed, as some do for costs: the API
+    server cannot tell it from one that etpguard sets."""
+    root = "/apis/admissionregistration.k8s.io/v1"
+    name = f"label-{scene.namespace}"
+    path, body = f"{service}?fieldManager=etpguard-remediation", [_policy("Cluster")]
+
+    def tried() -> Response:
+        return site.request("PATCH", f"{path}&dryRun=All", body, token=token, content_type=JSON_PATCH)
+
+    assert tried().ok
+    label = {
+        "patchType": "ApplyConfiguration",
+        "applyConfiguration": {"expression": 'Object{metadata: Object.metadata{labels: {"cost": "net"}}}'},
+    }
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["services"]}
+    there = {"matchLabels": {"kubernetes.io/metadata.name": scene.namespace}}
+    spec = {
+        "matchConstraints": {"resourceRules": [rule], "namespaceSelector": there},
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "mutations": [label],
+    }
+    site.call("POST", f"{root}/mutatingadmissionpolicies", {"metadata": {"name": name}, "spec": spec})
+    binding = {"metadata": {"name": name}, "spec": {"policyName": name}}
+    site.call("POST", f"{root}/mutatingadmissionpolicybindings", binding)
+    try:
+        wait_for(lambda: not tried().ok, 20, "the mutation to be in force")
+        answer = tried()
+    finally:
+        site.request("DELETE", f"{root}/mutatingadmissionpolicybindings/{name}")
+        site.request("DELETE", f"{root}/mutatingadmissionpolicies/{name}")
+    assert answer.status == 403
+    assert "changes no metadata of Services, nor may a mutating webhook on its request" in answer.json()["message"]
 
 
 def test_the_policy_binds_nobody_else(site: Cluster, service: str) -> None:

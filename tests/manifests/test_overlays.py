@@ -83,6 +83,15 @@ def test_the_version_is_the_packages() -> None:
     assert f"image: etpguard:{__version__}\n" in kustomize_text("base")
 
 
+def test_pods_run_where_the_image_does_and_keep_no_node_from_being_drained() -> None:
+    manifests = {m["kind"]: m for m in kustomize("base")}
+    pod = manifests["Deployment"]["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    assert "fsGroup" not in pod["securityContext"], "no volume needs it"
+    budget = manifests["PodDisruptionBudget"]["spec"]
+    assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
+
+
 def test_crds_are_those_of_the_folder() -> None:
     folder = by_name([yaml.safe_load(file.read_text()) for file in (ROOT / "crds").glob("*.yaml")])
     rendered = by_name([m for m in kustomize("base") if m["kind"] == "CustomResourceDefinition"])
