@@ -231,8 +231,8 @@ def test_what_it_is_for_is_let_through(site: Cluster, token: str, service: str) 
 def test_a_mutation_of_its_request_by_others_is_refused_in_words(
     site: Cluster, scene: Scene, token: str, service: str
 ) -> None:
-    """A label that a mutating webhook or policy adds to each Service that is changed, as some do for costs: the API
-    server cannot tell it from one that etpguard sets."""
+    """A label that a mutating webhook or policy adds to each Service that is changed. The API server cannot tell
+    it from one that etpguard sets."""
     root = "/apis/admissionregistration.k8s.io/v1"
     name = f"label-{scene.namespace}"
     path, body = f"{service}?fieldManager=etpguard-remediation", [_policy("Cluster")]
