@@ -180,14 +180,18 @@ def _mind_cilium(reading: Reading, engine: Engine, otherwise: Engine) -> None:
 def _mind_the_gaps(reading: Reading, engine: Engine) -> None:
     """Say which kinds the files lack, where that may have made an outcome another than it is."""
     from etpguard.objects import ENDPOINT_SLICE
+    from etpguard.objects.aws import TARGET_GROUP_BINDING
 
     if engine.assessments and not len(reading.picture.store(ENDPOINT_SLICE)):
         reading.not_read.append(ENDPOINT_SLICE.resource)
     unclaimed = sum(a.reason.code == "NoKnownConsumer" for a in engine.assessments.values())
     lacking = [kind.resource for kind in reading.picture.unread]
+    if "aws" in engine.platforms and not len(reading.picture.store(TARGET_GROUP_BINDING)):
+        # Not among the unread: a dump without them is most often of a cluster that has none.
+        lacking.append(TARGET_GROUP_BINDING.resource)
     if unclaimed and lacking:
         reading.not_read += lacking
-        names = " and ".join(lacking)
+        names = ", ".join(lacking[:-1]) + " and " * (len(lacking) > 1) + lacking[-1]
         reading.warnings.append(
             f"no {names} in the input: {unclaimed} Service{'s' if unclaimed > 1 else ''} without a known consumer "
             "may have one"

@@ -1,0 +1,105 @@
+"""Kinds that a dump lacks, and where that is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cli.program import SEED, etpguard, failed
+
+Json = dict[str, Any]
+
+INGRESSES = ["ingresses.networking.k8s.io", "ingressclasses.networking.k8s.io"]
+BINDINGS = "targetgroupbindings.elbv2.k8s.aws"
+BINDING = {
+    "apiVersion": "elbv2.k8s.aws/v1beta1",
+    "kind": "TargetGroupBinding",
+    "metadata": {"name": "web", "namespace": "other"},
+    "spec": {"serviceRef": {"name": "web", "port": 80}, "targetGroupARN": "arn:aws:1", "targetType": "instance"},
+}
+
+
+def seed(*without: str) -> list[Json]:
+    items: list[Json] = yaml.safe_load(SEED.read_text())["items"]
+    return [item for item in items if item["kind"] not in without]
+
+
+def as_list(items: list[Json]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def report(items: list[Json]) -> Json:
+    return etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items)).report
+
+
+def elsewhere(items: list[Json]) -> list[Json]:
+    """The same on nodes of no cloud."""
+    for item in items:
+        if item["kind"] == "Node":
+            item["spec"]["providerID"] = f"kind://docker/kind/{item['metadata']['name']}"
+    return items
+
+
+def unclaimed(items: list[Json]) -> list[Json]:
+    """With an Ingress and an IngressClass, and none that leads to the Service."""
+    for item in items:
+        if item["kind"] == "Ingress":
+            item["metadata"]["namespace"] = "other"
+    return items
+
+
+def test_local_services_without_any_node() -> None:
+    assert "no Node" in failed(etpguard("check", "-f", "-", stdin=as_list(seed("Node"))))
+
+
+def test_no_endpoint_slice_at_all_is_unknown() -> None:
+    found = report(seed("EndpointSlice"))
+    assert found["services"][0]["outcome"] == "Unknown"
+    assert found["notRead"] == ["endpointslices.discovery.k8s.io"]
+
+
+@pytest.mark.parametrize(
+    ("items", "lacking", "named"),
+    [
+        pytest.param(
+            lambda: elsewhere(seed("Ingress", "IngressClass")),
+            INGRESSES,
+            "no ingresses.networking.k8s.io and ingressclasses.networking.k8s.io in the input",
+            id="Ingresses",
+        ),
+        pytest.param(
+            lambda: seed("Ingress", "IngressClass"),
+            [*INGRESSES, BINDINGS],
+            f"no {INGRESSES[0]}, {INGRESSES[1]} and {BINDINGS} in the input",
+            id="Ingresses and, on AWS, TargetGroupBindings",
+        ),
+        pytest.param(
+            lambda: unclaimed(seed()), [BINDINGS], f"no {BINDINGS} in the input", id="TargetGroupBindings alone"
+        ),
+    ],
+)
+def test_lacking_kinds_are_told_where_no_consumer_is_known(
+    items: Callable[[], list[Json]], lacking: list[str], named: str
+) -> None:
+    found = report(items())
+    assert [service["outcome"] for service in found["services"]] == ["Uncovered"]
+    assert found["notRead"] == lacking
+    assert found["warnings"] == [f"{named}: 1 Service without a known consumer may have one"]
+
+
+@pytest.mark.parametrize(
+    ("items", "outcome"),
+    [
+        pytest.param(lambda: seed(), "TargetsUnhealthy", id="a consumer is known"),
+        pytest.param(lambda: elsewhere(unclaimed(seed())), "Uncovered", id="no node is of AWS"),
+        pytest.param(lambda: [*unclaimed(seed()), BINDING], "Uncovered", id="there is a TargetGroupBinding"),
+    ],
+)
+def test_nothing_is_said_of_target_group_bindings_where(items: Callable[[], list[Json]], outcome: str) -> None:
+    found = report(items())
+    assert [service["outcome"] for service in found["services"]] == [outcome]
+    assert (found["notRead"], found["warnings"]) == ([], [])
