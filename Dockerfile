@@ -4,9 +4,10 @@
 ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
-ARG UV_VERSION=0.13.9
 WORKDIR /src
-RUN python3 -m venv /uv && /uv/bin/pip install --quiet --no-cache-dir "uv==${UV_VERSION}"
+COPY .ci/uv.txt ./
+RUN python3 -m venv /uv && \
+    /uv/bin/pip install --quiet --no-cache-dir --only-binary=:all: --require-hashes --requirement uv.txt
 ENV UV_PROJECT_ENVIRONMENT=/opt/etpguard UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
 COPY pyproject.toml uv.lock ./
 # --locked refuses a lock that does not fit pyproject.toml; what is installed must have the lock's hashes.

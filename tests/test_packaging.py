@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,3 +25,51 @@ def test_the_source_distribution_names_folders_of_the_root_alone() -> None:
     included = settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     assert included
     assert [path for path in included if not path.startswith("/") or not (ROOT / path[1:]).exists()] == []
+
+
+def test_what_the_image_is_built_with_has_hashes() -> None:
+    """uv installs by the lock's; uv itself comes by pip, by those of .ci/uv.txt, which alone names its version."""
+    recipe = (ROOT / "Dockerfile").read_text()
+    installs = re.findall(r"pip install [^\n]+", recipe)
+    assert installs
+    assert all("--require-hashes" in line and "==" not in line for line in installs)
+    assert "uv sync" in recipe
+    assert "--locked" in recipe
+    lines = [line for line in (ROOT / ".ci" / "uv.txt").read_text().splitlines() if not line.startswith("#")]
+    assert re.fullmatch(r"uv==[\d.]+ \\", lines[0])
+    assert len(lines) > 1
+    assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in lines[1:])
+
+
+def test_the_release_runs_the_tests_with_every_python() -> None:
+    """sudo would look for them on a PATH of its own, and a missing one would be skipped."""
+    workflow: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())
+    steps = workflow["jobs"]["test"]["steps"]
+    versions = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    wanted = {found[1] for each in versions if (found := re.search(r"Python :: (3\.\d+)$", each))}
+    (setup,) = (step["with"] for step in steps if step.get("uses", "").startswith("actions/setup-python"))
+    assert set(setup["python-version"].split()) == wanted
+    (everything,) = (step for step in steps if ".ci/run" in step.get("run", ""))
+    assert everything["run"] == 'sudo -E env "PATH=$PATH" .ci/run'
+    assert everything["env"] == {"EVERY_PYTHON": "true"}
+
+
+@pytest.mark.parametrize(
+    ("every", "code", "says"),
+    [pytest.param("", 0, "skipped", id="skipped"), pytest.param("true", 1, "failed with Python", id="demanded")],
+)
+def test_a_python_that_is_not_there(every: str, code: int, says: str, tmp_path: Path) -> None:
+    """On a machine that has none but the one that all other tests ran with."""
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\n[ $1 = run ] && echo 3.13\n")
+    uv.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / ".ci" / "pythons", "--others"],
+        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), "UV": str(uv), "EVERY_PYTHON": every},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == code, done.stdout
+    assert "Python 3.12: not on this machine" in done.stdout
+    assert says in done.stdout

@@ -25,6 +25,7 @@ from tests.remediate.stage import Scene
 pytestmark = [pytest.mark.image, pytest.mark.controlplane, pytest.mark.timeout(900)]
 
 SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 CERTIFICATES = "/etc/ssl/certs:/etc/ssl/certs:ro"
 PACKAGES = "python3,python3-venv,ca-certificates"
 BASE, IMAGE = "localhost/etpguard-base", "localhost/etpguard"
@@ -51,6 +52,15 @@ class Buildah:
         return done.stdout.strip()
 
 
+def debian() -> str:
+    """Where mmdebstrap finds Debian: where this machine does, or, where that is none, by Debian's own mirror."""
+    if SOURCES.exists():
+        return str(SOURCES)
+    if not KEYRING.exists():
+        raise MissingToolError("debian-archive-keyring is not installed")
+    return f"deb [signed-by={KEYRING}] http://deb.debian.org/debian bookworm main"
+
+
 @functools.cache
 def base_archive() -> Path:
     """Debian with Python, made once and kept beside the control plane's programs."""
@@ -67,7 +77,7 @@ def base_archive() -> Path:
                     f"--include={PACKAGES}",
                     "bookworm",
                     unfinished,
-                    SOURCES,
+                    debian(),
                 ],
                 check=True,
                 timeout=600,
@@ -84,8 +94,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
     for tool in ("buildah", "mmdebstrap"):
         if shutil.which(tool) is None:
             raise MissingToolError(f"{tool} is not installed")
-    if os.geteuid() != 0 or not SOURCES.exists():
-        raise MissingToolError("building the image takes root on Debian")
+    if os.geteuid() != 0:
+        raise MissingToolError("building the image takes root")
     store = tmp_path_factory.mktemp("image")
     buildah = Buildah(store)
     try:
@@ -103,6 +113,16 @@ def container(image: Buildah) -> Iterator[str]:
     name = image("from", "--pull-never", IMAGE)
     yield name
     image("rm", name)
+
+
+def test_a_machine_that_is_not_debian_builds_on_debian_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.SOURCES", tmp_path / "debian.sources")
+    assert debian().startswith("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http")
+    monkeypatch.setattr(f"{__name__}.KEYRING", tmp_path / "keyring.gpg")
+    with pytest.raises(MissingToolError, match="debian-archive-keyring"):
+        debian()
 
 
 def test_the_image_is_what_it_says(image: Buildah, container: str) -> None:
@@ -127,6 +147,32 @@ def test_the_command_runs_as_another_user_than_root(image: Buildah, container: s
     assert image("run", container, "--", "id", "-u") == "65532"
     entry = json.loads(image("inspect", "--type=image", IMAGE))["OCIv1"]["config"]["Entrypoint"]
     assert __version__ in image("run", container, "--", *entry, "--version")
+
+
+def test_the_image_is_the_command_line_too(
+    image: Buildah, container: str, site: Cluster, scene: Scene, tmp_path: Path
+) -> None:
+    """As README has it for a machine without Python: a kubeconfig, mounted, and the user that may read it."""
+    scene.blackhole()
+    shared = tmp_path / "kubeconfig"
+    shared.write_bytes(site.kubeconfig.read_bytes())
+    os.chown(shared, 54321, 54321)
+    entry = json.loads(image("inspect", "--type=image", IMAGE))["OCIv1"]["config"]["Entrypoint"]
+    command = (
+        *entry,
+        "check",
+        "--kubeconfig",
+        "/kubeconfig",
+        "-n",
+        scene.namespace,
+        "--fail-on",
+        "Outage",
+        "-o",
+        "json",
+    )
+    said = image("run", "--user=54321:54321", "-v", f"{shared}:/kubeconfig:ro", container, "--", *command)
+    (service,) = json.loads(said)["services"]
+    assert service["outcome"] == "Blackhole"
 
 
 def test_the_operator_in_the_container_works(
