@@ -151,7 +151,7 @@ class Given:
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         return self._consumers.get(service.key.name, ())
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         return ()
 
 

@@ -11,7 +11,7 @@ from etpguard.assess import DataPlane, Engine, Options
 from etpguard.assess.advice import LIMIT, Advisor
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
 from etpguard.assess.probe import AnswersEverywhere
-from etpguard.objects import INGRESS, SERVICE, SERVICE_COVERAGE, Key, Record, Reject, Service
+from etpguard.objects import INGRESS, SERVICE, SERVICE_COVERAGE, Key, Node, Record, Reject, Service
 from tests.assess.build import (
     NODES,
     ON_N1,
@@ -31,8 +31,9 @@ NOWHERE = endpoint_slice([])
 class Advising(Given):
     """A family that says what it is asked about."""
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
-        yield f"{verdict.consumer.name} ({verdict.outcome.name}): {', '.join(nodes)}"
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
+        hosts = ", ".join(node.metadata.name for node in nodes)
+        yield f"{verdict.consumer.name} ({verdict.outcome.name}): {hosts}"
         yield "the same for all"
 
 

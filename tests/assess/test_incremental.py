@@ -28,6 +28,7 @@ from etpguard.objects import (
     Ingress,
     Key,
     Kind,
+    Node,
     Reject,
     Requirement,
     Service,
@@ -91,7 +92,7 @@ class Front:
             reads_node_ports=frozenset({number}),
         )
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         return ()
 
 

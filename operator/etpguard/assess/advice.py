@@ -9,7 +9,7 @@ from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.remedies import ClientIP, bounded, cluster, spread
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
-from etpguard.objects import SERVICE, Service
+from etpguard.objects import NODE, SERVICE, Key, Node, Service
 
 LIMIT = 8
 """Pieces of advice for one Service at most."""
@@ -39,7 +39,7 @@ class Advisor:
         for verdict in worst_first:
             family = self._families.get(verdict.consumer.family)
             if family is not None:
-                yield from family.advise(service, verdict, self._ready(assessment, verdict.consumer.port))
+                yield from family.advise(service, verdict, self._hosts(assessment, verdict.consumer.port))
 
     def _of_any(self, service: Service, assessment: Assessment) -> Iterable[str]:
         match assessment.outcome:
@@ -64,6 +64,10 @@ class Advisor:
                 yield hint
             case _:
                 return
+
+    def _hosts(self, assessment: Assessment, port: str) -> Sequence[Node]:
+        found = (self._picture.get(NODE, Key("", name)) for name in self._ready(assessment, port))
+        return [node for node in found if node is not None]
 
     def _ready(self, assessment: Assessment, port: str | None = None) -> Sequence[str]:
         nodes = 0

@@ -74,10 +74,20 @@ class HealthCheckConfig(Shape, frozen=True):
     matcher: HealthCheckMatcher | None = None
 
 
+class TargetGroupAttribute(Shape, frozen=True):
+    key: str = ""
+    value: str = ""
+
+
 class TargetGroupProps(Shape, frozen=True):
     health_check_config: HealthCheckConfig | None = None
     protocol: str | None = None
     protocol_version: str | None = None
+    target_group_attributes: list[TargetGroupAttribute] | None = None
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        return {each.key: each.value for each in self.target_group_attributes or ()}
 
 
 class RouteConfiguration(Shape, frozen=True):

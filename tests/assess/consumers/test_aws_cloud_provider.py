@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.probe import HealthCheckNodePort, NotModelled, OwnNodePort, Probe
+from etpguard.assess.probe import (
+    HealthCheckNodePort,
+    KubeProxyHealthz,
+    NotModelled,
+    OwnNodePort,
+    PassesNowhere,
+    Probe,
+)
 from tests.assess.consumers.worlds import (
     HEALTH_CHECK_NODE_PORT,
     Json,
@@ -21,6 +28,7 @@ from tests.assess.consumers.worlds import (
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
 TYPE, PORT, PROTOCOL = f"{PREFIX}type", f"{PREFIX}healthcheck-port", f"{PREFIX}healthcheck-protocol"
 PATH, LABELS = f"{PREFIX}healthcheck-path", f"{PREFIX}target-node-labels"
+ATTRIBUTES = f"{PREFIX}target-group-attributes"
 NLB = {TYPE: "nlb"}
 SAFE = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
 LOST = Seen("Blackhole", "Blackhole", "abc", "bc")
@@ -75,6 +83,58 @@ def test_health_check(annotations: dict[str, str], probe: Probe | None, expected
     assert seen(*annotated(annotations)) == expected
     if probe is not None:
         assert made.consumer().consumer.probe == probe
+
+
+PROXIED = {ATTRIBUTES: "proxy_protocol_v2.enabled=true"}
+NOWHERE = PassesNowhere("kube-proxy does not speak PROXY protocol")
+FAILS_OPEN = Seen("Blackhole", "NoHealthyTarget", "abc", "bc")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "probe", "expected"),
+    [
+        pytest.param({**NLB, **PROXIED}, NOWHERE, FAILS_OPEN, id="NLB: kube-proxy does not speak it"),
+        pytest.param({**NLB, **PROXIED, PORT: "10256"}, NOWHERE, FAILS_OPEN, id="NLB: on 10256 neither"),
+        pytest.param(
+            {**NLB, **PROXIED, PORT: "10256", PROTOCOL: "TCP"}, KubeProxyHealthz(), LOST, id="NLB: TCP on 10256"
+        ),
+        pytest.param(
+            {**NLB, **PROXIED, PROTOCOL: "TCP"},
+            HealthCheckNodePort(any_answer=True),
+            LOST,
+            id="NLB: TCP only connects",
+        ),
+        pytest.param({**NLB, **PROXIED, PORT: "traffic-port"}, OwnNodePort("http"), SAFE, id="NLB: pods speak it"),
+        pytest.param(
+            {**NLB, ATTRIBUTES: "preserve_client_ip.enabled=true, proxy_protocol_v2.enabled=true"},
+            NOWHERE,
+            FAILS_OPEN,
+            id="NLB: beside another attribute",
+        ),
+        pytest.param(
+            {**NLB, ATTRIBUTES: "proxy_protocol_v2.enabled=false"},
+            HealthCheckNodePort(),
+            SAFE,
+            id="NLB: switched off",
+        ),
+        pytest.param(
+            {**NLB, ATTRIBUTES: "proxy_protocol_v2.enabled=on"},
+            None,
+            Seen("Unknown", "InvalidAnnotation", "abc", "bc"),
+            id="NLB: validateServiceAnnotationTargetGroupAttributes",
+        ),
+        pytest.param(
+            {**NLB, f"{PREFIX}proxy-protocol": "*"}, HealthCheckNodePort(), SAFE, id="NLB: never reads the CLB's"
+        ),
+        pytest.param(
+            {f"{PREFIX}proxy-protocol": "*"}, HealthCheckNodePort(), SAFE, id="CLB: not on the check's port"
+        ),
+    ],
+)
+def test_proxy_protocol(annotations: dict[str, str], probe: Probe | None, expected: Seen) -> None:
+    assert seen(*annotated(annotations)) == expected
+    if probe is not None:
+        assert world(*annotated(annotations)).consumer().consumer.probe == probe
 
 
 def test_a_clb_checks_its_first_port_for_all() -> None:
@@ -201,7 +261,29 @@ def test_what_a_change_to_cluster_costs_depends_on_the_balancer() -> None:
     classic, network = world(*annotated({})).advice()[-1], world(*annotated(NLB)).advice()[-1]
     assert "hides it already" in classic
     assert "node's address instead of the client's" in network
-    assert network.index("change the policy first") < network.index("proxy-protocol")
+    assert network.index("change the policy first") < network.index(f"set {ATTRIBUTES} to")
+    assert "that does not know this annotation" in network
+    assert f"set {PREFIX}proxy-protocol" not in network
+    proxied = world(*annotated({**NLB, **PROXIED})).advice()
+    assert "goes on telling the client's" in proxied[-1]
+    assert "does not know" not in proxied[-1]
+
+
+def test_with_proxy_protocol_the_node_port_is_connected_to() -> None:
+    first = world(*annotated({**NLB, **PROXIED})).advice()[0]
+    assert f"kubectl -n shop annotate service web --overwrite '{PORT}=traffic-port' '{PROTOCOL}=TCP'." in first
+    assert seen(*annotated({**NLB, **PROXIED, PORT: "traffic-port", PROTOCOL: "TCP"})) == SAFE
+
+
+def test_only_nodes_that_are_excluded_are_to_be_admitted() -> None:
+    exclude = "node.kubernetes.io/exclude-from-external-load-balancers"
+    hosts = [node("a", "aws:///z/i-a", labels={exclude: ""}), node("b", "")]
+    first, *others = world(service(), endpoints("a", "b"), *hosts, *nodes("aws", "c")).advice()
+    assert f"kubectl label node a {exclude}-;" in first
+    assert not any(exclude in text for text in others)
+    unidentified = world(service(), endpoints("b"), node("b", ""), *nodes("aws", "c"))
+    assert unidentified.consumer().outcome.name == "Outage"
+    assert not any(exclude in text for text in unidentified.advice())
 
 
 def test_a_pinned_check_is_taken_away_before_a_change_to_cluster() -> None:

@@ -10,7 +10,7 @@ from etpguard.assess import Assessment, Engine, Options, picture_for
 from etpguard.assess.consumers.interface import ConsumerFamily, ConsumerVerdict
 from etpguard.assess.consumers.registry import families
 from etpguard.cluster import Picture, Touched
-from etpguard.objects import SERVICE, Key, Kind, Reject, decode_item
+from etpguard.objects import NODE, SERVICE, Key, Kind, Reject, decode_item
 
 Json = dict[str, Any]
 
@@ -187,7 +187,8 @@ class World:
         ready = 0
         for state in self.assessment.ports:
             ready |= state.ready
-        hosting = self.picture.nodes.names(ready & self.picture.nodes.present)
+        names = self.picture.nodes.names(ready & self.picture.nodes.present)
+        hosting = [node for name in names if (node := self.picture.get(NODE, Key("", name))) is not None]
         return [
             text
             for verdict in self.assessment.consumers

@@ -18,22 +18,27 @@ from etpguard.assess.consumers.load_balancers import (
     sole_cloud,
     standard_check,
 )
-from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked, unpin
+from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked, kubectl, unpin
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import EKS_AUTO
-from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort
-from etpguard.objects import Requirement, Service, ServicePort
+from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OwnNodePort, PassesNowhere
+from etpguard.objects import Node, Requirement, Service, ServicePort
 
 _PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
 TYPE, TARGET_NODES = f"{_PREFIX}type", f"{_PREFIX}target-node-labels"
 CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{_PREFIX}healthcheck-{part}" for part in ("port", "protocol", "path"))
 
+ATTRIBUTES = f"{_PREFIX}target-group-attributes"
+_PROXIED = "proxy_protocol_v2.enabled"
+
 _PROXY_PROTOCOL = (
-    "To keep the client's address, change the policy first, and only then set "
-    f"{_PREFIX}proxy-protocol to '*' and accept PROXY protocol in the pods: with Local it breaks the health "
-    "check. The target groups are made anew."
+    "To keep the client's address, change the policy first, by which the target groups are made anew, and only "
+    f"then let the pods accept PROXY protocol v2 and set {ATTRIBUTES} to {_PROXIED}=true: with Local it breaks "
+    "the health check. A cloud controller manager that does not know this annotation does nothing about it; then "
+    f"set the attribute of the target groups in AWS. ({_PREFIX}proxy-protocol is for Classic Load Balancers.)"
 )
-"""Same order as aws-load-balancer-controller docs/guide/service/nlb.md:158; aws_loadbalancer.go:308-320."""
+"""aws_loadbalancer.go:308-320; aws_validations.go validateServiceAnnotationTargetGroupAttributes; the order is
+that of aws-load-balancer-controller docs/guide/service/nlb.md:158."""
 
 _NODES = replace(CLOUD_NODES, provider_id="i-[^/]*", skips_unidentified=True)
 """aws_loadbalancer.go:1802-1857: nodes whose providerID names no instance are left out."""
@@ -55,9 +60,15 @@ class AwsCloudProvider(Family):
         for port, consumer in Balancer(service, controller, told).ports():
             yield _checked(replace(consumer, nodes=rule), service, port, view)
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         probed = isinstance(verdict.consumer.probe, OwnNodePort | HealthCheckNodePort)
-        if verdict.outcome in (Outcome.Blackhole, Outcome.Unknown):
+        if verdict.outcome is Outcome.Blackhole and verdict.consumer.proxy_protocol:
+            pairs = f"--overwrite '{CHECK_PORT}=traffic-port' '{CHECK_PROTOCOL}=TCP'"
+            yield (
+                "With PROXY protocol on, let the health check connect to the node port, which only nodes with an "
+                f"endpoint accept: {kubectl(service, 'annotate service', pairs)}."
+            )
+        elif verdict.outcome in (Outcome.Blackhole, Outcome.Unknown):
             for key in (CHECK_PORT, CHECK_PROTOCOL):
                 if key in service.annotations and (key == CHECK_PROTOCOL or not probed):
                     effect = "the load balancer then checks the healthCheckNodePort by HTTP, and routes around"
@@ -65,25 +76,46 @@ class AwsCloudProvider(Family):
         if verdict.outcome in (Outcome.Outage, Outcome.NoTargets) and TARGET_NODES in service.annotations:
             yield drop_annotation(service, TARGET_NODES, "every node is then a target, those with pods too")
             return
-        balancer = verdict.consumer.controller.endswith("nlb")
-        extra = _PROXY_PROTOCOL if balancer else ""
+        network = verdict.consumer.controller.endswith("nlb")
+        cost, extra = (ClientIP.LOST, _PROXY_PROTOCOL) if network else (ClientIP.HIDDEN, "")
+        if verdict.consumer.proxy_protocol:
+            cost, extra = ClientIP.UNCHANGED, "PROXY protocol v2, which is on, goes on telling the client's."
         if verdict.consumer.pins_health_check_node_port:
             extra = f"{unpin(CHECK_PORT)} {extra}".strip()
-        yield from health_checked(service, verdict, nodes, ClientIP.LOST if balancer else ClientIP.HIDDEN, extra)
+        yield from health_checked(service, verdict, nodes, cost, extra)
+
+
+def _pairs(value: str) -> dict[str, str]:
+    """aws_loadbalancer.go getKeyValuePropertiesFromAnnotation: "k=v,k2=,k3"."""
+    pairs = (item.strip().partition("=") for item in value.split(",") if item.strip())
+    return {key.strip(): text.strip() for key, _, text in pairs}
 
 
 def _target_nodes(value: str) -> tuple[Requirement, ...]:
-    """aws_utils.go getKeyValuePropertiesFromAnnotation and aws_loadbalancer.go filterTargetNodes: "k=v,k2=",
-    where an empty value admits any."""
-    pairs = (item.strip().partition("=") for item in value.split(",") if item.strip())
-    wanted = {key.strip(): text.strip() for key, _, text in pairs}
+    """aws_loadbalancer.go filterTargetNodes, where an empty value admits any."""
     return tuple(
         Requirement(key, "In", (text,)) if text else Requirement(key, "Exists")
-        for key, text in sorted(wanted.items())
+        for key, text in sorted(_pairs(value).items())
     )
 
 
 def _checked(consumer: Consumer, service: Service, port: ServicePort, view: View) -> Consumer:
+    """PROXY protocol on an NLB goes with its health checks, too, and kube-proxy does not speak it. On a CLB it is
+    a policy of the traffic's ports, and never of the healthCheckNodePort."""
+    consumer = _configured(consumer, service, port, view)
+    written = _pairs(service.annotations.get(ATTRIBUTES, "")).get(_PROXIED, "false")
+    if written == "false" or not consumer.controller.endswith("nlb"):
+        return consumer
+    if written != "true":
+        detail = f"{ATTRIBUTES} has a {_PROXIED} that is neither true nor false"
+        return replace(consumer, unknown=consumer.unknown or Reason("InvalidAnnotation", detail))
+    by_http = consumer.health_check is not None and consumer.health_check.protocol == "HTTP"
+    if by_http and isinstance(consumer.probe, HealthCheckNodePort | KubeProxyHealthz):
+        consumer = replace(consumer, probe=PassesNowhere("kube-proxy does not speak PROXY protocol"))
+    return replace(consumer, proxy_protocol=True)
+
+
+def _configured(consumer: Consumer, service: Service, port: ServicePort, view: View) -> Consumer:
     """aws.go buildNLBHealthCheckConfiguration, and for a CLB EnsureLoadBalancer and
     ensureLoadBalancerHealthCheck: HTTP /healthz on the healthCheckNodePort, unless annotations say otherwise.
     A CLB has one check for all listeners, on the first port where traffic-port is asked for."""

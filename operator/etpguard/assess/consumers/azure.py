@@ -20,7 +20,7 @@ from etpguard.assess.consumers.load_balancers import (
 from etpguard.assess.consumers.remedies import drop_annotation, health_checked, unpin
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck, OwnNodePort
-from etpguard.objects import Service, ServicePort
+from etpguard.objects import Node, Service, ServicePort
 
 POD_CONTROLLERS = {
     "azure/application-gateway": "pkg/appgw/backendaddresspools.go:99-181: pools hold pod addresses",
@@ -52,7 +52,7 @@ class AzureLoadBalancer(Family):
             if service.annotations.get(of_port(port, "no_lb_rule"), "").strip().lower() != "true":
                 yield _probed(replace(consumer, nodes=CLOUD_NODES), service, port, view)
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         annotations = service.annotations
         if verdict.outcome in (Outcome.Blackhole, Outcome.Unknown):
             effect = "its rule then uses the probe of the healthCheckNodePort, which routes around"

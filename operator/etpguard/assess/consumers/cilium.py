@@ -8,11 +8,11 @@ from dataclasses import replace
 from etpguard.assess.consumers.family import Family
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless
-from etpguard.assess.consumers.remedies import ClientIP, bounded, cluster, spread
+from etpguard.assess.consumers.remedies import ClientIP, bounded, cluster, named, spread
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NoHealthCheck
-from etpguard.objects import Requirement, Service
+from etpguard.objects import Node, Requirement, Service
 from etpguard.objects.cilium import CILIUM_L2_ANNOUNCEMENT_POLICY, CiliumL2AnnouncementPolicy
 
 L2, BGP, NODE_IPAM = "io.cilium/l2-announcer", "io.cilium/bgp-control-plane", "io.cilium/node"
@@ -62,11 +62,11 @@ class Cilium(Family):
             case _:
                 return
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         if verdict.outcome not in (Outcome.Blackhole, Outcome.Outage, Outcome.Unknown):
             return
         if verdict.consumer.controller == L2:
-            names = ", ".join(nodes[:5]) or "NODE"
+            names = ", ".join(named(nodes)) or "NODE"
             yield bounded(
                 "Let only nodes with endpoints lead: in the CiliumL2AnnouncementPolicy that selects Service "
                 f"{service.key}, give spec.nodeSelector a label that the nodes with its pods bear ({names}), and "

@@ -20,7 +20,7 @@ from etpguard.assess.consumers.load_balancers import (
 from etpguard.assess.consumers.remedies import annotate, health_checked
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck
-from etpguard.objects import Service
+from etpguard.objects import Node, Service
 
 MONITOR = "loadbalancer.openstack.org/enable-health-monitor"
 
@@ -47,7 +47,7 @@ class CloudProvider(Family):
                     source=f"{told}; its health check is taken to be the contract's",
                 )
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         if verdict.reason.code == "HealthMonitorNotKnown" or isinstance(verdict.consumer.probe, NoHealthCheck):
             yield annotate(service, MONITOR, "true", "Octavia then routes around nodes without an endpoint")
         yield from health_checked(service, verdict, nodes)

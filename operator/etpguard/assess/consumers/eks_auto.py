@@ -19,7 +19,7 @@ from etpguard.assess.consumers.load_balancers import (
 from etpguard.assess.consumers.remedies import ClientIP, annotate, cluster
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import EKS_AUTO
-from etpguard.objects import Service
+from etpguard.objects import Node, Service
 
 INGRESS_CONTROLLER = "eks.amazonaws.com/alb"
 SERVICE_CLASS = "eks.amazonaws.com/nlb"
@@ -47,7 +47,7 @@ class EksAuto(Family):
             for _, consumer in Balancer(service, SERVICE_CLASS, told).ports():
                 yield _unknown(consumer, SERVICE_CLASS)
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         if verdict.outcome is not Outcome.Unknown:
             return
         key = _TARGET_TYPE[verdict.consumer.kind]

@@ -8,7 +8,7 @@ from typing import Any
 
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.cluster.picture import Referrer
-from etpguard.objects import Kind, Service
+from etpguard.objects import Kind, Node, Service
 
 
 class Family:
@@ -21,5 +21,5 @@ class Family:
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         raise NotImplementedError
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         return ()

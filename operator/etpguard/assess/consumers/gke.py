@@ -22,7 +22,7 @@ from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import GKE
 from etpguard.assess.probe import HealthCheckNodePort, NotModelled, OwnNodePort
-from etpguard.objects import Ingress, Key, Requirement, Service
+from etpguard.objects import Ingress, Key, Node, Requirement, Service
 from etpguard.objects.gke import BACKEND_CONFIG
 
 NEG, NEG_STATUS = "cloud.google.com/neg", "cloud.google.com/neg-status"
@@ -68,7 +68,7 @@ class GkeIngress(Family):
         for served, consumer in backends(service, view, lambda ingress, by: _is_gce(ingress, by, view)):
             yield _backend(replace(consumer, controller="ingress-gce"), service, served, view)
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         if verdict.outcome < Outcome.TargetsUnhealthy or verdict.outcome is Outcome.NoEndpoints:
             return
         yield annotate(
@@ -108,7 +108,7 @@ class GkeLoadBalancer(Family):
         for _, consumer in Balancer(service, "gke-l4", how).ports():
             yield replace(consumer, nodes=rule, health_check=check, probe=HealthCheckNodePort())
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         yield from health_checked(service, verdict, nodes)
 
 

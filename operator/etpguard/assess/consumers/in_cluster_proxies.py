@@ -12,7 +12,7 @@ from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE
 from etpguard.assess.consumers.remedies import drop_annotation
 from etpguard.assess.probe import NoHealthCheck
-from etpguard.objects import Service
+from etpguard.objects import Node, Service
 
 CONTROLLERS = (
     "apisix.apache.org/",
@@ -60,7 +60,7 @@ class InClusterProxies(Family):
                 # A port that the Service lacks is the proxy's own trouble, and none of the policy's.
                 yield replace(consumer, target_type="ip", incidental=True, unknown=None)
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         if verdict.consumer.nodes is not None and verdict.uncovered:
             yield drop_annotation(service, NODE_PORT_LB, "Traefik then sends to pods, past the policy")
 

@@ -23,7 +23,7 @@ from etpguard.assess.probe import (
     Probe,
 )
 from etpguard.cluster.picture import Picture, Referrer
-from etpguard.objects import Family, Key, Kind, Record, Service
+from etpguard.objects import Family, Key, Kind, Node, Record, Service
 
 R = TypeVar("R", bound=Record)
 
@@ -69,6 +69,8 @@ class Consumer:
     """The most targets that the controller registers, 0 for no limit."""
     pins_health_check_node_port: bool = False
     """Whether its health check is set by hand to the healthCheckNodePort, which `Cluster` takes away."""
+    proxy_protocol: bool = False
+    """Whether it tells the client's address by PROXY protocol, in health checks too, whatever the policy."""
     reads: frozenset[Key] = frozenset()
     """Other Services whose change may change this consumer."""
     reads_node_ports: frozenset[int] = frozenset()
@@ -169,7 +171,7 @@ class ConsumerFamily(Protocol):
         """The consumers of `service`, which has the policy Local or is taken as if it had."""
         ...
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         """What to do about a bad outcome on this very path and what each way costs, best first; each with
-        the annotation or patch to copy. `nodes` are the names of nodes with a ready endpoint."""
+        the annotation or patch to copy. `nodes` are those with a ready endpoint."""
         ...

@@ -13,7 +13,7 @@ from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Outcome
 from etpguard.assess.platforms import K3S_LB_LABEL, K3S_LB_LABELLED
 from etpguard.assess.probe import NoHealthCheck
-from etpguard.objects import NODE, Requirement, Service
+from etpguard.objects import NODE, Node, Requirement, Service
 
 _POOL = "svccontroller.k3s.cattle.io/lbpool"
 
@@ -36,9 +36,10 @@ class K3sServiceLB(Family):
         for _, consumer in Balancer(service, "k3s-servicelb", source, target_type="node").ports():
             yield replace(consumer, nodes=rule, probe=NoHealthCheck())
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         if verdict.outcome is Outcome.NoTargets and nodes:
-            yield f"Let ServiceLB use a node with pods: kubectl label node {nodes[0]} {K3S_LB_LABEL}=true."
+            host = nodes[0].metadata.name
+            yield f"Let ServiceLB use a node with pods: kubectl label node {host} {K3S_LB_LABEL}=true."
         if verdict.outcome in (Outcome.NoTargets, Outcome.Blackhole, Outcome.Outage):
             yield spread(service, "every node that ServiceLB uses")
             yield cluster(service, ClientIP.LOST)

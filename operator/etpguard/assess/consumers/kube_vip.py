@@ -10,7 +10,7 @@ from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.objects import Service
+from etpguard.objects import Node, Service
 
 CLASS = "kube-vip.io/kube-vip-class"
 _PREFIX = "kube-vip.io/"
@@ -33,7 +33,7 @@ class KubeVip(Family):
         for _, consumer in Balancer(service, "kube-vip", how, target_type="node").ports():
             yield replace(consumer, nodes=EVERY_NODE, unless_covered=_ELECTION)
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         if verdict.outcome is not Outcome.Unknown:
             return
         yield (

@@ -12,7 +12,7 @@ from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, s
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NoHealthCheck
-from etpguard.objects import Requirement, Service
+from etpguard.objects import Node, Requirement, Service
 from etpguard.objects.metallb import BGP_ADVERTISEMENT, IP_ADDRESS_POOL, L2_ADVERTISEMENT, AdvertisementSpec
 
 CLASSES = ("metallb", "metallb.io/metallb", "metallb.universe.tf/metallb")
@@ -46,10 +46,10 @@ class MetalLB(Family):
             else:
                 yield replace(consumer, nodes=replace(NODES, any_of=announced))
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         match verdict.outcome:
             case Outcome.NoTargets:
-                yield admit_nodes(service, nodes, EXCLUDE_LABEL)
+                yield from admit_nodes(service, nodes, EXCLUDE_LABEL)
                 yield cluster(service, ClientIP.LOST)
             case Outcome.Blackhole | Outcome.Outage:
                 yield (

@@ -9,7 +9,7 @@ from enum import Enum
 from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.assess.eligibility import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
-from etpguard.objects import Service
+from etpguard.objects import Node, Service
 
 LIMIT = 1024
 
@@ -69,29 +69,37 @@ def annotate(service: Service, annotation: str, value: str, why: str) -> str:
     return bounded(f"{command}: {why}.")
 
 
-def admit_nodes(service: Service, nodes: Sequence[str], label: str) -> str:
-    """Let the nodes that host endpoints be sent to."""
-    named = " ".join(nodes[:5]) or "NODE"
-    return bounded(
-        f"The nodes with endpoints of Service {service.key} are not sent to. Unless they are about to go, admit "
-        f"them: kubectl label node {named} {label}-; or move the pods to nodes that are sent to."
-    )
+def named(nodes: Sequence[Node], most: int = 5, room: int = 260) -> list[str]:
+    """The names of as many of the nodes as leave room for the rest of a sentence, of the first at any rate."""
+    names = [node.metadata.name for node in nodes[:most]]
+    return [name for i, name in enumerate(names) if not i or sum(map(len, names[: i + 1])) <= room]
+
+
+def admit_nodes(service: Service, nodes: Sequence[Node], label: str) -> Iterable[str]:
+    """Let those of the nodes that host endpoints be sent to which a label keeps from it."""
+    kept_out = [node for node in nodes if label in node.labels]
+    if kept_out:
+        yield bounded(
+            f"Nodes with endpoints of Service {service.key} are not sent to for their label. Unless they are "
+            f"about to go, admit them: kubectl label node {' '.join(named(kept_out))} {label}-; or move the pods "
+            "to nodes that are sent to."
+        )
 
 
 def health_checked(
     service: Service,
     verdict: ConsumerVerdict,
-    nodes: Sequence[str],
+    nodes: Sequence[Node],
     cost: ClientIP = ClientIP.LOST,
     extra: str = "",
 ) -> Iterable[str]:
     """For a load balancer that would know which nodes have endpoints, if its health check lets it; `extra`
     goes with the change to `Cluster`."""
     match verdict.outcome:
-        case Outcome.NoTargets if nodes:
-            yield admit_nodes(service, nodes, EXCLUDE_LABEL)
+        case Outcome.NoTargets:
+            yield from admit_nodes(service, nodes, EXCLUDE_LABEL)
         case Outcome.Outage if nodes:
-            yield admit_nodes(service, nodes, EXCLUDE_LABEL)
+            yield from admit_nodes(service, nodes, EXCLUDE_LABEL)
             yield spread(service)
             yield cluster(service, cost, extra)
         case Outcome.TargetsUnhealthy:

@@ -11,7 +11,7 @@ from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import CLOUDS, EVERY_NODE, Balancer
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.objects import Service
+from etpguard.objects import Node, Service
 
 _AWS_LBC_CLASS = "service.k8s.aws/nlb"
 
@@ -30,7 +30,7 @@ class UnknownController(Family):
             for _, consumer in Balancer(service, controller, "", target_type="").ports():
                 yield replace(consumer, nodes=EVERY_NODE, unless_covered=why)
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         if verdict.outcome is not Outcome.Unknown:
             return
         yield (

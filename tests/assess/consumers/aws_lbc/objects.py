@@ -19,6 +19,7 @@ from etpguard.objects import (
     SERVICE,
     AnyKind,
     Key,
+    Node,
     Reject,
     Service,
     decode_item,
@@ -289,6 +290,20 @@ class Shop:
 
     def names(self, nodes: int) -> list[str]:
         return self.picture.nodes.names(nodes)
+
+    def hosts(self, key: Key = WEB) -> list[Node]:
+        """The nodes with a ready endpoint, as advice is given them."""
+        ready = 0
+        for state in self.assessment(key).ports:
+            ready |= state.ready
+        found = (self.picture.get(NODE, Key("", name)) for name in self.names(ready))
+        return [each for each in found if each is not None]
+
+    def advice(self, key: Key = WEB) -> list[str]:
+        """On the one consumer of the Service."""
+        found = self.picture.get(SERVICE, key)
+        assert found is not None
+        return list(self.family.advise(found, only(self, key), self.hosts(key)))
 
     @property
     def service(self) -> Service:

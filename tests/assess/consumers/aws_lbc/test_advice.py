@@ -25,12 +25,15 @@ from tests.assess.consumers.aws_lbc.objects import (
 )
 
 CLUSTER = """kubectl -n shop patch service web -p '{"spec":{"externalTrafficPolicy":"Cluster"}}'"""
+EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 ON_KUBE_PROXY = {"healthcheck-port": "10256", "healthcheck-path": "/healthz"}
 
 
-def advice(*objects: Json, nodes: tuple[str, ...] = ("a",), **given: Any) -> list[str]:
-    shop = Shop(*objects, **given)
-    return list(shop.family.advise(shop.service, only(shop), nodes))
+ON_10256 = target_configuration(healthCheckConfig={"healthCheckPort": "10256", "healthCheckPath": "/livez"})
+
+
+def advice(*objects: Json, **given: Any) -> list[str]:
+    return Shop(*objects, **given).advice()
 
 
 def test_order_behind_an_alb() -> None:
@@ -85,10 +88,16 @@ def test_no_advice_to_move_a_check_that_stands_where_it_should() -> None:
         ),
         pytest.param([load_balancer()], 4, "after this patch, and not before", id="nlb-order-of-the-changes"),
         pytest.param(
-            [load_balancer(annotations={f"{NLB}proxy-protocol": "*"})],
+            [load_balancer(annotations={f"{NLB}target-group-attributes": "proxy_protocol_v2.enabled=true"})],
             4,
             "goes on telling",
             id="nlb-with-proxy-protocol-on-loses-nothing",
+        ),
+        pytest.param(
+            [load_balancer(annotations={f"{NLB}proxy-protocol-per-target-group": "443"})],
+            4,
+            f"'{NLB}proxy-protocol=*'",
+            id="nlb-with-proxy-protocol-on-another-port-alone",
         ),
         pytest.param(
             [
@@ -130,11 +139,7 @@ def test_targets_unhealthy_is_said_to_be_harmless_and_when_it_is_not(objects: li
             id="nlb-back-to-health-check-node-port",
         ),
         pytest.param(
-            [
-                load_balancer(loadBalancerClass="x/y"),
-                binding(owner=gateway_owner("alb")),
-                target_configuration(healthCheckConfig={"healthCheckPort": "10256", "healthCheckPath": "/livez"}),
-            ],
+            [binding(owner=gateway_owner("alb")), load_balancer(loadBalancerClass="x/y"), ON_10256],
             '"healthCheckConfig": {"healthCheckPort": "traffic-port"}',
             id="gateway",
         ),
@@ -235,10 +240,13 @@ def test_outage_has_the_whole_list() -> None:
     assert [text[: len(start)] for text, start in zip(texts, starts, strict=True)] == starts
 
 
-def test_with_the_longest_names_each_command_is_whole_within_a_kibibyte() -> None:
+@pytest.mark.parametrize("labels", [pytest.param({}, id="targets"), pytest.param({EXCLUDE: ""}, id="excluded")])
+def test_with_the_longest_names_each_command_is_whole_within_a_kibibyte(labels: dict[str, str]) -> None:
     long = "x" * 63
     nodes = [f"{i}.{long}.{long}.{long}" for i in range(9)]
-    objects = [ingress(f"{long}.{long}.{long}"), *(node(name) for name in nodes)]
-    for text in advice(*objects, nodes=tuple(nodes), on=["elsewhere"]):
+    objects = [ingress(f"{long}.{long}.{long}"), node("bare"), *(node(name, labels=labels) for name in nodes)]
+    texts = advice(*objects, on=nodes)
+    assert len(texts) > 3
+    for text in texts:
         assert len(text.encode()) <= 1024
         assert not text.endswith("…")

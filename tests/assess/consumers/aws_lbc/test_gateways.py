@@ -167,6 +167,27 @@ def test_health_check(objects: list[Json], expected: Probe | None, outcome: Outc
             id="the-services-own-goes-before-the-default",
         ),
         pytest.param(
+            [
+                gateway("lbc"),
+                load_balancer_configuration(default="tgc"),
+                target_configuration(of=None, routes=[KUBE_PROXY]),
+            ],
+            Outcome.Unknown,
+            id="the-default-depends-on-the-route",
+        ),
+        pytest.param(
+            [
+                gateway("own"),
+                gateway_class("class"),
+                load_balancer_configuration("own", "t1"),
+                load_balancer_configuration("class", "t2"),
+                target_configuration("t1", of=None, routes=[KUBE_PROXY], **TRAFFIC),
+                target_configuration("t2", of=None, **TRAFFIC),
+            ],
+            Outcome.TargetsUnhealthy,
+            id="routes-of-the-default-that-goes-second-count-for-nothing",
+        ),
+        pytest.param(
             [gateway("lbc"), load_balancer_configuration(default="gone")],
             Outcome.TargetsUnhealthy,
             id="a-default-that-does-not-exist-is-none",

@@ -40,7 +40,8 @@ ALB_KEYS = [
 NLB_KEYS = [
     *("type", "nlb-target-type", "target-node-labels", "healthcheck-port", "healthcheck-protocol"),
     *("healthcheck-path", "healthcheck-success-codes", "healthcheck-interval", "healthcheck-timeout"),
-    *("ip-address-type", "proxy-protocol"),
+    *("ip-address-type", "proxy-protocol", "proxy-protocol-per-target-group"),
+    *("target-group-attributes", "target-group-attributes.80"),
 ]
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
@@ -79,7 +80,7 @@ def test_annotations_of_ingresses(of_ingress: dict[str, str], of_service: dict[s
             assert verdict.reason.detail
             assert len(str(verdict.reason)) < 1000
             assert "\n" not in verdict.reason.detail
-        for text in shop.family.advise(shop.service, verdict, ["a"]):
+        for text in shop.family.advise(shop.service, verdict, shop.hosts()):
             assert 0 < len(text.encode()) <= 1024
 
 
@@ -91,7 +92,7 @@ def test_annotations_of_services(annotations: dict[str, str], action: str | None
     shop = Shop(load_balancer(annotations=annotations), *([binding(owner=service_owner())] if bound else []))
     for verdict in shop.verdicts():
         assert verdict.reason.code
-        for text in shop.family.advise(shop.service, verdict, ["a"]):
+        for text in shop.family.advise(shop.service, verdict, shop.hosts()):
             assert 0 < len(text.encode()) <= 1024
 
 
@@ -106,11 +107,17 @@ def test_annotations_of_services(annotations: dict[str, str], action: str | None
             "matcher": st.fixed_dictionaries({"httpCode": values, "grpcCode": values}),
         },
     ),
+    values,
     st.sampled_from(["alb", "nlb"]),
     st.sampled_from([None, "GRPC", "HTTP2"]),
 )
-def test_configurations_of_gateways(check: dict[str, object], kind: str, version: str | None) -> None:
-    configured = target_configuration(healthCheckConfig=check, protocolVersion=version)
+def test_configurations_of_gateways(
+    check: dict[str, object], attribute: str, kind: str, version: str | None
+) -> None:
+    attributes = [{"key": "proxy_protocol_v2.enabled", "value": attribute}]
+    configured = target_configuration(
+        healthCheckConfig=check, protocolVersion=version, targetGroupAttributes=attributes
+    )
     assert Shop(load_balancer(), configured, binding(owner=gateway_owner(kind))).verdicts()
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 
-from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
-from etpguard.assess.consumers.aws_lbc.node_rules import DEFAULT_REQUIREMENTS
+from etpguard.assess.consumers.aws_lbc import proxy_protocol
+from etpguard.assess.consumers.aws_lbc.annotations import NLB
+from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configuration, is_nlb
+from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
 from etpguard.assess.consumers.remedies import ClientIP, bounded, cluster, spread
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
-from etpguard.objects import Service
+from etpguard.objects import Node, Service
 
 _AFFECTED = (Outcome.TargetsUnhealthy, Outcome.Blackhole, Outcome.Outage)
-_NODE_LABEL = "lb-target"
 
 
-def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterator[str]:
-    """Pod targets, spread, target-node-labels, Cluster; before them what the outcome itself calls for."""
+def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterator[str]:
+    """Pod targets, spread, target-node-labels, Cluster; before them what the outcome itself calls for. `nodes`
+    are those with a ready endpoint."""
     consumer = verdict.consumer
     match verdict.outcome:
         case Outcome.TargetsUnhealthy:
@@ -28,13 +29,16 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> 
         case Outcome.Blackhole:
             yield _probe_the_node_port(service, consumer)
         case Outcome.NoTargets:
-            yield _no_node_selected(service, consumer)
+            yield from admit(service, nodes)
+            yield no_node_selected(service, consumer)
+        case Outcome.Outage:
+            yield from admit(service, nodes)
         case Outcome.Unknown:
             yield from _find_out(service, verdict)
     if verdict.outcome in _AFFECTED:
         yield _pod_targets(service, consumer)
         yield spread(service)
-        yield _narrow(service, consumer, nodes)
+        yield from narrow(service, verdict, nodes)
         yield _to_cluster(service, consumer)
 
 
@@ -52,46 +56,13 @@ def _next_pods(service: Service) -> str:
     )
 
 
-def _is_nlb(consumer: Consumer) -> bool:
-    return consumer.kind == "Service" or consumer.controller.endswith("/nlb")
-
-
-def _annotate(service: Service, consumer: Consumer, suffix: str, value: str) -> str:
-    """On the Service, whose annotations go before the Ingress's; for an NLB on the one that owns it."""
-    nlb = consumer.kind == "Service"
-    namespace, name = (consumer.namespace, consumer.name) if nlb else service.key
-    annotation = f"'{NLB if nlb else ALB}{suffix}={value}'"
-    return f"kubectl -n {namespace} annotate service {name} --overwrite {annotation}"
-
-
-def _patch_binding(consumer: Consumer, patch: str) -> str:
-    where = f"-n {consumer.namespace} patch targetgroupbinding {consumer.name}"
-    return f"kubectl {where} --type merge -p '{patch}'"
-
-
-def _arn(consumer: Consumer) -> str:
-    where = f"-n {consumer.namespace} get targetgroupbinding {consumer.name}"
-    return f"$(kubectl {where} -o jsonpath={{.spec.targetGroupARN}})"
-
-
 def _look(consumer: Consumer) -> str:
     """For a binding that somebody wrote: the health check stands in AWS alone."""
     return bounded(
-        f"See what is checked: aws elbv2 describe-target-groups --target-group-arns {_arn(consumer)} --query "
+        f"See what is checked: aws elbv2 describe-target-groups --target-group-arns {arn(consumer)} --query "
         "'TargetGroups[].[HealthCheckProtocol,HealthCheckPort,HealthCheckPath]'. On traffic-port, or by HTTP on "
         "the healthCheckNodePort, it routes around these nodes; on any other port, requests to them are lost."
     )
-
-
-def _configuration(service: Service, settings: object) -> str:
-    """A TargetGroupConfiguration, for Gateways."""
-    body = {
-        "apiVersion": "gateway.k8s.aws/v1beta1",
-        "kind": "TargetGroupConfiguration",
-        "metadata": {"namespace": service.key.namespace, "name": service.key.name},
-        "spec": {"targetReference": {"name": service.key.name}, "defaultConfiguration": settings},
-    }
-    return f"kubectl apply -f - <<< '{json.dumps(body)}'"
 
 
 def _harmless(verdict: ConsumerVerdict) -> str:
@@ -117,8 +88,10 @@ def _probe_the_node_port(service: Service, consumer: Consumer) -> str:
         "Let the health check see what the node does with the traffic, so that the load balancer routes around: "
     )
     match consumer.kind:
+        case _ if consumer.proxy_protocol:
+            return _connect_to_the_node_port(service, consumer)
         case "Ingress":
-            fix = _annotate(service, consumer, "healthcheck-port", "traffic-port")
+            fix = annotate(service, consumer, "healthcheck-port=traffic-port")
         case "Service" if consumer.name == service.key.name and service.type == "LoadBalancer":
             keys = " ".join(f"{NLB}healthcheck-{part}-" for part in ("port", "protocol", "success-codes"))
             fix = (
@@ -127,23 +100,42 @@ def _probe_the_node_port(service: Service, consumer: Consumer) -> str:
                 "the healthCheckNodePort"
             )
         case "Service":
-            fix = _annotate(service, consumer, "healthcheck-port", "traffic-port")
+            fix = annotate(service, consumer, "healthcheck-port=traffic-port")
             if consumer.name != service.key.name:
                 fix += (
                     f" (Service {service.key.name} is probed on a port of Service {consumer.name}, whose pods may "
                     "be elsewhere; this holds for both)"
                 )
         case "Gateway":
-            fix = _configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
+            fix = configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
         case _:
-            group = f"--target-group-arn {_arn(consumer)}"
+            group = f"--target-group-arn {arn(consumer)}"
             fix = f"aws elbv2 modify-target-group {group} --health-check-port traffic-port"
     return bounded(f"{lead}{fix}.")
 
 
+def _connect_to_the_node_port(service: Service, consumer: Consumer) -> str:
+    """With PROXY protocol on, no check of what kube-proxy answers by HTTP passes."""
+    if consumer.kind == "Gateway":
+        fix = configuration(
+            service,
+            {
+                "healthCheckConfig": {"healthCheckPort": "traffic-port", "healthCheckProtocol": "TCP"},
+                "targetGroupAttributes": [{"key": proxy_protocol.ATTRIBUTE, "value": "true"}],
+            },
+        )
+    else:
+        fix = annotate(service, consumer, "healthcheck-port=traffic-port", "healthcheck-protocol=tcp")
+    return bounded(
+        "With PROXY protocol on, let the health check connect to the node port, which only nodes with an endpoint "
+        f"accept: {fix}. Or take PROXY protocol away, from the pods' settings too: with Local they see the "
+        "client's address anyway, unless preserve_client_ip.enabled is false."
+    )
+
+
 def _pod_targets(service: Service, consumer: Consumer) -> str:
     needs = "It needs pod addresses that the VPC routes (Amazon VPC CNI), and makes new target groups."
-    if _is_nlb(consumer):
+    if is_nlb(consumer):
         cost = (
             "It costs the client's address (preserve_client_ip is off by default for ip targets), "
             "unless the target "
@@ -155,12 +147,12 @@ def _pod_targets(service: Service, consumer: Consumer) -> str:
         cost = "Pods see the load balancer's address and X-Forwarded-For, as before."
     match consumer.kind:
         case "Ingress":
-            fix = _annotate(service, consumer, "target-type", "ip")
+            fix = annotate(service, consumer, "target-type=ip")
             needs += " A targetType in IngressClassParams goes before it."
         case "Service":
-            fix = _annotate(service, consumer, "nlb-target-type", "ip")
+            fix = annotate(service, consumer, "nlb-target-type=ip")
         case "Gateway":
-            fix = _configuration(service, {"targetType": "ip"})
+            fix = configuration(service, {"targetType": "ip"})
         case _:
             fix = (
                 "a target group's type cannot change, so make one of type ip and bind it by a TargetGroupBinding "
@@ -171,64 +163,28 @@ def _pod_targets(service: Service, consumer: Consumer) -> str:
     )
 
 
-def _selected(consumer: Consumer) -> list[str]:
-    """The labels that the consumer selects nodes by already."""
-    requirements = consumer.nodes.requirements if consumer.nodes else ()
-    own = [r for r in requirements if r not in DEFAULT_REQUIREMENTS]
-    return [f"{r.key}={r.values[0]}" for r in own if r.operator == "In" and r.values and len(r.values) == 1]
-
-
-def _first(nodes: Sequence[str], length: int = 260) -> list[str]:
-    """As many of the names, at most eight, as leave room for the rest of the sentence."""
-    return [name for i, name in enumerate(nodes[:8]) if sum(map(len, nodes[: i + 1])) <= length]
-
-
-def _narrow(service: Service, consumer: Consumer, nodes: Sequence[str]) -> str:
-    """Register only the nodes that host the pods."""
-    mark = f"{_NODE_LABEL}={service.key.name[:63].rstrip('-.')}"
-    shown = _first(nodes)
-    named = " ".join(shown) or "NODE"
-    more = " (and the others with pods)" if len(nodes) > len(shown) else ""
-    labels = [*_selected(consumer), mark]
-    pairs = dict(label.split("=", 1) for label in labels)
-    match consumer.kind:
-        case "Ingress" | "Service":
-            fix = _annotate(service, consumer, "target-node-labels", ",".join(labels))
-        case "Gateway":
-            fix = _configuration(service, {"nodeSelector": {"matchLabels": pairs}})
-        case _:
-            patch = json.dumps({"spec": {"nodeSelector": {"matchLabels": pairs}}})
-            fix = _patch_binding(consumer, patch)
-    return bounded(
-        f"Or target only the nodes of the pods: kubectl label node {named}{more} {mark}; {fix}; and keep the pods "
-        f"there by nodeSelector {json.dumps(dict([mark.split('=', 1)]))} in their template. It costs "
-        "targets to fail "
-        "over to, and a pod that lands elsewhere gets no traffic."
-    )
-
-
 def _to_cluster(service: Service, consumer: Consumer) -> str:
     if consumer.pins_health_check_node_port:
         number = service.spec.health_check_node_port
         fix = (
-            _configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
+            configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
             if consumer.kind == "Gateway"
-            else _annotate(service, consumer, "healthcheck-port", "traffic-port")
+            else annotate(service, consumer, "healthcheck-port=traffic-port")
         )
         return bounded(
             f"Do not change the policy to Cluster as things are: the health check is set to healthCheckNodePort "
             f"{number}, which Cluster takes away, so that every target would turn unhealthy. First: {fix}."
         )
-    if not _is_nlb(consumer):
+    if not is_nlb(consumer):
         cost = ClientIP.VARIES if consumer.kind == "TargetGroupBinding" else ClientIP.FORWARDED
         return cluster(service, cost)
-    if service.annotations.get(f"{NLB}proxy-protocol") == "*":
+    if consumer.proxy_protocol:
         return cluster(
             service, ClientIP.UNCHANGED, "PROXY protocol v2, which is on, goes on telling the client's."
         )
     how = "set the target group attribute proxy_protocol_v2.enabled=true"
     if consumer.kind == "Service":
-        how = _annotate(service, consumer, "proxy-protocol", "*")
+        how = annotate(service, consumer, "proxy-protocol=*")
     return cluster(
         service,
         ClientIP.LOST,
@@ -236,34 +192,6 @@ def _to_cluster(service: Service, consumer: Consumer) -> str:
         "Local, let the "
         f"pods accept PROXY protocol v2, then {how}.",
     )
-
-
-def _no_node_selected(service: Service, consumer: Consumer) -> str:
-    selected = _selected(consumer)
-    if not selected:
-        return bounded(
-            "It takes Ready nodes without the labels node-role.kubernetes.io/master and "
-            "node.kubernetes.io/exclude-from-external-load-balancers (any value excludes, false too) "
-            "and without the "
-            "autoscaler's taint; there is none: kubectl get nodes --show-labels."
-        )
-    query = ",".join(selected)
-    lead = (
-        f"No eligible node has the labels that it selects: kubectl get nodes -l '{query}'. Correct them, or take "
-        "them away: "
-    )
-    match consumer.kind:
-        case "Ingress" | "Service":
-            prefix, kind = (NLB, "service") if consumer.kind == "Service" else (ALB, "ingress")
-            fix = f"kubectl -n {consumer.namespace} annotate {kind} {consumer.name} {prefix}target-node-labels-"
-            if consumer.kind == "Ingress":
-                fix += f" (or of Service {service.key.name}, where that one has it)"
-        case "Gateway":
-            fix = f"nodeSelector in the TargetGroupConfiguration of Service {service.key}"
-        case _:
-            patch = '{"spec":{"nodeSelector":null}}'
-            fix = _patch_binding(consumer, patch)
-    return bounded(f"{lead}{fix}.")
 
 
 def _find_out(service: Service, verdict: ConsumerVerdict) -> Iterable[str]:

@@ -14,6 +14,12 @@ from etpguard.objects.records import AnnotatedRecord
 ALB = "alb.ingress.kubernetes.io/"
 NLB = "service.beta.kubernetes.io/aws-load-balancer-"
 
+BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+"""strconv.ParseBool."""
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _LABEL_NAME = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -72,9 +78,9 @@ class Annotations:
             raise self.error(suffix, f"is none of {', '.join(allowed)}")
         return value
 
-    def labels(self, suffix: str) -> dict[str, str]:
-        """Comma-separated `key=value` pairs (parser.go:149-173,218-253) that a label selector takes. A
-        backslash takes the meaning from what follows it; a part without `=` or key is an error."""
+    def pairs(self, suffix: str) -> dict[str, str]:
+        """Comma-separated `key=value` pairs (parser.go:149-173,218-253). A backslash takes the meaning from
+        what follows it; a part without `=` or key is an error."""
         value = self.get(suffix)
         if value is None:
             return {}
@@ -83,9 +89,15 @@ class Annotations:
             name, separator, rest = (part.strip() for part in pair.partition("="))
             if not separator or not name:
                 raise self.error(suffix, f"holds {pair[:40]!r}, which is not key=value")
-            if not _LABEL_NAME.fullmatch(name) or not _LABEL_VALUE.fullmatch(rest):
-                raise self.error(suffix, f"holds {pair[:40]!r}, which is no label")
             found[name] = rest
+        return found
+
+    def labels(self, suffix: str) -> dict[str, str]:
+        """The same, where each pair is one that a label selector takes."""
+        found = self.pairs(suffix)
+        for name, value in found.items():
+            if not _LABEL_NAME.fullmatch(name) or not _LABEL_VALUE.fullmatch(value):
+                raise self.error(suffix, f"holds {f'{name}={value}'[:40]!r}, which is no label")
         return found
 
     def json(self, suffix: str) -> Any:

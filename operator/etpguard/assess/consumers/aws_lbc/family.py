@@ -20,7 +20,7 @@ from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.cluster.picture import Referrer
-from etpguard.objects import INGRESS, NAMESPACE, SERVICE, Key, Kind, Service
+from etpguard.objects import INGRESS, NAMESPACE, SERVICE, Key, Kind, Node, Service
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING, TargetGroupBinding
 
 BINDING_CONTROLLER = "elbv2.k8s.aws/targetgroupbinding"
@@ -62,7 +62,7 @@ class AwsLoadBalancerController:
                 found.append(self._alone(service, binding, owned[binding.key], view))
         return [_told(one, view) if not bindings else one for one in dict.fromkeys(found)]
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[str]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         return advice(service, verdict, nodes)
 
     def _alone(self, service: Service, binding: TargetGroupBinding, owner: Owner | None, view: View) -> Consumer:

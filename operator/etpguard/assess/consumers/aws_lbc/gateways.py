@@ -1,14 +1,17 @@
 """A Gateway as a consumer, by the TargetGroupBindings that the controller made for it.
 
 aws-load-balancer-controller v3.5.0: pkg/gateway/model/model_build_target_group.go,
-pkg/gateway/routeutils/backend_service.go, controllers/gateway/gateway_config_resolver.go. Routes are not read:
-where a health check depends on the route, and the ways it can be differ, it is not known.
+pkg/gateway/routeutils/backend_service.go, controllers/gateway/gateway_config_resolver.go,
+docs/guide/gateway/targetgroupconfig.md. Routes are not read: where a health check depends on the route, and the
+ways it can be differ, it is not known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import ModelError, parse_port
 from etpguard.assess.consumers.aws_lbc.bindings import Owner, targets_of
 from etpguard.assess.consumers.aws_lbc.health_checks import (
@@ -32,7 +35,9 @@ from etpguard.objects.aws import (
     HealthCheckConfig,
     LoadBalancerConfiguration,
     ParametersReference,
+    TargetGroupAttribute,
     TargetGroupBinding,
+    TargetGroupConfigurationSpec,
     TargetGroupProps,
     index_key,
 )
@@ -82,46 +87,47 @@ class _Configuration:
         return self._reading(checks.pop())
 
     def _reading(self, check: Check) -> Check:
-        return Check(
-            check.shown, check.probe, check.pins, check.reads | frozenset(self._reads), check.reads_node_ports
-        )
+        return replace(check, reads=check.reads | frozenset(self._reads))
 
     def _props(self) -> Iterable[TargetGroupProps]:
         """All that may hold: the Service's own for any route, over the Gateway's default."""
-        default = self._default()
+        defaults = self._defaults()
         configured = [
             c
             for c in self._view.referring(TARGET_GROUP_CONFIGURATION, self._service.key)
             if not c.deleting and c.spec and c.service == self._service.key
         ]
         if not configured:
-            yield default
+            yield from defaults
         for configuration in configured:
             assert configuration.spec is not None
             own = configuration.spec.default_configuration or _NONE
-            routes = [r.target_group_props for r in configuration.spec.route_configurations or ()]
-            for props in (own, *(_over(route, own) for route in routes if route)):
-                # Whether the Service's replaces the default or only fills it is told by neither the guide nor
-                # the API: both may hold.
+            for props in (own, *_by_route(configuration.spec, own)):
+                # The guide says that the default fills what the Service's leaves out; older versions of the
+                # controller took the Service's alone. Both may hold.
                 yield props
-                yield _over(props, default)
+                yield from (_over(props, default) for default in defaults)
 
-    def _default(self) -> TargetGroupProps:
+    def _defaults(self) -> list[TargetGroupProps]:
         """gateway_config_resolver.go resolveAndMergeDefaultTGCs: of the GatewayClass and of the Gateway, with
-        the class's going first unless its mergingMode says otherwise."""
+        the class's going first unless its mergingMode says otherwise. Settings by route are those of the
+        first that there is, whole."""
         gateway = self._view.get(GATEWAY, self._gateway)
         spec = gateway.spec if gateway else None
         if spec is None:
-            return _NONE
+            return [_NONE]
         class_key = Key("", spec.gateway_class_name)
         self._reads.add(index_key(GATEWAY_CLASS.name, class_key))
         class_ = self._view.get(GATEWAY_CLASS, class_key)
         of_class = self._configuration(class_.spec.parameters_ref if class_ and class_.spec else None)
         of_gateway = self._configuration(spec.infrastructure.parameters_ref if spec.infrastructure else None)
-        high, low = self._default_of(of_class), self._default_of(of_gateway)
+        ranked = [self._default_of(of_class), self._default_of(of_gateway)]
         if of_class and of_class.spec and of_class.spec.merging_mode == "prefer-gateway":
-            high, low = low, high
-        return _over(high, low)
+            ranked.reverse()
+        high, low = ((one.default_configuration if one else None) or _NONE for one in ranked)
+        merged = _over(high, low)
+        first = ranked[0] or ranked[1]
+        return [merged, *(_by_route(first, merged) if first else ())]
 
     def _configuration(self, reference: ParametersReference | None) -> LoadBalancerConfiguration | None:
         if reference is None or reference.kind != "LoadBalancerConfiguration":
@@ -130,27 +136,44 @@ class _Configuration:
         self._reads.add(index_key(LOAD_BALANCER_CONFIGURATION.name, key))
         return self._view.get(LOAD_BALANCER_CONFIGURATION, key)
 
-    def _default_of(self, configuration: LoadBalancerConfiguration | None) -> TargetGroupProps:
+    def _default_of(self, configuration: LoadBalancerConfiguration | None) -> TargetGroupConfigurationSpec | None:
         spec = configuration.spec if configuration else None
         reference = spec.default_target_group_configuration if spec else None
         if configuration is None or reference is None:
-            return _NONE
+            return None
         key = Key(configuration.key.namespace, reference.name)
         self._reads.add(index_key(TARGET_GROUP_CONFIGURATION.name, key))
         found = self._view.get(TARGET_GROUP_CONFIGURATION, key)
-        return (found.spec.default_configuration if found and found.spec else None) or _NONE
+        return found.spec if found else None
+
+
+def _by_route(spec: TargetGroupConfigurationSpec, rest: TargetGroupProps) -> list[TargetGroupProps]:
+    """What it sets for some route or other, over `rest`."""
+    routes = (route.target_group_props for route in spec.route_configurations or ())
+    return [_over(props, rest) for props in routes if props]
 
 
 def _over(high: TargetGroupProps, low: TargetGroupProps) -> TargetGroupProps:
-    """Field by field, the first that is set (performTakeOneMerges): a health check is taken as a whole."""
+    """Field by field, the first that is set (performTakeOneMerges): a health check is taken as a whole, and
+    target group attributes each for itself (mergeAttributes)."""
+    attributes = {**low.attributes, **high.attributes}
     return TargetGroupProps(
         health_check_config=high.health_check_config or low.health_check_config,
         protocol=high.protocol or low.protocol,
         protocol_version=high.protocol_version or low.protocol_version,
+        target_group_attributes=[TargetGroupAttribute(*pair) for pair in attributes.items()],
     )
 
 
 def _check(props: TargetGroupProps, port: ServicePort, load_balancer: str, service: Service, view: View) -> Check:
+    check = _configured(props, port, load_balancer, service, view)
+    on = proxy_protocol.attribute_is_on(props.attributes.get(proxy_protocol.ATTRIBUTE, ""))
+    return proxy_protocol.through(check) if on and load_balancer == "nlb" else check
+
+
+def _configured(
+    props: TargetGroupProps, port: ServicePort, load_balancer: str, service: Service, view: View
+) -> Check:
     """buildTargetGroupHealthCheckConfig. An NLB under Local probes healthCheckNodePort, of a NodePort Service
     too, whose is 0; an ALB never does."""
     config = props.health_check_config or HealthCheckConfig()

@@ -23,13 +23,14 @@ _CODES = re.compile(r"[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?)*")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A health check with its probe and what that was read from; see `Consumer` for the last three."""
+    """A health check with its probe and what that was read from; see `Consumer` for all that follows them."""
 
     shown: HealthCheck | None
     probe: Probe
     pins: bool = False
     reads: frozenset[Key] = frozenset()
     reads_node_ports: frozenset[int] = frozenset()
+    proxy_protocol: bool = False
 
 
 def unknown_check(detail: str) -> Check:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import NLB, Annotations, ModelError, field, parse_port
 from etpguard.assess.consumers.aws_lbc.bindings import bound_to, targets_of
 from etpguard.assess.consumers.aws_lbc.health_checks import (
@@ -153,6 +154,10 @@ class LoadBalancerPath:
             return unknown_check(error.reason.detail)
 
     def _check(self, port: ServicePort) -> Check:
+        check = self._configured(port)
+        return proxy_protocol.through(check) if proxy_protocol.is_on(self._base, port) else check
+
+    def _configured(self, port: ServicePort) -> Check:
         """L159-165: with type LoadBalancer and Local, HTTP /healthz on healthCheckNodePort, *of `base`*; else
         TCP on the traffic port. Annotations override each part."""
         annotations = Annotations(NLB, ("Service", self._base))

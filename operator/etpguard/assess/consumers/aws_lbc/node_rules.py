@@ -9,11 +9,11 @@ from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.eligibility import AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.objects import Requirement, Selector
 
+EXCLUDING_LABELS = (EXCLUDE_LABEL, "alpha.service-controller.kubernetes.io/exclude-balancer")
 DEFAULT_REQUIREMENTS = (
     Requirement("node-role.kubernetes.io/master", "DoesNotExist"),
     # Any value excludes, "false" too; control-plane nodes without it are targets like any other.
-    Requirement(EXCLUDE_LABEL, "DoesNotExist"),
-    Requirement("alpha.service-controller.kubernetes.io/exclude-balancer", "DoesNotExist"),
+    *(Requirement(label, "DoesNotExist") for label in EXCLUDING_LABELS),
     Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),
 )
 TAINTS = (

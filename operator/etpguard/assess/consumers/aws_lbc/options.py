@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from etpguard.assess.consumers.aws_lbc.annotations import BOOLEANS
+
 DEFAULT = "default"
 FLAG = "flag"
 
@@ -62,12 +64,6 @@ _GATES = {
     "ServiceTypeLoadBalancerOnly": "load_balancer_services_only",
 }
 _VALUE_FLAGS = {flag.lstrip("-"): option for option, flag in _FLAGS.items() if "=" not in flag}
-
-# strconv.ParseBool.
-_BOOLEANS = {
-    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
-    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
-}
 
 
 def options_from_arguments(args: Sequence[str]) -> dict[str, Any]:
@@ -126,8 +122,8 @@ def _gates(value: str) -> dict[str, bool]:
         name, separator, state = pair.partition("=")
         if not name.strip():
             continue
-        if not separator or state.strip() not in _BOOLEANS:
+        if not separator or state.strip() not in BOOLEANS:
             raise ValueError(f"--feature-gates: {pair!r} is not NAME=true or NAME=false")
         if option := _GATES.get(name.strip()):
-            found[option] = _BOOLEANS[state.strip()]
+            found[option] = BOOLEANS[state.strip()]
     return found

@@ -75,6 +75,7 @@ def consumer(
         health_check=check.shown,
         probe=check.probe,
         pins_health_check_node_port=check.pins,
+        proxy_protocol=check.proxy_protocol,
         reads=check.reads,
         reads_node_ports=check.reads_node_ports,
         source=source,
