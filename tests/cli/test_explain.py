@@ -67,6 +67,45 @@ def test_an_endpoint_on_a_node_that_is_gone() -> None:
     assert "endpoints on gone, which no Node object bears" in out
 
 
+ADMIN = {"name": "admin", "protocol": "TCP", "port": 9000}
+ON_NODE2 = {"addresses": ["10.244.2.9"], "nodeName": "node2", "conditions": {"ready": True}}
+
+
+@pytest.mark.parametrize(
+    ("change", "there"),
+    [
+        pytest.param({}, {"http", "https", "admin"}, id="a slice of all ports"),
+        pytest.param({"ports": [ADMIN]}, {"admin"}, id="a slice of one port"),
+        pytest.param(
+            {"ports": [{**ADMIN, "protocol": None}]}, {"admin"}, id="a port of no protocol, which is TCP"
+        ),
+        pytest.param({"ports": [{**ADMIN, "protocol": "UDP"}]}, set(), id="another protocol"),
+        pytest.param({"ports": [{**ADMIN, "port": None}]}, set(), id="a port of no number"),
+        pytest.param({"ports": [{**ADMIN, "name": None}]}, set(), id="a port of no name"),
+        pytest.param({"addressType": "IPv6"}, set(), id="the other family"),
+        pytest.param(
+            {"labels": {"service.kubernetes.io/headless": ""}}, set(), id="a slice of a headless Service"
+        ),
+    ],
+)
+def test_an_endpoint_is_told_under_the_ports_that_it_serves(change: Json, there: set[str]) -> None:
+    items = yaml.safe_load(SEED.read_text())["items"]
+    by_kind = {item["kind"]: item for item in items}
+    first = by_kind["EndpointSlice"]
+    by_kind["Service"]["spec"]["ports"].append({**ADMIN, "nodePort": 30900})
+    labels = first["metadata"]["labels"] | change.get("labels", {})
+    meta = {**first["metadata"], "name": "more", "labels": labels}
+    more = {**first, "ports": [*first["ports"], ADMIN], "endpoints": [ON_NODE2], **change, "metadata": meta}
+    more.pop("labels", None)
+    body = json.dumps({"kind": "List", "items": [*items, more]})
+    run = etpguard("explain", NAME, "-f", "-", stdin=body)
+    assert (run.code, run.err) == (0, "")
+    _, *ports = run.out.partition("\nWho sends")[0].split("\nPort ")
+    assert {port.partition(" ")[0] for port in ports if "10.244.2.9" in port} == there
+    unserved = {port.partition(" ")[0] for port in ports if "no EndpointSlice of it has IPv4 endpoints" in port}
+    assert unserved == {"admin"} - there
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from etpguard.cli import console_words
+from etpguard.cli import console_words, endpoints
 from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
 from etpguard.cli.output import deliver
@@ -57,12 +57,14 @@ def story(assessed: Assessed, service: Service, max_nodes: int = 10) -> Lines:
 
 
 def _ports(assessed: Assessed, service: Service, assessment: Assessment, max_nodes: int) -> Lines:
-    endpoints = _by_node(assessed, service)
+    slices = assessed.reading.picture.slices(service.key)
     for port in assessment.ports:
         node_port = f", node port {port.node_port}" if port.node_port else ""
         yield ""
         yield f"Port {port.port or '(unnamed)'} {port.number}/{port.protocol} {port.family}{node_port}"
-        yield from _states(assessed, assessment, port, endpoints, max_nodes)
+        yield from _states(assessed, assessment, port, endpoints.by_node(slices, port), max_nodes)
+        if slices and not any(endpoints.serves(slice_, port) for slice_ in slices):
+            yield f"  no EndpointSlice of it has {port.family} endpoints for this port's name and protocol"
 
 
 _MEANING = {
@@ -77,7 +79,7 @@ def _states(
     assessed: Assessed,
     assessment: Assessment,
     port: PortState,
-    endpoints: dict[str, list[tuple[str, Endpoint]]],
+    found: Mapping[str, Sequence[Endpoint]],
     max_nodes: int,
 ) -> Lines:
     table, every = assessed.reading.picture.nodes, assessment.nodes
@@ -94,48 +96,16 @@ def _states(
         yield f"  {state} on {count} node{'s' if count > 1 else ''}: {_MEANING[state]}"
         names = table.names(members, max_nodes)
         for name in names:
-            here = [_endpoint(e) for family, e in endpoints.get(name, ()) if family == port.family]
+            here = [endpoints.told(endpoint) for endpoint in found.get(name, ())]
             yield f"    {name}{': ' + '; '.join(here) if here else ''}"
         if count > len(names):
             yield f"    and {count - len(names)} more (--max-nodes 0 for all)"
-    strays = [n for n in endpoints if n and not table.bit(n) & every and _of(endpoints[n], port)]
+    strays = [name for name in found if name and not table.bit(name) & every]
     for name in sorted(strays)[: max_nodes or None]:
         yield f"  endpoints on {name}, which no Node object bears: nothing can send to them"
-    lost = [_endpoint(e) for e in _of(endpoints.get("", []), port)]
+    lost = [endpoints.told(endpoint) for endpoint in found.get("", ())]
     if lost:
         yield f"  endpoints without a nodeName, local to no node for kube-proxy: {'; '.join(lost[:5])}"
-
-
-def _of(found: Sequence[tuple[str, Endpoint]], port: PortState) -> list[Endpoint]:
-    return [endpoint for family, endpoint in found if family == port.family]
-
-
-def _by_node(assessed: Assessed, service: Service) -> dict[str, list[tuple[str, Endpoint]]]:
-    found: dict[str, list[tuple[str, Endpoint]]] = {}
-    for slice_ in assessed.reading.picture.slices(service.key):
-        for endpoint in slice_.endpoints or ():
-            found.setdefault(endpoint.node_name or "", []).append((slice_.address_type, endpoint))
-    return found
-
-
-def _endpoint(endpoint: Endpoint) -> str:
-    """`pod web-0 10.0.0.5 (not ready, terminating)`."""
-    told = endpoint.conditions
-    notes = []
-    if told is not None:
-        notes = [
-            word
-            for word, holds in (
-                ("not ready", told.ready is False),
-                ("serving", told.serving and told.terminating),
-                ("not serving", told.serving is False and told.terminating),
-                ("terminating", told.terminating),
-            )
-            if holds
-        ]
-    target = endpoint.target_ref
-    name = f"{(target.kind or 'object').lower()} {target.name} " if target and target.name else ""
-    return f"{name}{', '.join(endpoint.addresses or ()) or '(no address)'} ({', '.join(notes) or 'ready'})"
 
 
 def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Lines:
