@@ -1,4 +1,4 @@
-"""Kopf's watches of a real API server, at the limit of how long they may be silent."""
+"""Kopf's watches of a real API server, at the limit of how long they may be silent; and that they write nothing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 
 from devcluster import Cluster
 from etpguard.intake.inbox import Live, Message
-from etpguard.intake.watch import KopfRun
+from etpguard.intake.watch import NO_FINALIZER, KopfRun
 from etpguard.kube.connection import Connection
-from etpguard.objects import INGRESS
+from etpguard.objects import INGRESS, SERVICE
+from tests.app.harness import grant, node_port_service
 
 pytestmark = pytest.mark.controlplane
 
@@ -54,6 +55,59 @@ def test_an_event_at_the_end_of_the_longest_silence_is_heard_and_so_is_what_foll
             await asyncio.gather(*(run.ended.wait() for run in runs))
 
     asyncio.run(scenario())
+
+
+FOREIGN = "kopf.zalando.org/KopfFinalizerMarker"
+"""What any other operator made with Kopf puts on its objects, unless it chose a name."""
+
+
+def test_the_finalizer_of_another_operator_that_uses_kopf_stays(cluster: Cluster, namespace: str) -> None:
+    """Whoever watched may even write."""
+    account = f"watcher-{namespace}"
+    grant(cluster, account, ("", "services,services/status", "*"))
+    kubeconfig = cluster.kubeconfig_for(namespace="default", service_account=account)
+    collection = f"/api/v1/namespaces/{namespace}/services"
+    service = node_port_service("foreign")
+    service["metadata"]["finalizers"] = [FOREIGN]
+    cluster.call("POST", collection, service)
+    position = cluster.audit_position()
+    heard: list[tuple[bool, bool]] = []
+    """Of each event about it: whether it was listed, whether it is being deleted."""
+
+    def put(message: Message) -> None:
+        if isinstance(message, Live) and message.entry.key == (namespace, "foreign"):
+            heard.append((message.listed, getattr(message.entry, "deleting", False)))
+
+    async def scenario() -> None:
+        run = KopfRun([SERVICE], Connection(kubeconfig), put)
+        try:
+            await until(lambda: (True, False) in heard)
+            label = {"metadata": {"labels": {"changed": "yes"}}}
+            await asyncio.to_thread(cluster.call, "PATCH", f"{collection}/foreign", label)
+            await until(lambda: (False, False) in heard)
+            await asyncio.to_thread(cluster.call, "DELETE", f"{collection}/foreign")
+            await until(lambda: (False, True) in heard)
+            await asyncio.sleep(1)  # a write would follow at once
+        finally:
+            run.stop()
+            await run.ended.wait()
+
+    try:
+        asyncio.run(scenario())
+        user = f"system:serviceaccount:default:{account}"
+        asked = [event for event in cluster.audit(position) if event["user"]["username"] == user]
+        assert {event["verb"] for event in asked} == {"get", "list", "watch"}
+        assert cluster.call("GET", f"{collection}/foreign")["metadata"]["finalizers"] == [FOREIGN]
+    finally:
+        cluster.request("PATCH", f"{collection}/foreign", {"metadata": {"finalizers": None}})
+
+
+def test_no_object_can_bear_the_finalizer_that_kopf_is_told_of(cluster: Cluster, namespace: str) -> None:
+    service = node_port_service("own")
+    service["metadata"]["finalizers"] = [NO_FINALIZER]
+    answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/services", service)
+    assert answer.status == 422
+    assert "metadata.finalizers" in answer.json()["message"]
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -1,8 +1,14 @@
 """One run of Kopf: `on.event` handlers that turn watch events into messages, and nothing else.
 
 The only module that knows Kopf. It runs in a thread and a loop of its own, since one kind's 403 or one
-ERROR event of a watch ends it, and since its exit cancels whatever else lives in its loop. `on.event` with
-a handler that returns None is the one kind of handler with which Kopf writes nothing to an object.
+ERROR event of a watch ends it, and since its exit cancels whatever else lives in its loop.
+
+`on.event` with a handler that returns None is the one kind of handler with which Kopf adds nothing to an object:
+no annotation, no status, no finalizer. It still takes its own finalizer off whatever bears it
+(kopf 1.45.2, _core/reactor/processing.py), whose default name is that of every operator made with Kopf; hence
+NO_FINALIZER. That is all it could write: else a patch holds results of handlers, or the progress of handlers of
+other kinds; these alone can ask for a delay, after which it touches the object; nothing is patched after DELETED;
+and it neither posts Events nor takes part in peering, as `_settings` and `standalone` have it.
 """
 
 from __future__ import annotations
@@ -27,6 +33,8 @@ from etpguard.objects import AnyKind, decode_item
 CHUNK = 200
 """Objects a page of Kopf's own lists: of 200, 500 and none the one with the least memory, and a largest gap
 on the main loop (0.3 s) hardly above that of 500."""
+NO_FINALIZER = "etpguard.dev/none, and no object can bear this"
+"""The API server takes qualified names only."""
 BEAT_SECONDS = 5.0
 LEAVE_SECONDS = 1.0
 """How long Kopf has for its own end; it takes some 0.03 s where nothing is wrong."""
@@ -72,6 +80,7 @@ def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.persistence.diffbase_storage = _NoDiffBase()
     settings.persistence.progress_storage = _NoProgress()
+    settings.persistence.finalizer = NO_FINALIZER
     settings.watching.chunk_size = CHUNK
     # KopfRun._bound_silence is in its place. Kopf's own (1.45.2, _cogs/clients/watching.py) cancels the watcher's
     # task: where an event came right before the end, that task is not in the watch but passing the event on, ends
