@@ -1,4 +1,4 @@
-"""Kopf's watches of a real API server, at the limit of how long they may be silent; and that they write nothing."""
+"""Kopf's watches of a real API server: at the limit of how long they may be silent; and they write nothing."""
 
 from __future__ import annotations
 
