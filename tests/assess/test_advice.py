@@ -104,6 +104,41 @@ def test_nodes_with_an_endpoint_are_named_up_to_five() -> None:
     assert first.endswith("Nodes with one: n0, n1, n2, n3, n4 and 2 more.")
 
 
+HTTP = {"name": "http", "protocol": "TCP", "port": 8080}
+ADMIN = {"name": "admin", "protocol": "TCP", "port": 9000}
+
+
+@pytest.mark.parametrize(
+    ("on_n1", "on_n2", "told"),
+    [
+        pytest.param([HTTP, ADMIN], [HTTP], "Nodes with one of port admin: n1.", id="the second port"),
+        pytest.param(
+            [HTTP], [HTTP, ADMIN], "Nodes with one of port admin: n2.", id="the second port on another node"
+        ),
+        pytest.param([HTTP, ADMIN], [ADMIN], "Nodes with one of port http: n1.", id="the first port"),
+        pytest.param(
+            [HTTP, ADMIN],
+            [HTTP, ADMIN],
+            "Nodes with one of port http: n1, n2.",
+            id="both, of which the first is told",
+        ),
+        pytest.param(
+            [HTTP], [HTTP], "Nodes with one of port http: n1, n2.", id="one, while the other has none at all"
+        ),
+    ],
+)
+def test_nodes_with_an_endpoint_are_those_of_the_port_that_most_drop(
+    on_n1: Sequence[Any], on_n2: Sequence[Any], told: str
+) -> None:
+    ports = [{"name": "http", "port": 80, "nodePort": 30080}, {"name": "admin", "port": 90, "nodePort": 30090}]
+    slices = [
+        endpoint_slice([{"addresses": [f"10.0.0.{n}"], "nodeName": f"n{n}"}], served, name=f"web-{n}")
+        for n, served in ((1, on_n1), (2, on_n2))
+    ]
+    first, *_ = advice(service(ports=ports), *slices, *NODES)
+    assert first.endswith(told)
+
+
 def test_the_worst_consumer_goes_first_and_what_is_said_twice_is_told_once() -> None:
     family = Advising(web=[consumer("mild"), consumer("bad", AnswersEverywhere())])
     assert advice(service(), ON_N1, *NODES, family=family) == [

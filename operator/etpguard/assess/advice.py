@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from etpguard.assess.assessment import Assessment
 from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.remedies import ClientIP, bounded, cluster, spread
+from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
 from etpguard.objects import NODE, SERVICE, Key, Node, Service
@@ -46,12 +47,15 @@ class Advisor:
             case Outcome.NoEndpoints:
                 yield no_endpoints(service)
             case Outcome.Uncovered:
-                ready = self._ready(assessment)
+                port = _deciding(assessment)
+                ready = self._picture.nodes.names(port.ready & assessment.nodes)
+                several = len({each.port for each in assessment.ports}) > 1
+                of_port = f" of port {port.port}" if several else ""
                 more = f" and {len(ready) - 5} more" if len(ready) > 5 else ""
                 yield (
                     f"Find out who sends traffic to the node ports of Service {service.key}: no load balancer is "
                     "known that would leave out nodes without an endpoint. "
-                    f"Nodes with one: {', '.join(ready[:5])}{more}."
+                    f"Nodes with one{of_port}: {', '.join(ready[:5])}{more}."
                 )
                 yield spread(service, "every node that clients use")
                 yield cluster(service, ClientIP.VARIES)
@@ -69,12 +73,17 @@ class Advisor:
         found = (self._picture.get(NODE, Key("", name)) for name in self._ready(assessment, port))
         return [node for node in found if node is not None]
 
-    def _ready(self, assessment: Assessment, port: str | None = None) -> Sequence[str]:
+    def _ready(self, assessment: Assessment, port: str) -> Sequence[str]:
         nodes = 0
         for state in assessment.ports:
-            if port is None or state.port == port:
+            if state.port == port:
                 nodes |= state.ready
         return self._picture.nodes.names(nodes & assessment.nodes)
+
+
+def _deciding(assessment: Assessment) -> PortState:
+    """The port that most nodes drop: the outcome is its."""
+    return max(assessment.ports, key=lambda port: port.dropped(assessment.eligible).bit_count())
 
 
 _UNKNOWN = {
