@@ -35,7 +35,12 @@ class Engine:
         self._picture = picture
         self._options = options or Options()
         self._platforms = Platforms()
-        view = View(picture, self._options.answers_everywhere_ports, lambda: self._platforms.present)
+        view = View(
+            picture,
+            self._options.answers_everywhere_ports,
+            lambda: self._platforms.present,
+            unread_is_unknown=self._options.unread_is_unknown,
+        )
         self._consumers = ConsumerIndex(families, view)
         self._eligible = EligibleNodes(picture.nodes)
         self._states: dict[Key, ServiceStates] = {}

@@ -51,6 +51,17 @@ def test_which_ingresses(made: Json, labels: dict[str, str], served: bool) -> No
     assert (found.family == "gke-ingress") is served
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(ingress(), id="without a class"),
+        pytest.param(ingress(annotations={CLASS: "gce"}), id="class gce"),
+    ],
+)
+def test_an_ingress_of_gke_is_its_where_no_class_can_be_read(made: Json) -> None:
+    assert seen(*behind(made), unread={"IngressClass": "none in the input"}) == SAFE
+
+
 def test_instance_groups_check_the_node_port_of_every_node() -> None:
     """pkg/healthchecks/healthchecks.go:97-101; the policy is never read."""
     assert seen(*behind()) == SAFE

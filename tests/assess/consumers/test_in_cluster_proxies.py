@@ -24,6 +24,8 @@ BACKEND = service(type="NodePort")
     "controller",
     [
         "k8s.io/ingress-nginx",
+        "k8s.io/internal-ingress-nginx",
+        "k8s.io/ingress-nginx-internal",
         "nginx.org/ingress-controller",
         "traefik.io/ingress-controller",
         "haproxy-ingress.github.io/controller",
@@ -39,6 +41,12 @@ BACKEND = service(type="NodePort")
 def test_its_backends_are_pods(controller: str) -> None:
     objects = [BACKEND, endpoints("a"), ingress(class_name="inside"), ingress_class("inside", controller)]
     assert seen(*objects, *nodes("")) == Seen("NotAffected", "TargetsPods", "", "")
+
+
+@pytest.mark.parametrize("controller", ["example.com/ingress-nginx", "k8s.io/nginx", "k8s.io/ingress-gce"])
+def test_the_name_of_ingress_nginx_counts_under_its_own_domain_alone(controller: str) -> None:
+    objects = [BACKEND, endpoints("a"), ingress(class_name="inside"), ingress_class("inside", controller)]
+    assert seen(*objects, *nodes("")).reason == "ControllerNotModelled"
 
 
 def test_it_tells_nothing_of_who_uses_the_node_port() -> None:

@@ -3,6 +3,7 @@ Service. What sends to *them* is a consumer of their own Service."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -41,6 +42,10 @@ CONTROLLERS = (
 )
 """Prefixes of the `spec.controller` that these register."""
 
+_INGRESS_NGINX = re.compile(r"k8s\.io/.*ingress-nginx")
+"""ingress-nginx docs/user-guide/multiple-ingress.md: a second one is told apart by a name of its own, for example
+k8s.io/internal-ingress-nginx."""
+
 NODE_PORT_LB = "traefik.ingress.kubernetes.io/service.nodeportlb"
 
 
@@ -48,7 +53,7 @@ class InClusterProxies(Family):
     name = "in-cluster-proxies"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        for served, consumer in backends(service, view, lambda _, by: by.controller.startswith(CONTROLLERS)):
+        for served, consumer in backends(service, view, lambda _, by: _is_proxy(by.controller)):
             if served.controller.startswith("traefik.io/") and _node_port_lb(service):
                 yield replace(
                     consumer,
@@ -63,6 +68,10 @@ class InClusterProxies(Family):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
         if verdict.consumer.nodes is not None and verdict.uncovered:
             yield drop_annotation(service, NODE_PORT_LB, "Traefik then sends to pods, past the policy")
+
+
+def _is_proxy(controller: str) -> bool:
+    return controller.startswith(CONTROLLERS) or bool(_INGRESS_NGINX.match(controller))
 
 
 def _node_port_lb(service: Service) -> bool:

@@ -36,6 +36,11 @@ _USUAL = {
 """Names that the controllers' own manifests give to their class."""
 
 
+def usual_controller(class_name: str) -> str:
+    """The controller whose class is called so in its own manifests, "" for a name that nobody is known by."""
+    return _USUAL.get(class_name, "")
+
+
 class Handler(NamedTuple):
     """The controller that serves an Ingress, "" where that cannot be told, and how it was known."""
 

@@ -106,10 +106,15 @@ class View:
         picture: Picture,
         answers_everywhere: Iterable[int] = (),
         platforms: Callable[[], frozenset[str]] = frozenset,
+        *,
+        unread_is_unknown: bool = True,
     ) -> None:
         self._picture = picture
         self._answers_everywhere = frozenset(answers_everywhere)
         self._platforms = platforms
+        self.unread_is_unknown = unread_is_unknown
+        """Whether a kind that cannot be read may have objects, as on a live cluster; files are taken to hold
+        all that there is."""
 
     @property
     def platforms(self) -> frozenset[str]:

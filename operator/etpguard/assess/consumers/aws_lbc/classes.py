@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, ModelError, UnclearError
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
-from etpguard.assess.consumers.ingresses import AWS_LBC, CLASS_ANNOTATION, default_classes
+from etpguard.assess.consumers.ingresses import AWS_LBC, CLASS_ANNOTATION, default_classes, usual_controller
 from etpguard.assess.consumers.interface import View
+from etpguard.assess.platforms import GKE
 from etpguard.objects import INGRESS_CLASS, NAMESPACE, Ingress, IngressClass, Key
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParams, IngressClassParamsSpec
 
@@ -80,6 +81,8 @@ def _by_annotation(value: str, options: AwsOptions) -> ClassConfig | None:
 
 def _named_class(ingress: Ingress, name: str, view: View) -> IngressClass | None:
     if why := view.unread(INGRESS_CLASS):
+        if not _may_be_its(ingress, usual_controller(name), view):
+            return None
         raise UnclearError(
             "IngressClassNotReadable",
             f"whether IngressClass {name} of Ingress {ingress.key} is the controller's cannot be told: {why}",
@@ -96,6 +99,8 @@ def _named_class(ingress: Ingress, name: str, view: View) -> IngressClass | None
 def _default_class(ingress: Ingress, view: View) -> IngressClass | None:
     """class_loader.go:54-94: the one annotated as default; several are an error."""
     if why := view.unread(INGRESS_CLASS):
+        if not _may_be_its(ingress, "", view):
+            return None
         raise UnclearError(
             "IngressClassNotReadable",
             f"Ingress {ingress.key} names no class, and whether the default one is the controller's "
@@ -112,6 +117,14 @@ def _default_class(ingress: Ingress, view: View) -> IngressClass | None:
             "controller refuses it",
         )
     return None
+
+
+def _may_be_its(ingress: Ingress, usual: str, view: View) -> bool:
+    """Whether an Ingress whose class cannot be read may be the controller's. One without any of its annotations
+    is not where its class has the `usual` name of another's, on Google's cloud, or in files without a class."""
+    if meant_for_alb(ingress) or usual == AWS_LBC:
+        return True
+    return not usual and GKE not in view.platforms and view.unread_is_unknown
 
 
 def _params(ingress: Ingress, class_: IngressClass, view: View) -> IngressClassParamsSpec:
