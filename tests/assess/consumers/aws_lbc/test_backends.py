@@ -56,7 +56,7 @@ ARN = "arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/x/1"
         ),
         pytest.param([action(forward(group(weight=90), group("other", weight=10))), OTHER], id="action-weighted"),
         pytest.param(
-            [action(forward(group(weight=0), {"targetGroupARN": ARN, "weight": 1}))], id="action-beside-an-arn"
+            [action(forward(group(weight=1), {"targetGroupARN": ARN, "weight": 0}))], id="action-beside-an-arn"
         ),
         pytest.param(
             [
@@ -159,6 +159,15 @@ FINE = json.dumps(forward(group()))
             "MalformedAnnotation",
             "weight",
             id="several-groups-need-weights",
+        ),
+        pytest.param(
+            [broken_action(forward(group(weight=True)))],
+            "MalformedAnnotation",
+            "weight",
+            id="weight-is-no-integer",
+        ),
+        pytest.param(
+            [broken_action(forward(group("", weight=1)))], "MalformedAnnotation", "serviceName", id="empty-name"
         ),
         pytest.param(
             [broken_action(forward(group(weight=1), group("missing", weight=1)))],

@@ -7,9 +7,10 @@ config_types.go. JSON is read as Go's decoder reads it: keys in any case.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, field, parse_port
+from etpguard.assess.consumers.aws_lbc.weights import Action, Target
 from etpguard.objects import Backend, Ingress, Key
 
 _USE_ANNOTATION = "use-annotation"
@@ -21,20 +22,6 @@ _CONDITIONS = {
     "query-string": "queryStringConfig",
     "source-ip": "sourceIPConfig",
 }
-
-
-class Target(NamedTuple):
-    """A port of a Service of the Ingress's namespace, by number or by name."""
-
-    service: str
-    port: int | str
-
-
-class Action(NamedTuple):
-    """`targets` are those that name a Service; `groups` counts them all, the ones by ARN or name too."""
-
-    targets: tuple[Target, ...] = ()
-    groups: int = 0
 
 
 def actions(ingress: Ingress) -> tuple[list[Action], ModelError | None]:
@@ -105,11 +92,12 @@ def _annotated(annotations: Annotations, suffix: str) -> Action:
     if not isinstance(groups, list):
         raise annotations.error(suffix, "has a malformed forwardConfig")
     targets = [_target(annotations, suffix, group, len(groups)) for group in groups]
-    return Action(tuple(target for target in targets if target), len(targets))
+    heaviest = max((target.weight or 0 for target in targets), default=0)
+    return Action(tuple(target for target in targets if target.service), len(targets), heaviest)
 
 
-def _target(annotations: Annotations, suffix: str, raw: Any, groups: int) -> Target | None:
-    """config_types.go: a TargetGroupTuple; None for one that names no Service."""
+def _target(annotations: Annotations, suffix: str, raw: Any, groups: int) -> Target:
+    """config_types.go: a TargetGroupTuple; one that names no Service has "" for its name."""
     if not isinstance(raw, dict):
         raise annotations.error(suffix, "has a target group that is no JSON object")
     name, port, weight = field(raw, "serviceName"), field(raw, "servicePort"), field(raw, "weight")
@@ -118,16 +106,16 @@ def _target(annotations: Annotations, suffix: str, raw: Any, groups: int) -> Tar
         raise annotations.error(suffix, "needs precisely one of targetGroupARN and serviceName in each group")
     if groups > 1 and weight is None:
         raise annotations.error(suffix, "has several target groups and one without weight")
-    if not isinstance(weight, int | None):
+    if isinstance(weight, bool) or not isinstance(weight, int | None):
         raise annotations.error(suffix, "has a weight that is no integer")
     if name is None:
-        return None
-    if not isinstance(name, str):
-        raise annotations.error(suffix, "has a serviceName that is no string")
+        return Target("", 0, weight)
+    if not isinstance(name, str) or not name:
+        raise annotations.error(suffix, "has a serviceName that is no name")
     if isinstance(port, bool) or not isinstance(port, int | str):
         raise annotations.error(suffix, f"has no servicePort for Service {name[:63]}")
     # For the sake of old configurations: "80" is 80.
-    return Target(name, parse_port(port) if isinstance(port, str) else port)
+    return Target(name, parse_port(port) if isinstance(port, str) else port, weight)
 
 
 def _check_conditions(annotations: Annotations, suffix: str) -> None:

@@ -14,7 +14,8 @@ from etpguard.assess.consumers.aws_lbc.gateways import GATEWAY_KINDS, gateway_co
 from etpguard.assess.consumers.aws_lbc.groups import groups_named, membership
 from etpguard.assess.consumers.aws_lbc.health_checks import unknown_check
 from etpguard.assess.consumers.aws_lbc.ingresses import IngressPath
-from etpguard.assess.consumers.aws_lbc.load_balancers import LoadBalancerPath, weighted_services
+from etpguard.assess.consumers.aws_lbc.listener_actions import weighted_services
+from etpguard.assess.consumers.aws_lbc.load_balancers import LoadBalancerPath
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
 from etpguard.assess.consumers.ingresses import AWS_LBC

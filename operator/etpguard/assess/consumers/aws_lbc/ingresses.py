@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import ModelError, UnclearError
-from etpguard.assess.consumers.aws_lbc.backends import Action, actions
+from etpguard.assess.consumers.aws_lbc.backends import actions
 from etpguard.assess.consumers.aws_lbc.bindings import bound_to, targets_of
 from etpguard.assess.consumers.aws_lbc.classes import ClassConfig, class_config
 from etpguard.assess.consumers.aws_lbc.groups import Group, group_of
@@ -14,6 +14,7 @@ from etpguard.assess.consumers.aws_lbc.health_checks import Check, unknown_check
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.target_groups import alb_check, alb_targets, port_of
 from etpguard.assess.consumers.aws_lbc.targets import Sender, Targets, broken, consumer
+from etpguard.assess.consumers.aws_lbc.weights import Action, unused, without_traffic
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.interface import Consumer, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE
@@ -61,7 +62,14 @@ class IngressPath:
                 made[self._registered(port, targets_of(binding))] = None
         free = [port for port, bindings in bound.items() if not bindings]
         made |= dict.fromkeys(self._derived(free) if free else ())
-        return list(made)
+        return [self._weighed(one) for one in made]
+
+    def _weighed(self, made: Consumer) -> Consumer:
+        """With an error in the actions, the weights are those of before, which nothing tells."""
+        port = next((port for port in self._service.ports if port.label == made.port), None)
+        if port is None or self._error is not None or not unused(self._actions, self._service, port):
+            return made
+        return without_traffic(made)
 
     def _registered(self, port: int | str, targets: Targets) -> Consumer:
         """By a binding, which proves that the controller took the Ingress at least once. Should it refuse
@@ -143,7 +151,7 @@ class IngressPath:
         error among several (enhanced_backend_builder.go:271-300).
         """
         for action in self._actions:
-            for name, reference in dict.fromkeys(action.targets):
+            for name, reference in dict.fromkeys((t.service, t.port) for t in action.targets):
                 service = self._view.get(SERVICE, Key(self._ingress.key.namespace, name))
                 if service is None and action.groups > 1:
                     raise ModelError(

@@ -2,16 +2,15 @@
 with by weight.
 
 aws-load-balancer-controller v3.5.0: pkg/service/service_utils.go:47-77, model_build_target_group.go,
-model_builder.go:158-164, config_types.go.
+model_builder.go:158-164.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from etpguard.assess.consumers.aws_lbc import proxy_protocol
-from etpguard.assess.consumers.aws_lbc.annotations import NLB, Annotations, ModelError, field, parse_port
+from etpguard.assess.consumers.aws_lbc.annotations import NLB, Annotations, ModelError, parse_port
 from etpguard.assess.consumers.aws_lbc.bindings import bound_to, targets_of
 from etpguard.assess.consumers.aws_lbc.health_checks import (
     TRAFFIC_PORT,
@@ -22,16 +21,16 @@ from etpguard.assess.consumers.aws_lbc.health_checks import (
     on_traffic_port,
     unknown_check,
 )
+from etpguard.assess.consumers.aws_lbc.listener_actions import listener_actions
 from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.target_groups import alb_families
 from etpguard.assess.consumers.aws_lbc.targets import Sender, Targets, broken, consumer
+from etpguard.assess.consumers.aws_lbc.weights import unused, without_traffic
 from etpguard.assess.consumers.interface import Consumer, HealthCheck, View
-from etpguard.objects import Key, Service, ServicePort
+from etpguard.objects import Service, ServicePort
 from etpguard.objects.aws import TargetGroupBinding
 
-_ACTIONS = "service.beta.kubernetes.io/"
-_ACTION = re.compile(r"actions\.[A-Za-z_]+-([0-9]{1,5})")
 _INTEGERS = (
     "healthcheck-interval",
     "healthcheck-timeout",
@@ -52,16 +51,6 @@ def owns(service: Service, options: AwsOptions) -> bool:
     return kind == "nlb-ip" or (kind == "external" and target_type in ("ip", "instance"))
 
 
-def weighted_services(base: Service) -> Iterable[Key]:
-    """The other Services to which the listeners of an NLB forward, as far as the annotations can be read."""
-    for suffix in _action_suffixes(base):
-        try:
-            targets = _weighted(base, suffix)
-        except ModelError:
-            continue
-        yield from (Key(base.key.namespace, name) for name, _ in targets)
-
-
 class LoadBalancerPath:
     """The way from the NLB of `base` to a Service: itself, or one that it shares traffic with. `bindings` are
     those to that Service that the controller made for `base`."""
@@ -80,6 +69,7 @@ class LoadBalancerPath:
         self._view = view
         self._options = options
         self._sender = Sender("Service", *base.key, options.load_balancer_class)
+        self._actions, self._error = listener_actions(base)
 
     def consumers(self) -> list[Consumer]:
         made: dict[Consumer, None] = {}
@@ -89,31 +79,17 @@ class LoadBalancerPath:
             check = self._check_despite(port) if port and targets.target_type == "instance" else None
             made[self._consumer(binding.spec.service_ref.port, targets, check)] = None
         if owns(self._base, self._options):
-            wanted, error = self._wanted()
-            for reference in wanted:
+            name = self._service.key.name
+            for reference in dict.fromkeys(t.port for a in self._actions for t in a.targets if t.service == name):
                 if not any(bound_to(binding, self._service, reference) for binding in self._bindings):
-                    made[self._derived(reference, error)] = None
+                    made[self._derived(reference)] = None
         return list(made)
 
-    def _wanted(self) -> tuple[list[int | str], ModelError | None]:
-        """The ports to which it forwards; the first error makes the controller refuse `base`."""
-        own = self._base.key == self._service.key
-        ports: list[int | str] = [port.port for port in self._service.ports] if own else []
-        first: ModelError | None = None
-        for suffix in _action_suffixes(self._base):
-            try:
-                targets = _weighted(self._base, suffix)
-            except ModelError as error:
-                first = first or error
-            else:
-                ports += [port for name, port in targets if name == self._service.key.name]
-        return list(dict.fromkeys(ports)), first
-
-    def _derived(self, reference: int | str, error: ModelError | None) -> Consumer:
+    def _derived(self, reference: int | str) -> Consumer:
         """By annotations alone: there is no binding yet, or bindings cannot be read."""
         try:
-            if error is not None:
-                raise error
+            if self._error is not None:
+                raise self._error
             targets = self._targets()
             port = self._service.port(reference)
             check = self._check(port) if port and targets.target_type == "instance" else None
@@ -124,7 +100,12 @@ class LoadBalancerPath:
             return broken(self._sender, label, refused.reason, reads=frozenset({self._base.key}))
 
     def _consumer(self, reference: int | str, targets: Targets, check: Check | None) -> Consumer:
-        return consumer(self._sender, self._service, reference, targets, check, self._options)
+        made = consumer(self._sender, self._service, reference, targets, check, self._options)
+        port = self._service.port(reference)
+        # With an error in them, the weights are those of before, which nothing tells.
+        if port and self._error is None and unused(self._actions, self._service, port):
+            return without_traffic(made)
+        return made
 
     def _targets(self) -> Targets:
         """buildTargetType: anything but "ip" is instance. The annotations are always those of `base`."""
@@ -210,39 +191,3 @@ class LoadBalancerPath:
 
 def _at(shown: HealthCheck, port: str) -> HealthCheck:
     return HealthCheck(port, shown.protocol, shown.path, shown.success_codes)
-
-
-def _action_suffixes(base: Service) -> list[str]:
-    """Those of the annotations `actions.<protocol>-<port>` that are for a port which the Service has."""
-    ports = {str(port.port) for port in base.ports}
-    found = []
-    for key in base.annotations:
-        match = _ACTION.fullmatch(key.removeprefix(_ACTIONS)) if key.startswith(_ACTIONS) else None
-        if match and match[1] in ports:
-            found.append(key.removeprefix(_ACTIONS))
-    return found
-
-
-def _weighted(base: Service, suffix: str) -> list[tuple[str, int | str]]:
-    """Names and ports of the Services of one action (config_types.go)."""
-    annotations = Annotations(_ACTIONS, ("Service", base))
-    raw = annotations.json(suffix)
-    if not isinstance(raw, dict) or field(raw, "type") != "forward":
-        raise annotations.error(suffix, "is no JSON object of type forward")
-    config = field(raw, "forwardConfig")
-    groups = (field(config, "targetGroups") or []) if isinstance(config, dict) else None
-    if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
-        raise annotations.error(suffix, "has a malformed forwardConfig")
-    found: list[tuple[str, int | str]] = []
-    for group in groups:
-        name, port, weight = field(group, "serviceName"), field(group, "servicePort"), field(group, "weight")
-        if (name is None) == (field(group, "targetGroupARN") is None):
-            raise annotations.error(suffix, "needs precisely one of targetGroupARN and serviceName in each group")
-        if weight is None if len(groups) > 1 else False:
-            raise annotations.error(suffix, "has several target groups and one without weight")
-        if name is None:
-            continue
-        if not isinstance(name, str) or isinstance(port, bool) or not isinstance(port, int | str):
-            raise annotations.error(suffix, "has a target group without a servicePort")
-        found.append((name, port))
-    return found
