@@ -97,7 +97,7 @@ def test_a_target_group_that_gets_nothing_is_no_consumer(objects: list[Json], id
 
 
 def test_a_black_hole_that_gets_nothing_is_none() -> None:
-    lost = {"healthcheck-port": "10256", "healthcheck-path": "/healthz"}
+    lost: dict[str, Any] = {"healthcheck-port": "10256", "healthcheck-path": "/healthz"}
     assert only(Shop(alb(forward(group(1), by_arn(1)), **lost))).outcome is Outcome.Blackhole
     shop = Shop(alb(forward(group(0), by_arn(1)), **lost))
     assert shop.assessment().outcome is Outcome.Uncovered
@@ -111,7 +111,8 @@ def test_another_consumer_counts_all_the_same() -> None:
 
 
 def test_pods_as_targets_stay_what_they_are() -> None:
-    verdict = only(Shop(alb(forward(group(0), by_arn(1)), **{"target-type": "ip"})))
+    of_pods: dict[str, Any] = {"target-type": "ip"}
+    verdict = only(Shop(alb(forward(group(0), by_arn(1)), **of_pods)))
     assert (verdict.outcome, verdict.consumer.incidental) == (Outcome.NotAffected, False)
 
 
