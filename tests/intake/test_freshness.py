@@ -68,6 +68,10 @@ def test_all_listed_and_nothing_pending_is_whole_and_fresh() -> None:
             "ingresses.networking.k8s.io: 403: no", id="another kind forbidden",
         ),
         pytest.param(
+            INGRESS, {"access": Access.FAILING, "began": None, "problem": "503"}, True, True, True,
+            "ingresses.networking.k8s.io: 503", id="another kind failing for long",
+        ),
+        pytest.param(
             INGRESS, {"began": NOW - 2 * INTERVAL}, True, False, True,
             "ingresses.networking.k8s.io: last listed 1200 s ago", id="another kind two intervals old",
         ),
@@ -104,3 +108,19 @@ def test_just_younger_than_two_intervals_is_fresh() -> None:
     made = freshness()
     set_status(made, SERVICE, began=NOW - 2 * INTERVAL + 0.1)
     assert made.picture_status().fresh
+
+
+@pytest.mark.parametrize(
+    ("access", "unread"),
+    [
+        (Access.UNTRIED, None),
+        (Access.READ, None),
+        (Access.ABSENT, None),
+        (Access.FORBIDDEN, "no"),
+        (Access.FAILING, "no"),
+    ],
+)
+def test_what_is_unread(access: Access, unread: str | None) -> None:
+    made = freshness()
+    set_status(made, INGRESS, access=access, problem="no")
+    assert made.kinds[INGRESS].unread == unread

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from etpguard.cluster import Picture
-from etpguard.intake import resync
+from etpguard.intake import plan, resync
 from etpguard.intake.freshness import Access, Freshness
 from etpguard.intake.inbox import Inbox, ListBegins, ListEnds, ListItems, Lost, Message
 from etpguard.intake.resync import Resync
-from etpguard.kube.errors import Forbidden, NotServed, Unreachable
+from etpguard.kube.errors import Forbidden, NotServed, Overloaded, Unreachable
 from etpguard.objects import INGRESS, NODE, AnyKind, Key
 from tests.intake.fakes import ScriptedReader, node, page
 
@@ -84,10 +84,13 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resync, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(plan, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(plan, "LONGEST_BURST_SECONDS", 0.6)
+    monkeypatch.setattr(plan, "DOUBT_SECONDS", 0.1)
+    monkeypatch.setattr(plan, "START_FAILING_SECONDS", 0.3)
+    monkeypatch.setattr(plan, "FAILING_SECONDS", 0.6)
+    monkeypatch.setattr(plan, "BACK_OFF_SECONDS", (0.05,))
     monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 0.2)
-    monkeypatch.setattr(resync, "DOUBT_SECONDS", 0.1)
-    monkeypatch.setattr(resync, "BACK_OFF_SECONDS", (0.05,))
 
 
 EMPTY = [page(10)]
@@ -156,7 +159,7 @@ def test_a_burst_of_signs_is_followed_by_one_list_and_is_pending_until_then() ->
         await rig.resync.first()
         running = asyncio.create_task(rig.resync.run())
         for _ in range(20):
-            rig.resync.gap(NODE)
+            rig.resync.relisted(NODE)
             assert not rig.freshness.picture_status().fresh
             await asyncio.sleep(0.02)
             assert rig.lists(NODE) == 1
@@ -165,6 +168,45 @@ def test_a_burst_of_signs_is_followed_by_one_list_and_is_pending_until_then() ->
         assert rig.lists(NODE) == 2
         assert rig.lists(INGRESS) == 1
         assert rig.resync.watched() == {NODE}
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE], ingresses=[EMPTY])
+
+
+def test_a_watch_that_gives_no_sign_counts_as_none() -> None:
+    """Kopf watches only what it finds in discovery, as it starts."""
+
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        running = asyncio.create_task(rig.resync.run())
+        rig.resync.watch_begins([NODE, INGRESS])
+        rig.resync.relisted(NODE)
+        await until(lambda: rig.freshness.picture_status().fresh)
+        assert (rig.lists(NODE), rig.lists(INGRESS)) == (2, 2), "a list follows all the same"
+        assert rig.resync.watched() == {NODE}
+        assert rig.resync.unheard() == {INGRESS}
+        rig.resync.relisted(INGRESS)
+        assert rig.resync.unheard() == set()
+        await until(lambda: rig.resync.watched() == {NODE, INGRESS})
+        rig.resync.watch_ended()
+        assert not rig.resync.watched()
+        assert not rig.resync.unheard()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE], ingresses=[EMPTY])
+
+
+def test_until_the_longest_wait_for_a_sign_is_over_nothing_is_said_of_it() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        running = asyncio.create_task(rig.resync.run())
+        rig.resync.watch_begins([NODE])
+        rig.resync.gap(NODE)  # by something else than the watch
+        await until(lambda: rig.freshness.picture_status().fresh)
+        assert not rig.resync.watched()
+        assert not rig.resync.unheard()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -251,3 +293,93 @@ def test_intervals() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
     play(scene, nodes=[ONE], ingresses=[EMPTY], interval=0.4)
+
+
+BROKEN = Overloaded("503 its webhook is away")
+
+
+def test_the_start_does_not_wait_for_ever_for_a_kind_that_fails() -> None:
+    async def scene(rig: Rig) -> None:
+        began = asyncio.get_running_loop().time()
+        await rig.resync.first()
+        assert asyncio.get_running_loop().time() - began >= 0.3
+        assert rig.access(INGRESS) is Access.FAILING
+        assert rig.messages[-1] == Lost(INGRESS, "503 its webhook is away")
+        assert rig.freshness.picture_status() == (
+            True,
+            True,
+            ("ingresses.networking.k8s.io: 503 its webhook is away",),
+        )
+        assert rig.resync.readable() == {NODE}
+
+    play(scene, nodes=[ONE], ingresses=[BROKEN])
+
+
+def test_it_is_read_once_it_answers() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        running = asyncio.create_task(rig.resync.run())
+        tries = rig.lists(INGRESS)
+        await until(lambda: rig.lists(INGRESS) == tries + 2)
+        assert len([m for m in rig.messages if isinstance(m, Lost)]) == 1
+        rig.reader.answers[INGRESS] = [EMPTY]
+        await until(lambda: rig.resync.readable() == {NODE, INGRESS})
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE], ingresses=[BROKEN])
+
+
+def test_while_required_kinds_fail_too_it_is_the_api_server_that_is_waited_for() -> None:
+    async def scene(rig: Rig) -> None:
+        starting = asyncio.create_task(rig.resync.first())
+        await asyncio.sleep(0.8)
+        assert rig.access(INGRESS) is Access.UNTRIED
+        rig.reader.answers |= {NODE: [ONE], INGRESS: [EMPTY]}
+        await starting
+        assert rig.access(INGRESS) is Access.READ
+
+    play(scene, nodes=[Unreachable("no")], ingresses=[Unreachable("no")])
+
+
+def test_a_kind_that_begins_to_fail_does_not_stop_all_writes_for_ever() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        running = asyncio.create_task(rig.resync.run())
+        rig.resync.gap(INGRESS)
+        await asyncio.sleep(0.4)
+        assert not rig.freshness.picture_status().fresh, "for a moment's failure nothing is unlearned"
+        assert rig.access(INGRESS) is Access.READ
+        await until(lambda: rig.freshness.picture_status().fresh)
+        assert rig.access(INGRESS) is Access.FAILING
+        assert rig.messages[-1] == Lost(INGRESS, "503 its webhook is away")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE], ingresses=[EMPTY, BROKEN])
+
+
+def test_a_list_is_tried_no_sooner_than_the_server_asks_not_even_for_a_sign() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        running = asyncio.create_task(rig.resync.run())
+        rig.resync.gap(NODE)
+        await until(lambda: rig.lists(NODE) == 2)
+        refused = asyncio.get_running_loop().time()
+        while rig.lists(NODE) == 2:
+            rig.resync.gap(NODE)
+            await asyncio.sleep(0.02)
+        assert 0.45 <= asyncio.get_running_loop().time() - refused <= 1.5
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE, Overloaded("429", 0.5), ONE], ingresses=[EMPTY])
+
+
+@pytest.mark.parametrize("nodes", [[ONE], [Unreachable("a moment"), ONE]], ids=["", "and a required kind fails"])
+def test_the_start_waits_for_no_kind_that_asks_for_more_time_than_it_is_given(nodes: list[Any]) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        assert rig.access(INGRESS) is Access.FAILING
+
+    play(scene, nodes=nodes, ingresses=[Overloaded("503", 3600)])

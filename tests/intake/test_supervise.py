@@ -39,6 +39,7 @@ class MadeUpResync:
     def __init__(self, kinds: Iterable[AnyKind]) -> None:
         self.kinds = set(kinds)
         self.changed = asyncio.Event()
+        self.silent: set[AnyKind] = set()
         self.began: list[frozenset[AnyKind]] = []
         self.ends = 0
 
@@ -47,6 +48,9 @@ class MadeUpResync:
 
     def watched(self) -> frozenset[AnyKind]:
         return frozenset(self.kinds)
+
+    def unheard(self) -> frozenset[AnyKind]:
+        return frozenset(self.silent)
 
     def watch_begins(self, kinds: Iterable[AnyKind]) -> None:
         self.began.append(frozenset(kinds))
@@ -181,13 +185,52 @@ def test_a_kind_that_may_not_be_watched_is_left_out_and_told() -> None:
     play(lambda: Rig(SERVICE, INGRESS), scene)
 
 
-def test_a_run_that_does_not_end_is_what_only_a_new_process_mends() -> None:
+def test_it_is_tried_again_though_nothing_else_may_be_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "DENIED_SECONDS", 0.1)
+    monkeypatch.setattr(supervise, "LOOK_SECONDS", 0.05)
+
+    async def scene(rig: Rig) -> None:
+        run = await rig.runs_made(1)
+        run.denied.add(SERVICE)
+        run.fail(PermissionError("403"))
+        assert (await rig.runs_made(2)).kinds == {SERVICE}
+
+    play(lambda: Rig(SERVICE), scene)
+
+
+def test_a_kind_whose_watch_does_not_begin_is_told_and_the_watch_starts_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervise, "DENIED_SECONDS", 0.3)
+    monkeypatch.setattr(supervise, "LOOK_SECONDS", 0.02)
+
     async def scene(rig: Rig) -> None:
         await rig.runs_made(1)
-        assert rig.supervisor.dead() == ""
-        rig.supervisor.restart("it is deaf")
+        rig.resync.silent = {INGRESS}
         await rig.runs_made(2)
-        assert rig.supervisor.dead() == "a watch that was told to end still runs"
+        told = "ingresses.networking.k8s.io: its watch has not begun; its changes are seen late"
+        assert rig.supervisor.missing() == [told]
+        await asyncio.sleep(0.15)
+        assert len(rig.runs) == 2, "each start lists all kinds"
+        await rig.runs_made(3)
+        rig.resync.silent = set()
+        assert rig.supervisor.missing() == []
+
+    assert play(lambda: Rig(SERVICE, INGRESS), scene).restarts == 2
+
+
+def test_a_run_that_does_not_end_is_what_only_a_new_process_mends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "DEAD_SECONDS", 0.2)
+
+    async def scene(rig: Rig) -> None:
+        await rig.runs_made(1)
+        rig.supervisor.restart("it is deaf")
+        (await rig.runs_made(2)).beat += 3600
+        assert rig.supervisor.dead() == "", "it may yet end"
+        await asyncio.sleep(0.3)
+        assert rig.supervisor.dead() == "a watch that was told to end 0 s ago still runs"
+        rig.runs[0].ended.set()
+        assert rig.supervisor.dead() == ""
 
     play(lambda: Rig(SERVICE, obeys=False), scene)
 

@@ -10,6 +10,8 @@ from functools import partial
 import pytest
 
 from devcluster import Cluster
+from devcluster.http_proxy import HttpProxy
+from devcluster.http_rules import Answer
 from etpguard.intake.inbox import Live, Message
 from etpguard.intake.watch import NO_FINALIZER, KopfRun
 from etpguard.kube.connection import Connection
@@ -55,6 +57,24 @@ def test_an_event_at_the_end_of_the_longest_silence_is_heard_and_so_is_what_foll
             await asyncio.gather(*(run.ended.wait() for run in runs))
 
     asyncio.run(scenario())
+
+
+def test_a_watch_that_was_denied_for_a_moment_only_is_not_denied(cluster: Cluster) -> None:
+    """Kopf tries again by itself; what ends the run later has nothing to do with it."""
+    path = "/api/v1/services"
+
+    async def scenario(proxy: HttpProxy) -> None:
+        run = KopfRun([SERVICE], Connection(cluster.kubeconfig_for(server=proxy.server)), lambda message: None)
+        try:
+            await until(lambda: run.denied == {SERVICE})
+            await until(lambda: bool(proxy.streams(path=path)) and not run.denied)
+        finally:
+            run.stop()
+            await run.ended.wait()
+
+    with HttpProxy(cluster) as proxy:
+        proxy.on(Answer(403), path=path, watch=True, times=1)
+        asyncio.run(scenario(proxy))
 
 
 FOREIGN = "kopf.zalando.org/KopfFinalizerMarker"

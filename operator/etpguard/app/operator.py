@@ -63,7 +63,7 @@ class Operator:
             corrections=Corrections(self._count, self._deaf),
             offer=self._offer,
             observe=self.metrics.verdict,
-            gap=lambda kind: self._resync.gap(kind),
+            gap=lambda kind: self._resync.relisted(kind),
             restored=self._restored,
             noticed=self._noticed,
         )
@@ -87,7 +87,7 @@ class Operator:
             picture=self.picture,
             assessments=self.engine.assessments,
             engine=lambda picture: Engine(picture, consumers, options),
-            served=lambda kind: self.freshness.kinds[kind].access is Access.READ,
+            served=self.served,
             advice=Advisor(self.picture, consumers),
             stale=self._stale,
             metrics=self.metrics,
@@ -96,6 +96,11 @@ class Operator:
     def watching(self) -> frozenset[AnyKind]:
         """The kinds that a watch runs for."""
         return self._supervisor.watching()
+
+    def served(self, kind: AnyKind) -> bool:
+        """Whether it exists and may be listed. One that fails is: who reads it anew before a change must fail too,
+        and not take it for a kind without objects."""
+        return self.freshness.kinds[kind].access in (Access.READ, Access.FAILING)
 
     def tell(self, options: ConsumerOptions) -> None:
         """Other options of the controllers hold from now on: all is assessed anew."""

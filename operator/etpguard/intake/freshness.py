@@ -17,12 +17,17 @@ class Access(enum.Enum):
     READ = "listed"
     ABSENT = "not served"
     FORBIDDEN = "forbidden"
+    FAILING = "failing for long"
+    """Only a kind that is not required; like one that is forbidden, it is not waited for."""
+
+
+_UNREAD = (Access.FORBIDDEN, Access.FAILING)
 
 
 class PictureStatus(NamedTuple):
     """`whole`: every required kind has a completed list. `fresh`: moreover the last completed list of each
     kind that can be read began less than two intervals ago, and none is pending. `missing` says in words
-    what is lacking; it may name kinds that are forbidden while the picture is whole and fresh."""
+    what is lacking; it may name kinds that cannot be read while the picture is whole and fresh."""
 
     whole: bool
     fresh: bool
@@ -44,7 +49,7 @@ class KindStatus:
     @property
     def unread(self) -> str | None:
         """Why the kind cannot be read; None also where there is no such kind."""
-        return self.problem if self.access is Access.FORBIDDEN else None
+        return self.problem if self.access in _UNREAD else None
 
 
 class Freshness:
@@ -64,7 +69,7 @@ class Freshness:
                 missing.append(f"{status.kind}: {lacking}")
                 required = status.kind.required
                 whole &= not (required and status.began is None)
-                fresh &= not required and status.access is Access.FORBIDDEN
+                fresh &= not required and status.access in _UNREAD
         return PictureStatus(whole, whole and fresh, tuple(missing))
 
     def not_ready(self) -> tuple[str, ...]:
@@ -85,7 +90,7 @@ class Freshness:
         match status.access:
             case Access.UNTRIED:
                 return status.problem or "not listed yet"
-            case Access.FORBIDDEN:
+            case Access.FORBIDDEN | Access.FAILING:
                 return status.problem
             case Access.ABSENT:
                 return "the API server does not serve it" if status.kind.required else ""

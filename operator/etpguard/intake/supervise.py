@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -23,7 +24,10 @@ STOP_SECONDS = 3.0
 DEAD_SECONDS = 300.0
 """A run whose loop had no turn for so long hangs, and so does one that is told to stop and does not."""
 DENIED_SECONDS = 600.0
-"""How long a kind that may be listed but not watched is left out before it is tried again."""
+"""How long a kind that may be listed but not watched is left out before it is tried again, and how long a run goes
+on in which the watch of a kind has not begun: to start anew is to list them all."""
+LOOK_SECONDS = 60.0
+"""How often is looked at what no event tells: that such a time is over, or that a kind's watch has not begun."""
 
 
 class Run(Protocol):
@@ -55,8 +59,10 @@ class Supervisor:
         self._again = asyncio.Event()
         self._why = ""
         self._run: Run | None = None
-        self._hung = False
+        self._lingering: list[tuple[Run, float]] = []
+        """Runs that have not ended in time, and when they were told to."""
         self._denied: dict[AnyKind, float] = {}
+        self._unheard_until = float("-inf")
 
     def restart(self, why: str) -> None:
         """Have the watch start anew, for a reason that it cannot know."""
@@ -70,9 +76,10 @@ class Supervisor:
 
     def dead(self) -> str:
         """Why nothing but a new process will help; "" while that is not so."""
-        if self._hung:
-            return "a watch that was told to end still runs"
-        if self._run and time.monotonic() - self._run.beat > DEAD_SECONDS:
+        now = time.monotonic()
+        if any(now - told > DEAD_SECONDS for run, told in self._lingering if not run.ended.is_set()):
+            return f"a watch that was told to end {DEAD_SECONDS:.0f} s ago still runs"
+        if self._run and now - self._run.beat > DEAD_SECONDS:
             return f"the watch's loop has had no turn for {DEAD_SECONDS:.0f} s"
         return ""
 
@@ -80,8 +87,11 @@ class Supervisor:
         """What the watch lacks, in words."""
         lacking = [f"{kind}: may be listed but not watched" for kind in self._denied]
         if self._run is None or self._run.ended.is_set():
-            lacking.append("the watch is not running")
-        return lacking
+            return [*lacking, "the watch is not running"]
+        unheard = (
+            f"{kind}: its watch has not begun; its changes are seen late" for kind in self._resync.unheard()
+        )
+        return lacking + sorted(unheard)
 
     async def run(self) -> None:
         failures = 0
@@ -90,7 +100,9 @@ class Supervisor:
                 self._resync.changed.clear()
                 kinds = self._wanted()
                 if not kinds:
-                    await self._resync.changed.wait()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await self._resync.changed.wait()
                     continue
                 began = time.monotonic()
                 self._again.clear()
@@ -123,7 +135,7 @@ class Supervisor:
                 asyncio.create_task(event.wait()) for event in (run.ended, self._again, self._resync.changed)
             }
             try:
-                await asyncio.wait(waiting, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(waiting, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for task in waiting:
                     task.cancel()
@@ -131,11 +143,22 @@ class Supervisor:
                 return self._explain(run)
             if self._again.is_set():
                 return self._why
+            if why := self._not_begun():
+                return why
             self._resync.changed.clear()
             if self._wanted() != run.kinds:
                 await asyncio.sleep(SETTLE_SECONDS)
                 if self._wanted() != run.kinds:
                     return ""
+
+    def _not_begun(self) -> str:
+        """Which kinds' watches have not, where that is a reason to start anew: only at its start does Kopf look
+        which kinds there are, and one API server may learn of a kind later than another."""
+        kinds, now = self._resync.unheard(), time.monotonic()
+        if not kinds or now < self._unheard_until:
+            return ""
+        self._unheard_until = now + DENIED_SECONDS
+        return f"no watch of {', '.join(sorted(map(str, kinds)))} has begun"
 
     def _explain(self, run: Run) -> str:
         for kind in run.denied:
@@ -150,5 +173,6 @@ class Supervisor:
             async with asyncio.timeout(STOP_SECONDS):
                 await run.ended.wait()
         except TimeoutError:
-            self._hung = True
+            self._lingering = [(r, told) for r, told in self._lingering if not r.ended.is_set()]
+            self._lingering.append((run, time.monotonic()))
             logger.error("the watch does not end within %g s", STOP_SECONDS)

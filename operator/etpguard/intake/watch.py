@@ -114,7 +114,7 @@ class KopfRun:
         self.ended = asyncio.Event()
         self.error: BaseException | None = None
         self.denied: set[AnyKind] = set()
-        """Kinds whose watch was answered 403."""
+        """Kinds whose last try to watch them was answered 403."""
         self.beat = time.monotonic()
         """When its loop last had a turn, by time.monotonic()."""
         self._connection = connection
@@ -258,9 +258,11 @@ class KopfRun:
             self.denied.add(kind)
         elif not watching and status == 200:
             self._relisting.add(kind)
-        elif watching and status == 200 and kind in self._relisting:
-            self._relisting.discard(kind)
-            self._put(Relisted(kind))
+        elif watching and status == 200:
+            self.denied.discard(kind)
+            if kind in self._relisting:
+                self._relisting.discard(kind)
+                self._put(Relisted(kind))
 
 
 def _ssl_context(now: Credentials) -> ssl.SSLContext:

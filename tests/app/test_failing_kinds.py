@@ -1,0 +1,77 @@
+"""One kind alone fails: it is not listed, or nobody watches it. All others go on."""
+
+from __future__ import annotations
+
+import pytest
+
+from devcluster import Cluster
+from devcluster.http_proxy import HttpProxy
+from devcluster.http_rules import Answer
+from devcluster.objects import wait_for
+from etpguard.intake import plan, resync, supervise
+from etpguard.objects import INGRESS
+from tests.app.harness import Running, the_case
+
+pytestmark = pytest.mark.controlplane
+
+PATH = "/apis/networking.k8s.io/v1/ingresses"
+
+
+def test_a_kind_that_fails_for_ever_holds_up_nothing_and_makes_what_it_could_tell_unknown(
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "START_FAILING_SECONDS", 2.0)
+    monkeypatch.setattr(plan, "FAILING_SECONDS", 4.0)
+    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 1.0)
+    with HttpProxy(cluster) as proxy, the_case(cluster, namespace) as service:
+        kubeconfig = cluster.kubeconfig_for(server=proxy.server)
+        proxy.on(Answer(503), path=PATH)
+        with Running(kubeconfig, resync_interval=5.0) as running:
+
+            def unknown() -> bool:
+                """Says so everywhere, and goes on."""
+                labels = {"namespace": namespace, "service": service, "outcome": "Unknown"}
+                return (
+                    running.metric("etpguard_service_outcome", **labels) == 1.0
+                    and running.metric("etpguard_unread_kind", kind=INGRESS.resource) == 1.0
+                    and running.metric("etpguard_picture_fresh") == 1.0
+                    and "cannot list ingresses.networking.k8s.io now: 503" in running.get("/readyz")[1]
+                )
+
+            running.wait_ready(30)
+            running.wait_fresh()
+            assert unknown()
+            assert running.on_loop(lambda o: o.served(INGRESS)), "a change would be made without reading it"
+            proxy.restore()
+            wait_for(lambda: INGRESS in running.operator.watching(), 30, "a watch of it")
+            wait_for(lambda: running.uncovered(namespace, service) == 2.0, 10, "an outcome")
+
+            proxy.on(Answer(503), path=PATH)
+            wait_for(unknown, 40, "the same while it runs")
+            assert running.ready()
+
+
+def test_a_kind_that_the_watch_has_not_found_is_told_and_looked_for_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One API server knows a new definition already, and another, asked by Kopf, does not."""
+    monkeypatch.setattr(plan, "LONGEST_BURST_SECONDS", 3.0)
+    monkeypatch.setattr(supervise, "LOOK_SECONDS", 2.0)
+    group = PATH.rpartition("/")[0]
+    lacking = cluster.call("GET", group)
+    lacking["resources"] = [r for r in lacking["resources"] if not r["name"].startswith("ingresses")]
+    with HttpProxy(cluster) as proxy:
+        proxy.on(Answer(200, lacking), path=group, times=1)
+        told: list[str] = []
+
+        def watched() -> bool:
+            told.append(running.get("/readyz")[1])
+            return INGRESS in running.operator.watching()
+
+        with Running(cluster.kubeconfig_for(server=proxy.server)) as running:
+            running.wait_fresh()
+            assert not watched()
+            wait_for(watched, 30, "a watch of the kind")
+            assert running.metric("etpguard_watch_restarts_total") == 1.0
+            assert any("ingresses.networking.k8s.io: its watch has not begun" in text for text in told)
+            assert "has not begun" not in running.get("/readyz")[1]
