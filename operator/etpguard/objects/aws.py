@@ -52,6 +52,7 @@ class IngressClassParamsSpec(Shape, frozen=True):
     target_type: str | None = None
     ip_address_type: str | None = None
     certificate_arn: list[str] | None = None
+    ssl_redirect_port: str | None = None
 
 
 class IngressClassParams(AnnotatedRecord, frozen=True):

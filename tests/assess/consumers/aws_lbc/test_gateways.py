@@ -56,6 +56,18 @@ TRAFFIC: Json = {"healthCheckConfig": {"healthCheckPort": "traffic-port"}}
             id="tcp-on-health-check-node-port",
         ),
         pytest.param(
+            [
+                LOCAL,
+                NLB,
+                target_configuration(
+                    healthCheckConfig={"healthCheckProtocol": "TCP", "matcher": {"httpCode": "ok"}}
+                ),
+            ],
+            HealthCheckNodePort(any_answer=True),
+            Outcome.Blackhole,
+            id="tcp-has-no-codes-to-be-malformed",
+        ),
+        pytest.param(
             [LOCAL, ALB, target_configuration(**KUBE_PROXY)], KubeProxyHealthz(), Outcome.Blackhole, id="by-number"
         ),
         pytest.param(

@@ -69,6 +69,42 @@ def test_the_same_in_a_group_by_the_params_of_the_class() -> None:
 
 
 @pytest.mark.parametrize(
+    ("annotations", "redirect", "registered"),
+    [
+        pytest.param({"certificate-arn": "arn:x"}, "443", True, id="on-https"),
+        pytest.param({"listen-ports": BOTH}, "443", True, id="on-both"),
+        pytest.param({}, "x", True, id="a-port-that-is-no-number-is-no-redirect"),
+        pytest.param({"ssl-redirect": "443"}, "x", True, id="and-undoes-the-annotation"),
+        pytest.param({}, "", True, id="none"),
+        pytest.param(GROUP, "443", False, id="on-http-alone-in-a-group-with-https"),
+    ],
+)
+def test_a_redirect_by_the_params_of_the_class(
+    annotations: dict[str, str], redirect: str, registered: bool
+) -> None:
+    params = class_params(sslRedirectPort=redirect)
+    others = [member(listen_ports=BOTH)] if annotations is GROUP else []
+    shop = Shop(ingress(annotations=annotations), ingress_class(params="params"), params, OTHER, *others)
+    assert (only(shop).outcome is Outcome.TargetsUnhealthy) is registered
+    assert (only(shop).reason.code == "NotRegistered") is not registered
+
+
+def test_the_params_of_the_class_go_before_the_annotation() -> None:
+    made = ingress(annotations={"ssl-redirect": "8443", "listen-ports": BOTH})
+    shop = Shop(made, ingress_class(params="params"), class_params(sslRedirectPort="443"))
+    assert only(shop).outcome is Outcome.TargetsUnhealthy
+
+
+def test_each_member_has_the_params_of_its_own_class() -> None:
+    foreign = ingress("member", backend("other"), class_name="secure", annotations=GROUP | {"listen-ports": BOTH})
+    secure = ingress_class("secure", params="redirecting")
+    shop = Shop(ingress(annotations=GROUP), OTHER, foreign, ingress_class(), secure)
+    assert only(shop).outcome is Outcome.TargetsUnhealthy
+    shop.apply(class_params("redirecting", sslRedirectPort="443"))
+    assert only(shop).reason.code == "NotRegistered"
+
+
+@pytest.mark.parametrize(
     ("annotations", "others", "code"),
     [
         pytest.param(
@@ -82,6 +118,12 @@ def test_the_same_in_a_group_by_the_params_of_the_class() -> None:
             [member(ssl_redirect="443", listen_ports=BOTH)],
             "SslRedirectConflict",
             id="two-redirects-in-a-group",
+        ),
+        pytest.param(
+            {},
+            [ingress_class(params="params"), class_params(sslRedirectPort="443")],
+            "SslRedirectWithoutListener",
+            id="redirect-by-the-class-without-https-listener",
         ),
         pytest.param(GROUP, [member(ssl_redirect="x")], "MalformedAnnotation", id="a-member-that-is-malformed"),
     ],

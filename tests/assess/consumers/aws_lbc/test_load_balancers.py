@@ -158,6 +158,13 @@ ANY = HealthCheckNodePort(any_answer=True)
             nlb(healthcheck_protocol="tcp"), ANY, Outcome.Blackhole, False, id="tcp-passes-on-every-node"
         ),
         pytest.param(
+            nlb(healthcheck_protocol="tcp", healthcheck_success_codes="ok"),
+            ANY,
+            Outcome.Blackhole,
+            False,
+            id="tcp-has-no-codes-to-be-malformed",
+        ),
+        pytest.param(
             nlb(healthcheck_protocol="https"),
             PassesNowhere("the healthCheckNodePort speaks plain HTTP"),
             Outcome.Blackhole,

@@ -184,13 +184,13 @@ def _configured(
     matcher = config.matcher
     written = (matcher.grpc_code if grpc else matcher.http_code) if matcher else None
     codes = written or ("12" if grpc else "200-399")
-    try:
-        accepts(codes, 200)
-    except ValueError as error:
-        raise ModelError("MalformedConfiguration", f"a TargetGroupConfiguration's matcher {error}") from error
     raw = config.health_check_port
     if protocol == "TCP":
         path = codes = ""
+    try:
+        accepts(codes or "200", 200)
+    except ValueError as error:
+        raise ModelError("MalformedConfiguration", f"a TargetGroupConfiguration's matcher {error}") from error
     if raw is None and local:
         number = service.spec.health_check_node_port or 0
         shown = HealthCheck(str(number), protocol, path, codes)

@@ -148,12 +148,12 @@ class LoadBalancerPath:
         if protocol not in ("TCP", "HTTP", "HTTPS"):
             raise annotations.error("healthcheck-protocol", "is none of TCP, HTTP, HTTPS")
         path = annotations.get("healthcheck-path") or ("/healthz" if local else "/")
-        codes = annotations.get("healthcheck-success-codes") or "200-399"
+        codes = "" if protocol == "TCP" else annotations.get("healthcheck-success-codes") or "200-399"
         for suffix in _INTEGERS:
             annotations.integer(suffix)
-        shown = HealthCheck("", protocol, "" if protocol == "TCP" else path, "" if protocol == "TCP" else codes)
+        shown = HealthCheck("", protocol, "" if protocol == "TCP" else path, codes)
         try:
-            accepts(codes, 200)
+            accepts(codes or "200", 200)
         except ValueError as error:
             raise annotations.error("healthcheck-success-codes", "is no list of codes or ranges") from error
         raw = annotations.get("healthcheck-port")
