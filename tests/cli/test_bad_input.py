@@ -253,6 +253,7 @@ def test_an_empty_list_holds_nothing_whether_or_not_it_names_a_version(body: str
         pytest.param(["check", "-n", "a", "-A"], "-n and -A exclude each other", id="a namespace and all"),
         pytest.param(["check", "--answers-everywhere-ports", "80,x"], "'80,x'", id="a port that is none"),
         pytest.param(["explain", "a/b/c"], "'a/b/c' is not NAMESPACE/SERVICE", id="a name with two slashes"),
+        pytest.param(["rollback", "/b"], "'/b' is not NAMESPACE/SERVICE", id="a namespace that is empty"),
         pytest.param(
             ["check", "-f", "x", "--context", "c"], "-f and --context exclude each other", id="files and a context"
         ),

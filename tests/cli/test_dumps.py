@@ -169,6 +169,7 @@ def test_the_api_servers_consent_is_passed_over(plain: Json) -> None:
     ("body", "told"),
     [
         pytest.param(gzip.compress(SEED.read_bytes()), "compressed: give it what `gzip -dc` prints", id="gzip"),
+        pytest.param("# é\na: 1".encode("latin-1"), "it is binary, or not in UTF-8", id="another encoding"),
         pytest.param(b"\xff\xfe\x00", "begins as UTF-16 does, and is not", id="half a character of UTF-16"),
         pytest.param(
             f"{yaml.safe_dump(NODES)}{yaml.safe_dump(REST)}",
@@ -187,6 +188,10 @@ def test_the_api_servers_consent_is_passed_over(plain: Json) -> None:
 )
 def test_what_is_no_dump_is_told_in_a_line(body: bytes | str, told: str) -> None:
     assert told in failed(check(body))
+
+
+def test_a_name_that_is_empty_is_not_the_directory_of_work() -> None:
+    assert failed(etpguard("check", "-f", "")) == "etpguard: -f '': no file is named"
 
 
 def test_one_object_a_file_in_a_directory(tmp_path: Path, plain: Json) -> None:

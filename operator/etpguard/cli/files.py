@@ -40,6 +40,8 @@ def _bodies(sources: Sequence[str]) -> Iterator[tuple[str, bytes]]:
                 raise Failure(f"{shown(source)}: closed")
             yield shown(source), sys.stdin.buffer.read()
             continue
+        if not source:
+            raise Failure("-f '': no file is named")  # `.` for Path
         path = Path(source)
         if not path.is_dir():
             yield source, _read(path)

@@ -269,7 +269,7 @@ def uninstall(kubeconfig: str | None, context: str | None, **options: Any) -> in
 def _named(service: str, namespace: str | None) -> tuple[str | None, str]:
     """Namespace and name of NAMESPACE/SERVICE, or of SERVICE with -n; None for the context's own namespace."""
     space, slash, name = service.rpartition("/")
-    if not name or "/" in space:
+    if not name or "/" in space or (slash and not space):
         raise click.UsageError(f"{service!r} is not NAMESPACE/SERVICE")
     if slash and namespace and namespace != space:
         raise click.UsageError(f"{service!r} is not in the namespace {namespace!r}")

@@ -81,7 +81,7 @@ def load(name: str, body: bytes) -> Iterator[Any]:
     number = 1
     aliased = b"&" in body and b"*" in body
     if _binary(body):
-        raise Failure(f"{name}: neither JSON nor YAML: it is binary")
+        raise Failure(f"{name}: neither JSON nor YAML: it is binary, or not in UTF-8")
     if _may_be_deep(body):
         _check_depth(name, body)
     loader = _Loader(body)
