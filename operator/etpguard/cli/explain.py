@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from etpguard.cli import console_words, endpoints
 from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
-from etpguard.cli.output import deliver
+from etpguard.cli.output import deliver, harmless
 from etpguard.cli.sources import Assessed, Sources, assess
 from etpguard.objects import NODE, SERVICE, Endpoint, Key, Node, Service
 
@@ -30,7 +30,7 @@ def explain(sources: Sources, name: str, max_nodes: int) -> int:
     if service is None:
         raise Failure(_not_found(assessed, key))
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
-    lines = [_fold(line, width) for line in story(assessed, service, max_nodes)]
+    lines = [_fold(harmless(line), width) for line in story(assessed, service, max_nodes)]
     deliver(lambda: print("\n".join(lines)))
     warn(assessed.warnings)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Callable
 
@@ -12,6 +13,9 @@ from etpguard.cli.errors import Failure
 def deliver(show: Callable[[], None]) -> None:
     """Call `show`, which prints, to the last byte. A reader that has seen enough (`| head`) is no failure, and
     the exit code stays the report's; raises Failure where standard output takes no more, on a full disk say."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every encoding has every character: a redirected console of Windows, say.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         show()
         sys.stdout.flush()
@@ -37,4 +41,11 @@ def narrate(line: str) -> None:
 def complain(line: str) -> None:
     """A line on standard error, whether or not anybody reads it."""
     with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(harmless(line), file=sys.stderr, flush=True)
+
+
+def harmless(text: str) -> str:
+    """With escapes for what a terminal would obey instead of showing it: annotations are any tenant's to write."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

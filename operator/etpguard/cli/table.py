@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from etpguard.assess import Assessment, Outcome
+from etpguard.cli.output import harmless
 from etpguard.report import explain_reason
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 NAMED = 3
 """Names of uncovered nodes on a line."""
+
+FOLDED = 16
+"""Columns of the terminal that a folded column of the table takes at least: below, nobody can read it."""
+_GAP = 2
 
 _STYLE = {
     Outcome.NotAffected: "dim",
@@ -30,6 +35,8 @@ _STYLE = {
     Outcome.Outage: "bold white on red",
 }
 _HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES")
+_WHOLE = ("OUTCOME", "UNCOVERED", "TYPE")
+"""Those that are not folded."""
 _WIDE = ("TYPE", "PORTS", "CONSUMERS", "REASON", "ADVICE")
 
 
@@ -92,11 +99,13 @@ def _short(name: str, names: Sequence[str]) -> str:
 
 def plain(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns padded with spaces, nothing cut: for pipes, logs and grep."""
-    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
-    return [
-        "   ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-        for line in (header, *rows)
-    ]
+    lines = [tuple(map(harmless, line)) for line in (header, *rows)]
+    widths = _widths(lines)
+    return ["   ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*lines, strict=True)]
 
 
 def summary(ordered: Sequence[Assessment]) -> str:
@@ -112,16 +121,27 @@ def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequenc
     from rich.console import Console
     from rich.text import Text
 
+    console = Console(no_color=bool(os.environ.get("NO_COLOR")), highlight=False)
+    if console.width < _least(header, rows):
+        print("\n".join(plain(header, rows)))
+        return
     made = _table(header)
     for cells, assessment in zip(rows, ordered, strict=True):
-        made.add_row(Text(cells[0], style=_STYLE[assessment.outcome]), *map(Text, cells[1:]))
-    Console(no_color=bool(os.environ.get("NO_COLOR")), highlight=False).print(made)
+        outcome, *others = map(harmless, cells)
+        made.add_row(Text(outcome, style=_STYLE[assessment.outcome]), *map(Text, others))
+    console.print(made)
+
+
+def _least(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The width below which columns would be cut off, or folded to shreds."""
+    widths = zip(header, _widths([header, *rows]), strict=True)
+    return sum(_GAP + (width if name in _WHOLE else min(width, FOLDED)) for name, width in widths) - _GAP
 
 
 def _table(header: Sequence[str]) -> Table:
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for name in header:
-        made.add_column(name, no_wrap=name in ("OUTCOME", "UNCOVERED", "TYPE"), overflow="fold")
+        made.add_column(name, no_wrap=name in _WHOLE, overflow="fold")
     return made

@@ -1,0 +1,119 @@
+"""What a person gets to see: at any width, without colour, and of text that was written to deceive."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from etpguard.cli.output import harmless
+from etpguard.cli.table import plain
+from tests.cli.program import SEED, etpguard, failed
+
+NAME = "default/nginx-nginx-ingress-controller"
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*[34][0-9]m")
+
+
+def on_terminal(columns: int, *arguments: str | Path, **environment: str) -> str:
+    """What it writes to a terminal of that width."""
+    ours, its = pty.openpty()
+    kept = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "etpguard", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=its,
+        stderr=subprocess.DEVNULL,
+        env={**kept, "TERM": "xterm-256color", "COLUMNS": str(columns), **environment},
+    )
+    os.close(its)
+    written = b""
+    while part := _read(ours):
+        written += part
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    return written.decode().replace("\r\n", "\n")
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # Linux has no other end for a terminal whose last writer is gone
+        return b""
+
+
+@pytest.mark.parametrize("columns", [1, 20, 40, 60, 80, 200])
+def test_no_column_is_lost_at_any_width(columns: int) -> None:
+    seen = re.sub(r"\s", "", STYLE.sub("", on_terminal(columns, "check", "-f", SEED)))
+    whole = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES", "TargetsUnhealthy", "2/3", "node3")
+    folded = ("default/nginx-ng", "ingress-controlle")
+    for part in whole + folded:
+        assert part in seen
+
+
+def test_columns_that_would_be_folded_to_shreds_are_whole_lines() -> None:
+    lines = on_terminal(100, "check", "-f", SEED, "-o", "wide").splitlines()
+    assert len(lines) == 4
+    assert lines[0].split()[-1] == "ADVICE"
+    assert len(on_terminal(200, "check", "-f", SEED, "-o", "wide").splitlines()) > 4
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        pytest.param({}, True, id="by default"),
+        pytest.param({"NO_COLOR": "1"}, False, id="NO_COLOR"),
+        pytest.param({"NO_COLOR": ""}, True, id="NO_COLOR that is empty, which says nothing"),
+        pytest.param({"TERM": "dumb"}, False, id="a terminal that has none"),
+    ],
+)
+def test_colours(environment: dict[str, str], coloured: bool) -> None:
+    assert bool(COLOUR.search(on_terminal(80, "check", "-f", SEED, **environment))) is coloured
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("a é 😀", "a é 😀", id="letters"),
+        pytest.param("\x1b[2J\x9b1m\a", r"\x1b[2J\x9b1m\x07", id="what moves the cursor"),
+        pytest.param("a\nb\rc\td", r"a\nb\rc\td", id="what ends a line"),
+        pytest.param("a\u202eb", r"a\u202eb", id="what turns the direction of writing"),
+        pytest.param("\udcff", r"\udcff", id="a byte of an argument that is no text"),
+    ],
+)
+def test_what_a_terminal_obeys_is_shown(text: str, shown: str) -> None:
+    assert harmless(text) == shown
+    assert plain(["A"], [[text]])[1] == shown
+
+
+@pytest.fixture
+def deceiving() -> str:
+    """The seed case with a health check path that would clear the screen and put a line of its own there."""
+    items = yaml.safe_load(SEED.read_text())["items"]
+    (ingress,) = (item for item in items if item["kind"] == "Ingress")
+    ingress["metadata"]["annotations"]["alb.ingress.kubernetes.io/healthcheck-path"] = "/\x1b[2J\nOutcome: é"
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def test_an_annotation_does_not_speak_for_the_program(deceiving: str) -> None:
+    run = etpguard("explain", NAME, "-f", "-", stdin=deceiving)
+    assert run.code == 0
+    assert r"HTTP /\x1b[2J\nOutcome: é on port" in run.out
+
+
+def test_a_warning_does_not_either() -> None:
+    assert r"\x1b[2Jgone" in failed(etpguard("check", "-f", "/nonexistent/\x1b[2Jgone"))
+
+
+@pytest.mark.parametrize("arguments", [("explain", NAME), ("check", "-o", "yaml"), ("check", "-o", "wide")])
+def test_an_encoding_that_lacks_a_character_costs_no_report(deceiving: str, arguments: tuple[str, ...]) -> None:
+    run = etpguard(*arguments, "-f", "-", stdin=deceiving, PYTHONIOENCODING="ascii")
+    assert (run.code, run.err) == (0, "")
+    assert run.out.isascii()
