@@ -67,6 +67,18 @@ def annotated(annotations: dict[str, str], **more: object) -> list[Json]:
             id="TLS on a plain HTTP port",
         ),
         pytest.param(
+            {**NLB, PROTOCOL: "HTTPS"},
+            PassesNowhere("kube-proxy speaks plain HTTP"),
+            Seen("Blackhole", "NoHealthyTarget", "abc", "bc"),
+            id="NLB: TLS on a plain HTTP port, and it fails open",
+        ),
+        pytest.param(
+            {**NLB, PROTOCOL: "HTTPS", PORT: "10256"},
+            PassesNowhere("kube-proxy speaks plain HTTP"),
+            Seen("Blackhole", "NoHealthyTarget", "abc", "bc"),
+            id="NLB: TLS on kube-proxy's healthz",
+        ),
+        pytest.param(
             {PORT: "9100"},
             None,
             Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc"),

@@ -40,6 +40,8 @@ _PROXY_PROTOCOL = (
 """aws_loadbalancer.go:308-320; aws_validations.go validateServiceAnnotationTargetGroupAttributes; the order is
 that of aws-load-balancer-controller docs/guide/service/nlb.md:158."""
 
+_PLAIN = PassesNowhere("kube-proxy speaks plain HTTP")
+
 _NODES = replace(CLOUD_NODES, provider_id="i-[^/]*", skips_unidentified=True)
 """aws_loadbalancer.go:1802-1857: nodes whose providerID names no instance are left out."""
 
@@ -119,6 +121,7 @@ def _configured(consumer: Consumer, service: Service, port: ServicePort, view: V
     """aws.go buildNLBHealthCheckConfiguration, and for a CLB EnsureLoadBalancer and
     ensureLoadBalancerHealthCheck: HTTP /healthz on the healthCheckNodePort, unless annotations say otherwise.
     A CLB has one check for all listeners, on the first port where traffic-port is asked for."""
+    network = consumer.controller.endswith("nlb")
     standard = standard_check(service)
     written = service.annotations.get(CHECK_PORT, "")
     protocol = service.annotations.get(CHECK_PROTOCOL, "HTTP").upper()
@@ -128,14 +131,16 @@ def _configured(consumer: Consumer, service: Service, port: ServicePort, view: V
     if not port.node_port:
         return replace(consumer, unknown=Reason("NoNodePort", f"port {port.label!r} has no node port to register"))
     if written == "traffic-port":
-        checked = port if consumer.controller.endswith("nlb") else service.ports[0]
+        checked = port if network else service.ports[0]
         return replace(consumer, probe=OwnNodePort(checked.label))
     if not written or port_number(written) == service.spec.health_check_node_port:
-        probe = on_health_check_node_port(protocol)
+        probe = _PLAIN if network and protocol == "HTTPS" else on_health_check_node_port(protocol)
         return replace(consumer, probe=probe, pins_health_check_node_port=bool(written))
     number = port_number(written)
     if number is None:
         detail = f"{CHECK_PORT} is {written!r}, neither traffic-port nor a port number"
         return replace(consumer, unknown=Reason("InvalidAnnotation", detail))
     probe, others = view.probe_of(number, service)
+    if network and protocol == "HTTPS" and isinstance(probe, KubeProxyHealthz):
+        probe = _PLAIN
     return replace(consumer, probe=probe, reads=others, reads_node_ports=frozenset({number}))
