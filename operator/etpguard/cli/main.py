@@ -10,64 +10,12 @@ import click
 
 from etpguard import __version__
 from etpguard.cli.errors import Failure
+from etpguard.cli.values import OUTCOMES, Bool, OutcomeName, Ports
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OUTCOMES = (
-    "NotAffected",
-    "Covered",
-    "TargetsUnhealthy",
-    "NoEndpoints",
-    "Unknown",
-    "Uncovered",
-    "NoTargets",
-    "Blackhole",
-    "Outage",
-)
-"""As `assess.Outcome` has them, which is not loaded for `--help`."""
-
 _MOST_NODES = 1_000_000
 """More than any cluster has; 0 is for all."""
-
-
-class Ports(click.ParamType[tuple[int, ...]]):
-    """Port numbers separated by commas."""
-
-    name = "ports"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        from etpguard.settings import ports
-
-        if isinstance(value, tuple):
-            return value
-        try:
-            return ports(str(value))
-        except ValueError:
-            self.fail(f"{str(value)[:100]!r} is not a list of port numbers separated by commas", param, ctx)
-
-
-class Bool(click.ParamType[bool]):
-    """As the operator's setting takes it."""
-
-    name = "true|false"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
-        from etpguard.settings import on_off
-
-        try:
-            return on_off(str(value))
-        except ValueError:
-            self.fail(f"{str(value)[:100]!r} is neither true nor false", param, ctx)
-
-
-class OutcomeName(click.Choice[str]):
-    """In whatever case; told as it is written."""
-
-    def __init__(self) -> None:
-        super().__init__(_OUTCOMES, case_sensitive=False)
-
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        return f"{value!r} is not one of {', '.join(self.choices)}."
 
 
 _KUBECONFIG = click.option("--kubeconfig", metavar="FILE", help="By default $KUBECONFIG or ~/.kube/config.")
@@ -187,7 +135,7 @@ def cli() -> None:
     default="Blackhole",
     show_default=True,
     metavar="OUTCOME",
-    help=f"Exit with 1 from this outcome on. Best to worst: {', '.join(_OUTCOMES)}.",
+    help=f"Exit with 1 from this outcome on. Best to worst: {', '.join(OUTCOMES)}.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 2 if any object cannot be read.")
 @click.option(
