@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess import Options, Outcome
+from etpguard.assess import Outcome
 from etpguard.assess.consumers.aws_lbc import AwsOptions
 from etpguard.objects import INGRESS_CLASS, NAMESPACE, AnyKind
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS
@@ -17,7 +17,6 @@ from tests.assess.consumers.aws_lbc.objects import (
     ingress,
     ingress_class,
     namespace,
-    node,
     only,
 )
 
@@ -210,82 +209,6 @@ def test_refused_or_unclear(objects: list[Json], unread: dict[AnyKind, str], cod
     assert verdict.reason.code == code
     assert named in verdict.reason.detail
     assert verdict.consumer.object == ("Ingress", "shop", "web")
-
-
-@pytest.mark.parametrize(
-    ("objects", "unread"),
-    [
-        pytest.param([ingress()], {INGRESS_CLASS_PARAMS: "forbidden"}, id="params-where-the-class-has-none"),
-        pytest.param(
-            [ingress(), ingress_class(params="params"), class_params()],
-            {NAMESPACE: "forbidden"},
-            id="namespace-where-no-selector-asks",
-        ),
-        pytest.param(
-            [ingress(annotations={LEGACY: "alb"})],
-            {INGRESS_CLASS: "forbidden"},
-            id="class-where-the-annotation-decides",
-        ),
-    ],
-)
-def test_what_is_unread_says_nothing_where_it_could_change_nothing(
-    objects: list[Json], unread: dict[AnyKind, str]
-) -> None:
-    assert only(Shop(*objects, unread=unread)).outcome is Outcome.TargetsUnhealthy
-
-
-FILES = Options(unread_is_unknown=False)
-ON_GKE = [node(name, labels={"cloud.google.com/gke-nodepool": "p"}) for name in "abc"]
-UNREAD: dict[AnyKind, str] = {INGRESS_CLASS: "none in the input"}
-SCHEME = {"scheme": "internal"}
-
-
-@pytest.mark.parametrize(
-    ("objects", "engine", "claimed"),
-    [
-        pytest.param([ingress(class_name=None), *ON_GKE], None, False, id="no-class-on-gke"),
-        pytest.param([ingress(class_name="gce"), *ON_GKE], None, False, id="any-class-on-gke"),
-        pytest.param([ingress(class_name="alb"), *ON_GKE], None, True, id="class-alb-on-gke"),
-        pytest.param(
-            [ingress(class_name=None, annotations=SCHEME), *ON_GKE], None, True, id="its-annotation-on-gke"
-        ),
-        pytest.param([ingress(class_name="nginx")], None, False, id="the-usual-name-of-anothers-class"),
-        pytest.param(
-            [ingress(class_name="nginx", annotations=SCHEME)],
-            None,
-            True,
-            id="the-name-of-anothers-and-its-annotation",
-        ),
-        pytest.param([ingress(class_name="edge")], None, True, id="a-name-that-tells-nothing"),
-        pytest.param([ingress(class_name="edge")], FILES, False, id="a-name-that-tells-nothing-in-files"),
-        pytest.param([ingress(class_name=None)], None, True, id="no-class"),
-        pytest.param([ingress(class_name=None)], FILES, False, id="no-class-in-files"),
-        pytest.param([ingress(class_name=None, annotations=SCHEME)], FILES, True, id="its-annotation-in-files"),
-        pytest.param(
-            [ingress(class_name="alb")], FILES, True, id="class-alb-whose-parameters-are-not-in-the-files"
-        ),
-    ],
-)
-def test_where_classes_are_unread_it_claims_no_more_than_may_be_its(
-    objects: list[Json], engine: Options | None, claimed: bool
-) -> None:
-    found = Shop(*objects, unread=UNREAD, engine=engine).verdicts()
-    assert [v.reason.code for v in found] == ["IngressClassNotReadable"] * claimed
-
-
-def test_in_files_without_a_class_none_is_the_default() -> None:
-    shop = Shop(ingress(class_name=None), unread=UNREAD, engine=FILES, options=NO_CLASS)
-    assert only(shop).outcome is Outcome.TargetsUnhealthy
-    live = Shop(ingress(class_name=None), unread=UNREAD, options=NO_CLASS)
-    assert only(live).reason.code == "IngressClassNotReadable"
-
-
-def test_a_class_that_cannot_be_read_matters_only_where_nodes_are_uncovered() -> None:
-    unread: dict[AnyKind, str] = {INGRESS_CLASS: "forbidden"}
-    partly = Shop(ingress(), unread=unread)
-    assert only(partly).outcome is Outcome.Unknown
-    assert partly.names(only(partly).uncovered) == ["b", "c"]
-    assert only(Shop(ingress(), unread=unread, on="abc")).outcome is Outcome.Covered
 
 
 def test_changes_of_class_params_and_namespace_are_taken_up() -> None:
