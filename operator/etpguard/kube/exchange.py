@@ -7,12 +7,16 @@ import socket
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from etpguard.kube.verbs import Json, Request
+from etpguard.objects import Kind, Page, Record, decode_page
 
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 OnRequest = Callable[[str, str, int], None]
 """verb, resource, HTTP status (0: no answer)."""
 
@@ -27,8 +31,8 @@ class Client(Protocol):
 
 
 class ApiError(Exception):
-    """The API server said no, or nothing. `status` is the HTTP status, 0 without an answer; `reason` and
-    `message` are those of its Status object, `retry_after` the header in seconds."""
+    """The API server said no, or nothing. `status` is the HTTP status, 0 without an answer or with one that no API
+    server gives; `reason` and `message` are those of its Status object, `retry_after` the header in seconds."""
 
     def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(f"{status} {reason}: {message}" if status else message)
@@ -50,13 +54,25 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """What is made of the body raises ApiError where it is something else: the page of a proxy, say, that wants
+    one to log in."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Json:
-        decoded: Json = msgspec.json.decode(self.body)
-        return decoded
+        return self._decoded(partial(msgspec.json.decode, type=dict[str, Any]))
+
+    def page(self, kind: Kind[R]) -> Page[R]:
+        return self._decoded(partial(decode_page, kind))
+
+    def _decoded(self, decode: Callable[[bytes], T]) -> T:
+        try:
+            return decode(self.body)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            text = f"it answered {self.status}, but not with what was asked for: {error}"
+            raise ApiError(0, "Malformed", text) from None
 
 
 def discard_on_close(client: Any) -> None:
@@ -127,9 +143,9 @@ async def _send(client: Client, request: Request, timeout: float) -> Answer:  # 
 def _failure(answer: Answer) -> ApiError:
     try:
         status = answer.json()
-    except msgspec.DecodeError:
+    except ApiError:
         status = {}
-    if not isinstance(status, dict) or status.get("kind") != "Status":
+    if status.get("kind") != "Status":
         status = {"message": answer.body[:200].decode(errors="replace").strip()}
     return ApiError(
         answer.status,

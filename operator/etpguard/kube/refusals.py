@@ -9,11 +9,15 @@ from etpguard.kube.verbs import Request
 
 _EVERYWHERE = 8
 """Namespaces refused, with none allowed, from which on all are taken to be."""
+_TOLD_SECONDS = 900.0
+"""How long a refusal that is met no more is still told of: what is refused is tried again every ten minutes at
+least, unless it is not wanted any more."""
 
 
 @dataclass
 class _Refusal:
     words: str
+    met: float
     until: dict[str, float] = field(default_factory=dict)
     allowed: bool = False
 
@@ -46,10 +50,11 @@ class Refusals:
             scope, words = request.namespace, f"may not {request.verb} {request.resource}: {error.message}"
         else:
             return None
+        self._forget(now)
         at = (request.verb, request.resource)
         known = self._refused.get(at)
-        refusal = self._refused.setdefault(at, _Refusal(words))
-        refusal.words = words
+        refusal = self._refused.setdefault(at, _Refusal(words, now))
+        refusal.words, refusal.met = words, now
         refusal.until[scope] = now + self._hold
         return words if known is None else None
 
@@ -67,9 +72,13 @@ class Refusals:
         del self._refused[at]
         return f"may {request.verb} {request.resource} again"
 
-    def in_words(self) -> list[str]:
+    def in_words(self, now: float) -> list[str]:
         """One line a verb and resource; a resource that is not served once, whatever the verb."""
+        self._forget(now)
         return sorted({refusal.words for refusal in self._refused.values()})
+
+    def _forget(self, now: float) -> None:
+        self._refused = {at: each for at, each in self._refused.items() if now - each.met < _TOLD_SECONDS}
 
 
 def _by_rbac(error: ApiError) -> bool:

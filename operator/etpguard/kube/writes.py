@@ -14,13 +14,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
-import msgspec
-
-from etpguard.kube.exchange import ApiError, Client, OnRequest, exchange
+from etpguard.kube.exchange import Answer, ApiError, Client, OnRequest, exchange
 from etpguard.kube.rates import TokenBucket
 from etpguard.kube.refusals import Refusals
 from etpguard.kube.verbs import Json, Request
+from etpguard.objects import Kind, Page, Record
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +98,7 @@ class Writer:
     def problems(self) -> list[str]:
         """What keeps writes from being made, in words; empty if nothing does."""
         unanswered = [f"the API server takes no requests: {self._unanswered}"] if self._unanswered else []
-        return unanswered + self._refusals.in_words()
+        return unanswered + self._refusals.in_words(self._clock())
 
     async def quiet(self, timeout: float) -> bool:  # noqa: ASYNC109
         """Wait until no request is under way; False if one still is after `timeout` seconds, or may be: one that
@@ -114,26 +117,28 @@ class Writer:
         `attempts` tries with growing pauses for what may pass. A try that got no answer may have been carried
         out, so what is sent must bear being repeated.
         """
-        return await self._try(request, attempts, gated=True)
+        return await self._try(request, Answer.json, attempts, gated=True)
 
     async def read(self, request: Request, *, attempts: int = 3) -> Json:
         """Send a read: as `write`, but whoever leads and whatever the picture."""
-        return await self._try(request, attempts, gated=False)
+        return await self._try(request, Answer.json, attempts, gated=False)
+
+    async def read_page(self, kind: Kind[R], request: Request, *, attempts: int = 3) -> Page[R]:
+        """As `read`, of a list of `kind`."""
+        return await self._try(request, lambda answer: answer.page(kind), attempts, gated=False)
 
     async def read_raw(self, request: Request, *, attempts: int = 3) -> bytes:
         """As `read`, the body undecoded."""
-        return await self._attempts(request, attempts, gated=False)
+        return await self._try(request, lambda answer: answer.body, attempts, gated=False)
 
-    async def _try(self, request: Request, attempts: int, *, gated: bool) -> Json:
-        body: Json = msgspec.json.decode(await self._attempts(request, attempts, gated=gated))
-        return body
-
-    async def _attempts(self, request: Request, attempts: int, *, gated: bool) -> bytes:
+    async def _try(self, request: Request, made_of: Callable[[Answer], T], attempts: int, *, gated: bool) -> T:
         failures = 0
         while True:
             await self._wait_for_turn(request, gated)
             try:
-                return await self._send(request)
+                made = made_of(await self._send(request))
+                self._answered(request)
+                return made
             except ApiError as error:
                 self._note(request, error)
                 failures += 1
@@ -155,15 +160,9 @@ class Writer:
                 return
             await self._sleep(wait)
 
-    async def _send(self, request: Request) -> bytes:
+    async def _send(self, request: Request) -> Answer:
         async with self._under_way():
-            answer = await exchange(self._client, request, self._limits.timeout, self._on_request)
-        if self._unanswered:
-            _log.info("The API server answers again")
-            self._unanswered = ""
-        if told := self._refusals.allowed(request):
-            _log.info("%s", told)
-        return answer.body
+            return await exchange(self._client, request, self._limits.timeout, self._on_request)
 
     @asynccontextmanager
     async def _under_way(self) -> AsyncIterator[None]:
@@ -182,6 +181,13 @@ class Writer:
             self._in_flight -= 1
             if not self._in_flight:
                 self._quiet.set()
+
+    def _answered(self, request: Request) -> None:
+        if self._unanswered:
+            _log.info("The API server answers again")
+            self._unanswered = ""
+        if told := self._refusals.allowed(request):
+            _log.info("%s", told)
 
     def _note(self, request: Request, error: ApiError) -> None:
         """Keep what concerns more than this request: refusals, a pause that was asked for, silence."""
