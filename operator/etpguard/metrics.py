@@ -25,8 +25,8 @@ _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 class State:
     """What is true at the time of a scrape. Kinds are named as RBAC does (`endpointslices.discovery.k8s.io`).
 
-    `unread` are those that may not be read, `rejected` counts objects that could not be decoded, `listed`
-    gives the end of the last completed list in seconds since the epoch.
+    `unread` are those that cannot be read, required ones among them, `rejected` counts objects that could not be
+    decoded, `listed` gives the end of the last completed list, where there is one, in seconds since the epoch.
     """
 
     assessments: Mapping[Key, Assessment]
@@ -140,7 +140,7 @@ class _Scrape(Collector):
             self._state.listed,
         )
         unread = dict.fromkeys(self._state.unread, 1)
-        yield _gauge("unread_kind", "Kinds that the operator may not read; 1 for each.", "kind", unread)
+        yield _gauge("unread_kind", "Kinds that the operator cannot read; 1 for each.", "kind", unread)
         fresh = GaugeMetricFamily(
             "etpguard_picture_fresh", "Whether what is known of the cluster is whole and recent enough to act on."
         )

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 from devcluster import Cluster
 from devcluster.objects import node, pod, wait_for
 from etpguard.app import Operator
-from etpguard.app.consumers import consumer_options, follow
+from etpguard.app.consumers import consumer_options
 from etpguard.kube.connection import Connection
 from etpguard.objects import SERVICE, AnyKind
 from etpguard.settings import Address, Settings
@@ -93,12 +93,9 @@ class Running(Served):
             connection = Connection(self._settings.kubeconfig)
             told = await consumer_options(self._settings, connection)
             operator = Operator(self._settings, connection, told)
-            following = asyncio.create_task(follow(self._settings, connection, told, operator.tell))
             async with operator.serving() as port:
                 self._started.set_result((operator, port))
-                code = await operator.run(self._stop)
-            following.cancel()
-            return code
+                return await operator.run(self._stop)
 
         try:
             self.exit_code = asyncio.run(main())

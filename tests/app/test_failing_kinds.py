@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from devcluster import Cluster
@@ -41,6 +43,10 @@ def test_a_kind_that_fails_for_ever_holds_up_nothing_and_makes_what_it_could_tel
             running.wait_ready(30)
             running.wait_fresh()
             assert unknown()
+            asked = partial(running.metric, "etpguard_api_requests_total")
+            assert asked(verb="list", resource=INGRESS.resource, code="503")
+            assert asked(verb="list", resource="services", code="200")
+            assert asked(verb="watch", resource="services", code="200")
             assert running.on_loop(lambda o: o.served(INGRESS)), "a change would be made without reading it"
             proxy.restore()
             wait_for(lambda: INGRESS in running.operator.watching(), 30, "a watch of it")

@@ -209,6 +209,34 @@ def test_a_server_that_stays_overloaded(server: Server, connection: Connection) 
     assert len(server.requests) == THROTTLED
 
 
+def test_a_server_that_asks_for_a_long_pause_is_left_alone(server: Server, connection: Connection) -> None:
+    server.answer = lambda parameters, number: refusal(429, "much later", **{"Retry-After": "30"})
+    with pytest.raises(Overloaded, match="429 much later") as raised:
+        list_kind(connection, NODE)
+    assert raised.value.retry_after == 30
+    assert len(server.requests) == 1
+
+
+def test_each_page_is_counted(server: Server, connection: Connection) -> None:
+    pages = [page(range(2), 7, "t1"), refusal(503, "a moment"), page(range(2, 3), 7)]
+    server.answer = lambda parameters, number: pages[number]
+    counted: list[tuple[str, str, int]] = []
+    reader = Reader(connection, on_request=lambda *request: counted.append(request))
+    reader.list(INGRESS, lambda page: None)
+    assert counted == [("list", "ingresses.networking.k8s.io", status) for status in (200, 503, 200)]
+    server.answer = lambda parameters, number: page(range(1), 7)
+    reader.ask(NODE)
+    assert counted[-1] == ("list", "nodes", 200)
+
+
+def test_so_is_one_that_was_not_answered(tmp_path: Path) -> None:
+    counted: list[tuple[str, str, int]] = []
+    nobody = Connection(kubeconfig(tmp_path, "http://127.0.0.1:1"))
+    with pytest.raises(Unreachable):
+        Reader(nobody, on_request=lambda *request: counted.append(request)).list(NODE)
+    assert counted == [("list", "nodes", 0)]
+
+
 def test_a_silent_server(server: Server, connection: Connection) -> None:
     release = threading.Event()
 

@@ -10,8 +10,8 @@ import sys
 
 from etpguard import __version__
 from etpguard.app import logs
-from etpguard.app.consumers import consumer_options, follow
-from etpguard.app.operator import Operator
+from etpguard.app.consumers import consumer_options
+from etpguard.app.operator import Operator, unless
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
 from etpguard.settings import Settings, SettingsError
@@ -52,12 +52,12 @@ async def _run(settings: Settings, connection: Connection) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    told = await consumer_options(settings, connection)
-    operator = Operator(settings, connection, told)
-    following = asyncio.create_task(follow(settings, connection, told, operator.tell))
+    telling = asyncio.create_task(consumer_options(settings, connection))
+    if not await unless(stop, telling):
+        return 0
+    operator = Operator(settings, connection, telling.result())
     async with operator.serving() as port:
         logger.info("etpguard %s on %s, serving on port %d", __version__, connection.server, port)
         code = await operator.run(stop)
-    following.cancel()
     logger.info("stopped")
     return code

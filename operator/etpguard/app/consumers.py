@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from etpguard.app.writing import LaterClient
 from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_deployment
 from etpguard.assess.consumers.aws_lbc.options import FLAG
 from etpguard.assess.consumers.registry import ConsumerOptions
@@ -54,10 +55,10 @@ async def aws_options(connection: Connection, deployment: str, flags: Mapping[st
 async def follow(
     settings: Settings, connection: Connection, told: ConsumerOptions, tell: Callable[[ConsumerOptions], None]
 ) -> None:
-    """Look at the Deployment once a resync interval, for ever, and tell of options that are others than before.
-    What it said last holds while it cannot be read."""
+    """Look at the Deployment, which `settings` must name, once a resync interval, for ever, and tell of options
+    that are others than before. What it said last holds while it cannot be read."""
     said = ""
-    while settings.aws_lbc_deployment:
+    while True:
         await asyncio.sleep(settings.resync_interval)
         try:
             now = ConsumerOptions(await aws_options(connection, settings.aws_lbc_deployment, _flags(settings)))
@@ -86,7 +87,7 @@ def _flags(settings: Settings) -> dict[str, Any]:
 async def _read(connection: Connection, namespace: str, name: str) -> dict[str, Any]:
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
     request = Request("get", "deployments.apps", namespace, name, "GET", path)
-    client = connection.aio()
+    client = LaterClient(connection)
     try:
         answer = await exchange(client, request, TIMEOUT_SECONDS, lambda verb, resource, status: None)
     finally:

@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import ModuleType
+from typing import TypeVar
 
+from etpguard.app.consumers import follow
 from etpguard.app.mending import REMEDIATION_KINDS
 from etpguard.app.writing import Writing
 from etpguard.assess import Assessment, DataPlane, Engine, Options, picture_for
@@ -33,17 +35,22 @@ from etpguard.web import Health, serve
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 STOP_SECONDS = 4.0
 """What all parts together have to end in, after SIGTERM."""
 
 
 class Operator:
-    """Made on the main loop. Reads `connection`; all that it keeps is rebuilt from the API at each start."""
+    """Made on the main loop. Reads `connection`; all that it keeps is rebuilt from the API at each start.
+    `consumer_options` are those of now; where `settings` name a Deployment, they are followed from there."""
 
     def __init__(
         self, settings: Settings, connection: Connection, consumer_options: ConsumerOptions | None = None
     ) -> None:
         self._settings = settings
+        self._connection = connection
+        self._options = consumer_options or ConsumerOptions()
         self._families = consumers = families(consumer_options)
         self.picture = picture_for(consumers, REMEDIATION_KINDS if settings.remediation else ())
         options = Options(
@@ -53,7 +60,7 @@ class Operator:
         self.engine = Engine(self.picture, consumers, options)
         self.metrics = Metrics(self._state, settings.metrics_per_service, settings.speaks_of)
         self.freshness = Freshness(self.picture.kinds, settings.resync_interval, time.monotonic)
-        self._listed: dict[str, float] = {}
+        self._listed: dict[AnyKind, float] = {}
         self._assessed = asyncio.Event()
         self._inbox = Inbox()
         self._absorber = Absorber(
@@ -69,7 +76,7 @@ class Operator:
         )
         self._resync = Resync(
             picture=self.picture,
-            reader=Reader(connection),
+            reader=Reader(connection, on_request=self.metrics.request),
             inbox=self._inbox,
             freshness=self.freshness,
             interval=settings.resync_interval,
@@ -78,7 +85,9 @@ class Operator:
         )
         self._supervisor = Supervisor(
             resync=self._resync,
-            start=lambda kinds: _kopf().KopfRun(kinds, connection, self._inbox.put, settings.watch_inactivity),
+            start=lambda kinds: _kopf().KopfRun(
+                kinds, connection, self._inbox.put, settings.watch_inactivity, self.metrics.request
+            ),
             restarted=self.metrics.watch_restart,
         )
         self._writing = Writing(
@@ -155,7 +164,7 @@ class Operator:
         """List, assess, be ready, and only then watch and write."""
         began = time.monotonic()
         first = asyncio.create_task(self._resync.first())
-        if not await _unless(stop, first):
+        if not await unless(stop, first):
             return
         self._inbox.put(Begin(self._assessed))
         await self._assessed.wait()
@@ -165,20 +174,23 @@ class Operator:
             "ready after %.2f s: %d Services with Local", time.monotonic() - began, len(self.engine.assessments)
         )
         await in_thread(_kopf, "import kopf")
-        intake = [
+        parts = [
             asyncio.create_task(self._resync.run(), name="resync"),
             asyncio.create_task(self._supervisor.run(), name="watch"),
+            asyncio.create_task(self._writing.run(stop), name="writing"),
         ]
-        writing = asyncio.create_task(self._writing.run(stop), name="writing")
+        if self._settings.aws_lbc_deployment:
+            following = follow(self._settings, self._connection, self._options, self.tell)
+            parts.append(asyncio.create_task(following, name="options of controllers"))
         try:
-            await asyncio.wait([*intake, writing], return_when=asyncio.FIRST_COMPLETED)
-            for task in (*intake, writing):
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for task in parts:
                 if task.done():
                     task.result()
         finally:
-            for task in (*intake, writing):
+            for task in parts:
                 task.cancel()
-            await asyncio.gather(*intake, writing, return_exceptions=True)
+            await asyncio.gather(*parts, return_exceptions=True)
 
     def _offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
         speaks_of = self._settings.speaks_of
@@ -204,25 +216,27 @@ class Operator:
         self._supervisor.restart(f"two lists of {kind} running found what it had not delivered")
 
     def _note_list(self, kind: AnyKind) -> None:
-        self._listed[kind.resource] = time.time()
+        self._listed[kind] = time.time()
 
     def _stale(self) -> str | None:
         status = self.freshness.picture_status()
         return None if status.fresh else "; ".join(status.missing)
 
     def _state(self) -> State:
+        known = self.freshness.kinds
         rejected = {kind.resource: len(self.picture.store(kind).rejects) for kind in self.picture.kinds}
         return State(
             assessments=dict(self.engine.assessments),
             rejected=rejected,
-            listed=dict(self._listed),
-            unread=[kind.resource for kind in self.picture.unread],
+            # Of a kind that is not there any more, or may not be read, the last list tells nothing.
+            listed={kind.resource: at for kind, at in self._listed.items() if known[kind].began is not None},
+            unread=[kind.resource for kind, status in known.items() if status.unread is not None],
             fresh=self.freshness.picture_status().fresh,
         )
 
 
-async def _unless(stop: asyncio.Event, task: asyncio.Task[None]) -> bool:
-    """Wait for `task`; False, and the task cancelled, if `stop` comes first."""
+async def unless(stop: asyncio.Event, task: asyncio.Task[T]) -> bool:
+    """Wait for `task`, and raise what it raises; False, and the task cancelled, if `stop` comes first."""
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)

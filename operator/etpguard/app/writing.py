@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import uuid
@@ -13,7 +14,8 @@ from etpguard.app.mending import remediator
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
 from etpguard.intake.threads import in_thread
-from etpguard.kube.connection import Connection
+from etpguard.kube.connection import Connection, Credentials
+from etpguard.kube.errors import KubeError
 from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import Limits, Writer
 from etpguard.metrics import Metrics
@@ -26,14 +28,17 @@ logger = logging.getLogger(__name__)
 
 
 class LaterClient:
-    """The client of the `kubernetes` package, loaded and made at the first request: no start waits for it."""
+    """The client of the `kubernetes` package, loaded and made at the first request: no start waits for it. Nor
+    does the loop ever wait for credentials, which a plugin may take a minute to give: it has a Lease to renew."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._credentials: Credentials | None = None
         self._making: asyncio.Task[Any] | None = None
 
     async def param_serialize(self, method: str, resource_path: str, **parts: Any) -> Any:
         client = await self._made()
+        await self._look_up()
         return await client.param_serialize(method, resource_path, **parts)
 
     async def call_api(self, *parts: Any, **options: Any) -> Any:
@@ -42,7 +47,8 @@ class LaterClient:
 
     async def close(self) -> None:
         if self._making is not None:
-            await (await self._making).close()
+            with contextlib.suppress(KubeError):
+                await (await self._making).close()
 
     async def _made(self) -> Any:
         if self._making is None:
@@ -51,8 +57,19 @@ class LaterClient:
         return await asyncio.shield(self._making)
 
     async def _make(self) -> Any:
-        await in_thread(self._connection.load_aio, "import kubernetes")
-        return self._connection.aio()
+        try:
+            await self._look_up()
+            return await in_thread(lambda: self._connection.aio(self._known), "client of the API server")
+        except BaseException:
+            self._making = None  # the next request tries again
+            raise
+
+    async def _look_up(self) -> None:
+        self._credentials = await in_thread(self._connection.credentials, "credentials")
+
+    def _known(self) -> Credentials:
+        assert self._credentials is not None
+        return self._credentials
 
 
 class Writing:

@@ -28,6 +28,7 @@ import kopf
 from etpguard.intake.inbox import Live, Message, Relisted
 from etpguard.intake.threads import in_thread
 from etpguard.kube.connection import Connection, Credentials
+from etpguard.kube.exchange import OnRequest
 from etpguard.objects import AnyKind, decode_item
 
 CHUNK = 200
@@ -100,7 +101,7 @@ class KopfRun:
     """Started on construction; `ended` is set on the loop that made it, with `error` telling why.
 
     `inactivity` is how many seconds a watch may be silent before it is dialled anew: an API server sends
-    bookmarks once a minute.
+    bookmarks once a minute. `on_request` is told of each list and watch, in the run's thread.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class KopfRun:
         connection: Connection,
         put: Callable[[Message], None],
         inactivity: float = 70.0,
+        on_request: OnRequest = lambda verb, resource, status: None,
     ) -> None:
         self.kinds = frozenset(kinds)
         self.ended = asyncio.Event()
@@ -120,6 +122,7 @@ class KopfRun:
         self._connection = connection
         self._put = put
         self._inactivity = inactivity
+        self._on_request = on_request
         self._abandoned = False
         self._relisting: set[AnyKind] = set()
         self._sessions: list[aiohttp.ClientSession] = []
@@ -238,12 +241,18 @@ class KopfRun:
             request.headers["Authorization"] = aiohttp.encode_basic_auth(now.username, now.password)
         kind = next((k for k in self.kinds if request.url.path.endswith(k.path)), None)
         watching = "watch" in request.url.query
-        async with asyncio.timeout(self._inactivity if watching else None):
-            response = await handler(request)
+        status = 0
+        try:
+            async with asyncio.timeout(self._inactivity if watching else None):
+                response = await handler(request)
+            status = response.status
+        finally:
+            if kind is not None:
+                self._on_request("watch" if watching else "list", kind.resource, status)
         if watching:
             self._bound_silence(response)
         if kind is not None:
-            self._note(kind, watching, response.status)
+            self._note(kind, watching, status)
         return response
 
     def _bound_silence(self, response: aiohttp.ClientResponse) -> None:

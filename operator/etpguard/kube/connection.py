@@ -12,6 +12,7 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,19 +120,19 @@ class Connection:
 
         return session.client(self._chosen, self.credentials())
 
-    @staticmethod
-    def load_aio() -> None:
-        """Import what `aio` needs, which takes most of a second: off the loop, by whoever has one."""
-        import kubernetes.aio.client  # noqa: F401
+    def aio(self, credentials: Callable[[], Credentials] | None = None) -> ApiClient:
+        """A new client of the `kubernetes` package, for asyncio; close it when done. It may be made in any thread.
 
-    def aio(self) -> ApiClient:
-        """A new client of the `kubernetes` package, for asyncio; close it when done. Its token is looked up
-        again for every request that is given `auth_settings=["BearerToken"]`, as all generated calls are."""
+        Its token is looked up again for every request that is given `auth_settings=["BearerToken"]`, as all
+        generated calls are: on the loop, for as long as a credential plugin takes, unless `credentials` gives
+        what someone looked up elsewhere.
+        """
         from kubernetes.aio import client
 
         from etpguard.kube.exchange import discard_on_close  # imports asyncio, which a command does without
 
-        now = self.credentials()
+        look_up = credentials or self.credentials
+        now = look_up()
         configuration: Any = client.Configuration(
             host=now.server,
             ssl_ca_cert=now.ca_file or None,
@@ -145,7 +146,7 @@ class Connection:
         configuration.disable_strict_ssl_verification = True
 
         def renew(target: Any) -> None:
-            fresh = self.credentials()
+            fresh = look_up()
             if fresh.token:
                 target.api_key["BearerToken"] = f"Bearer {fresh.token}"
             elif fresh.username:

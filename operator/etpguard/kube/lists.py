@@ -9,11 +9,10 @@ of the kind since etcd's last compaction, and from etcd otherwise.
 from __future__ import annotations
 
 import http.client
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
@@ -26,11 +25,15 @@ from etpguard.kube.errors import (
     Overloaded,
     Unauthorized,
     Unreachable,
+    cause,
+    message,
 )
 from etpguard.objects import AnyKind, Kind, Page, Record, Reject, decode_page
 
 if TYPE_CHECKING:
     from pykube import HTTPClient
+
+    from etpguard.kube.exchange import OnRequest
 
 R = TypeVar("R", bound=Record)
 OnPage = Callable[[Page[R]], None]
@@ -44,6 +47,11 @@ STARTS = 4
 THROTTLED = 4
 """How often a throttled page is asked for."""
 LONGEST_WAIT_SECONDS = 5.0
+"""A server that asks for a longer pause is left alone: the error tells for how long."""
+
+
+def _uncounted(verb: str, resource: str, status: int) -> None:
+    return
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +66,36 @@ class Listing(Generic[R]):
 
 class Reader:
     """Blocking reads over one connection. Each list has a client, and a TCP connection, of its own, so that
-    one may run in each of several threads; credentials are looked up when it begins."""
+    one may run in each of several threads; credentials are looked up when it begins. `on_request` is told of each
+    page, in that thread."""
 
-    def __init__(self, connection: Connection, *, limit: int = PAGE, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        limit: int = PAGE,
+        timeout: float = TIMEOUT_SECONDS,
+        on_request: OnRequest = _uncounted,
+    ) -> None:
         self.connection = connection
         self.limit = limit
         self.timeout = timeout
+        self.on_request = on_request
 
     def list(self, kind: Kind[R], on_page: OnPage[R] | None = None, *, namespace: str = "") -> Listing[R]:
         return list_kind(
-            self.connection, kind, limit=self.limit, on_page=on_page, timeout=self.timeout, namespace=namespace
+            self.connection,
+            kind,
+            limit=self.limit,
+            on_page=on_page,
+            timeout=self.timeout,
+            namespace=namespace,
+            on_request=self.on_request,
         )
 
     def ask(self, kind: AnyKind) -> int:
         """The resourceVersion that a list of the kind has now. Raises NotServed or Forbidden if there is none."""
-        with _Pages(self.connection, kind, "", 1, self.timeout) as pages:
+        with _Pages(self.connection, kind, "", 1, self.timeout, self.on_request) as pages:
             return pages.decode(kind, pages.get("") or b"").version
 
 
@@ -84,6 +107,7 @@ def list_kind(
     on_page: OnPage[R] | None = None,
     timeout: float = TIMEOUT_SECONDS,
     namespace: str = "",
+    on_request: OnRequest = _uncounted,
 ) -> Listing[R]:
     """List `kind`, in one namespace or in all, by pages of `limit` objects (0: all at once).
 
@@ -93,7 +117,7 @@ def list_kind(
 
     Raises Forbidden, NotServed, Unauthorized, Expired, Overloaded, Unreachable or BadKubeconfig.
     """
-    with _Pages(connection, kind, namespace, limit, timeout) as pages:
+    with _Pages(connection, kind, namespace, limit, timeout, on_request) as pages:
         for _ in range(STARTS):
             whole = _once(pages, kind, on_page)
             if whole is not None:
@@ -138,7 +162,15 @@ class _Discovered(msgspec.Struct, frozen=True):
 class _Pages:
     """The requests of one list."""
 
-    def __init__(self, connection: Connection, kind: AnyKind, namespace: str, limit: int, timeout: float) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        kind: AnyKind,
+        namespace: str,
+        limit: int,
+        timeout: float,
+        on_request: OnRequest,
+    ) -> None:
         self.server = connection.server
         self._connection = connection
         self._kind = kind
@@ -146,6 +178,7 @@ class _Pages:
         head, _, plural = kind.path.rpartition("/")
         self._path = f"{head}/namespaces/{namespace}/{plural}" if namespace and kind.namespaced else kind.path
         self._limit = limit
+        self._on_request = on_request
         self._client: HTTPClient | None = None
 
     def __enter__(self) -> _Pages:
@@ -162,7 +195,7 @@ class _Pages:
             parameters = {"limit": str(self._limit)} if self._limit else {}
             if token:
                 parameters["continue"] = token
-            status, body, wait = self._request(self._path, parameters)
+            status, body, wait = self._page(parameters)
             match status:
                 case 200:
                     return body
@@ -174,21 +207,30 @@ class _Pages:
                     self._client = None
                     self._connection.forget()
                 case 401:
-                    raise Unauthorized(f"{self.server} does not take the credentials: {_message(body)}")
+                    raise Unauthorized(f"{self.server} does not take the credentials: {message(body)}")
                 case 403 if not self._served():
                     raise NotServed(f"{self._kind.resource} is not served")
                 case 403:
-                    raise Forbidden(f"may not list {self._kind.resource}: {_message(body)}")
+                    raise Forbidden(f"may not list {self._kind.resource}: {message(body)}")
                 case 404:
                     raise NotServed(f"{self._kind.resource} is not served")
                 case 429 | 500 | 502 | 503 | 504:
-                    if attempt == THROTTLED - 1:
-                        text = f"{self.server} cannot list {self._kind.resource} now: {status} {_message(body)}"
+                    if attempt == THROTTLED - 1 or wait > LONGEST_WAIT_SECONDS:
+                        text = f"{self.server} cannot list {self._kind.resource} now: {status} {message(body)}"
                         raise Overloaded(text, wait)
-                    time.sleep(min(wait or 0.2 * 2**attempt, LONGEST_WAIT_SECONDS))
+                    time.sleep(wait or 0.2 * 2**attempt)
                 case _:
-                    raise Unreachable(f"{self.server} answered {status} to a list: {_message(body)}")
+                    raise Unreachable(f"{self.server} answered {status} to a list: {message(body)}")
         raise Unauthorized(f"{self.server} does not take the credentials")
+
+    def _page(self, parameters: dict[str, str]) -> tuple[int, bytes, float]:
+        status = 0
+        try:
+            answer = self._request(self._path, parameters)
+            status = answer[0]
+        finally:
+            self._on_request("list", self._kind.resource, status)
+        return answer
 
     def _served(self) -> bool:
         """What a 403 leaves open: permission is checked before the path. Discovery is open to all users."""
@@ -231,7 +273,7 @@ class _Pages:
                 # Not `.content`, which reads by ten kilobytes.
                 body: bytes = response.raw.read(decode_content=True)
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as e:
-            raise Unreachable(f"cannot reach {self.server}: {_cause(e)}") from None
+            raise Unreachable(f"cannot reach {self.server}: {cause(e)}") from None
         except (ImportError, NotImplementedError, LookupError, _pykube_error()) as e:
             raise BadKubeconfig(f"context {self._connection.context!r}: its auth-provider failed: {e!r}") from None
         after = response.headers.get("Retry-After", "")
@@ -243,36 +285,3 @@ def _pykube_error() -> type[Exception]:
 
     error: type[Exception] = PyKubeError
     return error
-
-
-def _message(body: bytes) -> str:
-    """The message of a Status object, else the beginning of what came instead; one line."""
-    try:
-        decoded: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        decoded = None
-    text = decoded.get("message") if isinstance(decoded, dict) else None
-    return " ".join((text or body[:200].decode(errors="replace")).split()) or "(empty answer)"
-
-
-def _cause(error: BaseException) -> str:
-    """What lies at the bottom of requests' and urllib3's nested errors."""
-    import urllib3
-
-    seen = 0
-    while seen < 10:
-        seen += 1
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate does not verify: {error.verify_message}"
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((a for a in error.args if isinstance(a, BaseException)), None) or error.__cause__
-        if inner is None or inner is error:
-            break
-        error = inner
-    if isinstance(error, (TimeoutError, urllib3.exceptions.TimeoutError)) or "timed out" in str(error):
-        return "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = str(error) or type(error).__name__
-    return " ".join(text.rpartition("object at 0x")[2].partition(">: ")[2].split() or text.split())

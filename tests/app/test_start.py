@@ -1,0 +1,113 @@
+"""The start, as far as it goes with an API server that does not answer, or answers with something else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from devcluster import Cluster
+from etpguard import app
+from etpguard.app import operator as operator_module
+from etpguard.app.consumers import consumer_options, follow
+from etpguard.assess.consumers.registry import ConsumerOptions
+from etpguard.kube.connection import Connection
+from etpguard.settings import Address, Settings
+from tests.app.harness import Running
+
+WEB_PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"
+
+
+@asynccontextmanager
+async def api_server(answer: bytes, folder: Path) -> AsyncIterator[Path]:
+    """A kubeconfig for a server that gives this answer to every request; none at all if it is empty."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(answer)
+
+    def quiet(loop: asyncio.AbstractEventLoop, context: object) -> None:
+        """Of clients that go away."""
+
+    asyncio.get_running_loop().set_exception_handler(quiet)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    document = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "c", "user": {}}],
+    }
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(document))
+    try:
+        yield kubeconfig
+    finally:
+        server.close()
+
+
+def settings(kubeconfig: Path, resync_interval: float = 600.0) -> Settings:
+    return Settings(
+        kubeconfig=str(kubeconfig),
+        listen=Address("127.0.0.1", 0),
+        aws_lbc_deployment="kube-system/aws-lbc",
+        resync_interval=resync_interval,
+    )
+
+
+def test_a_signal_ends_it_while_the_first_request_is_not_answered(tmp_path: Path) -> None:
+    async def scene() -> tuple[int, float]:
+        async with api_server(b"", tmp_path) as kubeconfig:
+            ended = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
+            ended.start()
+            began = time.monotonic()
+            return await app._run(settings(kubeconfig), Connection(kubeconfig)), time.monotonic() - began
+
+    code, took = asyncio.run(scene())
+    assert code == 0
+    assert took < 4
+
+
+def test_an_answer_that_is_no_deployment_is_said_and_outlived(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        async with api_server(WEB_PAGE, tmp_path) as kubeconfig:
+            connection = Connection(kubeconfig)
+            told = await consumer_options(settings(kubeconfig), connection)
+            assert told == ConsumerOptions()
+            following = asyncio.create_task(follow(settings(kubeconfig, 0.1), connection, told, never))
+            await asyncio.sleep(1)
+            assert not following.done()
+            following.cancel()
+
+    def never(options: ConsumerOptions) -> None:
+        raise AssertionError(options)
+
+    asyncio.run(scene())
+    assert "cannot read Deployment kube-system/aws-lbc: it answered 200, but not with" in caplog.text
+    assert caplog.text.count("its last arguments go on to hold") == 1
+
+
+@pytest.mark.controlplane
+def test_an_operator_that_cannot_follow_the_options_any_more_ends(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a failure that nobody thought of; else the options of now would hold for ever."""
+
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(operator_module, "follow", fail)
+    with Running(cluster.kubeconfig, aws_lbc_deployment="kube-system/aws-lbc") as running:
+        running._thread.join(20)
+    assert running.exit_code == 1
+    assert "ZeroDivisionError" in caplog.text
