@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -182,6 +183,40 @@ def service(conditions: object = None) -> Service:
         pytest.param({"phase": "Applying", "serviceUID": "u1"}, True, id="intent"),
         pytest.param({"phase": "Applied", "serviceUID": "u0"}, False, id="of an earlier Service"),
         pytest.param({"phase": "RolledBack", "serviceUID": "u1"}, False, id="rolled back"),
+        pytest.param(
+            {"phase": "RolledBackByUser", "serviceUID": "u1", "heldFor": "p@1"}, True, id="held off by a person"
+        ),
+        pytest.param(
+            {"phase": "RolledBackByUser", "serviceUID": "u0", "heldFor": "p@1"}, False, id="of another Service"
+        ),
+        pytest.param(
+            {
+                "phase": "Reverted",
+                "serviceUID": "u1",
+                "reverts": [{"time": "2026-10-28T00:00:00Z", "manager": "x"}],
+            },
+            True,
+            id="reverted within the longest window",
+        ),
+        pytest.param(
+            {
+                "phase": "Reverted",
+                "serviceUID": "u1",
+                "reverts": [{"time": "2026-10-20T00:00:00Z", "manager": "x"}],
+            },
+            False,
+            id="reverted long ago",
+        ),
+        pytest.param(
+            {"phase": "RolledBack", "serviceUID": "u1", "intents": ["2026-11-21T00:00:00Z"]},
+            True,
+            id="spent within the longest budget",
+        ),
+        pytest.param(
+            {"phase": "RolledBack", "serviceUID": "u1", "intents": ["2026-11-18T00:00:00Z", "never"]},
+            False,
+            id="spent long ago",
+        ),
         pytest.param({"phase": 7}, True, id="unreadable"),
     ],
 )
@@ -189,7 +224,8 @@ def test_a_report_that_remembers_a_change_must_stay(remediation: object, stays: 
     raw = {"metadata": {"name": "web", "namespace": "default"}, "status": {"remediation": remediation}}
     standing = decode_item(SERVICE_COVERAGE, raw)
     assert isinstance(standing, ServiceCoverage)
-    assert desired.must_stay(standing, service()) is stays
+    now = datetime(2026, 11, 26, tzinfo=UTC).timestamp()
+    assert desired.must_stay(standing, service(), now) is stays
 
 
 def test_the_standing_condition_is_found_by_type() -> None:

@@ -22,7 +22,7 @@ class Killed(BaseException):
 
 class ModelApi:
     """Stands in for a Writer. `objects` by (plural, namespace, name); `on_flip(name, manager, policy)` hears of
-    each change of a Service's policy by a patch of etpguard's."""
+    each change of a Service's policy, whoever makes it, while all is as it was before."""
 
     def __init__(self, clock: Callable[[], float], on_flip: Callable[[str, str, str], None]) -> None:
         self.objects: dict[tuple[str, str, str], Json] = {}
@@ -124,11 +124,12 @@ class ModelApi:
                 at[last] = operation["value"]
         after = made["spec"]["externalTrafficPolicy"]
         if "dryRun" not in dict(request.query):
+            if after != before:
+                self._on_flip(key[2], manager, after)
             self.objects[key] = made
             self.touch(key)
             if after != before:
-                self._own(key, manager, "Update")
-                self._on_flip(key[2], manager, after)
+                self._own(key, manager, "Update", alone=True)
         return made
 
     def create(self, key: tuple[str, str, str], body: Json) -> Json:
@@ -146,11 +147,14 @@ class ModelApi:
         return made
 
     def set_policy(self, name: str, policy: str, manager: str, operation: str) -> None:
-        """Someone else's write."""
+        """Someone else's write. One that changes nothing owns the field beside who had it if it is an apply."""
         key = ("services", "default", name)
-        if self.objects[key]["spec"]["externalTrafficPolicy"] != policy:
+        differs = self.objects[key]["spec"]["externalTrafficPolicy"] != policy
+        if differs:
+            self._on_flip(name, manager, policy)
+        if differs or operation == "Apply":
             self.objects[key]["spec"]["externalTrafficPolicy"] = policy
-            self._own(key, manager, operation)
+            self._own(key, manager, operation, alone=differs)
         self.touch(key)
 
     def change_spec(self, key: tuple[str, str, str], spec: Json) -> None:
@@ -162,8 +166,10 @@ class ModelApi:
         self._version += 1
         self.objects[key]["metadata"]["resourceVersion"] = str(self._version)
 
-    def _own(self, key: tuple[str, str, str], manager: str, operation: str) -> None:
+    def _own(self, key: tuple[str, str, str], manager: str, operation: str, *, alone: bool) -> None:
         time = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         owned: Json = {"f:spec": {"f:externalTrafficPolicy": {}}}
         entry = {"manager": manager, "operation": operation, "time": time, "fieldsV1": owned}
-        self.objects[key]["metadata"]["managedFields"] = [entry]
+        meta = self.objects[key]["metadata"]
+        others = [] if alone else [e for e in meta.get("managedFields", ()) if e["manager"] != manager]
+        meta["managedFields"] = [*others, entry]

@@ -173,6 +173,9 @@ class Scene:
     def service_path(self, name: str = "web") -> str:
         return f"/api/v1/namespaces/{self.namespace}/services/{name}"
 
+    def ingress_path(self, name: str = "web") -> str:
+        return f"/apis/networking.k8s.io/v1/namespaces/{self.namespace}/ingresses/{name}"
+
     def service(self, name: str = "web") -> Json:
         return self.cluster.call("GET", self.service_path(name))
 

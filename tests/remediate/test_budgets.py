@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from etpguard.objects.policies import Budget
-from etpguard.remediate.budgets import seconds_left
+from etpguard.remediate.budgets import allowed, seconds_left
 
 NOW = 1_800_000_000.0
 ONE = Budget()
@@ -34,6 +34,7 @@ def test_what_was_spent(budget: Budget, ago: list[int], whole: int, left: float)
 
 FREEZE = Budget(services="0", schedule="0 9 * * MON-FRI", duration_seconds=8 * 3600)
 BERLIN = Budget(services="0", schedule="0 9 * * MON-FRI", duration_seconds=8 * 3600, time_zone="Europe/Berlin")
+TWICE = Budget(services="0", schedule="30 2 * * *", duration_seconds=3600, time_zone="Europe/Berlin")
 NIGHT = Budget(services="0", schedule="0 1 * * *", duration_seconds=7200, time_zone="Europe/Berlin")
 
 
@@ -48,8 +49,25 @@ NIGHT = Budget(services="0", schedule="0 1 * * *", duration_seconds=7200, time_z
         pytest.param(BERLIN, "2026-11-23T08:00:00+00:00", 8 * 3600, id="winter: an hour earlier in UTC"),
         pytest.param(BERLIN, "2026-07-20T07:00:00+00:00", 8 * 3600, id="summer: two hours"),
         pytest.param(NIGHT, "2026-10-25T00:30:00+00:00", 1800, id="two hours are two hours as clocks go back"),
+        pytest.param(TWICE, "2026-10-25T00:30:00+00:00", 3600, id="it begins in the hour that comes twice"),
+        pytest.param(TWICE, "2026-10-25T01:15:00+00:00", 900, id="and is in force when that comes again"),
+        pytest.param(TWICE, "2026-10-25T01:30:00+00:00", 0, id="it does not begin anew then"),
         pytest.param(NIGHT, "2026-03-29T01:30:00+00:00", 1800, id="and forward"),
     ],
 )
 def test_a_freeze_holds_within_its_window_alone(budget: Budget, when: str, left: float) -> None:
     assert seconds_left(budget, [], 10, datetime.fromisoformat(when).timestamp()) == left
+
+
+@pytest.mark.parametrize(
+    ("budget", "ago", "left"),
+    [
+        pytest.param(TWO, [], 2, id="nothing spent"),
+        pytest.param(TWO, [10, 600], 1, id="one spent, one free again"),
+        pytest.param(TWO, [1, 2, 3], 0, id="overspent"),
+        pytest.param(Budget(services="25%"), [10], 2, id="a quarter of ten is three"),
+        pytest.param(Budget(services="0", schedule="0 0 1 1 *", duration_seconds=60), [], None, id="not in force"),
+    ],
+)
+def test_how_many_more_are_allowed(budget: Budget, ago: list[int], left: int | None) -> None:
+    assert allowed(budget, [NOW - seconds for seconds in ago], 10, NOW) == left

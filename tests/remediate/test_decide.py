@@ -54,6 +54,7 @@ NOT_SKIPPED: dict[str, Any] = {"annotations": {"etpguard.dev/skip-remediation": 
         pytest.param(case(assessment=assessment(Outcome.NoTargets)), "OutcomeNeverRemediated", id="NoTargets"),
         pytest.param(case(assessment=assessment(Outcome.Unknown)), "OutcomeNeverRemediated", id="Unknown"),
         pytest.param(case(assessment=assessment(pinned=True)), "HealthCheckPinned", id="pinned health check"),
+        pytest.param(case(probed_by="the health check of x asks it"), "ProbedByOthers", id="probed by others"),
         pytest.param(case(service=service(**SKIPPED)), "SkipAnnotation", id="skip annotation"),
         pytest.param(case(policy(rollbackRequests=["web"])), "RollbackRequested", id="rollback requested"),
         pytest.param(
@@ -66,6 +67,14 @@ NOT_SKIPPED: dict[str, Any] = {"annotations": {"etpguard.dev/skip-remediation": 
         pytest.param(case(policy(serviceTypes=["LoadBalancer"])), "TypeNotSelected", id="type"),
         pytest.param(case(policy(unhealthyWhen={"outcomes": ["Outage"]})), "OutcomeNotSelected", id="outcome"),
         pytest.param(case(policy(unhealthyWhen={"uncoveredNodes": "100%"})), "TooFewUncovered", id="too few"),
+        pytest.param(
+            case(policy(unhealthyWhen={"uncoveredNodes": "67%"})), "TooFewUncovered", id="two of three are 66.7 %"
+        ),
+        pytest.param(
+            case(policy(serviceSelector={"matchExpressions": [{"key": "tier", "operator": "NotIn"}]})),
+            "PolicyInvalid",
+            id="a selector without values",
+        ),
         pytest.param(case(policy(remediation={})), "SourceIPLossRefused", id="source IP loss"),
         pytest.param(case(owner="Helm release web"), "GitOpsOwned", id="owned by a tool"),
         pytest.param(case(network_policy="admits by address"), "NetworkPolicy", id="network policy"),
@@ -93,6 +102,7 @@ def test_refused(given: Case, reason: str) -> None:
     [
         pytest.param(case(), id="in need for long"),
         pytest.param(case(in_need_since=NOW - 300), id="the dwell is over to the second"),
+        pytest.param(case(policy(unhealthyWhen={"uncoveredNodes": "66%"})), id="two of three are more than 66 %"),
         pytest.param(case(service=service(**LIKED)), id="an owner that is no controller"),
         pytest.param(case(service=service(**NOT_SKIPPED)), id="skip annotation says false"),
         pytest.param(
@@ -251,6 +261,13 @@ def test_waits(given: Ledger, reason: str, again: float | None) -> None:
     assert (decision.action, decision.reason.code, decision.again) == (Action.NONE, reason, again)
 
 
+def test_an_exhausted_budget_says_whose_it_is() -> None:
+    spent = decide(case(), ledger(applied={POLICY_UID: (NOW - 599,)}), NOW)
+    assert spent.reason.detail == "CoveragePolicy default/mend budgets[0]: 1 in 600 s"
+    spent = decide(case(), ledger(applied={"": (NOW - 599,)}), NOW)
+    assert spent.reason.detail == "the operator's --max-remediations: 1 in 600 s"
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -322,6 +339,23 @@ def test_what_means_nothing_is_named(budget: dict[str, object], told: str) -> No
     assert mistake(policy(remediation=accepting(budgets=[{}, budget]))).startswith(
         f"spec.remediation.budgets[1].{told}"
     )
+
+
+@pytest.mark.parametrize("field", ["serviceSelector", "namespaceSelector"])
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        pytest.param({"operator": "In", "values": ["a"]}, "", id="In"),
+        pytest.param({"operator": "Exists"}, "", id="Exists"),
+        pytest.param({"operator": "In"}, "In needs values", id="In what"),
+        pytest.param({"operator": "NotIn", "values": []}, "NotIn needs values", id="not in nothing: all"),
+        pytest.param({"operator": "Exists", "values": ["a"]}, "Exists takes no values", id="exists, and has"),
+    ],
+)
+def test_a_selector_says_what_it_selects(field: str, part: dict[str, object], wrong: str) -> None:
+    spec: dict[str, Any] = {field: {"matchExpressions": [{"key": "tier", **part}]}}
+    made = policy(**spec)
+    assert mistake(made) == (wrong and f"spec.{field}.matchExpressions[0]: {wrong}")
 
 
 def test_changed_services_are_in_need_no_more() -> None:

@@ -3,6 +3,7 @@ through all of it."""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import defaultdict
 from collections.abc import Coroutine
@@ -16,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from etpguard.assess import Assessment, Engine, Outcome, Reason, picture_for
 from etpguard.cluster import Picture
+from etpguard.kube.verbs import Request
 from etpguard.kube.writes import Writer
 from etpguard.objects import NAMESPACE, NODE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, decode_item
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, NETWORK_POLICY, Budget, TriggerIf
@@ -23,7 +25,7 @@ from etpguard.remediate.cases import Cases, Limits
 from etpguard.remediate.execute import Executor
 from etpguard.remediate.fresh import Now, Reader
 from etpguard.remediate.history import History
-from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, setter
+from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setters
 from etpguard.remediate.record import Recorder
 from etpguard.remediate.remediator import Remediator
 from tests.remediate.given import NOW, assessment
@@ -55,10 +57,12 @@ class World(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.now = NOW
+        self.term = 1
         self.api = ModelApi(lambda: self.now, self.flipped)
         self.outcomes: dict[str, Outcome] = dict.fromkeys(NAMES, Outcome.Blackhole)
         self.flips: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.applied: list[tuple[float, str, frozenset[str]]] = []
+        self.forgotten_by_a_restart: set[str] = set()
         self.wrong: list[str] = []
         for name in NAMES:
             self.make_service(name)
@@ -68,10 +72,13 @@ class World(RuleBasedStateMachine):
     def make_service(self, name: str) -> None:
         body = {"spec": {"type": "NodePort", "externalTrafficPolicy": "Local"}}
         self.api.create(("services", "default", name), body)
+        self.flips[name].clear()
 
     def restart(self) -> None:
         """A new process: nothing is remembered, everything is listed."""
         self.api.kill_in = self.api.lose_answer_in = None
+        self.applied = [entry for entry in self.applied if entry[1] not in self.forgotten_by_a_restart]
+        self.forgotten_by_a_restart.clear()
         others: tuple[AnyKind, ...] = (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, NETWORK_POLICY, NAMESPACE)
         self.picture = picture_for((), others)
         nodes = [decode_item(NODE, {"metadata": {"name": f"node{i}"}}) for i in (1, 2, 3)]
@@ -105,6 +112,7 @@ class World(RuleBasedStateMachine):
             network_policy=self.cases.network_policy,
             governing=self.cases.governing_among,
             wall=lambda: self.now,
+            term=lambda: self.term,
         )
         self.remediator = Remediator(
             writer,
@@ -114,6 +122,8 @@ class World(RuleBasedStateMachine):
             executor,
             stale=lambda: self.api.closed_because,
             announce=_nobody,
+            count=lambda action, result: None,
+            term=lambda: self.term,
             clock=lambda: self.now,
             wall=lambda: self.now,
         )
@@ -168,7 +178,9 @@ class World(RuleBasedStateMachine):
 
     def flipped(self, name: str, manager: str, policy: str) -> None:
         self.flips[name].append((manager, policy))
-        if policy != "Cluster":
+        if manager == MANAGER and policy == "Local" and self.adopted(name):
+            self.wrong.append(f"{name} put back to Local, though {self.adopted(name)} declares Cluster")
+        if policy != "Cluster" or manager != MANAGER:
             return
         if self.api.closed_because:
             self.wrong.append(f"{name} changed while {self.api.closed_because}")
@@ -196,6 +208,10 @@ class World(RuleBasedStateMachine):
     @rule()
     def watch_tells_all(self) -> None:
         self.sync_all()
+
+    @rule()
+    def leads_anew(self) -> None:
+        self.term += 1
 
     @rule(seconds=st.sampled_from([1, 5, 30, 61, 299, 301]))
     def time_passes(self, seconds: int) -> None:
@@ -250,15 +266,15 @@ class World(RuleBasedStateMachine):
     def report_is_lost(self, name: str) -> None:
         """And with it, after a restart, what was spent on that Service: nothing else remembers."""
         self.api.objects.pop((SERVICE_COVERAGE.plural, "default", name), None)
-        self.applied = [entry for entry in self.applied if entry[1] != name]
+        self.forgotten_by_a_restart.add(name)
 
     @rule(name=st.sampled_from(NAMES))
     def service_is_made_anew(self, name: str) -> None:
         """Its report goes with it, or is still there. What it was given no longer counts after a restart."""
         self.make_service(name)
-        self.applied = [entry for entry in self.applied if entry[1] != name]
+        self.forgotten_by_a_restart.add(name)
 
-    @rule(stale=st.booleans())
+    @rule(stale=st.sampled_from([False, False, False, True]))
     def picture_is_fresh(self, stale: bool) -> None:
         self.api.closed_because = "a list is pending" if stale else None
 
@@ -275,12 +291,26 @@ class World(RuleBasedStateMachine):
         for _ in range(rounds):
             self.work()
 
-    @rule(rounds=st.integers(2, 12))
+    @rule(rounds=st.integers(2, 16))
     def operator_works_while_the_watch_tells(self, rounds: int) -> None:
         for _ in range(rounds):
             self.sync_all()
             self.work()
             self.now += 5
+
+    @rule(name=st.sampled_from(NAMES), outcome=st.sampled_from(BAD))
+    def traffic_is_lost_for_long(self, name: str, outcome: Outcome) -> None:
+        """Without which next to nothing would ever be changed."""
+        self.api.closed_because = None
+        self.traffic(name, outcome, told=True)
+        self.operator_works_while_the_watch_tells(10)
+
+    @rule(manager=st.sampled_from(["argocd-controller", "helm"]))
+    def what_is_changed_is_declared(self, manager: str) -> None:
+        """The owners follow our own advice."""
+        for name in NAMES:
+            if self.owes_revert(name):
+                self.api.set_policy(name, "Cluster", manager, "Apply")
 
     def work(self) -> None:
         try:
@@ -307,9 +337,10 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def never_twice_without_a_way_back(self) -> None:
+        """Of one Service under one uid each patch of ours finds what it says it changes: never Cluster twice."""
         for name, flips in getattr(self, "flips", {}).items():
-            ours = [policy for manager, policy in flips if manager == MANAGER]
-            assert len(ours) <= len(flips), name
+            policies = ["Local", *(policy for _, policy in flips)]
+            assert all(a != b for a, b in itertools.pairwise(policies)), f"{name}: {flips}"
 
     def teardown(self) -> None:
         if not hasattr(self, "api"):
@@ -324,14 +355,17 @@ class World(RuleBasedStateMachine):
         for name, flips in self.flips.items():
             assert len(flips) <= before.get(name, 0) + 1, f"{name} is fought over: {flips}"
         self.settle()
-        event(f"changes: {sum(map(len, self.flips.values()))}")
         promised = [name for name in NAMES if self.owes_revert(name)]
+        declared = {name for name in promised if self.adopted(name)}
+        event(f"changes: {sum(map(len, self.flips.values()))}")
+        event(f"promised: {len(promised)}, declared: {len(declared)}")
         for policy in POLICIES:
             self.people_delete_a_policy(policy)
         self.settle()
         for name in promised:
             found = self.api.objects["services", "default", name]["spec"]["externalTrafficPolicy"]
-            assert found == "Local", f"{name} was not put back: {self.record(name)}"
+            put_back = found == ("Cluster" if name in declared else "Local")
+            assert put_back, f"{name} is {found}, declared: {declared}: {self.record(name)}"
         self.budgets_hold()
 
     def owes_revert(self, name: str) -> bool:
@@ -339,6 +373,11 @@ class World(RuleBasedStateMachine):
         uid = self.api.objects["services", "default", name]["metadata"]["uid"]
         record = self.record(name)
         return record is not None and record.stands_for(uid) and record.on_delete == "Revert"
+
+    def adopted(self, name: str) -> str:
+        """Who declares what we changed it to, "" if nobody does."""
+        service = self.api.objects["services", "default", name]
+        return adopter(service) if service["spec"]["externalTrafficPolicy"] == "Cluster" else ""
 
     def settle(self) -> None:
         self.restart()
@@ -353,8 +392,8 @@ class World(RuleBasedStateMachine):
     def what_stands_is_known(self) -> None:
         for name in NAMES:
             service = self.api.objects["services", "default", name]
-            last = setter(service)
-            if service["spec"]["externalTrafficPolicy"] == "Cluster" and last and last.manager == MANAGER:
+            owners = [found.manager for found in setters(service)]
+            if service["spec"]["externalTrafficPolicy"] == "Cluster" and owners == [MANAGER]:
                 record = self.record(name)
                 known = record is not None and record.stands_for(service["metadata"]["uid"])
                 assert known, f"{name} is changed, and {record} is all that is known"
@@ -387,6 +426,49 @@ def _runs(examples: int, steps: int) -> settings:
 
 class LongWorld(World):
     """The same in more and longer runs."""
+
+
+def test_in_this_world_something_is_done() -> None:
+    world = World()
+    world.begin()
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert world.flips["a"] == [(MANAGER, "Cluster")]
+    world.what_is_changed_is_declared("helm")
+    assert world.adopted("a") == "helm"
+    for policy in POLICIES:
+        world.people_delete_a_policy(policy)
+    world.settle()
+    assert world.flips["a"] == [(MANAGER, "Cluster")]
+    assert not world.wrong
+
+
+def test_a_lost_record_of_what_another_declares_by_now_holds_up_nobody() -> None:
+    world = World()
+    world.begin()
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    world.what_is_changed_is_declared("helm")
+    world.report_is_lost("a")
+    world.restart()
+    for _ in range(2 * PER_SECONDS // 20):
+        world.quiet_round()
+    assert world.flips["b"] == world.flips["c"] == [(MANAGER, "Cluster")]
+    owners = world.api.objects["services", "default", "a"]["metadata"]["managedFields"]
+    assert [entry["manager"] for entry in owners] == ["helm"]
+
+
+def test_nothing_is_written_under_a_ledger_of_an_earlier_lead() -> None:
+    world = World()
+    world.begin()
+    reads = world.api.read
+
+    async def slow(request: Request, *, attempts: int = 3) -> Json:
+        world.term += 1  # lost and won again meanwhile
+        return await reads(request, attempts=attempts)
+
+    world.api.read = slow  # type: ignore[method-assign]
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert not any(world.flips.values())
+    assert world.record("a") is None
 
 
 TestWorld = World.TestCase

@@ -45,7 +45,7 @@ VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1, 2, 50, 51, 59, 60, 100, 101, 1000, 86400, 86401, 604800, 604801, 2592000, 2592001,
     2**31, 2**63, 1.5, "", "x", "0", "1", "00", "0%", "00%", "01%", "1%", "99%", "100%", "101%", "1000%", "1\n",
     "12345678", "123456789", "9" * 5000, "x" * 63, "x" * 64, "x" * 256, "x" * 257, "x" * 317, "x" * 318,
-    "ä" * 256, "Enforce", "Accept", "Patch", "Cluster", "Local", [], ["x"], ["x", "x"],
+    "ä" * 256, "NotIn", "Exists", "Enforce", "Accept", "Patch", "Cluster", "Local", [], ["x"], ["x", "x"],
     ["NodePort", "LoadBalancer", "ClusterIP"], ["Blackhole"], ["Blackhole", "Blackhole"], ["None"], [None], [1],
     [str(n) for n in range(32)], [str(n) for n in range(33)], [str(n) for n in range(256)],
     [str(n) for n in range(257)], [{}] * 16, [{}] * 17, [{"services": "5"}], {}, {"x": "y"}, {"x": 1}, {"x": None},

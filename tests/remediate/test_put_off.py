@@ -32,6 +32,7 @@ class Loop:
         self.outcomes = list(outcomes)
         self.tries: list[float] = []
         self.events: list[tuple[str, str]] = []
+        self.counted: list[tuple[str, str]] = []
         self.statuses: list[dict[str, Any]] = []
         self._now = NOW
         key = given.service.key
@@ -48,6 +49,8 @@ class Loop:
             cast(Any, SimpleNamespace(carry_out=self._carry_out)),
             stale=lambda: None,
             announce=self._announce,
+            term=lambda: 1,
+            count=lambda action, result: self.counted.append((action, result)),
             clock=lambda: self._now,
             wall=lambda: self._now,
         )
@@ -94,6 +97,7 @@ def test_a_gate_that_closes_meanwhile_is_not_the_objects_fault() -> None:
     assert loop.pauses == pytest.approx([FIRST_PAUSE, 1, 1])
     [(_, note)] = loop.events
     assert note == "Refused: could not apply: a webhook denied the request"
+    assert loop.counted == [("apply", "skipped")]
 
 
 def test_a_gate_that_closes_is_never_told_of() -> None:

@@ -60,6 +60,26 @@ def admitted_by_address(scene: Scene) -> None:
     )
 
 
+def health_check(port: str) -> Callable[[Scene], None]:
+    """The Ingress's health check asks that port."""
+
+    def set_port(scene: Scene) -> None:
+        annotations = {"alb.ingress.kubernetes.io/healthcheck-port": port}
+        scene.cluster.call("PATCH", scene.ingress_path(), {"metadata": {"annotations": annotations}})
+
+    return set_port
+
+
+def no_targets(scene: Scene) -> None:
+    annotations = {"alb.ingress.kubernetes.io/target-node-labels": "pool=none"}
+    scene.cluster.call("PATCH", scene.ingress_path(), {"metadata": {"annotations": annotations}})
+
+
+def deleting(scene: Scene) -> None:
+    scene.cluster.call("PATCH", scene.service_path(), {"metadata": {"finalizers": ["example.com/wait"]}})
+    scene.cluster.call("DELETE", scene.service_path())
+
+
 def no_endpoint(scene: Scene) -> None:
     scene.remove(1)
     wait_for(lambda: not any(s.get("endpoints") for s in endpoint_slices(scene.cluster, scene.namespace, "web")))
@@ -76,6 +96,9 @@ def nothing(scene: Scene) -> None:
         pytest.param(controlled, {}, "Controlled", id="controller"),
         pytest.param(admitted_by_address, {}, "NetworkPolicy", id="network policy with an ipBlock"),
         pytest.param(no_endpoint, {}, "OutcomeNeverRemediated", id="no endpoint anywhere"),
+        pytest.param(no_targets, {}, "OutcomeNeverRemediated", id="no targets"),
+        pytest.param(health_check("9999"), {}, "OutcomeNeverRemediated", id="a port that is not modelled"),
+        pytest.param(deleting, {}, "Deleting", id="being deleted"),
         pytest.param(nothing, {"serviceTypes": ["LoadBalancer"]}, "TypeNotSelected", id="type"),
         pytest.param(nothing, {"unhealthyWhen": {"outcomes": ["Outage"]}}, "OutcomeNotSelected", id="outcome"),
         pytest.param(nothing, {"unhealthyWhen": {"uncoveredNodes": 3}}, "TooFewUncovered", id="too few"),
@@ -88,6 +111,25 @@ def nothing(scene: Scene) -> None:
             {"remediation": {"budgets": [{"services": "0", "perSeconds": 600}]}},
             "BudgetExhausted",
             id="no budget",
+        ),
+        pytest.param(
+            nothing,
+            {
+                "remediation": {
+                    "budgets": [
+                        {"services": "100", "perSeconds": 600},
+                        {"services": "0", "schedule": "* * * * *", "durationSeconds": 3600},
+                    ]
+                }
+            },
+            "BudgetExhausted",
+            id="a freeze is in force",
+        ),
+        pytest.param(
+            nothing,
+            {"serviceSelector": {"matchExpressions": [{"key": "mend", "operator": "Exists"}]}, "suspend": True},
+            "Suspended",
+            id="selected by an expression",
         ),
         pytest.param(
             nothing,
@@ -116,6 +158,88 @@ def test_refused(scene: Scene, arrange: Callable[[Scene], None], policy: Json, r
         scene.wait_excluded(reason)
     assert scene.traffic_policy() == "Local"
     assert not scene.policy_patches(began)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        pytest.param({"data_plane": "other"}, "OutcomeNeverRemediated", id="a data plane that is not modelled"),
+        pytest.param({"breaker": "0%"}, "TooManyAffected", id="the operator's breaker"),
+        pytest.param({"max_remediations": (0, 600)}, "BudgetExhausted", id="the operator's budget"),
+    ],
+)
+def test_refused_by_the_operators_own_settings(scene: Scene, settings: dict[str, Any], reason: str) -> None:
+    scene.blackhole()
+    scene.policy()
+    began = scene.cluster.audit_position()
+    with operator(scene, **settings):
+        scene.wait_excluded(reason)
+    assert scene.traffic_policy() == "Local"
+    assert not scene.policy_patches(began)
+
+
+def test_a_health_check_pinned_to_the_port_that_would_go(scene: Scene) -> None:
+    scene.blackhole(type="LoadBalancer")
+    health_check(str(scene.service()["spec"]["healthCheckNodePort"]))(scene)
+    outcomes = ["TargetsUnhealthy", "Blackhole", "Outage"]
+    scene.policy(serviceTypes=["LoadBalancer"], unhealthyWhen={"outcomes": outcomes})
+    began = scene.cluster.audit_position()
+    with operator(scene):
+        scene.wait_excluded("HealthCheckPinned")
+    assert not scene.policy_patches(began)
+
+
+def test_a_service_that_anothers_health_check_asks(scene: Scene) -> None:
+    """To mend `health` would make the health check of `web` pass on nodes that drop."""
+    scene.blackhole()
+    scene.create(scene.service_manifest("health"))
+    scene.place(1, "health")
+    health_check(str(scene.service("health")["spec"]["ports"][0]["nodePort"]))(scene)
+    scene.policy(
+        serviceSelector={"matchLabels": {"app": "health"}},
+        unhealthyWhen={"outcomes": ["Uncovered", "TargetsUnhealthy", "Blackhole", "Outage"]},
+    )
+    began = scene.cluster.audit_position()
+    with operator(scene):
+        wait_for(lambda: scene.excluded(service="health") == "ProbedByOthers", 30, "the exclusion")
+        wait_for(lambda: scene.report().get("status", {}).get("outcome") == "TargetsUnhealthy", 10, "web's report")
+    assert not scene.policy_patches(began)
+
+
+def test_after_a_storm_it_waits(scene: Scene) -> None:
+    scene.blackhole()
+    scene.policy(remediation={"triggerIf": {"uncoveredServicesLessThanOrEqualTo": 0}})
+    with operator(scene):
+        scene.wait_excluded("TooManyAffected")
+        trigger = {"uncoveredServicesLessThanOrEqualTo": "100%", "stormCooldownSeconds": 600}
+        scene.patch_policy({"remediation": {"triggerIf": trigger}})
+        scene.wait_excluded("StormCooldown")
+        told = {c["type"]: c["reason"] for c in scene.read_policy()["status"]["conditions"]}
+        assert told["RemediationAllowed"] == "StormCooldown"
+        assert scene.traffic_policy() == "Local"
+        scene.patch_policy({"remediation": {"triggerIf": {"stormCooldownSeconds": 0}}})
+        scene.wait_phase("Applied")
+
+
+def test_namespaces_that_cannot_be_read(scene: Scene) -> None:
+    scene.blackhole()
+    scene.policy()
+    account = f"spaceless-{scene.namespace}"
+    grant(
+        scene.cluster,
+        account,
+        ("", "services,nodes", "list,watch"),
+        ("discovery.k8s.io", "endpointslices", "list,watch"),
+        *INGRESS_RULES,
+        ("", "services", "get,patch"),
+        ("networking.k8s.io", "networkpolicies", "list,watch"),
+        ("etpguard.dev", "*", "get,list,watch,create,patch,delete"),
+        ("events.k8s.io", "events", "get,list,create,patch"),
+    )
+    kubeconfig = scene.cluster.kubeconfig_for(namespace="default", service_account=account)
+    with operator(scene, kubeconfig):
+        scene.wait_excluded("NamespaceUnreadable")
+    assert scene.traffic_policy() == "Local"
 
 
 def test_a_network_policy_that_is_to_be_ignored(scene: Scene) -> None:
@@ -309,7 +433,10 @@ def test_ignored_while_remediated(scene: Scene) -> None:
         wait_for(lambda: "remediation" in scene.report().get("status", {}), 5, "the report")
         scene.patch_policy({"rollbackRequests": ["web"]})
         wait_for(lambda: scene.traffic_policy() == "Local", 30, "the rollback")
-        wait_for(lambda: not scene.report(), 30, "the end of a report that nobody wants")
+        wait_for(lambda: scene.phase() == "RolledBack", 30, "the record")
+        # What was spent counts for as long as the longest budget: the report stays, and tells of nothing else.
+        wait_for(lambda: "history" in scene.report()["status"].get("reason", ""), 30, "what is left of the report")
+        assert scene.report()["status"]["outcome"] == "NotAffected"
 
 
 def test_recreated_under_its_name(scene: Scene) -> None:

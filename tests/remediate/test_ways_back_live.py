@@ -277,6 +277,62 @@ def helm(scene: Scene, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def declares_cluster(scene: Scene, manager: str) -> None:
+    """What our own advice is: the owner declares what etpguard made of it, by server-side apply without force."""
+    manifest = yaml.safe_dump(scene.service_manifest(externalTrafficPolicy="Cluster"))
+    scene.cluster.kubectl("apply", "--server-side", f"--field-manager={manager}", "-f", "-", input=manifest)
+
+
+@pytest.mark.parametrize("way", ["policy deleted", "covered again"])
+def test_what_the_owner_declares_by_now_is_not_taken_back(scene: Scene, way: str) -> None:
+    scene.blackhole()
+    scene.policy(rollback={"onDelete": "Revert", "mode": "WhenCovered", "coveredForSeconds": 1})
+    with operator(scene) as running:
+        scene.wait_phase("Applied")
+        declares_cluster(scene, "helm")
+        assert {"helm", MANAGER} <= scene.managers()
+        if way == "policy deleted":
+            scene.delete_policy()
+        else:
+            scene.place(2)
+            scene.place(3)
+        adopted = scene.wait_phase("Adopted")
+        assert adopted["message"] == "helm sets externalTrafficPolicy to Cluster by now"
+        [told] = scene.wait_events("RemediationSkipped")
+        assert "left at Cluster" in told["note"]
+        wait_for(lambda: MANAGER not in scene.managers(), 10, "the end of our ownership")
+        assert running.metric("etpguard_remediations_total", action="rollback", result="adopted") == 1.0
+    assert scene.traffic_policy() == "Cluster"
+
+
+def test_a_rollback_that_is_asked_for_overrules_the_owner(scene: Scene) -> None:
+    scene.blackhole()
+    scene.policy()
+    with operator(scene):
+        scene.wait_phase("Applied")
+        declares_cluster(scene, "helm")
+        scene.patch_policy({"rollbackRequests": ["web"]})
+        scene.wait_phase("RolledBack")
+    assert scene.traffic_policy() == "Local"
+
+
+def test_a_lost_report_of_what_the_owner_declares_by_now(scene: Scene) -> None:
+    """It is nobody's business any more, and holds up no other Service."""
+    scene.blackhole()
+    scene.policy(remediation={"gitOpsOwned": "Patch"})
+    with operator(scene):
+        scene.wait_phase("Applied")
+    declares_cluster(scene, "argocd-controller")
+    scene.cluster.call("DELETE", scene.report_path())
+    scene.create(scene.service_manifest("shop"))
+    scene.create(scene.ingress_manifest("shop"))
+    scene.place(2, "shop")
+    with operator(scene):
+        scene.wait_phase("Applied", name="shop")
+        wait_for(lambda: MANAGER not in scene.managers(), 20, "the end of our ownership")
+    assert (scene.traffic_policy(), scene.phase()) == ("Cluster", "")
+
+
 def test_helm_4(scene: Scene, tmp_path: Path) -> None:
     """Without force its upgrade conflicts while the change stands, and works after a rollback; with force it is a
     revert, by name."""

@@ -77,6 +77,7 @@ def remediator(
         network_policy=cases.network_policy,
         governing=cases.governing_among,
         wall=wall,
+        term=term,
     )
     return Remediator(
         writer,
@@ -86,6 +87,7 @@ def remediator(
         executor,
         stale=stale,
         announce=announce,
+        count=count,
         term=term,
         clock=clock,
         wall=wall,

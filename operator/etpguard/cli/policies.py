@@ -119,7 +119,8 @@ def _policy(name: str, document: Any, namespace: str) -> CoveragePolicy:
     if isinstance(policy, Reject):
         raise Failure(f"--policy {name}: {policy.message}")
     space = (policy.metadata.namespace or namespace or "default") if kind.namespaced else None
-    meta = msgspec.structs.replace(policy.metadata, namespace=space, uid=f"{name}:{policy.metadata.name}")
+    uid = f"{name}:{kind.name}/{space}/{policy.metadata.name}"
+    meta = msgspec.structs.replace(policy.metadata, namespace=space, uid=uid)
     made = msgspec.structs.replace(policy, metadata=meta)
     if wrong := [*violations(document.get("spec"), _schemas()[kind.name], "spec")] or faults(made):
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""

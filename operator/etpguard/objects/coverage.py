@@ -37,7 +37,7 @@ class Remediation(Shape, frozen=True):
     """
 
     phase: str
-    """Applying, Applied, RollingBack, RolledBack, RolledBackByUser, Reverted or Cancelled."""
+    """Applying, Applied, RollingBack, RolledBack, RolledBackByUser, Reverted, Adopted or Cancelled."""
     service_uid: str = msgspec.field(name="serviceUID", default="")
     original_policy: str = "Local"
     original_health_check_node_port: int | None = None

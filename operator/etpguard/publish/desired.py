@@ -5,9 +5,11 @@ Times are never compared: two conditions, or two reports, that differ in them al
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from etpguard import report
@@ -19,6 +21,9 @@ from etpguard.objects import INGRESS, SERVICE, AnyKind, Condition, Key, Service,
 CONDITION = "etpguard.dev/Covered"
 MAX_INGRESSES = 10
 MAX_TEXT = 1024
+LONGEST_BUDGET = 604800.0
+"""Seconds: the most that a policy's `perSeconds` may be, and that of `onDrift.windowSeconds`."""
+LONGEST_DRIFT = 2592000.0
 TRAFFIC_LOST = ("TrafficBlackhole", "TrafficOutage")
 """Reasons of Events about outcomes that lose traffic."""
 
@@ -134,12 +139,34 @@ def owner_of(standing: ServiceCoverage) -> str:
     return next((r.uid for r in references if r.kind == SERVICE.name), "")
 
 
-def must_stay(standing: ServiceCoverage, service: Service) -> bool:
-    """Whether the report holds the only memory of a change to the Service, which outlives every wish to be
-    ignored. A `remediation` that cannot be read (a later version's, say) counts as one."""
+def must_stay(standing: ServiceCoverage, service: Service, now: float) -> bool:
+    """Whether the report holds the only memory of what counts for the Service yet: a change that stands, a person
+    who put Local back, reverts and spent budgets in their windows. It outlives every wish to be ignored. A
+    `remediation` that cannot be read (a later version's, say) counts as one. `now`: seconds since the epoch."""
     if (standing.status or {}).get("remediation") is None:
         return False
-    return standing.remediation is None or standing.remediation.stands_for(service.uid)
+    known = standing.remediation
+    if known is None or known.stands_for(service.uid):
+        return True
+    if known.service_uid != service.uid:
+        return False
+    spent = any(_since(time, now) < LONGEST_BUDGET for time in known.intents)
+    reverted = any(_since(revert.time, now) < LONGEST_DRIFT for revert in known.reverts)
+    return bool(known.held_for) or spent or reverted
+
+
+def _since(time: str, now: float) -> float:
+    """Seconds since an RFC 3339 time; infinite for what is none."""
+    try:
+        return now - datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        return math.inf
+
+
+def history_status() -> Json:
+    """The status of a report that stays for its `remediation` alone."""
+    why = "not assessed now; what is kept is the history of its remediation"
+    return {"outcome": Outcome.NotAffected.name, "reason": why, "conditions": []}
 
 
 def notice(subject: Subject, table: NodeTable) -> Notice | None:

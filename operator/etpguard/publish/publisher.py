@@ -62,7 +62,7 @@ class Publisher:
         self._announcer = Announcer(writer, picture, settings, clock, wall)
         hint = self._announcer.hint
         self._conditions = Conditions(writer, self._overlay, self._holds, settings.condition_interval, hint, clock)
-        self._reports = Reports(writer, picture, self._overlay, self._holds, settings, advice, clock)
+        self._reports = Reports(writer, picture, self._overlay, self._holds, settings, advice, clock, wall)
         self._stopping = asyncio.Event()
         self._taken_up: int | None = None
         self._events_loaded = False

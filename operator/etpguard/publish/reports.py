@@ -30,6 +30,7 @@ class Reports:
         settings: PublishSettings,
         advice: Advice,
         clock: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self._writer = writer
         self._picture = picture
@@ -38,6 +39,7 @@ class Reports:
         self._settings = settings
         self._advice = advice
         self._clock = clock
+        self._wall = wall
         self._written: dict[Key, float] = {}
         # Assessment, version of the report and epoch of the node table that were found to agree.
         self._agreed: dict[Key, tuple[Assessment, int, int]] = {}
@@ -71,15 +73,9 @@ class Reports:
         if wait := spend():
             return now + wait
         if standing is None or owner != service.uid:
-            body, pinned, subresource = desired.report_owner(service), ("", ""), ""
+            await self._send(verbs.apply(SERVICE_COVERAGE, key, desired.report_owner(service)))
         else:
-            body, subresource = desired.report_body(wanted, told, rfc3339()), "status"
-            pinned = (standing.uid, standing.metadata.resource_version or "")
-        uid, version = pinned
-        request = verbs.apply(SERVICE_COVERAGE, key, body, subresource=subresource, uid=uid, version=version)
-        self._overlay.wrote(SERVICE_COVERAGE, await self._writer.write(request), self._clock())
-        if subresource:
-            self._written[key] = self._clock()
+            await self._send_status(standing, wanted)
         return self._clock()
 
     def forget(self, keep: set[Key]) -> None:
@@ -98,11 +94,34 @@ class Reports:
     async def _withdraw(
         self, service: Service, standing: ServiceCoverage | None, spend: Callable[[], float], now: float
     ) -> float | None:
-        if standing is None or desired.must_stay(standing, service):
+        if standing is None:
+            return None
+        stays = desired.must_stay(standing, service, self._wall())
+        history = desired.history_status()
+        if stays and (standing.remediation is None or not desired.report_differs(standing.status, history)):
             return None
         self._holds.observe(service.key, None, now)
         due = self._holds.due(service.key, None)
-        return due if due > now else await self._delete(standing, spend, now)
+        if due > now:
+            return due
+        if not stays:
+            return await self._delete(standing, spend, now)
+        if wait := spend():
+            return now + wait
+        # Else it would go on telling how things were when the Service was last assessed.
+        await self._send_status(standing, history)
+        return self._clock()
+
+    async def _send_status(self, standing: ServiceCoverage, wanted: desired.Json) -> None:
+        key, version = standing.key, standing.metadata.resource_version or ""
+        body = desired.report_body(wanted, standing.status, rfc3339())
+        await self._send(
+            verbs.apply(SERVICE_COVERAGE, key, body, subresource="status", uid=standing.uid, version=version)
+        )
+        self._written[key] = self._clock()
+
+    async def _send(self, request: verbs.Request) -> None:
+        self._overlay.wrote(SERVICE_COVERAGE, await self._writer.write(request), self._clock())
 
     async def _delete(self, standing: ServiceCoverage, spend: Callable[[], float], now: float) -> float | None:
         """Pinned to the version seen: an intent to remediate that was written since must not be lost."""

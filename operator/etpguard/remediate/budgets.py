@@ -12,6 +12,15 @@ from etpguard.objects.policies import Budget
 from etpguard.remediate.policy import allowance
 
 
+def allowed(budget: Budget, applied: Sequence[float], whole: int, now: float) -> int | None:
+    """How many more the budget allows now; None where it is not in force. The parameters are those of
+    `seconds_left`."""
+    if _window_left(budget, now) <= 0:
+        return None
+    spent = sum(now - budget.per_seconds < time for time in applied)
+    return max(0, allowance(budget.services, whole) - spent)
+
+
 def seconds_left(budget: Budget, applied: Sequence[float], whole: int, now: float) -> float:
     """Seconds until the budget allows one more; 0 if it does now.
 
@@ -33,11 +42,11 @@ def _window_left(budget: Budget, now: float) -> float:
     """Seconds for which the budget still holds; 0 outside its schedule."""
     if budget.schedule is None or budget.duration_seconds is None:
         return float(budget.per_seconds)
-    at = datetime.fromtimestamp(now, ZoneInfo(budget.time_zone or "UTC"))
     # In absolute time: a clock change within the window must not move its start.
     after = datetime.fromtimestamp(now - budget.duration_seconds, ZoneInfo(budget.time_zone or "UTC"))
     start = next(CronSim(budget.schedule, after), None)
-    if start is None or start > at:
+    # Not the datetimes themselves: within one zone they compare by the clock on the wall, which repeats an hour.
+    if start is None or start.timestamp() > now:
         return 0
     left: float = start.timestamp() + budget.duration_seconds - now
     return left

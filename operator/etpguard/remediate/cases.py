@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from etpguard.assess import Assessment, Reason
+from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.cluster import Picture
 from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, Key, PolicyRef, Remediation, Service
 from etpguard.objects.policies import (
@@ -25,6 +25,12 @@ from etpguard.remediate.history import History
 from etpguard.remediate.memory import Memory
 from etpguard.remediate.ownership import MANAGER, owner
 from etpguard.remediate.policy import Governing, amount, governing, selects, together
+from etpguard.remediate.probes import Probes
+
+BLIND_SECONDS = 60.0
+"""For longer than this without a fresh picture, and no dwell goes on: a list that is pending takes seconds."""
+
+_LOST = frozenset({Outcome.Blackhole, Outcome.Outage})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,12 @@ class Cases:
         self._history = history
         self._limits = limits
         self._speaks_of = speaks_of
+        self._blind_since: float | None = None
         self.memory = Memory()
 
-    def gather(self, blind: Reason | None, monotonic: float, wall: float) -> Round:
-        """`monotonic` is the clock of the history, `wall` seconds since the epoch at the same moment."""
+    def gather(self, blind: Reason | None, monotonic: float, wall: float, term: int = 0) -> Round:
+        """`monotonic` is the clock of the history, `wall` seconds since the epoch at the same moment; `term` is
+        the leadership that the ledger is for."""
         picture, memory = self._picture, self.memory
         policies = (*picture.store(COVERAGE_POLICY), *picture.store(CLUSTER_COVERAGE_POLICY))
         by_uid = {policy.uid: policy for policy in policies}
@@ -71,9 +79,11 @@ class Cases:
         for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, SERVICE_COVERAGE):
             if reason := picture.unread.get(kind):
                 blind = blind or Reason("NotReadable", reason)
+        self._note_blindness(blind is not None, monotonic)
         remediations = self._remediations(monotonic)
         namespaces = {n.metadata.name: n.labels for n in picture.store(NAMESPACE)}
         addressed = self._addressed()
+        probes = Probes(self._assessments.values() if policies else ())
         cases: dict[Key, Case] = {}
         matched: dict[str, list[Key]] = defaultdict(list)
         everyone = {*self._assessments, *remediations} if policies else remediations.keys()
@@ -105,6 +115,7 @@ class Cases:
                 namespace_unread=NAMESPACE in picture.unread,
                 behind=memory.behind(service, monotonic),
                 owner=owner(service),
+                probed_by=probes.of(service),
                 # Else no rule gets as far as to ask.
                 network_policy=self.network_policy(service, addressed.get(key.namespace, ()))
                 if since.in_need is not None
@@ -112,8 +123,16 @@ class Cases:
             )
             cases[key] = refreshed(case, remediation)
         self._history.forget(cases)
-        ledger = self._ledger(cases, by_uid, matched, blind, monotonic, wall)
+        ledger = replace(self._ledger(cases, by_uid, matched, monotonic, wall), blind=blind, term=term)
         return Round(cases, ledger, policies, {uid: tuple(keys) for uid, keys in matched.items()})
+
+    def _note_blindness(self, blind: bool, monotonic: float) -> None:
+        if self._blind_since is not None and monotonic - self._blind_since > BLIND_SECONDS:
+            self._history.start_over()
+        if not blind:
+            self._blind_since = None
+        elif self._blind_since is None:
+            self._blind_since = monotonic
 
     def _remediations(self, monotonic: float) -> dict[Key, Remediation]:
         found: dict[Key, Remediation] = {}
@@ -193,7 +212,6 @@ class Cases:
         cases: Mapping[Key, Case],
         policies: Mapping[str, CoveragePolicy],
         matched: Mapping[str, list[Key]],
-        blind: Reason | None,
         monotonic: float,
         wall: float,
     ) -> Ledger:
@@ -204,8 +222,9 @@ class Cases:
         for uid, members in about.items():
             needy = sum(in_need(case.assessment, case.governing) for case in members)
             trigger = policies[uid].spec.remediation.trigger_if if uid else self._limits.breaker
-            # The operator's own breaker looks at all Services that it assesses, governed or not.
+            # The operator's own breaker looks at all Services that it assesses: a storm stops at no policy.
             of = len(matched[uid]) if uid else len(self._assessments)
+            needy += 0 if uid else self._losing_beside(cases)
             most = amount(trigger.uncovered_services_less_than_or_equal_to, of)
             tripped = self._history.share(uid, needy > most, monotonic)
             shares[uid] = Share(needy, of, None if tripped is None else wall - (monotonic - tripped))
@@ -220,11 +239,18 @@ class Cases:
             for uid in {"", gone.policy.uid if gone.policy else ""}:
                 applied[uid] += intents(gone)
         return Ledger(
-            blind=blind,
             shares=shares,
             applied={uid: tuple(times) for uid, times in applied.items()},
             budget=self._limits.budget,
             breaker=self._limits.breaker,
+        )
+
+    def _losing_beside(self, cases: Mapping[Key, Case]) -> int:
+        """How many Services lose traffic beside those that their policies call in need."""
+        return sum(
+            assessment.outcome in _LOST
+            for key, assessment in self._assessments.items()
+            if (case := cases.get(key)) is None or not in_need(case.assessment, case.governing)
         )
 
 

@@ -70,6 +70,8 @@ class Case:
     """Whether the picture's Service is older than what was read or written of it already."""
     owner: str = ""
     """The tool that owns the object ("Helm release web"), "" if none is known."""
+    probed_by: str = ""
+    """Whose health check, of another Service with Local, asks a port of this one, "" if none does."""
     network_policy: str = ""
     """Why a change of source address might be refused by the pods' network, "" if it would not."""
     local_set_by: str = ""
@@ -98,6 +100,8 @@ class Ledger:
 
     blind: Reason | None = None
     """Why nothing may be decided: the picture is not whole or not fresh."""
+    term: int = 0
+    """The leadership in which it was made: after another leader's it tells too little of what was spent."""
     shares: Mapping[str, Share] = field(default_factory=dict)
     applied: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Times at which intents were written."""
@@ -213,6 +217,8 @@ def _refused(case: Case, governing: Governing, now: float) -> Reason | None:
         return Reason("OutcomeNeverRemediated", f"{assessment.outcome.name}{why}")
     if any(v.consumer.pins_health_check_node_port for v in assessment.consumers):
         return Reason("HealthCheckPinned", "a health check is pinned to the healthCheckNodePort, which would go")
+    if case.probed_by:
+        return Reason("ProbedByOthers", f"{case.probed_by}, and would take every node for healthy, or none")
     if service.annotations.get(SKIP_ANNOTATION) not in (None, "false"):
         return Reason("SkipAnnotation", f"annotation {SKIP_ANNOTATION}")
     if any(requests_rollback(policy, service) for policy in governing.policies):
@@ -259,11 +265,13 @@ def _waits(case: Case, governing: Governing, ledger: Ledger, now: float) -> tupl
             left = share.tripped_at + breaker.storm_cooldown_seconds - now
             if left > 0:
                 return Reason("StormCooldown", f"{named} had too many Services in need"), left
-    for uid, budget in [*((p.uid, b) for p, b in governing.budgets), ("", ledger.budget)]:
+    for uid, whose, budget in [
+        *((p.uid, f"{p.kind} {p.key} budgets[{number}]", b) for p, number, b in governing.budgets),
+        ("", "the operator's --max-remediations", ledger.budget),
+    ]:
         left = seconds_left(budget, ledger.applied.get(uid, ()), ledger.shares.get(uid, Share(0, 0)).of, now)
         if left > 0:
-            spent = f"{budget.services} in {budget.per_seconds} s"
-            return Reason("BudgetExhausted", spent), left
+            return Reason("BudgetExhausted", f"{whose}: {budget.services} in {budget.per_seconds} s"), left
     return None
 
 

@@ -20,7 +20,7 @@ from etpguard.remediate import steps
 from etpguard.remediate.cases import named, refreshed
 from etpguard.remediate.decide import Action, Case, Decision, Ledger, decide
 from etpguard.remediate.fresh import Changed, Now, Reader, Reassessed
-from etpguard.remediate.ownership import MANAGER, setter
+from etpguard.remediate.ownership import MANAGER, owner, setter, setters
 from etpguard.remediate.policy import Governing
 from etpguard.remediate.record import Recorder, entered
 from etpguard.remediate.telling import Announce, Count
@@ -38,7 +38,8 @@ class Disagreement(Changed):
 
 
 class Executor:
-    """`wall` gives seconds since the epoch. Nothing here keeps state: what is to be remembered is written."""
+    """`wall` gives seconds since the epoch, `term` the present leadership. Nothing here keeps state: what is to be
+    remembered is written."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Executor:
         network_policy: NetworkCheck,
         governing: Callable[[Service, Iterable[CoveragePolicy]], Governing | None],
         wall: Callable[[], float],
+        term: Callable[[], int],
     ) -> None:
         self._writer = writer
         self._reader = reader
@@ -62,6 +64,7 @@ class Executor:
         self._network_policy = network_policy
         self._governing = governing
         self._wall = wall
+        self._term = term
         self._undo = Undo(writer, reader, recorder, announce=announce, count=count)
 
     async def carry_out(self, case: Case, decision: Decision, ledger: Ledger) -> str:
@@ -99,12 +102,14 @@ class Executor:
 
     async def _apply(self, case: Case, decision: Decision, ledger: Ledger, now: Now) -> str:
         before = now.remediation
+        self._still_the_term(ledger)
         now = await self._recorder.write(now, self._intent(case, decision, before))
         fresh = await self._reader.reassess(case.service.key)
         if reason := await self._no_longer(case, decision, ledger, fresh, before):
             await self._undo.cancel(fresh.now, str(reason))
             raise Disagreement(str(reason))
         try:
+            self._still_the_term(ledger)
             await self._patch(fresh.now.service, dry_run=False)
         except NotNow as closed:
             # Nothing was sent.
@@ -132,6 +137,11 @@ class Executor:
         self._count("dry-run", "succeeded")
         return "the API server would accept the patch"
 
+    def _still_the_term(self, ledger: Ledger) -> None:
+        """The reads before may have taken so long that another has led meanwhile, and spent what is left."""
+        if self._term() != ledger.term:
+            raise NotNow("another replica has led since it was decided", 1.0)
+
     async def _patch(self, service: Service, *, dry_run: bool) -> None:
         change = steps.to_cluster(service.uid, service.metadata.resource_version or "")
         request = verbs.json_patch(SERVICE, service.key, change, manager=MANAGER, dry_run=dry_run)
@@ -139,9 +149,9 @@ class Executor:
 
     async def _finish_apply(self, case: Case, now: Now) -> str:
         """An intent stands and the policy is Cluster: whose doing is it?"""
-        last = setter(now.raw)
-        if last is not None and last.manager == MANAGER:
+        if any(found.manager == MANAGER for found in setters(now.raw)):
             return await self._applied(case, now)
+        last = setter(now.raw)
         why = f"{last.manager if last else 'another'} set it to {now.service.policy}"
         await self._undo.cancel(now, why)
         return why
@@ -172,7 +182,7 @@ class Executor:
         service = fresh.now.service
         last = decide(
             replace(
-                refreshed(replace(case, service=service), before),
+                refreshed(replace(case, service=service, owner=owner(service)), before),
                 network_policy=self._network_policy(service, fresh.network_policies),
             ),
             ledger,
@@ -200,7 +210,8 @@ class Executor:
 def _as_it_is(case: Case, now: Now) -> Case:
     """The case with the Service and its record as they are, and who set its policy."""
     last = setter(now.raw)
-    case = refreshed(replace(case, service=now.service, behind=False), now.remediation)
+    asked = replace(case, service=now.service, owner=owner(now.service), behind=False)
+    case = refreshed(asked, now.remediation)
     standing = case.remediation
     if standing is None or not standing.stands_for(now.service.uid) or now.service.policy != "Local":
         return case

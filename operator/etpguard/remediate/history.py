@@ -52,6 +52,11 @@ class History:
             since.covered = now
         return since
 
+    def start_over(self) -> None:
+        """For a time nobody looked: what was so before may have ended and begun again."""
+        for since in self._since.values():
+            since.in_need = since.covered = None
+
     def interrupt(self, key: Key, assessment: Assessment | None) -> None:
         """A change between two looks: begin anew what it interrupts, by the policies of the last look. None: what
         was assessed proved wrong, so nothing that was seen of it counts."""

@@ -68,16 +68,18 @@ class Memory:
         return (key for key, seen in self._seen.items() if seen.remediation is not None)
 
     def departed(self, services: Mapping[Key, str], now: float) -> list[Remediation]:
-        """The remediations of Services that are no more, whose intents count nonetheless; `services` gives the
-        uids of those that are."""
+        """The remediations of Services that are no more, or not in the picture under that uid, whose intents count
+        nonetheless; `services` gives the uids of those that are."""
+        hidden = []
         for key, seen in list(self._seen.items()):
             if services.get(key) != seen.service_uid and seen.service_uid:
-                if now < seen.at + _LIFE and key in services:
-                    continue  # the picture may be the older one
+                if now < seen.at + _LIFE and key in services:  # the picture may be the older one
+                    hidden += [seen.remediation] if seen.remediation is not None else []
+                    continue
                 self._depart(seen, now)
                 del self._seen[key]
         self._departed = {k: (r, at) for k, (r, at) in self._departed.items() if now < at + _WINDOW}
-        return [remediation for remediation, _ in self._departed.values()]
+        return [*hidden, *(remediation for remediation, _ in self._departed.values())]
 
     def _depart(self, seen: _Seen, now: float) -> None:
         if seen.remediation is not None and seen.remediation.intents:

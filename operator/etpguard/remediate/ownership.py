@@ -59,14 +59,26 @@ def owner(service: Service) -> str:
     return next((_TOOLS[manager] for manager in sorted(service.managers) if manager in _TOOLS), "")
 
 
-def setter(raw: Mapping[str, Any]) -> Setter | None:
-    """Who owns `spec.externalTrafficPolicy` of a raw Service; the newest where several do."""
-    found = [
+def setters(raw: Mapping[str, Any]) -> list[Setter]:
+    """Who owns `spec.externalTrafficPolicy` of a raw Service. Whoever changes it takes it from all others; several
+    own it once others have applied (server-side) what stands already."""
+    return [
         Setter(str(entry.get("manager") or ""), str(entry.get("operation") or ""), str(entry.get("time") or ""))
         for entry in managed_fields(raw)
         if _FIELD in _spec_fields(entry) and not entry.get("subresource")
     ]
-    return max(found, key=lambda s: s.time, default=None)
+
+
+def setter(raw: Mapping[str, Any]) -> Setter | None:
+    """Who set it last."""
+    return max(setters(raw), key=lambda s: s.time, default=None)
+
+
+def adopter(raw: Mapping[str, Any]) -> str:
+    """Of a Service that we changed: who else declares what it is by now; "" for nobody. Client-side applies that
+    change nothing leave no trace."""
+    others = [found for found in setters(raw) if found.manager != MANAGER]
+    return max(others, key=lambda s: s.time).manager or "another manager" if others else ""
 
 
 def managed_fields(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:

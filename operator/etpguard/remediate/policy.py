@@ -60,8 +60,9 @@ class Governing:
         return [(p, p.spec.remediation.trigger_if) for p in self.policies]
 
     @property
-    def budgets(self) -> list[tuple[CoveragePolicy, Budget]]:
-        return [(p, budget) for p in self.policies for budget in p.spec.remediation.budgets]
+    def budgets(self) -> list[tuple[CoveragePolicy, int, Budget]]:
+        """Each with its place in its policy."""
+        return [(p, n, budget) for p in self.policies for n, budget in enumerate(p.spec.remediation.budgets)]
 
     @property
     def max_reverts(self) -> int:
@@ -105,8 +106,12 @@ class Governing:
         return ""
 
     def enough_uncovered(self, uncovered: int, eligible: int) -> bool:
-        """Whether every policy's `unhealthyWhen.uncoveredNodes` is reached."""
-        return all(uncovered >= amount(p.spec.unhealthy_when.uncovered_nodes, eligible) for p in self.policies)
+        """Whether every policy's `unhealthyWhen.uncoveredNodes`, a least number, is reached: percentages round
+        up."""
+        return all(
+            uncovered >= max(1, allowance(str(p.spec.unhealthy_when.uncovered_nodes), eligible))
+            for p in self.policies
+        )
 
 
 def governing(
@@ -165,7 +170,15 @@ def allowance(services: str, whole: int) -> int:
 
 
 def mistake(policy: CoveragePolicy) -> str:
-    """The first schedule or time zone that means nothing, "" if there is none."""
+    """The first selector, schedule or time zone that means nothing, "" if there is none."""
+    for name, selector in (
+        ("serviceSelector", policy.spec.service_selector),
+        ("namespaceSelector", policy.spec.namespace_selector),
+    ):
+        for number, part in enumerate((selector and selector.match_expressions) or ()):
+            if (part.operator in ("In", "NotIn")) != bool(part.values):
+                needs = "needs" if not part.values else "takes no"
+                return f"spec.{name}.matchExpressions[{number}]: {part.operator} {needs} values"
     for number, budget in enumerate(policy.spec.remediation.budgets):
         where = f"spec.remediation.budgets[{number}]"
         try:

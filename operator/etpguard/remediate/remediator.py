@@ -23,7 +23,7 @@ from etpguard.remediate.execute import Disagreement, Executor, Refused
 from etpguard.remediate.fresh import Changed, Reader
 from etpguard.remediate.history import History
 from etpguard.remediate.ownership import MANAGER
-from etpguard.remediate.telling import Announce
+from etpguard.remediate.telling import Announce, Count
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +75,8 @@ class Remediator:
         *,
         stale: Callable[[], str | None],
         announce: Announce,
-        term: Callable[[], int] = lambda: 1,
+        count: Count,
+        term: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -86,6 +87,7 @@ class Remediator:
         self._executor = executor
         self._stale = stale
         self._announce = announce
+        self._count = count
         self._term = term
         self._clock = clock
         self._wall = wall
@@ -125,7 +127,7 @@ class Remediator:
         blind = self._stale()
         reason = Reason("PictureNotFresh", blind) if blind else None
         began = time.perf_counter()
-        round_ = self._cases.gather(reason, self._clock(), self._wall())
+        round_ = self._cases.gather(reason, self._clock(), self._wall(), self._term())
         # On a large cluster a round takes its time, of which the loop's other work must have the most.
         self._settle = max(SETTLE, 10 * (time.perf_counter() - began))
         if self._writer.closed() is not None:
@@ -275,6 +277,7 @@ class Remediator:
                     self._skipped.pop(service.uid, None)
             elif self._skipped.get(service.uid) != code:
                 self._skipped[service.uid] = code
+                self._count("apply", "skipped")
                 await self._announce(service, "RemediationSkipped", False, str(decision.reason))
 
     async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:

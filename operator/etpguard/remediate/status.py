@@ -8,10 +8,11 @@ from typing import Any
 
 from etpguard.assess import Outcome
 from etpguard.objects import Key
-from etpguard.objects.policies import CoveragePolicy
+from etpguard.objects.policies import CoveragePolicy, TriggerIf
+from etpguard.remediate.budgets import allowed
 from etpguard.remediate.cases import Round
-from etpguard.remediate.decide import Action, Case, Decision
-from etpguard.remediate.policy import allowance, amount, mistake
+from etpguard.remediate.decide import Action, Case, Decision, Share
+from etpguard.remediate.policy import amount, mistake
 
 MAX_LISTED = 50
 
@@ -19,7 +20,7 @@ Json = dict[str, Any]
 
 REFUSED = "Refused"
 """Code of the reason for what is due and the API server does not let be done, be it a change or its rollback."""
-_PASSING = frozenset({"DwellTime", "StormCooldown", "BudgetExhausted", "TooManyAffected"})
+_PASSING = frozenset({"DwellTime", "TooManyAffected"})
 """Reasons whose words change from second to second: only the code is written."""
 
 _GOOD = (Outcome.Covered, Outcome.NotAffected)
@@ -32,13 +33,15 @@ def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key,
     uncovered = [c for c in cases if c.assessment and c.assessment.outcome not in _GOOD]
     decided = [c for c in round_.cases.values() if _decided_by(c, policy)]
     standing = [c for c in decided if c.remediation and c.remediation.stands_for(c.service.uid)]
+    barred = _barred(policy, round_, now)
+    left = 0 if barred else _allowed(policy, round_, len(keys), now)
     return {
         "observedGeneration": policy.metadata.generation or 0,
         "matchedServices": len(keys),
         "uncoveredServices": len(uncovered),
         "remediatedServices": len(standing),
-        "remediationsAllowed": _allowed(policy, round_, len(keys), now),
-        "conditions": _conditions(policy, round_),
+        "remediationsAllowed": left if policy.spec.mode == "Enforce" else 0,
+        "conditions": _conditions(policy, barred, left),
         "remediations": _remediations(decided),
         "excluded": _excluded(policy, uncovered, standing, decisions),
     }
@@ -50,19 +53,15 @@ def _decided_by(case: Case, policy: CoveragePolicy) -> bool:
 
 
 def _allowed(policy: CoveragePolicy, round_: Round, matched: int, now: float) -> int:
-    """How many more the policy's budgets without a schedule allow now, whatever the windows say."""
-    if policy.spec.mode != "Enforce" or policy.spec.suspend or policy.spec.pause_requests or mistake(policy):
-        return 0
-    applied = round_.ledger.applied.get(policy.uid, ())
-    left = [
-        allowance(budget.services, matched) - sum(time > now - budget.per_seconds for time in applied)
-        for budget in policy.spec.remediation.budgets
-        if budget.schedule is None
-    ]
-    return max(0, min(left, default=matched))
+    """How many more the budgets that are in force allow now, the operator's own among them."""
+    ledger = round_.ledger
+    applied, everywhere = ledger.applied.get(policy.uid, ()), ledger.shares.get("", Share(0, 0))
+    left = [allowed(budget, applied, matched, now) for budget in policy.spec.remediation.budgets]
+    left.append(allowed(ledger.budget, ledger.applied.get("", ()), everywhere.of, now))
+    return min((each for each in left if each is not None), default=matched)
 
 
-def _conditions(policy: CoveragePolicy, round_: Round) -> list[Json]:
+def _conditions(policy: CoveragePolicy, barred: tuple[str, str] | None, left: int) -> list[Json]:
     generation = policy.metadata.generation or 0
 
     def condition(kind: str, status: bool, reason: str, message: str) -> Json:
@@ -76,28 +75,45 @@ def _conditions(policy: CoveragePolicy, round_: Round) -> list[Json]:
 
     wrong = mistake(policy)
     ready = condition("Ready", not wrong, "Invalid" if wrong else "Valid", wrong or "the policy is in force")
-    return [ready, condition("RemediationAllowed", *_remediation_allowed(policy, round_, wrong))]
+    if barred:
+        may = condition("RemediationAllowed", False, *barred)
+    elif not left:
+        spent = "the budgets that are in force, the operator's --max-remediations among them, allow none now"
+        may = condition("RemediationAllowed", False, "BudgetExhausted", spent)
+    elif policy.spec.mode == "DryRun":
+        may = condition("RemediationAllowed", True, "DryRun", "patches are sent with dryRun=All")
+    else:
+        may = condition("RemediationAllowed", True, "Enforce", "Services in need are changed within the budgets")
+    return [ready, may]
 
 
-def _remediation_allowed(policy: CoveragePolicy, round_: Round, wrong: str) -> tuple[bool, str, str]:
-    spec = policy.spec
-    if wrong:
-        return False, "Invalid", wrong
+def _barred(policy: CoveragePolicy, round_: Round, now: float) -> tuple[str, str] | None:
+    """Why no Service whatever is changed now, as reason and message; None if one might be. Budgets apart."""
+    spec, ledger = policy.spec, round_.ledger
+    if wrong := mistake(policy):
+        return "Invalid", wrong
     if spec.mode == "Observe":
-        return False, "Observe", "mode Observe takes no part"
+        return "Observe", "mode Observe takes no part"
     if spec.suspend:
-        return False, "Suspended", "spec.suspend is set"
+        return "Suspended", "spec.suspend is set"
     if spec.pause_requests:
-        return False, "Paused", "; ".join(spec.pause_requests[:5])
-    if round_.ledger.blind is not None:
-        return False, round_.ledger.blind.code, "the operator's picture of the cluster is not whole and fresh"
-    share = round_.ledger.shares.get(policy.uid)
-    limit = spec.remediation.trigger_if.uncovered_services_less_than_or_equal_to
-    if share is not None and share.in_need > amount(limit, share.of):
-        return False, "TooManyAffected", f"more than {limit} of its Services are in need"
-    if spec.mode == "DryRun":
-        return True, "DryRun", "patches are sent with dryRun=All"
-    return True, "Enforce", "Services in need are changed within the budgets"
+        return "Paused", "; ".join(spec.pause_requests[:5])
+    if ledger.blind is not None:
+        return ledger.blind.code, "the operator's picture of the cluster is not whole and fresh"
+    return _tripped(spec.remediation.trigger_if, ledger.shares.get(policy.uid), "its", now) or _tripped(
+        ledger.breaker, ledger.shares.get(""), "all", now
+    )
+
+
+def _tripped(breaker: TriggerIf, share: Share | None, whose: str, now: float) -> tuple[str, str] | None:
+    limit = breaker.uncovered_services_less_than_or_equal_to
+    if share is None:
+        return None
+    if share.in_need > amount(limit, share.of):
+        return "TooManyAffected", f"more than {limit} of {whose} Services are in need"
+    if share.tripped_at is not None and now < share.tripped_at + breaker.storm_cooldown_seconds:
+        return "StormCooldown", f"more than {limit} of {whose} Services were in need a short while ago"
+    return None
 
 
 def _remediations(cases: list[Case]) -> list[Json]:

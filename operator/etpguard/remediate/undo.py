@@ -19,7 +19,14 @@ from etpguard.remediate import steps
 from etpguard.remediate.cases import named
 from etpguard.remediate.decide import COVERED_AGAIN, Action, Case, reference
 from etpguard.remediate.fresh import Changed, Now, Reader
-from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, advice_against_reverts, setter
+from etpguard.remediate.ownership import (
+    MANAGER,
+    ROLLBACK_MANAGER,
+    adopter,
+    advice_against_reverts,
+    setter,
+    setters,
+)
 from etpguard.remediate.policy import Governing
 from etpguard.remediate.record import Recorder, entered
 from etpguard.remediate.telling import Announce, Count
@@ -46,6 +53,8 @@ class Undo:
         intent = now.remediation
         if intent is None:
             raise Changed("there is no record")
+        if (who := adopter(now.raw)) and now.service.policy == "Cluster" and not _asked_for(intent, why):
+            return await self._leave(intent, now, who)
         if intent.phase != "RollingBack":
             await self._still_due(case, why)
             now = await self._recorder.write(now, entered(intent, "RollingBack", self._recorder.stamp(), str(why)))
@@ -64,6 +73,16 @@ class Undo:
         note = f"externalTrafficPolicy put back to Local; {named(intent.policy)}; {message}"
         await self._announce(now.service, "RemediationRolledBack", False, note)
         return "rolled back"
+
+    async def _leave(self, intent: Remediation, now: Now, who: str) -> str:
+        """To whoever declares Cluster by now: it is no change of ours any more, nor ours to take back."""
+        why = f"{who} sets externalTrafficPolicy to Cluster by now"
+        await self._recorder.write(now, entered(intent, "Adopted", self._recorder.stamp(), why))
+        await self.hand_back(now.service.key)
+        self._count("rollback", "adopted")
+        note = f"left at Cluster: {why}; {named(intent.policy)}"
+        await self._announce(now.service, "RemediationSkipped", False, note)
+        return why
 
     async def _still_due(self, case: Case, why: Reason) -> None:
         """Whether the API server agrees with what the picture gave as the cause: a policy that is gone, endpoints
@@ -149,12 +168,16 @@ class Undo:
         Service knows the port, a rollback lets the API server allocate one. The policy is the one that governs
         it now, if one does."""
         now = await self._reader.service(key)
-        known, last = now.remediation, setter(now.raw)
-        if now.service.policy == "Local" or last is None or last.manager != MANAGER:
+        known = now.remediation
+        if now.service.policy == "Local" or (known is not None and known.stands_for(now.service.uid)):
             return ""
-        if known is not None and known.stands_for(now.service.uid):
-            return ""
-        stamp = last.time or self._recorder.stamp()
+        ours = next((found for found in setters(now.raw) if found.manager == MANAGER), None)
+        who = adopter(now.raw)
+        if ours is None or who:
+            await self.hand_back(key)
+            await self._reader.service(key)  # to be known until the watch tells of it
+            return f"no record is made: {who or 'nobody'} sets it by now"
+        stamp = ours.time or self._recorder.stamp()
         deciding = governing.deciding if governing else None
         before = known or Remediation(
             phase="Applied",
@@ -166,3 +189,8 @@ class Undo:
         intents = (*found.intents, stamp)[-KEPT:]
         await self._recorder.write(now, msgspec.structs.replace(found, intents=intents, held_for=""))
         return "record made anew from managedFields"
+
+
+def _asked_for(intent: Remediation, why: Reason) -> bool:
+    """Whether a person asked for this very rollback, begun or not."""
+    return "RollbackRequested" in (why.code, intent.message.partition(":")[0])

@@ -1,0 +1,95 @@
+"""What a policy's status says of whether anything may be changed now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etpguard.assess import Reason
+from etpguard.objects.policies import Budget, CoveragePolicy
+from etpguard.remediate.cases import Round
+from etpguard.remediate.decide import Ledger, Share
+from etpguard.remediate.status import policy_status
+from tests.remediate.given import NOW, POLICY_UID, accepting, case, ledger, policy
+
+FREEZE = {"services": "0", "perSeconds": 600, "schedule": "* * * * *", "durationSeconds": 3600}
+FUTURE = {"services": "0", "perSeconds": 600, "schedule": "0 0 1 1 *", "durationSeconds": 60}
+
+
+def status(of: CoveragePolicy, given: Ledger) -> dict[str, Any]:
+    key = case().service.key
+    return policy_status(of, Round({key: case(of)}, given, (of,), {POLICY_UID: (key,)}), {}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "sums", "allowed", "reason"),
+    [
+        pytest.param(policy(), ledger(), 1, "Enforce", id="nothing spent"),
+        pytest.param(policy(mode="DryRun"), ledger(), 0, "DryRun", id="dry run"),
+        pytest.param(policy(mode="Observe"), ledger(), 0, "Observe", id="observe"),
+        pytest.param(policy(suspend=True), ledger(), 0, "Suspended", id="suspended"),
+        pytest.param(policy(pauseRequests=["move"]), ledger(), 0, "Paused", id="paused"),
+        pytest.param(policy(), ledger(blind=Reason("PictureNotFresh")), 0, "PictureNotFresh", id="blind"),
+        pytest.param(policy(), ledger(applied={POLICY_UID: (NOW - 5,)}), 0, "BudgetExhausted", id="spent"),
+        pytest.param(policy(), ledger(applied={"": (NOW - 5,)}), 0, "BudgetExhausted", id="the operator's spent"),
+        pytest.param(policy(), ledger(budget=Budget(services="0")), 0, "BudgetExhausted", id="it allows none"),
+        pytest.param(
+            policy(remediation=accepting(budgets=[{"services": "5", "perSeconds": 600}])),
+            ledger(budget=Budget(services="9"), applied={POLICY_UID: (NOW - 5,), "": (NOW - 5,)}),
+            4,
+            "Enforce",
+            id="one of five spent",
+        ),
+        pytest.param(
+            policy(remediation=accepting(budgets=[{"services": "5"}, FREEZE])),
+            ledger(budget=Budget(services="9")),
+            0,
+            "BudgetExhausted",
+            id="a freeze is in force",
+        ),
+        pytest.param(
+            policy(remediation=accepting(budgets=[{"services": "5"}, FUTURE])),
+            ledger(budget=Budget(services="9")),
+            5,
+            "Enforce",
+            id="a freeze is not in force",
+        ),
+        pytest.param(
+            policy(), ledger(shares={POLICY_UID: Share(5, 10), "": Share(1, 99)}), 0, "TooManyAffected", id="storm"
+        ),
+        pytest.param(
+            policy(),
+            ledger(shares={POLICY_UID: Share(1, 10), "": Share(50, 99)}),
+            0,
+            "TooManyAffected",
+            id="everywhere",
+        ),
+        pytest.param(
+            policy(),
+            ledger(shares={POLICY_UID: Share(1, 10, NOW - 9), "": Share(1, 10)}),
+            0,
+            "StormCooldown",
+            id="a storm a short while ago",
+        ),
+        pytest.param(
+            policy(),
+            ledger(shares={POLICY_UID: Share(1, 10), "": Share(1, 10, NOW - 9)}),
+            0,
+            "StormCooldown",
+            id="one everywhere",
+        ),
+        pytest.param(
+            policy(),
+            ledger(shares={POLICY_UID: Share(1, 10, NOW - 600), "": Share(1, 10)}),
+            1,
+            "Enforce",
+            id="a storm that is over",
+        ),
+    ],
+)
+def test_whether_anything_may_be_changed(given: CoveragePolicy, sums: Ledger, allowed: int, reason: str) -> None:
+    made = status(given, sums)
+    (told,) = (c for c in made["conditions"] if c["type"] == "RemediationAllowed")
+    assert (made["remediationsAllowed"], told["reason"]) == (allowed, reason)
+    assert (told["status"] == "True") is (reason in ("Enforce", "DryRun"))
