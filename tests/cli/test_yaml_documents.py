@@ -22,6 +22,12 @@ def read(text: str) -> Any:
     return document
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings(encoding: str) -> None:
+    (document,) = yaml_documents.load("it", "a: é".encode(encoding))
+    assert document == {"a": "é"}
+
+
 TEXT = {
     "=": "the value tag",
     "<<": "the merge tag",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
+from etpguard.cli.encoding import as_utf8
 from etpguard.cli.errors import Failure
 from etpguard.cli.reading import Reading
 from etpguard.cli.taker import Taker, head
 
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
-_GZIP = b"\x1f\x8b"
 _SEPARATOR = re.compile(rb"^---[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 
 
@@ -64,7 +63,7 @@ def _read(path: Path) -> bytes:
 
 
 def _document_set(taker: Taker, name: str, body: bytes) -> None:
-    body = _as_utf8(name, body)
+    body = as_utf8(name, body)
     start = body[:4096].lstrip()[:1]
     if not start and not body.strip():
         raise Failure(f"{name}: empty")
@@ -72,18 +71,6 @@ def _document_set(taker: Taker, name: str, body: bytes) -> None:
         _json(taker, name, body)
     else:
         _yaml(taker, name, body)
-
-
-def _as_utf8(name: str, body: bytes) -> bytes:
-    """Without a byte order mark; the `>` of Windows PowerShell makes it UTF-16, which such a mark tells."""
-    if body.startswith(_GZIP):
-        raise Failure(f"{name}: compressed: give it what `gzip -dc` prints")
-    if not body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return body.removeprefix(codecs.BOM_UTF8)
-    try:
-        return body.decode("utf-16").encode()
-    except UnicodeDecodeError as error:
-        raise Failure(f"{name}: begins as UTF-16 does, and is not: {error}") from None
 
 
 def _json(taker: Taker, name: str, body: bytes) -> None:
