@@ -67,11 +67,11 @@ ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
 
 HEAD = """# Permissions
 
-What the overlay `remediation`, which has all that there is, grants the operator's ServiceAccount, and what
-the operator was seen to use: the right column comes from the audit log of a real API server, while the
-operator found a loss of traffic, wrote what it writes, mended the Service, rolled back and mended again.
-`tests/manifests/test_permissions.py` makes this page, and fails where a verb is granted and not used, or a
-request is refused.
+What is granted to the operator's ServiceAccount at most, which is what the chart has with remediation and
+`awsLoadBalancerController.deployment`, and what the operator was seen to use: the right column comes from
+the audit log of a real API server, while the operator found a loss of traffic, wrote what it writes, mended
+the Service, rolled back and mended again. `tests/manifests/test_permissions.py` makes this page, and fails
+where a verb is granted and not used, or a request is refused.
 
 | API group | resource | granted | by | seen in use |
 |---|---|---|---|---|
@@ -82,6 +82,9 @@ TAIL = """
 `etpguard-reports`, `etpguard-events` and `etpguard-leader` (a Role in the operator's namespace; `get` and
 `update` of the one Lease `etpguard`) come with the base, `etpguard-remediation` with the overlay
 `remediation`. In the chart each goes with the value that switches its feature off.
+`etpguard-controller-arguments` is the chart's alone: a Role in the namespace of the Deployment that
+`awsLoadBalancerController.deployment` names, for that one object. All else but the Lease is granted in all
+namespaces, also to read Events.
 
 RBAC is not fine enough for two of them, so that the ValidatingAdmissionPolicy `etpguard-services` narrows
 them: `services/status` would allow load balancer addresses, labels, annotations and finalizers, and

@@ -15,7 +15,15 @@ from etpguard.assess.consumers.registry import families
 from etpguard.settings import parse
 from tests.manifests import grants
 from tests.manifests.installed import install, operator
-from tests.manifests.rendered import MANIFESTS, ROOT, by_name, environment, kustomize, kustomize_text
+from tests.manifests.rendered import (
+    MANIFESTS,
+    ROOT,
+    by_name,
+    environment,
+    helm_template,
+    kustomize,
+    kustomize_text,
+)
 from tests.remediate.stage import Scene
 
 OVERLAYS = ["base", "overlays/observe-only", "overlays/remediation"]
@@ -60,6 +68,17 @@ def test_every_kind_that_is_read_is_granted_in_every_overlay() -> None:
                 ("etpguard.dev", "clustercoveragepolicies"),
             }
         )
+
+
+def test_security_names_all_that_can_be_read() -> None:
+    """But for the kinds of other projects, which docs/consumers.md has."""
+    text = (ROOT / "SECURITY.md").read_text().lower()
+    values = "remediation.enabled=true,awsLoadBalancerController.deployment=kube-system/lbc"
+    given = grants.granted(helm_template("--set", values))
+    built_in = {"", "apps", "discovery.k8s.io", "networking.k8s.io", "events.k8s.io"}
+    read = {g.resource for g in given if g.verb in ("get", "list") and g.group in built_in}
+    assert len(read) == 9
+    assert [resource for resource in read if resource.removesuffix("s") not in text] == []
 
 
 @pytest.mark.parametrize(

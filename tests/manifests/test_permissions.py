@@ -8,20 +8,26 @@ from pathlib import Path
 import pytest
 
 from devcluster import Cluster
-from devcluster.objects import wait_for
+from devcluster.objects import apply, wait_for
 from tests.manifests import grants
 from tests.manifests.installed import cluster_policy, operator
-from tests.manifests.rendered import NAMESPACE, ROOT, kustomize
+from tests.manifests.rendered import NAMESPACE, ROOT, Json, helm_template
 from tests.remediate.stage import Scene
 
 pytestmark = pytest.mark.controlplane
 
+CONTROLLER = ("kube-system", "aws-load-balancer-controller")
 BACK = {"mode": "WhenCovered", "coveredForSeconds": 1, "onDelete": "Revert"}
 PAGE = ROOT / "docs" / "permissions.md"
 
 
 def test_all_that_is_granted_is_used_and_nothing_more(site: Cluster, scene: Scene, tmp_path: Path) -> None:
-    manifests = kustomize("overlays/remediation")
+    values = f"remediation.enabled=true,awsLoadBalancerController.deployment={'/'.join(CONTROLLER)}"
+    manifests = helm_template("--set", values)
+    # The rest stands already: it is what kustomize makes.
+    arguments = [m for m in manifests if m["metadata"]["name"] == "etpguard-controller-arguments"]
+    assert {m["kind"] for m in arguments} == {"Role", "RoleBinding"}
+    apply(site, [*arguments, _controller()])
     # Other tests may have left one; the first leader of a cluster creates it.
     site.request("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/etpguard")
     since = site.audit_position()
@@ -36,10 +42,31 @@ def test_all_that_is_granted_is_used_and_nothing_more(site: Cluster, scene: Scen
         e["objectRef"]["namespace"] for e in grants.requests(events) if e["objectRef"]["resource"] == "leases"
     }
     assert leases == {NAMESPACE}
+    # It speaks of one namespace, and reads all: so docs/reference.md has it.
+    watched = [e["objectRef"] for e in grants.requests(events) if e["verb"] == "watch"]
+    assert {"services", "endpointslices", "ingresses"} <= {ref["resource"] for ref in watched}
+    assert [ref for ref in watched if "namespace" in ref] == []
     page = grants.page(given, seen)
     if os.environ.get("ETPGUARD_WRITE_DOCS"):
         PAGE.write_text(page)
     assert PAGE.read_text() == page, "run this test with ETPGUARD_WRITE_DOCS=1"
+
+
+def _controller() -> Json:
+    """Its Deployment, of no replica: its arguments are all that is looked at."""
+    namespace, name = CONTROLLER
+    labels = {"app.kubernetes.io/name": name}
+    container = {"name": "controller", "image": "controller", "args": ["--ingress-class=alb"]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
 
 
 def _live_through_it(site: Cluster, scene: Scene) -> None:
