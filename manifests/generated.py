@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from manifests import reference
 from manifests.monitoring import dashboard
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,7 @@ def files() -> dict[Path, str]:
         MONITORING / "dashboard.json": board,
         CHART / "files" / "rules.yaml": rules,
         CHART / "files" / "dashboard.json": board,
+        ROOT / "docs" / "reference.md": reference.page(),
         POLICY_SCHEMAS: json.dumps(_policy_schemas(), indent=1) + "\n",
         **crds,
         **runbooks,

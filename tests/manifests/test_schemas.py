@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from devcluster import Cluster, binaries
-from tests.manifests.rendered import ROOT, Json, helm_template, kustomize, parse, run
+from tests.manifests.rendered import CHART, ROOT, Json, helm_template, kustomize, parse, run
 
 VERSIONS = ("1.35", "1.36", "1.37")
 # The Prometheus Operator's have none; a CustomResourceDefinition's refers to itself: the API server judges it.
@@ -45,6 +45,16 @@ def test_objects_fit_the_schema(source: str, version: str) -> None:
     assert len(manifests) > 10
     for manifest in manifests:
         kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_the_page_says_which_versions_were_tried() -> None:
+    page = " ".join((ROOT / "docs" / "install.md").read_text().split())
+    tested = binaries.KUBERNETES_VERSION.removeprefix("v").rpartition(".")[0]
+    least = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
+    *older, newest = VERSIONS
+    assert f"Tested on Kubernetes {tested};" in page
+    assert f"the schemas of {', '.join(older)} and {newest}" in page
+    assert f"{least.removeprefix('>=').removesuffix('.0-0')} is the least" in page
 
 
 @pytest.mark.controlplane

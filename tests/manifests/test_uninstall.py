@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import devcluster
-from devcluster import binaries
 from devcluster.objects import apply, wait_for
 from tests.manifests.installed import foreign_kinds, operator
 from tests.manifests.rendered import CHART, NAMESPACE, ROOT, helm_template
+from tests.manifests.shell import Shell, block
 from tests.remediate.stage import Scene
 
 pytestmark = pytest.mark.controlplane
@@ -23,26 +19,9 @@ PAGE = ROOT / "docs" / "uninstall.md"
 
 
 def test_nothing_stays_behind(tmp_path: Path) -> None:
-    (commands,) = (
-        block for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.S) if "uninstall" in block
-    )
+    commands = block(PAGE, "uninstall")
     with devcluster.start() as cluster:
-        tools = [binaries.path(name).parent for name in ("kubectl", "helm")]
-        path = os.pathsep.join(map(str, (*tools, Path(sys.executable).parent, os.environ["PATH"])))
-        environment = {"PATH": path, "KUBECONFIG": str(cluster.kubeconfig)}
-        environment["HOME"] = str(tmp_path)
-
-        def sh(script: str) -> str:
-            done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", script],
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            return done.stdout
-
+        sh = Shell(cluster, tmp_path)
         apply(cluster, foreign_kinds())
         values = ("--set", "remediation.enabled=true")
         sh(f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace {' '.join(values)}")

@@ -1,0 +1,214 @@
+"""The commands of docs/install.md and README.md, run as they stand there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import devcluster
+from devcluster import Cluster, ports
+from devcluster.objects import apply, wait_for
+from tests.manifests.installed import QUICK, foreign_kinds, operator
+from tests.manifests.rendered import (
+    CHART,
+    NAMESPACE,
+    ROOT,
+    Json,
+    Name,
+    by_name,
+    environment,
+    helm_template,
+    kustomize,
+    name_of,
+    run,
+)
+from tests.manifests.shell import Shell, block
+from tests.remediate.stage import Scene
+
+PAGE = ROOT / "docs" / "install.md"
+README = ROOT / "README.md"
+INSTALL = f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace"
+
+
+def test_the_values_that_are_shown_are_taken() -> None:
+    rows = re.findall(r"^\| [^|]+ \| `([^`]+=[^`]+)`", PAGE.read_text(), re.MULTILINE)
+    assert len(rows) == 6
+    for values in rows:
+        helm_template("--set", values)
+
+
+def test_the_command_that_upgrades_crds_is_the_same_everywhere() -> None:
+    command = block(PAGE, "-f crds/").strip()
+    assert "--server-side --force-conflicts" in command
+    for other in ("manifests/chart/etpguard/templates/NOTES.txt", "docs/runbooks/EtpguardWriteFailures.md"):
+        assert command in (ROOT / other).read_text(), other
+
+
+@pytest.mark.controlplane
+def test_the_crds_of_a_later_version_go_over_those_that_helm_installed(tmp_path: Path) -> None:
+    crds = tmp_path / "crds"
+    shutil.copytree(ROOT / "crds", crds)
+    changed = crds / "servicecoverages.yaml"
+    crd = yaml.safe_load(changed.read_text())
+    _properties(crd)["later"] = {"type": "string"}
+    changed.write_text(yaml.safe_dump(crd))
+    command = block(PAGE, "-f crds/")
+    with devcluster.start() as cluster:
+        sh = Shell(cluster, tmp_path, tmp_path)
+        sh(INSTALL)
+        refused = sh.run(command.replace(" --force-conflicts", ""))
+        assert 'conflict with "helm"' in refused.stderr
+        sh(command)
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd['metadata']['name']}"
+        assert "later" in _properties(cluster.call("GET", path))
+        sh(f"helm upgrade etpguard {CHART} -n {NAMESPACE}")
+
+
+def _properties(crd: Json) -> Any:
+    (version,) = crd["spec"]["versions"]
+    return version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+
+
+@pytest.mark.controlplane
+def test_an_overlay_that_may_do_less_leaves_no_permission_of_the_former(tmp_path: Path) -> None:
+    kinds = {manifest["kind"] for manifest in kustomize("overlays/remediation")} - {"CustomResourceDefinition"}
+    with devcluster.start() as cluster:
+        sh = Shell(cluster, tmp_path)
+
+        def standing() -> dict[Name, Json]:
+            said = sh(f"kubectl get {','.join(kinds)} -A -l app.kubernetes.io/name=etpguard -o json")
+            # Those that controllers make of ours have an owner.
+            return by_name([m for m in json.loads(said)["items"] if "ownerReferences" not in m["metadata"]])
+
+        for folder in ("overlays/observe-only", "base"):
+            sh("kubectl apply --server-side -k manifests/overlays/remediation")
+            sh(block(PAGE, "kubectl scale").splitlines()[0])
+            sh(block(PAGE, f"kubectl apply --server-side -k manifests/{folder}\n"))
+            wanted = {name_of(m): m for m in kustomize(folder) if m["kind"] in kinds}
+            found = standing()
+            assert set(found) == set(wanted), folder
+            assert environment(list(found.values())) == environment(list(wanted.values()))
+            assert found["Deployment", NAMESPACE, "etpguard"]["spec"]["replicas"] == 2
+
+
+@pytest.mark.controlplane
+def test_what_is_switched_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    """One Service that is mended, one that no policy selects and whose condition says so."""
+    on = ("--set", "remediation.enabled=true")
+    commands = block(PAGE, "helm upgrade")
+    with devcluster.start() as cluster:
+        sh = Shell(cluster, tmp_path)
+        apply(cluster, foreign_kinds())
+        sh(f"{INSTALL} {' '.join(on)}")
+        cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "shop"}})
+        scene = Scene(cluster, "shop")
+        scene.blackhole()
+        other = scene.service_manifest("other")
+        other["metadata"]["labels"] = {}
+        scene.create(other)
+        scene.create(scene.ingress_manifest("other"))
+        scene.place(1, "other")
+        scene.policy()
+
+        def conditions(name: str) -> dict[str, str]:
+            told = scene.service(name).get("status", {}).get("conditions", [])
+            return {condition["type"]: condition["reason"] for condition in told}
+
+        with operator(cluster, helm_template(*on), tmp_path):
+            scene.wait_phase("Applied")
+            wait_for(lambda: conditions("other") == {"etpguard.dev/Covered": "Blackhole"}, 20, "the condition")
+            wait_for(lambda: scene.report("other").get("status"), 20, "the report")
+        sh(commands)
+        assert conditions("other") == conditions("web") == {}
+        assert scene.report("other") == scene.report("web") == {}
+        assert scene.traffic_policy() == "Cluster"
+        assert sh(f"helm get values etpguard -n {NAMESPACE} -o json").strip() == json.dumps(
+            {"publish": {"conditions": False}, "remediation": {"enabled": True}}, separators=(",", ":")
+        )
+        (deployment,) = json.loads(sh(f"kubectl get deployment -n {NAMESPACE} -o json"))["items"]
+        assert deployment["spec"]["replicas"] == 2
+        since = cluster.audit_position()
+        with operator(cluster, [deployment], tmp_path, name="again"):
+            wait_for(lambda: scene.report("other").get("status"), 20, "the report, anew")
+            wait_for(lambda: scene.read_policy().get("status"), 20, "the policy's status")
+        assert conditions("other") == {}
+        assert scene.report("web") == {}
+        assert scene.traffic_policy() == "Cluster"
+        written = {event["objectRef"]["resource"] for event in cluster.audit(since) if event["verb"] == "patch"}
+        assert "services" not in written
+
+
+@pytest.mark.controlplane
+def test_what_is_mended_stays_in_sight_while_remediation_is_off(
+    site: Cluster, scene: Scene, tmp_path: Path
+) -> None:
+    only = {"ETPGUARD_NAMESPACES": scene.namespace}
+    scene.blackhole()
+    scene.policy(rollback={"mode": "WhenCovered", "coveredForSeconds": 1})
+    with operator(site, kustomize("overlays/remediation"), tmp_path, name="on", **only):
+        scene.wait_phase("Applied")
+    with operator(site, kustomize("base"), tmp_path, name="off", **only) as running:
+        for number in (2, 3):
+            scene.place(number)
+        told = 'outcome="NotAffected",service="web"} 1.0'
+        wait_for(lambda: told in running.get("/metrics")[1], 20, "the metric")
+        wait_for(lambda: _if_local(scene) == "Covered", 20, "the report to say that it could go back")
+    assert (scene.phase(), scene.traffic_policy()) == ("Applied", "Cluster")
+    with operator(site, kustomize("overlays/remediation"), tmp_path, name="on-again", **only):
+        scene.wait_phase("RolledBack")
+    assert scene.traffic_policy() == "Local"
+
+
+def _if_local(scene: Scene) -> str:
+    return str(scene.report().get("status", {}).get("ifLocal", {}).get("outcome", ""))
+
+
+@pytest.mark.controlplane
+def test_the_operator_runs_from_your_own_machine(tmp_path: Path) -> None:
+    *before, command = block(README, "etpguard run").splitlines()
+    with devcluster.start() as cluster:
+        sh = Shell(cluster, tmp_path)
+        sh("\n".join(before))
+        cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "shop"}})
+        scene = Scene(cluster, "shop")
+        scene.blackhole()
+        quick = {name: value for name, value in QUICK.items() if "HOLD" in name}
+        listen = f"127.0.0.1:{ports.free('127.0.0.1')}"
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            env={**sh.environment, **quick, "ETPGUARD_LISTEN": listen},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            wait_for(lambda: scene.report().get("status", {}).get("outcome") == "Blackhole", 30, "the report")
+            assert (
+                sh(f"kubectl get lease etpguard -n {NAMESPACE} -o name") == "lease.coordination.k8s.io/etpguard\n"
+            )
+        finally:
+            process.send_signal(signal.SIGTERM)
+            said, _ = process.communicate(timeout=20)
+        assert process.returncode == 0, said
+
+
+def test_the_notes_have_the_commands_for_this_release() -> None:
+    said = run(
+        devcluster.binaries.path("helm"),
+        *("install", "north", str(CHART), "--namespace", "backbone", "--dry-run=client"),
+    )
+    manifests, _, notes = said.partition("\nNOTES:\n")
+    made = [m for m in yaml.safe_load_all(manifests.partition("\nMANIFEST:\n")[2]) if m]
+    lease = environment(made)["ETPGUARD_LEASE_NAME"]
+    assert f"etpguard uninstall --remediations keep --lease-name {lease}\n" in f"{notes}\n"
+    assert "kubectl scale -n backbone deployment/north --replicas=0\n" in notes
+    assert any(name_of(m) == ("Deployment", "backbone", "north") for m in made)
