@@ -17,7 +17,7 @@ def test_the_most_overdue_comes_first_and_each_once() -> None:
     assert agenda.pop(0.5) is None
     assert agenda.next_due() == 1
     assert [agenda.pop(5), agenda.pop(5), agenda.pop(5)] == ["b", "a", None]
-    assert agenda.waiting(5) == 2
+    assert agenda.busy == 2
     agenda.done("b", None)
     agenda.done("a", 9)
     assert agenda.pop(5) is None
@@ -32,6 +32,19 @@ def test_one_that_is_worked_on_is_looked_at_again_afterwards() -> None:
     assert agenda.pop(1) is None
     agenda.done("a", 60)
     assert agenda.pop(1) == "a"
+
+
+def test_what_is_looked_at_again_and_again_before_its_time_leaves_nothing_behind() -> None:
+    """A Warning that lasts is bumped in half an hour, however often its Service changes until then."""
+    agenda: Agenda[str] = Agenda()
+    agenda.poke("quiet", 5000)
+    agenda.poke("busy", 0)
+    for now in range(1000):
+        agenda.poke("busy", now)
+        assert agenda.pop(now) == "busy"
+        agenda.done("busy", 1800)
+    assert len(agenda._heap) < 100
+    assert (agenda.pop(1800), agenda.pop(1800), agenda.pop(5000)) == ("busy", None, "quiet")
 
 
 @given(

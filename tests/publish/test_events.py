@@ -87,18 +87,42 @@ def test_an_event_that_was_written_is_known_again_from_a_list() -> None:
     record = decode_item(EVENT, body)
     assert isinstance(record, EventRecord)
     memory = Memory([record])
-    [found] = memory.of("uid-ingress", "uid-web")
+    [found] = memory.of("uid-ingress", "uid-web", 3000)
     assert found.says(notice)
     assert (found.last, found.count, found.warning) == (1000.5, 1, True)
-    assert memory.of("uid-ingress", "uid-other") == []
+    assert memory.of("uid-ingress", "uid-other", 3000) == []
     assert memory.spoken("uid-ingress") == 1000.5
     bumped = decode_item(EVENT, {**body, **events.series(found, 2000.25)})
     assert isinstance(bumped, EventRecord)
     memory.add(bumped)
-    [again] = memory.of("uid-ingress", "uid-web")
+    [again] = memory.of("uid-ingress", "uid-web", 3000)
     assert (again.last, again.count) == (2000.25, 2)
     memory.expire(3000)
-    assert memory.of("uid-ingress", "uid-web") == []
+    assert memory.of("uid-ingress", "uid-web", 3000) == []
+
+
+def test_what_is_dated_in_the_future_counts_as_said_just_now_in_its_order() -> None:
+    """The clock of another leader was ahead, or ours has been set back."""
+
+    def record(name: str, time: float) -> EventRecord:
+        raw = {
+            "metadata": {"name": name, "namespace": "ns"},
+            "reportingController": events.CONTROLLER,
+            "regarding": {"uid": "u"},
+            "eventTime": events.micro_time(time),
+        }
+        made = decode_item(EVENT, raw)
+        assert isinstance(made, EventRecord)
+        return made
+
+    memory = Memory([record("past", 900), record("second", 8000), record("first", 7000), record("third", 9000)])
+    found = sorted(memory.of("u", "", 1000), key=lambda event: event.last)
+    assert [event.key.name for event in found] == ["past", "first", "second", "third"]
+    assert [event.last for event in found] == pytest.approx([900, 1000, 1000, 1000], abs=0.01)
+    assert memory.spoken("u") == 1000
+    assert memory.of("u", "", 2000) == memory.of("u", "", 1000), "it was said then, and stays so"
+    memory.expire(1001)
+    assert memory.of("u", "", 1001) == []
 
 
 def test_the_name_is_the_identity() -> None:

@@ -1,4 +1,4 @@
-"""Which keys to look at, and when: a heap with one entry a key, and none worked on twice at once. Pure."""
+"""Which keys to look at, and when; none is worked on twice at once. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+
+_SLACK = 64
+"""Entries of the heap that may be out of date, beside as many as are not."""
 
 
 class Agenda(Generic[K]):
@@ -27,6 +30,10 @@ class Agenda(Generic[K]):
         elif at < self._due.get(key, float("inf")):
             self._due[key] = at
             heapq.heappush(self._heap, (at, next(self._order), key))
+            if len(self._heap) > 2 * len(self._due) + _SLACK:
+                # Each look at a key before its time leaves an entry, which may be due in hours only.
+                self._heap = [(due, next(self._order), waiting) for waiting, due in self._due.items()]
+                heapq.heapify(self._heap)
 
     def pop(self, now: float) -> K | None:
         """The key that is most overdue, which counts as being worked on until `done`; None if none is due."""
@@ -50,6 +57,7 @@ class Agenda(Generic[K]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def waiting(self, now: float) -> int:
-        """How many keys are due or being worked on."""
-        return sum(at <= now for at in self._due.values()) + len(self._busy)
+    @property
+    def busy(self) -> int:
+        """How many keys are being worked on."""
+        return len(self._busy)

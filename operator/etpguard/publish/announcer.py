@@ -11,7 +11,7 @@ from etpguard.kube import verbs
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.rates import TokenBucket
 from etpguard.kube.writes import Writer
-from etpguard.objects import INGRESS, SERVICE, Key, decode_item, decode_page
+from etpguard.objects import INGRESS, SERVICE, Key, decode_item
 from etpguard.publish import desired, events
 from etpguard.publish.desired import Notice, Subject
 from etpguard.publish.events import EVENT, EventRecord, Memory, Next, Standing
@@ -65,7 +65,7 @@ class Announcer:
                     token=token,
                     field_selector=f"reportingController={events.CONTROLLER}",
                 )
-                page = decode_page(EVENT, await self._writer.read_raw(request))
+                page = await self._writer.read_page(EVENT, request)
                 found += page.items
                 if not (token := page.continue_token):
                     break
@@ -102,7 +102,7 @@ class Announcer:
         again: float | None = None
         for subject, related in ((about, None), *((ingress, about) for ingress in ingresses)):
             wanted = desired.notice(subject, self._picture.nodes)
-            standing = self._memory.of(subject.uid, related.uid if related else "")
+            standing = self._memory.of(subject.uid, related.uid if related else "", self._wall())
             spoken = self._memory.spoken(subject.uid)
             following = events.next_event(
                 wanted, standing, self._pace, spoken=spoken, hinted=hinted and related is None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ ACTION = "AssessCoverage"
 REMEDIATION_CONTROLLER = "etpguard.dev/remediation"
 REMEDIATION_ACTION = "Remediate"
 MAX_NOTE = 1024
+_APART = 0.001
 
 
 class _Reference(Shape, frozen=True):
@@ -133,12 +134,18 @@ class Memory:
         """It is gone from the API."""
         self._by_uid.get(event.uid, {}).pop(event.key.name, None)
 
-    def of(self, uid: str, related: str) -> list[Standing]:
-        """Those about the object, in relation to one Service (an Ingress may use several)."""
-        return [event for event in self._by_uid.get(uid, {}).values() if event.related == related]
+    def of(self, uid: str, related: str, now: float) -> list[Standing]:
+        """Those about the object, in relation to one Service (an Ingress may use several). What is dated later
+        than `now`, by another's clock or before ours was set back, counts as said just now: to wait for its time
+        would silence the object until then."""
+        events = self._by_uid.get(uid, {})
+        ahead = sorted((event for event in events.values() if event.last > now), key=lambda event: -event.last)
+        for place, event in enumerate(ahead):
+            events[event.key.name] = replace(event, last=now - place * _APART)  # in the order in which they came
+        return [event for event in events.values() if event.related == related]
 
     def spoken(self, uid: str) -> float:
-        """When the object was last said anything about."""
+        """When the object was last said anything about, once `of` was asked for it."""
         return max((event.last for event in self._by_uid.get(uid, {}).values()), default=float("-inf"))
 
     def expire(self, before: float) -> None:

@@ -57,9 +57,6 @@ class Holds(Generic[K]):
     def nodes_since(self, key: K) -> float:
         return self._tracks[key].nodes_since
 
-    def __contains__(self, key: K) -> bool:
-        return key in self._tracks
-
     def forget(self, keys: Iterable[K]) -> None:
         for key in keys:
             self._tracks.pop(key, None)

@@ -1,4 +1,4 @@
-"""A lane: keys looked at when due, by a few workers, within a rate, each key with a back-off of its own."""
+"""A lane: keys looked at when due, a few at once, within a rate, each key with a back-off of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from etpguard.publish.agenda import Agenda
 
 _log = logging.getLogger(__name__)
 
-_WORKERS = 4
+_AT_ONCE = 4
 _BACKOFF_MOST = 600.0
 _IDLE = 0.5
 
@@ -47,46 +47,42 @@ class Lane:
         self._clock = clock
         self._agenda: Agenda[Key] = Agenda()
         self._failures: dict[Key, int] = {}
-        self._poked = asyncio.Event()
+        self._news = asyncio.Event()
         self._closing = False
 
     def poke(self, key: Key, at: float | None = None) -> None:
         self._agenda.poke(key, self._clock() if at is None else at)
-        self._poked.set()
-
-    def waiting(self) -> int:
-        """How many keys are due or being worked on now."""
-        return self._agenda.waiting(self._clock())
+        self._news.set()
 
     def close(self) -> None:
         """Let `run` end when what is under way has."""
         self._closing = True
-        self._poked.set()
+        self._news.set()
 
     async def run(self) -> None:
         """Work until closed or cancelled."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(_WORKERS):
-                group.create_task(self._work())
+            while not self._closing:
+                wait = self._bucket.wait(self._clock()) if self._open() else _IDLE
+                if wait > 0:
+                    await asyncio.sleep(wait)
+                elif self._free() and (key := self._agenda.pop(self._clock())) is not None:
+                    group.create_task(self._work(key))
+                    # Thousands of keys may be due: let others have their turn.
+                    await asyncio.sleep(0)
+                else:
+                    await self._until_due()
 
-    async def _work(self) -> None:
-        while not self._closing:
-            wait = self._bucket.wait(self._clock()) if self._open() else _IDLE
-            if wait > 0:
-                await asyncio.sleep(wait)
-                continue
-            key = self._agenda.pop(self._clock())
-            if key is None:
-                await self._until_due()
-                continue
-            try:
-                again = await self._look(key)
-            except asyncio.CancelledError:
-                self._agenda.done(key, self._clock())
-                raise
+    async def _work(self, key: Key) -> None:
+        again: float | None = self._clock()  # what holds if it is cancelled
+        try:
+            again = await self._look(key)
+        finally:
             self._agenda.done(key, again)
-            # Thousands of keys may need no request, and so nothing awaited: let others have their turn.
-            await asyncio.sleep(0)
+            self._news.set()
+
+    def _free(self) -> bool:
+        return self._agenda.busy < _AT_ONCE
 
     async def _look(self, key: Key) -> float | None:
         try:
@@ -113,12 +109,10 @@ class Lane:
         return self._bucket.take(self._clock())
 
     async def _until_due(self) -> None:
-        if self._closing:
-            return
-        self._poked.clear()
-        due = self._agenda.next_due()
+        self._news.clear()
+        due = self._agenda.next_due() if self._free() else None
         try:
             async with asyncio.timeout(None if due is None else max(0.0, due - self._clock())):
-                await self._poked.wait()
+                await self._news.wait()
         except TimeoutError:
             pass

@@ -63,7 +63,6 @@ class Publisher:
         hint = self._announcer.hint
         self._conditions = Conditions(writer, self._overlay, self._holds, settings.condition_interval, hint, clock)
         self._reports = Reports(writer, picture, self._overlay, self._holds, settings, advice, clock, wall)
-        self._stopping = asyncio.Event()
         self._taken_up: int | None = None
         self._events_loaded = False
         self._lanes: dict[str, Lane] = {}
@@ -90,13 +89,13 @@ class Publisher:
                 self._poke(key)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish until `stop` or `close`; what is under way then may take some seconds to end. Raises nothing
-        that the API server does."""
+        """Publish until `stop`; what is under way then may take some seconds to end. Raises nothing that the API
+        server does."""
         lanes = [asyncio.create_task(lane.run(), name=f"publish {lane.name}") for lane in self._lanes.values()]
         keeper = asyncio.create_task(self._keep(), name="publish")
-        stops = [asyncio.create_task(event.wait()) for event in (stop, self._stopping)]
+        stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([*lanes, keeper, *stops], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*lanes, keeper, stopping], return_when=asyncio.FIRST_COMPLETED)
             for lane in self._lanes.values():
                 lane.close()
             if lanes:
@@ -105,16 +104,9 @@ class Publisher:
                 if task.done():
                     task.result()
         finally:
-            for ended in (*lanes, keeper, *stops):
+            for ended in (*lanes, keeper, stopping):
                 ended.cancel()
-            await asyncio.gather(*lanes, keeper, *stops, return_exceptions=True)
-
-    async def close(self) -> None:
-        self._stopping.set()
-
-    def waiting(self) -> int:
-        """How many comparisons are due or under way, over all outputs."""
-        return sum(lane.waiting() for lane in self._lanes.values())
+            await asyncio.gather(*lanes, keeper, stopping, return_exceptions=True)
 
     def sweep(self) -> None:
         """Compare everything, and forget what is no more."""

@@ -1,0 +1,42 @@
+"""What the publisher outlives; the API server is a script."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from etpguard.assess import picture_for
+from etpguard.assess.consumers.registry import families
+from etpguard.kube.writes import Writer
+from etpguard.publish import publisher
+from etpguard.publish.publisher import Publisher
+from tests.kube.fake_api import FakeApi
+from tests.publish.stage import advice
+
+WEB_PAGE = b"<html>log in</html>"
+NO_EVENTS = b'{"kind": "EventList", "metadata": {"resourceVersion": "7"}, "items": []}'
+
+
+def test_events_that_are_answered_with_a_web_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "_POLL", 0.01)
+    monkeypatch.setattr(publisher, "_RELOAD", 0.05)
+    body = WEB_PAGE
+
+    async def run() -> None:
+        nonlocal body
+        api = FakeApi(lambda call: (200, body, {}))
+        writer = Writer(api, sleep=lambda seconds: asyncio.sleep(0))
+        publishing = Publisher(writer, picture_for(families()), {}, advice)
+        stop = asyncio.Event()
+        running = asyncio.create_task(publishing.run(stop))
+        await asyncio.sleep(0.3)
+        assert not running.done()
+        assert len(api.calls) > 3, "they are asked for again"
+        body = NO_EVENTS
+        while not publishing._events_loaded:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        stop.set()
+        await running
+
+    asyncio.run(asyncio.wait_for(run(), 10))
