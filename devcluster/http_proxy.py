@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl
+import weakref
 from collections.abc import Callable, Mapping
 
 import aiohttp
@@ -81,6 +82,7 @@ class HttpProxy(LoopServer):
         self._rules: list[Rule] = []
         self._requests: list[Request] = []
         self._streams: list[WatchStream] = []
+        self._upstreams: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         super().__init__("http-proxy")
 
     def on(
@@ -138,6 +140,10 @@ class HttpProxy(LoopServer):
             stream.abort()
         await self._runner.cleanup()
         await self._session.close()
+        # Those of ended watches wait for the API server's farewell of TLS, longer than the loop lives.
+        for transport in self._upstreams:
+            transport.abort()
+        await asyncio.sleep(0.01)
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
         request = Request(
@@ -187,6 +193,8 @@ class HttpProxy(LoopServer):
     async def _watch(self, incoming: web.BaseRequest, request: Request, silent: bool) -> web.StreamResponse:
         async with self._forward(incoming, request) as answer:
             request.status = answer.status
+            if answer.connection is not None and answer.connection.transport is not None:
+                self._upstreams.add(answer.connection.transport)
             if self.after_response is not None:
                 self.after_response(request)
             response = web.StreamResponse(status=answer.status, headers=_passed_on(answer.headers))

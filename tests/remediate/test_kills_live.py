@@ -131,7 +131,7 @@ def killed_while_it_applies(scene: Scene, number: int, *, after: bool) -> None:
     scene.blackhole()
     scene.policy()
     began = scene.cluster.audit_position()
-    survive(scene, number, after=after)
+    assert survive(scene, number, after=after), f"an apply makes no {number + 1} requests"
     assert known(scene)
     with operator(scene, write_reports=False, write_events=False):
         record = scene.wait_phase("Applied")
@@ -157,16 +157,19 @@ def test_killed_at_each_request_of_a_rollback(scene: Scene, number: int, after: 
 
 
 def killed_while_it_rolls_back(scene: Scene, number: int, *, after: bool) -> None:
-    scene.blackhole()
-    scene.policy()
+    """Of a LoadBalancer, whose healthCheckNodePort must come back, too."""
+    scene.blackhole(type="LoadBalancer")
+    before = scene.service()["spec"]
+    scene.policy(serviceTypes=["LoadBalancer"])
     with operator(scene, write_reports=False, write_events=False):
         scene.wait_phase("Applied")
     began = scene.cluster.audit_position()
-    survive(scene, number, after=after, begin=partial(scene.patch_policy, {"rollbackRequests": ["web"]}))
+    asking = partial(scene.patch_policy, {"rollbackRequests": ["web"]})
+    assert survive(scene, number, after=after, begin=asking), f"a rollback makes no {number + 1} requests"
     assert known(scene)
     with operator(scene, write_reports=False, write_events=False):
         scene.wait_phase("RolledBack")
         wait_for(lambda: MANAGER not in scene.managers(), 10, "ownership handed back")
-    assert scene.traffic_policy() == "Local"
+    assert scene.service()["spec"] == before
     accepted = [e for e in scene.policy_patches(began) if e["responseStatus"]["code"] == 200]
     assert len(accepted) == 1

@@ -19,6 +19,7 @@ import math
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -126,6 +127,7 @@ class KopfRun:
         self._abandoned = False
         self._relisting: set[AnyKind] = set()
         self._sessions: list[aiohttp.ClientSession] = []
+        self._streaming: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self._home = asyncio.get_running_loop()
         self._loop = asyncio.new_event_loop()
         self._stop: asyncio.Future[None] = self._loop.create_future()
@@ -187,6 +189,9 @@ class KopfRun:
             if left:
                 await asyncio.wait(left, timeout=0.2)
         await self._loop.shutdown_asyncgens()
+        # Those of ended watches wait for the other side's farewell of TLS, which may take its time.
+        for transport in self._streaming:
+            transport.abort()
         # Transports are closed by callbacks of the loop.
         await asyncio.sleep(0.05)
 
@@ -257,10 +262,14 @@ class KopfRun:
 
     def _bound_silence(self, response: aiohttp.ClientResponse) -> None:
         """Whoever reads from it gets a TimeoutError, of which Kopf makes another watch from where this one was."""
-        protocol = response.connection and response.connection.protocol
-        if protocol is not None:
-            protocol.read_timeout = self._inactivity
-            protocol.start_timeout()
+        connection = response.connection
+        if connection is None:
+            return
+        if connection.transport is not None:
+            self._streaming.add(connection.transport)
+        if connection.protocol is not None:
+            connection.protocol.read_timeout = self._inactivity
+            connection.protocol.start_timeout()
 
     def _note(self, kind: AnyKind, watching: bool, status: int) -> None:
         if watching and status == 403:
