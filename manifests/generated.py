@@ -24,6 +24,14 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Several lines as they stand."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def files() -> dict[Path, str]:
     """Each generated file with its content."""
     rules = (MONITORING / "rules.yaml").read_text()
