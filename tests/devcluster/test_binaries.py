@@ -59,6 +59,7 @@ def _hide_go(monkeypatch: pytest.MonkeyPatch, directory: Path, **scripts: str) -
         (directory / name).write_text(f"#!/bin/sh\n{text}\n")
         (directory / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(directory))
+    monkeypatch.delenv("UV", raising=False)
 
 
 def test_the_version_stamped_is_the_version_pinned() -> None:

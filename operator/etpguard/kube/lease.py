@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 _GROUP_PATH = "/apis/coordination.k8s.io/v1/namespaces"
 _RESOURCE = "leases.coordination.k8s.io"
 _API_VERSION = "coordination.k8s.io/v1"
+_BY_INTENT = "shutting down"
 
 
 def boot_clock() -> float:
@@ -134,7 +135,7 @@ class Elector:
                 await self._turn(quiet)
                 await _sleep_or(stop, self._interval())
         finally:
-            await self._leave("shutting down", quiet)
+            await self._leave(_BY_INTENT, quiet)
 
     async def _turn(self, quiet: Callable[[float], Awaitable[bool]] | None = None) -> None:
         stands = self._stands()  # asked for at each turn, so that it is known since when it is not
@@ -245,7 +246,7 @@ class Elector:
             self.term += 1
             _log.info("Leading as %s", self._identity)
         else:
-            _log.warning("No longer leading: %s", why)
+            _log.log(logging.INFO if why == _BY_INTENT else logging.WARNING, "No longer leading: %s", why)
         self._on_change(leading)
 
     async def _leave(self, why: str, quiet: Callable[[float], Awaitable[bool]] | None) -> None:
