@@ -185,3 +185,32 @@ def test_a_lane_that_is_cancelled_in_the_midst_forgets_no_key() -> None:
             await again
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("status", "failures", "told"),
+    [
+        pytest.param(400, 1, True, id="what the server decides is told at once"),
+        pytest.param(500, 3, False, id="its own fault may pass"),
+        pytest.param(500, 4, True, id="or last"),
+        pytest.param(409, 9, False, id="a conflict is none"),
+    ],
+)
+def test_what_fails_is_told_once(
+    status: int, failures: int, told: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "_BACKOFF_MOST", 0.001)
+    tries = 0
+
+    async def step(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= failures:
+            raise ApiError(status, "Reason", "the schema knows no such field")
+
+    async def scene(lane: Lane) -> None:
+        lane.poke(*keys(1))
+        await until(lambda: tries > failures)
+
+    play(step, scene)
+    assert len([r for r in caplog.records if "no such field" in r.message]) == int(told)

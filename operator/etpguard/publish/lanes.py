@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 _AT_ONCE = 4
 _BACKOFF_MOST = 600.0
 _IDLE = 0.5
+_LASTING = 4
+"""Failures in a row, over some ten seconds."""
 
 Step = Callable[[Key, Assessment | None, Callable[[], float]], Awaitable[float | None]]
 """Compare what should stand for a key with what stands, and send what is lacking, one request at most; when to
@@ -100,8 +102,10 @@ class Lane:
 
     def _after(self, key: Key, error: ApiError | None) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        # A conflict is the watch being behind; the writer has told of refusals and silence already.
-        if error is not None and failures == 1 and error.status not in (0, 404, 409, 429) and error.status < 500:
+        # A conflict is the watch being behind; the writer has told of refusals and silence already. What is the
+        # server's own fault may pass.
+        told_at = _LASTING if error is not None and error.status >= 500 else 1
+        if error is not None and failures == told_at and error.status not in (0, 404, 409, 429):
             _log.warning("%s of %s: %s", self.name, key, error)
         return min(_BACKOFF_MOST, 2.0 ** min(failures - 1, 10)) * random.uniform(0.8, 1.2)  # noqa: S311  not a secret
 
