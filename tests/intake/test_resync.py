@@ -369,11 +369,11 @@ def test_a_list_is_tried_no_sooner_than_the_server_asks_not_even_for_a_sign() ->
         while rig.lists(NODE) == 2:
             rig.resync.gap(NODE)
             await asyncio.sleep(0.02)
-        assert 0.45 <= asyncio.get_running_loop().time() - refused <= 1.5
+        assert 0.9 <= asyncio.get_running_loop().time() - refused <= 3
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-    play(scene, nodes=[ONE, Overloaded("429", 0.5), ONE], ingresses=[EMPTY])
+    play(scene, nodes=[ONE, Overloaded("429", 1.0), ONE], ingresses=[EMPTY])
 
 
 @pytest.mark.parametrize("nodes", [[ONE], [Unreachable("a moment"), ONE]], ids=["", "and a required kind fails"])
