@@ -3,98 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 
-from etpguard.cluster import Picture
-from etpguard.intake import plan, resync
-from etpguard.intake.freshness import Access, Freshness
-from etpguard.intake.inbox import Inbox, ListBegins, ListEnds, ListItems, Lost, Message
-from etpguard.intake.resync import Resync
-from etpguard.kube.errors import Forbidden, NotServed, Overloaded, Unreachable
+from etpguard.intake.freshness import Access
+from etpguard.intake.inbox import ListBegins, ListEnds, ListItems, Lost
+from etpguard.kube.errors import Forbidden, NotServed, Unreachable
 from etpguard.objects import INGRESS, NODE, AnyKind, Key
-from tests.intake.fakes import ScriptedReader, node, page
-
-
-class Rig:
-    """A resync of Nodes (required) and Ingresses, and a consumer that merges what it sends."""
-
-    def __init__(self, nodes: list[Any], ingresses: list[Any], interval: float = 600.0) -> None:
-        self.picture = Picture([NODE, INGRESS])
-        self.reader = ScriptedReader({NODE: nodes, INGRESS: ingresses})
-        self.inbox = Inbox()
-        self.messages: list[Message] = []
-        loop = asyncio.get_running_loop()
-        self.freshness = Freshness(self.picture.kinds, interval, loop.time)
-        self.resync = Resync(
-            picture=self.picture,
-            reader=self.reader,
-            inbox=self.inbox,
-            freshness=self.freshness,
-            interval=interval,
-            clock=loop.time,
-            on_listed=lambda kind: None,
-        )
-
-    async def consume(self) -> None:
-        while True:
-            await self.inbox.wait(1)
-            while (message := self.inbox.take()) is not None:
-                self.messages.append(message)
-                match message:
-                    case ListBegins(kind, version, at_least):
-                        self.picture.store(kind).begin_list(version, at_least)
-                    case ListItems(kind, entries):
-                        for entry in entries:
-                            self.picture.store(kind).list_item(entry)
-                    case ListEnds(kind, version, listed, absorbed):
-                        self.picture.store(kind).end_list(version, listed)
-                        absorbed.set()
-
-    def access(self, kind: AnyKind) -> Access:
-        return self.freshness.kinds[kind].access
-
-    def lists(self, kind: AnyKind) -> int:
-        return self.reader.listed.count(kind.name)
-
-
-Scene = Callable[[Rig], Coroutine[Any, Any, None]]
-
-
-def play(scene: Scene, *, nodes: list[Any], ingresses: list[Any], interval: float = 600.0) -> None:
-    async def run() -> None:
-        rig = Rig(nodes, ingresses, interval)
-        consumer = asyncio.create_task(rig.consume())
-        try:
-            async with asyncio.timeout(20):
-                await scene(rig)
-        finally:
-            consumer.cancel()
-            await asyncio.gather(consumer, return_exceptions=True)
-
-    asyncio.run(run())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  polls what threads change
-        await asyncio.sleep(0.01)
+from tests.intake.fakes import node, page
+from tests.intake.rig import EMPTY, ONE, Rig, make_quick, play, until
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(plan, "LONGEST_BURST_SECONDS", 0.6)
-    monkeypatch.setattr(plan, "DOUBT_SECONDS", 0.1)
-    monkeypatch.setattr(plan, "START_FAILING_SECONDS", 0.3)
-    monkeypatch.setattr(plan, "FAILING_SECONDS", 0.6)
-    monkeypatch.setattr(plan, "BACK_OFF_SECONDS", (0.05,))
-    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 0.2)
-
-
-EMPTY = [page(10)]
-ONE = [page(10, node("n1", 5))]
+    make_quick(monkeypatch)
 
 
 def test_the_first_lists_are_merged_page_by_page() -> None:
@@ -293,93 +215,3 @@ def test_intervals() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
     play(scene, nodes=[ONE], ingresses=[EMPTY], interval=0.4)
-
-
-BROKEN = Overloaded("503 its webhook is away")
-
-
-def test_the_start_does_not_wait_for_ever_for_a_kind_that_fails() -> None:
-    async def scene(rig: Rig) -> None:
-        began = asyncio.get_running_loop().time()
-        await rig.resync.first()
-        assert asyncio.get_running_loop().time() - began >= 0.3
-        assert rig.access(INGRESS) is Access.FAILING
-        assert rig.messages[-1] == Lost(INGRESS, "503 its webhook is away")
-        assert rig.freshness.picture_status() == (
-            True,
-            True,
-            ("ingresses.networking.k8s.io: 503 its webhook is away",),
-        )
-        assert rig.resync.readable() == {NODE}
-
-    play(scene, nodes=[ONE], ingresses=[BROKEN])
-
-
-def test_it_is_read_once_it_answers() -> None:
-    async def scene(rig: Rig) -> None:
-        await rig.resync.first()
-        running = asyncio.create_task(rig.resync.run())
-        tries = rig.lists(INGRESS)
-        await until(lambda: rig.lists(INGRESS) == tries + 2)
-        assert len([m for m in rig.messages if isinstance(m, Lost)]) == 1
-        rig.reader.answers[INGRESS] = [EMPTY]
-        await until(lambda: rig.resync.readable() == {NODE, INGRESS})
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-    play(scene, nodes=[ONE], ingresses=[BROKEN])
-
-
-def test_while_required_kinds_fail_too_it_is_the_api_server_that_is_waited_for() -> None:
-    async def scene(rig: Rig) -> None:
-        starting = asyncio.create_task(rig.resync.first())
-        await asyncio.sleep(0.8)
-        assert rig.access(INGRESS) is Access.UNTRIED
-        rig.reader.answers |= {NODE: [ONE], INGRESS: [EMPTY]}
-        await starting
-        assert rig.access(INGRESS) is Access.READ
-
-    play(scene, nodes=[Unreachable("no")], ingresses=[Unreachable("no")])
-
-
-def test_a_kind_that_begins_to_fail_does_not_stop_all_writes_for_ever() -> None:
-    async def scene(rig: Rig) -> None:
-        await rig.resync.first()
-        running = asyncio.create_task(rig.resync.run())
-        rig.resync.gap(INGRESS)
-        await asyncio.sleep(0.4)
-        assert not rig.freshness.picture_status().fresh, "for a moment's failure nothing is unlearned"
-        assert rig.access(INGRESS) is Access.READ
-        await until(lambda: rig.freshness.picture_status().fresh)
-        assert rig.access(INGRESS) is Access.FAILING
-        assert rig.messages[-1] == Lost(INGRESS, "503 its webhook is away")
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-    play(scene, nodes=[ONE], ingresses=[EMPTY, BROKEN])
-
-
-def test_a_list_is_tried_no_sooner_than_the_server_asks_not_even_for_a_sign() -> None:
-    async def scene(rig: Rig) -> None:
-        await rig.resync.first()
-        running = asyncio.create_task(rig.resync.run())
-        rig.resync.gap(NODE)
-        await until(lambda: rig.lists(NODE) == 2)
-        refused = asyncio.get_running_loop().time()
-        while rig.lists(NODE) == 2:
-            rig.resync.gap(NODE)
-            await asyncio.sleep(0.02)
-        assert 0.9 <= asyncio.get_running_loop().time() - refused <= 3
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-    play(scene, nodes=[ONE, Overloaded("429", 1.0), ONE], ingresses=[EMPTY])
-
-
-@pytest.mark.parametrize("nodes", [[ONE], [Unreachable("a moment"), ONE]], ids=["", "and a required kind fails"])
-def test_the_start_waits_for_no_kind_that_asks_for_more_time_than_it_is_given(nodes: list[Any]) -> None:
-    async def scene(rig: Rig) -> None:
-        await rig.resync.first()
-        assert rig.access(INGRESS) is Access.FAILING
-
-    play(scene, nodes=nodes, ingresses=[Overloaded("503", 3600)])

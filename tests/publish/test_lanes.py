@@ -209,7 +209,7 @@ def test_what_fails_is_told_once(
             raise ApiError(status, "Reason", "the schema knows no such field")
 
     async def scene(lane: Lane) -> None:
-        lane.poke(*keys(1))
+        lane.poke(keys(1)[0])
         await until(lambda: tries > failures)
 
     play(step, scene)

@@ -1,0 +1,95 @@
+"""A resync beside a consumer of its messages; the API server is a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from etpguard.cluster import Picture
+from etpguard.intake import plan, resync
+from etpguard.intake.freshness import Access, Freshness
+from etpguard.intake.inbox import Inbox, ListBegins, ListEnds, ListItems, Message
+from etpguard.intake.resync import Resync
+from etpguard.objects import INGRESS, NODE, AnyKind
+from tests.intake.fakes import ScriptedReader, node, page
+
+EMPTY = [page(10)]
+ONE = [page(10, node("n1", 5))]
+
+
+class Rig:
+    """A resync of Nodes (required) and Ingresses, and a consumer that merges what it sends."""
+
+    def __init__(self, nodes: list[Any], ingresses: list[Any], interval: float = 600.0) -> None:
+        self.picture = Picture([NODE, INGRESS])
+        self.reader = ScriptedReader({NODE: nodes, INGRESS: ingresses})
+        self.inbox = Inbox()
+        self.messages: list[Message] = []
+        loop = asyncio.get_running_loop()
+        self.freshness = Freshness(self.picture.kinds, interval, loop.time)
+        self.resync = Resync(
+            picture=self.picture,
+            reader=self.reader,
+            inbox=self.inbox,
+            freshness=self.freshness,
+            interval=interval,
+            clock=loop.time,
+            on_listed=lambda kind: None,
+        )
+
+    async def consume(self) -> None:
+        while True:
+            await self.inbox.wait(1)
+            while (message := self.inbox.take()) is not None:
+                self.messages.append(message)
+                match message:
+                    case ListBegins(kind, version, at_least):
+                        self.picture.store(kind).begin_list(version, at_least)
+                    case ListItems(kind, entries):
+                        for entry in entries:
+                            self.picture.store(kind).list_item(entry)
+                    case ListEnds(kind, version, listed, absorbed):
+                        self.picture.store(kind).end_list(version, listed)
+                        absorbed.set()
+
+    def access(self, kind: AnyKind) -> Access:
+        return self.freshness.kinds[kind].access
+
+    def lists(self, kind: AnyKind) -> int:
+        return self.reader.listed.count(kind.name)
+
+
+Scene = Callable[[Rig], Coroutine[Any, Any, None]]
+
+
+def play(scene: Scene, *, nodes: list[Any], ingresses: list[Any], interval: float = 600.0) -> None:
+    async def run() -> None:
+        rig = Rig(nodes, ingresses, interval)
+        consumer = asyncio.create_task(rig.consume())
+        try:
+            async with asyncio.timeout(20):
+                await scene(rig)
+        finally:
+            consumer.cancel()
+            await asyncio.gather(consumer, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  polls what threads change
+        await asyncio.sleep(0.01)
+
+
+def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tenths of a second for the minutes of the real ones."""
+    monkeypatch.setattr(plan, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(plan, "LONGEST_BURST_SECONDS", 0.6)
+    monkeypatch.setattr(plan, "DOUBT_SECONDS", 0.1)
+    monkeypatch.setattr(plan, "START_FAILING_SECONDS", 0.3)
+    monkeypatch.setattr(plan, "FAILING_SECONDS", 0.6)
+    monkeypatch.setattr(plan, "BACK_OFF_SECONDS", (0.05,))
+    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 0.2)
