@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.02
 """How long the loop is held at a time; a single message or Service may go beyond."""
+GATHER_SECONDS = 0.005
+FULL_TURN = 64
+"""So long are so few messages left to be joined by others: a turn for each would double what they cost."""
 SERVICES_A_STEP = 32
 SETTLE_SECONDS = 1.0
 """How often at least it is asked whether the watch has delivered what lists found."""
@@ -79,6 +82,8 @@ class Absorber:
     async def run(self) -> None:
         while True:
             await self._inbox.wait(SETTLE_SECONDS)
+            if 0 < len(self._inbox) < FULL_TURN:
+                await asyncio.sleep(GATHER_SECONDS)
             await self.turn()
             # Even where all was quick: who else waits for the loop comes first.
             await asyncio.sleep(0)

@@ -90,7 +90,7 @@ class Inbox:
 
     def put(self, message: Message) -> None:
         self._messages.append(message)
-        # One wake-up for all that comes until the consumer looks; it clears the flag before it looks.
+        # Only who waits is woken: one for each message would have the two threads take turns at the interpreter.
         if not self._signalled:
             self._signalled = True
             try:
@@ -106,9 +106,11 @@ class Inbox:
         try:
             async with asyncio.timeout(seconds):
                 while not self._messages:
-                    await self._arrived.wait()
                     self._arrived.clear()
                     self._signalled = False
+                    # What came since, before the flag was down, has woken nobody.
+                    if not self._messages:
+                        await self._arrived.wait()
         except TimeoutError:
             return
 
