@@ -12,7 +12,7 @@ from etpguard.objects import NODE, SERVICE, Key, Reject
 
 def event(producer: int, number: int) -> Live:
     entry = Reject("Service", Key(str(producer), str(number)), "", number, "")
-    return Live(SERVICE, entry, deleted=False, listed=False, arrived=0.0)
+    return Live(SERVICE, entry, deleted=False, arrived=0.0)
 
 
 def test_each_thread_s_order_is_kept_and_nothing_is_lost_or_missed() -> None:

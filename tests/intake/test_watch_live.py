@@ -11,8 +11,8 @@ import pytest
 
 from devcluster import Cluster
 from devcluster.http_proxy import HttpProxy
-from devcluster.http_rules import Answer
-from etpguard.intake.inbox import Live, Message
+from devcluster.http_rules import Answer, WatchError
+from etpguard.intake.inbox import Live, Message, Relisted
 from etpguard.intake.watch import NO_FINALIZER, KopfRun
 from etpguard.kube.connection import Connection
 from etpguard.objects import INGRESS, SERVICE
@@ -32,10 +32,13 @@ def test_an_event_at_the_end_of_the_longest_silence_is_heard_and_so_is_what_foll
     backend = {"service": {"name": "web", "port": {"number": 80}}}
     cluster.call("POST", collection, {"metadata": {"name": "web"}, "spec": {"defaultBackend": backend}})
     heard: list[set[int]] = [set() for _ in range(RUNS)]
+    watching: list[Relisted] = []
 
     def put(versions: set[int], message: Message) -> None:
         if isinstance(message, Live):
             versions.add(message.entry.version)
+        elif isinstance(message, Relisted):
+            watching.append(message)
 
     def write(number: int) -> int:
         made = cluster.call("PATCH", f"{collection}/web", {"metadata": {"labels": {"number": str(number)}}})
@@ -44,7 +47,7 @@ def test_an_event_at_the_end_of_the_longest_silence_is_heard_and_so_is_what_foll
     async def scenario() -> None:
         runs = [KopfRun([INGRESS], Connection(cluster.kubeconfig), partial(put, each), SILENCE) for each in heard]
         try:
-            await until(lambda: all(heard))
+            await until(lambda: len(watching) == RUNS)
             written = set()
             for number in range(EVENTS):
                 written.add(await asyncio.to_thread(write, number))
@@ -77,6 +80,41 @@ def test_a_watch_that_was_denied_for_a_moment_only_is_not_denied(cluster: Cluste
         asyncio.run(scenario(proxy))
 
 
+def test_kopf_learns_where_to_watch_from_and_gets_no_object_of_a_list(cluster: Cluster, namespace: str) -> None:
+    """However many there are, and again after a 410."""
+    collection = f"/api/v1/namespaces/{namespace}/services"
+    for number in range(5):
+        cluster.call("POST", collection, node_port_service(f"before-{number}"))
+    told: list[Message] = []
+
+    def names() -> list[str]:
+        mine = [m for m in told if isinstance(m, Live) and m.entry.key.namespace == namespace]
+        return [f"{'-' if m.deleted else '+'}{m.entry.key.name}" for m in mine]
+
+    async def scenario(proxy: HttpProxy) -> None:
+        run = KopfRun([SERVICE], Connection(cluster.kubeconfig_for(server=proxy.server)), told.append)
+        try:
+            await until(lambda: Relisted(SERVICE) in told)
+            await asyncio.to_thread(cluster.call, "POST", collection, node_port_service("after"))
+            await until(lambda: bool(names()))
+            expired = proxy.on(WatchError(410), path="/api/v1/services", watch=True, times=1)
+            for stream in proxy.streams(path="/api/v1/services"):
+                stream.cut()
+            await until(lambda: told.count(Relisted(SERVICE)) == 2 or run.ended.is_set())
+            assert expired.hits == 1
+            await asyncio.to_thread(cluster.call, "DELETE", f"{collection}/after")
+            await until(lambda: len(names()) == 2)
+        finally:
+            run.stop()
+            await run.ended.wait()
+        lists = [r for r in proxy.requests() if r.path == "/api/v1/services" and not r.watch]
+        assert [(r.query["limit"], r.status) for r in lists] == [("1", 200)] * 2
+
+    with HttpProxy(cluster) as proxy:
+        asyncio.run(scenario(proxy))
+    assert names() == ["+after", "-after"]
+
+
 FOREIGN = "kopf.zalando.org/KopfFinalizerMarker"
 """What any other operator made with Kopf puts on its objects, unless it chose a name."""
 
@@ -91,22 +129,25 @@ def test_the_finalizer_of_another_operator_that_uses_kopf_stays(cluster: Cluster
     service["metadata"]["finalizers"] = [FOREIGN]
     cluster.call("POST", collection, service)
     position = cluster.audit_position()
-    heard: list[tuple[bool, bool]] = []
-    """Of each event about it: whether it was listed, whether it is being deleted."""
+    heard: list[bool] = []
+    """Of each event about it: whether it is being deleted."""
+    watching: list[Relisted] = []
 
     def put(message: Message) -> None:
-        if isinstance(message, Live) and message.entry.key == (namespace, "foreign"):
-            heard.append((message.listed, getattr(message.entry, "deleting", False)))
+        if isinstance(message, Relisted):
+            watching.append(message)
+        elif isinstance(message, Live) and message.entry.key == (namespace, "foreign"):
+            heard.append(getattr(message.entry, "deleting", False))
 
     async def scenario() -> None:
         run = KopfRun([SERVICE], Connection(kubeconfig), put)
         try:
-            await until(lambda: (True, False) in heard)
+            await until(lambda: bool(watching))
             label = {"metadata": {"labels": {"changed": "yes"}}}
             await asyncio.to_thread(cluster.call, "PATCH", f"{collection}/foreign", label)
-            await until(lambda: (False, False) in heard)
+            await until(lambda: False in heard)
             await asyncio.to_thread(cluster.call, "DELETE", f"{collection}/foreign")
-            await until(lambda: (False, True) in heard)
+            await until(lambda: True in heard)
             await asyncio.sleep(1)  # a write would follow at once
         finally:
             run.stop()

@@ -139,10 +139,8 @@ class Absorber:
     def _merge(self, message: AboutKind) -> Iterable[AnyChange]:
         store = self._picture.store(message.kind)
         match message:
-            case Live(kind, entry, deleted, listed, _):
+            case Live(kind, entry, deleted, _):
                 self._corrections.delivered(kind, entry.key, entry.version, deleted)
-                if listed:
-                    self._gap(kind)
                 change = store.delete(entry.key, entry.version) if deleted else store.upsert(entry)
                 return self._noted((change,))
             case Relisted(kind):

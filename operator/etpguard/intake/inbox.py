@@ -17,18 +17,16 @@ Entry = Record | Reject
 
 
 class Live(NamedTuple):
-    """A watch event. `arrived` is the time.monotonic() at which it came into the inbox; `listed` marks one
-    that Kopf made of an item of its own list, type=None."""
+    """A watch event. `arrived` is the time.monotonic() at which it came into the inbox."""
 
     kind: AnyKind
     entry: Entry
     deleted: bool
-    listed: bool
     arrived: float
 
 
 class Relisted(NamedTuple):
-    """Kopf has listed the kind anew, perhaps finding nothing."""
+    """Kopf has listed the kind anew, and watches from there."""
 
     kind: AnyKind
 

@@ -28,13 +28,11 @@ import kopf
 
 from etpguard.intake.inbox import Live, Message, Relisted
 from etpguard.intake.threads import in_thread
+from etpguard.intake.versions_only import LIMIT, VersionsOnly
 from etpguard.kube.connection import Connection, Credentials
 from etpguard.kube.exchange import OnRequest
 from etpguard.objects import AnyKind, decode_item
 
-CHUNK = 200
-"""Objects a page of Kopf's own lists: of 200, 500 and none the one with the least memory, and a largest gap
-on the main loop (0.3 s) hardly above that of 500."""
 NO_FINALIZER = "etpguard.dev/none, and no object can bear this"
 """The API server takes qualified names only."""
 BEAT_SECONDS = 5.0
@@ -83,7 +81,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.persistence.diffbase_storage = _NoDiffBase()
     settings.persistence.progress_storage = _NoProgress()
     settings.persistence.finalizer = NO_FINALIZER
-    settings.watching.chunk_size = CHUNK
+    settings.watching.chunk_size = LIMIT
     # KopfRun._bound_silence is in its place. Kopf's own (1.45.2, _cogs/clients/watching.py) cancels the watcher's
     # task: where an event came right before the end, that task is not in the watch but passing the event on, ends
     # for good, and nothing tells of it.
@@ -213,10 +211,7 @@ class KopfRun:
         put = self._put
 
         async def received(event: Mapping[str, Any], **_: object) -> None:
-            of = event["type"]
-            put(
-                Live(kind, decode_item(kind, event["object"]), of == "DELETED", of is None, time.monotonic()),
-            )
+            put(Live(kind, decode_item(kind, event["object"]), event["type"] == "DELETED", time.monotonic()))
 
         return received
 
@@ -236,8 +231,8 @@ class KopfRun:
     async def _around(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Each request with credentials of its own time; and what Kopf does not tell: that it lists a kind
-        anew, even where there is nothing to list, and that a kind may not be watched."""
+        """Each request with credentials of its own time; of lists the version alone; and what Kopf does not
+        tell: that it has listed a kind anew, and that a kind may not be watched."""
         now = await in_thread(self._connection.credentials, "credentials")
         request.server_hostname = now.tls_server_name or None
         if now.token:
@@ -258,6 +253,8 @@ class KopfRun:
             self._bound_silence(response)
         if kind is not None:
             self._note(kind, watching, status)
+            if not watching and status == 200:
+                response.content = cast(aiohttp.StreamReader, VersionsOnly(response.content))
         return response
 
     def _bound_silence(self, response: aiohttp.ClientResponse) -> None:
