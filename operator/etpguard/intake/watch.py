@@ -27,11 +27,12 @@ import aiohttp
 import kopf
 
 from etpguard.intake.inbox import Live, Message, Relisted
+from etpguard.intake.small_events import Parked, SmallEvents
 from etpguard.intake.threads import in_thread
 from etpguard.intake.versions_only import LIMIT, VersionsOnly
 from etpguard.kube.connection import Connection, Credentials
 from etpguard.kube.exchange import OnRequest
-from etpguard.objects import AnyKind, decode_item
+from etpguard.objects import AnyKind
 
 NO_FINALIZER = "etpguard.dev/none, and no object can bear this"
 """The API server takes qualified names only."""
@@ -125,6 +126,7 @@ class KopfRun:
         self._abandoned = False
         self._relisting: set[AnyKind] = set()
         self._sessions: list[aiohttp.ClientSession] = []
+        self._parked = Parked()
         self._streaming: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self._home = asyncio.get_running_loop()
         self._loop = asyncio.new_event_loop()
@@ -208,10 +210,10 @@ class KopfRun:
         return registry
 
     def _handler(self, kind: AnyKind) -> Callable[..., Awaitable[None]]:
-        put = self._put
+        put, take = self._put, self._parked.take
 
         async def received(event: Mapping[str, Any], **_: object) -> None:
-            put(Live(kind, decode_item(kind, event["object"]), event["type"] == "DELETED", time.monotonic()))
+            put(Live(kind, take(kind, event["object"]), event["type"] == "DELETED", time.monotonic()))
 
         return received
 
@@ -231,8 +233,8 @@ class KopfRun:
     async def _around(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Each request with credentials of its own time; of lists the version alone; and what Kopf does not
-        tell: that it has listed a kind anew, and that a kind may not be watched."""
+        """Each request with credentials of its own time; of lists the version alone, and events made small; and
+        what Kopf does not tell: that it has listed a kind anew, and that a kind may not be watched."""
         now = await in_thread(self._connection.credentials, "credentials")
         request.server_hostname = now.tls_server_name or None
         if now.token:
@@ -253,8 +255,10 @@ class KopfRun:
             self._bound_silence(response)
         if kind is not None:
             self._note(kind, watching, status)
-            if not watching and status == 200:
-                response.content = cast(aiohttp.StreamReader, VersionsOnly(response.content))
+            if status == 200:
+                content = response.content
+                small = SmallEvents(content, kind, self._parked) if watching else VersionsOnly(content)
+                response.content = cast(aiohttp.StreamReader, small)
         return response
 
     def _bound_silence(self, response: aiohttp.ClientResponse) -> None:

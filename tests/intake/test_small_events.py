@@ -1,0 +1,107 @@
+"""What Kopf gets in place of a watch's lines, and that its handler finds the record again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etpguard.intake.small_events import Parked, SmallEvents
+from etpguard.objects import NODE, Reject, decode_item
+
+
+def node(name: str, version: int) -> dict[str, Any]:
+    meta = {"name": name, "uid": f"uid-{name}", "resourceVersion": str(version), "finalizers": ["example.com/x"]}
+    return {"kind": "Node", "apiVersion": "v1", "metadata": meta, "status": {"images": [{"names": ["a"] * 50}]}}
+
+
+def line(what: str, body: dict[str, Any]) -> bytes:
+    return json.dumps({"type": what, "object": body}).encode()
+
+
+@pytest.mark.parametrize("what", ["ADDED", "MODIFIED", "DELETED"])
+def test_an_event_is_its_version_and_the_way_to_its_record(what: str) -> None:
+    parked = Parked()
+    small = json.loads(parked.small(NODE, line(what, node("n1", 7))))
+    assert small["type"] == what
+    meta = small["object"]["metadata"]
+    assert (meta["uid"], meta["resourceVersion"]) == ("nodes", "7")
+    assert meta.keys() == {"uid", "name", "resourceVersion"}
+    entry = parked.take(NODE, small["object"])
+    assert entry == decode_item(NODE, node("n1", 7))
+
+
+def test_events_of_one_object_are_each_found_in_any_order() -> None:
+    parked = Parked()
+    small = [json.loads(parked.small(NODE, line("MODIFIED", node("n1", v)))) for v in (7, 8, 9)]
+    assert [parked.take(NODE, small[i]["object"]).version for i in (2, 0, 1)] == [9, 7, 8]
+    with pytest.raises(KeyError):
+        parked.take(NODE, small[0]["object"])
+
+
+@pytest.mark.parametrize(
+    "given_line",
+    [
+        pytest.param(line("BOOKMARK", {"metadata": {"resourceVersion": "9"}}), id="a bookmark"),
+        pytest.param(line("ERROR", {"kind": "Status", "code": 410}), id="an error"),
+        pytest.param(line("ADDED", {"metadata": {"name": 7}}), id="an object that cannot be read"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"<html>", id="no JSON"),
+        pytest.param(b"\xff", id="no text"),
+        pytest.param(b'{"type": 7}', id="no event"),
+    ],
+)
+def test_what_is_no_event_of_a_readable_object_passes_as_it_is(given_line: bytes) -> None:
+    assert Parked().small(NODE, given_line) == given_line
+
+
+def test_an_object_that_came_as_it_is_is_read_by_the_handler() -> None:
+    parked = Parked()
+    assert parked.take(NODE, node("n1", 7)) == decode_item(NODE, node("n1", 7))
+    rejected = parked.take(NODE, {"metadata": {"name": "n1", "labels": 7}})
+    assert isinstance(rejected, Reject)
+    assert "metadata.labels" in rejected.message
+
+
+class Chunks:
+    """A StreamReader's part in it."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = chunks
+        self.total = sum(map(len, chunks))
+
+    async def iter_chunked(self, n: int) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+
+
+def read(*chunks: bytes) -> tuple[Parked, bytes]:
+    parked = Parked()
+    small = SmallEvents(cast(aiohttp.StreamReader, Chunks(*chunks)), NODE, parked)
+
+    async def all_of_it() -> bytes:
+        return b"".join([data async for data in small.iter_chunked(1024)])
+
+    assert small.total == sum(map(len, chunks))  # else it is what it stands for
+    return parked, asyncio.run(all_of_it())
+
+
+@given(cuts=st.lists(st.integers(0, 2000)), versions=st.lists(st.integers(1, 10**9), max_size=4))
+def test_lines_are_whole_wherever_the_chunks_end(cuts: list[int], versions: list[int]) -> None:
+    whole = b"".join(line("MODIFIED", node("n1", version)) + b"\n" for version in versions)
+    places = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
+    parked, told = read(*(whole[a:b] for a, b in itertools.pairwise(places)))
+    objects = [json.loads(each)["object"] for each in told.splitlines()]
+    assert [parked.take(NODE, each).version for each in objects] == versions
+
+
+def test_a_line_that_was_cut_off_is_passed_on_for_what_it_is() -> None:
+    _, told = read(line("BOOKMARK", {}) + b"\n", b'{"type": "ADD')
+    assert told.splitlines() == [line("BOOKMARK", {}), b'{"type": "ADD']
