@@ -12,6 +12,7 @@ from typing import Any
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow
+from etpguard.objects import AnyKind, Page, decode_page
 
 Json = dict[str, Any]
 
@@ -39,11 +40,10 @@ class ModelApi:
         return self.closed_because
 
     async def read(self, request: Request, *, attempts: int = 3) -> Json:
-        decoded: Json = json.loads(await self.read_raw(request))
-        return decoded
+        return copy.deepcopy(self._with_faults(request))
 
-    async def read_raw(self, request: Request, *, attempts: int = 3) -> bytes:
-        return json.dumps(self._with_faults(request)).encode()
+    async def read_page(self, kind: AnyKind, request: Request, *, attempts: int = 3) -> Page[Any]:
+        return decode_page(kind, json.dumps(self._with_faults(request)).encode())
 
     async def write(self, request: Request, *, attempts: int = 3) -> Json:
         if self.closed_because:

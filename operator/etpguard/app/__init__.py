@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -24,14 +23,9 @@ logger = logging.getLogger(__name__)
 SWITCH_SECONDS = 0.0005
 """Beside Kopf's busy thread the interpreter's default, 5 ms, made a 40 MB read over TLS take 5.5 s; this 0.3 s."""
 
-COLLECT_AFTER = (50_000, 20, 20)
-"""As gc.set_threshold takes it. With the default, 700, watch events set off collections that walked through
-all that Kopf keeps of 25,000 objects: a tenth of the CPU of an event, a third of that of the first pass."""
-
 
 def tune_interpreter() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 def run(settings: Settings) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from etpguard.kube import verbs
 from etpguard.kube.writes import Writer
-from etpguard.objects import Kind, Record, decode_page
+from etpguard.objects import Kind, Record
 from etpguard.objects.records import Shape
 
 POLL_SECONDS = 1.0
@@ -42,7 +42,7 @@ async def leases(writer: Writer, name: str) -> list[Lease]:
     """Those of that name, in every namespace. Raises ApiError."""
     # More of one name than a page holds there are not.
     request = verbs.list_page(LEASE, field_selector=f"metadata.name={name}")
-    return decode_page(LEASE, await writer.read_raw(request)).items
+    return (await writer.read_page(LEASE, request)).items
 
 
 class Watch:

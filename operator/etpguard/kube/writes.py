@@ -127,10 +127,6 @@ class Writer:
         """As `read`, of a list of `kind`."""
         return await self._try(request, lambda answer: answer.page(kind), attempts, gated=False)
 
-    async def read_raw(self, request: Request, *, attempts: int = 3) -> bytes:
-        """As `read`, the body undecoded."""
-        return await self._try(request, lambda answer: answer.body, attempts, gated=False)
-
     async def _try(self, request: Request, made_of: Callable[[Answer], T], attempts: int, *, gated: bool) -> T:
         failures = 0
         while True:

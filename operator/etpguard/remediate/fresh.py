@@ -31,7 +31,6 @@ from etpguard.objects import (
     Service,
     ServiceCoverage,
     decode_item,
-    decode_page,
 )
 from etpguard.objects.policies import (
     CLUSTER_COVERAGE_POLICY,
@@ -190,7 +189,7 @@ class Reader:
         while True:
             request = verbs.list_page(kind, namespace=namespace, token=token, label_selector=label_selector)
             try:
-                page = decode_page(kind, await self._writer.read_raw(request))
+                page = await self._writer.read_page(kind, request)
             except ApiError as error:
                 if error.kind_absent:
                     return found
