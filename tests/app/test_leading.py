@@ -16,8 +16,8 @@ from tests.app.harness import Running, the_case
 pytestmark = pytest.mark.controlplane
 
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
-PATIENCE = 4 * 3
-"""Seconds: four lengths of the shortest Lease."""
+PATIENCE = 8 * 3
+"""Seconds: eight lengths of the shortest Lease."""
 
 
 def leads(running: Running) -> bool:

@@ -116,3 +116,17 @@ def test_kinds_are_apart(told: Told) -> None:
     told.settle(20)
     assert told.deaf == []
     assert sorted(kind.name for kind, _ in told.counted) == ["Node", "Service"]
+
+
+def test_what_was_missed_while_the_watch_began_anew_is_counted_and_does_not_make_it_deaf(told: Told) -> None:
+    for number in range(1, 4):
+        told.corrections.begun_anew(SERVICE)
+        told.list_finds("changed", A, number, now=600 * number)
+        told.settle(600 * number + 20)
+    assert len(told.counted) == 3
+    assert told.deaf == []
+    told.corrections.begun_anew(NODE)  # another's
+    for number in (4, 5):
+        told.list_finds("changed", A, number, now=600 * number)
+        told.settle(600 * number + 20)
+    assert told.deaf == [SERVICE]

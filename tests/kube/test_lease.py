@@ -275,7 +275,7 @@ def test_a_leader_that_is_unfit_for_long_leaves_the_lease_to_a_standby_that_is_n
     a, b = Candidate(server, "a"), Candidate(server, "b")
     a.round()
     a.unfit = True
-    for _ in range(30):
+    for _ in range(60):
         assert a.round(2)
         assert not b.round(2)
     assert not a.round(2)
@@ -301,7 +301,7 @@ def test_where_all_are_unfit_nobody_leads_until_one_is_not() -> None:
     a, b = Candidate(server, "a"), Candidate(server, "b")
     a.unfit = b.unfit = True
     assert a.round()  # not for long yet
-    for _ in range(32):
+    for _ in range(62):
         b.round(2)
         a.round(2)
     assert not a.elector.leading

@@ -10,6 +10,7 @@ import pytest
 
 from etpguard.assess import Assessment, Outcome, Reason, picture_for
 from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OtherNodePort
 from etpguard.objects import NAMESPACE, SERVICE, AnyKind, Key, decode_item
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, NETWORK_POLICY, TriggerIf
 from etpguard.remediate.cases import BLIND_SECONDS, Cases, Limits, Round
@@ -84,8 +85,22 @@ def test_a_service_in_need_is_due_after_its_dwell() -> None:
     ("reads", "spec", "reason"),
     [
         pytest.param({}, {}, "Due", id="nobody"),
-        pytest.param({"reads": frozenset({Key("default", "mended")})}, {}, "ProbedByOthers", id="its node port"),
-        pytest.param({"reads": frozenset({Key("default", "else")})}, {}, "Due", id="another's"),
+        pytest.param(
+            {"probe": OtherNodePort(Key("default", "mended"), "http")}, {}, "ProbedByOthers", id="its node port"
+        ),
+        pytest.param(
+            {"probe": HealthCheckNodePort(service=Key("default", "mended"))},
+            {},
+            "ProbedByOthers",
+            id="weighted NLB",
+        ),
+        pytest.param({"probe": OtherNodePort(Key("default", "else"), "http")}, {}, "Due", id="another's"),
+        pytest.param(
+            {"reads": frozenset({Key("default", "mended")}), "probe": KubeProxyHealthz()},
+            {},
+            "Due",
+            id="a sibling",
+        ),
         pytest.param(
             {"reads_node_ports": frozenset({31000})},
             {"healthCheckNodePort": 31000},
@@ -107,7 +122,7 @@ def test_a_service_that_others_health_checks_ask(reads: dict[str, Any], spec: di
 
 def test_the_health_check_of_a_service_that_is_changed_already_does_no_harm() -> None:
     stand = Stand(mended=Outcome.Blackhole, web=Outcome.NotAffected)
-    stand.asks("web", reads=frozenset({Key("default", "mended")}))
+    stand.asks("web", probe=OtherNodePort(Key("default", "mended"), "http"))
     key = Key("default", "web")
     stand.assessments[key] = replace(stand.assessments[key], if_local=stand.assessments[key])
     stand.look(0)
@@ -127,6 +142,16 @@ def test_the_operators_breaker_counts_services_of_no_policy_too(others: dict[str
     stand = Stand("40%", mended=Outcome.Blackhole, **others)
     stand.look(0)
     assert stand.decision(20)[1] == reason
+
+
+def test_the_operators_breaker_looks_at_what_it_may_speak_of_alone() -> None:
+    stand = Stand("40%", mended=Outcome.Blackhole, a=Outcome.Covered)
+    elsewhere = Key("kube-system", "b")
+    stand.assessments[elsewhere] = replace(assessment(Outcome.Outage), key=elsewhere)
+    stand.cases._speaks_of = lambda namespace: namespace != "kube-system"
+    stand.look(0)
+    assert stand.decision(20) == (Action.APPLY, "Due")
+    assert stand.look(20).ledger.shares[""].of == 2
 
 
 def test_a_moment_without_a_fresh_picture_does_not_end_the_dwell() -> None:

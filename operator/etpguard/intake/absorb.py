@@ -144,6 +144,7 @@ class Absorber:
                 change = store.delete(entry.key, entry.version) if deleted else store.upsert(entry)
                 return self._noted((change,))
             case Relisted(kind):
+                self._corrections.begun_anew(kind)
                 self._gap(kind)
                 return ()
             case ListBegins(kind, version, at_least, judged):

@@ -22,6 +22,7 @@ class _Found:
     version: int
     what: What
     list_number: int
+    excused: bool
     at: float
 
 
@@ -39,18 +40,27 @@ class Corrections:
         self._open: dict[tuple[AnyKind, Key], _Found] = {}
         self._lists: dict[AnyKind, int] = {}
         self._judged: dict[AnyKind, bool] = {}
+        self._begun_anew: set[AnyKind] = set()
+        self._excused: dict[AnyKind, bool] = {}
         self._corrected: dict[AnyKind, int] = {}
+
+    def begun_anew(self, kind: AnyKind) -> None:
+        """The watch has listed the kind and goes on from there, after a 410 say: what the next list finds is
+        counted, and no sign of a deaf watch."""
+        self._begun_anew.add(kind)
 
     def list_begins(self, kind: AnyKind, judged: bool) -> None:
         """Another list of the kind. What one finds that is not `judged` (there was no watch before it) is
         no correction."""
         self._lists[kind] = self._lists.get(kind, 0) + 1
         self._judged[kind] = judged
+        self._excused[kind] = kind in self._begun_anew
+        self._begun_anew.discard(kind)
 
     def found(self, kind: AnyKind, key: Key, version: int, what: What, now: float) -> None:
         """The list has changed the picture: `version` of an object, or (removed) its absence at `version`."""
         if self._judged.get(kind):
-            candidate = _Found(kind, key, version, what, self._lists[kind], now)
+            candidate = _Found(kind, key, version, what, self._lists[kind], self._excused[kind], now)
             self._found.append(candidate)
             self._open[kind, key] = candidate
 
@@ -71,7 +81,8 @@ class Corrections:
             if self._open.get(place) is candidate:
                 del self._open[place]
                 self._count(candidate.kind, candidate.what)
-                self._correct(candidate)
+                if not candidate.excused:
+                    self._correct(candidate)
 
     def _correct(self, candidate: _Found) -> None:
         kind, number = candidate.kind, candidate.list_number

@@ -59,8 +59,8 @@ class Parked:
 
     def take(self, kind: AnyKind, given: Mapping[str, Any]) -> Entry:
         """The record of the object that Kopf was given."""
-        name = given["metadata"]["name"]
-        if name.startswith(_MARK):
+        name = given["metadata"].get("name")
+        if isinstance(name, str) and name.startswith(_MARK):
             return self._entries.pop(name)
         return decode_item(kind, dict(given))
 

@@ -44,7 +44,8 @@ class Timing:
     """In seconds. The defaults are those of client-go; a shorter `lease` shortens all in proportion.
 
     `margin` is kept free at the lease's end: a write must be over, time-out included, before it. `patience` is how
-    long a candidate may be unfit before it leaves the Lease to others.
+    long a candidate may be unfit before it leaves the Lease to others: longer than the minute that a watch may take
+    to begin.
     """
 
     lease: int = 15
@@ -52,7 +53,7 @@ class Timing:
     retry: float = 2.0
     margin: float = 2.0
     write_timeout: float = 10.0
-    patience: float = 60.0
+    patience: float = 120.0
 
     @classmethod
     def of(cls, lease: int) -> Timing:
@@ -60,7 +61,7 @@ class Timing:
         if lease < 3:
             raise ValueError(f"a lease of {lease} s is too short: 3 s at least")
         short = min(2.0, lease * 2 / 15)
-        return cls(lease, lease * 2 / 3, short, short, min(10.0, lease * 2 / 3), lease * 4.0)
+        return cls(lease, lease * 2 / 3, short, short, min(10.0, lease * 2 / 3), lease * 8.0)
 
 
 class _Spec(msgspec.Struct, frozen=True, rename="camel"):

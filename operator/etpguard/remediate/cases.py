@@ -27,8 +27,8 @@ from etpguard.remediate.ownership import MANAGER, owner
 from etpguard.remediate.policy import Governing, amount, governing, selects, together
 from etpguard.remediate.probes import Probes
 
-BLIND_SECONDS = 60.0
-"""For longer than this without a fresh picture, and no dwell goes on: a list that is pending takes seconds."""
+BLIND_SECONDS = 120.0
+"""For longer than this without a fresh picture, and no dwell goes on: the start of a watch may take a minute."""
 
 _LOST = frozenset({Outcome.Blackhole, Outcome.Outage})
 
@@ -223,7 +223,7 @@ class Cases:
             needy = sum(in_need(case.assessment, case.governing) for case in members)
             trigger = policies[uid].spec.remediation.trigger_if if uid else self._limits.breaker
             # The operator's own breaker looks at all Services that it assesses: a storm stops at no policy.
-            of = len(matched[uid]) if uid else len(self._assessments)
+            of = len(matched[uid]) if uid else sum(self._speaks_of(key.namespace) for key in self._assessments)
             needy += 0 if uid else self._losing_beside(cases)
             most = amount(trigger.uncovered_services_less_than_or_equal_to, of)
             tripped = self._history.share(uid, needy > most, monotonic)
@@ -250,7 +250,8 @@ class Cases:
         return sum(
             assessment.outcome in _LOST
             for key, assessment in self._assessments.items()
-            if (case := cases.get(key)) is None or not in_need(case.assessment, case.governing)
+            if self._speaks_of(key.namespace)
+            and ((case := cases.get(key)) is None or not in_need(case.assessment, case.governing))
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from etpguard.assess import Assessment
 from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.probe import HealthCheckNodePort, OtherNodePort
 from etpguard.objects import Key, Service
 
 
@@ -21,8 +22,8 @@ class Probes:
             if assessment.if_local is not None:
                 continue
             for consumer in (verdict.consumer for verdict in assessment.consumers):
-                for key in consumer.reads:
-                    self._services[key].append((assessment.key, consumer))
+                if asked := _asked(consumer):
+                    self._services[asked].append((assessment.key, consumer))
                 for number in consumer.reads_node_ports:
                     self._ports[number].append((assessment.key, consumer))
 
@@ -34,3 +35,11 @@ class Probes:
                 who = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
                 return f"the health check of {who}, which sends to Service {key}, asks it"
         return ""
+
+
+def _asked(consumer: Consumer) -> Key | None:
+    """The other Service that its health check asks. What else it reads, siblings of a backend say, is no such."""
+    match consumer.probe:
+        case OtherNodePort(service) | HealthCheckNodePort(service=service):
+            return service
+    return None

@@ -79,6 +79,7 @@ class Undo:
         why = f"{who} sets externalTrafficPolicy to Cluster by now"
         await self._recorder.write(now, entered(intent, "Adopted", self._recorder.stamp(), why))
         await self.hand_back(now.service.key)
+        await self._reader.service(now.service.key)  # to be known until the watch tells of it
         self._count("rollback", "adopted")
         note = f"left at Cluster: {why}; {named(intent.policy)}"
         await self._announce(now.service, "RemediationSkipped", False, note)
