@@ -43,9 +43,9 @@ def boot_clock() -> float:
 class Timing:
     """In seconds. The defaults are those of client-go; a shorter `lease` shortens all in proportion.
 
-    `margin` is kept free at the lease's end: a write must be over, time-out included, before it. `patience` is how
-    long a candidate may be unfit before it leaves the Lease to others: longer than the minute that a watch may take
-    to begin.
+    `margin` is kept free at the lease's end: a write must be over, time-out included, before it. `patience` is
+    how long a candidate may be unfit before it leaves the Lease to others: longer than the minute that a watch may
+    take to begin.
     """
 
     lease: int = 15
