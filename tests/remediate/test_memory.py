@@ -39,6 +39,12 @@ def test_one_that_is_made_anew_takes_no_account_with_it() -> None:
         assert memory.departed({KEY: "u2"}, now) == [spent()], now
 
 
+def test_a_report_that_is_gone_takes_no_account_with_it() -> None:
+    memory = remembering()
+    memory.note(KEY, None, 0, 1.0, ("u1", 9))
+    assert memory.departed({KEY: "u1"}, 2.0) == [spent()]
+
+
 def test_nor_does_it_once_the_new_one_was_read() -> None:
     memory = remembering()
     memory.note(KEY, None, 0, 1.0, ("u2", 9))

@@ -44,7 +44,8 @@ class Memory:
         if service is None and before is not None:
             service = (before.service_uid, before.service_version)
         uid, version = service or ("", 0)
-        if before is not None and before.service_uid not in ("", uid):
+        # A report that was deleted takes no more account with it than a Service that was.
+        if before is not None and (remediation is None or before.service_uid not in ("", uid)):
             self._depart(before, now)
         self._seen[key] = _Seen(uid, version, report_version, remediation, now)
 
