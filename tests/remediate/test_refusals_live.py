@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,15 @@ from tests.remediate.stage import MANAGER, Json, Scene, operator
 pytestmark = pytest.mark.controlplane
 
 MERGE = "application/merge-patch+json"
+
+
+def account(scene: Scene, name: str, *rules: tuple[str, str, str]) -> Path:
+    """A kubeconfig of an account with these permissions beside those on Ingresses, Events and our own kinds."""
+    name = f"{name}-{scene.namespace}"
+    ours = ("etpguard.dev", "*", "get,list,watch,create,patch,delete")
+    events = ("events.k8s.io", "events", "get,list,create,patch")
+    grant(scene.cluster, name, *INGRESS_RULES, *rules, ours, events)
+    return scene.cluster.kubeconfig_for(namespace="default", service_account=name)
 
 
 def annotated(name: str, value: str) -> Callable[[Scene], None]:
@@ -224,19 +234,14 @@ def test_after_a_storm_it_waits(scene: Scene) -> None:
 def test_namespaces_that_cannot_be_read(scene: Scene) -> None:
     scene.blackhole()
     scene.policy()
-    account = f"spaceless-{scene.namespace}"
-    grant(
-        scene.cluster,
-        account,
+    kubeconfig = account(
+        scene,
+        "spaceless",
         ("", "services,nodes", "list,watch"),
         ("discovery.k8s.io", "endpointslices", "list,watch"),
-        *INGRESS_RULES,
         ("", "services", "get,patch"),
         ("networking.k8s.io", "networkpolicies", "list,watch"),
-        ("etpguard.dev", "*", "get,list,watch,create,patch,delete"),
-        ("events.k8s.io", "events", "get,list,create,patch"),
     )
-    kubeconfig = scene.cluster.kubeconfig_for(namespace="default", service_account=account)
     with operator(scene, kubeconfig):
         scene.wait_excluded("NamespaceUnreadable")
     assert scene.traffic_policy() == "Local"
@@ -341,18 +346,8 @@ def test_without_the_permission_to_patch_services(scene: Scene, monkeypatch: pyt
     monkeypatch.setattr(remediator, "FIRST_PAUSE", 1.0)
     scene.blackhole()
     scene.policy()
-    account = f"timid-{scene.namespace}"
-    grant(
-        scene.cluster,
-        account,
-        *REQUIRED_RULES,
-        *INGRESS_RULES,
-        ("", "services", "get"),
-        ("networking.k8s.io", "networkpolicies", "list,watch"),
-        ("etpguard.dev", "*", "get,list,watch,create,patch,delete"),
-        ("events.k8s.io", "events", "get,list,create,patch"),
-    )
-    kubeconfig = scene.cluster.kubeconfig_for(namespace="default", service_account=account)
+    network_policies = ("networking.k8s.io", "networkpolicies", "list,watch")
+    kubeconfig = account(scene, "timid", *REQUIRED_RULES, ("", "services", "get"), network_policies)
     with operator(scene, kubeconfig) as running:
         cancelled = scene.wait_phase("Cancelled")
         assert "cannot patch resource" in cancelled["message"]
@@ -365,17 +360,7 @@ def test_without_the_permission_to_patch_services(scene: Scene, monkeypatch: pyt
 def test_network_policies_that_cannot_be_read(scene: Scene) -> None:
     scene.blackhole()
     scene.policy()
-    account = f"blind-{scene.namespace}"
-    grant(
-        scene.cluster,
-        account,
-        *REQUIRED_RULES,
-        *INGRESS_RULES,
-        ("", "services", "get,patch"),
-        ("etpguard.dev", "*", "get,list,watch,create,patch,delete"),
-        ("events.k8s.io", "events", "get,list,create,patch"),
-    )
-    kubeconfig = scene.cluster.kubeconfig_for(namespace="default", service_account=account)
+    kubeconfig = account(scene, "blind", *REQUIRED_RULES, ("", "services", "get,patch"))
     with operator(scene, kubeconfig):
         scene.wait_excluded("NetworkPolicy")
         assert scene.traffic_policy() == "Local"

@@ -18,17 +18,14 @@ class _Meta(msgspec.Struct, rename="camel"):
     resource_version: str
 
 
-class _List(msgspec.Struct, rename="camel"):
-    api_version: str
-    kind: str
-    metadata: _Meta
-    items: tuple[()] = ()
-
-
 class _Listed(msgspec.Struct, rename="camel"):
     api_version: str
     kind: str
     metadata: _Meta
+
+
+class _List(_Listed):
+    items: tuple[()] = ()
 
 
 def without_objects(body: bytes) -> bytes:

@@ -9,7 +9,6 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from etpguard import report
@@ -17,6 +16,7 @@ from etpguard.assess import Assessment, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.cluster import NodeTable
 from etpguard.objects import INGRESS, SERVICE, AnyKind, Condition, Key, Service, ServiceCoverage
+from etpguard.objects.coverage import seconds
 
 CONDITION = "etpguard.dev/Covered"
 MAX_INGRESSES = 10
@@ -157,10 +157,8 @@ def must_stay(standing: ServiceCoverage, service: Service, now: float) -> bool:
 
 def _since(time: str, now: float) -> float:
     """Seconds since an RFC 3339 time; infinite for what is none."""
-    try:
-        return now - datetime.fromisoformat(time).timestamp()
-    except ValueError:
-        return math.inf
+    at = seconds(time)
+    return math.inf if at is None else now - at
 
 
 def history_status() -> Json:

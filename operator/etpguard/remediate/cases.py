@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.cluster import Picture
 from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, Key, PolicyRef, Remediation, Service
+from etpguard.objects.coverage import seconds
 from etpguard.objects.policies import (
     CLUSTER_COVERAGE_POLICY,
     COVERAGE_POLICY,
@@ -258,14 +258,6 @@ class Cases:
 def trial(assessment: Assessment, rules: Governing | None) -> str:
     """What a dry run was about: it is repeated when this changes."""
     return f"{assessment.outcome.name} {rules.versions if rules else ''}"
-
-
-def seconds(time: str) -> float | None:
-    """RFC 3339 as seconds since the epoch; None for what is no time."""
-    try:
-        return datetime.fromisoformat(time).timestamp()
-    except ValueError:
-        return None
 
 
 def intents(remediation: Remediation | None) -> list[float]:
