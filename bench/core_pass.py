@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from etpguard.assess import Engine, picture_for
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import (
     ENDPOINT_SLICE,
@@ -42,7 +42,7 @@ def main() -> None:
     gc.freeze()
 
     yardstick = _median(options.rounds, lambda: _naive(picture))
-    engine = Engine(picture, families())
+    engine = Engine(picture, consumer_families())
     first = _cpu(engine.refresh_all)
     everything = _median(options.rounds, engine.refresh_all)
     nodes = [record.metadata.name for record in picture.store(NODE)]
@@ -133,7 +133,7 @@ def _median_of(rounds: int, make: Callable[[int], Callable[[], object]]) -> floa
 
 
 def _picture(options: argparse.Namespace) -> Picture:
-    picture = picture_for(families())
+    picture = picture_for(consumer_families())
     alb = {"metadata": {"name": "alb", "resourceVersion": "1"}, "spec": {"controller": "ingress.k8s.aws/alb"}}
     objects: list[tuple[AnyKind, list[Json]]] = [
         (NODE, [_node(i, "True", i + 1) for i in range(options.nodes)]),

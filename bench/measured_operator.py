@@ -57,7 +57,7 @@ def memory() -> dict[str, float]:
 
 async def main(given: argparse.Namespace) -> None:
     from etpguard.app import Operator, tune_interpreter
-    from etpguard.intake import watch
+    from etpguard.intake import kopf_watch
     from etpguard.kube.connection import Connection
     from etpguard.objects import ENDPOINT_SLICE, Key
     from etpguard.settings import Address, Settings
@@ -65,7 +65,7 @@ async def main(given: argparse.Namespace) -> None:
     tune_interpreter()
     main_loop, kopf_loop = Gaps(), Gaps()
     if given.tick:
-        _tick_on_kopf(watch, kopf_loop)
+        _tick_on_kopf(kopf_watch, kopf_loop)
     settings = Settings(
         kubeconfig=given.kubeconfig,
         listen=Address("127.0.0.1", 0),
@@ -113,16 +113,16 @@ async def main(given: argparse.Namespace) -> None:
             ticking.cancel()
 
 
-def _tick_on_kopf(watch: Any, gaps: Gaps) -> None:
+def _tick_on_kopf(kopf_watch: Any, gaps: Gaps) -> None:
     """Kopf's loop has a beat of its own: made quicker, and noted."""
-    beat = watch.KopfRun._tick
+    beat = kopf_watch.KopfRun._tick
 
     def tick(run: Any) -> None:
         gaps.tick()
         beat(run)
 
-    watch.BEAT_SECONDS = TICK
-    watch.KopfRun._tick = tick
+    kopf_watch.BEAT_SECONDS = TICK
+    kopf_watch.KopfRun._tick = tick
 
 
 def _note_assessed(operator: Any, file: Path) -> None:

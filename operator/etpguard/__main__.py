@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from etpguard.cli.errors import Failure
     from etpguard.cli.main import cli
-    from etpguard.cli.output import complain
+    from etpguard.cli.output.streams import complain
 
     # Closed by the caller, whom the exit code alone interests.
     sys.stdout = sys.stdout or io.TextIOWrapper(io.BytesIO())

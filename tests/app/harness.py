@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 from devcluster import Cluster
 from devcluster.objects import node, pod, wait_for
 from etpguard.app import Operator
-from etpguard.app.consumers import consumer_options
+from etpguard.intake.controller_options import consumer_options
 from etpguard.kube.connection import Connection
 from etpguard.objects import SERVICE, AnyKind
 from etpguard.settings import Address, Settings

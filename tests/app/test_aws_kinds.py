@@ -9,7 +9,7 @@ import pytest
 
 from devcluster import Cluster
 from devcluster.objects import wait_for
-from etpguard.intake import plan, resync
+from etpguard.intake import list_schedule, resync
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING
 from tests.app.alb import DEFINITIONS, definitions, shop
 from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, Running, grant
@@ -24,7 +24,7 @@ PARAMS = "ingressclassparams.elbv2.k8s.aws"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for kinds and permissions every second instead of every minute."""
     monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 1.0)
-    monkeypatch.setattr(plan, "DOUBT_SECONDS", 1.0)
+    monkeypatch.setattr(list_schedule, "DOUBT_SECONDS", 1.0)
 
 
 def test_bindings_and_class_params_come_and_go(cluster: Cluster, namespace: str) -> None:

@@ -10,7 +10,7 @@ from devcluster import Cluster
 from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer
 from devcluster.objects import wait_for
-from etpguard.intake import plan, resync, supervise
+from etpguard.intake import list_schedule, resync, watch_supervisor
 from etpguard.objects import INGRESS
 from tests.app.harness import Running, the_case
 
@@ -22,8 +22,8 @@ PATH = "/apis/networking.k8s.io/v1/ingresses"
 def test_a_kind_that_fails_for_ever_holds_up_nothing_and_makes_what_it_could_tell_unknown(
     cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "START_FAILING_SECONDS", 2.0)
-    monkeypatch.setattr(plan, "FAILING_SECONDS", 4.0)
+    monkeypatch.setattr(list_schedule, "START_FAILING_SECONDS", 2.0)
+    monkeypatch.setattr(list_schedule, "FAILING_SECONDS", 4.0)
     monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 1.0)
     with HttpProxy(cluster) as proxy, the_case(cluster, namespace) as service:
         kubeconfig = cluster.kubeconfig_for(server=proxy.server)
@@ -61,8 +61,8 @@ def test_a_kind_that_the_watch_has_not_found_is_told_and_looked_for_again(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One API server knows a new definition already, and another, asked by Kopf, does not."""
-    monkeypatch.setattr(plan, "LONGEST_BURST_SECONDS", 3.0)
-    monkeypatch.setattr(supervise, "LOOK_SECONDS", 2.0)
+    monkeypatch.setattr(list_schedule, "LONGEST_BURST_SECONDS", 3.0)
+    monkeypatch.setattr(watch_supervisor, "LOOK_SECONDS", 2.0)
     group = PATH.rpartition("/")[0]
     lacking = cluster.call("GET", group)
     lacking["resources"] = [r for r in lacking["resources"] if not r["name"].startswith("ingresses")]

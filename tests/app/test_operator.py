@@ -13,7 +13,7 @@ import pytest
 
 from devcluster import Cluster, ports
 from devcluster.objects import node, pod, set_ready, wait_for
-from etpguard.intake import plan, resync
+from etpguard.intake import list_schedule, resync
 from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, Key
 from etpguard.objects.aws import TARGET_GROUP_BINDING
 from tests.app.harness import (
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.controlplane
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for kinds and permissions every second instead of every minute."""
     monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 1.0)
-    monkeypatch.setattr(plan, "DOUBT_SECONDS", 1.0)
+    monkeypatch.setattr(list_schedule, "DOUBT_SECONDS", 1.0)
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import yaml
 from devcluster import Cluster
 from etpguard import app
 from etpguard.app import operator as operator_module
-from etpguard.app.consumers import consumer_options, follow
 from etpguard.assess.consumers.registry import ConsumerOptions
+from etpguard.intake.controller_options import consumer_options, follow
 from etpguard.kube.connection import Connection
 from etpguard.settings import Address, Settings
 from tests.app.harness import Running

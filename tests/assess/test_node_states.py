@@ -9,8 +9,8 @@ import pytest
 from etpguard.assess.node_states import (
     DataPlane,
     external_ports,
-    families,
     family_of,
+    ip_families,
     policy_applies,
     proxied,
     service_states,
@@ -247,7 +247,7 @@ def test_family_of(address: str, family: str | None) -> None:
 
 
 def test_families_without_any_address_are_those_of_ipv4() -> None:
-    assert families(service(ipFamilies=None, clusterIP=None, clusterIPs=None)) == ("IPv4",)
+    assert ip_families(service(ipFamilies=None, clusterIP=None, clusterIPs=None)) == ("IPv4",)
 
 
 def healthy(*slices: EndpointSlice) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etpguard.assess import Engine, Outcome, picture_for
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import consumer_families
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Key, decode_item
 
 KEY = Key("default", "web")
@@ -39,8 +39,8 @@ def outcome(nodes: Sequence[dict[str, Any]], pods_on: Sequence[str]) -> tuple[Ou
         "ports": [{"name": "http", "protocol": "TCP", "port": 8080}],
         "endpoints": [{"addresses": [f"203.0.113.{n}"], "nodeName": on} for n, on in enumerate(pods_on, 1)],
     }
-    picture = picture_for(families())
-    engine = Engine(picture, families())
+    picture = picture_for(consumer_families())
+    engine = Engine(picture, consumer_families())
     objects: list[tuple[AnyKind, dict[str, Any]]] = [
         (SERVICE, service),
         (ENDPOINT_SLICE, slice_),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from etpguard.cli.taker import DEEPEST
+from etpguard.cli.input.object_collector import DEEPEST
 from tests.cli.program import SEED, Run, etpguard, failed
 
 Json = dict[str, Any]

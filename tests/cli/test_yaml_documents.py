@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from devcluster import binaries
-from etpguard.cli import yaml_documents
 from etpguard.cli.errors import Failure
+from etpguard.cli.input import yaml_documents
 from tests.cli.program import SEED, etpguard
 
 

@@ -16,7 +16,7 @@ from devcluster import Cluster
 from devcluster.dataplane.addresses import Family
 from devcluster.dataplane.matrix import STATES, PortKey, State
 from etpguard.assess import Engine, picture_for
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import consumer_families
 from etpguard.assess.node_states import service_states
 from etpguard.cluster import NodeTable
 from etpguard.kube.connection import Connection
@@ -56,12 +56,12 @@ def report(cluster: Cluster) -> dict[str, Any]:
 
 def assessed(cluster: Cluster) -> tuple[Engine, NodeTable]:
     """The cluster as it stands, assessed in this process, to look into what the report does not tell."""
-    picture = picture_for(families())
+    picture = picture_for(consumer_families())
     connection = Connection(cluster.kubeconfig)
     for kind in picture.kinds:
         with contextlib.suppress(NotServed):
             picture.absorb(picture.store(kind).replace(list_kind(connection, kind).items))
-    engine = Engine(picture, families())
+    engine = Engine(picture, consumer_families())
     engine.refresh_all()
     return engine, picture.nodes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import consumer_families
 from tests.docs.console import ROOT
 
 _ROW = re.compile(r"^\| `([a-z0-9.]+)` \| (`[^|]+`) \|", re.MULTILINE)
@@ -16,5 +16,10 @@ def test_every_kind_that_is_read_is_named() -> None:
         for group, plurals in _ROW.findall((ROOT / "docs" / "consumers.md").read_text())
         for plural in re.findall(r"`([a-z0-9]+)`", plurals)
     }
-    read = {kind.resource for family in families() for kind in family.kinds if "." in kind.group and kind.group}
+    read = {
+        kind.resource
+        for family in consumer_families()
+        for kind in family.kinds
+        if "." in kind.group and kind.group
+    }
     assert named == read - {"ingresses.networking.k8s.io"}

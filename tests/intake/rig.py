@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from etpguard.cluster import Picture
-from etpguard.intake import plan, resync
+from etpguard.intake import list_schedule, resync
 from etpguard.intake.freshness import Access, Freshness
 from etpguard.intake.inbox import Inbox, ListBegins, ListEnds, ListItems, Message
 from etpguard.intake.resync import Resync
@@ -86,10 +86,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tenths of a second for the minutes of the real ones."""
-    monkeypatch.setattr(plan, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(plan, "LONGEST_BURST_SECONDS", 0.6)
-    monkeypatch.setattr(plan, "DOUBT_SECONDS", 0.1)
-    monkeypatch.setattr(plan, "START_FAILING_SECONDS", 0.3)
-    monkeypatch.setattr(plan, "FAILING_SECONDS", 0.6)
-    monkeypatch.setattr(plan, "BACK_OFF_SECONDS", (0.05,))
+    monkeypatch.setattr(list_schedule, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(list_schedule, "LONGEST_BURST_SECONDS", 0.6)
+    monkeypatch.setattr(list_schedule, "DOUBT_SECONDS", 0.1)
+    monkeypatch.setattr(list_schedule, "START_FAILING_SECONDS", 0.3)
+    monkeypatch.setattr(list_schedule, "FAILING_SECONDS", 0.6)
+    monkeypatch.setattr(list_schedule, "BACK_OFF_SECONDS", (0.05,))
     monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 0.2)

@@ -21,7 +21,7 @@ from etpguard.kube import verbs
 from etpguard.kube.connection import Connection
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.lease import Elector, Timing
-from etpguard.kube.writes import Limits, NotNow, Writer
+from etpguard.kube.writes import NotNow, WriteLimits, Writer
 from etpguard.objects import Key, Kind, Record
 
 pytestmark = pytest.mark.controlplane
@@ -44,7 +44,7 @@ async def replica(namespace: str, name: str, kubeconfig: Path) -> AsyncIterator[
     client = Connection(kubeconfig).aio()
     client.user_agent = name
     elector = Elector(client, Key(namespace, "leader"), name, timing=timing)
-    limits = Limits(timeout=timing.write_timeout, rate=1000, burst=1000)
+    limits = WriteLimits(timeout=timing.write_timeout, rate=1000, burst=1000)
     writer = Writer(client, may_start=elector.may_start, limits=limits)
     made = Replica(elector, asyncio.Event())
 

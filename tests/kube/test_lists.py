@@ -25,7 +25,7 @@ from etpguard.kube.errors import (
     Unauthorized,
     Unreachable,
 )
-from etpguard.kube.lists import STARTS, THROTTLED, Reader, list_kind
+from etpguard.kube.lists import STARTS, THROTTLED, ListReader, list_kind
 from etpguard.objects import INGRESS, NODE, SERVICE, Page
 
 Json = dict[str, Any]
@@ -126,7 +126,7 @@ def test_pages_go_to_on_page_and_nowhere_else(server: Server, connection: Connec
     pages = {"": page(range(2), 7, "t1"), "t1": page(range(2, 3), 7)}
     server.answer = lambda parameters, number: pages[parameters.get("continue", "")]
     seen: list[Page[Any]] = []
-    listing = Reader(connection).list(NODE, seen.append)
+    listing = ListReader(connection).list(NODE, seen.append)
     assert [len(each.items) for each in seen] == [2, 1]
     assert (listing.items, listing.version) == ([], 7)
 
@@ -187,12 +187,12 @@ def test_refusals(
         list_kind(connection, NODE)
     assert "\n" not in str(raised.value)
     with pytest.raises(error):
-        Reader(connection).ask(NODE)
+        ListReader(connection).ask(NODE)
 
 
 def test_to_ask_is_to_read_one_object_and_tells_the_version(server: Server, connection: Connection) -> None:
     server.answer = lambda parameters, number: page(range(1), 7, "t1")
-    assert Reader(connection).ask(NODE) == 7
+    assert ListReader(connection).ask(NODE) == 7
     assert [request["limit"] for request in server.requests] == ["1"]
 
 
@@ -221,7 +221,7 @@ def test_each_page_is_counted(server: Server, connection: Connection) -> None:
     pages = [page(range(2), 7, "t1"), refusal(503, "a moment"), page(range(2, 3), 7)]
     server.answer = lambda parameters, number: pages[number]
     counted: list[tuple[str, str, int]] = []
-    reader = Reader(connection, on_request=lambda *request: counted.append(request))
+    reader = ListReader(connection, on_request=lambda *request: counted.append(request))
     reader.list(INGRESS, lambda page: None)
     assert counted == [("list", "ingresses.networking.k8s.io", status) for status in (200, 503, 200)]
     server.answer = lambda parameters, number: page(range(1), 7)
@@ -233,7 +233,7 @@ def test_so_is_one_that_was_not_answered(tmp_path: Path) -> None:
     counted: list[tuple[str, str, int]] = []
     nobody = Connection(kubeconfig(tmp_path, "http://127.0.0.1:1"))
     with pytest.raises(Unreachable):
-        Reader(nobody, on_request=lambda *request: counted.append(request)).list(NODE)
+        ListReader(nobody, on_request=lambda *request: counted.append(request)).list(NODE)
     assert counted == [("list", "nodes", 0)]
 
 

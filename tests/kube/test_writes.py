@@ -11,7 +11,7 @@ import pytest
 from etpguard.kube import verbs
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.verbs import Request
-from etpguard.kube.writes import Limits, NotNow, Writer
+from etpguard.kube.writes import NotNow, WriteLimits, Writer
 from etpguard.objects import NODE, SERVICE, SERVICE_COVERAGE, Key
 from tests.kube.fake_api import Answer, Call, Clock, FakeApi, failure, ok
 
@@ -25,7 +25,7 @@ def patch(namespace: str = "ns", name: str = "web") -> Request:
 class Gate:
     """A writer on a scripted API, with the knobs of its gate."""
 
-    def __init__(self, *answers: Answer | Exception, limits: Limits | None = None) -> None:
+    def __init__(self, *answers: Answer | Exception, limits: WriteLimits | None = None) -> None:
         script: Iterator[Answer | Exception] = iter(answers)
         self.leading = True
         self.stale: str | None = None
@@ -148,7 +148,7 @@ def test_retry_after_of_a_503_holds_for_the_next_try() -> None:
 
 
 def test_writes_are_spread_by_the_rate() -> None:
-    gate = Gate(limits=Limits(rate=10, burst=2))
+    gate = Gate(limits=WriteLimits(rate=10, burst=2))
     for _ in range(12):
         gate.write()
     assert gate.clock.now - 1000 == pytest.approx(1.0)

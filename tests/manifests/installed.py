@@ -16,7 +16,7 @@ from typing import Any
 from devcluster import Cluster, ports
 from devcluster.objects import apply, wait_for
 from etpguard.assess import picture_for
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import consumer_families
 from etpguard.objects import GROUP
 from tests.app.harness import Served
 from tests.manifests.rendered import ACCOUNT, NAMESPACE, Json, environment
@@ -58,7 +58,7 @@ def foreign_kinds() -> list[Json]:
                 ],
             },
         }
-        for kind in picture_for(families(), ()).kinds
+        for kind in picture_for(consumer_families(), ()).kinds
         if kind.group not in (*BUILT_IN, GROUP)
     ]
 

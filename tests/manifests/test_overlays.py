@@ -11,7 +11,7 @@ import devcluster
 from devcluster.objects import wait_for
 from etpguard import __version__
 from etpguard.assess import picture_for
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import consumer_families
 from etpguard.settings import parse
 from tests.manifests import grants
 from tests.manifests.installed import install, operator
@@ -53,7 +53,7 @@ def test_remediation_adds_and_takes_nothing_away() -> None:
 
 
 def test_every_kind_that_is_read_is_granted_in_every_overlay() -> None:
-    read = {(kind.group, kind.plural) for kind in picture_for(families(), ()).kinds}
+    read = {(kind.group, kind.plural) for kind in picture_for(consumer_families(), ()).kinds}
     for folder in OVERLAYS:
         given = grants.granted(kustomize(folder))
         listed = {(g.group, g.resource) for g in given if g.verb == "list"}

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from devcluster import Cluster, objects
 from etpguard.assess import Assessment, Engine, picture_for
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import consumer_families
 from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
-from etpguard.kube.writes import Limits, Writer
+from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.objects import (
     ENDPOINT_SLICE,
     INGRESS,
@@ -63,7 +63,7 @@ class Stage:
         self.answered: list[float] = []
         """When each of `requests` was, by the monotonic clock."""
         self.skip: set[AnyKind] = set()
-        found = families()
+        found = consumer_families()
         self.picture = picture_for(found)
         self.engine = Engine(self.picture, found)
         self.publisher = Publisher(writer, self.picture, self.engine.assessments, advice, settings, term=term)
@@ -112,7 +112,7 @@ async def staged(
     settings: PublishSettings = FAST,
     *,
     kubeconfig: Path | None = None,
-    limits: Limits | None = None,
+    limits: WriteLimits | None = None,
     lease: Key | None = None,
     agent: str = AGENT,
 ) -> AsyncIterator[Stage]:
@@ -131,7 +131,7 @@ async def staged(
     writer = Writer(
         client,
         may_start=elector.may_start if elector else lambda timeout: True,
-        limits=limits or (Limits(timeout=timing.write_timeout) if elector else None),
+        limits=limits or (WriteLimits(timeout=timing.write_timeout) if elector else None),
         on_request=on_request,
     )
     stage = Stage(cluster, writer, settings, (lambda: elector.term) if elector else (lambda: 1))

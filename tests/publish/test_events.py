@@ -10,7 +10,7 @@ from etpguard.assess import Outcome
 from etpguard.objects import Key, Reject, decode_item
 from etpguard.publish import desired, events
 from etpguard.publish.desired import Notice
-from etpguard.publish.events import EVENT, EventRecord, Memory, Next, Pace, Standing
+from etpguard.publish.events import EVENT, EventRecord, Next, Pace, SentEvents, Standing
 from tests.publish.given import assessment, table, verdict
 
 WARNING = Notice("NodesUncovered", True, "2 of 3")
@@ -86,7 +86,7 @@ def test_an_event_that_was_written_is_known_again_from_a_list() -> None:
     body = events.event(ingress, service, notice, 1000.5, "pod-1")
     record = decode_item(EVENT, body)
     assert isinstance(record, EventRecord)
-    memory = Memory([record])
+    memory = SentEvents([record])
     [found] = memory.of("uid-ingress", "uid-web", 3000)
     assert found.says(notice)
     assert (found.last, found.count, found.warning) == (1000.5, 1, True)
@@ -115,7 +115,9 @@ def test_what_is_dated_in_the_future_counts_as_said_just_now_in_its_order() -> N
         assert isinstance(made, EventRecord)
         return made
 
-    memory = Memory([record("past", 900), record("second", 8000), record("first", 7000), record("third", 9000)])
+    memory = SentEvents(
+        [record("past", 900), record("second", 8000), record("first", 7000), record("third", 9000)]
+    )
     found = sorted(memory.of("u", "", 1000), key=lambda event: event.last)
     assert [event.key.name for event in found] == ["past", "first", "second", "third"]
     assert [event.last for event in found] == pytest.approx([900, 1000, 1000, 1000], abs=0.01)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from etpguard.assess import picture_for
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import consumer_families
 from etpguard.kube.writes import Writer
 from etpguard.publish import publisher
 from etpguard.publish.publisher import Publisher
@@ -27,7 +27,7 @@ def test_events_that_are_answered_with_a_web_page(monkeypatch: pytest.MonkeyPatc
         nonlocal body
         api = FakeApi(lambda call: (200, body, {}))
         writer = Writer(api, sleep=lambda seconds: asyncio.sleep(0))
-        publishing = Publisher(writer, picture_for(families()), {}, advice)
+        publishing = Publisher(writer, picture_for(consumer_families()), {}, advice)
         stop = asyncio.Event()
         running = asyncio.create_task(publishing.run(stop))
         while len(api.calls) <= 6:  # three tries at a time

@@ -10,13 +10,13 @@ import devcluster
 from devcluster import Cluster, objects
 from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer, Match
-from etpguard.kube.writes import Limits
-from etpguard.publish.events import Memory
+from etpguard.kube.writes import WriteLimits
+from etpguard.publish.events import SentEvents
 from tests.publish.stage import CRD, Case, install_crd, play, staged
 
 pytestmark = pytest.mark.controlplane
 
-QUICK = Limits(refused_for=1.0)
+QUICK = WriteLimits(refused_for=1.0)
 
 
 def rules(*, conditions: bool) -> list[dict[str, Any]]:
@@ -114,7 +114,7 @@ def test_an_event_whose_answer_was_lost_is_not_made_twice(arena: Cluster, case: 
         case.place(1)
         async with staged(arena) as stage:
             await stage.until(lambda: case.events("Service") and case.events("Ingress"), "the Events")
-            stage.publisher._announcer._memory = Memory()  # as if the answers had never come
+            stage.publisher._announcer._memory = SentEvents()  # as if the answers had never come
             stage.publisher.sweep()
             created = ("create", "events.events.k8s.io", 409)
             await stage.until(lambda: stage.requests.count(created) == 2, "the second tries")

@@ -8,8 +8,8 @@ import pytest
 
 from devcluster import Cluster
 from etpguard.cli.errors import Failure
-from etpguard.cli.policies import explain, read
-from etpguard.cli.sources import Sources, assess
+from etpguard.cli.input.sources import Sources, assess
+from etpguard.cli.policy_preview import explain, read
 from tests.remediate.stage import Scene, operator
 
 ROOT = Path(__file__).parents[2]

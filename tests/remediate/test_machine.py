@@ -21,13 +21,13 @@ from etpguard.kube.verbs import Request
 from etpguard.kube.writes import Writer
 from etpguard.objects import NAMESPACE, NODE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, decode_item
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, NETWORK_POLICY, Budget, TriggerIf
-from etpguard.remediate.cases import Cases, Limits
+from etpguard.remediate.controller import RemediationController
+from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.execute import Executor
-from etpguard.remediate.fresh import Now, Reader
-from etpguard.remediate.history import History
+from etpguard.remediate.gather import Gatherer, OperatorLimits
+from etpguard.remediate.intent import IntentRecorder
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setters
-from etpguard.remediate.record import Recorder
-from etpguard.remediate.remediator import Remediator
+from etpguard.remediate.reread import CurrentService, ServiceReader
 from tests.remediate.given import NOW, assessment
 from tests.remediate.model_api import Json, Killed, ModelApi
 
@@ -85,15 +85,15 @@ class World(RuleBasedStateMachine):
         self.picture.absorb(self.picture.store(NODE).replace(nodes))
         self.held: dict[Key, Assessment] = {}
         self.seen = dict(self.outcomes)
-        history = History()
-        limits = Limits(
+        history = DwellHistory()
+        limits = OperatorLimits(
             Budget(services=str(2 * MOST), per_seconds=PER_SECONDS),
             TriggerIf(uncovered_services_less_than_or_equal_to="100%", storm_cooldown_seconds=0),
         )
-        self.cases = Cases(self.picture, self.held, history, limits)
+        self.cases = Gatherer(self.picture, self.held, history, limits)
         writer = cast(Writer, self.api)
 
-        def noted(now: Now) -> None:
+        def noted(now: CurrentService) -> None:
             version = now.report.version if now.report else 0
             service = (now.service.uid, now.service.version)
             self.cases.memory.note(now.service.key, now.remediation, version, self.now, service)
@@ -101,11 +101,11 @@ class World(RuleBasedStateMachine):
         def engine(picture: Picture) -> Engine:
             return cast(Engine, FreshEngine(self, picture))
 
-        reader = Reader(writer, self.picture, engine, noted)
+        reader = ServiceReader(writer, self.picture, engine, noted)
         executor = Executor(
             writer,
             reader,
-            Recorder(writer, lambda: self.now, noted),
+            IntentRecorder(writer, lambda: self.now, noted),
             self.picture,
             announce=_nobody,
             count=lambda action, result: None,
@@ -114,7 +114,7 @@ class World(RuleBasedStateMachine):
             wall=lambda: self.now,
             term=lambda: self.term,
         )
-        self.remediator = Remediator(
+        self.remediator = RemediationController(
             writer,
             reader,
             self.cases,

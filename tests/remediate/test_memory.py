@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etpguard.objects import Key, Remediation
-from etpguard.remediate.memory import Memory
+from etpguard.remediate.memory import RemediationMemory
 from tests.remediate.given import record
 
 KEY = Key("default", "web")
@@ -15,8 +15,8 @@ def spent(uid: str = "u1") -> Remediation:
     return record(service_uid=uid, intents=("2026-11-26T00:00:00Z",))
 
 
-def remembering(uid: str = "u1") -> Memory:
-    memory = Memory()
+def remembering(uid: str = "u1") -> RemediationMemory:
+    memory = RemediationMemory()
     memory.note(KEY, spent(uid), 7, 0.0, (uid, 5))
     return memory
 

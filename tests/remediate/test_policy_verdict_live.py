@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from devcluster import Cluster
-from etpguard.cli import policies
+from etpguard.cli import policy_preview
 from etpguard.cli.errors import Failure
 from tests.remediate.stage import Json
 
@@ -86,7 +86,7 @@ def fault(spec: Json, file: Path) -> str:
     }
     file.write_text(json.dumps(document))
     try:
-        policies.read([str(file)], "")
+        policy_preview.read([str(file)], "")
     except Failure as failure:
         return str(failure)
     return ""

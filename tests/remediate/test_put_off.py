@@ -11,11 +11,11 @@ import pytest
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow
-from etpguard.remediate.cases import Round
+from etpguard.remediate.controller import FIRST_PAUSE, RemediationController
 from etpguard.remediate.decide import Case
 from etpguard.remediate.execute import Disagreement, Refused
-from etpguard.remediate.fresh import Changed
-from etpguard.remediate.remediator import FIRST_PAUSE, Remediator
+from etpguard.remediate.gather import Round
+from etpguard.remediate.reread import Changed
 from tests.remediate.given import NOW, POLICY_UID, case, ledger, policy, standing
 
 STALE = NotNow("the list of nodes is old", 0.5)
@@ -41,7 +41,7 @@ class Loop:
         round_ = Round({key: given}, ledger(), (whose,), {POLICY_UID: (key,)})
         cases = SimpleNamespace(gather=lambda *args: round_, known=lambda key: True, lost=lambda now: [])
         history = SimpleNamespace(interrupt=lambda key, to: None)
-        self._remediator = Remediator(
+        self._remediator = RemediationController(
             cast(Any, SimpleNamespace(closed=lambda: None, write=self._write)),
             cast(Any, SimpleNamespace(remediations=self._none)),
             cast(Any, cases),

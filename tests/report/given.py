@@ -6,7 +6,7 @@ from typing import Any
 
 from etpguard.assess import Assessment, Engine, Outcome, PortState, picture_for
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import consumer_families
 from etpguard.assess.outcome import Reason
 from etpguard.cluster import NodeTable
 from etpguard.objects import INGRESS, INGRESS_CLASS, Key
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 def nginx() -> tuple[Assessment, NodeTable]:
     """Three nodes, the ingress controller's only pod on node1, an ALB with instance targets in front."""
-    consumers = families()
+    consumers = consumer_families()
     picture = picture_for(consumers)
     name = "nginx-nginx-ingress-controller"
     ports = [

@@ -11,7 +11,7 @@ from etpguard.assess import Outcome
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Reason
 from etpguard.assess.probe import PassesNowhere
-from etpguard.cli import console_words
+from etpguard.cli.output import aws_console
 from etpguard.cluster import NodeTable
 from etpguard.report import (
     condition_message,
@@ -46,7 +46,7 @@ def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
     assert "fails on the others too (kube-proxy answers 404 to /): no target" in explain_verdict(
         replace(found, consumer=answered)
     )
-    assert console_words.shown(found) == (
+    assert aws_console.shown(found) == (
         "all 3 targets unhealthy, and requests sent to all of them alike, 2 of which drop every one"
     )
 

@@ -9,8 +9,8 @@ import sys
 
 from etpguard import __version__
 from etpguard.app import logs
-from etpguard.app.consumers import consumer_options
 from etpguard.app.operator import Operator, unless
+from etpguard.intake.controller_options import consumer_options
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
 from etpguard.settings import Settings, SettingsError

@@ -11,23 +11,23 @@ from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 from typing import TypeVar
 
-from etpguard.app.consumers import follow
-from etpguard.app.mending import REMEDIATION_KINDS
+from etpguard.app.remediation import REMEDIATION_KINDS
 from etpguard.app.writing import Writing
 from etpguard.assess import Assessment, DataPlane, Engine, Options, picture_for
 from etpguard.assess.advice import Advisor
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController
-from etpguard.assess.consumers.registry import ConsumerOptions, families
+from etpguard.assess.consumers.registry import ConsumerOptions, consumer_families
 from etpguard.assess.platforms import CILIUM
 from etpguard.intake.absorb import Absorber
+from etpguard.intake.controller_options import follow
 from etpguard.intake.corrections import Corrections, What
 from etpguard.intake.freshness import Access, Freshness
 from etpguard.intake.inbox import Begin, Inbox
 from etpguard.intake.resync import Resync
-from etpguard.intake.supervise import Supervisor
-from etpguard.intake.threads import in_thread
+from etpguard.intake.watch_supervisor import WatchSupervisor
 from etpguard.kube.connection import Connection
-from etpguard.kube.lists import Reader
+from etpguard.kube.lists import ListReader
+from etpguard.kube.threads import in_thread
 from etpguard.metrics import CONTENT_TYPE, Metrics, State
 from etpguard.objects import AnyKind, Key
 from etpguard.settings import Settings
@@ -51,7 +51,7 @@ class Operator:
         self._settings = settings
         self._connection = connection
         self._options = consumer_options or ConsumerOptions()
-        self._families = consumers = families(consumer_options)
+        self._families = consumers = consumer_families(consumer_options)
         self.picture = picture_for(consumers, REMEDIATION_KINDS if settings.remediation else ())
         options = Options(
             data_plane=_data_plane(settings),
@@ -76,14 +76,14 @@ class Operator:
         )
         self._resync = Resync(
             picture=self.picture,
-            reader=Reader(connection, on_request=self.metrics.request),
+            reader=ListReader(connection, on_request=self.metrics.request),
             inbox=self._inbox,
             freshness=self.freshness,
             interval=settings.resync_interval,
             clock=time.monotonic,
             on_listed=self._note_list,
         )
-        self._supervisor = Supervisor(
+        self._supervisor = WatchSupervisor(
             resync=self._resync,
             start=lambda kinds: _kopf().KopfRun(
                 kinds, connection, self._inbox.put, settings.watch_inactivity, self.metrics.request
@@ -252,9 +252,9 @@ async def unless(stop: asyncio.Event, task: asyncio.Task[T]) -> bool:
 
 def _kopf() -> ModuleType:
     """Imported only once the operator is ready, since that takes a second."""
-    from etpguard.intake import watch
+    from etpguard.intake import kopf_watch
 
-    return watch
+    return kopf_watch
 
 
 def _data_plane(settings: Settings) -> DataPlane:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
-from etpguard.app.mending import remediator
+from etpguard.app.remediation import remediator
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
-from etpguard.intake.threads import in_thread
-from etpguard.kube.connection import Connection, Credentials
-from etpguard.kube.errors import KubeError
+from etpguard.kube.client import LaterClient
+from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
-from etpguard.kube.writes import Limits, Writer
+from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.metrics import Metrics
 from etpguard.objects import AnyKind, Key
 from etpguard.publish.publisher import Publisher
@@ -25,51 +22,6 @@ from etpguard.publish.settings import PublishSettings
 from etpguard.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-
-class LaterClient:
-    """The client of the `kubernetes` package, loaded and made at the first request: no start waits for it. Nor
-    does the loop ever wait for credentials, which a plugin may take a minute to give: it has a Lease to renew."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._credentials: Credentials | None = None
-        self._making: asyncio.Task[Any] | None = None
-
-    async def param_serialize(self, method: str, resource_path: str, **parts: Any) -> Any:
-        client = await self._made()
-        await self._look_up()
-        return await client.param_serialize(method, resource_path, **parts)
-
-    async def call_api(self, *parts: Any, **options: Any) -> Any:
-        client = await self._made()
-        return await client.call_api(*parts, **options)
-
-    async def close(self) -> None:
-        if self._making is not None:
-            with contextlib.suppress(KubeError):
-                await (await self._making).close()
-
-    async def _made(self) -> Any:
-        if self._making is None:
-            self._making = asyncio.create_task(self._make())
-        # Whoever gives up waiting, at its time-out, leaves it to the others.
-        return await asyncio.shield(self._making)
-
-    async def _make(self) -> Any:
-        try:
-            await self._look_up()
-            return await in_thread(lambda: self._connection.aio(self._known), "client of the API server")
-        except BaseException:
-            self._making = None  # the next request tries again
-            raise
-
-    async def _look_up(self) -> None:
-        self._credentials = await in_thread(self._connection.credentials, "credentials")
-
-    def _known(self) -> Credentials:
-        assert self._credentials is not None
-        return self._credentials
 
 
 class Writing:
@@ -114,7 +66,7 @@ class Writing:
             may_start=elector.may_start if elector else lambda timeout: True,
             stale=stale,
             # Short enough that a write which may start between two renewals ends before the Lease does.
-            limits=Limits(timeout=timing.write_timeout),
+            limits=WriteLimits(timeout=timing.write_timeout),
             on_request=metrics.request,
         )
         self._publisher = Publisher(

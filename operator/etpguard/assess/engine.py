@@ -14,13 +14,13 @@ from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.consumer_index import ConsumerIndex
 from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
 from etpguard.assess.eligibility import EligibleNodes
-from etpguard.assess.judge import Judge
 from etpguard.assess.node_states import ServiceStates, service_states
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled
+from etpguard.assess.service_verdict import Judge
 from etpguard.cluster import Picture, Touched
-from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, SERVICE_COVERAGE, Family, Key, Service
+from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, SERVICE_COVERAGE, IPFamily, Key, Service
 
 IGNORE_ANNOTATION = "etpguard.dev/ignore"
 
@@ -94,7 +94,7 @@ class Engine:
         local = self._assess_local(key, service.under_local(intent.original_health_check_node_port))
         return _remediated(service, local) if local else None
 
-    def probe_passes(self, key: Key, consumer: Consumer, family: Family) -> int | NotModelled:
+    def probe_passes(self, key: Key, consumer: Consumer, family: IPFamily) -> int | NotModelled:
         """The nodes on which the health check of a consumer of that Service is predicted to pass."""
         service = self._picture.get(SERVICE, key)
         if service is None:

@@ -14,11 +14,11 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
-from etpguard.objects import Endpoint, EndpointSlice, Family, Service, ServicePort
+from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Service, ServicePort
 
 _PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 _HEADLESS = "service.kubernetes.io/headless"
-_FAMILIES: tuple[Family, ...] = ("IPv4", "IPv6")
+_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 # Addresses that may be spelt in another way: IPv6, and IPv4 with leading zeros.
 _AMBIGUOUS = re.compile(r":|(?:^|\.)0\d")
 
@@ -38,7 +38,7 @@ class PortState:
     port: str
     number: int
     protocol: str
-    family: Family
+    family: IPFamily
     node_port: int
     ready: int
     """Nodes with a ready endpoint."""
@@ -66,7 +66,7 @@ class ServiceStates:
     does not count)."""
 
     ports: tuple[PortState, ...]
-    healthy: dict[Family, int]
+    healthy: dict[IPFamily, int]
 
     @property
     def hosting(self) -> int:
@@ -78,7 +78,7 @@ class ServiceStates:
             nodes |= ready
         return nodes
 
-    def of(self, port: str, family: Family) -> PortState | None:
+    def of(self, port: str, family: IPFamily) -> PortState | None:
         for state in self.ports:
             if state.port == port and state.family == family:
                 return state
@@ -101,7 +101,7 @@ def policy_applies(service: Service) -> bool:
     )
 
 
-def families(service: Service) -> tuple[Family, ...]:
+def ip_families(service: Service) -> tuple[IPFamily, ...]:
     """util/utils.go:188-212 GetClusterIPByFamily: the families of spec.ipFamilies that have a cluster IP, or
     else the family of clusterIP. Where no cluster IP is allocated yet, as in a manifest, all of them."""
     spec = service.spec
@@ -111,20 +111,20 @@ def families(service: Service) -> tuple[Family, ...]:
     return (family_of(spec.cluster_ip or "") or "IPv4",)
 
 
-def family_of(address: str) -> Family | None:
+def family_of(address: str) -> IPFamily | None:
     """The family as k8s.io/utils/net IPFamilyOf sees it (an IPv4-mapped address is IPv4), None if invalid."""
     parsed = _parse(address)
     return None if parsed is None else "IPv4" if isinstance(parsed, IPv4Address) else "IPv6"
 
 
-def external_ports(service: Service) -> list[tuple[ServicePort, Family]]:
+def external_ports(service: Service) -> list[tuple[ServicePort, IPFamily]]:
     """The service ports that are reachable from outside: a node port, or a VIP or external IP of the family
     (serviceport.go:164 ExternallyAccessible). A hostname, or an ingress IP of mode Proxy, is no VIP."""
     if not proxied(service) or not policy_applies(service):
         return []
     vips = [i.ip for i in service.load_balancer_ingress if i.ip and i.ip_mode in (None, "VIP")]
     addressed = {family_of(ip) for ip in (*vips, *(service.spec.external_ips or ()))}
-    return [(p, f) for f in families(service) for p in service.ports if p.node_port or f in addressed]
+    return [(p, f) for f in ip_families(service) for p in service.ports if p.node_port or f in addressed]
 
 
 def service_states(
@@ -140,7 +140,7 @@ def service_states(
     Where kube-proxy's own answer depends on the order of a Go map (copies of one ip:port that differ), the
     slice whose name sorts last wins here.
     """
-    served = families(service)
+    served = ip_families(service)
     # By port name and protocol alone; a port without name or number is ignored (endpointslicecache.go:173-181).
     sources: dict[tuple[str, str, str], list[tuple[EndpointSlice, int]]] = {}
     for slice_ in sorted(slices, key=lambda s: s.metadata.name):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from etpguard.assess.node_states import ServiceStates
-from etpguard.objects import Family, Key
+from etpguard.objects import IPFamily, Key
 
 KUBE_PROXY_HEALTHZ_PORT = 10256
 
@@ -79,7 +79,7 @@ Probe = (
 
 def passing(
     probe: Probe,
-    family: Family,
+    family: IPFamily,
     own: ServiceStates,
     other: Callable[[Key], tuple[ServiceStates, bool] | None],
     *,

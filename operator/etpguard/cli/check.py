@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from etpguard.cli.errors import Failure
-from etpguard.cli.output import complain, deliver
-from etpguard.cli.sources import Assessed, Sources, assess
+from etpguard.cli.input.sources import Assessed, Sources, assess
+from etpguard.cli.output.streams import complain, deliver
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment
 
 
 @dataclass(frozen=True)
-class Request:
+class CheckRequest:
     """`namespace` "" means all; `fail_on` is the name of an outcome; `max_nodes` 0 means all names."""
 
     sources: Sources
@@ -29,7 +29,7 @@ class Request:
     """Files of policies: what they would do is told in the table's place, and beside the rest in JSON and YAML."""
 
 
-def check(request: Request) -> int:
+def check(request: CheckRequest) -> int:
     """Print the report. Returns 1 if an outcome is at or above `fail_on`, else 0; 0 too where it was asked what
     policies would do. Raises Failure."""
     from etpguard.assess import Outcome
@@ -43,35 +43,35 @@ def check(request: Request) -> int:
     return int(any(assessment.outcome >= Outcome[request.fail_on] for assessment in chosen))
 
 
-def _check_policies(request: Request) -> int:
-    from etpguard.cli import policies
+def _check_policies(request: CheckRequest) -> int:
+    from etpguard.cli import policy_preview
 
     if "-" in request.policies and "-" in request.sources.files:
         raise Failure("stdin cannot be both -f and --policy")
-    given = policies.read(request.policies, request.namespace)
+    given = policy_preview.read(request.policies, request.namespace)
     assessed = _assessed(request, replace(request.sources, for_policies=True))
-    rows = policies.explain(assessed, given, request.namespace)
+    rows = policy_preview.explain(assessed, given, request.namespace)
 
     def show() -> None:
         if request.output in ("json", "yaml"):
             would = [row.as_json() for row in rows]
             _structured(request, assessed, _chosen(request, assessed), would)
         else:
-            policies.show(rows)
+            policy_preview.show(rows)
 
     deliver(show)
     warn(assessed.warnings)
     return 0
 
 
-def _assessed(request: Request, sources: Sources) -> Assessed:
+def _assessed(request: CheckRequest, sources: Sources) -> Assessed:
     assessed = assess(sources)
     if request.strict and assessed.reading.malformed:
         raise Failure(_strict(assessed.reading.malformed))
     return assessed
 
 
-def _chosen(request: Request, assessed: Assessed) -> list[Assessment]:
+def _chosen(request: CheckRequest, assessed: Assessed) -> list[Assessment]:
     """Those of the namespace asked for, sorted."""
     return [
         assessment
@@ -80,11 +80,11 @@ def _chosen(request: Request, assessed: Assessed) -> list[Assessment]:
     ]
 
 
-def _show(request: Request, assessed: Assessed, chosen: Sequence[Assessment]) -> None:
+def _show(request: CheckRequest, assessed: Assessed, chosen: Sequence[Assessment]) -> None:
     if request.output in ("json", "yaml"):
         _structured(request, assessed, chosen)
     else:
-        from etpguard.cli import table
+        from etpguard.cli.output import table
 
         table.show(assessed, chosen, wide=request.output == "wide", max_nodes=request.max_nodes)
 
@@ -100,7 +100,7 @@ def _strict(malformed: Sequence[str]) -> str:
 
 
 def _structured(
-    request: Request,
+    request: CheckRequest,
     assessed: Assessed,
     chosen: Sequence[Assessment],
     remediations: Sequence[dict[str, Any]] | None = None,

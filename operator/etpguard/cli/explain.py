@@ -8,11 +8,12 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from etpguard.cli import console_words, endpoints
+from etpguard.cli import endpoints
 from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
-from etpguard.cli.output import deliver, harmless
-from etpguard.cli.sources import Assessed, Sources, assess
+from etpguard.cli.input.sources import Assessed, Sources, assess
+from etpguard.cli.output import aws_console
+from etpguard.cli.output.streams import deliver, harmless
 from etpguard.objects import NODE, SERVICE, Endpoint, Key, Node, Service
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Li
         yield f"    {verdict.outcome.name}: {explain_verdict(verdict)}"
         if consumer.source:
             yield f"    note: {consumer.source}"
-        if shown := console_words.shown(verdict):
+        if shown := aws_console.shown(verdict):
             yield f"    its console shows: {shown}"
 
 

@@ -10,7 +10,7 @@ import click
 
 from etpguard import __version__
 from etpguard.cli.errors import Failure
-from etpguard.cli.values import OUTCOMES, Bool, OutcomeName, Ports
+from etpguard.cli.option_types import OUTCOMES, Bool, OutcomeName, Ports
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -92,7 +92,7 @@ _OF_A_CLUSTER = ("kubeconfig", "context", "aws_lbc_deployment")
 
 
 def _take_sources(options: dict[str, Any], namespace: str | None) -> Any:
-    from etpguard.cli.sources import Sources
+    from etpguard.cli.input.sources import Sources
 
     for name in _OF_A_CLUSTER if options["files"] else ():
         if options[name]:
@@ -153,11 +153,11 @@ def check(namespace: str | None, all_namespaces: bool, **options: Any) -> int:
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
-    from etpguard.cli.check import Request
+    from etpguard.cli.check import CheckRequest
     from etpguard.cli.check import check as run_check
 
     sources = _take_sources(options, namespace or "")
-    return run_check(Request(sources, namespace=namespace or "", **options))
+    return run_check(CheckRequest(sources, namespace=namespace or "", **options))
 
 
 @cli.command()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from etpguard.cli.errors import Failure
-from etpguard.cli.output import narrate
+from etpguard.cli.output.streams import narrate
 from etpguard.kube import verbs
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
 from etpguard.kube.exchange import ApiError, exchange
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Remediation, Service, decode_item
-from etpguard.remediate import steps
+from etpguard.remediate import patches
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER
 
 if TYPE_CHECKING:
@@ -90,12 +90,12 @@ class Rollback:
             port = record.original_health_check_node_port if record and service.type == "LoadBalancer" else None
             wanted = port if with_port else None
             version = service.metadata.resource_version or ""
-            patch = steps.to_local(service.uid, version, wanted)
+            patch = patches.to_local(service.uid, version, wanted)
             request = verbs.json_patch(SERVICE, self._key, patch, manager=ROLLBACK_MANAGER, dry_run=self._dry_run)
             try:
                 answer = await self._send(request)
             except ApiError as error:
-                if wanted is not None and steps.port_refused(error.status, error.message):
+                if wanted is not None and patches.port_refused(error.status, error.message):
                     notes.append(f"healthCheckNodePort {wanted} is not to be had: {error.message}")
                     with_port = False
                 elif error.status not in (409, 422) or not left:

@@ -11,16 +11,16 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etpguard.cli import holders
-from etpguard.cli.cleaning import Cleaning, Sender, Told, marked
+from etpguard.cli import operator_leases
 from etpguard.cli.errors import Failure
-from etpguard.cli.output import complain, narrate
+from etpguard.cli.output.streams import complain, narrate
+from etpguard.cli.service_cleanup import Cleaning, Sender, Told, marked
 from etpguard.kube import verbs
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError, NotServed
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.lists import Listing, list_kind
-from etpguard.kube.writes import Limits, Writer
+from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
 
 if TYPE_CHECKING:
@@ -64,14 +64,14 @@ class _Uninstall:
     def __init__(self, client: Client, connection: Connection, wishes: Wishes) -> None:
         self._client = client
         # One refusal is no word on the next object: this is the only try.
-        self._sender = Sender(Writer(client, limits=Limits(refused_for=0)), wishes.dry_run)
+        self._sender = Sender(Writer(client, limits=WriteLimits(refused_for=0)), wishes.dry_run)
         self._connection = connection
         self._wishes = wishes
         self._done = False
         self._failed = False
 
     async def run(self) -> int:
-        watch = holders.Watch(self._sender.writer, self._wishes.lease)
+        watch = operator_leases.Watch(self._sender.writer, self._wishes.lease)
         await self._wait(watch)
         services = await asyncio.to_thread(list_kind, self._connection, SERVICE)
         reports = await asyncio.to_thread(self._reports)
@@ -89,7 +89,7 @@ class _Uninstall:
             narrate("There is no report, no Lease, and nothing of etpguard on any Service")
         return 2 if self._failed else 0
 
-    async def _wait(self, watch: holders.Watch) -> None:
+    async def _wait(self, watch: operator_leases.Watch) -> None:
         """Until no operator is at work. Raises Failure where one is, unless overruled."""
         try:
             held = await watch.look()
@@ -107,7 +107,7 @@ class _Uninstall:
         if alive is not None:
             raise _at_work(alive)
 
-    async def _ended(self, watch: holders.Watch) -> list[holders.Lease]:
+    async def _ended(self, watch: operator_leases.Watch) -> list[operator_leases.Lease]:
         """The Leases of operators that have ended, after a last look before the first write. Raises Failure where
         one has begun meanwhile, unless overruled."""
         if self._overruled:
@@ -134,9 +134,9 @@ class _Uninstall:
         cleaning = Cleaning(self._client, self._sender, key, revert=self._wishes.revert)
         return await cleaning.run(service, report)
 
-    async def _delete(self, lease: holders.Lease) -> Told:
+    async def _delete(self, lease: operator_leases.Lease) -> Told:
         version = lease.metadata.resource_version or ""
-        request = verbs.delete(holders.LEASE, lease.key, uid=lease.uid, version=version)
+        request = verbs.delete(operator_leases.LEASE, lease.key, uid=lease.uid, version=version)
         try:
             gone = await self._sender.send(request)
         except ApiError as error:
@@ -164,7 +164,7 @@ def left_behind(
     return [(key, known.get(key), told.get(key)) for key in sorted(keys)]
 
 
-def _at_work(lease: holders.Lease) -> Failure:
+def _at_work(lease: operator_leases.Lease) -> Failure:
     return Failure(
         f"{lease.holder} holds Lease {lease.key}: an operator is at work and would write all anew. "
         "Scale its Deployment to 0 first, or go on with --force"

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from etpguard.cluster import Picture
 from etpguard.intake.freshness import Access, Freshness, KindStatus
 from etpguard.intake.inbox import Inbox, Lost
-from etpguard.intake.pages import Pages
-from etpguard.intake.plan import Plan, jittered
-from etpguard.intake.threads import in_thread
+from etpguard.intake.list_buffer import ListBuffer
+from etpguard.intake.list_schedule import Plan, jittered
 from etpguard.kube.errors import Forbidden, KubeError, NotServed
+from etpguard.kube.threads import in_thread
 from etpguard.objects import AnyKind, Page
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ still may be, and whether etcd was restored."""
 CONCURRENT_LISTS = 3
 
 
-class Reader(Protocol):
+class KindReader(Protocol):
     """Blocking reads; both raise what `kube.errors` has."""
 
     def list(self, kind: AnyKind, on_page: Callable[[Page[Any]], None]) -> object:
@@ -43,7 +43,7 @@ class Resync:
         self,
         *,
         picture: Picture,
-        reader: Reader,
+        reader: KindReader,
         inbox: Inbox,
         freshness: Freshness,
         interval: float,
@@ -136,7 +136,7 @@ class Resync:
             answers_gap = plan.gap is not None and plan.when() <= began
             if answers_gap:
                 plan.gap = None  # a sign that comes while the list runs asks for another
-            gathered = Pages(self._picture.store(kind), self._inbox, plan.watched, stream)
+            gathered = ListBuffer(self._picture.store(kind), self._inbox, plan.watched, stream)
             try:
                 await in_thread(partial(self._reader.list, kind, gathered.add), f"list of {kind}")
             except KubeError as error:

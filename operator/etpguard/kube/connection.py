@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etpguard.kube import kubeconfig, plugin
+from etpguard.kube import exec_plugin, kubeconfig
+from etpguard.kube.credential_files import CredentialFiles
 from etpguard.kube.errors import BadKubeconfig
 from etpguard.kube.kubeconfig import Chosen, Cluster, User
-from etpguard.kube.private_folder import PrivateFolder
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
@@ -65,9 +65,9 @@ class Connection:
         named = bool(path or context or os.environ.get("KUBECONFIG"))
         chosen = kubeconfig.load(kubeconfig.paths(path), context, missing_is_error=named or not in_cluster)
         self._chosen = chosen or _in_cluster(service_account)
-        self._folder = PrivateFolder()
+        self._folder = CredentialFiles()
         weakref.finalize(self, self._folder.remove)
-        self._issued: plugin.Issued | None = None
+        self._issued: exec_plugin.Issued | None = None
         self._lock = threading.Lock()
         self._proxy = _proxy(self._chosen.cluster)
         self.credentials()
@@ -116,9 +116,9 @@ class Connection:
 
     def pykube(self) -> HTTPClient:
         """A new pykube client with the credentials of now. Close its `session` when done."""
-        from etpguard.kube import session
+        from etpguard.kube import pykube_client
 
-        return session.client(self._chosen, self.credentials())
+        return pykube_client.client(self._chosen, self.credentials())
 
     def aio(self, credentials: Callable[[], Credentials] | None = None) -> ApiClient:
         """A new client of the `kubernetes` package, for asyncio; close it when done. It may be made in any thread.
@@ -159,11 +159,11 @@ class Connection:
         discard_on_close(made)
         return made
 
-    def _plugin(self, user: User) -> plugin.Issued:
+    def _plugin(self, user: User) -> exec_plugin.Issued:
         if user.exec is None:
-            return plugin.Issued()
+            return exec_plugin.Issued()
         if self._issued is None or self._issued.expired(time.time()):
-            self._issued = plugin.run(user.exec, self._chosen.cluster)
+            self._issued = exec_plugin.run(user.exec, self._chosen.cluster)
         return self._issued
 
     def _data(self, what: str, encoded: str | None) -> bytes:

@@ -64,7 +64,7 @@ class Listing(Generic[R]):
     rejects: list[Reject]
 
 
-class Reader:
+class ListReader:
     """Blocking reads over one connection. Each list has a client, and a TCP connection, of its own, so that
     one may run in each of several threads; credentials are looked up when it begins. `on_request` is told of each
     page, in that thread."""

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from etpguard.kube.exchange import Answer, ApiError, Client, OnRequest, exchange
-from etpguard.kube.rates import TokenBucket
 from etpguard.kube.refusals import Refusals
+from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.verbs import Json, Request
 from etpguard.objects import Kind, Page, Record
 
@@ -45,7 +45,7 @@ class NotNow(Exception):  # noqa: N818  nothing went wrong
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WriteLimits:
     """`timeout` is for one request in all, in seconds; `rate` and `burst` for all writes together;
     `refused_for` is how long a refusal is taken to stand."""
 
@@ -68,7 +68,7 @@ class Writer:
         *,
         may_start: Callable[[float], bool] = lambda timeout: True,
         stale: Callable[[], str | None] = lambda: None,
-        limits: Limits | None = None,
+        limits: WriteLimits | None = None,
         on_request: OnRequest = lambda verb, resource, status: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -76,7 +76,7 @@ class Writer:
         self._client = client
         self._may_start = may_start
         self._stale = stale
-        self._limits = limits or Limits()
+        self._limits = limits or WriteLimits()
         self._on_request = on_request
         self._clock = clock
         self._sleep = sleep

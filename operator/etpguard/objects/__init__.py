@@ -7,7 +7,7 @@ the shapes of one API each.
 
 from etpguard.objects.coverage import API_VERSION, GROUP, VERSION, PolicyRef, Remediation, Revert, ServiceCoverage
 from etpguard.objects.decode import Page, decode_item, decode_page, reject
-from etpguard.objects.endpoints import Endpoint, EndpointConditions, EndpointSlice, Family
+from etpguard.objects.endpoints import Endpoint, EndpointConditions, EndpointSlice, IPFamily
 from etpguard.objects.ingresses import Backend, Ingress, IngressClass
 from etpguard.objects.kinds import (
     ENDPOINT_SLICE,
@@ -43,7 +43,7 @@ __all__ = [
     "Endpoint",
     "EndpointConditions",
     "EndpointSlice",
-    "Family",
+    "IPFamily",
     "Ingress",
     "IngressClass",
     "Key",

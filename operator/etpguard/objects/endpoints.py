@@ -6,7 +6,7 @@ from typing import Literal
 
 from etpguard.objects.records import Key, LabelledRecord, Shape
 
-Family = Literal["IPv4", "IPv6"]
+IPFamily = Literal["IPv4", "IPv6"]
 
 
 class EndpointConditions(Shape, frozen=True):

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.kube import verbs
+from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, Key, Service
 from etpguard.publish import desired
-from etpguard.publish.holds import Holds
-from etpguard.publish.standing import Overlay
+from etpguard.publish.debounce import Debounce
 
 
 class Conditions:
@@ -20,8 +20,8 @@ class Conditions:
     def __init__(
         self,
         writer: Writer,
-        overlay: Overlay,
-        holds: Holds[Key],
+        overlay: OwnWrites,
+        holds: Debounce[Key],
         interval: float,
         told: Callable[[str, str], None],
         clock: Callable[[], float],

@@ -117,7 +117,7 @@ def _warned(standing: Sequence[Standing]) -> bool:
     return warning is not None and warning > recovered
 
 
-class Memory:
+class SentEvents:
     """Our Events that stand, by the object that they are about."""
 
     def __init__(self, records: Iterable[EventRecord] = ()) -> None:

@@ -14,17 +14,17 @@ from collections.abc import Callable, Iterable, Mapping
 from etpguard.assess import Assessment
 from etpguard.cluster import Picture
 from etpguard.kube.exchange import ApiError
-from etpguard.kube.rates import TokenBucket
+from etpguard.kube.own_writes import OwnWrites
+from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key
 from etpguard.publish import desired
-from etpguard.publish.announcer import Announcer
 from etpguard.publish.conditions import Conditions
-from etpguard.publish.holds import Holds
-from etpguard.publish.lanes import Lane
+from etpguard.publish.debounce import Debounce
+from etpguard.publish.event_publisher import EventPublisher
 from etpguard.publish.reports import Advice, Reports
 from etpguard.publish.settings import PublishSettings
-from etpguard.publish.standing import Overlay
+from etpguard.publish.worker import Worker
 
 _log = logging.getLogger(__name__)
 
@@ -57,15 +57,15 @@ class Publisher:
         self._settings = settings = settings or PublishSettings()
         self._term = term
         self._clock = clock
-        self._overlay = Overlay(picture)
-        self._holds: Holds[Key] = Holds(settings.hold, settings.urgent_hold)
-        self._announcer = Announcer(writer, picture, settings, clock, wall)
+        self._overlay = OwnWrites(picture)
+        self._holds: Debounce[Key] = Debounce(settings.hold, settings.urgent_hold)
+        self._announcer = EventPublisher(writer, picture, settings, clock, wall)
         hint = self._announcer.hint
         self._conditions = Conditions(writer, self._overlay, self._holds, settings.condition_interval, hint, clock)
         self._reports = Reports(writer, picture, self._overlay, self._holds, settings, advice, clock, wall)
         self._taken_up: int | None = None
         self._events_loaded = False
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, Worker] = {}
         for wanted, name, step, rate in (
             (settings.events, "Event", self._announce, settings.event_rate),
             (settings.conditions, "condition", self._conditions.step, settings.condition_rate),
@@ -73,7 +73,7 @@ class Publisher:
         ):
             if wanted:
                 bucket = TokenBucket(rate, max(1.0, rate))
-                self._lanes[name] = Lane(name, step, assessments.get, bucket, self._open, clock)
+                self._lanes[name] = Worker(name, step, assessments.get, bucket, self._open, clock)
 
     def offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
         """Tell of assessments that changed, and of Services that something else touched (that someone removed a

@@ -9,13 +9,13 @@ from etpguard.assess import Assessment
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.exchange import ApiError
+from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
 from etpguard.publish import desired
 from etpguard.publish.conditions import outcome_named, rfc3339
-from etpguard.publish.holds import Holds
+from etpguard.publish.debounce import Debounce
 from etpguard.publish.settings import PublishSettings
-from etpguard.publish.standing import Overlay
 
 Advice = Callable[[Assessment], Sequence[str]]
 
@@ -25,8 +25,8 @@ class Reports:
         self,
         writer: Writer,
         picture: Picture,
-        overlay: Overlay,
-        holds: Holds[Key],
+        overlay: OwnWrites,
+        holds: Debounce[Key],
         settings: PublishSettings,
         advice: Advice,
         clock: Callable[[], float],

@@ -16,15 +16,15 @@ from etpguard.kube.exchange import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, Key, Remediation, Service
 from etpguard.objects.policies import CoveragePolicy
-from etpguard.remediate import steps
-from etpguard.remediate.cases import named, refreshed
+from etpguard.remediate import patches
 from etpguard.remediate.decide import Action, Case, Decision, Ledger, decide
-from etpguard.remediate.fresh import Changed, Now, Reader, Reassessed
+from etpguard.remediate.gather import named, refreshed
+from etpguard.remediate.intent import IntentRecorder, entered
 from etpguard.remediate.ownership import MANAGER, owner, setter, setters
 from etpguard.remediate.policy import Governing
-from etpguard.remediate.record import Recorder, entered
+from etpguard.remediate.reread import Changed, CurrentService, Reassessed, ServiceReader
+from etpguard.remediate.rollback import KEPT, Rollback
 from etpguard.remediate.telling import Announce, Count
-from etpguard.remediate.undo import KEPT, Undo
 
 NetworkCheck = Callable[[Service, Any], str]
 
@@ -44,8 +44,8 @@ class Executor:
     def __init__(
         self,
         writer: Writer,
-        reader: Reader,
-        recorder: Recorder,
+        reader: ServiceReader,
+        recorder: IntentRecorder,
         picture: Picture,
         *,
         announce: Announce,
@@ -65,7 +65,7 @@ class Executor:
         self._governing = governing
         self._wall = wall
         self._term = term
-        self._undo = Undo(writer, reader, recorder, announce=announce, count=count)
+        self._undo = Rollback(writer, reader, recorder, announce=announce, count=count)
 
     async def carry_out(self, case: Case, decision: Decision, ledger: Ledger) -> str:
         """Do what was decided, unless a fresh look says otherwise. Returns what came of it, in words.
@@ -97,10 +97,10 @@ class Executor:
                 raise Changed(str(again.reason))
 
     async def rebuild(self, governing: Governing | None, key: Key) -> str:
-        """See `Undo.rebuild`; raises as `carry_out`."""
+        """See `Rollback.rebuild`; raises as `carry_out`."""
         return await self._undo.rebuild(governing, key)
 
-    async def _apply(self, case: Case, decision: Decision, ledger: Ledger, now: Now) -> str:
+    async def _apply(self, case: Case, decision: Decision, ledger: Ledger, now: CurrentService) -> str:
         before = now.remediation
         self._still_the_term(ledger)
         now = await self._recorder.write(now, self._intent(case, decision, before))
@@ -123,7 +123,7 @@ class Executor:
             raise Refused(str(error)) from None
         return await self._applied(case, await self._reader.service(case.service.key))
 
-    async def _dry_run(self, case: Case, decision: Decision, ledger: Ledger, now: Now) -> str:
+    async def _dry_run(self, case: Case, decision: Decision, ledger: Ledger, now: CurrentService) -> str:
         fresh = await self._reader.reassess(case.service.key)
         if reason := await self._no_longer(case, decision, ledger, fresh, now.remediation):
             raise Disagreement(str(reason))
@@ -143,11 +143,11 @@ class Executor:
             raise NotNow("another replica has led since it was decided", 1.0)
 
     async def _patch(self, service: Service, *, dry_run: bool) -> None:
-        change = steps.to_cluster(service.uid, service.metadata.resource_version or "")
+        change = patches.to_cluster(service.uid, service.metadata.resource_version or "")
         request = verbs.json_patch(SERVICE, service.key, change, manager=MANAGER, dry_run=dry_run)
         await self._writer.write(request, attempts=1)
 
-    async def _finish_apply(self, case: Case, now: Now) -> str:
+    async def _finish_apply(self, case: Case, now: CurrentService) -> str:
         """An intent stands and the policy is Cluster: whose doing is it?"""
         if any(found.manager == MANAGER for found in setters(now.raw)):
             return await self._applied(case, now)
@@ -156,7 +156,7 @@ class Executor:
         await self._undo.cancel(now, why)
         return why
 
-    async def _applied(self, case: Case, now: Now) -> str:
+    async def _applied(self, case: Case, now: CurrentService) -> str:
         intent = now.remediation
         if intent is None:
             return await self._undo.rebuild(case.governing, case.service.key)
@@ -207,7 +207,7 @@ class Executor:
         )
 
 
-def _as_it_is(case: Case, now: Now) -> Case:
+def _as_it_is(case: Case, now: CurrentService) -> Case:
     """The case with the Service and its record as they are, and who set its policy."""
     last = setter(now.raw)
     asked = replace(case, service=now.service, owner=owner(now.service), behind=False)

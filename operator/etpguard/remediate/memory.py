@@ -26,7 +26,7 @@ class _Seen:
     at: float
 
 
-class Memory:
+class RemediationMemory:
     def __init__(self) -> None:
         self._seen: dict[Key, _Seen] = {}
         self._departed: dict[tuple[str, str], tuple[Remediation, float]] = {}

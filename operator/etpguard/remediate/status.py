@@ -10,8 +10,8 @@ from etpguard.assess import Outcome
 from etpguard.objects import Key
 from etpguard.objects.policies import CoveragePolicy, TriggerIf
 from etpguard.remediate.budgets import allowed
-from etpguard.remediate.cases import Round
 from etpguard.remediate.decide import Action, Case, Decision, Share
+from etpguard.remediate.gather import Round
 from etpguard.remediate.policy import amount, mistake
 
 MAX_LISTED = 50

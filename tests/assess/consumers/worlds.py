@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from etpguard.assess import Assessment, Engine, Options, picture_for
 from etpguard.assess.consumers.interface import ConsumerFamily, ConsumerVerdict
-from etpguard.assess.consumers.registry import families
+from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import NODE, SERVICE, Key, Kind, Reject, decode_item
 
@@ -205,7 +205,7 @@ def world(
     unread: Mapping[str, str] | None = None,
 ) -> World:
     """A world of these objects; `unread` maps names of kinds to why they cannot be read."""
-    members = tuple(families() if known is None else known)
+    members = tuple(consumer_families() if known is None else known)
     picture = picture_for(members)
     made = World(picture, Engine(picture, members, options), members)
     kinds: dict[str, Kind[Any]] = {kind.name: kind for kind in picture.kinds}

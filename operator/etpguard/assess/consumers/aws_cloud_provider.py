@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck, View
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
@@ -46,7 +46,7 @@ _NODES = replace(CLOUD_NODES, provider_id="i-[^/]*", skips_unidentified=True)
 """aws_loadbalancer.go:1802-1857: nodes whose providerID names no instance are left out."""
 
 
-class AwsCloudProvider(Family):
+class AwsCloudProvider(BaseFamily):
     name = "aws-cloud-provider"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck, View
 from etpguard.assess.consumers.load_balancers import (
@@ -38,7 +38,7 @@ def of_port(port: ServicePort, what: str) -> str:
     return f"{_PREFIX}port_{port.port}_{what}"
 
 
-class AzureLoadBalancer(Family):
+class AzureLoadBalancer(BaseFamily):
     """The healthCheckNodePort's probe outranks the others (pkg/provider/azure_loadbalancer.go:3181-3204),
     but for a port with an own probe port or none, and behind a private link service with PROXY protocol."""
 
@@ -68,7 +68,7 @@ class AzureLoadBalancer(Family):
         yield from health_checked(service, verdict, nodes, extra=extra)
 
 
-class AzureApplicationGateway(Family):
+class AzureApplicationGateway(BaseFamily):
     name = "azure-application-gateway"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:

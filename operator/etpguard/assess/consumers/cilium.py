@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless
 from etpguard.assess.consumers.remedies import ClientIP, bounded, cluster, named, spread
@@ -40,7 +40,7 @@ NODE_IPAM_NODES = NodeRule(
 """operator/pkg/nodeipam: the addresses of nodes that have a pod of the Service."""
 
 
-class Cilium(Family):
+class Cilium(BaseFamily):
     name = "cilium"
     kinds = (CILIUM_L2_ANNOUNCEMENT_POLICY,)
 

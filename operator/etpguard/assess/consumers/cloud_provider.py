@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
@@ -25,7 +25,7 @@ from etpguard.objects import Node, Service
 MONITOR = "loadbalancer.openstack.org/enable-health-monitor"
 
 
-class CloudProvider(Family):
+class CloudProvider(BaseFamily):
     """Every node of `CLOUD_NODES`, checked by HTTP on the healthCheckNodePort."""
 
     name = "cloud-provider"

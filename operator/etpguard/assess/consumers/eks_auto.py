@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import (
@@ -31,7 +31,7 @@ _TARGET_TYPE = {
 }
 
 
-class EksAuto(Family):
+class EksAuto(BaseFamily):
     name = "eks-auto"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:

@@ -11,7 +11,7 @@ from etpguard.cluster.picture import Referrer
 from etpguard.objects import Kind, Node, Service
 
 
-class Family:
+class BaseFamily:
     """A family that reads no further kinds, follows no further references and has no advice."""
 
     name: str = ""

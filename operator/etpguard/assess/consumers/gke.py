@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.ingresses import Handler, backends
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck, View
 from etpguard.assess.consumers.load_balancers import (
@@ -57,7 +57,7 @@ SUBSET_NODES = replace(
 for an upgrade are out."""
 
 
-class GkeIngress(Family):
+class GkeIngress(BaseFamily):
     """ingress-gce: instance groups hold every candidate node and check the node port, since the policy is
     never read (pkg/healthchecks/healthchecks.go:97-101); groups of endpoints hold pods."""
 
@@ -82,7 +82,7 @@ class GkeIngress(Family):
         yield cluster(service, ClientIP.FORWARDED)
 
 
-class GkeLoadBalancer(Family):
+class GkeLoadBalancer(BaseFamily):
     """pkg/l4/healthchecks/healthchecksl4.go:122-136: an HTTP check of the healthCheckNodePort; with subsetting
     the group lists only nodes that host pods (pkg/neg/syncers/endpoints_calculator.go:36-43)."""
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE
@@ -49,7 +49,7 @@ k8s.io/internal-ingress-nginx."""
 NODE_PORT_LB = "traefik.ingress.kubernetes.io/service.nodeportlb"
 
 
-class InClusterProxies(Family):
+class InClusterProxies(BaseFamily):
     name = "in-cluster-proxies"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:

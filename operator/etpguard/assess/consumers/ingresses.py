@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from etpguard.assess.consumers.interface import Consumer, View
-from etpguard.assess.node_states import families
+from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, IngressClass, Key, Service
 
@@ -123,7 +123,7 @@ def _consumer(ingress: Ingress, served: Handler, service: Service, reference: in
         controller=served.controller or served.class_name or "(none)",
         target_type="instance",
         port=port.label if port else str(reference),
-        families=families(service),
+        families=ip_families(service),
         unknown=missing,
         source=served.how,
     )

@@ -23,7 +23,7 @@ from etpguard.assess.probe import (
     Probe,
 )
 from etpguard.cluster.picture import Picture, Referrer
-from etpguard.objects import Family, Key, Kind, Node, Record, Service
+from etpguard.objects import IPFamily, Key, Kind, Node, Record, Service
 
 R = TypeVar("R", bound=Record)
 
@@ -56,7 +56,7 @@ class Consumer:
     controller: str
     target_type: str
     port: str
-    families: tuple[Family, ...] = ("IPv4",)
+    families: tuple[IPFamily, ...] = ("IPv4",)
     nodes: NodeRule | None = None
     health_check: HealthCheck | None = None
     probe: Probe | None = None

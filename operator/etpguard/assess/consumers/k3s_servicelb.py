@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import Balancer, classless, sole_cloud
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
@@ -18,7 +18,7 @@ from etpguard.objects import NODE, Node, Requirement, Service
 _POOL = "svccontroller.k3s.cattle.io/lbpool"
 
 
-class K3sServiceLB(Family):
+class K3sServiceLB(BaseFamily):
     """pkg/cloudprovider/servicelb.go getStatus, podIPs and newDaemonSet."""
 
     name = "k3s-servicelb"

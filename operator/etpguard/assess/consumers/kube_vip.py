@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
@@ -23,7 +23,7 @@ _ELECTION = Reason(
 """pkg/endpoints/endpoints_generic.go:88-103 and endpoints.go:114-123."""
 
 
-class KubeVip(Family):
+class KubeVip(BaseFamily):
     name = "kube-vip"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:

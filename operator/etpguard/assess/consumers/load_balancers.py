@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from etpguard.assess.consumers.interface import Consumer, HealthCheck, View
 from etpguard.assess.eligibility import NodeRule, Readiness
-from etpguard.assess.node_states import families
+from etpguard.assess.node_states import ip_families
 from etpguard.assess.probe import HealthCheckNodePort, NotModelled, Probe
-from etpguard.objects import Family, Service, ServicePort
+from etpguard.objects import IPFamily, Service, ServicePort
 
 CLOUD_NODES = NodeRule(readiness=Readiness.IGNORED, exclude_label_as_bool=True, skip_deleting=True)
 """k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:1001-1048 stableNodeSetPredicates: not being
@@ -53,9 +53,9 @@ def addressed_by_ip(service: Service) -> bool:
     return bool(entries) and not any(entry.hostname for entry in entries)
 
 
-def served_families(service: Service) -> tuple[Family, ...]:
+def served_families(service: Service) -> tuple[IPFamily, ...]:
     """The families of the addresses that the load balancer has; the Service's where that is not told."""
-    own = families(service)
+    own = ip_families(service)
     if not addressed_by_ip(service):
         return own
     given = {"IPv6" if ":" in (entry.ip or "") else "IPv4" for entry in service.load_balancer_ingress}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import Balancer, classless
 from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
@@ -30,7 +30,7 @@ NODES = NodeRule(
 a ready or serving endpoint, whatever its port or family, without the exclude label (whatever its value)."""
 
 
-class MetalLB(Family):
+class MetalLB(BaseFamily):
     name = "metallb"
     kinds = (L2_ADVERTISEMENT, BGP_ADVERTISEMENT, IP_ADDRESS_POOL)
 

@@ -26,7 +26,7 @@ class ConsumerOptions:
     aws: AwsOptions = field(default_factory=AwsOptions)
 
 
-def families(options: ConsumerOptions | None = None) -> tuple[ConsumerFamily, ...]:
+def consumer_families(options: ConsumerOptions | None = None) -> tuple[ConsumerFamily, ...]:
     """Those that a mark on the object tells come before those that the nodes tell; what is left is unknown."""
     options = options or ConsumerOptions()
     return (

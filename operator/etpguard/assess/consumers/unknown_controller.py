@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import Family
+from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.ingresses import AWS_LBC, Handler, backends
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import CLOUDS, EVERY_NODE, Balancer
@@ -16,7 +16,7 @@ from etpguard.objects import Node, Service
 _AWS_LBC_CLASS = "service.k8s.aws/nlb"
 
 
-class UnknownController(Family):
+class UnknownController(BaseFamily):
     """Last in the registry. It leaves alone what the AWS Load Balancer Controller's family knows to be
     without effect, since that speaks through other objects too."""
 

@@ -43,7 +43,7 @@ def test_alb_ingress_with_instance_targets_finds_two_of_three_targets_unhealthy(
 
 
 def test_the_registry_gives_the_same_answer() -> None:
-    families = registry.families()
+    families = registry.consumer_families()
     picture = picture_for(families)
     objects = [*(node(n) for n in "abc"), service(), endpoints("web", "a"), ingress_class(), ingress()]
     for raw in objects:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc.targets import Targets
-from etpguard.objects import Family, Service
+from etpguard.objects import IPFamily, Service
 from etpguard.objects.aws import TargetGroupBinding
 
 _PREFIXES = {
@@ -46,7 +46,7 @@ def owner_of(binding: TargetGroupBinding) -> Owner | None:
 def targets_of(binding: TargetGroupBinding) -> Targets:
     """`target_type` "" where the binding has none, which the controller does not take."""
     spec = binding.spec
-    family: Family = "IPv6" if spec.ip_address_type == "ipv6" else "IPv4"
+    family: IPFamily = "IPv6" if spec.ip_address_type == "ipv6" else "IPv4"
     return Targets(spec.target_type or "", (family,), spec.node_selector)
 
 

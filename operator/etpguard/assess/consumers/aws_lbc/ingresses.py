@@ -18,7 +18,7 @@ from etpguard.assess.consumers.aws_lbc.weights import Action, unused, without_tr
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.interface import Consumer, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE
-from etpguard.assess.node_states import families
+from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.objects import SERVICE, Ingress, Key, Service
 from etpguard.objects.aws import IngressClassParamsSpec, TargetGroupBinding
@@ -171,7 +171,7 @@ class IngressPath:
             return made
         return replace(
             made,
-            families=families(self._service),
+            families=ip_families(self._service),
             nodes=EVERY_NODE,
             unknown=None,
             unless_covered=reason,

@@ -18,7 +18,7 @@ from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Targets
 from etpguard.assess.consumers.interface import HealthCheck, View
-from etpguard.objects import Family, Ingress, Service, ServicePort
+from etpguard.objects import Ingress, IPFamily, Service, ServicePort
 from etpguard.objects.aws import IngressClassParamsSpec
 
 _GRPC = "GRPC"
@@ -59,7 +59,7 @@ def alb_targets(
     return Targets(target_type, families, labels_selector(annotations.labels("target-node-labels")), source=source)
 
 
-def alb_families(service: Service) -> tuple[Family, ...]:
+def alb_families(service: Service) -> tuple[IPFamily, ...]:
     """One family for each target group: IPv6 as soon as the Service has it (buildTargetGroupIPAddressType)."""
     return ("IPv6",) if "IPv6" in (service.spec.ip_families or ()) else ("IPv4",)
 

@@ -10,7 +10,7 @@ from etpguard.assess.consumers.aws_lbc.node_rules import node_rule
 from etpguard.assess.consumers.aws_lbc.options import DEFAULT, AwsOptions
 from etpguard.assess.consumers.interface import Consumer
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Family, Key, Selector, Service
+from etpguard.objects import IPFamily, Key, Selector, Service
 
 _OF_INSTANCES = ("fail_open", "max_targets")
 """The options that matter for instance targets alone."""
@@ -30,7 +30,7 @@ class Targets:
     """What a target group holds. `source` names the controller's option that decided, "" if none did."""
 
     target_type: str
-    families: tuple[Family, ...]
+    families: tuple[IPFamily, ...]
     selector: Selector | None = None
     source: str = ""
 

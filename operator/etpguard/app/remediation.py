@@ -1,0 +1,130 @@
+"""Remediation put together from its parts, with Events about what it did."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from etpguard.assess import Assessment, Engine
+from etpguard.cluster import Picture
+from etpguard.kube import verbs
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.writes import NotNow, Writer
+from etpguard.metrics import Metrics
+from etpguard.objects import NAMESPACE, SERVICE, AnyKind, Key, Service
+from etpguard.objects.policies import (
+    CLUSTER_COVERAGE_POLICY,
+    COVERAGE_POLICY,
+    NETWORK_POLICY,
+    Budget,
+    TriggerIf,
+)
+from etpguard.publish import events
+from etpguard.publish.events import EVENT
+from etpguard.remediate.controller import RemediationController
+from etpguard.remediate.dwell import DwellHistory
+from etpguard.remediate.execute import Executor
+from etpguard.remediate.gather import Gatherer, OperatorLimits
+from etpguard.remediate.intent import IntentRecorder
+from etpguard.remediate.reread import CurrentService, ServiceReader
+from etpguard.remediate.telling import Announce
+from etpguard.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+REMEDIATION_KINDS: tuple[AnyKind, ...] = (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, NETWORK_POLICY, NAMESPACE)
+"""What is read for remediation alone."""
+
+
+def remediator(
+    settings: Settings,
+    writer: Writer,
+    *,
+    picture: Picture,
+    assessments: Mapping[Key, Assessment],
+    engine: Callable[[Picture], Engine],
+    served: Callable[[AnyKind], bool],
+    stale: Callable[[], str | None],
+    metrics: Metrics,
+    identity: str,
+    term: Callable[[], int],
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+) -> RemediationController:
+    history = DwellHistory()
+    cases = Gatherer(picture, assessments, history, limits_of(settings), settings.speaks_of)
+
+    def noted(now: CurrentService) -> None:
+        version = now.report.version if now.report else 0
+        service = (now.service.uid, now.service.version)
+        cases.memory.note(now.service.key, now.remediation, version, clock(), service)
+
+    def count(action: str, result: str) -> None:
+        metrics.remediation(action, result)
+        if result == "reverted":
+            metrics.revert()
+
+    reader = ServiceReader(writer, picture, engine, noted, served)
+    announce = announcer(writer, identity) if settings.write_events else _silence
+    executor = Executor(
+        writer,
+        reader,
+        IntentRecorder(writer, wall, noted),
+        picture,
+        announce=announce,
+        count=count,
+        network_policy=cases.network_policy,
+        governing=cases.governing_among,
+        wall=wall,
+        term=term,
+    )
+    return RemediationController(
+        writer,
+        reader,
+        cases,
+        history,
+        executor,
+        stale=stale,
+        announce=announce,
+        count=count,
+        term=term,
+        clock=clock,
+        wall=wall,
+    )
+
+
+def limits_of(settings: Settings) -> OperatorLimits:
+    services, window = settings.max_remediations
+    return OperatorLimits(
+        Budget(services=str(services), per_seconds=window),
+        TriggerIf(uncovered_services_less_than_or_equal_to=settings.breaker),
+    )
+
+
+def announcer(writer: Writer, instance: str, wall: Callable[[], float] = time.time) -> Announce:
+    """Sends Events about what remediation did. One that stands is counted on, but for a refusal, which is said
+    once and not anew by each leader. An Event that cannot be sent holds nothing up."""
+
+    async def announce(service: Service, reason: str, warning: bool, note: str) -> None:
+        body = events.remediation_event(SERVICE, service.key, service.uid, reason, warning, note, wall(), instance)
+        key = Key(service.key.namespace, body["metadata"]["name"])
+        try:
+            try:
+                await writer.write(verbs.create(EVENT, key, body))
+            except ApiError as error:
+                if error.reason != "AlreadyExists" or reason == "RemediationSkipped":
+                    raise
+                standing = await writer.read(verbs.get(EVENT, key))
+                count = int((standing.get("series") or {}).get("count") or 1) + 1
+                series = {"series": {"count": count, "lastObservedTime": events.micro_time(wall())}}
+                await writer.write(verbs.merge_patch(EVENT, key, series))
+        except (ApiError, NotNow) as error:
+            if not isinstance(error, ApiError) or error.reason != "AlreadyExists":
+                logger.warning("%s: Event %s is not sent: %s", service.key, reason, error)
+
+    return announce
+
+
+async def _silence(service: Service, reason: str, warning: bool, note: str) -> None:
+    """--write-events off."""

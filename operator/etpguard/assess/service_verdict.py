@@ -1,0 +1,238 @@
+"""The outcome of one Service, from its node states and its consumers.
+
+What may hide the answer is looked for at each step, and makes it Unknown only where it could change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from etpguard.assess.assessment import Assessment, Options
+from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
+from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes
+from etpguard.assess.node_states import DataPlane, PortState, ServiceStates
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome, Reason, through_consumer, without_consumer
+from etpguard.assess.probe import KUBE_PROXY_HEALTHZ_PORT, KubeProxyHealthz, NotModelled, passing
+from etpguard.cluster import Picture
+from etpguard.objects import ENDPOINT_SLICE, GROUP, NODE, SERVICE, AnyKind, IPFamily, Key, Reach, Service
+
+PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"})
+
+_REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET)}
+_PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
+_CILIUM_HEALTHZ = NotModelled(
+    f"Cilium answers on port {KUBE_PROXY_HEALTHZ_PORT} only with kube-proxy-replacement-healthz-bind-address set"
+)
+"""By default it is not: Cilium Documentation/network/kubernetes/kubeproxy-free.rst."""
+_WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy decides otherwise")
+
+
+class Judge:
+    """Reads the picture, the eligible nodes and the states of other Services as they are when it is asked."""
+
+    def __init__(
+        self,
+        picture: Picture,
+        options: Options,
+        eligible: EligibleNodes,
+        states_of: Callable[[Key, Service], ServiceStates],
+    ) -> None:
+        self._picture = picture
+        self._options = options
+        self._eligible = eligible
+        self._states_of = states_of
+        self._unreadable = 0
+
+    def reset(self) -> None:
+        """Note the Nodes that cannot be read; to be called whenever these are others, or bits were dealt anew."""
+        self._unreadable = 0
+        for reject in self._picture.store(NODE).rejects:
+            self._unreadable |= self._picture.nodes.bit(reject.key.name)
+
+    def assessment(
+        self, key: Key, service: Service, states: ServiceStates, consumers: Sequence[Consumer]
+    ) -> Assessment:
+        """What is to be said of a Service under Local that is served externally."""
+        blind = self._blind(key)
+        verdicts = tuple(self._through(service, states, consumer, blind) for consumer in consumers)
+        known = [v for v in verdicts if not v.consumer.incidental]
+        if known:
+            worst = _worst(known)
+            outcome, reason, eligible, uncovered = worst.outcome, worst.reason, worst.eligible, worst.uncovered
+        else:
+            outcome, reason, eligible, uncovered = self._unclaimed(service, states, blind)
+        return Assessment(
+            key=key,
+            uid=service.uid,
+            type=service.type,
+            policy=service.policy,
+            outcome=outcome,
+            reason=reason,
+            ports=states.ports,
+            consumers=verdicts,
+            nodes=self._picture.nodes.present,
+            eligible=eligible,
+            uncovered=uncovered,
+            epoch=self._picture.nodes.epoch,
+        )
+
+    def passing(self, states: ServiceStates, consumer: Consumer, family: IPFamily) -> int | NotModelled:
+        """The nodes on which the health check of the consumer is predicted to pass."""
+        if consumer.probe is None:
+            return NotModelled("its health check is not known")
+        if self._options.data_plane is DataPlane.CILIUM and isinstance(consumer.probe, KubeProxyHealthz):
+            return _CILIUM_HEALTHZ
+        present = self._picture.nodes.present
+        return passing(
+            consumer.probe,
+            family,
+            states,
+            self._other,
+            ready=self._eligible.ready & present,
+            everywhere=present,
+        )
+
+    def _other(self, key: Key) -> tuple[ServiceStates, bool] | None:
+        service = self._picture.get(SERVICE, key)
+        return (self._states_of(key, service), service.policy == "Local") if service else None
+
+    def _blind(self, key: Key) -> Reason | None:
+        """Why nothing can be said of what its nodes do."""
+        if self._options.data_plane is DataPlane.OTHER:
+            return Reason("DataPlaneNotModelled", "the data plane is neither kube-proxy nor Cilium's")
+        if not len(self._picture.store(ENDPOINT_SLICE)):
+            return Reason("NoEndpointSlices", "there is not one EndpointSlice to tell where endpoints are")
+        if rejected := self._picture.rejected_slices(key):
+            return Reason("UnreadableEndpointSlice", rejected[0].message)
+        return None
+
+    def _unclaimed(
+        self, service: Service, states: ServiceStates, blind: Reason | None
+    ) -> tuple[Outcome, Reason, int, int]:
+        """The outcome of a Service without a known consumer: any client may try any eligible node."""
+        if self._options.unread_is_unknown and (hidden := self._hidden_consumers(service)):
+            return Outcome.Unknown, hidden, 0, 0
+        if PER_NODE_SELECTORS & (service.spec.selector or {}).keys():
+            reason = Reason("AddressedPerNode", "its selector picks a single pod, so clients address its node")
+            return Outcome.NotAffected, reason, 0, 0
+        eligible = self._eligible.of(ANY_CLIENT, self._picture.store(NODE))
+        if blind:
+            return Outcome.Unknown, blind, eligible, 0
+        verdicts = [without_consumer(eligible, state.forwarding, state.usable) for state in states.ports]
+        worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
+        for state in states.ports:
+            if not worst.uncovered and (hidden := self._hidden_node(state, eligible, 0)):
+                return Outcome.Unknown, hidden, worst.eligible, 0
+        on_windows = any(eligible & self._on_windows(state) for state in states.ports)
+        if on_windows and not worst.uncovered & ~self._eligible.windows:
+            return Outcome.Unknown, _WINDOWS, worst.eligible, worst.uncovered
+        return worst.outcome, Reason("NoKnownConsumer"), worst.eligible, worst.uncovered
+
+    def _hidden_consumers(self, service: Service) -> Reason | None:
+        """Why the Service may have a consumer that is not seen."""
+        if unread := [kind.resource for kind in self._picture.unread if _may_consume(kind)]:
+            return Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}")
+        if rejected := self._picture.rejected_referrers(service.key.namespace):
+            return Reason("ConsumersNotReadable", rejected[0].message)
+        return None
+
+    def _through(
+        self, service: Service, states: ServiceStates, consumer: Consumer, blind: Reason | None
+    ) -> ConsumerVerdict:
+        if consumer.nodes is None:
+            if consumer.unknown is not None:
+                return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown)
+            return ConsumerVerdict(consumer, Outcome.NotAffected, _PODS)
+        eligible = self._eligible.of(consumer.nodes, self._picture.store(NODE))
+        if blind:
+            return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
+        if consumer.nodes.follows_endpoints:
+            eligible &= states.hosting
+        verdicts = [
+            self._through_family(states, consumer, state, eligible)
+            for family in consumer.families
+            if (state := states.of(consumer.port, family)) is not None
+        ]
+        if not verdicts:
+            served = " and ".join(consumer.families)
+            reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
+            return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown or reason, eligible)
+        worst = _worst(verdicts)
+        unknown = consumer.unknown
+        if worst.outcome not in (Outcome.Covered, Outcome.NoEndpoints):
+            unknown = unknown or consumer.unless_covered
+        if unknown is not None:
+            worst = ConsumerVerdict(
+                consumer, Outcome.Unknown, unknown, worst.eligible, worst.uncovered, worst.unused
+            )
+        return worst
+
+    def _through_family(
+        self, states: ServiceStates, consumer: Consumer, state: PortState, eligible: int
+    ) -> ConsumerVerdict:
+        unused = state.forwarding & self._picture.nodes.present & ~eligible
+        uncovered = state.dropped(eligible)
+        passes = self.passing(states, consumer, state.family) if uncovered else 0
+        if unknown := self._untold(consumer, state, eligible, uncovered, passes):
+            return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
+        sees = 0 if isinstance(passes, NotModelled) else passes
+        verdict = through_consumer(eligible, state.forwarding, state.usable, sees)
+        return ConsumerVerdict(consumer, verdict.outcome, _REASONS[verdict.code], eligible, uncovered, unused)
+
+    def _untold(
+        self, consumer: Consumer, state: PortState, eligible: int, uncovered: int, passes: int | NotModelled
+    ) -> Reason | None:
+        """Why these node sets do not tell the outcome."""
+        assert consumer.nodes is not None
+        if blocking := eligible & self._eligible.blocking(consumer.nodes):
+            return Reason(
+                "RegistrationBlocked",
+                f"the providerID of node {self._picture.nodes.names(blocking, 1)[0]} is not one that the "
+                "controller can register, so it registers and removes none",
+            )
+        if self._eligible.windows and eligible & self._on_windows(state):
+            return _WINDOWS
+        if hidden := self._hidden_node(state, eligible, uncovered):
+            return hidden
+        if not uncovered or uncovered == eligible:
+            return None
+        if 0 < consumer.max_targets < eligible.bit_count():
+            return Reason("TargetsCapped", f"the controller registers at most {consumer.max_targets} nodes")
+        if isinstance(passes, NotModelled):
+            return Reason("HealthCheckPortNotModelled", passes.detail)
+        return None
+
+    def _hidden_node(self, state: PortState, eligible: int, uncovered: int) -> Reason | None:
+        """Why a Node that cannot be read, and may be eligible, could make it another outcome."""
+        if not self._unreadable or not state.usable:
+            return None
+        if not eligible:
+            hidden = self._unreadable
+        elif not uncovered:
+            hidden = state.dropped(self._unreadable)
+        elif uncovered == eligible:
+            hidden = self._unreadable & state.forwarding
+        else:
+            return None
+        if not hidden:
+            return None
+        name = self._picture.nodes.names(hidden & self._picture.nodes.present, 1)[0]
+        return Reason("UnreadableNode", f"Node {name} cannot be read, and may be one that gets traffic")
+
+    def _on_windows(self, state: PortState) -> int:
+        """Nodes on which winkernel, which is not modelled, may do otherwise: with terminating endpoints or with
+        none (winkernel/proxier.go:1117-1138,1560-1615)."""
+        return self._eligible.windows & ~state.ready if state.usable else 0
+
+
+def _worst(verdicts: Sequence[ConsumerVerdict]) -> ConsumerVerdict:
+    return verdicts[0] if len(verdicts) == 1 else max(verdicts, key=_badness)
+
+
+def _badness(verdict: ConsumerVerdict) -> tuple[int, int, int]:
+    """The worst outcome; where that is the same, the most uncovered and then the most eligible nodes."""
+    return verdict.outcome, verdict.uncovered.bit_count(), verdict.eligible.bit_count()
+
+
+def _may_consume(kind: AnyKind) -> bool:
+    return kind.group != GROUP and kind.reach is not Reach.NOTHING and not kind.refines

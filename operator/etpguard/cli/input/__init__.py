@@ -1,0 +1,1 @@
+"""Where a command takes its objects from: files or a live cluster."""

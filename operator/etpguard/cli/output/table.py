@@ -1,0 +1,147 @@
+"""The table that a person reads: worst first, a line a Service."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from etpguard.assess import Assessment, Outcome
+from etpguard.cli.output.streams import harmless
+from etpguard.report import explain_reason
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from etpguard.cli.input.sources import Assessed
+
+NAMED = 3
+"""Names of uncovered nodes on a line."""
+
+FOLDED = 16
+"""Columns of the terminal that a folded column of the table takes at least: below, nobody can read it."""
+_GAP = 2
+
+_STYLE = {
+    Outcome.NotAffected: "dim",
+    Outcome.Covered: "green",
+    Outcome.TargetsUnhealthy: "yellow",
+    Outcome.NoEndpoints: "yellow",
+    Outcome.Unknown: "magenta",
+    Outcome.Uncovered: "bold yellow",
+    Outcome.NoTargets: "red",
+    Outcome.Blackhole: "bold red",
+    Outcome.Outage: "bold white on red",
+}
+_HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES")
+_WHOLE = ("OUTCOME", "UNCOVERED", "TYPE")
+"""Those that are not folded."""
+_WIDE = ("TYPE", "PORTS", "CONSUMERS", "REASON", "ADVICE")
+
+
+def show(assessed: Assessed, chosen: Sequence[Assessment], *, wide: bool, max_nodes: int) -> None:
+    """Print the table to stdout: drawn to its width on a terminal, whole lines without colour elsewhere."""
+    ordered = sorted(chosen, key=lambda a: (-a.outcome, -a.uncovered.bit_count(), a.key))
+    if not ordered:
+        where = f" in namespace {assessed.namespace}" if assessed.namespace else ""
+        print(f"No Service with externalTrafficPolicy Local that is reachable from outside{where}.")
+        return
+    rows = [row(assessed, assessment, wide=wide, max_nodes=max_nodes) for assessment in ordered]
+    header = _HEADER + _WIDE if wide else _HEADER
+    if sys.stdout.isatty():
+        _draw(header, rows, ordered)
+    else:
+        print("\n".join(plain(header, rows)))
+    print(f"\n{summary(ordered)}")
+
+
+def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: int) -> tuple[str, ...]:
+    """The cells of one Service, one line each."""
+    eligible, uncovered = assessment.eligible.bit_count(), assessment.uncovered.bit_count()
+    named = min(NAMED, max_nodes) if max_nodes and not wide else (max_nodes if wide else NAMED)
+    cells = (
+        assessment.outcome.name,
+        str(assessment.key),
+        f"{uncovered}/{eligible}" if eligible else "-",
+        nodes(assessed.reading.picture.nodes.names(assessment.uncovered, named), uncovered),
+    )
+    if not wide:
+        return cells
+    numbers = dict.fromkeys(f"{p.port or p.number}:{p.node_port or '-'}/{p.protocol}" for p in assessment.ports)
+    consumers = dict.fromkeys(
+        f"{v.consumer.kind} {v.consumer.namespace}/{v.consumer.name} ({v.outcome.name})"
+        for v in assessment.consumers
+    )
+    return (
+        *cells,
+        assessment.type,
+        ", ".join(numbers) or "-",
+        ", ".join(consumers) or "-",
+        explain_reason(assessment),
+        " | ".join(assessed.advisor(assessment)) or "-",
+    )
+
+
+def nodes(names: Sequence[str], total: int) -> str:
+    """Names without the domain that they share, and how many more there are."""
+    if not total:
+        return "-"
+    short = [_short(name, names) for name in names]
+    more = total - len(names)
+    return f"{', '.join(short)} and {more} more" if more and names else ", ".join(short) or str(total)
+
+
+def _short(name: str, names: Sequence[str]) -> str:
+    head = name.partition(".")[0]
+    return head if sum(n.partition(".")[0] == head for n in names) == 1 and not head.isdigit() else name
+
+
+def plain(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns padded with spaces, nothing cut: for pipes, logs and grep."""
+    lines = [tuple(map(harmless, line)) for line in (header, *rows)]
+    widths = _widths(lines)
+    return ["   ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+
+def summary(ordered: Sequence[Assessment]) -> str:
+    """How many Services came to what, worst first."""
+    counts: dict[Outcome, int] = {}
+    for assessment in ordered:
+        counts[assessment.outcome] = counts.get(assessment.outcome, 0) + 1
+    listed = ", ".join(f"{count} {outcome.name}" for outcome, count in counts.items())
+    return f"{len(ordered)} Service{'s' if len(ordered) > 1 else ''} with externalTrafficPolicy Local: {listed}"
+
+
+def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequence[Assessment]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(no_color=bool(os.environ.get("NO_COLOR")), highlight=False)
+    if console.width < _least(header, rows):
+        print("\n".join(plain(header, rows)))
+        return
+    made = _table(header)
+    for cells, assessment in zip(rows, ordered, strict=True):
+        outcome, *others = map(harmless, cells)
+        made.add_row(Text(outcome, style=_STYLE[assessment.outcome]), *map(Text, others))
+    console.print(made)
+
+
+def _least(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The width below which columns would be cut off, or folded to shreds."""
+    widths = zip(header, _widths([header, *rows]), strict=True)
+    return sum(_GAP + (width if name in _WHOLE else min(width, FOLDED)) for name, width in widths) - _GAP
+
+
+def _table(header: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for name in header:
+        made.add_column(name, no_wrap=name in _WHOLE, overflow="fold")
+    return made

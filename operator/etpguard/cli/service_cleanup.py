@@ -1,0 +1,142 @@
+"""What `etpguard uninstall` does for one Service: the change to it, its condition, its managers, its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from etpguard.cli.errors import Failure
+from etpguard.cli.rollback import Rollback
+from etpguard.kube import verbs
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.writes import Writer
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Service, ServiceCoverage, decode_item
+from etpguard.publish import conditions, desired
+from etpguard.remediate import patches
+from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER
+
+if TYPE_CHECKING:
+    from etpguard.kube.exchange import Client
+
+MANAGERS = frozenset({verbs.FIELD_MANAGER, MANAGER, ROLLBACK_MANAGER})
+TRIES = 4
+"""Of a write to a Service, to which others write as well."""
+
+Step = Callable[[verbs.Json], verbs.Request | None]
+"""From a raw Service to what takes something away from it; None where there is nothing."""
+
+
+class Told(NamedTuple):
+    """What was done, a line each, and what ended it, "" if nothing did."""
+
+    done: tuple[str, ...] = ()
+    problem: str = ""
+
+
+class Sender:
+    """Writes, or with `dry_run` the same ones of which the API server stores nothing."""
+
+    def __init__(self, writer: Writer, dry_run: bool) -> None:
+        self.writer = writer
+        self.dry_run = dry_run
+
+    async def send(self, request: verbs.Request) -> bool:
+        """False where the object is gone. Raises ApiError."""
+        try:
+            await self.writer.write(verbs.dry_run(request) if self.dry_run else request)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
+
+
+class Cleaning:
+    """Of the Service `key`. With `revert` it is put back to Local where etpguard had changed that."""
+
+    def __init__(self, client: Client, sender: Sender, key: Key, *, revert: bool) -> None:
+        self._client = client
+        self._sender = sender
+        self._key = key
+        self._revert = revert
+        self._done: list[str] = []
+
+    async def run(self, service: Service | None, report: ServiceCoverage | None) -> Told:
+        """The two as they were listed; None where there is none. What fails ends it, before the report goes, by
+        which the next run knows what was changed."""
+        try:
+            if service is not None:
+                if remediated(service, report):
+                    await self._remediation()
+                if await self._take(_condition):
+                    self._tell(f"condition {desired.CONDITION} removed")
+                if await self._take(_ownership):
+                    self._tell("no field is managed by etpguard any more")
+            if report is not None and await self._sender.send(
+                verbs.delete(SERVICE_COVERAGE, self._key, uid=report.uid)
+            ):
+                self._done.append(f"ServiceCoverage {self._key}: deleted")
+        except Failure as error:
+            return Told(tuple(self._done), str(error))
+        except ApiError as error:
+            return Told(tuple(self._done), f"Service {self._key}: {error}")
+        return Told(tuple(self._done))
+
+    async def _remediation(self) -> None:
+        if not self._revert:
+            self._tell("stays with externalTrafficPolicy Cluster; declare it so, or Local comes back from there")
+            return
+        back = await Rollback(self._client, self._key, dry_run=self._sender.dry_run).run()
+        for note in back.notes:
+            self._tell(note)
+        self._tell(str(back))
+
+    async def _take(self, step: Step) -> bool:
+        """Whether there was something to take away."""
+        for left in reversed(range(TRIES)):
+            try:
+                raw = await self._sender.writer.read(verbs.get(SERVICE, self._key))
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+                return False
+            request = step(raw)
+            if request is None:
+                # After a conflict: the write before it was carried out, though its answer was lost.
+                return left < TRIES - 1
+            try:
+                return await self._sender.send(request)
+            except ApiError as error:
+                if error.status not in (409, 422) or not left:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _tell(self, what: str) -> None:
+        self._done.append(f"Service {self._key}: {what}")
+
+
+def remediated(service: Service, report: ServiceCoverage | None) -> bool:
+    """Whether it has Cluster by etpguard, as far as a list tells; a rollback looks again. One that was turned into
+    a type without externalTrafficPolicy has nothing to put back."""
+    if service.spec.external_traffic_policy != "Cluster":
+        return False
+    record = report.remediation if report else None
+    return MANAGER in service.managers or (record is not None and record.stands_for(service.uid))
+
+
+def marked(service: Service) -> bool:
+    """Whether it bears anything of ours."""
+    return desired.standing_condition(service) is not None or bool(MANAGERS & service.managers)
+
+
+def _condition(raw: verbs.Json) -> verbs.Request | None:
+    service = decode_item(SERVICE, raw)
+    if isinstance(service, Reject):
+        raise Failure(service.message)
+    return conditions.removal(service) if desired.standing_condition(service) else None
+
+
+def _ownership(raw: verbs.Json) -> verbs.Request | None:
+    patch = patches.hand_back(raw, MANAGERS)
+    key = Key(raw["metadata"]["namespace"], raw["metadata"]["name"])
+    return None if patch is None else verbs.json_patch(SERVICE, key, patch)

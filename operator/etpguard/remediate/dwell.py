@@ -1,0 +1,89 @@
+"""Since when what has been so: the part of a remediation's history that need not outlive the process.
+
+A restart makes every dwell begin anew, which is the careful way round. What must outlive it (intents, reverts) is
+in the reports. Times are seconds of a monotonic clock that the caller gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from etpguard.assess import Assessment, Outcome
+from etpguard.objects import Key
+from etpguard.remediate.decide import in_need
+from etpguard.remediate.policy import Governing
+
+
+@dataclass(slots=True)
+class Since:
+    """Of one Service, by uid. None: it is not so now."""
+
+    uid: str
+    in_need: float | None = None
+    covered: float | None = None
+    rules: str = ""
+    """The policy versions under which `in_need` was judged."""
+    governing: Governing | None = None
+
+
+class DwellHistory:
+    def __init__(self) -> None:
+        self._since: dict[Key, Since] = {}
+        self._tripped: dict[str, float] = {}
+        self._tried: dict[str, str] = {}
+
+    def observe(self, key: Key, assessment: Assessment | None, governing: Governing | None, now: float) -> Since:
+        """Take note of how a Service is now. Every change has to be told, or a flap goes unseen."""
+        uid = assessment.uid if assessment else ""
+        since = self._since.get(key)
+        if since is None or since.uid != uid:
+            since = self._since[key] = Since(uid)
+        rules = governing.versions if governing else ""
+        if not in_need(assessment, governing) or since.rules != rules:
+            since.in_need = None
+        if in_need(assessment, governing) and since.in_need is None:
+            since.in_need = now
+        since.rules, since.governing = rules, governing
+        local = assessment.if_local if assessment else None
+        if local is None or local.outcome is not Outcome.Covered:
+            since.covered = None
+        elif since.covered is None:
+            since.covered = now
+        return since
+
+    def start_over(self) -> None:
+        """For a time nobody looked: what was so before may have ended and begun again."""
+        for since in self._since.values():
+            since.in_need = since.covered = None
+
+    def interrupt(self, key: Key, assessment: Assessment | None) -> None:
+        """A change between two looks: begin anew what it interrupts, by the policies of the last look. None: what
+        was assessed proved wrong, so nothing that was seen of it counts."""
+        since = self._since.get(key)
+        if since is None:
+            return
+        if assessment is None or assessment.uid != since.uid or not in_need(assessment, since.governing):
+            since.in_need = None
+        local = assessment.if_local if assessment else None
+        if local is None or local.outcome is not Outcome.Covered:
+            since.covered = None
+
+    def forget(self, keep: Iterable[Key]) -> None:
+        kept = set(keep)
+        self._since = {key: since for key, since in self._since.items() if key in kept}
+        uids = {since.uid for since in self._since.values()}
+        self._tried = {uid: what for uid, what in self._tried.items() if uid in uids}
+
+    def share(self, policy: str, too_many: bool, now: float) -> float | None:
+        """Note whether a policy's breaker is over its share; when it last was."""
+        if too_many:
+            self._tripped[policy] = now
+        return self._tripped.get(policy)
+
+    def tried(self, uid: str, what: str) -> None:
+        """A dry run was sent for the Service in that state."""
+        self._tried[uid] = what
+
+    def was_tried(self, uid: str, what: str) -> bool:
+        return self._tried.get(uid) == what

@@ -1,0 +1,294 @@
+"""From the picture to what `decide` asks for: a Case for each Service that a policy is about or that is changed,
+and the Ledger over them. Reads, and changes nothing but the notes of `DwellHistory`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from etpguard.assess import Assessment, Outcome, Reason
+from etpguard.cluster import Picture
+from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, Key, PolicyRef, Remediation, Service
+from etpguard.objects.coverage import seconds
+from etpguard.objects.policies import (
+    CLUSTER_COVERAGE_POLICY,
+    COVERAGE_POLICY,
+    NETWORK_POLICY,
+    Budget,
+    CoveragePolicy,
+    NetworkPolicy,
+    TriggerIf,
+)
+from etpguard.remediate.decide import Case, Ledger, Share, in_need
+from etpguard.remediate.dwell import DwellHistory
+from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.ownership import MANAGER, owner
+from etpguard.remediate.policy import Governing, amount, governing, selects, together
+from etpguard.remediate.shared_probes import SharedProbes
+
+BLIND_SECONDS = 120.0
+"""For longer than this without a fresh picture, and no dwell goes on: the start of a watch may take a minute."""
+
+_LOST = frozenset({Outcome.Blackhole, Outcome.Outage})
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorLimits:
+    """The operator's own, beside every policy's: --max-remediations and --breaker."""
+
+    budget: Budget = field(default_factory=Budget)
+    breaker: TriggerIf = field(default_factory=TriggerIf)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Everything that one round of decisions rests on. `matched`: the assessed Services that each policy is
+    about, whatever its mode, by the policy's uid."""
+
+    cases: Mapping[Key, Case]
+    ledger: Ledger
+    policies: tuple[CoveragePolicy, ...]
+    matched: Mapping[str, tuple[Key, ...]]
+
+
+class Gatherer:
+    def __init__(
+        self,
+        picture: Picture,
+        assessments: Mapping[Key, Assessment],
+        history: DwellHistory,
+        limits: OperatorLimits,
+        speaks_of: Callable[[str], bool] = lambda namespace: True,
+    ) -> None:
+        self._picture = picture
+        self._assessments = assessments
+        self._history = history
+        self._limits = limits
+        self._speaks_of = speaks_of
+        self._blind_since: float | None = None
+        self.memory = RemediationMemory()
+
+    def gather(self, blind: Reason | None, monotonic: float, wall: float, term: int = 0) -> Round:
+        """`monotonic` is the clock of the history, `wall` seconds since the epoch at the same moment; `term` is
+        the leadership that the ledger is for."""
+        picture, memory = self._picture, self.memory
+        policies = (*picture.store(COVERAGE_POLICY), *picture.store(CLUSTER_COVERAGE_POLICY))
+        by_uid = {policy.uid: policy for policy in policies}
+        # A kind that cannot be read looks like one without objects: as if every policy had been deleted.
+        for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, SERVICE_COVERAGE):
+            if reason := picture.unread.get(kind):
+                blind = blind or Reason("NotReadable", reason)
+        self._note_blindness(blind is not None, monotonic)
+        remediations = self._remediations(monotonic)
+        namespaces = {n.metadata.name: n.labels for n in picture.store(NAMESPACE)}
+        addressed = self._addressed()
+        probes = SharedProbes(self._assessments.values() if policies else ())
+        cases: dict[Key, Case] = {}
+        matched: dict[str, list[Key]] = defaultdict(list)
+        everyone = {*self._assessments, *remediations} if policies else remediations.keys()
+        for key in sorted(everyone):
+            service = picture.get(SERVICE, key)
+            if service is None or not self._speaks_of(key.namespace):
+                continue
+            assessment, remediation = self._assessments.get(key), remediations.get(key)
+            selecting = [policy for policy in policies if selects(policy, service, namespaces)]
+            if assessment is not None:
+                for policy in selecting:
+                    matched[policy.uid].append(key)
+            rules = together(selecting)
+            if not selecting and remediation is None:
+                continue
+            since = self._history.observe(key, assessment, rules, monotonic)
+            ref = remediation.policy if remediation else None
+            tried = assessment is not None and self._history.was_tried(service.uid, trial(assessment, rules))
+            case = Case(
+                service=service,
+                assessment=assessment,
+                governing=rules,
+                remediation=remediation,
+                recorded_policy=by_uid.get(ref.uid) if ref else None,
+                in_need_since=None if since.in_need is None else wall - (monotonic - since.in_need),
+                covered_since=None if since.covered is None else wall - (monotonic - since.covered),
+                dry_run_done=tried,
+                namespace_terminating=self._terminating(key.namespace),
+                namespace_unread=NAMESPACE in picture.unread,
+                behind=memory.behind(service, monotonic),
+                owner=owner(service),
+                probed_by=probes.of(service),
+                # Else no rule gets as far as to ask.
+                network_policy=self.network_policy(service, addressed.get(key.namespace, ()))
+                if since.in_need is not None
+                else "",
+            )
+            cases[key] = refreshed(case, remediation)
+        self._history.forget(cases)
+        ledger = replace(self._ledger(cases, by_uid, matched, monotonic, wall), blind=blind, term=term)
+        return Round(cases, ledger, policies, {uid: tuple(keys) for uid, keys in matched.items()})
+
+    def _note_blindness(self, blind: bool, monotonic: float) -> None:
+        if self._blind_since is not None and monotonic - self._blind_since > BLIND_SECONDS:
+            self._history.start_over()
+        if not blind:
+            self._blind_since = None
+        elif self._blind_since is None:
+            self._blind_since = monotonic
+
+    def _remediations(self, monotonic: float) -> dict[Key, Remediation]:
+        found: dict[Key, Remediation] = {}
+        reports = self._picture.store(SERVICE_COVERAGE)
+        for report in reports:
+            if remediation := self.memory.remediation(report.key, report, monotonic):
+                found[report.key] = remediation
+        for key in self.memory.keys():  # noqa: SIM118  no dict
+            if reports.get(key) is None and (remembered := self.memory.remediation(key, None, monotonic)):
+                found[key] = remembered
+        return found
+
+    def _addressed(self) -> Mapping[str, list[NetworkPolicy]]:
+        """The NetworkPolicies that admit by address, by namespace."""
+        found: dict[str, list[NetworkPolicy]] = defaultdict(list)
+        for policy in self._picture.store(NETWORK_POLICY):
+            if policy.names_addresses:
+                found[policy.key.namespace].append(policy)
+        return found
+
+    def note(self, changed: Mapping[Key, Assessment | None]) -> None:
+        """Of Services that changed between two rounds: what is not in need even for a moment starts over."""
+        for key, assessment in changed.items():
+            self._history.interrupt(key, assessment)
+
+    def known(self, key: Key) -> bool:
+        """Whether there is a Service of that name."""
+        return self._picture.get(SERVICE, key) is not None
+
+    def lost(self, monotonic: float) -> list[Key]:
+        """Services that we changed, by their field managers, and of which no report says that it stands."""
+        found = []
+        for service in self._picture.store(SERVICE):
+            if service.policy == "Local" or MANAGER not in service.managers:
+                continue
+            if not self._speaks_of(service.key.namespace) or self.memory.behind(service, monotonic):
+                continue
+            report = self._picture.get(SERVICE_COVERAGE, service.key)
+            remediation = self.memory.remediation(service.key, report, monotonic)
+            if remediation is None or not remediation.stands_for(service.uid):
+                found.append(service.key)
+        return found
+
+    def governing(self, key: Key) -> Governing | None:
+        """The policies that take part for a Service, assessed or not."""
+        service = self._picture.get(SERVICE, key)
+        if service is None:
+            return None
+        policies = (*self._picture.store(COVERAGE_POLICY), *self._picture.store(CLUSTER_COVERAGE_POLICY))
+        return self.governing_among(service, policies)
+
+    def governing_among(self, service: Service, policies: Iterable[CoveragePolicy]) -> Governing | None:
+        """Those of `policies` that take part for a Service."""
+        namespaces = {n.metadata.name: n.labels for n in self._picture.store(NAMESPACE)}
+        return governing(service, policies, namespaces)
+
+    def network_policy(self, service: Service, policies: Iterable[NetworkPolicy]) -> str:
+        """Why the pods' network might refuse another source address, "" if it would not."""
+        if reason := self._picture.unread.get(NETWORK_POLICY):
+            return f"NetworkPolicies cannot be read: {reason}"
+        labels = service.spec.selector or {}
+        for policy in policies:
+            if (
+                policy.key.namespace == service.key.namespace
+                and policy.names_addresses
+                and policy.may_select(labels)
+            ):
+                return f"NetworkPolicy {policy.metadata.name} admits the pods' clients by address (ipBlock)"
+        return ""
+
+    def _terminating(self, name: str) -> bool:
+        namespace = self._picture.get(NAMESPACE, Key("", name))
+        return namespace is not None and namespace.deleting
+
+    def _ledger(
+        self,
+        cases: Mapping[Key, Case],
+        policies: Mapping[str, CoveragePolicy],
+        matched: Mapping[str, list[Key]],
+        monotonic: float,
+        wall: float,
+    ) -> Ledger:
+        shares: dict[str, Share] = {}
+        applied: dict[str, list[float]] = defaultdict(list)
+        about = {uid: [cases[key] for key in keys if key in cases] for uid, keys in matched.items()}
+        about[""] = list(cases.values())
+        for uid, members in about.items():
+            needy = sum(in_need(case.assessment, case.governing) for case in members)
+            trigger = policies[uid].spec.remediation.trigger_if if uid else self._limits.breaker
+            # The operator's own breaker looks at all Services that it assesses: a storm stops at no policy.
+            of = len(matched[uid]) if uid else sum(self._speaks_of(key.namespace) for key in self._assessments)
+            needy += 0 if uid else self._losing_beside(cases)
+            most = amount(trigger.uncovered_services_less_than_or_equal_to, of)
+            tripped = self._history.share(uid, needy > most, monotonic)
+            shares[uid] = Share(needy, of, None if tripped is None else wall - (monotonic - tripped))
+            for case in members:
+                applied[uid] += intents(case.remediation)
+        for key, case in cases.items():
+            ref = case.remediation.policy if case.remediation else None
+            if ref is not None and (ref.uid not in matched or key not in matched[ref.uid]):
+                applied[ref.uid] += intents(case.remediation)
+        services = {s.key: s.uid for s in self._picture.store(SERVICE)}
+        for gone in self.memory.departed(services, monotonic):
+            for uid in {"", gone.policy.uid if gone.policy else ""}:
+                applied[uid] += intents(gone)
+        return Ledger(
+            shares=shares,
+            applied={uid: tuple(times) for uid, times in applied.items()},
+            budget=self._limits.budget,
+            breaker=self._limits.breaker,
+        )
+
+    def _losing_beside(self, cases: Mapping[Key, Case]) -> int:
+        """How many Services lose traffic beside those that their policies call in need."""
+        return sum(
+            assessment.outcome in _LOST
+            for key, assessment in self._assessments.items()
+            if self._speaks_of(key.namespace)
+            and ((case := cases.get(key)) is None or not in_need(case.assessment, case.governing))
+        )
+
+
+def trial(assessment: Assessment, rules: Governing | None) -> str:
+    """What a dry run was about: it is repeated when this changes."""
+    return f"{assessment.outcome.name} {rules.versions if rules else ''}"
+
+
+def intents(remediation: Remediation | None) -> list[float]:
+    found = map(seconds, remediation.intents if remediation else ())
+    return [time for time in found if time is not None]
+
+
+def reverts(remediation: Remediation | None) -> tuple[float, ...]:
+    found = (seconds(revert.time) for revert in (remediation.reverts if remediation else ()))
+    return tuple(time for time in found if time is not None)
+
+
+def held_off(remediation: Remediation | None, versions: str) -> bool:
+    return remediation is not None and remediation.phase == "RolledBackByUser" and remediation.held_for == versions
+
+
+def refreshed(case: Case, remediation: Remediation | None) -> Case:
+    """The case with what its report says by now. What is told of another Service, of the same name, is none of
+    its history."""
+    mine = remediation if remediation is not None and remediation.service_uid == case.service.uid else None
+    versions = case.governing.versions if case.governing else ""
+    return replace(
+        case,
+        remediation=mine,
+        reverts=reverts(mine),
+        reverted_by=mine.reverts[-1].manager if mine and mine.reverts else "",
+        held_off=held_off(mine, versions),
+    )
+
+
+def named(ref: PolicyRef | None) -> str:
+    if ref is None:
+        return "a policy that is no longer known"
+    return f"{ref.kind} {ref.namespace}/{ref.name}" if ref.namespace else f"{ref.kind} {ref.name}"

@@ -1,0 +1,216 @@
+"""What the API server says of one Service at this moment, assessed by the same rules as the picture.
+
+A change rests on this and never on the picture alone: the watch of one kind may be behind without anyone
+knowing. Nodes and cluster-wide classes are the picture's, whose lists are checked for freshness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from etpguard.assess import Assessment, Engine
+from etpguard.cluster import NodeTable, Picture
+from etpguard.kube import verbs
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.writes import Writer
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    GROUP,
+    NODE,
+    SERVICE,
+    SERVICE_COVERAGE,
+    AnyKind,
+    Key,
+    PolicyRef,
+    Record,
+    Reject,
+    Remediation,
+    Service,
+    ServiceCoverage,
+    decode_item,
+)
+from etpguard.objects.policies import (
+    CLUSTER_COVERAGE_POLICY,
+    COVERAGE_POLICY,
+    NETWORK_POLICY,
+    CoveragePolicy,
+    NetworkPolicy,
+)
+from etpguard.report import service_report
+
+_AT_ONCE = 500
+"""Records absorbed before the loop gets its turn."""
+
+
+class Changed(Exception):  # noqa: N818  nothing went wrong
+    """What was to be changed is not there any more, or not in a form that can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentService:
+    """One Service as it is: the raw object for its managedFields, and what its report says."""
+
+    raw: dict[str, Any]
+    service: Service
+    report: ServiceCoverage | None
+
+    @property
+    def remediation(self) -> Remediation | None:
+        """What the report tells of this very Service, not of another that bore its name."""
+        found = self.report.remediation if self.report else None
+        return found if found is not None and found.service_uid == self.service.uid else None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the report is another Service's."""
+        owners = (self.report.metadata.owner_references or ()) if self.report else ()
+        uids = {owner.uid for owner in owners if owner.kind == SERVICE.name}
+        return bool(uids) and self.service.uid not in uids
+
+
+@dataclass(frozen=True, slots=True)
+class Reassessed:
+    """An assessment made from fresh reads; node sets are those of `table`."""
+
+    now: CurrentService
+    assessment: Assessment | None
+    table: NodeTable
+    network_policies: tuple[NetworkPolicy, ...]
+
+    def agrees_with(self, held: Assessment | None, table: NodeTable) -> bool:
+        """Whether nothing that people are told differs from what the picture made of it."""
+        if held is None or self.assessment is None:
+            return held is self.assessment
+        return service_report(held, table, (), 0) == service_report(self.assessment, self.table, (), 0)
+
+
+class ServiceReader:
+    """`engine` makes an engine over a picture, with the families and options of the running one; `noted` hears of
+    each Service that was read. `served` tells which kinds exist and may be listed."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        picture: Picture,
+        engine: Callable[[Picture], Engine],
+        noted: Callable[[CurrentService], None] = lambda now: None,
+        served: Callable[[AnyKind], bool] = lambda kind: True,
+    ) -> None:
+        self._writer = writer
+        self._picture = picture
+        self._engine = engine
+        self._noted = noted
+        self._served = served
+
+    async def service(self, key: Key) -> CurrentService:
+        """Raises Changed where the Service is gone, and what `Writer.read` raises."""
+        try:
+            raw = await self._writer.read(verbs.get(SERVICE, key))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            raise Changed(f"Service {key} is gone") from None
+        service = decode_item(SERVICE, raw)
+        if isinstance(service, Reject):
+            raise Changed(service.message)
+        report: ServiceCoverage | Reject | None
+        try:
+            report = decode_item(SERVICE_COVERAGE, await self._writer.read(verbs.get(SERVICE_COVERAGE, key)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            report = None
+        if isinstance(report, Reject):
+            raise Changed(report.message)
+        now = CurrentService(raw, service, report)
+        self._noted(now)
+        return now
+
+    async def remediations(self) -> list[ServiceCoverage]:
+        """The reports that tell of a remediation, whatever the picture holds."""
+        return [r for r in await self._list(SERVICE_COVERAGE, "") if r.remediation is not None]
+
+    async def gone(self, ref: PolicyRef) -> bool:
+        """Whether there is no policy of that name and uid any more."""
+        kind = COVERAGE_POLICY if ref.namespace else CLUSTER_COVERAGE_POLICY
+        try:
+            raw = await self._writer.read(verbs.get(kind, Key(ref.namespace, ref.name)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return True
+        return str(raw["metadata"].get("uid")) != ref.uid
+
+    async def policies(self, namespace: str) -> list[CoveragePolicy]:
+        """All that may govern a Service of that namespace: also one of which no watch has told yet."""
+        mine = await self._list(COVERAGE_POLICY, namespace)
+        return [*mine, *await self._list(CLUSTER_COVERAGE_POLICY, "")]
+
+    async def reassess(self, key: Key) -> Reassessed:
+        """Read the Service, its slices, and whatever in its namespace may send traffic to it; assess that."""
+        now = await self.service(key)
+        read: dict[AnyKind, list[Record]] = {SERVICE: [now.service]}
+        if now.report is not None:
+            read[SERVICE_COVERAGE] = [now.report]
+        for kind in self._picture.kinds:
+            if kind.namespaced and _consumer(kind) and self._served(kind):
+                read[kind] = await self._list(kind, key.namespace)
+        label = f"kubernetes.io/service-name={key.name}"
+        read[ENDPOINT_SLICE] = await self._list(ENDPOINT_SLICE, key.namespace, label)
+        policies: list[Any] = []
+        if NETWORK_POLICY in self._picture.kinds and self._served(NETWORK_POLICY):
+            policies = await self._list(NETWORK_POLICY, key.namespace)
+        twin = await self._twin(key, read)
+        return Reassessed(now, self._engine(twin).assess(key), twin.nodes, tuple(policies))
+
+    async def _twin(self, key: Key, read: dict[AnyKind, list[Record]]) -> Picture:
+        """The picture with what was read in the place of what it held; its own content as of one moment."""
+        twin = self._picture.twin()
+        twin.unread.update(self._picture.unread)
+        held = {
+            kind: [record for record in self._picture.store(kind) if not _read_anew(kind, record, key, read)]
+            for kind in self._picture.kinds
+            if kind == NODE or _consumer(kind) or kind in (SERVICE, ENDPOINT_SLICE)
+        }
+        for kind in {**held, **read}:
+            records = [*held.get(kind, ()), *read.get(kind, ())]
+            for start in range(0, len(records), _AT_ONCE):
+                twin.absorb(twin.store(kind).replace(records[start : start + _AT_ONCE]))
+                await asyncio.sleep(0)
+        return twin
+
+    async def _list(self, kind: AnyKind, namespace: str, label_selector: str = "") -> list[Any]:
+        """All records of a namespace. Raises Changed for one that cannot be read; an absent CRD has none."""
+        found: list[Any] = []
+        token = ""
+        while True:
+            request = verbs.list_page(kind, namespace=namespace, token=token, label_selector=label_selector)
+            try:
+                page = await self._writer.read_page(kind, request)
+            except ApiError as error:
+                if error.kind_absent:
+                    return found
+                raise
+            if page.rejects:
+                raise Changed(page.rejects[0].message)
+            found += page.items
+            if not (token := page.continue_token):
+                return found
+
+
+def _consumer(kind: AnyKind) -> bool:
+    return kind not in (SERVICE, ENDPOINT_SLICE, NETWORK_POLICY) and kind.group != GROUP
+
+
+def _read_anew(kind: AnyKind, record: Record, key: Key, read: Iterable[AnyKind]) -> bool:
+    """Whether the picture's record gives way to what was read: also one that is no more."""
+    if kind not in read:
+        return False
+    if kind == SERVICE:
+        return record.key == key
+    if kind == ENDPOINT_SLICE:
+        return getattr(record, "service", None) == key
+    return record.key.namespace == key.namespace

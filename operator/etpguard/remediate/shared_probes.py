@@ -1,0 +1,45 @@
+"""Whose health checks ask a Service that is not theirs. Under `Cluster` it would answer them on every node, and
+its healthCheckNodePort on none, whatever the nodes do with the traffic that the checks are for. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from etpguard.assess import Assessment
+from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.probe import HealthCheckNodePort, OtherNodePort
+from etpguard.objects import Key, Service
+
+
+class SharedProbes:
+    """Of the Services with Local that stand as they are: one that was changed forwards on every node by now."""
+
+    def __init__(self, assessments: Iterable[Assessment]) -> None:
+        self._services: dict[Key, list[tuple[Key, Consumer]]] = defaultdict(list)
+        self._ports: dict[int, list[tuple[Key, Consumer]]] = defaultdict(list)
+        for assessment in assessments:
+            if assessment.if_local is not None:
+                continue
+            for consumer in (verdict.consumer for verdict in assessment.consumers):
+                if asked := _asked(consumer):
+                    self._services[asked].append((assessment.key, consumer))
+                for number in consumer.reads_node_ports:
+                    self._ports[number].append((assessment.key, consumer))
+
+    def of(self, service: Service) -> str:
+        """Who asks it, in words; "" if nobody does."""
+        port = service.spec.health_check_node_port or 0
+        for key, consumer in (*self._services.get(service.key, ()), *self._ports.get(port, ())):
+            if key != service.key:
+                who = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
+                return f"the health check of {who}, which sends to Service {key}, asks it"
+        return ""
+
+
+def _asked(consumer: Consumer) -> Key | None:
+    """The other Service that its health check asks. What else it reads, siblings of a backend say, is no such."""
+    match consumer.probe:
+        case OtherNodePort(service) | HealthCheckNodePort(service=service):
+            return service
+    return None

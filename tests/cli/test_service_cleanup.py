@@ -1,0 +1,227 @@
+"""What one Service's refusals do to `etpguard uninstall`; how an operator at work is told from one that died."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from etpguard.cli.errors import Failure
+from etpguard.cli.operator_leases import Lease, Watch
+from etpguard.cli.rollback import Rollback
+from etpguard.cli.service_cleanup import TRIES, Cleaning, Sender, Told
+from etpguard.cli.uninstall import left_behind
+from etpguard.kube.lists import Listing, R
+from etpguard.kube.writes import Writer
+from etpguard.objects import (
+    SERVICE,
+    SERVICE_COVERAGE,
+    Key,
+    Kind,
+    Service,
+    ServiceCoverage,
+    decode_item,
+    decode_page,
+)
+from tests.kube.fake_api import Answer, Call, Clock, FakeApi, failure, ok
+
+KEY = Key("shop", "web")
+CONDITION = {"type": "etpguard.dev/Covered", "status": "False", "reason": "Outage", "message": "x"}
+REMOVED = "Service shop/web: condition etpguard.dev/Covered removed"
+DELETED = "ServiceCoverage shop/web: deleted"
+
+
+class Api:
+    """A Service with the condition and a report. `refusals` are the answers to the next writes of each method."""
+
+    def __init__(self, **refusals: list[Answer | OSError]) -> None:
+        self.service: dict[str, Any] = {
+            "metadata": {"name": "web", "namespace": "shop", "uid": "u", "resourceVersion": "1"},
+            "spec": {"externalTrafficPolicy": "Local"},
+            "status": {"conditions": [CONDITION]},
+        }
+        self.there = True
+        self.report: dict[str, Any] = {"metadata": {"name": "web", "namespace": "shop", "uid": "r"}}
+        self._refusals = refusals
+        self.client = FakeApi(self._answer)
+
+    def _answer(self, call: Call) -> Answer:
+        waiting = self._refusals.get(call.method)
+        if waiting:
+            refusal = waiting.pop(0)
+            if isinstance(refusal, OSError):
+                self._carry_out(call)
+                raise refusal
+            return refusal
+        if not self.there:
+            return failure(404, "NotFound")
+        if call.method == "PATCH" and not self.service["status"]["conditions"]:
+            return failure(422, "Invalid", "the server rejected our request")
+        return self._carry_out(call)
+
+    def _carry_out(self, call: Call) -> Answer:
+        if call.method == "PATCH":
+            self.service["status"] = {"conditions": []}
+        return ok(self.service)
+
+    def clean(self) -> Told:
+        clock = Clock()
+        writer = Writer(self.client, clock=clock, sleep=clock.sleep)
+        service, report = decode_item(SERVICE, self.service), decode_item(SERVICE_COVERAGE, self.report)
+        assert isinstance(service, Service)
+        assert isinstance(report, ServiceCoverage)
+        return asyncio.run(Cleaning(self.client, Sender(writer, False), KEY, revert=True).run(service, report))
+
+    def sent(self, method: str) -> int:
+        return sum(call.method == method for call in self.client.calls)
+
+
+CONFLICT = failure(409, "Conflict", "the object has been modified")
+
+
+def test_a_conflict_is_looked_at_again() -> None:
+    api = Api(PATCH=[CONFLICT, failure(422, "Invalid", "test failed")])
+    assert api.clean() == Told((REMOVED, DELETED))
+    assert api.sent("PATCH") == 3
+
+
+def test_a_write_that_was_carried_out_without_an_answer_is_told() -> None:
+    api = Api(PATCH=[ConnectionResetError("reset")])
+    assert api.clean() == Told((REMOVED, DELETED))
+
+
+@pytest.mark.parametrize(
+    ("answer", "writes"),
+    [
+        pytest.param(CONFLICT, TRIES, id="a conflict each time"),
+        pytest.param(failure(403, "Forbidden", "no"), 1, id="forbidden"),
+        pytest.param(failure(500, "InternalError", "no"), 3, id="the server's own fault"),
+    ],
+)
+def test_a_refusal_keeps_the_report(answer: Answer, writes: int) -> None:
+    api = Api(PATCH=[answer] * 20)
+    told = api.clean()
+    assert told.done == ()
+    assert told.problem.startswith(f"Service shop/web: {answer[0]} ")
+    assert api.sent("PATCH") == writes
+    assert api.sent("DELETE") == 0
+
+
+def test_what_is_gone_meanwhile_needs_nothing() -> None:
+    api = Api()
+    api.there = False
+    assert api.clean() == Told()
+
+
+def test_a_report_of_another_service_by_now_is_told() -> None:
+    told = Api(DELETE=[CONFLICT]).clean()
+    assert told.done == (REMOVED,)
+    assert "409 Conflict" in told.problem
+
+
+def lease(version: int, holder: str = "pod-1", seconds: int = 15) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "etpguard", "namespace": "a", "uid": "l", "resourceVersion": str(version)},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": seconds},
+    }
+
+
+@pytest.mark.parametrize(
+    ("later", "alive", "after"),
+    [
+        pytest.param(lambda second: [lease(2 if second > 3 else 1)], True, 4, id="renewed"),
+        pytest.param(lambda second: [lease(1)], False, 19, id="left to run out"),
+        pytest.param(lambda second: [lease(2 if second > 17 else 1, "pod-2")], True, 18, id="run out and taken"),
+        pytest.param(lambda second: [lease(2, "")], False, 5, id="handed over"),
+        pytest.param(lambda second: [lease(2, "pod-2")], True, 1, id="taken over"),
+        pytest.param(
+            lambda second: [lease(3, "pod-2") if second > 3 else lease(2, "")], True, 4, id="handed over and taken"
+        ),
+        pytest.param(lambda second: [], False, 1, id="deleted"),
+    ],
+)
+def test_whether_a_holder_is_at_work(later: Callable[[float], list[Any]], alive: bool, after: float) -> None:
+    found, took, left = watched([lease(1)], later)
+    assert (found is not None) == alive
+    assert took == pytest.approx(after, abs=0.1)
+    assert [str(each.version) for each in left] == [each["metadata"]["resourceVersion"] for each in later(took)]
+
+
+def test_a_released_lease_may_still_be_taken_by_a_standby() -> None:
+    found, took, _ = watched([lease(1, "")], lambda second: [lease(2, "pod-2") if second > 2 else lease(1, "")])
+    assert found is not None
+    assert found.holder == "pod-2"
+    assert took == pytest.approx(3, abs=0.1)
+
+
+def test_without_a_lease_there_is_nothing_to_wait_for() -> None:
+    assert watched([], lambda second: []) == (None, 0, [])
+
+
+def watched(first: list[Any], later: Callable[[float], list[Any]]) -> tuple[Lease | None, float, list[Lease]]:
+    """Who was found at work, after how many seconds, and the Leases as last seen; `later` gives the Leases that
+    there are after so many seconds."""
+    clock = Clock()
+    began = clock.now
+    items = list(first)
+    api = FakeApi(lambda call: ok({"metadata": {"resourceVersion": "9"}, "items": items}))
+
+    async def sleep(seconds: float) -> None:
+        await clock.sleep(seconds)
+        items[:] = later(clock.now - began)
+
+    watch = Watch(Writer(api, clock=clock, sleep=sleep), "etpguard", clock=clock, sleep=sleep)
+
+    async def look() -> Lease | None:
+        await watch.look()
+        return await watch.renewed()
+
+    found = asyncio.run(look())
+    assert ("fieldSelector", "metadata.name=etpguard") in api.calls[0].query
+    return found, clock.now - began, watch.seen
+
+
+def test_the_report_of_a_service_that_cannot_be_read_is_kept() -> None:
+    def meta(name: str) -> dict[str, Any]:
+        return {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "1"}
+
+    def listing(kind: Kind[R], items: list[Any]) -> Listing[R]:
+        page = decode_page(kind, json.dumps({"metadata": {"resourceVersion": "9"}, "items": items}).encode())
+        return Listing(kind, page.version, page.items, page.rejects)
+
+    services = listing(SERVICE, [{"metadata": meta("odd"), "spec": "?"}, {"metadata": meta("plain"), "spec": {}}])
+    reports = listing(SERVICE_COVERAGE, [{"metadata": meta(name)} for name in ("plain", "odd", "gone")])
+    assert [reject.key.name for reject in services.rejects] == ["odd"]
+    assert [
+        (key.name, service is not None, report is not None)
+        for key, service, report in left_behind(services, reports)
+    ] == [("gone", False, True), ("plain", True, True)]
+
+
+REMEDIATED = {"status": {"remediation": {"phase": "Applied", "serviceUID": "u"}}}
+
+
+def test_a_service_that_takes_no_policy_any_more_needs_no_rollback() -> None:
+    api = Api()
+    api.service["spec"] = {"type": "ClusterIP"}
+    api.report |= REMEDIATED
+    assert api.clean() == Told((REMOVED, DELETED))
+
+
+def test_a_rollback_of_what_takes_no_policy_says_so() -> None:
+    api = Api()
+    api.service["spec"] = {"type": "ClusterIP"}
+    with pytest.raises(Failure, match=r"^Service shop/web: as a ClusterIP it takes no externalTrafficPolicy$"):
+        asyncio.run(Rollback(api.client, KEY).run())
+    assert api.sent("PATCH") == 0
+
+
+def test_a_failure_names_the_service_once() -> None:
+    api = Api()
+    api.service["spec"] = {"type": "NodePort", "externalTrafficPolicy": "Cluster"}
+    api.report |= REMEDIATED
+    api.there = False
+    assert api.clean() == Told((), "Service shop/web does not exist")

@@ -1,0 +1,131 @@
+"""What a credential plugin is told, and what becomes of what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etpguard.kube import exec_plugin
+from etpguard.kube.errors import BadKubeconfig
+from etpguard.kube.exec_plugin import Issued
+from etpguard.kube.kubeconfig import Cluster, Exec, ExecVariable
+
+CLUSTER = Cluster(server="https://192.0.2.1", certificate_authority_data="Y2E=", tls_server_name="api")
+
+
+def script(folder: Path, body: str) -> str:
+    file = folder / "plugin.sh"
+    file.write_text(f"#!/bin/sh\n{body}\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+def says(**status: Any) -> str:
+    return f"echo '{json.dumps({'kind': 'ExecCredential', 'status': status})}'"
+
+
+@pytest.mark.parametrize(
+    ("status", "issued"),
+    [
+        pytest.param({"token": "t"}, Issued(token="t"), id="a token"),
+        pytest.param(
+            {"clientCertificateData": "C", "clientKeyData": "K"},
+            Issued(certificate=b"C", key=b"K"),
+            id="a certificate, as text",
+        ),
+        pytest.param(
+            {"token": "t", "expirationTimestamp": "2027-01-15T08:00:00Z"},
+            Issued(token="t", expires=1_800_000_000.0),
+            id="until a time",
+        ),
+        pytest.param({"token": "t", "expirationTimestamp": None}, Issued(token="t"), id="null for a time"),
+    ],
+)
+def test_what_it_gives(tmp_path: Path, status: dict[str, Any], issued: Issued) -> None:
+    assert exec_plugin.run(Exec(script(tmp_path, says(**status))), CLUSTER) == issued
+
+
+@pytest.mark.parametrize(
+    ("expires", "now", "expired"),
+    [
+        pytest.param(None, 10.0**12, False, id="without a time: never"),
+        pytest.param(1000.0, 940.0, False, id="a minute before"),
+        pytest.param(1000.0, 940.1, True, id="less than a minute before"),
+        pytest.param(1000.0, 2000.0, True, id="afterwards"),
+    ],
+)
+def test_when_it_is_asked_again(expires: float | None, now: float, expired: bool) -> None:
+    assert Issued(token="t", expires=expires).expired(now) is expired
+
+
+@pytest.mark.parametrize(
+    ("provide", "spec"),
+    [
+        pytest.param(None, {"interactive": False}, id="unless it asks for it, nothing of the cluster"),
+        pytest.param(
+            True,
+            {
+                "interactive": False,
+                "cluster": {
+                    "server": "https://192.0.2.1",
+                    "tls-server-name": "api",
+                    "insecure-skip-tls-verify": False,
+                    "certificate-authority-data": "Y2E=",
+                },
+            },
+            id="the cluster, where it asks",
+        ),
+    ],
+)
+def test_what_it_is_told(tmp_path: Path, provide: bool | None, spec: dict[str, Any]) -> None:
+    seen = tmp_path / "seen"
+    told = Exec(
+        script(tmp_path, f'echo "$1 $REGION $KUBERNETES_EXEC_INFO" > {seen}; {says(token="t")}'),
+        args=["get"],
+        env=[ExecVariable("REGION", "eu")],
+        provide_cluster_info=provide,
+    )
+    exec_plugin.run(told, CLUSTER)
+    argument, region, info = seen.read_text().split(" ", 2)
+    assert (argument, region) == ("get", "eu")
+    assert json.loads(info) == {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "spec": spec,
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        pytest.param("exit 3", "exit code 3", id="it fails"),
+        pytest.param("echo hello", "no ExecCredential", id="it prints something else"),
+        pytest.param(says(token=7), "no ExecCredential", id="a token that is a number"),
+        pytest.param(says(), "neither a token nor a certificate", id="it gives nothing"),
+        pytest.param(
+            says(clientCertificateData="C"),
+            "neither a token nor a certificate",
+            id="a certificate without its key",
+        ),
+    ],
+)
+def test_one_that_fails_is_named(tmp_path: Path, body: str, told: str) -> None:
+    command = script(tmp_path, body)
+    with pytest.raises(BadKubeconfig) as raised:
+        exec_plugin.run(Exec(command), CLUSTER)
+    assert str(raised.value).startswith(f"credential plugin {command}: ")
+    assert told in str(raised.value)
+
+
+def test_one_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exec_plugin, "TIMEOUT_SECONDS", 0.2)
+    with pytest.raises(BadKubeconfig, match=r"no answer in 0\.2 s$"):
+        exec_plugin.run(Exec(script(tmp_path, "exec sleep 60")), CLUSTER)
+
+
+def test_one_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadKubeconfig, match=r"^credential plugin .*/none: No such file or directory$"):
+        exec_plugin.run(Exec(str(tmp_path / "none")), CLUSTER)
