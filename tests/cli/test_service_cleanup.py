@@ -12,8 +12,9 @@ import pytest
 from etpguard.cli.errors import Failure
 from etpguard.cli.operator_leases import Lease, Watch
 from etpguard.cli.rollback import Rollback
-from etpguard.cli.service_cleanup import TRIES, Cleaning, Sender, Told
+from etpguard.cli.service_cleanup import Cleaning, Sender, Told
 from etpguard.cli.uninstall import left_behind
+from etpguard.kube.conflict_retry import TRIES
 from etpguard.kube.lists import Listing, R
 from etpguard.kube.writes import Writer
 from etpguard.objects import (

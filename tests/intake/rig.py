@@ -13,6 +13,7 @@ from etpguard.intake import list_schedule, resync
 from etpguard.intake.freshness import Access, Freshness
 from etpguard.intake.inbox import Inbox, ListBegins, ListEnds, ListItems, Message
 from etpguard.intake.resync import Resync
+from etpguard.kube.backoff import Backoff
 from etpguard.objects import INGRESS, NODE, AnyKind
 from tests.intake.fakes import ScriptedReader, node, page
 
@@ -91,5 +92,5 @@ def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(list_schedule, "DOUBT_SECONDS", 0.1)
     monkeypatch.setattr(list_schedule, "START_FAILING_SECONDS", 0.3)
     monkeypatch.setattr(list_schedule, "FAILING_SECONDS", 0.6)
-    monkeypatch.setattr(list_schedule, "BACK_OFF_SECONDS", (0.05,))
+    monkeypatch.setattr(list_schedule, "BACK_OFF", Backoff(0.05, 0.05))
     monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 0.2)

@@ -12,6 +12,7 @@ import pytest
 from etpguard.intake import watch_supervisor
 from etpguard.intake.resync import Resync
 from etpguard.intake.watch_supervisor import WatchSupervisor
+from etpguard.kube.backoff import Backoff
 from etpguard.objects import INGRESS, NODE, SERVICE, AnyKind
 
 
@@ -104,7 +105,7 @@ def play(rig: Callable[[], Rig], scene: Callable[[Rig], Coroutine[Any, Any, None
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_supervisor, "BACK_OFF_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(watch_supervisor, "BACK_OFF", Backoff(0.01, 0.02))
     monkeypatch.setattr(watch_supervisor, "SETTLE_SECONDS", 0.02)
     monkeypatch.setattr(watch_supervisor, "STOP_SECONDS", 0.1)
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from etpguard.kube.backoff import Backoff
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.objects import Key
@@ -199,7 +200,7 @@ def test_a_lane_that_is_cancelled_in_the_midst_forgets_no_key() -> None:
 def test_what_fails_is_told_once(
     status: int, failures: int, told: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_BACKOFF_MOST", 0.001)
+    monkeypatch.setattr(worker, "_BACK_OFF", Backoff(0.001, 0.001))
     tries = 0
 
     async def step(*_: object) -> None:

@@ -11,7 +11,7 @@ import pytest
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow
-from etpguard.remediate.controller import FIRST_PAUSE, RemediationController
+from etpguard.remediate.controller import BACK_OFF, RemediationController
 from etpguard.remediate.decide import Case
 from etpguard.remediate.execute import Disagreement, Refused
 from etpguard.remediate.gather import Round
@@ -94,7 +94,7 @@ class Loop:
 def test_a_gate_that_closes_meanwhile_is_not_the_objects_fault() -> None:
     loop = Loop(case(), DENIED, STALE, STALE, DENIED)
     loop.play()
-    assert loop.pauses == pytest.approx([FIRST_PAUSE, 1, 1])
+    assert loop.pauses == pytest.approx([BACK_OFF.first, 1, 1])
     [(_, note)] = loop.events
     assert note == "Refused: could not apply: a webhook denied the request"
     assert loop.counted == [("apply", "skipped")]
@@ -110,14 +110,14 @@ def test_a_gate_that_closes_is_never_told_of() -> None:
 def test_silence_puts_off_and_is_told_of_as_no_refusal() -> None:
     loop = Loop(case(), SILENCE, SILENCE, SILENCE)
     loop.play()
-    assert loop.pauses == pytest.approx([FIRST_PAUSE, 2 * FIRST_PAUSE])
+    assert loop.pauses == pytest.approx([BACK_OFF.first, 2 * BACK_OFF.first])
     assert loop.events == []
 
 
 def test_a_refusal_that_is_known_puts_off_and_is_told_of() -> None:
     loop = Loop(case(), FORBIDDEN, FORBIDDEN, FORBIDDEN)
     loop.play()
-    assert loop.pauses == pytest.approx([FIRST_PAUSE, 2 * FIRST_PAUSE])
+    assert loop.pauses == pytest.approx([BACK_OFF.first, 2 * BACK_OFF.first])
     assert loop.events == [("RemediationSkipped", "Refused: could not apply: may not patch services")]
 
 

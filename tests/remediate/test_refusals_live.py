@@ -14,6 +14,7 @@ from devcluster import Cluster
 from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer
 from devcluster.objects import endpoint_slices, wait_for
+from etpguard.kube.backoff import Backoff
 from etpguard.remediate import controller
 from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, grant
 from tests.remediate.stage import MANAGER, Json, Scene, operator
@@ -343,7 +344,7 @@ def test_a_dry_run_asks_and_changes_nothing(scene: Scene) -> None:
 
 
 def test_without_the_permission_to_patch_services(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controller, "FIRST_PAUSE", 1.0)
+    monkeypatch.setattr(controller, "BACK_OFF", Backoff(1.0, 600.0, jitter=0.0))
     scene.blackhole()
     scene.policy()
     network_policies = ("networking.k8s.io", "networkpolicies", "list,watch")
@@ -370,7 +371,7 @@ def test_network_policies_that_cannot_be_read(scene: Scene) -> None:
 
 @pytest.mark.parametrize("status", [409, 422, 500])
 def test_an_answer_that_refuses_the_patch_once(scene: Scene, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controller, "FIRST_PAUSE", 1.0)
+    monkeypatch.setattr(controller, "BACK_OFF", Backoff(1.0, 600.0, jitter=0.0))
     scene.blackhole()
     scene.policy()
     with HttpProxy(scene.cluster) as proxy:

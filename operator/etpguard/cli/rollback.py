@@ -13,6 +13,7 @@ import msgspec
 from etpguard.cli.errors import Failure
 from etpguard.cli.output.streams import narrate
 from etpguard.kube import verbs
+from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
 from etpguard.kube.exchange import ApiError, exchange
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
 
 TIMEOUT_SECONDS = 10.0
-TRIES = 4
 
 
 def rollback(kubeconfig: str | None, context: str | None, namespace: str | None, name: str) -> int:
@@ -78,31 +78,30 @@ class Rollback:
 
     async def run(self) -> Back:
         """Raises ApiError, and Failure where the Service is gone, takes no policy or was not changed by us."""
+        return await retry_on_conflict(self._attempt)
+
+    async def _attempt(self) -> Back:
         notes: list[str] = []
-        with_port = True
-        for left in reversed(range(TRIES)):
-            service = await self._service()
-            if service.policy == "Local":
-                return Back(False)
-            if not service.spec.external_traffic_policy:
-                raise Failure(f"Service {self._key}: as a {service.type} it takes no externalTrafficPolicy")
-            record = await self._record(service, notes)
-            port = record.original_health_check_node_port if record and service.type == "LoadBalancer" else None
-            wanted = port if with_port else None
-            version = service.metadata.resource_version or ""
-            patch = patches.to_local(service.uid, version, wanted)
-            request = verbs.json_patch(SERVICE, self._key, patch, manager=ROLLBACK_MANAGER, dry_run=self._dry_run)
-            try:
-                answer = await self._send(request)
-            except ApiError as error:
-                if wanted is not None and patches.port_refused(error.status, error.message):
-                    notes.append(f"healthCheckNodePort {wanted} is not to be had: {error.message}")
-                    with_port = False
-                elif error.status not in (409, 422) or not left:
-                    raise
-                continue
-            return Back(True, answer["spec"].get("healthCheckNodePort"), tuple(dict.fromkeys(notes)))
-        raise AssertionError("the last try returns or raises")
+        service = await self._service()
+        if service.policy == "Local":
+            return Back(False)
+        if not service.spec.external_traffic_policy:
+            raise Failure(f"Service {self._key}: as a {service.type} it takes no externalTrafficPolicy")
+        record = await self._record(service, notes)
+        port = record.original_health_check_node_port if record and service.type == "LoadBalancer" else None
+        try:
+            answer = await self._patch(service, port)
+        except ApiError as error:
+            if port is None or not patches.port_refused(error.status, error.message):
+                raise
+            notes.append(f"healthCheckNodePort {port} cannot be restored: {error.message}")
+            answer = await self._patch(service, None)
+        return Back(True, answer["spec"].get("healthCheckNodePort"), tuple(notes))
+
+    async def _patch(self, service: Service, port: int | None) -> dict[str, Any]:
+        patch = patches.to_local(service.uid, service.metadata.resource_version or "", port)
+        request = verbs.json_patch(SERVICE, self._key, patch, manager=ROLLBACK_MANAGER, dry_run=self._dry_run)
+        return await self._send(request)
 
     async def _service(self) -> Service:
         try:

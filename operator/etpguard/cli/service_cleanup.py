@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from etpguard.cli.errors import Failure
 from etpguard.cli.rollback import Rollback
 from etpguard.kube import verbs
+from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Service, ServiceCoverage, decode_item
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
 
 MANAGERS = frozenset({verbs.FIELD_MANAGER, MANAGER, ROLLBACK_MANAGER})
-TRIES = 4
-"""Of a write to a Service, to which others write as well."""
 
 Step = Callable[[verbs.Json], verbs.Request | None]
 """From a raw Service to what takes something away from it; None where there is nothing."""
@@ -93,7 +92,10 @@ class Cleaning:
 
     async def _take(self, step: Step) -> bool:
         """Whether there was something to take away."""
-        for left in reversed(range(TRIES)):
+        sent = False
+
+        async def attempt() -> bool:
+            nonlocal sent
             try:
                 raw = await self._sender.writer.read(verbs.get(SERVICE, self._key))
             except ApiError as error:
@@ -103,13 +105,11 @@ class Cleaning:
             request = step(raw)
             if request is None:
                 # After a conflict: the write before it was carried out, though its answer was lost.
-                return left < TRIES - 1
-            try:
-                return await self._sender.send(request)
-            except ApiError as error:
-                if error.status not in (409, 422) or not left:
-                    raise
-        raise AssertionError("the last try returns or raises")
+                return sent
+            sent = True
+            return await self._sender.send(request)
+
+        return await retry_on_conflict(attempt)
 
     def _tell(self, what: str) -> None:
         self._done.append(f"Service {self._key}: {what}")

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, field
 
 from etpguard.intake.freshness import Access, KindStatus
+from etpguard.kube.backoff import Backoff
 from etpguard.kube.errors import KubeError, Overloaded
 
 QUIET_SECONDS = 2.0
@@ -20,7 +21,7 @@ START_FAILING_SECONDS = 30.0
 FAILING_SECONDS = 300.0
 """How long it must fail later on to count as one that cannot be read. Outcomes that it could change are Unknown
 then, which is told on each Service: too much to do for the time in which its conversion webhook is replaced."""
-BACK_OFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+BACK_OFF = Backoff(1.0, 30.0, jitter=0.2)
 LONGEST_RETRY_AFTER_SECONDS = 300.0
 """What is made of a Retry-After beyond it; of one at the start, START_FAILING_SECONDS."""
 
@@ -100,7 +101,7 @@ class Plan:
     def put_off(self, error: KubeError, now: float, *, answers_gap: bool) -> None:
         """Try again after a failure, with growing pauses and no sooner than the server asked."""
         self.failures += 1
-        pause = jittered(BACK_OFF_SECONDS[min(self.failures, len(BACK_OFF_SECONDS)) - 1])
+        pause = BACK_OFF.pause(self.failures)
         self.not_before = now + self.asked_pause(error)
         self.due = max(now + pause, self.not_before)
         if answers_gap or self.gap is not None:

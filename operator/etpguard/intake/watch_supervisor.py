@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 from etpguard.intake.resync import Resync
+from etpguard.kube.backoff import Backoff
 from etpguard.objects import AnyKind
 
 logger = logging.getLogger(__name__)
 
-BACK_OFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+BACK_OFF = Backoff(1.0, 60.0)
 STEADY_SECONDS = 120.0
 """A run that lasted so long is no part of a series of failures."""
 SETTLE_SECONDS = 2.0
@@ -117,8 +117,7 @@ class WatchSupervisor:
                     self._restarted()
                     logger.warning("the watch starts anew: %s", failed)
                     failures = 1 if time.monotonic() - began > STEADY_SECONDS else failures + 1
-                    pause = BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS)) - 1]
-                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+                    await asyncio.sleep(BACK_OFF.pause(failures))
         finally:
             if self._run is not None:
                 await self._end(self._run)

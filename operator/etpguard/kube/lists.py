@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
+from etpguard.kube.backoff import Backoff
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import (
     BadKubeconfig,
@@ -46,6 +47,7 @@ STARTS = 4
 """How often a list is begun that keeps expiring before its end."""
 THROTTLED = 4
 """How often a throttled page is asked for."""
+BACK_OFF = Backoff(0.2, 5.0)
 LONGEST_WAIT_SECONDS = 5.0
 """A server that asks for a longer pause is left alone: the error tells for how long."""
 
@@ -218,7 +220,7 @@ class _Pages:
                     if attempt == THROTTLED - 1 or wait > LONGEST_WAIT_SECONDS:
                         text = f"{self.server} cannot list {self._kind.resource} now: {status} {message(body)}"
                         raise Overloaded(text, wait)
-                    time.sleep(wait or 0.2 * 2**attempt)
+                    time.sleep(wait or BACK_OFF.pause(attempt + 1))
                 case _:
                     raise Unreachable(f"{self.server} answered {status} to a list: {message(body)}")
         raise Unauthorized(f"{self.server} does not take the credentials")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from etpguard.kube.backoff import Backoff
 from etpguard.kube.exchange import Answer, ApiError, Client, OnRequest, exchange
 from etpguard.kube.refusals import Refusals
 from etpguard.kube.token_bucket import TokenBucket
@@ -27,8 +27,7 @@ R = TypeVar("R", bound=Record)
 
 _log = logging.getLogger(__name__)
 
-_BACKOFF_FIRST = 0.5
-_BACKOFF_MOST = 30.0
+_BACK_OFF = Backoff(1.0, 30.0)
 _RETRY_AFTER_MOST = 300.0
 
 
@@ -199,8 +198,5 @@ class Writer:
             _log.warning("No answer from the API server to %s: %s", request, error.message)
 
     def _pause(self, error: ApiError, failures: int) -> float:
-        """Exponential, with the upper half left to chance so that replicas and lanes do not come in step; never
-        sooner than the server asked."""
-        longest = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0**failures)
-        spread = longest * random.uniform(0.5, 1.0)  # noqa: S311  not a secret
-        return max(spread, min(error.retry_after or 0.0, _RETRY_AFTER_MOST))
+        """Seconds until the next try, and never sooner than the server asked."""
+        return max(_BACK_OFF.pause(failures), min(error.retry_after or 0.0, _RETRY_AFTER_MOST))

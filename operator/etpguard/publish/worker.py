@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from etpguard.assess import Assessment
+from etpguard.kube.backoff import Backoff
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow
@@ -17,7 +18,7 @@ from etpguard.publish.work_queue import WorkQueue
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 4
-_BACKOFF_MOST = 600.0
+_BACK_OFF = Backoff(1.0, 600.0)
 _IDLE = 0.5
 _LASTING = 4
 """Failures in a row, over some ten seconds."""
@@ -107,7 +108,7 @@ class Worker:
         told_at = _LASTING if error is not None and error.status >= 500 else 1
         if error is not None and failures == told_at and error.status not in (0, 404, 409, 429):
             _log.warning("%s of %s: %s", self.name, key, error)
-        return min(_BACKOFF_MOST, 2.0 ** min(failures - 1, 10)) * random.uniform(0.8, 1.2)  # noqa: S311  not a secret
+        return _BACK_OFF.pause(failures)
 
     def _spend(self) -> float:
         return self._bucket.take(self._clock())

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from etpguard.assess import Assessment, Reason
 from etpguard.kube import verbs
+from etpguard.kube.backoff import Backoff
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import Key
@@ -32,9 +33,8 @@ SETTLE = 1.0
 LOOK_AGAIN = 30.0
 """And at most: a look from time to time finds what no event told of."""
 _STATUS_INTERVAL = 10.0
-FIRST_PAUSE = 10.0
-LONGEST_PAUSE = 600.0
-"""How long what could not be done is put off, at first and at most."""
+BACK_OFF = Backoff(10.0, 600.0, jitter=0.0)
+"""How long a step that failed is put off."""
 
 _ORDER = {
     Action.ROLL_BACK: 0,
@@ -53,11 +53,12 @@ _SKIPPED = frozenset(
 
 
 class _PutOff(NamedTuple):
-    """Until when, and for how long that is: it doubles with each failure. `refused` is why the API server last did
-    not take it, "" for a first failure, which may be a race."""
+    """Until when, and for how long that is, after how many failures in a row. `refused` is why the API server last
+    did not take it, "" for a first failure, which may be a race."""
 
     until: float
     pause: float
+    failures: int
     refused: str
 
 
@@ -208,8 +209,9 @@ class RemediationController:
         else:
             _log.info("%s: %s: %s", key, what, came_of_it)
             return True
-        pause = min(2 * before.pause, LONGEST_PAUSE) if before else FIRST_PAUSE
-        self._put_off[key] = _PutOff(self._clock() + pause, pause, refused if before else "")
+        failures = before.failures + 1 if before else 1
+        pause = BACK_OFF.pause(failures)
+        self._put_off[key] = _PutOff(self._clock() + pause, pause, failures, refused if before else "")
         return False
 
     def _as_told(self, key: Key, decision: Decision) -> Decision:

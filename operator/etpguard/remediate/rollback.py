@@ -12,6 +12,7 @@ import msgspec
 
 from etpguard.assess import Outcome, Reason
 from etpguard.kube import verbs
+from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, Key, Remediation, Revert, Service
@@ -35,7 +36,6 @@ _log = logging.getLogger(__name__)
 
 KEPT = 50
 """Intents and reverts that a record keeps, the newest."""
-_TRIES = 3
 
 
 class Rollback:
@@ -117,18 +117,13 @@ class Rollback:
 
     async def hand_back(self, key: Key, *managers: str) -> None:
         """Give up what we own of the Service, so that another manager's next apply does not conflict."""
-        for left in reversed(range(_TRIES)):
+
+        async def attempt() -> None:
             raw = await self._writer.read(verbs.get(SERVICE, key))
-            if (patch := patches.hand_back(raw, {MANAGER, *managers})) is None:
-                return
-            try:
+            if patch := patches.hand_back(raw, {MANAGER, *managers}):
                 await self._writer.write(verbs.json_patch(SERVICE, key, patch, manager=MANAGER), attempts=1)
-            except ApiError as error:
-                # Someone wrote to the Service between the two: the place in the list may be another now.
-                if error.status not in (409, 422) or not left:
-                    raise
-            else:
-                return
+
+        await retry_on_conflict(attempt)
 
     async def note_back(self, case: Case, action: Action, now: CurrentService) -> str:
         """Someone else put Local back."""
