@@ -63,9 +63,7 @@ def test_which_services_are_exported(per_service: Literal["all", "affected"], ex
         assessment("a", "fine", Outcome.Covered),
         assessment("a", "bad", Outcome.Outage),
         assessment("a", "odd", Outcome.Unknown),
-        assessment("b", "hidden", Outcome.Outage),
         per_service=per_service,
-        speaks_of=lambda namespace: namespace == "a",
     )
     assert {dict(labels)["service"] for _, labels in samples(metrics) if "service" in dict(labels)} == exported
 

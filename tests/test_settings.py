@@ -149,7 +149,7 @@ def test_every_setting_has_an_option_with_help_and_a_default_that_is_the_fields(
 
 
 @pytest.mark.parametrize(
-    ("watched", "skipped", "spoken_of"),
+    ("watched", "skipped", "reported"),
     [
         pytest.param((), (), {"a", "b", "c"}, id="all"),
         pytest.param(("a",), (), {"a"}, id="one"),
@@ -157,9 +157,9 @@ def test_every_setting_has_an_option_with_help_and_a_default_that_is_the_fields(
         pytest.param(("a", "b"), ("c",), {"a", "b"}, id="both"),
     ],
 )
-def test_namespaces(watched: tuple[str, ...], skipped: tuple[str, ...], spoken_of: set[str]) -> None:
+def test_namespaces(watched: tuple[str, ...], skipped: tuple[str, ...], reported: set[str]) -> None:
     made = Settings(namespaces=frozenset(watched), skip_namespaces=frozenset(skipped))
-    assert {name for name in "abc" if made.speaks_of(name)} == spoken_of
+    assert {name for name in "abc" if made.scope.includes(name)} == reported
 
 
 def test_a_namespace_cannot_be_watched_and_skipped() -> None:

@@ -43,12 +43,10 @@ class Metrics:
         self,
         state: Callable[[], State],
         per_service: Literal["all", "affected"] = "all",
-        speaks_of: Callable[[str], bool] = lambda namespace: True,
     ) -> None:
         self.registry = CollectorRegistry()
         self._state = state
         self._per_service = per_service
-        self._speaks_of = speaks_of
         self._latency = Histogram(
             "etpguard_event_to_verdict_seconds",
             "Time from the arrival of a watch event until the assessment made from it.",
@@ -103,7 +101,7 @@ class Metrics:
     def snapshot(self) -> Callable[[], bytes]:
         """What is true now, as a function that renders it in the text format."""
         scrape = CollectorRegistry()
-        scrape.register(_Scrape(self.registry, self._state(), self._per_service, self._speaks_of))
+        scrape.register(_Scrape(self.registry, self._state(), self._per_service))
         return lambda: prometheus_client.generate_latest(scrape)
 
 
@@ -116,14 +114,11 @@ class _Scrape(Collector):
         counted: CollectorRegistry,
         state: State,
         per_service: Literal["all", "affected"],
-        speaks_of: Callable[[str], bool],
     ) -> None:
         self._counted = counted
         self._state = state
         self._assessments = [
-            a
-            for a in state.assessments.values()
-            if speaks_of(a.key.namespace) and (per_service == "all" or a.outcome > Outcome.Covered)
+            a for a in state.assessments.values() if per_service == "all" or a.outcome > Outcome.Covered
         ]
 
     def describe(self) -> Iterable[Metric]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from etpguard.objects.scope import NamespaceScope
+
 
 class SettingsError(ValueError):
     """A bad value; one line that names the flag or the variable."""
@@ -259,9 +261,10 @@ class Settings:
         if both := self.namespaces & self.skip_namespaces:
             raise SettingsError(f"--namespaces and --skip-namespaces both name {min(both)}")
 
-    def speaks_of(self, namespace: str) -> bool:
-        """Whether Services of that namespace are assessed and written about."""
-        return (not self.namespaces or namespace in self.namespaces) and namespace not in self.skip_namespaces
+    @property
+    def scope(self) -> NamespaceScope:
+        """The namespaces whose Services are reported and remediated."""
+        return NamespaceScope(self.namespaces, self.skip_namespaces)
 
 
 def options() -> Iterator[Option]:

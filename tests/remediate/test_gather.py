@@ -13,11 +13,13 @@ from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OtherNodePort
 from etpguard.objects import NAMESPACE, SERVICE, AnyKind, Key, decode_item
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, NETWORK_POLICY, TriggerIf
+from etpguard.objects.scope import NamespaceScope
 from etpguard.remediate.decide import Action, decide
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.gather import BLIND_SECONDS, Gatherer, OperatorLimits, Round
 from tests.remediate.given import NOW, assessment
 
+SCOPE = NamespaceScope(skipped=frozenset({"kube-system"}))
 BLIND = Reason("PictureNotFresh", "a list is pending")
 KINDS: tuple[AnyKind, ...] = (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, NETWORK_POLICY, NAMESPACE)
 
@@ -29,7 +31,7 @@ class Stand:
         self.picture = picture_for((), KINDS)
         self.assessments: dict[Key, Assessment] = {}
         limits = OperatorLimits(breaker=TriggerIf(breaker, storm_cooldown_seconds=0))
-        self.cases = Gatherer(self.picture, self.assessments, DwellHistory(), limits)
+        self.cases = Gatherer(self.picture, self.assessments, DwellHistory(), limits, SCOPE)
         for name, outcome in outcomes.items():
             self.service(name, outcome)
         spec = {
@@ -144,11 +146,10 @@ def test_the_operators_breaker_counts_services_of_no_policy_too(others: dict[str
     assert stand.decision(20)[1] == reason
 
 
-def test_the_operators_breaker_looks_at_what_it_may_speak_of_alone() -> None:
+def test_the_operators_breaker_counts_services_in_scope_only() -> None:
     stand = Stand("40%", mended=Outcome.Blackhole, a=Outcome.Covered)
     elsewhere = Key("kube-system", "b")
     stand.assessments[elsewhere] = replace(assessment(Outcome.Outage), key=elsewhere)
-    stand.cases._speaks_of = lambda namespace: namespace != "kube-system"
     stand.look(0)
     assert stand.decision(20) == (Action.APPLY, "Due")
     assert stand.look(20).ledger.shares[""].of == 2

@@ -58,7 +58,7 @@ class Operator:
             answers_everywhere_ports=settings.answers_everywhere_ports,
         )
         self.engine = Engine(self.picture, consumers, options)
-        self.metrics = Metrics(self._state, settings.metrics_per_service, settings.speaks_of)
+        self.metrics = Metrics(self._state, settings.metrics_per_service)
         self.freshness = Freshness(self.picture.kinds, settings.resync_interval, time.monotonic)
         self._listed: dict[AnyKind, float] = {}
         self._assessed = asyncio.Event()
@@ -193,10 +193,10 @@ class Operator:
             await asyncio.gather(*parts, return_exceptions=True)
 
     def _offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
-        speaks_of = self._settings.speaks_of
+        includes = self._settings.scope.includes
         self._writing.offer(
-            {key: assessment for key, assessment in changed.items() if speaks_of(key.namespace)},
-            [key for key in touched if speaks_of(key.namespace)],
+            {key: assessment for key, assessment in changed.items() if includes(key.namespace)},
+            [key for key in touched if includes(key.namespace)],
         )
 
     def _noticed(self, kind: AnyKind) -> None:
@@ -226,7 +226,7 @@ class Operator:
         known = self.freshness.kinds
         rejected = {kind.resource: len(self.picture.store(kind).rejects) for kind in self.picture.kinds}
         return State(
-            assessments=dict(self.engine.assessments),
+            assessments=dict(self._settings.scope.select(self.engine.assessments)),
             rejected=rejected,
             # Of a kind that is not there any more, or may not be read, the last list tells nothing.
             listed={kind.resource: at for kind, at in self._listed.items() if known[kind].began is not None},

@@ -53,7 +53,7 @@ def remediator(
     wall: Callable[[], float] = time.time,
 ) -> RemediationController:
     history = DwellHistory()
-    cases = Gatherer(picture, assessments, history, limits_of(settings), settings.speaks_of)
+    cases = Gatherer(picture, assessments, history, limits_of(settings), settings.scope)
 
     def noted(now: CurrentService) -> None:
         version = now.report.version if now.report else 0

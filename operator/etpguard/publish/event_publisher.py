@@ -56,7 +56,7 @@ class EventPublisher:
     async def load(self) -> None:
         """Read what stands. Raises NotNow and ApiError."""
         found: list[EventRecord] = []
-        for namespace in self._settings.namespaces or ("",):
+        for namespace in sorted(self._settings.scope.only) or ("",):
             token = ""
             while True:
                 request = verbs.list_page(

@@ -156,7 +156,7 @@ class Publisher:
         return self._writer.closed() is None and self._term() == self._taken_up
 
     def _poke(self, key: Key) -> None:
-        if not self._settings.speaks_of(key.namespace):
+        if not self._settings.scope.includes(key.namespace):
             return  # what stands there may be another instance's
         for lane in self._lanes.values():
             lane.poke(key)

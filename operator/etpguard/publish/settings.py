@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from etpguard.objects.scope import EVERYWHERE, NamespaceScope
+
 
 @dataclass(frozen=True, slots=True)
 class PublishSettings:
-    """Times in seconds, rates a second. `namespaces`: those in which anything is written, and in which our
-    Events are looked for, () for all but `skip_namespaces`; `instance` names this process in Events."""
+    """Times in seconds, rates a second. `scope`: the namespaces in which anything is written. `instance` names
+    this process in Events."""
 
     conditions: bool = True
     reports: bool = True
     events: bool = True
     instance: str = "etpguard"
-    namespaces: tuple[str, ...] = ()
-    skip_namespaces: tuple[str, ...] = ()
+    scope: NamespaceScope = EVERYWHERE
 
     hold: float = 30.0
     """How long an outcome must last before it is told."""
@@ -46,6 +47,3 @@ class PublishSettings:
         """How long a new set of nodes must last before it is worth an Event: a rolling update goes through one
         set after the other."""
         return 2 * self.hold
-
-    def speaks_of(self, namespace: str) -> bool:
-        return (not self.namespaces or namespace in self.namespaces) and namespace not in self.skip_namespaces

@@ -4,7 +4,7 @@ and the Ledger over them. Reads, and changes nothing but the notes of `DwellHist
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from etpguard.assess import Assessment, Outcome, Reason
@@ -20,6 +20,7 @@ from etpguard.objects.policies import (
     NetworkPolicy,
     TriggerIf,
 )
+from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 from etpguard.remediate.decide import Case, Ledger, Share, in_need
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.memory import RemediationMemory
@@ -59,13 +60,14 @@ class Gatherer:
         assessments: Mapping[Key, Assessment],
         history: DwellHistory,
         limits: OperatorLimits,
-        speaks_of: Callable[[str], bool] = lambda namespace: True,
+        scope: NamespaceScope = EVERYWHERE,
     ) -> None:
         self._picture = picture
-        self._assessments = assessments
+        self._every_assessment = assessments
+        self._assessments = scope.select(assessments)
         self._history = history
         self._limits = limits
-        self._speaks_of = speaks_of
+        self._scope = scope
         self._blind_since: float | None = None
         self.memory = RemediationMemory()
 
@@ -83,13 +85,13 @@ class Gatherer:
         remediations = self._remediations(monotonic)
         namespaces = {n.metadata.name: n.labels for n in picture.store(NAMESPACE)}
         addressed = self._addressed()
-        probes = SharedProbes(self._assessments.values() if policies else ())
+        probes = SharedProbes(self._every_assessment.values() if policies else ())
         cases: dict[Key, Case] = {}
         matched: dict[str, list[Key]] = defaultdict(list)
         everyone = {*self._assessments, *remediations} if policies else remediations.keys()
         for key in sorted(everyone):
             service = picture.get(SERVICE, key)
-            if service is None or not self._speaks_of(key.namespace):
+            if service is None or not self._scope.includes(key.namespace):
                 continue
             assessment, remediation = self._assessments.get(key), remediations.get(key)
             selecting = [policy for policy in policies if selects(policy, service, namespaces)]
@@ -168,7 +170,7 @@ class Gatherer:
         for service in self._picture.store(SERVICE):
             if service.policy == "Local" or MANAGER not in service.managers:
                 continue
-            if not self._speaks_of(service.key.namespace) or self.memory.behind(service, monotonic):
+            if not self._scope.includes(service.key.namespace) or self.memory.behind(service, monotonic):
                 continue
             report = self._picture.get(SERVICE_COVERAGE, service.key)
             remediation = self.memory.remediation(service.key, report, monotonic)
@@ -223,7 +225,7 @@ class Gatherer:
             needy = sum(in_need(case.assessment, case.governing) for case in members)
             trigger = policies[uid].spec.remediation.trigger_if if uid else self._limits.breaker
             # The operator's own breaker looks at all Services that it assesses: a storm stops at no policy.
-            of = len(matched[uid]) if uid else sum(self._speaks_of(key.namespace) for key in self._assessments)
+            of = len(matched[uid]) if uid else len(self._assessments)
             needy += 0 if uid else self._losing_beside(cases)
             most = amount(trigger.uncovered_services_less_than_or_equal_to, of)
             tripped = self._history.share(uid, needy > most, monotonic)
@@ -250,8 +252,7 @@ class Gatherer:
         return sum(
             assessment.outcome in _LOST
             for key, assessment in self._assessments.items()
-            if self._speaks_of(key.namespace)
-            and ((case := cases.get(key)) is None or not in_need(case.assessment, case.governing))
+            if (case := cases.get(key)) is None or not in_need(case.assessment, case.governing)
         )
 
 
