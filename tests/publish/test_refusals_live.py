@@ -11,7 +11,7 @@ from devcluster import Cluster, objects
 from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer, Match
 from etpguard.kube.writes import WriteLimits
-from etpguard.publish.events import SentEvents
+from etpguard.publish.event_plan import SentEvents
 from tests.publish.stage import CRD, Case, install_crd, play, staged
 
 pytestmark = pytest.mark.controlplane

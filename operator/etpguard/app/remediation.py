@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
-from etpguard.kube import verbs
-from etpguard.kube.exchange import ApiError
-from etpguard.kube.writes import NotNow, Writer
+from etpguard.kube.event_sender import EventSender
+from etpguard.kube.writes import Writer
 from etpguard.metrics import Metrics
 from etpguard.objects import NAMESPACE, SERVICE, AnyKind, Key, Service
+from etpguard.objects.events import REMEDIATION_ACTION, REMEDIATION_CONTROLLER, Event, ObjectRef
 from etpguard.objects.policies import (
     CLUSTER_COVERAGE_POLICY,
     COVERAGE_POLICY,
@@ -20,8 +19,6 @@ from etpguard.objects.policies import (
     Budget,
     TriggerIf,
 )
-from etpguard.publish import events
-from etpguard.publish.events import EVENT
 from etpguard.remediate.controller import RemediationController
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.execute import Executor
@@ -30,8 +27,6 @@ from etpguard.remediate.intent import IntentRecorder
 from etpguard.remediate.reread import CurrentService, ServiceReader
 from etpguard.remediate.telling import Announce
 from etpguard.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 REMEDIATION_KINDS: tuple[AnyKind, ...] = (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, NETWORK_POLICY, NAMESPACE)
 """What is read for remediation alone."""
@@ -103,25 +98,19 @@ def limits_of(settings: Settings) -> OperatorLimits:
 
 
 def announcer(writer: Writer, instance: str, wall: Callable[[], float] = time.time) -> Announce:
-    """Sends Events about what remediation did. One that stands is counted on, but for a refusal, which is said
-    once and not anew by each leader. An Event that cannot be sent holds nothing up."""
+    """Sends Events about what remediation did. A skipped Service is said once and not again by each leader."""
+    sender = EventSender(writer, instance, wall)
 
     async def announce(service: Service, reason: str, warning: bool, note: str) -> None:
-        body = events.remediation_event(SERVICE, service.key, service.uid, reason, warning, note, wall(), instance)
-        key = Key(service.key.namespace, body["metadata"]["name"])
-        try:
-            try:
-                await writer.write(verbs.create(EVENT, key, body))
-            except ApiError as error:
-                if error.reason != "AlreadyExists" or reason == "RemediationSkipped":
-                    raise
-                standing = await writer.read(verbs.get(EVENT, key))
-                count = int((standing.get("series") or {}).get("count") or 1) + 1
-                series = {"series": {"count": count, "lastObservedTime": events.micro_time(wall())}}
-                await writer.write(verbs.merge_patch(EVENT, key, series))
-        except (ApiError, NotNow) as error:
-            if not isinstance(error, ApiError) or error.reason != "AlreadyExists":
-                logger.warning("%s: Event %s is not sent: %s", service.key, reason, error)
+        event = Event(
+            regarding=ObjectRef(SERVICE, service.key, service.uid),
+            reason=reason,
+            warning=warning,
+            note=note,
+            controller=REMEDIATION_CONTROLLER,
+            action=REMEDIATION_ACTION,
+        )
+        await sender.announce(event, once=reason == "RemediationSkipped")
 
     return announce
 

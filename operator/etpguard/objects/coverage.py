@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,14 +11,6 @@ from etpguard.objects.records import AnnotatedRecord, Shape
 GROUP = "etpguard.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
-
-
-def seconds(time: str) -> float | None:
-    """An RFC 3339 time of a record as seconds since the epoch; None for what is no time."""
-    try:
-        return datetime.fromisoformat(time).timestamp()
-    except ValueError:
-        return None
 
 
 class PolicyRef(Shape, frozen=True):

@@ -7,49 +7,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
 from etpguard import report
 from etpguard.assess import Assessment, Outcome
-from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.cluster import NodeTable
-from etpguard.objects import INGRESS, SERVICE, AnyKind, Condition, Key, Service, ServiceCoverage
-from etpguard.objects.coverage import seconds
+from etpguard.objects import SERVICE, Condition, Service, ServiceCoverage
+from etpguard.objects.times import parse
 
 CONDITION = "etpguard.dev/Covered"
-MAX_INGRESSES = 10
 MAX_TEXT = 1024
 LONGEST_BUDGET = 604800.0
 """Seconds: the most that a policy's `perSeconds` may be, and that of `onDrift.windowSeconds`."""
 LONGEST_DRIFT = 2592000.0
-TRAFFIC_LOST = ("TrafficBlackhole", "TrafficOutage")
-"""Reasons of Events about outcomes that lose traffic."""
 
 Json = dict[str, Any]
 
 _REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """The Event that should be the last word on an object. `recovery`: it is said only after a warning."""
-
-    reason: str
-    warning: bool
-    note: str
-    recovery: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """An object that Events are about, and the assessment as far as it concerns that object."""
-
-    kind: AnyKind
-    key: Key
-    uid: str
-    view: Assessment
 
 
 def condition(assessment: Assessment) -> Condition:
@@ -157,7 +132,7 @@ def must_stay(standing: ServiceCoverage, service: Service, now: float) -> bool:
 
 def _since(time: str, now: float) -> float:
     """Seconds since an RFC 3339 time; infinite for what is none."""
-    at = seconds(time)
+    at = parse(time)
     return math.inf if at is None else now - at
 
 
@@ -165,64 +140,6 @@ def history_status() -> Json:
     """The status of a report that stays for its `remediation` alone."""
     why = "not assessed now; what is kept is the history of its remediation"
     return {"outcome": Outcome.NotAffected.name, "reason": why, "conditions": []}
-
-
-def notice(subject: Subject, table: NodeTable) -> Notice | None:
-    """The Event for an outcome; None where there is nothing to say. On an Ingress it names the Service."""
-    view = subject.view
-    match view.outcome:
-        case Outcome.NotAffected | Outcome.Covered:
-            reason, warning, recovery = "NodesCovered", False, True
-        case Outcome.TargetsUnhealthy:
-            reason, warning, recovery = "NodesUncovered", not _by_design(view), False
-        case Outcome.Uncovered:
-            reason, warning, recovery = "NodesUncovered", True, False
-        case Outcome.Blackhole:
-            reason, warning, recovery = "TrafficBlackhole", True, False
-        case Outcome.Outage:
-            reason, warning, recovery = "TrafficOutage", True, False
-        case Outcome.NoTargets:
-            reason, warning, recovery = "NoEligibleNodes", True, False
-        case Outcome.NoEndpoints | Outcome.Unknown:
-            return None
-    note = report.event_note(view, table)
-    if subject.kind != SERVICE:
-        note = f"Service {view.key.name}: {note}"
-    return Notice(reason, warning, note, recovery)
-
-
-def _by_design(view: Assessment) -> bool:
-    """Whether each load balancer that routes around nodes asks the healthCheckNodePort, which is there for it."""
-    deciding = [v.consumer for v in view.consumers if v.outcome == view.outcome and not v.consumer.incidental]
-    return bool(deciding) and all(isinstance(c.probe, HealthCheckNodePort) for c in deciding)
-
-
-def subjects(assessment: Assessment, ingress_uid: Callable[[Key], str]) -> list[Subject]:
-    """The Service, and the worst of the Ingresses that send traffic to it. `ingress_uid` gives "" for an Ingress
-    that is not there."""
-    found = [Subject(SERVICE, assessment.key, assessment.uid, assessment)]
-    entries: dict[Key, list[Any]] = {}
-    for verdict in assessment.consumers:
-        consumer = verdict.consumer
-        if consumer.kind == INGRESS.name and not consumer.incidental:
-            entries.setdefault(Key(consumer.namespace, consumer.name), []).append(verdict)
-    views = []
-    for key, verdicts in entries.items():
-        worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
-        view = replace(
-            assessment,
-            outcome=worst.outcome,
-            reason=worst.reason,
-            consumers=tuple(verdicts),
-            eligible=worst.eligible,
-            uncovered=worst.uncovered,
-            if_local=None,
-        )
-        views.append((key, view))
-    for key, view in sorted(views, key=lambda pair: (-pair[1].outcome, pair[0]))[:MAX_INGRESSES]:
-        if uid := ingress_uid(key):
-            found.append(Subject(INGRESS, key, uid, view))
-    return found
 
 
 def _conditions(status: Json) -> list[Json]:

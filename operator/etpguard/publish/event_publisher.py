@@ -8,20 +8,21 @@ from typing import NamedTuple
 from etpguard.assess import Assessment, Outcome
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.event_sender import EventSender
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import Writer
-from etpguard.objects import INGRESS, SERVICE, Key, decode_item
-from etpguard.publish import desired, events
+from etpguard.objects import INGRESS, SERVICE, Key
+from etpguard.objects.events import COVERAGE_CONTROLLER, EVENT, Event, EventRecord
+from etpguard.publish import desired
 from etpguard.publish.debounce import Debounce
-from etpguard.publish.desired import Notice, Subject
-from etpguard.publish.events import EVENT, EventRecord, Next, SentEvents, Standing
+from etpguard.publish.event_plan import Next, Pace, SentEvent, SentEvents, next_event, subjects
 from etpguard.publish.settings import PublishSettings
+from etpguard.report.events import LOST_REASONS, WARNING_OUTCOMES, Subject, coverage_event
 
 _REMEMBERED = 7200.0
 """Seconds: twice the API server's default --event-ttl."""
 
-_TOLD_AS_WARNING = frozenset({"Uncovered", "NoTargets", "Blackhole", "Outage"})
+_WARNING_REASONS = frozenset(outcome.name for outcome in WARNING_OUTCOMES)
 
 
 class _Track(NamedTuple):
@@ -47,7 +48,8 @@ class EventPublisher:
         self._settings = settings
         self._clock = clock
         self._wall = wall
-        self._pace = events.Pace(settings.event_interval, settings.event_repeat)
+        self._sender = EventSender(writer, settings.instance, wall)
+        self._pace = Pace(settings.event_interval, settings.event_repeat)
         self._holds: Debounce[_Track] = Debounce(settings.hold, settings.urgent_hold)
         self._memory = SentEvents()
         self._buckets: dict[str, TokenBucket] = {}
@@ -63,7 +65,7 @@ class EventPublisher:
                     EVENT,
                     namespace=namespace,
                     token=token,
-                    field_selector=f"reportingController={events.CONTROLLER}",
+                    field_selector=f"reportingController={COVERAGE_CONTROLLER}",
                 )
                 page = await self._writer.read_page(EVENT, request)
                 found += page.items
@@ -72,15 +74,15 @@ class EventPublisher:
         self._memory = SentEvents(found)
 
     def observe(self, key: Key, assessment: Assessment | None, now: float) -> list[Subject]:
-        subjects = desired.subjects(assessment, self._ingress_uid) if assessment else []
-        for subject in subjects:
-            self._holds.observe(_Track(key, subject.uid), subject.view, now)
-        return subjects
+        found = subjects(assessment, self._ingress_uid) if assessment else []
+        for subject in found:
+            self._holds.observe(_Track(key, subject.regarding.uid), subject.view, now)
+        return found
 
     def hint(self, uid: str, reason: str) -> None:
         """The Service's condition, about to turn True, told of an outcome that comes with a Warning, should the
         Event itself have expired."""
-        if reason in _TOLD_AS_WARNING:
+        if reason in _WARNING_REASONS:
             self._hinted.add(uid)
 
     def expire(self, keep: set[Key]) -> None:
@@ -97,37 +99,40 @@ class EventPublisher:
             return None
         now = self._clock()
         told = desired.standing_condition(service)
-        hinted = service.uid in self._hinted or (told is not None and told.reason in _TOLD_AS_WARNING)
-        about, *ingresses = self.observe(key, assessment, now)
+        hinted = service.uid in self._hinted or (told is not None and told.reason in _WARNING_REASONS)
         again: float | None = None
-        for subject, related in ((about, None), *((ingress, about) for ingress in ingresses)):
-            wanted = desired.notice(subject, self._picture.nodes)
-            standing = self._memory.of(subject.uid, related.uid if related else "", self._wall())
-            spoken = self._memory.spoken(subject.uid)
-            following = events.next_event(
-                wanted, standing, self._pace, spoken=spoken, hinted=hinted and related is None
+        for subject in self.observe(key, assessment, now):
+            uid, related = subject.regarding.uid, subject.service.uid if subject.service else ""
+            wanted = coverage_event(subject, self._picture.nodes)
+            sent = self._memory.of(uid, related, self._wall())
+            following = next_event(
+                wanted,
+                sent,
+                self._pace,
+                last_sent=self._memory.last_sent(uid),
+                warned_before=hinted and subject.service is None,
             )
             if wanted is None or following is None:
                 continue
-            due = self._due(_Track(key, subject.uid), wanted, standing, following, now)
+            due = self._due(_Track(key, uid), wanted, sent, following, now)
             if due <= now:
                 if wait := spend():
                     return now + wait
-                await self._send(subject, related, wanted, following)
+                await self._send(wanted, following)
                 return self._clock()
             again = due if again is None else min(again, due)
         return again
 
-    def _due(self, track: _Track, wanted: Notice, standing: list[Standing], following: Next, now: float) -> float:
+    def _due(self, track: _Track, wanted: Event, sent: list[SentEvent], following: Next, now: float) -> float:
         """`following.at` in the monotonic clock, put off by the hold and by the object's own budget."""
         due = now + max(0.0, following.at - self._wall())
         if not following.fresh:
             return due
-        latest = max(standing, key=lambda event: event.last, default=None)
+        latest = max(sent, key=lambda event: event.last, default=None)
         if latest is not None and (latest.reason, latest.warning) == (wanted.reason, wanted.warning):
             held = self._holds.nodes_since(track) + self._settings.event_settle
         else:
-            lost = latest is not None and latest.reason in desired.TRAFFIC_LOST
+            lost = latest is not None and latest.reason in LOST_REASONS
             held = self._holds.due(track, Outcome.Blackhole if lost else None)
         return max(due, held, now + self._bucket(track.uid).wait(now))
 
@@ -138,40 +143,20 @@ class EventPublisher:
             bucket = self._buckets[uid] = TokenBucket(rate, self._settings.event_burst)
         return bucket
 
-    async def _send(self, subject: Subject, related: Subject | None, wanted: Notice, following: Next) -> None:
-        if following.bump is not None:
-            await self._bump(following.bump)
+    async def _send(self, wanted: Event, following: Next) -> None:
+        existing = following.bump
+        if existing is None:
+            record = await self._sender.create(wanted)
         else:
-            await self._create(events.event(subject, related, wanted, self._wall(), self._settings.instance))
-        if following.fresh:
-            self._bucket(subject.uid).take(self._clock())
-        self._hinted.discard(subject.uid)
-
-    async def _create(self, body: desired.Json) -> None:
-        meta = body["metadata"]
-        key = Key(meta["namespace"], meta["name"])
-        try:
-            answer = await self._writer.write(verbs.create(EVENT, key, body))
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
-            # An answer that was lost, or an Event that the list did not show: what stands decides.
-            answer = await self._writer.read(verbs.get(EVENT, key))
-        self._remember(answer)
-
-    async def _bump(self, event: Standing) -> None:
-        patch = verbs.merge_patch(EVENT, event.key, events.series(event, self._wall()))
-        try:
-            self._remember(await self._writer.write(patch))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            self._memory.drop(event)  # expired: the next look makes it anew
-
-    def _remember(self, answer: desired.Json) -> None:
-        record = decode_item(EVENT, answer)
-        if isinstance(record, EventRecord):
+            record = await self._sender.bump(existing.key, existing.count + 1)
+            if record is None:
+                self._memory.drop(existing)  # it expired: the next look creates it
+        if record is not None:
             self._memory.add(record)
+        uid = wanted.regarding.uid
+        if following.fresh:
+            self._bucket(uid).take(self._clock())
+        self._hinted.discard(uid)
 
     def _ingress_uid(self, key: Key) -> str:
         ingress = self._picture.get(INGRESS, key)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.cluster import Picture
 from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, Key, PolicyRef, Remediation, Service
-from etpguard.objects.coverage import seconds
 from etpguard.objects.policies import (
     CLUSTER_COVERAGE_POLICY,
     COVERAGE_POLICY,
@@ -21,6 +20,7 @@ from etpguard.objects.policies import (
     TriggerIf,
 )
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
+from etpguard.objects.times import parse
 from etpguard.remediate.decide import Case, Ledger, Share, in_need
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.memory import RemediationMemory
@@ -262,12 +262,12 @@ def trial(assessment: Assessment, rules: Governing | None) -> str:
 
 
 def intents(remediation: Remediation | None) -> list[float]:
-    found = map(seconds, remediation.intents if remediation else ())
+    found = map(parse, remediation.intents if remediation else ())
     return [time for time in found if time is not None]
 
 
 def reverts(remediation: Remediation | None) -> tuple[float, ...]:
-    found = (seconds(revert.time) for revert in (remediation.reverts if remediation else ()))
+    found = (parse(revert.time) for revert in (remediation.reverts if remediation else ()))
     return tuple(time for time in found if time is not None)
 
 

@@ -1,0 +1,71 @@
+"""Sends Events: creates one, or bumps the series of the one that exists."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from etpguard.kube import verbs
+from etpguard.kube.exchange import ApiError
+from etpguard.kube.writes import NotNow, Writer
+from etpguard.objects import Key, decode_item
+from etpguard.objects.events import EVENT, Event, EventRecord, series_body
+
+_log = logging.getLogger(__name__)
+
+
+class EventSender:
+    """`instance` names this process in the Events; `wall` gives seconds since the epoch."""
+
+    def __init__(self, writer: Writer, instance: str, wall: Callable[[], float]) -> None:
+        self._writer = writer
+        self._instance = instance
+        self._wall = wall
+
+    async def create(self, event: Event) -> EventRecord | None:
+        """Create the Event, or read the one of the same name that exists: the answer to an earlier try was lost,
+        or the last list did not show it. None for an answer that is no Event. Raises NotNow and ApiError."""
+        try:
+            answer = await self._writer.write(self._creation(event))
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            answer = await self._writer.read(verbs.get(EVENT, event.key))
+        return _record(answer)
+
+    async def bump(self, key: Key, count: int) -> EventRecord | None:
+        """Raise the series of an Event to `count`. None if it expired. Raises NotNow and ApiError."""
+        patch = verbs.merge_patch(EVENT, key, series_body(count=count, now=self._wall()))
+        try:
+            return _record(await self._writer.write(patch))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    async def announce(self, event: Event, *, once: bool = False) -> None:
+        """Create the Event; bump its series if it exists, unless `once`: what lasts is then said once and not
+        again by each leader. Raises nothing of the API server's: an Event must not hold up what it reports."""
+        try:
+            try:
+                await self._writer.write(self._creation(event))
+            except ApiError as error:
+                if error.reason != "AlreadyExists":
+                    raise
+                if not once:
+                    await self._bump_existing(event.key)
+        except (ApiError, NotNow) as error:
+            _log.warning("%s: cannot send Event %s: %s", event.regarding.key, event.reason, error)
+
+    async def _bump_existing(self, key: Key) -> None:
+        existing = _record(await self._writer.read(verbs.get(EVENT, key)))
+        series = existing.series if existing else None
+        await self.bump(key, (series.count if series else 1) + 1)
+
+    def _creation(self, event: Event) -> verbs.Request:
+        return verbs.create(EVENT, event.key, event.body(now=self._wall(), instance=self._instance))
+
+
+def _record(answer: verbs.Json) -> EventRecord | None:
+    record = decode_item(EVENT, answer)
+    return record if isinstance(record, EventRecord) else None

@@ -1,0 +1,180 @@
+"""Which objects get Events, which of our Events exist, and which Event is next. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from etpguard.assess import Assessment
+from etpguard.objects import INGRESS, SERVICE, Key
+from etpguard.objects.events import COVERAGE_CONTROLLER, Event, EventRecord, ObjectRef, clip_note
+from etpguard.objects.times import parse
+from etpguard.report.events import NODES_COVERED, Subject
+
+MAX_INGRESSES = 10
+_APART = 0.001
+"""Seconds between Events from the future, so that they keep their order."""
+
+
+def subjects(assessment: Assessment, ingress_uid: Callable[[Key], str]) -> list[Subject]:
+    """The Service, and the worst of the Ingresses that send traffic to it. `ingress_uid` gives "" for an Ingress
+    that does not exist."""
+    service = ObjectRef(SERVICE, assessment.key, assessment.uid)
+    found = [Subject(service, assessment)]
+    entries: dict[Key, list[Any]] = {}
+    for verdict in assessment.consumers:
+        consumer = verdict.consumer
+        if consumer.kind == INGRESS.name and not consumer.incidental:
+            entries.setdefault(Key(consumer.namespace, consumer.name), []).append(verdict)
+    views = []
+    for key, verdicts in entries.items():
+        worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
+        view = replace(
+            assessment,
+            outcome=worst.outcome,
+            reason=worst.reason,
+            consumers=tuple(verdicts),
+            eligible=worst.eligible,
+            uncovered=worst.uncovered,
+            if_local=None,
+        )
+        views.append((key, view))
+    for key, view in sorted(views, key=lambda pair: (-pair[1].outcome, pair[0]))[:MAX_INGRESSES]:
+        if uid := ingress_uid(key):
+            found.append(Subject(ObjectRef(INGRESS, key, uid), view, service))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SentEvent:
+    """One of our Events that exists. `uid` is that of the object that it is about, `related` that of the Service
+    where the object is another one. Times are seconds since the epoch; `last` is the last observation."""
+
+    key: Key
+    uid: str
+    related: str
+    reason: str
+    warning: bool
+    note: str
+    count: int
+    last: float
+
+    def same_as(self, wanted: Event) -> bool:
+        return (self.reason, self.warning, self.note) == (wanted.reason, wanted.warning, clip_note(wanted.note))
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`interval`: seconds between two Events about an object; `repeat`: until a lasting Warning is bumped."""
+
+    interval: float = 60.0
+    repeat: float = 1800.0
+
+
+class Next(NamedTuple):
+    """What to do about the Events of an object at time `at`: bump `bump`, or create one if that is None. `fresh`
+    is False for the repetition of a Warning that lasts."""
+
+    at: float
+    bump: SentEvent | None
+    fresh: bool
+
+
+def next_event(
+    wanted: Event | None,
+    sent: Sequence[SentEvent],
+    pace: Pace,
+    *,
+    last_sent: float = float("-inf"),
+    warned_before: bool = False,
+) -> Next | None:
+    """What is missing among the Events that were `sent` about one object in relation to one Service; None if
+    nothing is, now and later. `last_sent` is the time of the last Event about the object.
+
+    A recovery is sent only where a Warning was the last Event, or where `warned_before` says that one was sent
+    and may have expired.
+    """
+    if wanted is None:
+        return None
+    if wanted.reason == NODES_COVERED and not (_warned(sent) or (warned_before and not sent)):
+        return None
+    latest = max(sent, key=lambda s: s.last, default=None)
+    same = next((s for s in sent if s.same_as(wanted)), None)
+    if same is not None and same is latest:
+        return Next(same.last + pace.repeat, same, False) if wanted.warning else None
+    return Next(last_sent + pace.interval, same, True)
+
+
+def _warned(sent: Sequence[SentEvent]) -> bool:
+    """Whether a Warning came after the last recovery."""
+    warning = max((s.last for s in sent if s.warning), default=None)
+    recovered = max((s.last for s in sent if s.reason == NODES_COVERED), default=float("-inf"))
+    return warning is not None and warning > recovered
+
+
+class SentEvents:
+    """Our Events that exist, by the uid of the object that they are about."""
+
+    def __init__(self, records: Iterable[EventRecord] = ()) -> None:
+        self._by_uid: dict[str, dict[str, SentEvent]] = defaultdict(dict)
+        for record in records:
+            self.add(record)
+
+    def add(self, record: EventRecord) -> None:
+        made = sent_event(record)
+        if made is not None:
+            self._by_uid[made.uid][made.key.name] = made
+
+    def drop(self, event: SentEvent) -> None:
+        """The API server does not have the Event any more."""
+        events = self._by_uid.get(event.uid, {})
+        events.pop(event.key.name, None)
+        if not events:
+            self._by_uid.pop(event.uid, None)
+
+    def of(self, uid: str, related: str, now: float) -> list[SentEvent]:
+        """The Events about the object in relation to one Service (an Ingress may use several). An Event with a
+        time after `now`, from a clock that is ahead or before ours was set back, counts as observed at `now`: to
+        wait for its time would silence the object until then."""
+        events = self._by_uid.get(uid, {})
+        ahead = sorted((event for event in events.values() if event.last > now), key=lambda event: -event.last)
+        for place, event in enumerate(ahead):
+            events[event.key.name] = replace(event, last=now - place * _APART)
+        return [event for event in events.values() if event.related == related]
+
+    def last_sent(self, uid: str) -> float:
+        """When the last Event about the object was observed. Call `of` first, which corrects future times."""
+        return max((event.last for event in self._by_uid.get(uid, {}).values()), default=float("-inf"))
+
+    def expire(self, before: float) -> None:
+        """Forget Events last observed before that time: the API server's --event-ttl has ended them, or does so
+        soon."""
+        for uid, events in list(self._by_uid.items()):
+            kept = {name: event for name, event in events.items() if event.last >= before}
+            if kept:
+                self._by_uid[uid] = kept
+            else:
+                del self._by_uid[uid]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_uid.values()))
+
+
+def sent_event(record: EventRecord) -> SentEvent | None:
+    """None for an Event that is not ours or not of a form that etpguard writes."""
+    uid = record.regarding and record.regarding.uid
+    if record.reporting_controller != COVERAGE_CONTROLLER or not uid:
+        return None
+    last = (record.series and record.series.last_observed_time) or record.event_time
+    return SentEvent(
+        key=record.key,
+        uid=uid,
+        related=(record.related and record.related.uid) or "",
+        reason=record.reason or "",
+        warning=record.type == "Warning",
+        note=record.note or "",
+        count=record.series.count if record.series else 1,
+        last=parse(last) or 0.0,
+    )

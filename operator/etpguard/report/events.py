@@ -1,0 +1,95 @@
+"""The Events about coverage: one constructor for each reason. Pure.
+
+The note is part of an Event's identity (see `objects.events.Event`), so its format is stored data: an operator of
+another release that takes over must find the same note, or it writes one more Event for each object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etpguard.assess import Assessment, Outcome
+from etpguard.assess.probe import HealthCheckNodePort
+from etpguard.cluster import NodeTable
+from etpguard.objects.events import Event, ObjectRef
+from etpguard.report.sentences import event_note
+
+NODES_COVERED = "NodesCovered"
+NODES_UNCOVERED = "NodesUncovered"
+TRAFFIC_BLACKHOLE = "TrafficBlackhole"
+TRAFFIC_OUTAGE = "TrafficOutage"
+NO_ELIGIBLE_NODES = "NoEligibleNodes"
+
+WARNING_OUTCOMES = frozenset({Outcome.Uncovered, Outcome.NoTargets, Outcome.Blackhole, Outcome.Outage})
+"""Outcomes whose Event is always a Warning. TargetsUnhealthy is not among them: its type depends on the probe."""
+LOST_REASONS = frozenset({TRAFFIC_BLACKHOLE, TRAFFIC_OUTAGE})
+"""Reasons of the Events about outcomes that lose traffic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object that Events are about, with the assessment as far as it concerns that object. `service` is the
+    Service where `regarding` is another object."""
+
+    regarding: ObjectRef
+    view: Assessment
+    service: ObjectRef | None = None
+
+
+def coverage_event(subject: Subject, table: NodeTable) -> Event | None:
+    """The Event for the outcome of `subject`; None for NoEndpoints and Unknown, which have none."""
+    match subject.view.outcome:
+        case Outcome.NotAffected | Outcome.Covered:
+            return nodes_covered(subject=subject, table=table)
+        case Outcome.TargetsUnhealthy:
+            by_design = _health_check_node_port_decides(subject.view)
+            return nodes_uncovered(subject=subject, table=table, warning=not by_design)
+        case Outcome.Uncovered:
+            return nodes_uncovered(subject=subject, table=table, warning=True)
+        case Outcome.Blackhole:
+            return traffic_blackhole(subject=subject, table=table)
+        case Outcome.Outage:
+            return traffic_outage(subject=subject, table=table)
+        case Outcome.NoTargets:
+            return no_eligible_nodes(subject=subject, table=table)
+        case Outcome.NoEndpoints | Outcome.Unknown:
+            return None
+
+
+def nodes_covered(*, subject: Subject, table: NodeTable) -> Event:
+    """Each eligible node forwards the traffic again. Sent after a Warning only."""
+    return _event(subject, table, reason=NODES_COVERED, warning=False)
+
+
+def nodes_uncovered(*, subject: Subject, table: NodeTable, warning: bool) -> Event:
+    """Some eligible nodes drop the traffic. `warning` is False where each load balancer probes the
+    healthCheckNodePort, which exists to route around such nodes."""
+    return _event(subject, table, reason=NODES_UNCOVERED, warning=warning)
+
+
+def traffic_blackhole(*, subject: Subject, table: NodeTable) -> Event:
+    """A share of the requests is lost."""
+    return _event(subject, table, reason=TRAFFIC_BLACKHOLE, warning=True)
+
+
+def traffic_outage(*, subject: Subject, table: NodeTable) -> Event:
+    """Every request is lost."""
+    return _event(subject, table, reason=TRAFFIC_OUTAGE, warning=True)
+
+
+def no_eligible_nodes(*, subject: Subject, table: NodeTable) -> Event:
+    """The consumer sends traffic to no node."""
+    return _event(subject, table, reason=NO_ELIGIBLE_NODES, warning=True)
+
+
+def _event(subject: Subject, table: NodeTable, *, reason: str, warning: bool) -> Event:
+    note = event_note(subject.view, table)
+    if subject.service is not None:
+        note = f"Service {subject.service.key.name}: {note}"
+    return Event(regarding=subject.regarding, related=subject.service, reason=reason, warning=warning, note=note)
+
+
+def _health_check_node_port_decides(view: Assessment) -> bool:
+    """Whether each consumer that has this outcome probes the healthCheckNodePort."""
+    deciding = [v.consumer for v in view.consumers if v.outcome == view.outcome and not v.consumer.incidental]
+    return bool(deciding) and all(isinstance(c.probe, HealthCheckNodePort) for c in deciding)
