@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from etpguard.kube.client import LaterClient
+from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import BadKubeconfig
 
@@ -52,16 +52,16 @@ def write(plugin: Path, first: str, **status: str) -> None:
     plugin.chmod(0o755)
 
 
-async def ask(client: LaterClient) -> str:
+async def ask(client: LazyClient) -> str:
     """The credentials that a request would be sent with."""
     parts: dict[str, Any] = {"query_params": [], "header_params": {}, "auth_settings": ["BearerToken"]}
     _, _, headers, *_ = await client.param_serialize("GET", "/version", **parts)
     return str(headers["authorization"])
 
 
-def play(connection: Connection, scene: Callable[[LaterClient], Awaitable[None]]) -> None:
+def play(connection: Connection, scene: Callable[[LazyClient], Awaitable[None]]) -> None:
     async def run() -> None:
-        client = LaterClient(connection)
+        client = LazyClient(connection)
         try:
             await scene(client)
         finally:
@@ -71,7 +71,7 @@ def play(connection: Connection, scene: Callable[[LaterClient], Awaitable[None]]
 
 
 def test_the_loop_goes_on_while_a_plugin_runs(connection: Connection, plugin: Path) -> None:
-    async def scene(client: LaterClient) -> None:
+    async def scene(client: LazyClient) -> None:
         await ask(client)  # which loads what it needs
         write(plugin, "sleep 1", token="slow")
         longest = 0.0
@@ -87,7 +87,7 @@ def test_the_loop_goes_on_while_a_plugin_runs(connection: Connection, plugin: Pa
 
 
 def test_a_plugin_that_failed_at_the_first_request_is_run_again(connection: Connection, plugin: Path) -> None:
-    async def scene(client: LaterClient) -> None:
+    async def scene(client: LazyClient) -> None:
         write(plugin, "exit 1")
         for _ in range(2):
             with pytest.raises(BadKubeconfig, match="exit code 1"):
@@ -99,7 +99,7 @@ def test_a_plugin_that_failed_at_the_first_request_is_run_again(connection: Conn
 
 
 def test_to_close_one_that_was_never_made_is_nothing(connection: Connection, plugin: Path) -> None:
-    async def scene(client: LaterClient) -> None:
+    async def scene(client: LazyClient) -> None:
         write(plugin, "exit 1")
         with pytest.raises(BadKubeconfig):
             await ask(client)

@@ -18,6 +18,7 @@ import pytest
 from devcluster import Cluster
 from devcluster.tcp_proxy import TcpProxy
 from etpguard.kube import verbs
+from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.lease import Elector, Timing
@@ -41,8 +42,7 @@ class Replica:
 async def replica(namespace: str, name: str, kubeconfig: Path) -> AsyncIterator[Replica]:
     """A candidate that writes as fast as it may, each write a line in the audit log under its name."""
     timing = Timing.of(LEASE)
-    client = Connection(kubeconfig).aio()
-    client.user_agent = name
+    client = LazyClient(Connection(kubeconfig), name)
     elector = Elector(client, Key(namespace, "leader"), name, timing=timing)
     limits = WriteLimits(timeout=timing.write_timeout, rate=1000, burst=1000)
     writer = Writer(client, may_start=elector.may_start, limits=limits)
@@ -138,12 +138,13 @@ def test_a_leader_that_is_cut_off_stops_before_the_next_begins(cluster: Cluster,
 def test_after_a_crash_the_next_leads_when_the_lease_has_run_out(cluster: Cluster, namespace: str) -> None:
     program = f"""
 import asyncio
+from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
 from etpguard.objects import Key
 
 async def main():
-    client = Connection({str(cluster.kubeconfig)!r}).aio()
+    client = LazyClient(Connection({str(cluster.kubeconfig)!r}))
     elector = Elector(client, Key({namespace!r}, "leader"), "a", timing=Timing.of({LEASE}),
                       on_change=lambda leading: print("leading", flush=True))
     await elector.run(asyncio.Event())

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from etpguard.kube.connection import Connection
+from etpguard.kube.pykube_client import new_client
 
 
 def connection(
@@ -45,7 +46,7 @@ def tls_of(client: Any) -> ssl.SSLContext:
     ],
 )
 def test_the_user(tmp_path: Path, user: dict[str, Any], sent: dict[str, Any]) -> None:
-    client = connection(tmp_path, user).pykube()
+    client = new_client(connection(tmp_path, user))
     assert client.config.user == sent
     client.session.close()
 
@@ -55,7 +56,7 @@ def test_a_token_is_that_of_now(tmp_path: Path) -> None:
     token.write_text("one")
     made = connection(tmp_path, {"tokenFile": str(token)})
     token.write_text("two")
-    assert made.pykube().config.user == {"token": "two"}
+    assert new_client(made).config.user == {"token": "two"}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_a_token_is_that_of_now(tmp_path: Path) -> None:
     ],
 )
 def test_tls_is_verified_as_go_does(tmp_path: Path, settings: dict[str, Any], verified: bool) -> None:
-    client = connection(tmp_path, cluster=settings).pykube()
+    client = new_client(connection(tmp_path, cluster=settings))
     assert client.session.verify is not False if verified else client.session.verify is False
     context = tls_of(client)
     assert context.check_hostname is verified
@@ -75,7 +76,7 @@ def test_tls_is_verified_as_go_does(tmp_path: Path, settings: dict[str, Any], ve
 
 
 def test_a_server_name_is_asked_for_by_itself(tmp_path: Path) -> None:
-    client = connection(tmp_path, cluster={"tls-server-name": "kubernetes.default"}).pykube()
+    client = new_client(connection(tmp_path, cluster={"tls-server-name": "kubernetes.default"}))
     assert client.config.cluster["tls-server-name"] == "kubernetes.default"
     client.session.close()
 
@@ -85,7 +86,7 @@ def test_the_environment_has_no_say_beside_the_kubeconfig(tmp_path: Path, monkey
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none"))
-    client = connection(tmp_path, cluster={"proxy-url": "http://192.0.2.9:3128"}).pykube()
+    client = new_client(connection(tmp_path, cluster={"proxy-url": "http://192.0.2.9:3128"}))
     settings = client.session.merge_environment_settings("https://192.0.2.1", {}, None, True, None)
     assert dict(settings["proxies"]) == {"http": "http://192.0.2.9:3128", "https": "http://192.0.2.9:3128"}
     assert settings["verify"] is True
@@ -95,7 +96,7 @@ def test_the_environment_has_no_say_beside_the_kubeconfig(tmp_path: Path, monkey
 
 def test_an_auth_provider_is_left_to_pykube(tmp_path: Path) -> None:
     provider = {"name": "oidc", "config": {"id-token": "t", "idp-issuer-url": "https://192.0.2.7"}}
-    client = connection(tmp_path, {"auth-provider": provider}).pykube()
+    client = new_client(connection(tmp_path, {"auth-provider": provider}))
     assert client.config.user == {"auth-provider": provider}
     assert client.config.filepath == tmp_path / "kubeconfig", "where a refreshed token is written back"
     client.session.close()

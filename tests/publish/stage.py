@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from devcluster import Cluster, objects
 from etpguard.assess import Assessment, Engine, picture_for
 from etpguard.assess.consumers.registry import consumer_families
+from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import WriteLimits, Writer
@@ -117,8 +118,7 @@ async def staged(
     agent: str = AGENT,
 ) -> AsyncIterator[Stage]:
     """A running publisher, a candidate for `lease` if one is given; ended as the operator ends it."""
-    client = Connection(kubeconfig or cluster.kubeconfig).aio()
-    client.user_agent = agent
+    client = LazyClient(Connection(kubeconfig or cluster.kubeconfig), agent)
     seen: list[tuple[str, str, int]] = []
     times: list[float] = []
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from etpguard.app.remediation import remediator
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
-from etpguard.kube.client import LaterClient
+from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import WriteLimits, Writer
@@ -44,7 +44,7 @@ class Writing:
         self._enabled = any(
             (settings.write_conditions, settings.write_reports, settings.write_events, settings.remediation)
         )
-        self._client = LaterClient(connection)
+        self._client = LazyClient(connection)
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         timing = Timing.of(int(settings.lease_duration))
         self._elector = (

@@ -13,6 +13,7 @@ import msgspec
 from etpguard.cli.errors import Failure
 from etpguard.cli.output.streams import narrate
 from etpguard.kube import verbs
+from etpguard.kube.client import LazyClient
 from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
@@ -41,7 +42,7 @@ def rollback(kubeconfig: str | None, context: str | None, namespace: str | None,
 
 
 async def _with_client(connection: Connection, key: Key) -> list[str]:
-    client = connection.aio()
+    client = LazyClient(connection)
     try:
         back = await Rollback(client, key).run()
     except ApiError as error:

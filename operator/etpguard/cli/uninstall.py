@@ -16,6 +16,7 @@ from etpguard.cli.errors import Failure
 from etpguard.cli.output.streams import complain, narrate
 from etpguard.cli.service_cleanup import Cleaning, Sender, Told, marked
 from etpguard.kube import verbs
+from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError, NotServed
 from etpguard.kube.exchange import ApiError
@@ -53,7 +54,7 @@ def uninstall(kubeconfig: str | None, context: str | None, wishes: Wishes) -> in
 
 
 async def _with_client(connection: Connection, wishes: Wishes) -> int:
-    client = connection.aio()
+    client = LazyClient(connection)
     try:
         return await _Uninstall(client, connection, wishes).run()
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_deployment
 from etpguard.assess.consumers.aws_lbc.options import FLAG
 from etpguard.assess.consumers.registry import ConsumerOptions
-from etpguard.kube.client import LaterClient
+from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
 from etpguard.kube.exchange import ApiError, exchange
@@ -87,7 +87,7 @@ def _flags(settings: Settings) -> dict[str, Any]:
 async def _read(connection: Connection, namespace: str, name: str) -> dict[str, Any]:
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
     request = Request("get", "deployments.apps", namespace, name, "GET", path)
-    client = LaterClient(connection)
+    client = LazyClient(connection)
     try:
         answer = await exchange(client, request, TIMEOUT_SECONDS, lambda verb, resource, status: None)
     finally:

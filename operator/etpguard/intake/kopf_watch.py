@@ -29,7 +29,8 @@ import kopf
 from etpguard.intake.inbox import Live, Message, Relisted
 from etpguard.intake.small_events import Parked, SmallEvents
 from etpguard.intake.versions_only import LIMIT, VersionsOnly
-from etpguard.kube.connection import Connection, Credentials
+from etpguard.kube.connection import Connection
+from etpguard.kube.credentials import Credentials
 from etpguard.kube.exchange import OnRequest
 from etpguard.kube.threads import in_thread
 from etpguard.objects import AnyKind

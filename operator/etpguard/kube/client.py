@@ -1,32 +1,43 @@
-"""The client for writes."""
+"""The asyncio client for writes: kubernetes.aio's ApiClient, made from a Connection."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-from typing import Any
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
 
-from etpguard.kube.connection import Connection, Credentials
+from etpguard.kube.connection import Connection
+from etpguard.kube.credentials import Credentials
 from etpguard.kube.errors import KubeError
 from etpguard.kube.threads import in_thread
 
+if TYPE_CHECKING:
+    from kubernetes.aio.client import ApiClient
 
-class LaterClient:
-    """The client of the `kubernetes` package, loaded and made at the first request: no start waits for it. Nor
-    does the loop ever wait for credentials, which a plugin may take a minute to give: it has a Lease to renew."""
 
-    def __init__(self, connection: Connection) -> None:
+class LazyClient:
+    """An ApiClient that is made at the first request, with credentials that are looked up for each request.
+
+    Both happen in a thread. The `kubernetes` package takes its time to load, and a credential plugin may take a
+    minute, while the event loop has a Lease to renew. Requests raise BadKubeconfig where there are no credentials.
+    """
+
+    def __init__(self, connection: Connection, user_agent: str = "") -> None:
         self._connection = connection
+        self._user_agent = user_agent
         self._credentials: Credentials | None = None
-        self._making: asyncio.Task[Any] | None = None
+        self._making: asyncio.Task[ApiClient] | None = None
 
     async def param_serialize(self, method: str, resource_path: str, **parts: Any) -> Any:
-        client = await self._made()
+        client = await self._client()
         await self._look_up()
         return await client.param_serialize(method, resource_path, **parts)
 
     async def call_api(self, *parts: Any, **options: Any) -> Any:
-        client = await self._made()
+        client = await self._client()
         return await client.call_api(*parts, **options)
 
     async def close(self) -> None:
@@ -34,16 +45,16 @@ class LaterClient:
             with contextlib.suppress(KubeError):
                 await (await self._making).close()
 
-    async def _made(self) -> Any:
+    async def _client(self) -> ApiClient:
         if self._making is None:
             self._making = asyncio.create_task(self._make())
-        # Whoever gives up waiting, at its time-out, leaves it to the others.
+        # A request that times out leaves the task to the other requests.
         return await asyncio.shield(self._making)
 
-    async def _make(self) -> Any:
+    async def _make(self) -> ApiClient:
         try:
             await self._look_up()
-            return await in_thread(lambda: self._connection.aio(self._known), "client of the API server")
+            return await in_thread(self._new_client, "client of the API server")
         except BaseException:
             self._making = None  # the next request tries again
             raise
@@ -51,6 +62,66 @@ class LaterClient:
     async def _look_up(self) -> None:
         self._credentials = await in_thread(self._connection.credentials, "credentials")
 
+    def _new_client(self) -> ApiClient:
+        from kubernetes.aio import client  # slow to load, and `check` writes nothing
+
+        now = self._known()
+        configuration: Any = client.Configuration(
+            host=now.server,
+            ssl_ca_cert=now.ca_file or None,
+            verify_ssl=not now.insecure,
+            cert_file=now.certificate_file or None,
+            key_file=now.key_file or None,
+            tls_server_name=now.tls_server_name or None,
+        )
+        # Set afterwards: an absent proxy above would be looked up in the environment.
+        configuration.proxy = now.proxy or None
+        configuration.disable_strict_ssl_verification = True
+        # The client calls the hook for each request with auth_settings=["BearerToken"].
+        configuration.refresh_api_key_hook = self._authorize
+        self._authorize(configuration)
+        made: ApiClient = client.ApiClient(configuration)
+        if self._user_agent:
+            made.user_agent = self._user_agent
+        _discard_on_close(made)
+        return made
+
+    def _authorize(self, configuration: Any) -> None:
+        now = self._known()
+        if now.token:
+            configuration.api_key["BearerToken"] = f"Bearer {now.token}"
+        elif now.username:
+            pair = f"{now.username}:{now.password}".encode()
+            configuration.api_key["BearerToken"] = f"Basic {base64.b64encode(pair).decode()}"
+
     def _known(self) -> Credentials:
         assert self._credentials is not None
         return self._credentials
+
+
+def _discard_on_close(client: ApiClient) -> None:
+    """Reset the connection of a request that is given up, and discard what is not sent yet.
+
+    Without this, aiohttp waits for the peer's end of TLS, and the kernel goes on delivering the request after its
+    time-out for as long as the network is cut. When the network heals, a former leader still writes.
+
+    `_create_connector` is the extension point that the client documents. `_release` is private to aiohttp (3.14):
+    no public hook sees the transport of a request that has no answer, and a socket option (TCP_USER_TIMEOUT) does
+    not reach data that a proxy has already taken. If it is renamed, the test of a leader that is cut off fails.
+    """
+    import aiohttp
+
+    class Connector(aiohttp.TCPConnector):
+        def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+            if (should_close or protocol.should_close) and protocol.transport is not None:
+                protocol.transport.abort()
+            super()._release(key, protocol, should_close=should_close)
+
+    def connect(address: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol = address[:3]
+        made = socket.socket(family, kind, protocol)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return made
+
+    rest = client.rest_client
+    rest._create_connector = lambda: Connector(limit=rest.maxsize, ssl=rest.ssl_context, socket_factory=connect)

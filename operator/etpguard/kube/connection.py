@@ -1,7 +1,7 @@
-"""Server, CA and credentials, resolved in one place and handed to all three clients.
+"""Server, CA and credentials, resolved in one place for all three clients.
 
-What may change while a process runs is read again for each client: the token of a service account, a
-`tokenFile`, and what a credential plugin gave, once that expires.
+Whatever may change while a process runs is read again each time: the token of a service account, a `tokenFile`,
+and the credential of a plugin once it expires.
 """
 
 from __future__ import annotations
@@ -12,46 +12,22 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from etpguard.kube import exec_plugin, kubeconfig
 from etpguard.kube.credential_files import CredentialFiles
+from etpguard.kube.credentials import Credentials
 from etpguard.kube.errors import BadKubeconfig
 from etpguard.kube.kubeconfig import Chosen, Cluster, User
-
-if TYPE_CHECKING:
-    from kubernetes.aio.client import ApiClient
-    from pykube import HTTPClient
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """All that a client needs, as plain values; "" is none. `ca_file` "" means the system's trust; `expires`
-    is seconds since the epoch, None if unknown."""
-
-    server: str
-    ca_file: str = ""
-    insecure: bool = False
-    tls_server_name: str = ""
-    token: str = ""
-    username: str = ""
-    password: str = ""
-    certificate_file: str = ""
-    key_file: str = ""
-    proxy: str = ""
-    expires: float | None = None
-
-
 class Connection:
-    """A way to one API server. Thread-safe.
+    """Where one API server is, and the credentials for it. Thread-safe.
 
-    Made from the kubeconfig given, from `$KUBECONFIG` or `~/.kube/config`, or, where there is none of these,
-    from the service account of the pod, in the order of kubectl. Raises BadKubeconfig.
+    The source is the given kubeconfig, else `$KUBECONFIG`, else `~/.kube/config`, else the service account of the
+    pod: the order of kubectl. Raises BadKubeconfig.
     """
 
     def __init__(
@@ -64,35 +40,36 @@ class Connection:
         in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ and (service_account / "token").exists()
         named = bool(path or context or os.environ.get("KUBECONFIG"))
         chosen = kubeconfig.load(kubeconfig.paths(path), context, missing_is_error=named or not in_cluster)
-        self._chosen = chosen or _in_cluster(service_account)
+        self.chosen = chosen or _in_cluster(service_account)
+        """The context of the kubeconfig, resolved."""
         self._folder = CredentialFiles()
         weakref.finalize(self, self._folder.remove)
         self._issued: exec_plugin.Issued | None = None
         self._lock = threading.Lock()
-        self._proxy = _proxy(self._chosen.cluster)
+        self._proxy = _proxy(self.chosen.cluster)
         self.credentials()
 
     @property
     def context(self) -> str:
-        return self._chosen.name
+        return self.chosen.name
 
     @property
     def server(self) -> str:
-        return self._chosen.cluster.server.rstrip("/")
+        return self.chosen.cluster.server.rstrip("/")
 
     @property
     def namespace(self) -> str:
-        """The context's namespace, for a command that is given none."""
-        return self._chosen.namespace
+        """The namespace of the context: the default of commands."""
+        return self.chosen.namespace
 
     def forget(self) -> None:
-        """Ask a credential plugin anew next time: the server answered 401."""
+        """Run the credential plugin again at the next call: the server answered 401."""
         with self._lock:
             self._issued = None
 
     def credentials(self) -> Credentials:
-        """As they are now. Raises BadKubeconfig where a file or plugin of theirs fails."""
-        cluster, user = self._chosen.cluster, self._chosen.user
+        """The credentials of now. Raises BadKubeconfig where a file or a plugin fails."""
+        cluster, user = self.chosen.cluster, self.chosen.user
         with self._lock:
             issued = self._plugin(user)
             authority = self._data("certificate-authority-data", cluster.certificate_authority_data)
@@ -111,59 +88,13 @@ class Connection:
                 ),
                 key_file=self._file("client-key", user.client_key, key or issued.key),
                 proxy=self._proxy,
-                expires=issued.expires,
             )
-
-    def pykube(self) -> HTTPClient:
-        """A new pykube client with the credentials of now. Close its `session` when done."""
-        from etpguard.kube import pykube_client
-
-        return pykube_client.client(self._chosen, self.credentials())
-
-    def aio(self, credentials: Callable[[], Credentials] | None = None) -> ApiClient:
-        """A new client of the `kubernetes` package, for asyncio; close it when done. It may be made in any thread.
-
-        Its token is looked up again for every request that is given `auth_settings=["BearerToken"]`, as all
-        generated calls are: on the loop, for as long as a credential plugin takes, unless `credentials` gives
-        what someone looked up elsewhere.
-        """
-        from kubernetes.aio import client
-
-        from etpguard.kube.exchange import discard_on_close  # imports asyncio, which a command does without
-
-        look_up = credentials or self.credentials
-        now = look_up()
-        configuration: Any = client.Configuration(
-            host=now.server,
-            ssl_ca_cert=now.ca_file or None,
-            verify_ssl=not now.insecure,
-            cert_file=now.certificate_file or None,
-            key_file=now.key_file or None,
-            tls_server_name=now.tls_server_name or None,
-        )
-        # Set afterwards: left out above, it would be looked up in the environment.
-        configuration.proxy = now.proxy or None
-        configuration.disable_strict_ssl_verification = True
-
-        def renew(target: Any) -> None:
-            fresh = look_up()
-            if fresh.token:
-                target.api_key["BearerToken"] = f"Bearer {fresh.token}"
-            elif fresh.username:
-                pair = f"{fresh.username}:{fresh.password}".encode()
-                target.api_key["BearerToken"] = f"Basic {base64.b64encode(pair).decode()}"
-
-        renew(configuration)
-        configuration.refresh_api_key_hook = renew
-        made: ApiClient = client.ApiClient(configuration)
-        discard_on_close(made)
-        return made
 
     def _plugin(self, user: User) -> exec_plugin.Issued:
         if user.exec is None:
             return exec_plugin.Issued()
         if self._issued is None or self._issued.expired(time.time()):
-            self._issued = exec_plugin.run(user.exec, self._chosen.cluster)
+            self._issued = exec_plugin.run(user.exec, self.chosen.cluster)
         return self._issued
 
     def _data(self, what: str, encoded: str | None) -> bytes:
@@ -173,7 +104,7 @@ class Connection:
             raise BadKubeconfig(f"kubeconfig context {self.context!r}: {what} is not base64") from None
 
     def _file(self, what: str, path: str | None, content: bytes) -> str:
-        """The file named, or one with that content in a folder for us alone, or ""."""
+        """The path of a file with `content`, else `path`, else ""."""
         if content:
             return self._folder.keep(what, content)
         if path and not os.path.isfile(path):
@@ -182,7 +113,7 @@ class Connection:
 
 
 def _token(user: User) -> str:
-    """The file wins over the field, as in client-go, and is read anew: its content is rotated."""
+    """The file wins over the field, as in client-go. It is read each time, because its content is rotated."""
     if not user.token_file:
         return user.token or ""
     try:
@@ -192,7 +123,7 @@ def _token(user: User) -> str:
 
 
 def _provided(user: User) -> str:
-    """What the last refresh of an `auth-provider` left; only pykube's client refreshes it."""
+    """The token of the last refresh of an `auth-provider`. Only pykube's client refreshes it."""
     held = (user.auth_provider or {}).get("config") or {}
     return str(held.get("id-token") or held.get("access-token") or "")
 
@@ -214,7 +145,7 @@ def _in_cluster(folder: Path) -> Chosen:
 
 
 def _proxy(cluster: Cluster) -> str:
-    """The cluster's own, or that of the environment, as NO_PROXY allows."""
+    """The proxy of the cluster, else that of the environment where NO_PROXY permits it."""
     if cluster.proxy_url:
         return cluster.proxy_url
     if not any(name in os.environ for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 import msgspec
@@ -53,26 +52,3 @@ def message(body: bytes) -> str:
         decoded = None
     text = decoded.get("message") if isinstance(decoded, dict) else None
     return " ".join((text or body[:200].decode(errors="replace")).split()) or "(empty answer)"
-
-
-def cause(error: BaseException) -> str:
-    """What lies at the bottom of requests' and urllib3's nested errors."""
-    import urllib3
-
-    seen = 0
-    while seen < 10:
-        seen += 1
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate does not verify: {error.verify_message}"
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((a for a in error.args if isinstance(a, BaseException)), None) or error.__cause__
-        if inner is None or inner is error:
-            break
-        error = inner
-    if isinstance(error, (TimeoutError, urllib3.exceptions.TimeoutError)) or "timed out" in str(error):
-        return "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = str(error) or type(error).__name__
-    return " ".join(text.rpartition("object at 0x")[2].partition(">: ")[2].split() or text.split())

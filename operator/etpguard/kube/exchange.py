@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -73,32 +71,6 @@ class Answer:
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             text = f"it answered {self.status}, but not with what was asked for: {error}"
             raise ApiError(0, "Malformed", text) from None
-
-
-def discard_on_close(client: Any) -> None:
-    """Have a connection of a kubernetes.aio ApiClient that was given up end in a reset, what is unsent discarded.
-
-    Else aiohttp waits for the peer's end of TLS, and the kernel goes on delivering a request after its time-out
-    for as long as the network is cut: once it heals, a leader of long ago still writes.
-    """
-    import aiohttp
-
-    class Connector(aiohttp.TCPConnector):
-        # Not public (aiohttp 3.14), and there is no other place between a request and its connection's end;
-        # should it be renamed, the test of a leader that was cut off fails.
-        def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
-            if (should_close or protocol.should_close) and protocol.transport is not None:
-                protocol.transport.abort()
-            super()._release(key, protocol, should_close=should_close)
-
-    def connect(address: tuple[Any, ...]) -> socket.socket:
-        family, kind, protocol = address[:3]
-        made = socket.socket(family, kind, protocol)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        return made
-
-    rest = client.rest_client
-    rest._create_connector = lambda: Connector(limit=rest.maxsize, ssl=rest.ssl_context, socket_factory=connect)
 
 
 async def exchange(client: Client, request: Request, timeout: float, on_request: OnRequest) -> Answer:  # noqa: ASYNC109

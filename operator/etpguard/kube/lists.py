@@ -8,7 +8,6 @@ of the kind since etcd's last compaction, and from etcd otherwise.
 
 from __future__ import annotations
 
-import http.client
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,21 +18,18 @@ import msgspec
 from etpguard.kube.backoff import Backoff
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import (
-    BadKubeconfig,
     Expired,
     Forbidden,
     NotServed,
     Overloaded,
     Unauthorized,
     Unreachable,
-    cause,
     message,
 )
+from etpguard.kube.pykube_client import PykubeClient, Response
 from etpguard.objects import AnyKind, Kind, Page, Record, Reject, decode_page
 
 if TYPE_CHECKING:
-    from pykube import HTTPClient
-
     from etpguard.kube.exchange import OnRequest
 
 R = TypeVar("R", bound=Record)
@@ -176,19 +172,17 @@ class _Pages:
         self.server = connection.server
         self._connection = connection
         self._kind = kind
-        self._timeout = (min(CONNECT_SECONDS, timeout), timeout)
+        self._client = PykubeClient(connection, (min(CONNECT_SECONDS, timeout), timeout))
         head, _, plural = kind.path.rpartition("/")
         self._path = f"{head}/namespaces/{namespace}/{plural}" if namespace and kind.namespaced else kind.path
         self._limit = limit
         self._on_request = on_request
-        self._client: HTTPClient | None = None
 
     def __enter__(self) -> _Pages:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._client is not None:
-            self._client.session.close()
+        self._client.close()
 
     def get(self, token: str) -> bytes | None:
         """The page behind a continue token; None if that expired."""
@@ -205,8 +199,7 @@ class _Pages:
                     return None
                 case 401 if not renewed:
                     renewed = True
-                    self.__exit__()
-                    self._client = None
+                    self._client.close()
                     self._connection.forget()
                 case 401:
                     raise Unauthorized(f"{self.server} does not take the credentials: {message(body)}")
@@ -225,11 +218,11 @@ class _Pages:
                     raise Unreachable(f"{self.server} answered {status} to a list: {message(body)}")
         raise Unauthorized(f"{self.server} does not take the credentials")
 
-    def _page(self, parameters: dict[str, str]) -> tuple[int, bytes, float]:
+    def _page(self, parameters: dict[str, str]) -> Response:
         status = 0
         try:
-            answer = self._request(self._path, parameters)
-            status = answer[0]
+            answer = self._client.get(self._path, parameters)
+            status = answer.status
         finally:
             self._on_request("list", self._kind.resource, status)
         return answer
@@ -237,7 +230,7 @@ class _Pages:
     def _served(self) -> bool:
         """What a 403 leaves open: permission is checked before the path. Discovery is open to all users."""
         path = self._kind.path.rpartition("/")[0]
-        status, body, _ = self._request(path, {})
+        status, body, _ = self._client.get(path, {})
         if status == 404:
             return False
         try:
@@ -255,35 +248,3 @@ class _Pages:
         if not page.version:
             raise Unreachable(f"{self.server} did not answer with a list of {kind.resource}: no resourceVersion")
         return page
-
-    def _request(self, path: str, parameters: dict[str, str]) -> tuple[int, bytes, float]:
-        """Status, body, and Retry-After in seconds (0 if none)."""
-        import requests
-        import urllib3
-
-        if self._client is None:
-            self._client = self._connection.pykube()
-        try:
-            with self._client.session.get(
-                self.server + path,
-                params=parameters,
-                headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
-                stream=True,
-                allow_redirects=False,
-                timeout=self._timeout,
-            ) as response:
-                # Not `.content`, which reads by ten kilobytes.
-                body: bytes = response.raw.read(decode_content=True)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as e:
-            raise Unreachable(f"cannot reach {self.server}: {cause(e)}") from None
-        except (ImportError, NotImplementedError, LookupError, _pykube_error()) as e:
-            raise BadKubeconfig(f"context {self._connection.context!r}: its auth-provider failed: {e!r}") from None
-        after = response.headers.get("Retry-After", "")
-        return response.status_code, body, float(after) if after.isdigit() else 0.0
-
-
-def _pykube_error() -> type[Exception]:
-    from pykube.exceptions import PyKubeError
-
-    error: type[Exception] = PyKubeError
-    return error
