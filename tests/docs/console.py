@@ -1,6 +1,6 @@
-"""Console blocks in the docs: what stands below `$ etpguard …` is what the command prints, and nothing else.
+"""Console blocks of the docs: the lines below `$ etpguard …` are exactly what the command prints.
 
-`python -m tests.docs.console FILE…` writes the blocks of these files anew.
+`python -m tests.docs.console` runs the commands of every page and rewrites its blocks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "outcomes.md")
+"""Every page with console blocks."""
+
 _BLOCK = re.compile(
     r"^```console\n\$ etpguard (?P<arguments>[^\n]+)\n(?P<shown>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -22,7 +25,7 @@ def commands(text: str) -> list[str]:
 
 
 def renewed(text: str) -> str:
-    """The text with each block as the command of today fills it."""
+    """The text with the current output of each command."""
     return _BLOCK.sub(lambda match: _block(match["arguments"]), text)
 
 
@@ -49,6 +52,5 @@ def _block(arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        page = Path(name)
+    for page in PAGES:
         page.write_text(renewed(page.read_text()))

@@ -54,7 +54,7 @@ def test_the_page_says_which_versions_were_tried() -> None:
     *older, newest = VERSIONS
     assert f"Tested on Kubernetes {tested};" in page
     assert f"the schemas of {', '.join(older)} and {newest}" in page
-    assert f"{least.removeprefix('>=').removesuffix('.0-0')} is the least" in page
+    assert f"{least.removeprefix('>=').removesuffix('.0-0')} is the minimum" in page
 
 
 @pytest.mark.controlplane
