@@ -14,7 +14,7 @@ from etpguard.assess import Outcome, PortState, Reason
 from etpguard.assess.consumers.interface import HealthCheck
 from etpguard.cluster import NodeTable
 from etpguard.objects.coverage import PolicyRef, Remediation, Revert
-from etpguard.publish import desired
+from etpguard.report import service_coverage
 from tests.publish.given import assessment, verdict
 from tests.publish.stage import install_crd
 
@@ -39,7 +39,7 @@ def test_each_outcome_is_taken_and_kept(cluster: Cluster, namespace: str, outcom
     for i in range(3):
         table.add(f"node{i}")
     assessed = assessment(outcome, verdict(outcome), if_local=assessment(Outcome.Outage))
-    wanted = desired.report_status(assessed, table, ("do this",))
+    wanted = service_coverage.status(assessed, table, ("do this",))
     remediation = msgspec.json.decode(
         msgspec.json.encode(
             Remediation(
@@ -56,9 +56,9 @@ def test_each_outcome_is_taken_and_kept(cluster: Cluster, namespace: str, outcom
             )
         )
     )
-    body = desired.report_body(wanted, None, NOW)["status"]
+    body = service_coverage.status_body(wanted, None, NOW)["status"]
     standing = write(cluster, namespace, {**body, "remediation": remediation})
-    assert not desired.report_differs(standing, wanted)
+    assert service_coverage.same(standing, wanted)
     assert standing["remediation"] == remediation
 
 
@@ -88,11 +88,11 @@ def test_the_largest_report_is_taken_and_kept(cluster: Cluster, namespace: str) 
         nodes=everywhere,
         reason=Reason("Blackhole", long),
     )
-    wanted = desired.report_status(assessed, table, [long] * 20)
-    body = desired.report_body(wanted, None, NOW)["status"]
+    wanted = service_coverage.status(assessed, table, [long] * 20)
+    body = service_coverage.status_body(wanted, None, NOW)["status"]
     assert len(msgspec.json.encode(body)) <= report.MAX_STATUS_BYTES + 1024
     standing = write(cluster, namespace, body)
-    assert not desired.report_differs(standing, wanted)
+    assert service_coverage.same(standing, wanted)
     assert standing["portsTotal"] == 200
     assert standing["consumersTotal"] == 100
 

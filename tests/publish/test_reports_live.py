@@ -8,7 +8,7 @@ import pytest
 
 from devcluster import Cluster
 from etpguard.objects import SERVICE_COVERAGE
-from etpguard.publish import desired
+from etpguard.report import service_coverage
 from tests.publish.stage import Case, advice, play, staged
 
 pytestmark = pytest.mark.controlplane
@@ -46,9 +46,9 @@ def test_what_is_read_back_is_what_was_meant(arena: Cluster, case: Case) -> None
         async with staged(arena) as stage:
             await stage.until(lambda: case.outcome() == "TargetsUnhealthy", "the report")
             assessment = stage.engine.assessments[case.key]
-            wanted = desired.report_status(assessment, stage.picture.nodes, advice(assessment))
+            wanted = service_coverage.status(assessment, stage.picture.nodes, advice(assessment))
             standing = case.report()
-            assert not desired.report_differs(standing["status"], wanted)
+            assert service_coverage.same(standing["status"], wanted)
             [owner] = standing["metadata"]["ownerReferences"]
             assert owner["uid"] == case.service()["metadata"]["uid"]
             assert not owner["blockOwnerDeletion"]

@@ -12,9 +12,10 @@ from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.exchange import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Service, ServiceCoverage, decode_item
-from etpguard.publish import conditions, desired
+from etpguard.publish import conditions
 from etpguard.remediate import patches
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER
+from etpguard.report.service_condition import CONDITION, existing_condition
 
 if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
@@ -68,7 +69,7 @@ class Cleaning:
                 if remediated(service, report):
                     await self._remediation()
                 if await self._take(_condition):
-                    self._tell(f"condition {desired.CONDITION} removed")
+                    self._tell(f"condition {CONDITION} removed")
                 if await self._take(_ownership):
                     self._tell("no field is managed by etpguard any more")
             if report is not None and await self._sender.send(
@@ -126,14 +127,14 @@ def remediated(service: Service, report: ServiceCoverage | None) -> bool:
 
 def marked(service: Service) -> bool:
     """Whether it bears anything of ours."""
-    return desired.standing_condition(service) is not None or bool(MANAGERS & service.managers)
+    return existing_condition(service) is not None or bool(MANAGERS & service.managers)
 
 
 def _condition(raw: verbs.Json) -> verbs.Request | None:
     service = decode_item(SERVICE, raw)
     if isinstance(service, Reject):
         raise Failure(service.message)
-    return conditions.removal(service) if desired.standing_condition(service) else None
+    return conditions.removal(service) if existing_condition(service) else None
 
 
 def _ownership(raw: verbs.Json) -> verbs.Request | None:

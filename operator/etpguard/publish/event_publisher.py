@@ -13,11 +13,11 @@ from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import Writer
 from etpguard.objects import INGRESS, SERVICE, Key
 from etpguard.objects.events import COVERAGE_CONTROLLER, EVENT, Event, EventRecord
-from etpguard.publish import desired
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.event_plan import Next, Pace, SentEvent, SentEvents, next_event, subjects
 from etpguard.publish.settings import PublishSettings
 from etpguard.report.events import LOST_REASONS, WARNING_OUTCOMES, Subject, coverage_event
+from etpguard.report.service_condition import existing_condition
 
 _REMEMBERED = 7200.0
 """Seconds: twice the API server's default --event-ttl."""
@@ -98,7 +98,7 @@ class EventPublisher:
         if assessment is None or service is None or service.deleting:
             return None
         now = self._clock()
-        told = desired.standing_condition(service)
+        told = existing_condition(service)
         hinted = service.uid in self._hinted or (told is not None and told.reason in _WARNING_REASONS)
         again: float | None = None
         for subject in self.observe(key, assessment, now):

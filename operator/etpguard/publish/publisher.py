@@ -18,13 +18,13 @@ from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key
-from etpguard.publish import desired
 from etpguard.publish.conditions import Conditions
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.event_publisher import EventPublisher
 from etpguard.publish.reports import Advice, Reports
 from etpguard.publish.settings import PublishSettings
 from etpguard.publish.worker import Worker
+from etpguard.report.service_condition import existing_condition
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,9 @@ class Publisher:
         self._holds: Debounce[Key] = Debounce(settings.hold, settings.urgent_hold)
         self._announcer = EventPublisher(writer, picture, settings, clock, wall)
         hint = self._announcer.hint
-        self._conditions = Conditions(writer, self._overlay, self._holds, settings.condition_interval, hint, clock)
+        self._conditions = Conditions(
+            writer, self._overlay, self._holds, settings.condition_interval, hint, clock, wall
+        )
         self._reports = Reports(writer, picture, self._overlay, self._holds, settings, advice, clock, wall)
         self._taken_up: int | None = None
         self._events_loaded = False
@@ -111,7 +113,7 @@ class Publisher:
     def sweep(self) -> None:
         """Compare everything, and forget what is no more."""
         known = {*self._assessments, *self._picture.store(SERVICE_COVERAGE).keys()}
-        known |= {s.key for s in self._picture.store(SERVICE) if desired.standing_condition(s)}
+        known |= {s.key for s in self._picture.store(SERVICE) if existing_condition(s)}
         self._holds.forget([key for key in self._holds.keys() if key not in known])  # noqa: SIM118  no dict
         self._conditions.forget(known)
         self._reports.forget(known)
@@ -163,7 +165,7 @@ class Publisher:
 
     def _stands(self, key: Key) -> bool:
         service = self._picture.get(SERVICE, key)
-        if service is not None and desired.standing_condition(service):
+        if service is not None and existing_condition(service):
             return True
         return self._picture.get(SERVICE_COVERAGE, key) is not None
 

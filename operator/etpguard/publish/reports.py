@@ -12,10 +12,12 @@ from etpguard.kube.exchange import ApiError
 from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
-from etpguard.publish import desired
-from etpguard.publish.conditions import outcome_named, rfc3339
+from etpguard.objects.times import rfc3339
+from etpguard.publish.conditions import outcome_named
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.settings import PublishSettings
+from etpguard.report import service_coverage
+from etpguard.report.statuses import Json
 
 Advice = Callable[[Assessment], Sequence[str]]
 
@@ -56,15 +58,15 @@ class Reports:
         if assessment is None:
             self._agreed.pop(key, None)
             return await self._withdraw(service, standing, spend, now)
-        owner = desired.owner_of(standing) if standing else ""
-        if standing is not None and owner not in ("", service.uid):
+        if standing is not None and service_coverage.owned_by_another(standing, service):
             return await self._delete(standing, spend, now)
         state = (assessment, standing.version if standing else -1, self._picture.nodes.epoch)
         if self._agreed.get(key) == state:
             return None
-        wanted = desired.report_status(assessment, self._picture.nodes, self._advice(assessment))
+        wanted = service_coverage.status(assessment, self._picture.nodes, self._advice(assessment))
         told = standing.status if standing else None
-        if owner == service.uid and not desired.report_differs(told, wanted):
+        owned = standing is not None and service_coverage.owned_by(standing, service)
+        if owned and service_coverage.same(told, wanted):
             self._agreed[key] = state
             return None
         due = self._due(key, assessment, told, now)
@@ -72,8 +74,8 @@ class Reports:
             return due
         if wait := spend():
             return now + wait
-        if standing is None or owner != service.uid:
-            await self._send(verbs.apply(SERVICE_COVERAGE, key, desired.report_owner(service)))
+        if standing is None or not owned:
+            await self._send(verbs.apply(SERVICE_COVERAGE, key, service_coverage.owner_body(service)))
         else:
             await self._send_status(standing, wanted)
         return self._clock()
@@ -82,7 +84,7 @@ class Reports:
         self._agreed.clear()
         self._written = {key: at for key, at in self._written.items() if key in keep}
 
-    def _due(self, key: Key, assessment: Assessment, told: desired.Json | None, now: float) -> float:
+    def _due(self, key: Key, assessment: Assessment, told: Json | None, now: float) -> float:
         """A new outcome after its hold; the same one with other nodes, or ports, soon, but not too often."""
         self._holds.observe(key, assessment, now)
         stands = outcome_named((told or {}).get("outcome"))
@@ -96,9 +98,9 @@ class Reports:
     ) -> float | None:
         if standing is None:
             return None
-        stays = desired.must_stay(standing, service, self._wall())
-        history = desired.history_status()
-        if stays and (standing.remediation is None or not desired.report_differs(standing.status, history)):
+        stays = service_coverage.must_stay(standing, service, self._wall())
+        history = service_coverage.history_status()
+        if stays and (standing.remediation is None or service_coverage.same_facts(standing.status, history)):
             return None
         self._holds.observe(service.key, None, now)
         due = self._holds.due(service.key, None)
@@ -112,9 +114,9 @@ class Reports:
         await self._send_status(standing, history)
         return self._clock()
 
-    async def _send_status(self, standing: ServiceCoverage, wanted: desired.Json) -> None:
+    async def _send_status(self, standing: ServiceCoverage, wanted: Json) -> None:
         key, version = standing.key, standing.metadata.resource_version or ""
-        body = desired.report_body(wanted, standing.status, rfc3339())
+        body = service_coverage.status_body(wanted, standing.status, rfc3339(self._wall()))
         await self._send(
             verbs.apply(SERVICE_COVERAGE, key, body, subresource="status", uid=standing.uid, version=version)
         )

@@ -11,7 +11,7 @@ from etpguard.report.sentences import (
     explain_reason,
     explain_verdict,
 )
-from etpguard.report.service_coverage import MAX_STATUS_BYTES, conditions, status
+from etpguard.report.service_coverage import MAX_STATUS_BYTES, conditions
 
 __all__ = [
     "MAX_STATUS_BYTES",
@@ -25,5 +25,4 @@ __all__ = [
     "explain_reason",
     "explain_verdict",
     "service_report",
-    "status",
 ]

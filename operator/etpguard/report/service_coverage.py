@@ -1,36 +1,32 @@
-"""The status of a ServiceCoverage, within bounds that etcd and its readers can live with."""
+"""The ServiceCoverage of a Service: its body, within bounds that etcd and its readers can live with, how two of
+them compare, and whose they are. Pure."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from etpguard.assess import Assessment, PortState
+from etpguard.assess import Assessment, Outcome, PortState
 from etpguard.cluster import NodeTable
+from etpguard.objects import SERVICE, Remediation, Service, ServiceCoverage
+from etpguard.objects.times import parse
 from etpguard.report.contract import NO_NAMES, Json, consumer_report, if_local_report, port_report
 from etpguard.report.sentences import condition_message, covered, delivered, explain_reason
+from etpguard.report.statuses import comparable, conditions_of, fitting, with_times
 
 MAX_STATUS_PORTS = 64
 MAX_STATUS_CONSUMERS = 32
 MAX_STATUS_NAMES = 20
 MAX_STATUS_BYTES = 64 * 1024
-MAX_STATUS_TEXT = 1024
+LONGEST_BUDGET = 604800.0
+"""Seconds: the most that `perSeconds` of a policy's budget may be."""
+LONGEST_DRIFT = 2592000.0
+"""Seconds: the most that `onDrift.windowSeconds` may be."""
 
-
-def status(assessment: Assessment, table: NodeTable, advice: Sequence[str], remediation: Json | None) -> Json:
-    """The status of the Service's ServiceCoverage, without times: 64 ports (equal states share one group),
-    32 consumers, 20 names a list with totals beside, 64 KiB in all; names are dropped first."""
-    made: Json = {}
-    for names, consumers, advised in _BOUNDS:
-        made = _status(assessment, table, advice[:advised], remediation, names, consumers)
-        if len(msgspec.json.encode(made)) <= MAX_STATUS_BYTES:
-            break
-    return made
-
-
-# Names a list, consumers, pieces of advice: the next where the status is still too large.
 _BOUNDS = (
     (MAX_STATUS_NAMES, MAX_STATUS_CONSUMERS, 8),
     (5, MAX_STATUS_CONSUMERS, 8),
@@ -40,16 +36,25 @@ _BOUNDS = (
     (NO_NAMES, 4, 0),
     (NO_NAMES, 0, 0),
 )
+"""Names in a list, consumers, pieces of advice: the next row applies where the status is still too large."""
+
+_CODE = re.compile(r"[A-Z][A-Za-z0-9]*(?=: |$)")
+_NOT_THE_PUBLISHERS = ("remediation",)
 
 
-def _status(
-    assessment: Assessment,
-    table: NodeTable,
-    advice: Sequence[str],
-    remediation: Json | None,
-    names: int,
-    consumers: int,
-) -> Json:
+def status(assessment: Assessment, table: NodeTable, advice: Sequence[str]) -> Json:
+    """The status of the Service's ServiceCoverage, without times and without `remediation`, which remediation
+    writes: 64 ports (equal states share one group), 32 consumers, 20 names in a list with totals beside, 64 KiB in
+    all. Names are dropped first."""
+    made: Json = {}
+    for names, consumers, advised in _BOUNDS:
+        made = _status(assessment, table, advice[:advised], names, consumers)
+        if len(msgspec.json.encode(made)) <= MAX_STATUS_BYTES:
+            break
+    return made
+
+
+def _status(assessment: Assessment, table: NodeTable, advice: Sequence[str], names: int, consumers: int) -> Json:
     worst_first = sorted(assessment.consumers, key=lambda v: (-v.outcome, -v.uncovered.bit_count()))
     made: Json = {
         "outcome": assessment.outcome.name,
@@ -65,19 +70,116 @@ def _status(
     }
     if assessment.if_local is not None:
         made["ifLocal"] = if_local_report(assessment.if_local)
-    clipped: Json = _clipped(made)
-    if remediation is not None:
-        clipped["remediation"] = remediation
-    return clipped
+    fitted: Json = fitting(made)
+    return fitted
 
 
-def _clipped(value: Any) -> Any:
-    """Texts may hold what people wrote, which has no bound (a path in an annotation of 256 KiB)."""
-    if isinstance(value, str):
-        return value[:MAX_STATUS_TEXT]
+def history_status() -> Json:
+    """The status of a report that is kept for its `remediation` alone."""
+    why = "not assessed now; the report keeps the history of the remediation"
+    return {"outcome": Outcome.NotAffected.name, "reason": why, "conditions": []}
+
+
+def status_body(wanted: Json, existing: Json | None, now: str) -> Json:
+    """The body of the status apply: `wanted` with the times of its conditions."""
+    return {"status": with_times(wanted, existing, now)}
+
+
+def remediation_body(remediation: Remediation) -> Json:
+    """The body of the status apply that records a remediation, and nothing else of the report."""
+    recorded = msgspec.to_builtins(remediation)
+    return {"status": {"remediation": _without_empty(recorded)}}
+
+
+def same(existing: Json | None, wanted: Json) -> bool:
+    """Whether two statuses are equal but for times and `remediation`."""
+    if existing is None:
+        return False
+    return comparable(existing, _NOT_THE_PUBLISHERS) == comparable(wanted, _NOT_THE_PUBLISHERS)
+
+
+def same_facts(existing: Json | None, wanted: Json) -> bool:
+    """As `same`, but prose does not count: of reasons only the code does, and advice, messages and sources not at
+    all. A release that words them differently must not rewrite every report when it takes over."""
+    if existing is None:
+        return False
+    return _facts(existing) == _facts(wanted)
+
+
+def _facts(status: Json) -> Json:
+    bare = comparable(status, (*_NOT_THE_PUBLISHERS, "advice"))
+    states = [(c.get("type"), c.get("status"), c.get("reason")) for c in conditions_of(bare)]
+    return {**_coded(bare), "conditions": states}
+
+
+def _coded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _clipped(inner) for key, inner in value.items()}
-    return [_clipped(inner) for inner in value] if isinstance(value, list) else value
+        return {
+            name: _code_of(inner) if name == "reason" else _coded(inner)
+            for name, inner in value.items()
+            if name != "source"
+        }
+    if isinstance(value, list):
+        return [_coded(inner) for inner in value]
+    return value
+
+
+def _code_of(reason: object) -> str:
+    """The code that a reason starts with, "" for a sentence."""
+    found = _CODE.match(str(reason))
+    return found.group() if found else ""
+
+
+def owner_body(service: Service) -> Json:
+    """The metadata of the Service's report: the garbage collector deletes it with the Service."""
+    owner = {
+        "apiVersion": SERVICE.api_version,
+        "kind": SERVICE.name,
+        "name": service.key.name,
+        "uid": service.uid,
+        "blockOwnerDeletion": False,
+    }
+    return {"metadata": {"ownerReferences": [owner]}}
+
+
+def owned_by(report: ServiceCoverage, service: Service) -> bool:
+    """Whether the report belongs to this Service."""
+    return service.uid in _owners(report)
+
+
+def owned_by_another(report: ServiceCoverage, service: Service) -> bool:
+    """Whether the report belongs to another Service, which had the same name. One without an owner belongs to
+    none."""
+    owners = _owners(report)
+    return bool(owners) and service.uid not in owners
+
+
+def _owners(report: ServiceCoverage) -> set[str]:
+    references = report.metadata.owner_references or ()
+    return {reference.uid for reference in references if reference.kind == SERVICE.name}
+
+
+def must_stay(report: ServiceCoverage, service: Service, now: float) -> bool:
+    """Whether the report is the only record of what still counts for the Service: a remediation in force, a person
+    who put Local back, reverts and spent budgets within their windows. Such a report is kept although the Service
+    is ignored. A `remediation` that cannot be read (of a later version, for example) counts as one. `now`:
+    seconds since the epoch."""
+    if (report.status or {}).get("remediation") is None:
+        return False
+    known = report.remediation
+    if known is None or known.stands_for(service.uid):
+        return True
+    if known.service_uid != service.uid:
+        return False
+    spent = any(_age(time, now) < LONGEST_BUDGET for time in known.intents)
+    reverted = any(_age(revert.time, now) < LONGEST_DRIFT for revert in known.reverts)
+    return bool(known.held_for) or spent or reverted
+
+
+def _age(time: str, now: float) -> float:
+    """Seconds since an RFC 3339 time; infinite for any other text."""
+    at = parse(time)
+    return math.inf if at is None else now - at
 
 
 def conditions(assessment: Assessment) -> list[Json]:
@@ -104,3 +206,10 @@ def port_groups(assessment: Assessment, table: NodeTable, names: int) -> list[Js
         ]
         made.append({"ports": listed, **states})
     return made
+
+
+def _without_empty(value: Any) -> Any:
+    """Without nulls and empty strings, which say nothing."""
+    if isinstance(value, dict):
+        return {name: _without_empty(inner) for name, inner in value.items() if inner is not None and inner != ""}
+    return [_without_empty(inner) for inner in value] if isinstance(value, (list, tuple)) else value
