@@ -191,7 +191,7 @@ def test_the_report_of_a_service_that_cannot_be_read_is_kept() -> None:
 
     def listing(kind: Kind[R], items: list[Any]) -> Listing[R]:
         page = decode_page(kind, json.dumps({"metadata": {"resourceVersion": "9"}, "items": items}).encode())
-        return Listing(kind, page.version, page.items, page.rejects)
+        return Listing(page.items, page.rejects)
 
     services = listing(SERVICE, [{"metadata": meta("odd"), "spec": "?"}, {"metadata": meta("plain"), "spec": {}}])
     reports = listing(SERVICE_COVERAGE, [{"metadata": meta(name)} for name in ("plain", "odd", "gone")])

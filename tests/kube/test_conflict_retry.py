@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from etpguard.kube.conflict_retry import retry_on_conflict
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 
 CONFLICT = ApiError(409, "Conflict", "the object has been modified")
 TEST_FAILED = ApiError(422, "Invalid", "testing value /metadata/resourceVersion failed")

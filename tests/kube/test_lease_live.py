@@ -20,7 +20,7 @@ from devcluster.tcp_proxy import TcpProxy
 from etpguard.kube import verbs
 from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import NotNow, WriteLimits, Writer
 from etpguard.objects import Key, Kind, Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etpguard.kube import verbs
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.refusals import Refusals
 from etpguard.kube.verbs import Request
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from etpguard.kube import verbs
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow, WriteLimits, Writer
 from etpguard.objects import NODE, SERVICE, SERVICE_COVERAGE, Key

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from etpguard.kube.backoff import Backoff
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.objects import Key
 from etpguard.publish import worker

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow
 from etpguard.objects import AnyKind, Page, decode_page

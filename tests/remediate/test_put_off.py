@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow
 from etpguard.remediate.controller import BACK_OFF, RemediationController

@@ -16,8 +16,8 @@ from etpguard.kube import verbs
 from etpguard.kube.client import LazyClient
 from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.connection import Connection
-from etpguard.kube.errors import KubeError
-from etpguard.kube.exchange import ApiError, exchange
+from etpguard.kube.errors import ApiError, KubeError
+from etpguard.kube.exchange import exchange
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Remediation, Service, decode_item
 from etpguard.remediate import patches
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER

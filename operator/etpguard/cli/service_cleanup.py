@@ -9,7 +9,7 @@ from etpguard.cli.errors import Failure
 from etpguard.cli.rollback import Rollback
 from etpguard.kube import verbs
 from etpguard.kube.conflict_retry import retry_on_conflict
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Service, ServiceCoverage, decode_item
 from etpguard.publish import conditions

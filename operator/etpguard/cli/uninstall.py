@@ -18,8 +18,7 @@ from etpguard.cli.service_cleanup import Cleaning, Sender, Told, marked
 from etpguard.kube import verbs
 from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
-from etpguard.kube.errors import KubeError, NotServed
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError, KubeError, NotServed
 from etpguard.kube.lists import Listing, list_kind
 from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
@@ -129,7 +128,7 @@ class _Uninstall:
         try:
             return list_kind(self._connection, SERVICE_COVERAGE)
         except NotServed:
-            return Listing(SERVICE_COVERAGE, 0, [], [])
+            return Listing([], [])
 
     async def _clean(self, key: Key, service: Service | None, report: ServiceCoverage | None) -> Told:
         cleaning = Cleaning(self._client, self._sender, key, revert=self._wishes.revert)

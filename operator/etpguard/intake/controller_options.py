@@ -12,8 +12,8 @@ from etpguard.assess.consumers.aws_lbc.options import FLAG
 from etpguard.assess.consumers.registry import ConsumerOptions
 from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
-from etpguard.kube.errors import KubeError
-from etpguard.kube.exchange import ApiError, exchange
+from etpguard.kube.errors import ApiError, KubeError
+from etpguard.kube.exchange import exchange
 from etpguard.kube.verbs import Request
 from etpguard.settings import Settings, SettingsError
 
@@ -62,7 +62,7 @@ async def follow(
         await asyncio.sleep(settings.resync_interval)
         try:
             now = ConsumerOptions(await aws_options(connection, settings.aws_lbc_deployment, _flags(settings)))
-        except (ApiError, KubeError, SettingsError) as error:
+        except (KubeError, SettingsError) as error:
             if str(error) != said:
                 logger.warning("--aws-lbc-deployment: %s; its last arguments go on to hold", error)
             said = str(error)

@@ -130,7 +130,7 @@ class Plan:
     def asked_pause(self, error: KubeError) -> float:
         """The one that the server asked for, in seconds; 0 for none."""
         longest = START_FAILING_SECONDS if self._starting else LONGEST_RETRY_AFTER_SECONDS
-        return min(error.retry_after, longest) if isinstance(error, Overloaded) else 0.0
+        return min(error.retry_after or 0.0, longest) if isinstance(error, Overloaded) else 0.0
 
     @property
     def _starting(self) -> bool:

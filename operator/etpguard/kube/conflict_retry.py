@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 
 T = TypeVar("T")
 
 TRIES = 4
-
-
-def is_conflict(error: ApiError) -> bool:
-    """Whether the object is not as the request expects it.
-
-    The API server answers 409 for a precondition that does not hold, and 422 for a failed `test` of a JSON Patch.
-    """
-    return error.status in (409, 422)
 
 
 async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], tries: int = TRIES) -> T:
@@ -30,6 +22,6 @@ async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], tries: int = TR
         try:
             return await attempt()
         except ApiError as error:
-            if not is_conflict(error):
+            if not error.conflict:
                 raise
     return await attempt()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from etpguard.kube import verbs
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import Key, decode_item
 from etpguard.objects.events import EVENT, Event, EventRecord, series_body

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from etpguard.kube.errors import ApiError, Status
 from etpguard.kube.verbs import Json, Request
 from etpguard.objects import Kind, Page, Record, decode_page
 
@@ -26,28 +27,6 @@ class Client(Protocol):
     async def param_serialize(self, method: str, resource_path: str, **parts: Any) -> Any: ...
 
     async def call_api(self, *parts: Any, **options: Any) -> Any: ...
-
-
-class ApiError(Exception):
-    """The API server said no, or nothing. `status` is the HTTP status, 0 without an answer or with one that no API
-    server gives; `reason` and `message` are those of its Status object, `retry_after` the header in seconds."""
-
-    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
-        super().__init__(f"{status} {reason}: {message}" if status else message)
-        self.status = status
-        self.reason = reason
-        self.message = message
-        self.retry_after = retry_after
-
-    @property
-    def transient(self) -> bool:
-        """Whether the same request may well succeed later: no answer, throttled, or the server's own fault."""
-        return self.status in (0, 408, 429) or self.status >= 500
-
-    @property
-    def kind_absent(self) -> bool:
-        """A 404 that is not about an object: the path is unknown, so the resource is not served."""
-        return self.status == 404 and self.reason != "NotFound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +92,8 @@ async def _send(client: Client, request: Request, timeout: float) -> Answer:  # 
 
 
 def _failure(answer: Answer) -> ApiError:
-    try:
-        status = answer.json()
-    except ApiError:
-        status = {}
-    if status.get("kind") != "Status":
-        status = {"message": answer.body[:200].decode(errors="replace").strip()}
-    return ApiError(
-        answer.status,
-        str(status.get("reason") or ""),
-        str(status.get("message") or ""),
-        _seconds(answer.headers.get("Retry-After")),
-    )
+    status = Status.of(answer.body)
+    return ApiError(answer.status, status.reason, status.message, _seconds(answer.headers.get("Retry-After")))
 
 
 def _seconds(header: str | None) -> float | None:

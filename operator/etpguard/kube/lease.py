@@ -19,7 +19,8 @@ from typing import Any
 
 import msgspec
 
-from etpguard.kube.exchange import ApiError, Client, OnRequest, exchange
+from etpguard.kube.errors import ApiError
+from etpguard.kube.exchange import Client, OnRequest, exchange
 from etpguard.kube.verbs import Request
 from etpguard.objects import Key
 

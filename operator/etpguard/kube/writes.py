@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from etpguard.kube.backoff import Backoff
-from etpguard.kube.exchange import Answer, ApiError, Client, OnRequest, exchange
+from etpguard.kube.errors import ApiError
+from etpguard.kube.exchange import Answer, Client, OnRequest, exchange
 from etpguard.kube.refusals import Refusals
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.verbs import Json, Request

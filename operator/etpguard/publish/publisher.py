@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from etpguard.assess import Assessment
 from etpguard.cluster import Picture
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from etpguard.assess import Assessment
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage

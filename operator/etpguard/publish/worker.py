@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from etpguard.assess import Assessment
 from etpguard.kube.backoff import Backoff
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow
 from etpguard.objects import Key

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from etpguard.assess import Assessment, Reason
 from etpguard.kube import verbs
 from etpguard.kube.backoff import Backoff
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import Key
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy

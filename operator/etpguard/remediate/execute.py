@@ -12,7 +12,7 @@ from typing import Any
 from etpguard.assess import Reason
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, Key, Remediation, Service
 from etpguard.objects.policies import CoveragePolicy

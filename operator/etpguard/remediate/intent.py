@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from etpguard.kube import verbs
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Remediation, ServiceCoverage, decode_item
 from etpguard.remediate.ownership import MANAGER

@@ -14,7 +14,7 @@ from typing import Any
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import NodeTable, Picture
 from etpguard.kube import verbs
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import (
     ENDPOINT_SLICE,

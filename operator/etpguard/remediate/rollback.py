@@ -13,7 +13,7 @@ import msgspec
 from etpguard.assess import Outcome, Reason
 from etpguard.kube import verbs
 from etpguard.kube.conflict_retry import retry_on_conflict
-from etpguard.kube.exchange import ApiError
+from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, Key, Remediation, Revert, Service
 from etpguard.remediate import patches

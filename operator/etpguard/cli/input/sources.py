@@ -116,7 +116,7 @@ def _families(sources: Sources, connection: Connection | None) -> tuple[Consumer
     import asyncio
 
     from etpguard.intake.controller_options import aws_options
-    from etpguard.kube.exchange import ApiError
+    from etpguard.kube.errors import ApiError
     from etpguard.settings import SettingsError
 
     try:
