@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etpguard.cli.errors import Failure
-from etpguard.cli.operator_leases import Lease, Watch
+from etpguard.cli.operator_leases import LeaseWatch
 from etpguard.cli.rollback import Rollback
 from etpguard.cli.service_cleanup import Cleaning, Sender, Told
 from etpguard.cli.uninstall import left_behind
@@ -27,6 +27,7 @@ from etpguard.objects import (
     decode_item,
     decode_page,
 )
+from etpguard.objects.leases import Lease
 from tests.kube.fake_api import Answer, Call, Clock, FakeApi, failure, ok
 
 KEY = Key("shop", "web")
@@ -174,7 +175,7 @@ def watched(first: list[Any], later: Callable[[float], list[Any]]) -> tuple[Leas
         await clock.sleep(seconds)
         items[:] = later(clock.now - began)
 
-    watch = Watch(Writer(api, clock=clock, sleep=sleep), "etpguard", clock=clock, sleep=sleep)
+    watch = LeaseWatch(Writer(api, clock=clock, sleep=sleep), "etpguard", clock=clock, sleep=sleep)
 
     async def look() -> Lease | None:
         await watch.look()

@@ -59,6 +59,7 @@ class Candidate:
 
     def __init__(self, server: LeaseServer, name: str, timing: Timing | None = None) -> None:
         self.now = 1000.0
+        self.wall = 1_767_225_600.0
         self.changes: list[bool] = []
         self.unfit = False
         self.elector = Elector(
@@ -69,6 +70,7 @@ class Candidate:
             unfit=lambda: self.unfit,
             on_change=self.changes.append,
             clock=lambda: self.now,
+            wall=lambda: self.wall,
         )
 
     def round(self, after: float = 0.0) -> bool:
@@ -100,6 +102,16 @@ def test_a_lease_is_taken_over_once_its_holder_was_silent_for_its_length_by_our_
     assert not b.round(14.9)
     assert b.round(0.2)
     assert (server.spec["holderIdentity"], server.spec["leaseTransitions"]) == ("b", 1)
+
+
+def test_the_lease_is_stamped_with_the_wall_clock_that_was_given() -> None:
+    server = LeaseServer()
+    a = Candidate(server, "a")
+    a.round()
+    a.wall += 2.5
+    a.round(2.5)
+    assert server.spec["acquireTime"] == "2026-01-01T00:00:00.000000Z"
+    assert server.spec["renewTime"] == "2026-01-01T00:00:02.500000Z"
 
 
 def test_a_wall_clock_that_differs_changes_nothing() -> None:

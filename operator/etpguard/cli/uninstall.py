@@ -22,6 +22,7 @@ from etpguard.kube.errors import ApiError, KubeError, NotServed
 from etpguard.kube.lists import Listing, list_kind
 from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
+from etpguard.objects.leases import LEASE, Lease
 
 if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
@@ -71,7 +72,7 @@ class _Uninstall:
         self._failed = False
 
     async def run(self) -> int:
-        watch = operator_leases.Watch(self._sender.writer, self._wishes.lease)
+        watch = operator_leases.LeaseWatch(self._sender.writer, self._wishes.lease)
         await self._wait(watch)
         services = await asyncio.to_thread(list_kind, self._connection, SERVICE)
         reports = await asyncio.to_thread(self._reports)
@@ -89,7 +90,7 @@ class _Uninstall:
             narrate("There is no report, no Lease, and nothing of etpguard on any Service")
         return 2 if self._failed else 0
 
-    async def _wait(self, watch: operator_leases.Watch) -> None:
+    async def _wait(self, watch: operator_leases.LeaseWatch) -> None:
         """Until no operator is at work. Raises Failure where one is, unless overruled."""
         try:
             held = await watch.look()
@@ -107,7 +108,7 @@ class _Uninstall:
         if alive is not None:
             raise _at_work(alive)
 
-    async def _ended(self, watch: operator_leases.Watch) -> list[operator_leases.Lease]:
+    async def _ended(self, watch: operator_leases.LeaseWatch) -> list[Lease]:
         """The Leases of operators that have ended, after a last look before the first write. Raises Failure where
         one has begun meanwhile, unless overruled."""
         if self._overruled:
@@ -134,9 +135,9 @@ class _Uninstall:
         cleaning = Cleaning(self._client, self._sender, key, revert=self._wishes.revert)
         return await cleaning.run(service, report)
 
-    async def _delete(self, lease: operator_leases.Lease) -> Told:
+    async def _delete(self, lease: Lease) -> Told:
         version = lease.metadata.resource_version or ""
-        request = verbs.delete(operator_leases.LEASE, lease.key, uid=lease.uid, version=version)
+        request = verbs.delete(LEASE, lease.key, uid=lease.uid, version=version)
         try:
             gone = await self._sender.send(request)
         except ApiError as error:
@@ -164,7 +165,7 @@ def left_behind(
     return [(key, known.get(key), told.get(key)) for key in sorted(keys)]
 
 
-def _at_work(lease: operator_leases.Lease) -> Failure:
+def _at_work(lease: Lease) -> Failure:
     return Failure(
         f"{lease.holder} holds Lease {lease.key}: an operator is at work and would write all anew. "
         "Scale its Deployment to 0 first, or go on with --force"
