@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
-# The base by tag: a digest written here would be last month's Debian. The release looks up the tag's digest of the day,
-# builds from both, BASE=python:3.13-slim-bookworm@sha256:…, and records them in the labels.
+# The base is named by tag, because a digest here would soon be an old Debian. The release workflow resolves the tag to its
+# current digest, builds with BASE=python:3.13-slim-bookworm@sha256:…, and records both in the labels.
 ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
@@ -10,11 +10,11 @@ RUN python3 -m venv /uv && \
     /uv/bin/pip install --quiet --no-cache-dir --only-binary=:all: --require-hashes --requirement uv.txt
 ENV UV_PROJECT_ENVIRONMENT=/opt/etpguard UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
 COPY pyproject.toml uv.lock ./
-# --locked refuses a lock that does not fit pyproject.toml; what is installed must have the lock's hashes.
+# --locked refuses a lock that does not match pyproject.toml. Every package must have the hash from the lock.
 RUN /uv/bin/uv sync --quiet --system-certs --locked --no-dev --no-install-project --python "$(command -v python3)"
 COPY operator/etpguard ./etpguard
-# Of the kubernetes package, the code generated for each API stays out: requests are sent through its client as they are
-# (kube/exchange.py), and its modules are loaded when they are named.
+# Leave out the code that the kubernetes package generates for each API. etpguard uses only its HTTP client
+# (kube/exchange.py), and Python loads these modules only on import.
 RUN set -eu; \
     packages="$(/opt/etpguard/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
     for client in client aio/client; do \
@@ -31,7 +31,7 @@ ARG BASE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="etpguard" \
-      org.opencontainers.image.description="Finds and mends the nodes that drop external traffic to Services with externalTrafficPolicy: Local" \
+      org.opencontainers.image.description="Finds the nodes that drop external traffic to Services with externalTrafficPolicy: Local, and remediates on request" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${BASE}" \
       org.opencontainers.image.version="${VERSION}" \

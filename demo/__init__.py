@@ -1,1 +1,1 @@
-"""The operator at work on the case that it was made for."""
+"""The operator on a real control plane, step by step."""

@@ -1,4 +1,4 @@
-"""`make demo`: plays the case and prints what kubectl shows at each step. KEEP=1 keeps it running until Ctrl-C."""
+"""`make demo` runs the example and prints what kubectl shows at each step. KEEP=1 keeps it running."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ HOLD = "2s"
 
 
 def main() -> int:
-    say("starting etcd, kube-apiserver and kube-controller-manager (the first time they are compiled: minutes)")
+    say("starting etcd, kube-apiserver and kube-controller-manager (the first start compiles them: some minutes)")
     with devcluster.start() as cluster, open_stage(cluster) as stage:
         if stage.why_no_packets:
-            say(f"no packets will flow, only the API is shown: the data plane {stage.why_no_packets}")
+            say(f"showing only the API, without packets: the data plane {stage.why_no_packets}")
         else:
-            say("network namespaces are the nodes, each with a real kube-proxy; one more is the client outside")
+            say("each node is a network namespace with a real kube-proxy; the external client is another one")
         cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         cluster.kubectl("apply", "-f", str(ROOT / "examples/nginx-alb/manifests.yaml"))
         with operator(cluster) as metrics:
             play(cluster, stage, metrics)
             if os.environ.get("KEEP"):
-                say("kept until Ctrl-C; in another terminal:")
+                say("running until Ctrl-C; in another terminal:")
                 print(f"export KUBECONFIG={cluster.kubeconfig}")
                 with contextlib.suppress(KeyboardInterrupt):
                     signal.pause()
-    say("stopped; nothing is left running")
+    say("stopped; no process is left")
     return 0
 
 
 def play(cluster: Cluster, stage: Stage, metrics: Path) -> None:
-    step("1. nginx runs on node1 alone; the ALB targets all three nodes")
+    step("1. nginx runs only on node1; the ALB targets all three nodes")
     stage.start_pod("nginx-a", "node1")
     expect(cluster, "TargetsUnhealthy", dropped=["node2", "node3"])
     show(cluster, stage, metrics)
     local = stage.on_the_node("node2")
     if local:
-        step("The trap: the same port, asked on node2 itself")
+        step("A misleading test: the same port, from node2 itself")
         print(f"curl localhost:{HTTP_NODE_PORT} on node2: {local}")
-        print("It works, since traffic that starts on a node is sent to any endpoint in the cluster: no proof.")
+        print("This works, because traffic that starts on a node may go to any endpoint. It proves nothing.")
 
     step("2. The pod moves to node2")
     stage.start_pod("nginx-b", "node2")
@@ -63,7 +63,7 @@ def play(cluster: Cluster, stage: Stage, metrics: Path) -> None:
     expect(cluster, "TargetsUnhealthy", dropped=["node1", "node3"])
     show(cluster, stage, metrics)
 
-    step("3. A pod gets ready on each of the others: every node is covered")
+    step("3. A pod becomes ready on the other nodes: every node is covered")
     stage.start_pod("nginx-c", "node1")
     stage.start_pod("nginx-d", "node3")
     expect(cluster, "Covered", dropped=[])
@@ -71,7 +71,7 @@ def play(cluster: Cluster, stage: Stage, metrics: Path) -> None:
 
 
 def show(cluster: Cluster, stage: Stage, metrics: Path) -> None:
-    """What kubectl and etpguard show now, beside what a connection from outside got."""
+    """What kubectl and etpguard show now, and the result of an external connection."""
     command("etpguard check -A")
     print(etpguard(cluster, "check", "-A"))
     outside = stage.outside()
@@ -94,10 +94,10 @@ def show(cluster: Cluster, stage: Stage, metrics: Path) -> None:
 
 
 def expect(cluster: Cluster, outcome: str, dropped: list[str]) -> None:
-    """Wait until states, condition, report and Event all say so, as a watching person would see it."""
-    say(f"waiting for {outcome} in the condition, the report and the Events (one a minute at most for an object)")
+    """Wait until node states, condition, report and Event all show this outcome."""
+    say(f"waiting for {outcome} in the condition, the report and the Events (at most one per minute and object)")
 
-    def told() -> bool:
+    def reported() -> bool:
         service = get(cluster, "service", SERVICE)
         report = get(cluster, "servicecoverage", SERVICE)
         conditions = {c["type"]: c["reason"] for c in service.get("status", {}).get("conditions", ())}
@@ -111,7 +111,7 @@ def expect(cluster: Cluster, outcome: str, dropped: list[str]) -> None:
             and any(note.startswith(outcome) and all(node in note for node in dropped) for note in notes)
         )
 
-    wait_for(told, timeout=120, what=f"{outcome} to be told")
+    wait_for(reported, timeout=120, what=f"the operator to report {outcome}")
 
 
 def get(cluster: Cluster, kind: str, name: str) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def list_events(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def events(description: str) -> str:
-    """The Events at the end of what `kubectl describe` prints."""
+    """The Events at the end of the output of `kubectl describe`."""
     return description[description.index("Events:") :]
 
 
@@ -153,7 +153,7 @@ def etpguard(cluster: Cluster, *arguments: str) -> str:
 
 @contextlib.contextmanager
 def operator(cluster: Cluster) -> Iterator[Path]:
-    """`etpguard run` until the end of the block; gives the file of its log, which tells its port."""
+    """`etpguard run` until the end of the block. Yields the path of its log, which contains its port."""
     log = cluster.directory / "etpguard.log"
     command(f"etpguard run --hold {HOLD} --hold-urgent {HOLD}")
     with log.open("w") as output:
@@ -181,10 +181,10 @@ def operator(cluster: Cluster) -> Iterator[Path]:
 
 
 def served(log: Path) -> str:
-    """The Service's series on the operator's /metrics."""
+    """The series of the Service on /metrics of the operator."""
     port = re.search(r"serving on port (\d+)", log.read_text())
     if port is None:
-        raise RuntimeError("the operator did not say on which port it serves")
+        raise RuntimeError("the log of the operator does not name its port")
     with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     wanted = [

@@ -1,4 +1,4 @@
-"""Where the demo plays: the embedded control plane, with a real kube-proxy for each node where one can run."""
+"""The cluster of the demo: an embedded control plane, with a real kube-proxy per node if possible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HTTP_NODE_PORT = 30851
 
 
 class Stage(Protocol):
-    """Nodes node1 to node3, and pods of nginx that come and go. `why_no_packets` is "" where packets flow."""
+    """Nodes node1 to node3, and nginx pods on them. `why_no_packets` is "" if packets flow."""
 
     why_no_packets: str
 
@@ -27,11 +27,11 @@ class Stage(Protocol):
     def end_pod(self, name: str) -> None: ...
 
     def outside(self) -> dict[str, str]:
-        """What a connection from outside to the http node port got, for each node; empty without packets."""
+        """The result of an external connection to the http node port of each node; empty without packets."""
         ...
 
     def on_the_node(self, node: str) -> str:
-        """What the same connection got when made on the node itself; "" without packets."""
+        """The result of the same connection from the node itself; "" without packets."""
         ...
 
 
@@ -46,14 +46,14 @@ def open_stage(cluster: Cluster) -> Iterator[Stage]:
 
 
 class _Objects:
-    """The API alone: nothing carries packets."""
+    """Only the API, without packets."""
 
     def __init__(self, cluster: Cluster, reason: str) -> None:
         self.why_no_packets = reason
         self._cluster = cluster
         self._pods: dict[str, objects.Object] = {}
         for number, node in enumerate(NODES, 1):
-            # Without such a providerID the AWS controller registers nothing.
+            # The AWS controller registers only nodes with such a providerID.
             instance = f"aws:///eu-central-1a/i-{number:017x}"
             objects.node(cluster, node, internal_ip=f"198.51.100.{10 + number}", provider_id=instance)
 

@@ -1,5 +1,4 @@
-"""The files that are made from others, so that nothing is written twice: `python -m manifests.generated` writes
-them, the tests compare."""
+"""Writes the files that are generated from others: `python -m manifests.generated`. The tests compare them."""
 
 from __future__ import annotations
 
@@ -20,12 +19,12 @@ POLICY_SCHEMAS = ROOT / "operator" / "etpguard" / "cli" / "policy_schemas.json"
 
 class _Dumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        """Lists stand further in than the key that holds them."""
+        """Indent lists below their key."""
         super().increase_indent(flow, False)
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    """Several lines as they stand."""
+    """Keep the line breaks of a text with several lines."""
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
@@ -33,7 +32,7 @@ _Dumper.add_representer(str, _text)
 
 
 def files() -> dict[Path, str]:
-    """Each generated file with its content."""
+    """The content of each generated file, by path."""
     rules = (MONITORING / "rules.yaml").read_text()
     board = dashboard.as_json()
     crds = {CHART / "crds" / file.name: file.read_text() for file in sorted((ROOT / "crds").glob("*.yaml"))}
@@ -52,7 +51,7 @@ def files() -> dict[Path, str]:
 
 
 def _prometheus_rule(rules: str) -> str:
-    """The same groups as an object of the Prometheus Operator."""
+    """The same groups as a PrometheusRule of the Prometheus Operator."""
     service_monitor: dict[str, Any] = yaml.safe_load((MONITORING / "service-monitor.yaml").read_text())
     manifest = {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -61,11 +60,11 @@ def _prometheus_rule(rules: str) -> str:
         "spec": yaml.safe_load(rules),
     }
     body = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=110)
-    return f"# Made from rules.yaml by manifests/generated.py.\n{body}"
+    return f"# Generated from rules.yaml by manifests/generated.py.\n{body}"
 
 
 def _policy_schemas() -> dict[str, Any]:
-    """By kind: what `etpguard check --policy` holds a file to, which is the schema of `spec` in its CRD."""
+    """By kind: the schema of `spec` from the CRD, against which `etpguard check --policy` validates a file."""
     found = {}
     for plural in ("coveragepolicies", "clustercoveragepolicies"):
         crd = yaml.safe_load((ROOT / "crds" / f"{plural}.yaml").read_text())["spec"]
@@ -75,7 +74,7 @@ def _policy_schemas() -> dict[str, Any]:
 
 
 def _bare(schema: Any) -> Any:
-    """Without what says nothing of whether a value is valid, and without CEL, which is not evaluated."""
+    """The schema without keys that do not affect validity, and without CEL rules, which are not evaluated."""
     if not isinstance(schema, dict):
         return schema
     idle = ("description", "default", "format", "x-kubernetes-map-type", "x-kubernetes-validations")

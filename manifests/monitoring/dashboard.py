@@ -1,4 +1,4 @@
-"""The Grafana dashboard, built with Grafana's own SDK; dashboard.json is its output."""
+"""The Grafana dashboard, built with the Grafana SDK. dashboard.json is its output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def expressions() -> list[str]:
 
 
 def _dashboard() -> Any:
-    """Services on top, the operator's own health below; each query aggregates over replicas."""
+    """Services at the top, the health of the operator below. Every query aggregates over replicas."""
     return (
         dashboard.Dashboard(TITLE)
         .uid("etpguard")
@@ -58,7 +58,7 @@ def _dashboard() -> Any:
         )
         .with_panel(
             _lines(
-                "Remediations an hour",
+                "Remediations per hour",
                 "sum by (action, result) (increase(etpguard_remediations_total[1h]))",
                 "{{action}} {{result}}",
                 0,
@@ -67,7 +67,7 @@ def _dashboard() -> Any:
         )
         .with_panel(
             _lines(
-                "Requests that failed, a second",
+                "Failed API requests per second",
                 'sum by (verb, resource, code) (rate(etpguard_api_requests_total{code!~"2.."}[5m]))',
                 "{{verb}} {{resource}} {{code}}",
                 12,
@@ -76,7 +76,7 @@ def _dashboard() -> Any:
         )
         .with_panel(
             _lines(
-                "Seconds from event to verdict, 99th percentile",
+                "Event to assessment in seconds, 99th percentile",
                 "histogram_quantile(0.99, sum by (le) (rate(etpguard_event_to_verdict_seconds_bucket[5m])))",
                 "p99",
                 0,
@@ -85,7 +85,7 @@ def _dashboard() -> Any:
         )
         .with_panel(
             _lines(
-                "Age of the last list, seconds",
+                "Age of the last list in seconds",
                 "time() - max by (kind) (etpguard_last_list_timestamp_seconds)",
                 "{{kind}}",
                 12,
@@ -118,7 +118,7 @@ def _worst() -> Any:
         'max by (namespace, service, outcome) (etpguard_service_outcome{outcome!~"Covered|NotAffected"}) == 1'
     )
     query = _query(expression).instant().format(PromQueryFormat.TABLE)
-    panel = table.Panel().title("Services that are worse than Covered").datasource(SOURCE).with_target(query)
+    panel = table.Panel().title("Services worse than Covered").datasource(SOURCE).with_target(query)
     return panel.grid_pos(_place(0, 4, 24, 9))
 
 

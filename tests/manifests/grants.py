@@ -67,33 +67,37 @@ ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
 
 HEAD = """# Permissions
 
-What is granted to the operator's ServiceAccount at most, which is what the chart has with remediation and
-`awsLoadBalancerController.deployment`, and what the operator was seen to use: the right column comes from
-the audit log of a real API server, while the operator found a loss of traffic, wrote what it writes, mended
-the Service, rolled back and mended again. `tests/manifests/test_permissions.py` makes this page, and fails
-where a verb is granted and not used, or a request is refused.
+The table shows every permission of the operator's ServiceAccount, with all features on (`remediation.enabled`
+and `awsLoadBalancerController.deployment` in the chart). The last column shows what the operator used, from
+the audit log of a real API server, while it found lost traffic, wrote its outputs, remediated a Service,
+rolled back and remediated it again. `tests/manifests/test_permissions.py` generates this page. It fails if a
+permission is granted and not used, or if a request is refused.
 
-| API group | resource | granted | by | seen in use |
+| API group | resource | granted | by | used |
 |---|---|---|---|---|
 """
 
 TAIL = """
-`etpguard-observe` is bound always; the overlay `observe-only` has nothing else. `etpguard-conditions`,
-`etpguard-reports`, `etpguard-events` and `etpguard-leader` (a Role in the operator's namespace; `get` and
-`update` of the one Lease `etpguard`) come with the base, `etpguard-remediation` with the overlay
-`remediation`. In the chart each goes with the value that switches its feature off.
-`etpguard-controller-arguments` is the chart's alone: a Role in the namespace of the Deployment that
-`awsLoadBalancerController.deployment` names, for that one object. All else but the Lease is granted in all
-namespaces, also to read Events.
+The roles are installed with:
 
-RBAC is not fine enough for two of them, so that the ValidatingAdmissionPolicy `etpguard-services` narrows
-them: `services/status` would allow load balancer addresses, labels, annotations and finalizers, and
-`services` every field. With it the ServiceAccount can set the condition `etpguard.dev/Covered`, and
-`spec.externalTrafficPolicy` with `spec.healthCheckNodePort`; nothing else on a Service.
+- `etpguard-observe`: every overlay. `observe-only` has no other role.
+- `etpguard-conditions`, `etpguard-reports`, `etpguard-events`: the base.
+- `etpguard-leader`: the base. A Role in the namespace of the operator, with `get` and `update` only for the
+  Lease `etpguard`.
+- `etpguard-remediation`: the overlay `remediation`.
+- `etpguard-controller-arguments`: only the chart. A Role for one object, in the namespace of the Deployment
+  that `awsLoadBalancerController.deployment` names.
 
-For people: `etpguard-view` is part of the roles view, edit and admin. `etpguard-policy-editor` is part of
-none and bound to nobody: whoever writes a CoveragePolicy lends themselves the operator's right to patch
-Services.
+In the chart, each role is installed only if its feature is on. All permissions except those on the Lease
+apply to all namespaces, including the permission to read Events.
+
+RBAC is too coarse for two resources: `services/status` would allow load balancer addresses, labels,
+annotations and finalizers, and `services` would allow every field. The ValidatingAdmissionPolicy
+`etpguard-services` restricts the ServiceAccount to the condition `etpguard.dev/Covered`, and to
+`spec.externalTrafficPolicy` with `spec.healthCheckNodePort`.
+
+For people: `etpguard-view` is part of the roles view, edit and admin. `etpguard-policy-editor` is part of no
+role and bound to nobody, because a user who can create a CoveragePolicy can make the operator patch Services.
 """
 
 

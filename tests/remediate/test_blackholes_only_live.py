@@ -15,7 +15,7 @@ pytestmark = pytest.mark.controlplane
 
 FILE = Path(__file__).parents[2] / "examples" / "policies" / "blackholes-only.yaml"
 PATH = "/apis/etpguard.dev/v1alpha1/clustercoveragepolicies/blackholes-only"
-MEND = {"etpguard.example/mend": "yes"}
+LABEL = {"etpguard.example/remediate": "yes"}
 HELM = {"app.kubernetes.io/managed-by": "Helm"}
 
 
@@ -66,7 +66,7 @@ def wait_for_left(scene: Scene, expected: dict[str, str]) -> None:
 
 def blackhole_elsewhere(scene: Scene, namespace: str) -> None:
     service, ingress = scene.service_manifest("late"), scene.ingress_manifest("late")
-    service["metadata"]["labels"] |= MEND
+    service["metadata"]["labels"] |= LABEL
     for each in (service, ingress):
         each["metadata"]["namespace"] = namespace
     objects.apply(scene.cluster, [service, ingress])
@@ -75,12 +75,12 @@ def blackhole_elsewhere(scene: Scene, namespace: str) -> None:
 
 def test_it_does_what_its_comment_says(scene: Scene, policy: None, elsewhere: str) -> None:
     """The dwells are shortened, after it was seen that the file's own holds."""
-    create(scene, "web", 1, MEND)
+    create(scene, "web", 1, LABEL)
     create(scene, "unasked", 1, {})
-    create(scene, "helm", 1, {**MEND, **HELM})
-    create(scene, "detour", 1, MEND, "traffic-port")
-    create(scene, "fine", 3, MEND)
-    create(scene, "sound", 3, MEND)
+    create(scene, "helm", 1, {**LABEL, **HELM})
+    create(scene, "detour", 1, LABEL, "traffic-port")
+    create(scene, "fine", 3, LABEL)
+    create(scene, "sound", 3, LABEL)
     began = scene.cluster.audit_position()
     with operator(scene, namespaces=frozenset({scene.namespace, elsewhere})):
         never = {"helm": "GitOpsOwned", "detour": "OutcomeNotSelected"}

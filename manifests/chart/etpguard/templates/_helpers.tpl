@@ -1,4 +1,4 @@
-{{/* The release's name, under which everything goes. */}}
+{{/* The name of the release, used for every object. */}}
 {{- define "etpguard.name" -}}
 {{- .Values.nameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
@@ -17,7 +17,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion }}
 {{- end -}}
 
-{{/* Not empty where anything is written, which takes the Lease. */}}
+{{/* Not empty if the operator writes anything. It then needs the Lease. */}}
 {{- define "etpguard.writes" -}}
 {{- if or .Values.publish.conditions .Values.publish.reports .Values.publish.events .Values.remediation.enabled -}}
 yes
@@ -36,7 +36,7 @@ yes
 {{- ternary "on" "off" . | quote -}}
 {{- end -}}
 
-{{/* A runbook, whose commands and names are those of the kustomize base, with those of this release. */}}
+{{/* A runbook with the names of this release in place of those of the kustomize base. */}}
 {{- define "etpguard.page" -}}
 {{- $name := include "etpguard.name" .root -}}
 {{- $space := .root.Release.Namespace -}}
