@@ -129,6 +129,6 @@ def test_the_arguments_of_the_controllers_deployment_are_followed(
         arguments("--default-target-type=pods")
         wait_for(lambda: "'pods' is neither instance nor ip" in caplog.text, what="a word of it")
         cluster.call("DELETE", f"{path}/aws-lbc")
-        wait_for(lambda: "its last arguments go on to hold" in caplog.text, what="a word of it")
+        wait_for(lambda: "its last known arguments stay in force" in caplog.text, what="a word of it")
         web.wait(running, "TargetsUnhealthy", "instance", f"(Deployment {at})")
     assert running.exit_code == 0

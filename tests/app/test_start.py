@@ -94,7 +94,7 @@ def test_an_answer_that_is_no_deployment_is_said_and_outlived(
 
     asyncio.run(scene())
     assert "cannot read Deployment kube-system/aws-lbc: it answered 200, but not with" in caplog.text
-    assert caplog.text.count("its last arguments go on to hold") == 1
+    assert caplog.text.count("its last known arguments stay in force") == 1
 
 
 @pytest.mark.controlplane

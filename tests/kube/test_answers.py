@@ -41,11 +41,11 @@ def write(one: Writer, request: Request = PATCH, attempts: int = 3) -> Any:
 )
 def test_an_answer_that_is_no_object_is_none(body: bytes) -> None:
     one, api = writer(body, body, b'{"a": 1}')
-    with pytest.raises(ApiError, match="it answered 200, but not with what was asked for") as raised:
+    with pytest.raises(ApiError, match="the server answered 200 with something else") as raised:
         write(one, attempts=1)
     assert (raised.value.status, raised.value.reason) == (0, "Malformed")
     [problem] = one.problems()
-    assert problem.startswith("the API server takes no requests: it answered 200")
+    assert problem.startswith("the API server does not answer requests: the server answered 200")
     assert write(one) == {"a": 1}, "it is tried again, as where nothing came"
     assert len(api.calls) == 3
     assert one.problems() == []
@@ -61,7 +61,7 @@ def test_an_answer_that_is_no_object_is_none(body: bytes) -> None:
 )
 def test_a_page_that_is_none(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     one, _ = writer(body, body, body, b'{"metadata": {"resourceVersion": "7"}, "items": []}')
-    with pytest.raises(ApiError, match="not with what was asked for"):
+    with pytest.raises(ApiError, match="something else than was requested"):
         asyncio.run(one.read_page(NODE, verbs.list_page(NODE)))
     assert asyncio.run(one.read_page(NODE, verbs.list_page(NODE))).version == 7
     assert [record.levelname for record in caplog.records] == ["WARNING"], "told once"

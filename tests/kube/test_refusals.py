@@ -24,7 +24,7 @@ def patch(namespace: str = "ns", name: str = "web") -> Request:
         pytest.param(RBAC, f"may not patch services: {RBAC.message}", id="the authorizer's word"),
         pytest.param(
             ApiError(404, "", "404 page not found"),
-            "services is not served: its CustomResourceDefinition is not there",
+            "services is not served: its CustomResourceDefinition is not installed",
             id="a path that is unknown",
         ),
         pytest.param(
@@ -47,7 +47,7 @@ def patch(namespace: str = "ns", name: str = "web") -> Request:
 def test_what_is_a_refusal_of_more_than_one_object(error: ApiError, told: str | None) -> None:
     refusals = Refusals(HOLD)
     assert refusals.note(patch(), error, 0) == told
-    assert refusals.in_words(0) == ([told] if told else [])
+    assert refusals.problems(0) == ([told] if told else [])
     assert refusals.of(patch(name="other"), 1) == ((told, 59.0) if told else None)
 
 
@@ -109,7 +109,7 @@ def test_the_last_success_ends_it_and_says_so() -> None:
     refusals.note(patch("b"), RBAC, 0)
     assert refusals.allowed(patch("a")) is None
     assert refusals.allowed(patch("b")) == "may patch services again"
-    assert refusals.in_words(0) == []
+    assert refusals.problems(0) == []
     assert refusals.allowed(patch("b")) is None, "nothing was wrong"
 
 
@@ -118,6 +118,6 @@ def test_one_that_is_met_no_more_is_told_of_for_a_quarter_of_an_hour() -> None:
     refusals = Refusals(HOLD)
     refusals.note(patch(), RBAC, 0)
     refusals.note(patch(), RBAC, 700)
-    assert refusals.in_words(1599)
-    assert refusals.in_words(1600) == []
+    assert refusals.problems(1599)
+    assert refusals.problems(1600) == []
     assert refusals.note(patch(), RBAC, 1601), "then it is news again"

@@ -210,7 +210,7 @@ def test_silence_is_a_problem_until_an_answer() -> None:
     with pytest.raises(ApiError) as raised:
         gate.write(attempts=1)
     assert raised.value.status == 0
-    assert gate.writer.problems() == ["the API server takes no requests: refused"]
+    assert gate.writer.problems() == ["the API server does not answer requests: refused"]
     with pytest.raises(ApiError):
         gate.write()
     assert gate.writer.problems() == []
@@ -238,7 +238,7 @@ def test_a_request_given_up_is_in_doubt_for_its_time_out() -> None:
             id="apply",
         ),
         pytest.param(
-            verbs.json_patch(SERVICE, Key("a", "b"), [], manager="m", dry_run=True),
+            verbs.dry_run(verbs.json_patch(SERVICE, Key("a", "b"), [], manager="m")),
             "PATCH",
             "/api/v1/namespaces/a/services/b",
             [("fieldManager", "m"), ("dryRun", "All")],

@@ -101,8 +101,8 @@ class Rollback:
 
     async def _patch(self, service: Service, port: int | None) -> dict[str, Any]:
         patch = patches.to_local(service.uid, service.metadata.resource_version or "", port)
-        request = verbs.json_patch(SERVICE, self._key, patch, manager=ROLLBACK_MANAGER, dry_run=self._dry_run)
-        return await self._send(request)
+        request = verbs.json_patch(SERVICE, self._key, patch, manager=ROLLBACK_MANAGER)
+        return await self._send(verbs.dry_run(request) if self._dry_run else request)
 
     async def _service(self) -> Service:
         try:

@@ -1,4 +1,4 @@
-"""What is told of the load balancer controllers: by flags, and by the arguments of a Deployment."""
+"""Options of the load balancer controllers, from flags and from a Deployment's arguments."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TIMEOUT_SECONDS = 10.0
 
 
 async def consumer_options(settings: Settings, connection: Connection) -> ConsumerOptions:
-    """A flag outranks the Deployment's arguments, and these the controller's defaults.
+    """A flag outranks an argument of the Deployment, and the argument outranks the controller's default.
 
-    Raises SettingsError where the Deployment's arguments are such that the controller would not start. One
-    that cannot be read is a warning: the operator says what it can without it.
+    Raises SettingsError if the controller would not start with the Deployment's arguments. A Deployment that
+    cannot be read is a warning: the operator works without it.
     """
     flags = _flags(settings)
     try:
@@ -38,40 +38,45 @@ async def consumer_options(settings: Settings, connection: Connection) -> Consum
 
 
 async def aws_options(connection: Connection, deployment: str, flags: Mapping[str, Any]) -> AwsOptions:
-    """By `flags`, fields of AwsOptions, and, unless `deployment` is "", the Deployment NAMESPACE/NAME.
+    """The options by `flags`, fields of AwsOptions, and by the Deployment NAMESPACE/NAME, "" for none.
 
-    Raises ApiError where that cannot be read, SettingsError where the controller would not start with it.
+    Raises ApiError if the Deployment cannot be read, SettingsError if the controller would not start with its
+    arguments.
     """
     options = AwsOptions()
     if deployment:
         try:
-            told = options_from_deployment(await _read(connection, *deployment.split("/")))
-            options = options.overlaid(told, f"Deployment {deployment}")
+            arguments = options_from_deployment(await _read(connection, *deployment.split("/")))
+            options = options.overlaid(arguments, f"Deployment {deployment}")
         except ValueError as error:
             raise SettingsError(f"Deployment {deployment}: {error}") from None
     return options.overlaid(flags, FLAG)
 
 
 async def follow(
-    settings: Settings, connection: Connection, told: ConsumerOptions, tell: Callable[[ConsumerOptions], None]
+    settings: Settings,
+    connection: Connection,
+    options: ConsumerOptions,
+    on_change: Callable[[ConsumerOptions], None],
 ) -> None:
-    """Look at the Deployment, which `settings` must name, once a resync interval, for ever, and tell of options
-    that are others than before. What it said last holds while it cannot be read."""
-    said = ""
+    """Read the Deployment of `settings` once a resync interval, for ever, and call `on_change` with options that
+    differ from the last ones, at first from `options`. While the Deployment cannot be read, the last options
+    hold."""
+    problem = ""
     while True:
         await asyncio.sleep(settings.resync_interval)
         try:
             now = ConsumerOptions(await aws_options(connection, settings.aws_lbc_deployment, _flags(settings)))
         except (KubeError, SettingsError) as error:
-            if str(error) != said:
-                logger.warning("--aws-lbc-deployment: %s; its last arguments go on to hold", error)
-            said = str(error)
+            if str(error) != problem:
+                logger.warning("--aws-lbc-deployment: %s; its last known arguments stay in force", error)
+            problem = str(error)
             continue
-        said = ""
-        if now != told:
-            logger.info("Deployment %s has other arguments now: %s", settings.aws_lbc_deployment, now.aws)
-            told = now
-            tell(now)
+        problem = ""
+        if now != options:
+            logger.info("Deployment %s has new arguments: %s", settings.aws_lbc_deployment, now.aws)
+            options = now
+            on_change(now)
 
 
 def _flags(settings: Settings) -> dict[str, Any]:

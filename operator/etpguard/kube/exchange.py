@@ -1,4 +1,4 @@
-"""One request and its answer, with a total time-out; every failure is one exception type."""
+"""One request and its answer, with a total time-out. Every failure is an ApiError."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from etpguard.objects import Kind, Page, Record, decode_page
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 OnRequest = Callable[[str, str, int], None]
-"""verb, resource, HTTP status (0: no answer)."""
+"""Called after each request with its verb, its resource and the HTTP status, 0 for no answer."""
 
 
 class Client(Protocol):
-    """What is used of kubernetes.aio.client.ApiClient. That package is large (25 MB of memory beside aiohttp):
-    only who makes the client loads it."""
+    """The part of kubernetes.aio.client.ApiClient that is used. Only `kube.client` imports that package, which
+    takes 25 MB of memory beside aiohttp."""
 
     async def param_serialize(self, method: str, resource_path: str, **parts: Any) -> Any: ...
 
@@ -31,8 +31,7 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is made of the body raises ApiError where it is something else: the page of a proxy, say, that wants
-    one to log in."""
+    """`json` and `page` raise ApiError for a body that is something else, such as the login page of a proxy."""
 
     status: int
     headers: Mapping[str, str]
@@ -48,25 +47,25 @@ class Answer:
         try:
             return decode(self.body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            text = f"it answered {self.status}, but not with what was asked for: {error}"
+            text = f"the server answered {self.status} with something else than was requested: {error}"
             raise ApiError(0, "Malformed", text) from None
 
 
 async def exchange(client: Client, request: Request, timeout: float, on_request: OnRequest) -> Answer:  # noqa: ASYNC109
-    """Send once, within `timeout` seconds in all, credentials and body included.
+    """Send `request` once. `timeout`, in seconds, includes the credentials and the body of the answer.
 
-    Raises ApiError for any status but 2xx and where no answer came; nothing else.
+    Raises only ApiError: for any status but 2xx, and for no answer.
     """
     status = 0
     try:
-        # One clock over everything: aiohttp's own knows nothing of a slow credential plugin before it.
+        # One time-out over everything: that of aiohttp does not include a slow credential plugin.
         async with asyncio.timeout(timeout):
             answer = await _send(client, request, timeout)
         status = answer.status
     except TimeoutError:
         raise ApiError(0, "Timeout", f"no answer within {timeout:g} s") from None
     except Exception as error:
-        # Whatever credentials, TLS or sockets raise is the same to the caller: it was not done, as far as known.
+        # Whatever credentials, TLS or sockets raise means the same to the caller: no answer.
         raise ApiError(0, type(error).__name__, str(error) or type(error).__name__) from error
     finally:
         on_request(request.verb, request.resource, status)
@@ -97,5 +96,5 @@ def _failure(answer: Answer) -> ApiError:
 
 
 def _seconds(header: str | None) -> float | None:
-    """Retry-After as the API server gives it: whole seconds. A date, which it never sends, is ignored."""
+    """Retry-After in whole seconds, as the API server sends it. A date, which it never sends, is ignored."""
     return float(header) if header is not None and header.strip().isdigit() else None

@@ -1,6 +1,6 @@
-"""Credential plugins (`exec` in a kubeconfig), run once and kept until what they gave expires.
+"""Credential plugins (`exec` in a kubeconfig). A credential is kept until it expires.
 
-pykube would run one for every request, and knows no `client.authentication.k8s.io/v1`.
+pykube runs a plugin for every request, and does not know `client.authentication.k8s.io/v1`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from etpguard.kube.kubeconfig import Cluster, Exec
 
 TIMEOUT_SECONDS = 60.0
 EARLY_SECONDS = 60.0
-"""How long before its end a credential is no longer handed out."""
+"""A credential is renewed this long before it expires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """What a plugin gave; `expires` in seconds since the epoch, None: valid until the server says 401."""
+    """The output of a plugin. `expires` is in seconds since the epoch; None means valid until the server answers
+    401."""
 
     token: str = ""
     certificate: bytes = b""
@@ -53,7 +54,7 @@ def run(spec: Exec, cluster: Cluster) -> Issued:
     interactive = spec.interactive_mode != "Never" and sys.stdin is not None and sys.stdin.isatty()
     environment["KUBERNETES_EXEC_INFO"] = _info(spec, cluster, interactive)
     try:
-        done = subprocess.run(  # noqa: S603  the user's own kubeconfig names it
+        done = subprocess.run(  # noqa: S603  the user's kubeconfig names the command
             command,
             env=environment,
             stdin=None if interactive else subprocess.DEVNULL,
@@ -71,7 +72,7 @@ def run(spec: Exec, cluster: Cluster) -> Issued:
     except msgspec.MsgspecError as error:
         raise BadKubeconfig(f"credential plugin {spec.command}: no ExecCredential: {error}") from None
     if not status.token and not (status.client_certificate_data and status.client_key_data):
-        raise BadKubeconfig(f"credential plugin {spec.command}: it gave neither a token nor a certificate")
+        raise BadKubeconfig(f"credential plugin {spec.command}: the output has neither a token nor a certificate")
     return Issued(
         token=status.token or "",
         certificate=(status.client_certificate_data or "").encode(),

@@ -29,7 +29,7 @@ class ExecVariable(msgspec.Struct, frozen=True):
 
 
 class Exec(msgspec.Struct, rename="camel", frozen=True):
-    """A credential plugin; `command` with a separator in it is relative to the kubeconfig."""
+    """A credential plugin. A `command` with a path separator is relative to the folder of the kubeconfig."""
 
     command: str
     args: list[str] | None = None
@@ -60,7 +60,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """One context, resolved. `document` is the merged kubeconfig, `files` what it was merged from."""
+    """One context, resolved. `document` is the merged kubeconfig, `files` are its sources."""
 
     name: str
     namespace: str
@@ -141,7 +141,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _anchor(document: dict[str, Any], folder: Path, path: Path) -> None:
-    """Paths in a kubeconfig are relative to its own folder."""
+    """Make paths absolute: in a kubeconfig they are relative to its folder."""
     for section, field in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
         entries = document.get(section) or []
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -160,7 +160,7 @@ def _anchor(document: dict[str, Any], folder: Path, path: Path) -> None:
 
 
 def _merge(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The first file to name an entry, or to set the current context, wins."""
+    """The first file that names an entry, or sets the current context, wins."""
     merged: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", "current-context": ""}
     for section in ("clusters", "users", "contexts"):
         entries: dict[Any, Any] = {}

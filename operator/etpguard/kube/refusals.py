@@ -1,4 +1,4 @@
-"""Refusals that hold for more than one object: what RBAC forbids, and a resource that is not served."""
+"""Refusals that concern more than one object: RBAC forbids the verb, or the resource is not served."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
 
 _EVERYWHERE = 8
-"""Namespaces refused, with none allowed, from which on all are taken to be."""
-_TOLD_SECONDS = 900.0
-"""How long a refusal that is met no more is still told of: what is refused is tried again every ten minutes at
-least, unless it is not wanted any more."""
+"""After this many refused namespaces, and none allowed, all namespaces count as refused."""
+_REPORT_SECONDS = 900.0
+"""How long a refusal is reported after it was last met. A refused write that is still due is tried again within
+ten minutes."""
 
 
 @dataclass
@@ -23,9 +23,10 @@ class _Refusal:
 
 
 class Refusals:
-    """Per verb and resource: in which namespaces it was refused, and until when that is taken to stand.
+    """For each verb and resource, the namespaces in which it was refused, and until when it is not tried again.
 
-    One request that succeeds ends the refusal of its namespace; the last one ends the problem.
+    A request that succeeds ends the refusal in its namespace. When no namespace is left, the problem is over.
+    `hold` is how long a refusal holds, in seconds.
     """
 
     def __init__(self, hold: float) -> None:
@@ -33,7 +34,7 @@ class Refusals:
         self._refused: dict[tuple[str, str], _Refusal] = {}
 
     def of(self, request: Request, now: float) -> tuple[str, float] | None:
-        """Why not to send it, and for how many seconds; None if it may be tried."""
+        """Why not to send the request, and for how many seconds; None if it may be sent."""
         refusal = self._refused.get((request.verb, request.resource))
         if refusal is None:
             return None
@@ -43,9 +44,9 @@ class Refusals:
         return (refusal.words, until - now) if until > now else None
 
     def note(self, request: Request, error: ApiError, now: float) -> str | None:
-        """Take a failure in; the words for it if it is a refusal that was not known."""
+        """Record a failed request. Returns a message for the log if this is a new refusal."""
         if error.kind_absent:
-            scope, words = "", f"{request.resource} is not served: its CustomResourceDefinition is not there"
+            scope, words = "", f"{request.resource} is not served: its CustomResourceDefinition is not installed"
         elif _by_rbac(error):
             scope, words = request.namespace, f"may not {request.verb} {request.resource}: {error.message}"
         else:
@@ -59,7 +60,7 @@ class Refusals:
         return words if known is None else None
 
     def allowed(self, request: Request) -> str | None:
-        """Take a success in; the words for it if it ended a problem."""
+        """Record a request that succeeded. Returns a message for the log if it ended a problem."""
         at = (request.verb, request.resource)
         refusal = self._refused.get(at)
         if refusal is None:
@@ -72,17 +73,17 @@ class Refusals:
         del self._refused[at]
         return f"may {request.verb} {request.resource} again"
 
-    def in_words(self, now: float) -> list[str]:
-        """One line a verb and resource; a resource that is not served once, whatever the verb."""
+    def problems(self, now: float) -> list[str]:
+        """One line for each verb and resource; one line in all for a resource that is not served."""
         self._forget(now)
         return sorted({refusal.words for refusal in self._refused.values()})
 
     def _forget(self, now: float) -> None:
-        self._refused = {at: each for at, each in self._refused.items() if now - each.met < _TOLD_SECONDS}
+        self._refused = {at: each for at, each in self._refused.items() if now - each.met < _REPORT_SECONDS}
 
 
 def _by_rbac(error: ApiError) -> bool:
-    """The authorizer's own 403 (k8s.io/apiserver 1.37 endpoints/handlers/responsewriters/errors.go:
-    'User "…" cannot patch resource "…"'). Any other 403 is an admission plugin's or a terminating namespace's
-    word on one object."""
+    """Whether the 403 is from the authorizer (k8s.io/apiserver 1.37 endpoints/handlers/responsewriters/errors.go:
+    'User "…" cannot patch resource "…"'). Any other 403 concerns one object: an admission plugin refused it, or
+    its namespace is terminating."""
     return error.status == 403 and 'User "' in error.message and " cannot " in error.message

@@ -1,4 +1,4 @@
-"""Blocking work off the loop, in threads that never keep the process from ending."""
+"""Blocking work outside the event loop, in threads that never keep the process from ending."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T], name: str) -> T:
-    """What `work` returns or raises. Where the caller is cancelled the thread runs on, its result unheard:
-    it is a daemon, unlike those of concurrent.futures, which a process joins before it may end."""
+    """Run `work` in a new thread, and return or raise what it does.
+
+    If the caller is cancelled, the thread goes on and its result is dropped. The thread is a daemon: a process
+    waits for the threads of concurrent.futures before it ends.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -25,11 +28,11 @@ async def in_thread(work: Callable[[], T], name: str) -> T:
             result = work()
         except BaseException as error:  # raised again in the caller
             failure = error
-            tell(lambda: done.set_exception(failure))
+            deliver(lambda: done.set_exception(failure))
         else:
-            tell(lambda: done.set_result(result))
+            deliver(lambda: done.set_result(result))
 
-    def tell(set_outcome: Callable[[], None]) -> None:
+    def deliver(set_outcome: Callable[[], None]) -> None:
         try:
             loop.call_soon_threadsafe(settle, set_outcome)
         except RuntimeError:  # the loop is closed: nobody waits

@@ -1,4 +1,4 @@
-"""How often something may be done: pure arithmetic over a clock that the caller reads."""
+"""A rate limit. Pure arithmetic: the caller reads the clock."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ class TokenBucket:
         self._at: float | None = None
 
     def wait(self, now: float) -> float:
-        """Seconds until a token is there; 0.0 if one is. Takes none."""
+        """Seconds until a token is available, 0.0 if one is. Takes none."""
         self._refill(now)
-        # The slack swallows rounding: else a caller that slept just so long finds 0.9999999 of a token.
+        # The tolerance absorbs rounding: a caller that slept for `wait` would find 0.9999999 of a token.
         return 0.0 if self._tokens >= 1 - 1e-6 else (1 - self._tokens) / self.rate
 
     def take(self, now: float) -> float:
-        """Take a token if there is one (0.0); else tell how long to wait before asking again."""
+        """Take a token and return 0.0, or return the seconds until one is available."""
         wait = self.wait(now)
         if not wait:
             self._tokens -= 1
         return wait
 
     def full(self, now: float) -> bool:
-        """Whether it is as if never used, so that it may be forgotten."""
+        """Whether it is full, so that it can be dropped."""
         self._refill(now)
         return self._tokens >= self.burst
 

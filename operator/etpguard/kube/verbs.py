@@ -1,4 +1,4 @@
-"""Requests to the API server as plain data: how each verb is put on the wire."""
+"""Requests to the API server as plain data: the wire form of each verb. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`verb` and `resource` (such as "servicecoverages.etpguard.dev/status") are what RBAC decides on."""
+    """RBAC decides on `verb` and `resource`, for example "patch" and "servicecoverages.etpguard.dev/status"."""
 
     verb: str
     resource: str
@@ -42,21 +42,18 @@ def apply(
     uid: str = "",
     version: str = "",
     manager: str = FIELD_MANAGER,
-    dry_run: bool = False,
 ) -> Request:
-    """Server-side apply, with force. What `manager` owned and `body` leaves out is removed.
+    """Server-side apply, with force. The server removes the fields that `manager` owns and `body` leaves out.
 
-    `body` holds what goes beside apiVersion, kind and metadata (its own `metadata` is merged in). With `uid`
-    or `version` the server answers 409 for an object of another uid or resourceVersion.
+    `body` holds everything but apiVersion, kind, name and namespace. With `uid` or `version` the server answers
+    409 for an object of another uid or resourceVersion.
     """
     named = {"name": key.name} | ({"namespace": key.namespace} if key.namespace else {})
     pinned = ({"uid": uid} if uid else {}) | ({"resourceVersion": version} if version else {})
     metadata = {**(body.get("metadata") or {}), **named, **pinned}
     whole = {**body, "apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata}
     query = [("fieldManager", manager), ("force", "true")]
-    return _request(
-        "patch", "PATCH", kind, key, subresource, query, whole, "application/apply-patch+yaml", dry_run
-    )
+    return _request("patch", "PATCH", kind, key, subresource, query, whole, "application/apply-patch+yaml")
 
 
 def json_patch(
@@ -66,47 +63,43 @@ def json_patch(
     *,
     subresource: str = "",
     manager: str = FIELD_MANAGER,
-    dry_run: bool = False,
 ) -> Request:
-    """RFC 6902. A failed `test` is answered 422, a stale resourceVersion in it too."""
+    """RFC 6902. The server answers 422 for a failed `test`, also for a `test` of a stale resourceVersion."""
     body = [dict(operation) for operation in operations]
     query = [("fieldManager", manager)]
-    return _request("patch", "PATCH", kind, key, subresource, query, body, "application/json-patch+json", dry_run)
+    return _request("patch", "PATCH", kind, key, subresource, query, body, "application/json-patch+json")
 
 
-def merge_patch(
-    kind: AnyKind, key: Key, body: Mapping[str, Any], *, subresource: str = "", manager: str = FIELD_MANAGER
-) -> Request:
-    """RFC 7386: lists are replaced whole."""
-    query = [("fieldManager", manager)]
-    content = "application/merge-patch+json"
-    return _request("patch", "PATCH", kind, key, subresource, query, dict(body), content, False)
+def merge_patch(kind: AnyKind, key: Key, body: Mapping[str, Any]) -> Request:
+    """RFC 7386: a list in `body` replaces the whole list."""
+    query = [("fieldManager", FIELD_MANAGER)]
+    return _request("patch", "PATCH", kind, key, "", query, dict(body), "application/merge-patch+json")
 
 
-def create(kind: AnyKind, key: Key, body: Mapping[str, Any], *, manager: str = FIELD_MANAGER) -> Request:
-    """POST. `key.name` is for words only: the object's name is the body's."""
-    query = (("fieldManager", manager),)
+def create(kind: AnyKind, key: Key, body: Mapping[str, Any]) -> Request:
+    """POST. The name of the object is that in `body`; `key.name` only appears in messages."""
+    query = (("fieldManager", FIELD_MANAGER),)
     path = collection(kind, key.namespace)
     return Request("create", kind.resource, key.namespace, key.name, "POST", path, query, dict(body))
 
 
 def delete(kind: AnyKind, key: Key, *, uid: str = "", version: str = "") -> Request:
-    """DELETE; 409 unless it is still that uid and that resourceVersion."""
+    """DELETE. With `uid` or `version` the server answers 409 for an object of another uid or resourceVersion."""
     pinned = ({"uid": uid} if uid else {}) | ({"resourceVersion": version} if version else {})
     body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": pinned} if pinned else None
-    return _request("delete", "DELETE", kind, key, "", [], body, "application/json", False)
+    return _request("delete", "DELETE", kind, key, "", [], body, "application/json")
 
 
 def dry_run(request: Request) -> Request:
-    """The same write, of which the server stores nothing."""
+    """The same write as a dry run: the server checks it and stores nothing."""
     if request.verb == "delete" and request.body:
-        # A body takes the place of the query: k8s.io/apiserver 1.37 endpoints/handlers/delete.go.
+        # With a body the server ignores the query: k8s.io/apiserver 1.37 endpoints/handlers/delete.go.
         return replace(request, body={**request.body, "dryRun": ["All"]})
     return replace(request, query=(*request.query, ("dryRun", "All")))
 
 
 def get(kind: AnyKind, key: Key) -> Request:
-    return _request("get", "GET", kind, key, "", [], None, "application/json", False)
+    return _request("get", "GET", kind, key, "", [], None, "application/json")
 
 
 def list_page(
@@ -118,7 +111,8 @@ def list_page(
     field_selector: str = "",
     label_selector: str = "",
 ) -> Request:
-    """One page of a list over one namespace, or over all with ""."""
+    """One page of a list, of one namespace or, with "", of all. `token` is the continue token of the page
+    before."""
     query = [
         ("limit", str(limit)),
         ("continue", token),
@@ -131,7 +125,7 @@ def list_page(
 
 
 def collection(kind: AnyKind, namespace: str) -> str:
-    """The path of a kind's objects, in one namespace or, with "", in all."""
+    """The path of the objects of a kind, in one namespace or, with "", in all."""
     if not namespace:
         return kind.path
     root, _, plural = kind.path.rpartition("/")
@@ -147,7 +141,6 @@ def _request(
     query: Sequence[tuple[str, str]],
     body: Any,
     content_type: str,
-    dry_run: bool,
 ) -> Request:
     path = f"{collection(kind, key.namespace)}/{quote(key.name, safe='')}"
     resource = f"{kind.resource}/{subresource}" if subresource else kind.resource
@@ -158,7 +151,7 @@ def _request(
         key.name,
         method,
         f"{path}/{subresource}" if subresource else path,
-        (*query, ("dryRun", "All")) if dry_run else tuple(query),
+        tuple(query),
         body,
         content_type,
     )

@@ -1,8 +1,7 @@
 """The only sender: every write of etpguard passes one gate.
 
-A write goes out only while this replica leads, from a picture that is whole and fresh, within a rate, and not
-into a refusal that stands: what RBAC forbids, and a resource that is not served, is tried again a minute later
-and told in words meanwhile.
+The gate sends a write only while this replica leads, from a picture that is whole and fresh, and within a rate. A
+verb that RBAC forbids and a resource that is not served are reported, and tried again a minute later.
 """
 
 from __future__ import annotations
@@ -33,9 +32,11 @@ _RETRY_AFTER_MOST = 300.0
 
 
 class NotNow(Exception):  # noqa: N818  nothing went wrong
-    """The gate is closed: nothing was sent. `retry_in` is when it is worth asking again, in seconds. `refusal`:
-    whether that is because the API server refused the like a short while ago; else this replica does not lead, or
-    its picture is stale."""
+    """The gate is closed, and nothing was sent. Try again in `retry_in` seconds.
+
+    `refusal` is True if the API server refused such a request a short while ago. Else this replica does not lead,
+    or its picture is stale.
+    """
 
     def __init__(self, reason: str, retry_in: float, *, refusal: bool = False) -> None:
         super().__init__(reason)
@@ -46,8 +47,8 @@ class NotNow(Exception):  # noqa: N818  nothing went wrong
 
 @dataclass(frozen=True, slots=True)
 class WriteLimits:
-    """`timeout` is for one request in all, in seconds; `rate` and `burst` for all writes together;
-    `refused_for` is how long a refusal is taken to stand."""
+    """`timeout` limits one request as a whole. `rate`, a second, and `burst` limit all requests together.
+    `refused_for` is how long a refusal holds. Times are in seconds."""
 
     timeout: float = 10.0
     rate: float = 30.0
@@ -58,8 +59,8 @@ class WriteLimits:
 class Writer:
     """Sends writes, and the few reads that belong to them.
 
-    `may_start(t)`: whether a write with time-out t may start now, by leadership. `stale()`: why the picture
-    must not be written from, None if it may.
+    `may_start(t)` says whether this replica leads for long enough to start a write with time-out t. `stale()` says
+    why nothing may be written from the picture, None if it may.
     """
 
     def __init__(
@@ -90,19 +91,19 @@ class Writer:
         self._quiet.set()
 
     def closed(self) -> str | None:
-        """Why no write whatever may start now; None if one may."""
+        """Why no write may start now; None if writes may start."""
         if not self._may_start(self._limits.timeout):
             return "not the leader"
         return self._stale()
 
     def problems(self) -> list[str]:
-        """What keeps writes from being made, in words; empty if nothing does."""
-        unanswered = [f"the API server takes no requests: {self._unanswered}"] if self._unanswered else []
-        return unanswered + self._refusals.in_words(self._clock())
+        """What prevents writes, one sentence each; empty if nothing does."""
+        unanswered = [f"the API server does not answer requests: {self._unanswered}"] if self._unanswered else []
+        return unanswered + self._refusals.problems(self._clock())
 
     async def quiet(self, timeout: float) -> bool:  # noqa: ASYNC109
-        """Wait until no request is under way; False if one still is after `timeout` seconds, or may be: one that
-        was given up shortly before could yet be carried out."""
+        """Wait until no request is under way. False if one still is after `timeout` seconds, or may be: the server
+        may still carry out a request that was given up a moment ago."""
         try:
             async with asyncio.timeout(timeout):
                 await self._quiet.wait()
@@ -111,20 +112,20 @@ class Writer:
         return self._clock() >= self._in_doubt_until
 
     async def write(self, request: Request, *, attempts: int = 3) -> Json:
-        """Send a write; the object as the server answered it.
+        """Send a write. Returns the object that the server answers with.
 
-        Raises NotNow where the gate is closed, and ApiError: at once for what the server decided, after
-        `attempts` tries with growing pauses for what may pass. A try that got no answer may have been carried
-        out, so what is sent must bear being repeated.
+        Raises NotNow if the gate is closed. Raises ApiError at once for a decision of the server, and after
+        `attempts` tries with growing pauses for a transient failure. The server may have carried out a try that
+        got no answer, so the write must be safe to repeat.
         """
         return await self._try(request, Answer.json, attempts, gated=True)
 
     async def read(self, request: Request, *, attempts: int = 3) -> Json:
-        """Send a read: as `write`, but whoever leads and whatever the picture."""
+        """Send a read. As `write`, but a standby and a stale picture may read too."""
         return await self._try(request, Answer.json, attempts, gated=False)
 
     async def read_page(self, kind: Kind[R], request: Request, *, attempts: int = 3) -> Page[R]:
-        """As `read`, of a list of `kind`."""
+        """As `read`, for a page of a list of `kind`."""
         return await self._try(request, lambda answer: answer.page(kind), attempts, gated=False)
 
     async def _try(self, request: Request, made_of: Callable[[Answer], T], attempts: int, *, gated: bool) -> T:
@@ -143,7 +144,7 @@ class Writer:
                 await self._sleep(self._pause(error, failures))
 
     async def _wait_for_turn(self, request: Request, gated: bool) -> None:
-        """Return at a moment at which the request may start; nothing is awaited between its check and that."""
+        """Return when the request may start. Nothing is awaited between the last check and the return."""
         while True:
             now = self._clock()
             if refused := self._refusals.of(request, now):
@@ -182,14 +183,15 @@ class Writer:
         if self._unanswered:
             _log.info("The API server answers again")
             self._unanswered = ""
-        if told := self._refusals.allowed(request):
-            _log.info("%s", told)
+        if message := self._refusals.allowed(request):
+            _log.info("%s", message)
 
     def _note(self, request: Request, error: ApiError) -> None:
-        """Keep what concerns more than this request: refusals, a pause that was asked for, silence."""
+        """Record what concerns more than this request: a refusal, a Retry-After, an API server that does not
+        answer."""
         now = self._clock()
-        if told := self._refusals.note(request, error, now):
-            _log.warning("%s", told)
+        if message := self._refusals.note(request, error, now):
+            _log.warning("%s", message)
         if error.status == 429 and error.retry_after is not None:
             self._paused_until = max(self._paused_until, now + min(error.retry_after, _RETRY_AFTER_MOST))
         if error.status:

@@ -144,8 +144,8 @@ class Executor:
 
     async def _patch(self, service: Service, *, dry_run: bool) -> None:
         change = patches.to_cluster(service.uid, service.metadata.resource_version or "")
-        request = verbs.json_patch(SERVICE, service.key, change, manager=MANAGER, dry_run=dry_run)
-        await self._writer.write(request, attempts=1)
+        request = verbs.json_patch(SERVICE, service.key, change, manager=MANAGER)
+        await self._writer.write(verbs.dry_run(request) if dry_run else request, attempts=1)
 
     async def _finish_apply(self, case: Case, now: CurrentService) -> str:
         """An intent stands and the policy is Cluster: whose doing is it?"""
