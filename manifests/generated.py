@@ -8,12 +8,14 @@ from typing import Any
 
 import yaml
 
+from etpguard.remediate import reasons
 from manifests import reference
 from manifests.monitoring import dashboard
 
 ROOT = Path(__file__).parents[1]
 MONITORING = ROOT / "manifests" / "monitoring"
 CHART = ROOT / "manifests" / "chart" / "etpguard"
+REMEDIATION_PAGE = ROOT / "docs" / "remediation.md"
 POLICY_SCHEMAS = ROOT / "operator" / "etpguard" / "cli" / "policy_schemas.json"
 
 
@@ -44,6 +46,7 @@ def files() -> dict[Path, str]:
         CHART / "files" / "rules.yaml": rules,
         CHART / "files" / "dashboard.json": board,
         ROOT / "docs" / "reference.md": reference.page(),
+        REMEDIATION_PAGE: _with_reasons(REMEDIATION_PAGE.read_text()),
         POLICY_SCHEMAS: json.dumps(_policy_schemas(), indent=1) + "\n",
         **crds,
         **runbooks,
@@ -61,6 +64,18 @@ def _prometheus_rule(rules: str) -> str:
     }
     body = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=110)
     return f"# Generated from rules.yaml by manifests/generated.py.\n{body}"
+
+
+def _with_reasons(page: str) -> str:
+    """The page with its tables of reason codes, each between a comment that names it and `<!-- end -->`."""
+    for name, listed in (
+        ("left alone", reasons.LEFT_ALONE),
+        ("acted on", (*reasons.ACTED_ON, *reasons.OF_CONDITIONS)),
+    ):
+        head, found, rest = page.partition(f"<!-- table of reasons: {name} -->\n")
+        _, end, tail = rest.partition("<!-- end -->")
+        page = f"{head}{found}{reasons.table(listed)}{end}{tail}"
+    return page
 
 
 def _policy_schemas() -> dict[str, Any]:

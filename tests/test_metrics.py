@@ -83,7 +83,7 @@ def test_what_is_counted() -> None:
     metrics.correction("services", "removed")
     metrics.watch_restart()
     metrics.remediation("apply", "success")
-    metrics.revert()
+    metrics.remediation("apply", "reverted")
     metrics.request("patch", "services/status", 200)
     metrics.leader(True)
     found = samples(metrics)

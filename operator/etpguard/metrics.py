@@ -88,9 +88,8 @@ class Metrics:
 
     def remediation(self, action: str, result: str) -> None:
         self._remediations.labels(action, result).inc()
-
-    def revert(self) -> None:
-        self._reverts.inc()
+        if result == "reverted":
+            self._reverts.inc()
 
     def request(self, verb: str, resource: str, code: int) -> None:
         self._requests.labels(verb, resource, str(code)).inc()

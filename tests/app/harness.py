@@ -19,6 +19,7 @@ from etpguard.app import Operator
 from etpguard.intake.controller_options import consumer_options
 from etpguard.kube.connection import Connection
 from etpguard.objects import SERVICE, AnyKind
+from etpguard.remediate.controller import Pacing
 from etpguard.settings import Address, Settings
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class Running(Served):
 
     def __init__(self, kubeconfig: Path, **settings: Any) -> None:
         super().__init__(port=0)
+        self._pacing: Pacing | None = settings.pop("remediation_pacing", None)
         self._settings = Settings(
             kubeconfig=str(kubeconfig), listen=Address("127.0.0.1", 0), **{**READ_ONLY, **settings}
         )
@@ -92,7 +94,7 @@ class Running(Served):
             self._stop = asyncio.Event()
             connection = Connection(self._settings.kubeconfig)
             told = await consumer_options(self._settings, connection)
-            operator = Operator(self._settings, connection, told)
+            operator = Operator(self._settings, connection, told, remediation_pacing=self._pacing)
             async with operator.serving() as port:
                 self._started.set_result((operator, port))
                 return await operator.run(self._stop)

@@ -85,9 +85,9 @@ def test_the_exit_code_is_not_the_outcomes(outcome: str) -> None:
 @pytest.mark.parametrize(
     ("policy", "told"),
     [
-        pytest.param({**POLICY, "kind": "Service"}, "neither a CoveragePolicy nor", id="another kind"),
-        pytest.param({**POLICY, "items": []}, "there is no CoveragePolicy in it", id="an empty List"),
-        pytest.param([POLICY], "neither a CoveragePolicy nor", id="a bare list"),
+        pytest.param({**POLICY, "kind": "Service"}, "not a CoveragePolicy or", id="another kind"),
+        pytest.param({**POLICY, "items": []}, "no CoveragePolicy found", id="an empty List"),
+        pytest.param([POLICY], "not a CoveragePolicy or", id="a bare list"),
         pytest.param(
             {k: v for k, v in POLICY.items() if k != "spec"}, "spec: expected object, got null", id="no spec"
         ),

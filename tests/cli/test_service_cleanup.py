@@ -12,7 +12,7 @@ import pytest
 from etpguard.cli.errors import Failure
 from etpguard.cli.operator_leases import LeaseWatch
 from etpguard.cli.rollback import Rollback
-from etpguard.cli.service_cleanup import Cleaning, Sender, Told
+from etpguard.cli.service_cleanup import CleanupResult, Sender, ServiceCleanup
 from etpguard.cli.uninstall import left_behind
 from etpguard.kube.conflict_retry import TRIES
 from etpguard.kube.lists import Listing, R
@@ -69,13 +69,15 @@ class Api:
             self.service["status"] = {"conditions": []}
         return ok(self.service)
 
-    def clean(self) -> Told:
+    def clean(self) -> CleanupResult:
         clock = Clock()
         writer = Writer(self.client, clock=clock, sleep=clock.sleep)
         service, report = decode_item(SERVICE, self.service), decode_item(SERVICE_COVERAGE, self.report)
         assert isinstance(service, Service)
         assert isinstance(report, ServiceCoverage)
-        return asyncio.run(Cleaning(self.client, Sender(writer, False), KEY, revert=True).run(service, report))
+        return asyncio.run(
+            ServiceCleanup(self.client, Sender(writer, False), KEY, revert=True).run(service, report)
+        )
 
     def sent(self, method: str) -> int:
         return sum(call.method == method for call in self.client.calls)
@@ -86,13 +88,13 @@ CONFLICT = failure(409, "Conflict", "the object has been modified")
 
 def test_a_conflict_is_looked_at_again() -> None:
     api = Api(PATCH=[CONFLICT, failure(422, "Invalid", "test failed")])
-    assert api.clean() == Told((REMOVED, DELETED))
+    assert api.clean() == CleanupResult((REMOVED, DELETED))
     assert api.sent("PATCH") == 3
 
 
 def test_a_write_that_was_carried_out_without_an_answer_is_told() -> None:
     api = Api(PATCH=[ConnectionResetError("reset")])
-    assert api.clean() == Told((REMOVED, DELETED))
+    assert api.clean() == CleanupResult((REMOVED, DELETED))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_a_refusal_keeps_the_report(answer: Answer, writes: int) -> None:
 def test_what_is_gone_meanwhile_needs_nothing() -> None:
     api = Api()
     api.there = False
-    assert api.clean() == Told()
+    assert api.clean() == CleanupResult()
 
 
 def test_a_report_of_another_service_by_now_is_told() -> None:
@@ -210,13 +212,13 @@ def test_a_service_that_takes_no_policy_any_more_needs_no_rollback() -> None:
     api = Api()
     api.service["spec"] = {"type": "ClusterIP"}
     api.report |= REMEDIATED
-    assert api.clean() == Told((REMOVED, DELETED))
+    assert api.clean() == CleanupResult((REMOVED, DELETED))
 
 
 def test_a_rollback_of_what_takes_no_policy_says_so() -> None:
     api = Api()
     api.service["spec"] = {"type": "ClusterIP"}
-    with pytest.raises(Failure, match=r"^Service shop/web: as a ClusterIP it takes no externalTrafficPolicy$"):
+    with pytest.raises(Failure, match=r"^Service shop/web: type ClusterIP has no externalTrafficPolicy$"):
         asyncio.run(Rollback(api.client, KEY).run())
     assert api.sent("PATCH") == 0
 
@@ -226,4 +228,4 @@ def test_a_failure_names_the_service_once() -> None:
     api.service["spec"] = {"type": "NodePort", "externalTrafficPolicy": "Cluster"}
     api.report |= REMEDIATED
     api.there = False
-    assert api.clean() == Told((), "Service shop/web does not exist")
+    assert api.clean() == CleanupResult((), "Service shop/web does not exist")

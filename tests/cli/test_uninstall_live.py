@@ -84,7 +84,7 @@ def test_a_change_is_taken_back_and_nothing_is_left(scene: Scene) -> None:
     done = [
         f"Service {scene.key}: externalTrafficPolicy is Local again, healthCheckNodePort {port}",
         f"Service {scene.key}: condition {CONDITION} removed",
-        f"Service {scene.key}: no field is managed by etpguard any more",
+        f"Service {scene.key}: etpguard manages no field any more",
         f"ServiceCoverage {scene.key}: deleted",
         f"Lease {scene.namespace}/etpguard: deleted",
     ]
@@ -110,7 +110,9 @@ def test_a_change_is_kept_and_nothing_else(scene: Scene) -> None:
     remediated(scene)
     run = uninstall(scene, "keep")
     assert (run.code, run.err) == (0, "")
-    assert run.out.startswith(f"Service {scene.key}: stays with externalTrafficPolicy Cluster; declare it so")
+    assert run.out.startswith(
+        f"Service {scene.key}: keeps externalTrafficPolicy Cluster; declare Cluster at its source"
+    )
     assert scene.traffic_policy() == "Cluster"
     assert conditions(scene) == {OTHER["type"]}
     assert not {name for name in scene.managers() if "etpguard" in name}

@@ -11,7 +11,7 @@ from etpguard.assess import Assessment, Outcome, PortState, Reason
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
 from etpguard.objects import PolicyRef, Remediation, Service
 from etpguard.objects.policies import CoveragePolicy, TriggerIf
-from etpguard.remediate.decide import Case, Ledger, Share
+from etpguard.remediate.facts import Case, Ledger, Share
 from etpguard.remediate.gather import refreshed
 from etpguard.remediate.policy import together
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from devcluster import Cluster, objects
 from devcluster.objects import wait_for
+from etpguard.kube.backoff import Backoff
 from etpguard.objects import Key
+from etpguard.remediate.controller import Pacing
 from tests.app.harness import Running
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -26,6 +28,9 @@ QUICK: dict[str, Any] = {
     "max_remediations": (100, 600),
     "breaker": "100%",
 }
+
+QUICK_PACING = Pacing(settle=0.3, status_interval=1.0, backoff=Backoff(1.0, 600.0, jitter=0.0))
+"""A step that fails is tried again after 1 s instead of 10 s."""
 
 Json = dict[str, Any]
 
@@ -43,9 +48,9 @@ def _served(cluster: Cluster, path: str) -> bool:
 
 
 def operator(scene: Scene, kubeconfig: Path | None = None, **settings: Any) -> Running:
-    """An operator that speaks of the scene's namespace alone."""
+    """An operator that reports the Services of the scene's namespace alone."""
     given = {**QUICK, "namespaces": frozenset({scene.namespace}), **settings}
-    return Running(kubeconfig or scene.cluster.kubeconfig, **given)
+    return Running(kubeconfig or scene.cluster.kubeconfig, remediation_pacing=QUICK_PACING, **given)
 
 
 class Scene:

@@ -73,7 +73,7 @@ def test_it_says_what_the_operator_then_does(scene: Scene) -> None:
     header, line = check(scene, policy).out.splitlines()
     assert header.split() == ["SERVICE", "OUTCOME", "POLICY", "WOULD", "REASON"]
     assert line.startswith(f"{scene.namespace}/web ")
-    assert line.endswith("set Cluster   Due: Blackhole, 2 of 3 eligible nodes uncovered; after 1 s of it")
+    assert line.endswith("set Cluster   Due: Blackhole, 2 of 3 eligible nodes uncovered; after 1 s")
     written = [e for e in scene.cluster.audit(began) if e["verb"] in WRITES and scene.namespace in e["requestURI"]]
     assert not [e["requestURI"] for e in written if e["user"].get("username") == "admin"]
     scene.create(policy)

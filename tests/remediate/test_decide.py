@@ -11,7 +11,9 @@ import pytest
 from etpguard.assess import Outcome, Reason
 from etpguard.objects import Revert
 from etpguard.objects.policies import Budget
-from etpguard.remediate.decide import Action, Case, Ledger, Share, decide
+from etpguard.remediate.checks import pause
+from etpguard.remediate.decide import Action, decide
+from etpguard.remediate.facts import Case, Ledger, Share
 from etpguard.remediate.policy import allowance, amount, mistake, together
 from tests.remediate.given import (
     NOW,
@@ -59,11 +61,11 @@ NOT_SKIPPED: dict[str, Any] = {"annotations": {"etpguard.dev/skip-remediation": 
         pytest.param(case(policy(rollbackRequests=["web"])), "RollbackRequested", id="rollback requested"),
         pytest.param(
             case(policy(remediation=accepting(budgets=[{"timeZone": "Mars/Olympus", "schedule": "* * * * *"}]))),
-            "PolicyInvalid",
+            "Invalid",
             id="unknown time zone",
         ),
         pytest.param(case(policy(suspend=True)), "Suspended", id="suspended"),
-        pytest.param(case(policy(pauseRequests=["move"])), "Suspended", id="pause request"),
+        pytest.param(case(policy(pauseRequests=["move"])), "Paused", id="pause request"),
         pytest.param(case(policy(serviceTypes=["LoadBalancer"])), "TypeNotSelected", id="type"),
         pytest.param(case(policy(unhealthyWhen={"outcomes": ["Outage"]})), "OutcomeNotSelected", id="outcome"),
         pytest.param(case(policy(unhealthyWhen={"uncoveredNodes": "100%"})), "TooFewUncovered", id="too few"),
@@ -72,7 +74,7 @@ NOT_SKIPPED: dict[str, Any] = {"annotations": {"etpguard.dev/skip-remediation": 
         ),
         pytest.param(
             case(policy(serviceSelector={"matchExpressions": [{"key": "tier", "operator": "NotIn"}]})),
-            "PolicyInvalid",
+            "Invalid",
             id="a selector without values",
         ),
         pytest.param(case(policy(remediation={})), "SourceIPLossRefused", id="source IP loss"),
@@ -301,7 +303,7 @@ def test_of_several_policies_field_by_field_the_more_careful() -> None:
     assert both.covered_seconds == 1800
     assert not any((both.patches_git_ops_owned, both.ignores_network_policies, both.rolls_back_when_covered))
     assert len(both.budgets) == len(both.breakers) == 2
-    assert both.paused_by == ""
+    assert pause(both) is None
     lower = together((strict, policy("zz-dry", mode="DryRun")))
     assert lower is not None
     assert (lower.mode, lower.deciding.metadata.name) == ("DryRun", "zz-dry")

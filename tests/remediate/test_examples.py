@@ -46,7 +46,7 @@ def test_what_they_would_do(policy: str, state: str, expected: list[tuple[str, s
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param("kind: Service\napiVersion: v1\n", "neither a CoveragePolicy", id="another kind"),
+        pytest.param("kind: Service\napiVersion: v1\n", "not a CoveragePolicy", id="another kind"),
         pytest.param(
             HEAD + "metadata: {name: x}\nspec: {mode: Now}\n",
             "CoveragePolicy x: spec.mode",

@@ -11,27 +11,30 @@ import pytest
 from etpguard.assess import Assessment, Outcome, Reason, picture_for
 from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OtherNodePort
-from etpguard.objects import NAMESPACE, SERVICE, AnyKind, Key, decode_item
-from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, NETWORK_POLICY, TriggerIf
+from etpguard.objects import SERVICE, AnyKind, Key, decode_item
+from etpguard.objects.policies import COVERAGE_POLICY, TriggerIf
 from etpguard.objects.scope import NamespaceScope
 from etpguard.remediate.decide import Action, decide
 from etpguard.remediate.dwell import DwellHistory
-from etpguard.remediate.gather import BLIND_SECONDS, Gatherer, OperatorLimits, Round
+from etpguard.remediate.facts import Round
+from etpguard.remediate.gather import BLIND_SECONDS, Gatherer, OperatorLimits
+from etpguard.remediate.kinds import REMEDIATION_KINDS
+from etpguard.remediate.memory import RemediationMemory
 from tests.remediate.given import NOW, assessment
 
 SCOPE = NamespaceScope(skipped=frozenset({"kube-system"}))
 BLIND = Reason("PictureNotFresh", "a list is pending")
-KINDS: tuple[AnyKind, ...] = (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, NETWORK_POLICY, NAMESPACE)
 
 
 class Stand:
     """Services by name, each with its outcome; one policy, under Enforce, for those labelled `mend`."""
 
     def __init__(self, breaker: str = "100%", **outcomes: Outcome) -> None:
-        self.picture = picture_for((), KINDS)
+        self.picture = picture_for((), REMEDIATION_KINDS)
         self.assessments: dict[Key, Assessment] = {}
         limits = OperatorLimits(breaker=TriggerIf(breaker, storm_cooldown_seconds=0))
-        self.cases = Gatherer(self.picture, self.assessments, DwellHistory(), limits, SCOPE)
+        memory = RemediationMemory(self.picture, lambda: 0.0)
+        self.cases = Gatherer(self.picture, self.assessments, DwellHistory(), memory, limits, SCOPE)
         for name, outcome in outcomes.items():
             self.service(name, outcome)
         spec = {

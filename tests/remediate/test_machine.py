@@ -19,15 +19,18 @@ from etpguard.assess import Assessment, Engine, Outcome, Reason, picture_for
 from etpguard.cluster import Picture
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import Writer
-from etpguard.objects import NAMESPACE, NODE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, decode_item
-from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, NETWORK_POLICY, Budget, TriggerIf
+from etpguard.objects import NODE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, decode_item
+from etpguard.objects.policies import COVERAGE_POLICY, Budget, TriggerIf
 from etpguard.remediate.controller import RemediationController
 from etpguard.remediate.dwell import DwellHistory
+from etpguard.remediate.events import NoEvents
 from etpguard.remediate.execute import Executor
 from etpguard.remediate.gather import Gatherer, OperatorLimits
 from etpguard.remediate.intent import IntentRecorder
+from etpguard.remediate.kinds import REMEDIATION_KINDS
+from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setters
-from etpguard.remediate.reread import CurrentService, ServiceReader
+from etpguard.remediate.reread import ServiceReader
 from tests.remediate.given import NOW, assessment
 from tests.remediate.model_api import Json, Killed, ModelApi
 
@@ -79,8 +82,7 @@ class World(RuleBasedStateMachine):
         self.api.kill_in = self.api.lose_answer_in = None
         self.applied = [entry for entry in self.applied if entry[1] not in self.forgotten_by_a_restart]
         self.forgotten_by_a_restart.clear()
-        others: tuple[AnyKind, ...] = (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, NETWORK_POLICY, NAMESPACE)
-        self.picture = picture_for((), others)
+        self.picture = picture_for((), REMEDIATION_KINDS)
         nodes = [decode_item(NODE, {"metadata": {"name": f"node{i}"}}) for i in (1, 2, 3)]
         self.picture.absorb(self.picture.store(NODE).replace(nodes))
         self.held: dict[Key, Assessment] = {}
@@ -90,38 +92,31 @@ class World(RuleBasedStateMachine):
             Budget(services=str(2 * MOST), per_seconds=PER_SECONDS),
             TriggerIf(uncovered_services_less_than_or_equal_to="100%", storm_cooldown_seconds=0),
         )
-        self.cases = Gatherer(self.picture, self.held, history, limits)
+        memory = RemediationMemory(self.picture, lambda: self.now)
         writer = cast(Writer, self.api)
-
-        def noted(now: CurrentService) -> None:
-            version = now.report.version if now.report else 0
-            service = (now.service.uid, now.service.version)
-            self.cases.memory.note(now.service.key, now.remediation, version, self.now, service)
 
         def engine(picture: Picture) -> Engine:
             return cast(Engine, FreshEngine(self, picture))
 
-        reader = ServiceReader(writer, self.picture, engine, noted)
+        reader = ServiceReader(writer, self.picture, engine, memory)
         executor = Executor(
             writer,
             reader,
-            IntentRecorder(writer, lambda: self.now, noted),
+            IntentRecorder(writer, lambda: self.now, memory),
             self.picture,
-            announce=_nobody,
+            announcer=NoEvents(),
             count=lambda action, result: None,
-            network_policy=self.cases.network_policy,
-            governing=self.cases.governing_among,
             wall=lambda: self.now,
             term=lambda: self.term,
         )
         self.remediator = RemediationController(
             writer,
             reader,
-            self.cases,
+            Gatherer(self.picture, self.held, history, memory, limits),
             history,
             executor,
             stale=lambda: self.api.closed_because,
-            announce=_nobody,
+            announcer=NoEvents(),
             count=lambda action, result: None,
             term=lambda: self.term,
             clock=lambda: self.now,
@@ -413,10 +408,6 @@ def _drive(work: Coroutine[Any, Any, float]) -> None:
             work.send(None)
     except StopIteration:
         return
-
-
-async def _nobody(*words: Any) -> None:
-    """Nobody is told."""
 
 
 def _runs(examples: int, steps: int) -> settings:

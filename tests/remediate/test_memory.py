@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from etpguard.objects import Key, Remediation
+import pytest
+
+from etpguard.assess import picture_for
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Remediation, decode_item
+from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.remediate.memory import RemediationMemory
 from tests.remediate.given import record
 
@@ -15,38 +19,78 @@ def spent(uid: str = "u1") -> Remediation:
     return record(service_uid=uid, intents=("2026-11-26T00:00:00Z",))
 
 
-def remembering(uid: str = "u1") -> RemediationMemory:
-    memory = RemediationMemory()
-    memory.note(KEY, spent(uid), 7, 0.0, (uid, 5))
-    return memory
+class Remembering:
+    """A memory that has seen a record of a Service, and the picture that it is compared with."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.picture = picture_for((), REMEDIATION_KINDS)
+        self.memory = RemediationMemory(self.picture, lambda: self.now)
+        self.memory.note(KEY, spent(), 7, "u1", 5)
+
+    def services(self, *uids: str) -> None:
+        """The picture has the Service under this uid, or none."""
+        store = self.picture.store(SERVICE)
+        store.clear()
+        for uid in uids:
+            meta = {"namespace": KEY.namespace, "name": KEY.name, "uid": uid, "resourceVersion": "1"}
+            store.replace([decode_item(SERVICE, {"metadata": meta, "spec": {}})])
+
+    def departed(self, *uids: str, at: float) -> list[Remediation]:
+        self.now = at
+        self.services(*uids)
+        return self.memory.departed()
 
 
-def test_what_was_spent_on_a_service_that_stands_is_told_by_its_report_alone() -> None:
-    assert remembering().departed({KEY: "u1"}, 1.0) == []
+def test_what_was_spent_on_a_service_that_exists_is_in_its_report_alone() -> None:
+    assert Remembering().departed("u1", at=1.0) == []
 
 
 def test_what_was_spent_on_one_that_is_gone_counts_for_the_longest_window() -> None:
-    memory = remembering()
-    assert memory.departed({}, 1.0) == [spent()]
-    assert memory.departed({}, WEEK) == [spent()]
-    assert memory.departed({}, WEEK + 2) == []
+    given = Remembering()
+    assert given.departed(at=1.0) == [spent()]
+    assert given.departed(at=WEEK) == [spent()]
+    assert given.departed(at=WEEK + 2) == []
 
 
-def test_one_that_is_made_anew_takes_no_account_with_it() -> None:
+def test_a_service_that_is_made_again_takes_no_account_with_it() -> None:
     """The picture shows another uid under the name: whichever of the two is the older, it was spent."""
-    memory = remembering()
-    for now in (1.0, 2.0, HOUR + 1, HOUR + 2):
-        assert memory.departed({KEY: "u2"}, now) == [spent()], now
+    given = Remembering()
+    for at in (1.0, 2.0, HOUR + 1, HOUR + 2):
+        assert given.departed("u2", at=at) == [spent()], at
 
 
 def test_a_report_that_is_gone_takes_no_account_with_it() -> None:
-    memory = remembering()
-    memory.note(KEY, None, 0, 1.0, ("u1", 9))
-    assert memory.departed({KEY: "u1"}, 2.0) == [spent()]
+    given = Remembering()
+    given.now = 1.0
+    given.memory.note(KEY, None, 0, "u1", 9)
+    assert given.departed("u1", at=2.0) == [spent()]
 
 
-def test_nor_does_it_once_the_new_one_was_read() -> None:
-    memory = remembering()
-    memory.note(KEY, None, 0, 1.0, ("u2", 9))
-    assert memory.departed({KEY: "u2"}, 2.0) == [spent()]
-    assert memory.departed({KEY: "u1"}, 3.0) == [spent()]  # the picture is behind
+def test_nor_does_it_once_the_new_service_was_read() -> None:
+    given = Remembering()
+    given.now = 1.0
+    given.memory.note(KEY, None, 0, "u2", 9)
+    assert given.departed("u2", at=2.0) == [spent()]
+    assert given.departed("u1", at=3.0) == [spent()]  # the picture is behind
+
+
+@pytest.mark.parametrize(
+    ("list_version", "known"),
+    [
+        pytest.param(6, True, id="a list from before the write does not show it yet"),
+        pytest.param(7, False, id="a list from after the write shows that the report is gone"),
+    ],
+)
+def test_not_shown_yet_is_not_gone(list_version: int, known: bool) -> None:
+    given = Remembering()
+    store = given.picture.store(SERVICE_COVERAGE)
+    store.begin_list(list_version)
+    store.end_list(list_version, set())
+    assert given.memory.remediation(KEY) == (spent() if known else None)
+
+
+def test_a_delete_of_the_report_is_noticed_at_once() -> None:
+    given = Remembering()
+    given.picture.store(SERVICE_COVERAGE).delete(KEY, 8)
+    assert given.memory.remediation(KEY) is None

@@ -11,10 +11,10 @@ import pytest
 from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow
-from etpguard.remediate.controller import BACK_OFF, RemediationController
-from etpguard.remediate.decide import Case
+from etpguard.objects.events import Event
+from etpguard.remediate.controller import Pacing, RemediationController
 from etpguard.remediate.execute import Disagreement, Refused
-from etpguard.remediate.gather import Round
+from etpguard.remediate.facts import Case, Round
 from etpguard.remediate.reread import Changed
 from tests.remediate.given import NOW, POLICY_UID, case, ledger, policy, standing
 
@@ -23,6 +23,7 @@ FORBIDDEN = NotNow("may not patch services", 60.0, refusal=True)
 DENIED = Refused("a webhook denied the request")
 SILENCE = ApiError(0, "Timeout", "no answer within 2 s")
 LOCKED = ApiError(423, "Locked", "a webhook denied the way back")
+FIRST = Pacing().backoff.first
 
 
 class Loop:
@@ -39,16 +40,16 @@ class Loop:
         whose = given.recorded_policy or (given.governing and given.governing.deciding)
         assert whose
         round_ = Round({key: given}, ledger(), (whose,), {POLICY_UID: (key,)})
-        cases = SimpleNamespace(gather=lambda *args: round_, known=lambda key: True, lost=lambda now: [])
+        cases = SimpleNamespace(gather=lambda *args: round_, known=lambda key: True, lost=list)
         history = SimpleNamespace(interrupt=lambda key, to: None)
         self._remediator = RemediationController(
             cast(Any, SimpleNamespace(closed=lambda: None, write=self._write)),
-            cast(Any, SimpleNamespace(remediations=self._none)),
+            cast(Any, SimpleNamespace(remember_all=self._none)),
             cast(Any, cases),
             cast(Any, history),
             cast(Any, SimpleNamespace(carry_out=self._carry_out)),
             stale=lambda: None,
-            announce=self._announce,
+            announcer=self,
             term=lambda: 1,
             count=lambda action, result: self.counted.append((action, result)),
             clock=lambda: self._now,
@@ -73,8 +74,8 @@ class Loop:
         """As last written into the policy's status."""
         return cast(list[dict[str, Any]], self.statuses[-1]["excluded"])
 
-    async def _none(self) -> tuple[()]:
-        return ()
+    async def _none(self) -> None:
+        """There is no record to remember."""
 
     async def _write(self, request: Request, *, attempts: int) -> dict[str, Any]:
         self.statuses.append(request.body["status"])
@@ -87,14 +88,14 @@ class Loop:
             raise outcome
         return outcome
 
-    async def _announce(self, service: Any, reason: str, warning: bool, note: str) -> None:
-        self.events.append((reason, note))
+    async def announce(self, event: Event, *, once: bool = False) -> None:
+        self.events.append((event.reason, event.note))
 
 
 def test_a_gate_that_closes_meanwhile_is_not_the_objects_fault() -> None:
     loop = Loop(case(), DENIED, STALE, STALE, DENIED)
     loop.play()
-    assert loop.pauses == pytest.approx([BACK_OFF.first, 1, 1])
+    assert loop.pauses == pytest.approx([FIRST, 1, 1])
     [(_, note)] = loop.events
     assert note == "Refused: could not apply: a webhook denied the request"
     assert loop.counted == [("apply", "skipped")]
@@ -110,14 +111,14 @@ def test_a_gate_that_closes_is_never_told_of() -> None:
 def test_silence_puts_off_and_is_told_of_as_no_refusal() -> None:
     loop = Loop(case(), SILENCE, SILENCE, SILENCE)
     loop.play()
-    assert loop.pauses == pytest.approx([BACK_OFF.first, 2 * BACK_OFF.first])
+    assert loop.pauses == pytest.approx([FIRST, 2 * FIRST])
     assert loop.events == []
 
 
 def test_a_refusal_that_is_known_puts_off_and_is_told_of() -> None:
     loop = Loop(case(), FORBIDDEN, FORBIDDEN, FORBIDDEN)
     loop.play()
-    assert loop.pauses == pytest.approx([BACK_OFF.first, 2 * BACK_OFF.first])
+    assert loop.pauses == pytest.approx([FIRST, 2 * FIRST])
     assert loop.events == [("RemediationSkipped", "Refused: could not apply: may not patch services")]
 
 

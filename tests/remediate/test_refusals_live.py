@@ -14,8 +14,6 @@ from devcluster import Cluster
 from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer
 from devcluster.objects import endpoint_slices, wait_for
-from etpguard.kube.backoff import Backoff
-from etpguard.remediate import controller
 from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, grant
 from tests.remediate.stage import MANAGER, Json, Scene, operator
 
@@ -115,7 +113,7 @@ def nothing(scene: Scene) -> None:
         pytest.param(nothing, {"unhealthyWhen": {"uncoveredNodes": 3}}, "TooFewUncovered", id="too few"),
         pytest.param(nothing, {"unhealthyWhen": {"forSeconds": 600}}, "DwellTime", id="dwell"),
         pytest.param(nothing, {"suspend": True}, "Suspended", id="suspended"),
-        pytest.param(nothing, {"pauseRequests": ["migration"]}, "Suspended", id="pause request"),
+        pytest.param(nothing, {"pauseRequests": ["migration"]}, "Paused", id="pause request"),
         pytest.param(nothing, {"mode": "Observe"}, "Observe", id="observe"),
         pytest.param(
             nothing,
@@ -151,7 +149,7 @@ def nothing(scene: Scene) -> None:
         pytest.param(
             nothing,
             {"remediation": {"budgets": [{"schedule": "no cron", "durationSeconds": 60}]}},
-            "PolicyInvalid",
+            "Invalid",
             id="invalid schedule",
         ),
         pytest.param(labelled(kustomize_toolkit_fluxcd_io__name="apps"), {}, "GitOpsOwned", id="flux"),
@@ -343,8 +341,7 @@ def test_a_dry_run_asks_and_changes_nothing(scene: Scene) -> None:
     assert scene.traffic_policy() == "Local"
 
 
-def test_without_the_permission_to_patch_services(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controller, "BACK_OFF", Backoff(1.0, 600.0, jitter=0.0))
+def test_without_the_permission_to_patch_services(scene: Scene) -> None:
     scene.blackhole()
     scene.policy()
     network_policies = ("networking.k8s.io", "networkpolicies", "list,watch")
@@ -370,8 +367,7 @@ def test_network_policies_that_cannot_be_read(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("status", [409, 422, 500])
-def test_an_answer_that_refuses_the_patch_once(scene: Scene, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controller, "BACK_OFF", Backoff(1.0, 600.0, jitter=0.0))
+def test_an_answer_that_refuses_the_patch_once(scene: Scene, status: int) -> None:
     scene.blackhole()
     scene.policy()
     with HttpProxy(scene.cluster) as proxy:

@@ -8,8 +8,7 @@ import pytest
 
 from etpguard.assess import Reason
 from etpguard.objects.policies import Budget, CoveragePolicy
-from etpguard.remediate.decide import Ledger, Share
-from etpguard.remediate.gather import Round
+from etpguard.remediate.facts import Ledger, Round, Share
 from etpguard.remediate.status import policy_status
 from tests.remediate.given import NOW, POLICY_UID, accepting, case, ledger, policy
 

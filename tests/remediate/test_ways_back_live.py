@@ -102,7 +102,7 @@ def test_the_command_while_an_operator_runs(scene: Scene) -> None:
         assert told["type"] == "Normal"
         scene.wait_excluded("RolledBackByUser")
         assert running.metric("etpguard_remediations_total", action="rollback", result="by-user") == 1.0
-        assert rollback(scene).stdout.endswith("there is nothing to roll back\n")
+        assert rollback(scene).stdout.endswith("nothing to roll back\n")
         scene.patch_policy({"unhealthyWhen": {"forSeconds": 2}})  # the spec changes: it is no longer held off
         scene.wait_phase("Applied")
 
@@ -131,7 +131,10 @@ def test_the_command_refuses_what_etpguard_did_not_do(scene: Scene) -> None:
     scene.create(scene.service_manifest(externalTrafficPolicy="Cluster"))
     run = rollback(scene)
     assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr == f"etpguard: Service {scene.key}: externalTrafficPolicy is Cluster, but not by etpguard\n"
+    assert (
+        run.stderr
+        == f"etpguard: Service {scene.key}: externalTrafficPolicy is Cluster, but etpguard did not set it\n"
+    )
     missing = command(scene, "rollback", f"{scene.namespace}/nobody")
     assert missing.stderr == f"etpguard: Service {scene.namespace}/nobody does not exist\n"
 

@@ -10,8 +10,6 @@ from itertools import pairwise
 import pytest
 
 from devcluster.objects import wait_for
-from etpguard.kube.backoff import Backoff
-from etpguard.remediate import controller
 from tests.remediate.stage import MANAGER, Scene, operator
 from tests.remediate.webhook import WORDS, Webhook
 
@@ -19,9 +17,8 @@ pytestmark = pytest.mark.controlplane
 
 
 @pytest.fixture
-def webhook(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
-    """In force over the scene, which is a Blackhole; what fails is first put off for 1 s instead of 10."""
-    monkeypatch.setattr(controller, "BACK_OFF", Backoff(1.0, 600.0, jitter=0.0))
+def webhook(scene: Scene) -> Iterator[Webhook]:
+    """In force over the scene, which is a Blackhole."""
     scene.blackhole()
     with Webhook(scene.cluster, scene.namespace) as made:
         made.wait_for(scene.service_path())

@@ -11,7 +11,6 @@ from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 from typing import TypeVar
 
-from etpguard.app.remediation import REMEDIATION_KINDS
 from etpguard.app.writing import Writing
 from etpguard.assess import Assessment, DataPlane, Engine, Options, picture_for
 from etpguard.assess.advice import Advisor
@@ -30,6 +29,8 @@ from etpguard.kube.lists import ListReader
 from etpguard.kube.threads import in_thread
 from etpguard.metrics import CONTENT_TYPE, Metrics, State
 from etpguard.objects import AnyKind, Key
+from etpguard.remediate.controller import Pacing
+from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.settings import Settings
 from etpguard.web import Health, serve
 
@@ -46,7 +47,12 @@ class Operator:
     `consumer_options` are those of now; where `settings` name a Deployment, they are followed from there."""
 
     def __init__(
-        self, settings: Settings, connection: Connection, consumer_options: ConsumerOptions | None = None
+        self,
+        settings: Settings,
+        connection: Connection,
+        consumer_options: ConsumerOptions | None = None,
+        *,
+        remediation_pacing: Pacing | None = None,
     ) -> None:
         self._settings = settings
         self._connection = connection
@@ -100,6 +106,7 @@ class Operator:
             advice=Advisor(self.picture, consumers),
             stale=self._stale,
             metrics=self.metrics,
+            remediation_pacing=remediation_pacing,
         )
 
     def watching(self) -> frozenset[AnyKind]:

@@ -1,4 +1,4 @@
-"""Remediation put together from its parts, with Events about what it did."""
+"""Wires remediation together."""
 
 from __future__ import annotations
 
@@ -10,29 +10,20 @@ from etpguard.cluster import Picture
 from etpguard.kube.event_sender import EventSender
 from etpguard.kube.writes import Writer
 from etpguard.metrics import Metrics
-from etpguard.objects import NAMESPACE, SERVICE, AnyKind, Key, Service
-from etpguard.objects.events import REMEDIATION_ACTION, REMEDIATION_CONTROLLER, Event, ObjectRef
-from etpguard.objects.policies import (
-    CLUSTER_COVERAGE_POLICY,
-    COVERAGE_POLICY,
-    NETWORK_POLICY,
-    Budget,
-    TriggerIf,
-)
-from etpguard.remediate.controller import RemediationController
+from etpguard.objects import AnyKind, Key
+from etpguard.objects.policies import Budget, TriggerIf
+from etpguard.remediate.controller import Pacing, RemediationController
 from etpguard.remediate.dwell import DwellHistory
+from etpguard.remediate.events import NoEvents
 from etpguard.remediate.execute import Executor
 from etpguard.remediate.gather import Gatherer, OperatorLimits
 from etpguard.remediate.intent import IntentRecorder
-from etpguard.remediate.reread import CurrentService, ServiceReader
-from etpguard.remediate.telling import Announce
+from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.reread import ServiceReader
 from etpguard.settings import Settings
 
-REMEDIATION_KINDS: tuple[AnyKind, ...] = (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, NETWORK_POLICY, NAMESPACE)
-"""What is read for remediation alone."""
 
-
-def remediator(
+def remediation_controller(
     settings: Settings,
     writer: Writer,
     *,
@@ -44,48 +35,37 @@ def remediator(
     metrics: Metrics,
     identity: str,
     term: Callable[[], int],
+    pacing: Pacing | None = None,
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
 ) -> RemediationController:
     history = DwellHistory()
-    cases = Gatherer(picture, assessments, history, limits_of(settings), settings.scope)
-
-    def noted(now: CurrentService) -> None:
-        version = now.report.version if now.report else 0
-        service = (now.service.uid, now.service.version)
-        cases.memory.note(now.service.key, now.remediation, version, clock(), service)
-
-    def count(action: str, result: str) -> None:
-        metrics.remediation(action, result)
-        if result == "reverted":
-            metrics.revert()
-
-    reader = ServiceReader(writer, picture, engine, noted, served)
-    announce = announcer(writer, identity) if settings.write_events else _silence
+    memory = RemediationMemory(picture, clock)
+    reader = ServiceReader(writer, picture, engine, memory, served)
+    announcer = EventSender(writer, identity, wall) if settings.write_events else NoEvents()
     executor = Executor(
         writer,
         reader,
-        IntentRecorder(writer, wall, noted),
+        IntentRecorder(writer, wall, memory),
         picture,
-        announce=announce,
-        count=count,
-        network_policy=cases.network_policy,
-        governing=cases.governing_among,
+        announcer=announcer,
+        count=metrics.remediation,
         wall=wall,
         term=term,
     )
     return RemediationController(
         writer,
         reader,
-        cases,
+        Gatherer(picture, assessments, history, memory, limits_of(settings), settings.scope),
         history,
         executor,
         stale=stale,
-        announce=announce,
-        count=count,
+        announcer=announcer,
+        count=metrics.remediation,
         term=term,
         clock=clock,
         wall=wall,
+        pacing=pacing,
     )
 
 
@@ -95,25 +75,3 @@ def limits_of(settings: Settings) -> OperatorLimits:
         Budget(services=str(services), per_seconds=window),
         TriggerIf(uncovered_services_less_than_or_equal_to=settings.breaker),
     )
-
-
-def announcer(writer: Writer, instance: str, wall: Callable[[], float] = time.time) -> Announce:
-    """Sends Events about what remediation did. A skipped Service is said once and not again by each leader."""
-    sender = EventSender(writer, instance, wall)
-
-    async def announce(service: Service, reason: str, warning: bool, note: str) -> None:
-        event = Event(
-            regarding=ObjectRef(SERVICE, service.key, service.uid),
-            reason=reason,
-            warning=warning,
-            note=note,
-            controller=REMEDIATION_CONTROLLER,
-            action=REMEDIATION_ACTION,
-        )
-        await sender.announce(event, once=reason == "RemediationSkipped")
-
-    return announce
-
-
-async def _silence(service: Service, reason: str, warning: bool, note: str) -> None:
-    """--write-events off."""

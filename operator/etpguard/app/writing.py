@@ -8,7 +8,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from etpguard.app.remediation import remediator
+from etpguard.app.remediation import remediation_controller
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
 from etpguard.kube.client import LazyClient
@@ -19,6 +19,7 @@ from etpguard.metrics import Metrics
 from etpguard.objects import AnyKind, Key
 from etpguard.publish.publisher import Publisher
 from etpguard.publish.settings import PublishSettings
+from etpguard.remediate.controller import Pacing
 from etpguard.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Writing:
         advice: Callable[[Assessment], Sequence[str]],
         stale: Callable[[], str | None],
         metrics: Metrics,
+        remediation_pacing: Pacing | None = None,
     ) -> None:
         self._enabled = any(
             (settings.write_conditions, settings.write_reports, settings.write_events, settings.remediation)
@@ -86,7 +88,7 @@ class Writing:
             term=(lambda: elector.term) if elector else (lambda: 1),
         )
         self._remediator = (
-            remediator(
+            remediation_controller(
                 settings,
                 self._writer,
                 picture=picture,
@@ -97,6 +99,7 @@ class Writing:
                 metrics=metrics,
                 identity=identity,
                 term=(lambda: elector.term) if elector else (lambda: 1),
+                pacing=remediation_pacing,
             )
             if settings.remediation
             else None

@@ -207,11 +207,13 @@ def uninstall(kubeconfig: str | None, context: str | None, **options: Any) -> in
 
     Exit code 0: nothing is left; 2: some of it is, a line each on stderr.
     """
-    from etpguard.cli.uninstall import Wishes
+    from etpguard.cli.uninstall import UninstallOptions
     from etpguard.cli.uninstall import uninstall as run_uninstall
 
     remediations, lease = options.pop("remediations"), options.pop("lease_name")
-    return run_uninstall(kubeconfig, context, Wishes(revert=remediations == "revert", lease=lease, **options))
+    return run_uninstall(
+        kubeconfig, context, UninstallOptions(revert=remediations == "revert", lease=lease, **options)
+    )
 
 
 def _named(service: str, namespace: str | None) -> tuple[str | None, str]:

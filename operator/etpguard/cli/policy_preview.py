@@ -1,14 +1,14 @@
-"""`etpguard check --policy`: what policies from files would do now, Service by Service, and why not.
+"""`etpguard check --policy`: what policies from files would do to each Service now, and why they would do nothing.
 
-Beside those of the cluster: a file's policy takes the place of one of the same name, as an edit of it would. What
-time alone decides is taken as passed (the dwell), budgets as far as the reports tell of changes.
+They count together with the policies of the cluster: a file's policy replaces the one of the same name, as an edit
+would. The dwell counts as over. Budgets count the remediations that the reports show.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -26,9 +26,12 @@ from etpguard.cli.output import table
 from etpguard.cluster import Picture
 from etpguard.objects import Key, Reject, decode_item
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
-from etpguard.remediate.decide import Action, Case, decide
+from etpguard.remediate import reasons
+from etpguard.remediate.decide import Action, decide
 from etpguard.remediate.dwell import DwellHistory
-from etpguard.remediate.gather import Gatherer, OperatorLimits, Round
+from etpguard.remediate.facts import Case, Round
+from etpguard.remediate.gather import Gatherer, OperatorLimits
+from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.policy import faults
 
 _KINDS = {kind.name: kind for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY)}
@@ -41,12 +44,12 @@ _WOULD = {
 }
 """By action: in JSON, and for people."""
 _RECORD = ("Record", "record")
-"""For those that change the report alone."""
+"""For actions that change only the report."""
 
 
 class Row(NamedTuple):
-    """What becomes of one Service. `policy` is the deciding one; `after` is for how many seconds its state must
-    last first, 0 where nothing would be done."""
+    """What etpguard would do about one Service. `policy` is the deciding one. `after`: for how many seconds the
+    outcome must last first; 0 where etpguard would do nothing."""
 
     service: Key
     outcome: str
@@ -74,24 +77,24 @@ class Row(NamedTuple):
 
     def as_line(self) -> tuple[str, ...]:
         would = _WOULD.get(self.action, _RECORD)[1]
-        dwell = f"; after {self.after} s of it" if self.after else ""
+        dwell = f"; after {self.after} s" if self.after else ""
         policy = f"{self.policy.kind} {self.policy.key}"
         return (str(self.service), self.outcome, policy, would, f"{self.reason}{dwell}")
 
 
 def read(files: Sequence[str], namespace: str) -> list[CoveragePolicy]:
-    """The policies of these files ("-" is stdin); one without a namespace is in `namespace`. Raises Failure for
-    what is none, or what the API server would not take."""
+    """The policies of these files ("-" is stdin). A policy without a namespace is in `namespace`. Raises Failure
+    for any other object, and for a policy that the API server would refuse."""
     found: list[CoveragePolicy] = []
     for name in files:
         found += [_policy(name, document, namespace) for document in _documents(name)]
     if not found:
-        raise Failure(f"--policy {', '.join(files)}: there is no CoveragePolicy in it")
+        raise Failure(f"--policy {', '.join(files)}: no CoveragePolicy found")
     return found
 
 
 def _documents(name: str) -> Iterator[Any]:
-    """All documents of a file, the items of a List each by itself."""
+    """All documents of a file; each item of a List counts as one."""
     for document in yaml_documents.load(name, _body(name)):
         if isinstance(document, dict) and isinstance(document.get("items"), list):
             yield from document["items"]
@@ -113,9 +116,7 @@ def _body(name: str) -> bytes:
 def _policy(name: str, document: Any, namespace: str) -> CoveragePolicy:
     kind = _KINDS.get(str(document.get("kind"))) if isinstance(document, dict) else None
     if kind is None or document.get("apiVersion") != kind.api_version:
-        raise Failure(
-            f"--policy {name}: neither a CoveragePolicy nor a ClusterCoveragePolicy (etpguard.dev/v1alpha1)"
-        )
+        raise Failure(f"--policy {name}: not a CoveragePolicy or ClusterCoveragePolicy (etpguard.dev/v1alpha1)")
     policy = decode_item(kind, document)
     if isinstance(policy, Reject):
         raise Failure(f"--policy {name}: {policy.message}")
@@ -131,7 +132,7 @@ def _policy(name: str, document: Any, namespace: str) -> CoveragePolicy:
 
 @cache
 def _schemas() -> dict[str, Schema]:
-    """By kind: the schema of `spec`, made from the CRDs by manifests/generated.py."""
+    """By kind: the schema of `spec`, which manifests/generated.py makes from the CRDs."""
     body = resources.files("etpguard.cli").joinpath("policy_schemas.json").read_bytes()
     return msgspec.json.decode(body, type=dict[str, Schema])
 
@@ -139,20 +140,28 @@ def _schemas() -> dict[str, Schema]:
 def show(rows: Sequence[Row]) -> None:
     """Print a line for each Service."""
     if not rows:
-        print("No Service with externalTrafficPolicy Local is selected by the policy.")
+        print("No Service with externalTrafficPolicy Local matches the policy.")
         return
     print("\n".join(table.plain(_HEADER, [row.as_line() for row in rows])))
 
 
-def explain(assessed: Assessed, policies: Sequence[CoveragePolicy], namespace: str) -> list[Row]:
-    """A row for each Service that one of `policies` is about, sorted; `namespace` "" is all."""
+def explain(
+    assessed: Assessed,
+    policies: Sequence[CoveragePolicy],
+    namespace: str,
+    wall: Callable[[], float] = time.time,
+) -> list[Row]:
+    """A row for each Service that one of `policies` selects, sorted; `namespace` "" is all. `wall` gives seconds
+    since the epoch."""
     picture = assessed.reading.picture
     given = [_edited(picture, policy) for policy in policies]
     for kind in _KINDS.values():
         picture.unread.pop(kind, None)
         picture.absorb(picture.store(kind).replace([policy for policy in given if policy.kind == kind.name]))
-    now = time.time()
-    round_ = Gatherer(picture, assessed.assessments, DwellHistory(), OperatorLimits()).gather(None, 0.0, now)
+    now = wall()
+    memory = RemediationMemory(picture, lambda: 0.0)
+    gatherer = Gatherer(picture, assessed.assessments, DwellHistory(), memory, OperatorLimits())
+    round_ = gatherer.gather(None, 0.0, now)
     rows = []
     for key, case in sorted(round_.cases.items()):
         about = [policy for policy in given if key in round_.matched.get(policy.uid, ())]
@@ -162,20 +171,21 @@ def explain(assessed: Assessed, policies: Sequence[CoveragePolicy], namespace: s
 
 
 def _edited(picture: Picture, policy: CoveragePolicy) -> CoveragePolicy:
-    """As it would be once applied: with the uid of the one that stands, and a new generation for another spec."""
-    standing = picture.get(COVERAGE_POLICY if policy.metadata.namespace else CLUSTER_COVERAGE_POLICY, policy.key)
-    if standing is None:
+    """The policy as it would be after `kubectl apply`: with the uid of the present one, and a new generation if
+    the spec differs."""
+    present = picture.get(COVERAGE_POLICY if policy.metadata.namespace else CLUSTER_COVERAGE_POLICY, policy.key)
+    if present is None:
         return policy
-    generation = (standing.metadata.generation or 0) + (standing.spec != policy.spec)
-    meta = msgspec.structs.replace(policy.metadata, uid=standing.uid, generation=generation)
+    generation = (present.metadata.generation or 0) + (present.spec != policy.spec)
+    meta = msgspec.structs.replace(policy.metadata, uid=present.uid, generation=generation)
     return msgspec.structs.replace(policy, metadata=meta)
 
 
 def _row(key: Key, case: Case, round_: Round, about: CoveragePolicy, now: float) -> Row:
-    assert case.assessment is not None, "a policy is matched with what is assessed"
+    assert case.assessment is not None, "a policy matches assessed Services only"
     outcome, governing = case.assessment.outcome.name, case.governing
     if governing is None:
-        return Row(key, outcome, about, Action.NONE, Reason("Observe", "mode Observe takes no part"), 0)
+        return Row(key, outcome, about, Action.NONE, reasons.OBSERVE.because(), 0)
     waited = replace(case, in_need_since=now - governing.dwell_seconds)
     decision = decide(waited, round_.ledger, now)
     begins = decision.action in (Action.APPLY, Action.DRY_RUN)

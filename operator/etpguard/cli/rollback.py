@@ -1,6 +1,6 @@
-"""`etpguard rollback`: put a Service that etpguard changed back to Local, with the caller's own credentials.
+"""`etpguard rollback`: restore Local on a Service that etpguard remediated, with the caller's credentials.
 
-It needs no operator. One that runs, or starts later, sees who put Local back and records RolledBackByUser.
+It needs no operator. An operator that runs, or starts later, sees who restored Local and records RolledBackByUser.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TIMEOUT_SECONDS = 10.0
 
 
 def rollback(kubeconfig: str | None, context: str | None, namespace: str | None, name: str) -> int:
-    """Do it, and print what was done; None is the context's namespace. Returns 0. Raises Failure: nothing was
+    """Roll back and print what was done. `namespace` None is the context's. Returns 0. Raises Failure; nothing was
     changed then."""
     try:
         connection = Connection(kubeconfig, context)
@@ -50,15 +50,16 @@ async def _with_client(connection: Connection, key: Key) -> list[str]:
     finally:
         await client.close()
     if not back.changed:
-        return [f"Service {key}: {back}; there is nothing to roll back"]
+        return [f"Service {key}: {back}; nothing to roll back"]
     return [*back.notes, f"Service {key}: {back}. {_AFTERWARDS}"]
 
 
-_AFTERWARDS = "etpguard leaves it alone until the spec of a policy that selects it changes."
+_AFTERWARDS = "etpguard leaves the Service alone until the spec of a policy that selects it changes."
 
 
 class Back(NamedTuple):
-    """A Service that has Local; whether it was put back just now, and what was not as it should have been."""
+    """A Service that has Local. `changed`: whether this command restored it; `notes`: what did not go as
+    planned."""
 
     changed: bool
     port: int | None = None
@@ -70,7 +71,7 @@ class Back(NamedTuple):
 
 
 class Rollback:
-    """Of one Service. With `dry_run` the API server goes through it and stores nothing."""
+    """Of one Service. With `dry_run` the API server checks each request and stores nothing."""
 
     def __init__(self, client: Client, key: Key, *, dry_run: bool = False) -> None:
         self._client = client
@@ -78,7 +79,8 @@ class Rollback:
         self._dry_run = dry_run
 
     async def run(self) -> Back:
-        """Raises ApiError, and Failure where the Service is gone, takes no policy or was not changed by us."""
+        """Raises ApiError, and Failure where the Service is gone, has a type without the policy, or where etpguard
+        did not change it."""
         return await retry_on_conflict(self._attempt)
 
     async def _attempt(self) -> Back:
@@ -87,7 +89,7 @@ class Rollback:
         if service.policy == "Local":
             return Back(False)
         if not service.spec.external_traffic_policy:
-            raise Failure(f"Service {self._key}: as a {service.type} it takes no externalTrafficPolicy")
+            raise Failure(f"Service {self._key}: type {service.type} has no externalTrafficPolicy")
         record = await self._record(service, notes)
         port = record.original_health_check_node_port if record and service.type == "LoadBalancer" else None
         try:
@@ -116,7 +118,8 @@ class Rollback:
         return found
 
     async def _record(self, service: Service, notes: list[str]) -> Remediation | None:
-        """What the report tells of the change. Raises Failure where nothing says that there was one."""
+        """The record of the remediation, if the report has it. Raises Failure where nothing shows that etpguard
+        changed the Service."""
         remediation: Remediation | None = None
         try:
             report = decode_item(SERVICE_COVERAGE, await self._send(verbs.get(SERVICE_COVERAGE, self._key)))
@@ -126,10 +129,12 @@ class Rollback:
             if error.status not in (403, 404):
                 raise
             if error.status == 403:
-                notes.append(f"the report may not be read, so that the port is left to chance: {error.message}")
+                notes.append(
+                    f"cannot read the report, so the API server chooses the healthCheckNodePort: {error.message}"
+                )
         changed = remediation is not None and remediation.stands_for(service.uid)
         if not changed and MANAGER not in service.managers:
-            raise Failure(f"Service {self._key}: externalTrafficPolicy is Cluster, but not by etpguard")
+            raise Failure(f"Service {self._key}: externalTrafficPolicy is Cluster, but etpguard did not set it")
         return remediation
 
     async def _send(self, request: verbs.Request) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What `etpguard uninstall` does for one Service: the change to it, its condition, its managers, its report."""
+"""What `etpguard uninstall` does for one Service: its traffic policy, its condition, its managers, its report."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 MANAGERS = frozenset({verbs.FIELD_MANAGER, MANAGER, ROLLBACK_MANAGER})
 
 Step = Callable[[verbs.Json], verbs.Request | None]
-"""From a raw Service to what takes something away from it; None where there is nothing."""
+"""From a raw Service to the request that removes something from it; None where there is nothing to remove."""
 
 
-class Told(NamedTuple):
-    """What was done, a line each, and what ended it, "" if nothing did."""
+class CleanupResult(NamedTuple):
+    """What was done, a line each, and the problem that ended it; "" if there was none."""
 
     done: tuple[str, ...] = ()
     problem: str = ""
 
 
 class Sender:
-    """Writes, or with `dry_run` the same ones of which the API server stores nothing."""
+    """Sends writes; with `dry_run` the API server stores none of them."""
 
     def __init__(self, writer: Writer, dry_run: bool) -> None:
         self.writer = writer
@@ -51,8 +51,8 @@ class Sender:
         return True
 
 
-class Cleaning:
-    """Of the Service `key`. With `revert` it is put back to Local where etpguard had changed that."""
+class ServiceCleanup:
+    """Of the Service `key`. `revert`: restore Local if etpguard changed it."""
 
     def __init__(self, client: Client, sender: Sender, key: Key, *, revert: bool) -> None:
         self._client = client
@@ -61,38 +61,40 @@ class Cleaning:
         self._revert = revert
         self._done: list[str] = []
 
-    async def run(self, service: Service | None, report: ServiceCoverage | None) -> Told:
-        """The two as they were listed; None where there is none. What fails ends it, before the report goes, by
-        which the next run knows what was changed."""
+    async def run(self, service: Service | None, report: ServiceCoverage | None) -> CleanupResult:
+        """Takes both as they were listed; None where there is none. A failure ends it before the report is
+        deleted, because the next run needs the report to know what was changed."""
         try:
             if service is not None:
                 if remediated(service, report):
                     await self._remediation()
                 if await self._take(_condition):
-                    self._tell(f"condition {CONDITION} removed")
+                    self._note(f"condition {CONDITION} removed")
                 if await self._take(_ownership):
-                    self._tell("no field is managed by etpguard any more")
+                    self._note("etpguard manages no field any more")
             if report is not None and await self._sender.send(
                 verbs.delete(SERVICE_COVERAGE, self._key, uid=report.uid)
             ):
                 self._done.append(f"ServiceCoverage {self._key}: deleted")
         except Failure as error:
-            return Told(tuple(self._done), str(error))
+            return CleanupResult(tuple(self._done), str(error))
         except ApiError as error:
-            return Told(tuple(self._done), f"Service {self._key}: {error}")
-        return Told(tuple(self._done))
+            return CleanupResult(tuple(self._done), f"Service {self._key}: {error}")
+        return CleanupResult(tuple(self._done))
 
     async def _remediation(self) -> None:
         if not self._revert:
-            self._tell("stays with externalTrafficPolicy Cluster; declare it so, or Local comes back from there")
+            self._note(
+                "keeps externalTrafficPolicy Cluster; declare Cluster at its source, or an apply restores Local"
+            )
             return
         back = await Rollback(self._client, self._key, dry_run=self._sender.dry_run).run()
         for note in back.notes:
-            self._tell(note)
-        self._tell(str(back))
+            self._note(note)
+        self._note(str(back))
 
     async def _take(self, step: Step) -> bool:
-        """Whether there was something to take away."""
+        """Whether there was something to remove."""
         sent = False
 
         async def attempt() -> bool:
@@ -105,20 +107,20 @@ class Cleaning:
                 return False
             request = step(raw)
             if request is None:
-                # After a conflict: the write before it was carried out, though its answer was lost.
+                # After a conflict: the earlier write was carried out, though its answer was lost.
                 return sent
             sent = True
             return await self._sender.send(request)
 
         return await retry_on_conflict(attempt)
 
-    def _tell(self, what: str) -> None:
+    def _note(self, what: str) -> None:
         self._done.append(f"Service {self._key}: {what}")
 
 
 def remediated(service: Service, report: ServiceCoverage | None) -> bool:
-    """Whether it has Cluster by etpguard, as far as a list tells; a rollback looks again. One that was turned into
-    a type without externalTrafficPolicy has nothing to put back."""
+    """Whether etpguard set Cluster, as far as a list shows; a rollback looks again. A Service that has another
+    type now, without externalTrafficPolicy, has nothing to restore."""
     if service.spec.external_traffic_policy != "Cluster":
         return False
     record = report.remediation if report else None
@@ -126,7 +128,7 @@ def remediated(service: Service, report: ServiceCoverage | None) -> bool:
 
 
 def marked(service: Service) -> bool:
-    """Whether it bears anything of ours."""
+    """Whether the Service has anything of etpguard's."""
     return existing_condition(service) is not None or bool(MANAGERS & service.managers)
 
 

@@ -61,6 +61,11 @@ class Store(Generic[R]):
         held = self._held.get(key)
         return held and held.version
 
+    def reached(self, key: Key, version: int) -> bool:
+        """Whether the store shows what became of `key` at `version` or later: held at least so late, or known to
+        be gone by a delete or a list that is no earlier. False means "not shown yet"."""
+        return max(self.version(key) or 0, self._gone.get(key, 0), self.floor) >= version
+
     def __iter__(self) -> Iterator[R]:
         return (held.entry for held in self._held.values() if isinstance(held.entry, Record))
 

@@ -1,8 +1,6 @@
-"""The records of the opt-in: CoveragePolicy and ClusterCoveragePolicy, group etpguard.dev/v1alpha1, and of
-the NetworkPolicies that may forbid what they ask for.
+"""The records of the opt-in: CoveragePolicy and ClusterCoveragePolicy, group etpguard.dev/v1alpha1.
 
-Defaults here are those of the CRDs (crds/), so that a policy read from a file means what it would mean in a
-cluster.
+Defaults are those of the CRDs (crds/), so a policy from a file means what it would mean in a cluster.
 """
 
 from __future__ import annotations
@@ -13,12 +11,12 @@ import msgspec
 
 from etpguard.objects.coverage import GROUP, VERSION
 from etpguard.objects.kinds import Kind, Reach
-from etpguard.objects.records import AnnotatedRecord, LabelledRecord, Selector, Shape
+from etpguard.objects.records import AnnotatedRecord, Selector, Shape
 
 
 class UnhealthyWhen(Shape, frozen=True):
-    """When a Service counts as in need: an outcome of the set, with at least that many uncovered nodes (a
-    number, or a percentage of the eligible), for that many seconds."""
+    """When a Service needs remediation: an outcome of the set, with at least that many uncovered nodes (a number,
+    or a percentage of the eligible ones), for that many seconds."""
 
     uncovered_nodes: int | str = 1
     for_seconds: int = 300
@@ -26,16 +24,16 @@ class UnhealthyWhen(Shape, frozen=True):
 
 
 class TriggerIf(Shape, frozen=True):
-    """The breaker: act only while at most that share (or number) of the policy's Services is in need, and
-    not before the cool-down has passed since more were."""
+    """The circuit breaker: remediate only while at most that share (or number) of the policy's Services needs it,
+    and not before the cool-down after it last tripped."""
 
     uncovered_services_less_than_or_equal_to: int | str = "40%"
     storm_cooldown_seconds: int = 600
 
 
 class Budget(Shape, frozen=True):
-    """At most `services` remediations (a number, or a percentage of the policy's Services) in any
-    `perSeconds`. With a schedule (cron) it holds only from each of its times for `durationSeconds`."""
+    """At most `services` remediations (a number, or a percentage of the policy's Services) in any `perSeconds`.
+    With a schedule (cron) it is in force for `durationSeconds` from each of its times."""
 
     services: str = "1"
     per_seconds: int = 600
@@ -45,7 +43,7 @@ class Budget(Shape, frozen=True):
 
 
 class OnDrift(Shape, frozen=True):
-    """Stop once a tool has put Local back `maxReverts` times within the window."""
+    """Stop after a tool restored Local `maxReverts` times within the window."""
 
     max_reverts: int = 1
     window_seconds: int = 86400
@@ -78,7 +76,7 @@ class CoveragePolicySpec(Shape, frozen=True):
     suspend: bool = False
     pause_requests: tuple[str, ...] = ()
     rollback_requests: tuple[str, ...] = ()
-    """Services, as NAMESPACE/NAME (NAME alone in a namespaced policy), to be put back to Local now."""
+    """Services to roll back to Local now, as NAMESPACE/NAME; in a namespaced policy also NAME alone."""
 
 
 class CoveragePolicy(AnnotatedRecord, frozen=True):
@@ -96,44 +94,6 @@ class CoveragePolicy(AnnotatedRecord, frozen=True):
         return "CoveragePolicy" if self.metadata.namespace else "ClusterCoveragePolicy"
 
 
-class IPBlock(Shape, frozen=True):
-    cidr: str = ""
-
-
-class Peer(Shape, frozen=True):
-    ip_block: IPBlock | None = None
-
-
-class IngressPeers(Shape, frozen=True):
-    # The wire name is a Python keyword.
-    peers: list[Peer] | None = msgspec.field(name="from", default=None)
-
-
-class NetworkPolicySpec(Shape, frozen=True):
-    pod_selector: Selector | None = None
-    ingress: list[IngressPeers] | None = None
-
-
-class NetworkPolicy(LabelledRecord, frozen=True):
-    spec: NetworkPolicySpec | None = None
-
-    @property
-    def substance(self) -> object:
-        return (self.metadata.uid, self.spec)
-
-    @property
-    def names_addresses(self) -> bool:
-        """Whether an ingress rule admits by source address."""
-        rules = (self.spec and self.spec.ingress) or ()
-        return any(peer.ip_block is not None for rule in rules for peer in rule.peers or ())
-
-    def may_select(self, labels: dict[str, str]) -> bool:
-        """Whether it may apply to pods that bear at least these labels; a label not among them may have any
-        value, so only a contradiction says no."""
-        selector = self.spec and self.spec.pod_selector
-        return all(r.admits(labels) for r in (selector.requirements if selector else ()) if r.key in labels)
-
-
 COVERAGE_POLICY = Kind("CoveragePolicy", "coveragepolicies", GROUP, VERSION, CoveragePolicy, reach=Reach.NOTHING)
 CLUSTER_COVERAGE_POLICY = Kind(
     "ClusterCoveragePolicy",
@@ -143,7 +103,4 @@ CLUSTER_COVERAGE_POLICY = Kind(
     CoveragePolicy,
     namespaced=False,
     reach=Reach.NOTHING,
-)
-NETWORK_POLICY = Kind(
-    "NetworkPolicy", "networkpolicies", "networking.k8s.io", "v1", NetworkPolicy, reach=Reach.NOTHING
 )

@@ -1,4 +1,4 @@
-"""How many remediations a budget still allows, and when it allows the next."""
+"""How many remediations a budget still allows, and when it allows the next. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from etpguard.remediate.policy import allowance
 
 
 def allowed(budget: Budget, applied: Sequence[float], whole: int, now: float) -> int | None:
-    """How many more the budget allows now; None where it is not in force. The parameters are those of
-    `seconds_left`."""
+    """How many more the budget allows now; None where it is not in force. Parameters as for `seconds_left`."""
     if _window_left(budget, now) <= 0:
         return None
     spent = sum(now - budget.per_seconds < time for time in applied)
@@ -24,8 +23,8 @@ def allowed(budget: Budget, applied: Sequence[float], whole: int, now: float) ->
 def seconds_left(budget: Budget, applied: Sequence[float], whole: int, now: float) -> float:
     """Seconds until the budget allows one more; 0 if it does now.
 
-    `applied` are the times of the intents under it, in seconds since the epoch like `now`; `whole` is how many
-    Services its percentages are of.
+    `applied`: times of the intents under it, in seconds since the epoch like `now`. `whole`: how many Services its
+    percentages refer to.
     """
     if (open_for := _window_left(budget, now)) <= 0:
         return 0
@@ -39,13 +38,13 @@ def seconds_left(budget: Budget, applied: Sequence[float], whole: int, now: floa
 
 
 def _window_left(budget: Budget, now: float) -> float:
-    """Seconds for which the budget still holds; 0 outside its schedule."""
+    """For how many seconds the budget is still in force; 0 outside its schedule."""
     if budget.schedule is None or budget.duration_seconds is None:
         return float(budget.per_seconds)
-    # In absolute time: a clock change within the window must not move its start.
+    # In absolute time, so that a clock change within the window does not move its start.
     after = datetime.fromtimestamp(now - budget.duration_seconds, ZoneInfo(budget.time_zone or "UTC"))
     start = next(CronSim(budget.schedule, after), None)
-    # Not the datetimes themselves: within one zone they compare by the clock on the wall, which repeats an hour.
+    # Not the datetimes: within one zone they compare by the local time, which repeats an hour in autumn.
     if start is None or start.timestamp() > now:
         return 0
     left: float = start.timestamp() + budget.duration_seconds - now

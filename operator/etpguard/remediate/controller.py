@@ -1,40 +1,48 @@
-"""The loop: looks when something changed or when time alone may change an answer, decides about every Service,
-carries out one thing at a time, and tells each policy's status."""
+"""The loop of remediation: gathers the facts, decides about every Service, carries out one step at a time, and
+writes the status of each policy.
+
+A round follows each change, and each time at which time alone may change an answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
-from etpguard.assess import Assessment, Reason
-from etpguard.kube import verbs
+from etpguard.assess import Assessment
 from etpguard.kube.backoff import Backoff
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import Key
-from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
-from etpguard.remediate import status
-from etpguard.remediate.decide import Action, Case, Decision, Ledger, decide
+from etpguard.remediate import events, reasons
+from etpguard.remediate.decide import Action, Decision, decide
 from etpguard.remediate.dwell import DwellHistory
+from etpguard.remediate.events import Announcer, Count
 from etpguard.remediate.execute import Disagreement, Executor, Refused
-from etpguard.remediate.gather import Gatherer, Round, trial
-from etpguard.remediate.ownership import MANAGER
+from etpguard.remediate.facts import Case, Ledger, Round
+from etpguard.remediate.gather import Gatherer, trial
+from etpguard.remediate.policy_statuses import PolicyStatuses
+from etpguard.remediate.postponed import Postponed
 from etpguard.remediate.reread import Changed, ServiceReader
-from etpguard.remediate.telling import Announce, Count
 
 _log = logging.getLogger(__name__)
 
-SETTLE = 1.0
-"""Seconds between two rounds at least."""
-LOOK_AGAIN = 30.0
-"""And at most: a look from time to time finds what no event told of."""
-_STATUS_INTERVAL = 10.0
-BACK_OFF = Backoff(10.0, 600.0, jitter=0.0)
-"""How long a step that failed is put off."""
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """Seconds between two rounds: `settle` at least, so that a burst of events is one round, and `look_again` at
+    most, since time alone may change an answer. `busy_share`: a round that takes long is followed by a pause of
+    that many times its length. `status_interval`: between two writes of one policy's status. `backoff`: after a
+    step that failed."""
+
+    settle: float = 1.0
+    look_again: float = 30.0
+    busy_share: float = 10.0
+    status_interval: float = 10.0
+    backoff: Backoff = field(default=Backoff(first=10.0, longest=600.0, jitter=0.0))
+
 
 _ORDER = {
     Action.ROLL_BACK: 0,
@@ -44,155 +52,153 @@ _ORDER = {
     Action.APPLY: 1,
     Action.DRY_RUN: 2,
 }
-"""What ends a change comes before what makes one."""
+"""Steps that end a remediation come before steps that begin one."""
 
-_SKIPPED = frozenset(
-    {"GitOpsOwned", "NetworkPolicy", "SourceIPLossRefused", "HealthCheckPinned", "Drift", status.REFUSED}
+_ANNOUNCED = frozenset(
+    reason.code
+    for reason in (
+        reasons.GIT_OPS_OWNED,
+        reasons.NETWORK_POLICY,
+        reasons.SOURCE_IP_LOSS_REFUSED,
+        reasons.HEALTH_CHECK_PINNED,
+        reasons.DRIFT,
+        reasons.REFUSED,
+    )
 )
-"""What people should hear of in an Event: traffic is lost and etpguard stands by, or cannot do what is due."""
-
-
-class _PutOff(NamedTuple):
-    """Until when, and for how long that is, after how many failures in a row. `refused` is why the API server last
-    did not take it, "" for a first failure, which may be a race."""
-
-    until: float
-    pause: float
-    failures: int
-    refused: str
+"""Reasons with an Event: traffic is lost and etpguard does not remediate, or cannot do what is due."""
 
 
 class RemediationController:
-    """`stale` says why nothing may be written, None if it may; `term` counts how often this process has come to
-    lead; `clock` is monotonic, `wall` since the epoch."""
+    """`stale` says why nothing may be written, None if it may. `term` counts how often this process became the
+    leader. `clock` is monotonic, `wall` gives seconds since the epoch."""
 
     def __init__(
         self,
         writer: Writer,
         reader: ServiceReader,
-        cases: Gatherer,
+        gatherer: Gatherer,
         history: DwellHistory,
         executor: Executor,
         *,
         stale: Callable[[], str | None],
-        announce: Announce,
+        announcer: Announcer,
         count: Count,
         term: Callable[[], int],
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        pacing: Pacing | None = None,
     ) -> None:
         self._writer = writer
         self._reader = reader
-        self._cases = cases
+        self._gatherer = gatherer
         self._history = history
         self._executor = executor
         self._stale = stale
-        self._announce = announce
+        self._announcer = announcer
         self._count = count
         self._term = term
         self._clock = clock
         self._wall = wall
-        self._settle = SETTLE
+        self._pacing = pacing or Pacing()
+        self._settle = self._pacing.settle
+        self._statuses = PolicyStatuses(writer, self._pacing.status_interval, clock, wall)
+        self._postponed = Postponed(self._pacing.backoff.pause)
         self._woken = asyncio.Event()
-        self._taken_up: int | None = None
-        self._told: dict[str, tuple[float, status.Json]] = {}
-        self._skipped: dict[str, str] = {}
-        self._put_off: dict[Key, _PutOff] = {}
-        self._troubles: dict[str, str] = {}
+        self._remembered_term: int | None = None
+        self._announced: dict[str, str] = {}
+        self._problem = ""
 
     def offer(self, changed: Mapping[Key, Assessment | None]) -> None:
-        """Something changed. Flaps are seen here, not only when the loop next looks."""
+        """Take in changes. A flap between two rounds is seen here."""
         if changed:
-            self._cases.note(changed)
+            self._gatherer.note(changed)
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`. Raises nothing that the API server does."""
+        """Work until `stop`. Raises nothing of the API server's."""
         while not stop.is_set():
             self._woken.clear()
-            again = LOOK_AGAIN
+            again = self._pacing.look_again
             try:
                 again = await self.round()
+                self._problem = ""
             except NotNow as closed:
                 again = closed.retry_in
-            except ApiError as error:
-                self._trouble("the reports", str(error))
+            except (ApiError, Changed) as error:
+                if str(error) != self._problem:
+                    _log.warning("Cannot read the reports: %s", error)
+                self._problem = str(error)
             except Exception:
-                # Whatever it is, it concerns remediation alone: to observe and to tell goes on.
-                _log.exception("Remediation")
-            await self._sleep(stop, min(again, LOOK_AGAIN))
+                # Whatever it is, it concerns remediation alone: the operator goes on to observe and to publish.
+                _log.exception("A round of remediation failed")
+            await self._sleep(stop, min(again, self._pacing.look_again))
 
     async def round(self) -> float:
-        """One round of decisions; carries out at most one. Returns when to look again, in seconds. Raises NotNow
-        and ApiError where the reports of a new term cannot be read."""
-        blind = self._stale()
-        reason = Reason("PictureNotFresh", blind) if blind else None
-        began = time.perf_counter()
-        round_ = self._cases.gather(reason, self._clock(), self._wall(), self._term())
-        # On a large cluster a round takes its time, of which the loop's other work must have the most.
-        self._settle = max(SETTLE, 10 * (time.perf_counter() - began))
+        """One round of decisions; carries out one step at most. Returns in how many seconds the next is due.
+        Raises NotNow, Changed and ApiError where the reports of a new term cannot be read."""
+        stale = self._stale()
+        blind = reasons.PICTURE_NOT_FRESH.because(stale) if stale else None
+        began = self._clock()
+        round_ = self._gatherer.gather(blind, began, self._wall(), self._term())
+        # On a large cluster a round takes a while, and the rest of the operator needs most of the event loop.
+        self._settle = max(self._pacing.settle, self._pacing.busy_share * (self._clock() - began))
         if self._writer.closed() is not None:
-            return SETTLE
-        if self._taken_up != self._term():
-            # Another leader may have acted since, and nothing remembered counts any more.
+            return self._pacing.settle
+        if self._remembered_term != self._term():
+            # Another leader may have acted since, so what is remembered no longer counts.
             term = self._term()
-            await self._take_up()
-            self._taken_up = term
-            return SETTLE
+            self._statuses.clear()
+            await self._reader.remember_all()
+            self._remembered_term = term
+            return self._pacing.settle
         now = self._wall()
         decisions = {key: _decided(case, round_.ledger, now) for key, case in round_.cases.items()}
         acted = await self._act(round_, decisions)
-        told = {key: self._as_told(key, decision) for key, decision in decisions.items()}
-        untold = await self._tell(round_, told)
-        await self._tell_skipped(round_, told)
+        reported = {key: self._with_refusal(key, decision) for key, decision in decisions.items()}
+        status_wait = await self._statuses.write(round_, reported)
+        await self._announce(round_, reported)
         if acted:
-            return SETTLE
-        waits = [untold, *(d.again for d in decisions.values() if d.again is not None)]
-        waits += [p.until - self._clock() for p in self._put_off.values() if p.until > self._clock()]
-        return max(SETTLE, min(waits, default=LOOK_AGAIN))
-
-    async def _take_up(self) -> None:
-        self._told.clear()
-        now = self._clock()
-        for report in await self._reader.remediations():
-            remediation = report.remediation
-            assert remediation is not None
-            self._cases.memory.note(report.key, remediation, report.version, now, (remediation.service_uid, 0))
+            return self._pacing.settle
+        waits = [decision.again for decision in decisions.values() if decision.again is not None]
+        waits += self._postponed.pauses(self._clock())
+        waits += [] if status_wait is None else [status_wait]
+        return max(self._pacing.settle, min(waits, default=self._pacing.look_again))
 
     async def _act(self, round_: Round, decisions: Mapping[Key, Decision]) -> bool:
-        """Carry out what comes first; whether anything was tried. One at a time: the next rests on its outcome."""
+        """Carry out the first step that is due; whether one was tried. One at a time: the next depends on it."""
         now = self._clock()
-        self._put_off = {
-            key: p for key, p in self._put_off.items() if p.until + 2 * p.pause > now and self._cases.known(key)
-        }
-        waiting = {key for key, put_off in self._put_off.items() if put_off.until > now}
-        for key in self._cases.lost(now):
-            if key not in waiting:
-                if await self._guarded(key, "rebuild", self._executor.rebuild(self._cases.governing(key), key)):
-                    self._put_off.pop(key, None)
+        self._postponed.expire(self._gatherer.known, now)
+        for key in self._gatherer.lost():
+            if not self._postponed.waits(key, now):
+                step = self._executor.rebuild(self._gatherer.governing(key), key)
+                if await self._try(key, "rebuild the record", step):
+                    self._postponed.done(key)
                 return True
         due = sorted((_ORDER[d.action], key) for key, d in decisions.items() if d.action in _ORDER)
         for _, key in due:
-            if key not in waiting:
-                case, decision = round_.cases[key], decisions[key]
-                words = f"{decision.action.value} ({decision.reason})"
-                done = await self._guarded(key, words, self._executor.carry_out(case, decision, round_.ledger))
-                if done and decision.action is not Action.FORGET:  # that settles the try, and not why it failed
-                    self._put_off.pop(key, None)
-                if decision.action is Action.DRY_RUN and done and case.assessment is not None:
-                    self._history.tried(case.service.uid, trial(case.assessment, case.governing))
+            if not self._postponed.waits(key, now):
+                await self._carry_out(round_, key, decisions[key])
                 return True
         return False
 
-    async def _guarded(self, key: Key, what: str, step: Awaitable[str]) -> bool:
-        """Whether it was done. What fails is put off, each time for longer, and nothing else with it; but a gate
-        that closes meanwhile says nothing about the object."""
-        before = self._put_off.get(key)
-        refused = before.refused if before else ""
+    async def _carry_out(self, round_: Round, key: Key, decision: Decision) -> None:
+        case = round_.cases[key]
+        step = self._executor.carry_out(case, decision, round_.ledger)
+        done = await self._try(key, f"{decision.action.value} ({decision.reason})", step)
+        # A discarded intent ends the try, and not the cause of its failure.
+        if done and decision.action is not Action.FORGET:
+            self._postponed.done(key)
+        if done and decision.action is Action.DRY_RUN and case.assessment is not None:
+            self._history.tried(case.service.uid, trial(case.assessment, case.governing))
+
+    async def _try(self, key: Key, what: str, step: Awaitable[str]) -> bool:
+        """Whether the step was done. A step that fails is postponed, each time for longer, and nothing else with
+        it. A gate that closes meanwhile is not the object's fault and postpones nothing."""
+        refused = ""
         try:
-            came_of_it = await step
+            result = await step
         except Disagreement as changed:
-            # What the dwell was counted on is not so.
+            # The dwell was counted on facts that do not hold.
             self._history.interrupt(key, None)
             _log.info("%s: %s: not done: %s", key, what, changed)
         except Changed as changed:
@@ -207,87 +213,40 @@ class RemediationController:
                 refused = str(error)
             _log.warning("%s: %s: failed: %s", key, what, error)
         else:
-            _log.info("%s: %s: %s", key, what, came_of_it)
+            if result:
+                _log.info("%s: %s: %s", key, what, result)
             return True
-        failures = before.failures + 1 if before else 1
-        pause = BACK_OFF.pause(failures)
-        self._put_off[key] = _PutOff(self._clock() + pause, pause, failures, refused if before else "")
+        self._postponed.failed(key, refused, self._clock())
         return False
 
-    def _as_told(self, key: Key, decision: Decision) -> Decision:
-        """The decision; where the API server keeps it from being carried out, that."""
-        put_off = self._put_off.get(key)
-        if put_off is None or not put_off.refused or decision.action is Action.NONE:
+    def _with_refusal(self, key: Key, decision: Decision) -> Decision:
+        """The decision; where the API server refuses to let it be carried out, that refusal."""
+        refusal = self._postponed.refusal(key)
+        if not refusal or decision.action is Action.NONE:
             return decision
-        words = f"could not {decision.action.value}: {put_off.refused}"
-        return Decision(Action.NONE, Reason(status.REFUSED, words), policy=decision.policy)
+        why = reasons.REFUSED.because(f"could not {decision.action.value}: {refusal}")
+        return Decision(Action.NONE, why, policy=decision.policy)
 
-    async def _tell(self, round_: Round, decisions: Mapping[Key, Decision]) -> float:
-        """Write the statuses that differ; in how many seconds there may be one to write that waits now."""
-        now = self._clock()
-        again = LOOK_AGAIN
-        for policy in round_.policies:
-            if policy.deleting:
-                continue
-            wanted = status.policy_status(policy, round_, decisions, self._wall())
-            at, told = self._told.get(policy.uid, (float("-inf"), None))
-            standing = told if told is not None else policy.status
-            if not status.differs(standing, wanted):
-                continue
-            if now < at + _STATUS_INTERVAL:
-                again = min(again, at + _STATUS_INTERVAL - now)
-                continue
-            # Remembered even where it fails: so often, and no more, is it tried.
-            self._told[policy.uid] = (now, wanted)
-            try:
-                await self._write_status(policy, wanted, standing)
-                self._trouble("statuses of policies", "")
-            except (ApiError, NotNow) as error:
-                self._told[policy.uid] = (now, standing or {})
-                self._trouble("statuses of policies", str(error))
-        kept = {policy.uid for policy in round_.policies}
-        self._told = {uid: told for uid, told in self._told.items() if uid in kept}
-        return again
-
-    def _trouble(self, about: str, what: str) -> None:
-        """Said once for as long as it lasts."""
-        if what and self._troubles.get(about) != what:
-            _log.warning("Remediation: %s: %s", about, what)
-        self._troubles[about] = what
-
-    async def _write_status(
-        self, policy: CoveragePolicy, wanted: status.Json, standing: status.Json | None
-    ) -> None:
-        kind = COVERAGE_POLICY if policy.metadata.namespace else CLUSTER_COVERAGE_POLICY
-        stamp = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        body = status.body(wanted, standing, stamp)
-        request = verbs.apply(kind, policy.key, body, subresource="status", uid=policy.uid, manager=MANAGER)
-        try:
-            await self._writer.write(request, attempts=1)
-        except ApiError as error:
-            if error.status != 409 and (error.status != 404 or error.kind_absent):
-                raise
-
-    async def _tell_skipped(self, round_: Round, decisions: Mapping[Key, Decision]) -> None:
+    async def _announce(self, round_: Round, decisions: Mapping[Key, Decision]) -> None:
         uids = {case.service.uid for case in round_.cases.values()}
-        self._skipped = {uid: code for uid, code in self._skipped.items() if uid in uids}
+        self._announced = {uid: code for uid, code in self._announced.items() if uid in uids}
         for key, decision in decisions.items():
             service, code = round_.cases[key].service, decision.reason.code
-            if decision.action is not Action.NONE or code not in _SKIPPED:
-                put_off = self._put_off.get(key)
-                if put_off is None or not put_off.refused:  # else the same refusal may be met again
-                    self._skipped.pop(service.uid, None)
-            elif self._skipped.get(service.uid) != code:
-                self._skipped[service.uid] = code
+            if decision.action is not Action.NONE or code not in _ANNOUNCED:
+                if not self._postponed.refusal(key):  # else the API server may refuse the same again
+                    self._announced.pop(service.uid, None)
+            elif self._announced.get(service.uid) != code:
+                self._announced[service.uid] = code
                 self._count("apply", "skipped")
-                await self._announce(service, "RemediationSkipped", False, str(decision.reason))
+                event = events.remediation_skipped(service=service, reason=decision.reason)
+                await self._announcer.announce(event, once=True)
 
     async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:
-        """At least `SETTLE`, so that a burst of events is one round; then until woken, stopped or due."""
+        """At least `settle`; then until woken, stopped or due."""
         stopping = asyncio.create_task(stop.wait())
         waking = asyncio.create_task(self._woken.wait())
         try:
-            await asyncio.wait([stopping], timeout=max(min(seconds, SETTLE), self._settle))
+            await asyncio.wait([stopping], timeout=max(min(seconds, self._pacing.settle), self._settle))
             if not stop.is_set():
                 await asyncio.wait(
                     [stopping, waking],
@@ -301,9 +260,9 @@ class RemediationController:
 
 
 def _decided(case: Case, ledger: Ledger, now: float) -> Decision:
-    """The decision; none about a Service whose policies are of a form that nobody foresaw: the others go on."""
+    """The decision; none about a Service whose policies have a value that etpguard cannot evaluate."""
     try:
         return decide(case, ledger, now)
     except (ValueError, ArithmeticError, LookupError) as error:
-        _log.exception("%s", case.service.key)
-        return Decision(Action.NONE, Reason("Undecidable", str(error)))
+        _log.exception("Cannot decide about Service %s", case.service.key)
+        return Decision(Action.NONE, reasons.UNDECIDABLE.because(str(error)))

@@ -1,7 +1,8 @@
-"""Since when what has been so: the part of a remediation's history that need not outlive the process.
+"""Since when each Service is as it is: the part of a remediation's history that need not outlive the process.
+Pure.
 
-A restart makes every dwell begin anew, which is the careful way round. What must outlive it (intents, reverts) is
-in the reports. Times are seconds of a monotonic clock that the caller gives.
+A restart starts every dwell again, which is the careful side. What must outlive it, intents and reverts, is in the
+reports. Times are seconds of a monotonic clock that the caller gives.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.objects import Key
-from etpguard.remediate.decide import in_need
+from etpguard.remediate.facts import in_need
 from etpguard.remediate.policy import Governing
 
 
@@ -23,7 +24,7 @@ class Since:
     in_need: float | None = None
     covered: float | None = None
     rules: str = ""
-    """The policy versions under which `in_need` was judged."""
+    """The policy versions by which `in_need` was decided."""
     governing: Governing | None = None
 
 
@@ -34,7 +35,7 @@ class DwellHistory:
         self._tried: dict[str, str] = {}
 
     def observe(self, key: Key, assessment: Assessment | None, governing: Governing | None, now: float) -> Since:
-        """Take note of how a Service is now. Every change has to be told, or a flap goes unseen."""
+        """Take note of a Service as it is. The caller passes every change, or a flap goes unnoticed."""
         uid = assessment.uid if assessment else ""
         since = self._since.get(key)
         if since is None or since.uid != uid:
@@ -53,13 +54,13 @@ class DwellHistory:
         return since
 
     def start_over(self) -> None:
-        """For a time nobody looked: what was so before may have ended and begun again."""
+        """After a time in which nobody looked: what was so before may have ended and begun again."""
         for since in self._since.values():
             since.in_need = since.covered = None
 
     def interrupt(self, key: Key, assessment: Assessment | None) -> None:
-        """A change between two looks: begin anew what it interrupts, by the policies of the last look. None: what
-        was assessed proved wrong, so nothing that was seen of it counts."""
+        """Start again what a change between two looks interrupts, by the policies of the last look. None: the
+        assessment proved wrong, so nothing that rests on it counts."""
         since = self._since.get(key)
         if since is None:
             return
@@ -76,7 +77,7 @@ class DwellHistory:
         self._tried = {uid: what for uid, what in self._tried.items() if uid in uids}
 
     def share(self, policy: str, too_many: bool, now: float) -> float | None:
-        """Note whether a policy's breaker is over its share; when it last was."""
+        """Note whether a circuit breaker is open; when it last was."""
         if too_many:
             self._tripped[policy] = now
         return self._tripped.get(policy)

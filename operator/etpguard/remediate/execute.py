@@ -1,13 +1,12 @@
-"""Carrying a decision out, step by step, so that a kill between any two leaves what the next start can finish.
+"""Carries out a decision step by step, so that the next start can finish what a kill interrupts.
 
-Apply: the intent into the report; everything read again, assessed and decided again; the patch; its record.
+Apply: write the intent into the report; read, assess and decide again; patch; record it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from etpguard.assess import Reason
 from etpguard.cluster import Picture
@@ -15,31 +14,29 @@ from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, Key, Remediation, Service
-from etpguard.objects.policies import CoveragePolicy
-from etpguard.remediate import patches
-from etpguard.remediate.decide import Action, Case, Decision, Ledger, decide
-from etpguard.remediate.gather import named, refreshed
+from etpguard.remediate import address_filters, events, patches, reasons
+from etpguard.remediate.decide import Action, Decision, decide
+from etpguard.remediate.events import Announcer, Count
+from etpguard.remediate.facts import Case, Ledger
+from etpguard.remediate.gather import namespace_labels, refreshed
 from etpguard.remediate.intent import IntentRecorder, entered
 from etpguard.remediate.ownership import MANAGER, owner, setter, setters
-from etpguard.remediate.policy import Governing
+from etpguard.remediate.policy import Governing, governing
 from etpguard.remediate.reread import Changed, CurrentService, Reassessed, ServiceReader
 from etpguard.remediate.rollback import KEPT, Rollback
-from etpguard.remediate.telling import Announce, Count
-
-NetworkCheck = Callable[[Service, Any], str]
 
 
 class Refused(Exception):  # noqa: N818  nothing went wrong here
-    """The API server does not let the change be made."""
+    """The API server does not allow the change."""
 
 
 class Disagreement(Changed):
-    """A fresh look contradicts what the picture gave."""
+    """A fresh read contradicts the picture."""
 
 
 class Executor:
-    """`wall` gives seconds since the epoch, `term` the present leadership. Nothing here keeps state: what is to be
-    remembered is written."""
+    """`wall` gives seconds since the epoch, `term` the present leadership. Keeps no state: what must be remembered
+    is written."""
 
     def __init__(
         self,
@@ -48,10 +45,8 @@ class Executor:
         recorder: IntentRecorder,
         picture: Picture,
         *,
-        announce: Announce,
+        announcer: Announcer,
         count: Count,
-        network_policy: NetworkCheck,
-        governing: Callable[[Service, Iterable[CoveragePolicy]], Governing | None],
         wall: Callable[[], float],
         term: Callable[[], int],
     ) -> None:
@@ -59,22 +54,20 @@ class Executor:
         self._reader = reader
         self._recorder = recorder
         self._picture = picture
-        self._announce = announce
+        self._announcer = announcer
         self._count = count
-        self._network_policy = network_policy
-        self._governing = governing
         self._wall = wall
         self._term = term
-        self._undo = Rollback(writer, reader, recorder, announce=announce, count=count)
+        self._rollback = Rollback(writer, reader, recorder, announcer=announcer, count=count)
 
     async def carry_out(self, case: Case, decision: Decision, ledger: Ledger) -> str:
-        """Do what was decided, unless a fresh look says otherwise. Returns what came of it, in words.
+        """Do what was decided, unless a fresh read says otherwise. Returns the result in words.
 
-        Raises Changed where it was not to be done after all, Refused where the API server does not allow it,
-        NotNow and ApiError where it could not be done now; what was begun is then finished later.
+        Raises Changed where the decision no longer holds, Refused where the API server does not allow the change,
+        NotNow and ApiError where it cannot be done now; a later call finishes what was begun.
         """
         now = await self._reader.service(case.service.key)
-        case = _as_it_is(case, now)
+        case = _as_read(case, now)
         again = decide(case, ledger, self._wall())
         begun = case.remediation is not None and case.remediation.stands_for(case.service.uid)
         if not begun and again.action is not decision.action:
@@ -87,39 +80,39 @@ class Executor:
             case Action.DRY_RUN:
                 return await self._dry_run(case, decision, ledger, now)
             case Action.ROLL_BACK:
-                return await self._undo.roll_back(case, again.reason, now)
+                return await self._rollback.roll_back(case, again.reason, now)
             case Action.NOTE_USER_ROLLBACK | Action.NOTE_REVERT:
-                return await self._undo.note_back(case, again.action, now)
+                return await self._rollback.note_back(case, again.action, now)
             case Action.FORGET:
-                await self._undo.cancel(now, "the intent was not carried out")
-                return "the intent was not carried out"
+                await self._rollback.cancel(now, reasons.NOT_APPLIED.meaning)
+                return reasons.NOT_APPLIED.meaning
             case Action.NONE:
                 raise Changed(str(again.reason))
 
     async def rebuild(self, governing: Governing | None, key: Key) -> str:
         """See `Rollback.rebuild`; raises as `carry_out`."""
-        return await self._undo.rebuild(governing, key)
+        return await self._rollback.rebuild(governing, key)
 
     async def _apply(self, case: Case, decision: Decision, ledger: Ledger, now: CurrentService) -> str:
         before = now.remediation
-        self._still_the_term(ledger)
+        self._same_term(ledger)
         now = await self._recorder.write(now, self._intent(case, decision, before))
         fresh = await self._reader.reassess(case.service.key)
         if reason := await self._no_longer(case, decision, ledger, fresh, before):
-            await self._undo.cancel(fresh.now, str(reason))
+            await self._rollback.cancel(fresh.now, str(reason))
             raise Disagreement(str(reason))
         try:
-            self._still_the_term(ledger)
+            self._same_term(ledger)
             await self._patch(fresh.now.service, dry_run=False)
         except NotNow as closed:
             # Nothing was sent.
-            await self._undo.cancel(fresh.now, closed.reason)
+            await self._rollback.cancel(fresh.now, closed.reason)
             raise
         except ApiError as error:
             self._count("apply", "failed")
             if error.transient:
-                raise  # It may have been carried out: the intent stands, and is resolved by a fresh look.
-            await self._undo.cancel(fresh.now, str(error))
+                raise  # The API server may have carried it out: the intent remains, and a fresh read resolves it.
+            await self._rollback.cancel(fresh.now, str(error))
             raise Refused(str(error)) from None
         return await self._applied(case, await self._reader.service(case.service.key))
 
@@ -137,10 +130,10 @@ class Executor:
         self._count("dry-run", "succeeded")
         return "the API server would accept the patch"
 
-    def _still_the_term(self, ledger: Ledger) -> None:
-        """The reads before may have taken so long that another has led meanwhile, and spent what is left."""
+    def _same_term(self, ledger: Ledger) -> None:
+        """The reads before may have taken so long that another replica led meanwhile and spent the budget."""
         if self._term() != ledger.term:
-            raise NotNow("another replica has led since it was decided", 1.0)
+            raise NotNow("another replica has led since the decision", 1.0)
 
     async def _patch(self, service: Service, *, dry_run: bool) -> None:
         change = patches.to_cluster(service.uid, service.metadata.resource_version or "")
@@ -148,42 +141,39 @@ class Executor:
         await self._writer.write(verbs.dry_run(request) if dry_run else request, attempts=1)
 
     async def _finish_apply(self, case: Case, now: CurrentService) -> str:
-        """An intent stands and the policy is Cluster: whose doing is it?"""
+        """There is an intent and the policy is Cluster: find out who set it."""
         if any(found.manager == MANAGER for found in setters(now.raw)):
             return await self._applied(case, now)
         last = setter(now.raw)
-        why = f"{last.manager if last else 'another'} set it to {now.service.policy}"
-        await self._undo.cancel(now, why)
+        why = f"{last.manager if last else 'an unknown manager'} set {now.service.policy}"
+        await self._rollback.cancel(now, why)
         return why
 
     async def _applied(self, case: Case, now: CurrentService) -> str:
         intent = now.remediation
         if intent is None:
-            return await self._undo.rebuild(case.governing, case.service.key)
+            return await self._rollback.rebuild(case.governing, case.service.key)
         await self._recorder.write(now, entered(intent, "Applied", self._recorder.stamp()))
         self._count("apply", "succeeded")
-        note = (
-            "externalTrafficPolicy changed from Local to Cluster: every node forwards, and pods see a node's "
-            f"address in place of the client's; {named(intent.policy)}; undo: etpguard rollback {now.service.key}"
-        )
-        await self._announce(now.service, "RemediationApplied", False, note)
+        await self._announcer.announce(events.remediation_applied(service=now.service, policy=intent.policy))
         return "applied"
 
     async def _no_longer(
         self, case: Case, decision: Decision, ledger: Ledger, fresh: Reassessed, before: Remediation | None
     ) -> Reason | None:
-        """Why it is not to be done after all, from what was read just now."""
+        """Why the decision no longer holds by what was read just now; None if it holds."""
         if not fresh.agrees_with(case.assessment, self._picture.nodes):
-            return Reason("Changed", "what was read again from the API server is not what was assessed")
+            return reasons.CHANGED.because("the API server's objects differ from those that were assessed")
         held = case.governing.versions if case.governing else ""
-        now = self._governing(fresh.now.service, await self._reader.policies(case.service.key.namespace))
-        if now is None or now.versions != held:
-            return Reason("Changed", "the policies that govern it are not what they were")
+        policies = await self._reader.policies(case.service.key.namespace)
+        rules = governing(fresh.now.service, policies, namespace_labels(self._picture))
+        if rules is None or rules.versions != held:
+            return reasons.CHANGED.because("the policies of the Service changed")
         service = fresh.now.service
         last = decide(
             replace(
                 refreshed(replace(case, service=service, owner=owner(service)), before),
-                network_policy=self._network_policy(service, fresh.network_policies),
+                network_policy=address_filters.refusal(self._picture, service, fresh.network_policies),
             ),
             ledger,
             self._wall(),
@@ -207,16 +197,16 @@ class Executor:
         )
 
 
-def _as_it_is(case: Case, now: CurrentService) -> Case:
-    """The case with the Service and its record as they are, and who set its policy."""
+def _as_read(case: Case, now: CurrentService) -> Case:
+    """The case with the Service and its record as they were read, and with who set the policy."""
     last = setter(now.raw)
     asked = replace(case, service=now.service, owner=owner(now.service), behind=False)
     case = refreshed(asked, now.remediation)
-    standing = case.remediation
-    if standing is None or not standing.stands_for(now.service.uid) or now.service.policy != "Local":
+    record = case.remediation
+    if record is None or not record.stands_for(now.service.uid) or now.service.policy != "Local":
         return case
-    # An intent that was never carried out finds the policy as whoever set it before the intent left it.
-    begun = standing.intents[-1] if standing.intents else ""
-    if last is None or (standing.phase == "Applying" and last.time <= begun):
+    # An intent that was never carried out finds the policy as it was before the intent, whoever set it then.
+    begun = record.intents[-1] if record.intents else ""
+    if last is None or (record.phase == "Applying" and last.time <= begun):
         return replace(case, local_set_by="")
     return replace(case, local_set_by=last.manager, by_person=last.person)

@@ -1,56 +1,44 @@
-"""From the picture to what `decide` asks for: a Case for each Service that a policy is about or that is changed,
-and the Ledger over them. Reads, and changes nothing but the notes of `DwellHistory`."""
+"""From the picture to what `decide` asks for: a Case for each Service that a policy selects or that is remediated,
+and the Ledger over them. Reads, and changes nothing but the notes of `DwellHistory`. Pure; the caller gives
+times."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.cluster import Picture
-from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, Key, PolicyRef, Remediation, Service
+from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, Key, Remediation, times
 from etpguard.objects.policies import (
     CLUSTER_COVERAGE_POLICY,
     COVERAGE_POLICY,
-    NETWORK_POLICY,
     Budget,
     CoveragePolicy,
-    NetworkPolicy,
     TriggerIf,
 )
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
-from etpguard.objects.times import parse
-from etpguard.remediate.decide import Case, Ledger, Share, in_need
+from etpguard.remediate import address_filters, reasons
 from etpguard.remediate.dwell import DwellHistory
+from etpguard.remediate.facts import Case, Ledger, Round, Share, in_need
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.ownership import MANAGER, owner
 from etpguard.remediate.policy import Governing, amount, governing, selects, together
 from etpguard.remediate.shared_probes import SharedProbes
 
 BLIND_SECONDS = 120.0
-"""For longer than this without a fresh picture, and no dwell goes on: the start of a watch may take a minute."""
+"""After a longer time without a recent picture each dwell starts again. The start of a watch may take a minute."""
 
 _LOST = frozenset({Outcome.Blackhole, Outcome.Outage})
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorLimits:
-    """The operator's own, beside every policy's: --max-remediations and --breaker."""
+    """The operator's own limits, beside every policy's: --max-remediations and --breaker."""
 
     budget: Budget = field(default_factory=Budget)
     breaker: TriggerIf = field(default_factory=TriggerIf)
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """Everything that one round of decisions rests on. `matched`: the assessed Services that each policy is
-    about, whatever its mode, by the policy's uid."""
-
-    cases: Mapping[Key, Case]
-    ledger: Ledger
-    policies: tuple[CoveragePolicy, ...]
-    matched: Mapping[str, tuple[Key, ...]]
 
 
 class Gatherer:
@@ -59,6 +47,7 @@ class Gatherer:
         picture: Picture,
         assessments: Mapping[Key, Assessment],
         history: DwellHistory,
+        memory: RemediationMemory,
         limits: OperatorLimits,
         scope: NamespaceScope = EVERYWHERE,
     ) -> None:
@@ -66,25 +55,25 @@ class Gatherer:
         self._every_assessment = assessments
         self._assessments = scope.select(assessments)
         self._history = history
+        self._memory = memory
         self._limits = limits
         self._scope = scope
         self._blind_since: float | None = None
-        self.memory = RemediationMemory()
 
     def gather(self, blind: Reason | None, monotonic: float, wall: float, term: int = 0) -> Round:
-        """`monotonic` is the clock of the history, `wall` seconds since the epoch at the same moment; `term` is
-        the leadership that the ledger is for."""
-        picture, memory = self._picture, self.memory
-        policies = (*picture.store(COVERAGE_POLICY), *picture.store(CLUSTER_COVERAGE_POLICY))
+        """`monotonic` is the time of the history's clock, `wall` the seconds since the epoch at the same moment;
+        `term` is the leadership that the ledger is for."""
+        picture = self._picture
+        policies = self._policies()
         by_uid = {policy.uid: policy for policy in policies}
         # A kind that cannot be read looks like one without objects: as if every policy had been deleted.
         for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, SERVICE_COVERAGE):
             if reason := picture.unread.get(kind):
-                blind = blind or Reason("NotReadable", reason)
+                blind = blind or reasons.NOT_READABLE.because(reason)
         self._note_blindness(blind is not None, monotonic)
-        remediations = self._remediations(monotonic)
-        namespaces = {n.metadata.name: n.labels for n in picture.store(NAMESPACE)}
-        addressed = self._addressed()
+        remediations = dict(self._memory.remediations())
+        namespaces = namespace_labels(picture)
+        by_address = address_filters.by_namespace(picture)
         probes = SharedProbes(self._every_assessment.values() if policies else ())
         cases: dict[Key, Case] = {}
         matched: dict[str, list[Key]] = defaultdict(list)
@@ -115,11 +104,11 @@ class Gatherer:
                 dry_run_done=tried,
                 namespace_terminating=self._terminating(key.namespace),
                 namespace_unread=NAMESPACE in picture.unread,
-                behind=memory.behind(service, monotonic),
+                behind=self._memory.behind(service),
                 owner=owner(service),
                 probed_by=probes.of(service),
-                # Else no rule gets as far as to ask.
-                network_policy=self.network_policy(service, addressed.get(key.namespace, ()))
+                # No check asks for it before the Service needs remediation.
+                network_policy=address_filters.refusal(picture, service, by_address.get(key.namespace, ()))
                 if since.in_need is not None
                 else "",
             )
@@ -128,35 +117,9 @@ class Gatherer:
         ledger = replace(self._ledger(cases, by_uid, matched, monotonic, wall), blind=blind, term=term)
         return Round(cases, ledger, policies, {uid: tuple(keys) for uid, keys in matched.items()})
 
-    def _note_blindness(self, blind: bool, monotonic: float) -> None:
-        if self._blind_since is not None and monotonic - self._blind_since > BLIND_SECONDS:
-            self._history.start_over()
-        if not blind:
-            self._blind_since = None
-        elif self._blind_since is None:
-            self._blind_since = monotonic
-
-    def _remediations(self, monotonic: float) -> dict[Key, Remediation]:
-        found: dict[Key, Remediation] = {}
-        reports = self._picture.store(SERVICE_COVERAGE)
-        for report in reports:
-            if remediation := self.memory.remediation(report.key, report, monotonic):
-                found[report.key] = remediation
-        for key in self.memory.keys():  # noqa: SIM118  no dict
-            if reports.get(key) is None and (remembered := self.memory.remediation(key, None, monotonic)):
-                found[key] = remembered
-        return found
-
-    def _addressed(self) -> Mapping[str, list[NetworkPolicy]]:
-        """The NetworkPolicies that admit by address, by namespace."""
-        found: dict[str, list[NetworkPolicy]] = defaultdict(list)
-        for policy in self._picture.store(NETWORK_POLICY):
-            if policy.names_addresses:
-                found[policy.key.namespace].append(policy)
-        return found
-
     def note(self, changed: Mapping[Key, Assessment | None]) -> None:
-        """Of Services that changed between two rounds: what is not in need even for a moment starts over."""
+        """Services changed between two rounds: one that does not need remediation even for a moment starts its
+        dwell again."""
         for key, assessment in changed.items():
             self._history.interrupt(key, assessment)
 
@@ -164,46 +127,34 @@ class Gatherer:
         """Whether there is a Service of that name."""
         return self._picture.get(SERVICE, key) is not None
 
-    def lost(self, monotonic: float) -> list[Key]:
-        """Services that we changed, by their field managers, and of which no report says that it stands."""
+    def lost(self) -> list[Key]:
+        """Services that etpguard changed, by their field managers, and of which no record says so."""
         found = []
         for service in self._picture.store(SERVICE):
             if service.policy == "Local" or MANAGER not in service.managers:
                 continue
-            if not self._scope.includes(service.key.namespace) or self.memory.behind(service, monotonic):
+            if not self._scope.includes(service.key.namespace) or self._memory.behind(service):
                 continue
-            report = self._picture.get(SERVICE_COVERAGE, service.key)
-            remediation = self.memory.remediation(service.key, report, monotonic)
+            remediation = self._memory.remediation(service.key)
             if remediation is None or not remediation.stands_for(service.uid):
                 found.append(service.key)
         return found
 
     def governing(self, key: Key) -> Governing | None:
-        """The policies that take part for a Service, assessed or not."""
+        """The policies that govern a Service, assessed or not."""
         service = self._picture.get(SERVICE, key)
-        if service is None:
-            return None
-        policies = (*self._picture.store(COVERAGE_POLICY), *self._picture.store(CLUSTER_COVERAGE_POLICY))
-        return self.governing_among(service, policies)
+        return governing(service, self._policies(), namespace_labels(self._picture)) if service else None
 
-    def governing_among(self, service: Service, policies: Iterable[CoveragePolicy]) -> Governing | None:
-        """Those of `policies` that take part for a Service."""
-        namespaces = {n.metadata.name: n.labels for n in self._picture.store(NAMESPACE)}
-        return governing(service, policies, namespaces)
+    def _policies(self) -> tuple[CoveragePolicy, ...]:
+        return (*self._picture.store(COVERAGE_POLICY), *self._picture.store(CLUSTER_COVERAGE_POLICY))
 
-    def network_policy(self, service: Service, policies: Iterable[NetworkPolicy]) -> str:
-        """Why the pods' network might refuse another source address, "" if it would not."""
-        if reason := self._picture.unread.get(NETWORK_POLICY):
-            return f"NetworkPolicies cannot be read: {reason}"
-        labels = service.spec.selector or {}
-        for policy in policies:
-            if (
-                policy.key.namespace == service.key.namespace
-                and policy.names_addresses
-                and policy.may_select(labels)
-            ):
-                return f"NetworkPolicy {policy.metadata.name} admits the pods' clients by address (ipBlock)"
-        return ""
+    def _note_blindness(self, blind: bool, monotonic: float) -> None:
+        if self._blind_since is not None and monotonic - self._blind_since > BLIND_SECONDS:
+            self._history.start_over()
+        if not blind:
+            self._blind_since = None
+        elif self._blind_since is None:
+            self._blind_since = monotonic
 
     def _terminating(self, name: str) -> bool:
         namespace = self._picture.get(NAMESPACE, Key("", name))
@@ -219,25 +170,25 @@ class Gatherer:
     ) -> Ledger:
         shares: dict[str, Share] = {}
         applied: dict[str, list[float]] = defaultdict(list)
-        about = {uid: [cases[key] for key in keys if key in cases] for uid, keys in matched.items()}
-        about[""] = list(cases.values())
-        for uid, members in about.items():
-            needy = sum(in_need(case.assessment, case.governing) for case in members)
+        members = {uid: [cases[key] for key in keys if key in cases] for uid, keys in matched.items()}
+        members[""] = list(cases.values())
+        for uid, selected in members.items():
+            needy = sum(in_need(case.assessment, case.governing) for case in selected)
             trigger = policies[uid].spec.remediation.trigger_if if uid else self._limits.breaker
-            # The operator's own breaker looks at all Services that it assesses: a storm stops at no policy.
+            # The operator's breaker counts all Services that it assesses: a common cause does not stop at a
+            # policy.
             of = len(matched[uid]) if uid else len(self._assessments)
             needy += 0 if uid else self._losing_beside(cases)
             most = amount(trigger.uncovered_services_less_than_or_equal_to, of)
             tripped = self._history.share(uid, needy > most, monotonic)
             shares[uid] = Share(needy, of, None if tripped is None else wall - (monotonic - tripped))
-            for case in members:
+            for case in selected:
                 applied[uid] += intents(case.remediation)
         for key, case in cases.items():
             ref = case.remediation.policy if case.remediation else None
             if ref is not None and (ref.uid not in matched or key not in matched[ref.uid]):
                 applied[ref.uid] += intents(case.remediation)
-        services = {s.key: s.uid for s in self._picture.store(SERVICE)}
-        for gone in self.memory.departed(services, monotonic):
+        for gone in self._memory.departed():
             for uid in {"", gone.policy.uid if gone.policy else ""}:
                 applied[uid] += intents(gone)
         return Ledger(
@@ -248,12 +199,17 @@ class Gatherer:
         )
 
     def _losing_beside(self, cases: Mapping[Key, Case]) -> int:
-        """How many Services lose traffic beside those that their policies call in need."""
+        """How many Services lose traffic beside those that their policies select."""
         return sum(
             assessment.outcome in _LOST
             for key, assessment in self._assessments.items()
             if (case := cases.get(key)) is None or not in_need(case.assessment, case.governing)
         )
+
+
+def namespace_labels(picture: Picture) -> dict[str, Mapping[str, str]]:
+    """The labels of each known namespace."""
+    return {namespace.metadata.name: namespace.labels for namespace in picture.store(NAMESPACE)}
 
 
 def trial(assessment: Assessment, rules: Governing | None) -> str:
@@ -262,12 +218,12 @@ def trial(assessment: Assessment, rules: Governing | None) -> str:
 
 
 def intents(remediation: Remediation | None) -> list[float]:
-    found = map(parse, remediation.intents if remediation else ())
+    found = map(times.parse, remediation.intents if remediation else ())
     return [time for time in found if time is not None]
 
 
 def reverts(remediation: Remediation | None) -> tuple[float, ...]:
-    found = (parse(revert.time) for revert in (remediation.reverts if remediation else ()))
+    found = (times.parse(revert.time) for revert in (remediation.reverts if remediation else ()))
     return tuple(time for time in found if time is not None)
 
 
@@ -276,8 +232,8 @@ def held_off(remediation: Remediation | None, versions: str) -> bool:
 
 
 def refreshed(case: Case, remediation: Remediation | None) -> Case:
-    """The case with what its report says by now. What is told of another Service, of the same name, is none of
-    its history."""
+    """The case with the record as it is now. A record of another Service, which had the same name, is not part of
+    this one's history."""
     mine = remediation if remediation is not None and remediation.service_uid == case.service.uid else None
     versions = case.governing.versions if case.governing else ""
     return replace(
@@ -287,9 +243,3 @@ def refreshed(case: Case, remediation: Remediation | None) -> Case:
         reverted_by=mine.reverts[-1].manager if mine and mine.reverts else "",
         held_off=held_off(mine, versions),
     )
-
-
-def named(ref: PolicyRef | None) -> str:
-    if ref is None:
-        return "a policy that is no longer known"
-    return f"{ref.kind} {ref.namespace}/{ref.name}" if ref.namespace else f"{ref.kind} {ref.name}"

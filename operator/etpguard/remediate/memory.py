@@ -1,20 +1,24 @@
-"""What was last read or written of each Service's remediation, until the picture shows that or something newer.
+"""What etpguard last read or wrote of each Service's remediation, until the picture shows that or something newer.
 
-The watch of one kind may be silent without anyone knowing: a budget that was counted from the picture alone would
-be spent twice. Pure; times are seconds of a monotonic clock that the caller gives.
+A watch may be silent without anyone knowing. A budget that is counted from the picture alone would be spent twice.
+
+`kube.own_writes` answers the like for what is published, and rests on the same rule (`Store.reached`). It is no
+substitute: it forgets a write after a minute and with each term, whereas this is an account. It also takes in
+reads, and keeps what was spent on Services that are gone. Pure; the clock is injected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from etpguard.objects import Key, Remediation, Service, ServiceCoverage
+from etpguard.cluster import Picture
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Remediation, Service
 
-_LIFE = 3600.0
-"""Seconds after which the picture alone counts: by then it has been listed anew several times."""
-_WINDOW = 604800.0
-"""The longest `perSeconds` of a budget: so long is an intent remembered whose Service is gone."""
+_LIFE_SECONDS = 3600.0
+"""After this the picture alone counts: by then several lists have refreshed it."""
+_WINDOW_SECONDS = 604800.0
+"""The longest `perSeconds` of a budget: for so long the intent of a Service that is gone counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,11 @@ class _Seen:
 
 
 class RemediationMemory:
-    def __init__(self) -> None:
+    """`clock` is monotonic, in seconds."""
+
+    def __init__(self, picture: Picture, clock: Callable[[], float]) -> None:
+        self._picture = picture
+        self._clock = clock
         self._seen: dict[Key, _Seen] = {}
         self._departed: dict[tuple[str, str], tuple[Remediation, float]] = {}
 
@@ -36,51 +44,61 @@ class RemediationMemory:
         key: Key,
         remediation: Remediation | None,
         report_version: int,
-        now: float,
-        service: tuple[str, int] | None = None,
+        service_uid: str,
+        service_version: int,
     ) -> None:
-        """What the API server said of a report, and of its Service (uid, resourceVersion) where that was read."""
+        """Take in what the API server said of a Service and of its report. A version is a resourceVersion; 0 where
+        there is no report, or where the Service was not read."""
+        now = self._clock()
         before = self._seen.get(key)
-        if service is None and before is not None:
-            service = (before.service_uid, before.service_version)
-        uid, version = service or ("", 0)
-        # A report that was deleted takes no more account with it than a Service that was.
-        if before is not None and (remediation is None or before.service_uid not in ("", uid)):
+        # A report that was deleted takes no more of the account with it than a Service that was.
+        if before is not None and (remediation is None or before.service_uid not in ("", service_uid)):
             self._depart(before, now)
-        self._seen[key] = _Seen(uid, version, report_version, remediation, now)
+        self._seen[key] = _Seen(service_uid, service_version, report_version, remediation, now)
 
-    def remediation(self, key: Key, report: ServiceCoverage | None, now: float) -> Remediation | None:
-        """That of the picture's report, or what is known to be newer."""
+    def remediation(self, key: Key) -> Remediation | None:
+        """The record in the picture's report, or the one that is known to be newer."""
         seen = self._seen.get(key)
-        shown = report is not None and seen is not None and report.version >= seen.report_version
-        if seen is None or shown or now >= seen.at + _LIFE:
+        if seen is None or self._shown(key, seen):
+            report = self._picture.get(SERVICE_COVERAGE, key)
             return report.remediation if report else None
         return seen.remediation
 
-    def behind(self, service: Service, now: float) -> bool:
+    def behind(self, service: Service) -> bool:
         """Whether the picture's Service is older than what was seen of it."""
         seen = self._seen.get(service.key)
-        if seen is None or now >= seen.at + _LIFE:
+        if seen is None or self._clock() >= seen.at + _LIFE_SECONDS:
             return False
         return service.uid == seen.service_uid and service.version < seen.service_version
 
-    def keys(self) -> Iterator[Key]:
-        """Services of which a remediation is remembered."""
-        return (key for key, seen in self._seen.items() if seen.remediation is not None)
+    def remediations(self) -> Iterator[tuple[Key, Remediation]]:
+        """Every Service of which a record is known, with the record."""
+        keys = dict.fromkeys(report.key for report in self._picture.store(SERVICE_COVERAGE))
+        for key in (*keys, *(key for key in self._seen if key not in keys)):
+            if remediation := self.remediation(key):
+                yield key, remediation
 
-    def departed(self, services: Mapping[Key, str], now: float) -> list[Remediation]:
-        """The remediations of Services that are no more, or not in the picture under that uid, whose intents count
-        nonetheless; `services` gives the uids of those that are."""
+    def departed(self) -> list[Remediation]:
+        """The records whose intents count although the picture has no Service of that name and uid."""
+        now = self._clock()
+        services = self._picture.store(SERVICE)
         hidden = []
         for key, seen in list(self._seen.items()):
-            if services.get(key) != seen.service_uid and seen.service_uid:
-                if now < seen.at + _LIFE and key in services:  # the picture may be the older one
+            service = services.get(key)
+            if seen.service_uid and (service is None or service.uid != seen.service_uid):
+                if service is not None and now < seen.at + _LIFE_SECONDS:  # the picture may be the older one
                     hidden += [seen.remediation] if seen.remediation is not None else []
                     continue
                 self._depart(seen, now)
                 del self._seen[key]
-        self._departed = {k: (r, at) for k, (r, at) in self._departed.items() if now < at + _WINDOW}
+        self._departed = {k: (r, at) for k, (r, at) in self._departed.items() if now < at + _WINDOW_SECONDS}
         return [*hidden, *(remediation for remediation, _ in self._departed.values())]
+
+    def _shown(self, key: Key, seen: _Seen) -> bool:
+        """Whether the picture shows the report as it was seen or later, or shows that it is gone."""
+        if self._clock() >= seen.at + _LIFE_SECONDS:
+            return True
+        return self._picture.store(SERVICE_COVERAGE).reached(key, seen.report_version)
 
     def _depart(self, seen: _Seen, now: float) -> None:
         if seen.remediation is not None and seen.remediation.intents:

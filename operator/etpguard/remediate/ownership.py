@@ -1,7 +1,7 @@
 """Who owns a Service, and who set its policy last: read from labels, annotations and managedFields. Pure.
 
-Sources: Argo CD's default tracking annotation, Flux' labels, Helm's annotation with its label (each needs the
-other, since the label alone is ubiquitous), and the managers that were seen to write (see the tests).
+Sources: Argo CD's default tracking annotation, the labels of Flux, Helm's annotation together with its label (the
+label alone is too common), and the field managers that these tools write with (see the tests).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from etpguard.objects import Service
 
 MANAGER = "etpguard-remediation"
-"""Our field manager for `spec.externalTrafficPolicy`; server-side apply is never used on it, since releasing an
-applied field deletes it and the API server's default is Cluster."""
+"""etpguard's field manager for `spec.externalTrafficPolicy`. etpguard never applies the field server-side: to
+release an applied field deletes it, and the API server's default is Cluster."""
 
 ROLLBACK_MANAGER = "etpguard-rollback"
-"""That of `etpguard rollback`, which a person runs."""
+"""The field manager of `etpguard rollback`, which a person runs."""
 
 _TOOLS = {
     "argocd-controller": "Argo CD",
@@ -26,8 +26,8 @@ _TOOLS = {
 }
 
 _PERSONS = ("kubectl-edit", "kubectl-patch", "kubectl-replace", ROLLBACK_MANAGER)
-"""Managers of commands that a person types about one object. Everything else, `kubectl apply` included, carries
-a declared state and will do so again."""
+"""Managers of commands that a person types about one object. Everything else, `kubectl apply` included, sends a
+declared state and will send it again."""
 
 _FIELD = "f:externalTrafficPolicy"
 
@@ -45,7 +45,7 @@ class Setter(NamedTuple):
 
 
 def owner(service: Service) -> str:
-    """The tool that declares the Service elsewhere and may set it back, "" if none is known."""
+    """The tool that declares the Service elsewhere and may restore Local; "" if none is known."""
     labels, annotations = service.labels, service.annotations
     if tracking := annotations.get("argocd.argoproj.io/tracking-id"):
         return f"Argo CD application {tracking.partition(':')[0]}"
@@ -60,8 +60,8 @@ def owner(service: Service) -> str:
 
 
 def setters(raw: Mapping[str, Any]) -> list[Setter]:
-    """Who owns `spec.externalTrafficPolicy` of a raw Service. Whoever changes it takes it from all others; several
-    own it once others have applied (server-side) what stands already."""
+    """Who owns `spec.externalTrafficPolicy` of a raw Service. A change takes it from all others; several managers
+    own it after another one has applied (server-side) the value that is there already."""
     return [
         Setter(str(entry.get("manager") or ""), str(entry.get("operation") or ""), str(entry.get("time") or ""))
         for entry in managed_fields(raw)
@@ -75,8 +75,8 @@ def setter(raw: Mapping[str, Any]) -> Setter | None:
 
 
 def adopter(raw: Mapping[str, Any]) -> str:
-    """Of a Service that we changed: who else declares what it is by now; "" for nobody. Client-side applies that
-    change nothing leave no trace."""
+    """Of a Service that etpguard changed: who else declares its policy now; "" for nobody. A client-side apply
+    that changes nothing leaves no trace."""
     others = [found for found in setters(raw) if found.manager != MANAGER]
     return max(others, key=lambda s: s.time).manager or "another manager" if others else ""
 
@@ -93,7 +93,7 @@ def _spec_fields(entry: Mapping[str, Any]) -> Iterable[str]:
 
 
 def advice_against_reverts(manager: str) -> str:
-    """What to put into the tool that keeps setting Local back."""
+    """How to configure the tool that keeps restoring Local."""
     if manager.startswith("argocd"):
         return (
             "In the Application: spec.ignoreDifferences [{group: '', kind: Service, "
@@ -105,5 +105,5 @@ def advice_against_reverts(manager: str) -> str:
             "/spec/healthCheckNodePort of this Service (drift detection's ignore rules)"
         )
     if manager == "helm":
-        return "In the chart's values: set externalTrafficPolicy to Cluster, which is what etpguard does"
-    return "Change externalTrafficPolicy to Cluster where this manager takes it from, or exclude the Service"
+        return "In the chart's values: set externalTrafficPolicy to Cluster, as etpguard does"
+    return "Set externalTrafficPolicy to Cluster at the source of this manager, or exclude the Service"

@@ -1,7 +1,7 @@
 """The patches of a remediation as plain data. Pure.
 
-Each is a JSON Patch with a `test` of everything it rests on, so that the API server itself refuses one that comes
-too late: uid, resourceVersion and the policy that is there.
+Each is a JSON Patch that tests what it rests on: uid, resourceVersion and the present policy. The API server
+therefore refuses a patch that comes too late.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ def to_local(uid: str, version: str, health_check_node_port: int | None) -> list
 
 
 def port_refused(status: int, message: str) -> bool:
-    """Whether it was the healthCheckNodePort that the API server did not take. One that is taken is an internal
-    error to it (1.37 registry/core/service/storage/alloc.go), one out of range an invalid field."""
+    """Whether the API server refused the healthCheckNodePort. It answers 500 for a port that is taken (1.37
+    registry/core/service/storage/alloc.go) and 422 for one out of range."""
     return (status == 500 and "HealthCheck NodePort" in message) or (
         status == 422 and "healthCheckNodePort" in message
     )
 
 
 def hand_back(raw: Mapping[str, Any], managers: Set[str] = frozenset({MANAGER})) -> list[Json] | None:
-    """Give up the ownership that our patches left in managedFields, so that another manager's next apply does
-    not conflict; None where there is none. It takes a request of its own: in one with a change of the field
-    the API server would record us anew."""
+    """Give up the ownership that etpguard's patches left in managedFields, so that another manager's next apply
+    does not conflict; None where there is none. It needs a separate request: if the same request changed the
+    field, the API server would record etpguard as its owner again."""
     mine = [n for n, entry in enumerate(managed_fields(raw)) if entry.get("manager") in managers]
     if not mine:
         return None

@@ -1,4 +1,4 @@
-"""Which policies govern a Service, and what they say together: field by field the more careful."""
+"""Which policies govern a Service, and what they say together: field by field the more careful. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _MODES = ("Observe", "DryRun", "Enforce")
 
 @dataclass(frozen=True, slots=True)
 class Governing:
-    """What the policies that take part for one Service say together. `policies` is sorted by mode (the
-    lowest first), then by name; the first is the deciding one, which is named to people."""
+    """What the policies that govern one Service say together. `policies` is sorted by mode, the lowest first, then
+    by name. The first is the deciding one, which messages name."""
 
     policies: tuple[CoveragePolicy, ...]
 
@@ -61,7 +61,7 @@ class Governing:
 
     @property
     def budgets(self) -> list[tuple[CoveragePolicy, int, Budget]]:
-        """Each with its place in its policy."""
+        """Each with its index in its policy."""
         return [(p, n, budget) for p in self.policies for n, budget in enumerate(p.spec.remediation.budgets)]
 
     @property
@@ -74,7 +74,7 @@ class Governing:
 
     @property
     def rolls_back_when_covered(self) -> bool:
-        """Manual where the policies differ: it is the mode that does less."""
+        """Manual where the policies differ, because it does less."""
         return all(p.spec.rollback.mode == "WhenCovered" for p in self.policies)
 
     @property
@@ -87,27 +87,16 @@ class Governing:
 
     @property
     def invalid(self) -> str:
-        """What in one of them means nothing, "" if all is well. The CRD cannot check these."""
+        """The first field of a policy that has no meaning and that the CRD cannot check; "" if there is none."""
         return next((f"{p.kind} {p.key}: {wrong}" for p in self.policies if (wrong := mistake(p))), "")
 
     @property
     def versions(self) -> str:
-        """Uids and generations: another value means that someone changed a spec."""
+        """Uids and generations: another value means that a spec changed."""
         return ",".join(f"{p.uid}@{p.metadata.generation or 0}" for p in self.policies)
 
-    @property
-    def paused_by(self) -> str:
-        """Who holds it back: the policy that is suspended, or its first pause request; "" if nobody."""
-        for policy in self.policies:
-            if policy.spec.suspend:
-                return f"{policy.kind} {policy.key} is suspended"
-            if policy.spec.pause_requests:
-                return f"{policy.kind} {policy.key}: {policy.spec.pause_requests[0]}"
-        return ""
-
     def enough_uncovered(self, uncovered: int, eligible: int) -> bool:
-        """Whether every policy's `unhealthyWhen.uncoveredNodes`, a least number, is reached: percentages round
-        up."""
+        """Whether the number reaches every policy's `unhealthyWhen.uncoveredNodes`. Percentages round up."""
         return all(
             uncovered >= max(1, allowance(str(p.spec.unhealthy_when.uncovered_nodes), eligible))
             for p in self.policies
@@ -117,24 +106,24 @@ class Governing:
 def governing(
     service: Service, policies: Iterable[CoveragePolicy], namespaces: Mapping[str, Mapping[str, str]]
 ) -> Governing | None:
-    """The policies that take part for `service`; None where there is none.
+    """The policies that govern `service`; None where there is none.
 
-    `namespaces` gives the labels of each known namespace: a namespaceSelector admits none that is unknown.
-    Policies with mode Observe, and those being deleted, take no part.
+    `namespaces`: labels of each known namespace. A namespaceSelector does not admit an unknown one. Policies with
+    mode Observe, and those that are being deleted, do not govern.
     """
     return together(p for p in policies if selects(p, service, namespaces))
 
 
 def together(selecting: Iterable[CoveragePolicy]) -> Governing | None:
-    """What those policies, all of which select the same Service, say together; None if none takes part."""
+    """What these policies, which all select the same Service, say together; None if none of them governs."""
     found = [p for p in selecting if p.spec.mode != "Observe" and not p.deleting]
     found.sort(key=lambda p: (_MODES.index(p.spec.mode), p.key))
     return Governing(tuple(found)) if found else None
 
 
 def selects(policy: CoveragePolicy, service: Service, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
-    """Whether the policy is about `service` at all, whatever its mode. Types are no part of the selection:
-    one that is not listed is an exclusion that people are told of."""
+    """Whether the policy selects `service`, whatever its mode. `serviceTypes` is not part of the selection: a type
+    that it does not list is an exclusion, which the status reports."""
     if policy.metadata.namespace and policy.metadata.namespace != service.metadata.namespace:
         return False
     chosen = policy.spec.namespace_selector
@@ -154,8 +143,8 @@ def requests_rollback(policy: CoveragePolicy, service: Service) -> bool:
 
 
 def amount(value: int | str, whole: int) -> int:
-    """An IntOrString as a number. Percentages of `whole` round down, but, unless 0, to no less than 1, so that a
-    small cluster is not one in which nothing can ever happen."""
+    """An IntOrString as a number. Percentages of `whole` round down, but to 1 at least unless they are 0:
+    otherwise nothing could ever happen in a small cluster."""
     if isinstance(value, str) and value.endswith("%"):
         percent = int(value[:-1])
         return max(1, whole * percent // 100) if percent else 0
@@ -163,14 +152,14 @@ def amount(value: int | str, whole: int) -> int:
 
 
 def allowance(services: str, whole: int) -> int:
-    """A budget's `services` as a number: percentages round up, and only 0 is none."""
+    """A budget's `services` as a number. Percentages round up, so that only 0 means none."""
     if services.endswith("%"):
         return -(-whole * int(services[:-1]) // 100)
     return int(services)
 
 
 def mistake(policy: CoveragePolicy) -> str:
-    """The first selector, schedule or time zone that means nothing, "" if there is none."""
+    """The first selector, schedule or time zone that has no meaning; "" if there is none."""
     for name, selector in (
         ("serviceSelector", policy.spec.service_selector),
         ("namespaceSelector", policy.spec.namespace_selector),
@@ -184,7 +173,7 @@ def mistake(policy: CoveragePolicy) -> str:
         try:
             zone = ZoneInfo(budget.time_zone or "UTC")
         except (KeyError, ValueError, OSError):
-            return f"{where}.timeZone: {budget.time_zone!r} is no time zone"
+            return f"{where}.timeZone: {budget.time_zone!r} is not a time zone"
         if budget.schedule is not None:
             try:
                 CronSim(budget.schedule, datetime(2000, 1, 1, tzinfo=zone))
@@ -194,12 +183,12 @@ def mistake(policy: CoveragePolicy) -> str:
 
 
 def faults(policy: CoveragePolicy) -> list[str]:
-    """What the rules of the CRD that are written in CEL say of a policy, and `mistake`: beyond its schema."""
+    """What violates the CRD's CEL rules, or `mistake`. The schema is checked elsewhere."""
     spec = policy.spec
     selector = spec.service_selector
     found = []
     if spec.mode == "Enforce" and not (selector and selector.requirements):
-        found.append("spec.serviceSelector: mode Enforce needs one that is not empty")
+        found.append("spec.serviceSelector: mode Enforce needs a selector that is not empty")
     if spec.mode == "Enforce" and spec.remediation.source_ip_loss != "Accept":
         found.append("spec.remediation.sourceIPLoss: mode Enforce needs Accept")
     if not _share(spec.unhealthy_when.uncovered_nodes, least=1):
@@ -217,7 +206,7 @@ def faults(policy: CoveragePolicy) -> list[str]:
 
 
 def _share(value: int | str, least: int) -> bool:
-    """Whether it is a number of `least` or more, or a percentage from there to 100% in two digits at most."""
+    """Whether it is a number of at least `least`, or a percentage from `least` to 100% without leading zeros."""
     if isinstance(value, int):
         return value >= least
     digits = value.removesuffix("%")

@@ -1,7 +1,8 @@
-"""What the API server says of one Service at this moment, assessed by the same rules as the picture.
+"""Reads one Service and all that its assessment depends on from the API server, and assesses it by the rules that
+the picture is assessed by.
 
-A change rests on this and never on the picture alone: the watch of one kind may be behind without anyone
-knowing. Nodes and cluster-wide classes are the picture's, whose lists are checked for freshness.
+A patch rests on this and never on the picture alone: the watch of one kind may be behind without anyone knowing.
+Nodes and cluster-wide classes come from the picture, whose lists are checked for their age.
 """
 
 from __future__ import annotations
@@ -32,26 +33,22 @@ from etpguard.objects import (
     ServiceCoverage,
     decode_item,
 )
-from etpguard.objects.policies import (
-    CLUSTER_COVERAGE_POLICY,
-    COVERAGE_POLICY,
-    NETWORK_POLICY,
-    CoveragePolicy,
-    NetworkPolicy,
-)
-from etpguard.report import service_report
+from etpguard.objects.network_policies import NETWORK_POLICY, NetworkPolicy
+from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
+from etpguard.remediate.memory import RemediationMemory
+from etpguard.report import service_coverage, service_report
 
 _AT_ONCE = 500
-"""Records absorbed before the loop gets its turn."""
+"""Records absorbed before the event loop gets its turn."""
 
 
 class Changed(Exception):  # noqa: N818  nothing went wrong
-    """What was to be changed is not there any more, or not in a form that can be read."""
+    """The object is gone, is not as it was, or cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentService:
-    """One Service as it is: the raw object for its managedFields, and what its report says."""
+    """One Service as the API server has it: the raw object for its managedFields, the record, and its report."""
 
     raw: dict[str, Any]
     service: Service
@@ -59,16 +56,18 @@ class CurrentService:
 
     @property
     def remediation(self) -> Remediation | None:
-        """What the report tells of this very Service, not of another that bore its name."""
+        """The record of this very Service, not of an earlier one of the same name."""
         found = self.report.remediation if self.report else None
         return found if found is not None and found.service_uid == self.service.uid else None
 
     @property
     def foreign(self) -> bool:
-        """Whether the report is another Service's."""
-        owners = (self.report.metadata.owner_references or ()) if self.report else ()
-        uids = {owner.uid for owner in owners if owner.kind == SERVICE.name}
-        return bool(uids) and self.service.uid not in uids
+        """Whether the report belongs to an earlier Service of the same name."""
+        return self.report is not None and service_coverage.owned_by_another(self.report, self.service)
+
+    def note_in(self, memory: RemediationMemory) -> None:
+        version = self.report.version if self.report else 0
+        memory.note(self.service.key, self.remediation, version, self.service.uid, self.service.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +80,28 @@ class Reassessed:
     network_policies: tuple[NetworkPolicy, ...]
 
     def agrees_with(self, held: Assessment | None, table: NodeTable) -> bool:
-        """Whether nothing that people are told differs from what the picture made of it."""
+        """Whether the report of the Service would be the same by the picture's assessment."""
         if held is None or self.assessment is None:
             return held is self.assessment
         return service_report(held, table, (), 0) == service_report(self.assessment, self.table, (), 0)
 
 
 class ServiceReader:
-    """`engine` makes an engine over a picture, with the families and options of the running one; `noted` hears of
-    each Service that was read. `served` tells which kinds exist and may be listed."""
+    """`engine` makes an engine over a picture, with the families and options of the running one. `memory` takes in
+    each Service that was read. `served` says which kinds exist and may be listed."""
 
     def __init__(
         self,
         writer: Writer,
         picture: Picture,
         engine: Callable[[Picture], Engine],
-        noted: Callable[[CurrentService], None] = lambda now: None,
+        memory: RemediationMemory,
         served: Callable[[AnyKind], bool] = lambda kind: True,
     ) -> None:
         self._writer = writer
         self._picture = picture
         self._engine = engine
-        self._noted = noted
+        self._memory = memory
         self._served = served
 
     async def service(self, key: Key) -> CurrentService:
@@ -126,12 +125,15 @@ class ServiceReader:
         if isinstance(report, Reject):
             raise Changed(report.message)
         now = CurrentService(raw, service, report)
-        self._noted(now)
+        now.note_in(self._memory)
         return now
 
-    async def remediations(self) -> list[ServiceCoverage]:
-        """The reports that tell of a remediation, whatever the picture holds."""
-        return [r for r in await self._list(SERVICE_COVERAGE, "") if r.remediation is not None]
+    async def remember_all(self) -> None:
+        """Take in every record of a remediation, whatever the picture holds. Raises Changed, NotNow and
+        ApiError."""
+        for report in await self._list(SERVICE_COVERAGE, ""):
+            if remediation := report.remediation:
+                self._memory.note(report.key, remediation, report.version, remediation.service_uid, 0)
 
     async def gone(self, ref: PolicyRef) -> bool:
         """Whether there is no policy of that name and uid any more."""
@@ -145,7 +147,7 @@ class ServiceReader:
         return str(raw["metadata"].get("uid")) != ref.uid
 
     async def policies(self, namespace: str) -> list[CoveragePolicy]:
-        """All that may govern a Service of that namespace: also one of which no watch has told yet."""
+        """All policies that may govern a Service of that namespace, also those that no watch has shown yet."""
         mine = await self._list(COVERAGE_POLICY, namespace)
         return [*mine, *await self._list(CLUSTER_COVERAGE_POLICY, "")]
 
@@ -167,11 +169,11 @@ class ServiceReader:
         return Reassessed(now, self._engine(twin).assess(key), twin.nodes, tuple(policies))
 
     async def _twin(self, key: Key, read: dict[AnyKind, list[Record]]) -> Picture:
-        """The picture with what was read in the place of what it held; its own content as of one moment."""
+        """A copy of the picture in which the records that were read replace those that it held."""
         twin = self._picture.twin()
         twin.unread.update(self._picture.unread)
         held = {
-            kind: [record for record in self._picture.store(kind) if not _read_anew(kind, record, key, read)]
+            kind: [record for record in self._picture.store(kind) if not _superseded(kind, record, key, read)]
             for kind in self._picture.kinds
             if kind == NODE or _consumer(kind) or kind in (SERVICE, ENDPOINT_SLICE)
         }
@@ -183,7 +185,8 @@ class ServiceReader:
         return twin
 
     async def _list(self, kind: AnyKind, namespace: str, label_selector: str = "") -> list[Any]:
-        """All records of a namespace. Raises Changed for one that cannot be read; an absent CRD has none."""
+        """All records of a namespace; none of a kind whose CRD is absent. Raises Changed for a record that cannot
+        be decoded."""
         found: list[Any] = []
         token = ""
         while True:
@@ -205,8 +208,8 @@ def _consumer(kind: AnyKind) -> bool:
     return kind not in (SERVICE, ENDPOINT_SLICE, NETWORK_POLICY) and kind.group != GROUP
 
 
-def _read_anew(kind: AnyKind, record: Record, key: Key, read: Iterable[AnyKind]) -> bool:
-    """Whether the picture's record gives way to what was read: also one that is no more."""
+def _superseded(kind: AnyKind, record: Record, key: Key, read: Iterable[AnyKind]) -> bool:
+    """Whether what was read replaces this record of the picture; it may be that the object is gone."""
     if kind not in read:
         return False
     if kind == SERVICE:

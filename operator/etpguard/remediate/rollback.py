@@ -1,7 +1,7 @@
-"""The ways back: our own rollback, what others put back, an intent that came to nothing, a record that was lost.
+"""The ways back: etpguard's own rollback, what others restored, an intent that was not carried out, a lost record.
 
-Roll back: the phase into the report; the patch back; ownership handed back; its record. Each step finds out by
-itself whether it was done before a kill.
+A rollback writes the phase into the report, patches the policy back, gives up the ownership and records the end.
+Each step finds out whether it was done before the process was killed.
 """
 
 from __future__ import annotations
@@ -16,21 +16,14 @@ from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, Key, Remediation, Revert, Service
-from etpguard.remediate import patches
-from etpguard.remediate.decide import COVERED_AGAIN, Action, Case, reference
-from etpguard.remediate.gather import named
+from etpguard.remediate import events, patches, reasons
+from etpguard.remediate.decide import COVERED_AGAIN, Action
+from etpguard.remediate.events import Announcer, Count
+from etpguard.remediate.facts import Case, named, reference
 from etpguard.remediate.intent import IntentRecorder, entered
-from etpguard.remediate.ownership import (
-    MANAGER,
-    ROLLBACK_MANAGER,
-    adopter,
-    advice_against_reverts,
-    setter,
-    setters,
-)
+from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setter, setters
 from etpguard.remediate.policy import Governing
 from etpguard.remediate.reread import Changed, CurrentService, ServiceReader
-from etpguard.remediate.telling import Announce, Count
 
 _log = logging.getLogger(__name__)
 
@@ -40,21 +33,27 @@ KEPT = 50
 
 class Rollback:
     def __init__(
-        self, writer: Writer, reader: ServiceReader, recorder: IntentRecorder, *, announce: Announce, count: Count
+        self,
+        writer: Writer,
+        reader: ServiceReader,
+        recorder: IntentRecorder,
+        *,
+        announcer: Announcer,
+        count: Count,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._recorder = recorder
-        self._announce = announce
+        self._announcer = announcer
         self._count = count
 
     async def roll_back(self, case: Case, why: Reason, now: CurrentService) -> str:
-        """Raises Changed where what was decided on is not so any more."""
+        """Raises Changed where the reason for the rollback no longer holds."""
         intent = now.remediation
         if intent is None:
             raise Changed("there is no record")
-        if (who := adopter(now.raw)) and now.service.policy == "Cluster" and not _asked_for(intent, why):
-            return await self._leave(intent, now, who)
+        if (who := adopter(now.raw)) and now.service.policy == "Cluster" and not _requested(intent, why):
+            return await self._leave_to(who, intent, now)
         if intent.phase != "RollingBack":
             await self._still_due(case, why)
             now = await self._recorder.write(now, entered(intent, "RollingBack", self._recorder.stamp(), str(why)))
@@ -70,36 +69,39 @@ class Rollback:
         message = intent.message if intent.phase == "RollingBack" else str(why)
         await self._recorder.write(now, entered(intent, "RolledBack", self._recorder.stamp(), message))
         self._count("rollback", "succeeded")
-        note = f"externalTrafficPolicy put back to Local; {named(intent.policy)}; {message}"
-        await self._announce(now.service, "RemediationRolledBack", False, note)
+        await self._announcer.announce(
+            events.remediation_rolled_back(service=now.service, policy=intent.policy, why=message)
+        )
         return "rolled back"
 
-    async def _leave(self, intent: Remediation, now: CurrentService, who: str) -> str:
-        """To whoever declares Cluster by now: it is no change of ours any more, nor ours to take back."""
-        why = f"{who} sets externalTrafficPolicy to Cluster by now"
+    async def _leave_to(self, who: str, intent: Remediation, now: CurrentService) -> str:
+        """Another manager declares Cluster now: the policy is no longer etpguard's change, nor its to take
+        back."""
+        why = f"{who} declares externalTrafficPolicy Cluster now"
         await self._recorder.write(now, entered(intent, "Adopted", self._recorder.stamp(), why))
         await self.hand_back(now.service.key)
-        await self._reader.service(now.service.key)  # to be known until the watch tells of it
+        await self._reader.service(now.service.key)  # for the memory, until the watch shows it
         self._count("rollback", "adopted")
-        note = f"left at Cluster: {why}; {named(intent.policy)}"
-        await self._announce(now.service, "RemediationSkipped", False, note)
+        await self._announcer.announce(
+            events.rollback_left_to_owner(service=now.service, policy=intent.policy, why=why), once=True
+        )
         return why
 
     async def _still_due(self, case: Case, why: Reason) -> None:
-        """Whether the API server agrees with what the picture gave as the cause: a policy that is gone, endpoints
-        that are back."""
-        standing = case.remediation
-        if why.code == "PolicyDeleted" and standing and standing.policy and case.recorded_policy is None:
-            if not await self._reader.gone(standing.policy):
-                raise Changed(f"{named(standing.policy)} is still there")
+        """Raises Changed unless the API server confirms the cause that the picture gave: a policy that is gone,
+        endpoints that are back."""
+        record = case.remediation
+        if why.code == reasons.POLICY_DELETED.code and record and record.policy and case.recorded_policy is None:
+            if not await self._reader.gone(record.policy):
+                raise Changed(f"{named(record.policy)} still exists")
         elif why == COVERED_AGAIN:
             fresh = await self._reader.reassess(case.service.key)
             local = fresh.assessment.if_local if fresh.assessment else None
             if local is None or local.outcome is not Outcome.Covered:
-                raise Changed(f"under Local it would be {local.outcome.name if local else 'not assessed'}")
+                raise Changed(f"the outcome under Local would be {local.outcome.name if local else 'unknown'}")
 
     async def _patch_back(self, service: Service, intent: Remediation) -> None:
-        """With the port that it had; where that is taken by now, with one of the API server's choice."""
+        """Restores the healthCheckNodePort too. If that port is taken now, the API server allocates another."""
         port = intent.original_health_check_node_port if service.type == "LoadBalancer" else None
         version = service.metadata.resource_version or ""
         for wanted in dict.fromkeys((port, None)):
@@ -111,12 +113,12 @@ class Rollback:
             except ApiError as error:
                 if wanted is None or not patches.port_refused(error.status, error.message):
                     raise
-                _log.warning("%s: not with healthCheckNodePort %d: %s", service.key, wanted, error)
+                _log.warning("%s: cannot restore healthCheckNodePort %d: %s", service.key, wanted, error)
             else:
                 return
 
     async def hand_back(self, key: Key, *managers: str) -> None:
-        """Give up what we own of the Service, so that another manager's next apply does not conflict."""
+        """Give up etpguard's ownership of the field, so that another manager's next apply does not conflict."""
 
         async def attempt() -> None:
             raw = await self._writer.read(verbs.get(SERVICE, key))
@@ -126,7 +128,7 @@ class Rollback:
         await retry_on_conflict(attempt)
 
     async def note_back(self, case: Case, action: Action, now: CurrentService) -> str:
-        """Someone else put Local back."""
+        """Record that someone else restored Local."""
         intent = now.remediation
         if intent is None:
             raise Changed("there is no record")
@@ -139,20 +141,18 @@ class Rollback:
             await self._recorder.write(now, msgspec.structs.replace(ended, held_for=held_for))
             await self.hand_back(now.service.key, ROLLBACK_MANAGER)
             self._count("rollback", "by-user")
-            note = f"{manager} put externalTrafficPolicy back to Local; held off until the policy's spec changes"
-            await self._announce(now.service, "RemediationRolledBack", False, note)
+            await self._announcer.announce(events.rolled_back_by_user(service=now.service, manager=manager))
             return "rolled back by a person"
         revert = Revert(stamp, manager)
         ended = entered(intent, "Reverted", stamp, f"by {manager}")
         await self._recorder.write(now, msgspec.structs.replace(ended, reverts=(*intent.reverts, revert)[-KEPT:]))
         await self.hand_back(now.service.key)
         self._count("apply", "reverted")
-        note = f"{manager} put externalTrafficPolicy back to Local. {advice_against_reverts(manager)}"
-        await self._announce(now.service, "RemediationReverted", True, note)
+        await self._announcer.announce(events.remediation_reverted(service=now.service, manager=manager))
         return f"reverted by {manager}"
 
     async def cancel(self, now: CurrentService, why: str) -> None:
-        """Nothing was changed: no budget was used."""
+        """Nothing was changed, so the intent does not count for a budget."""
         intent = now.remediation
         if intent is not None and intent.phase == "Applying":
             ended = entered(intent, "Cancelled", self._recorder.stamp(), why)
@@ -160,9 +160,11 @@ class Rollback:
             self._count("apply", "cancelled")
 
     async def rebuild(self, governing: Governing | None, key: Key) -> str:
-        """Make the record of a change that only managedFields still tell of. Where no older record of the same
-        Service knows the port, a rollback lets the API server allocate one. The policy is the one that governs
-        it now, if one does."""
+        """Make the record of a remediation again from managedFields, after its report was lost.
+
+        The policy is the one that governs the Service now, if there is one. A rollback lets the API server
+        allocate a healthCheckNodePort, unless an older record of the same Service names it.
+        """
         now = await self._reader.service(key)
         known = now.remediation
         if now.service.policy == "Local" or (known is not None and known.stands_for(now.service.uid)):
@@ -171,8 +173,8 @@ class Rollback:
         who = adopter(now.raw)
         if ours is None or who:
             await self.hand_back(key)
-            await self._reader.service(key)  # to be known until the watch tells of it
-            return f"no record is made: {who or 'nobody'} sets it by now"
+            await self._reader.service(key)  # for the memory, until the watch shows it
+            return f"no record is made: {who or 'nobody'} sets the policy now"
         stamp = ours.time or self._recorder.stamp()
         deciding = governing.deciding if governing else None
         before = known or Remediation(
@@ -181,12 +183,12 @@ class Rollback:
             policy=reference(deciding) if deciding else None,
             on_delete=deciding.spec.rollback.on_delete if deciding else "Keep",
         )
-        found = entered(before, "Applied", stamp, "made anew from the Service's managedFields")
+        found = entered(before, "Applied", stamp, "rebuilt from the managedFields of the Service")
         intents = (*found.intents, stamp)[-KEPT:]
         await self._recorder.write(now, msgspec.structs.replace(found, intents=intents, held_for=""))
-        return "record made anew from managedFields"
+        return "record rebuilt from managedFields"
 
 
-def _asked_for(intent: Remediation, why: Reason) -> bool:
+def _requested(intent: Remediation, why: Reason) -> bool:
     """Whether a person asked for this very rollback, begun or not."""
-    return "RollbackRequested" in (why.code, intent.message.partition(":")[0])
+    return reasons.ROLLBACK_REQUESTED.code in (why.code, intent.message.partition(":")[0])

@@ -1,5 +1,8 @@
-"""Whose health checks ask a Service that is not theirs. Under `Cluster` it would answer them on every node, and
-its healthCheckNodePort on none, whatever the nodes do with the traffic that the checks are for. Pure."""
+"""Which health checks ask a Service that is not their own. Pure.
+
+Under `Cluster` that Service answers them on every node, and its healthCheckNodePort on none, whatever the nodes do
+with the traffic that the health checks are for.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from etpguard.objects import Key, Service
 
 
 class SharedProbes:
-    """Of the Services with Local that stand as they are: one that was changed forwards on every node by now."""
+    """Over Services with Local. A remediated Service is left out: it forwards on every node."""
 
     def __init__(self, assessments: Iterable[Assessment]) -> None:
         self._services: dict[Key, list[tuple[Key, Consumer]]] = defaultdict(list)
@@ -28,17 +31,17 @@ class SharedProbes:
                     self._ports[number].append((assessment.key, consumer))
 
     def of(self, service: Service) -> str:
-        """Who asks it, in words; "" if nobody does."""
+        """Which health check asks the Service, in words; "" if none does."""
         port = service.spec.health_check_node_port or 0
         for key, consumer in (*self._services.get(service.key, ()), *self._ports.get(port, ())):
             if key != service.key:
                 who = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
-                return f"the health check of {who}, which sends to Service {key}, asks it"
+                return f"the health check of {who}, which sends traffic to Service {key}, asks this Service"
         return ""
 
 
 def _asked(consumer: Consumer) -> Key | None:
-    """The other Service that its health check asks. What else it reads, siblings of a backend say, is no such."""
+    """The other Service that its health check asks. Siblings of a backend, which it also reads, do not count."""
     match consumer.probe:
         case OtherNodePort(service) | HealthCheckNodePort(service=service):
             return service

@@ -1,27 +1,27 @@
-"""The status of a policy: counts, conditions, why each matched Service is untouched, and what cannot be
-rolled back. Pure."""
+"""The status of a policy: counts, conditions, why etpguard leaves matched Services alone, and which rollbacks the
+API server refuses. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from etpguard.assess import Outcome
+from etpguard.assess import Outcome, Reason
 from etpguard.objects import Key
 from etpguard.objects.policies import CoveragePolicy, TriggerIf
+from etpguard.remediate import reasons
 from etpguard.remediate.budgets import allowed
-from etpguard.remediate.decide import Action, Case, Decision, Share
-from etpguard.remediate.gather import Round
+from etpguard.remediate.decide import Action, Decision
+from etpguard.remediate.facts import Case, Round, Share
 from etpguard.remediate.policy import amount, mistake
+from etpguard.report.statuses import comparable, with_times
 
 MAX_LISTED = 50
 
 Json = dict[str, Any]
 
-REFUSED = "Refused"
-"""Code of the reason for what is due and the API server does not let be done, be it a change or its rollback."""
-_PASSING = frozenset({"DwellTime", "TooManyAffected"})
-"""Reasons whose words change from second to second: only the code is written."""
+_PASSING = frozenset({reasons.DWELL_TIME.code, reasons.TOO_MANY_AFFECTED.code})
+"""Reasons whose detail changes from second to second: the status has their code alone."""
 
 _GOOD = (Outcome.Covered, Outcome.NotAffected)
 
@@ -32,18 +32,18 @@ def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key,
     cases = [round_.cases[key] for key in keys if key in round_.cases]
     uncovered = [c for c in cases if c.assessment and c.assessment.outcome not in _GOOD]
     decided = [c for c in round_.cases.values() if _decided_by(c, policy)]
-    standing = [c for c in decided if c.remediation and c.remediation.stands_for(c.service.uid)]
+    remediated = [c for c in decided if c.remediation and c.remediation.stands_for(c.service.uid)]
     barred = _barred(policy, round_, now)
     left = 0 if barred else _allowed(policy, round_, len(keys), now)
     return {
         "observedGeneration": policy.metadata.generation or 0,
         "matchedServices": len(keys),
         "uncoveredServices": len(uncovered),
-        "remediatedServices": len(standing),
+        "remediatedServices": len(remediated),
         "remediationsAllowed": left if policy.spec.mode == "Enforce" else 0,
         "conditions": _conditions(policy, barred, left),
         "remediations": _remediations(decided),
-        "excluded": _excluded(policy, uncovered, standing, decisions),
+        "excluded": _excluded(policy, uncovered, remediated, decisions),
     }
 
 
@@ -53,7 +53,7 @@ def _decided_by(case: Case, policy: CoveragePolicy) -> bool:
 
 
 def _allowed(policy: CoveragePolicy, round_: Round, matched: int, now: float) -> int:
-    """How many more the budgets that are in force allow now, the operator's own among them."""
+    """How many more the budgets in force allow now, the operator's among them."""
     ledger = round_.ledger
     applied, everywhere = ledger.applied.get(policy.uid, ()), ledger.shares.get("", Share(0, 0))
     left = [allowed(budget, applied, matched, now) for budget in policy.spec.remediation.budgets]
@@ -61,58 +61,59 @@ def _allowed(policy: CoveragePolicy, round_: Round, matched: int, now: float) ->
     return min((each for each in left if each is not None), default=matched)
 
 
-def _conditions(policy: CoveragePolicy, barred: tuple[str, str] | None, left: int) -> list[Json]:
+def _conditions(policy: CoveragePolicy, barred: Reason | None, left: int) -> list[Json]:
     generation = policy.metadata.generation or 0
 
-    def condition(kind: str, status: bool, reason: str, message: str) -> Json:
+    def condition(kind: str, status: bool, reason: Reason) -> Json:
         return {
             "type": kind,
             "status": str(status),
-            "reason": reason,
-            "message": message,
+            "reason": reason.code,
+            "message": reason.detail,
             "observedGeneration": generation,
         }
 
     wrong = mistake(policy)
-    ready = condition("Ready", not wrong, "Invalid" if wrong else "Valid", wrong or "the policy is in force")
-    if barred:
-        may = condition("RemediationAllowed", False, *barred)
+    ready = condition("Ready", not wrong, reasons.INVALID.because(wrong) if wrong else reasons.VALID.because())
+    if barred is not None:
+        may = condition("RemediationAllowed", False, barred)
     elif not left:
-        spent = "the budgets that are in force, the operator's --max-remediations among them, allow none now"
-        may = condition("RemediationAllowed", False, "BudgetExhausted", spent)
+        spent = "the budgets in force allow no remediation now (the operator's --max-remediations counts too)"
+        may = condition("RemediationAllowed", False, reasons.BUDGET_EXHAUSTED.because(spent))
     elif policy.spec.mode == "DryRun":
-        may = condition("RemediationAllowed", True, "DryRun", "patches are sent with dryRun=All")
+        may = condition("RemediationAllowed", True, reasons.DRY_RUN.because("patches are sent with dryRun=All"))
     else:
-        may = condition("RemediationAllowed", True, "Enforce", "Services in need are changed within the budgets")
+        may = condition("RemediationAllowed", True, reasons.ENFORCE.because())
     return [ready, may]
 
 
-def _barred(policy: CoveragePolicy, round_: Round, now: float) -> tuple[str, str] | None:
-    """Why no Service whatever is changed now, as reason and message; None if one might be. Budgets apart."""
+def _barred(policy: CoveragePolicy, round_: Round, now: float) -> Reason | None:
+    """Why no Service of the policy can be remediated now; None if one might be. Budgets are not considered."""
     spec, ledger = policy.spec, round_.ledger
     if wrong := mistake(policy):
-        return "Invalid", wrong
+        return reasons.INVALID.because(wrong)
     if spec.mode == "Observe":
-        return "Observe", "mode Observe takes no part"
+        return reasons.OBSERVE.because()
     if spec.suspend:
-        return "Suspended", "spec.suspend is set"
+        return reasons.SUSPENDED.because()
     if spec.pause_requests:
-        return "Paused", "; ".join(spec.pause_requests[:5])
+        return reasons.PAUSED.because("; ".join(spec.pause_requests[:5]))
     if ledger.blind is not None:
-        return ledger.blind.code, "the operator's picture of the cluster is not whole and fresh"
-    return _tripped(spec.remediation.trigger_if, ledger.shares.get(policy.uid), "its", now) or _tripped(
+        # Without its detail, which changes while the picture is stale.
+        return Reason(ledger.blind.code, reasons.PICTURE_NOT_FRESH.meaning)
+    return _tripped(spec.remediation.trigger_if, ledger.shares.get(policy.uid), "the policy's", now) or _tripped(
         ledger.breaker, ledger.shares.get(""), "all", now
     )
 
 
-def _tripped(breaker: TriggerIf, share: Share | None, whose: str, now: float) -> tuple[str, str] | None:
+def _tripped(breaker: TriggerIf, share: Share | None, whose: str, now: float) -> Reason | None:
     limit = breaker.uncovered_services_less_than_or_equal_to
     if share is None:
         return None
     if share.in_need > amount(limit, share.of):
-        return "TooManyAffected", f"more than {limit} of {whose} Services are in need"
+        return reasons.TOO_MANY_AFFECTED.because(f"more than {limit} of {whose} Services need remediation")
     if share.tripped_at is not None and now < share.tripped_at + breaker.storm_cooldown_seconds:
-        return "StormCooldown", f"more than {limit} of {whose} Services were in need a short while ago"
+        return reasons.STORM_COOLDOWN.because(f"more than {limit} of {whose} Services needed remediation recently")
     return None
 
 
@@ -137,26 +138,26 @@ def _remediations(cases: list[Case]) -> list[Json]:
 
 
 def _excluded(
-    policy: CoveragePolicy, uncovered: list[Case], standing: list[Case], decisions: Mapping[Key, Decision]
+    policy: CoveragePolicy, uncovered: list[Case], remediated: list[Case], decisions: Mapping[Key, Decision]
 ) -> list[Json]:
-    """What stands and cannot be taken back comes first: it is this policy's doing, whatever its mode is now."""
-    changed = (case.service.key for case in standing)
-    reasons = {key: _entry(decisions[key]) for key in changed if _refused(key, decisions)}
+    """A refused rollback comes first: the policy caused the remediation, whatever its mode is now."""
+    changed = (case.service.key for case in remediated)
+    found = {key: _entry(decisions[key]) for key in changed if _refused(key, decisions)}
     for key in (case.service.key for case in uncovered):
-        if key in reasons:
+        if key in found:
             continue
         if policy.spec.mode == "Observe":
-            reasons[key] = {"reason": "Observe"}
+            found[key] = {"reason": reasons.OBSERVE.code}
             continue
         decision = decisions.get(key)
         if decision is not None and decision.action not in (Action.APPLY, Action.ROLL_BACK):
-            reasons[key] = _entry(decision)
-    listed = [{"namespace": key.namespace, "name": key.name, **entry} for key, entry in reasons.items()]
+            found[key] = _entry(decision)
+    listed = [{"namespace": key.namespace, "name": key.name, **entry} for key, entry in found.items()]
     return listed[:MAX_LISTED]
 
 
 def _refused(key: Key, decisions: Mapping[Key, Decision]) -> bool:
-    return key in decisions and decisions[key].reason.code == REFUSED
+    return key in decisions and decisions[key].reason.code == reasons.REFUSED.code
 
 
 def _entry(decision: Decision) -> Json:
@@ -166,25 +167,11 @@ def _entry(decision: Decision) -> Json:
     return entry
 
 
-def differs(standing: Json | None, wanted: Json) -> bool:
-    """Whether to write: times are no part of it."""
-    return standing is None or _timeless(standing) != _timeless(wanted)
+def differs(present: Json | None, wanted: Json) -> bool:
+    """Whether to write: times are not compared."""
+    return present is None or comparable(present) != comparable(wanted)
 
 
-def body(wanted: Json, standing: Json | None, now: str) -> Json:
-    """What to apply: each condition with its time, kept where its status is."""
-    before = {c.get("type"): c for c in (standing or {}).get("conditions") or ()}
-
-    def timed(made: Json) -> Json:
-        old = before.get(made["type"], {})
-        kept = old.get("lastTransitionTime") if old.get("status") == made["status"] else None
-        return {**made, "lastTransitionTime": kept or now}
-
-    return {"status": {**wanted, "conditions": [timed(c) for c in wanted["conditions"]]}}
-
-
-def _timeless(status: Json) -> Json:
-    conditions = [
-        {k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status.get("conditions") or ()
-    ]
-    return {k: v for k, v in status.items() if v not in ([], None)} | {"conditions": conditions}
+def body(wanted: Json, present: Json | None, now: str) -> Json:
+    """The body of the status apply: `wanted` with the times of its conditions."""
+    return {"status": with_times(wanted, present, now)}

@@ -82,7 +82,12 @@ def assess(sources: Sources) -> Assessed:
     consumer_families = _families(sources, connection)
     from etpguard.assess import picture_for
 
-    picture = picture_for(consumer_families, _remediation_kinds() if sources.for_policies else ())
+    kinds: tuple[AnyKind, ...] = ()
+    if sources.for_policies:
+        from etpguard.remediate.kinds import REMEDIATION_KINDS
+
+        kinds = REMEDIATION_KINDS
+    picture = picture_for(consumer_families, kinds)
     if lists is not None and connection is not None:
         lists.rest(list(picture.kinds))
         from etpguard.assess import advice  # noqa: F401  loaded while the threads read
@@ -97,13 +102,6 @@ def assess(sources: Sources) -> Assessed:
     if namespace and (lacking := reading.lacks(namespace)):
         reading.warnings.append(lacking)
     return _assessed(sources, namespace, reading, consumer_families)
-
-
-def _remediation_kinds() -> tuple[AnyKind, ...]:
-    from etpguard.objects import NAMESPACE
-    from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, NETWORK_POLICY
-
-    return COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, NETWORK_POLICY, NAMESPACE
 
 
 def _families(sources: Sources, connection: Connection | None) -> tuple[ConsumerFamily, ...]:

@@ -1,0 +1,76 @@
+"""The Events about remediation: one constructor for each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from etpguard.assess import Reason
+from etpguard.objects import SERVICE, PolicyRef, Service
+from etpguard.objects.events import REMEDIATION_ACTION, REMEDIATION_CONTROLLER, Event, ObjectRef
+from etpguard.remediate.facts import named
+from etpguard.remediate.ownership import advice_against_reverts
+
+Count = Callable[[str, str], None]
+"""Counts an action and its result in a metric."""
+
+
+class Announcer(Protocol):
+    """Sends Events. `kube.event_sender.EventSender` is one."""
+
+    async def announce(self, event: Event, *, once: bool = False) -> None:
+        """`once`: do not count an Event that exists already. Raises nothing of the API server's."""
+
+
+class NoEvents:
+    """For --write-events off."""
+
+    async def announce(self, event: Event, *, once: bool = False) -> None:
+        pass
+
+
+def remediation_applied(*, service: Service, policy: PolicyRef | None) -> Event:
+    note = (
+        "changed externalTrafficPolicy from Local to Cluster: every node forwards, and pods see a node's address "
+        f"instead of the client's; {named(policy)}; to undo: etpguard rollback {service.key}"
+    )
+    return _event(service, "RemediationApplied", note)
+
+
+def remediation_rolled_back(*, service: Service, policy: PolicyRef | None, why: str) -> Event:
+    return _event(
+        service, "RemediationRolledBack", f"changed externalTrafficPolicy back to Local; {named(policy)}; {why}"
+    )
+
+
+def rolled_back_by_user(*, service: Service, manager: str) -> Event:
+    note = (
+        f"{manager} changed externalTrafficPolicy back to Local; etpguard leaves the Service alone until the spec "
+        "of a policy that selects it changes"
+    )
+    return _event(service, "RemediationRolledBack", note)
+
+
+def remediation_reverted(*, service: Service, manager: str) -> Event:
+    note = f"{manager} changed externalTrafficPolicy back to Local. {advice_against_reverts(manager)}"
+    return _event(service, "RemediationReverted", note, warning=True)
+
+
+def rollback_left_to_owner(*, service: Service, policy: PolicyRef | None, why: str) -> Event:
+    return _event(service, "RemediationSkipped", f"left externalTrafficPolicy at Cluster: {why}; {named(policy)}")
+
+
+def remediation_skipped(*, service: Service, reason: Reason) -> Event:
+    """Traffic is lost and etpguard does not remediate, or cannot do what is due."""
+    return _event(service, "RemediationSkipped", str(reason))
+
+
+def _event(service: Service, reason: str, note: str, *, warning: bool = False) -> Event:
+    return Event(
+        regarding=ObjectRef(SERVICE, service.key, service.uid),
+        reason=reason,
+        warning=warning,
+        note=note,
+        controller=REMEDIATION_CONTROLLER,
+        action=REMEDIATION_ACTION,
+    )

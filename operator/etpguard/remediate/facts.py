@@ -1,0 +1,110 @@
+"""The facts that a decision rests on: of one Service, and of all Services together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from etpguard.assess import Assessment, Outcome, Reason
+from etpguard.objects import Key, PolicyRef, Remediation, Service
+from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
+from etpguard.remediate.policy import Governing
+
+NEVER = frozenset({Outcome.NoEndpoints, Outcome.NoTargets, Outcome.Unknown, Outcome.NotAffected, Outcome.Covered})
+"""Outcomes that no policy can select for remediation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The facts about one Service. Times are seconds since the epoch.
+
+    `assessment` is the present one; for a remediated Service its `if_local` says what the outcome would be under
+    Local. `in_need_since`: since when the outcome is, without interruption, one that the governing policies
+    select. `covered_since`: since when the Service would be covered under Local.
+    """
+
+    service: Service
+    assessment: Assessment | None
+    governing: Governing | None
+    remediation: Remediation | None = None
+    recorded_policy: CoveragePolicy | None = None
+    """The policy that the record of the remediation names, if it still exists under that uid."""
+    in_need_since: float | None = None
+    covered_since: float | None = None
+    dry_run_done: bool = False
+    namespace_terminating: bool = False
+    namespace_unread: bool = False
+    """Whether the operator cannot know if the namespace is terminating."""
+    behind: bool = False
+    """Whether the picture's Service is older than what was read or written of it already."""
+    owner: str = ""
+    """The tool that owns the object ("Helm release web"); "" if none is known."""
+    probed_by: str = ""
+    """Which consumer's health check, of another Service with Local, asks a port of this one; "" if none does."""
+    network_policy: str = ""
+    """Why the network policies of the pods might refuse a node's address; "" if they would not."""
+    local_set_by: str = ""
+    """For a Service that is Local although a remediation is recorded: the field manager that set it after the
+    intent. Only a fresh read shows it; cases from the picture leave it empty."""
+    by_person: bool = False
+    reverts: tuple[float, ...] = ()
+    reverted_by: str = ""
+    """The manager of the last revert."""
+    held_off: bool = False
+    """Whether a person restored Local and the governing policies have not changed since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of some Services need remediation, and when that last was too many for the circuit breaker."""
+
+    in_need: int
+    of: int
+    tripped_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What concerns more than one Service. Keys are policy uids; "" is the operator as a whole."""
+
+    blind: Reason | None = None
+    """Why nothing may be decided: the picture is not complete or not recent."""
+    term: int = 0
+    """The leadership in which it was made. After another leader's term it does not show all that was spent."""
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    applied: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Times at which intents were written."""
+    budget: Budget = field(default=Budget())
+    """Operator-wide, beside every policy's: --max-remediations."""
+    breaker: TriggerIf = field(default=TriggerIf())
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Everything that one round of decisions rests on. `matched`: by a policy's uid, the assessed Services that
+    the policy selects, whatever its mode."""
+
+    cases: Mapping[Key, Case]
+    ledger: Ledger
+    policies: tuple[CoveragePolicy, ...]
+    matched: Mapping[str, tuple[Key, ...]]
+
+
+def in_need(assessment: Assessment | None, governing: Governing | None) -> bool:
+    """Whether the outcome of the Service is, at this moment, one that its policies select."""
+    if assessment is None or governing is None or assessment.outcome in NEVER:
+        return False
+    eligible, uncovered = assessment.eligible.bit_count(), assessment.uncovered.bit_count()
+    return assessment.outcome.name in governing.outcomes and governing.enough_uncovered(uncovered, eligible)
+
+
+def reference(policy: CoveragePolicy) -> PolicyRef:
+    """The policy as a record names it."""
+    return PolicyRef(policy.kind, policy.metadata.name, policy.uid, policy.metadata.namespace or "")
+
+
+def named(ref: PolicyRef | None) -> str:
+    """The policy of a record, in words."""
+    if ref is None:
+        return "a policy that is no longer known"
+    return f"{ref.kind} {ref.namespace}/{ref.name}" if ref.namespace else f"{ref.kind} {ref.name}"

@@ -1,0 +1,81 @@
+"""Writes the status of each policy: when it differs, and not too often."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from etpguard.kube import verbs
+from etpguard.kube.errors import ApiError
+from etpguard.kube.writes import NotNow, Writer
+from etpguard.objects import Key, times
+from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
+from etpguard.remediate import status
+from etpguard.remediate.decide import Decision
+from etpguard.remediate.facts import Round
+from etpguard.remediate.ownership import MANAGER
+from etpguard.remediate.status import Json
+
+_log = logging.getLogger(__name__)
+
+
+class PolicyStatuses:
+    """`interval`: seconds between two writes of one status. `clock` is monotonic, `wall` since the epoch."""
+
+    def __init__(
+        self, writer: Writer, interval: float, clock: Callable[[], float], wall: Callable[[], float]
+    ) -> None:
+        self._writer = writer
+        self._interval = interval
+        self._clock = clock
+        self._wall = wall
+        self._written: dict[str, tuple[float, Json]] = {}
+        self._problem = ""
+
+    def clear(self) -> None:
+        """Another replica may have written since."""
+        self._written.clear()
+
+    async def write(self, round_: Round, decisions: Mapping[Key, Decision]) -> float | None:
+        """Write the statuses that differ. In how many seconds one may be written that has to wait; None if none
+        has to."""
+        now = self._clock()
+        waits = []
+        for policy in round_.policies:
+            if policy.deleting:
+                continue
+            wanted = status.policy_status(policy, round_, decisions, self._wall())
+            at, written = self._written.get(policy.uid, (float("-inf"), None))
+            present = written if written is not None else policy.status
+            if not status.differs(present, wanted):
+                continue
+            if now < at + self._interval:
+                waits.append(at + self._interval - now)
+                continue
+            # Kept even where the write fails, so that it is not tried more often.
+            self._written[policy.uid] = (now, wanted)
+            try:
+                await self._write(policy, wanted, present)
+                self._problem = ""
+            except (ApiError, NotNow) as error:
+                self._written[policy.uid] = (now, present or {})
+                self._report(str(error))
+        kept = {policy.uid for policy in round_.policies}
+        self._written = {uid: written for uid, written in self._written.items() if uid in kept}
+        return min(waits, default=None)
+
+    async def _write(self, policy: CoveragePolicy, wanted: Json, present: Json | None) -> None:
+        kind = COVERAGE_POLICY if policy.metadata.namespace else CLUSTER_COVERAGE_POLICY
+        body = status.body(wanted, present, times.rfc3339(self._wall()))
+        request = verbs.apply(kind, policy.key, body, subresource="status", uid=policy.uid, manager=MANAGER)
+        try:
+            await self._writer.write(request, attempts=1)
+        except ApiError as error:
+            if error.status != 409 and (error.status != 404 or error.kind_absent):
+                raise
+
+    def _report(self, problem: str) -> None:
+        """Log a problem once for as long as it lasts."""
+        if problem != self._problem:
+            _log.warning("Cannot write statuses of policies: %s", problem)
+        self._problem = problem

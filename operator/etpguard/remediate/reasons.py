@@ -1,0 +1,269 @@
+"""Every reason code of remediation, with what it means and what to do about it. Pure.
+
+`decide`, the status and the conditions of a policy, Events and `check --policy` use these and no other codes. The
+tables in docs/remediation.md are generated from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etpguard.assess import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class RemediationReason:
+    """`code` is CamelCase and a contract; `meaning` is one sentence without its period; `what_to_do` is for the
+    engineer who reads the code, in Markdown."""
+
+    code: str
+    meaning: str
+    what_to_do: str
+
+    def because(self, detail: str = "") -> Reason:
+        """The reason with the facts of one case, or with its general meaning."""
+        return Reason(self.code, detail or self.meaning)
+
+
+# Why a Service is left alone, in the order of the checks.
+PICTURE_NOT_FRESH = RemediationReason(
+    "PictureNotFresh",
+    "the operator's picture of the cluster is not complete or not recent",
+    "`/readyz` names the kind that the operator waits for",
+)
+NOT_READABLE = RemediationReason(
+    "NotReadable",
+    "the operator cannot read a kind that remediation depends on",
+    "`/readyz` names the kind; grant `list` and `watch` on it, or install its CRD",
+)
+BEHIND = RemediationReason(
+    "Behind", "the watch has not shown yet what etpguard wrote last", "Nothing; the next event or list resolves it"
+)
+NO_POLICY = RemediationReason("NoPolicy", "no policy selects the Service", "Nothing, or select it in a policy")
+DELETING = RemediationReason("Deleting", "the Service is being deleted", "Nothing")
+NAMESPACE_TERMINATING = RemediationReason(
+    "NamespaceTerminating", "the namespace of the Service is being deleted", "Nothing"
+)
+NAMESPACE_UNREADABLE = RemediationReason(
+    "NamespaceUnreadable",
+    "the operator cannot read namespaces, so the namespace may be in deletion",
+    "Let the operator list and watch namespaces",
+)
+CONTROLLED = RemediationReason(
+    "Controlled",
+    "another object controls the Service and would restore Local",
+    "Change the policy in the object that controls the Service",
+)
+NOT_LOCAL = RemediationReason("NotLocal", "the Service does not have externalTrafficPolicy Local", "Nothing")
+CHANGED = RemediationReason(
+    "Changed",
+    "the Service or something that it depends on changed since the assessment",
+    "Nothing; the next assessment resolves it",
+)
+OUTCOME_NEVER_REMEDIATED = RemediationReason(
+    "OutcomeNeverRemediated",
+    "the outcome is NoEndpoints, NoTargets or Unknown",
+    "`etpguard explain` gives the cause. `NoEndpoints` and `NoTargets` do not come from the traffic policy; "
+    "`Unknown` depends on something that the API does not show",
+)
+HEALTH_CHECK_PINNED = RemediationReason(
+    "HealthCheckPinned",
+    "a health check names the healthCheckNodePort, which Cluster removes",
+    "Set the health check to the traffic port",
+)
+PROBED_BY_OTHERS = RemediationReason(
+    "ProbedByOthers",
+    "the health check of another Service's load balancer asks a port of this Service, and Cluster would change "
+    "the answer on every node",
+    "Let that health check ask its own traffic port",
+)
+SKIP_ANNOTATION = RemediationReason(
+    "SkipAnnotation",
+    "the Service has the annotation etpguard.dev/skip-remediation",
+    "Remove `etpguard.dev/skip-remediation` from the Service",
+)
+ROLLBACK_REQUESTED = RemediationReason(
+    "RollbackRequested",
+    "the policy's rollbackRequests names the Service, which keeps it at Local",
+    "Remove the Service from `rollbackRequests` to allow remediation again",
+)
+INVALID = RemediationReason(
+    "Invalid",
+    "a selector, schedule or time zone of the policy has no meaning",
+    "Correct the field that the message names",
+)
+SUSPENDED = RemediationReason("Suspended", "the policy is suspended", "Set `suspend: false`")
+PAUSED = RemediationReason(
+    "Paused", "the policy has pause requests", "Remove the entries of `pauseRequests` that are out of date"
+)
+TYPE_NOT_SELECTED = RemediationReason(
+    "TypeNotSelected",
+    "the policy's serviceTypes does not name the type of the Service",
+    "Add the type to `serviceTypes`",
+)
+OUTCOME_NOT_SELECTED = RemediationReason(
+    "OutcomeNotSelected",
+    "the policy's unhealthyWhen.outcomes does not name the outcome",
+    "Add the outcome to `unhealthyWhen.outcomes`",
+)
+TOO_FEW_UNCOVERED = RemediationReason(
+    "TooFewUncovered",
+    "fewer nodes are uncovered than unhealthyWhen.uncoveredNodes asks for",
+    "Lower `unhealthyWhen.uncoveredNodes`",
+)
+SOURCE_IP_LOSS_REFUSED = RemediationReason(
+    "SourceIPLossRefused",
+    "the policy refuses to lose the client's address (remediation.sourceIPLoss)",
+    "Set `remediation.sourceIPLoss: Accept` if no application needs the client's address",
+)
+GIT_OPS_OWNED = RemediationReason(
+    "GitOpsOwned",
+    "Helm, Argo CD or Flux owns the Service, and gitOpsOwned is Skip",
+    "Set Cluster at the source. Or set `gitOpsOwned: Patch` and see [GitOps tools](#gitops-tools)",
+)
+NETWORK_POLICY = RemediationReason(
+    "NetworkPolicy",
+    "a network policy may refuse a node's address",
+    "A NetworkPolicy of the pods admits by address (`ipBlock`), or the operator cannot read NetworkPolicies. Set "
+    "`networkPolicy: Ignore` if the policies admit the addresses of the nodes",
+)
+ROLLED_BACK_BY_USER = RemediationReason(
+    "RolledBackByUser",
+    "a person restored Local, and no policy of the Service changed since",
+    "Change the spec of the policy to allow remediation again",
+)
+DRIFT = RemediationReason(
+    "Drift",
+    "a tool restored Local as often as onDrift.maxReverts allows",
+    "Set Cluster at the source, or let the tool ignore the field: see [GitOps tools](#gitops-tools)",
+)
+DWELL_TIME = RemediationReason(
+    "DwellTime", "the outcome has not lasted for unhealthyWhen.forSeconds yet", "Wait, or lower `forSeconds`"
+)
+TOO_MANY_AFFECTED = RemediationReason(
+    "TooManyAffected",
+    "the circuit breaker is open: too many Services need remediation at once",
+    "Look for the common cause. Raise `triggerIf` or `--breaker` only if the Services are independent",
+)
+STORM_COOLDOWN = RemediationReason(
+    "StormCooldown",
+    "the circuit breaker was open less than stormCooldownSeconds ago",
+    "Wait, or lower `stormCooldownSeconds`",
+)
+BUDGET_EXHAUSTED = RemediationReason(
+    "BudgetExhausted",
+    "a budget allows no remediation now",
+    "Wait, or raise the budget that the message names: a policy's, or the operator's `--max-remediations`",
+)
+REFUSED = RemediationReason(
+    "Refused",
+    "the API server refuses the remediation or the rollback",
+    "The message says why: a webhook, an admission policy, a missing permission. "
+    '"changes no metadata of Services" '
+    "means that a mutating webhook or policy adds something to etpguard's own request; exempt its ServiceAccount "
+    "there. etpguard tries again after 10 s, then after twice as long each time, at most 10 min",
+)
+DRY_RUN_DONE = RemediationReason(
+    "DryRunDone", "the API server accepted the patch as a dry run", "Set `mode: Enforce` to remediate the Service"
+)
+OBSERVE = RemediationReason(
+    "Observe", "the policy has mode Observe", "Set `mode: DryRun` or `mode: Enforce` to go further"
+)
+UNDECIDABLE = RemediationReason(
+    "Undecidable",
+    "a policy of the Service has a value that etpguard cannot evaluate",
+    "Correct the value that the message names; the log has the details",
+)
+
+# What etpguard does, or has done, about a Service.
+DUE = RemediationReason("Due", "the Service needs remediation and nothing prevents it", "Nothing")
+DRY_RUN = RemediationReason("DryRun", "the patch is sent with dryRun=All", "Nothing")
+APPLYING = RemediationReason("Applying", "the remediation is under way", "Nothing")
+APPLIED = RemediationReason(
+    "Applied",
+    "etpguard set Cluster on the Service",
+    "To restore Local, see [rollback](#rollback)",
+)
+KEPT = RemediationReason(
+    "Kept",
+    "etpguard set Cluster on the Service, and no policy governs it now",
+    "Run `etpguard rollback`, or declare Cluster at the source",
+)
+NOT_APPLIED = RemediationReason("NotApplied", "the remediation was recorded but not carried out", "Nothing")
+ROLLING_BACK = RemediationReason("RollingBack", "the rollback is under way", "Nothing")
+POLICY_DELETED = RemediationReason(
+    "PolicyDeleted", "the policy is gone, and its onDelete was Revert", "Nothing; etpguard restores Local"
+)
+COVERED = RemediationReason(
+    "Covered", "every eligible node would be covered under Local", "Nothing; etpguard restores Local"
+)
+REVERTED = RemediationReason("Reverted", "a tool restored Local", "See [GitOps tools](#gitops-tools)")
+
+# Reasons of a policy's conditions alone.
+VALID = RemediationReason("Valid", "the policy is in force", "Nothing")
+ENFORCE = RemediationReason("Enforce", "etpguard remediates Services within the budgets", "Nothing")
+
+LEFT_ALONE = (
+    PICTURE_NOT_FRESH,
+    NOT_READABLE,
+    BEHIND,
+    NO_POLICY,
+    DELETING,
+    NAMESPACE_TERMINATING,
+    NAMESPACE_UNREADABLE,
+    CONTROLLED,
+    NOT_LOCAL,
+    CHANGED,
+    OUTCOME_NEVER_REMEDIATED,
+    HEALTH_CHECK_PINNED,
+    PROBED_BY_OTHERS,
+    SKIP_ANNOTATION,
+    ROLLBACK_REQUESTED,
+    INVALID,
+    SUSPENDED,
+    PAUSED,
+    TYPE_NOT_SELECTED,
+    OUTCOME_NOT_SELECTED,
+    TOO_FEW_UNCOVERED,
+    SOURCE_IP_LOSS_REFUSED,
+    GIT_OPS_OWNED,
+    NETWORK_POLICY,
+    ROLLED_BACK_BY_USER,
+    DRIFT,
+    DWELL_TIME,
+    TOO_MANY_AFFECTED,
+    STORM_COOLDOWN,
+    BUDGET_EXHAUSTED,
+    REFUSED,
+    DRY_RUN_DONE,
+    OBSERVE,
+    UNDECIDABLE,
+)
+"""In the order in which `decide` asks, those that only the controller or the status give last."""
+
+ACTED_ON = (
+    DUE,
+    DRY_RUN,
+    APPLYING,
+    APPLIED,
+    KEPT,
+    NOT_APPLIED,
+    ROLLING_BACK,
+    POLICY_DELETED,
+    COVERED,
+    REVERTED,
+)
+
+OF_CONDITIONS = (VALID, ENFORCE)
+
+ALL = (*LEFT_ALONE, *ACTED_ON, *OF_CONDITIONS)
+
+
+def table(reasons: tuple[RemediationReason, ...]) -> str:
+    """A Markdown table of reasons, for docs/remediation.md."""
+    rows = (f"| `{each.code}` | {_sentence(each.meaning)} | {_sentence(each.what_to_do)} |" for each in reasons)
+    return "\n".join(("| reason | meaning | what to do |", "|---|---|---|", *rows)) + "\n"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,0 +1,104 @@
+"""Each named check by itself: what makes it fail, with which code, and that it passes for a Service that is
+due."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from etpguard.assess import Outcome
+from etpguard.objects import Revert
+from etpguard.remediate import checks, reasons
+from etpguard.remediate.checks import Check, Facts
+from etpguard.remediate.facts import Case
+from etpguard.remediate.reasons import RemediationReason
+from tests.remediate.given import NOW, POLICY_UID, accepting, assessment, case, policy, record, service
+
+CONTROLLED = service(ownerReferences=[{"kind": "Shop", "name": "one", "uid": "1", "controller": True}])
+SKIPPED = service(annotations={checks.SKIP_ANNOTATION: "true"})
+NO_VALUES = {"matchExpressions": [{"key": "tier", "operator": "In"}]}
+
+FAILS: list[tuple[Check, Case, RemediationReason]] = [
+    (
+        checks.service_is_deleting,
+        case(service=service(deletionTimestamp="2026-01-01T00:00:00Z")),
+        reasons.DELETING,
+    ),
+    (checks.namespace_is_terminating, case(namespace_terminating=True), reasons.NAMESPACE_TERMINATING),
+    (checks.namespace_is_unreadable, case(namespace_unread=True), reasons.NAMESPACE_UNREADABLE),
+    (checks.another_object_controls_it, case(service=CONTROLLED), reasons.CONTROLLED),
+    (checks.it_is_not_assessed, case(assessment=None), reasons.NOT_LOCAL),
+    (
+        checks.it_changed_since_the_assessment,
+        case(assessment=replace(assessment(), uid="former")),
+        reasons.CHANGED,
+    ),
+    (
+        checks.the_outcome_is_never_remediated,
+        case(assessment=assessment(Outcome.NoTargets)),
+        reasons.OUTCOME_NEVER_REMEDIATED,
+    ),
+    (checks.a_health_check_is_pinned, case(assessment=assessment(pinned=True)), reasons.HEALTH_CHECK_PINNED),
+    (checks.others_probe_it, case(probed_by="another"), reasons.PROBED_BY_OTHERS),
+    (checks.it_is_annotated, case(service=SKIPPED), reasons.SKIP_ANNOTATION),
+    (checks.a_rollback_is_requested, case(policy(rollbackRequests=["web"])), reasons.ROLLBACK_REQUESTED),
+    (checks.a_policy_is_invalid, case(policy(serviceSelector=NO_VALUES)), reasons.INVALID),
+    (checks.a_policy_is_paused, case(policy(suspend=True)), reasons.SUSPENDED),
+    (checks.a_policy_is_paused, case(policy(pauseRequests=["move"])), reasons.PAUSED),
+    (checks.the_type_is_not_selected, case(policy(serviceTypes=["LoadBalancer"])), reasons.TYPE_NOT_SELECTED),
+    (
+        checks.the_outcome_is_not_selected,
+        case(policy(unhealthyWhen={"outcomes": ["Outage"]})),
+        reasons.OUTCOME_NOT_SELECTED,
+    ),
+    (
+        checks.too_few_nodes_are_uncovered,
+        case(policy(unhealthyWhen={"uncoveredNodes": 3})),
+        reasons.TOO_FEW_UNCOVERED,
+    ),
+    (checks.source_ip_loss_is_refused, case(policy(remediation={})), reasons.SOURCE_IP_LOSS_REFUSED),
+    (checks.a_tool_owns_it, case(owner="Helm release web"), reasons.GIT_OPS_OWNED),
+    (checks.a_network_policy_may_refuse, case(network_policy="admits by address"), reasons.NETWORK_POLICY),
+    (
+        checks.a_person_restored_local,
+        case(remediation=record("RolledBackByUser", held_for=f"{POLICY_UID}@1")),
+        reasons.ROLLED_BACK_BY_USER,
+    ),
+    (
+        checks.a_tool_keeps_restoring_local,
+        case(remediation=record("Reverted", reverts=(Revert("2027-01-15T07:59:00Z", "helm"),))),
+        reasons.DRIFT,
+    ),
+]
+
+
+def facts(given: Case) -> Facts:
+    assert given.governing
+    return Facts(given, given.governing, NOW)
+
+
+@pytest.mark.parametrize(
+    ("check", "given", "reason"), [pytest.param(*row, id=f"{row[0].__name__}:{row[2].code}") for row in FAILS]
+)
+def test_a_check_that_fails(check: Check, given: Case, reason: RemediationReason) -> None:
+    found = check(facts(given))
+    assert found is not None
+    assert found.code == reason.code
+    assert checks.first_failure(facts(given)) == found
+
+
+@pytest.mark.parametrize("check", [pytest.param(check, id=check.__name__) for check in checks.CHECKS])
+def test_a_check_that_passes(check: Check) -> None:
+    assert check(facts(case())) is None
+    assert check in {row[0] for row in FAILS}
+
+
+def test_what_no_policy_lifts_comes_first() -> None:
+    given = case(policy(suspend=True, rollbackRequests=["web"]), service=SKIPPED, namespace_terminating=True)
+    assert checks.first_failure(facts(given)) == checks.namespace_is_terminating(facts(given))
+
+
+def test_the_source_address_is_not_at_stake_in_a_dry_run() -> None:
+    assert checks.source_ip_loss_is_refused(facts(case(policy(mode="DryRun", remediation={})))) is None
+    assert checks.source_ip_loss_is_refused(facts(case(policy(remediation=accepting())))) is None

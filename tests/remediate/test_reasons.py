@@ -1,0 +1,34 @@
+"""Every reason code of remediation has one place, and the page on remediation has all of them."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from etpguard.remediate import reasons
+from manifests import generated
+
+REMEDIATE = Path(reasons.__file__).parent
+
+
+def test_each_code_is_there_once() -> None:
+    codes = [reason.code for reason in reasons.ALL]
+    assert len(set(codes)) == len(codes)
+    named = [value for value in vars(reasons).values() if isinstance(value, reasons.RemediationReason)]
+    assert {reason.code for reason in named} == set(codes)
+
+
+def test_the_page_has_the_tables_that_the_code_gives() -> None:
+    page = generated.REMEDIATION_PAGE
+    assert page.read_text() == generated.files()[page], "renew it: python -m manifests.generated"
+    for reason in reasons.ALL:
+        assert f"| `{reason.code}` |" in page.read_text()
+
+
+@pytest.mark.parametrize("file", [pytest.param(file, id=file.stem) for file in sorted(REMEDIATE.glob("*.py"))])
+def test_no_module_makes_a_reason_from_a_literal_code(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Reason":
+            assert not isinstance(node.args[0], ast.Constant), f"{file.name}:{node.lineno}"
