@@ -91,10 +91,16 @@ The roles are installed with:
 In the chart, each role is installed only if its feature is on. All permissions except those on the Lease
 apply to all namespaces, including the permission to read Events.
 
-RBAC is too coarse for two resources: `services/status` would allow load balancer addresses, labels,
-annotations and finalizers, and `services` would allow every field. The ValidatingAdmissionPolicy
-`etpguard-services` restricts the ServiceAccount to the condition `etpguard.dev/Covered`, and to
-`spec.externalTrafficPolicy` with `spec.healthCheckNodePort`.
+RBAC is too coarse for some resources. For example, `services/status` would allow load balancer addresses,
+labels, annotations and finalizers, and `services` would allow every field. Three ValidatingAdmissionPolicies
+restrict the ServiceAccount:
+
+- `etpguard-services`: on Services, only the condition `etpguard.dev/Covered`, and
+  `spec.externalTrafficPolicy` with `spec.healthCheckNodePort`.
+- `etpguard-reports`: only reports that the Service of the same name owns. No finalizers, labels, annotations
+  or `blockOwnerDeletion`.
+- `etpguard-events`: only Events with its own reporting controllers and reasons, about Services and Ingresses.
+  It cannot change the Events of others.
 
 For people: `etpguard-view` is part of the roles view, edit and admin. `etpguard-policy-editor` is part of no
 role and bound to nobody, because a user who can create a CoveragePolicy can make the operator patch Services.

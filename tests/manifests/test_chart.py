@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import jsonschema  # type: ignore[import-untyped]
@@ -71,7 +71,10 @@ def test_the_chart_equals_kustomize_object_by_object(values: str, folder: str) -
 
 
 def _sorted(manifest: Json) -> Json:
-    """With the variables of the container by name: a patch puts its own first, and their order says nothing."""
+    """With the variables of the container by name: a patch puts its own first, and their order says nothing. And
+    without the match of an admission policy: the chart knows its namespace, the base does not."""
+    if manifest["kind"] == "ValidatingAdmissionPolicy":
+        manifest["spec"].pop("matchConditions")
     if manifest["kind"] == "Deployment":
         (container,) = manifest["spec"]["template"]["spec"]["containers"]
         container["env"].sort(key=lambda variable: variable["name"])
@@ -113,9 +116,15 @@ def test_the_controllers_deployment_is_one_objects_permission() -> None:
 
 
 def test_another_release_keeps_its_own_account_in_the_admission_policy() -> None:
-    manifests = {m["kind"]: m for m in helm_template(release="second", namespace="elsewhere")}
-    condition = manifests["ValidatingAdmissionPolicy"]["spec"]["matchConditions"][0]["expression"]
-    assert condition == "request.userInfo.username == 'system:serviceaccount:elsewhere:second'"
+    rendered = helm_template(release="second", namespace="elsewhere")
+    policies = [m for m in rendered if m["kind"] == "ValidatingAdmissionPolicy"]
+    assert {m["metadata"]["name"] for m in policies} == {"second-services", "second-reports", "second-events"}
+    for policy in policies:
+        (condition,) = policy["spec"]["matchConditions"]
+        assert condition["expression"] == "request.userInfo.username == 'system:serviceaccount:elsewhere:second'"
+    bound = [m["spec"]["policyName"] for m in rendered if m["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert bound == [m["metadata"]["name"] for m in policies]
+    manifests = {m["kind"]: m for m in rendered}
     assert environment(list(manifests.values()))["ETPGUARD_LEASE_NAME"] == "second"
     assert manifests["Role"]["rules"][1]["resourceNames"] == ["second"]
 
@@ -131,8 +140,8 @@ def test_another_release_keeps_its_own_account_in_the_admission_policy() -> None
         pytest.param("settings.data-plane=kubeproxy", "data-plane", id="no data plane"),
         pytest.param("settings.log-level=trace", "log-level", id="no level"),
         pytest.param("settings.hold=soon", "hold", id="no duration"),
-        pytest.param("networkPolicy.metricsFrom=null", "metricsFrom", id="nobody, which stands for all"),
-        pytest.param("networkPolicy.metricsFrom={}", "metricsFrom", id="an empty list, which stands for all"),
+        pytest.param("networkPolicy.metricsNamespace=null", "metricsNamespace", id="nobody may scrape"),
+        pytest.param("networkPolicy.metricsNamespace=", "metricsNamespace", id="an empty namespace"),
         pytest.param("networkPolicy.apiServerCIDRs={192.0.2.1}", "apiServerCIDRs", id="an address for a CIDR"),
         pytest.param("extraEnv[0].value=x", "extraEnv", id="a variable without a name"),
     ],
@@ -222,18 +231,27 @@ def test_the_platform_may_pick_the_user() -> None:
 
 def test_the_network_policy_names_what_it_is_told() -> None:
     proxy = {"ports": [{"port": 3128, "protocol": "TCP"}], "to": [{"ipBlock": {"cidr": "198.51.100.7/32"}}]}
-    scraper = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    named = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}}
+    scraper = {"podSelector": {"matchLabels": {"app": "scraper"}}}
     manifests = helm_template(
+        *("--set", "networkPolicy.metricsNamespace=observability"),
         *("--set-json", f"networkPolicy.metricsFrom={json.dumps([scraper])}"),
         *("--set-json", f"networkPolicy.extraEgress={json.dumps([proxy])}"),
         *("--set", "networkPolicy.apiServerCIDRs={192.0.2.10/32,2001:db8::1/128}"),
     )
     spec = one(manifests, "NetworkPolicy")["spec"]
-    assert spec["ingress"] == [{"from": [scraper], "ports": [{"port": 8080, "protocol": "TCP"}]}]
+    assert spec["ingress"] == [{"from": [named, scraper], "ports": [{"port": 8080, "protocol": "TCP"}]}]
     api_server, further = spec["egress"]
     assert api_server["to"] == [{"ipBlock": {"cidr": "192.0.2.10/32"}}, {"ipBlock": {"cidr": "2001:db8::1/128"}}]
     assert [port["port"] for port in api_server["ports"]] == [443, 6443]
     assert further == proxy
+
+
+@pytest.mark.parametrize("manifests", [pytest.param(lambda: kustomize("base"), id="base"), helm_template])
+def test_by_default_one_namespace_may_scrape(manifests: Callable[[], list[Json]]) -> None:
+    (ingress,) = one(manifests(), "NetworkPolicy")["spec"]["ingress"]
+    monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
+    assert ingress["from"] == [{"namespaceSelector": monitoring}]
 
 
 def test_an_account_that_somebody_else_makes() -> None:

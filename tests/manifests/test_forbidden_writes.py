@@ -1,4 +1,4 @@
-"""What somebody could try who holds the operator's token, with all permissions that the manifests ever give it."""
+"""What an attacker with the token of the operator could try on Services."""
 
 from __future__ import annotations
 
@@ -20,6 +20,19 @@ BY_POLICY = "ValidatingAdmissionPolicy 'etpguard-services'"
 BY_RBAC = "cannot"
 
 
+def condition(kind: str, **more: Any) -> Json:
+    made = {"type": kind, "status": "True", "reason": "Other", "message": ""}
+    return {**made, "lastTransitionTime": "2026-01-01T00:00:00Z", **more}
+
+
+OWN = "etpguard.dev/Covered"
+OTHER, ANOTHER = condition("example.com/Other"), condition("example.com/Another")
+
+
+def conditions(*listed: Json) -> Json:
+    return {"status": {"conditions": list(listed)}}
+
+
 @pytest.fixture(scope="module")
 def token(site: Cluster) -> str:
     return site.token(NAMESPACE, ACCOUNT)
@@ -27,13 +40,11 @@ def token(site: Cluster) -> str:
 
 @pytest.fixture
 def service(site: Cluster, scene: Scene, token: str) -> Iterator[str]:
-    """The path of a Service of type LoadBalancer, with an address and somebody else's condition."""
+    """The path of a Service of type LoadBalancer, with an address and two conditions of others."""
     scene.create(scene.service_manifest(type="LoadBalancer"))
     path = scene.service_path()
-    others = {"type": "example.com/Other", "status": "True", "reason": "Other", "message": ""}
-    others["lastTransitionTime"] = "2026-01-01T00:00:00Z"
     address = {"ingress": [{"ip": "192.0.2.1"}]}
-    site.call("PATCH", f"{path}/status", {"status": {"loadBalancer": address, "conditions": [others]}})
+    site.call("PATCH", f"{path}/status", {"status": {"loadBalancer": address, "conditions": [OTHER, ANOTHER]}})
     site.call(
         "PATCH", path, {"metadata": {"annotations": {"example.com/kept": "1"}, "finalizers": ["example.com/f"]}}
     )
@@ -76,24 +87,18 @@ ON_SERVICE = [
     ),
     pytest.param("/status", {"status": {"loadBalancer": {"ingress": [{"ip": "8.8.8.8"}]}}}, id="an address"),
     pytest.param("/status", {"status": {"loadBalancer": None}}, id="addresses away"),
-    pytest.param("/status", {"status": {"conditions": []}}, id="another's condition away"),
+    pytest.param("/status", conditions(), id="all conditions of others away"),
+    pytest.param("/status", conditions(OTHER), id="one condition of others away"),
+    pytest.param("/status", conditions({**OTHER, "status": "False"}, ANOTHER), id="another's condition"),
+    pytest.param("/status", conditions(OTHER, OTHER), id="another's condition replaced by a copy"),
+    pytest.param("/status", conditions(OTHER, ANOTHER, ANOTHER), id="a copy of another's condition"),
+    pytest.param("/status", conditions(OTHER, ANOTHER, *[condition(OWN)] * 2), id="its condition twice"),
+    pytest.param("/status", conditions(OTHER, ANOTHER, *[condition(OWN)] * 500), id="its condition 500 times"),
     pytest.param(
-        "/status",
-        {
-            "status": {
-                "conditions": [
-                    {
-                        "type": "example.com/Other",
-                        "status": "False",
-                        "reason": "Other",
-                        "message": "",
-                        "lastTransitionTime": "2026-01-01T00:00:00Z",
-                    }
-                ]
-            }
-        },
-        id="another's condition",
+        "/status", conditions(OTHER, ANOTHER, condition(OWN, message="x" * 1_000_000)), id="a message of 1 MB"
     ),
+    pytest.param("/status", conditions(OTHER, ANOTHER, condition(OWN, reason="R" * 65)), id="a long reason"),
+    pytest.param("/status", conditions(OTHER, ANOTHER, condition(OWN, status="Maybe")), id="an invalid status"),
     pytest.param(
         "/status", {"metadata": {"annotations": {"example.com/a": "1"}}}, id="an annotation by the status"
     ),
@@ -193,16 +198,21 @@ def test_rbac_refuses_the_rest(
     assert BY_RBAC in tried.json()["message"]
 
 
+def test_copies_of_its_condition_may_be_removed_one_by_one(site: Cluster, token: str, service: str) -> None:
+    copies = [condition(OWN, message=str(n)) for n in range(3)]
+    site.call("PATCH", f"{service}/status", conditions(OTHER, ANOTHER, *copies))
+    remove = [{"op": "remove", "path": "/status/conditions/2"}]
+    for left in (2, 1, 0):
+        tried = site.request("PATCH", f"{service}/status", remove, token=token, content_type=JSON_PATCH)
+        assert tried.ok, tried.body.decode()
+        types = [c["type"] for c in tried.json()["status"]["conditions"]]
+        assert types == [OTHER["type"], ANOTHER["type"], *[OWN] * left]
+
+
 def test_what_it_is_for_is_let_through(site: Cluster, token: str, service: str) -> None:
     """The condition, the policy with its port, and managedFields: each as the operator writes it."""
-    condition = {"type": "etpguard.dev/Covered", "status": "False", "reason": "Blackhole", "message": "told"}
-    condition["lastTransitionTime"] = "2026-01-01T00:00:00Z"
-    body = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "web"},
-        "status": {"conditions": [condition]},
-    }
+    mine = condition(OWN, status="False", reason="Blackhole", message="m" * 32768)
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, **conditions(mine)}
     apply = "application/apply-patch+yaml"
 
     def send(path: str, body: object, content: str) -> Json:
@@ -212,7 +222,7 @@ def test_what_it_is_for_is_let_through(site: Cluster, token: str, service: str) 
 
     status = f"{service}/status?fieldManager=etpguard&force=true"
     after = send(status, body, apply)
-    assert {c["type"] for c in after["status"]["conditions"]} == {"etpguard.dev/Covered", "example.com/Other"}
+    assert {c["type"] for c in after["status"]["conditions"]} == {OWN, OTHER["type"], ANOTHER["type"]}
     port = after["spec"]["healthCheckNodePort"]
     manager = f"{service}?fieldManager=etpguard-remediation"
     away = send(manager, [_policy("Cluster")], JSON_PATCH)
@@ -221,11 +231,11 @@ def test_what_it_is_for_is_let_through(site: Cluster, token: str, service: str) 
     back = send(manager, [_policy("Local"), health], JSON_PATCH)
     assert back["spec"]["healthCheckNodePort"] == port
     entries = back["metadata"]["managedFields"]
-    mine = next(n for n, e in enumerate(entries) if e["manager"] == "etpguard-remediation")
-    gone = send(manager, [{"op": "remove", "path": f"/metadata/managedFields/{mine}"}], JSON_PATCH)
+    entry = next(n for n, e in enumerate(entries) if e["manager"] == "etpguard-remediation")
+    gone = send(manager, [{"op": "remove", "path": f"/metadata/managedFields/{entry}"}], JSON_PATCH)
     assert "etpguard-remediation" not in {e["manager"] for e in gone["metadata"]["managedFields"]}
     left = send(status, {**body, "status": {}}, apply)
-    assert [c["type"] for c in left["status"]["conditions"]] == ["example.com/Other"]
+    assert [c["type"] for c in left["status"]["conditions"]] == [OTHER["type"], ANOTHER["type"]]
 
 
 def test_a_mutation_of_its_request_by_others_is_refused_in_words(
@@ -263,17 +273,55 @@ def test_a_mutation_of_its_request_by_others_is_refused_in_words(
         site.request("DELETE", f"{root}/mutatingadmissionpolicybindings/{name}")
         site.request("DELETE", f"{root}/mutatingadmissionpolicies/{name}")
     assert answer.status == 403
-    assert "changes no metadata of Services, nor may a mutating webhook on its request" in answer.json()["message"]
+    assert (
+        "changes no metadata of Services, and no mutating webhook may change it in a request of etpguard"
+        in answer.json()["message"]
+    )
 
 
 def test_the_policy_binds_nobody_else(site: Cluster, service: str) -> None:
     assert site.request("PATCH", service, {"metadata": {"labels": {"a": "1"}}}).ok
 
 
-def test_the_policy_has_no_type_errors(site: Cluster, service: str) -> None:
-    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/etpguard-services"
+@pytest.mark.parametrize("name", ["etpguard-services", "etpguard-reports", "etpguard-events"])
+def test_the_policy_has_no_type_errors(site: Cluster, service: str, name: str) -> None:
+    path = f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{name}"
     status = site.call("GET", path).get("status", {})
     assert not status.get("typeChecking", {}).get("expressionWarnings")
+
+
+def test_an_account_of_another_namespace_is_confined_too(site: Cluster, scene: Scene, service: str) -> None:
+    """As after `namespace:` of a kustomization, which changes the ServiceAccount and not the policies."""
+    accounts = f"/api/v1/namespaces/{scene.namespace}/serviceaccounts"
+    bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    name = f"elsewhere-{scene.namespace}"
+    for account in (ACCOUNT, "other"):
+        site.call("POST", accounts, {"metadata": {"name": account}})
+    subjects = [
+        {"kind": "ServiceAccount", "name": account, "namespace": scene.namespace} for account in (ACCOUNT, "other")
+    ]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "etpguard-remediation"}
+    site.call("POST", bindings, {"metadata": {"name": name}, "roleRef": role, "subjects": subjects})
+    label = {"metadata": {"labels": {"a": "1"}}}
+    try:
+        tokens = {account: site.token(scene.namespace, account) for account in (ACCOUNT, "other")}
+        allowed = wait_for_ok(site, service, label, tokens["other"])
+        confined = site.request("PATCH", f"{service}?dryRun=All", label, token=tokens[ACCOUNT])
+    finally:
+        site.request("DELETE", f"{bindings}/{name}")
+    assert allowed.ok
+    assert confined.status == 403
+    assert BY_POLICY in confined.json()["message"]
+
+
+def wait_for_ok(site: Cluster, service: str, patch: Json, token: str) -> Response:
+    """The answer to the dry run, after RBAC has seen the new binding."""
+
+    def tried() -> Response:
+        return site.request("PATCH", f"{service}?dryRun=All", patch, token=token)
+
+    wait_for(lambda: tried().ok, 20, "the binding to be in force")
+    return tried()
 
 
 def _policy(value: str) -> Json:
