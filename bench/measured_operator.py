@@ -114,15 +114,15 @@ async def main(given: argparse.Namespace) -> None:
 
 
 def _tick_on_kopf(kopf_watch: Any, gaps: Gaps) -> None:
-    """Kopf's loop has a beat of its own: made quicker, and noted."""
-    beat = kopf_watch.KopfRun._tick
+    """Kopf's loop notes its turns: more often here."""
+    note_turn = kopf_watch.KopfRun._note_turn
 
     def tick(run: Any) -> None:
         gaps.tick()
-        beat(run)
+        note_turn(run)
 
-    kopf_watch.BEAT_SECONDS = TICK
-    kopf_watch.KopfRun._tick = tick
+    kopf_watch.TURN_SECONDS = TICK
+    kopf_watch.KopfRun._note_turn = tick
 
 
 def _note_assessed(operator: Any, file: Path) -> None:

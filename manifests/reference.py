@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.metrics import Metrics, State
-from etpguard.objects import Key
+from etpguard.objects import SERVICE, Key
 from etpguard.settings import Address, Option, options
 
 HEAD = """# Reference
@@ -123,7 +123,7 @@ def _exported() -> str:
         fresh=True,
     )
     metrics = Metrics(lambda: state)
-    metrics.correction("services", "added")
+    metrics.correction(SERVICE, "added")
     metrics.remediation("apply", "succeeded")
     metrics.request("get", "services", 200)
     return metrics.snapshot()().decode()

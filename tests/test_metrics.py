@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from etpguard import __version__
 from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.metrics import Metrics, State
-from etpguard.objects import Key
+from etpguard.objects import SERVICE, Key
 
 
 def assessment(
@@ -80,7 +80,7 @@ def test_what_stands_in_the_state() -> None:
 def test_what_is_counted() -> None:
     metrics = made()
     metrics.verdict(0.02)
-    metrics.correction("services", "removed")
+    metrics.correction(SERVICE, "removed")
     metrics.watch_restart()
     metrics.remediation("apply", "success")
     metrics.remediation("apply", "reverted")

@@ -1,4 +1,4 @@
-"""All metrics. What stands in the assessments is read from them at scrape; only what passes by is counted."""
+"""All metrics. Gauges of Services are made from the assessments at scrape; only events are counted."""
 
 from __future__ import annotations
 
@@ -13,20 +13,38 @@ from prometheus_client.registry import Collector
 
 from etpguard import __version__
 from etpguard.assess import Assessment, Outcome
-from etpguard.objects import Key
+from etpguard.objects import AnyKind, Key
 
-# Each counter and histogram would come with a second series that tells when it was made.
+# Otherwise each counter and histogram has a second series with the time of its creation.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+
+CORRECTIONS = ("added", "changed", "removed")
+REMEDIATION_RESULTS = (
+    ("apply", "succeeded"),
+    ("apply", "failed"),
+    ("apply", "cancelled"),
+    ("apply", "reverted"),
+    ("apply", "skipped"),
+    ("dry-run", "succeeded"),
+    ("dry-run", "failed"),
+    ("rollback", "succeeded"),
+    ("rollback", "failed"),
+    ("rollback", "adopted"),
+    ("rollback", "by-user"),
+)
+WRITE_VERBS = frozenset({"create", "update", "patch", "delete"})
+WRITE_FAILURES = ("0", "403", "404", "409", "422", "429", "500", "503")
+"""These start at 0 with the first request of a verb for a resource. Reads are left out: nothing alerts on them."""
 
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is true at the time of a scrape. Kinds are named as RBAC does (`endpointslices.discovery.k8s.io`).
+    """The gauges at the time of a scrape. Kinds are named as in RBAC (`endpointslices.discovery.k8s.io`).
 
-    `unread` are those that cannot be read, required ones among them, `rejected` counts objects that could not be
-    decoded, `listed` gives the end of the last completed list, where there is one, in seconds since the epoch.
+    `rejected`: objects that could not be decoded. `listed`: the end of the last completed list, in seconds
+    since the epoch. `unread`: kinds that cannot be read, required ones included.
     """
 
     assessments: Mapping[Key, Assessment]
@@ -37,51 +55,63 @@ class State:
 
 
 class Metrics:
-    """`state` is called on the loop by `snapshot`; `render` may then run in any thread."""
+    """`snapshot` calls `state` on the loop; the function that it returns may run in any thread.
+
+    Labelled counters start at 0 for all labels that are known beforehand, of `kinds` for example, so that
+    increase() sees the first event.
+    """
 
     def __init__(
         self,
         state: Callable[[], State],
         per_service: Literal["all", "affected"] = "all",
+        kinds: Iterable[AnyKind] = (),
     ) -> None:
         self.registry = CollectorRegistry()
         self._state = state
         self._per_service = per_service
         self._latency = Histogram(
             "etpguard_event_to_verdict_seconds",
-            "Time from the arrival of a watch event until the assessment made from it.",
+            "Time from the arrival of a watch event to the assessment made from it.",
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )
         self._corrections = self._counter(
-            "resync_corrections", "What lists found that the watch did not deliver in time.", "kind", "correction"
+            "resync_corrections",
+            "Changes found by a resync that the watch had not delivered within 10 s.",
+            "kind",
+            "correction",
         )
-        self._restarts = self._counter("watch_restarts", "Watches that ended by a failure and were started anew.")
+        self._restarts = self._counter("watch_restarts", "Restarts of the watch after a failure.")
         self._remediations = self._counter(
             "remediations", "Changes of externalTrafficPolicy and their rollbacks.", "action", "result"
         )
-        self._reverts = self._counter("remediation_reverts", "Remediations that someone else has undone.")
+        self._reverts = self._counter("remediation_reverts", "Remediations that another client has reverted.")
         self._requests = self._counter(
-            "api_requests", "Requests to the API server; code 0 is no answer.", "verb", "resource", "code"
+            "api_requests", "Requests to the API server; code 0: no answer.", "verb", "resource", "code"
         )
         self._leader = Gauge(
-            "etpguard_leader", "Whether this replica holds the Lease and may write.", registry=self.registry
+            "etpguard_leader", "1 if this replica holds the Lease and may write.", registry=self.registry
         )
-        build = Gauge(
-            "etpguard_build_info", "The version that runs; always 1.", ["version"], registry=self.registry
-        )
+        build = Gauge("etpguard_build_info", "The running version; always 1.", ["version"], registry=self.registry)
         build.labels(__version__).set(1)
+        for kind in kinds:
+            for what in CORRECTIONS:
+                self._corrections.labels(kind.resource, what)
+        for action, result in REMEDIATION_RESULTS:
+            self._remediations.labels(action, result)
+        self._write_requests: set[tuple[str, str]] = set()
         ProcessCollector(registry=self.registry)
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(f"etpguard_{name}", documentation, labels, registry=self.registry)
 
     def verdict(self, seconds: float) -> None:
-        """An assessment was made so long after the event that asked for it."""
+        """An assessment was made this long after the event arrived."""
         self._latency.observe(seconds)
 
-    def correction(self, kind: str, what: str) -> None:
-        self._corrections.labels(kind, what).inc()
+    def correction(self, kind: AnyKind, what: str) -> None:
+        self._corrections.labels(kind.resource, what).inc()
 
     def watch_restart(self) -> None:
         self._restarts.inc()
@@ -92,13 +122,17 @@ class Metrics:
             self._reverts.inc()
 
     def request(self, verb: str, resource: str, code: int) -> None:
+        if verb in WRITE_VERBS and (verb, resource) not in self._write_requests:
+            self._write_requests.add((verb, resource))
+            for failure in WRITE_FAILURES:
+                self._requests.labels(verb, resource, failure)
         self._requests.labels(verb, resource, str(code)).inc()
 
     def leader(self, leading: bool) -> None:
         self._leader.set(leading)
 
     def snapshot(self) -> Callable[[], bytes]:
-        """What is true now, as a function that renders it in the text format."""
+        """Takes the present state; returns a function that renders it in the text format."""
         scrape = CollectorRegistry()
         scrape.register(_Scrape(self.registry, self._state(), self._per_service))
         return lambda: prometheus_client.generate_latest(scrape)
@@ -129,14 +163,15 @@ class _Scrape(Collector):
         yield _gauge("rejected_objects", "Objects that could not be decoded.", "kind", self._state.rejected)
         yield _gauge(
             "last_list_timestamp_seconds",
-            "When the last complete list of the kind was done.",
+            "Time of the last complete list of the kind, in seconds since the epoch.",
             "kind",
             self._state.listed,
         )
         unread = dict.fromkeys(self._state.unread, 1)
-        yield _gauge("unread_kind", "Kinds that the operator cannot read; 1 for each.", "kind", unread)
+        yield _gauge("unread_kind", "1 for each kind that the operator cannot read.", "kind", unread)
         fresh = GaugeMetricFamily(
-            "etpguard_picture_fresh", "Whether what is known of the cluster is whole and recent enough to act on."
+            "etpguard_picture_fresh",
+            "1 if the picture of the cluster is complete and recent enough to write from.",
         )
         fresh.add_metric([], self._state.fresh)
         yield fresh
@@ -145,17 +180,17 @@ class _Scrape(Collector):
         labels = ["namespace", "service"]
         uncovered = GaugeMetricFamily(
             "etpguard_service_uncovered_nodes",
-            "Eligible nodes that drop external traffic to the Service, as its worst consumer sees it.",
+            "Eligible nodes of the worst consumer that drop external traffic to the Service.",
             labels=labels,
         )
         eligible = GaugeMetricFamily(
             "etpguard_service_eligible_nodes",
-            "Nodes to which the Service's worst consumer would send traffic.",
+            "Nodes that the worst consumer of the Service sends traffic to.",
             labels=labels,
         )
         outcome = GaugeMetricFamily(
             "etpguard_service_outcome",
-            "1 for the outcome that the Service has, 0 for all others.",
+            "1 for the outcome of the Service, 0 for all others.",
             labels=[*labels, "outcome"],
         )
         for each in self._assessments:

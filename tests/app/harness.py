@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
 import http.client
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any, Self, TypeVar
 from devcluster import Cluster
 from devcluster.objects import node, pod, wait_for
 from etpguard.app import Operator
+from etpguard.app.timing import OperatorTiming
 from etpguard.intake.controller_options import consumer_options
 from etpguard.kube.connection import Connection
 from etpguard.objects import SERVICE, AnyKind
@@ -64,12 +66,14 @@ class Served:
 class Running(Served):
     """Started by `with`; ended, and waited for, on leaving. Serves from then on."""
 
-    def __init__(self, kubeconfig: Path, **settings: Any) -> None:
+    def __init__(self, kubeconfig: Path, timing: OperatorTiming | None = None, /, **settings: Any) -> None:
         super().__init__(port=0)
-        self._pacing: Pacing | None = settings.pop("remediation_pacing", None)
+        pacing: Pacing | None = settings.pop("remediation_pacing", None)
         self._settings = Settings(
             kubeconfig=str(kubeconfig), listen=Address("127.0.0.1", 0), **{**READ_ONLY, **settings}
         )
+        timing = timing or OperatorTiming()
+        self._timing = dataclasses.replace(timing, remediation=pacing) if pacing else timing
         self._started: concurrent.futures.Future[tuple[Operator, int]] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, name="operator under test")
         self.exit_code: int | None = None
@@ -93,8 +97,8 @@ class Running(Served):
             self._loop = asyncio.get_running_loop()
             self._stop = asyncio.Event()
             connection = Connection(self._settings.kubeconfig)
-            told = await consumer_options(self._settings, connection)
-            operator = Operator(self._settings, connection, told, remediation_pacing=self._pacing)
+            options = await consumer_options(self._settings, connection)
+            operator = Operator(self._settings, connection, options, self._timing)
             async with operator.serving() as port:
                 self._started.set_result((operator, port))
                 return await operator.run(self._stop)

@@ -9,7 +9,8 @@ import pytest
 
 from devcluster import Cluster
 from devcluster.objects import wait_for
-from etpguard.intake import list_schedule, resync
+from etpguard.app.timing import OperatorTiming
+from etpguard.intake.timing import ListTiming
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING
 from tests.app.alb import DEFINITIONS, definitions, shop
 from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, Running, grant
@@ -20,15 +21,12 @@ BINDINGS = "targetgroupbindings.elbv2.k8s.aws"
 PARAMS = "ingressclassparams.elbv2.k8s.aws"
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for kinds and permissions every second instead of every minute."""
-    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 1.0)
-    monkeypatch.setattr(list_schedule, "DOUBT_SECONDS", 1.0)
+QUICK = OperatorTiming(lists=ListTiming(look_again=1.0, forbidden=1.0))
+"""Look for kinds and permissions every second instead of every minute."""
 
 
 def test_bindings_and_class_params_come_and_go(cluster: Cluster, namespace: str) -> None:
-    with shop(cluster, namespace, params=True) as web, Running(cluster.kubeconfig) as running:
+    with shop(cluster, namespace, params=True) as web, Running(cluster.kubeconfig, QUICK) as running:
         running.wait_fresh()
         web.wait(running, "Unknown", "", f"IngressClassParams {namespace}")
         with definitions(cluster):
@@ -68,7 +66,7 @@ def test_bindings_that_may_not_be_read_are_told_until_they_may(cluster: Cluster,
     )
     grant(cluster, account, *base, params)
     kubeconfig = cluster.kubeconfig_for(namespace="default", service_account=account)
-    with definitions(cluster), shop(cluster, namespace) as web, Running(kubeconfig) as running:
+    with definitions(cluster), shop(cluster, namespace) as web, Running(kubeconfig, QUICK) as running:
         web.bind(targetType="ip")
         running.wait_ready()
         why = f"told by the Ingress alone, since TargetGroupBindings cannot be read: may not list {BINDINGS}"
@@ -94,7 +92,7 @@ def test_class_params_that_may_not_be_read_are_told_until_they_may(cluster: Clus
     base = (*REQUIRED_RULES, *INGRESS_RULES, ("elbv2.k8s.aws", "targetgroupbindings", "list,watch"))
     grant(cluster, account, *base)
     kubeconfig = cluster.kubeconfig_for(namespace="default", service_account=account)
-    with definitions(cluster), shop(cluster, namespace, params=True) as web, Running(kubeconfig) as running:
+    with definitions(cluster), shop(cluster, namespace, params=True) as web, Running(kubeconfig, QUICK) as running:
         web.class_params(targetType="ip")
         running.wait_ready()
         web.wait(running, "Unknown", "", f"may not list {PARAMS}")
@@ -120,7 +118,7 @@ def test_the_arguments_of_the_controllers_deployment_are_followed(
 
     at = f"{namespace}/aws-lbc"
     told = {"aws_lbc_deployment": at, "resync_interval": 2.0}
-    with shop(cluster, namespace) as web, Running(cluster.kubeconfig, **told) as running:
+    with shop(cluster, namespace) as web, Running(cluster.kubeconfig, QUICK, **told) as running:
         web.wait(running, "NotAffected", "ip", f"--default-target-type=ip (Deployment {at})")
         arguments("--feature-gates=EndpointsFailOpen=false")
         web.wait(

@@ -10,7 +10,8 @@ from devcluster import Cluster
 from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer
 from devcluster.objects import wait_for
-from etpguard.intake import list_schedule, resync, watch_supervisor
+from etpguard.app.timing import OperatorTiming
+from etpguard.intake.timing import ListTiming, WatchTiming
 from etpguard.objects import INGRESS
 from tests.app.harness import Running, the_case
 
@@ -20,15 +21,13 @@ PATH = "/apis/networking.k8s.io/v1/ingresses"
 
 
 def test_a_kind_that_fails_for_ever_holds_up_nothing_and_makes_what_it_could_tell_unknown(
-    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, namespace: str
 ) -> None:
-    monkeypatch.setattr(list_schedule, "START_FAILING_SECONDS", 2.0)
-    monkeypatch.setattr(list_schedule, "FAILING_SECONDS", 4.0)
-    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 1.0)
+    timing = OperatorTiming(lists=ListTiming(start_failing=2.0, failing=4.0, look_again=1.0))
     with HttpProxy(cluster) as proxy, the_case(cluster, namespace) as service:
         kubeconfig = cluster.kubeconfig_for(server=proxy.server)
         proxy.on(Answer(503), path=PATH)
-        with Running(kubeconfig, resync_interval=5.0) as running:
+        with Running(kubeconfig, timing, resync_interval=5.0) as running:
 
             def unknown() -> bool:
                 """Says so everywhere, and goes on."""
@@ -47,7 +46,7 @@ def test_a_kind_that_fails_for_ever_holds_up_nothing_and_makes_what_it_could_tel
             assert asked(verb="list", resource=INGRESS.resource, code="503")
             assert asked(verb="list", resource="services", code="200")
             assert asked(verb="watch", resource="services", code="200")
-            assert running.on_loop(lambda o: o.served(INGRESS)), "a change would be made without reading it"
+            assert running.on_loop(lambda o: o.freshness.served(INGRESS)), "a write would not read it first"
             proxy.restore()
             wait_for(lambda: INGRESS in running.operator.watching(), 30, "a watch of it")
             wait_for(lambda: running.uncovered(namespace, service) == 2.0, 10, "an outcome")
@@ -57,12 +56,9 @@ def test_a_kind_that_fails_for_ever_holds_up_nothing_and_makes_what_it_could_tel
             assert running.ready()
 
 
-def test_a_kind_that_the_watch_has_not_found_is_told_and_looked_for_again(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kind_that_the_watch_has_not_found_is_told_and_looked_for_again(cluster: Cluster) -> None:
     """One API server knows a new definition already, and another, asked by Kopf, does not."""
-    monkeypatch.setattr(list_schedule, "LONGEST_BURST_SECONDS", 3.0)
-    monkeypatch.setattr(watch_supervisor, "LOOK_SECONDS", 2.0)
+    timing = OperatorTiming(lists=ListTiming(longest_burst=3.0), watch=WatchTiming(look=2.0))
     group = PATH.rpartition("/")[0]
     lacking = cluster.call("GET", group)
     lacking["resources"] = [r for r in lacking["resources"] if not r["name"].startswith("ingresses")]
@@ -74,10 +70,10 @@ def test_a_kind_that_the_watch_has_not_found_is_told_and_looked_for_again(
             told.append(running.get("/readyz")[1])
             return INGRESS in running.operator.watching()
 
-        with Running(cluster.kubeconfig_for(server=proxy.server)) as running:
+        with Running(cluster.kubeconfig_for(server=proxy.server), timing) as running:
             running.wait_fresh()
             assert not watched()
             wait_for(watched, 30, "a watch of the kind")
             assert running.metric("etpguard_watch_restarts_total") == 1.0
-            assert any("ingresses.networking.k8s.io: its watch has not begun" in text for text in told)
-            assert "has not begun" not in running.get("/readyz")[1]
+            assert any("ingresses.networking.k8s.io: its watch has not started" in text for text in told)
+            assert "has not started" not in running.get("/readyz")[1]

@@ -18,8 +18,8 @@ from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer, WatchError
 from devcluster.objects import node, pod, wait_for
 from devcluster.tcp_proxy import TcpProxy
-from etpguard.app import writing
-from etpguard.intake import resync
+from etpguard.app.timing import OperatorTiming
+from etpguard.intake.timing import ListTiming
 from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, SERVICE_COVERAGE, Key
 from etpguard.publish.settings import PublishSettings
 from tests.app.harness import (
@@ -91,7 +91,7 @@ def test_a_delete_that_no_watch_ever_tells(own: Cluster, caplog: pytest.LogCaptu
                     "the correction to be counted",
                 )
             else:
-                assert removed is None, "there was no watch that should have delivered it"
+                assert not removed, "there was no watch that should have delivered it"
 
 
 def _watch_from(cluster: Cluster, version: str) -> tuple[int, int]:
@@ -238,13 +238,14 @@ def test_the_case_survives_a_restart_of_the_api_server(own: Cluster) -> None:
         wait_same(running, own, SERVICE, timeout=30)
 
 
-def test_etcd_restored_from_a_backup(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_etcd_restored_from_a_backup() -> None:
     """What was made, changed and deleted since is undone, and resourceVersions start over from the backup's, of
     which no watch tells. The operator, running all the while, comes to tell what a fresh list tells, writes anew
     what was lost of its writes, its Lease among it, and hears of what follows."""
-    often = partial(PublishSettings, condition_interval=1.0, report_interval=1.0)
-    monkeypatch.setattr(writing, "PublishSettings", often)
-    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 2.0)
+    timing = OperatorTiming(
+        lists=ListTiming(look_again=2.0),
+        publish=PublishSettings(condition_interval=1.0, report_interval=1.0),
+    )
     settings = {"write_conditions": True, "write_reports": True, "hold": 0.0, "hold_urgent": 0.0}
     path = "/api/v1/namespaces/default/services"
     with devcluster.start() as cluster, the_case(cluster, "default") as service:
@@ -252,7 +253,7 @@ def test_etcd_restored_from_a_backup(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("changed", "deleted"):
             cluster.call("POST", path, node_port_service(name))
         backup = cluster.backup_etcd()
-        with Running(cluster.kubeconfig, lease_namespace="default", **settings) as running:
+        with Running(cluster.kubeconfig, timing, lease_namespace="default", **settings) as running:
             running.wait_fresh()
             wait_told_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0})
 

@@ -13,7 +13,8 @@ import pytest
 
 from devcluster import Cluster, ports
 from devcluster.objects import node, pod, set_ready, wait_for
-from etpguard.intake import list_schedule, resync
+from etpguard.app.timing import OperatorTiming
+from etpguard.intake.timing import ListTiming
 from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, Key
 from etpguard.objects.aws import TARGET_GROUP_BINDING
 from tests.app.harness import (
@@ -30,11 +31,8 @@ from tests.app.harness import (
 pytestmark = pytest.mark.controlplane
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for kinds and permissions every second instead of every minute."""
-    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 1.0)
-    monkeypatch.setattr(list_schedule, "DOUBT_SECONDS", 1.0)
+QUICK = OperatorTiming(lists=ListTiming(look_again=1.0, forbidden=1.0))
+"""Look for kinds and permissions every second instead of every minute."""
 
 
 @pytest.fixture
@@ -96,16 +94,16 @@ def test_a_service_deleted_and_recreated_under_its_name_a_hundred_times(
     wait_same(running, cluster, SERVICE)
     uid = made["metadata"]["uid"]
     assert running.on_loop(lambda o: o.engine.assessments[key].uid) == uid
-    assert running.metric("etpguard_resync_corrections_total", kind="services") is None
+    assert running.metric("etpguard_resync_corrections_total", kind="services") == 0.0
 
 
 def test_a_kind_that_may_not_be_read_is_told_and_recovers(
-    cluster: Cluster, namespace: str, quick: None, caplog: pytest.LogCaptureFixture
+    cluster: Cluster, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     account = f"reader-{namespace}"
     grant(cluster, account, *REQUIRED_RULES)
     kubeconfig = cluster.kubeconfig_for(namespace="default", service_account=account)
-    with the_case(cluster, namespace) as service, Running(kubeconfig) as running:
+    with the_case(cluster, namespace) as service, Running(kubeconfig, QUICK) as running:
         running.wait_ready()
         told = "ingresses.networking.k8s.io: may not list ingresses.networking.k8s.io"
         assert told in running.get("/readyz")[1]
@@ -147,11 +145,11 @@ def test_a_required_kind_that_may_not_be_read_keeps_it_from_being_ready(cluster:
     assert running.exit_code == 0
 
 
-def test_a_kind_whose_definition_comes_and_goes(cluster: Cluster, namespace: str, quick: None) -> None:
+def test_a_kind_whose_definition_comes_and_goes(cluster: Cluster, namespace: str) -> None:
     kind = TARGET_GROUP_BINDING
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     collection = f"/apis/{kind.api_version}/namespaces/{namespace}/{kind.plural}"
-    with Running(cluster.kubeconfig) as running:
+    with Running(cluster.kubeconfig, QUICK) as running:
         running.wait_fresh()
         assert kind not in running.operator.watching()
         cluster.call("POST", path, definition())

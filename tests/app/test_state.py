@@ -35,15 +35,15 @@ def scrape(folder: Path, *set_up: Callable[[Operator], None]) -> str:
 
 
 def listed(operator: Operator) -> None:
-    for kind, status in operator.freshness.kinds.items():
-        status.access, status.began = Access.READ, 1.0
-        operator._note_list(kind)
+    for status in operator.freshness.kinds.values():
+        status.access, status.began, status.listed_at = Access.READ, 1.0, 2.0
 
 
 def then(kind: AnyKind, access: Access, began: float | None) -> Callable[[Operator], None]:
     def set_up(operator: Operator) -> None:
         status = operator.freshness.kinds[kind]
         status.access, status.began, status.problem = access, began, "no"
+        status.listed_at = status.listed_at if began else None
 
     return set_up
 

@@ -6,17 +6,25 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import pytest
-
 from etpguard.cluster import Picture
-from etpguard.intake import list_schedule, resync
 from etpguard.intake.freshness import Access, Freshness
 from etpguard.intake.inbox import Inbox, ListBegins, ListEnds, ListItems, Message
 from etpguard.intake.resync import Resync
+from etpguard.intake.timing import ListTiming
 from etpguard.kube.backoff import Backoff
 from etpguard.objects import INGRESS, NODE, AnyKind
 from tests.intake.fakes import ScriptedReader, node, page
 
+QUICK = ListTiming(
+    quiet=0.1,
+    longest_burst=0.6,
+    forbidden=0.1,
+    start_failing=0.3,
+    failing=0.6,
+    backoff=Backoff(0.05, 0.05),
+    look_again=0.2,
+)
+"""Tenths of a second for minutes."""
 EMPTY = [page(10)]
 ONE = [page(10, node("n1", 5))]
 
@@ -24,7 +32,9 @@ ONE = [page(10, node("n1", 5))]
 class Rig:
     """A resync of Nodes (required) and Ingresses, and a consumer that merges what it sends."""
 
-    def __init__(self, nodes: list[Any], ingresses: list[Any], interval: float = 600.0) -> None:
+    def __init__(
+        self, nodes: list[Any], ingresses: list[Any], interval: float = 600.0, timing: ListTiming | None = None
+    ) -> None:
         self.picture = Picture([NODE, INGRESS])
         self.reader = ScriptedReader({NODE: nodes, INGRESS: ingresses})
         self.inbox = Inbox()
@@ -38,7 +48,7 @@ class Rig:
             freshness=self.freshness,
             interval=interval,
             clock=loop.time,
-            on_listed=lambda kind: None,
+            timing=timing,
         )
 
     async def consume(self) -> None:
@@ -66,9 +76,16 @@ class Rig:
 Scene = Callable[[Rig], Coroutine[Any, Any, None]]
 
 
-def play(scene: Scene, *, nodes: list[Any], ingresses: list[Any], interval: float = 600.0) -> None:
+def play(
+    scene: Scene,
+    *,
+    nodes: list[Any],
+    ingresses: list[Any],
+    interval: float = 600.0,
+    timing: ListTiming | None = QUICK,
+) -> None:
     async def run() -> None:
-        rig = Rig(nodes, ingresses, interval)
+        rig = Rig(nodes, ingresses, interval, timing)
         consumer = asyncio.create_task(rig.consume())
         try:
             async with asyncio.timeout(20):
@@ -83,14 +100,3 @@ def play(scene: Scene, *, nodes: list[Any], ingresses: list[Any], interval: floa
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():  # noqa: ASYNC110  polls what threads change
         await asyncio.sleep(0.01)
-
-
-def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tenths of a second for the minutes of the real ones."""
-    monkeypatch.setattr(list_schedule, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(list_schedule, "LONGEST_BURST_SECONDS", 0.6)
-    monkeypatch.setattr(list_schedule, "DOUBT_SECONDS", 0.1)
-    monkeypatch.setattr(list_schedule, "START_FAILING_SECONDS", 0.3)
-    monkeypatch.setattr(list_schedule, "FAILING_SECONDS", 0.6)
-    monkeypatch.setattr(list_schedule, "BACK_OFF", Backoff(0.05, 0.05))
-    monkeypatch.setattr(resync, "LOOK_AGAIN_SECONDS", 0.2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,33 @@ from etpguard.assess import Assessment, Engine, Outcome
 from etpguard.cluster import Picture
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.corrections import Corrections, What
-from etpguard.intake.inbox import Begin, Inbox, ListBegins, ListEnds, ListItems, Live, Lost, Message, Relisted
-from etpguard.objects import ENDPOINT_SLICE, INGRESS, NAMESPACE, NODE, SERVICE, AnyKind, Key, Record, Reject
+from etpguard.intake.inbox import (
+    AssessAll,
+    Inbox,
+    KindLost,
+    ListBegins,
+    ListEnds,
+    ListItems,
+    Message,
+    WatchEvent,
+    WatchRelisted,
+)
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    INGRESS,
+    NAMESPACE,
+    NODE,
+    SERVICE,
+    AnyKind,
+    Key,
+    Record,
+    Reject,
+    decode_item,
+)
+from etpguard.objects.policies import NETWORK_POLICY
+from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 from tests.intake.fakes import endpoint_slice, node, service
+from tests.intake.rig import until
 
 WEB = Key("default", "web")
 
@@ -32,9 +56,11 @@ class Rig:
     gaps: list[AnyKind] = field(default_factory=list)
     counted: list[What] = field(default_factory=list)
     restored: int = 0
+    offers: int = 0
+    scope: NamespaceScope = EVERYWHERE
 
     def __post_init__(self) -> None:
-        self.picture = Picture([SERVICE, ENDPOINT_SLICE, NODE, INGRESS, NAMESPACE])
+        self.picture = Picture([SERVICE, ENDPOINT_SLICE, NODE, INGRESS, NAMESPACE, NETWORK_POLICY])
         self.engine = Engine(self.picture, ())
         self.inbox = Inbox()
         self.corrections = Corrections(lambda kind, what: self.counted.append(what), lambda kind: None)
@@ -43,13 +69,15 @@ class Rig:
             engine=self.engine,
             inbox=self.inbox,
             corrections=self.corrections,
-            offer=self._offer,
+            receivers=(self,),
             observe=self.seconds.append,
-            gap=self.gaps.append,
-            restored=self._restore,
+            watch_relisted=self.gaps.append,
+            etcd_restored=self._restore,
+            scope=self.scope,
         )
 
-    def _offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
+    def offer(self, changed: Mapping[Key, Assessment | None], touched: Collection[Key]) -> None:
+        self.offers += 1
         self.offered |= changed
         self.touched |= set(touched)
 
@@ -61,13 +89,13 @@ class Rig:
             self.inbox.put(message)
 
     def live(self, kind: AnyKind, entry: Record | Reject, *, deleted: bool = False) -> None:
-        self.put(Live(kind, entry, deleted, time.monotonic()))
+        self.put(WatchEvent(kind, entry, deleted, time.monotonic()))
 
-    async def listed(self, kind: AnyKind, version: int, *entries: Record, judged: bool = False) -> None:
+    async def listed(self, kind: AnyKind, version: int, *entries: Record, watched: bool = False) -> None:
         absorbed = asyncio.Event()
         at_least = self.picture.store(kind).newest
         self.put(
-            ListBegins(kind, version, at_least, judged),
+            ListBegins(kind, version, at_least, watched),
             ListItems(kind, list(entries)),
             ListEnds(kind, version, {entry.key for entry in entries}, absorbed),
         )
@@ -75,7 +103,7 @@ class Rig:
 
     async def begin(self) -> None:
         assessed = asyncio.Event()
-        self.put(Begin(assessed))
+        self.put(AssessAll(assessed))
         await assessed.wait()
 
     async def idle(self) -> None:
@@ -86,9 +114,9 @@ class Rig:
 Scene = Callable[[Rig], Coroutine[Any, Any, None]]
 
 
-def play(scene: Scene) -> Rig:
+def play(scene: Scene, scope: NamespaceScope = EVERYWHERE) -> Rig:
     async def run() -> Rig:
-        rig = Rig()
+        rig = Rig(scope=scope)
         consumer = asyncio.create_task(rig.absorber.run())
         try:
             async with asyncio.timeout(20):
@@ -163,6 +191,35 @@ def test_touched_services_are_told_even_where_their_assessment_is_the_same() -> 
     assert rig.touched == {WEB}
 
 
+def test_services_out_of_scope_are_assessed_and_not_offered() -> None:
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.begin()
+        rig.live(SERVICE, service("web", 12, labels={"a": "b"}))
+        await rig.idle()
+        assert WEB in rig.engine.assessments
+
+    rig = play(scene, NamespaceScope(skipped=frozenset({"default"})))
+    assert (rig.offered, rig.touched) == ({}, set())
+
+
+def test_receivers_hear_of_an_object_that_no_assessment_depends_on() -> None:
+    """A NetworkPolicy for example: remediation depends on it."""
+
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.begin()
+        before = rig.offers
+        rig.touched.clear()
+        policy = decode_item(
+            NETWORK_POLICY, {"metadata": {"namespace": "default", "name": "p", "resourceVersion": "9"}}
+        )
+        rig.live(NETWORK_POLICY, policy)
+        await until(lambda: rig.offers > before)
+
+    assert play(scene).touched == set()
+
+
 def test_a_deleted_service_is_offered_as_none() -> None:
     async def scene(rig: Rig) -> None:
         await the_case(rig)
@@ -176,7 +233,7 @@ def test_a_deleted_service_is_offered_as_none() -> None:
 def test_what_only_a_list_tells_is_a_correction() -> None:
     async def scene(rig: Rig) -> None:
         await the_case(rig)
-        await rig.listed(NODE, 20, node("n1", 1), node("n3", 15), judged=True)
+        await rig.listed(NODE, 20, node("n1", 1), node("n3", 15), watched=True)
         rig.corrections.settle(time.monotonic() + 60)
         assert rig.picture.store(NODE).keys() == {Key("", "n1"), Key("", "n3")}
 
@@ -186,7 +243,7 @@ def test_what_only_a_list_tells_is_a_correction() -> None:
 def test_what_the_watch_delivers_too_is_none() -> None:
     async def scene(rig: Rig) -> None:
         await the_case(rig)
-        await rig.listed(NODE, 20, node("n1", 1), node("n3", 15), judged=True)
+        await rig.listed(NODE, 20, node("n1", 1), node("n3", 15), watched=True)
         rig.live(NODE, node("n3", 15))
         rig.live(NODE, node("n2", 14), deleted=True)
         await rig.idle()
@@ -198,7 +255,7 @@ def test_what_the_watch_delivers_too_is_none() -> None:
 def test_kopf_s_own_lists_are_signs_of_a_gap() -> None:
     async def scene(rig: Rig) -> None:
         rig.live(NODE, node("n1", 2))
-        rig.put(Relisted(SERVICE))
+        rig.put(WatchRelisted(SERVICE))
         await rig.idle()
 
     assert play(scene).gaps == [SERVICE]
@@ -208,7 +265,7 @@ def test_a_kind_that_may_not_be_read_makes_consumers_unknown_and_back() -> None:
     async def scene(rig: Rig) -> None:
         await the_case(rig)
         await rig.begin()
-        rig.put(Lost(INGRESS, "may not list ingresses"))
+        rig.put(KindLost(INGRESS, "may not list ingresses"))
         await rig.idle()
         assert rig.engine.assessments[WEB].outcome is Outcome.Unknown
         await rig.listed(INGRESS, 30)
@@ -221,7 +278,7 @@ def test_a_kind_that_may_not_be_read_makes_consumers_unknown_and_back() -> None:
 def test_a_kind_no_longer_served_has_no_objects_and_is_not_unread() -> None:
     async def scene(rig: Rig) -> None:
         await the_case(rig)
-        rig.put(Lost(NODE, None))
+        rig.put(KindLost(NODE, None))
         await rig.idle()
         assert len(rig.picture.store(NODE)) == 0
 

@@ -8,16 +8,10 @@ from typing import Any
 import pytest
 
 from etpguard.intake.freshness import Access
-from etpguard.intake.inbox import Lost
+from etpguard.intake.inbox import KindLost
 from etpguard.kube.errors import Overloaded, Unreachable
 from etpguard.objects import INGRESS, NODE
-from tests.intake.rig import EMPTY, ONE, Rig, make_quick, play, until
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_quick(monkeypatch)
-
+from tests.intake.rig import EMPTY, ONE, Rig, play, until
 
 BROKEN = Overloaded("503 its webhook is away")
 
@@ -28,7 +22,7 @@ def test_the_start_does_not_wait_for_ever_for_a_kind_that_fails() -> None:
         await rig.resync.first()
         assert asyncio.get_running_loop().time() - began >= 0.3
         assert rig.access(INGRESS) is Access.FAILING
-        assert rig.messages[-1] == Lost(INGRESS, "503 its webhook is away")
+        assert rig.messages[-1] == KindLost(INGRESS, "503 its webhook is away")
         assert rig.freshness.picture_status() == (
             True,
             True,
@@ -45,7 +39,7 @@ def test_it_is_read_once_it_answers() -> None:
         running = asyncio.create_task(rig.resync.run())
         tries = rig.lists(INGRESS)
         await until(lambda: rig.lists(INGRESS) == tries + 2)
-        assert len([m for m in rig.messages if isinstance(m, Lost)]) == 1
+        assert len([m for m in rig.messages if isinstance(m, KindLost)]) == 1
         rig.reader.answers[INGRESS] = [EMPTY]
         await until(lambda: rig.resync.readable() == {NODE, INGRESS})
         running.cancel()
@@ -70,13 +64,13 @@ def test_a_kind_that_begins_to_fail_does_not_stop_all_writes_for_ever() -> None:
     async def scene(rig: Rig) -> None:
         await rig.resync.first()
         running = asyncio.create_task(rig.resync.run())
-        rig.resync.gap(INGRESS)
+        rig.resync.note_gap(INGRESS)
         await asyncio.sleep(0.4)
         assert not rig.freshness.picture_status().fresh, "for a moment's failure nothing is unlearned"
         assert rig.access(INGRESS) is Access.READ
         await until(lambda: rig.freshness.picture_status().fresh)
         assert rig.access(INGRESS) is Access.FAILING
-        assert rig.messages[-1] == Lost(INGRESS, "503 its webhook is away")
+        assert rig.messages[-1] == KindLost(INGRESS, "503 its webhook is away")
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -87,11 +81,11 @@ def test_a_list_is_tried_no_sooner_than_the_server_asks_not_even_for_a_sign() ->
     async def scene(rig: Rig) -> None:
         await rig.resync.first()
         running = asyncio.create_task(rig.resync.run())
-        rig.resync.gap(NODE)
+        rig.resync.note_gap(NODE)
         await until(lambda: rig.lists(NODE) == 2)
         refused = asyncio.get_running_loop().time()
         while rig.lists(NODE) == 2:
-            rig.resync.gap(NODE)
+            rig.resync.note_gap(NODE)
             await asyncio.sleep(0.02)
         assert 0.9 <= asyncio.get_running_loop().time() - refused <= 3
         running.cancel()

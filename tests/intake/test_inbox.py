@@ -6,13 +6,13 @@ import asyncio
 import threading
 from collections import defaultdict
 
-from etpguard.intake.inbox import Inbox, Live, Relisted
+from etpguard.intake.inbox import Inbox, WatchEvent, WatchRelisted
 from etpguard.objects import NODE, SERVICE, Key, Reject
 
 
-def event(producer: int, number: int) -> Live:
+def event(producer: int, number: int) -> WatchEvent:
     entry = Reject("Service", Key(str(producer), str(number)), "", number, "")
-    return Live(SERVICE, entry, deleted=False, arrived=0.0)
+    return WatchEvent(SERVICE, entry, deleted=False, arrived=0.0)
 
 
 def test_each_thread_s_order_is_kept_and_nothing_is_lost_or_missed() -> None:
@@ -34,7 +34,7 @@ def test_each_thread_s_order_is_kept_and_nothing_is_lost_or_missed() -> None:
             while left:
                 await inbox.wait(5)
                 while (message := inbox.take()) is not None:
-                    assert isinstance(message, Live)
+                    assert isinstance(message, WatchEvent)
                     seen[message.entry.key.namespace].append(message.entry.version)
                     left -= 1
         for worker in workers:
@@ -51,12 +51,12 @@ def test_a_sleeping_consumer_is_woken_from_another_thread_each_time() -> None:
         got: list[object] = []
         async with asyncio.timeout(10):
             for kind in (SERVICE, NODE, SERVICE):
-                threading.Timer(0.02, inbox.put, (Relisted(kind),)).start()
+                threading.Timer(0.02, inbox.put, (WatchRelisted(kind),)).start()
                 await inbox.wait(5)
                 got.append(inbox.take())
         return got
 
-    assert asyncio.run(consume()) == [Relisted(SERVICE), Relisted(NODE), Relisted(SERVICE)]
+    assert asyncio.run(consume()) == [WatchRelisted(SERVICE), WatchRelisted(NODE), WatchRelisted(SERVICE)]
 
 
 def test_waiting_has_an_end() -> None:
@@ -72,6 +72,6 @@ def test_putting_after_the_loop_has_closed_is_no_error() -> None:
         return Inbox()
 
     inbox = asyncio.run(make())
-    inbox.put(Relisted(SERVICE))
-    inbox.put(Relisted(SERVICE))
+    inbox.put(WatchRelisted(SERVICE))
+    inbox.put(WatchRelisted(SERVICE))
     assert len(inbox) == 2

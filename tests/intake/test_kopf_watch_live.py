@@ -12,8 +12,9 @@ import pytest
 from devcluster import Cluster
 from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer, WatchError
-from etpguard.intake.inbox import Live, Message, Relisted
-from etpguard.intake.kopf_watch import NO_FINALIZER, KopfRun
+from etpguard.intake.inbox import Message, WatchEvent, WatchRelisted
+from etpguard.intake.kopf_settings import NO_FINALIZER
+from etpguard.intake.kopf_watch import KopfRun
 from etpguard.kube.connection import Connection
 from etpguard.objects import INGRESS, SERVICE
 from tests.app.harness import grant, node_port_service
@@ -32,12 +33,12 @@ def test_an_event_at_the_end_of_the_longest_silence_is_heard_and_so_is_what_foll
     backend = {"service": {"name": "web", "port": {"number": 80}}}
     cluster.call("POST", collection, {"metadata": {"name": "web"}, "spec": {"defaultBackend": backend}})
     heard: list[set[int]] = [set() for _ in range(RUNS)]
-    watching: list[Relisted] = []
+    watching: list[WatchRelisted] = []
 
     def put(versions: set[int], message: Message) -> None:
-        if isinstance(message, Live):
+        if isinstance(message, WatchEvent):
             versions.add(message.entry.version)
-        elif isinstance(message, Relisted):
+        elif isinstance(message, WatchRelisted):
             watching.append(message)
 
     def write(number: int) -> int:
@@ -69,8 +70,8 @@ def test_a_watch_that_was_denied_for_a_moment_only_is_not_denied(cluster: Cluste
     async def scenario(proxy: HttpProxy) -> None:
         run = KopfRun([SERVICE], Connection(cluster.kubeconfig_for(server=proxy.server)), lambda message: None)
         try:
-            await until(lambda: run.denied == {SERVICE})
-            await until(lambda: bool(proxy.streams(path=path)) and not run.denied)
+            await until(lambda: run.forbidden == {SERVICE})
+            await until(lambda: bool(proxy.streams(path=path)) and not run.forbidden)
         finally:
             run.stop()
             await run.ended.wait()
@@ -88,19 +89,19 @@ def test_kopf_learns_where_to_watch_from_and_gets_no_object_of_a_list(cluster: C
     told: list[Message] = []
 
     def names() -> list[str]:
-        mine = [m for m in told if isinstance(m, Live) and m.entry.key.namespace == namespace]
+        mine = [m for m in told if isinstance(m, WatchEvent) and m.entry.key.namespace == namespace]
         return [f"{'-' if m.deleted else '+'}{m.entry.key.name}" for m in mine]
 
     async def scenario(proxy: HttpProxy) -> None:
         run = KopfRun([SERVICE], Connection(cluster.kubeconfig_for(server=proxy.server)), told.append)
         try:
-            await until(lambda: Relisted(SERVICE) in told)
+            await until(lambda: WatchRelisted(SERVICE) in told)
             await asyncio.to_thread(cluster.call, "POST", collection, node_port_service("after"))
             await until(lambda: bool(names()))
             expired = proxy.on(WatchError(410), path="/api/v1/services", watch=True, times=1)
             for stream in proxy.streams(path="/api/v1/services"):
                 stream.cut()
-            await until(lambda: told.count(Relisted(SERVICE)) == 2 or run.ended.is_set())
+            await until(lambda: told.count(WatchRelisted(SERVICE)) == 2 or run.ended.is_set())
             assert expired.hits == 1
             await asyncio.to_thread(cluster.call, "DELETE", f"{collection}/after")
             await until(lambda: len(names()) == 2)
@@ -131,12 +132,12 @@ def test_the_finalizer_of_another_operator_that_uses_kopf_stays(cluster: Cluster
     position = cluster.audit_position()
     heard: list[bool] = []
     """Of each event about it: whether it is being deleted."""
-    watching: list[Relisted] = []
+    watching: list[WatchRelisted] = []
 
     def put(message: Message) -> None:
-        if isinstance(message, Relisted):
+        if isinstance(message, WatchRelisted):
             watching.append(message)
-        elif isinstance(message, Live) and message.entry.key == (namespace, "foreign"):
+        elif isinstance(message, WatchEvent) and message.entry.key == (namespace, "foreign"):
             heard.append(getattr(message.entry, "deleting", False))
 
     async def scenario() -> None:

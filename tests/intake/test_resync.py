@@ -7,16 +7,11 @@ import asyncio
 import pytest
 
 from etpguard.intake.freshness import Access
-from etpguard.intake.inbox import ListBegins, ListEnds, ListItems, Lost
+from etpguard.intake.inbox import KindLost, ListBegins, ListEnds, ListItems
 from etpguard.kube.errors import Forbidden, NotServed, Unreachable
 from etpguard.objects import INGRESS, NODE, AnyKind, Key
 from tests.intake.fakes import node, page
-from tests.intake.rig import EMPTY, ONE, Rig, make_quick, play, until
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_quick(monkeypatch)
+from tests.intake.rig import EMPTY, ONE, Rig, play, until
 
 
 def test_the_first_lists_are_merged_page_by_page() -> None:
@@ -57,7 +52,7 @@ def test_first_does_not_wait_for_another(error: Exception, access: Access, unrea
     async def scene(rig: Rig) -> None:
         await rig.resync.first()
         assert rig.access(INGRESS) is access
-        assert Lost(INGRESS, unread) in rig.messages
+        assert KindLost(INGRESS, unread) in rig.messages
         assert rig.freshness.picture_status().fresh
 
     play(scene, nodes=[ONE], ingresses=[error])
@@ -81,7 +76,7 @@ def test_a_burst_of_signs_is_followed_by_one_list_and_is_pending_until_then() ->
         await rig.resync.first()
         running = asyncio.create_task(rig.resync.run())
         for _ in range(20):
-            rig.resync.relisted(NODE)
+            rig.resync.watch_relisted(NODE)
             assert not rig.freshness.picture_status().fresh
             await asyncio.sleep(0.02)
             assert rig.lists(NODE) == 1
@@ -103,17 +98,17 @@ def test_a_watch_that_gives_no_sign_counts_as_none() -> None:
         await rig.resync.first()
         running = asyncio.create_task(rig.resync.run())
         rig.resync.watch_begins([NODE, INGRESS])
-        rig.resync.relisted(NODE)
+        rig.resync.watch_relisted(NODE)
         await until(lambda: rig.freshness.picture_status().fresh)
         assert (rig.lists(NODE), rig.lists(INGRESS)) == (2, 2), "a list follows all the same"
         assert rig.resync.watched() == {NODE}
-        assert rig.resync.unheard() == {INGRESS}
-        rig.resync.relisted(INGRESS)
-        assert rig.resync.unheard() == set()
+        assert rig.resync.not_started() == {INGRESS}
+        rig.resync.watch_relisted(INGRESS)
+        assert rig.resync.not_started() == set()
         await until(lambda: rig.resync.watched() == {NODE, INGRESS})
         rig.resync.watch_ended()
         assert not rig.resync.watched()
-        assert not rig.resync.unheard()
+        assert not rig.resync.not_started()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -125,10 +120,10 @@ def test_until_the_longest_wait_for_a_sign_is_over_nothing_is_said_of_it() -> No
         await rig.resync.first()
         running = asyncio.create_task(rig.resync.run())
         rig.resync.watch_begins([NODE])
-        rig.resync.gap(NODE)  # by something else than the watch
+        rig.resync.note_gap(NODE)  # by something else than the watch
         await until(lambda: rig.freshness.picture_status().fresh)
         assert not rig.resync.watched()
-        assert not rig.resync.unheard()
+        assert not rig.resync.not_started()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -142,11 +137,11 @@ def test_a_sign_while_the_list_runs_asks_for_another() -> None:
 
         def sign(kind: AnyKind) -> None:
             if rig.lists(NODE) == 1:  # the second list is about to be made
-                loop.call_soon_threadsafe(rig.resync.gap, NODE)
+                loop.call_soon_threadsafe(rig.resync.note_gap, NODE)
 
         rig.reader.before = sign
         running = asyncio.create_task(rig.resync.run())
-        rig.resync.gap(NODE)
+        rig.resync.note_gap(NODE)
         await until(lambda: rig.lists(NODE) == 3)
         await until(lambda: rig.freshness.picture_status().fresh)
         running.cancel()
@@ -175,7 +170,7 @@ def test_only_news_is_kept_of_a_later_list_and_only_after_its_last_page() -> Non
         await rig.resync.first()
         rig.messages.clear()
         running = asyncio.create_task(rig.resync.run())
-        rig.resync.gap(NODE)
+        rig.resync.note_gap(NODE)
         await until(lambda: rig.freshness.picture_status().fresh)
         begins, items, ends = rig.messages
         assert isinstance(begins, ListBegins)
@@ -194,10 +189,10 @@ def test_a_kind_forbidden_for_a_moment_keeps_its_objects() -> None:
     async def scene(rig: Rig) -> None:
         await rig.resync.first()
         running = asyncio.create_task(rig.resync.run())
-        rig.resync.gap(INGRESS)
+        rig.resync.note_gap(INGRESS)
         await until(lambda: rig.lists(INGRESS) == 3)
         await until(lambda: rig.freshness.picture_status().fresh)
-        assert not [m for m in rig.messages if isinstance(m, Lost)]
+        assert not [m for m in rig.messages if isinstance(m, KindLost)]
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

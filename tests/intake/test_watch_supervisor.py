@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, cast
 
 import pytest
 
-from etpguard.intake import watch_supervisor
 from etpguard.intake.resync import Resync
+from etpguard.intake.timing import WatchTiming
 from etpguard.intake.watch_supervisor import WatchSupervisor
 from etpguard.kube.backoff import Backoff
 from etpguard.objects import INGRESS, NODE, SERVICE, AnyKind
+
+QUICK = WatchTiming(backoff=Backoff(0.02, 0.02), settle=0.02, stop=0.1)
 
 
 class MadeUpRun:
@@ -21,8 +24,8 @@ class MadeUpRun:
         self.kinds = kinds
         self.ended = asyncio.Event()
         self.error: BaseException | None = None
-        self.denied: set[AnyKind] = set()
-        self.beat = time.monotonic()
+        self.forbidden: set[AnyKind] = set()
+        self.last_turn = time.monotonic()
         self._obeys = obeys
 
     def stop(self) -> None:
@@ -50,7 +53,7 @@ class MadeUpResync:
     def watched(self) -> frozenset[AnyKind]:
         return frozenset(self.kinds)
 
-    def unheard(self) -> frozenset[AnyKind]:
+    def not_started(self) -> frozenset[AnyKind]:
         return frozenset(self.silent)
 
     def watch_begins(self, kinds: Iterable[AnyKind]) -> None:
@@ -65,7 +68,7 @@ class MadeUpResync:
 
 
 class Rig:
-    def __init__(self, *kinds: AnyKind, obeys: bool = True) -> None:
+    def __init__(self, *kinds: AnyKind, obeys: bool = True, timing: WatchTiming = QUICK) -> None:
         self.resync = MadeUpResync(kinds)
         self.runs: list[MadeUpRun] = []
         self.restarts = 0
@@ -73,6 +76,7 @@ class Rig:
             resync=cast(Resync, self.resync),
             start=lambda kinds: self._start(kinds, obeys),
             restarted=self._restarted,
+            timing=timing,
         )
 
     def _start(self, kinds: frozenset[AnyKind], obeys: bool) -> MadeUpRun:
@@ -103,13 +107,6 @@ def play(rig: Callable[[], Rig], scene: Callable[[Rig], Coroutine[Any, Any, None
     return asyncio.run(run())
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_supervisor, "BACK_OFF", Backoff(0.01, 0.02))
-    monkeypatch.setattr(watch_supervisor, "SETTLE_SECONDS", 0.02)
-    monkeypatch.setattr(watch_supervisor, "STOP_SECONDS", 0.1)
-
-
 def test_a_failed_run_is_followed_by_another(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(rig: Rig) -> None:
         (await rig.runs_made(1)).fail(ValueError("broken"))
@@ -121,7 +118,7 @@ def test_a_failed_run_is_followed_by_another(caplog: pytest.LogCaptureFixture) -
 
     rig = play(lambda: Rig(SERVICE), scene)
     assert rig.restarts == 1
-    assert "the watch starts anew: ValueError: broken" in caplog.text
+    assert "the watch restarts: ValueError: broken" in caplog.text
     assert rig.runs[-1].ended.is_set(), "the last run was not ended"
 
 
@@ -157,7 +154,7 @@ def test_kinds_that_change_and_change_back_are_no_reason() -> None:
 def test_asked_to_start_anew() -> None:
     async def scene(rig: Rig) -> None:
         await rig.runs_made(1)
-        rig.supervisor.restart("it is deaf")
+        rig.supervisor.watch_misses_events(SERVICE)
         await rig.runs_made(2)
 
     assert play(lambda: Rig(SERVICE), scene).restarts == 1
@@ -178,7 +175,7 @@ def test_no_run_without_a_kind_and_one_as_soon_as_there_is() -> None:
 def test_a_kind_that_may_not_be_watched_is_left_out_and_told() -> None:
     async def scene(rig: Rig) -> None:
         run = await rig.runs_made(1)
-        run.denied.add(INGRESS)
+        run.forbidden.add(INGRESS)
         run.fail(PermissionError("403"))
         assert (await rig.runs_made(2)).kinds == {SERVICE}
         assert rig.supervisor.missing() == ["ingresses.networking.k8s.io: may be listed but not watched"]
@@ -186,30 +183,23 @@ def test_a_kind_that_may_not_be_watched_is_left_out_and_told() -> None:
     play(lambda: Rig(SERVICE, INGRESS), scene)
 
 
-def test_it_is_tried_again_though_nothing_else_may_be_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_supervisor, "DENIED_SECONDS", 0.1)
-    monkeypatch.setattr(watch_supervisor, "LOOK_SECONDS", 0.05)
-
+def test_it_is_tried_again_though_nothing_else_may_be_watched() -> None:
     async def scene(rig: Rig) -> None:
         run = await rig.runs_made(1)
-        run.denied.add(SERVICE)
+        run.forbidden.add(SERVICE)
         run.fail(PermissionError("403"))
         assert (await rig.runs_made(2)).kinds == {SERVICE}
 
-    play(lambda: Rig(SERVICE), scene)
+    timing = dataclasses.replace(QUICK, forbidden=0.1, look=0.05)
+    play(lambda: Rig(SERVICE, timing=timing), scene)
 
 
-def test_a_kind_whose_watch_does_not_begin_is_told_and_the_watch_starts_anew(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(watch_supervisor, "DENIED_SECONDS", 0.3)
-    monkeypatch.setattr(watch_supervisor, "LOOK_SECONDS", 0.02)
-
+def test_a_kind_whose_watch_does_not_start_is_reported_and_the_watch_restarts() -> None:
     async def scene(rig: Rig) -> None:
         await rig.runs_made(1)
         rig.resync.silent = {INGRESS}
         await rig.runs_made(2)
-        told = "ingresses.networking.k8s.io: its watch has not begun; its changes are seen late"
+        told = "ingresses.networking.k8s.io: its watch has not started; its changes are seen late"
         assert rig.supervisor.missing() == [told]
         await asyncio.sleep(0.15)
         assert len(rig.runs) == 2, "each start lists all kinds"
@@ -217,29 +207,29 @@ def test_a_kind_whose_watch_does_not_begin_is_told_and_the_watch_starts_anew(
         rig.resync.silent = set()
         assert rig.supervisor.missing() == []
 
-    assert play(lambda: Rig(SERVICE, INGRESS), scene).restarts == 2
+    timing = dataclasses.replace(QUICK, forbidden=0.3, look=0.02)
+    assert play(lambda: Rig(SERVICE, INGRESS, timing=timing), scene).restarts == 2
 
 
-def test_a_run_that_does_not_end_is_what_only_a_new_process_mends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_supervisor, "DEAD_SECONDS", 0.2)
-
+def test_a_run_that_does_not_end_needs_a_restart_of_the_process() -> None:
     async def scene(rig: Rig) -> None:
         await rig.runs_made(1)
-        rig.supervisor.restart("it is deaf")
-        (await rig.runs_made(2)).beat += 3600
-        assert rig.supervisor.dead() == "", "it may yet end"
+        rig.supervisor.watch_misses_events(SERVICE)
+        (await rig.runs_made(2)).last_turn += 3600
+        assert rig.supervisor.hung() == "", "it may yet end"
         await asyncio.sleep(0.3)
-        assert rig.supervisor.dead() == "a watch that was told to end 0 s ago still runs"
+        assert rig.supervisor.hung() == "a watch that was asked to end 0 s ago still runs"
         rig.runs[0].ended.set()
-        assert rig.supervisor.dead() == ""
+        assert rig.supervisor.hung() == ""
 
-    play(lambda: Rig(SERVICE, obeys=False), scene)
+    timing = dataclasses.replace(QUICK, dead=0.2)
+    play(lambda: Rig(SERVICE, obeys=False, timing=timing), scene)
 
 
-def test_a_loop_that_has_had_no_turn_for_minutes_too() -> None:
+def test_so_does_a_loop_that_is_blocked_for_minutes() -> None:
     async def scene(rig: Rig) -> None:
         run = await rig.runs_made(1)
-        run.beat -= watch_supervisor.DEAD_SECONDS + 1
-        assert rig.supervisor.dead() == "the watch's loop has had no turn for 300 s"
+        run.last_turn -= QUICK.dead + 1
+        assert rig.supervisor.hung() == "the event loop of the watch has been blocked for 300 s"
 
     play(lambda: Rig(SERVICE), scene)

@@ -1,4 +1,4 @@
-"""The operator put together: what `etpguard run` runs."""
+"""What `etpguard run` runs: the operator, its log, and its signals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 
 from etpguard import __version__
 from etpguard.app import logs
-from etpguard.app.operator import Operator, unless
+from etpguard.app.operator import Operator
+from etpguard.app.tasks import finished_before
 from etpguard.intake.controller_options import consumer_options
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
@@ -29,8 +30,8 @@ def tune_interpreter() -> None:
 
 
 def run(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT. Returns the exit code: 0 after a signal, 1 where a part of the operator
-    failed, 2 with one line on stderr for a bad kubeconfig, address, or option of a controller."""
+    """Run until SIGTERM or SIGINT. Returns the exit code: 0 after a signal, 1 if a part of the operator failed, 2
+    with one line on stderr for a bad kubeconfig, address or option of a controller."""
     logs.set_up(settings.log_format, settings.log_level)
     tune_interpreter()
     try:
@@ -46,10 +47,10 @@ async def _run(settings: Settings, connection: Connection) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    telling = asyncio.create_task(consumer_options(settings, connection))
-    if not await unless(stop, telling):
+    reading = asyncio.create_task(consumer_options(settings, connection))
+    if not await finished_before(stop, reading):
         return 0
-    operator = Operator(settings, connection, telling.result())
+    operator = Operator(settings, connection, reading.result())
     async with operator.serving() as port:
         logger.info("etpguard %s on %s, serving on port %d", __version__, connection.server, port)
         code = await operator.run(stop)

@@ -1,16 +1,18 @@
-"""All that writes: the Lease, the one gate, and what goes through it."""
+"""Everything that writes: the Lease, the gate, the publisher and the remediation controller."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import socket
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from etpguard.app.remediation import remediation_controller
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
+from etpguard.intake.absorb import Receiver
 from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
@@ -26,8 +28,10 @@ logger = logging.getLogger(__name__)
 
 
 class Writing:
-    """Writes nothing before `run`, and nothing ever where all outputs are off. `stale` says why the picture
-    must not be written from, None if it may."""
+    """Writes nothing before `run`, and nothing at all if every output is off.
+
+    `stale` says why nothing may be written from the picture, None if it may. `publish` gives intervals and rates.
+    """
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class Writing:
         stale: Callable[[], str | None],
         metrics: Metrics,
         remediation_pacing: Pacing | None = None,
+        publish: PublishSettings | None = None,
     ) -> None:
         self._enabled = any(
             (settings.write_conditions, settings.write_reports, settings.write_events, settings.remediation)
@@ -67,16 +72,17 @@ class Writing:
             self._client,
             may_start=elector.may_start if elector else lambda timeout: True,
             stale=stale,
-            # Short enough that a write which may start between two renewals ends before the Lease does.
+            # A write that starts between two renewals must end before the Lease does.
             limits=WriteLimits(timeout=timing.write_timeout),
             on_request=metrics.request,
         )
         self._publisher = Publisher(
             self._writer,
             picture,
-            assessments,
+            settings.scope.select(assessments),
             advice,
-            PublishSettings(
+            dataclasses.replace(
+                publish or PublishSettings(),
                 conditions=settings.write_conditions,
                 reports=settings.write_reports,
                 events=settings.write_events,
@@ -87,7 +93,7 @@ class Writing:
             ),
             term=(lambda: elector.term) if elector else (lambda: 1),
         )
-        self._remediator = (
+        self._remediation = (
             remediation_controller(
                 settings,
                 self._writer,
@@ -106,26 +112,26 @@ class Writing:
         )
         metrics.leader(self._enabled and elector is None)
 
-    def offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
-        self._publisher.offer(changed, touched)
-        if self._remediator:
-            self._remediator.offer(changed)
+    @property
+    def receivers(self) -> Sequence[Receiver]:
+        """What acts on assessments."""
+        return (self._publisher, self._remediation) if self._remediation else (self._publisher,)
 
     def problems(self) -> list[str]:
-        """What keeps writes from being made, in words. That another replica leads is none."""
+        """What prevents writes, one line each. Another replica's leadership is not a problem."""
         election = [f"the Lease: {self._elector.problem}"] if self._elector and self._elector.problem else []
         return election + self._writer.problems()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish and mend until `stop`, then hand over the Lease."""
+        """Publish and remediate until `stop`, then hand over the Lease."""
         try:
             if not self._enabled:
                 await stop.wait()
                 return
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._publisher.run(stop), name="publisher")
-                if self._remediator:
-                    group.create_task(self._remediator.run(stop), name="remediator")
+                if self._remediation:
+                    group.create_task(self._remediation.run(stop), name="remediation")
                 if self._elector:
                     group.create_task(self._elector.run(stop, self._writer.quiet), name="elector")
         finally:

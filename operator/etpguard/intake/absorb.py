@@ -1,11 +1,12 @@
-"""The one consumer of the inbox: message -> picture -> assessments, in slices that leave the loop its turn."""
+"""The only consumer of the inbox: message -> picture -> assessments -> receivers, in slices that keep the loop
+free."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from etpguard.assess import Assessment, Engine
@@ -13,45 +14,48 @@ from etpguard.cluster import Change, Picture, Touched
 from etpguard.intake.corrections import Corrections, What
 from etpguard.intake.inbox import (
     AboutKind,
-    Begin,
+    AssessAll,
     Inbox,
+    KindLost,
     ListBegins,
     ListEnds,
     ListItems,
-    Live,
-    Lost,
-    Relisted,
+    WatchEvent,
+    WatchRelisted,
 )
 from etpguard.objects import AnyKind, Key, Reject
+from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 
 logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.02
-"""How long the loop is held at a time; a single message or Service may go beyond."""
+"""The loop is held for this long at a time. One message or one Service may take longer."""
 GATHER_SECONDS = 0.005
-FULL_TURN = 64
-"""So long are so few messages left to be joined by others: a turn for each would double what they cost."""
-SERVICES_A_STEP = 32
+GATHER_MESSAGES = 64
+"""Fewer messages than this wait `GATHER_SECONDS` for more: a turn for each would double their cost."""
 SETTLE_SECONDS = 1.0
-"""How often at least it is asked whether the watch has delivered what lists found."""
+"""Longest interval between looks at whether the watch has delivered what lists found."""
 
 
-class Offer(Protocol):
-    """Takes what differs from before, and the Services that were touched whether or not they differ."""
+class Receiver(Protocol):
+    """What acts on assessments: the publisher, the remediation controller."""
 
-    def __call__(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = (), /) -> None: ...
+    def offer(self, changed: Mapping[Key, Assessment | None], touched: Collection[Key]) -> None:
+        """`changed`: assessments that differ from before, None for a Service that is no longer assessed.
+        `touched`: Services about which something changed, whether or not their assessment did. Both may be
+        empty: then some other object changed."""
 
 
 AnyChange = Change[Any]
 
 
 class Absorber:
-    """Merges messages into the picture, and from the message `Begin` on keeps the assessments up to date.
+    """Merges messages into the picture and, after `AssessAll`, keeps the assessments up to date.
 
-    `offer` is told what differs after each step, and which Services a turn has touched at all; `observe` the
-    seconds from an event's arrival until the assessment made from it; `gap` of each sign that Kopf has listed
-    a kind anew; `restored` when a list is the first to show that etcd was set back; `noticed` which kind's
-    objects changed, those included that no assessment reads.
+    `receivers` get every change of the Services in `scope`; this is the only place that filters assessments on
+    their way out. `observe` gets the seconds from an event's arrival until the assessment made from it.
+    `watch_relisted` is called with a kind for each sign that Kopf has listed it again. `etcd_restored` is
+    called when a list is the first to show that etcd was restored from a backup.
     """
 
     def __init__(
@@ -61,55 +65,55 @@ class Absorber:
         engine: Engine,
         inbox: Inbox,
         corrections: Corrections,
-        offer: Offer,
+        receivers: Sequence[Receiver],
         observe: Callable[[float], None],
-        gap: Callable[[AnyKind], None],
-        restored: Callable[[], None],
-        noticed: Callable[[AnyKind], None] = lambda kind: None,
+        watch_relisted: Callable[[AnyKind], None],
+        etcd_restored: Callable[[], None],
+        scope: NamespaceScope = EVERYWHERE,
     ) -> None:
         self._picture = picture
         self._engine = engine
         self._inbox = inbox
         self._corrections = corrections
-        self._offer = offer
+        self._receivers = receivers
+        self._scope = scope
         self._observe = observe
-        self._gap = gap
-        self._restored = restored
-        self._noticed = noticed
+        self._watch_relisted = watch_relisted
+        self._etcd_restored = etcd_restored
         self._assessing = False
         self._touched = Touched()
 
     async def run(self) -> None:
         while True:
             await self._inbox.wait(SETTLE_SECONDS)
-            if 0 < len(self._inbox) < FULL_TURN:
+            if 0 < len(self._inbox) < GATHER_MESSAGES:
                 await asyncio.sleep(GATHER_SECONDS)
             await self.turn()
-            # Even where all was quick: who else waits for the loop comes first.
+            # Other tasks come first, even after a short turn.
             await asyncio.sleep(0)
 
     async def turn(self) -> None:
-        """Absorb what is in the inbox, for one slice of time at most, and assess what it touches."""
+        """Absorb messages for one slice of time at most, and assess what they touch."""
         arrivals: list[float] = []
         done: list[asyncio.Event] = []
+        changed = False
         begun = time.monotonic()
         while (message := self._inbox.take()) is not None:
-            if isinstance(message, Begin):
+            if isinstance(message, AssessAll):
                 self._assessing = True
                 self._touched.everything = True
                 done.append(message.assessed)
                 break
             changes = list(self._merge(message))
             self._touched.add(self._picture.absorb(changes))
-            if any(change.matters for change in changes):
-                self._noticed(message.kind)
-            if isinstance(message, Live):
+            changed |= any(change.matters for change in changes)
+            if isinstance(message, WatchEvent):
                 arrivals.append(message.arrived)
             elif isinstance(message, ListEnds):
                 done.append(message.absorbed)
             if time.monotonic() - begun > SLICE_SECONDS:
                 break
-        if self._assessing and self._touched:
+        if self._assessing and (self._touched or changed):
             await self._assess()
         now = time.monotonic()
         for arrived in arrivals:
@@ -120,34 +124,39 @@ class Absorber:
 
     async def _assess(self) -> None:
         touched, self._touched = self._touched, Touched()
-        # Node sets of different epochs must never stand side by side: all in one go then, which is rare.
-        in_one_go = bool(touched.nodes) and self._picture.nodes.compact()
-        touched.everything |= in_one_go
-        keys = list(self._engine.invalidate(touched))
-        if in_one_go:
-            self._offer(self._engine.reassess(keys), touched.services)
-            return
+        # Node sets of different epochs must never stand side by side. A new epoch is rare: no yielding then.
+        new_epoch = bool(touched.nodes) and self._picture.nodes.compact()
+        touched.everything |= new_epoch
+        changed: dict[Key, Assessment | None] = {}
         begun = time.monotonic()
-        for start in range(0, len(keys), SERVICES_A_STEP):
-            if changed := self._engine.reassess(keys[start : start + SERVICES_A_STEP]):
-                self._offer(changed)
-            if time.monotonic() - begun > SLICE_SECONDS:
+        for key in list(self._engine.invalidate(touched)):
+            changed |= self._engine.reassess((key,))
+            if not new_epoch and time.monotonic() - begun > SLICE_SECONDS:
+                self._offer(changed, ())
+                changed = {}
                 await asyncio.sleep(0)
                 begun = time.monotonic()
-        self._offer({}, touched.services)
+        self._offer(changed, touched.services)
+
+    def _offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key]) -> None:
+        includes = self._scope.includes
+        changed = {key: assessment for key, assessment in changed.items() if includes(key.namespace)}
+        touched = [key for key in touched if includes(key.namespace)]
+        for receiver in self._receivers:
+            receiver.offer(changed, touched)
 
     def _merge(self, message: AboutKind) -> Iterable[AnyChange]:
         store = self._picture.store(message.kind)
         match message:
-            case Live(kind, entry, deleted, _):
-                self._corrections.delivered(kind, entry.key, entry.version, deleted)
+            case WatchEvent(kind, entry, deleted, _):
+                self._corrections.watch_delivered(kind, entry.key, entry.version, deleted)
                 change = store.delete(entry.key, entry.version) if deleted else store.upsert(entry)
-                return self._noted((change,))
-            case Relisted(kind):
-                self._corrections.begun_anew(kind)
-                self._gap(kind)
+                return self._made((change,))
+            case WatchRelisted(kind):
+                self._corrections.watch_relisted(kind)
+                self._watch_relisted(kind)
                 return ()
-            case ListBegins(kind, version, at_least, judged):
+            case ListBegins(kind, version, at_least, watched):
                 floor = store.floor
                 if store.begin_list(version, at_least):
                     logger.warning(
@@ -157,31 +166,31 @@ class Absorber:
                         max(floor, at_least),
                     )
                     self._start_over(kind)
-                    self._restored()
-                self._corrections.list_begins(kind, judged)
+                    self._etcd_restored()
+                self._corrections.list_begins(kind, watched)
                 return ()
             case ListItems(kind, entries):
-                changes = self._noted(store.list_item(entry) for entry in entries)
+                changes = self._made(store.list_item(entry) for entry in entries)
                 for change in changes:
-                    self._found(change, "changed" if change.old else "added", store.version(change.key) or 0)
+                    self._list_found(change, "changed" if change.old else "added", store.version(change.key) or 0)
                 return changes
             case ListEnds(kind, version, listed):
-                self._read(kind, None)
+                self._note_read(kind, None)
                 changes = store.end_list(version, listed)
                 for change in changes:
-                    self._found(change, "removed", version)
+                    self._list_found(change, "removed", version)
                 return changes
-            case Lost(kind, unread):
-                self._read(kind, unread)
+            case KindLost(kind, unread):
+                self._note_read(kind, unread)
                 return store.clear()
 
-    def _start_over(self, noticed: AnyKind) -> None:
-        """All kinds were restored with the one whose list told first: theirs are no news then."""
+    def _start_over(self, first: AnyKind) -> None:
+        """Every kind was restored together with the `first` whose list showed it."""
         for kind in self._picture.kinds:
-            if kind is not noticed:
+            if kind is not first:
                 self._picture.store(kind).start_over()
 
-    def _read(self, kind: AnyKind, unread: str | None) -> None:
+    def _note_read(self, kind: AnyKind, unread: str | None) -> None:
         """Any Service may have an unknown consumer while a kind cannot be read."""
         if (kind in self._picture.unread) != (unread is not None):
             self._touched.everything = True
@@ -190,15 +199,15 @@ class Absorber:
         else:
             self._picture.unread[kind] = unread
 
-    def _found(self, change: AnyChange, what: What, version: int) -> None:
-        self._corrections.found(change.kind, change.key, version, what, time.monotonic())
+    def _list_found(self, change: AnyChange, what: What, version: int) -> None:
+        self._corrections.list_found(change.kind, change.key, version, what, time.monotonic())
 
-    def _noted(self, changes: Iterable[AnyChange | None]) -> list[AnyChange]:
-        """What did change; unreadable objects are named in the log, each once."""
+    def _made(self, changes: Iterable[AnyChange | None]) -> list[AnyChange]:
+        """The changes that took effect. Logs each unreadable object once."""
         made = [change for change in changes if change is not None]
         for change in made:
             if isinstance(change.new, Reject) and not (
                 isinstance(change.old, Reject) and change.old.message == change.new.message
             ):
-                logger.warning("unreadable: %s", change.new.message)
+                logger.warning("cannot decode an object: %s", change.new.message)
         return made

@@ -1,4 +1,5 @@
-"""What lists find that the watch did not deliver: counted, and the proof that a watch has gone deaf."""
+"""Changes that lists find and the watch did not deliver: they are counted, and they show that a watch is
+broken."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from etpguard.objects import AnyKind, Key
 What = Literal["added", "changed", "removed"]
 
 GRACE_SECONDS = 10.0
-"""How long the watch has to deliver what a list has found before it counts as a correction."""
+"""The watch has this long to deliver what a list found. After that it counts as a correction."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Finding:
     kind: AnyKind
     key: Key
     version: int
@@ -27,69 +28,71 @@ class _Found:
 
 
 class Corrections:
-    """Pure but for what it remembers; times are seconds of any one clock.
+    """Reads no clock: times are seconds of any one clock.
 
-    `count` is called for each correction, `deaf` for a kind whose last two lists both had some: its watch
-    then delivers late or not at all.
+    `count` is called for each correction. `watch_misses_events` is called for a kind whose last two lists both
+    needed corrections: its watch delivers late or not at all.
     """
 
-    def __init__(self, count: Callable[[AnyKind, What], None], deaf: Callable[[AnyKind], None]) -> None:
+    def __init__(
+        self, count: Callable[[AnyKind, What], None], watch_misses_events: Callable[[AnyKind], None]
+    ) -> None:
         self._count = count
-        self._deaf = deaf
-        self._found: deque[_Found] = deque()
-        self._open: dict[tuple[AnyKind, Key], _Found] = {}
+        self._watch_misses_events = watch_misses_events
+        self._findings: deque[_Finding] = deque()
+        self._undelivered: dict[tuple[AnyKind, Key], _Finding] = {}
         self._lists: dict[AnyKind, int] = {}
-        self._judged: dict[AnyKind, bool] = {}
-        self._begun_anew: set[AnyKind] = set()
+        self._watched: dict[AnyKind, bool] = {}
+        self._relisted: set[AnyKind] = set()
         self._excused: dict[AnyKind, bool] = {}
-        self._corrected: dict[AnyKind, int] = {}
+        self._corrected_list: dict[AnyKind, int] = {}
 
-    def begun_anew(self, kind: AnyKind) -> None:
-        """The watch has listed the kind and goes on from there, after a 410 say: what the next list finds is
-        counted, and no sign of a deaf watch."""
-        self._begun_anew.add(kind)
+    def watch_relisted(self, kind: AnyKind) -> None:
+        """The watch has listed the kind and goes on from there, after a 410 for example. Corrections by the next
+        list are counted, but they do not show that the watch is broken."""
+        self._relisted.add(kind)
 
-    def list_begins(self, kind: AnyKind, judged: bool) -> None:
-        """Another list of the kind. What one finds that is not `judged` (there was no watch before it) is
-        no correction."""
+    def list_begins(self, kind: AnyKind, watched: bool) -> None:
+        """Another list of the kind. What it changes is a correction only if a watch ran before it (`watched`)."""
         self._lists[kind] = self._lists.get(kind, 0) + 1
-        self._judged[kind] = judged
-        self._excused[kind] = kind in self._begun_anew
-        self._begun_anew.discard(kind)
+        self._watched[kind] = watched
+        self._excused[kind] = kind in self._relisted
+        self._relisted.discard(kind)
 
-    def found(self, kind: AnyKind, key: Key, version: int, what: What, now: float) -> None:
+    def list_found(self, kind: AnyKind, key: Key, version: int, what: What, now: float) -> None:
         """The list has changed the picture: `version` of an object, or (removed) its absence at `version`."""
-        if self._judged.get(kind):
-            candidate = _Found(kind, key, version, what, self._lists[kind], self._excused[kind], now)
-            self._found.append(candidate)
-            self._open[kind, key] = candidate
+        if self._watched.get(kind):
+            finding = _Finding(kind, key, version, what, self._lists[kind], self._excused[kind], now)
+            self._findings.append(finding)
+            self._undelivered[kind, key] = finding
 
-    def delivered(self, kind: AnyKind, key: Key, version: int, deleted: bool) -> None:
-        """The watch has delivered an event: of that version of the object, or a later one.
+    def watch_delivered(self, kind: AnyKind, key: Key, version: int, deleted: bool) -> None:
+        """The watch has delivered an event at this version of the object.
 
-        Any DELETED settles a removal: a list knows only that the object was gone by its own version, which
-        is later than the deletion's."""
-        candidate = self._open.get((kind, key))
-        if candidate and (deleted if candidate.what == "removed" else version >= candidate.version):
-            del self._open[kind, key]
+        Any DELETED event settles a removal: the list shows only that the object was gone at the list's version,
+        which is later than the version of the deletion.
+        """
+        finding = self._undelivered.get((kind, key))
+        if finding and (deleted if finding.what == "removed" else version >= finding.version):
+            del self._undelivered[kind, key]
 
     def settle(self, now: float) -> None:
         """Count what the watch has not delivered in time."""
-        while self._found and now - self._found[0].at >= GRACE_SECONDS:
-            candidate = self._found.popleft()
-            place = (candidate.kind, candidate.key)
-            if self._open.get(place) is candidate:
-                del self._open[place]
-                self._count(candidate.kind, candidate.what)
-                if not candidate.excused:
-                    self._correct(candidate)
+        while self._findings and now - self._findings[0].at >= GRACE_SECONDS:
+            finding = self._findings.popleft()
+            place = (finding.kind, finding.key)
+            if self._undelivered.get(place) is finding:
+                del self._undelivered[place]
+                self._count(finding.kind, finding.what)
+                if not finding.excused:
+                    self._note_corrected_list(finding)
 
-    def _correct(self, candidate: _Found) -> None:
-        kind, number = candidate.kind, candidate.list_number
-        last = self._corrected.get(kind)
+    def _note_corrected_list(self, finding: _Finding) -> None:
+        kind, number = finding.kind, finding.list_number
+        last = self._corrected_list.get(kind)
         if last == number:
             return
-        self._corrected[kind] = number
+        self._corrected_list[kind] = number
         if last == number - 1:
-            del self._corrected[kind]
-            self._deaf(kind)
+            del self._corrected_list[kind]
+            self._watch_misses_events(kind)

@@ -1,4 +1,4 @@
-"""How far the picture can be trusted: asked by everything that writes, and by /readyz."""
+"""How far the picture can be trusted. Everything that writes asks this, and so does /readyz."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from etpguard.objects import AnyKind
 
 
 class Access(enum.Enum):
-    """What the last try to list a kind came to."""
+    """The result of the last try to list a kind."""
 
     UNTRIED = "not listed yet"
     READ = "listed"
     ABSENT = "not served"
     FORBIDDEN = "forbidden"
-    FAILING = "failing for long"
-    """Only a kind that is not required; like one that is forbidden, it is not waited for."""
+    FAILING = "failing for a long time"
+    """Optional kinds only. Like a forbidden kind, nothing waits for it."""
 
 
 _UNREAD = (Access.FORBIDDEN, Access.FAILING)
 
 
 class PictureStatus(NamedTuple):
-    """`whole`: every required kind has a completed list. `fresh`: moreover the last completed list of each
-    kind that can be read began less than two intervals ago, and none is pending. `missing` says in words
-    what is lacking; it may name kinds that cannot be read while the picture is whole and fresh."""
+    """`whole`: every required kind has a completed list. `fresh`: whole, the last completed list of each readable
+    kind began less than two intervals ago, and no list is pending. `missing` says what is not known, one line a
+    kind; it may name unreadable kinds while the picture is whole and fresh."""
 
     whole: bool
     fresh: bool
@@ -36,24 +36,28 @@ class PictureStatus(NamedTuple):
 
 @dataclass(slots=True)
 class KindStatus:
-    """Of one kind. `began` is the clock's time at which its last completed list began; `pending` holds from
-    the first sign of a gap until a list that began after it is absorbed; `problem` is why the last try
-    failed, "" if it did not."""
+    """The state of one kind.
+
+    `began`: the clock's time when its last completed list began. `listed_at`: when that list was absorbed, in
+    seconds since the epoch. `pending`: from the first sign of a gap until a list that began after it is
+    absorbed. `problem`: why the last try failed, "" if it succeeded.
+    """
 
     kind: AnyKind
     access: Access = Access.UNTRIED
     began: float | None = None
+    listed_at: float | None = None
     pending: bool = False
     problem: str = ""
 
     @property
     def unread(self) -> str | None:
-        """Why the kind cannot be read; None also where there is no such kind."""
+        """Why the kind cannot be read; None if it can, or if the API server does not serve it."""
         return self.problem if self.access in _UNREAD else None
 
 
 class Freshness:
-    """`interval` is the longest time between two lists of a kind in seconds of `clock`."""
+    """`interval` is the longest time between two lists of a kind, in seconds of `clock`."""
 
     def __init__(self, kinds: Iterable[AnyKind], interval: float, clock: Callable[[], float]) -> None:
         self.kinds = {kind: KindStatus(kind) for kind in kinds}
@@ -64,19 +68,28 @@ class Freshness:
         whole = fresh = True
         missing: list[str] = []
         for status in self.kinds.values():
-            lacking = self._lacking(status)
-            if lacking:
-                missing.append(f"{status.kind}: {lacking}")
+            if problem := self._problem(status):
+                missing.append(f"{status.kind}: {problem}")
                 required = status.kind.required
                 whole &= not (required and status.began is None)
                 fresh &= not required and status.access in _UNREAD
         return PictureStatus(whole, whole and fresh, tuple(missing))
 
+    def stale(self) -> str | None:
+        """Why nothing may be written from the picture; None if it is fresh."""
+        status = self.picture_status()
+        return None if status.fresh else "; ".join(status.missing)
+
+    def served(self, kind: AnyKind) -> bool:
+        """Whether the kind exists and may be listed. A failing kind is served: a reader of it must fail too,
+        and not take it for a kind without objects."""
+        return self.kinds[kind].access in (Access.READ, Access.FAILING)
+
     def not_ready(self) -> tuple[str, ...]:
-        """Why nothing could be said of the cluster, or nothing of its present state: a required kind that is
-        not served, forbidden, never listed, or last listed two intervals ago; any kind never tried."""
+        """Why no answer about the cluster's present state is possible, one line a kind: a required kind is not
+        served, forbidden, never listed, or last listed two intervals ago; or some kind was never tried."""
         return tuple(
-            f"{status.kind}: {self._lacking(status)}"
+            f"{status.kind}: {self._problem(status)}"
             for status in self.kinds.values()
             if (status.access is not Access.READ or self._old(status))
             and (status.kind.required or status.access is Access.UNTRIED)
@@ -85,8 +98,8 @@ class Freshness:
     def _old(self, status: KindStatus) -> bool:
         return status.began is None or self._clock() - status.began >= 2 * self._interval
 
-    def _lacking(self, status: KindStatus) -> str:
-        """In words; "" when nothing is."""
+    def _problem(self, status: KindStatus) -> str:
+        """Why the kind's objects are not known as they are now; "" if they are."""
         match status.access:
             case Access.UNTRIED:
                 return status.problem or "not listed yet"

@@ -1,7 +1,7 @@
-"""The one way into the picture: a FIFO that any thread may fill and one consumer on the main loop empties.
+"""The only way into the picture: a FIFO that any thread fills and one consumer on the main loop empties.
 
-That pages, ends of lists and live events keep their order here is what the merge rule rests on (a delete
-that was seen before the end of a list must be absorbed before it).
+The merge rule depends on this order of pages, ends of lists and watch events: a delete that was seen before the
+end of a list must be absorbed before that end.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from etpguard.objects import AnyKind, Key, Record, Reject
 Entry = Record | Reject
 
 
-class Live(NamedTuple):
-    """A watch event. `arrived` is the time.monotonic() at which it came into the inbox."""
+class WatchEvent(NamedTuple):
+    """One object, as a watch delivered it. `arrived` is the time.monotonic() at which it came into the inbox."""
 
     kind: AnyKind
     entry: Entry
@@ -25,25 +25,28 @@ class Live(NamedTuple):
     arrived: float
 
 
-class Relisted(NamedTuple):
-    """Kopf has listed the kind anew, and watches from there."""
+class WatchRelisted(NamedTuple):
+    """Kopf has listed the kind again and watches from that version. Events before it may be missing."""
 
     kind: AnyKind
 
 
 class ListBegins(NamedTuple):
-    """A list of the kind at that resourceVersion follows. What it finds is a correction of the watch only
-    if `judged`: there was one by then that should have delivered it. `at_least` is the newest version that
-    was known when the list was asked for: one below it means that etcd was restored."""
+    """A list of the kind at resourceVersion `version` follows.
+
+    `at_least` is the newest version that was known when the list was requested. A lower `version` means that etcd
+    was restored. `watched`: a watch ran before the list and should have delivered everything in it, so what the
+    list changes counts as a correction.
+    """
 
     kind: AnyKind
     version: int
     at_least: int
-    judged: bool
+    watched: bool
 
 
 class ListItems(NamedTuple):
-    """A part of it."""
+    """Some objects of that list."""
 
     kind: AnyKind
     entries: list[Entry]
@@ -51,7 +54,7 @@ class ListItems(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListEnds:
-    """The list is complete and named these keys; `absorbed` is set once the picture says the same."""
+    """The list is complete and contains these keys. `absorbed` is set once the picture agrees with it."""
 
     kind: AnyKind
     version: int
@@ -59,26 +62,26 @@ class ListEnds:
     absorbed: asyncio.Event
 
 
-class Lost(NamedTuple):
-    """Nothing is known of the kind's objects: they may not be read, for that reason, or (None) it is not
-    served, so that there are none."""
+class KindLost(NamedTuple):
+    """No object of the kind is known any more. `unread` is why it cannot be read; None: it is not served, so no
+    objects exist."""
 
     kind: AnyKind
     unread: str | None
 
 
-class Begin(NamedTuple):
-    """All first lists are in: assess everything, and from now on what each message touches."""
+class AssessAll(NamedTuple):
+    """Assess every Service, and from now on what each message touches. `assessed` is set once that is done."""
 
     assessed: asyncio.Event
 
 
-AboutKind = Live | Relisted | ListBegins | ListItems | ListEnds | Lost
-Message = Begin | AboutKind
+AboutKind = WatchEvent | WatchRelisted | ListBegins | ListItems | ListEnds | KindLost
+Message = AssessAll | AboutKind
 
 
 class Inbox:
-    """Made on the loop of its consumer. `put` may be called from any thread, `get` by the consumer alone."""
+    """Created on the loop of its consumer. Any thread may call `put`; only the consumer calls the rest."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -88,30 +91,30 @@ class Inbox:
 
     def put(self, message: Message) -> None:
         self._messages.append(message)
-        # Only who waits is woken: one for each message would have the two threads take turns at the interpreter.
+        # One wake-up for many messages: one each would make the two threads take turns at the interpreter.
         if not self._signalled:
             self._signalled = True
             try:
                 self._loop.call_soon_threadsafe(self._arrived.set)
-            except RuntimeError:  # the loop is closed: the process ends
+            except RuntimeError:  # the loop is closed because the process ends
                 return
 
     def __len__(self) -> int:
         return len(self._messages)
 
     async def wait(self, seconds: float) -> None:
-        """Return once there is something to take, or after so many seconds."""
+        """Return once there is a message, or after this many seconds."""
         try:
             async with asyncio.timeout(seconds):
                 while not self._messages:
                     self._arrived.clear()
                     self._signalled = False
-                    # What came since, before the flag was down, has woken nobody.
+                    # A message that came before the flag was cleared has not woken this consumer.
                     if not self._messages:
                         await self._arrived.wait()
         except TimeoutError:
             return
 
     def take(self) -> Message | None:
-        """The oldest message, None when there is none."""
+        """The oldest message, or None."""
         return self._messages.popleft() if self._messages else None

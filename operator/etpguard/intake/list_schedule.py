@@ -7,116 +7,108 @@ import random
 from dataclasses import dataclass, field
 
 from etpguard.intake.freshness import Access, KindStatus
-from etpguard.kube.backoff import Backoff
+from etpguard.intake.timing import ListTiming
 from etpguard.kube.errors import KubeError, Overloaded
-
-QUIET_SECONDS = 2.0
-"""How long after the last sign of a gap the list follows."""
-LONGEST_BURST_SECONDS = 60.0
-"""After which it follows even if the signs go on."""
-DOUBT_SECONDS = 30.0
-"""How long a kind that was read must be forbidden to count as such: API servers say 403 while they start."""
-START_FAILING_SECONDS = 30.0
-"""How long the start waits for a kind that fails, is not required, and was never tried with success."""
-FAILING_SECONDS = 300.0
-"""How long it must fail later on to count as one that cannot be read. Outcomes that it could change are Unknown
-then, which is told on each Service: too much to do for the time in which its conversion webhook is replaced."""
-BACK_OFF = Backoff(1.0, 30.0, jitter=0.2)
-LONGEST_RETRY_AFTER_SECONDS = 300.0
-"""What is made of a Retry-After beyond it; of one at the start, START_FAILING_SECONDS."""
 
 
 @dataclass(slots=True)
-class Plan:
-    """Times are seconds of the caller's clock. `gap` is when the first and `last_sign` when the last sign of a
-    gap came that no list has answered yet.
+class ListSchedule:
+    """Times are seconds of the caller's clock.
 
-    A watch was set up at `begun` (None: there is none). It is `heard` once it has listed the kind, which it does
-    as it starts, and the kind is `watched` if the last list came after that.
+    `gap_since` and `last_sign` are the times of the first and the last sign of a gap that no list has closed yet.
+
+    The kind's watch began to start at `watch_began` (None: there is none). It is `established` once it has listed
+    the kind, which it does first. The kind is `watched` if its last list came after that.
     """
 
     status: KindStatus
+    timing: ListTiming
     due: float = 0.0
-    ask_at: float = 0.0
+    check_at: float = 0.0
     not_before: float = 0.0
-    gap: float | None = None
+    gap_since: float | None = None
     last_sign: float = 0.0
-    begun: float | None = None
-    heard: bool = False
+    watch_began: float | None = None
+    established: bool = False
     watched: bool = False
     answers: bool = False
-    """Whether the last request for it succeeded."""
+    """Whether the last request for the kind succeeded."""
     failures: int = 0
     failing_since: float | None = None
     forbidden_since: float | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def when(self) -> float:
-        if self.gap is None:
+        """When the next list is due."""
+        if self.gap_since is None:
             return max(self.due, self.not_before)
-        return max(min(self.last_sign + QUIET_SECONDS, self.gap + LONGEST_BURST_SECONDS), self.not_before)
+        quiet, longest = self.timing.quiet, self.timing.longest_burst
+        return max(min(self.last_sign + quiet, self.gap_since + longest), self.not_before)
 
-    def sign(self, now: float) -> None:
-        """Something may have been missed."""
-        if self.gap is None:
-            self.gap = now
+    def note_gap(self, now: float) -> None:
+        """The watch may have missed something."""
+        if self.gap_since is None:
+            self.gap_since = now
             self.status.pending = True
-        if self.last_sign > now or self.gap == now:
+        if self.last_sign > now or self.gap_since == now:
             self.wake.set()
         self.last_sign = now
 
     def watch_begins(self, now: float) -> None:
-        self.begun, self.heard = now, False
-        self.gap, self.last_sign = now, now + LONGEST_BURST_SECONDS
+        self.watch_began, self.established = now, False
+        self.gap_since, self.last_sign = now, now + self.timing.longest_burst
         self.status.pending = True
         self.wake.set()
 
     def watch_ended(self, now: float) -> None:
-        self.begun, self.heard, self.watched = None, False, False
+        self.watch_began, self.established, self.watched = None, False, False
         if self.status.access is Access.READ:
-            self.sign(now)
+            self.note_gap(now)
 
-    def unheard(self, now: float) -> bool:
-        """Whether a watch is said to run, and the list that follows after a minute was made without its sign."""
-        since = self.begun if self.status.access is Access.READ and not self.heard else None
-        return since is not None and not self.status.pending and now - since >= LONGEST_BURST_SECONDS
+    def watch_not_started(self, now: float) -> bool:
+        """Whether a watch should run, but a whole `longest_burst` and a list went by without its own first
+        list."""
+        since = self.watch_began if self.status.access is Access.READ and not self.established else None
+        return since is not None and not self.status.pending and now - since >= self.timing.longest_burst
 
-    def read(self, began: float, now: float, interval: float, look_again: float, *, answers_gap: bool) -> None:
+    def listed(self, began: float, now: float, interval: float, *, closes_gap: bool) -> None:
         """A list that began at `began` is absorbed."""
         self.answers, self.failures = True, 0
         self.failing_since = self.forbidden_since = None
         self.status.began, self.status.problem = began, ""
-        if answers_gap and self.gap is None:  # else a sign came while it ran, and asks for another
-            self.watched, self.status.pending = self.heard, False
+        if closes_gap and self.gap_since is None:  # a sign that came while the list ran asks for another list
+            self.watched, self.status.pending = self.established, False
         self.due = began + jittered(interval)
-        self.ask_at = now + jittered(look_again)
+        self.check_at = now + jittered(self.timing.look_again)
 
     def lost(self, problem: str, again: float) -> None:
-        """Nothing is known of the kind; it is tried at `again`."""
-        self.status.began, self.status.problem, self.status.pending = None, problem, False
-        self.gap, self.watched, self.failures = None, False, 0
+        """No object of the kind is known any more. The kind is tried at `again`."""
+        self.status.began = self.status.listed_at = None
+        self.status.problem, self.status.pending = problem, False
+        self.gap_since, self.watched, self.failures = None, False, 0
         self.failing_since = self.forbidden_since = None
         self.due = again
 
-    def put_off(self, error: KubeError, now: float, *, answers_gap: bool) -> None:
-        """Try again after a failure, with growing pauses and no sooner than the server asked."""
+    def retry(self, error: KubeError, now: float, *, closes_gap: bool) -> None:
+        """Try again after a failure, with back-off, and no sooner than the server asked."""
         self.failures += 1
-        pause = BACK_OFF.pause(self.failures)
-        self.not_before = now + self.asked_pause(error)
+        pause = self.timing.backoff.pause(self.failures)
+        self.not_before = now + self.requested_pause(error)
         self.due = max(now + pause, self.not_before)
-        if answers_gap or self.gap is not None:
-            self.gap = self.last_sign = self.due - QUIET_SECONDS
+        if closes_gap or self.gap_since is not None:
+            self.gap_since = self.last_sign = self.due - self.timing.quiet
 
-    def forbidden_for_good(self, now: float) -> bool:
+    def is_forbidden(self, now: float) -> bool:
+        """Whether a 403 counts as such: at once for a kind that was not read, else after `timing.forbidden`."""
         if self.status.access is not Access.READ:
             return True
         if self.forbidden_since is None:
             self.forbidden_since = now
-        return now - self.forbidden_since >= DOUBT_SECONDS
+        return now - self.forbidden_since >= self.timing.forbidden
 
-    def given_up(self, error: KubeError, now: float, *, others_answer: bool) -> bool:
-        """Whether a kind that is not required fails for good. While the required ones do not answer either, it is
-        the API server that is away, or the way to it."""
+    def is_failing(self, error: KubeError, now: float, *, others_answer: bool) -> bool:
+        """Whether an optional kind counts as failing. It does not while required kinds fail too: then the API
+        server, or the network path to it, is down."""
         if self.status.access is Access.FAILING:
             return True
         if not others_answer:
@@ -124,12 +116,12 @@ class Plan:
             return False
         if self.failing_since is None:
             self.failing_since = now
-        patience = START_FAILING_SECONDS if self._starting else FAILING_SECONDS
-        return now + self.asked_pause(error) >= self.failing_since + patience
+        patience = self.timing.start_failing if self._starting else self.timing.failing
+        return now + self.requested_pause(error) >= self.failing_since + patience
 
-    def asked_pause(self, error: KubeError) -> float:
-        """The one that the server asked for, in seconds; 0 for none."""
-        longest = START_FAILING_SECONDS if self._starting else LONGEST_RETRY_AFTER_SECONDS
+    def requested_pause(self, error: KubeError) -> float:
+        """The pause that the server asked for, in seconds, within bounds; 0 for none."""
+        longest = self.timing.start_failing if self._starting else self.timing.longest_retry_after
         return min(error.retry_after or 0.0, longest) if isinstance(error, Overloaded) else 0.0
 
     @property
@@ -138,4 +130,4 @@ class Plan:
 
 
 def jittered(seconds: float) -> float:
-    return seconds * random.uniform(0.9, 1.1)  # noqa: S311
+    return seconds * random.uniform(0.9, 1.1)  # noqa: S311  not a secret

@@ -1,4 +1,5 @@
-"""Keeps a watch running: whatever ends it, another follows, for the kinds that can be read by then."""
+"""Keeps a watch running: when a run ends, for whatever reason, another starts for the kinds that can be read
+then."""
 
 from __future__ import annotations
 
@@ -10,41 +11,36 @@ from collections.abc import Callable
 from typing import Protocol
 
 from etpguard.intake.resync import Resync
-from etpguard.kube.backoff import Backoff
+from etpguard.intake.timing import WatchTiming
 from etpguard.objects import AnyKind
 
 logger = logging.getLogger(__name__)
 
-BACK_OFF = Backoff(1.0, 60.0)
-STEADY_SECONDS = 120.0
-"""A run that lasted so long is no part of a series of failures."""
-SETTLE_SECONDS = 2.0
-"""How long a change of the kinds is left to be joined by others before the watch starts anew for them."""
-STOP_SECONDS = 3.0
-DEAD_SECONDS = 300.0
-"""A run whose loop had no turn for so long hangs, and so does one that is told to stop and does not."""
-DENIED_SECONDS = 600.0
-"""How long a kind that may be listed but not watched is left out before it is tried again, and how long a run goes
-on in which the watch of a kind has not begun: to start anew is to list them all."""
-LOOK_SECONDS = 60.0
-"""How often is looked at what no event tells: that such a time is over, or that a kind's watch has not begun."""
-
 
 class Run(Protocol):
-    """One run of the watch; see `watch.KopfRun`."""
+    """One run of the watch; see `kopf_watch.KopfRun`."""
 
-    kinds: frozenset[AnyKind]
-    ended: asyncio.Event
-    error: BaseException | None
-    denied: set[AnyKind]
-    beat: float
+    @property
+    def kinds(self) -> frozenset[AnyKind]: ...
+
+    @property
+    def ended(self) -> asyncio.Event: ...
+
+    @property
+    def error(self) -> BaseException | None: ...
+
+    @property
+    def forbidden(self) -> set[AnyKind]: ...
+
+    @property
+    def last_turn(self) -> float: ...
 
     def stop(self) -> None: ...
 
 
 class WatchSupervisor:
-    """`start` begins a run for some kinds; `restarted` is told of each that was not asked for by a change of
-    the kinds."""
+    """`start` starts a run for some kinds. `restarted` is called for each restart whose reason is not that the
+    set of kinds changed."""
 
     def __init__(
         self,
@@ -52,46 +48,53 @@ class WatchSupervisor:
         resync: Resync,
         start: Callable[[frozenset[AnyKind]], Run],
         restarted: Callable[[], None],
+        timing: WatchTiming | None = None,
     ) -> None:
         self._resync = resync
         self._start = start
         self._restarted = restarted
-        self._again = asyncio.Event()
-        self._why = ""
+        self._timing = timing or WatchTiming()
+        self._restart = asyncio.Event()
+        self._restart_reason = ""
         self._run: Run | None = None
-        self._lingering: list[tuple[Run, float]] = []
-        """Runs that have not ended in time, and when they were told to."""
-        self._denied: dict[AnyKind, float] = {}
-        self._unheard_until = float("-inf")
+        self._not_ended: list[tuple[Run, float]] = []
+        """Runs that have not ended in time, and when they were asked to."""
+        self._forbidden: dict[AnyKind, float] = {}
+        self._next_restart_for_not_started = float("-inf")
 
-    def restart(self, why: str) -> None:
-        """Have the watch start anew, for a reason that it cannot know."""
-        self._why = why
-        self._again.set()
+    def etcd_restored(self) -> None:
+        """No watch reports a restore, and some wait for versions that are yet to come: list and watch all
+        again."""
+        for kind in self._resync.readable():
+            self._resync.note_gap(kind)
+        self._ask_restart("etcd was restored")
+
+    def watch_misses_events(self, kind: AnyKind) -> None:
+        self._ask_restart(f"two consecutive lists of {kind} found changes that the watch had not delivered")
 
     def watching(self) -> frozenset[AnyKind]:
-        """The kinds that the run under way watches by now."""
+        """The kinds that the present run watches by now."""
         running = self._run is not None and not self._run.ended.is_set()
         return self._run.kinds & self._resync.watched() if self._run and running else frozenset()
 
-    def dead(self) -> str:
-        """Why nothing but a new process will help; "" while that is not so."""
-        now = time.monotonic()
-        if any(now - told > DEAD_SECONDS for run, told in self._lingering if not run.ended.is_set()):
-            return f"a watch that was told to end {DEAD_SECONDS:.0f} s ago still runs"
-        if self._run and now - self._run.beat > DEAD_SECONDS:
-            return f"the watch's loop has had no turn for {DEAD_SECONDS:.0f} s"
+    def hung(self) -> str:
+        """Why only a restart of the process helps; "" if it is not needed."""
+        now, dead = time.monotonic(), self._timing.dead
+        if any(now - asked > dead for run, asked in self._not_ended if not run.ended.is_set()):
+            return f"a watch that was asked to end {dead:.0f} s ago still runs"
+        if self._run and now - self._run.last_turn > dead:
+            return f"the event loop of the watch has been blocked for {dead:.0f} s"
         return ""
 
     def missing(self) -> list[str]:
-        """What the watch lacks, in words."""
-        lacking = [f"{kind}: may be listed but not watched" for kind in self._denied]
+        """What the watch does not cover, one line each."""
+        missing = [f"{kind}: may be listed but not watched" for kind in self._forbidden]
         if self._run is None or self._run.ended.is_set():
-            return [*lacking, "the watch is not running"]
-        unheard = (
-            f"{kind}: its watch has not begun; its changes are seen late" for kind in self._resync.unheard()
+            return [*missing, "the watch is not running"]
+        not_started = (
+            f"{kind}: its watch has not started; its changes are seen late" for kind in self._resync.not_started()
         )
-        return lacking + sorted(unheard)
+        return missing + sorted(not_started)
 
     async def run(self) -> None:
         failures = 0
@@ -101,77 +104,91 @@ class WatchSupervisor:
                 kinds = self._wanted()
                 if not kinds:
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(LOOK_SECONDS):
+                        async with asyncio.timeout(self._timing.look):
                             await self._resync.changed.wait()
                     continue
                 began = time.monotonic()
-                self._again.clear()
-                self._why = ""
-                self._resync.watch_begins(kinds)
-                self._run = self._start(kinds)
-                logger.info("watching %s", ", ".join(sorted(map(str, kinds))))
-                failed = await self._attend(self._run)
-                await self._end(self._run)
-                self._resync.watch_ended()
-                if failed:
+                if failed := await self._run_once(kinds):
                     self._restarted()
-                    logger.warning("the watch starts anew: %s", failed)
-                    failures = 1 if time.monotonic() - began > STEADY_SECONDS else failures + 1
-                    await asyncio.sleep(BACK_OFF.pause(failures))
+                    logger.warning("the watch restarts: %s", failed)
+                    failures = 1 if time.monotonic() - began > self._timing.steady else failures + 1
+                    await asyncio.sleep(self._timing.backoff.pause(failures))
         finally:
             if self._run is not None:
                 await self._end(self._run)
 
+    async def _run_once(self, kinds: frozenset[AnyKind]) -> str:
+        """Start a run and return once it has ended. Returns the reason if that is a failure, else ""."""
+        self._restart.clear()
+        self._restart_reason = ""
+        try:
+            self._run = self._start(kinds)
+        except Exception as error:  # no file descriptor or thread is left, for example
+            return _one_line(error)
+        self._resync.watch_begins(kinds)
+        logger.info("watching %s", ", ".join(sorted(map(str, kinds))))
+        failed = await self._attend(self._run)
+        await self._end(self._run)
+        self._resync.watch_ended()
+        return failed
+
     def _wanted(self) -> frozenset[AnyKind]:
         now = time.monotonic()
-        self._denied = {kind: until for kind, until in self._denied.items() if until > now}
-        return self._resync.readable() - self._denied.keys()
+        self._forbidden = {kind: until for kind, until in self._forbidden.items() if until > now}
+        return self._resync.readable() - self._forbidden.keys()
 
     async def _attend(self, run: Run) -> str:
-        """Return when the run has to give way to another; why, where that is a failure, else ""."""
+        """Return when another run is needed. Returns the reason if that is a failure, else ""."""
         while True:
             waiting = {
-                asyncio.create_task(event.wait()) for event in (run.ended, self._again, self._resync.changed)
+                asyncio.create_task(event.wait()) for event in (run.ended, self._restart, self._resync.changed)
             }
             try:
-                await asyncio.wait(waiting, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(waiting, timeout=self._timing.look, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for task in waiting:
                     task.cancel()
             if run.ended.is_set():
                 return self._explain(run)
-            if self._again.is_set():
-                return self._why
-            if why := self._not_begun():
-                return why
+            if self._restart.is_set():
+                return self._restart_reason
+            if reason := self._not_started():
+                return reason
             self._resync.changed.clear()
             if self._wanted() != run.kinds:
-                await asyncio.sleep(SETTLE_SECONDS)
+                await asyncio.sleep(self._timing.settle)
                 if self._wanted() != run.kinds:
                     return ""
 
-    def _not_begun(self) -> str:
-        """Which kinds' watches have not, where that is a reason to start anew: only at its start does Kopf look
-        which kinds there are, and one API server may learn of a kind later than another."""
-        kinds, now = self._resync.unheard(), time.monotonic()
-        if not kinds or now < self._unheard_until:
+    def _not_started(self) -> str:
+        """Which kinds' watches have not started, if that is a reason to restart. Kopf discovers kinds only at its
+        start, and one API server may learn of a kind later than another."""
+        kinds, now = self._resync.not_started(), time.monotonic()
+        if not kinds or now < self._next_restart_for_not_started:
             return ""
-        self._unheard_until = now + DENIED_SECONDS
-        return f"no watch of {', '.join(sorted(map(str, kinds)))} has begun"
+        self._next_restart_for_not_started = now + self._timing.forbidden
+        return f"the watch of {', '.join(sorted(map(str, kinds)))} has not started"
 
     def _explain(self, run: Run) -> str:
-        for kind in run.denied:
+        for kind in run.forbidden:
             logger.warning("%s: may be listed but not watched; its changes are seen late", kind)
-            self._denied[kind] = time.monotonic() + DENIED_SECONDS
-        error = run.error
-        return " ".join(f"{type(error).__name__}: {error}"[:500].split()) if error else "it ended by itself"
+            self._forbidden[kind] = time.monotonic() + self._timing.forbidden
+        return _one_line(run.error) if run.error else "it ended without an error"
+
+    def _ask_restart(self, reason: str) -> None:
+        self._restart_reason = reason
+        self._restart.set()
 
     async def _end(self, run: Run) -> None:
         run.stop()
         try:
-            async with asyncio.timeout(STOP_SECONDS):
+            async with asyncio.timeout(self._timing.stop):
                 await run.ended.wait()
         except TimeoutError:
-            self._lingering = [(r, told) for r, told in self._lingering if not r.ended.is_set()]
-            self._lingering.append((run, time.monotonic()))
-            logger.error("the watch does not end within %g s", STOP_SECONDS)
+            self._not_ended = [(r, asked) for r, asked in self._not_ended if not r.ended.is_set()]
+            self._not_ended.append((run, time.monotonic()))
+            logger.error("the watch did not end within %g s", self._timing.stop)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}"[:500].split())

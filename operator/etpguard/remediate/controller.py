@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from etpguard.assess import Assessment
@@ -108,7 +108,7 @@ class RemediationController:
         self._announced: dict[str, str] = {}
         self._problem = ""
 
-    def offer(self, changed: Mapping[Key, Assessment | None]) -> None:
+    def offer(self, changed: Mapping[Key, Assessment | None], touched: Collection[Key] = ()) -> None:
         """Take in changes. A flap between two rounds is seen here."""
         if changed:
             self._gatherer.note(changed)

@@ -1,4 +1,4 @@
-"""What Kopf gets in place of a watch's lines, and that its handler finds the record again."""
+"""What Kopf gets in place of a list and of a watch's lines, and that its handler finds the record again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etpguard.intake.small_events import Parked, SmallEvents
+from etpguard.intake.kopf_wire import ParkedRecords, WatchContent, without_objects
 from etpguard.objects import NODE, Reject, decode_item
 
 
@@ -28,8 +28,8 @@ def line(what: str, body: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("what", ["ADDED", "MODIFIED", "DELETED"])
 def test_an_event_is_its_version_and_the_way_to_its_record(what: str) -> None:
-    parked = Parked()
-    small = json.loads(parked.small(NODE, line(what, node("n1", 7))))
+    parked = ParkedRecords()
+    small = json.loads(parked.stand_in(NODE, line(what, node("n1", 7))))
     assert small["type"] == what
     meta = small["object"]["metadata"]
     assert (meta["uid"], meta["resourceVersion"]) == ("nodes", "7")
@@ -39,8 +39,8 @@ def test_an_event_is_its_version_and_the_way_to_its_record(what: str) -> None:
 
 
 def test_events_of_one_object_are_each_found_in_any_order() -> None:
-    parked = Parked()
-    small = [json.loads(parked.small(NODE, line("MODIFIED", node("n1", v)))) for v in (7, 8, 9)]
+    parked = ParkedRecords()
+    small = [json.loads(parked.stand_in(NODE, line("MODIFIED", node("n1", v)))) for v in (7, 8, 9)]
     assert [parked.take(NODE, small[i]["object"]).version for i in (2, 0, 1)] == [9, 7, 8]
     with pytest.raises(KeyError):
         parked.take(NODE, small[0]["object"])
@@ -59,11 +59,11 @@ def test_events_of_one_object_are_each_found_in_any_order() -> None:
     ],
 )
 def test_what_is_no_event_of_a_readable_object_passes_as_it_is(given_line: bytes) -> None:
-    assert Parked().small(NODE, given_line) == given_line
+    assert ParkedRecords().stand_in(NODE, given_line) == given_line
 
 
 def test_an_object_that_came_as_it_is_is_read_by_the_handler() -> None:
-    parked = Parked()
+    parked = ParkedRecords()
     assert parked.take(NODE, node("n1", 7)) == decode_item(NODE, node("n1", 7))
     rejected = parked.take(NODE, {"metadata": {"name": "n1", "labels": 7}})
     assert isinstance(rejected, Reject)
@@ -82,9 +82,9 @@ class Chunks:
             yield chunk
 
 
-def read(*chunks: bytes) -> tuple[Parked, bytes]:
-    parked = Parked()
-    small = SmallEvents(cast(aiohttp.StreamReader, Chunks(*chunks)), NODE, parked)
+def read(*chunks: bytes) -> tuple[ParkedRecords, bytes]:
+    parked = ParkedRecords()
+    small = WatchContent(cast(aiohttp.StreamReader, Chunks(*chunks)), NODE, parked)
 
     async def all_of_it() -> bytes:
         return b"".join([data async for data in small.iter_chunked(1024)])
@@ -97,11 +97,38 @@ def read(*chunks: bytes) -> tuple[Parked, bytes]:
 def test_lines_are_whole_wherever_the_chunks_end(cuts: list[int], versions: list[int]) -> None:
     whole = b"".join(line("MODIFIED", node("n1", version)) + b"\n" for version in versions)
     places = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
-    parked, told = read(*(whole[a:b] for a, b in itertools.pairwise(places)))
-    objects = [json.loads(each)["object"] for each in told.splitlines()]
+    parked, passed = read(*(whole[a:b] for a, b in itertools.pairwise(places)))
+    objects = [json.loads(each)["object"] for each in passed.splitlines()]
     assert [parked.take(NODE, each).version for each in objects] == versions
 
 
 def test_a_line_that_was_cut_off_is_passed_on_for_what_it_is() -> None:
-    _, told = read(line("BOOKMARK", {}) + b"\n", b'{"type": "ADD')
-    assert told.splitlines() == [line("BOOKMARK", {}), b'{"type": "ADD']
+    _, passed = read(line("BOOKMARK", {}) + b"\n", b'{"type": "ADD')
+    assert passed.splitlines() == [line("BOOKMARK", {}), b'{"type": "ADD']
+
+
+META = {"resourceVersion": "70", "continue": "token", "remainingItemCount": 24_999}
+
+
+def test_the_list_at_its_version_whole_and_empty() -> None:
+    body = {"kind": "NodeList", "apiVersion": "v1", "metadata": META, "items": [{"metadata": {"name": "n1"}}]}
+    assert json.loads(without_objects(json.dumps(body).encode())) == {
+        "kind": "NodeList",
+        "apiVersion": "v1",
+        "metadata": {"resourceVersion": "70"},
+        "items": [],
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"<html>", id="a proxy's page"),
+        pytest.param(b"\xff", id="no text"),
+        pytest.param(b"[]", id="an array"),
+        pytest.param(b'{"kind": "Status", "apiVersion": "v1", "metadata": {}, "code": 500}', id="no version"),
+    ],
+)
+def test_what_is_no_list_is_left_to_who_asked(body: bytes) -> None:
+    assert without_objects(body) == body

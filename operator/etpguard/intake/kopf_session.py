@@ -1,0 +1,135 @@
+"""The HTTP session of one Kopf run: credentials, TLS, bounded silence, and what Kopf does not report."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import weakref
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import aiohttp
+import kopf
+
+from etpguard.intake.inbox import Message, WatchRelisted
+from etpguard.intake.kopf_wire import ListContent, ParkedRecords, WatchContent
+from etpguard.kube.connection import Connection
+from etpguard.kube.credentials import Credentials
+from etpguard.kube.exchange import OnRequest
+from etpguard.kube.threads import in_thread
+from etpguard.objects import AnyKind
+
+
+class KopfSession:
+    """Every request of Kopf goes through `_middleware`. Used on Kopf's loop only."""
+
+    def __init__(
+        self,
+        kinds: Iterable[AnyKind],
+        connection: Connection,
+        put: Callable[[Message], None],
+        parked: ParkedRecords,
+        inactivity: float,
+        on_request: OnRequest,
+    ) -> None:
+        self.forbidden: set[AnyKind] = set()
+        """Kinds whose last watch request was answered 403."""
+        self._kinds = frozenset(kinds)
+        self._connection = connection
+        self._put = put
+        self._parked = parked
+        self._inactivity = inactivity
+        self._on_request = on_request
+        self._relisting: set[AnyKind] = set()
+        self._sessions: list[aiohttp.ClientSession] = []
+        self._streams: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+
+    async def login(self) -> kopf.AiohttpSession:
+        """Kopf calls this at the start and again after a 401."""
+        if self._sessions:
+            self._connection.forget()
+        now = await in_thread(self._connection.credentials, "credentials")
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=_ssl_context(now)),
+            proxy=now.proxy or None,
+            middlewares=(self._middleware,),
+        )
+        self._sessions.append(session)
+        return kopf.AiohttpSession(server=now.server, aiohttp_session=session)
+
+    async def close(self) -> None:
+        for session in self._sessions:
+            await session.close()
+
+    def abort_streams(self) -> None:
+        """The transports of ended watches wait for the other side to close TLS, which may take long."""
+        for transport in self._streams:
+            transport.abort()
+
+    async def _middleware(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Send the request with the credentials of now, count it, note what it shows, and make its answer
+        small."""
+        await self._authenticate(request)
+        kind = next((k for k in self._kinds if request.url.path.endswith(k.path)), None)
+        watching = "watch" in request.url.query
+        status = 0
+        try:
+            async with asyncio.timeout(self._inactivity if watching else None):
+                response = await handler(request)
+            status = response.status
+        finally:
+            if kind is not None:
+                self._on_request("watch" if watching else "list", kind.resource, status)
+        if watching:
+            self._bound_silence(response)
+        if kind is not None:
+            self._note(kind, watching, status)
+            if status == 200:
+                content = response.content
+                small = WatchContent(content, kind, self._parked) if watching else ListContent(content)
+                response.content = cast(aiohttp.StreamReader, small)
+        return response
+
+    async def _authenticate(self, request: aiohttp.ClientRequest) -> None:
+        now = await in_thread(self._connection.credentials, "credentials")
+        request.server_hostname = now.tls_server_name or None
+        if now.token:
+            request.headers["Authorization"] = f"Bearer {now.token}"
+        elif now.username:
+            request.headers["Authorization"] = aiohttp.encode_basic_auth(now.username, now.password)
+
+    def _bound_silence(self, response: aiohttp.ClientResponse) -> None:
+        """A read that waits longer raises TimeoutError. Kopf then continues the watch from where it was."""
+        connection = response.connection
+        if connection is None:
+            return
+        if connection.transport is not None:
+            self._streams.add(connection.transport)
+        if connection.protocol is not None:
+            connection.protocol.read_timeout = self._inactivity
+            connection.protocol.start_timeout()
+
+    def _note(self, kind: AnyKind, watching: bool, status: int) -> None:
+        if watching and status == 403:
+            self.forbidden.add(kind)
+        elif not watching and status == 200:
+            self._relisting.add(kind)
+        elif watching and status == 200:
+            self.forbidden.discard(kind)
+            if kind in self._relisting:
+                self._relisting.discard(kind)
+                self._put(WatchRelisted(kind))
+
+
+def _ssl_context(now: Credentials) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=now.ca_file or None)
+    if now.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if now.certificate_file:
+        context.load_cert_chain(now.certificate_file, now.key_file or None)
+    # Go accepts a CA without the key usage extension, strict checks of Python do not.
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    return context

@@ -1,0 +1,132 @@
+"""What Kopf reads from the API server, made small before Kopf sees it.
+
+Of its own lists Kopf gets the resourceVersion to watch from, and no object. It would make an event of each, at
+0.7 ms of CPU: for 25,000 objects 18 s at each start and each 410, with gaps on the loops and the largest memory of
+the process's life. Nothing is lost: the picture has lists of its own, one before Kopf starts and one after each
+sign that Kopf has listed a kind.
+
+Lines of a watch are decoded once, to the record. Kopf would decode each line with the standard library, which
+costs more than the record, and give each object a worker, with two tasks and a time-out for each event. Kopf
+gets a stand-in for the object instead: its uid is the name of the kind, so that one worker takes the events of
+a kind in their order, and its name is a number under which the handler finds the record. A stand-in carries no
+finalizer, the only thing that Kopf could remove.
+
+A line that is not an event of a readable object passes unchanged. So do all lines if a later Kopf reads its
+content in another way than 1.45.2 (_cogs/clients/api.py, iter_jsonlines): the handler then decodes the object
+itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from etpguard.intake.inbox import Entry
+from etpguard.objects import AnyKind, Reject, decode_item
+
+LIST_LIMIT = 1
+"""Kopf asks for this many objects in a list."""
+
+_MARK = "#"
+"""Starts the name of a stand-in. No object has such a name."""
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    resource_version: str
+
+
+class _Listed(msgspec.Struct, rename="camel"):
+    api_version: str
+    kind: str
+    metadata: _Meta
+
+
+class _List(_Listed):
+    items: tuple[()] = ()
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_OBJECT_EVENTS = frozenset({"ADDED", "MODIFIED", "DELETED"})
+
+
+def without_objects(body: bytes) -> bytes:
+    """The List at the same version, complete and without items; `body` itself if it is no List with a version."""
+    try:
+        listed = msgspec.json.decode(body, type=_Listed)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return body
+    return msgspec.json.encode(_List(listed.api_version, listed.kind, listed.metadata))
+
+
+class ParkedRecords:
+    """Records that wait for the handler of their event."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._numbers = itertools.count()
+
+    def stand_in(self, kind: AnyKind, line: bytes) -> bytes:
+        """The line that Kopf gets in place of `line`. Keeps the record for `take`."""
+        try:
+            event = _EVENT.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return line
+        if event.type not in _OBJECT_EVENTS:
+            return line
+        entry = decode_item(kind, bytes(event.object))
+        if isinstance(entry, Reject):
+            return line
+        name = f"{_MARK}{next(self._numbers)}"
+        self._entries[name] = entry
+        meta = {"uid": kind.resource, "name": name, "resourceVersion": entry.metadata.resource_version}
+        return msgspec.json.encode({"type": event.type, "object": {"kind": kind.name, "metadata": meta}})
+
+    def take(self, kind: AnyKind, given: Mapping[str, Any]) -> Entry:
+        """The record of the object that Kopf passed to the handler."""
+        name = given["metadata"].get("name")
+        if isinstance(name, str) and name.startswith(_MARK):
+            return self._entries.pop(name)
+        return decode_item(kind, dict(given))
+
+
+class WatchContent:
+    """The content of a watch's answer, read in chunks. Used in place of aiohttp's StreamReader."""
+
+    def __init__(self, content: aiohttp.StreamReader, kind: AnyKind, parked: ParkedRecords) -> None:
+        self._content = content
+        self._kind = kind
+        self._parked = parked
+
+    async def iter_chunked(self, n: int) -> AsyncIterator[bytes]:
+        rest = b""
+        async for data in self._content.iter_chunked(n):
+            *lines, rest = (rest + data).split(b"\n")
+            if lines:
+                yield b"".join(self._parked.stand_in(self._kind, line) + b"\n" for line in lines)
+        if rest:
+            yield rest
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._content, name)
+
+
+class ListContent:
+    """The content of a list's answer, read whole. Used in place of aiohttp's StreamReader."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    async def read(self, n: int = -1) -> bytes:
+        return without_objects(await self._content.read(n))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._content, name)

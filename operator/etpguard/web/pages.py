@@ -1,0 +1,138 @@
+"""The pages /metrics, /readyz and /livez. The main loop answers, so an answer shows that it is not blocked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from etpguard.settings import Address
+from etpguard.web.listener import Limits, Listener, ListenError
+from etpguard.web.scrapes import Busy, Scrapes
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES = 65536
+"""A body is sent in pieces of this size: no more of it waits in memory for a client that does not read."""
+
+_silent = logging.getLogger(f"{__name__}.aiohttp")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+"""aiohttp would log a traceback for each malformed request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What /readyz and /livez say, one line each. `blockers`: why the operator is not ready. `notes`: problems
+    while it is ready. `failures`: why only a restart of the process helps."""
+
+    blockers: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    failures: Sequence[str] = ()
+
+
+@asynccontextmanager
+async def serve(
+    address: Address,
+    *,
+    health: Callable[[], Health],
+    snapshot: Callable[[], Callable[[], bytes]],
+    content_type: str,
+    limits: Limits | None = None,
+) -> AsyncIterator[int]:
+    """Serve until the block ends; yields the port.
+
+    `snapshot` is called on the loop; the function that it returns renders the metrics in a thread. Raises
+    ListenError if the address cannot be listened on.
+    """
+    limits = limits or Limits()
+    listener = Listener(limits)
+    scrapes = Scrapes(snapshot, limits.scrapes)
+
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        try:
+            async with scrapes.page() as page:
+                compress = _accepts_gzip(request)
+                body = page.compressed if compress else page.plain
+                headers: dict[str, str] = {hdrs.CONTENT_TYPE: content_type, hdrs.VARY: hdrs.ACCEPT_ENCODING}
+                if compress:
+                    headers[hdrs.CONTENT_ENCODING] = "gzip"
+                return await _send(request, body, headers)
+        except Busy:
+            return _text(503, "too many scrapes at once", (), ())
+
+    async def readyz(request: web.Request) -> web.Response:
+        now = health()
+        if now.blockers:
+            return _text(503, "not ready", now.blockers, now.notes)
+        return _text(200, "ready", (), now.notes)
+
+    async def livez(request: web.Request) -> web.Response:
+        now = health()
+        return _text(500, "not alive", now.failures, ()) if now.failures else _text(200, "alive", (), ())
+
+    app = web.Application(middlewares=[_one_request_per_connection(listener)])
+    app.add_routes([web.get("/metrics", metrics), web.get("/readyz", readyz), web.get("/livez", livez)])
+    runner = web.AppRunner(
+        app, access_log=None, logger=_silent, shutdown_timeout=1.0, lingering_time=0.0, handler_cancellation=True
+    )
+    await runner.setup()
+    try:
+        assert runner.server is not None
+        async with listener.serving(address, runner.server) as port:
+            yield port
+    finally:
+        await runner.cleanup()
+
+
+def _one_request_per_connection(listener: Listener) -> Middleware:
+    """The time limits of the listener are those of a connection, so each connection serves one request."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.transport is not None:
+            listener.headers_received(request.transport)
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            response = _text(error.status, error.reason, (), ())
+        except Exception:
+            logger.exception("%s failed", request.path)
+            response = _text(500, "internal error, see the log", (), ())
+        response.force_close()
+        return response
+
+    return middleware
+
+
+async def _send(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
+    """Returns when the last piece is handed over."""
+    response = web.StreamResponse(headers=headers)
+    response.force_close()
+    response.content_length = len(body)
+    await response.prepare(request)
+    view = memoryview(body)
+    for start in range(0, len(body), CHUNK_BYTES):
+        await response.write(view[start : start + CHUNK_BYTES])
+    await response.write_eof()
+    return response
+
+
+def _accepts_gzip(request: web.Request) -> bool:
+    for coding in request.headers.get(hdrs.ACCEPT_ENCODING, "").split(","):
+        name, _, weight = coding.replace(" ", "").partition(";")
+        if name == "gzip":
+            return weight not in ("q=0", "q=0.0")
+    return False
+
+
+def _text(status: int, verdict: str, first: Sequence[str], second: Sequence[str]) -> web.Response:
+    lines = [verdict, *(f"- {line}" for line in first), *(f"- {line}" for line in second)]
+    return web.Response(status=status, text="\n".join(lines) + "\n")
+
+
+__all__ = ["Health", "ListenError", "serve"]
