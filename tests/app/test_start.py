@@ -93,7 +93,7 @@ def test_an_answer_that_is_no_deployment_is_said_and_outlived(
         raise AssertionError(options)
 
     asyncio.run(scene())
-    assert "cannot read Deployment kube-system/aws-lbc: it answered 200, but not with" in caplog.text
+    assert "cannot read Deployment kube-system/aws-lbc: the server answered 200 with something else" in caplog.text
     assert caplog.text.count("its last known arguments stay in force") == 1
 
 
