@@ -38,7 +38,7 @@ from etpguard.objects import (
     Reject,
     decode_item,
 )
-from etpguard.objects.policies import NETWORK_POLICY
+from etpguard.objects.network_policies import NETWORK_POLICY
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 from tests.intake.fakes import endpoint_slice, node, service
 from tests.intake.rig import until

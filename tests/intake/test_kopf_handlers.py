@@ -11,7 +11,6 @@ from typing import Any, cast
 import kopf
 import pytest
 
-from etpguard.app.remediation import REMEDIATION_KINDS
 from etpguard.assess import picture_for
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.intake import kopf_watch
@@ -20,6 +19,7 @@ from etpguard.intake.kopf_session import KopfSession
 from etpguard.intake.kopf_settings import NO_FINALIZER, kopf_settings
 from etpguard.intake.kopf_wire import ParkedRecords
 from etpguard.objects import NODE, AnyKind, decode_item
+from etpguard.remediate.kinds import REMEDIATION_KINDS
 
 KINDS = list(picture_for(consumer_families(), REMEDIATION_KINDS).kinds)
 
