@@ -172,7 +172,7 @@ def test_a_reject_keeps_its_key_taken() -> None:
     reject = Reject("Namespace", KEY, "u1", 6, "Namespace a: metadata: bad")
     store.upsert(reject)
     assert store.get(KEY) is None
-    assert store.entry(KEY) == reject
+    assert len(store) == 1
     assert list(store) == []
     assert store.rejects == [reject]
     store.upsert(entry(7))

@@ -1,8 +1,7 @@
 """What uncovered nodes mean for the traffic of each Service: pure functions of the picture."""
 
 from etpguard.assess.assessment import Assessment, Options
-from etpguard.assess.engine import Engine
-from etpguard.assess.inputs import picture_for
+from etpguard.assess.engine import Engine, picture_for
 from etpguard.assess.node_states import DataPlane, PortState
 from etpguard.assess.outcome import Outcome, Reason
 

@@ -8,7 +8,9 @@ the three together         -> Assessment        (integers; some microseconds)
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.consumer_index import ConsumerIndex
@@ -20,7 +22,18 @@ from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled
 from etpguard.assess.service_verdict import Judge
 from etpguard.cluster import Picture, Touched
-from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, SERVICE_COVERAGE, IPFamily, Key, Service
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    INGRESS,
+    INGRESS_CLASS,
+    NODE,
+    SERVICE,
+    SERVICE_COVERAGE,
+    AnyKind,
+    IPFamily,
+    Key,
+    Service,
+)
 
 IGNORE_ANNOTATION = "etpguard.dev/ignore"
 
@@ -163,6 +176,19 @@ class Engine:
         if not states.ports:
             return None
         return self._judge.assessment(key, service, states, self._consumers.of(key, service))
+
+
+def picture_for(families: Sequence[ConsumerFamily], others: Iterable[AnyKind] = ()) -> Picture:
+    """An empty picture of all kinds that these families and the engine read, and of `others`."""
+    kinds: dict[Any, None] = dict.fromkeys(
+        [SERVICE, ENDPOINT_SLICE, NODE, INGRESS, INGRESS_CLASS, SERVICE_COVERAGE, *others]
+    )
+    refers: dict[Any, list[Any]] = defaultdict(list)
+    for family in families:
+        kinds.update(dict.fromkeys(family.kinds))
+        for kind, functions in family.refers.items():
+            refers[kind].extend(functions)
+    return Picture(kinds, refers)
 
 
 def _remediated(service: Service, local: Assessment) -> Assessment:

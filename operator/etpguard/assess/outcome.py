@@ -1,26 +1,10 @@
-"""The outcomes, best to worst, and which of them a set of nodes amounts to."""
+"""Reasons, and the outcome of a set of nodes: the rule for a consumer and the rule without one."""
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import NamedTuple
 
-
-class Outcome(IntEnum):
-    """What uncovered nodes mean for the traffic. The order is total: the greater, the worse."""
-
-    NotAffected = 0
-    Covered = 1
-    TargetsUnhealthy = 2
-    NoEndpoints = 3
-    Unknown = 4
-    Uncovered = 5
-    NoTargets = 6
-    Blackhole = 7
-    Outage = 8
-
-    def __str__(self) -> str:
-        return self.name
+from etpguard.outcomes import Outcome as Outcome
 
 
 class Reason(NamedTuple):

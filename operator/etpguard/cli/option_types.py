@@ -6,18 +6,9 @@ from typing import Any
 
 import click
 
-OUTCOMES = (
-    "NotAffected",
-    "Covered",
-    "TargetsUnhealthy",
-    "NoEndpoints",
-    "Unknown",
-    "Uncovered",
-    "NoTargets",
-    "Blackhole",
-    "Outage",
-)
-"""As `assess.Outcome` has them, which is not loaded for `--help`."""
+from etpguard.outcomes import Outcome
+
+OUTCOMES = tuple(Outcome.__members__)
 
 
 class Ports(click.ParamType[tuple[int, ...]]):

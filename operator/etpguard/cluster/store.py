@@ -53,10 +53,6 @@ class Store(Generic[R]):
         held = self._held.get(key)
         return held.entry if held and isinstance(held.entry, Record) else None
 
-    def entry(self, key: Key) -> R | Reject | None:
-        held = self._held.get(key)
-        return held and held.entry
-
     def version(self, key: Key) -> int | None:
         held = self._held.get(key)
         return held and held.version

@@ -5,9 +5,9 @@ what they have in common, `kinds` for what is read and where, `decode` for the w
 the shapes of one API each.
 """
 
-from etpguard.objects.coverage import API_VERSION, GROUP, VERSION, PolicyRef, Remediation, Revert, ServiceCoverage
-from etpguard.objects.decode import Page, decode_item, decode_page, reject
-from etpguard.objects.endpoints import Endpoint, EndpointConditions, EndpointSlice, IPFamily
+from etpguard.objects.coverage import API_VERSION, GROUP, PolicyRef, Remediation, Revert, ServiceCoverage
+from etpguard.objects.decode import Page, decode_item, decode_page
+from etpguard.objects.endpoints import Endpoint, EndpointSlice, IPFamily
 from etpguard.objects.ingresses import Backend, Ingress, IngressClass
 from etpguard.objects.kinds import (
     ENDPOINT_SLICE,
@@ -22,7 +22,7 @@ from etpguard.objects.kinds import (
     Reach,
 )
 from etpguard.objects.namespaces import Namespace
-from etpguard.objects.nodes import Node, Taint
+from etpguard.objects.nodes import Node
 from etpguard.objects.records import Condition, Key, Record, Reject, Requirement, Selector
 from etpguard.objects.services import Service, ServicePort
 
@@ -36,12 +36,10 @@ __all__ = [
     "NODE",
     "SERVICE",
     "SERVICE_COVERAGE",
-    "VERSION",
     "AnyKind",
     "Backend",
     "Condition",
     "Endpoint",
-    "EndpointConditions",
     "EndpointSlice",
     "IPFamily",
     "Ingress",
@@ -62,8 +60,6 @@ __all__ = [
     "Service",
     "ServiceCoverage",
     "ServicePort",
-    "Taint",
     "decode_item",
     "decode_page",
-    "reject",
 ]

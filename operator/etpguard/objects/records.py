@@ -24,6 +24,12 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
+def index_key(kind: str, key: Key | str) -> Key:
+    """A key that no Service has. An object that refers to it is found in the picture's index under it, and
+    a consumer that reads it is found anew when such an object changes."""
+    return Key("", f"{kind}:{key}")
+
+
 class Shape(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Base of every record and of its parts."""
 

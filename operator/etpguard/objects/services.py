@@ -11,7 +11,6 @@ class ServicePort(Shape, frozen=True):
     port: int
     name: str | None = None
     protocol: str | None = None
-    target_port: int | str | None = None
     node_port: int | None = None
 
     @property
@@ -35,7 +34,6 @@ class ServiceSpec(Shape, frozen=True):
     external_traffic_policy: str | None = None
     health_check_node_port: int | None = None
     load_balancer_class: str | None = None
-    load_balancer_ip: str | None = msgspec.field(name="loadBalancerIP", default=None)
 
 
 class LoadBalancerIngress(Shape, frozen=True):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.ingresses import backends
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck, View
+from etpguard.assess.consumers.interface import BaseFamily, Consumer, ConsumerVerdict, HealthCheck, View
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
     Balancer,

@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.ingresses import backends
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
+from etpguard.assess.consumers.interface import BaseFamily, Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE
 from etpguard.assess.consumers.remedies import drop_annotation
 from etpguard.assess.probe import NoHealthCheck

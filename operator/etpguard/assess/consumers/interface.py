@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from etpguard.assess.eligibility import NodeRule
@@ -180,3 +181,17 @@ class ConsumerFamily(Protocol):
         """What to do about a bad outcome on this very path and what each way costs, best first; each with
         the annotation or patch to copy. `nodes` are those with a ready endpoint."""
         ...
+
+
+class BaseFamily:
+    """A family that reads no further kinds, follows no further references and has no advice."""
+
+    name: str = ""
+    kinds: Sequence[Kind[Any]] = ()
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType({})
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        raise NotImplementedError
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
+        return ()

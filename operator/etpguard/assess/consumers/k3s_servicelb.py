@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import BaseFamily
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
+from etpguard.assess.consumers.interface import BaseFamily, Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import Balancer, classless, sole_cloud
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.eligibility import NodeRule

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.family import BaseFamily
 from etpguard.assess.consumers.ingresses import AWS_LBC, Handler, backends
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
+from etpguard.assess.consumers.interface import BaseFamily, Consumer, ConsumerVerdict, View
 from etpguard.assess.consumers.load_balancers import CLOUDS, EVERY_NODE, Balancer
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.outcome import Outcome, Reason

@@ -24,12 +24,11 @@ from etpguard.objects import (
     Service,
     decode_item,
 )
-from etpguard.objects.aws import (
+from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING
+from etpguard.objects.gateways import (
     GATEWAY,
     GATEWAY_CLASS,
-    INGRESS_CLASS_PARAMS,
     LOAD_BALANCER_CONFIGURATION,
-    TARGET_GROUP_BINDING,
     TARGET_GROUP_CONFIGURATION,
 )
 

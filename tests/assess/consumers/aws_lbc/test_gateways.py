@@ -8,7 +8,7 @@ import pytest
 from etpguard.assess import Outcome
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, Probe
 from etpguard.objects import AnyKind
-from etpguard.objects.aws import (
+from etpguard.objects.gateways import (
     GATEWAY,
     GATEWAY_CLASS,
     LOAD_BALANCER_CONFIGURATION,

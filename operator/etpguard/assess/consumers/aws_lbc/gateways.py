@@ -27,7 +27,8 @@ from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
 from etpguard.assess.consumers.interface import Consumer, HealthCheck, View
 from etpguard.objects import AnyKind, Key, Service, ServicePort
-from etpguard.objects.aws import (
+from etpguard.objects.aws import TargetGroupBinding
+from etpguard.objects.gateways import (
     GATEWAY,
     GATEWAY_CLASS,
     LOAD_BALANCER_CONFIGURATION,
@@ -36,11 +37,10 @@ from etpguard.objects.aws import (
     LoadBalancerConfiguration,
     ParametersReference,
     TargetGroupAttribute,
-    TargetGroupBinding,
     TargetGroupConfigurationSpec,
     TargetGroupProps,
-    index_key,
 )
+from etpguard.objects.records import index_key
 
 GATEWAY_KINDS: tuple[AnyKind, ...] = (
     TARGET_GROUP_CONFIGURATION,

@@ -14,7 +14,8 @@ from etpguard.assess.consumers.aws_lbc.classes import GROUP_ANNOTATION, group_na
 from etpguard.assess.consumers.ingresses import CLASS_ANNOTATION
 from etpguard.assess.consumers.interface import View
 from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, IngressClass, Key, Service
-from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParamsSpec, index_key
+from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParamsSpec
+from etpguard.objects.records import index_key
 
 
 @dataclass(frozen=True, slots=True)

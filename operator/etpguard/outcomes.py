@@ -1,0 +1,22 @@
+"""The outcomes of an assessment. This module imports nothing of the package, so that `--help` loads quickly."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Outcome(IntEnum):
+    """What uncovered nodes mean for the traffic. The order is total: the greater, the worse."""
+
+    NotAffected = 0
+    Covered = 1
+    TargetsUnhealthy = 2
+    NoEndpoints = 3
+    Unknown = 4
+    Uncovered = 5
+    NoTargets = 6
+    Blackhole = 7
+    Outage = 8
+
+    def __str__(self) -> str:
+        return self.name
