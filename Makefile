@@ -4,21 +4,22 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/etpguard
 UV    := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN   := $(UV) run --locked --
 PYTEST := $(RUN) pytest
+UNIT  := not controlplane and not dataplane and not image
 
 .PHONY: help binaries demo test unit pythons soak lint build bench clean
 
 help:
-	@echo "make demo     the operator at work on an embedded control plane (KEEP=1 keeps it running)"
-	@echo "make test     all tests that this machine can run"
-	@echo "make unit     only those that need no control plane"
-	@echo "make pythons  these with every Python from 3.11 to 3.13 that is here"
-	@echo "make soak     the long runs: random walks on the data plane, kills, hand-overs"
-	@echo "make lint     ruff, mypy, import contracts, lock"
-	@echo "make bench    the benchmarks, side by side with what one would use instead"
+	@echo "make demo     run the operator on an embedded control plane (KEEP=1 keeps it running)"
+	@echo "make test     run all tests that this machine can run, with branch coverage"
+	@echo "make unit     run the tests that need no control plane"
+	@echo "make pythons  run these with every Python from 3.11 to 3.15 that this machine has"
+	@echo "make soak     run the long tests: random walks on the data plane, kills, hand-overs"
+	@echo "make lint     run ruff, mypy and the import contracts, and check the lock"
+	@echo "make bench    run the benchmarks beside kubectl, curl and jq"
 
 $(CACHE)/uv/bin/uv:
 	python3 -m venv $(CACHE)/uv
-	$(CACHE)/uv/bin/pip install --quiet uv
+	$(CACHE)/uv/bin/pip install --quiet --require-hashes -r .ci/uv.txt
 
 binaries: $(UV)
 	$(RUN) python -m devcluster build
@@ -27,10 +28,10 @@ demo: $(UV)
 	@$(RUN) python -m demo
 
 test: $(UV)
-	$(PYTEST) $(ARGS)
+	UV=$(UV) .ci/test $(ARGS)
 
 unit: $(UV)
-	$(PYTEST) -m "not controlplane and not dataplane and not image" $(ARGS)
+	$(PYTEST) -n 2 -m "$(UNIT)" $(ARGS)
 
 pythons: $(UV)
 	UV=$(UV) .ci/pythons $(ARGS)

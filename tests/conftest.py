@@ -12,6 +12,30 @@ import devcluster
 from devcluster import Cluster, MissingToolError
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Names what must run in one worker after the other, for ``--dist loadgroup``.
+
+    The image is built once, so its tests are one group. A lab of the data plane is started once for each proxy
+    mode, so the tests of a mode are one group. Other live tests are grouped by file, since a file's tests share
+    fixtures. Tests without a group run wherever a worker is free.
+    """
+    for item in items:
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str | None:
+    if item.get_closest_marker("image"):
+        return "image"
+    if item.get_closest_marker("dataplane"):
+        parameters = (
+            item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        )
+        return f"dataplane-{parameters.get('data_plane', 'any')}"
+    return item.nodeid.partition("::")[0] if item.get_closest_marker("controlplane") else None
+
+
 def _skip_or_fail(error: MissingToolError) -> None:
     """With ``CI=true``, where every tool has to be there, a missing one is a failure."""
     if os.environ.get("CI") == "true":

@@ -41,17 +41,69 @@ def test_what_the_image_is_built_with_has_hashes() -> None:
     assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in lines[1:])
 
 
-def test_the_release_runs_the_tests_with_every_python() -> None:
+WORKFLOWS = ROOT / ".github" / "workflows"
+
+
+def workflow(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((WORKFLOWS / name).read_text())
+    return loaded
+
+
+def pythons() -> set[str]:
+    """The versions that pyproject.toml names, as `3.13`."""
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    return {found[1] for each in classifiers if (found := re.search(r"Python :: (3\.\d+)$", each))}
+
+
+@pytest.mark.parametrize(
+    ("file", "job"),
+    [
+        pytest.param("release.yaml", "test", id="a release"),
+        pytest.param("pull-request.yaml", "everything", id="the schedule"),
+    ],
+)
+def test_all_tests_run_with_every_python(file: str, job: str) -> None:
     """sudo would look for them on a PATH of its own, and a missing one would be skipped."""
-    workflow: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())
-    steps = workflow["jobs"]["test"]["steps"]
-    versions = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
-    wanted = {found[1] for each in versions if (found := re.search(r"Python :: (3\.\d+)$", each))}
+    steps = workflow(file)["jobs"][job]["steps"]
     (setup,) = (step["with"] for step in steps if step.get("uses", "").startswith("actions/setup-python"))
-    assert set(setup["python-version"].split()) == wanted
+    assert set(setup["python-version"].split()) == pythons()
     (everything,) = (step for step in steps if ".ci/run" in step.get("run", ""))
     assert everything["run"] == 'sudo -E env "PATH=$PATH" .ci/run'
     assert everything["env"] == {"EVERY_PYTHON": "true"}
+
+
+def test_a_pull_request_is_linted_and_tested_with_every_python() -> None:
+    jobs = workflow("pull-request.yaml")["jobs"]
+    assert "make lint" in [step.get("run") for step in jobs["lint"]["steps"]]
+    assert set(jobs["unit"]["strategy"]["matrix"]["python"]) == pythons()
+    (unit,) = (step for step in jobs["unit"]["steps"] if step.get("run") == "make unit")
+    assert unit["env"] == {"UV_PYTHON": "${{ matrix.python }}"}
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    """A tag can be moved. The comment names the release, for whoever raises it."""
+    lines = [line for file in WORKFLOWS.iterdir() for line in file.read_text().splitlines() if "uses:" in line]
+    assert lines
+    pinned = re.compile(r" *(- )?uses: [\w-]+/[\w-]+@[0-9a-f]{40}  # v\d+(\.\d+)*")
+    assert [line for line in lines if not pinned.fullmatch(line)] == []
+
+
+def test_the_hooks_before_a_commit_are_what_make_lint_runs() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook["entry"] for repository in config["repos"] for hook in repository["hooks"]]
+    recipe = (ROOT / "Makefile").read_text()
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", recipe, re.MULTILINE)
+    assert lint is not None
+    commands = [
+        line.replace("$(RUN)", "uv run --locked --").replace("$(UV)", "uv") for line in lint[1].splitlines()
+    ]
+    assert hooks == [command.strip() for command in commands]
+
+
+def test_uv_is_installed_by_its_hashes() -> None:
+    recipe = (ROOT / "Makefile").read_text()
+    installs = [line.strip() for line in recipe.splitlines() if "pip install" in line]
+    assert installs == ["$(CACHE)/uv/bin/pip install --quiet --require-hashes -r .ci/uv.txt"]
 
 
 @pytest.mark.parametrize(
