@@ -9,7 +9,9 @@ from typing import Literal
 
 import pytest
 
-from etpguard.app.logs import LOUD, JsonFormatter, TextFormatter, set_up
+from etpguard.app.logs import QUIET_LIBRARIES, JsonFormatter, TextFormatter, set_up
+from etpguard.objects import Key
+from etpguard.objects.log_fields import service_fields
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -18,7 +20,7 @@ Level = Literal["debug", "info", "warning", "error"]
 def _put_back() -> Iterator[None]:
     """The root logger, and those that are quietened, as they were."""
     root = logging.getLogger()
-    loggers = [root, *(logging.getLogger(name) for name in (*LOUD, "kopf.objects"))]
+    loggers = [root, *(logging.getLogger(name) for name in (*QUIET_LIBRARIES, "kopf.objects"))]
     handlers, levels = list(root.handlers), [logger.level for logger in loggers]
     yield
     root.handlers[:] = handlers
@@ -48,6 +50,29 @@ def test_a_line_of_json() -> None:
         "logger": "etpguard.web",
         "message": 'a "quoted"\nname',
     }
+
+
+def test_the_fields_of_a_record_are_fields_of_its_line() -> None:
+    made = record("applied")
+    made.__dict__ |= service_fields(Key("shop", "web"), outcome="Blackhole", action="apply")
+    made.__dict__ |= {"k8s_ref": {"name": "n1"}, "k8s_skip": True, "settings": object()}
+    assert json.loads(JsonFormatter().format(made)) == {
+        "time": "2027-01-15T08:00:00.250Z",
+        "level": "warning",
+        "logger": "etpguard.web",
+        "message": "applied",
+        "namespace": "shop",
+        "service": "web",
+        "outcome": "Blackhole",
+        "action": "apply",
+    }
+
+
+def test_text_of_an_object_cannot_forge_a_line() -> None:
+    line = TextFormatter().format(record("%s: skipped", "a\n2027-01-15T08:00:00.250Z INFO x: well"))
+    assert line.splitlines() == [
+        "2027-01-15T08:00:00.250Z WARNING etpguard.web: a\\n2027-01-15T08:00:00.250Z INFO x: well: skipped"
+    ]
 
 
 def test_a_traceback_is_a_field_of_its_line() -> None:

@@ -1,61 +1,76 @@
-"""How the operator logs: to stderr, as text for people or as one JSON object a line."""
+"""The operator's log on stderr: text for people, or one JSON object a line for machines."""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
-import msgspec
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.msgspec import MsgspecFormatter
 
-LOUD = {"kopf": logging.WARNING, "aiohttp": logging.WARNING, "asyncio": logging.WARNING}
-"""Libraries that tell more than their users want to know, unless one debugs."""
+QUIET_LIBRARIES = {"kopf": logging.WARNING, "aiohttp": logging.WARNING, "asyncio": logging.WARNING}
+"""Libraries that log more than their users need, unless the level is debug."""
 NOISE = ("OS signals are ignored", "Request attempt")
-"""What Kopf warns of and does not matter here: that it does not run in the main thread, which is meant, and each
-failed request of each kind, where the lists tell of the same trouble once."""
+"""Warnings of Kopf that do not matter here: it runs outside the main thread on purpose, and the lists report once
+what Kopf reports for each failed request of each kind."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+KOPF_ATTRIBUTES = ("k8s_ref", "k8s_skip", "settings")
+"""Kopf adds these to its log records for its own use."""
 
 
 def set_up(log_format: Literal["text", "json"], level: Literal["debug", "info", "warning", "error"]) -> None:
-    """Replaces whatever handlers there are."""
+    """Replaces all handlers of the root logger."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name, least in LOUD.items():
+    for name, least in QUIET_LIBRARIES.items():
         logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else max(least, root.level))
-    # A success for every event of every object.
+    # Kopf logs a success for every event of every object.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     if level != "debug":
-        handler.addFilter(_no_noise)
+        handler.addFilter(_is_not_noise)
 
 
-def _no_noise(record: logging.LogRecord) -> bool:
+def _is_not_noise(record: logging.LogRecord) -> bool:
     return not (record.name.startswith("kopf.") and str(record.msg).startswith(NOISE))
 
 
 class TextFormatter(logging.Formatter):
+    """A line a record. Text from objects cannot start a line of its own."""
+
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-        return _when(record)
+        return _time(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], super().formatMessage(record))
 
 
-class JsonFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": _when(record),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
+class JsonFormatter(MsgspecFormatter):
+    """Fields `time`, `level`, `logger`, `message`, `error` (a traceback), and those of `extra`, which are named in
+    `objects.log_fields`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "%(asctime)s %(levelname)s %(name)s %(message)s",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "error"},
+            reserved_attrs=[*RESERVED_ATTRS, *KOPF_ATTRIBUTES],
+        )
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        return _time(record)
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        return {**log_data, "level": str(log_data["level"]).lower()}
 
 
-def _when(record: logging.LogRecord) -> str:
+def _time(record: logging.LogRecord) -> str:
     when = datetime.fromtimestamp(record.created, UTC)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

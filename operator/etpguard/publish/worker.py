@@ -13,6 +13,7 @@ from etpguard.kube.errors import ApiError
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow
 from etpguard.objects import Key
+from etpguard.objects.log_fields import service_fields
 from etpguard.publish.work_queue import WorkQueue
 
 _log = logging.getLogger(__name__)
@@ -96,10 +97,15 @@ class Worker:
             return self._clock() + self._after(key, error)
         except Exception:
             # One Service that cannot be told must not silence all others.
-            _log.exception("%s of %s", self.name, key)
+            _log.exception("%s of %s", self.name, key, extra=self._fields(key))
             return self._clock() + self._after(key, None)
         self._failures.pop(key, None)
         return again
+
+    def _fields(self, key: Key) -> dict[str, str]:
+        assessment = self._assessment(key)
+        outcome = {"outcome": assessment.outcome.name} if assessment else {}
+        return service_fields(key, action=f"write {self.name}", **outcome)
 
     def _after(self, key: Key, error: ApiError | None) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
@@ -107,7 +113,7 @@ class Worker:
         # server's own fault may pass.
         told_at = _LASTING if error is not None and error.status >= 500 else 1
         if error is not None and failures == told_at and error.status not in (0, 404, 409, 429):
-            _log.warning("%s of %s: %s", self.name, key, error)
+            _log.warning("%s of %s: %s", self.name, key, error, extra=self._fields(key))
         return _BACK_OFF.pause(failures)
 
     def _spend(self) -> float:

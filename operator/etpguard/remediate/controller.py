@@ -16,6 +16,7 @@ from etpguard.kube.backoff import Backoff
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import Key
+from etpguard.objects.log_fields import service_fields
 from etpguard.remediate import events, reasons
 from etpguard.remediate.decide import Action, Decision, decide
 from etpguard.remediate.dwell import DwellHistory
@@ -195,26 +196,27 @@ class RemediationController:
         """Whether the step was done. A step that fails is postponed, each time for longer, and nothing else with
         it. A gate that closes meanwhile is not the object's fault and postpones nothing."""
         refused = ""
+        fields = service_fields(key, action=what)
         try:
             result = await step
         except Disagreement as changed:
             # The dwell was counted on facts that do not hold.
             self._history.interrupt(key, None)
-            _log.info("%s: %s: not done: %s", key, what, changed)
+            _log.info("%s: %s: not done: %s", key, what, changed, extra=fields)
         except Changed as changed:
-            _log.info("%s: %s: not done: %s", key, what, changed)
+            _log.info("%s: %s: not done: %s", key, what, changed, extra=fields)
         except NotNow as closed:
-            _log.info("%s: %s: not now: %s", key, what, closed.reason)
+            _log.info("%s: %s: not now: %s", key, what, closed.reason, extra=fields)
             if not closed.refusal:
                 return False
             refused = closed.reason
         except (Refused, ApiError) as error:
             if isinstance(error, Refused) or error.status:  # without an answer, nobody refused anything
                 refused = str(error)
-            _log.warning("%s: %s: failed: %s", key, what, error)
+            _log.warning("%s: %s: failed: %s", key, what, error, extra=fields)
         else:
             if result:
-                _log.info("%s: %s: %s", key, what, result)
+                _log.info("%s: %s: %s", key, what, result, extra=fields)
             return True
         self._postponed.failed(key, refused, self._clock())
         return False
@@ -264,5 +266,5 @@ def _decided(case: Case, ledger: Ledger, now: float) -> Decision:
     try:
         return decide(case, ledger, now)
     except (ValueError, ArithmeticError, LookupError) as error:
-        _log.exception("Cannot decide about Service %s", case.service.key)
+        _log.exception("Cannot decide about Service %s", case.service.key, extra=service_fields(case.service.key))
         return Decision(Action.NONE, reasons.UNDECIDABLE.because(str(error)))
