@@ -47,7 +47,7 @@ def test_json_is_the_documented_report() -> None:
         "outcome": "TargetsUnhealthy",
     }
     assert {name: consumer[name] for name in expected} == expected
-    assert "routes around" in consumer["reason"]
+    assert "so they receive no traffic" in consumer["reason"]
     assert any("externalTrafficPolicy" in piece for piece in service["advice"])
 
 
@@ -96,7 +96,7 @@ def test_max_nodes_bounds_names_but_not_counts() -> None:
 
 def test_wide_adds_ports_consumers_reason_and_advice() -> None:
     out = etpguard("check", "-f", SEED, "-o", "wide").out
-    for part in ("http:30851/TCP", "Ingress default/web (TargetsUnhealthy)", "routes around", "--overwrite"):
+    for part in ("http:30851/TCP", "Ingress default/web (TargetsUnhealthy)", "receive no traffic", "--overwrite"):
         assert part in out
 
 

@@ -56,7 +56,7 @@ CONTRACT: Json = {
                     "uncoveredNodes": ["node2", "node3"],
                     "outcome": "TargetsUnhealthy",
                     "reason": "2 of 3 target nodes drop the traffic; the HTTP health check on traffic-port fails "
-                    "there, so it routes around them",
+                    "on them, so they receive no traffic",
                 }
             ],
             "advice": ["do this", "or that"],

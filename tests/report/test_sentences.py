@@ -40,7 +40,8 @@ def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
     found = ConsumerVerdict(consumer, Outcome.Blackhole, Reason(NO_HEALTHY_TARGET), 0b111, 0b110)
     assert explain_verdict(found) == (
         "2 of 3 target nodes drop the traffic, and the HTTP health check on 30099 fails on the others too: "
-        "no target is healthy, so the load balancer sends to all, and a share of the requests is lost"
+        "no target is healthy, so the load balancer sends traffic to all of them, and a share of the requests is "
+        "lost"
     )
     answered = replace(consumer, probe=PassesNowhere("kube-proxy answers 404 to /"))
     assert "fails on the others too (kube-proxy answers 404 to /): no target" in explain_verdict(
@@ -68,29 +69,29 @@ def test_a_condition_without_consumers_names_at_most_ten_ports() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told"),
+    ("outcome", "sentence"),
     [
         pytest.param(
             Outcome.Covered, "no known consumer; each of the 3 eligible nodes has an endpoint", id="covered"
         ),
         pytest.param(
             Outcome.Uncovered,
-            "no known consumer; 2 of the 3 eligible nodes drop what clients send there",
+            "no known consumer; 2 of 3 eligible nodes drop the traffic of clients that use them",
             id="uncovered",
         ),
         pytest.param(Outcome.NoTargets, "no known consumer, and no eligible node", id="no eligible node"),
         pytest.param(
             Outcome.NoEndpoints,
-            "no endpoint is usable anywhere, so every node rejects; the policy is not at fault",
+            "no node has a usable endpoint, so every node rejects the traffic; the policy is not the cause",
             id="no endpoints",
         ),
     ],
 )
-def test_why_without_a_known_consumer(outcome: Outcome, told: str) -> None:
+def test_why_without_a_known_consumer(outcome: Outcome, sentence: str) -> None:
     assessment = replace(
         big(1, 0, table_of(3)), outcome=outcome, reason=Reason("NoKnownConsumer"), eligible=0b111, uncovered=0b110
     )
-    assert explain_reason(assessment) == told
+    assert explain_reason(assessment) == sentence
 
 
 @pytest.mark.parametrize("letter", ["n", "é"])
@@ -126,3 +127,35 @@ def test_an_event_note_names_five_nodes_and_the_rest_by_number() -> None:
 )
 def test_conditions_by_outcome(outcome: Outcome, is_covered: str, is_delivered: str) -> None:
     assert (covered(outcome), delivered(outcome)) == (is_covered, is_delivered)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "eligible", "uncovered", "sentence"),
+    [
+        pytest.param(Outcome.Covered, 0b1, 0, "the only target node has an endpoint", id="1 covered"),
+        pytest.param(Outcome.Covered, 0b11, 0, "each of the 2 target nodes has an endpoint", id="2 covered"),
+        pytest.param(Outcome.Outage, 0b1, 0b1, "the only target node drops the traffic", id="1 of 1"),
+        pytest.param(Outcome.Outage, 0b11, 0b11, "all 2 target nodes drop the traffic", id="2 of 2"),
+        pytest.param(
+            Outcome.Blackhole,
+            0b11,
+            0b1,
+            "1 of 2 target nodes drops the traffic, and the health check passes on it: a share of the requests is "
+            "lost",
+            id="1 of 2",
+        ),
+        pytest.param(
+            Outcome.TargetsUnhealthy,
+            0b111,
+            0b11,
+            "2 of 3 target nodes drop the traffic; the health check fails on them, so they receive no traffic",
+            id="2 of 3",
+        ),
+        pytest.param(Outcome.NoTargets, 0, 0, "no node is eligible, so the consumer has no target", id="none"),
+    ],
+)
+def test_numbers_agree_with_their_nouns(outcome: Outcome, eligible: int, uncovered: int, sentence: str) -> None:
+    consumer = Consumer("Ingress", "default", "web", "ingress.k8s.aws/alb", "instance", "http")
+    assert (
+        explain_verdict(ConsumerVerdict(consumer, outcome, Reason(outcome.name), eligible, uncovered)) == sentence
+    )

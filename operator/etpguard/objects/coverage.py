@@ -32,8 +32,8 @@ class Revert(Shape, frozen=True):
 class Remediation(Shape, frozen=True):
     """The intent and state of a remediation: `ServiceCoverage.status.remediation`.
 
-    Written before the Service is patched, so that after a kill at any instruction what was done, or was
-    about to be done, is still known. Times are RFC 3339 in UTC.
+    It is written before the Service is patched: after a kill at any instruction it still shows what was done or
+    was about to be done. Times are RFC 3339 in UTC.
     """
 
     phase: str
@@ -42,7 +42,7 @@ class Remediation(Shape, frozen=True):
     original_policy: str = "Local"
     original_health_check_node_port: int | None = None
     policy: PolicyRef | None = None
-    """The policy that decided; None where the report was lost and made anew from managedFields."""
+    """The policy that decided; None if the report was lost and rebuilt from managedFields."""
     on_delete: str = "Keep"
     intents: tuple[str, ...] = ()
     """When intents were written, the newest ten: what budgets count."""
@@ -55,12 +55,12 @@ class Remediation(Shape, frozen=True):
     message: str = ""
 
     def stands_for(self, uid: str) -> bool:
-        """Whether the Service of that uid is, or is about to be, or may already be, changed by us."""
+        """Whether etpguard has changed the Service of that uid, or is about to."""
         return self.service_uid == uid and self.phase in ("Applying", "Applied", "RollingBack")
 
 
 class ServiceCoverage(AnnotatedRecord, frozen=True):
-    """The report of one Service. `status` stays as the API gave it, to compare with what should stand."""
+    """The report of one Service. `status` is kept as the API server sent it, for comparison."""
 
     status: dict[str, Any] | None = None
 
@@ -70,7 +70,7 @@ class ServiceCoverage(AnnotatedRecord, frozen=True):
 
     @property
     def remediation(self) -> Remediation | None:
-        """None also where it is not in a form that we could have written."""
+        """None also for a form that this release does not write."""
         raw = (self.status or {}).get("remediation")
         try:
             return None if raw is None else msgspec.convert(raw, Remediation)

@@ -1,5 +1,5 @@
-"""An Assessment in the shapes and words of the public contract: the CoverageReport of `check`, the status of a
-ServiceCoverage, and the sentences that both share. The one place where these are made.
+"""An Assessment in the shapes and words of the public contract: the CoverageReport of `check`, the ServiceCoverage
+and the condition of a Service, the Events, and the sentences that they share. No other package makes these. Pure.
 """
 
 from etpguard.report.contract import Contents, coverage_report, service_report

@@ -1,4 +1,4 @@
-"""The CoverageReport of `etpguard check -o json`, and the parts that a ServiceCoverage shares with it."""
+"""The CoverageReport of `etpguard check -o json`, and the parts that a ServiceCoverage shares with it. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from etpguard.objects import API_VERSION
 from etpguard.report.sentences import explain_reason, explain_verdict
 
 NO_NAMES = -1
-"""Given for a number of names: none at all, where 0 means all."""
+"""As a limit of names: list none. 0 lists all."""
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a CoverageReport is made of. `advice` gives the advice for one assessment; `max_nodes` bounds each
-    list of names, 0 for all; `remediations` is what policies would do, None where nobody asked."""
+    """The content of a CoverageReport. `advice` gives the advice for one assessment. `max_nodes` bounds each list
+    of names, 0 for no bound. `remediations`: what the policies would do, None if that was not asked for."""
 
     data_plane: str
     data_plane_how: str
@@ -50,7 +50,7 @@ def coverage_report(contents: Contents) -> Json:
 
 
 def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[str], max_nodes: int = 100) -> Json:
-    """One entry of `services[]`. `counts` are whole whatever `max_nodes` leaves of the names."""
+    """One entry of `services[]`. `counts` count all nodes, however many names `max_nodes` allows."""
     report: Json = {
         "namespace": assessment.key.namespace,
         "name": assessment.key.name,

@@ -1,4 +1,4 @@
-"""An Assessment in words: why an outcome is what it is, and what a condition and an Event say of it."""
+"""An Assessment in words: why an outcome is what it is, the message of a condition, the note of an Event. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.assess.outcome import NO_HEALTHY_TARGET
 from etpguard.assess.probe import NoHealthCheck, PassesNowhere
 from etpguard.cluster import NodeTable
+from etpguard.objects.events import clip_note
 
 MAX_NAMED_PORTS = 10
-MAX_NOTE_BYTES = 1024
+NO_USABLE_ENDPOINT = (
+    "no node has a usable endpoint, so every node rejects the traffic; the policy is not the cause"
+)
 
 
 def explain_reason(assessment: Assessment) -> str:
@@ -30,38 +33,32 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
     eligible, uncovered = verdict.eligible.bit_count(), verdict.uncovered.bit_count()
     check = verdict.consumer.health_check
     probed = f"{check.protocol} health check on {check.port}" if check else "health check"
+    drop = _drop(uncovered, eligible, "target")
+    them, they_receive = _them(uncovered), "it receives" if uncovered == 1 else "they receive"
     match verdict.outcome:
         case Outcome.Covered:
-            return f"each of its {eligible} target nodes has an endpoint"
+            return _all_covered(eligible, "target")
         case Outcome.TargetsUnhealthy:
-            return (
-                f"{uncovered} of {eligible} target nodes drop the traffic; the {probed} fails there, "
-                "so it routes around them"
-            )
+            return f"{drop}; the {probed} fails on {them}, so {they_receive} no traffic"
         case Outcome.NoEndpoints:
-            return "no endpoint is usable anywhere, so every node rejects; the policy is not at fault"
+            return NO_USABLE_ENDPOINT
         case Outcome.NoTargets:
-            return "it targets no node: none is eligible"
+            return "no node is eligible, so the consumer has no target"
         case Outcome.Blackhole if no_healthy_target:
             probe = verdict.consumer.probe
             why = f" ({probe.detail})" if isinstance(probe, PassesNowhere) else ""
             return (
-                f"{uncovered} of {eligible} target nodes drop the traffic, and the {probed} fails on the others "
-                f"too{why}: no target is healthy, so the load balancer sends to all, and a share of the requests "
-                "is lost"
+                f"{drop}, and the {probed} fails on the others too{why}: no target is healthy, so the load "
+                "balancer sends traffic to all of them, and a share of the requests is lost"
             )
         case Outcome.Blackhole if isinstance(verdict.consumer.probe, NoHealthCheck):
-            return (
-                f"{uncovered} of {eligible} nodes that it may send to drop the traffic, and no health check "
-                "keeps it from them, so requests are lost"
-            )
+            return f"{drop}, and no health check excludes {them}: a share of the requests is lost"
         case Outcome.Blackhole:
-            return (
-                f"{uncovered} of {eligible} target nodes drop the traffic, and the {probed} passes there, "
-                "so a share of the requests is lost"
-            )
+            return f"{drop}, and the {probed} passes on {them}: a share of the requests is lost"
         case Outcome.Outage:
-            return f"all of its {eligible} target nodes drop the traffic"
+            if eligible == 1:
+                return "the only target node drops the traffic"
+            return f"all {eligible} target nodes drop the traffic"
         case _:
             return str(verdict.reason)
 
@@ -70,13 +67,35 @@ def _without_consumer(assessment: Assessment) -> str:
     eligible, uncovered = assessment.eligible.bit_count(), assessment.uncovered.bit_count()
     match assessment.outcome:
         case Outcome.Covered:
-            return f"no known consumer; each of the {eligible} eligible nodes has an endpoint"
+            return f"no known consumer; {_all_covered(eligible, 'eligible')}"
         case Outcome.Uncovered:
-            return f"no known consumer; {uncovered} of the {eligible} eligible nodes drop what clients send there"
+            drop = _drop(uncovered, eligible, "eligible")
+            return f"no known consumer; {drop} of clients that use {_them(uncovered)}"
         case Outcome.NoTargets:
             return "no known consumer, and no eligible node"
         case _:
-            return "no endpoint is usable anywhere, so every node rejects; the policy is not at fault"
+            return NO_USABLE_ENDPOINT
+
+
+def _drop(uncovered: int, eligible: int, kind: str) -> str:
+    """ "2 of 3 target nodes drop the traffic"; the verb agrees with the first number."""
+    return (
+        f"{uncovered} of {eligible} {kind} {_nodes(eligible)} {'drops' if uncovered == 1 else 'drop'} the traffic"
+    )
+
+
+def _all_covered(eligible: int, kind: str) -> str:
+    if eligible == 1:
+        return f"the only {kind} node has an endpoint"
+    return f"each of the {eligible} {kind} nodes has an endpoint"
+
+
+def _nodes(number: int) -> str:
+    return "node" if number == 1 else "nodes"
+
+
+def _them(number: int) -> str:
+    return "it" if number == 1 else "them"
 
 
 def delivered(outcome: Outcome) -> str:
@@ -94,8 +113,8 @@ def covered(outcome: Outcome) -> str:
 
 
 def condition_message(assessment: Assessment) -> str:
-    """Outcome, ports and consumer, without counts or node names, which change too often to be written to a
-    Service: every write to one reaches every kube-proxy."""
+    """Outcome, ports and consumer. Counts and node names change too often: each write to a Service reaches every
+    kube-proxy."""
     outcome = assessment.outcome.name
     known = [v for v in assessment.consumers if not v.consumer.incidental]
     worst = [v for v in known if v.outcome == assessment.outcome]
@@ -113,7 +132,9 @@ def condition_message(assessment: Assessment) -> str:
 
 
 def event_note(assessment: Assessment, table: NodeTable) -> str:
-    """Outcome, ports, counts and up to five nodes: at most 1 KiB, the bound of events.k8s.io/v1."""
+    """Outcome, ports, counts and up to five nodes, within the bound of events.k8s.io/v1.
+
+    The note identifies the Event, so its format is stored data: see `report.events`."""
     eligible, uncovered = assessment.eligible.bit_count(), assessment.uncovered.bit_count()
     names = table.names(assessment.uncovered, 5)
     more = f" and {uncovered - len(names)} more" if uncovered > len(names) else ""
@@ -123,11 +144,11 @@ def event_note(assessment: Assessment, table: NodeTable) -> str:
     )
     note = f"{condition_message(assessment)}; {uncovered} of {eligible} eligible nodes uncovered{listed}"
     whole = f"{note}; node ports: {numbers}" if numbers else note
-    return whole.encode()[:MAX_NOTE_BYTES].decode(errors="ignore")
+    return clip_note(whole)
 
 
 def _event_ports(assessment: Assessment) -> list[PortState]:
-    """The ports that uncovered nodes drop, one entry a node port, at most eight."""
+    """The ports whose traffic uncovered nodes drop: one entry for each node port, at most eight."""
     seen: dict[tuple[str, int], PortState] = {}
     for port in assessment.ports:
         if port.dropped(assessment.uncovered or assessment.nodes):
