@@ -1,4 +1,4 @@
-"""When an outcome has lasted long enough to be told."""
+"""When an outcome has lasted long enough to be published."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tests.publish.given import KEY, assessment
 O = Outcome  # noqa: E741
 
 
-def due(stands: Outcome | None, *seen: tuple[float, Outcome | None]) -> float:
-    holds: Debounce[object] = Debounce(30, 5)
+def due(published: Outcome | None, *seen: tuple[float, Outcome | None]) -> float:
+    debounce: Debounce[object] = Debounce(30, 5)
     for at, outcome in seen:
-        holds.observe(KEY, None if outcome is None else assessment(outcome), at)
-    return holds.due(KEY, stands)
+        debounce.observe(KEY, None if outcome is None else assessment(outcome), at)
+    return debounce.due(KEY, published, 1000)
 
 
 @pytest.mark.parametrize(
-    ("stands", "seen", "expected"),
+    ("published", "seen", "expected"),
     [
         pytest.param(None, [(0, O.Covered)], 30, id="the first verdict"),
         pytest.param(O.Covered, [(0, O.Covered), (10, O.Uncovered)], 40, id="a change"),
@@ -49,19 +49,36 @@ def due(stands: Outcome | None, *seen: tuple[float, Outcome | None]) -> float:
             O.Blackhole,
             [(0, O.Blackhole), (10, O.Outage), (13, O.Blackhole), (16, O.Outage)],
             21,
-            id="taking turns once it is told",
+            id="taking turns once it is published",
         ),
     ],
 )
-def test_due(stands: Outcome | None, seen: list[tuple[float, Outcome | None]], expected: float) -> None:
-    assert due(stands, *seen) == expected
+def test_due(published: Outcome | None, seen: list[tuple[float, Outcome | None]], expected: float) -> None:
+    assert due(published, *seen) == expected
 
 
 def test_another_set_of_nodes_has_a_time_of_its_own() -> None:
-    holds: Debounce[object] = Debounce(30, 5)
-    holds.observe(KEY, assessment(O.Uncovered, uncovered=0b010), 0)
-    holds.observe(KEY, assessment(O.Uncovered, uncovered=0b100), 7)
-    assert holds.due(KEY, None) == 30
-    assert holds.nodes_since(KEY) == 7
-    holds.forget([KEY])
-    assert holds.keys() == []
+    debounce: Debounce[object] = Debounce(30, 5)
+    debounce.observe(KEY, assessment(O.Uncovered, uncovered=0b010), 0)
+    debounce.observe(KEY, assessment(O.Uncovered, uncovered=0b100), 7)
+    assert debounce.due(KEY, None, 8) == 30
+    assert debounce.nodes_since(KEY, 8) == 7
+
+
+def test_a_key_that_was_never_observed_is_held_from_now() -> None:
+    debounce: Debounce[object] = Debounce(30, 5)
+    assert debounce.due(KEY, None, 100) == 130
+    assert debounce.nodes_since(KEY, 100) == 100
+
+
+@pytest.mark.parametrize("how", ["forget", "retain"])
+def test_what_is_forgotten_leaves_nothing_behind(how: str) -> None:
+    debounce: Debounce[object] = Debounce(30, 5)
+    debounce.observe(KEY, assessment(O.Uncovered), 0)
+    debounce.observe("other", assessment(O.Uncovered), 0)
+    if how == "forget":
+        debounce.forget([KEY])
+    else:
+        debounce.retain({"other"})
+    assert len(debounce) == 1
+    assert debounce.due("other", None, 8) == 30

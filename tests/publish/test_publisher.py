@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from etpguard.assess import picture_for
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.kube.writes import Writer
-from etpguard.publish import publisher
 from etpguard.publish.publisher import Publisher
+from etpguard.publish.settings import PublishSettings
 from tests.kube.fake_api import FakeApi
 from tests.publish.stage import advice
 
@@ -18,23 +16,22 @@ WEB_PAGE = b"<html>log in</html>"
 NO_EVENTS = b'{"kind": "EventList", "metadata": {"resourceVersion": "7"}, "items": []}'
 
 
-def test_events_that_are_answered_with_a_web_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "_POLL", 0.01)
-    monkeypatch.setattr(publisher, "_RELOAD", 0.05)
+def test_events_that_are_answered_with_a_web_page() -> None:
     body = WEB_PAGE
 
     async def run() -> None:
         nonlocal body
         api = FakeApi(lambda call: (200, body, {}))
         writer = Writer(api, sleep=lambda seconds: asyncio.sleep(0))
-        publishing = Publisher(writer, picture_for(consumer_families()), {}, advice)
+        settings = PublishSettings(poll_interval=0.01, reload_interval=0.05)
+        publishing = Publisher(writer, picture_for(consumer_families()), {}, advice, settings)
         stop = asyncio.Event()
         running = asyncio.create_task(publishing.run(stop))
         while len(api.calls) <= 6:  # three tries at a time
             assert not running.done()
             await asyncio.sleep(0.01)
         body = NO_EVENTS
-        while not publishing._events_loaded:  # noqa: ASYNC110
+        while not publishing._events.loaded:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         stop.set()
         await running

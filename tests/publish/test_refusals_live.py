@@ -114,7 +114,7 @@ def test_an_event_whose_answer_was_lost_is_not_made_twice(arena: Cluster, case: 
         case.place(1)
         async with staged(arena) as stage:
             await stage.until(lambda: case.events("Service") and case.events("Ingress"), "the Events")
-            stage.publisher._announcer._memory = SentEvents()  # as if the answers had never come
+            stage.publisher._events._sent = SentEvents()  # as if the answers had never come
             stage.publisher.sweep()
             created = ("create", "events.events.k8s.io", 409)
             await stage.until(lambda: stage.requests.count(created) == 2, "the second tries")

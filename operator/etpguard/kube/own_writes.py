@@ -1,4 +1,5 @@
-"""What stands in the API for a Service, our own last writes included before the watch has told of them."""
+"""What the API server answered to our own writes, until the picture shows it: the watch follows some time later,
+and a comparison with the older object would write the same once more."""
 
 from __future__ import annotations
 
@@ -10,49 +11,64 @@ from etpguard.objects import Key, Kind, Record, decode_item
 
 R = TypeVar("R", bound=Record)
 
-_LIFE = 60.0
-"""Seconds after which the picture alone counts: what it still does not show has gone another way."""
+LIFE = 60.0
+"""Seconds after which the picture alone counts."""
 
 
 class _Written(NamedTuple, Generic[R]):
+    """`record` is None for an object that we deleted, `uid` its uid then."""
+
     record: R | None
-    gone_uid: str
+    uid: str
     at: float
 
 
 class OwnWrites:
-    """The picture with our own writes over it, each until the picture has caught up."""
+    """The picture with our own writes over it. Times are seconds of a monotonic clock.
 
-    def __init__(self, picture: Picture) -> None:
+    A write counts until the picture has reached its version: by the object itself, or by a delete or a list that
+    is later. "Not shown yet" and "gone" are thus never confused.
+    """
+
+    def __init__(self, picture: Picture, life: float = LIFE) -> None:
         self._picture = picture
+        self._life = life
         self._written: dict[tuple[Kind[Any], Key], _Written[Any]] = {}
 
     def get(self, kind: Kind[R], key: Key, now: float) -> R | None:
-        seen = self._picture.get(kind, key)
+        """The object as it was last seen or written, whichever is later; None if it does not exist."""
         written: _Written[R] | None = self._written.get((kind, key))
-        if written is None:
-            return seen
-        if now >= written.at + _LIFE or self._caught_up(seen, written):
-            del self._written[kind, key]
-            return seen
-        return written.record
+        if written is not None and not self._outdated(kind, key, written, now):
+            return written.record
+        self._written.pop((kind, key), None)
+        return self._picture.get(kind, key)
 
     def wrote(self, kind: Kind[R], answer: Json, now: float) -> None:
+        """Take in the object that the API server answered."""
         record = decode_item(kind, answer)
         if isinstance(record, kind.record):
-            self._written[kind, record.key] = _Written(record, "", now)
+            self._written[kind, record.key] = _Written(record, record.uid, now)
 
     def deleted(self, kind: Kind[R], key: Key, uid: str, now: float) -> None:
+        """The object of that uid does not exist any more."""
         self._written[kind, key] = _Written(None, uid, now)
 
     def clear(self) -> None:
         self._written.clear()
 
-    def forget(self, kind: Kind[Any], key: Key) -> None:
-        self._written.pop((kind, key), None)
+    def expire(self, now: float) -> None:
+        """Forget the writes that the picture shows, and those that are too old."""
+        for (kind, key), written in list(self._written.items()):
+            if self._outdated(kind, key, written, now):
+                del self._written[kind, key]
 
-    @staticmethod
-    def _caught_up(seen: R | None, written: _Written[R]) -> bool:
-        if written.record is None:
-            return seen is None or seen.uid != written.gone_uid
-        return seen is not None and seen.version >= written.record.version
+    def __len__(self) -> int:
+        return len(self._written)
+
+    def _outdated(self, kind: Kind[R], key: Key, written: _Written[R], now: float) -> bool:
+        if now >= written.at + self._life:
+            return True
+        if written.record is not None:
+            return kind in self._picture.kinds and self._picture.store(kind).reached(key, written.record.version)
+        seen = self._picture.get(kind, key)
+        return seen is None or seen.uid != written.uid

@@ -1,8 +1,8 @@
-"""How long an outcome has stood, so that what flaps is not told. Pure; the clock is the caller's."""
+"""How long an outcome has lasted, so that a flapping outcome is not published. Pure; the clock is the caller's."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -13,8 +13,8 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(slots=True)
 class Track:
-    """Since when, in seconds of the caller's clock: the outcome, an outcome that loses traffic, and the very
-    set of nodes."""
+    """Since when, in seconds of the caller's clock: `since` the outcome, `severe_since` any outcome that loses
+    traffic, `nodes_since` the very set of nodes."""
 
     outcome: Outcome | None
     since: float
@@ -24,46 +24,57 @@ class Track:
 
 
 class Debounce(Generic[K]):
-    """A change is due `hold` seconds after it began, `urgent` seconds for Blackhole and Outage."""
+    """A change is due `hold` seconds after it began, or `urgent` seconds for Blackhole and Outage.
+
+    `observe` is called for each change when it happens; `due` and `nodes_since` only read.
+    """
 
     def __init__(self, hold: float, urgent: float) -> None:
         self._hold = hold
         self._urgent = urgent
         self._tracks: dict[K, Track] = {}
 
-    def observe(self, key: K, view: Assessment | None, now: float) -> Track:
+    def observe(self, key: K, view: Assessment | None, now: float) -> None:
         outcome = view.outcome if view else None
         nodes = (view.eligible, view.uncovered) if view else (0, 0)
         track = self._tracks.get(key)
         if track is None:
-            track = self._tracks[key] = Track(outcome, now, now, nodes, now)
-            return track
+            self._tracks[key] = Track(outcome, now, now, nodes, now)
+            return
         if outcome != track.outcome:
             if not (severe(outcome) and severe(track.outcome)):
                 track.severe_since = now
             track.outcome, track.since = outcome, now
         if nodes != track.nodes:
             track.nodes, track.nodes_since = nodes, now
-        return track
 
-    def due(self, key: K, stands: Outcome | None) -> float:
-        """When the present outcome may be told, `stands` being what was told last. Traffic that is lost without
-        a break is told although Blackhole and Outage take turns."""
-        track = self._tracks[key]
+    def due(self, key: K, published: Outcome | None, now: float) -> float:
+        """When the present outcome may be published, `published` being the last one. Blackhole and Outage that
+        take turns lose traffic without a break: the time counts from the first of them. The hold of a key that
+        was never observed begins now."""
+        track = self._tracks.get(key)
+        if track is None:
+            return now + self._hold
         if not severe(track.outcome):
             return track.since + self._hold
-        return (track.since if severe(stands) else track.severe_since) + self._urgent
+        return (track.since if severe(published) else track.severe_since) + self._urgent
 
-    def nodes_since(self, key: K) -> float:
-        return self._tracks[key].nodes_since
+    def nodes_since(self, key: K, now: float) -> float:
+        track = self._tracks.get(key)
+        return now if track is None else track.nodes_since
 
     def forget(self, keys: Iterable[K]) -> None:
         for key in keys:
             self._tracks.pop(key, None)
 
-    def keys(self) -> list[K]:
-        return list(self._tracks)
+    def retain(self, keys: Container[K]) -> None:
+        """Forget all other keys."""
+        self._tracks = {key: track for key, track in self._tracks.items() if key in keys}
+
+    def __len__(self) -> int:
+        return len(self._tracks)
 
 
 def severe(outcome: Outcome | None) -> bool:
+    """Whether traffic is lost now."""
     return outcome in (Outcome.Blackhole, Outcome.Outage)

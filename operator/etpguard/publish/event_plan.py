@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -157,6 +157,11 @@ class SentEvents:
                 self._by_uid[uid] = kept
             else:
                 del self._by_uid[uid]
+
+    def retain(self, uids: Container[str]) -> None:
+        """Forget the Events about all other objects."""
+        for uid in [uid for uid in self._by_uid if uid not in uids]:
+            del self._by_uid[uid]
 
     def __len__(self) -> int:
         return sum(map(len, self._by_uid.values()))

@@ -1,8 +1,9 @@
-"""Events about Services and the Ingresses that use them: which is next, and sending it."""
+"""Events about Services and the Ingresses that use them: finds the next one that is due, and sends it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from functools import partial
 from typing import NamedTuple
 
 from etpguard.assess import Assessment, Outcome
@@ -16,11 +17,9 @@ from etpguard.objects.events import COVERAGE_CONTROLLER, EVENT, Event, EventReco
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.event_plan import Next, Pace, SentEvent, SentEvents, next_event, subjects
 from etpguard.publish.settings import PublishSettings
-from etpguard.report.events import LOST_REASONS, WARNING_OUTCOMES, Subject, coverage_event
+from etpguard.publish.worker import Write
+from etpguard.report.events import LOST_REASONS, WARNING_OUTCOMES, coverage_event
 from etpguard.report.service_condition import existing_condition
-
-_REMEMBERED = 7200.0
-"""Seconds: twice the API server's default --event-ttl."""
 
 _WARNING_REASONS = frozenset(outcome.name for outcome in WARNING_OUTCOMES)
 
@@ -33,7 +32,8 @@ class _Track(NamedTuple):
 
 
 class EventPublisher:
-    """One object's Events are independent of another's; an Ingress's are told apart by Service."""
+    """The Events of one object do not depend on those of another; the Events of an Ingress are distinguished by
+    Service. `clock` is monotonic, `wall` seconds since the epoch."""
 
     def __init__(
         self,
@@ -50,13 +50,24 @@ class EventPublisher:
         self._wall = wall
         self._sender = EventSender(writer, settings.instance, wall)
         self._pace = Pace(settings.event_interval, settings.event_repeat)
-        self._holds: Debounce[_Track] = Debounce(settings.hold, settings.urgent_hold)
-        self._memory = SentEvents()
+        self._debounce: Debounce[_Track] = Debounce(settings.hold, settings.urgent_hold)
+        self._tracks: dict[Key, frozenset[_Track]] = {}
+        self._sent = SentEvents()
         self._buckets: dict[str, TokenBucket] = {}
-        self._hinted: set[str] = set()
+        self._recovering: set[str] = set()
+        self._loaded = False
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the Events that exist are known. Until then no Event is sent."""
+        return self._loaded
+
+    def reset(self) -> None:
+        """Another leader may have sent Events meanwhile: they must be loaded again."""
+        self._loaded = False
 
     async def load(self) -> None:
-        """Read what stands. Raises NotNow and ApiError."""
+        """Read the Events that exist. Raises NotNow and ApiError."""
         found: list[EventRecord] = []
         for namespace in sorted(self._settings.scope.only) or ("",):
             token = ""
@@ -71,57 +82,65 @@ class EventPublisher:
                 found += page.items
                 if not (token := page.continue_token):
                     break
-        self._memory = SentEvents(found)
+        self._sent = SentEvents(found)
+        self._loaded = True
 
-    def observe(self, key: Key, assessment: Assessment | None, now: float) -> list[Subject]:
+    def observe(self, key: Key, assessment: Assessment | None, now: float) -> None:
+        """Take in an assessment when it is made, for the holds of each object that it concerns."""
         found = subjects(assessment, self._ingress_uid) if assessment else []
-        for subject in found:
-            self._holds.observe(_Track(key, subject.regarding.uid), subject.view, now)
-        return found
+        tracks = {_Track(key, subject.regarding.uid): subject.view for subject in found}
+        self._debounce.forget(self._tracks.pop(key, frozenset()) - tracks.keys())
+        if tracks:
+            self._tracks[key] = frozenset(tracks)
+        for track, view in tracks.items():
+            self._debounce.observe(track, view, now)
 
-    def hint(self, uid: str, reason: str) -> None:
-        """The Service's condition, about to turn True, told of an outcome that comes with a Warning, should the
-        Event itself have expired."""
+    def note_recovery(self, uid: str, reason: str) -> None:
+        """The condition of a Service, with this reason until now, is about to turn True. If its Warning has
+        expired, this is all that remembers it."""
         if reason in _WARNING_REASONS:
-            self._hinted.add(uid)
+            self._recovering.add(uid)
 
-    def expire(self, keep: set[Key]) -> None:
-        """Forget what matters no more; `keep` are the Services that are of interest."""
-        self._memory.expire(self._wall() - _REMEMBERED)
+    def retain(self, keys: Container[Key]) -> None:
+        """Forget all other Services, and objects that do not exist any more."""
         now = self._clock()
-        self._buckets = {uid: bucket for uid, bucket in self._buckets.items() if not bucket.full(now)}
-        self._holds.forget([track for track in self._holds.keys() if track.service not in keep])  # noqa: SIM118
+        uids = {s.uid for s in self._picture.store(SERVICE)} | {i.uid for i in self._picture.store(INGRESS)}
+        self._tracks = {key: tracks for key, tracks in self._tracks.items() if key in keys}
+        self._debounce.retain({track for tracks in self._tracks.values() for track in tracks})
+        self._sent.expire(self._wall() - self._settings.event_memory)
+        self._sent.retain(uids)
+        self._buckets = {
+            uid: bucket for uid, bucket in self._buckets.items() if uid in uids and not bucket.full(now)
+        }
+        self._recovering &= uids
 
-    async def step(self, key: Key, assessment: Assessment | None, spend: Callable[[], float]) -> float | None:
-        """Send the first Event that is due, if one is; when to look again."""
+    def look(self, key: Key, assessment: Assessment | None, now: float) -> Write | None:
+        """The Event that is due first; None if none is missing."""
         service = self._picture.get(SERVICE, key)
-        if assessment is None or service is None or service.deleting:
+        if not self._loaded or assessment is None or service is None or service.deleting:
             return None
-        now = self._clock()
-        told = existing_condition(service)
-        hinted = service.uid in self._hinted or (told is not None and told.reason in _WARNING_REASONS)
-        again: float | None = None
-        for subject in self.observe(key, assessment, now):
+        condition = existing_condition(service)
+        warned = service.uid in self._recovering or bool(condition and condition.reason in _WARNING_REASONS)
+        first: Write | None = None
+        for subject in subjects(assessment, self._ingress_uid):
             uid, related = subject.regarding.uid, subject.service.uid if subject.service else ""
             wanted = coverage_event(subject, self._picture.nodes)
-            sent = self._memory.of(uid, related, self._wall())
+            sent = self._sent.of(uid, related, self._wall())
             following = next_event(
                 wanted,
                 sent,
                 self._pace,
-                last_sent=self._memory.last_sent(uid),
-                warned_before=hinted and subject.service is None,
+                last_sent=self._sent.last_sent(uid),
+                warned_before=warned and subject.service is None,
             )
             if wanted is None or following is None:
                 continue
             due = self._due(_Track(key, uid), wanted, sent, following, now)
+            if first is None or due < first.due:
+                first = Write(due, partial(self._send, wanted, following))
             if due <= now:
-                if wait := spend():
-                    return now + wait
-                await self._send(wanted, following)
-                return self._clock()
-            again = due if again is None else min(again, due)
-        return again
+                break
+        return first
 
     def _due(self, track: _Track, wanted: Event, sent: list[SentEvent], following: Next, now: float) -> float:
         """`following.at` in the monotonic clock, put off by the hold and by the object's own budget."""
@@ -130,18 +149,12 @@ class EventPublisher:
             return due
         latest = max(sent, key=lambda event: event.last, default=None)
         if latest is not None and (latest.reason, latest.warning) == (wanted.reason, wanted.warning):
-            held = self._holds.nodes_since(track) + self._settings.event_settle
+            held = self._debounce.nodes_since(track, now) + self._settings.event_settle
         else:
             lost = latest is not None and latest.reason in LOST_REASONS
-            held = self._holds.due(track, Outcome.Blackhole if lost else None)
-        return max(due, held, now + self._bucket(track.uid).wait(now))
-
-    def _bucket(self, uid: str) -> TokenBucket:
-        bucket = self._buckets.get(uid)
-        if bucket is None:
-            rate = 1 / self._settings.event_refill
-            bucket = self._buckets[uid] = TokenBucket(rate, self._settings.event_burst)
-        return bucket
+            held = self._debounce.due(track, Outcome.Blackhole if lost else None, now)
+        bucket = self._buckets.get(track.uid)
+        return max(due, held, now + bucket.wait(now) if bucket else now)
 
     async def _send(self, wanted: Event, following: Next) -> None:
         existing = following.bump
@@ -150,13 +163,20 @@ class EventPublisher:
         else:
             record = await self._sender.bump(existing.key, existing.count + 1)
             if record is None:
-                self._memory.drop(existing)  # it expired: the next look creates it
+                self._sent.drop(existing)  # it expired: the next look creates it
         if record is not None:
-            self._memory.add(record)
+            self._sent.add(record)
         uid = wanted.regarding.uid
         if following.fresh:
-            self._bucket(uid).take(self._clock())
-        self._hinted.discard(uid)
+            self._spend(uid)
+        self._recovering.discard(uid)
+
+    def _spend(self, uid: str) -> None:
+        bucket = self._buckets.get(uid)
+        if bucket is None:
+            rate = 1 / self._settings.event_refill
+            bucket = self._buckets[uid] = TokenBucket(rate, self._settings.event_burst)
+        bucket.take(self._clock())
 
     def _ingress_uid(self, key: Key) -> str:
         ingress = self._picture.get(INGRESS, key)

@@ -1,7 +1,8 @@
-"""Compares what should stand in the API with what stands, and sends what is lacking.
+"""Compares what should be in the API with what is there, and sends what is missing.
 
-Level-triggered: an offer only says where to look. Each output has a lane of its own, so that Events do not wait
-for conditions; a lane looks at a Service, sends one request at most, and looks again.
+The publisher is level-triggered: an offer only says where to look. Each output (conditions, reports, Events) has a
+worker of its own, so that Events do not wait for conditions. A worker looks at a Service, sends at most one write,
+and looks again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from functools import partial
 
 from etpguard.assess import Assessment
 from etpguard.cluster import Picture
@@ -18,25 +20,24 @@ from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key
-from etpguard.publish.conditions import Conditions
+from etpguard.objects.log_fields import service_fields
+from etpguard.publish.conditions import ConditionPublisher
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.event_publisher import EventPublisher
-from etpguard.publish.reports import Advice, Reports
+from etpguard.publish.reports import Advice, ReportPublisher
 from etpguard.publish.settings import PublishSettings
-from etpguard.publish.worker import Worker
+from etpguard.publish.worker import Worker, Write
 from etpguard.report.service_condition import existing_condition
 
 _log = logging.getLogger(__name__)
 
-_POLL = 0.5
-_RELOAD = 5.0
-_GRACE = 3.0
+LookAtAssessment = Callable[[Key, Assessment | None, float], Write | None]
 
 
 class Publisher:
-    """`assessments` is the engine's own mapping, read at the moment of each comparison. `term` grows whenever
-    this process becomes the leader (constant without election): what was remembered of the API is then read
-    anew. `clock` is monotonic, `wall` seconds since the epoch.
+    """`assessments` is the engine's own mapping, read at the moment of each comparison. `term` grows whenever this
+    process becomes the leader (it is constant without election): whatever is remembered of the API is then read
+    again. `clock` is monotonic, `wall` seconds since the epoch.
     """
 
     def __init__(
@@ -57,118 +58,146 @@ class Publisher:
         self._settings = settings = settings or PublishSettings()
         self._term = term
         self._clock = clock
-        self._overlay = OwnWrites(picture)
-        self._holds: Debounce[Key] = Debounce(settings.hold, settings.urgent_hold)
-        self._announcer = EventPublisher(writer, picture, settings, clock, wall)
-        hint = self._announcer.hint
-        self._conditions = Conditions(
-            writer, self._overlay, self._holds, settings.condition_interval, hint, clock, wall
+        self._own_writes = own_writes = OwnWrites(picture)
+        self._debounce: Debounce[Key] = Debounce(settings.hold, settings.urgent_hold)
+        self._events = EventPublisher(writer, picture, settings, clock, wall)
+        self._conditions = ConditionPublisher(
+            writer,
+            own_writes,
+            self._debounce,
+            settings.condition_interval,
+            self._events.note_recovery,
+            clock,
+            wall,
         )
-        self._reports = Reports(writer, picture, self._overlay, self._holds, settings, advice, clock, wall)
-        self._taken_up: int | None = None
-        self._events_loaded = False
-        self._lanes: dict[str, Worker] = {}
-        for wanted, name, step, rate in (
-            (settings.events, "Event", self._announce, settings.event_rate),
-            (settings.conditions, "condition", self._conditions.step, settings.condition_rate),
-            (settings.reports, "ServiceCoverage", self._reports.step, settings.report_rate),
+        self._reports = ReportPublisher(writer, picture, own_writes, self._debounce, settings, advice, clock, wall)
+        self._own_term: int | None = None
+        self._sweep_at = self._load_at = float("-inf")
+        self._workers: dict[str, Worker] = {}
+        for enabled, name, look, rate in (
+            (settings.events, "Event", self._events.look, settings.event_rate),
+            (settings.conditions, "condition", self._conditions.look, settings.condition_rate),
+            (settings.reports, "ServiceCoverage", self._reports.look, settings.report_rate),
         ):
-            if wanted:
+            if enabled:
                 bucket = TokenBucket(rate, max(1.0, rate))
-                self._lanes[name] = Worker(name, step, assessments.get, bucket, self._open, clock)
+                assessed = partial(self._with_assessment, look)
+                self._workers[name] = Worker(
+                    name, assessed, bucket, self._is_open, clock, settings.worker, self._outcome
+                )
+
+        self._retain: tuple[Callable[[Container[Key]], None], ...] = (
+            self._debounce.retain,
+            self._conditions.retain,
+            self._reports.retain,
+            self._events.retain,
+            *(worker.retain for worker in self._workers.values()),
+        )
 
     def offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
-        """Tell of assessments that changed, and of Services that something else touched (that someone removed a
-        condition or a report shows only there)."""
-        now = self._clock()
+        """Take in assessments that changed, and the keys of Services that something else touched (the removal of a
+        condition or of a report shows only there)."""
         for key, assessment in changed.items():
-            self._holds.observe(key, assessment, now)
-            if self._settings.events:
-                self._announcer.observe(key, assessment, now)
-            self._poke(key)
+            self._enqueue(key, assessment)
         for key in touched:
-            if key not in changed and (key in self._assessments or self._stands(key)):
-                self._poke(key)
+            if key not in changed and (key in self._assessments or self._is_published(key)):
+                self._enqueue(key, self._assessments.get(key))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish until `stop`; what is under way then may take some seconds to end. Raises nothing that the API
-        server does."""
-        lanes = [asyncio.create_task(lane.run(), name=f"publish {lane.name}") for lane in self._lanes.values()]
+        """Publish until `stop`; writes that are under way then get some seconds to end. Raises nothing of the API
+        server's."""
+        workers = [asyncio.create_task(w.run(), name=f"publish {w.name}") for w in self._workers.values()]
         keeper = asyncio.create_task(self._keep(), name="publish")
         stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([*lanes, keeper, stopping], return_when=asyncio.FIRST_COMPLETED)
-            for lane in self._lanes.values():
-                lane.close()
-            if lanes:
-                await asyncio.wait(lanes, timeout=_GRACE)
-            for task in (*lanes, keeper):
+            await asyncio.wait([*workers, keeper, stopping], return_when=asyncio.FIRST_COMPLETED)
+            for worker in self._workers.values():
+                worker.close()
+            if workers:
+                await asyncio.wait(workers, timeout=self._settings.stop_grace)
+            for task in (*workers, keeper):
                 if task.done():
                     task.result()
         finally:
-            for ended in (*lanes, keeper, stopping):
+            for ended in (*workers, keeper, stopping):
                 ended.cancel()
-            await asyncio.gather(*lanes, keeper, stopping, return_exceptions=True)
+            await asyncio.gather(*workers, keeper, stopping, return_exceptions=True)
 
     def sweep(self) -> None:
-        """Compare everything, and forget what is no more."""
+        """Forget what does not exist any more, and look at everything else."""
         known = {*self._assessments, *self._picture.store(SERVICE_COVERAGE).keys()}
         known |= {s.key for s in self._picture.store(SERVICE) if existing_condition(s)}
-        self._holds.forget([key for key in self._holds.keys() if key not in known])  # noqa: SIM118  no dict
-        self._conditions.forget(known)
-        self._reports.forget(known)
-        self._announcer.expire(known)
+        self._own_writes.expire(self._clock())
+        for retain in self._retain:
+            retain(known)
         for key in known:
-            self._poke(key)
+            self._enqueue(key, self._assessments.get(key))
 
     async def _keep(self) -> None:
-        """Take up each new term, and sweep now and then."""
-        sweep_at = load_at = 0.0
+        """Take over each new term, load Events, and sweep at intervals."""
         while True:
-            now = self._clock()
-            if self._writer.closed() is None:
-                if self._term() != self._taken_up:
-                    # Another leader may have written meanwhile: nothing remembered counts any more.
-                    self._taken_up = self._term()
-                    self._overlay.clear()
-                    self._events_loaded = not self._settings.events
-                    sweep_at = load_at = now
-                if not self._events_loaded and now >= load_at:
-                    load_at = await self._load_events()
-                if now >= sweep_at:
-                    self.sweep()
-                    sweep_at = self._clock() + self._settings.sweep_interval
-            await asyncio.sleep(_POLL)
+            try:
+                await self._tend()
+            except Exception:
+                _log.exception("the publisher's housekeeping failed, to be tried again")
+            await asyncio.sleep(self._settings.poll_interval)
+
+    async def _tend(self) -> None:
+        now = self._clock()
+        leads = self._writer.closed() is None
+        if leads and self._term() != self._own_term:
+            # Another leader may have written meanwhile: nothing remembered counts any more.
+            self._own_term = self._term()
+            self._own_writes.clear()
+            self._reports.reset()
+            self._events.reset()
+            self._sweep_at = self._load_at = now
+        if leads and self._settings.events and not self._events.loaded and now >= self._load_at:
+            self._load_at = now + await self._load_events()
+        if now >= self._sweep_at:
+            # Without the lead too: what is offered until then must not pile up.
+            self._sweep_at = now + self._settings.sweep_interval
+            self.sweep()
 
     async def _load_events(self) -> float:
-        """Read the Events that stand; when to try again."""
+        """Read the Events that exist; seconds until the next try, if it failed."""
         try:
-            await self._announcer.load()
+            await self._events.load()
         except NotNow as closed:
-            return self._clock() + closed.retry_in
+            return closed.retry_in
         except ApiError as error:
-            _log.debug("Events cannot be listed: %s", error)
-            return self._clock() + _RELOAD
-        self._events_loaded = True
-        for key in self._assessments:
-            self._lanes["Event"].poke(key)
+            _log.debug("cannot list Events: %s", error)
+            return self._settings.reload_interval
+        for key, assessment in list(self._assessments.items()):
+            self._enqueue(key, assessment)
         return 0.0
 
-    def _open(self) -> bool:
-        return self._writer.closed() is None and self._term() == self._taken_up
+    def _is_open(self) -> bool:
+        return self._writer.closed() is None and self._term() == self._own_term
 
-    def _poke(self, key: Key) -> None:
+    def _enqueue(self, key: Key, assessment: Assessment | None) -> None:
+        """The one way to a worker: what is out of scope may be another instance's."""
         if not self._settings.scope.includes(key.namespace):
-            return  # what stands there may be another instance's
-        for lane in self._lanes.values():
-            lane.poke(key)
+            return
+        try:
+            now = self._clock()
+            self._debounce.observe(key, assessment, now)
+            if self._settings.events:
+                self._events.observe(key, assessment, now)
+        except Exception:
+            _log.exception("%s: cannot take in its assessment", key, extra=service_fields(key, action="publish"))
+        for worker in self._workers.values():
+            worker.add(key)
 
-    def _stands(self, key: Key) -> bool:
+    def _is_published(self, key: Key) -> bool:
         service = self._picture.get(SERVICE, key)
         if service is not None and existing_condition(service):
             return True
         return self._picture.get(SERVICE_COVERAGE, key) is not None
 
-    async def _announce(self, key: Key, assessment: Assessment | None, spend: Callable[[], float]) -> float | None:
-        # Until it is known what stands, nothing is said; whatever is assessed is looked at once it is.
-        return await self._announcer.step(key, assessment, spend) if self._events_loaded else None
+    def _outcome(self, key: Key) -> str:
+        assessment = self._assessments.get(key)
+        return assessment.outcome.name if assessment else ""
+
+    def _with_assessment(self, look: LookAtAssessment, key: Key, now: float) -> Write | None:
+        return look(key, self._assessments.get(key), now)

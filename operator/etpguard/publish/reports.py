@@ -1,34 +1,41 @@
-"""The ServiceCoverage of each Service. Its `status.remediation` belongs to remediation: it is in no apply of
-ours, so that the API server leaves it alone, and a report that holds a live one is never deleted."""
+"""The ServiceCoverage of each Service. Its `status.remediation` belongs to remediation: no apply here contains it,
+so the API server leaves it alone, and a report with a remediation that counts is never deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
+from functools import partial
+
+import msgspec
 
 from etpguard.assess import Assessment
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
 from etpguard.kube.own_writes import OwnWrites
+from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
 from etpguard.objects.times import rfc3339
 from etpguard.publish.conditions import outcome_named
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.settings import PublishSettings
+from etpguard.publish.worker import Write
 from etpguard.report import service_coverage
 from etpguard.report.statuses import Json
 
 Advice = Callable[[Assessment], Sequence[str]]
 
 
-class Reports:
+class ReportPublisher:
+    """`clock` is monotonic, `wall` seconds since the epoch."""
+
     def __init__(
         self,
         writer: Writer,
         picture: Picture,
-        overlay: OwnWrites,
-        holds: Debounce[Key],
+        own_writes: OwnWrites,
+        debounce: Debounce[Key],
         settings: PublishSettings,
         advice: Advice,
         clock: Callable[[], float],
@@ -36,104 +43,130 @@ class Reports:
     ) -> None:
         self._writer = writer
         self._picture = picture
-        self._overlay = overlay
-        self._holds = holds
+        self._own_writes = own_writes
+        self._debounce = debounce
         self._settings = settings
         self._advice = advice
         self._clock = clock
         self._wall = wall
-        self._written: dict[Key, float] = {}
+        self._status_written: dict[Key, float] = {}
+        self._buckets: dict[Key, TokenBucket] = {}
         # Assessment, version of the report and epoch of the node table that were found to agree.
         self._agreed: dict[Key, tuple[Assessment, int, int]] = {}
+        self._wording: dict[Key, tuple[int, int]] = {}
 
-    async def step(self, key: Key, assessment: Assessment | None, spend: Callable[[], float]) -> float | None:
-        """Send the next request that the report needs, if that is due; when to look again."""
-        now = self._clock()
+    def look(self, key: Key, assessment: Assessment | None, now: float) -> Write | None:
+        """The next write that the report needs; None if it is as it should be."""
         service = self._picture.get(SERVICE, key)
-        standing = self._overlay.get(SERVICE_COVERAGE, key, now)
+        existing = self._own_writes.get(SERVICE_COVERAGE, key, now)
         if service is None or service.deleting:
-            # The garbage collector deletes it with its owner.
+            # The garbage collector deletes the report with its owner.
             self._agreed.pop(key, None)
             return None
         if assessment is None:
             self._agreed.pop(key, None)
-            return await self._withdraw(service, standing, spend, now)
-        if standing is not None and service_coverage.owned_by_another(standing, service):
-            return await self._delete(standing, spend, now)
-        state = (assessment, standing.version if standing else -1, self._picture.nodes.epoch)
+            return self._withdrawal(service, existing, now)
+        if existing is not None and service_coverage.owned_by_another(existing, service):
+            return self._write(key, now, now, partial(self._delete, existing))
+        state = (assessment, existing.version if existing else -1, self._picture.nodes.epoch)
         if self._agreed.get(key) == state:
             return None
         wanted = service_coverage.status(assessment, self._picture.nodes, self._advice(assessment))
-        told = standing.status if standing else None
-        owned = standing is not None and service_coverage.owned_by(standing, service)
-        if owned and service_coverage.same(told, wanted):
+        status = existing.status if existing else None
+        owned = existing is not None and service_coverage.owned_by(existing, service)
+        if owned and self._same(key, status, wanted):
             self._agreed[key] = state
             return None
-        due = self._due(key, assessment, told, now)
-        if due > now:
-            return due
-        if wait := spend():
-            return now + wait
-        if standing is None or not owned:
-            await self._send(verbs.apply(SERVICE_COVERAGE, key, service_coverage.owner_body(service)))
-        else:
-            await self._send_status(standing, wanted)
-        return self._clock()
+        due = self._due(key, assessment, status, now)
+        if existing is None or not owned:
+            return self._write(key, now, due, partial(self._create, service))
+        return self._write(key, now, due, partial(self._send_status, existing, wanted))
 
-    def forget(self, keep: set[Key]) -> None:
+    def reset(self) -> None:
+        """Another leader may have written meanwhile."""
         self._agreed.clear()
-        self._written = {key: at for key, at in self._written.items() if key in keep}
+        self._wording.clear()
 
-    def _due(self, key: Key, assessment: Assessment, told: Json | None, now: float) -> float:
-        """A new outcome after its hold; the same one with other nodes, or ports, soon, but not too often."""
-        self._holds.observe(key, assessment, now)
-        stands = outcome_named((told or {}).get("outcome"))
-        if stands != assessment.outcome:
-            return self._holds.due(key, stands)
-        spaced = self._written.get(key, float("-inf")) + self._settings.report_interval
-        return max(spaced, self._holds.nodes_since(key) + min(1.0, self._settings.hold))
+    def retain(self, keys: Container[Key]) -> None:
+        """Forget all other keys, and compare those whole the next time."""
+        self._agreed.clear()
+        now = self._clock()
+        self._status_written = {key: at for key, at in self._status_written.items() if key in keys}
+        self._wording = {key: words for key, words in self._wording.items() if key in keys}
+        self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.full(now)}
 
-    async def _withdraw(
-        self, service: Service, standing: ServiceCoverage | None, spend: Callable[[], float], now: float
-    ) -> float | None:
-        if standing is None:
+    def _same(self, key: Key, existing: Json | None, wanted: Json) -> bool:
+        """Whether the report needs no write of its status. A difference of words alone counts only if it began
+        while this process leads: a release that words the same facts differently takes over without a write."""
+        if existing is None:
+            return False
+        words = (_digest(service_coverage.published_part(existing)), _digest(wanted))
+        if service_coverage.same(existing, wanted):
+            self._wording[key] = words
+            return True
+        return service_coverage.same_facts(existing, wanted) and self._wording.setdefault(key, words) == words
+
+    def _due(self, key: Key, assessment: Assessment, status: Json | None, now: float) -> float:
+        """A new outcome is due after its hold. The same outcome with other nodes or ports is due soon, but not
+        too often."""
+        published = outcome_named((status or {}).get("outcome"))
+        if published != assessment.outcome:
+            return self._debounce.due(key, published, now)
+        spaced = self._status_written.get(key, float("-inf")) + self._settings.report_interval
+        return max(spaced, self._debounce.nodes_since(key, now) + min(1.0, self._settings.hold))
+
+    def _withdrawal(self, service: Service, existing: ServiceCoverage | None, now: float) -> Write | None:
+        """What becomes of the report of a Service that is not assessed any more."""
+        if existing is None:
             return None
-        stays = service_coverage.must_stay(standing, service, self._wall())
+        due = self._debounce.due(service.key, None, now)
+        if not service_coverage.must_stay(existing, service, self._wall()):
+            return self._write(service.key, now, due, partial(self._delete, existing))
         history = service_coverage.history_status()
-        if stays and (standing.remediation is None or service_coverage.same_facts(standing.status, history)):
+        if existing.remediation is None or service_coverage.same_facts(existing.status, history):
             return None
-        self._holds.observe(service.key, None, now)
-        due = self._holds.due(service.key, None)
-        if due > now:
-            return due
-        if not stays:
-            return await self._delete(standing, spend, now)
-        if wait := spend():
-            return now + wait
-        # Else it would go on telling how things were when the Service was last assessed.
-        await self._send_status(standing, history)
-        return self._clock()
+        # The report must not go on showing the last assessment.
+        return self._write(service.key, now, due, partial(self._send_status, existing, history))
 
-    async def _send_status(self, standing: ServiceCoverage, wanted: Json) -> None:
-        key, version = standing.key, standing.metadata.resource_version or ""
-        body = service_coverage.status_body(wanted, standing.status, rfc3339(self._wall()))
+    def _write(self, key: Key, now: float, due: float, send: Callable[[], Awaitable[None]]) -> Write:
+        """All writes of one report share a budget: another client that undoes each of them must not have etpguard
+        write without end."""
+        bucket = self._buckets.get(key)
+        return Write(due if bucket is None else max(due, now + bucket.wait(now)), partial(self._spend, key, send))
+
+    async def _spend(self, key: Key, send: Callable[[], Awaitable[None]]) -> None:
+        settings = self._settings
+        await send()
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = TokenBucket(1 / settings.report_interval, settings.report_burst)
+        bucket.take(self._clock())
+
+    async def _create(self, service: Service) -> None:
+        await self._send(verbs.apply(SERVICE_COVERAGE, service.key, service_coverage.owner_body(service)))
+
+    async def _send_status(self, existing: ServiceCoverage, wanted: Json) -> None:
+        key, version = existing.key, existing.metadata.resource_version or ""
+        body = service_coverage.status_body(wanted, existing.status, rfc3339(self._wall()))
         await self._send(
-            verbs.apply(SERVICE_COVERAGE, key, body, subresource="status", uid=standing.uid, version=version)
+            verbs.apply(SERVICE_COVERAGE, key, body, subresource="status", uid=existing.uid, version=version)
         )
-        self._written[key] = self._clock()
+        self._status_written[key] = self._clock()
 
     async def _send(self, request: verbs.Request) -> None:
-        self._overlay.wrote(SERVICE_COVERAGE, await self._writer.write(request), self._clock())
+        self._own_writes.wrote(SERVICE_COVERAGE, await self._writer.write(request), self._clock())
 
-    async def _delete(self, standing: ServiceCoverage, spend: Callable[[], float], now: float) -> float | None:
-        """Pinned to the version seen: an intent to remediate that was written since must not be lost."""
-        if wait := spend():
-            return now + wait
-        key, version = standing.key, standing.metadata.resource_version or ""
+    async def _delete(self, existing: ServiceCoverage) -> None:
+        """Pinned to the version that was compared: an intent to remediate that was written since must not be
+        lost."""
+        key, version = existing.key, existing.metadata.resource_version or ""
         try:
-            await self._writer.write(verbs.delete(SERVICE_COVERAGE, key, uid=standing.uid, version=version))
+            await self._writer.write(verbs.delete(SERVICE_COVERAGE, key, uid=existing.uid, version=version))
         except ApiError as error:
             if error.status != 404 or error.kind_absent:
                 raise
-        self._overlay.deleted(SERVICE_COVERAGE, key, standing.uid, self._clock())
-        return self._clock()
+        self._own_writes.deleted(SERVICE_COVERAGE, key, existing.uid, self._clock())
+
+
+def _digest(status: Json) -> int:
+    return hash(msgspec.json.encode(status, order="sorted"))

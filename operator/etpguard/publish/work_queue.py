@@ -1,63 +1,116 @@
-"""Which keys to look at, and when; none is worked on twice at once. Pure."""
+"""A work queue: which keys are due, and in which order. No key is worked on twice at once. Pure."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Hashable
+from collections.abc import Callable, Container, Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
 _SLACK = 64
-"""Entries of the heap that may be out of date, beside as many as are not."""
+"""Outdated entries that the heaps may hold, beside as many as there are valid ones."""
+
+_Entry = tuple[float, int, K]
 
 
 class WorkQueue(Generic[K]):
-    """`poke` asks for a look, `pop` hands out what is due, `done` gives it back."""
+    """`add` asks for a look at a key, `pop` hands out a key that is due, `done` gives it back.
 
-    def __init__(self) -> None:
+    Due keys of different groups take turns; within a group the most overdue key comes first. With the namespace as
+    the group, a tenant with many Services delays another tenant's Service by a few looks at most. Times come from
+    a clock that never goes back.
+    """
+
+    def __init__(self, group: Callable[[K], Hashable] = lambda key: None) -> None:
+        self._group = group
         self._due: dict[K, float] = {}
-        self._heap: list[tuple[float, int, K]] = []
-        self._order = itertools.count()
         self._busy: dict[K, float | None] = {}
+        self._order = itertools.count()
+        # An entry is outdated unless `_due` has its key with its time.
+        self._waiting: list[_Entry[K]] = []
+        self._ready: dict[Hashable, list[_Entry[K]]] = {}
+        self._ready_entries = 0
 
-    def poke(self, key: K, at: float) -> None:
-        """Look at `key` at that time, or sooner if that was asked for. One that is being worked on waits."""
+    def add(self, key: K, at: float) -> None:
+        """Look at `key` at that time, or earlier if an earlier look was asked for. A key that is being worked on
+        waits until that has ended."""
         if key in self._busy:
             asked = self._busy[key]
             self._busy[key] = at if asked is None else min(asked, at)
         elif at < self._due.get(key, float("inf")):
             self._due[key] = at
-            heapq.heappush(self._heap, (at, next(self._order), key))
-            if len(self._heap) > 2 * len(self._due) + _SLACK:
-                # Each look at a key before its time leaves an entry, which may be due in hours only.
-                self._heap = [(due, next(self._order), waiting) for waiting, due in self._due.items()]
-                heapq.heapify(self._heap)
+            heapq.heappush(self._waiting, (at, next(self._order), key))
+            if len(self._waiting) + self._ready_entries > 2 * len(self._due) + _SLACK:
+                # Each look before its time leaves an entry behind, which may be hours from being due.
+                self._rebuild()
 
     def pop(self, now: float) -> K | None:
-        """The key that is most overdue, which counts as being worked on until `done`; None if none is due."""
-        while self._heap and self._heap[0][0] <= now:
-            at, _, key = heapq.heappop(self._heap)
-            if self._due.get(key) == at:
+        """A key that is due, which counts as being worked on until `done`; None if none is due."""
+        while self._waiting and self._waiting[0][0] <= now:
+            self._make_ready(heapq.heappop(self._waiting))
+        while self._ready:
+            group = next(iter(self._ready))
+            entries = self._ready.pop(group)
+            found = self._first_valid(entries)
+            if entries:
+                self._ready[group] = entries  # at the end: the other groups come first
+            if found is not None:
+                _, _, key = found
                 del self._due[key]
                 self._busy[key] = None
                 return key
         return None
 
     def done(self, key: K, again: float | None) -> None:
-        """Work on `key` ended; look again at `again`, unless it is None and nobody asked meanwhile."""
+        """Work on `key` has ended. Look at it at `again`; None for no other look than one that was asked for
+        meanwhile."""
         asked = self._busy.pop(key)
         for at in (asked, again):
             if at is not None:
-                self.poke(key, at)
+                self.add(key, at)
+
+    def retain(self, keys: Container[K]) -> None:
+        """Drop each key that is not among `keys` and is not being worked on."""
+        self._due = {key: at for key, at in self._due.items() if key in keys}
+        self._rebuild()
 
     def next_due(self) -> float | None:
-        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        """When the next key is due; None if none is waiting."""
+        return min(self._due.values(), default=None) if self._ready else self._next_waiting()
+
+    def __len__(self) -> int:
+        """How many keys wait for a look."""
+        return len(self._due)
 
     @property
     def busy(self) -> int:
         """How many keys are being worked on."""
         return len(self._busy)
+
+    def _next_waiting(self) -> float | None:
+        while self._waiting and self._due.get(self._waiting[0][2]) != self._waiting[0][0]:
+            heapq.heappop(self._waiting)
+        return self._waiting[0][0] if self._waiting else None
+
+    def _make_ready(self, entry: _Entry[K]) -> None:
+        at, _, key = entry
+        if self._due.get(key) == at:
+            heapq.heappush(self._ready.setdefault(self._group(key), []), entry)
+            self._ready_entries += 1
+
+    def _first_valid(self, entries: list[_Entry[K]]) -> _Entry[K] | None:
+        while entries:
+            found = heapq.heappop(entries)
+            self._ready_entries -= 1
+            at, _, key = found
+            if self._due.get(key) == at:
+                return found
+        return None
+
+    def _rebuild(self) -> None:
+        self._waiting = [(at, next(self._order), key) for key, at in self._due.items()]
+        heapq.heapify(self._waiting)
+        self._ready.clear()
+        self._ready_entries = 0

@@ -1,129 +1,150 @@
-"""A lane: keys looked at when due, a few at once, within a rate, each key with a back-off of its own."""
+"""A worker: looks at keys when they are due, sends what is missing, a few keys at once, within a rate."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
+from dataclasses import dataclass
 
-from etpguard.assess import Assessment
 from etpguard.kube.backoff import Backoff
 from etpguard.kube.errors import ApiError
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow
 from etpguard.objects import Key
 from etpguard.objects.log_fields import service_fields
+from etpguard.publish.settings import WorkerSettings
 from etpguard.publish.work_queue import WorkQueue
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = 4
-_BACK_OFF = Backoff(1.0, 600.0)
-_IDLE = 0.5
-_LASTING = 4
-"""Failures in a row, over some ten seconds."""
+_PASSING = frozenset({0, 404, 409, 429})
+"""HTTP statuses that are no news about one key: the watch is behind, or the writer has logged the cause."""
 
-Step = Callable[[Key, Assessment | None, Callable[[], float]], Awaitable[float | None]]
-"""Compare what should stand for a key with what stands, and send what is lacking, one request at most; when to
-look again, None for never. The function given takes the token for that request: 0.0, or how many seconds to come
-back in. Before that nothing is awaited, so that a token that was there still is."""
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What a key lacks. `due`: when to send it, in seconds of the monotonic clock; `send` sends it."""
+
+    due: float
+    send: Callable[[], Awaitable[None]]
+
+
+Look = Callable[[Key, float], Write | None]
+"""Compares what a key should have with what it has, at that time of the monotonic clock. None: nothing is
+missing."""
 
 
 class Worker:
-    """`assessment(key)` is read at the moment of the look. `open_()`: whether writes may start at all; while not,
-    nothing is even looked at."""
+    """Namespaces take turns, so that one with many Services does not hold up another.
+
+    Each key has a back-off of its own: whatever a look or a write raises is the failure of that key alone.
+    `is_open`: whether writes may start at all; while they may not, no key is looked at. `outcome` gives the name
+    of a key's outcome for the log, "" for none.
+    """
 
     def __init__(
         self,
         name: str,
-        step: Step,
-        assessment: Callable[[Key], Assessment | None],
+        look: Look,
         bucket: TokenBucket,
-        open_: Callable[[], bool],
+        is_open: Callable[[], bool],
         clock: Callable[[], float],
+        settings: WorkerSettings | None = None,
+        outcome: Callable[[Key], str] = lambda key: "",
     ) -> None:
         self.name = name
-        self._step = step
-        self._assessment = assessment
+        self._look = look
         self._bucket = bucket
-        self._open = open_
+        self._is_open = is_open
         self._clock = clock
-        self._agenda: WorkQueue[Key] = WorkQueue()
+        self._outcome = outcome
+        self._settings = settings = settings or WorkerSettings()
+        self._backoff = Backoff(1.0, settings.longest_backoff, jitter=0.2)
+        self._queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace)
         self._failures: dict[Key, int] = {}
-        self._news = asyncio.Event()
+        self._wake = asyncio.Event()
         self._closing = False
 
-    def poke(self, key: Key, at: float | None = None) -> None:
-        self._agenda.poke(key, self._clock() if at is None else at)
-        self._news.set()
+    def add(self, key: Key, at: float | None = None) -> None:
+        """Look at `key` at that time of the clock; None for now."""
+        self._queue.add(key, self._clock() if at is None else at)
+        self._wake.set()
+
+    def retain(self, keys: Container[Key]) -> None:
+        """Forget all other keys."""
+        self._queue.retain(keys)
+        self._failures = {key: count for key, count in self._failures.items() if key in keys}
 
     def close(self) -> None:
-        """Let `run` end when what is under way has."""
+        """Let `run` end once the writes that are under way have."""
         self._closing = True
-        self._news.set()
+        self._wake.set()
 
     async def run(self) -> None:
         """Work until closed or cancelled."""
         async with asyncio.TaskGroup() as group:
             while not self._closing:
-                wait = self._bucket.wait(self._clock()) if self._open() else _IDLE
+                wait = self._bucket.wait(self._clock()) if self._is_open() else self._settings.idle
                 if wait > 0:
                     await asyncio.sleep(wait)
-                elif self._free() and (key := self._agenda.pop(self._clock())) is not None:
+                elif self._has_room() and (key := self._queue.pop(self._clock())) is not None:
                     group.create_task(self._work(key))
-                    # Thousands of keys may be due: let others have their turn.
+                    # Thousands of keys may be due: let other tasks run in between.
                     await asyncio.sleep(0)
                 else:
                     await self._until_due()
 
     async def _work(self, key: Key) -> None:
-        again: float | None = self._clock()  # what holds if it is cancelled
+        again: float | None = self._clock()  # what holds if the task is cancelled
         try:
-            again = await self._look(key)
+            again = await self._reconcile(key)
         finally:
-            self._agenda.done(key, again)
-            self._news.set()
+            self._queue.done(key, again)
+            self._wake.set()
 
-    def _free(self) -> bool:
-        return self._agenda.busy < _AT_ONCE
+    def _has_room(self) -> bool:
+        return self._queue.busy < self._settings.concurrency
 
-    async def _look(self, key: Key) -> float | None:
+    async def _reconcile(self, key: Key) -> float | None:
+        """Send what `key` lacks, if it is due; when to look again, None for never."""
         try:
-            again = await self._step(key, self._assessment(key), self._spend)
+            now = self._clock()
+            write = self._look(key, now)
+            if write is not None:
+                if write.due > now:
+                    return write.due
+                if wait := self._bucket.take(now):
+                    return now + wait
+                await write.send()
         except NotNow as closed:
             return self._clock() + closed.retry_in * random.uniform(1.0, 1.2)  # noqa: S311  not a secret
         except ApiError as error:
-            return self._clock() + self._after(key, error)
+            return self._clock() + self._pause(key, error)
         except Exception:
-            # One Service that cannot be told must not silence all others.
-            _log.exception("%s of %s", self.name, key, extra=self._fields(key))
-            return self._clock() + self._after(key, None)
+            _log.exception("%s %s: failed, to be tried again", self.name, key, extra=self._fields(key))
+            return self._clock() + self._pause(key, None)
         self._failures.pop(key, None)
-        return again
+        return None if write is None else self._clock()
 
     def _fields(self, key: Key) -> dict[str, str]:
-        assessment = self._assessment(key)
-        outcome = {"outcome": assessment.outcome.name} if assessment else {}
-        return service_fields(key, action=f"write {self.name}", **outcome)
+        outcome = self._outcome(key)
+        return service_fields(key, action=f"write {self.name}", **({"outcome": outcome} if outcome else {}))
 
-    def _after(self, key: Key, error: ApiError | None) -> float:
+    def _pause(self, key: Key, error: ApiError | None) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        # A conflict is the watch being behind; the writer has told of refusals and silence already. What is the
-        # server's own fault may pass.
-        told_at = _LASTING if error is not None and error.status >= 500 else 1
-        if error is not None and failures == told_at and error.status not in (0, 404, 409, 429):
-            _log.warning("%s of %s: %s", self.name, key, error, extra=self._fields(key))
-        return _BACK_OFF.pause(failures)
-
-    def _spend(self) -> float:
-        return self._bucket.take(self._clock())
+        # An error of the server itself may pass; any other is logged at once.
+        logged_at = self._settings.server_errors_logged_after if error is not None and error.status >= 500 else 1
+        if error is not None and failures == logged_at and error.status not in _PASSING:
+            _log.warning("%s %s: %s", self.name, key, error, extra=self._fields(key))
+        return self._backoff.pause(failures)
 
     async def _until_due(self) -> None:
-        self._news.clear()
-        due = self._agenda.next_due() if self._free() else None
+        self._wake.clear()
+        due = self._queue.next_due() if self._has_room() else None
         try:
             async with asyncio.timeout(None if due is None else max(0.0, due - self._clock())):
-                await self._news.wait()
+                await self._wake.wait()
         except TimeoutError:
             pass

@@ -91,11 +91,16 @@ def remediation_body(remediation: Remediation) -> Json:
     return {"status": {"remediation": _without_empty(recorded)}}
 
 
+def published_part(status: Json) -> Json:
+    """The status without times and without `remediation`."""
+    return comparable(status, _NOT_THE_PUBLISHERS)
+
+
 def same(existing: Json | None, wanted: Json) -> bool:
     """Whether two statuses are equal but for times and `remediation`."""
     if existing is None:
         return False
-    return comparable(existing, _NOT_THE_PUBLISHERS) == comparable(wanted, _NOT_THE_PUBLISHERS)
+    return published_part(existing) == published_part(wanted)
 
 
 def same_facts(existing: Json | None, wanted: Json) -> bool:
