@@ -56,7 +56,7 @@ def main() -> None:
 
     def heartbeat(number: int) -> Callable[[], object]:
         raw = _node(7, "True", next(versions))
-        raw["metadata"]["labels"]["unheeded"] = str(number)
+        raw["metadata"]["labels"]["unused"] = str(number)
         entry = _decoded(NODE, raw)
         return lambda: engine.refresh(_absorbed(picture, NODE, entry))
 
@@ -75,7 +75,7 @@ def main() -> None:
         ("the same once more, nothing kept", everything),
         ("pass over all Services, states kept", cached),
         ("one node's readiness flips", _median_of(options.rounds, flip)),
-        ("one node changes a label nobody heeds", _median_of(options.rounds, heartbeat)),
+        ("one node changes a label nothing depends on", _median_of(options.rounds, heartbeat)),
         ("one slice of a Local Service changes", _median_of(20 * options.rounds, move)),
     ):
         print(f"{what:40}  {seconds * 1e3:9.2f} ms  {seconds / yardstick:7.3f} x")

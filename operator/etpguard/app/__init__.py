@@ -22,7 +22,9 @@ __all__ = ["Operator", "run", "tune_interpreter"]
 logger = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
-"""Beside Kopf's busy thread the interpreter's default, 5 ms, made a 40 MB read over TLS take 5.5 s; this 0.3 s."""
+"""A thread that wants the interpreter gets it after this time. Measured beside a thread that decodes JSON,
+against the default of 5 ms: a timer of the main loop fires 0.7 ms late instead of 5.5 ms (median of 300), and
+40 MB are read over TLS in 0.6 s instead of 0.95 s."""
 
 
 def tune_interpreter() -> None:
