@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,9 @@ from devcluster.objects import wait_for
 from etpguard import __version__
 from etpguard.assess import picture_for
 from etpguard.assess.consumers.registry import consumer_families
+from etpguard.objects.events import COVERAGE_CONTROLLER, REMEDIATION_CONTROLLER
+from etpguard.remediate import events as remediation_events
+from etpguard.report import events as coverage_events
 from etpguard.settings import parse
 from tests.manifests import grants
 from tests.manifests.installed import install, operator
@@ -142,3 +148,21 @@ def test_observe_only_writes_nothing_and_asks_for_nothing(tmp_path: Path) -> Non
         assert grants.requests(events)
         assert grants.refused(events) == []
         assert {grant.verb for grant in grants.used(events)} == {"list", "watch"}
+
+
+def test_the_admission_policy_allows_the_events_that_the_operator_sends() -> None:
+    """Every reason of the code is in the policy, and no other."""
+    named: dict[str, set[str]] = {}
+    for controller, module in (
+        (COVERAGE_CONTROLLER, coverage_events),
+        (REMEDIATION_CONTROLLER, remediation_events),
+    ):
+        text = inspect.getsource(module)
+        named[controller] = set(re.findall(r'"((?:Nodes|Traffic|No|Remediation)[A-Z]\w+)"', text))
+    policies = [m for m in kustomize("base") if m["kind"] == "ValidatingAdmissionPolicy"]
+    (policy,) = (p for p in policies if p["metadata"]["name"] == "etpguard-events")
+    (reasons,) = (v["expression"] for v in policy["spec"]["variables"] if v["name"] == "reasons")
+    allowed = {
+        name: set(ast.literal_eval(listed)) for name, listed in re.findall(r"'([^']+)':\s*(\[.*?\])", reasons)
+    }
+    assert allowed == named
