@@ -77,7 +77,7 @@ def show(cluster: Cluster, stage: Stage, metrics: Path) -> None:
     outside = stage.outside()
     if outside:
         states = node_states(cluster)
-        print(f"{'NODE':8}{'ETPGUARD SAYS':16}FROM OUTSIDE, port {HTTP_NODE_PORT}")
+        print(f"{'NODE':8}{'ETPGUARD':16}FROM OUTSIDE, port {HTTP_NODE_PORT}")
         for node in NODES:
             print(f"{node:8}{states.get(node, '?'):16}{outside[node]}")
         print()
