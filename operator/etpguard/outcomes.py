@@ -18,5 +18,10 @@ class Outcome(IntEnum):
     Blackhole = 7
     Outage = 8
 
+    @property
+    def loses_requests(self) -> bool:
+        """Whether requests are surely lost now: NoTargets, Blackhole and Outage."""
+        return self >= Outcome.NoTargets
+
     def __str__(self) -> str:
         return self.name

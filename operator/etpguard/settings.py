@@ -199,7 +199,7 @@ class Settings:
         70.0, at_least(1), "DURATION", "a watch silent for so long is dialled anew (bookmarks come once a minute)"
     )
     hold: float = option(30.0, seconds, "DURATION", "how long an outcome must last before it is written anywhere")
-    hold_urgent: float = option(5.0, seconds, "DURATION", "the same for Blackhole and Outage")
+    hold_urgent: float = option(5.0, seconds, "DURATION", "the same for Blackhole, NoTargets and Outage")
 
     write_conditions: bool = option(True, on_off, "on|off", "write the condition etpguard.dev/Covered to Services")
     write_reports: bool = option(True, on_off, "on|off", "write ServiceCoverage objects")

@@ -25,6 +25,7 @@ def due(published: Outcome | None, *seen: tuple[float, Outcome | None]) -> float
         pytest.param(O.Covered, [(0, O.Covered), (10, O.Uncovered)], 40, id="a change"),
         pytest.param(O.Covered, [(0, O.Covered), (10, O.Blackhole)], 15, id="Blackhole"),
         pytest.param(O.Covered, [(0, O.Covered), (10, O.Outage)], 15, id="Outage"),
+        pytest.param(O.Covered, [(0, O.Covered), (10, O.NoTargets)], 15, id="NoTargets"),
         pytest.param(O.Outage, [(0, O.Outage), (10, O.Covered)], 40, id="a recovery"),
         pytest.param(O.Covered, [(0, O.Covered), (10, None)], 40, id="no longer assessed"),
         pytest.param(

@@ -14,7 +14,7 @@ K = TypeVar("K", bound=Hashable)
 @dataclass(slots=True)
 class Track:
     """Since when, in seconds of the caller's clock: `since` the outcome, `severe_since` any outcome that loses
-    traffic, `nodes_since` the very set of nodes."""
+    requests, `nodes_since` the very set of nodes."""
 
     outcome: Outcome | None
     since: float
@@ -24,7 +24,7 @@ class Track:
 
 
 class Debounce(Generic[K]):
-    """A change is due `hold` seconds after it began, or `urgent` seconds for Blackhole and Outage.
+    """A change is due `hold` seconds after it began, or `urgent` seconds for an outcome that loses requests.
 
     `observe` is called for each change when it happens; `due` and `nodes_since` only read.
     """
@@ -49,9 +49,9 @@ class Debounce(Generic[K]):
             track.nodes, track.nodes_since = nodes, now
 
     def due(self, key: K, published: Outcome | None, now: float) -> float:
-        """When the present outcome may be published, `published` being the last one. Blackhole and Outage that
-        take turns lose traffic without a break: the time counts from the first of them. The hold of a key that
-        was never observed begins now."""
+        """When the present outcome may be published, `published` being the last one. NoTargets, Blackhole and
+        Outage that take turns lose requests without a break: the time counts from the first of them. The hold of a
+        key that was never observed begins now."""
         track = self._tracks.get(key)
         if track is None:
             return now + self._hold
@@ -76,5 +76,5 @@ class Debounce(Generic[K]):
 
 
 def severe(outcome: Outcome | None) -> bool:
-    """Whether traffic is lost now."""
-    return outcome in (Outcome.Blackhole, Outcome.Outage)
+    """Whether requests are lost now."""
+    return outcome is not None and outcome.loses_requests

@@ -35,7 +35,7 @@ class PublishSettings:
     hold: float = 30.0
     """How long an outcome must last before it is published."""
     urgent_hold: float = 5.0
-    """The same for Blackhole and Outage."""
+    """The same for NoTargets, Blackhole and Outage."""
     sweep_interval: float = 600.0
     """How often every Service is compared, whether or not it changed."""
 

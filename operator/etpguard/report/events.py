@@ -20,10 +20,10 @@ TRAFFIC_BLACKHOLE = "TrafficBlackhole"
 TRAFFIC_OUTAGE = "TrafficOutage"
 NO_ELIGIBLE_NODES = "NoEligibleNodes"
 
-WARNING_OUTCOMES = frozenset({Outcome.Uncovered, Outcome.NoTargets, Outcome.Blackhole, Outcome.Outage})
+WARNING_OUTCOMES = frozenset(outcome for outcome in Outcome if outcome >= Outcome.Uncovered)
 """Outcomes whose Event is always a Warning. TargetsUnhealthy is not among them: its type depends on the probe."""
-LOST_REASONS = frozenset({TRAFFIC_BLACKHOLE, TRAFFIC_OUTAGE})
-"""Reasons of the Events about outcomes that lose traffic."""
+LOST_REASONS = frozenset({NO_ELIGIBLE_NODES, TRAFFIC_BLACKHOLE, TRAFFIC_OUTAGE})
+"""Reasons of the Events about outcomes that lose requests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def delivered(outcome: Outcome) -> str:
     """Status of the condition `Delivered`."""
     if outcome <= Outcome.TargetsUnhealthy:
         return "True"
-    return "False" if outcome in (Outcome.Blackhole, Outcome.Outage, Outcome.NoTargets) else "Unknown"
+    return "False" if outcome.loses_requests else "Unknown"
 
 
 def covered(outcome: Outcome) -> str:
