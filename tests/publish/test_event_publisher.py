@@ -1,0 +1,93 @@
+"""What the publisher of Events keeps, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+
+from etpguard.assess import Outcome
+from etpguard.cluster import Picture
+from etpguard.kube.writes import Writer
+from etpguard.objects import INGRESS, SERVICE, AnyKind, Key, decode_item
+from etpguard.publish.event_publisher import EventPublisher
+from etpguard.publish.settings import PublishSettings
+from tests.kube.fake_api import Call, FakeApi
+from tests.publish.given import KEY, assessment, verdict
+
+O = Outcome  # noqa: E741
+
+NO_EVENTS = {"kind": "EventList", "metadata": {"resourceVersion": "7"}, "items": []}
+BLACKHOLE = assessment(O.Blackhole, verdict(O.Blackhole))
+
+
+class Given:
+    """A Service behind an Ingress, and an API server that takes every Event."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.picture = Picture([SERVICE, INGRESS])
+        for name in ("node1", "node2", "node3"):
+            self.picture.nodes.add(name)
+        self.created: list[str] = []
+        writer = Writer(FakeApi(self._answer), clock=lambda: self.now)
+        settings = PublishSettings(hold=0, urgent_hold=0, event_interval=0)
+        self.events = EventPublisher(writer, self.picture, settings, lambda: self.now, lambda: self.now)
+        self.take(SERVICE, "uid-web")
+
+    def take(self, kind: AnyKind, uid: str) -> None:
+        raw = {"metadata": {"name": "web", "namespace": "default", "uid": uid}, "spec": {}}
+        store = self.picture.store(kind)
+        self.picture.absorb(store.replace([decode_item(store.kind, raw)]))
+
+    async def settle(self) -> None:
+        self.events.observe(KEY, BLACKHOLE, self.now)
+        while (write := self.events.look(KEY, BLACKHOLE, self.now)) is not None and write.due <= self.now:
+            await write.send()
+
+    def _answer(self, call: Call) -> tuple[int, object, dict[str, str]]:
+        if call.method == "GET":
+            return 200, NO_EVENTS, {}
+        if call.method == "POST":
+            self.created.append(call.body["regarding"]["uid"])
+        return 200, call.body, {}
+
+
+def test_an_ingress_that_is_created_ten_thousand_times_leaves_nothing_behind() -> None:
+    given = Given()
+
+    async def run() -> None:
+        await given.events.load()
+        for number in range(10_000):
+            given.take(INGRESS, f"uid-{number}")
+            given.events.observe(KEY, BLACKHOLE, given.now)
+            if number % 100 == 0:
+                await given.settle()
+            given.now += 1
+        assert len(set(given.created)) == 101, "one on the Service, and 100 on Ingresses"
+        assert len(given.events._debounce) == 2, "the Service, and the Ingress that exists"
+        given.events.retain({KEY})
+
+    asyncio.run(run())
+    events = given.events
+    assert len(events._sent) <= 2
+    assert len(events._buckets) <= 2
+    assert events._recovering <= {"uid-web"}
+
+
+def test_of_a_service_that_is_gone_nothing_is_left() -> None:
+    given = Given()
+
+    async def run() -> None:
+        await given.events.load()
+        given.take(INGRESS, "uid-ingress")
+        given.events.note_recovery("uid-web", "Blackhole")
+        await given.settle()
+
+    asyncio.run(run())
+    assert given.created == ["uid-web", "uid-ingress"]
+    service = Key("default", "web")
+    given.picture.absorb([*given.picture.store(SERVICE).clear(), *given.picture.store(INGRESS).clear()])
+    given.events.observe(service, None, given.now)
+    given.events.retain(())
+    events = given.events
+    assert (len(events._sent), len(events._debounce), events._tracks) == (0, 0, {})
+    assert (events._buckets, events._recovering) == ({}, set())
