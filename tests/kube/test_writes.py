@@ -11,8 +11,9 @@ import pytest
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
-from etpguard.kube.writes import NotNow, WriteLimits, Writer
+from etpguard.kube.writes import NotNow, OutOfScope, WriteLimits, Writer
 from etpguard.objects import NODE, SERVICE, SERVICE_COVERAGE, Key
+from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 from tests.kube.fake_api import Answer, Call, Clock, FakeApi, failure, ok
 
 RBAC = 'services "web" is forbidden: User "system:serviceaccount:a:b" cannot patch resource "services/status" in …'
@@ -25,7 +26,12 @@ def patch(namespace: str = "ns", name: str = "web") -> Request:
 class Gate:
     """A writer on a scripted API, with the knobs of its gate."""
 
-    def __init__(self, *answers: Answer | Exception, limits: WriteLimits | None = None) -> None:
+    def __init__(
+        self,
+        *answers: Answer | Exception,
+        limits: WriteLimits | None = None,
+        scope: NamespaceScope = EVERYWHERE,
+    ) -> None:
         script: Iterator[Answer | Exception] = iter(answers)
         self.leading = True
         self.stale: str | None = None
@@ -46,8 +52,10 @@ class Gate:
             may_start=lambda timeout: self.leading,
             stale=lambda: self.stale,
             limits=limits,
+            scope=scope,
             on_request=lambda verb, resource, code: self.seen.append((verb, resource, code)),
             clock=self.clock,
+            wall=lambda: self.clock.now - 1000 + 1_767_225_600,
             sleep=self.clock.sleep,
         )
 
@@ -133,18 +141,123 @@ def test_it_gives_up_after_the_tries_it_was_given() -> None:
     assert len(gate.api.calls) == 2
 
 
-def test_retry_after_of_a_429_holds_for_every_write() -> None:
-    gate = Gate(failure(429, "TooManyRequests", retry_after=17), ok(), ok())
+def test_a_short_retry_after_of_a_429_holds_for_every_write_of_that_kind() -> None:
+    gate = Gate(failure(429, "TooManyRequests", retry_after=7), ok(), ok())
     with pytest.raises(ApiError):
         gate.write(attempts=1)
     gate.write(patch(name="other"))
-    assert sum(gate.clock.slept) == pytest.approx(17)
+    assert sum(gate.clock.slept) == pytest.approx(7)
 
 
 def test_retry_after_of_a_503_holds_for_the_next_try() -> None:
-    gate = Gate(failure(503, "", retry_after=20), ok())
+    gate = Gate(failure(503, "", retry_after=10), ok())
     gate.write()
-    assert sum(gate.clock.slept) == pytest.approx(20)
+    assert sum(gate.clock.slept) == pytest.approx(10)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_write_that_would_wait_for_minutes_is_not_sent_without_deciding_again(code: int) -> None:
+    gate = Gate(failure(code, "", retry_after=300), ok())
+    with pytest.raises(ApiError) as raised:
+        gate.write()
+    assert raised.value.status == code
+    assert gate.clock.slept == []
+    assert len(gate.api.calls) == 1
+
+
+def test_a_write_decided_during_a_pause_is_handed_back_until_the_pause_ends() -> None:
+    gate = Gate(failure(429, "", retry_after=300), ok())
+    with pytest.raises(ApiError):
+        gate.write()
+    gate.clock.now += 100
+    with pytest.raises(NotNow, match=r"^patch services/status is paused until 2026-01-01T00:05:00Z: ") as held:
+        gate.write(patch(name="other"))
+    assert held.value.retry_in == pytest.approx(200)
+    assert not held.value.refusal
+    assert len(gate.api.calls) == 1
+    gate.clock.now += 201
+    gate.write()
+    assert len(gate.api.calls) == 2
+
+
+def test_no_try_starts_later_than_the_longest_age_after_the_write_was_decided() -> None:
+    gate = Gate(*[ConnectionResetError("reset")] * 9, limits=WriteLimits(max_age=15))
+    starts: list[float] = []
+
+    def slow() -> None:
+        starts.append(gate.clock.now - 1000)
+        gate.clock.now += 10  # until its time-out
+
+    gate.before_each = slow
+    with pytest.raises(ApiError, match="reset"):
+        gate.write(attempts=9)
+    assert starts[0] == 0
+    assert len(starts) == 2
+    assert starts[1] <= 15
+
+
+def test_a_write_that_waits_for_its_turn_for_too_long_is_handed_back() -> None:
+    gate = Gate(limits=WriteLimits(rate=0.05, burst=1, max_age=15))
+    gate.write()
+    with pytest.raises(NotNow, match="would start too long after it was decided"):
+        gate.write()
+    assert len(gate.api.calls) == 1
+
+
+def test_a_pause_is_that_of_one_kind_of_write_and_is_reported_until_it_ends() -> None:
+    gate = Gate(failure(429, "", retry_after=300))
+    with pytest.raises(ApiError):
+        gate.write()
+    gate.write(verbs.apply(SERVICE_COVERAGE, Key("ns", "web"), {}))
+    gate.write(verbs.json_patch(SERVICE, Key("ns", "web"), []))
+    assert gate.clock.slept == []
+    [problem] = gate.writer.problems()
+    assert problem.startswith("patch services/status is paused until 2026-01-01T00:05:00Z: ")
+    gate.clock.now += 300
+    assert gate.writer.problems() == []
+
+
+def test_a_pause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate(failure(429, "", retry_after=60), failure(429, "", retry_after=90))
+    with pytest.raises(ApiError):
+        gate.write()
+    for _ in range(3):
+        with pytest.raises(NotNow):
+            gate.write()
+    assert [r.getMessage() for r in caplog.records] == [
+        "patch services/status is paused until 2026-01-01T00:01:00Z: "
+        "the API server answered 429 and asked for the pause"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scope", "namespace", "sent"),
+    [
+        pytest.param(NamespaceScope(only=frozenset({"a"})), "a", True, id="the only namespace"),
+        pytest.param(NamespaceScope(only=frozenset({"a"})), "b", False, id="not among --namespaces"),
+        pytest.param(NamespaceScope(skipped=frozenset({"b"})), "b", False, id="among --skip-namespaces"),
+        pytest.param(NamespaceScope(skipped=frozenset({"b"})), "a", True, id="not among --skip-namespaces"),
+        pytest.param(NamespaceScope(only=frozenset({"a"})), "", True, id="a cluster-scoped object"),
+    ],
+)
+def test_a_write_outside_the_scope_is_never_sent_and_a_read_is(
+    scope: NamespaceScope, namespace: str, sent: bool
+) -> None:
+    gate = Gate(scope=scope)
+    requests = [
+        verbs.apply(SERVICE, Key(namespace, "web"), {}, subresource="status"),
+        verbs.json_patch(SERVICE, Key(namespace, "web"), []),
+        verbs.create(SERVICE_COVERAGE, Key(namespace, "web"), {}),
+        verbs.delete(SERVICE_COVERAGE, Key(namespace, "web")),
+    ]
+    for request in requests:
+        if sent:
+            gate.write(request)
+        else:
+            with pytest.raises(OutOfScope, match="out of scope"):
+                gate.write(request)
+    assert len(gate.api.calls) == (len(requests) if sent else 0)
+    asyncio.run(gate.writer.read(verbs.get(SERVICE, Key(namespace, "web"))))
 
 
 def test_writes_are_spread_by_the_rate() -> None:

@@ -19,6 +19,7 @@ from etpguard.remediate.reread import Changed
 from tests.remediate.given import NOW, POLICY_UID, case, ledger, policy, standing
 
 STALE = NotNow("the list of nodes is old", 0.5)
+PAUSED = NotNow("patch services is paused", 200.0)
 FORBIDDEN = NotNow("may not patch services", 60.0, refusal=True)
 DENIED = Refused("a webhook denied the request")
 SILENCE = ApiError(0, "Timeout", "no answer within 2 s")
@@ -99,6 +100,14 @@ def test_a_gate_that_closes_meanwhile_is_not_the_objects_fault() -> None:
     [(_, note)] = loop.events
     assert note == "Refused: could not apply: a webhook denied the request"
     assert loop.counted == [("apply", "skipped")]
+
+
+def test_a_pause_that_the_api_server_asks_for_is_kept_and_is_no_failure() -> None:
+    loop = Loop(case(), PAUSED, PAUSED, DENIED, DENIED)
+    loop.play()
+    assert loop.pauses == pytest.approx([200, 200, BACK_OFF.first], abs=31)
+    assert loop.pauses[0] >= 200
+    assert loop.events == [("RemediationSkipped", "Refused: could not apply: a webhook denied the request")]
 
 
 def test_a_gate_that_closes_is_never_told_of() -> None:

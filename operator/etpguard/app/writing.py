@@ -72,6 +72,7 @@ class Writing:
             self._client,
             may_start=elector.may_start if elector else lambda timeout: True,
             stale=stale,
+            scope=settings.scope,
             # A write that starts between two renewals must end before the Lease does.
             limits=WriteLimits(timeout=timing.write_timeout),
             on_request=metrics.request,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,8 @@ class _Uninstall:
     def __init__(self, client: Client, connection: Connection, options: UninstallOptions) -> None:
         self._client = client
         # The refusal of one object says nothing about the next, and there is only one try.
-        self._sender = Sender(Writer(client, limits=WriteLimits(refused_for=0)), options.dry_run)
+        limits = WriteLimits(refused_for=0, max_age=math.inf)
+        self._sender = Sender(Writer(client, limits=limits), options.dry_run)
         self._connection = connection
         self._options = options
         self._done = False

@@ -1,7 +1,9 @@
 """The only sender: every write of etpguard passes one gate.
 
-The gate sends a write only while this replica leads, from a picture that is whole and fresh, and within a rate. A
-verb that RBAC forbids and a resource that is not served are reported, and tried again a minute later.
+The gate sends a write only while this replica leads, from a picture that is whole and fresh, into a namespace in
+scope, within a rate, and soon after it was decided: a write that would have to wait is refused, and its caller
+decides again. A verb that RBAC forbids and a resource that is not served are reported, and tried again a minute
+later.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from typing import TypeVar
 from etpguard.kube.backoff import Backoff
 from etpguard.kube.errors import ApiError
 from etpguard.kube.exchange import Answer, Client, OnRequest, exchange
+from etpguard.kube.pauses import LONGEST_SECONDS, Pauses
 from etpguard.kube.refusals import Refusals
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.verbs import Json, Request
 from etpguard.objects import Kind, Page, Record
+from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -28,14 +32,13 @@ R = TypeVar("R", bound=Record)
 _log = logging.getLogger(__name__)
 
 _BACK_OFF = Backoff(1.0, 30.0)
-_RETRY_AFTER_MOST = 300.0
 
 
 class NotNow(Exception):  # noqa: N818  nothing went wrong
     """The gate is closed, and nothing was sent. Try again in `retry_in` seconds.
 
     `refusal` is True if the API server refused such a request a short while ago. Else this replica does not lead,
-    or its picture is stale.
+    its picture is stale, or the request would have to wait for too long.
     """
 
     def __init__(self, reason: str, retry_in: float, *, refusal: bool = False) -> None:
@@ -45,22 +48,32 @@ class NotNow(Exception):  # noqa: N818  nothing went wrong
         self.refusal = refusal
 
 
+class OutOfScope(ApiError):  # noqa: N818  as the other errors of kube
+    """A write to a namespace that `--namespaces` or `--skip-namespaces` excludes. It was not sent."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(403, "OutOfScope", f"{request}: the namespace is out of scope; nothing was sent")
+
+
 @dataclass(frozen=True, slots=True)
 class WriteLimits:
     """`timeout` limits one request as a whole. `rate`, a second, and `burst` limit all requests together.
-    `refused_for` is how long a refusal holds. Times are in seconds."""
+    `refused_for` is how long a refusal holds. A request starts at most `max_age` after it was handed in: what it
+    was decided on may have changed since. Times are in seconds."""
 
     timeout: float = 10.0
     rate: float = 30.0
     burst: float = 30.0
     refused_for: float = 60.0
+    max_age: float = 15.0
 
 
 class Writer:
     """Sends writes, and the few reads that belong to them.
 
     `may_start(t)` says whether this replica leads for long enough to start a write with time-out t. `stale()` says
-    why nothing may be written from the picture, None if it may.
+    why nothing may be written from the picture, None if it may. Writes go to the namespaces of `scope` only.
+    `clock` is monotonic; `wall`, in seconds since the epoch, only appears in messages.
     """
 
     def __init__(
@@ -69,21 +82,25 @@ class Writer:
         *,
         may_start: Callable[[float], bool] = lambda timeout: True,
         stale: Callable[[], str | None] = lambda: None,
+        scope: NamespaceScope = EVERYWHERE,
         limits: WriteLimits | None = None,
         on_request: OnRequest = lambda verb, resource, status: None,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
         self._may_start = may_start
         self._stale = stale
+        self._scope = scope
         self._limits = limits or WriteLimits()
         self._on_request = on_request
         self._clock = clock
+        self._wall = wall
         self._sleep = sleep
         self._bucket = TokenBucket(self._limits.rate, self._limits.burst)
         self._refusals = Refusals(self._limits.refused_for)
-        self._paused_until = 0.0
+        self._pauses = Pauses()
         self._unanswered = ""
         self._in_flight = 0
         self._in_doubt_until = float("-inf")
@@ -99,7 +116,8 @@ class Writer:
     def problems(self) -> list[str]:
         """What prevents writes, one sentence each; empty if nothing does."""
         unanswered = [f"the API server does not answer requests: {self._unanswered}"] if self._unanswered else []
-        return unanswered + self._refusals.problems(self._clock())
+        now = self._clock()
+        return unanswered + self._refusals.problems(now) + self._pauses.problems(now, self._wall())
 
     async def quiet(self, timeout: float) -> bool:  # noqa: ASYNC109
         """Wait until no request is under way. False if one still is after `timeout` seconds, or may be: the server
@@ -114,9 +132,10 @@ class Writer:
     async def write(self, request: Request, *, attempts: int = 3) -> Json:
         """Send a write. Returns the object that the server answers with.
 
-        Raises NotNow if the gate is closed. Raises ApiError at once for a decision of the server, and after
-        `attempts` tries with growing pauses for a transient failure. The server may have carried out a try that
-        got no answer, so the write must be safe to repeat.
+        Raises NotNow if the gate is closed, or if the write would have to wait for longer than `max_age`. Raises
+        ApiError at once for a decision of the server, and for a transient failure after `attempts` tries with
+        growing pauses, or fewer if the next would start too late. The server may have carried out a try that got
+        no answer, so the write must be safe to repeat.
         """
         return await self._try(request, Answer.json, attempts, gated=True)
 
@@ -129,9 +148,12 @@ class Writer:
         return await self._try(request, lambda answer: answer.page(kind), attempts, gated=False)
 
     async def _try(self, request: Request, made_of: Callable[[Answer], T], attempts: int, *, gated: bool) -> T:
+        if gated and request.namespace and not self._scope.includes(request.namespace):
+            raise OutOfScope(request)
+        latest = self._clock() + self._limits.max_age
         failures = 0
         while True:
-            await self._wait_for_turn(request, gated)
+            await self._wait_for_turn(request, latest, gated)
             try:
                 made = made_of(await self._send(request))
                 self._answered(request)
@@ -139,11 +161,12 @@ class Writer:
             except ApiError as error:
                 self._note(request, error)
                 failures += 1
-                if not error.transient or failures >= attempts:
+                pause = self._pause(error, failures)
+                if not error.transient or failures >= attempts or self._clock() + pause > latest:
                     raise
-                await self._sleep(self._pause(error, failures))
+                await self._sleep(pause)
 
-    async def _wait_for_turn(self, request: Request, gated: bool) -> None:
+    async def _wait_for_turn(self, request: Request, latest: float, gated: bool) -> None:
         """Return when the request may start. Nothing is awaited between the last check and the return."""
         while True:
             now = self._clock()
@@ -151,11 +174,15 @@ class Writer:
                 raise NotNow(*refused, refusal=True)
             if gated and (closed := self.closed()):
                 raise NotNow(closed, 0.5)
-            wait = max(self._paused_until - now, self._bucket.wait(now))
-            if wait <= 0:
+            pause, turn = self._pauses.left(request, now), self._bucket.wait(now)
+            if pause and now + pause > latest:
+                raise NotNow(self._pauses.reason(request, now, self._wall()), pause)
+            if now + turn > latest:
+                raise NotNow(f"{request} would start too long after it was decided", 0.5)
+            if not pause and not turn:
                 self._bucket.take(now)
                 return
-            await self._sleep(wait)
+            await self._sleep(max(pause, turn))
 
     async def _send(self, request: Request) -> Answer:
         async with self._under_way():
@@ -190,10 +217,12 @@ class Writer:
         """Record what concerns more than this request: a refusal, a Retry-After, an API server that does not
         answer."""
         now = self._clock()
-        if message := self._refusals.note(request, error, now):
-            _log.warning("%s", message)
-        if error.status == 429 and error.retry_after is not None:
-            self._paused_until = max(self._paused_until, now + min(error.retry_after, _RETRY_AFTER_MOST))
+        for message in (
+            self._refusals.note(request, error, now),
+            self._pauses.note(request, error, now, self._wall()),
+        ):
+            if message:
+                _log.warning("%s", message)
         if error.status:
             self._unanswered = ""
         elif not self._unanswered:
@@ -202,4 +231,4 @@ class Writer:
 
     def _pause(self, error: ApiError, failures: int) -> float:
         """Seconds until the next try, and never sooner than the server asked."""
-        return max(_BACK_OFF.pause(failures), min(error.retry_after or 0.0, _RETRY_AFTER_MOST))
+        return max(_BACK_OFF.pause(failures), min(error.retry_after or 0.0, LONGEST_SECONDS))
