@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -52,6 +53,9 @@ def program() -> NoReturn:
     """The process of one command. It ends without taking apart what was read: a tenth of the time of a check.
     A fault of the program itself must not pass for the finding of a check, which is what 1 means: 2, too."""
     code: object = 2
+    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(each) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(each, _terminate)
     try:
         main()
     except SystemExit as end:
@@ -66,6 +70,17 @@ def program() -> NoReturn:
                 if stream:
                     stream.flush()
         os._exit(code if isinstance(code, int) else 2)
+
+
+def _terminate(number: int, _: object) -> NoReturn:
+    """Remove files with credentials, and end. `run` has its own handlers once it is started.
+
+    An exception instead, as Python raises for SIGINT, can get lost in an import or a callback, with a lock taken:
+    the process then waits for ever.
+    """
+    if files := sys.modules.get("etpguard.kube.credential_files"):
+        files.remove_all()
+    os._exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -1,39 +1,112 @@
-"""Credentials as files, for libraries that take nothing else; they do not outlive the process."""
+"""Credentials as files, for libraries that accept nothing else. They do not outlive the process."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import shutil
+import stat
 import tempfile
 import threading
+import weakref
 from pathlib import Path
+
+_PREFIX = "etpguard-"
+_LOCK = "lock"
 
 
 class CredentialFiles:
-    """A folder that only this user can enter, from the first file on until `remove`. For any thread."""
+    """A folder that only this user can enter, from the first `keep` until `remove`. For any thread.
+
+    A process that is killed leaves its folder behind. Each process holds a lock on a file in its folder, so the
+    next one removes the folders that nobody holds.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._mutex = threading.RLock()  # a signal handler calls `remove`, perhaps in the middle of `keep`
         self._path: Path | None = None
+        self._lock: int | None = None
         self._removed = False
+        _all.add(self)
+        remove_left_behind()
 
     def keep(self, name: str, content: bytes) -> str:
-        """The path of a file with that content. Raises RuntimeError once the folder was removed: a thread that is
-        still at work while the process ends must not bring it back."""
-        with self._lock:
+        """The path of a file with that content.
+
+        Raises OSError if it cannot be written, and RuntimeError after `remove`: a thread that still runs while the
+        process ends must not bring the folder back.
+        """
+        with self._mutex:
             if self._removed:
                 raise RuntimeError("the process ends")
-            if self._path is None:
-                self._path = Path(tempfile.mkdtemp(prefix="etpguard-"))
+            if self._path is None or not self._path.is_dir():  # some systems clean their temporary folder
+                self._open()
+            assert self._path is not None
             file = self._path / name
             if not file.exists() or file.read_bytes() != content:
-                fresh = file.with_suffix(".new")
-                fresh.touch(mode=0o600)
-                fresh.write_bytes(content)
-                fresh.replace(file)
+                _write(file, content)
             return str(file)
 
     def remove(self) -> None:
-        with self._lock:
+        with self._mutex:
             self._removed = True
-            if self._path is not None:
-                shutil.rmtree(self._path, ignore_errors=True)
+            self._close()
+
+    def _open(self) -> None:
+        self._close()
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # with mode 0700
+        # The lock is held before it has its name: from then on other processes look at it.
+        temporary = path / f"{_LOCK}.new"
+        lock = os.open(temporary, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        temporary.rename(path / _LOCK)
+        self._path, self._lock = path, lock
+
+    def _close(self) -> None:
+        if self._path is not None:
+            shutil.rmtree(self._path, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+        self._path = self._lock = None
+
+
+_all: weakref.WeakSet[CredentialFiles] = weakref.WeakSet()
+
+
+def remove_all() -> None:
+    """Remove the folders of this process, which ends. Safe in a signal handler."""
+    for each in list(_all):
+        each.remove()
+
+
+def remove_left_behind() -> None:
+    """Remove the folders of this user whose process has ended."""
+    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if entry.name.startswith(_PREFIX):
+                with contextlib.suppress(OSError):
+                    _remove_if_left_behind(Path(entry.path))
+
+
+def _remove_if_left_behind(folder: Path) -> None:
+    """Raises OSError for a folder that another process holds, and for one that is none of ours."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        return
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Replace the file as a whole. Nobody else can read it at any time."""
+    temporary = file.with_name(f"{file.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as opened:
+        opened.write(content)
+    temporary.replace(file)
