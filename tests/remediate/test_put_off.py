@@ -105,7 +105,7 @@ def test_a_gate_that_closes_meanwhile_is_not_the_objects_fault() -> None:
 def test_a_pause_that_the_api_server_asks_for_is_kept_and_is_no_failure() -> None:
     loop = Loop(case(), PAUSED, PAUSED, DENIED, DENIED)
     loop.play()
-    assert loop.pauses == pytest.approx([200, 200, BACK_OFF.first], abs=31)
+    assert loop.pauses == pytest.approx([200, 200, FIRST], abs=31)
     assert loop.pauses[0] >= 200
     assert loop.events == [("RemediationSkipped", "Refused: could not apply: a webhook denied the request")]
 

@@ -208,9 +208,8 @@ class RemediationController:
         except NotNow as closed:
             _log.info("%s: %s: not now: %s", key, what, closed.reason, extra=fields)
             if not closed.refusal:
-                if closed.retry_in > SETTLE:  # the API server asked for a pause of this kind of write
-                    wait, failures = closed.retry_in, before.failures if before else 0
-                    self._put_off[key] = _PutOff(self._clock() + wait, wait, failures, refused)
+                if closed.retry_in > self._pacing.settle:  # the API server asked for a pause of this kind of write
+                    self._postponed.wait(key, closed.retry_in, self._clock())
                 return False
             refused = closed.reason
         except (Refused, ApiError) as error:

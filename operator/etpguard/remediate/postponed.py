@@ -34,6 +34,12 @@ class Postponed:
         said = (refused or before.refused) if before else ""
         self._failures[key] = _Failure(now + pause, pause, failures, said)
 
+    def wait(self, key: Key, seconds: float, now: float) -> None:
+        """Do not try before `seconds` have passed. It is no failure of the object's."""
+        before = self._failures.get(key)
+        failures, refused = (before.failures, before.refused) if before else (0, "")
+        self._failures[key] = _Failure(now + seconds, seconds, failures, refused)
+
     def done(self, key: Key) -> None:
         self._failures.pop(key, None)
 
