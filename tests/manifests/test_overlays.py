@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 import devcluster
+from devcluster import binaries
 from devcluster.objects import wait_for
 from etpguard import __version__
 from etpguard.assess import picture_for
@@ -29,7 +31,9 @@ from tests.manifests.rendered import (
     helm_template,
     kustomize,
     kustomize_text,
+    run,
 )
+from tests.manifests.rendered import parse as parse_manifests
 from tests.remediate.stage import Scene
 
 OVERLAYS = ["base", "overlays/observe-only", "overlays/remediation"]
@@ -166,3 +170,22 @@ def test_the_admission_policy_allows_the_events_that_the_operator_sends() -> Non
         name: set(ast.literal_eval(listed)) for name, listed in re.findall(r"'([^']+)':\s*(\[.*?\])", reasons)
     }
     assert allowed == named
+
+
+def test_another_namespace_keeps_the_admission_policies_in_force(tmp_path: Path) -> None:
+    """The policies match the account that a kustomization with `namespace:` makes. That such an account is refused
+    is in test_forbidden_writes.py."""
+    base = os.path.relpath(MANIFESTS / "overlays" / "remediation", tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(f"namespace: elsewhere\nresources: [{base}]\n")
+    made = parse_manifests(run(binaries.path("kubectl"), "kustomize", str(tmp_path)))
+    (account,) = (m["metadata"] for m in made if m["kind"] == "ServiceAccount")
+    subjects = [s for m in made if m["kind"].endswith("RoleBinding") for s in m["subjects"]]
+    assert {(s["namespace"], s["name"]) for s in subjects} == {("elsewhere", account["name"])}
+    user = f"system:serviceaccount:{account['namespace']}:{account['name']}"
+    policies = [m for m in made if m["kind"] == "ValidatingAdmissionPolicy"]
+    assert len(policies) == 3
+    for policy in policies:
+        (condition,) = policy["spec"]["matchConditions"]
+        starts, ends = re.findall(r"(?:startsWith|endsWith)\('([^']+)'\)", condition["expression"])
+        assert user.startswith(starts)
+        assert user.endswith(ends)
