@@ -19,6 +19,7 @@ from etpguard.objects import AnyKind, Key
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CORRECTIONS = ("added", "changed", "removed")
+PARTS = ("assessment", "list", "merge", "publish", "watch")
 REMEDIATION_RESULTS = (
     ("apply", "succeeded"),
     ("apply", "failed"),
@@ -83,6 +84,11 @@ class Metrics:
             "correction",
         )
         self._restarts = self._counter("watch_restarts", "Restarts of the watch after a failure.")
+        self._internal_errors = self._counter(
+            "internal_errors",
+            "Unexpected failures of a part of etpguard; the log has each once.",
+            "part",
+        )
         self._remediations = self._counter(
             "remediations", "Changes of externalTrafficPolicy and their rollbacks.", "action", "result"
         )
@@ -98,6 +104,8 @@ class Metrics:
         for kind in kinds:
             for what in CORRECTIONS:
                 self._corrections.labels(kind.resource, what)
+        for part in PARTS:
+            self._internal_errors.labels(part)
         for action, result in REMEDIATION_RESULTS:
             self._remediations.labels(action, result)
         self._write_requests: set[tuple[str, str]] = set()
@@ -112,6 +120,9 @@ class Metrics:
 
     def correction(self, kind: AnyKind, what: str) -> None:
         self._corrections.labels(kind.resource, what).inc()
+
+    def internal_error(self, part: str) -> None:
+        self._internal_errors.labels(part).inc()
 
     def watch_restart(self) -> None:
         self._restarts.inc()

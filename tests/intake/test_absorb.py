@@ -7,14 +7,16 @@ import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from etpguard.assess import Assessment, Engine, Outcome
 from etpguard.cluster import Picture
+from etpguard.cluster.store import Store
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.corrections import Corrections, What
+from etpguard.intake.failures import Failures, Part
 from etpguard.intake.inbox import (
     AssessAll,
     Inbox,
@@ -57,6 +59,7 @@ class Rig:
     counted: list[What] = field(default_factory=list)
     restored: int = 0
     offers: int = 0
+    failed: list[Part] = field(default_factory=list)
     scope: NamespaceScope = EVERYWHERE
 
     def __post_init__(self) -> None:
@@ -74,6 +77,7 @@ class Rig:
             watch_relisted=self.gaps.append,
             etcd_restored=self._restore,
             scope=self.scope,
+            failures=Failures(self.failed.append),
         )
 
     def offer(self, changed: Mapping[Key, Assessment | None], touched: Collection[Key]) -> None:
@@ -354,6 +358,101 @@ def test_a_large_picture_leaves_the_loop_its_turn() -> None:
         assert len(gaps) > took / 0.2
 
     play(scene)
+
+
+def test_a_service_whose_assessment_raises_is_unknown_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Engine.assess
+
+    def assess(engine: Engine, key: Key) -> Assessment | None:
+        if key == WEB:
+            raise ZeroDivisionError("of this Service")
+        return real(engine, key)
+
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.listed(SERVICE, 11, service("web", 3), service("other", 4))
+        monkeypatch.setattr(Engine, "assess", assess)
+        await rig.begin()
+        failed = rig.engine.assessments[WEB]
+        assert (failed.outcome, failed.reason.code) == (Outcome.Unknown, "AssessmentFailed")
+        assert rig.engine.assessments[Key("default", "other")].outcome is not Outcome.Unknown
+        rig.live(SERVICE, service("web", 12, labels={"a": "b"}))
+        await rig.idle()
+        monkeypatch.undo()
+        rig.live(SERVICE, service("web", 13))
+        await rig.idle()
+        assert rig.engine.assessments[WEB].outcome is Outcome.Uncovered
+
+    rig = play(scene)
+    assert rig.failed == ["assessment", "assessment"]
+    assert caplog.text.count("assessment of default/web failed: ZeroDivisionError: of this Service") == 1
+
+
+def test_an_object_whose_references_cannot_be_computed_makes_its_namespace_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(ingress: object) -> list[Key]:
+        raise RecursionError
+
+    def ingress(version: int) -> Record:
+        raw = {"metadata": {"namespace": "default", "name": "i", "resourceVersion": str(version)}, "spec": {}}
+        return cast(Record, decode_item(INGRESS, {**raw, "spec": {"ingressClassName": f"none-{version}"}}))
+
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.listed(SERVICE, 11, service("web", 3), service("web", 4, namespace="elsewhere"))
+        await rig.begin()
+        with monkeypatch.context() as patch:
+            patch.setitem(cast(Any, rig.picture)._referrers, INGRESS, (broken,))
+            rig.live(INGRESS, ingress(20))
+            await rig.idle()
+            outcomes = {str(key): a.outcome.name for key, a in rig.engine.assessments.items()}
+            assert outcomes == {"default/web": "Unknown", "elsewhere/web": "NoEndpoints"}
+        rig.live(INGRESS, ingress(21))
+        await rig.idle()
+        assert rig.engine.assessments[WEB].outcome is Outcome.Uncovered
+
+    assert play(scene).failed == ["merge"]
+
+
+def test_a_message_that_cannot_be_merged_makes_its_kind_unreadable_until_the_next_list(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(store: object, entry: object) -> None:
+        raise MemoryError
+
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.listed(INGRESS, 11)
+        await rig.begin()
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "list_item", broken)
+            ingress = {"metadata": {"namespace": "default", "name": "i", "resourceVersion": "12"}, "spec": {}}
+            await rig.listed(INGRESS, 12, cast(Record, decode_item(INGRESS, ingress)))
+        assert rig.gaps == [INGRESS], "another list is requested"
+        assert rig.engine.assessments[WEB].outcome is Outcome.Unknown
+        await rig.listed(INGRESS, 13)
+        assert rig.engine.assessments[WEB].outcome is Outcome.Uncovered
+
+    assert play(scene).failed == ["merge"]
+    assert "merge of ingresses.networking.k8s.io failed: MemoryError" in caplog.text
+
+
+def test_a_receiver_that_raises_silences_no_other() -> None:
+    class Broken:
+        def offer(self, changed: object, touched: object) -> None:
+            raise KeyError
+
+    async def scene(rig: Rig) -> None:
+        cast(Any, rig.absorber)._receivers = (Broken(), rig)
+        await the_case(rig)
+        await rig.begin()
+
+    rig = play(scene)
+    assert rig.offered.keys() == {WEB}
+    assert set(rig.failed) == {"publish"}
 
 
 def test_when_node_positions_are_dealt_anew_every_assessment_follows() -> None:

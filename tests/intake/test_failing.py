@@ -101,3 +101,15 @@ def test_the_start_waits_for_no_kind_that_asks_for_more_time_than_it_is_given(no
         assert rig.access(INGRESS) is Access.FAILING
 
     play(scene, nodes=nodes, ingresses=[Overloaded("503", 3600)])
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), RuntimeError("can't start new thread")])
+def test_a_failure_that_nobody_foresaw_is_one_of_that_list_and_is_tried_again(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        assert rig.access(NODE) is Access.READ
+
+    play(scene, nodes=[error, error, ONE], ingresses=[EMPTY])
+    assert caplog.text.count("list of nodes failed") == 1

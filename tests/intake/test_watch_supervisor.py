@@ -23,6 +23,7 @@ class MadeUpRun:
     def __init__(self, kinds: frozenset[AnyKind], *, obeys: bool = True) -> None:
         self.kinds = kinds
         self.ended = asyncio.Event()
+        self.outdated = False
         self.error: BaseException | None = None
         self.forbidden: set[AnyKind] = set()
         self.last_turn = time.monotonic()
@@ -120,6 +121,31 @@ def test_a_failed_run_is_followed_by_another(caplog: pytest.LogCaptureFixture) -
     assert rig.restarts == 1
     assert "the watch restarts: ValueError: broken" in caplog.text
     assert rig.runs[-1].ended.is_set(), "the last run was not ended"
+
+
+def test_a_run_that_cannot_be_started_is_tried_again() -> None:
+    """No file descriptor is left for its loop, for example."""
+
+    class Exhausted(Rig):
+        def _start(self, kinds: frozenset[AnyKind], obeys: bool) -> MadeUpRun:
+            if not self.restarts:
+                raise OSError(24, "Too many open files")
+            return super()._start(kinds, obeys)
+
+    async def scene(rig: Rig) -> None:
+        await rig.runs_made(1)
+
+    assert play(lambda: Exhausted(SERVICE), scene).restarts == 1
+
+
+def test_changed_tls_files_are_another_run_and_no_failure() -> None:
+    async def scene(rig: Rig) -> None:
+        run = await rig.runs_made(1)
+        run.outdated = True
+        run.stop()
+        await rig.runs_made(2)
+
+    assert play(lambda: Rig(SERVICE), scene).restarts == 0
 
 
 def test_one_that_ends_without_an_error_too() -> None:

@@ -21,6 +21,7 @@ from etpguard.assess.platforms import CILIUM
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.controller_options import follow
 from etpguard.intake.corrections import Corrections
+from etpguard.intake.failures import Failures
 from etpguard.intake.freshness import Freshness
 from etpguard.intake.inbox import AssessAll, Inbox
 from etpguard.intake.resync import Resync
@@ -73,6 +74,7 @@ class Operator:
             kinds=self.picture.kinds,
         )
         self._assessed = asyncio.Event()
+        failures = Failures(self.metrics.internal_error)
         self._inbox = Inbox()
         self._resync = Resync(
             picture=self.picture,
@@ -81,6 +83,7 @@ class Operator:
             freshness=self.freshness,
             interval=settings.resync_interval,
             timing=timing.lists,
+            failures=failures,
         )
         self._supervisor = WatchSupervisor(
             resync=self._resync,
@@ -89,6 +92,7 @@ class Operator:
             ),
             restarted=self.metrics.watch_restart,
             timing=timing.watch,
+            failures=failures,
         )
         self._writing = Writing(
             settings,
@@ -113,6 +117,7 @@ class Operator:
             watch_relisted=self._resync.watch_relisted,
             etcd_restored=self._supervisor.etcd_restored,
             scope=settings.scope,
+            failures=failures,
         )
         self._health = HealthReport(
             self.freshness, self._supervisor, self._assessed, (self._data_plane_notes, self._writing.problems)

@@ -62,6 +62,8 @@ class Engine:
         self._present = 0
         self._shared: object = None
         self.assessments: dict[Key, Assessment] = {}
+        self.failures: dict[Key, Exception] = {}
+        """Services whose last assessment raised: a fault of etpguard that one object shows. They are Unknown."""
 
     @property
     def platforms(self) -> frozenset[str]:
@@ -78,7 +80,7 @@ class Engine:
         not change before all of them are done."""
         changed: dict[Key, Assessment | None] = {}
         for key in keys:
-            fresh = self.assess(key)
+            fresh = self._assess_safely(key)
             if fresh != self.assessments.get(key):
                 changed[key] = fresh
             if fresh is None:
@@ -86,6 +88,32 @@ class Engine:
             else:
                 self.assessments[key] = fresh
         return changed
+
+    def _assess_safely(self, key: Key) -> Assessment | None:
+        try:
+            fresh = self.assess(key)
+        except Exception as error:
+            self.failures[key] = error
+            service = self._picture.get(SERVICE, key)
+            return self._unknown(key, service, error) if service else None
+        self.failures.pop(key, None)
+        return fresh
+
+    def _unknown(self, key: Key, service: Service, error: Exception) -> Assessment:
+        nodes = self._picture.nodes
+        what = " ".join(f"{type(error).__name__}: {error}"[:200].split())
+        return Assessment(
+            key=key,
+            uid=service.uid,
+            type=service.type,
+            policy=service.policy,
+            outcome=Outcome.Unknown,
+            reason=Reason("AssessmentFailed", f"etpguard failed to assess this Service ({what}); report this"),
+            ports=(),
+            consumers=(),
+            nodes=nodes.present,
+            epoch=nodes.epoch,
+        )
 
     def refresh_all(self) -> dict[Key, Assessment | None]:
         return self.refresh(Touched(everything=True))

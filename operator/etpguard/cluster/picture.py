@@ -63,13 +63,12 @@ class Picture:
         self.unread: dict[Kind[Any], str] = {}
         """Kinds that cannot be read at present, with the reason. An absent CRD is not among them: it is
         known that there are no such objects."""
+        self.unresolved: dict[tuple[Kind[Any], Key], Exception] = {}
+        """Objects whose references to Services could not be computed, with what was raised."""
         self._stores: dict[Kind[Any], Store[Any]] = {kind: Store(kind) for kind in kinds}
         self._referrers = {kind: (kind.refers, *(refers or {}).get(kind, ())) for kind in self._stores}
-        self._referrers_of_any = [
-            store
-            for kind, store in self._stores.items()
-            if kind.reach is Reach.SERVICES and kind not in _DESCRIBE_SERVICES
-        ]
+        self._rejected_referrers: dict[str, dict[tuple[Kind[Any], Key], Reject]] = defaultdict(dict)
+        self._rejected_slices: dict[Key, dict[Key, Reject]] = defaultdict(dict)
         self._referring: dict[Kind[Any], dict[Key, set[Key]]] = {kind: defaultdict(set) for kind in self._stores}
         self._node_ports: dict[int, set[Key]] = defaultdict(set)
 
@@ -100,11 +99,11 @@ class Picture:
         return self.referring(ENDPOINT_SLICE, service)
 
     def rejected_slices(self, service: Key) -> list[Reject]:
-        return [reject for reject in self._stores[ENDPOINT_SLICE].rejects if reject.service == service]
+        return _in_order(self._rejected_slices.get(service, {}))
 
     def rejected_referrers(self, namespace: str) -> list[Reject]:
         """The objects of the namespace that could not be read and might refer to any Service there."""
-        return [r for store in self._referrers_of_any for r in store.rejects if r.key.namespace == namespace]
+        return _in_order(self._rejected_referrers.get(namespace, {}))
 
     def node_port_owners(self, number: int) -> list[Service]:
         """The Services that hold a node port of that number (one for each protocol at most)."""
@@ -121,7 +120,17 @@ class Picture:
 
     def _absorb(self, change: Change[Any], touched: Touched) -> None:
         kind, key = change.kind, change.key
-        before, after = self._references(kind, change.old), self._references(kind, change.new)
+        before, after = self._indexed_references(change), self._references(kind, change.new)
+        rejected = change.new if isinstance(change.new, Reject) else None
+        if isinstance(after, Exception):
+            assert change.new is not None
+            self.unresolved[kind, key] = after
+            message = (
+                f"{kind.name} {key}: etpguard cannot tell which Services it refers to ({type(after).__name__})"
+            )
+            rejected = Reject(kind.name, key, change.new.uid, change.new.version, message)
+            after = set[Key]()
+        was_rejected = self._note_rejected(change, rejected)
         index = self._referring[kind]
         for service in before - after:
             index[service].discard(key)
@@ -132,7 +141,7 @@ class Picture:
         match kind.reach:
             case Reach.SERVICES:
                 touched.services |= before | after
-                if isinstance(change.old, Reject) or isinstance(change.new, Reject):
+                if rejected or was_rejected:
                     touched.namespaces.add(key.namespace)
             case Reach.NAMESPACE:
                 touched.namespaces.add(key.namespace or key.name)
@@ -150,12 +159,40 @@ class Picture:
         elif kind == SERVICE:
             self._move_node_ports(change, touched)
 
-    def _references(self, kind: Kind[Any], entry: Record | Reject | None) -> set[Key]:
+    def _indexed_references(self, change: Change[Any]) -> set[Key]:
+        """The Services under which the index has the old version."""
+        if self.unresolved.pop((change.kind, change.key), None):
+            return set()
+        found = self._references(change.kind, change.old)
+        return set() if isinstance(found, Exception) else found
+
+    def _note_rejected(self, change: Change[Any], rejected: Reject | None) -> bool:
+        """Index what could not be read; whether the old version could not be read either."""
+        kind, key = change.kind, change.key
+        if kind == ENDPOINT_SLICE:
+            if isinstance(change.old, Reject) and change.old.service:
+                _discard(self._rejected_slices, change.old.service, key)
+            if rejected and rejected.service:
+                self._rejected_slices[rejected.service][key] = rejected
+            return isinstance(change.old, Reject)
+        if kind.reach is not Reach.SERVICES or kind in _DESCRIBE_SERVICES:
+            return isinstance(change.old, Reject)
+        was_rejected = _discard(self._rejected_referrers, key.namespace, (kind, key))
+        if rejected:
+            self._rejected_referrers[key.namespace][kind, key] = rejected
+        return was_rejected
+
+    def _references(self, kind: Kind[Any], entry: Record | Reject | None) -> set[Key] | Exception:
+        """What a referrer raises is a fault of etpguard that one object shows: returned, so that it stays one
+        object's failure."""
         if entry is None:
             return set()
         if isinstance(entry, Reject):
             return {entry.service} if entry.service else ({entry.key} if kind == SERVICE else set())
-        return {service for refers in self._referrers[kind] for service in refers(entry)}
+        try:
+            return {service for refers in self._referrers[kind] for service in refers(entry)}
+        except Exception as error:
+            return error
 
     def _move_node_ports(self, change: Change[Any], touched: Touched) -> None:
         before, after = _node_ports(change.old), _node_ports(change.new)
@@ -166,6 +203,20 @@ class Picture:
         for number in after - before:
             self._node_ports[number].add(change.key)
         touched.node_ports |= before ^ after
+
+
+def _in_order(rejects: Mapping[Any, Reject]) -> list[Reject]:
+    return sorted(rejects.values(), key=lambda reject: (reject.kind, reject.key))
+
+
+def _discard(index: dict[Any, dict[Any, Reject]], place: Any, key: Any) -> bool:
+    """Remove an entry, and its place if that is empty then; whether there was one."""
+    found = index.get(place)
+    if found is None or found.pop(key, None) is None:
+        return False
+    if not found:
+        del index[place]
+    return True
 
 
 def _node_ports(service: Service | Reject | None) -> set[int]:

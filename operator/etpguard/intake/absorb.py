@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Change, Picture, Touched
 from etpguard.intake.corrections import Corrections, What
+from etpguard.intake.failures import Failures, describe
 from etpguard.intake.inbox import (
     AboutKind,
     AssessAll,
@@ -24,6 +25,7 @@ from etpguard.intake.inbox import (
     WatchRelisted,
 )
 from etpguard.objects import AnyKind, Key, Reject
+from etpguard.objects.log_fields import service_fields
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 
 logger = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class Absorber:
         watch_relisted: Callable[[AnyKind], None],
         etcd_restored: Callable[[], None],
         scope: NamespaceScope = EVERYWHERE,
+        failures: Failures | None = None,
     ) -> None:
         self._picture = picture
         self._engine = engine
@@ -80,6 +83,10 @@ class Absorber:
         self._observe = observe
         self._watch_relisted = watch_relisted
         self._etcd_restored = etcd_restored
+        self._failures = failures or Failures()
+        self._unresolved: frozenset[tuple[AnyKind, Key]] = frozenset()
+        self._broken: set[AnyKind] = set()
+        """Kinds of which a message could not be merged since their last list began."""
         self._assessing = False
         self._touched = Touched()
 
@@ -104,9 +111,7 @@ class Absorber:
                 self._touched.everything = True
                 done.append(message.assessed)
                 break
-            changes = list(self._merge(message))
-            self._touched.add(self._picture.absorb(changes))
-            changed |= any(change.matters for change in changes)
+            changed |= self._absorb(message)
             if isinstance(message, WatchEvent):
                 arrivals.append(message.arrived)
             elif isinstance(message, ListEnds):
@@ -122,6 +127,26 @@ class Absorber:
             event.set()
         self._corrections.settle(now)
 
+    def _absorb(self, message: AboutKind) -> bool:
+        """Merge one message; whether any object changed. A message that cannot be merged must not end the others:
+        its kind counts as unreadable until the next list, which is requested at once."""
+        kind = message.kind
+        try:
+            changes = list(self._merge(message))
+            self._touched.add(self._picture.absorb(changes))
+        except Exception as error:
+            self._failures.note("merge", str(kind), error)
+            self._broken.add(kind)
+            self._note_read(kind, f"etpguard failed to merge an object: {describe(error)}")
+            self._picture.store(kind).start_over()
+            self._watch_relisted(kind)
+            return True
+        if self._picture.unresolved.keys() != self._unresolved:
+            for place in self._picture.unresolved.keys() - self._unresolved:
+                self._failures.note("merge", f"{place[0].name} {place[1]}", self._picture.unresolved[place])
+            self._unresolved = frozenset(self._picture.unresolved)
+        return any(change.matters for change in changes)
+
     async def _assess(self) -> None:
         touched, self._touched = self._touched, Touched()
         # Node sets of different epochs must never stand side by side. A new epoch is rare: no yielding then.
@@ -131,6 +156,8 @@ class Absorber:
         begun = time.monotonic()
         for key in list(self._engine.invalidate(touched)):
             changed |= self._engine.reassess((key,))
+            if error := self._engine.failures.get(key):
+                self._failures.note("assessment", str(key), error, service_fields(key, outcome="Unknown"))
             if not new_epoch and time.monotonic() - begun > SLICE_SECONDS:
                 self._offer(changed, ())
                 changed = {}
@@ -143,7 +170,10 @@ class Absorber:
         changed = {key: assessment for key, assessment in changed.items() if includes(key.namespace)}
         touched = [key for key in touched if includes(key.namespace)]
         for receiver in self._receivers:
-            receiver.offer(changed, touched)
+            try:
+                receiver.offer(changed, touched)
+            except Exception as error:
+                self._failures.note("publish", type(receiver).__name__, error)
 
     def _merge(self, message: AboutKind) -> Iterable[AnyChange]:
         store = self._picture.store(message.kind)
@@ -167,6 +197,7 @@ class Absorber:
                     )
                     self._start_over(kind)
                     self._etcd_restored()
+                self._broken.discard(kind)
                 self._corrections.list_begins(kind, watched)
                 return ()
             case ListItems(kind, entries):
@@ -175,7 +206,8 @@ class Absorber:
                     self._list_found(change, "changed" if change.old else "added", store.version(change.key) or 0)
                 return changes
             case ListEnds(kind, version, listed):
-                self._note_read(kind, None)
+                if kind not in self._broken:
+                    self._note_read(kind, None)
                 changes = store.end_list(version, listed)
                 for change in changes:
                     self._list_found(change, "removed", version)

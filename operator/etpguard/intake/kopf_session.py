@@ -21,7 +21,11 @@ from etpguard.objects import AnyKind
 
 
 class KopfSession:
-    """Every request of Kopf goes through `_middleware`. Used on Kopf's loop only."""
+    """Every request of Kopf goes through `_middleware`. Used on Kopf's loop only.
+
+    `on_outdated` is called when the files of the CA or of the client's certificate have changed: the TLS
+    context of a session stays what it was at the login.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class KopfSession:
         parked: ParkedRecords,
         inactivity: float,
         on_request: OnRequest,
+        on_outdated: Callable[[], None],
     ) -> None:
         self.forbidden: set[AnyKind] = set()
         """Kinds whose last watch request was answered 403."""
@@ -40,6 +45,8 @@ class KopfSession:
         self._parked = parked
         self._inactivity = inactivity
         self._on_request = on_request
+        self._on_outdated = on_outdated
+        self._tls: object = None
         self._relisting: set[AnyKind] = set()
         self._sessions: list[aiohttp.ClientSession] = []
         self._streams: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
@@ -48,7 +55,7 @@ class KopfSession:
         """Kopf calls this at the start and again after a 401."""
         if self._sessions:
             self._connection.forget()
-        now = await in_thread(self._connection.credentials, "credentials")
+        now = await self._credentials()
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=_ssl_context(now)),
             proxy=now.proxy or None,
@@ -93,12 +100,26 @@ class KopfSession:
         return response
 
     async def _authenticate(self, request: aiohttp.ClientRequest) -> None:
-        now = await in_thread(self._connection.credentials, "credentials")
+        now = await self._credentials()
         request.server_hostname = now.tls_server_name or None
         if now.token:
             request.headers["Authorization"] = f"Bearer {now.token}"
         elif now.username:
             request.headers["Authorization"] = aiohttp.encode_basic_auth(now.username, now.password)
+
+    async def _credentials(self) -> Credentials:
+        """The present ones. Notes a change of the TLS files since the login."""
+
+        def look_up() -> tuple[Credentials, object]:
+            found = self._connection.credentials()
+            return found, found.tls_fingerprint()
+
+        now, tls = await in_thread(look_up, "credentials")
+        if self._tls is None:
+            self._tls = tls
+        elif tls != self._tls:
+            self._on_outdated()
+        return now
 
     def _bound_silence(self, response: aiohttp.ClientResponse) -> None:
         """A read that waits longer raises TimeoutError. Kopf then continues the watch from where it was."""

@@ -85,11 +85,15 @@ class KopfRun:
         self.kinds = frozenset(kinds)
         self.ended = asyncio.Event()
         self.error: BaseException | None = None
+        self.outdated = False
+        """Whether it ended because the files of the CA or of the client's certificate have changed."""
         self.last_turn = time.monotonic()
         """When its loop last ran, by time.monotonic()."""
         self._put = put
         self._parked = ParkedRecords()
-        self._session = KopfSession(self.kinds, connection, put, self._parked, inactivity, on_request)
+        self._session = KopfSession(
+            self.kinds, connection, put, self._parked, inactivity, on_request, self._outdate
+        )
         self._abandoned = False
         self._home = asyncio.get_running_loop()
         self._loop = asyncio.new_event_loop()
@@ -110,6 +114,10 @@ class KopfRun:
 
         with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended
             self._loop.call_soon_threadsafe(halt)
+
+    def _outdate(self) -> None:
+        self.outdated = True
+        self.stop()
 
     def _run(self) -> None:
         try:

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from etpguard.cluster import Picture
+from etpguard.intake.failures import Failures, describe
 from etpguard.intake.freshness import Access, Freshness, KindStatus
 from etpguard.intake.inbox import Inbox, KindLost
 from etpguard.intake.list_buffer import ListBuffer
 from etpguard.intake.list_schedule import ListSchedule, jittered
 from etpguard.intake.timing import ListTiming
-from etpguard.kube.errors import Forbidden, KubeError, NotServed
+from etpguard.kube.errors import Forbidden, KubeError, NotServed, Unreachable
 from etpguard.kube.threads import in_thread
 from etpguard.objects import AnyKind, Page
 
@@ -49,6 +50,7 @@ class Resync:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         timing: ListTiming | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self._picture = picture
         self._reader = reader
@@ -57,6 +59,7 @@ class Resync:
         self._clock = clock
         self._wall = wall
         self._timing = timing or ListTiming()
+        self._failures = failures or Failures()
         self._schedules = {kind: ListSchedule(status, self._timing) for kind, status in freshness.kinds.items()}
         self._slots = asyncio.Semaphore(CONCURRENT_LISTS)
         self.changed = asyncio.Event()
@@ -139,9 +142,10 @@ class Resync:
             buffer = ListBuffer(self._picture.store(kind), self._inbox, schedule.watched, stream)
             try:
                 await in_thread(partial(self._reader.list, kind, buffer.add), f"list of {kind}")
-            except KubeError as error:
-                self._failed(kind, schedule, error, closes_gap)
+            except Exception as error:
+                self._failed(kind, schedule, self._known(kind, error), closes_gap)
                 return
+        self._failures.settled("list", str(kind))
         absorbed = asyncio.Event()
         buffer.end(absorbed)
         await absorbed.wait()
@@ -160,7 +164,8 @@ class Resync:
                 version = await in_thread(partial(self._reader.ask, kind), f"check of {kind}")
         except (Forbidden, NotServed) as error:
             self._failed(kind, schedule, error, closes_gap=False)
-        except KubeError:
+        except Exception as error:
+            self._known(kind, error)
             schedule.answers = False  # the next list shows what that means for the kind
         else:
             schedule.answers = True
@@ -168,6 +173,14 @@ class Resync:
             if version < at_least:
                 # etcd was restored. A watch that waits for later versions delivers nothing until they come.
                 self.note_gap(kind)
+
+    def _known(self, kind: AnyKind, error: Exception) -> KubeError:
+        """A failure that nobody foresaw counts as one of the kind's lists: no file descriptor is left, or a
+        folder for temporary files is gone, for example."""
+        if isinstance(error, KubeError):
+            return error
+        self._failures.note("list", str(kind), error)
+        return Unreachable(f"cannot list {kind}: {describe(error)}")
 
     def _failed(self, kind: AnyKind, schedule: ListSchedule, error: KubeError, closes_gap: bool) -> None:
         now = self._clock()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from etpguard.intake.failures import Failures, describe
 from etpguard.intake.resync import Resync
 from etpguard.intake.timing import WatchTiming
 from etpguard.objects import AnyKind
@@ -25,6 +26,9 @@ class Run(Protocol):
 
     @property
     def ended(self) -> asyncio.Event: ...
+
+    @property
+    def outdated(self) -> bool: ...
 
     @property
     def error(self) -> BaseException | None: ...
@@ -49,11 +53,13 @@ class WatchSupervisor:
         start: Callable[[frozenset[AnyKind]], Run],
         restarted: Callable[[], None],
         timing: WatchTiming | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self._resync = resync
         self._start = start
         self._restarted = restarted
         self._timing = timing or WatchTiming()
+        self._failures = failures or Failures()
         self._restart = asyncio.Event()
         self._restart_reason = ""
         self._run: Run | None = None
@@ -124,7 +130,9 @@ class WatchSupervisor:
         try:
             self._run = self._start(kinds)
         except Exception as error:  # no file descriptor or thread is left, for example
-            return _one_line(error)
+            self._failures.note("watch", "Kopf", error)
+            return describe(error)
+        self._failures.settled("watch", "Kopf")
         self._resync.watch_begins(kinds)
         logger.info("watching %s", ", ".join(sorted(map(str, kinds))))
         failed = await self._attend(self._run)
@@ -170,10 +178,13 @@ class WatchSupervisor:
         return f"the watch of {', '.join(sorted(map(str, kinds)))} has not started"
 
     def _explain(self, run: Run) -> str:
+        if run.outdated:
+            logger.info("the watch restarts: the files of its TLS credentials have changed")
+            return ""
         for kind in run.forbidden:
             logger.warning("%s: may be listed but not watched; its changes are seen late", kind)
             self._forbidden[kind] = time.monotonic() + self._timing.forbidden
-        return _one_line(run.error) if run.error else "it ended without an error"
+        return describe(run.error) if run.error else "it ended without an error"
 
     def _ask_restart(self, reason: str) -> None:
         self._restart_reason = reason
@@ -188,7 +199,3 @@ class WatchSupervisor:
             self._not_ended = [(r, asked) for r, asked in self._not_ended if not r.ended.is_set()]
             self._not_ended.append((run, time.monotonic()))
             logger.error("the watch did not end within %g s", self._timing.stop)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}"[:500].split())

@@ -1,0 +1,45 @@
+"""Failures that nobody foresaw: each ends one step of one part, is logged once with its traceback, and is
+counted."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+logger = logging.getLogger(__name__)
+
+Part = Literal["assessment", "list", "merge", "publish", "watch"]
+PARTS: tuple[Part, ...] = ("assessment", "list", "merge", "publish", "watch")
+
+REMEMBERED = 1000
+
+
+class Failures:
+    """`count` is called with the part for each failure."""
+
+    def __init__(self, count: Callable[[Part], None] = lambda part: None) -> None:
+        self._count = count
+        self._logged: OrderedDict[tuple[Part, str], str] = OrderedDict()
+
+    def note(self, part: Part, subject: str, error: Exception, fields: Mapping[str, str] | None = None) -> None:
+        """The step of `part` about `subject` failed. The same failure of the same subject is logged once."""
+        self._count(part)
+        message = describe(error)
+        if self._logged.get((part, subject)) == message:
+            return
+        self._logged[part, subject] = message
+        self._logged.move_to_end((part, subject))
+        if len(self._logged) > REMEMBERED:
+            self._logged.popitem(last=False)
+        logger.error("%s of %s failed: %s", part, subject, message, exc_info=error, extra=fields)
+
+    def settled(self, part: Part, subject: str) -> None:
+        """The step succeeded: a later failure is logged again."""
+        self._logged.pop((part, subject), None)
+
+
+def describe(error: BaseException) -> str:
+    """One line of at most 500 characters."""
+    return " ".join(f"{type(error).__name__}: {error}"[:500].split())
