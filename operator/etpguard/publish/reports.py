@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Container, Sequence
 from functools import partial
 
-import msgspec
-
 from etpguard.assess import Assessment
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
@@ -23,6 +21,7 @@ from etpguard.publish.settings import PublishSettings
 from etpguard.publish.worker import Write
 from etpguard.report import service_coverage
 from etpguard.report.statuses import Json
+from etpguard.report.wording import Wording
 
 Advice = Callable[[Assessment], Sequence[str]]
 
@@ -53,7 +52,7 @@ class ReportPublisher:
         self._buckets: dict[Key, TokenBucket] = {}
         # Assessment, version of the report and epoch of the node table that were found to agree.
         self._agreed: dict[Key, tuple[Assessment, int, int]] = {}
-        self._wording: dict[Key, tuple[int, int]] = {}
+        self._wording: Wording[Key] = Wording(service_coverage.published_part, service_coverage.facts)
 
     def look(self, key: Key, assessment: Assessment | None, now: float) -> Write | None:
         """The next write that the report needs; None if it is as it should be."""
@@ -74,7 +73,7 @@ class ReportPublisher:
         wanted = service_coverage.status(assessment, self._picture.nodes, self._advice(assessment))
         status = existing.status if existing else None
         owned = existing is not None and service_coverage.owned_by(existing, service)
-        if owned and self._same(key, status, wanted):
+        if owned and self._wording.same(key, status, wanted):
             self._agreed[key] = state
             return None
         due = self._due(key, assessment, status, now)
@@ -92,19 +91,8 @@ class ReportPublisher:
         self._agreed.clear()
         now = self._clock()
         self._status_written = {key: at for key, at in self._status_written.items() if key in keys}
-        self._wording = {key: words for key, words in self._wording.items() if key in keys}
+        self._wording.retain(keys)
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.full(now)}
-
-    def _same(self, key: Key, existing: Json | None, wanted: Json) -> bool:
-        """Whether the report needs no write of its status. A difference of words alone counts only if it began
-        while this process leads: a release that words the same facts differently takes over without a write."""
-        if existing is None:
-            return False
-        words = (_digest(service_coverage.published_part(existing)), _digest(wanted))
-        if service_coverage.same(existing, wanted):
-            self._wording[key] = words
-            return True
-        return service_coverage.same_facts(existing, wanted) and self._wording.setdefault(key, words) == words
 
     def _due(self, key: Key, assessment: Assessment, status: Json | None, now: float) -> float:
         """A new outcome is due after its hold. The same outcome with other nodes or ports is due soon, but not
@@ -123,7 +111,7 @@ class ReportPublisher:
         if not service_coverage.must_stay(existing, service, self._wall()):
             return self._write(service.key, now, due, partial(self._delete, existing))
         history = service_coverage.history_status()
-        if existing.remediation is None or service_coverage.same_facts(existing.status, history):
+        if existing.remediation is None or self._wording.same(service.key, existing.status, history):
             return None
         # The report must not go on showing the last assessment.
         return self._write(service.key, now, due, partial(self._send_status, existing, history))
@@ -166,7 +154,3 @@ class ReportPublisher:
             if error.status != 404 or error.kind_absent:
                 raise
         self._own_writes.deleted(SERVICE_COVERAGE, key, existing.uid, self._clock())
-
-
-def _digest(status: Json) -> int:
-    return hash(msgspec.json.encode(status, order="sorted"))

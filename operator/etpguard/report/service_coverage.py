@@ -96,22 +96,8 @@ def published_part(status: Json) -> Json:
     return comparable(status, _NOT_THE_PUBLISHERS)
 
 
-def same(existing: Json | None, wanted: Json) -> bool:
-    """Whether two statuses are equal but for times and `remediation`."""
-    if existing is None:
-        return False
-    return published_part(existing) == published_part(wanted)
-
-
-def same_facts(existing: Json | None, wanted: Json) -> bool:
-    """As `same`, but prose does not count: of reasons only the code does, and advice, messages and sources not at
-    all. A release that words them differently must not rewrite every report when it takes over."""
-    if existing is None:
-        return False
-    return _facts(existing) == _facts(wanted)
-
-
-def _facts(status: Json) -> Json:
+def facts(status: Json) -> Json:
+    """`published_part` without its words: of reasons only the codes are left, and no advice, message or source."""
     bare = comparable(status, (*_NOT_THE_PUBLISHERS, "advice"))
     states = [(c.get("type"), c.get("status"), c.get("reason")) for c in conditions_of(bare)]
     return {**_coded(bare), "conditions": states}

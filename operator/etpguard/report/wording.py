@@ -1,0 +1,53 @@
+"""Whether a status has to be written for its words alone. Pure.
+
+A release may word the same facts differently. It takes over without a write: a difference of words counts only if
+it began while this process leads, by new words of ours or by another client that overwrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Hashable
+from typing import Generic, TypeVar
+
+import msgspec
+
+from etpguard.report.statuses import Json
+
+K = TypeVar("K", bound=Hashable)
+
+Part = Callable[[Json], Json]
+
+
+class Wording(Generic[K]):
+    """`whole` gives the part of a status that is compared, `facts` the same without its words."""
+
+    def __init__(self, whole: Part, facts: Part) -> None:
+        self._whole = whole
+        self._facts = facts
+        self._accepted: dict[K, tuple[int, int]] = {}
+
+    def same(self, key: K, existing: Json | None, wanted: Json) -> bool:
+        """Whether `existing` needs no write to become `wanted`."""
+        if existing is None:
+            return False
+        found, meant = self._whole(existing), self._whole(wanted)
+        words = (_digest(found), _digest(meant))
+        if found == meant:
+            self._accepted[key] = words
+            return True
+        return self._facts(existing) == self._facts(wanted) and self._accepted.setdefault(key, words) == words
+
+    def clear(self) -> None:
+        """Another process, maybe of another release, may have written since."""
+        self._accepted.clear()
+
+    def retain(self, keys: Container[K]) -> None:
+        """Forget all other keys."""
+        self._accepted = {key: words for key, words in self._accepted.items() if key in keys}
+
+    def __len__(self) -> int:
+        return len(self._accepted)
+
+
+def _digest(part: Json) -> int:
+    return hash(msgspec.json.encode(part, order="sorted"))
