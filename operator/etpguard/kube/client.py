@@ -19,21 +19,25 @@ if TYPE_CHECKING:
 
 
 class LazyClient:
-    """An ApiClient that is made at the first request, with credentials that are looked up for each request.
+    """An ApiClient that is made at the first request, and again when the CA or the client certificate changes.
 
-    Both happen in a thread. The `kubernetes` package takes its time to load, and a credential plugin may take a
-    minute, while the event loop has a Lease to renew. Requests raise BadKubeconfig where there are no credentials.
+    Credentials are looked up for each request. Both happen in a thread: the `kubernetes` package takes its time to
+    load, and a credential plugin may take a minute, while the event loop has a Lease to renew. Requests raise
+    BadKubeconfig where there are no credentials.
     """
 
     def __init__(self, connection: Connection, user_agent: str = "") -> None:
         self._connection = connection
         self._user_agent = user_agent
         self._credentials: Credentials | None = None
+        self._fingerprint: object = None
+        self._made_for: object = None
         self._making: asyncio.Task[ApiClient] | None = None
+        self._outdated: list[asyncio.Task[ApiClient]] = []
 
     async def param_serialize(self, method: str, resource_path: str, **parts: Any) -> Any:
+        self._credentials, self._fingerprint = await in_thread(self._look_up, "credentials")
         client = await self._client()
-        await self._look_up()
         return await client.param_serialize(method, resource_path, **parts)
 
     async def call_api(self, *parts: Any, **options: Any) -> Any:
@@ -41,26 +45,38 @@ class LazyClient:
         return await client.call_api(*parts, **options)
 
     async def close(self) -> None:
+        await self._close_outdated()
         if self._making is not None:
-            with contextlib.suppress(KubeError):
-                await (await self._making).close()
+            await _close(self._making)
 
     async def _client(self) -> ApiClient:
+        if self._making is not None and self._made_for != self._fingerprint:
+            # Requests under way go on; an earlier client has had none for as long as this one was used.
+            await self._close_outdated()
+            self._outdated.append(self._making)
+            self._making = None
         if self._making is None:
+            self._made_for = self._fingerprint
             self._making = asyncio.create_task(self._make())
         # A request that times out leaves the task to the other requests.
         return await asyncio.shield(self._making)
 
     async def _make(self) -> ApiClient:
         try:
-            await self._look_up()
             return await in_thread(self._new_client, "client of the API server")
         except BaseException:
-            self._making = None  # the next request tries again
+            if self._making is asyncio.current_task():
+                self._making = None  # the next request tries again
             raise
 
-    async def _look_up(self) -> None:
-        self._credentials = await in_thread(self._connection.credentials, "credentials")
+    async def _close_outdated(self) -> None:
+        outdated, self._outdated = self._outdated, []
+        for each in outdated:
+            await _close(each)
+
+    def _look_up(self) -> tuple[Credentials, object]:
+        found = self._connection.credentials()
+        return found, found.tls_fingerprint()
 
     def _new_client(self) -> ApiClient:
         from kubernetes.aio import client  # slow to load, and `check` writes nothing
@@ -97,6 +113,11 @@ class LazyClient:
     def _known(self) -> Credentials:
         assert self._credentials is not None
         return self._credentials
+
+
+async def _close(making: asyncio.Task[ApiClient]) -> None:
+    with contextlib.suppress(KubeError, OSError):
+        await (await making).close()
 
 
 def _discard_on_close(client: ApiClient) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from etpguard.kube import exec_plugin, kubeconfig
 from etpguard.kube.credential_files import CredentialFiles
-from etpguard.kube.credentials import Credentials
+from etpguard.kube.credentials import Credentials, file_state
 from etpguard.kube.errors import BadKubeconfig
 from etpguard.kube.kubeconfig import Chosen, Cluster, User
 
@@ -39,11 +39,13 @@ class Connection:
     ) -> None:
         in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ and (service_account / "token").exists()
         named = bool(path or context or os.environ.get("KUBECONFIG"))
-        chosen = kubeconfig.load(kubeconfig.paths(path), context, missing_is_error=named or not in_cluster)
+        self._paths = kubeconfig.paths(path)
+        chosen = kubeconfig.load(self._paths, context, missing_is_error=named or not in_cluster)
         self.chosen = chosen or _in_cluster(service_account)
         """The context of the kubeconfig, resolved."""
         self._folder = CredentialFiles()
         weakref.finalize(self, self._folder.remove)
+        self._loaded = self._on_disk()
         self._issued: exec_plugin.Issued | None = None
         self._lock = threading.Lock()
         self._proxy = _proxy(self.chosen.cluster)
@@ -69,8 +71,9 @@ class Connection:
 
     def credentials(self) -> Credentials:
         """The credentials of now. Raises BadKubeconfig where a file or a plugin fails."""
-        cluster, user = self.chosen.cluster, self.chosen.user
         with self._lock:
+            self._reload()
+            cluster, user = self.chosen.cluster, self.chosen.user
             issued = self._plugin(user)
             authority = self._data("certificate-authority-data", cluster.certificate_authority_data)
             certificate = self._data("client-certificate-data", user.client_certificate_data)
@@ -90,6 +93,28 @@ class Connection:
                 proxy=self._proxy,
             )
 
+    def _reload(self) -> None:
+        """Read the kubeconfig again if it has changed: its certificates are rotated too.
+
+        The context and the server stay those of the start, whatever the current context is by now. A kubeconfig
+        that cannot be used changes nothing; it may be half-written.
+        """
+        on_disk = self._on_disk()
+        if on_disk == self._loaded:
+            return
+        try:
+            found = kubeconfig.load(self._paths, self.chosen.name, missing_is_error=True)
+        except BadKubeconfig:
+            return
+        self._loaded = on_disk
+        if found is not None and found.cluster.server == self.chosen.cluster.server:
+            if found.user.exec != self.chosen.user.exec:
+                self._issued = None
+            self.chosen = found
+
+    def _on_disk(self) -> tuple[object, ...]:
+        return tuple(file_state(str(path)) for path in self.chosen.files)
+
     def _plugin(self, user: User) -> exec_plugin.Issued:
         if user.exec is None:
             return exec_plugin.Issued()
@@ -106,7 +131,10 @@ class Connection:
     def _file(self, what: str, path: str | None, content: bytes) -> str:
         """The path of a file with `content`, else `path`, else ""."""
         if content:
-            return self._folder.keep(what, content)
+            try:
+                return self._folder.keep(what, content)
+            except OSError as error:  # a full disk, no file descriptor
+                raise BadKubeconfig(f"{what} cannot be stored in a file: {error}") from None
         if path and not os.path.isfile(path):
             raise BadKubeconfig(f"kubeconfig context {self.context!r}: {what}: no file {path}")
         return path or ""

@@ -28,10 +28,11 @@ class Credentials:
         cannot be read has a fingerprint as well.
         """
         files = (self.ca_file, self.certificate_file, self.key_file)
-        return (self.insecure, self.tls_server_name, *((file, _state(file)) for file in files))
+        return (self.insecure, self.tls_server_name, *((file, file_state(file)) for file in files))
 
 
-def _state(file: str) -> tuple[int, int, int] | None:
+def file_state(file: str) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced or rewritten; None for no file."""
     try:
         found = os.stat(file) if file else None
     except OSError:

@@ -20,6 +20,7 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.errors import (
     Expired,
     Forbidden,
+    KubeError,
     ListError,
     NotServed,
     Overloaded,
@@ -114,13 +115,19 @@ def list_kind(
     so do its pages, when its continue token has expired or a later page has another resourceVersion. `timeout` is
     how long the server may be silent, in seconds.
 
-    Raises Forbidden, NotServed, Unauthorized, Expired, Overloaded, Unreachable or BadKubeconfig.
+    Raises Forbidden, NotServed, Unauthorized, Expired, Overloaded, Unreachable or BadKubeconfig, and no other
+    error.
     """
-    with _Pages(connection, kind, namespace, limit, timeout, on_request) as pages:
-        for _ in range(STARTS):
-            whole = _once(pages, kind, on_page)
-            if whole is not None:
-                return whole
+    try:
+        with _Pages(connection, kind, namespace, limit, timeout, on_request) as pages:
+            for _ in range(STARTS):
+                whole = _once(pages, kind, on_page)
+                if whole is not None:
+                    return whole
+    except KubeError:
+        raise
+    except Exception as error:  # whatever it is, it must only fail this list, which is tried again
+        raise Unreachable(f"cannot list {kind.resource}: {type(error).__name__}: {error}") from error
     raise Expired(f"cannot list {kind.resource}: it expired {STARTS} times before its last page")
 
 

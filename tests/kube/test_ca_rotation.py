@@ -1,0 +1,188 @@
+"""A CA is rotated: the bundle gets the new CA first, and later the server a certificate of that alone."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from devcluster import Cluster
+from devcluster.certificates import Authority
+from devcluster.http_proxy import HttpProxy
+from devcluster.objects import pod, wait_for
+from etpguard.kube import verbs
+from etpguard.kube.client import LazyClient
+from etpguard.kube.connection import Connection
+from etpguard.kube.errors import ApiError, Unreachable
+from etpguard.kube.exchange import exchange
+from etpguard.kube.lists import ListReader
+from etpguard.objects import NODE, Key
+from tests.app.harness import Running, the_case
+from tests.kube.tls_front import TlsFront
+
+
+class Rotation:
+    """Two authorities, and the bundle that the client is given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.old, self.new = (Authority(_folder(folder / name)) for name in ("old", "new"))
+        self.bundle = folder / "bundle.crt"
+        self.trust(self.old)
+        self.old_pair = self.old.issue("server", ["127.0.0.1"])
+        self.new_pair = self.new.issue("server", ["127.0.0.1"])
+
+    def trust(self, *authorities: Authority) -> None:
+        fresh = self.bundle.with_suffix(".new")
+        fresh.write_bytes(b"".join(each.certificate.read_bytes() for each in authorities))
+        fresh.replace(self.bundle)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def kubeconfig(folder: Path, server: str, bundle: Path, user: dict[str, Any]) -> Path:
+    file = folder / "kubeconfig"
+    document = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority": str(bundle)}}],
+        "users": [{"name": "c", "user": user}],
+    }
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+class _NoNodes(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = json.dumps({"kind": "NodeList", "metadata": {"resourceVersion": "7"}, "items": []}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def rotation(tmp_path: Path) -> Rotation:
+    return Rotation(tmp_path)
+
+
+@pytest.fixture
+def front(rotation: Rotation) -> Iterator[TlsFront]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _NoNodes) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with TlsFront(("127.0.0.1", server.server_address[1]), *rotation.old_pair) as front:
+            yield front
+        server.shutdown()
+
+
+async def ask(client: LazyClient) -> int:
+    return (await exchange(client, verbs.get(NODE, Key("", "n")), 10, lambda *_: None)).status
+
+
+def test_the_client_for_writes_goes_on_after_a_rotation(
+    rotation: Rotation, front: TlsFront, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        client = LazyClient(Connection(kubeconfig(tmp_path, front.server, rotation.bundle, {"token": "t"})))
+        try:
+            assert await ask(client) == 200
+            rotation.trust(rotation.old, rotation.new)
+            assert await ask(client) == 200
+            front.rotate(*rotation.new_pair)
+            assert await ask(client) == 200
+            rotation.trust(rotation.old)
+            with pytest.raises(ApiError, match="certificate verify failed"):
+                await ask(client)
+        finally:
+            await client.close()
+
+    asyncio.run(scenario())
+
+
+def test_lists_go_on_after_a_rotation(rotation: Rotation, front: TlsFront, tmp_path: Path) -> None:
+    reader = ListReader(Connection(kubeconfig(tmp_path, front.server, rotation.bundle, {"token": "t"})))
+    assert reader.ask(NODE) == 7
+    rotation.trust(rotation.old, rotation.new)
+    front.rotate(*rotation.new_pair)
+    assert reader.ask(NODE) == 7
+    rotation.trust(rotation.old)
+    with pytest.raises(Unreachable, match="does not verify"):
+        reader.ask(NODE)
+
+
+def test_client_certificates_in_a_kubeconfig_that_is_rewritten_are_used(
+    rotation: Rotation, tmp_path: Path
+) -> None:
+    def user(name: str) -> dict[str, Any]:
+        pair = rotation.old.issue(name, ["127.0.0.1"])
+        fields = zip(("client-certificate-data", "client-key-data"), pair, strict=True)
+        return {field: base64.b64encode(path.read_bytes()).decode() for field, path in fields}
+
+    server = "https://192.0.2.1"
+    connection = Connection(kubeconfig(tmp_path, server, rotation.bundle, user("first")))
+    before = connection.credentials()
+    content, fingerprint = Path(before.certificate_file).read_bytes(), before.tls_fingerprint()
+    kubeconfig(tmp_path, server, rotation.bundle, user("second"))
+    after = connection.credentials()
+    assert Path(after.certificate_file).read_bytes() != content
+    assert after.tls_fingerprint() != fingerprint
+    (tmp_path / "kubeconfig").write_text("half: [")
+    assert connection.credentials() == after
+    kubeconfig(tmp_path, "https://192.0.2.2", rotation.bundle, {"token": "of another cluster"})
+    assert connection.credentials() == after
+
+
+@pytest.mark.controlplane
+def test_lists_watches_writes_and_the_lease_go_on_after_a_rotation(
+    cluster: Cluster, namespace: str, rotation: Rotation, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {
+        "leader_elect": True,
+        "lease_namespace": namespace,
+        "lease_duration": 3.0,
+        "namespaces": frozenset({namespace}),
+        "write_conditions": True,
+        "hold": 0.0,
+        "hold_urgent": 0.0,
+    }
+
+    def outcome() -> str:
+        service = cluster.call("GET", f"/api/v1/namespaces/{namespace}/services/nginx")
+        return "".join(condition["reason"] for condition in service["status"].get("conditions", ()))
+
+    with the_case(cluster, namespace), HttpProxy(cluster) as proxy:
+        backend = urlsplit(proxy.server)
+        assert backend.hostname
+        assert backend.port
+        with TlsFront((backend.hostname, backend.port), *rotation.old_pair) as front:
+            user = {"token": cluster.tokens["admin"]}
+            file = kubeconfig(tmp_path, front.server, rotation.bundle, user)
+            with Running(file, **settings) as running:
+                running.wait_fresh()
+                wait_for(lambda: outcome() == "Uncovered", 30, "the condition")
+                rotation.trust(rotation.old, rotation.new)
+                front.rotate(*rotation.new_pair)
+                wait_for(lambda: running.metric("etpguard_leader") == 1.0, 30, "the lead to be kept or regained")
+                running.wait_fresh(60)
+                for number in (2, 3):
+                    labels = {"app": "nginx"}
+                    node = f"{namespace}-node{number}"
+                    pod(cluster, namespace, f"nginx-{number}", node, labels, ip=f"10.0.{number}.1")
+                wait_for(lambda: outcome() == "Covered", 30, "the condition after the rotation")

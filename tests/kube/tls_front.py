@@ -1,0 +1,76 @@
+"""A TLS server in front of a plain HTTP one, whose certificate can be replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from devcluster.loop_thread import LoopThread
+
+
+class TlsFront:
+    """`backend` is host and port. `rotate` replaces the certificate and ends all connections, as a restart
+    does."""
+
+    def __init__(self, backend: tuple[str, int], certificate: Path, key: Path) -> None:
+        self._backend = backend
+        self._loop = LoopThread("TLS front")
+        self._open: set[asyncio.StreamWriter] = set()
+        self._port = 0
+        self._loop.run(self._listen(_context(certificate, key)))
+        self.server = f"https://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._loop.run(self._close())
+        self._loop.close()
+
+    def rotate(self, certificate: Path, key: Path) -> None:
+        async def replace(context: ssl.SSLContext) -> None:
+            await self._close()
+            await self._listen(context)
+
+        self._loop.run(replace(_context(certificate, key)))
+
+    async def _listen(self, context: ssl.SSLContext) -> None:
+        self._listening = await asyncio.start_server(self._serve, "127.0.0.1", self._port, ssl=context)
+        self._port = self._listening.sockets[0].getsockname()[1]
+
+    async def _close(self) -> None:
+        self._listening.close()
+        for writer in self._open:
+            writer.transport.abort()
+        await asyncio.sleep(0.1)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back_reader, back_writer = await asyncio.open_connection(*self._backend)
+        self._open |= {writer, back_writer}
+        try:
+            await asyncio.gather(_pump(reader, back_writer), _pump(back_reader, writer))
+        finally:
+            self._open -= {writer, back_writer}
+            for each in (writer, back_writer):
+                each.transport.abort()
+
+
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    """Pass on what comes; the end of one side ends the other."""
+    with contextlib.suppress(OSError):
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+        target.close()
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
