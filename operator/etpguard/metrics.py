@@ -99,6 +99,12 @@ class Metrics:
         self._leader = Gauge(
             "etpguard_leader", "1 if this replica holds the Lease and may write.", registry=self.registry
         )
+        self._confined = Gauge(
+            "etpguard_confined",
+            "1 if the API server refuses what etpguard never writes, 0 if it permits it, NaN if not known.",
+            registry=self.registry,
+        )
+        self._confined.set(float("nan"))
         build = Gauge("etpguard_build_info", "The running version; always 1.", ["version"], registry=self.registry)
         build.labels(__version__).set(1)
         for kind in kinds:
@@ -138,6 +144,10 @@ class Metrics:
             for failure in WRITE_FAILURES:
                 self._requests.labels(verb, resource, failure)
         self._requests.labels(verb, resource, str(code)).inc()
+
+    def confined(self, confined: bool | None) -> None:
+        """`None`: not known."""
+        self._confined.set(float("nan") if confined is None else confined)
 
     def leader(self, leading: bool) -> None:
         self._leader.set(leading)

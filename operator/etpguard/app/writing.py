@@ -14,6 +14,7 @@ from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
 from etpguard.intake.absorb import Receiver
 from etpguard.kube.client import LazyClient
+from etpguard.kube.confinement import KUBERNETES, ConfinementCheck
 from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import WriteLimits, Writer
@@ -111,6 +112,15 @@ class Writing:
             if settings.remediation
             else None
         )
+        self._confinement = ConfinementCheck(
+            self._client,
+            # The Service of the API server exists everywhere. RBAC may be limited to the namespaces in scope.
+            lambda: next(iter(settings.scope.select(assessments)), None) if settings.scope.only else KUBERNETES,
+            conditions=settings.write_conditions,
+            remediation=settings.remediation,
+            interval=settings.resync_interval,
+            on_result=lambda found: metrics.confined(found.known),
+        )
         metrics.leader(self._enabled and elector is None)
 
     @property
@@ -121,7 +131,7 @@ class Writing:
     def problems(self) -> list[str]:
         """What prevents writes, one line each. Another replica's leadership is not a problem."""
         election = [f"the Lease: {self._elector.problem}"] if self._elector and self._elector.problem else []
-        return election + self._writer.problems()
+        return [*election, *self._writer.problems(), *self._confinement.problems()]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish and remediate until `stop`, then hand over the Lease."""
@@ -133,6 +143,7 @@ class Writing:
                 group.create_task(self._publisher.run(stop), name="publisher")
                 if self._remediation:
                     group.create_task(self._remediation.run(stop), name="remediation")
+                group.create_task(self._confinement.run(stop), name="confinement check")
                 if self._elector:
                     group.create_task(self._elector.run(stop, self._writer.quiet), name="elector")
         finally:

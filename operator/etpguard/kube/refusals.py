@@ -47,7 +47,7 @@ class Refusals:
         """Record a failed request. Returns a message for the log if this is a new refusal."""
         if error.kind_absent:
             scope, words = "", f"{request.resource} is not served: its CustomResourceDefinition is not installed"
-        elif _by_rbac(error):
+        elif by_rbac(error):
             scope, words = request.namespace, f"may not {request.verb} {request.resource}: {error.message}"
         else:
             return None
@@ -82,7 +82,7 @@ class Refusals:
         self._refused = {at: each for at, each in self._refused.items() if now - each.met < _REPORT_SECONDS}
 
 
-def _by_rbac(error: ApiError) -> bool:
+def by_rbac(error: ApiError) -> bool:
     """Whether the 403 is from the authorizer (k8s.io/apiserver 1.37 endpoints/handlers/responsewriters/errors.go:
     'User "…" cannot patch resource "…"'). Any other 403 concerns one object: an admission plugin refused it, or
     its namespace is terminating."""

@@ -1,0 +1,148 @@
+"""Whether the API server confines the operator: it must refuse what etpguard never writes.
+
+The manifests install ValidatingAdmissionPolicies that restrict the operator's ServiceAccount. This check finds out
+whether they are in force, by dry runs that they forbid. The API server stores nothing of a dry run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import logging
+import random
+import re
+from collections.abc import Callable, Sequence
+
+from etpguard.kube import verbs
+from etpguard.kube.errors import ApiError
+from etpguard.kube.exchange import Client, exchange
+from etpguard.kube.refusals import by_rbac
+from etpguard.kube.verbs import Request
+from etpguard.objects import SERVICE, Key
+
+_log = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 10.0
+RETRY_SECONDS = 60.0
+"""When the check is made again after any result but CONFINED: an admission policy takes some seconds to be in
+force."""
+
+KUBERNETES = Key("default", "kubernetes")
+"""The Service of the API server, which every cluster has."""
+
+_CONDITION = {
+    "type": "etpguard.dev/ConfinementCheck",
+    "status": "Unknown",
+    "reason": "DryRun",
+    "message": "",
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+}
+
+
+class Confined(enum.Enum):
+    """CONFINED: refused by an admission policy, a webhook or RBAC. OPEN: permitted. UNKNOWN: no clear answer."""
+
+    CONFINED = 1
+    OPEN = 0
+    UNKNOWN = -1
+
+    @property
+    def known(self) -> bool | None:
+        return None if self is Confined.UNKNOWN else self is Confined.CONFINED
+
+
+def forbidden_writes(key: Key, *, conditions: bool, remediation: bool) -> list[Request]:
+    """Dry runs on one Service that must be refused. `conditions` and `remediation` say what the operator may
+    write: its own condition in the status, and the traffic policy in the spec."""
+    labels = {"metadata": {"labels": {"etpguard.dev/confinement-check": "dry-run"}}}
+    status = {"status": {"conditions": [_CONDITION]}}
+    writes = []
+    if conditions:
+        writes.append(verbs.apply(SERVICE, key, status, subresource="status"))
+    if remediation:
+        writes.append(verbs.apply(SERVICE, key, labels))
+    return [verbs.dry_run(write) for write in writes]
+
+
+def judge(error: ApiError | None) -> Confined:
+    """What an answer means; None for success. A failure that names no admission and no RBAC proves nothing."""
+    if error is None:
+        return Confined.OPEN
+    admission = error.status in (403, 422) and re.search(r"denied (the )?request", error.message)
+    return Confined.CONFINED if admission or by_rbac(error) else Confined.UNKNOWN
+
+
+class ConfinementCheck:
+    """Makes the check once per `interval` seconds. `target` gives the Service to try it on, None for none.
+
+    It is not counted among the requests of the operator: each one is meant to be refused.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        target: Callable[[], Key | None],
+        *,
+        conditions: bool,
+        remediation: bool,
+        interval: float,
+        on_result: Callable[[Confined], None],
+    ) -> None:
+        self._client = client
+        self._target = target
+        self._conditions = conditions
+        self._remediation = remediation
+        self._interval = interval
+        self._on_result = on_result
+        self._problem = ""
+
+    def problems(self) -> list[str]:
+        """What the last check found, for people; empty if the operator is confined. Never a reason not to run."""
+        return [self._problem] if self._problem else []
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Check again and again until `stop`."""
+        if not self._conditions and not self._remediation:
+            return
+        while not stop.is_set():
+            confined = await self.check()
+            wait = self._interval if confined is Confined.CONFINED else min(RETRY_SECONDS, self._interval)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait * random.uniform(0.9, 1.1)):  # noqa: S311  not a secret
+                    await stop.wait()
+
+    async def check(self) -> Confined:
+        """Check once."""
+        key = self._target()
+        if key is None:
+            confined, problem = Confined.UNKNOWN, ""
+        else:
+            writes = forbidden_writes(key, conditions=self._conditions, remediation=self._remediation)
+            confined, problem = await self._try(writes)
+        if problem and problem != self._problem:
+            _log.warning("%s", problem)
+        elif self._problem and confined is Confined.CONFINED:
+            _log.info("The API server refuses what etpguard never writes, as it should")
+        self._problem = problem
+        self._on_result(confined)
+        return confined
+
+    async def _try(self, writes: Sequence[Request]) -> tuple[Confined, str]:
+        """The worst result of all `writes`, and the problem in words."""
+        unknown = ""
+        for write in writes:
+            failed: ApiError | None = None
+            try:
+                await exchange(self._client, write, TIMEOUT_SECONDS, lambda verb, resource, status: None)
+            except ApiError as error:
+                failed = error
+            match judge(failed):
+                case Confined.OPEN:
+                    return Confined.OPEN, (
+                        f"The API server permits to {write.verb} {write.resource} beyond what etpguard needs. "
+                        "Install its ValidatingAdmissionPolicies, and run it as their ServiceAccount"
+                    )
+                case Confined.UNKNOWN:
+                    unknown = f"It is not known whether the API server confines etpguard: {write}: {failed}"
+        return (Confined.UNKNOWN, unknown) if unknown else (Confined.CONFINED, "")
