@@ -19,7 +19,7 @@ from etpguard.objects.policies import (
     TriggerIf,
 )
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
-from etpguard.remediate import address_filters, reasons
+from etpguard.remediate import address_filters, hold_off, reasons
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.facts import Case, Ledger, Round, Share, in_need
 from etpguard.remediate.memory import RemediationMemory
@@ -227,19 +227,20 @@ def reverts(remediation: Remediation | None) -> tuple[float, ...]:
     return tuple(time for time in found if time is not None)
 
 
-def held_off(remediation: Remediation | None, versions: str) -> bool:
-    return remediation is not None and remediation.phase == "RolledBackByUser" and remediation.held_for == versions
+def held_off(remediation: Remediation | None, governing: Governing | None) -> bool:
+    if remediation is None or remediation.phase != "RolledBackByUser":
+        return False
+    return hold_off.holds(remediation.held_for, governing.policies if governing else ())
 
 
 def refreshed(case: Case, remediation: Remediation | None) -> Case:
     """The case with the record as it is now. A record of another Service, which had the same name, is not part of
     this one's history."""
     mine = remediation if remediation is not None and remediation.service_uid == case.service.uid else None
-    versions = case.governing.versions if case.governing else ""
     return replace(
         case,
         remediation=mine,
         reverts=reverts(mine),
         reverted_by=mine.reverts[-1].manager if mine and mine.reverts else "",
-        held_off=held_off(mine, versions),
+        held_off=held_off(mine, case.governing),
     )

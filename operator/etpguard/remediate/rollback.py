@@ -16,7 +16,7 @@ from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, Key, Remediation, Revert, Service
-from etpguard.remediate import events, patches, reasons
+from etpguard.remediate import events, hold_off, patches, reasons
 from etpguard.remediate.decide import COVERED_AGAIN, Action
 from etpguard.remediate.events import Announcer, Count
 from etpguard.remediate.facts import Case, named, reference
@@ -136,7 +136,7 @@ class Rollback:
         manager = last.manager if last and last.manager != MANAGER else "an unknown manager"
         stamp = self._recorder.stamp()
         if action is Action.NOTE_USER_ROLLBACK:
-            held_for = case.governing.versions if case.governing else ""
+            held_for = hold_off.recorded(case.governing.policies if case.governing else ())
             ended = entered(intent, "RolledBackByUser", stamp, f"by {manager}")
             await self._recorder.write(now, msgspec.structs.replace(ended, held_for=held_for))
             await self.hand_back(now.service.key, ROLLBACK_MANAGER)
