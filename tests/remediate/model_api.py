@@ -28,6 +28,8 @@ class ModelApi:
     def __init__(self, clock: Callable[[], float], on_flip: Callable[[str, str, str], None]) -> None:
         self.objects: dict[tuple[str, str, str], Json] = {}
         self.closed_because: str | None = None
+        self.absent: set[str] = set()
+        """Plurals of kinds that are not served."""
         self.kill_in: tuple[int, bool] | None = None
         """In how many requests, and whether after its effect."""
         self.lose_answer_in: int | None = None
@@ -71,6 +73,8 @@ class ModelApi:
     def _carry_out(self, request: Request) -> Json:
         plural = request.resource.split(".")[0].split("/")[0]
         key = (plural, request.namespace, request.name)
+        if plural in self.absent:
+            raise ApiError(404, "", "404 page not found")
         if request.verb == "list":
             listed = [(at, o) for at, o in self.objects.items() if at[0] == plural]
             items = [o for at, o in listed if request.namespace in ("", at[1])]
@@ -156,6 +160,13 @@ class ModelApi:
             self.objects[key]["spec"]["externalTrafficPolicy"] = policy
             self._own(key, manager, operation, alone=differs)
         self.touch(key)
+
+    def forge(self, name: str, manager: str, time: str) -> None:
+        """Someone sets Cluster under another's field manager, at a time of their choice."""
+        self.set_policy(name, "Cluster", "kubectl-replace", "Update")
+        for entry in self.objects["services", "default", name]["metadata"].get("managedFields", ()):
+            if entry["manager"] == "kubectl-replace":
+                entry |= {"manager": manager, "time": time}
 
     def change_spec(self, key: tuple[str, str, str], spec: Json) -> None:
         self.objects[key]["spec"] = {**self.objects[key]["spec"], **spec}

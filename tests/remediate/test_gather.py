@@ -33,7 +33,7 @@ class Stand:
         self.picture = picture_for((), REMEDIATION_KINDS)
         self.assessments: dict[Key, Assessment] = {}
         limits = OperatorLimits(breaker=TriggerIf(breaker, storm_cooldown_seconds=0))
-        memory = RemediationMemory(self.picture, lambda: 0.0)
+        memory = RemediationMemory(self.picture, lambda: 0.0, lambda: NOW)
         self.cases = Gatherer(self.picture, self.assessments, DwellHistory(), memory, limits, SCOPE)
         for name, outcome in outcomes.items():
             self.service(name, outcome)

@@ -31,6 +31,7 @@ from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setters
 from etpguard.remediate.reread import ServiceReader
+from etpguard.remediate.spent import IntentAges
 from tests.remediate.given import NOW, assessment
 from tests.remediate.model_api import Json, Killed, ModelApi
 
@@ -41,6 +42,9 @@ MOST = 1
 """Each policy's budget; the operator's is twice that."""
 FOR_SECONDS = 20
 KINDS: tuple[AnyKind, ...] = (SERVICE, SERVICE_COVERAGE, COVERAGE_POLICY)
+ROLLBACKS = 2
+"""How many rollbacks etpguard begins by itself in PER_SECONDS."""
+SKEWS = (-600, 0, 0, 0, 600)
 BAD = (Outcome.Blackhole, Outcome.Outage)
 outcomes = st.sampled_from([Outcome.Covered, Outcome.TargetsUnhealthy, Outcome.NoEndpoints, Outcome.Unknown, *BAD])
 
@@ -60,13 +64,19 @@ class World(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.now = NOW
+        self.skew = 0
+        """By how many seconds the leader's wall clock is ahead."""
+        self.absent: set[str] = set()
+        """Plurals of kinds that are not served."""
         self.term = 1
         self.api = ModelApi(lambda: self.now, self.flipped)
         self.outcomes: dict[str, Outcome] = dict.fromkeys(NAMES, Outcome.Blackhole)
         self.flips: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.applied: list[tuple[float, str, frozenset[str]]] = []
+        self.rolled_back: list[tuple[float, str]] = []
         self.forgotten_by_a_restart: set[str] = set()
         self.wrong: list[str] = []
+        self.api.create(("namespaces", "", "default"), {})
         for name in NAMES:
             self.make_service(name)
         self.people_write_a_policy("mend", "Enforce", True, "Revert", False)
@@ -81,38 +91,46 @@ class World(RuleBasedStateMachine):
         """A new process: nothing is remembered, everything is listed."""
         self.api.kill_in = self.api.lose_answer_in = None
         self.applied = [entry for entry in self.applied if entry[1] not in self.forgotten_by_a_restart]
+        self.rolled_back = [entry for entry in self.rolled_back if entry[1] not in self.forgotten_by_a_restart]
         self.forgotten_by_a_restart.clear()
         self.picture = picture_for((), REMEDIATION_KINDS)
         nodes = [decode_item(NODE, {"metadata": {"name": f"node{i}"}}) for i in (1, 2, 3)]
         self.picture.absorb(self.picture.store(NODE).replace(nodes))
         self.held: dict[Key, Assessment] = {}
+        self.known_absent: set[str] = set()
         self.seen = dict(self.outcomes)
         history = DwellHistory()
         limits = OperatorLimits(
             Budget(services=str(2 * MOST), per_seconds=PER_SECONDS),
             TriggerIf(uncovered_services_less_than_or_equal_to="100%", storm_cooldown_seconds=0),
+            rollback_budget=Budget(services=str(ROLLBACKS), per_seconds=PER_SECONDS),
+            rollback_breaker=TriggerIf(uncovered_services_less_than_or_equal_to="100%"),
         )
-        memory = RemediationMemory(self.picture, lambda: self.now)
+        memory = RemediationMemory(self.picture, lambda: self.now, self.wall)
+        gatherer = Gatherer(
+            self.picture, self.held, history, memory, limits, served=self.served, ages=IntentAges(max(SKEWS) * 2.0)
+        )
         writer = cast(Writer, self.api)
 
         def engine(picture: Picture) -> Engine:
             return cast(Engine, FreshEngine(self, picture))
 
-        reader = ServiceReader(writer, self.picture, engine, memory)
+        reader = ServiceReader(writer, self.picture, engine, memory, self.served)
         executor = Executor(
             writer,
             reader,
-            IntentRecorder(writer, lambda: self.now, memory),
+            IntentRecorder(writer, self.wall, memory),
             self.picture,
             announcer=NoEvents(),
             count=lambda action, result: None,
-            wall=lambda: self.now,
+            memory=memory,
+            wall=self.wall,
             term=lambda: self.term,
         )
         self.remediator = RemediationController(
             writer,
             reader,
-            Gatherer(self.picture, self.held, history, memory, limits),
+            gatherer,
             history,
             executor,
             stale=lambda: self.api.closed_because,
@@ -120,9 +138,16 @@ class World(RuleBasedStateMachine):
             count=lambda action, result: None,
             term=lambda: self.term,
             clock=lambda: self.now,
-            wall=lambda: self.now,
+            wall=self.wall,
         )
         self.sync_all()
+
+    def wall(self) -> float:
+        return self.now + self.skew
+
+    def served(self, kind: AnyKind) -> bool:
+        """As discovery last showed it, which is when the kind was last synced."""
+        return kind.plural not in self.known_absent
 
     def assess(self, picture: Picture, key: Key, outcomes: dict[str, Outcome]) -> Assessment | None:
         service = picture.get(SERVICE, key)
@@ -146,6 +171,11 @@ class World(RuleBasedStateMachine):
     def sync(self, kind: AnyKind) -> None:
         """What a list of the kind brings into the picture."""
         store = self.picture.store(kind)
+        self.known_absent.discard(kind.plural)
+        if kind.plural in self.absent:
+            self.known_absent.add(kind.plural)
+            self.picture.absorb(store.clear())
+            return
         items = [o for (plural, _, _), o in self.api.objects.items() if plural == kind.plural]
         store.begin_list(self.api._version)
         entries = [decode_item(kind, item) for item in items]
@@ -175,6 +205,10 @@ class World(RuleBasedStateMachine):
         self.flips[name].append((manager, policy))
         if manager == MANAGER and policy == "Local" and self.adopted(name):
             self.wrong.append(f"{name} put back to Local, though {self.adopted(name)} declares Cluster")
+        if manager == MANAGER and policy == "Local":
+            self.rolled_back.append((self.now, name))
+            if self.absent:
+                self.wrong.append(f"{name} rolled back while {self.absent} were not served")
         if policy != "Cluster" or manager != MANAGER:
             return
         if self.api.closed_because:
@@ -204,9 +238,25 @@ class World(RuleBasedStateMachine):
     def watch_tells_all(self) -> None:
         self.sync_all()
 
-    @rule()
-    def leads_anew(self) -> None:
+    @rule(skew=st.sampled_from(SKEWS))
+    def leads_anew(self, skew: int) -> None:
         self.term += 1
+        self.skew = skew
+
+    @rule(skew=st.sampled_from(SKEWS))
+    def wall_clock_steps(self, skew: int) -> None:
+        self.skew = skew
+
+    @rule(kind=st.sampled_from(KINDS[1:]), gone=st.booleans())
+    def kind_vanishes(self, kind: AnyKind, gone: bool) -> None:
+        """A CRD is gone for a while, or its version is not served, with its objects in etcd."""
+        (self.absent.add if gone else self.absent.discard)(kind.plural)
+        self.api.absent = self.absent
+
+    @rule(name=st.sampled_from(NAMES))
+    def someone_takes_our_name(self, name: str) -> None:
+        """An editor of the namespace writes Cluster under etpguard's field manager, at a time of their choice."""
+        self.api.forge(name, MANAGER, "2099-01-01T00:00:00Z")
 
     @rule(seconds=st.sampled_from([1, 5, 30, 61, 299, 301]))
     def time_passes(self, seconds: int) -> None:
@@ -331,6 +381,12 @@ class World(RuleBasedStateMachine):
                 assert len(mine) <= MOST, f"the budget of {uid}: {mine}"
 
     @invariant()
+    def rollbacks_are_limited(self) -> None:
+        for at, _ in getattr(self, "rolled_back", ()):
+            recent = [entry for entry in self.rolled_back if at - PER_SECONDS < entry[0] <= at]
+            assert len(recent) <= ROLLBACKS, f"rollbacks: {recent}"
+
+    @invariant()
     def never_twice_without_a_way_back(self) -> None:
         """Of one Service under one uid each patch of ours finds what it says it changes: never Cluster twice."""
         for name, flips in getattr(self, "flips", {}).items():
@@ -341,6 +397,8 @@ class World(RuleBasedStateMachine):
         if not hasattr(self, "api"):
             return
         self.api.closed_because = None
+        self.absent.clear()
+        self.skew = 0
         self.settle()
         self.nothing_was_done_that_must_not_be()
         self.what_stands_is_known()
@@ -376,7 +434,7 @@ class World(RuleBasedStateMachine):
 
     def settle(self) -> None:
         self.restart()
-        for _ in range(12):
+        for _ in range(40):
             self.quiet_round()
 
     def quiet_round(self) -> None:
@@ -385,6 +443,9 @@ class World(RuleBasedStateMachine):
         self.now += 20
 
     def what_stands_is_known(self) -> None:
+        policies = [o for key, o in self.api.objects.items() if key[0] == COVERAGE_POLICY.plural]
+        if all(policy["spec"]["mode"] == "Observe" for policy in policies):
+            return  # a lost record is made again only where a policy governs the Service
         for name in NAMES:
             service = self.api.objects["services", "default", name]
             owners = [found.manager for found in setters(service)]
@@ -470,4 +531,4 @@ TestWorld.settings = _runs(60, 40)
 @pytest.mark.timeout(7200)
 @pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 class TestLongWorld(LongWorld.TestCase):  # type: ignore[valid-type,misc]
-    settings = _runs(2000, 80)
+    settings = _runs(2000, 40)

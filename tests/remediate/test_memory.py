@@ -8,7 +8,7 @@ from etpguard.assess import picture_for
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Remediation, decode_item
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.remediate.memory import RemediationMemory
-from tests.remediate.given import record
+from tests.remediate.given import NOW, record
 
 KEY = Key("default", "web")
 HOUR = 3600.0
@@ -25,7 +25,7 @@ class Remembering:
     def __init__(self) -> None:
         self.now = 0.0
         self.picture = picture_for((), REMEDIATION_KINDS)
-        self.memory = RemediationMemory(self.picture, lambda: self.now)
+        self.memory = RemediationMemory(self.picture, lambda: self.now, lambda: NOW + self.now)
         self.memory.note(KEY, spent(), 7, "u1", 5)
 
     def services(self, *uids: str) -> None:

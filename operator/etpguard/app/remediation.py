@@ -40,7 +40,7 @@ def remediation_controller(
     wall: Callable[[], float] = time.time,
 ) -> RemediationController:
     history = DwellHistory()
-    memory = RemediationMemory(picture, clock)
+    memory = RemediationMemory(picture, clock, wall)
     reader = ServiceReader(writer, picture, engine, memory, served)
     announcer = EventSender(writer, identity, wall) if settings.write_events else NoEvents()
     executor = Executor(
@@ -50,13 +50,14 @@ def remediation_controller(
         picture,
         announcer=announcer,
         count=metrics.remediation,
+        memory=memory,
         wall=wall,
         term=term,
     )
     return RemediationController(
         writer,
         reader,
-        Gatherer(picture, assessments, history, memory, limits_of(settings), settings.scope),
+        Gatherer(picture, assessments, history, memory, limits_of(settings), settings.scope, served),
         history,
         executor,
         stale=stale,
@@ -71,7 +72,5 @@ def remediation_controller(
 
 def limits_of(settings: Settings) -> OperatorLimits:
     services, window = settings.max_remediations
-    return OperatorLimits(
-        Budget(services=str(services), per_seconds=window),
-        TriggerIf(uncovered_services_less_than_or_equal_to=settings.breaker),
-    )
+    breaker = TriggerIf(uncovered_services_less_than_or_equal_to=settings.breaker)
+    return OperatorLimits(Budget(services=str(services), per_seconds=window), breaker, rollback_breaker=breaker)

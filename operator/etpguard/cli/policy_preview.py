@@ -33,6 +33,7 @@ from etpguard.remediate.facts import Case, Round
 from etpguard.remediate.gather import Gatherer, OperatorLimits
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.policy import faults
+from etpguard.remediate.spent import IntentAges
 
 _KINDS = {kind.name: kind for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY)}
 _HEADER = ("SERVICE", "OUTCOME", "POLICY", "WOULD", "REASON")
@@ -159,8 +160,10 @@ def explain(
         picture.unread.pop(kind, None)
         picture.absorb(picture.store(kind).replace([policy for policy in given if policy.kind == kind.name]))
     now = wall()
-    memory = RemediationMemory(picture, lambda: 0.0)
-    gatherer = Gatherer(picture, assessed.assessments, DwellHistory(), memory, OperatorLimits())
+    memory = RemediationMemory(picture, lambda: 0.0, wall)
+    gatherer = Gatherer(
+        picture, assessed.assessments, DwellHistory(), memory, OperatorLimits(), ages=IntentAges(0.0)
+    )
     round_ = gatherer.gather(None, 0.0, now)
     rows = []
     for key, case in sorted(round_.cases.items()):

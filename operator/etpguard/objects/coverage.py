@@ -13,6 +13,12 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 
+PHASES = frozenset(
+    {"Applying", "Applied", "RollingBack", "RolledBack", "RolledBackByUser", "Reverted", "Adopted", "Cancelled"}
+)
+"""Phases of a remediation that this version knows."""
+
+
 class PolicyRef(Shape, frozen=True):
     """The policy that decided; `namespace` is "" for a ClusterCoveragePolicy."""
 
@@ -70,9 +76,22 @@ class ServiceCoverage(AnnotatedRecord, frozen=True):
 
     @property
     def remediation(self) -> Remediation | None:
-        """None also for a form that this release does not write."""
+        """None also where the record is not one that this version can read: see `remediation_unreadable`."""
+        return self._record[0]
+
+    @property
+    def remediation_unreadable(self) -> bool:
+        """Whether there is a record that this version cannot read: a later version wrote it, or another
+        program."""
+        return self._record[1]
+
+    @property
+    def _record(self) -> tuple[Remediation | None, bool]:
         raw = (self.status or {}).get("remediation")
+        if raw is None:
+            return None, False
         try:
-            return None if raw is None else msgspec.convert(raw, Remediation)
+            found = msgspec.convert(raw, Remediation)
         except msgspec.ValidationError:
-            return None
+            return None, True
+        return (found, False) if found.phase in PHASES else (None, True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from etpguard.assess import Assessment
 from etpguard.kube.backoff import Backoff
 from etpguard.kube.errors import ApiError
+from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import Key
 from etpguard.objects.log_fields import service_fields
@@ -21,12 +22,12 @@ from etpguard.remediate import events, reasons
 from etpguard.remediate.decide import Action, Decision, decide
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.events import Announcer, Count
-from etpguard.remediate.execute import Disagreement, Executor, Refused
+from etpguard.remediate.execute import Disagreement, Executor
 from etpguard.remediate.facts import Case, Ledger, Round
 from etpguard.remediate.gather import Gatherer, trial
 from etpguard.remediate.policy_statuses import PolicyStatuses
 from etpguard.remediate.postponed import Postponed
-from etpguard.remediate.reread import Changed, ServiceReader
+from etpguard.remediate.reread import Changed, Refused, ServiceReader
 
 _log = logging.getLogger(__name__)
 
@@ -36,12 +37,14 @@ class Pacing:
     """Seconds between two rounds: `settle` at least, so that a burst of events is one round, and `look_again` at
     most, since time alone may change an answer. `busy_share`: a round that takes long is followed by a pause of
     that many times its length. `status_interval`: between two writes of one policy's status. `backoff`: after a
-    step that failed."""
+    step that failed. `rebuild_every`: between two records that are rebuilt, after a first `rebuild_burst`."""
 
     settle: float = 1.0
     look_again: float = 30.0
     busy_share: float = 10.0
     status_interval: float = 10.0
+    rebuild_every: float = 10.0
+    rebuild_burst: float = 3.0
     backoff: Backoff = field(default=Backoff(first=10.0, longest=600.0, jitter=0.0))
 
 
@@ -104,6 +107,7 @@ class RemediationController:
         self._settle = self._pacing.settle
         self._statuses = PolicyStatuses(writer, self._pacing.status_interval, clock, wall)
         self._postponed = Postponed(self._pacing.backoff.pause)
+        self._rebuilds = TokenBucket(1 / self._pacing.rebuild_every, self._pacing.rebuild_burst)
         self._woken = asyncio.Event()
         self._remembered_term: int | None = None
         self._announced: dict[str, str] = {}
@@ -169,16 +173,21 @@ class RemediationController:
         """Carry out the first step that is due; whether one was tried. One at a time: the next depends on it."""
         now = self._clock()
         self._postponed.expire(self._gatherer.known, now)
-        for key in self._gatherer.lost():
-            if not self._postponed.waits(key, now):
-                step = self._executor.rebuild(self._gatherer.governing(key), key)
-                if await self._try(key, "rebuild the record", step):
-                    self._postponed.done(key)
-                return True
         due = sorted((_ORDER[d.action], key) for key, d in decisions.items() if d.action in _ORDER)
         for _, key in due:
             if not self._postponed.waits(key, now):
                 await self._carry_out(round_, key, decisions[key])
+                return True
+        return round_.ledger.blind is None and await self._rebuild(now)
+
+    async def _rebuild(self, now: float) -> bool:
+        """Make one lost record again. It comes last, and not often: anyone who may edit Services can make Services
+        that look as if a record were lost."""
+        for key in self._gatherer.lost():
+            if not self._postponed.waits(key, now) and not self._rebuilds.take(now):
+                step = self._executor.rebuild(self._gatherer.governing(key), key)
+                if await self._try(key, "rebuild the record", step):
+                    self._postponed.done(key)
                 return True
         return False
 

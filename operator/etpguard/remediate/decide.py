@@ -19,7 +19,9 @@ from etpguard.remediate.facts import Case, Ledger, Share, reference
 from etpguard.remediate.policy import Governing, amount, requests_rollback
 
 COVERED_AGAIN = reasons.COVERED.because("the Service would be covered under Local")
-"""The reason for a rollback that nobody asked for: it must hold for fresh reads too."""
+POLICY_GONE = reasons.POLICY_DELETED.because("onDelete is Revert")
+UNASKED = (COVERED_AGAIN, POLICY_GONE)
+"""Reasons of rollbacks that nobody asked for. They must hold for fresh reads too, and have limits."""
 
 
 class Action(Enum):
@@ -47,9 +49,11 @@ def decide(case: Case, ledger: Ledger, now: float) -> Decision:
         return Decision(Action.NONE, ledger.blind)
     if case.behind:
         return Decision(Action.NONE, reasons.BEHIND.because())
+    if case.record_unreadable:
+        return Decision(Action.NONE, reasons.RECORD_UNREADABLE.because())
     record = case.remediation
     if record is not None and record.stands_for(case.service.uid):
-        return _remediated(case, record, now)
+        return _remediated(case, record, ledger, now)
     governing = case.governing
     if governing is None:
         return Decision(Action.NONE, reasons.NO_POLICY.because())
@@ -68,7 +72,7 @@ def decide(case: Case, ledger: Ledger, now: float) -> Decision:
     return Decision(Action.APPLY, reasons.DUE.because(_need(case)), policy=policy)
 
 
-def _remediated(case: Case, record: Remediation, now: float) -> Decision:
+def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> Decision:
     """What to do about a Service that is, or may be, remediated."""
 
     def made(action: Action, reason: Reason, again: float | None = None) -> Decision:
@@ -93,7 +97,8 @@ def _remediated(case: Case, record: Remediation, now: float) -> Decision:
         return made(Action.APPLY, reasons.APPLYING.because("the Service is patched; its record is next"))
     governing, recorded = case.governing, case.recorded_policy
     if recorded is None and record.on_delete == "Revert":
-        return made(Action.ROLL_BACK, reasons.POLICY_DELETED.because("onDelete is Revert"))
+        wait = _rollback_waits(ledger, now)
+        return made(Action.NONE, *wait) if wait else made(Action.ROLL_BACK, POLICY_GONE)
     asked = [p for p in (recorded, *(governing.policies if governing else ())) if p is not None]
     if any(requests_rollback(p, service) for p in asked):
         return made(Action.ROLL_BACK, reasons.ROLLBACK_REQUESTED.because("rollbackRequests names the Service"))
@@ -110,7 +115,26 @@ def _remediated(case: Case, record: Remediation, now: float) -> Decision:
     left = case.covered_since + governing.covered_seconds - now
     if left > 0:
         return made(Action.NONE, reasons.APPLIED.because("covered under Local, but not for long enough"), left)
-    return made(Action.ROLL_BACK, COVERED_AGAIN)
+    wait = _rollback_waits(ledger, now)
+    return made(Action.NONE, *wait) if wait else made(Action.ROLL_BACK, COVERED_AGAIN)
+
+
+def unasked_rollback(case: Case, now: float) -> bool:
+    """Whether a rollback that nobody asked for is due, whatever limits it."""
+    return decide(case, Ledger(), now).reason in UNASKED
+
+
+def _rollback_waits(ledger: Ledger, now: float) -> tuple[Reason, float] | None:
+    """What holds back a rollback that nobody asked for, and for how many seconds."""
+    share = ledger.rollback_share
+    most = amount(ledger.rollback_breaker.uncovered_services_less_than_or_equal_to, share.of)
+    if share.in_need > most and share.tripped_at is not None:
+        left = share.tripped_at + ledger.rollback_breaker.storm_cooldown_seconds - now
+        if left > 0:
+            many = f"rollbacks are due for {share.in_need} of {share.of} remediated Services"
+            return reasons.TOO_MANY_ROLLBACKS.because(many), left
+    left = seconds_left(ledger.rollback_budget, ledger.rollbacks, share.of, now)
+    return (reasons.ROLLBACKS_LIMITED.because(), left) if left > 0 else None
 
 
 def _waits(case: Case, governing: Governing, ledger: Ledger, now: float) -> tuple[Reason, float | None] | None:

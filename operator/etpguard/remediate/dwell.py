@@ -33,6 +33,7 @@ class DwellHistory:
         self._since: dict[Key, Since] = {}
         self._tripped: dict[str, float] = {}
         self._tried: dict[str, str] = {}
+        self._rollback_storm: float | None = None
 
     def observe(self, key: Key, assessment: Assessment | None, governing: Governing | None, now: float) -> Since:
         """Take note of a Service as it is. The caller passes every change, or a flap goes unnoticed."""
@@ -81,6 +82,14 @@ class DwellHistory:
         if too_many:
             self._tripped[policy] = now
         return self._tripped.get(policy)
+
+    def rollback_storm(self, too_many: bool, now: float) -> float | None:
+        """Note whether too many rollbacks are due at once; since when."""
+        if not too_many:
+            self._rollback_storm = None
+        elif self._rollback_storm is None:
+            self._rollback_storm = now
+        return self._rollback_storm
 
     def tried(self, uid: str, what: str) -> None:
         """A dry run was sent for the Service in that state."""

@@ -8,26 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from etpguard.assess import Reason
+from etpguard.assess import Outcome, Reason
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, Key, Remediation, Service
 from etpguard.remediate import address_filters, events, patches, reasons
-from etpguard.remediate.decide import Action, Decision, decide
+from etpguard.remediate.decide import COVERED_AGAIN, UNASKED, Action, Decision, decide
 from etpguard.remediate.events import Announcer, Count
 from etpguard.remediate.facts import Case, Ledger
-from etpguard.remediate.gather import namespace_labels, refreshed
+from etpguard.remediate.gather import refreshed
 from etpguard.remediate.intent import IntentRecorder, entered
+from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.ownership import MANAGER, owner, setter, setters
-from etpguard.remediate.policy import Governing, governing
-from etpguard.remediate.reread import Changed, CurrentService, Reassessed, ServiceReader
+from etpguard.remediate.policy import Governing
+from etpguard.remediate.reread import Changed, CurrentService, Reassessed, Refused, ServiceReader
 from etpguard.remediate.rollback import KEPT, Rollback
-
-
-class Refused(Exception):  # noqa: N818  nothing went wrong here
-    """The API server does not allow the change."""
 
 
 class Disagreement(Changed):
@@ -47,6 +44,7 @@ class Executor:
         *,
         announcer: Announcer,
         count: Count,
+        memory: RemediationMemory,
         wall: Callable[[], float],
         term: Callable[[], int],
     ) -> None:
@@ -58,7 +56,7 @@ class Executor:
         self._count = count
         self._wall = wall
         self._term = term
-        self._rollback = Rollback(writer, reader, recorder, announcer=announcer, count=count)
+        self._rollback = Rollback(writer, reader, recorder, announcer=announcer, count=count, memory=memory)
 
     async def carry_out(self, case: Case, decision: Decision, ledger: Ledger) -> str:
         """Do what was decided, unless a fresh read says otherwise. Returns the result in words.
@@ -80,7 +78,9 @@ class Executor:
             case Action.DRY_RUN:
                 return await self._dry_run(case, decision, ledger, now)
             case Action.ROLL_BACK:
-                return await self._rollback.roll_back(case, again.reason, now)
+                if again.reason in UNASKED:
+                    await self._confirm(case, again, ledger)
+                return await self._rollback.roll_back(again.reason, now)
             case Action.NOTE_USER_ROLLBACK | Action.NOTE_REVERT:
                 return await self._rollback.note_back(case, again.action, now)
             case Action.FORGET:
@@ -88,6 +88,19 @@ class Executor:
                 return reasons.NOT_APPLIED.meaning
             case Action.NONE:
                 raise Changed(str(again.reason))
+
+    async def _confirm(self, case: Case, decision: Decision, ledger: Ledger) -> None:
+        """Raises Changed unless the API server confirms the cause of a rollback that nobody asked for: a policy
+        that is gone, endpoints that are back, and policies that still want it."""
+        if decision.reason == COVERED_AGAIN:
+            fresh = await self._reader.reassess(case.service.key)
+            local = fresh.assessment.if_local if fresh.assessment else None
+            if local is None or local.outcome is not Outcome.Covered:
+                raise Changed(f"the outcome under Local would be {local.outcome.name if local else 'unknown'}")
+        rules = await self._reader.rules(case.service.key)
+        last = decide(refreshed(rules.applied_to(case), case.remediation), ledger, self._wall())
+        if last.reason != decision.reason:
+            raise Changed(str(last.reason))
 
     async def rebuild(self, governing: Governing | None, key: Key) -> str:
         """See `Rollback.rebuild`; raises as `carry_out`."""
@@ -103,7 +116,7 @@ class Executor:
             raise Disagreement(str(reason))
         try:
             self._same_term(ledger)
-            await self._patch(fresh.now.service, dry_run=False)
+            kept = await self._patch(fresh.now.service, dry_run=False)
         except NotNow as closed:
             # Nothing was sent.
             await self._rollback.cancel(fresh.now, closed.reason)
@@ -114,6 +127,11 @@ class Executor:
                 raise  # The API server may have carried it out: the intent remains, and a fresh read resolves it.
             await self._rollback.cancel(fresh.now, str(error))
             raise Refused(str(error)) from None
+        if kept != "Cluster":
+            self._count("apply", "failed")
+            await self._rollback.cancel(fresh.now, patches.not_carried_out(kept))
+            await self._rollback.hand_back(case.service.key)
+            raise Refused(patches.not_carried_out(kept))
         return await self._applied(case, await self._reader.service(case.service.key))
 
     async def _dry_run(self, case: Case, decision: Decision, ledger: Ledger, now: CurrentService) -> str:
@@ -121,12 +139,15 @@ class Executor:
         if reason := await self._no_longer(case, decision, ledger, fresh, now.remediation):
             raise Disagreement(str(reason))
         try:
-            await self._patch(fresh.now.service, dry_run=True)
+            kept = await self._patch(fresh.now.service, dry_run=True)
         except ApiError as error:
             self._count("dry-run", "failed")
             if error.transient:
                 raise
             raise Refused(str(error)) from None
+        if kept != "Cluster":
+            self._count("dry-run", "failed")
+            raise Refused(patches.not_carried_out(kept))
         self._count("dry-run", "succeeded")
         return "the API server would accept the patch"
 
@@ -135,10 +156,12 @@ class Executor:
         if self._term() != ledger.term:
             raise NotNow("another replica has led since the decision", 1.0)
 
-    async def _patch(self, service: Service, *, dry_run: bool) -> None:
+    async def _patch(self, service: Service, *, dry_run: bool) -> str:
+        """Returns the policy that the Service has by the API server's answer."""
         change = patches.to_cluster(service.uid, service.metadata.resource_version or "")
         request = verbs.json_patch(SERVICE, service.key, change, manager=MANAGER)
-        await self._writer.write(verbs.dry_run(request) if dry_run else request, attempts=1)
+        request = verbs.dry_run(request) if dry_run else request
+        return patches.traffic_policy(await self._writer.write(request, attempts=1))
 
     async def _finish_apply(self, case: Case, now: CurrentService) -> str:
         """There is an intent and the policy is Cluster: find out who set it."""
@@ -165,14 +188,14 @@ class Executor:
         if not fresh.agrees_with(case.assessment, self._picture.nodes):
             return reasons.CHANGED.because("the API server's objects differ from those that were assessed")
         held = case.governing.versions if case.governing else ""
-        policies = await self._reader.policies(case.service.key.namespace)
-        rules = governing(fresh.now.service, policies, namespace_labels(self._picture))
-        if rules is None or rules.versions != held:
-            return reasons.CHANGED.because("the policies of the Service changed")
         service = fresh.now.service
+        rules = await self._reader.rules(case.service.key)
+        ruled = rules.applied_to(replace(case, service=service, owner=owner(service)))
+        if ruled.governing is None or ruled.governing.versions != held:
+            return reasons.CHANGED.because("the policies of the Service changed")
         last = decide(
             replace(
-                refreshed(replace(case, service=service, owner=owner(service)), before),
+                refreshed(ruled, before),
                 network_policy=address_filters.refusal(self._picture, service, fresh.network_policies),
             ),
             ledger,
@@ -192,7 +215,7 @@ class Executor:
             on_delete=case.governing.on_delete,
             intents=(*(before.intents if before else ()), stamp)[-KEPT:],
             since=stamp,
-            reverts=before.reverts if before else (),
+            reverts=(*case.former_reverts, *(before.reverts if before else ()))[-KEPT:],
             message=decision.reason.detail,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from etpguard.assess import Assessment, Outcome, Reason
-from etpguard.objects import Key, PolicyRef, Remediation, Service
+from etpguard.objects import Key, PolicyRef, Remediation, Revert, Service
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
 from etpguard.remediate.policy import Governing
 
@@ -35,6 +35,8 @@ class Case:
     namespace_terminating: bool = False
     namespace_unread: bool = False
     """Whether the operator cannot know if the namespace is terminating."""
+    record_unreadable: bool = False
+    """Whether the Service has a record that this version cannot read."""
     behind: bool = False
     """Whether the picture's Service is older than what was read or written of it already."""
     owner: str = ""
@@ -47,6 +49,9 @@ class Case:
     """For a Service that is Local although a remediation is recorded: the field manager that set it after the
     intent. Only a fresh read shows it; cases from the picture leave it empty."""
     by_person: bool = False
+    former_reverts: tuple[Revert, ...] = ()
+    """Reverts of earlier Services of the same name. A Service that a tool deleted and created again while it was
+    remediated counts as one."""
     reverts: tuple[float, ...] = ()
     reverted_by: str = ""
     """The manager of the last revert."""
@@ -77,6 +82,13 @@ class Ledger:
     budget: Budget = field(default=Budget())
     """Operator-wide, beside every policy's: --max-remediations."""
     breaker: TriggerIf = field(default=TriggerIf())
+    rollbacks: tuple[float, ...] = ()
+    """Times at which rollbacks began."""
+    rollback_share: Share = field(default=Share(0, 0))
+    """Rollbacks that are due and that nobody asked for, of all remediated Services; since when they are too
+    many."""
+    rollback_budget: Budget = field(default=Budget(services="10", per_seconds=600))
+    rollback_breaker: TriggerIf = field(default=TriggerIf())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ times."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.cluster import Picture
-from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, Key, Remediation, times
+from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, times
 from etpguard.objects.policies import (
     CLUSTER_COVERAGE_POLICY,
     COVERAGE_POLICY,
@@ -20,12 +20,14 @@ from etpguard.objects.policies import (
 )
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 from etpguard.remediate import address_filters, hold_off, reasons
+from etpguard.remediate.decide import unasked_rollback
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.facts import Case, Ledger, Round, Share, in_need
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.ownership import MANAGER, owner
 from etpguard.remediate.policy import Governing, amount, governing, selects, together
 from etpguard.remediate.shared_probes import SharedProbes
+from etpguard.remediate.spent import IntentAges
 
 BLIND_SECONDS = 120.0
 """After a longer time without a recent picture each dwell starts again. The start of a watch may take a minute."""
@@ -39,9 +41,14 @@ class OperatorLimits:
 
     budget: Budget = field(default_factory=Budget)
     breaker: TriggerIf = field(default_factory=TriggerIf)
+    rollback_budget: Budget = field(default=Budget(services="10", per_seconds=600))
+    rollback_breaker: TriggerIf = field(default_factory=TriggerIf)
+    """Of rollbacks that nobody asked for. `storm_cooldown_seconds` is how long the first one waits."""
 
 
 class Gatherer:
+    """`served` says which kinds exist and may be listed."""
+
     def __init__(
         self,
         picture: Picture,
@@ -50,6 +57,8 @@ class Gatherer:
         memory: RemediationMemory,
         limits: OperatorLimits,
         scope: NamespaceScope = EVERYWHERE,
+        served: Callable[[AnyKind], bool] = lambda kind: True,
+        ages: IntentAges | None = None,
     ) -> None:
         self._picture = picture
         self._every_assessment = assessments
@@ -58,6 +67,8 @@ class Gatherer:
         self._memory = memory
         self._limits = limits
         self._scope = scope
+        self._served = served
+        self._ages = ages or IntentAges()
         self._blind_since: float | None = None
 
     def gather(self, blind: Reason | None, monotonic: float, wall: float, term: int = 0) -> Round:
@@ -70,8 +81,10 @@ class Gatherer:
         for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, SERVICE_COVERAGE):
             if reason := picture.unread.get(kind):
                 blind = blind or reasons.NOT_READABLE.because(reason)
-        self._note_blindness(blind is not None, monotonic)
         remediations = dict(self._memory.remediations())
+        blind = blind or self._absence(remediations)
+        self._note_blindness(blind is not None, monotonic)
+        self._ages.begin(term, wall)
         namespaces = namespace_labels(picture)
         by_address = address_filters.by_namespace(picture)
         probes = SharedProbes(self._every_assessment.values() if policies else ())
@@ -104,6 +117,7 @@ class Gatherer:
                 dry_run_done=tried,
                 namespace_terminating=self._terminating(key.namespace),
                 namespace_unread=NAMESPACE in picture.unread,
+                record_unreadable=self._unreadable(key),
                 behind=self._memory.behind(service),
                 owner=owner(service),
                 probed_by=probes.of(service),
@@ -111,6 +125,7 @@ class Gatherer:
                 network_policy=address_filters.refusal(picture, service, by_address.get(key.namespace, ()))
                 if since.in_need is not None
                 else "",
+                former_reverts=self._memory.former_reverts(key),
             )
             cases[key] = refreshed(case, remediation)
         self._history.forget(cases)
@@ -128,15 +143,23 @@ class Gatherer:
         return self._picture.get(SERVICE, key) is not None
 
     def lost(self) -> list[Key]:
-        """Services that etpguard changed, by their field managers, and of which no record says so."""
+        """Services that etpguard changed, by their field managers, and of which no record says so.
+
+        Anyone who may edit a Service can write such a manager. Therefore a policy must govern the Service, or a
+        former record of the same Service must be known.
+        """
         found = []
+        policies, namespaces = self._policies(), namespace_labels(self._picture)
         for service in self._picture.store(SERVICE):
             if service.policy == "Local" or MANAGER not in service.managers:
                 continue
             if not self._scope.includes(service.key.namespace) or self._memory.behind(service):
                 continue
             remediation = self._memory.remediation(service.key)
-            if remediation is None or not remediation.stands_for(service.uid):
+            if self._unreadable(service.key) or (remediation and remediation.stands_for(service.uid)):
+                continue
+            former = self._memory.former(service)
+            if (former and former.stands_for(service.uid)) or governing(service, policies, namespaces):
                 found.append(service.key)
         return found
 
@@ -144,6 +167,19 @@ class Gatherer:
         """The policies that govern a Service, assessed or not."""
         service = self._picture.get(SERVICE, key)
         return governing(service, self._policies(), namespace_labels(self._picture)) if service else None
+
+    def _absence(self, remediations: Mapping[Key, Remediation]) -> Reason | None:
+        """Why an absent kind means that nothing can be decided. It looks like a kind without objects: as if every
+        policy, or every record, had been deleted."""
+        in_force = any(record.stands_for(record.service_uid) for record in remediations.values())
+        for kind in (SERVICE_COVERAGE, COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY):
+            if (kind == SERVICE_COVERAGE or in_force) and not self._served(kind):
+                return reasons.NOT_READABLE.because(f"{kind.resource} is not served")
+        return None
+
+    def _unreadable(self, key: Key) -> bool:
+        report = self._picture.get(SERVICE_COVERAGE, key)
+        return report is not None and report.remediation_unreadable
 
     def _policies(self) -> tuple[CoveragePolicy, ...]:
         return (*self._picture.store(COVERAGE_POLICY), *self._picture.store(CLUSTER_COVERAGE_POLICY))
@@ -170,40 +206,59 @@ class Gatherer:
     ) -> Ledger:
         shares: dict[str, Share] = {}
         applied: dict[str, list[float]] = defaultdict(list)
-        members = {uid: [cases[key] for key in keys if key in cases] for uid, keys in matched.items()}
-        members[""] = list(cases.values())
-        for uid, selected in members.items():
-            needy = sum(in_need(case.assessment, case.governing) for case in selected)
+        spent = {key: self._spent(case.remediation, monotonic, wall) for key, case in cases.items()}
+        needy = {key for key, case in cases.items() if in_need(case.assessment, case.governing)}
+        members: dict[str, Collection[Key]] = {
+            uid: [k for k in keys if k in cases] for uid, keys in matched.items()
+        }
+        members[""] = cases.keys()
+        for uid, keys in members.items():
+            many = sum(key in needy for key in keys)
             trigger = policies[uid].spec.remediation.trigger_if if uid else self._limits.breaker
-            # The operator's breaker counts all Services that it assesses: a common cause does not stop at a
-            # policy.
+            # The operator's breaker counts all Services that it assesses: a common cause ends at no policy.
             of = len(matched[uid]) if uid else len(self._assessments)
-            needy += 0 if uid else self._losing_beside(cases)
+            many += 0 if uid else self._losing_beside(needy)
             most = amount(trigger.uncovered_services_less_than_or_equal_to, of)
-            tripped = self._history.share(uid, needy > most, monotonic)
-            shares[uid] = Share(needy, of, None if tripped is None else wall - (monotonic - tripped))
-            for case in selected:
-                applied[uid] += intents(case.remediation)
+            tripped = self._history.share(uid, many > most, monotonic)
+            shares[uid] = Share(many, of, None if tripped is None else wall - (monotonic - tripped))
+            for key in keys:
+                applied[uid] += spent[key]
         for key, case in cases.items():
             ref = case.remediation.policy if case.remediation else None
-            if ref is not None and (ref.uid not in matched or key not in matched[ref.uid]):
-                applied[ref.uid] += intents(case.remediation)
-        for gone in self._memory.departed():
+            if ref is not None and (ref.uid not in matched or key not in members[ref.uid]):
+                applied[ref.uid] += spent[key]
+        departed = self._memory.departed()
+        for gone in departed:
+            times_spent = self._spent(gone, monotonic, wall)
             for uid in {"", gone.policy.uid if gone.policy else ""}:
-                applied[uid] += intents(gone)
+                applied[uid] += times_spent
+        self._ages.forget([c.service.uid for c in cases.values()] + [gone.service_uid for gone in departed])
         return Ledger(
             shares=shares,
-            applied={uid: tuple(times) for uid, times in applied.items()},
+            applied={uid: tuple(found) for uid, found in applied.items()},
             budget=self._limits.budget,
             breaker=self._limits.breaker,
+            rollbacks=tuple(rollbacks(cases.values())),
+            rollback_share=self._rollback_share(cases.values(), monotonic, wall),
+            rollback_budget=self._limits.rollback_budget,
+            rollback_breaker=self._limits.rollback_breaker,
         )
 
-    def _losing_beside(self, cases: Mapping[Key, Case]) -> int:
+    def _spent(self, record: Remediation | None, monotonic: float, wall: float) -> list[float]:
+        """The times at which the intents of a record count, for budgets."""
+        return self._ages.times(record.service_uid, intents(record), monotonic, wall) if record else []
+
+    def _rollback_share(self, cases: Iterable[Case], monotonic: float, wall: float) -> Share:
+        remediated = [c for c in cases if c.remediation and c.remediation.stands_for(c.service.uid)]
+        due = sum(unasked_rollback(case, wall) for case in remediated)
+        most = amount(self._limits.rollback_breaker.uncovered_services_less_than_or_equal_to, len(remediated))
+        since = self._history.rollback_storm(due > most, monotonic)
+        return Share(due, len(remediated), None if since is None else wall - (monotonic - since))
+
+    def _losing_beside(self, needy: Collection[Key]) -> int:
         """How many Services lose traffic beside those that their policies select."""
         return sum(
-            assessment.outcome in _LOST
-            for key, assessment in self._assessments.items()
-            if (case := cases.get(key)) is None or not in_need(case.assessment, case.governing)
+            assessment.outcome in _LOST and key not in needy for key, assessment in self._assessments.items()
         )
 
 
@@ -222,9 +277,11 @@ def intents(remediation: Remediation | None) -> list[float]:
     return [time for time in found if time is not None]
 
 
-def reverts(remediation: Remediation | None) -> tuple[float, ...]:
-    found = (times.parse(revert.time) for revert in (remediation.reverts if remediation else ()))
-    return tuple(time for time in found if time is not None)
+def rollbacks(cases: Iterable[Case]) -> list[float]:
+    """When rollbacks began or ended, by the records."""
+    records = (case.remediation for case in cases)
+    found = (times.parse(r.since) for r in records if r and r.phase in ("RollingBack", "RolledBack"))
+    return [time for time in found if time is not None]
 
 
 def held_off(remediation: Remediation | None, governing: Governing | None) -> bool:
@@ -237,10 +294,11 @@ def refreshed(case: Case, remediation: Remediation | None) -> Case:
     """The case with the record as it is now. A record of another Service, which had the same name, is not part of
     this one's history."""
     mine = remediation if remediation is not None and remediation.service_uid == case.service.uid else None
+    reverts = (*case.former_reverts, *(mine.reverts if mine else ()))
     return replace(
         case,
         remediation=mine,
-        reverts=reverts(mine),
-        reverted_by=mine.reverts[-1].manager if mine and mine.reverts else "",
+        reverts=tuple(time for revert in reverts if (time := times.parse(revert.time)) is not None),
+        reverted_by=reverts[-1].manager if reverts else "",
         held_off=held_off(mine, case.governing),
     )

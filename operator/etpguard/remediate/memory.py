@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from etpguard.cluster import Picture
-from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Remediation, Service
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Remediation, Revert, Service, times
 
 _LIFE_SECONDS = 3600.0
 """After this the picture alone counts: by then several lists have refreshed it."""
+CREATED_AGAIN = "a tool that deleted the Service and created it again"
+"""Stands for the manager in the revert of a remediated Service that another Service of the same name replaced."""
+_KEPT_REVERTS = 50
 _WINDOW_SECONDS = 604800.0
 """The longest `perSeconds` of a budget: for so long the intent of a Service that is gone counts."""
 
@@ -31,13 +34,16 @@ class _Seen:
 
 
 class RemediationMemory:
-    """`clock` is monotonic, in seconds."""
+    """`clock` is monotonic, `wall` gives seconds since the epoch."""
 
-    def __init__(self, picture: Picture, clock: Callable[[], float]) -> None:
+    def __init__(self, picture: Picture, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._picture = picture
         self._clock = clock
+        self._wall = wall
         self._seen: dict[Key, _Seen] = {}
         self._departed: dict[tuple[str, str], tuple[Remediation, float]] = {}
+        self._former: dict[str, Remediation] = {}
+        self._reverts: dict[Key, tuple[Revert, ...]] = {}
 
     def note(
         self,
@@ -54,7 +60,19 @@ class RemediationMemory:
         # A report that was deleted takes no more of the account with it than a Service that was.
         if before is not None and (remediation is None or before.service_uid not in ("", service_uid)):
             self._depart(before, now)
+        if before is not None and "" != before.service_uid != service_uid:
+            self._succeeded(key, before)
+        if remediation is not None:
+            self._former[service_uid] = remediation
         self._seen[key] = _Seen(service_uid, service_version, report_version, remediation, now)
+
+    def former(self, service: Service) -> Remediation | None:
+        """The last record that was seen of this very Service, whatever became of its report."""
+        return self._former.get(service.uid)
+
+    def former_reverts(self, key: Key) -> tuple[Revert, ...]:
+        """Reverts of earlier Services of that name, the newest."""
+        return self._reverts.get(key, ())
 
     def remediation(self, key: Key) -> Remediation | None:
         """The record in the picture's report, or the one that is known to be newer."""
@@ -86,13 +104,28 @@ class RemediationMemory:
         for key, seen in list(self._seen.items()):
             service = services.get(key)
             if seen.service_uid and (service is None or service.uid != seen.service_uid):
-                if service is not None and now < seen.at + _LIFE_SECONDS:  # the picture may be the older one
+                newer = service is not None and 0 < seen.service_version < service.version
+                if service is not None and not newer and now < seen.at + _LIFE_SECONDS:
                     hidden += [seen.remediation] if seen.remediation is not None else []
-                    continue
+                    continue  # the picture may be the older one
                 self._depart(seen, now)
+                if newer:
+                    self._succeeded(key, seen)
                 del self._seen[key]
+        uids = {service.uid for service in services}
+        self._former = {uid: record for uid, record in self._former.items() if uid in uids}
         self._departed = {k: (r, at) for k, (r, at) in self._departed.items() if now < at + _WINDOW_SECONDS}
         return [*hidden, *(remediation for remediation, _ in self._departed.values())]
+
+    def _succeeded(self, key: Key, before: _Seen) -> None:
+        """Another Service has taken the name. If the former one was remediated, that undid the remediation."""
+        record = before.remediation
+        if record is None:
+            return
+        again = (
+            (Revert(times.rfc3339(self._wall()), CREATED_AGAIN),) if record.stands_for(before.service_uid) else ()
+        )
+        self._reverts[key] = (*self.former_reverts(key), *record.reverts, *again)[-_KEPT_REVERTS:]
 
     def _shown(self, key: Key, seen: _Seen) -> bool:
         """Whether the picture shows the report as it was seen or later, or shows that it is gone."""

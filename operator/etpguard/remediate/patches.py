@@ -29,6 +29,19 @@ def to_local(uid: str, version: str, health_check_node_port: int | None) -> list
     return [*_pinned(uid, version, "Cluster"), back, *([port] if health_check_node_port else [])]
 
 
+def traffic_policy(answer: Mapping[str, Any]) -> str:
+    """The externalTrafficPolicy of a Service as the API server answered it."""
+    return str((answer.get("spec") or {}).get("externalTrafficPolicy") or "")
+
+
+def not_carried_out(kept: str) -> str:
+    """What to say where the answer shows another policy than the patch asked for."""
+    return (
+        f"the API server accepted the patch, and the Service still has externalTrafficPolicy {kept or 'unset'}: a "
+        "mutating webhook or admission policy sets it"
+    )
+
+
 def port_refused(status: int, message: str) -> bool:
     """Whether the API server refused the healthCheckNodePort. It answers 500 for a port that is taken (1.37
     registry/core/service/storage/alloc.go) and 422 for one out of range."""

@@ -39,6 +39,11 @@ NOT_READABLE = RemediationReason(
 BEHIND = RemediationReason(
     "Behind", "the watch has not shown yet what etpguard wrote last", "Nothing; the next event or list resolves it"
 )
+RECORD_UNREADABLE = RemediationReason(
+    "RecordUnreadable",
+    "a later version of etpguard, or another program, wrote the record of the Service",
+    "Upgrade the operator. If etpguard did not change the Service, delete its ServiceCoverage",
+)
 NO_POLICY = RemediationReason("NoPolicy", "no policy selects the Service", "Nothing, or select it in a policy")
 DELETING = RemediationReason("Deleting", "the Service is being deleted", "Nothing")
 NAMESPACE_TERMINATING = RemediationReason(
@@ -155,6 +160,17 @@ BUDGET_EXHAUSTED = RemediationReason(
     "a budget allows no remediation now",
     "Wait, or raise the budget that the message names: a policy's, or the operator's `--max-remediations`",
 )
+TOO_MANY_ROLLBACKS = RemediationReason(
+    "TooManyRollbacks",
+    "many rollbacks became due at once, so etpguard waits for 10 min before the first",
+    "Check that the policies were deleted, or the nodes are covered, as intended. To stop the rollbacks, set "
+    "`suspend: true`, or scale the operator to 0. `rollbackRequests` and `etpguard rollback` do not wait",
+)
+ROLLBACKS_LIMITED = RemediationReason(
+    "RollbacksLimited",
+    "etpguard begins at most 10 rollbacks by itself in 10 min",
+    "Wait. `rollbackRequests` and `etpguard rollback` are not limited",
+)
 REFUSED = RemediationReason(
     "Refused",
     "the API server refuses the remediation or the rollback",
@@ -207,6 +223,7 @@ LEFT_ALONE = (
     PICTURE_NOT_FRESH,
     NOT_READABLE,
     BEHIND,
+    RECORD_UNREADABLE,
     NO_POLICY,
     DELETING,
     NAMESPACE_TERMINATING,
@@ -234,6 +251,8 @@ LEFT_ALONE = (
     TOO_MANY_AFFECTED,
     STORM_COOLDOWN,
     BUDGET_EXHAUSTED,
+    TOO_MANY_ROLLBACKS,
+    ROLLBACKS_LIMITED,
     REFUSED,
     DRY_RUN_DONE,
     OBSERVE,

@@ -8,8 +8,8 @@ Nodes and cluster-wide classes come from the picture, whose lists are checked fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from etpguard.assess import Assessment, Engine
@@ -20,12 +20,12 @@ from etpguard.kube.writes import Writer
 from etpguard.objects import (
     ENDPOINT_SLICE,
     GROUP,
+    NAMESPACE,
     NODE,
     SERVICE,
     SERVICE_COVERAGE,
     AnyKind,
     Key,
-    PolicyRef,
     Record,
     Reject,
     Remediation,
@@ -35,11 +35,19 @@ from etpguard.objects import (
 )
 from etpguard.objects.network_policies import NETWORK_POLICY, NetworkPolicy
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
+from etpguard.remediate import reasons
+from etpguard.remediate.facts import Case
+from etpguard.remediate.gather import namespace_labels
 from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.policy import governing
 from etpguard.report import service_coverage, service_report
 
 _AT_ONCE = 500
 """Records absorbed before the event loop gets its turn."""
+
+
+class Refused(Exception):  # noqa: N818  nothing went wrong here
+    """The API server does not allow the change, or does not carry it out."""
 
 
 class Changed(Exception):  # noqa: N818  nothing went wrong
@@ -86,6 +94,26 @@ class Reassessed:
         return service_report(held, table, (), 0) == service_report(self.assessment, self.table, (), 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The policies that may govern the Services of a namespace, the labels of each known namespace, and whether
+    the namespace is being deleted."""
+
+    policies: tuple[CoveragePolicy, ...]
+    labels: Mapping[str, Mapping[str, str]]
+    terminating: bool
+
+    def applied_to(self, case: Case) -> Case:
+        """The case under these rules."""
+        ref = case.remediation.policy if case.remediation else None
+        return replace(
+            case,
+            governing=governing(case.service, self.policies, self.labels),
+            recorded_policy=next((p for p in self.policies if ref and p.uid == ref.uid), None),
+            namespace_terminating=self.terminating,
+        )
+
+
 class ServiceReader:
     """`engine` makes an engine over a picture, with the families and options of the running one. `memory` takes in
     each Service that was read. `served` says which kinds exist and may be listed."""
@@ -124,6 +152,8 @@ class ServiceReader:
             report = None
         if isinstance(report, Reject):
             raise Changed(report.message)
+        if report is not None and report.remediation_unreadable:
+            raise Changed(reasons.RECORD_UNREADABLE.meaning)
         now = CurrentService(raw, service, report)
         now.note_in(self._memory)
         return now
@@ -135,21 +165,22 @@ class ServiceReader:
             if remediation := report.remediation:
                 self._memory.note(report.key, remediation, report.version, remediation.service_uid, 0)
 
-    async def gone(self, ref: PolicyRef) -> bool:
-        """Whether there is no policy of that name and uid any more."""
-        kind = COVERAGE_POLICY if ref.namespace else CLUSTER_COVERAGE_POLICY
-        try:
-            raw = await self._writer.read(verbs.get(kind, Key(ref.namespace, ref.name)))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return True
-        return str(raw["metadata"].get("uid")) != ref.uid
-
-    async def policies(self, namespace: str) -> list[CoveragePolicy]:
-        """All policies that may govern a Service of that namespace, also those that no watch has shown yet."""
-        mine = await self._list(COVERAGE_POLICY, namespace)
-        return [*mine, *await self._list(CLUSTER_COVERAGE_POLICY, "")]
+    async def rules(self, key: Key) -> Rules:
+        """What applies to the Services of a namespace, also what no watch has shown yet. Raises Changed where a
+        kind of policy is not served any more: that is no sign that its policies were deleted."""
+        policies: list[CoveragePolicy] = []
+        for kind, namespace in ((COVERAGE_POLICY, key.namespace), (CLUSTER_COVERAGE_POLICY, "")):
+            if self._served(kind):
+                policies += await self._list(kind, namespace, absent_is_empty=False)
+        labels = namespace_labels(self._picture)
+        terminating = False
+        if NAMESPACE in self._picture.kinds and self._served(NAMESPACE):
+            # A list, since the operator has no permission to get a single one.
+            found = await self._list(NAMESPACE, "", field_selector=f"metadata.name={key.namespace}")
+            labels.pop(key.namespace, None)
+            labels |= {namespace.metadata.name: namespace.labels for namespace in found}
+            terminating = not found or found[0].deleting
+        return Rules(tuple(policies), labels, terminating)
 
     async def reassess(self, key: Key) -> Reassessed:
         """Read the Service, its slices, and whatever in its namespace may send traffic to it; assess that."""
@@ -184,19 +215,35 @@ class ServiceReader:
                 await asyncio.sleep(0)
         return twin
 
-    async def _list(self, kind: AnyKind, namespace: str, label_selector: str = "") -> list[Any]:
-        """All records of a namespace; none of a kind whose CRD is absent. Raises Changed for a record that cannot
-        be decoded."""
+    async def _list(
+        self,
+        kind: AnyKind,
+        namespace: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        *,
+        absent_is_empty: bool = True,
+    ) -> list[Any]:
+        """All records of a namespace. Raises Changed for a record that cannot be decoded, and for a kind that is
+        not served, unless `absent_is_empty`."""
         found: list[Any] = []
         token = ""
         while True:
-            request = verbs.list_page(kind, namespace=namespace, token=token, label_selector=label_selector)
+            request = verbs.list_page(
+                kind,
+                namespace=namespace,
+                token=token,
+                label_selector=label_selector,
+                field_selector=field_selector,
+            )
             try:
                 page = await self._writer.read_page(kind, request)
             except ApiError as error:
-                if error.kind_absent:
-                    return found
-                raise
+                if not error.kind_absent:
+                    raise
+                if not absent_is_empty:
+                    raise Changed(f"{kind.resource} is not served") from None
+                return found
             if page.rejects:
                 raise Changed(page.rejects[0].message)
             found += page.items

@@ -10,20 +10,21 @@ import logging
 
 import msgspec
 
-from etpguard.assess import Outcome, Reason
+from etpguard.assess import Reason
 from etpguard.kube import verbs
 from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, Key, Remediation, Revert, Service
 from etpguard.remediate import events, hold_off, patches, reasons
-from etpguard.remediate.decide import COVERED_AGAIN, Action
+from etpguard.remediate.decide import Action
 from etpguard.remediate.events import Announcer, Count
-from etpguard.remediate.facts import Case, named, reference
+from etpguard.remediate.facts import Case, reference
 from etpguard.remediate.intent import IntentRecorder, entered
+from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setter, setters
 from etpguard.remediate.policy import Governing
-from etpguard.remediate.reread import Changed, CurrentService, ServiceReader
+from etpguard.remediate.reread import Changed, CurrentService, Refused, ServiceReader
 
 _log = logging.getLogger(__name__)
 
@@ -40,27 +41,28 @@ class Rollback:
         *,
         announcer: Announcer,
         count: Count,
+        memory: RemediationMemory,
     ) -> None:
+        self._memory = memory
         self._writer = writer
         self._reader = reader
         self._recorder = recorder
         self._announcer = announcer
         self._count = count
 
-    async def roll_back(self, case: Case, why: Reason, now: CurrentService) -> str:
-        """Raises Changed where the reason for the rollback no longer holds."""
+    async def roll_back(self, why: Reason, now: CurrentService) -> str:
+        """Raises Changed where there is no record any more, and Refused."""
         intent = now.remediation
         if intent is None:
             raise Changed("there is no record")
         if (who := adopter(now.raw)) and now.service.policy == "Cluster" and not _requested(intent, why):
             return await self._leave_to(who, intent, now)
         if intent.phase != "RollingBack":
-            await self._still_due(case, why)
             now = await self._recorder.write(now, entered(intent, "RollingBack", self._recorder.stamp(), str(why)))
         if now.service.spec.external_traffic_policy == "Cluster":
             try:
                 await self._patch_back(now.service, intent)
-            except ApiError:
+            except (ApiError, Refused):
                 self._count("rollback", "failed")
                 raise
         key = now.service.key
@@ -87,19 +89,6 @@ class Rollback:
         )
         return why
 
-    async def _still_due(self, case: Case, why: Reason) -> None:
-        """Raises Changed unless the API server confirms the cause that the picture gave: a policy that is gone,
-        endpoints that are back."""
-        record = case.remediation
-        if why.code == reasons.POLICY_DELETED.code and record and record.policy and case.recorded_policy is None:
-            if not await self._reader.gone(record.policy):
-                raise Changed(f"{named(record.policy)} still exists")
-        elif why == COVERED_AGAIN:
-            fresh = await self._reader.reassess(case.service.key)
-            local = fresh.assessment.if_local if fresh.assessment else None
-            if local is None or local.outcome is not Outcome.Covered:
-                raise Changed(f"the outcome under Local would be {local.outcome.name if local else 'unknown'}")
-
     async def _patch_back(self, service: Service, intent: Remediation) -> None:
         """Restores the healthCheckNodePort too. If that port is taken now, the API server allocates another."""
         port = intent.original_health_check_node_port if service.type == "LoadBalancer" else None
@@ -109,12 +98,14 @@ class Rollback:
                 SERVICE, service.key, patches.to_local(service.uid, version, wanted), manager=MANAGER
             )
             try:
-                await self._writer.write(patch, attempts=1)
+                answer = await self._writer.write(patch, attempts=1)
             except ApiError as error:
                 if wanted is None or not patches.port_refused(error.status, error.message):
                     raise
                 _log.warning("%s: cannot restore healthCheckNodePort %d: %s", service.key, wanted, error)
             else:
+                if (kept := patches.traffic_policy(answer)) != "Local":
+                    raise Refused(patches.not_carried_out(kept))
                 return
 
     async def hand_back(self, key: Key, *managers: str) -> None:
@@ -162,8 +153,9 @@ class Rollback:
     async def rebuild(self, governing: Governing | None, key: Key) -> str:
         """Make the record of a remediation again from managedFields, after its report was lost.
 
-        The policy is the one that governs the Service now, if there is one. A rollback lets the API server
-        allocate a healthCheckNodePort, unless an older record of the same Service names it.
+        A record of the same Service that was seen before gives the policy and its `onDelete`. Without one, the
+        policy that governs the Service now does, and a rollback lets the API server allocate a
+        healthCheckNodePort.
         """
         now = await self._reader.service(key)
         known = now.remediation
@@ -175,8 +167,12 @@ class Rollback:
             await self.hand_back(key)
             await self._reader.service(key)  # for the memory, until the watch shows it
             return f"no record is made: {who or 'nobody'} sets the policy now"
-        stamp = ours.time or self._recorder.stamp()
+        known = known or self._memory.former(now.service)
         deciding = governing.deciding if governing else None
+        if known is None and deciding is None:
+            return "no record is made: no policy governs the Service"
+        # Anyone who may edit the Service can write the time, so it never lies ahead, and nothing is spent at it.
+        stamp = min(ours.time or self._recorder.stamp(), self._recorder.stamp())
         before = known or Remediation(
             phase="Applied",
             service_uid=now.service.uid,
@@ -184,8 +180,7 @@ class Rollback:
             on_delete=deciding.spec.rollback.on_delete if deciding else "Keep",
         )
         found = entered(before, "Applied", stamp, "rebuilt from the managedFields of the Service")
-        intents = (*found.intents, stamp)[-KEPT:]
-        await self._recorder.write(now, msgspec.structs.replace(found, intents=intents, held_for=""))
+        await self._recorder.write(now, msgspec.structs.replace(found, held_for=""))
         return "record rebuilt from managedFields"
 
 
