@@ -32,6 +32,9 @@ from etpguard.remediate.spent import IntentAges
 BLIND_SECONDS = 120.0
 """After a longer time without a recent picture each dwell starts again. The start of a watch may take a minute."""
 
+Spent = dict[tuple[str, float], float]
+"""By Service uid and recorded time: when an intent counts."""
+
 _LOST = frozenset({Outcome.Blackhole, Outcome.Outage})
 
 
@@ -205,7 +208,7 @@ class Gatherer:
         wall: float,
     ) -> Ledger:
         shares: dict[str, Share] = {}
-        applied: dict[str, list[float]] = defaultdict(list)
+        applied: dict[str, Spent] = defaultdict(dict)
         spent = {key: self._spent(case.remediation, monotonic, wall) for key, case in cases.items()}
         needy = {key for key, case in cases.items() if in_need(case.assessment, case.governing)}
         members: dict[str, Collection[Key]] = {
@@ -222,20 +225,20 @@ class Gatherer:
             tripped = self._history.share(uid, many > most, monotonic)
             shares[uid] = Share(many, of, None if tripped is None else wall - (monotonic - tripped))
             for key in keys:
-                applied[uid] += spent[key]
+                applied[uid] |= spent[key]
         for key, case in cases.items():
             ref = case.remediation.policy if case.remediation else None
             if ref is not None and (ref.uid not in matched or key not in members[ref.uid]):
-                applied[ref.uid] += spent[key]
+                applied[ref.uid] |= spent[key]
         departed = self._memory.departed()
         for gone in departed:
             times_spent = self._spent(gone, monotonic, wall)
             for uid in {"", gone.policy.uid if gone.policy else ""}:
-                applied[uid] += times_spent
+                applied[uid] |= times_spent
         self._ages.forget([c.service.uid for c in cases.values()] + [gone.service_uid for gone in departed])
         return Ledger(
             shares=shares,
-            applied={uid: tuple(found) for uid, found in applied.items()},
+            applied={uid: tuple(found.values()) for uid, found in applied.items()},
             budget=self._limits.budget,
             breaker=self._limits.breaker,
             rollbacks=tuple(rollbacks(cases.values())),
@@ -244,9 +247,9 @@ class Gatherer:
             rollback_breaker=self._limits.rollback_breaker,
         )
 
-    def _spent(self, record: Remediation | None, monotonic: float, wall: float) -> list[float]:
+    def _spent(self, record: Remediation | None, monotonic: float, wall: float) -> Spent:
         """The times at which the intents of a record count, for budgets."""
-        return self._ages.times(record.service_uid, intents(record), monotonic, wall) if record else []
+        return self._ages.times(record.service_uid, intents(record), monotonic, wall) if record else {}
 
     def _rollback_share(self, cases: Iterable[Case], monotonic: float, wall: float) -> Share:
         remediated = [c for c in cases if c.remediation and c.remediation.stands_for(c.service.uid)]

@@ -97,7 +97,8 @@ class RemediationMemory:
                 yield key, remediation
 
     def departed(self) -> list[Remediation]:
-        """The records whose intents count although the picture has no Service of that name and uid."""
+        """The records whose intents count although the picture has no Service of that name and uid, or no record
+        of it any more."""
         now = self._clock()
         services = self._picture.store(SERVICE)
         hidden = []
@@ -112,6 +113,8 @@ class RemediationMemory:
                 if newer:
                     self._succeeded(key, seen)
                 del self._seen[key]
+            elif seen.remediation is not None and self.remediation(key) is None:
+                hidden.append(seen.remediation)
         uids = {service.uid for service in services}
         self._former = {uid: record for uid, record in self._former.items() if uid in uids}
         self._departed = {k: (r, at) for k, (r, at) in self._departed.items() if now < at + _WINDOW_SECONDS}

@@ -34,16 +34,19 @@ class IntentAges:
             self._term, self._began = term, wall
             self._seen.clear()
 
-    def times(self, service: str, recorded: Iterable[float], monotonic: float, wall: float) -> list[float]:
-        """The recorded times of the intents of a Service (its uid), each moved to where it counts from now on."""
-        found = []
+    def times(
+        self, service: str, recorded: Iterable[float], monotonic: float, wall: float
+    ) -> dict[tuple[str, float], float]:
+        """When the intents of a Service (its uid) count for budgets, by uid and recorded time: the same intent may
+        be known from several records."""
+        found = {}
         for time in recorded:
             seen = self._seen.get((service, time))
             if seen is None:
                 # An intent of this term was written since the last round.
                 age = 0.0 if time >= self._began - 1 else max(0.0, wall - time - self._tolerance)
                 seen = self._seen[service, time] = _Seen(age, monotonic)
-            found.append(wall - seen.age - (monotonic - seen.at))
+            found[service, time] = wall - seen.age - (monotonic - seen.at)
         return found
 
     def forget(self, services: Iterable[str]) -> None:
