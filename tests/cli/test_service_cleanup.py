@@ -229,3 +229,39 @@ def test_a_failure_names_the_service_once() -> None:
     api.report |= REMEDIATED
     api.there = False
     assert api.clean() == CleanupResult((), "Service shop/web does not exist")
+
+
+def managed(*managers: str) -> list[dict[str, Any]]:
+    """managedFields in which these managers own externalTrafficPolicy."""
+    owned: dict[str, Any] = {"f:spec": {"f:externalTrafficPolicy": {}}}
+    return [
+        {"manager": manager, "operation": "Update", "time": f"2026-01-01T00:00:0{n}Z", "fieldsV1": owned}
+        for n, manager in enumerate(managers)
+    ]
+
+
+def cluster_by(*managers: str) -> Api:
+    api = Api()
+    api.service["spec"] = {"type": "NodePort", "externalTrafficPolicy": "Cluster"}
+    api.service["metadata"]["managedFields"] = managed(*managers)
+    return api
+
+
+def test_a_rollback_leaves_what_the_owner_declares_by_now() -> None:
+    api = cluster_by("etpguard-remediation", "helm")
+    back = asyncio.run(Rollback(api.client, KEY).run())
+    assert str(back) == "keeps externalTrafficPolicy Cluster, because helm declares it now"
+    assert api.sent("PATCH") == 0
+
+
+def test_a_forced_rollback_does_not() -> None:
+    api = cluster_by("etpguard-remediation", "helm")
+    with pytest.raises(Failure, match="still has externalTrafficPolicy Cluster"):  # this API keeps Cluster
+        asyncio.run(Rollback(api.client, KEY, force=True).run())
+    assert api.sent("PATCH") == 1
+
+
+def test_a_rollback_that_the_api_server_accepts_and_does_not_carry_out_is_a_failure() -> None:
+    api = cluster_by("etpguard-remediation")
+    with pytest.raises(Failure, match="a mutating webhook or admission policy sets it"):
+        asyncio.run(Rollback(api.client, KEY).run())

@@ -300,9 +300,9 @@ def test_what_the_owner_declares_by_now_is_not_taken_back(scene: Scene, way: str
             scene.place(2)
             scene.place(3)
         adopted = scene.wait_phase("Adopted")
-        assert adopted["message"] == "helm sets externalTrafficPolicy to Cluster by now"
+        assert adopted["message"] == "helm declares externalTrafficPolicy Cluster now"
         [told] = scene.wait_events("RemediationSkipped")
-        assert "left at Cluster" in told["note"]
+        assert "left externalTrafficPolicy at Cluster" in told["note"]
         wait_for(lambda: MANAGER not in scene.managers(), 10, "the end of our ownership")
         assert running.metric("etpguard_remediations_total", action="rollback", result="adopted") == 1.0
     assert scene.traffic_policy() == "Cluster"

@@ -178,14 +178,15 @@ def explain(service: str, namespace: str | None, max_nodes: int, **options: Any)
 @_NAMESPACE
 @_KUBECONFIG
 @_CONTEXT
-def rollback(service: str, namespace: str | None, kubeconfig: str | None, context: str | None) -> int:
+@click.option("--force", is_flag=True, help="Restore Local even if another manager declares Cluster now.")
+def rollback(service: str, namespace: str | None, kubeconfig: str | None, context: str | None, force: bool) -> int:
     """Put a Service that etpguard changed back to Local.
 
     With your own credentials, whether or not an operator runs.
     """
     from etpguard.cli.rollback import rollback as run_rollback
 
-    return run_rollback(kubeconfig, context, *_named(service, namespace))
+    return run_rollback(kubeconfig, context, *_named(service, namespace), force=force)
 
 
 @cli.command()
@@ -196,7 +197,9 @@ def rollback(service: str, namespace: str | None, kubeconfig: str | None, contex
     help="Services that were changed to Cluster: leave them so, or put them back to Local.",
 )
 @click.option("--dry-run", is_flag=True, help="Have the API server go through it and store nothing.")
-@click.option("--force", is_flag=True, help="Also while an operator is at work, which writes all anew.")
+@click.option(
+    "--force", is_flag=True, help="Go on while an operator runs, and revert what another manager declares."
+)
 @click.option("--lease-name", metavar="NAME", default="etpguard", show_default=True, help="The operator's Lease.")
 @_KUBECONFIG
 @_CONTEXT

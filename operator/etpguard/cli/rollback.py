@@ -20,7 +20,7 @@ from etpguard.kube.errors import ApiError, KubeError
 from etpguard.kube.exchange import exchange
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Remediation, Service, decode_item
 from etpguard.remediate import patches
-from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER
+from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter
 
 if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
@@ -28,27 +28,32 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 10.0
 
 
-def rollback(kubeconfig: str | None, context: str | None, namespace: str | None, name: str) -> int:
-    """Roll back and print what was done. `namespace` None is the context's. Returns 0. Raises Failure; nothing was
+def rollback(
+    kubeconfig: str | None, context: str | None, namespace: str | None, name: str, *, force: bool = False
+) -> int:
+    """Roll back and print what was done. `namespace` None is the context's. `force`: also
+    where another manager declares Cluster now. Returns 0. Raises Failure; nothing was
     changed then."""
     try:
         connection = Connection(kubeconfig, context)
         key = Key(namespace or connection.namespace, name)
-        for line in asyncio.run(_with_client(connection, key)):
+        for line in asyncio.run(_with_client(connection, key, force)):
             narrate(line)
     except KubeError as error:
         raise Failure(str(error)) from None
     return 0
 
 
-async def _with_client(connection: Connection, key: Key) -> list[str]:
+async def _with_client(connection: Connection, key: Key, force: bool) -> list[str]:
     client = LazyClient(connection)
     try:
-        back = await Rollback(client, key).run()
+        back = await Rollback(client, key, force=force).run()
     except ApiError as error:
         raise Failure(f"Service {key}: {error}") from None
     finally:
         await client.close()
+    if back.owner:
+        raise Failure(f"Service {key}: {back}. To restore Local all the same, use --force")
     if not back.changed:
         return [f"Service {key}: {back}; nothing to roll back"]
     return [*back.notes, f"Service {key}: {back}. {_AFTERWARDS}"]
@@ -59,24 +64,29 @@ _AFTERWARDS = "etpguard leaves the Service alone until the spec of a policy that
 
 class Back(NamedTuple):
     """A Service that has Local. `changed`: whether this command restored it; `notes`: what did not go as
-    planned."""
+    planned; `owner`: who declares Cluster now, so that the Service keeps it, "" for nobody."""
 
     changed: bool
     port: int | None = None
     notes: tuple[str, ...] = ()
+    owner: str = ""
 
     def __str__(self) -> str:
+        if self.owner:
+            return f"keeps externalTrafficPolicy Cluster, because {self.owner} declares it now"
         at_port = f", healthCheckNodePort {self.port}" if self.port else ""
         return f"externalTrafficPolicy is Local{' again' if self.changed else ''}{at_port}"
 
 
 class Rollback:
-    """Of one Service. With `dry_run` the API server checks each request and stores nothing."""
+    """Of one Service. With `dry_run` the API server checks each request and stores nothing. Without `force` a
+    Service that another manager declares to have Cluster keeps it."""
 
-    def __init__(self, client: Client, key: Key, *, dry_run: bool = False) -> None:
+    def __init__(self, client: Client, key: Key, *, dry_run: bool = False, force: bool = False) -> None:
         self._client = client
         self._key = key
         self._dry_run = dry_run
+        self._force = force
 
     async def run(self) -> Back:
         """Raises ApiError, and Failure where the Service is gone, has a type without the policy, or where etpguard
@@ -85,12 +95,14 @@ class Rollback:
 
     async def _attempt(self) -> Back:
         notes: list[str] = []
-        service = await self._service()
+        raw, service = await self._service()
         if service.policy == "Local":
             return Back(False)
         if not service.spec.external_traffic_policy:
             raise Failure(f"Service {self._key}: type {service.type} has no externalTrafficPolicy")
         record = await self._record(service, notes)
+        if not self._force and (owner := adopter(raw)):
+            return Back(False, owner=owner)
         port = record.original_health_check_node_port if record and service.type == "LoadBalancer" else None
         try:
             answer = await self._patch(service, port)
@@ -99,6 +111,8 @@ class Rollback:
                 raise
             notes.append(f"healthCheckNodePort {port} cannot be restored: {error.message}")
             answer = await self._patch(service, None)
+        if (kept := patches.traffic_policy(answer)) != "Local":
+            raise Failure(f"Service {self._key}: {patches.not_carried_out(kept)}")
         return Back(True, answer["spec"].get("healthCheckNodePort"), tuple(notes))
 
     async def _patch(self, service: Service, port: int | None) -> dict[str, Any]:
@@ -106,16 +120,17 @@ class Rollback:
         request = verbs.json_patch(SERVICE, self._key, patch, manager=ROLLBACK_MANAGER)
         return await self._send(verbs.dry_run(request) if self._dry_run else request)
 
-    async def _service(self) -> Service:
+    async def _service(self) -> tuple[dict[str, Any], Service]:
         try:
-            found = decode_item(SERVICE, await self._send(verbs.get(SERVICE, self._key)))
+            raw = await self._send(verbs.get(SERVICE, self._key))
         except ApiError as error:
             if error.status != 404:
                 raise
             raise Failure(f"Service {self._key} does not exist") from None
+        found = decode_item(SERVICE, raw)
         if isinstance(found, Reject):
             raise Failure(found.message)
-        return found
+        return raw, found
 
     async def _record(self, service: Service, notes: list[str]) -> Remediation | None:
         """The record of the remediation, if the report has it. Raises Failure where nothing shows that etpguard

@@ -52,13 +52,15 @@ class Sender:
 
 
 class ServiceCleanup:
-    """Of the Service `key`. `revert`: restore Local if etpguard changed it."""
+    """Of the Service `key`. `revert`: restore Local if etpguard changed it. `force`: also where another manager
+    declares Cluster now."""
 
-    def __init__(self, client: Client, sender: Sender, key: Key, *, revert: bool) -> None:
+    def __init__(self, client: Client, sender: Sender, key: Key, *, revert: bool, force: bool = False) -> None:
         self._client = client
         self._sender = sender
         self._key = key
         self._revert = revert
+        self._force = force
         self._done: list[str] = []
 
     async def run(self, service: Service | None, report: ServiceCoverage | None) -> CleanupResult:
@@ -88,7 +90,7 @@ class ServiceCleanup:
                 "keeps externalTrafficPolicy Cluster; declare Cluster at its source, or an apply restores Local"
             )
             return
-        back = await Rollback(self._client, self._key, dry_run=self._sender.dry_run).run()
+        back = await Rollback(self._client, self._key, dry_run=self._sender.dry_run, force=self._force).run()
         for note in back.notes:
             self._note(note)
         self._note(str(back))

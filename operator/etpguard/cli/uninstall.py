@@ -34,8 +34,9 @@ TOGETHER = 8
 
 @dataclass(frozen=True, slots=True)
 class UninstallOptions:
-    """`revert`: restore Local on the Services that were remediated. `force`: also while an operator runs, whose
-    Lease has the name `lease`. `dry_run`: the API server checks each request and stores nothing."""
+    """`revert`: restore Local on the Services that were remediated. `force`: also what another manager declares
+    now, and also while an operator runs, whose Lease has the name `lease`. `dry_run`: the API server checks each
+    request and stores nothing."""
 
     revert: bool
     dry_run: bool
@@ -134,7 +135,9 @@ class _Uninstall:
             return Listing([], [])
 
     async def _clean(self, key: Key, service: Service | None, report: ServiceCoverage | None) -> CleanupResult:
-        cleaning = ServiceCleanup(self._client, self._sender, key, revert=self._options.revert)
+        cleaning = ServiceCleanup(
+            self._client, self._sender, key, revert=self._options.revert, force=self._options.force
+        )
         return await cleaning.run(service, report)
 
     async def _delete(self, lease: Lease) -> CleanupResult:

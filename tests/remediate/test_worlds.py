@@ -1,0 +1,219 @@
+"""Sequences that once led to a wrong write, each by itself, in the world of the random machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from etpguard.assess import Outcome
+from etpguard.kube.verbs import Request
+from etpguard.objects import SERVICE_COVERAGE
+from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY
+from etpguard.remediate.ownership import MANAGER
+from tests.remediate.model_api import Json
+from tests.remediate.test_machine import MOST, World
+
+POLICY = (COVERAGE_POLICY.plural, "default", "mend")
+
+
+def remediated(when_covered: bool = False) -> World:
+    """Service `a` is remediated under a policy whose onDelete is Revert."""
+    world = World()
+    world.begin()
+    world.outcomes |= dict.fromkeys("bc", Outcome.Covered)
+    world.people_write_a_policy("mend", "Enforce", when_covered, "Revert", False)
+    world.sync_all()
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert world.flips["a"] == [(MANAGER, "Cluster")]
+    return world
+
+
+def policy_of(world: World) -> str:
+    return str(world.api.objects["services", "default", "a"]["spec"]["externalTrafficPolicy"])
+
+
+def test_a_kind_that_is_not_served_does_not_mean_that_its_policies_are_deleted() -> None:
+    world = remediated()
+    for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY):
+        world.kind_vanishes(kind, True)
+    for _ in range(50):
+        world.quiet_round()
+    assert policy_of(world) == "Cluster"
+
+
+def test_nor_if_discovery_has_not_shown_it_yet() -> None:
+    """The picture says that the policy is gone, the operator believes that the kind is served, and it is not."""
+    world = remediated()
+    store = world.picture.store(COVERAGE_POLICY)
+    world.picture.absorb(store.clear())
+    world.absent.add(COVERAGE_POLICY.plural)
+    world.api.absent = world.absent
+    for _ in range(50):
+        world.work()
+        world.now += 20
+    assert policy_of(world) == "Cluster"
+
+
+def test_a_policy_that_is_deleted_is_rolled_back_once_its_kind_is_served_again() -> None:
+    world = remediated()
+    world.kind_vanishes(COVERAGE_POLICY, True)
+    world.people_delete_a_policy("mend")
+    for _ in range(10):
+        world.quiet_round()
+    assert policy_of(world) == "Cluster"
+    world.kind_vanishes(COVERAGE_POLICY, False)
+    for _ in range(10):
+        world.quiet_round()
+    assert policy_of(world) == "Local"
+
+
+def covered_for_long(world: World) -> None:
+    """Long enough for a rollback but for the last second, all of it seen."""
+    world.outcomes["a"] = Outcome.Covered
+    for _ in range(3):
+        world.sync_all()
+        world.work()
+        world.now += 19
+    assert policy_of(world) == "Cluster"
+
+
+def without_a_watch(world: World) -> None:
+    for _ in range(10):
+        world.now += 30
+        world.work()
+
+
+def test_a_rollback_for_coverage_happens() -> None:
+    world = remediated(when_covered=True)
+    covered_for_long(world)
+    without_a_watch(world)
+    assert policy_of(world) == "Local"
+
+
+def test_a_rollback_for_coverage_sees_a_suspend_that_the_watch_has_not_shown() -> None:
+    world = remediated(when_covered=True)
+    covered_for_long(world)
+    world.api.change_spec(POLICY, {"suspend": True})
+    without_a_watch(world)
+    assert policy_of(world) == "Cluster"
+
+
+def test_a_rollback_for_coverage_sees_mode_manual_that_the_watch_has_not_shown() -> None:
+    world = remediated(when_covered=True)
+    covered_for_long(world)
+    world.api.change_spec(POLICY, {"rollback": {"mode": "Manual"}})
+    without_a_watch(world)
+    assert policy_of(world) == "Cluster"
+
+
+def test_nothing_is_applied_in_a_namespace_that_is_being_deleted_though_no_watch_has_shown_it() -> None:
+    world = World()
+    world.begin()
+    world.api.objects["namespaces", "", "default"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert not any(world.flips.values())
+
+
+def test_a_patch_whose_answer_still_says_local_is_no_success() -> None:
+    """A mutating policy keeps Local."""
+    world = World()
+    world.begin()
+    write = world.api.write
+
+    async def mutated(request: Request, *, attempts: int = 3) -> Json:
+        if request.resource == "services" and request.content_type == "application/json-patch+json":
+            found: Json = world.api.objects["services", "default", request.name]
+            return found
+        return await write(request, attempts=attempts)
+
+    world.api.write = mutated  # type: ignore[method-assign]
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    record = world.record("a")
+    assert record is not None
+    assert record.phase == "Cancelled"
+    assert "mutating webhook or admission policy" in record.message
+    assert record.intents == ()
+    excluded: list[dict[str, Any]] = world.api.objects[POLICY]["status"]["excluded"]
+    assert {entry["reason"] for entry in excluded if entry["name"] == "a"} <= {"Refused", "DwellTime"}
+
+
+def test_a_report_that_is_deleted_is_made_again_at_once_with_what_memory_knows() -> None:
+    """The policy goes before the record is made again: memory knows that its onDelete was Revert."""
+    world = remediated()
+    world.report_is_lost("a")
+    world.people_delete_a_policy("mend")
+    for _ in range(6):
+        world.quiet_round()
+    assert policy_of(world) == "Local"
+
+
+def test_a_rebuilt_record_spends_nothing_and_takes_no_time_from_a_field_manager() -> None:
+    world = World()
+    world.begin()
+    world.outcomes["a"] = Outcome.Blackhole
+    for _ in range(5):
+        world.someone_takes_our_name("a")
+        world.sync_all()
+        world.work()
+    record = world.record("a")
+    assert record is not None
+    assert record.intents == ()
+    assert record.since < "2030"
+    for _ in range(8):
+        world.quiet_round()
+    assert len({name for name, flips in world.flips.items() if (MANAGER, "Cluster") in flips}) == MOST
+
+
+def test_no_record_is_made_where_no_policy_governs_the_service() -> None:
+    world = World()
+    world.begin()
+    world.people_delete_a_policy("mend")
+    world.someone_takes_our_name("a")
+    for _ in range(10):
+        world.quiet_round()
+    assert world.record("a") is None
+
+
+def test_a_service_that_a_tool_deletes_and_creates_again_reaches_max_reverts() -> None:
+    """maxReverts is 2 in 600 s."""
+    world = remediated()
+    for _ in range(6):
+        world.make_service("a")
+        world.api.objects.pop((SERVICE_COVERAGE.plural, "default", "a"), None)
+        for _ in range(16):
+            world.quiet_round()
+    applied = [at for at, name, _ in world.applied if name == "a"]
+    assert len(applied) >= 3
+    for at in applied:
+        assert sum(at - 600 < other <= at for other in applied) <= 2, applied
+
+
+def test_a_step_of_the_wall_clock_empties_no_window() -> None:
+    world = remediated()
+    world.outcomes |= dict.fromkeys("bc", Outcome.Outage)
+    world.skew = 7200
+    for _ in range(6):
+        world.quiet_round()
+    assert world.flips["b"] == world.flips["c"] == []
+
+
+def test_nor_does_a_new_leader_whose_clock_runs_ahead() -> None:
+    world = remediated()
+    world.outcomes |= dict.fromkeys("bc", Outcome.Outage)
+    world.skew = 600
+    world.term += 1
+    world.restart()
+    for _ in range(6):
+        world.quiet_round()
+    assert world.flips["b"] == world.flips["c"] == []
+
+
+def test_a_record_of_a_later_version_is_left_alone() -> None:
+    world = remediated()
+    report = world.api.objects[SERVICE_COVERAGE.plural, "default", "a"]
+    report["status"]["remediation"]["phase"] = "Escalated"
+    world.api.touch((SERVICE_COVERAGE.plural, "default", "a"))
+    world.people_delete_a_policy("mend")
+    for _ in range(10):
+        world.quiet_round()
+    assert report["status"]["remediation"]["phase"] == "Escalated"
+    assert policy_of(world) == "Cluster"
