@@ -305,7 +305,7 @@ def test_install_upgrade_uninstall(bare: Cluster) -> None:
 
     notes = helm("install", "etpguard", str(CHART), "--create-namespace")
     assert f"etpguard {__version__} runs in {NAMESPACE}" in notes
-    assert "It mends nothing" in notes
+    assert "Remediation is off" in notes
     command = next(line.split("  ")[1] for line in notes.splitlines() if "kubectl get events" in line)
     bare.kubectl(*command.split()[1:])
     bare.kubectl("get", "cov,covpol", "-A")
