@@ -124,6 +124,7 @@ def _exported() -> str:
     )
     metrics = Metrics(lambda: state)
     metrics.correction(SERVICE, "added")
+    metrics.internal_error("list")
     metrics.remediation("apply", "succeeded")
     metrics.request("get", "services", 200)
     return metrics.snapshot()().decode()

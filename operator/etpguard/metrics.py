@@ -19,7 +19,6 @@ from etpguard.objects import AnyKind, Key
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CORRECTIONS = ("added", "changed", "removed")
-PARTS = ("assessment", "list", "merge", "publish", "watch")
 REMEDIATION_RESULTS = (
     ("apply", "succeeded"),
     ("apply", "failed"),
@@ -58,8 +57,8 @@ class State:
 class Metrics:
     """`snapshot` calls `state` on the loop; the function that it returns may run in any thread.
 
-    Labelled counters start at 0 for all labels that are known beforehand, of `kinds` for example, so that
-    increase() sees the first event.
+    Labelled counters start at 0 for all labels that are known beforehand, of `kinds` and `parts` for example,
+    so that increase() sees the first event.
     """
 
     def __init__(
@@ -67,6 +66,7 @@ class Metrics:
         state: Callable[[], State],
         per_service: Literal["all", "affected"] = "all",
         kinds: Iterable[AnyKind] = (),
+        parts: Iterable[str] = (),
     ) -> None:
         self.registry = CollectorRegistry()
         self._state = state
@@ -110,7 +110,7 @@ class Metrics:
         for kind in kinds:
             for what in CORRECTIONS:
                 self._corrections.labels(kind.resource, what)
-        for part in PARTS:
+        for part in parts:
             self._internal_errors.labels(part)
         for action, result in REMEDIATION_RESULTS:
             self._remediations.labels(action, result)

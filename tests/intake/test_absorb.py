@@ -440,6 +440,26 @@ def test_a_message_that_cannot_be_merged_makes_its_kind_unreadable_until_the_nex
     assert "merge of ingresses.networking.k8s.io failed: MemoryError" in caplog.text
 
 
+def test_assessments_that_fail_as_a_whole_are_said_to_be_stale_until_they_succeed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(engine: Engine, touched: object) -> list[Key]:
+        raise LookupError("index")
+
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.begin()
+        with monkeypatch.context() as patch:
+            patch.setattr(Engine, "invalidate", broken)
+            rig.live(ENDPOINT_SLICE, endpoint_slice("web-1", "web", ["n1", "n2"], 11))
+            await until(lambda: bool(rig.absorber.problem))
+            assert rig.engine.assessments[WEB].outcome is Outcome.Uncovered
+        await until(lambda: not rig.absorber.problem)
+        assert rig.engine.assessments[WEB].outcome is Outcome.Covered
+
+    assert "assessment" in play(scene).failed
+
+
 def test_a_receiver_that_raises_silences_no_other() -> None:
     class Broken:
         def offer(self, changed: object, touched: object) -> None:

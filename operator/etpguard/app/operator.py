@@ -6,8 +6,10 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from types import ModuleType
+from typing import Any
 
 from etpguard.app.health import HealthReport, metrics_state
 from etpguard.app.tasks import finished_before, run_until_one_ends
@@ -21,7 +23,7 @@ from etpguard.assess.platforms import CILIUM
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.controller_options import follow
 from etpguard.intake.corrections import Corrections
-from etpguard.intake.failures import Failures
+from etpguard.intake.failures import PARTS, Failures, Part
 from etpguard.intake.freshness import Freshness
 from etpguard.intake.inbox import AssessAll, Inbox
 from etpguard.intake.resync import Resync
@@ -57,6 +59,7 @@ class Operator:
     ) -> None:
         timing = timing or OperatorTiming()
         self._settings = settings
+        self._rerun = timing.rerun
         self._connection = connection
         self._options = consumer_options or ConsumerOptions()
         self._families = consumers = consumer_families(consumer_options)
@@ -72,9 +75,10 @@ class Operator:
             lambda: metrics_state(self.picture, reported, self.freshness),
             settings.metrics_per_service,
             kinds=self.picture.kinds,
+            parts=PARTS,
         )
         self._assessed = asyncio.Event()
-        failures = Failures(self.metrics.internal_error)
+        self._failures = failures = Failures(self.metrics.internal_error)
         self._inbox = Inbox()
         self._resync = Resync(
             picture=self.picture,
@@ -102,7 +106,7 @@ class Operator:
             engine=lambda picture: Engine(picture, consumers, options),
             served=self.freshness.served,
             advice=Advisor(self.picture, consumers),
-            stale=self.freshness.stale,
+            stale=self._stale,
             metrics=self.metrics,
             remediation_pacing=timing.remediation,
             publish=timing.publish,
@@ -120,7 +124,10 @@ class Operator:
             failures=failures,
         )
         self._health = HealthReport(
-            self.freshness, self._supervisor, self._assessed, (self._data_plane_notes, self._writing.problems)
+            self.freshness,
+            self._supervisor,
+            self._assessed,
+            (self._data_plane_notes, self._assessment_notes, self._writing.problems),
         )
 
     def watching(self) -> frozenset[AnyKind]:
@@ -132,6 +139,7 @@ class Operator:
 
     def use_options(self, options: ConsumerOptions) -> None:
         """The controllers have other options now: assess every Service again."""
+        self._options = options
         for family in self._families:
             if isinstance(family, AwsLoadBalancerController):
                 family.options = options.aws
@@ -182,13 +190,30 @@ class Operator:
         await in_thread(_kopf, "import kopf")
         parts = [
             asyncio.create_task(self._resync.run(), name="resync"),
-            asyncio.create_task(self._supervisor.run(), name="watch"),
+            asyncio.create_task(self._keep("watch", self._supervisor.run), name="watch"),
             asyncio.create_task(self._writing.run(stop), name="writing"),
         ]
         if self._settings.aws_lbc_deployment:
-            following = follow(self._settings, self._connection, self._options, self.use_options)
-            parts.append(asyncio.create_task(following, name="options of controllers"))
+            parts.append(asyncio.create_task(self._keep("options", self._follow_options), name="options"))
         await run_until_one_ends(parts)
+
+    async def _follow_options(self) -> None:
+        await follow(self._settings, self._connection, self._options, self.use_options)
+
+    async def _keep(self, part: Part, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a part of which every failure may pass: after one it runs again."""
+        while True:
+            try:
+                return await run()
+            except Exception as error:
+                self._failures.note(part, "the operator", error)
+                await asyncio.sleep(self._rerun)
+
+    def _stale(self) -> str | None:
+        return self.freshness.stale() or self._absorber.problem or None
+
+    def _assessment_notes(self) -> list[str]:
+        return [self._absorber.problem] if self._absorber.problem else []
 
     def _data_plane_notes(self) -> list[str]:
         if self._settings.data_plane == "auto" and CILIUM in self.engine.platforms:

@@ -17,3 +17,5 @@ class OperatorTiming:
     watch: WatchTiming = field(default_factory=WatchTiming)
     publish: PublishSettings = field(default_factory=PublishSettings)
     remediation: Pacing = field(default_factory=Pacing)
+    rerun: float = 10.0
+    """A part that failed runs again after this many seconds."""

@@ -85,6 +85,8 @@ class Absorber:
         self._etcd_restored = etcd_restored
         self._failures = failures or Failures()
         self._unresolved: frozenset[tuple[AnyKind, Key]] = frozenset()
+        self.problem = ""
+        """Why the assessments are not those of the picture, "" if they are."""
         self._broken: set[AnyKind] = set()
         """Kinds of which a message could not be merged since their last list began."""
         self._assessing = False
@@ -95,14 +97,30 @@ class Absorber:
             await self._inbox.wait(SETTLE_SECONDS)
             if 0 < len(self._inbox) < GATHER_MESSAGES:
                 await asyncio.sleep(GATHER_SECONDS)
-            await self.turn()
+            try:
+                await self.turn()
+                self.problem = ""
+            except Exception as error:
+                # What is assessed again is not known any more: all of it, once this passes.
+                self._failures.note("assessment", "all Services", error)
+                self.problem = f"etpguard failed to assess the Services: {describe(error)}"
+                self._touched.everything = True
+                await asyncio.sleep(SETTLE_SECONDS)
             # Other tasks come first, even after a short turn.
             await asyncio.sleep(0)
 
     async def turn(self) -> None:
         """Absorb messages for one slice of time at most, and assess what they touch."""
-        arrivals: list[float] = []
         done: list[asyncio.Event] = []
+        try:
+            await self._turn(done)
+        finally:
+            for event in done:
+                event.set()
+        self._corrections.settle(time.monotonic())
+
+    async def _turn(self, done: list[asyncio.Event]) -> None:
+        arrivals: list[float] = []
         changed = False
         begun = time.monotonic()
         while (message := self._inbox.take()) is not None:
@@ -123,9 +141,6 @@ class Absorber:
         now = time.monotonic()
         for arrived in arrivals:
             self._observe(now - arrived)
-        for event in done:
-            event.set()
-        self._corrections.settle(now)
 
     def _absorb(self, message: AboutKind) -> bool:
         """Merge one message; whether any object changed. A message that cannot be merged must not end the others:

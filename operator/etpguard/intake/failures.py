@@ -6,12 +6,12 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 logger = logging.getLogger(__name__)
 
-Part = Literal["assessment", "list", "merge", "publish", "watch"]
-PARTS: tuple[Part, ...] = ("assessment", "list", "merge", "publish", "watch")
+Part = Literal["assessment", "list", "merge", "options", "publish", "watch"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 REMEMBERED = 1000
 

@@ -117,6 +117,14 @@ class Resync:
 
     async def _follow(self, kind: AnyKind, schedule: ListSchedule) -> None:
         while True:
+            try:
+                await self._follow_schedule(kind, schedule)
+            except Exception as error:
+                self._failures.note("list", str(kind), error)
+                await asyncio.sleep(self._timing.backoff.longest)
+
+    async def _follow_schedule(self, kind: AnyKind, schedule: ListSchedule) -> None:
+        while True:
             wait = schedule.when() - self._clock()
             if wait <= 0:
                 await self._list(kind, schedule, stream=False)
