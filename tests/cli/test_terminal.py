@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from etpguard.cli.output.streams import harmless
 from etpguard.cli.output.table import plain
+from etpguard.objects.text import harmless
 from tests.cli.program import SEED, etpguard, failed
 
 NAME = "default/nginx-nginx-ingress-controller"

@@ -105,3 +105,10 @@ def test_a_series_counts_what_it_is_given() -> None:
     assert series_body(count=3, now=1.5) == {
         "series": {"count": 3, "lastObservedTime": "1970-01-01T00:00:01.500000Z"}
     }
+
+
+def test_a_note_is_one_harmless_line() -> None:
+    event = replace(COVERAGE, note="reverted by argo\ncd\x1b[2J\u202e")
+    note = event.body(now=0, instance="pod")["note"]
+    assert note == "reverted by argo\\ncd\\x1b[2J\\u202e"
+    assert event.key == replace(COVERAGE, note=note).key, "what is read back has the same identity"

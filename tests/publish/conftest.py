@@ -17,5 +17,11 @@ def arena() -> Iterator[Cluster]:
 
 
 @pytest.fixture
+def other(arena: Cluster) -> Iterator[Case]:
+    """A second case, in another namespace; its nodes come beside those of the first."""
+    yield from own_namespace(arena, Case)
+
+
+@pytest.fixture
 def case(arena: Cluster) -> Iterator[Case]:
     yield from own_namespace(arena, Case)

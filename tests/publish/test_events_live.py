@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from devcluster import Cluster
+from etpguard.objects.scope import NamespaceScope
 from tests.publish.stage import FAST, Case, play, staged
 
 pytestmark = pytest.mark.controlplane
@@ -40,6 +41,31 @@ def test_a_warning_on_service_and_ingress_then_a_recovery(arena: Cluster, case: 
             )
             recovery = next(e for e in case.events("Service") if e["reason"] == "NodesCovered")
             assert recovery["type"] == "Normal"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("how", ["only", "skipped"])
+def test_nothing_is_written_in_namespaces_out_of_scope(arena: Cluster, case: Case, other: Case, how: str) -> None:
+    """Neither at start nor in a new term, although the Service there is assessed."""
+    scope = (
+        NamespaceScope(only=frozenset({case.namespace}))
+        if how == "only"
+        else NamespaceScope(skipped=frozenset({other.namespace}))
+    )
+
+    async def scenario() -> None:
+        case.place(1)
+        other.place(1)
+        for _ in range(2):
+            async with staged(arena, replace(FAST, scope=scope)) as stage:
+                await stage.until(
+                    lambda: case.condition() and case.outcome() and case.events("Service"), "all of it"
+                )
+                await stage.settle()
+                assert stage.engine.assessments[other.key].outcome.name == "TargetsUnhealthy"
+        assert other.writes(0) == []
+        assert other.events("Service") == []
 
     play(scenario)
 

@@ -140,6 +140,16 @@ class TestAnotherRelease:
             server.now += 600
         assert server.writes == []
 
+    def test_that_led_meanwhile_is_taken_over_from_without_a_write(self) -> None:
+        """This process led before, and found its own words then."""
+        server = reported()
+        assert server.settle(BLACKHOLE) is None
+        assert server.stored is not None
+        server.edit(reworded(server.stored["status"]))
+        server.reports.reset()
+        assert server.settle(BLACKHOLE) is None
+        assert server.writes == []
+
     def test_other_facts_are_written_in_our_words(self) -> None:
         server = reported()
         assert server.stored is not None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 
 import pytest
 
 from devcluster import Cluster
 from etpguard.objects import SERVICE_COVERAGE
 from etpguard.report import service_coverage
-from tests.publish.stage import Case, advice, play, staged
+from tests.publish.stage import FAST, Case, advice, play, staged
 
 pytestmark = pytest.mark.controlplane
 
@@ -88,6 +90,44 @@ def test_it_is_made_again_when_deleted_by_hand_and_collected_with_its_service(ar
             await stage.until(lambda: not case.report(), "the report's end", timeout=60)
             await stage.settle(1)
             assert not case.report()
+
+    play(scenario)
+
+
+def test_it_comes_back_at_once_when_deleted_before_the_watch_showed_it(arena: Cluster, case: Case) -> None:
+    async def scenario() -> None:
+        case.place(1)
+        path = f"/apis/etpguard.dev/v1alpha1/namespaces/{case.namespace}/servicecoverages/web"
+        async with staged(arena) as stage:
+            stage.skip = {SERVICE_COVERAGE}
+            await stage.until(case.outcome, "the report")
+            arena.call("DELETE", path)
+            stage.skip = set()
+            began = time.monotonic()
+            await stage.until(case.outcome, "the report again")
+            assert time.monotonic() - began < 10
+
+    play(scenario)
+
+
+def test_another_writer_of_it_does_not_make_us_write_without_end(arena: Cluster, case: Case) -> None:
+    """Another client undoes each write at once: etpguard writes once an interval, beyond a small burst."""
+
+    async def scenario() -> None:
+        case.place(1)
+        path = f"/apis/etpguard.dev/v1alpha1/namespaces/{case.namespace}/servicecoverages/web/status"
+        async with staged(arena, replace(FAST, report_interval=2.0, report_burst=4.0)) as stage:
+            await stage.until(lambda: case.outcome() == "TargetsUnhealthy", "the report")
+            since, began, undone = arena.audit_position(), time.monotonic(), 0
+            while undone < 6:
+                if case.outcome() == "TargetsUnhealthy":
+                    undone += 1
+                    arena.call("PATCH", path, {"status": {"outcome": "Outage", "uncoveredNodes": undone}})
+                await stage.settle(0.1)
+            written = [w for w in case.writes(since) if w["objectRef"]["resource"] == "servicecoverages"]
+            assert 5 <= len(written) <= 4 + (time.monotonic() - began) / 2
+            assert time.monotonic() - began > 4, "the budget was spent"
+            await stage.until(lambda: case.outcome() == "TargetsUnhealthy", "the last word")
 
     play(scenario)
 

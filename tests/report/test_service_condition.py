@@ -81,3 +81,8 @@ def test_the_existing_condition_is_found_by_type() -> None:
     found = existing_condition(service(both))
     assert found is not None
     assert found.status == "True"
+
+
+def test_the_message_is_one_harmless_line() -> None:
+    hostile = assessment(O.Blackhole, verdict(O.Blackhole, name="web\nforged\x1b[2J"))
+    assert (wanted_condition(hostile).message or "").isprintable()

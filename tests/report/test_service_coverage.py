@@ -254,3 +254,23 @@ def test_a_report_that_remembers_a_change_must_stay(remediation: object, stays: 
     assert isinstance(report, ServiceCoverage)
     now = datetime(2026, 11, 26, tzinfo=UTC).timestamp()
     assert service_coverage.must_stay(report, service(), now) is stays
+
+
+HOSTILE = "x\n2026-11-27T00:00:00Z INFO forged\x1b[2J\u202e"
+
+
+def test_text_of_objects_is_harmless_in_a_status() -> None:
+    """As a health check's path, a reason's detail and the source of a setting."""
+    nodes = table_of(3)
+    hostile = big(1, 1, nodes, health_check=HealthCheck("80", "HTTP", HOSTILE), source=HOSTILE)
+    made = status(replace(hostile, reason=Reason("NotModelled", HOSTILE)), nodes, (f"see {HOSTILE}",))
+
+    def texts(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            return [text for inner in value.values() for text in texts(inner)]
+        return [text for inner in value for text in texts(inner)] if isinstance(value, list) else [str(value)]
+
+    advice = made.pop("advice")
+    assert all(text.isprintable() for text in texts(made))
+    assert all(line.isprintable() for item in advice for line in item.split("\n"))
+    assert len(advice) == 1

@@ -13,8 +13,9 @@ from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output import aws_console
-from etpguard.cli.output.streams import deliver, harmless
+from etpguard.cli.output.streams import deliver
 from etpguard.objects import NODE, SERVICE, Endpoint, Key, Node, Service
+from etpguard.objects.text import harmless
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment, PortState

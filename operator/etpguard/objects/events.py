@@ -12,6 +12,7 @@ from typing import Any
 
 from etpguard.objects.kinds import AnyKind, Kind
 from etpguard.objects.records import Key, Record, Shape
+from etpguard.objects.text import harmless
 from etpguard.objects.times import micro_time
 
 COVERAGE_CONTROLLER = "etpguard.dev/operator"
@@ -124,5 +125,5 @@ def series_body(*, count: int, now: float) -> Json:
 
 
 def clip_note(note: str) -> str:
-    """The note within the bound of the API, which counts bytes of UTF-8."""
-    return note.encode()[:MAX_NOTE_BYTES].decode(errors="ignore")
+    """The note, harmless and within the bound of the API, which counts bytes of UTF-8."""
+    return harmless(note).encode()[:MAX_NOTE_BYTES].decode(errors="ignore")

@@ -7,6 +7,7 @@ from typing import Any
 
 from etpguard.assess import Assessment
 from etpguard.objects import Condition, Service
+from etpguard.objects.text import harmless
 from etpguard.report.sentences import condition_message, covered
 
 CONDITION = "etpguard.dev/Covered"
@@ -21,7 +22,7 @@ def wanted_condition(assessment: Assessment) -> Condition:
     """The Service's condition, without a time. Raises ValueError for one that breaks the rules of
     metav1.Condition: the API server does not check a Service's conditions (1.37 validation.go
     ValidateServiceStatusUpdate)."""
-    message = condition_message(assessment)[:MAX_MESSAGE]
+    message = harmless(condition_message(assessment))[:MAX_MESSAGE]
     made = Condition(CONDITION, covered(assessment.outcome), assessment.outcome.name, message)
     if made.status not in ("True", "False", "Unknown") or not _REASON.fullmatch(made.reason or ""):
         raise ValueError(f"{assessment.key}: not a condition: {made}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from etpguard.objects.text import harmless
+
 Json = dict[str, Any]
 
 MAX_TEXT = 1024
@@ -37,12 +39,12 @@ def conditions_of(status: Json) -> list[Json]:
 
 
 def fitting(value: Any) -> Any:
-    """Without nulls, which the API server prunes, and with each text clipped at the CRD's bound: what people
-    write into objects has none (the path of a health check may be as long as an annotation)."""
+    """Without nulls, which the API server prunes, and with each text harmless and clipped at the CRD's bound: what
+    people write into objects has none (the path of a health check may be as long as an annotation)."""
     if isinstance(value, dict):
         return {name: fitting(inner) for name, inner in value.items() if inner is not None}
     if isinstance(value, str):
-        return value[:MAX_TEXT]
+        return harmless(value[:MAX_TEXT])[:MAX_TEXT]
     return [fitting(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from etpguard.cli.errors import Failure
+from etpguard.objects.text import harmless
 
 
 def deliver(show: Callable[[], None]) -> None:
@@ -42,10 +43,3 @@ def complain(line: str) -> None:
     """A line on standard error, whether or not anybody reads it."""
     with contextlib.suppress(OSError):
         print(harmless(line), file=sys.stderr, flush=True)
-
-
-def harmless(text: str) -> str:
-    """With escapes for what a terminal would obey instead of showing it: annotations are any tenant's to write."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from etpguard.assess import Assessment, Outcome
-from etpguard.cli.output.streams import harmless
+from etpguard.objects.text import harmless
 from etpguard.report import explain_reason
 
 if TYPE_CHECKING:

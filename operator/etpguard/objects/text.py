@@ -1,0 +1,19 @@
+"""Text from objects, made harmless for Events, statuses, logs and terminals. Pure.
+
+What people write into objects may hold newlines that forge a log line, control characters that a terminal obeys,
+and bidirectional marks that reorder what a reader sees.
+"""
+
+from __future__ import annotations
+
+
+def harmless(text: str) -> str:
+    """One line of printable characters: each other character is written as its escape, "\\n" or "\\u202e"."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def harmless_lines(text: str) -> str:
+    """As `harmless`, for text of etpguard itself that has several lines."""
+    return "\n".join(map(harmless, text.split("\n")))

@@ -1,0 +1,34 @@
+"""What becomes of characters that are not printable."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etpguard.objects.text import harmless, harmless_lines
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("Ingress default/web: größer", "Ingress default/web: größer", id="printable"),
+        pytest.param("a\nb\r\tc", r"a\nb\r\tc", id="newlines and tabs"),
+        pytest.param("a\x1b[31mb\x00\x7f", r"a\x1b[31mb\x00\x7f", id="control characters"),
+        pytest.param("a\u202eb\u2066c\u200f", r"a\u202eb\u2066c\u200f", id="bidirectional marks"),
+        pytest.param("a\u2028b\u200b", r"a\u2028b\u200b", id="separators without a width or a line"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_harmless(text: str, expected: str) -> None:
+    assert harmless(text) == expected
+
+
+def test_lines_stay_lines() -> None:
+    assert harmless_lines("kubectl a\nkubectl b\x1b") == "kubectl a\nkubectl b\\x1b"
+
+
+@given(st.text())
+def test_what_is_harmless_stays_so(text: str) -> None:
+    assert harmless(text).isprintable()
+    assert harmless(harmless(text)) == harmless(text)
