@@ -3,6 +3,7 @@ has looked."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 from etpguard.assess import Assessment, Outcome, Reason, picture_for
 from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OtherNodePort
-from etpguard.objects import SERVICE, AnyKind, Key, decode_item
-from etpguard.objects.policies import COVERAGE_POLICY, TriggerIf
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, AnyKind, Key, decode_item, times
+from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, TriggerIf
 from etpguard.objects.scope import NamespaceScope
 from etpguard.remediate.decide import Action, decide
 from etpguard.remediate.dwell import DwellHistory
@@ -20,6 +21,7 @@ from etpguard.remediate.facts import Round
 from etpguard.remediate.gather import BLIND_SECONDS, Gatherer, OperatorLimits
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from tests.remediate.given import NOW, assessment
 
 SCOPE = NamespaceScope(skipped=frozenset({"kube-system"}))
@@ -34,16 +36,33 @@ class Stand:
         self.assessments: dict[Key, Assessment] = {}
         limits = OperatorLimits(breaker=TriggerIf(breaker, storm_cooldown_seconds=0))
         memory = RemediationMemory(self.picture, lambda: 0.0, lambda: NOW)
-        self.cases = Gatherer(self.picture, self.assessments, DwellHistory(), memory, limits, SCOPE)
+        self.others = OtherNetworkPolicies(())
+        self.absent: set[AnyKind] = set()
+        self.cases = Gatherer(
+            self.picture,
+            self.assessments,
+            DwellHistory(),
+            memory,
+            replace(limits, rollback_breaker=TriggerIf(breaker)),
+            SCOPE,
+            served=lambda kind: kind not in self.absent,
+            other_policies=self.others,
+        )
         for name, outcome in outcomes.items():
             self.service(name, outcome)
+        self.policy()
+
+    def policy(self, rollbackRequests: Sequence[str] = (), **remediation: Any) -> None:  # noqa: N803
+        """The policy with these fields under `remediation`."""
         spec = {
+            "rollbackRequests": list(rollbackRequests),
             "mode": "Enforce",
             "serviceSelector": {"matchLabels": {"mend": "yes"}},
             "unhealthyWhen": {"forSeconds": 20},
             "remediation": {
                 "sourceIPLoss": "Accept",
                 "triggerIf": {"uncoveredServicesLessThanOrEqualTo": "100%", "stormCooldownSeconds": 0},
+                **remediation,
             },
         }
         self.put(COVERAGE_POLICY, "mend", {"spec": spec})
@@ -52,6 +71,18 @@ class Stand:
         meta = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": "7", **metadata}
         store = self.picture.store(kind)
         self.picture.absorb(store.replace([decode_item(kind, {**body, "metadata": meta})]))
+
+    def remediated(self, name: str, phase: str = "Applied", **record: str) -> None:
+        """The Service has, or had, a record of a remediation by the policy."""
+        ref = {"kind": "CoveragePolicy", "name": "mend", "namespace": "default", "uid": "uid-mend"}
+        fields = {"onDelete" if field == "on_delete" else field: value for field, value in record.items()}
+        made = {"phase": phase, "serviceUID": f"uid-{name}", "policy": ref, **fields}
+        self.put(SERVICE_COVERAGE, name, {"status": {"remediation": made}})
+        spec = {"type": "NodePort", "externalTrafficPolicy": "Local" if phase == "RolledBack" else "Cluster"}
+        self.put(SERVICE, name, {"spec": spec}, labels={"mend": "yes"})
+
+    def stamp(self, at: float) -> str:
+        return times.rfc3339(NOW + at)
 
     def service(self, name: str, outcome: Outcome, **spec: Any) -> None:
         labels = {"mend": "yes"} if name.startswith("mended") else {}
@@ -181,3 +212,112 @@ def test_nor_if_the_picture_was_fresh_again_before_the_next_look() -> None:
     stand.look(0)
     stand.look(5, BLIND)
     assert stand.decision(5 + BLIND_SECONDS + 1)[1] == "DwellTime"
+
+
+def spread(breaker: str, **needy: tuple[int, int]) -> Stand:
+    """By namespace, of how many Services how many lose traffic; `mended` in namespace default is one more."""
+    stand = Stand(breaker, mended=Outcome.Blackhole)
+    for namespace, (of, losing) in needy.items():
+        for number in range(of):
+            outcome = Outcome.Outage if number < losing else Outcome.Covered
+            key = Key(namespace, f"{namespace}-{number}")
+            stand.assessments[key] = replace(assessment(outcome), key=key)
+    return stand
+
+
+@pytest.mark.parametrize(
+    ("needy", "reason"),
+    [
+        pytest.param({"tenant": (50, 50)}, "Due", id="one other namespace, however many"),
+        pytest.param({"tenant": (1, 1)}, "Due", id="one other namespace in a small cluster"),
+        pytest.param({"one": (1, 1), "two": (1, 1)}, "TooManyAffected", id="two others in a small cluster"),
+        pytest.param({"one": (20, 20), "two": (20, 20), "three": (20, 20)}, "TooManyAffected", id="a storm"),
+        pytest.param({"default": (20, 20)}, "TooManyAffected", id="its own namespace"),
+        pytest.param({"one": (20, 2), "two": (20, 2)}, "Due", id="a few here and there"),
+    ],
+)
+def test_no_other_namespace_alone_opens_the_operators_breaker(
+    needy: dict[str, tuple[int, int]], reason: str
+) -> None:
+    stand = spread("40%", **needy)
+    stand.look(0)
+    assert stand.decision(20)[1] == reason
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"), [({}, "ProbedByOthers"), ({"probesFromOtherNamespaces": "Ignore"}, "Due")]
+)
+def test_a_policy_may_ignore_probes_from_other_namespaces(spec: dict[str, str], reason: str) -> None:
+    stand = Stand(mended=Outcome.Blackhole, probing=Outcome.Covered)
+    stand.policy(**spec)
+    key = Key("default", "probing")
+    stand.asks("probing", probe=OtherNodePort(Key("default", "mended"), "http"), namespace="tenant")
+    stand.assessments[Key("tenant", "probing")] = replace(stand.assessments.pop(key), key=Key("tenant", "probing"))
+    stand.look(0)
+    assert stand.decision(20)[1] == reason
+
+
+def test_a_probe_from_the_same_namespace_counts_whatever_the_policy_says() -> None:
+    stand = Stand(mended=Outcome.Blackhole, probing=Outcome.Covered)
+    stand.policy(probesFromOtherNamespaces="Ignore")
+    stand.asks("probing", probe=OtherNodePort(Key("default", "mended"), "http"))
+    stand.look(0)
+    assert stand.decision(20)[1] == "ProbedByOthers"
+
+
+@pytest.mark.parametrize(
+    ("served", "spec", "reason"),
+    [
+        pytest.param(None, {}, "NetworkPolicy", id="discovery has not answered"),
+        pytest.param([], {}, "Due", id="none"),
+        pytest.param([("cilium.io", "CiliumL2AnnouncementPolicy")], {}, "Due", id="another kind of the group"),
+        pytest.param([("cilium.io", "CiliumNetworkPolicy")], {}, "NetworkPolicy", id="cilium"),
+        pytest.param([("projectcalico.org", "GlobalNetworkPolicy")], {}, "NetworkPolicy", id="calico"),
+        pytest.param([("policy.networking.k8s.io", "AdminNetworkPolicy")], {}, "NetworkPolicy", id="admin"),
+        pytest.param([("cilium.io", "CiliumNetworkPolicy")], {"networkPolicy": "Ignore"}, "Due", id="ignored"),
+    ],
+)
+def test_other_kinds_of_network_policy(
+    served: list[tuple[str, str]] | None, spec: dict[str, str], reason: str
+) -> None:
+    stand = Stand(mended=Outcome.Blackhole)
+    stand.policy(**spec)
+    if served is not None:
+        stand.others.discovered(served)
+    else:
+        stand.others._served = None
+    stand.look(0)
+    assert stand.decision(20)[1] == reason
+
+
+@pytest.mark.parametrize("kind", [COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, SERVICE_COVERAGE])
+def test_an_absent_kind_decides_nothing_while_records_are_there(kind: AnyKind) -> None:
+    stand = Stand(mended=Outcome.Blackhole)
+    stand.remediated("mended")
+    assert stand.look(0).ledger.blind is None
+    stand.absent.add(kind)
+    assert stand.look(1).ledger.blind == Reason("NotReadable", f"{kind.resource} is not served")
+
+
+def test_rollbacks_that_nobody_asked_for_have_a_breaker_and_a_rate() -> None:
+    names = [f"mended{n:02}" for n in range(20)]
+    stand = Stand("40%", **dict.fromkeys(names, Outcome.Blackhole))
+    for name in names:
+        stand.remediated(name, on_delete="Revert")
+    stand.picture.store(COVERAGE_POLICY).clear()
+    assert stand.decision(0, "mended00") == (Action.NONE, "TooManyRollbacks")
+    assert stand.decision(599, "mended00") == (Action.NONE, "TooManyRollbacks")
+    assert stand.decision(600, "mended00") == (Action.ROLL_BACK, "PolicyDeleted")
+    for name in names[:10]:
+        stand.remediated(name, phase="RolledBack", on_delete="Revert", since=stand.stamp(610))
+    assert stand.decision(620, "mended19") == (Action.NONE, "RollbacksLimited")
+    assert stand.decision(1211, "mended19") == (Action.ROLL_BACK, "PolicyDeleted")
+
+
+def test_a_rollback_that_is_asked_for_does_not_wait() -> None:
+    names = [f"mended{n:02}" for n in range(20)]
+    stand = Stand("40%", **dict.fromkeys(names, Outcome.Blackhole))
+    for name in names:
+        stand.remediated(name, on_delete="Revert")
+    stand.policy(rollbackRequests=names)
+    assert stand.decision(0, "mended19") == (Action.ROLL_BACK, "RollbackRequested")

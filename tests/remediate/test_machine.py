@@ -29,6 +29,7 @@ from etpguard.remediate.gather import Gatherer, OperatorLimits
 from etpguard.remediate.intent import IntentRecorder
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setters
 from etpguard.remediate.reread import ServiceReader
 from etpguard.remediate.spent import IntentAges
@@ -124,6 +125,7 @@ class World(RuleBasedStateMachine):
             announcer=NoEvents(),
             count=lambda action, result: None,
             memory=memory,
+            other_policies=OtherNetworkPolicies(()),
             wall=self.wall,
             term=lambda: self.term,
         )
@@ -133,6 +135,7 @@ class World(RuleBasedStateMachine):
             gatherer,
             history,
             executor,
+            OtherNetworkPolicies(()),
             stale=lambda: self.api.closed_because,
             announcer=NoEvents(),
             count=lambda action, result: None,

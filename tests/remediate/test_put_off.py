@@ -15,6 +15,7 @@ from etpguard.objects.events import Event
 from etpguard.remediate.controller import Pacing, RemediationController
 from etpguard.remediate.execute import Disagreement
 from etpguard.remediate.facts import Case, Round
+from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.reread import Changed, Refused
 from tests.remediate.given import NOW, POLICY_UID, case, ledger, policy, standing
 
@@ -45,10 +46,11 @@ class Loop:
         history = SimpleNamespace(interrupt=lambda key, to: None)
         self._remediator = RemediationController(
             cast(Any, SimpleNamespace(closed=lambda: None, write=self._write)),
-            cast(Any, SimpleNamespace(remember_all=self._none)),
+            cast(Any, SimpleNamespace(remember_all=self._none, other_network_policies=self._no_kinds)),
             cast(Any, cases),
             cast(Any, history),
             cast(Any, SimpleNamespace(carry_out=self._carry_out)),
+            OtherNetworkPolicies(()),
             stale=lambda: None,
             announcer=self,
             term=lambda: 1,
@@ -75,12 +77,15 @@ class Loop:
         """As last written into the policy's status."""
         return cast(list[dict[str, Any]], self.statuses[-1]["excluded"])
 
+    async def _no_kinds(self) -> list[tuple[str, str]]:
+        return []
+
     async def _none(self) -> None:
         """There is no record to remember."""
 
     async def _write(self, request: Request, *, attempts: int) -> dict[str, Any]:
         self.statuses.append(request.body["status"])
-        return {}
+        return {"metadata": {}}
 
     async def _carry_out(self, *args: Any) -> str:
         self.tries.append(self._now)

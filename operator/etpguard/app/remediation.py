@@ -19,6 +19,7 @@ from etpguard.remediate.execute import Executor
 from etpguard.remediate.gather import Gatherer, OperatorLimits
 from etpguard.remediate.intent import IntentRecorder
 from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.reread import ServiceReader
 from etpguard.settings import Settings
 
@@ -42,6 +43,7 @@ def remediation_controller(
     history = DwellHistory()
     memory = RemediationMemory(picture, clock, wall)
     reader = ServiceReader(writer, picture, engine, memory, served)
+    other_policies = OtherNetworkPolicies()
     announcer = EventSender(writer, identity, wall) if settings.write_events else NoEvents()
     executor = Executor(
         writer,
@@ -51,15 +53,26 @@ def remediation_controller(
         announcer=announcer,
         count=metrics.remediation,
         memory=memory,
+        other_policies=other_policies,
         wall=wall,
         term=term,
     )
     return RemediationController(
         writer,
         reader,
-        Gatherer(picture, assessments, history, memory, limits_of(settings), settings.scope, served),
+        Gatherer(
+            picture,
+            assessments,
+            history,
+            memory,
+            limits_of(settings),
+            settings.scope,
+            served,
+            other_policies=other_policies,
+        ),
         history,
         executor,
+        other_policies,
         stale=stale,
         announcer=announcer,
         count=metrics.remediation,

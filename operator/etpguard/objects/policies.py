@@ -54,6 +54,7 @@ class RemediationSpec(Shape, frozen=True):
     source_ip_loss: Literal["Refuse", "Accept"] = msgspec.field(name="sourceIPLoss", default="Refuse")
     git_ops_owned: Literal["Skip", "Patch"] = "Skip"
     network_policy: Literal["Refuse", "Ignore"] = "Refuse"
+    probes_from_other_namespaces: Literal["Refuse", "Ignore"] = "Refuse"
     trigger_if: TriggerIf = TriggerIf()
     budgets: tuple[Budget, ...] = (Budget(),)
     on_drift: OnDrift = OnDrift()

@@ -1,7 +1,8 @@
 """Why a Service is left alone although a policy selects it: named checks, of which the first that fails counts.
 Pure.
 
-Time alone does not change the result of any of these. `NEVER_LIFTED` holds whatever a policy says.
+Time alone does not change the result of any of these. `NEVER_LIFTED` holds whatever a policy says, but
+for health checks from other namespaces, which a policy may ignore.
 """
 
 from __future__ import annotations
@@ -86,9 +87,12 @@ def a_health_check_is_pinned(facts: Facts) -> Reason | None:
 
 
 def others_probe_it(facts: Facts) -> Reason | None:
-    if not facts.case.probed_by:
+    probed_by = facts.case.probed_by
+    if not probed_by and not facts.governing.ignores_probes_from_other_namespaces:
+        probed_by = facts.case.probed_from_elsewhere
+    if not probed_by:
         return None
-    return reasons.PROBED_BY_OTHERS.because(f"{facts.case.probed_by}; Cluster would change the answer")
+    return reasons.PROBED_BY_OTHERS.because(f"{probed_by}; Cluster would change the answer")
 
 
 def it_is_annotated(facts: Facts) -> Reason | None:

@@ -25,6 +25,7 @@ from etpguard.remediate.events import Announcer, Count
 from etpguard.remediate.execute import Disagreement, Executor
 from etpguard.remediate.facts import Case, Ledger, Round
 from etpguard.remediate.gather import Gatherer, trial
+from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.policy_statuses import PolicyStatuses
 from etpguard.remediate.postponed import Postponed
 from etpguard.remediate.reread import Changed, Refused, ServiceReader
@@ -36,13 +37,15 @@ _log = logging.getLogger(__name__)
 class Pacing:
     """Seconds between two rounds: `settle` at least, so that a burst of events is one round, and `look_again` at
     most, since time alone may change an answer. `busy_share`: a round that takes long is followed by a pause of
-    that many times its length. `status_interval`: between two writes of one policy's status. `backoff`: after a
-    step that failed. `rebuild_every`: between two records that are rebuilt, after a first `rebuild_burst`."""
+    that many times its length. `status_interval`: between two writes of one policy's status.
+    `discover_every`: between two looks at the kinds of network policy that the API server serves. `backoff`: after
+    a step that failed. `rebuild_every`: between two records that are rebuilt, after a first `rebuild_burst`."""
 
     settle: float = 1.0
     look_again: float = 30.0
     busy_share: float = 10.0
     status_interval: float = 10.0
+    discover_every: float = 300.0
     rebuild_every: float = 10.0
     rebuild_burst: float = 3.0
     backoff: Backoff = field(default=Backoff(first=10.0, longest=600.0, jitter=0.0))
@@ -83,6 +86,7 @@ class RemediationController:
         gatherer: Gatherer,
         history: DwellHistory,
         executor: Executor,
+        other_policies: OtherNetworkPolicies,
         *,
         stale: Callable[[], str | None],
         announcer: Announcer,
@@ -97,6 +101,8 @@ class RemediationController:
         self._gatherer = gatherer
         self._history = history
         self._executor = executor
+        self._other_policies = other_policies
+        self._discovered_at = float("-inf")
         self._stale = stale
         self._announcer = announcer
         self._count = count
@@ -156,6 +162,7 @@ class RemediationController:
             await self._reader.remember_all()
             self._remembered_term = term
             return self._pacing.settle
+        await self._discover()
         now = self._wall()
         decisions = {key: _decided(case, round_.ledger, now) for key, case in round_.cases.items()}
         acted = await self._act(round_, decisions)
@@ -168,6 +175,19 @@ class RemediationController:
         waits += self._postponed.pauses(self._clock())
         waits += [] if status_wait is None else [status_wait]
         return max(self._pacing.settle, min(waits, default=self._pacing.look_again))
+
+    async def _discover(self) -> None:
+        """Look now and then which other kinds of network policy the API server serves."""
+        now = self._clock()
+        if now < self._discovered_at + self._pacing.discover_every:
+            return
+        self._discovered_at = now
+        try:
+            self._other_policies.discovered(await self._reader.other_network_policies())
+        except (ApiError, NotNow) as error:
+            # What was found last still holds; before the first time, policies with Refuse leave all alone.
+            self._discovered_at = now - self._pacing.discover_every + self._pacing.look_again
+            _log.warning("Cannot discover other kinds of network policy: %s", error)
 
     async def _act(self, round_: Round, decisions: Mapping[Key, Decision]) -> bool:
         """Carry out the first step that is due; whether one was tried. One at a time: the next depends on it."""

@@ -15,7 +15,7 @@ from etpguard.assess import Reason
 from etpguard.objects import PolicyRef, Remediation
 from etpguard.remediate import checks, reasons
 from etpguard.remediate.budgets import seconds_left
-from etpguard.remediate.facts import Case, Ledger, Share, reference
+from etpguard.remediate.facts import Case, Ledger, Share, everywhere, reference
 from etpguard.remediate.policy import Governing, amount, requests_rollback
 
 COVERED_AGAIN = reasons.COVERED.because("the Service would be covered under Local")
@@ -148,7 +148,7 @@ def _waits(case: Case, governing: Governing, ledger: Ledger, now: float) -> tupl
         *((p.uid, f"{p.kind} {p.key}", trigger) for p, trigger in governing.breakers),
         ("", "the operator", ledger.breaker),
     ]:
-        share = ledger.shares.get(uid, Share(0, 0))
+        share = ledger.shares.get(uid, Share(0, 0)) if uid else everywhere(ledger, case.service.key.namespace)
         most = amount(breaker.uncovered_services_less_than_or_equal_to, share.of)
         if share.in_need > most:
             many = f"{share.in_need} of {share.of} Services of {name} need remediation"

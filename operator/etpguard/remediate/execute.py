@@ -21,6 +21,7 @@ from etpguard.remediate.facts import Case, Ledger
 from etpguard.remediate.gather import refreshed
 from etpguard.remediate.intent import IntentRecorder, entered
 from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, owner, setter, setters
 from etpguard.remediate.policy import Governing
 from etpguard.remediate.reread import Changed, CurrentService, Reassessed, Refused, ServiceReader
@@ -45,6 +46,7 @@ class Executor:
         announcer: Announcer,
         count: Count,
         memory: RemediationMemory,
+        other_policies: OtherNetworkPolicies,
         wall: Callable[[], float],
         term: Callable[[], int],
     ) -> None:
@@ -54,6 +56,7 @@ class Executor:
         self._picture = picture
         self._announcer = announcer
         self._count = count
+        self._other_policies = other_policies
         self._wall = wall
         self._term = term
         self._rollback = Rollback(writer, reader, recorder, announcer=announcer, count=count, memory=memory)
@@ -196,7 +199,9 @@ class Executor:
         last = decide(
             replace(
                 refreshed(ruled, before),
-                network_policy=address_filters.refusal(self._picture, service, fresh.network_policies),
+                network_policy=address_filters.refusal(
+                    self._picture, service, fresh.network_policies, self._other_policies
+                ),
             ),
             ledger,
             self._wall(),

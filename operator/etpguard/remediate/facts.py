@@ -43,6 +43,8 @@ class Case:
     """The tool that owns the object ("Helm release web"); "" if none is known."""
     probed_by: str = ""
     """Which consumer's health check, of another Service with Local, asks a port of this one; "" if none does."""
+    probed_from_elsewhere: str = ""
+    """The same of a consumer in another namespace."""
     network_policy: str = ""
     """Why the network policies of the pods might refuse a node's address; "" if they would not."""
     local_set_by: str = ""
@@ -82,6 +84,8 @@ class Ledger:
     budget: Budget = field(default=Budget())
     """Operator-wide, beside every policy's: --max-remediations."""
     breaker: TriggerIf = field(default=TriggerIf())
+    namespaces: Mapping[str, Share] = field(default_factory=dict)
+    """By namespace: what counts for the operator's circuit breaker there. No other namespace alone can open it."""
     rollbacks: tuple[float, ...] = ()
     """Times at which rollbacks began."""
     rollback_share: Share = field(default=Share(0, 0))
@@ -100,6 +104,11 @@ class Round:
     ledger: Ledger
     policies: tuple[CoveragePolicy, ...]
     matched: Mapping[str, tuple[Key, ...]]
+
+
+def everywhere(ledger: Ledger, namespace: str) -> Share:
+    """What counts for the operator's circuit breaker in a namespace."""
+    return ledger.namespaces.get(namespace) or ledger.shares.get("", Share(0, 0))
 
 
 def in_need(assessment: Assessment | None, governing: Governing | None) -> bool:

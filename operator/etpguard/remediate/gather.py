@@ -24,6 +24,7 @@ from etpguard.remediate.decide import unasked_rollback
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.facts import Case, Ledger, Round, Share, in_need
 from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, owner
 from etpguard.remediate.policy import Governing, amount, governing, selects, together
 from etpguard.remediate.shared_probes import SharedProbes
@@ -62,6 +63,7 @@ class Gatherer:
         scope: NamespaceScope = EVERYWHERE,
         served: Callable[[AnyKind], bool] = lambda kind: True,
         ages: IntentAges | None = None,
+        other_policies: OtherNetworkPolicies | None = None,
     ) -> None:
         self._picture = picture
         self._every_assessment = assessments
@@ -72,6 +74,7 @@ class Gatherer:
         self._scope = scope
         self._served = served
         self._ages = ages or IntentAges()
+        self._other_policies = other_policies or OtherNetworkPolicies(())
         self._blind_since: float | None = None
 
     def gather(self, blind: Reason | None, monotonic: float, wall: float, term: int = 0) -> Round:
@@ -109,6 +112,7 @@ class Gatherer:
             since = self._history.observe(key, assessment, rules, monotonic)
             ref = remediation.policy if remediation else None
             tried = assessment is not None and self._history.was_tried(service.uid, trial(assessment, rules))
+            asked = probes.of(service)
             case = Case(
                 service=service,
                 assessment=assessment,
@@ -123,9 +127,12 @@ class Gatherer:
                 record_unreadable=self._unreadable(key),
                 behind=self._memory.behind(service),
                 owner=owner(service),
-                probed_by=probes.of(service),
+                probed_by=asked.same_namespace,
+                probed_from_elsewhere=asked.elsewhere,
                 # No check asks for it before the Service needs remediation.
-                network_policy=address_filters.refusal(picture, service, by_address.get(key.namespace, ()))
+                network_policy=address_filters.refusal(
+                    picture, service, by_address.get(key.namespace, ()), self._other_policies
+                )
                 if since.in_need is not None
                 else "",
                 former_reverts=self._memory.former_reverts(key),
@@ -241,6 +248,7 @@ class Gatherer:
             applied={uid: tuple(found.values()) for uid, found in applied.items()},
             budget=self._limits.budget,
             breaker=self._limits.breaker,
+            namespaces=self._by_namespace(needy, monotonic, wall),
             rollbacks=tuple(rollbacks(cases.values())),
             rollback_share=self._rollback_share(cases.values(), monotonic, wall),
             rollback_budget=self._limits.rollback_budget,
@@ -257,6 +265,28 @@ class Gatherer:
         most = amount(self._limits.rollback_breaker.uncovered_services_less_than_or_equal_to, len(remediated))
         since = self._history.rollback_storm(due > most, monotonic)
         return Share(due, len(remediated), None if since is None else wall - (monotonic - since))
+
+    def _by_namespace(self, needy: Collection[Key], monotonic: float, wall: float) -> dict[str, Share]:
+        """What counts for the operator's circuit breaker in each namespace: its own Services in full, and of every
+        other namespace at most half of what the breaker allows. Where that is none, other namespaces count one
+        each if they are two or more. So no other namespace alone can open it."""
+        of = len(self._assessments)
+        most = amount(self._limits.breaker.uncovered_services_less_than_or_equal_to, of)
+        counts: dict[str, int] = defaultdict(int)
+        for key, assessment in self._assessments.items():
+            counts[key.namespace] += key in needy or assessment.outcome in _LOST
+        affected = sum(many > 0 for many in counts.values())
+        cap = most // 2
+        capped = sum(min(many, cap) for many in counts.values())
+        found = {}
+        for namespace, own in counts.items():
+            others = capped - min(own, cap)
+            if not cap:
+                others = affected - (own > 0)
+                others = others if others >= 2 else 0
+            tripped = self._history.share(f"namespace/{namespace}", own + others > most, monotonic)
+            found[namespace] = Share(own + others, of, None if tripped is None else wall - (monotonic - tripped))
+        return found
 
     def _losing_beside(self, needy: Collection[Key]) -> int:
         """How many Services lose traffic beside those that their policies select."""

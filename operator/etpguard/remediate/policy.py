@@ -56,6 +56,10 @@ class Governing:
         return all(p.spec.remediation.network_policy == "Ignore" for p in self.policies)
 
     @property
+    def ignores_probes_from_other_namespaces(self) -> bool:
+        return all(p.spec.remediation.probes_from_other_namespaces == "Ignore" for p in self.policies)
+
+    @property
     def breakers(self) -> list[tuple[CoveragePolicy, TriggerIf]]:
         return [(p, p.spec.remediation.trigger_if) for p in self.policies]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
@@ -19,6 +20,12 @@ from etpguard.remediate.status import Json
 _log = logging.getLogger(__name__)
 
 
+class _Written(NamedTuple):
+    at: float
+    status: Json
+    version: int
+
+
 class PolicyStatuses:
     """`interval`: seconds between two writes of one status. `clock` is monotonic, `wall` since the epoch."""
 
@@ -29,7 +36,7 @@ class PolicyStatuses:
         self._interval = interval
         self._clock = clock
         self._wall = wall
-        self._written: dict[str, tuple[float, Json]] = {}
+        self._written: dict[str, _Written] = {}
         self._problem = ""
 
     def clear(self) -> None:
@@ -45,34 +52,39 @@ class PolicyStatuses:
             if policy.deleting:
                 continue
             wanted = status.policy_status(policy, round_, decisions, self._wall())
-            at, written = self._written.get(policy.uid, (float("-inf"), None))
-            present = written if written is not None else policy.status
+            written = self._written.get(policy.uid)
+            # What the picture shows counts as soon as it is as late as the write: another may have overwritten it.
+            hidden = written is not None and policy.version < written.version
+            present = written.status if written and hidden else policy.status
+            at = written.at if written else float("-inf")
             if not status.differs(present, wanted):
                 continue
             if now < at + self._interval:
                 waits.append(at + self._interval - now)
                 continue
-            # Kept even where the write fails, so that it is not tried more often.
-            self._written[policy.uid] = (now, wanted)
+            version = 0  # where the write fails, so that the picture counts, and it is not tried more often
             try:
-                await self._write(policy, wanted, present)
+                version = await self._write(policy, wanted, present)
                 self._problem = ""
             except (ApiError, NotNow) as error:
-                self._written[policy.uid] = (now, present or {})
                 self._report(str(error))
+            self._written[policy.uid] = _Written(now, wanted, version)
         kept = {policy.uid for policy in round_.policies}
         self._written = {uid: written for uid, written in self._written.items() if uid in kept}
         return min(waits, default=None)
 
-    async def _write(self, policy: CoveragePolicy, wanted: Json, present: Json | None) -> None:
+    async def _write(self, policy: CoveragePolicy, wanted: Json, present: Json | None) -> int:
+        """Returns the resourceVersion that the policy has then; 0 if it is gone or changed meanwhile."""
         kind = COVERAGE_POLICY if policy.metadata.namespace else CLUSTER_COVERAGE_POLICY
         body = status.body(wanted, present, times.rfc3339(self._wall()))
         request = verbs.apply(kind, policy.key, body, subresource="status", uid=policy.uid, manager=MANAGER)
         try:
-            await self._writer.write(request, attempts=1)
+            answer = await self._writer.write(request, attempts=1)
+            return int(answer["metadata"].get("resourceVersion") or 0)
         except ApiError as error:
             if error.status != 409 and (error.status != 404 or error.kind_absent):
                 raise
+            return 0
 
     def _report(self, problem: str) -> None:
         """Log a problem once for as long as it lasts."""

@@ -80,7 +80,8 @@ PROBED_BY_OTHERS = RemediationReason(
     "ProbedByOthers",
     "the health check of another Service's load balancer asks a port of this Service, and Cluster would change "
     "the answer on every node",
-    "Let that health check ask its own traffic port",
+    "Let that health check ask its own traffic port. For a load balancer in another namespace, "
+    "`probesFromOtherNamespaces: Ignore` does not consider it",
 )
 SKIP_ANNOTATION = RemediationReason(
     "SkipAnnotation",
@@ -129,8 +130,9 @@ GIT_OPS_OWNED = RemediationReason(
 NETWORK_POLICY = RemediationReason(
     "NetworkPolicy",
     "a network policy may refuse a node's address",
-    "A NetworkPolicy of the pods admits by address (`ipBlock`), or the operator cannot read NetworkPolicies. Set "
-    "`networkPolicy: Ignore` if the policies admit the addresses of the nodes",
+    "A NetworkPolicy of the pods admits by address (`ipBlock`), the operator cannot read NetworkPolicies, or the "
+    "API server serves another kind (Cilium, Calico, Antrea, AdminNetworkPolicy), which etpguard does not read. "
+    "Set `networkPolicy: Ignore` if the policies admit the addresses of the nodes",
 )
 ROLLED_BACK_BY_USER = RemediationReason(
     "RolledBackByUser",

@@ -16,6 +16,7 @@ from etpguard.assess import Assessment, Engine
 from etpguard.cluster import NodeTable, Picture
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
+from etpguard.kube.verbs import Json
 from etpguard.kube.writes import Writer
 from etpguard.objects import (
     ENDPOINT_SLICE,
@@ -39,6 +40,7 @@ from etpguard.remediate import reasons
 from etpguard.remediate.facts import Case
 from etpguard.remediate.gather import namespace_labels
 from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.other_network_policies import KINDS
 from etpguard.remediate.policy import governing
 from etpguard.report import service_coverage, service_report
 
@@ -181,6 +183,20 @@ class ServiceReader:
             labels |= {namespace.metadata.name: namespace.labels for namespace in found}
             terminating = not found or found[0].deleting
         return Rules(tuple(policies), labels, terminating)
+
+    async def other_network_policies(self) -> list[tuple[str, str]]:
+        """Group and kind of each resource that the API server serves in the groups of other network policies, by
+        discovery alone. Raises ApiError and NotNow."""
+        found = []
+        for group in (await self._discover("/apis")).get("groups") or ():
+            if group.get("name") in KINDS:
+                for version in group.get("versions") or ():
+                    resources = await self._discover(f"/apis/{version['groupVersion']}")
+                    found += [(group["name"], str(each.get("kind"))) for each in resources.get("resources") or ()]
+        return found
+
+    async def _discover(self, path: str) -> Json:
+        return await self._writer.read(verbs.Request("get", "apis", "", "", "GET", path))
 
     async def reassess(self, key: Key) -> Reassessed:
         """Read the Service, its slices, and whatever in its namespace may send traffic to it; assess that."""

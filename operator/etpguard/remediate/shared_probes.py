@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from etpguard.assess import Assessment
 from etpguard.assess.consumers.interface import Consumer
 from etpguard.assess.probe import HealthCheckNodePort, OtherNodePort
 from etpguard.objects import Key, Service
+
+
+class ProbedBy(NamedTuple):
+    """A consumer of the same namespace, and one of another, whose health check asks a Service, in words; "" if
+    there is none."""
+
+    same_namespace: str = ""
+    elsewhere: str = ""
 
 
 class SharedProbes:
@@ -30,14 +39,18 @@ class SharedProbes:
                 for number in consumer.reads_node_ports:
                     self._ports[number].append((assessment.key, consumer))
 
-    def of(self, service: Service) -> str:
-        """Which health check asks the Service, in words; "" if none does."""
+    def of(self, service: Service) -> ProbedBy:
+        """Which health checks ask the Service."""
         port = service.spec.health_check_node_port or 0
+        found = ProbedBy()
         for key, consumer in (*self._services.get(service.key, ()), *self._ports.get(port, ())):
             if key != service.key:
                 who = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
-                return f"the health check of {who}, which sends traffic to Service {key}, asks this Service"
-        return ""
+                words = f"the health check of {who}, which sends traffic to Service {key}, asks this Service"
+                if consumer.namespace == service.key.namespace:
+                    return found._replace(same_namespace=words)
+                found = ProbedBy(elsewhere=words)
+        return found
 
 
 def _asked(consumer: Consumer) -> Key | None:

@@ -12,7 +12,7 @@ from etpguard.objects.policies import CoveragePolicy, TriggerIf
 from etpguard.remediate import reasons
 from etpguard.remediate.budgets import allowed
 from etpguard.remediate.decide import Action, Decision
-from etpguard.remediate.facts import Case, Round, Share
+from etpguard.remediate.facts import Case, Round, Share, everywhere
 from etpguard.remediate.policy import amount, mistake
 from etpguard.report.statuses import comparable, with_times
 
@@ -102,7 +102,7 @@ def _barred(policy: CoveragePolicy, round_: Round, now: float) -> Reason | None:
         # Without its detail, which changes while the picture is stale.
         return Reason(ledger.blind.code, reasons.PICTURE_NOT_FRESH.meaning)
     return _tripped(spec.remediation.trigger_if, ledger.shares.get(policy.uid), "the policy's", now) or _tripped(
-        ledger.breaker, ledger.shares.get(""), "all", now
+        ledger.breaker, everywhere(ledger, policy.metadata.namespace or ""), "all", now
     )
 
 
