@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from etpguard.remediate import reasons
+from etpguard.settings import Option, options
 from manifests import reference
 from manifests.monitoring import dashboard
 
@@ -17,6 +19,26 @@ MONITORING = ROOT / "manifests" / "monitoring"
 CHART = ROOT / "manifests" / "chart" / "etpguard"
 REMEDIATION_PAGE = ROOT / "docs" / "remediation.md"
 POLICY_SCHEMAS = ROOT / "operator" / "etpguard" / "cli" / "policy_schemas.json"
+
+SET_BY_CHART = frozenset(
+    {
+        # By values of their own.
+        "write_conditions",
+        "write_reports",
+        "write_events",
+        "remediation",
+        "log_format",
+        "aws_lbc_deployment",
+        # By the Deployment.
+        "kubeconfig",
+        "context",
+        "listen",
+        "lease_namespace",
+        "lease_name",
+        "leader_elect",
+    }
+)
+"""The settings that are not under the chart's `settings`."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -46,11 +68,38 @@ def files() -> dict[Path, str]:
         CHART / "files" / "rules.yaml": rules,
         CHART / "files" / "dashboard.json": board,
         ROOT / "docs" / "reference.md": reference.page(),
+        CHART / "values.yaml": _with_settings((CHART / "values.yaml").read_text()),
+        CHART / "values.schema.json": _with_setting_schemas((CHART / "values.schema.json").read_text()),
         REMEDIATION_PAGE: _with_reasons(REMEDIATION_PAGE.read_text()),
         POLICY_SCHEMAS: json.dumps(_policy_schemas(), indent=1) + "\n",
         **crds,
         **runbooks,
     }
+
+
+def chart_settings() -> list[Option]:
+    """The settings that the chart has under `settings`, by the name of their flag."""
+    return [option for option in options() if option.name not in SET_BY_CHART]
+
+
+def _with_settings(values: str) -> str:
+    """The chart's values with a comment for each of `settings`, between the key and the next blank line."""
+    head, found, rest = values.partition("settings: {}\n")
+    _, _, tail = rest.partition("\n\n")
+    lines = []
+    for option in chart_settings():
+        lines += textwrap.wrap(
+            option.help, 110, initial_indent="  # ", subsequent_indent="  # ", break_on_hyphens=False
+        )
+        lines.append(f"  # {option.flag.removeprefix('--')}: {json.dumps(option.default_text)}")
+    return "\n".join([f"{head}{found.rstrip()}", *lines, "", tail])
+
+
+def _with_setting_schemas(text: str) -> str:
+    schema = json.loads(text)
+    schemas = {option.flag.removeprefix("--"): dict(option.type.schema) for option in chart_settings()}
+    schema["properties"]["settings"]["properties"] = schemas
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def _prometheus_rule(rules: str) -> str:

@@ -61,13 +61,13 @@ def test_a_value(name: str, given: str, value: object, by: str) -> None:
         pytest.param("resync_interval", "1s", "at least 5s", id="too short"),
         pytest.param("hold", "-1", "a duration such as 30s or 10m", id="negative"),
         pytest.param(
-            "namespaces", "a,B", "names of namespaces separated by commas; 'B' is none", id="no name"
+            "namespaces", "a,B", "names of namespaces separated by commas, but 'B' is not one", id="no name"
         ),
         pytest.param("write_events", "maybe", "on or off", id="no switch"),
         pytest.param("listen", "8080", "ADDRESS:PORT", id="no colon"),
         pytest.param("listen", ":65536", "ADDRESS:PORT", id="no port"),
         pytest.param("listen", "localhost:80", "ADDRESS:PORT with an IP address", id="a host name"),
-        pytest.param("answers_everywhere_ports", "80,0", "a port number", id="port zero"),
+        pytest.param("answers_everywhere_ports", "80,0", "port numbers separated by commas", id="port zero"),
         pytest.param("log_level", "loud", "one of debug, info, warning, error", id="none of a few"),
         pytest.param("aws_lbc_deployment", "aws-lbc", "NAMESPACE/NAME", id="no namespace"),
         pytest.param("hold", "٣s", "a duration such as 30s or 10m", id="digits of another script"),
@@ -121,7 +121,7 @@ def test_a_long_bad_value_is_cut() -> None:
         pytest.param("breaker", f"{DIGITS}%", SHARE, id="a percentage"),
         pytest.param("hold", DIGITS, "a duration of 8760h at most", id="bare seconds"),
         pytest.param("lease_duration", f"{DIGITS}h", "a duration of 8760h at most", id="hours"),
-        pytest.param("answers_everywhere_ports", f"80,{DIGITS}", "a port number", id="a port"),
+        pytest.param("answers_everywhere_ports", f"80,{DIGITS}", "port numbers separated by commas", id="a port"),
         pytest.param("listen", f":{DIGITS}", "ADDRESS:PORT", id="an address"),
         pytest.param("aws_lbc_max_targets", DIGITS, COUNT, id="a count"),
     ],
@@ -142,9 +142,9 @@ def test_the_program_says_it_in_one_line(flag: str) -> None:
 def test_every_setting_has_an_option_with_help_and_a_default_that_is_the_fields() -> None:
     made = {option.name: option for option in options()}
     assert made.keys() == {field.name for field in dataclasses.fields(Settings)}
-    assert all(option.help and option.metavar for option in made.values())
+    assert all(option.help and option.type.metavar for option in made.values())
     assert made["aws_lbc_fail_open"].flag == "--aws-lbc-fail-open"
-    assert made["aws_lbc_fail_open"].environment == "ETPGUARD_AWS_LBC_FAIL_OPEN"
+    assert made["aws_lbc_fail_open"].variable == "ETPGUARD_AWS_LBC_FAIL_OPEN"
     assert Settings() == parse({}, {})
 
 
@@ -165,6 +165,40 @@ def test_namespaces(watched: tuple[str, ...], skipped: tuple[str, ...], reported
 def test_a_namespace_cannot_be_watched_and_skipped() -> None:
     with pytest.raises(SettingsError, match=r"^--namespaces and --skip-namespaces both name a$"):
         parse({"namespaces": "a", "skip_namespaces": "a,b"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        pytest.param("ETPGUARD_HOLDS", "; did you mean ETPGUARD_HOLD?", id="a letter too many"),
+        pytest.param("ETPGUARD_AWS_LBC_MAXTARGETS", "; did you mean ETPGUARD_AWS_LBC_MAX_TARGETS?", id="a typo"),
+        pytest.param("ETPGUARD_COLOUR", "; `etpguard run --help` lists all variables", id="nothing near"),
+        pytest.param("ETPGUARD_", "; `etpguard run --help` lists all variables", id="no name"),
+        pytest.param("ETPGUARD_hold", "; did you mean ETPGUARD_HOLD?", id="small letters"),
+        pytest.param(
+            "ETPGUARD_PORT_8080_TCP_NAME", "; `etpguard run --help` lists all variables", id="not a port"
+        ),
+    ],
+)
+def test_an_unknown_variable(variable: str, says: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        parse({}, {variable: "1"}, only=("hold",))
+    assert str(error.value) == f"{variable}: etpguard has no setting of this name{says}"
+
+
+@pytest.mark.parametrize("service", ["ETPGUARD", "ETPGUARD_METRICS", "ETPGUARD_2"])
+def test_variables_that_kubernetes_sets_for_a_service(service: str) -> None:
+    """kubernetes v1.37 pkg/kubelet/envvars/envvars.go: FromServices, makeLinkVariables."""
+    names = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_METRICS", "SERVICE_PORT_HTTP_2", "PORT"]
+    for protocol in ("TCP", "UDP", "SCTP"):
+        port = f"PORT_8080_{protocol}"
+        names += [port, f"{port}_PROTO", f"{port}_PORT", f"{port}_ADDR"]
+    assert parse({}, {f"{service}_{name}": "tcp://10.0.0.1:8080" for name in names}) == Settings()
+
+
+def test_a_command_ignores_the_variables_of_settings_that_it_does_not_have() -> None:
+    environment = {"ETPGUARD_HOLD": "soon", "ETPGUARD_CONTEXT": "kind"}
+    assert parse({}, environment, only=("context",)) == Settings(context="kind")
 
 
 def test_settings_cannot_be_changed() -> None:

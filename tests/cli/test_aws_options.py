@@ -159,7 +159,11 @@ def test_arguments_that_the_controller_would_not_start_with(cluster: Cluster, sh
             "-f and --aws-lbc-deployment exclude each other",
             id="a Deployment beside files",
         ),
-        pytest.param(["--aws-lbc-fail-open", "perhaps"], "'perhaps' is neither true nor false", id="no boolean"),
+        pytest.param(
+            ["--aws-lbc-fail-open", "perhaps"],
+            "--aws-lbc-fail-open='perhaps': expected true or false",
+            id="no boolean",
+        ),
         pytest.param(["--aws-lbc-max-targets", "-1"], "-1", id="a negative number"),
     ],
 )

@@ -12,9 +12,9 @@ from tests.cli.program import SEED, Run, etpguard
 
 Json = dict[str, Any]
 NAME = "default/nginx-nginx-ingress-controller"
-TOLD = (
-    f"the nodes run Cilium, and if it replaces kube-proxy, {NAME} would be told otherwise: say which by "
-    "--data-plane cilium or kube-proxy"
+WARNING = (
+    f"the nodes run Cilium. If it replaces kube-proxy, the result differs for {NAME}: use --data-plane cilium or "
+    "--data-plane kube-proxy"
 )
 
 
@@ -34,14 +34,14 @@ def run(*arguments: str, network: str = "CiliumIsUp", without_node: bool = True,
 
 def test_it_is_asked_for_where_it_makes_a_difference() -> None:
     found = run("-o", "json")
-    assert found.err == f"etpguard: warning: {TOLD}\n"
-    assert found.report["warnings"] == [TOLD]
+    assert found.err == f"etpguard: warning: {WARNING}\n"
+    assert found.report["warnings"] == [WARNING]
     assert found.report["dataPlane"] == {"name": "kube-proxy", "how": "assumed"}
     assert found.report["services"][0]["outcome"] == "Outage", "kube-proxy is what is assumed"
 
 
 def test_explain_asks_too() -> None:
-    assert TOLD in run(command=f"explain {NAME}").err
+    assert WARNING in run(command=f"explain {NAME}").err
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_as_deep_as_it_may_be(form: str) -> None:
 def test_the_api_servers_refusal_is_no_dump(form: str, around: Callable[[Json], Json], where: str) -> None:
     document = "" if form == "json" else "document 1: "
     assert failed(check(text(around(REFUSAL), form))) == (
-        f"etpguard: stdin: {document}{where}not objects but the API server's refusal: "
+        f"etpguard: stdin: {document}{where}the file has a refusal of the API server instead of objects: "
         'services is forbidden: User "x" cannot list'
     )
 
@@ -168,9 +168,13 @@ def test_the_api_servers_consent_is_passed_over(plain: Json) -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        pytest.param(gzip.compress(SEED.read_bytes()), "compressed: give it what `gzip -dc` prints", id="gzip"),
+        pytest.param(
+            gzip.compress(SEED.read_bytes()), "the file is compressed; decompress it first: gzip -dc", id="gzip"
+        ),
         pytest.param("# é\na: 1".encode("latin-1"), "it is binary, or not in UTF-8", id="another encoding"),
-        pytest.param(b"\xff\xfe\x00", "begins as UTF-16 does, and is not", id="half a character of UTF-16"),
+        pytest.param(
+            b"\xff\xfe\x00", "begins with the mark of UTF-16, but is not UTF-16", id="half a character of UTF-16"
+        ),
         pytest.param(
             f"{yaml.safe_dump(NODES)}{yaml.safe_dump(REST)}",
             "another object begins in the middle of one: a line `---` is missing",
@@ -191,7 +195,7 @@ def test_what_is_no_dump_is_told_in_a_line(body: bytes | str, told: str) -> None
 
 
 def test_a_name_that_is_empty_is_not_the_directory_of_work() -> None:
-    assert failed(etpguard("check", "-f", "")) == "etpguard: -f '': no file is named"
+    assert failed(etpguard("check", "-f", "")) == "etpguard: -f '': the name of the file is empty"
 
 
 def test_one_object_a_file_in_a_directory(tmp_path: Path, plain: Json) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess import Outcome
-from tests.cli.program import SEED, etpguard
+from tests.cli.program import SEED, etpguard, failed
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,6 @@ from tests.cli.program import SEED, etpguard
             ["check", "--fail-on", "Doom"], "'Doom' is not one of NotAffected, Covered,", id="an unknown outcome"
         ),
         pytest.param(["check", "-n", "a", "-A"], "-n and -A exclude each other", id="a namespace and all"),
-        pytest.param(["check", "--answers-everywhere-ports", "80,x"], "'80,x'", id="a port that is none"),
         pytest.param(["explain", "a/b/c"], "'a/b/c' is not NAMESPACE/SERVICE", id="a name with two slashes"),
         pytest.param(["rollback", "/b"], "'/b' is not NAMESPACE/SERVICE", id="a namespace that is empty"),
         pytest.param(
@@ -49,8 +48,54 @@ def test_an_outcome_is_taken_in_any_case() -> None:
 
 @pytest.mark.parametrize("ports", ["80,http", "0", "65536", "9" * 5000])
 def test_ports_that_are_none(ports: str) -> None:
-    run = etpguard("check", "-f", SEED, "--answers-everywhere-ports", ports)
-    assert (run.code, run.out) == (2, "")
-    assert f"{ports[:50]}" in run.err
-    assert "is not a list of port numbers separated by commas" in run.err
-    assert len(run.err) < 500
+    line = failed(etpguard("check", "-f", SEED, "--answers-everywhere-ports", ports))
+    assert f"--answers-everywhere-ports='{ports[:50]}" in line
+    assert "expected port numbers separated by commas" in line
+    assert len(line) < 250
+
+
+def test_commands_read_the_variables_of_their_settings() -> None:
+    by_flag = etpguard("check", "-f", SEED, "-o", "json", "--data-plane", "cilium").report
+    assert etpguard("check", "-f", SEED, "-o", "json", ETPGUARD_DATA_PLANE="cilium").report == by_flag
+    overridden = etpguard(
+        "check", "-f", SEED, "-o", "json", "--data-plane=kube-proxy", ETPGUARD_DATA_PLANE="cilium"
+    )
+    assert overridden.report["dataPlane"]["name"] == "kube-proxy"
+
+
+def test_a_bad_variable_of_a_setting_that_the_command_has() -> None:
+    line = failed(etpguard("explain", "a/b", "-f", SEED, ETPGUARD_DATA_PLANE="ebpf"))
+    assert line == ("etpguard: ETPGUARD_DATA_PLANE='ebpf': expected one of auto, kube-proxy, cilium, other")
+
+
+def test_files_need_no_kubeconfig_and_check_has_no_hold() -> None:
+    run = etpguard(
+        "check", "-f", SEED, ETPGUARD_KUBECONFIG="/nowhere", ETPGUARD_CONTEXT="none", ETPGUARD_HOLD="soon"
+    )
+    assert (run.code, run.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["run"], id="run"),
+        pytest.param(["check", "-f", str(SEED)], id="check"),
+        pytest.param(["explain", "a/b", "-f", str(SEED)], id="explain"),
+        pytest.param(["rollback", "a/b"], id="rollback"),
+        pytest.param(["uninstall", "--remediations=keep"], id="uninstall"),
+    ],
+)
+def test_an_unknown_variable(arguments: list[str]) -> None:
+    line = failed(etpguard(*arguments, ETPGUARD_DATAPLANE="cilium"))
+    assert line == (
+        "etpguard: ETPGUARD_DATAPLANE: etpguard has no setting of this name; did you mean ETPGUARD_DATA_PLANE?"
+    )
+
+
+def test_help_shows_defaults_and_variables() -> None:
+    words = " ".join(etpguard("run", "--help", COLUMNS="100").out.split())
+    assert "[env var: ETPGUARD_BREAKER; default: 40%]" in words
+    assert "[env var: ETPGUARD_KUBECONFIG]" in words
+    words = " ".join(etpguard("check", "--help", COLUMNS="100").out.split())
+    assert "[env var: ETPGUARD_DATA_PLANE; default: auto]" in words
+    assert "2 the check could not be completed" in words

@@ -14,6 +14,7 @@ import pytest
 from devcluster import binaries
 from etpguard.cli.errors import Failure
 from etpguard.cli.input import yaml_documents
+from etpguard.cli.input.files import as_utf8
 from tests.cli.program import SEED, etpguard
 
 
@@ -24,7 +25,7 @@ def read(text: str) -> Any:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_encodings(encoding: str) -> None:
-    (document,) = yaml_documents.load("it", "a: é".encode(encoding))
+    (document,) = yaml_documents.load("it", as_utf8("it", "a: é".encode(encoding)))
     assert document == {"a": "é"}
 
 

@@ -20,12 +20,12 @@ def test_the_page_is_what_the_code_says() -> None:
 
 @pytest.mark.parametrize("option", [pytest.param(each, id=each.name) for each in options()])
 def test_a_setting_with_its_default(option: Option) -> None:
-    (row,) = (line for line in PAGE.read_text().splitlines() if f"| `{option.environment}` |" in line)
+    (row,) = (line for line in PAGE.read_text().splitlines() if f"| `{option.variable}` |" in line)
     flag, _, default = row.strip("| ").split(" | ")[:3]
     assert flag.startswith(f"`{option.flag}` ")
-    text = reference.setting_text(option.default)
+    text = option.default_text
     assert default == (f"`{text}`" if text else reference.NONE)
-    assert not text or option.parse(text) == option.default
+    assert not text or option.type.parse(text) == option.default
 
 
 def test_every_metric_that_is_exported() -> None:

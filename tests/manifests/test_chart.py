@@ -16,7 +16,8 @@ import yaml
 import devcluster
 from devcluster import Cluster, binaries
 from etpguard import __version__
-from etpguard.settings import Settings, SettingsError, options, parse
+from etpguard.settings import Settings, SettingsError, parse
+from manifests.generated import SET_BY_CHART, chart_settings
 from tests.manifests import grants
 from tests.manifests.rendered import (
     CHART,
@@ -35,21 +36,6 @@ ALL_OFF = "publish.conditions=false,publish.reports=false,publish.events=false"
 MONITORING = (
     "monitoring.serviceMonitor.enabled=true,monitoring.rules.enabled=true,monitoring.dashboard.enabled=true"
 )
-OWN_VALUES = {
-    "write_conditions",
-    "write_reports",
-    "write_events",
-    "remediation",
-    "log_format",
-    "aws_lbc_deployment",
-    # Of the process rather than of the installation.
-    "kubeconfig",
-    "context",
-    "listen",
-    "lease_namespace",
-    "lease_name",
-    "leader_elect",
-}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +157,7 @@ def test_the_schema_knows_every_value_and_every_setting() -> None:
         known = schema()["properties"][name].get("properties")
         if known and isinstance(value, dict) and name != "settings":
             assert set(known) == set(value), name
-    settings = {option.flag.removeprefix("--") for option in options() if option.name not in OWN_VALUES}
+    settings = {option.flag.removeprefix("--") for option in chart_settings()}
     assert set(schema()["properties"]["settings"]["properties"]) == settings
 
 
@@ -179,7 +165,7 @@ def test_a_setting_with_fixed_values_takes_no_others() -> None:
     found = 0
     for name, hint in typing.get_type_hints(Settings).items():
         choices = next((h for h in (hint, *typing.get_args(hint)) if typing.get_origin(h) is Literal), None)
-        if choices is not None and name not in OWN_VALUES:
+        if choices is not None and name not in SET_BY_CHART:
             assert setting(name.replace("_", "-")) == {"enum": list(typing.get_args(choices))}, name
             found += 1
     assert found == 4

@@ -66,8 +66,8 @@ def _check_policies(request: CheckRequest) -> int:
 
 def _assessed(request: CheckRequest, sources: Sources) -> Assessed:
     assessed = assess(sources)
-    if request.strict and assessed.reading.malformed:
-        raise Failure(_strict(assessed.reading.malformed))
+    if request.strict and assessed.loaded.malformed:
+        raise Failure(_strict(assessed.loaded.malformed))
     return assessed
 
 
@@ -113,11 +113,11 @@ def _structured(
         data_plane=assessed.data_plane,
         data_plane_how=assessed.data_plane_how,
         assessments=chosen,
-        table=assessed.reading.picture.nodes,
+        table=assessed.loaded.picture.nodes,
         advice=assessed.advisor,
         max_nodes=request.max_nodes,
         warnings=assessed.warnings,
-        not_read=assessed.reading.not_read,
+        not_read=assessed.loaded.not_read,
         remediations=remediations,
     )
     report = coverage_report(contents)

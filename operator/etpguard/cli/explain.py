@@ -28,7 +28,7 @@ def explain(sources: Sources, name: str, max_nodes: int) -> int:
     is no such Service."""
     assessed = assess(sources)
     key = Key(assessed.namespace, name)
-    service = assessed.reading.picture.get(SERVICE, key)
+    service = assessed.loaded.picture.get(SERVICE, key)
     if service is None:
         raise Failure(_not_found(assessed, key))
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
@@ -59,7 +59,7 @@ def story(assessed: Assessed, service: Service, max_nodes: int = 10) -> Lines:
 
 
 def _ports(assessed: Assessed, service: Service, assessment: Assessment, max_nodes: int) -> Lines:
-    slices = assessed.reading.picture.slices(service.key)
+    slices = assessed.loaded.picture.slices(service.key)
     for port in assessment.ports:
         node_port = f", node port {port.node_port}" if port.node_port else ""
         yield ""
@@ -84,7 +84,7 @@ def _states(
     found: Mapping[str, Sequence[Endpoint]],
     max_nodes: int,
 ) -> Lines:
-    table, every = assessed.reading.picture.nodes, assessment.nodes
+    table, every = assessed.loaded.picture.nodes, assessment.nodes
     states = {
         "ready": port.ready & every,
         "terminating": port.terminating & every,
@@ -113,7 +113,7 @@ def _states(
 def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Lines:
     from etpguard.report import explain_verdict
 
-    table = assessed.reading.picture.nodes
+    table = assessed.loaded.picture.nodes
     yield ""
     if not assessment.consumers:
         yield "No consumer is known: no load balancer or route in the API objects that sends traffic to it."
@@ -168,7 +168,7 @@ def _traps(assessed: Assessed, assessment: Assessment) -> Lines:
 
 def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:
     """kube-proxy compares an endpoint's nodeName with its own hostname, which no API object shows."""
-    nodes = assessed.reading.picture.store(NODE)
+    nodes = assessed.loaded.picture.store(NODE)
     odd = [(node.metadata.name, host) for node in nodes if (host := _other_hostname(node))]
     if odd:
         name, host = odd[0]
@@ -224,12 +224,12 @@ def _unassessed(service: Service) -> Lines:
 
 
 def _not_found(assessed: Assessed, key: Key) -> str:
-    services = sorted(k for k in assessed.reading.picture.store(SERVICE).keys() if k.name)  # noqa: SIM118
+    services = sorted(k for k in assessed.loaded.picture.store(SERVICE).keys() if k.name)  # noqa: SIM118
     elsewhere = [str(k) for k in services if k.name == key.name]
     hint = f"; there is {', '.join(elsewhere[:3])}" if elsewhere else _near(services, key)
-    if lacking := assessed.reading.lacks(key.namespace):
+    if lacking := assessed.loaded.no_service_in(key.namespace):
         hint = f": {lacking}{hint}"
-    return f"no Service {key} in {assessed.reading.where}{hint}"
+    return f"no Service {key} in {assessed.loaded.where}{hint}"
 
 
 def _near(services: Sequence[Key], key: Key) -> str:

@@ -21,6 +21,7 @@ from etpguard.assess import Reason
 from etpguard.cli.crd_schema import Schema, violations
 from etpguard.cli.errors import Failure
 from etpguard.cli.input import yaml_documents
+from etpguard.cli.input.files import as_utf8
 from etpguard.cli.input.sources import Assessed
 from etpguard.cli.output import table
 from etpguard.cluster import Picture
@@ -96,7 +97,7 @@ def read(files: Sequence[str], namespace: str) -> list[CoveragePolicy]:
 
 def _documents(name: str) -> Iterator[Any]:
     """All documents of a file; each item of a List counts as one."""
-    for document in yaml_documents.load(name, _body(name)):
+    for document in yaml_documents.load(name, as_utf8(name, _body(name))):
         if isinstance(document, dict) and isinstance(document.get("items"), list):
             yield from document["items"]
         elif document:
@@ -154,7 +155,7 @@ def explain(
 ) -> list[Row]:
     """A row for each Service that one of `policies` selects, sorted; `namespace` "" is all. `wall` gives seconds
     since the epoch."""
-    picture = assessed.reading.picture
+    picture = assessed.loaded.picture
     given = [_edited(picture, policy) for policy in policies]
     for kind in _KINDS.values():
         picture.unread.pop(kind, None)

@@ -28,7 +28,7 @@ async def consumer_options(settings: Settings, connection: Connection) -> Consum
     Raises SettingsError if the controller would not start with the Deployment's arguments. A Deployment that
     cannot be read is a warning: the operator works without it.
     """
-    flags = _flags(settings)
+    flags = settings.aws_lbc_options
     try:
         aws = await aws_options(connection, settings.aws_lbc_deployment, flags)
     except ApiError as error:
@@ -66,27 +66,18 @@ async def follow(
     while True:
         await asyncio.sleep(settings.resync_interval)
         try:
-            now = ConsumerOptions(await aws_options(connection, settings.aws_lbc_deployment, _flags(settings)))
+            aws = await aws_options(connection, settings.aws_lbc_deployment, settings.aws_lbc_options)
         except (KubeError, SettingsError) as error:
             if str(error) != problem:
                 logger.warning("--aws-lbc-deployment: %s; its last known arguments stay in force", error)
             problem = str(error)
             continue
         problem = ""
+        now = ConsumerOptions(aws)
         if now != options:
             logger.info("Deployment %s has new arguments: %s", settings.aws_lbc_deployment, now.aws)
             options = now
             on_change(now)
-
-
-def _flags(settings: Settings) -> dict[str, Any]:
-    flags = {
-        "default_target_type": settings.aws_lbc_default_target_type,
-        "ingress_class": settings.aws_lbc_ingress_class,
-        "fail_open": settings.aws_lbc_fail_open,
-        "max_targets": settings.aws_lbc_max_targets,
-    }
-    return {option: value for option, value in flags.items() if value is not None}
 
 
 async def _read(connection: Connection, namespace: str, name: str) -> dict[str, Any]:

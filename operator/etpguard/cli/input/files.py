@@ -1,7 +1,8 @@
-"""Reading what `kubectl get … -o json|yaml` printed: Lists, single objects, many documents, many files."""
+"""Read what `kubectl get -o json|yaml` printed: Lists, single objects, many documents, many files."""
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,124 +11,132 @@ from pathlib import Path
 import msgspec
 
 from etpguard.cli.errors import Failure
-from etpguard.cli.input.encoding import as_utf8
-from etpguard.cli.input.object_collector import ObjectCollector, head
-from etpguard.cli.input.reading import Reading
+from etpguard.cli.input.loaded import Loaded
+from etpguard.cli.input.object_collector import Document, ObjectCollector, json_document, yaml_document
 
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
 _SEPARATOR = re.compile(rb"^---[ \t]*(?:#.*)?\r?$", re.MULTILINE)
+_GZIP = b"\x1f\x8b"
 
 
-def fill(reading: Reading, sources: Sequence[str]) -> None:
-    """Put the objects of all sources ("-" is stdin) into `reading`, in their order. Raises Failure for what
-    cannot be read or parsed at all."""
-    taker = ObjectCollector(reading)
+def load(loaded: Loaded, sources: Sequence[str]) -> None:
+    """Put the objects of all sources ("-" is stdin) into `loaded`, in their order. Raises Failure for a source
+    that cannot be read or parsed."""
+    collector = ObjectCollector(loaded)
     for name, body in _bodies(sources):
-        _document_set(taker, name, body)
-    taker.finish()
+        for document in _documents(name, body):
+            collector.add(document)
+    collector.finish()
 
 
 def shown(source: str) -> str:
-    """What messages call it."""
+    """The name of a source in messages."""
     return "stdin" if source == "-" else source
+
+
+def as_utf8(name: str, body: bytes) -> bytes:
+    """The body in UTF-8 without a byte order mark. Windows PowerShell writes UTF-16 with such a mark."""
+    if body.startswith(_GZIP):
+        raise Failure(f"{name}: the file is compressed; decompress it first: gzip -dc")
+    if not body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body.removeprefix(codecs.BOM_UTF8)
+    try:
+        return body.decode("utf-16").encode()
+    except UnicodeDecodeError as error:
+        raise Failure(f"{name}: begins with the mark of UTF-16, but is not UTF-16: {error}") from None
 
 
 def _bodies(sources: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     for source in sources:
         if source == "-":
             if sys.stdin is None:
-                raise Failure(f"{shown(source)}: closed")
+                raise Failure("stdin: closed")
             yield shown(source), sys.stdin.buffer.read()
-            continue
-        if not source:
-            raise Failure("-f '': no file is named")  # `.` for Path
-        path = Path(source)
-        if not path.is_dir():
-            yield source, _read(path)
-            continue
-        try:
-            found = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
-        except OSError as error:
-            raise Failure(f"{source}: {error.strerror}") from None
-        if not found:
-            raise Failure(f"{source}: no .json, .yaml or .yml file in this directory")
-        for file in found:
-            yield str(file), _read(file)
+        elif not source:
+            raise Failure("-f '': the name of the file is empty")  # Path would read the working directory
+        else:
+            for path in _files(Path(source)):
+                try:
+                    yield str(path), path.read_bytes()
+                except OSError as error:
+                    raise Failure(f"{path}: {error.strerror}") from None
 
 
-def _read(path: Path) -> bytes:
+def _files(path: Path) -> list[Path]:
+    """The file itself, or the files of a directory that have one of the suffixes."""
+    if not path.is_dir():
+        return [path]
     try:
-        return path.read_bytes()
+        found = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from None
+    if not found:
+        raise Failure(f"{path}: no .json, .yaml or .yml file in this directory")
+    return found
 
 
-def _document_set(taker: ObjectCollector, name: str, body: bytes) -> None:
+def _documents(name: str, body: bytes) -> Iterator[Document]:
     body = as_utf8(name, body)
     start = body[:4096].lstrip()[:1]
     if not start and not body.strip():
         raise Failure(f"{name}: empty")
-    if start in (b"{", b"["):
-        _json(taker, name, body)
-    else:
-        _yaml(taker, name, body)
+    return _json(name, body) if start in (b"{", b"[") else _yaml(name, body)
 
 
-def _json(taker: ObjectCollector, name: str, body: bytes) -> None:
+def _json(name: str, body: bytes) -> Iterator[Document]:
     try:
-        taker.json_document(f"{name}: ", head.decode(body), body)
-    except msgspec.ValidationError as error:
-        raise Failure(f"{name}: not a Kubernetes object: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        document = json_document(f"{name}: ", body)
+    except msgspec.DecodeError as error:
         if "trailing characters" not in str(error):
-            raise Failure(f"{name}: not JSON: {error}") from None
-        if _SEPARATOR.search(body):
-            for number, part in enumerate(filter(bytes.strip, _SEPARATOR.split(body)), 1):
-                _document_set(taker, f"{name}: part {number}", part)
-            return
-        for number, part in enumerate(_split(name, body), 1):
-            where = f"{name}: document {number}: "
-            try:
-                taker.json_document(where, head.decode(part), part)
-            except msgspec.ValidationError as bad:
-                raise Failure(f"{where}not a Kubernetes object: {bad}") from None
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
-                raise Failure(f"{where}not JSON: {bad}") from None
+            raise _failure(f"{name}: ", error) from None
+    else:
+        yield document
+        return
+    if _SEPARATOR.search(body):
+        for number, part in enumerate(filter(bytes.strip, _SEPARATOR.split(body)), 1):
+            yield from _documents(f"{name}: part {number}", part)
+        return
+    for number, part in enumerate(_split(name, body), 1):
+        where = f"{name}: document {number}: "
+        try:
+            yield json_document(where, part)
+        except msgspec.DecodeError as error:
+            raise _failure(where, error) from None
+
+
+def _failure(where: str, error: Exception) -> Failure:
+    what = "not a Kubernetes object" if isinstance(error, msgspec.ValidationError) else "not JSON"
+    return Failure(f"{where}{what}: {error}")
 
 
 def _split(name: str, body: bytes) -> Iterator[bytes]:
-    """The JSON documents that stand one after the other in `body`."""
+    """The JSON documents of a body that has several, without a separator."""
     import json
 
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise Failure(f"{name}: not JSON: {error}") from None
-    scan = json.JSONDecoder().raw_decode
-    at, number = 0, 0
-    while at < len(text):
-        if text[at].isspace():
-            at += 1
-            continue
-        number += 1
+    decode = json.JSONDecoder().raw_decode
+    content = re.compile(r"\S")
+    number, end = 0, 0
+    while found := content.search(text, end):
+        number, at = number + 1, found.start()
         try:
-            _, end = scan(text, at)
+            _, end = decode(text, at)
         except (ValueError, RecursionError) as error:
             raise Failure(f"{name}: document {number}: not JSON: {error}") from None
         yield text[at:end].encode()
-        at = end
 
 
-def _yaml(taker: ObjectCollector, name: str, body: bytes) -> None:
-    from etpguard.cli.input import yaml_documents
+def _yaml(name: str, body: bytes) -> Iterator[Document]:
+    from etpguard.cli.input import yaml_documents  # 30 ms, and JSON does not need it (python -X importtime)
 
-    for number, document in enumerate(yaml_documents.load(name, body), 1):
-        where = f"{name}: document {number}: "
-        if document is None:
+    for number, content in enumerate(yaml_documents.load(name, body), 1):
+        if content is None:
             continue
-        if not isinstance(document, dict):
-            raise Failure(f"{where}not a Kubernetes object: a {type(document).__name__} instead of a mapping")
+        where = f"{name}: document {number}: "
         try:
-            taker.yaml_document(where, document)
+            yield yaml_document(where, content)
         except msgspec.ValidationError as error:
-            raise Failure(f"{where}not a Kubernetes object: {error}") from None
+            raise _failure(where, error) from None

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from etpguard.cli.errors import Failure
-from etpguard.cli.input.reading import Reading
+from etpguard.cli.input.loaded import Loaded
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Overloaded, Unreachable
 from etpguard.kube.lists import Listing, list_kind
@@ -22,8 +22,8 @@ Outcome = Listing[Any] | KubeError
 
 
 class Lists:
-    """Lists under way. The large kinds are begun on creation, so that what else must be loaded is loaded
-    meanwhile; `rest` adds the others. `namespace` is where to look when RBAC lets one look nowhere else."""
+    """Lists in threads. Creation starts those of the large kinds, so that the caller imports meanwhile; `rest`
+    starts the others. A list that RBAC forbids for the whole cluster is read in `namespace`."""
 
     def __init__(self, connection: Connection, namespace: str = "") -> None:
         self._connection = connection
@@ -33,21 +33,21 @@ class Lists:
         self.narrowed: list[AnyKind] = []
         """The kinds that were read in one namespace only."""
         for kind in LARGE:
-            self._begin([kind])
+            self._start([kind])
 
     def rest(self, kinds: Sequence[AnyKind]) -> None:
         others = [kind for kind in kinds if kind not in LARGE]
         for number in range(TOGETHER):
-            self._begin(others[number::TOGETHER])
+            self._start(others[number::TOGETHER])
 
     def results(self) -> Iterator[tuple[AnyKind, Outcome]]:
-        """What each list came to, as they end."""
+        """The result of each list, in the order in which they end."""
         while self._pending:
             kind, outcome = self._found.get()
             self._pending.discard(kind)
             yield kind, outcome
 
-    def _begin(self, kinds: Sequence[AnyKind]) -> None:
+    def _start(self, kinds: Sequence[AnyKind]) -> None:
         self._pending.update(kinds)
         threading.Thread(target=self._read, args=(kinds,), daemon=True).start()
 
@@ -60,7 +60,7 @@ class Lists:
             return self._list(kind)
         except KubeError as error:
             return error
-        except BaseException as error:  # else nobody would know, and `results` wait for ever
+        except BaseException as error:  # `results` would wait for a thread that has ended
             return KubeError(f"cannot list {kind.resource}: {error!r}")
 
     def _list(self, kind: AnyKind) -> Listing[Any]:
@@ -74,17 +74,19 @@ class Lists:
             return found
 
 
-def fill(reading: Reading, lists: Lists) -> None:
-    """Put what the lists found into `reading`, each as it ends. Raises Failure where a required kind could not be
-    read, or any because the cluster cannot be reached. A kind that is not served has no objects."""
+def load(loaded: Loaded, lists: Lists) -> None:
+    """Put the results of the lists into `loaded`. A kind that is not served has no objects.
+
+    Raises Failure if a required kind cannot be read, or any kind because the cluster cannot be reached.
+    """
     failed: dict[AnyKind, KubeError] = {}
     rejected: dict[AnyKind, Sequence[Reject]] = {}
     for kind, outcome in lists.results():
         if isinstance(outcome, Listing):
-            reading.take(kind, outcome.items)
+            loaded.put(kind, outcome.items)
             rejected[kind] = outcome.rejects
         elif isinstance(outcome, Unreachable):
-            raise Failure(str(outcome))  # the other lists would say the same, each after a time-out
+            raise Failure(str(outcome))  # every other list would fail the same way, after a time-out
         else:
             failed[kind] = outcome
     for kind in sorted(failed, key=_order):
@@ -93,14 +95,14 @@ def fill(reading: Reading, lists: Lists) -> None:
             continue
         if kind.required or not isinstance(error, Forbidden | Overloaded):
             raise Failure(str(error))
-        reading.picture.unread[kind] = str(error)
-        reading.not_read.append(kind.resource)
+        loaded.picture.unread[kind] = str(error)
+        loaded.not_read.append(kind.resource)
     for kind in sorted(rejected, key=_order):
         for reject in rejected[kind]:
-            reading.reject(kind, reject)
+            loaded.reject(kind, reject)
     if lists.narrowed:
         names = ", ".join(sorted(kind.resource for kind in lists.narrowed))
-        reading.warnings.append(f"read in one namespace only, for RBAC allows no more: {names}")
+        loaded.warnings.append(f"read in one namespace only, because RBAC does not allow more: {names}")
 
 
 def _order(kind: AnyKind) -> tuple[bool, str]:

@@ -11,7 +11,6 @@ from typing import Any
 import yaml
 
 from etpguard.cli.errors import Failure
-from etpguard.cli.input.encoding import as_utf8
 
 LARGEST = 5_000_000
 """Values in one document once aliases and merge keys are followed."""
@@ -79,7 +78,6 @@ _Loader.add_constructor(_MERGE, _Loader.construct_yaml_str)  # `<<` where no key
 
 def load(name: str, body: bytes) -> Iterator[Any]:
     """The documents, one by one. Raises Failure naming file, document, line and column."""
-    body = as_utf8(name, body)
     number = 1
     aliased = b"&" in body and b"*" in body
     if _binary(body):

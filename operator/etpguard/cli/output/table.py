@@ -64,7 +64,7 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
         assessment.outcome.name,
         str(assessment.key),
         f"{uncovered}/{eligible}" if eligible else "-",
-        nodes(assessed.reading.picture.nodes.names(assessment.uncovered, named), uncovered),
+        nodes(assessed.loaded.picture.nodes.names(assessment.uncovered, named), uncovered),
     )
     if not wide:
         return cells

@@ -1,0 +1,62 @@
+"""Command-line options that are settings. Their names, values, defaults and help come from `etpguard.settings`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from etpguard.cli.errors import Failure
+from etpguard.settings import Option, Settings, SettingsError, options, parse
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CLUSTER = ("kubeconfig", "context")
+"""The settings of each command that connects to a cluster."""
+
+CONTROLLER_DEPLOYMENT = "aws_lbc_deployment"
+
+ASSESSMENT = (
+    "data_plane",
+    "answers_everywhere_ports",
+    "aws_lbc_default_target_type",
+    "aws_lbc_ingress_class",
+    "aws_lbc_fail_open",
+    "aws_lbc_max_targets",
+    CONTROLLER_DEPLOYMENT,
+)
+"""The settings of each command that assesses Services: what no API object shows."""
+
+_BY_NAME = {each.name: each for each in options()}
+ALL = tuple(_BY_NAME)
+
+
+def setting_options(names: Sequence[str]) -> Callable[[F], F]:
+    """Add an option for each of these settings. The command gets the text of each, or None if it was not given."""
+
+    def add(command: F) -> F:
+        for name in reversed(names):
+            option = _BY_NAME[name]
+            command = click.option(option.flag, name, metavar=option.type.metavar, help=_help(option))(command)
+        return command
+
+    return add
+
+
+def take_settings(given: dict[str, Any], names: Sequence[str], without: Sequence[str] = ()) -> Settings:
+    """The settings of a command whose options are `names`; removes them from `given`, its parameters.
+
+    `without`: the settings that do not apply to this call, so that their variables are ignored. Raises Failure.
+    """
+    flags: dict[str, str | None] = {name: given.pop(name) for name in names}
+    try:
+        return parse(flags, os.environ, [name for name in names if name not in without])
+    except SettingsError as error:
+        raise Failure(str(error)) from None
+
+
+def _help(option: Option) -> str:
+    default = f"; default: {option.default_text}" if option.default_text else ""
+    return f"{option.help}  [env var: {option.variable}{default}]"
