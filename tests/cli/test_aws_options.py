@@ -176,7 +176,7 @@ def test_bad_options(arguments: list[str], told: str) -> None:
 def test_a_deployment_without_a_namespace() -> None:
     run = etpguard("check", "--aws-lbc-deployment", "aws-lbc")
     assert (run.code, run.out) == (2, "")
-    assert "'aws-lbc' is not NAMESPACE/NAME" in run.err
+    assert "--aws-lbc-deployment='aws-lbc': expected NAMESPACE/NAME" in run.err
 
 
 @pytest.mark.parametrize("value", ["on", "true"])
