@@ -7,8 +7,21 @@ from itertools import count
 from typing import Any
 
 from etpguard.assess import Assessment, Engine, Options, picture_for
-from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
+from etpguard.assess.consumers.interface import (
+    Advice,
+    Consumer,
+    ConsumerFamily,
+    ConsumerVerdict,
+    HealthCheck,
+    NodeTargets,
+    PodTargets,
+    PossibleNodes,
+    Targets,
+    UnknownOutcome,
+    View,
+)
 from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import OwnNodePort, Probe
 from etpguard.cluster import Picture
 from etpguard.cluster.picture import Referrer
@@ -34,6 +47,7 @@ from etpguard.objects import (
 Json = dict[str, Any]
 
 OWN_PORT = OwnNodePort("http")
+_ANY_NODE = NodeRule()
 _versions = count(1000)
 
 
@@ -151,7 +165,7 @@ class Given:
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         return self._consumers.get(service.key.name, ())
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         return ()
 
 
@@ -186,9 +200,24 @@ NODES = [node("n1"), node("n2"), node("n3")]
 ON_N1 = endpoint_slice([endpoint("n1")])
 
 
-def consumer(name: str = "lb", probe: Probe | None = OWN_PORT, **fields: Any) -> Consumer:
-    """One that sends to the port `http` of all nodes, and checks that port unless told otherwise."""
-    base: Json = {"port": "http", "nodes": NodeRule(), "probe": probe}
+def consumer(
+    name: str = "lb",
+    probe: Probe = OWN_PORT,
+    *,
+    nodes: NodeRule | None = _ANY_NODE,
+    unknown: Reason | None = None,
+    unless_covered: Reason | None = None,
+    max_targets: int = 0,
+    **fields: Any,
+) -> Consumer:
+    """One that sends to the port `http` of all nodes, or to pods with `nodes` None, and whose check has that
+    probe."""
+    targets: Targets = NodeTargets(nodes, HealthCheck(probe), max_targets) if nodes else PodTargets()
+    if unknown is not None:
+        targets = UnknownOutcome(unknown, nodes, HealthCheck(probe))
+    elif unless_covered is not None and nodes:
+        targets = PossibleNodes(nodes, unless_covered)
+    base: Json = {"port": "http", "targets": targets}
     return Consumer("Ingress", "default", name, "example.com/lb", "instance", **{**base, **fields})
 
 

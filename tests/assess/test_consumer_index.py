@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from etpguard.assess import Engine, Outcome
-from etpguard.assess.consumers.interface import Consumer, View
+from etpguard.assess.consumers.interface import Consumer, NodeTargets, View
+from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.probe import AnswersEverywhere
 from etpguard.objects import Service
 from tests.assess.build import (
@@ -43,9 +44,9 @@ class Reading(Given):
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         if service.key != WEB:
             return
-        probe, reads = view.probe_of(30099, service)
+        targets = NodeTargets(NodeRule(), view.check_on(30099, service, None))
         name = ",".join(sorted(view.platforms)) or "none"
-        yield consumer(name, probe, reads=reads, reads_node_ports=frozenset({30099}))
+        yield consumer(name, targets=targets)
 
 
 PROBED: Json = {"ports": [{"name": "hc", "port": 1, "nodePort": 30099}], "selector": {"app": "hc"}}

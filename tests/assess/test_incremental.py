@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import settings
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from etpguard.assess import Assessment, Engine, Options, picture_for
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, View
+from etpguard.assess.consumers.interface import (
+    Advice,
+    Consumer,
+    ConsumerVerdict,
+    NodeTargets,
+    PodTargets,
+    Targets,
+    UnknownOutcome,
+    View,
+)
 from etpguard.assess.eligibility import NodeRule, Readiness
 from etpguard.assess.node_states import DataPlane
 from etpguard.assess.outcome import Reason
@@ -68,13 +78,17 @@ class Front:
     def _consumer(self, service: Service, ingress: Ingress, port: str, view: View) -> Consumer:
         said = ingress.annotations
         number = int(said.get("probe", "0"))
-        probe, reads = view.probe_of(number, service)
+        check = view.check_on(number, service, None)
         if number == service.spec.health_check_node_port:
-            probe = HealthCheckNodePort()
+            check = replace(check, probe=HealthCheckNodePort())
         class_ = view.get(INGRESS_CLASS, Key("", "front"))
         unknown = Reason("NoClass") if said.get("class") == "front" and class_ is None else None
         if "aws" in view.platforms and "cloudy" in said:
             unknown = Reason("Cloudy")
+        rule = None if said.get("rule") == "pods" else RULES[int(said.get("rule", "0"))]
+        targets: Targets = NodeTargets(rule, check, int(said.get("max", "0"))) if rule else PodTargets()
+        if unknown:
+            targets = UnknownOutcome(unknown, rule, check)
         return Consumer(
             kind="Ingress",
             namespace=ingress.key.namespace,
@@ -83,16 +97,11 @@ class Front:
             target_type="instance",
             port=port,
             families=("IPv4", "IPv6"),
-            nodes=None if said.get("rule") == "pods" else RULES[int(said.get("rule", "0"))],
-            probe=probe,
-            unknown=unknown,
+            targets=targets,
             incidental="incidental" in said,
-            max_targets=int(said.get("max", "0")),
-            reads=reads,
-            reads_node_ports=frozenset({number}),
         )
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         return ()
 
 

@@ -52,7 +52,6 @@ PODS = consumer("pods", nodes=None)
         pytest.param(
             [consumer(probe=NotModelled("x"))], "Unknown HealthCheckPortNotModelled 2/3", id="probe not modelled"
         ),
-        pytest.param([consumer(probe=None)], "Unknown HealthCheckPortNotModelled 2/3", id="probe not known"),
         pytest.param([PODS], "NotAffected TargetsPods 0/0", id="targets pods"),
         pytest.param([PODS, consumer()], "TargetsUnhealthy TargetsUnhealthy 2/3", id="the worst consumer counts"),
         pytest.param([consumer(incidental=True)], "Uncovered NoKnownConsumer 2/3", id="incidental: none is known"),
@@ -111,10 +110,15 @@ ENDING = endpoint_slice([endpoint("n1", ready=False, serving=True, terminating=T
         pytest.param([consumer()], ELSEWHERE, "Outage Outage 3/3", id="outage"),
         pytest.param([consumer()], NOWHERE, "NoEndpoints NoEndpoints 0/3", id="no endpoints"),
         pytest.param([consumer()], ENDING, "TargetsUnhealthy TargetsUnhealthy 2/3", id="terminating ones forward"),
-        pytest.param([consumer(probe=None)], ELSEWHERE, "Outage Outage 3/3", id="outage whatever the probe says"),
+        pytest.param(
+            [consumer(probe=NotModelled("x"))], ELSEWHERE, "Outage Outage 3/3", id="outage whatever the probe says"
+        ),
         pytest.param([consumer(max_targets=1)], ELSEWHERE, "Outage Outage 3/3", id="outage whichever are picked"),
         pytest.param(
-            [consumer(probe=None)], EVERYWHERE, "Covered Covered 0/3", id="covered whatever the probe says"
+            [consumer(probe=NotModelled("x"))],
+            EVERYWHERE,
+            "Covered Covered 0/3",
+            id="covered whatever the probe says",
         ),
         pytest.param(
             [consumer(max_targets=1)], EVERYWHERE, "Covered Covered 0/3", id="covered whichever are picked"

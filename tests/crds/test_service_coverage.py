@@ -11,7 +11,9 @@ import pytest
 from devcluster import Cluster
 from etpguard import report
 from etpguard.assess import Outcome, PortState, Reason
-from etpguard.assess.consumers.interface import HealthCheck
+from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, NodeTargets
+from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.probe import NoHealthCheck
 from etpguard.cluster import NodeTable
 from etpguard.objects.coverage import PolicyRef, Remediation, Revert
 from etpguard.report import service_coverage
@@ -79,8 +81,10 @@ def test_the_largest_report_is_taken_and_kept(cluster: Cluster, namespace: str) 
         made = verdict(
             Outcome.Blackhole, name=f"{i:03}{'c' * 250}", eligible=everywhere, uncovered=everywhere >> 9
         )
-        check = HealthCheck("traffic-port", "HTTP", long)
-        consumer = replace(made.consumer, health_check=check, controller="c" * 300, source=long)
+        check = HealthCheck(NoHealthCheck(), CheckSettings("traffic-port", "HTTP", long))
+        consumer = replace(
+            made.consumer, targets=NodeTargets(NodeRule(), check), controller="c" * 300, source=long
+        )
         verdicts.append(replace(made, consumer=consumer, unused=everywhere >> 100))
     assessed = replace(
         assessment(Outcome.Blackhole, *verdicts, eligible=everywhere, uncovered=everywhere >> 9),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from etpguard.assess import Assessment, Outcome, PortState, Reason
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck, NodeTargets
+from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort, Probe
 from etpguard.cluster import NodeTable
 from etpguard.objects import Key
@@ -36,7 +37,7 @@ def verdict(
         "ingress.k8s.aws/alb",
         "instance",
         "http",
-        probe=probe or OwnNodePort("http"),
+        NodeTargets(NodeRule(), HealthCheck(probe or OwnNodePort("http"))),
         incidental=incidental,
     )
     return ConsumerVerdict(consumer, outcome, Reason(outcome.name), eligible, uncovered)

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from etpguard.assess import Assessment, Outcome, PortState, Reason
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck, NodeTargets
+from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import PolicyRef, Remediation, Service
 from etpguard.objects.policies import CoveragePolicy, TriggerIf
 from etpguard.remediate.facts import Case, Ledger, Share
@@ -45,7 +47,9 @@ def service(traffic_policy: str = "Local", **metadata: Any) -> Service:
 def assessment(
     outcome: Outcome = Outcome.Blackhole, *, pinned: bool = False, uncovered: int = 0b110
 ) -> Assessment:
-    consumer = Consumer("Ingress", "default", "web", "alb", "instance", "http", pins_health_check_node_port=pinned)
+    check = HealthCheck(OwnNodePort("http"), pins_health_check_node_port=pinned)
+    targets = NodeTargets(NodeRule(), check)
+    consumer = Consumer("Ingress", "default", "web", "alb", "instance", "http", targets)
     return Assessment(
         key=service().key,
         uid=UID,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from etpguard.assess import Assessment, Outcome, Reason, picture_for
-from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.consumers.interface import ConsumerVerdict, HealthCheck, NodeTargets
+from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OtherNodePort
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, AnyKind, Key, decode_item, times
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, TriggerIf
@@ -92,12 +93,15 @@ class Stand:
         uncovered = 0 if outcome is Outcome.Covered else 0b110
         self.assessments[key] = replace(assessment(outcome, uncovered=uncovered), key=key, uid=f"uid-{name}")
 
-    def asks(self, name: str, **reads: Any) -> None:
-        """The consumer of Service `name` has its health check there."""
+    def asks(self, name: str, reads: frozenset[Key] = frozenset(), **check: Any) -> None:
+        """The consumer of Service `name` has that health check, and reads these Services besides."""
+        targets = NodeTargets(NodeRule(), HealthCheck(**{"probe": KubeProxyHealthz(), **check}))
         key = Key("default", name)
         before = self.assessments[key]
         asking = [
-            ConsumerVerdict(replace(v.consumer, **reads), v.outcome, v.reason, v.eligible, v.uncovered)
+            ConsumerVerdict(
+                replace(v.consumer, reads=reads, targets=targets), v.outcome, v.reason, v.eligible, v.uncovered
+            )
             for v in before.consumers
         ]
         self.assessments[key] = replace(before, consumers=tuple(asking))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from etpguard.assess import Assessment, Engine, Outcome, PortState, picture_for
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, PodTargets
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.assess.outcome import Reason
 from etpguard.cluster import NodeTable
@@ -61,7 +61,7 @@ def table_of(count: int) -> NodeTable:
 
 
 def verdict(number: int, nodes: int, **fields: Any) -> ConsumerVerdict:
-    base: Json = {"name": f"lb-{number}", "port": "p0"}
+    base: Json = {"name": f"lb-{number}", "port": "p0", "targets": PodTargets()}
     consumer = Consumer("Ingress", "default", controller="c", target_type="instance", **{**base, **fields})
     return ConsumerVerdict(consumer, Outcome.Outage, Reason("Outage"), nodes, nodes, nodes)
 

@@ -8,9 +8,17 @@ from dataclasses import replace
 import pytest
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck
+from etpguard.assess.consumers.interface import (
+    CheckSettings,
+    Consumer,
+    ConsumerVerdict,
+    HealthCheck,
+    NodeTargets,
+    PodTargets,
+)
+from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Reason
-from etpguard.assess.probe import PassesNowhere
+from etpguard.assess.probe import AnswersEverywhere, PassesNowhere
 from etpguard.cli.output import aws_console
 from etpguard.cluster import NodeTable
 from etpguard.report import (
@@ -35,20 +43,25 @@ def test_condition_and_note_of_the_nginx_case() -> None:
 
 
 def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
-    check = HealthCheck("30099", "HTTP", "/")
-    consumer = Consumer("Ingress", "default", "web", "ingress.k8s.aws/alb", "instance", "http", health_check=check)
+    check = HealthCheck(AnswersEverywhere(), CheckSettings("30099", "HTTP", "/"))
+    consumer = Consumer(
+        "Ingress", "default", "web", "ingress.k8s.aws/alb", "instance", "http", NodeTargets(NodeRule(), check)
+    )
     found = ConsumerVerdict(consumer, Outcome.Blackhole, Reason(NO_HEALTHY_TARGET), 0b111, 0b110)
     assert explain_verdict(found) == (
         "2 of 3 target nodes drop the traffic, and the HTTP health check on 30099 fails on the others too: "
         "no target is healthy, so the load balancer sends traffic to all of them, and a share of the requests is "
         "lost"
     )
-    answered = replace(consumer, probe=PassesNowhere("kube-proxy answers 404 to /"))
+    answered = replace(
+        consumer,
+        targets=NodeTargets(NodeRule(), replace(check, probe=PassesNowhere("kube-proxy answers 404 to /"))),
+    )
     assert "fails on the others too (kube-proxy answers 404 to /): no target" in explain_verdict(
         replace(found, consumer=answered)
     )
     assert aws_console.shown(found) == (
-        "all 3 targets unhealthy, and requests sent to all of them alike, 2 of which drop every one"
+        "all 3 targets unhealthy; it sends requests to all of them, and 2 of them drop every request"
     )
 
 
@@ -155,7 +168,7 @@ def test_conditions_by_outcome(outcome: Outcome, is_covered: str, is_delivered: 
     ],
 )
 def test_numbers_agree_with_their_nouns(outcome: Outcome, eligible: int, uncovered: int, sentence: str) -> None:
-    consumer = Consumer("Ingress", "default", "web", "ingress.k8s.aws/alb", "instance", "http")
+    consumer = Consumer("Ingress", "default", "web", "ingress.k8s.aws/alb", "instance", "http", PodTargets())
     assert (
         explain_verdict(ConsumerVerdict(consumer, outcome, Reason(outcome.name), eligible, uncovered)) == sentence
     )

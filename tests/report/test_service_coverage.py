@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from etpguard.assess import Outcome, Reason
-from etpguard.assess.consumers.interface import HealthCheck
+from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, NodeTargets
+from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.probe import NoHealthCheck
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Reject, Remediation, Service, ServiceCoverage, decode_item
 from etpguard.report import service_coverage
 from etpguard.report.service_coverage import facts, history_status, published_part, status, status_body
@@ -36,7 +38,15 @@ def test_status_bounds() -> None:
         pytest.param(200, 100, {}, [], id="more ports and consumers than there is room for"),
         pytest.param(64, 32, {"name": "n" * 253, "source": "s" * 300}, ["a" * 1024] * 20, id="long names"),
         pytest.param(
-            64, 32, {"health_check": HealthCheck("80", "HTTP", "/" * 250_000)}, [], id="a path of 250 KB"
+            64,
+            32,
+            {
+                "targets": NodeTargets(
+                    NodeRule(), HealthCheck(NoHealthCheck(), CheckSettings("80", "HTTP", "/" * 250_000))
+                )
+            },
+            [],
+            id="a path of 250 KB",
         ),
         pytest.param(
             64, 32, {"name": "é" * 253, "source": "é" * 5000}, ["é" * 5000] * 20, id="more bytes than letters"
@@ -262,7 +272,8 @@ HOSTILE = "x\n2026-11-27T00:00:00Z INFO forged\x1b[2J\u202e"
 def test_text_of_objects_is_harmless_in_a_status() -> None:
     """As a health check's path, a reason's detail and the source of a setting."""
     nodes = table_of(3)
-    hostile = big(1, 1, nodes, health_check=HealthCheck("80", "HTTP", HOSTILE), source=HOSTILE)
+    check = HealthCheck(NoHealthCheck(), CheckSettings("80", "HTTP", HOSTILE))
+    hostile = big(1, 1, nodes, targets=NodeTargets(NodeRule(), check), source=HOSTILE)
     made = status(replace(hostile, reason=Reason("NotModelled", HOSTILE)), nodes, (f"see {HOSTILE}",))
 
     def texts(value: Any) -> list[str]:

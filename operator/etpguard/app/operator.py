@@ -34,6 +34,7 @@ from etpguard.kube.threads import in_thread
 from etpguard.metrics import CONTENT_TYPE, Metrics
 from etpguard.objects import AnyKind
 from etpguard.remediate.kinds import REMEDIATION_KINDS
+from etpguard.report.advice import advice_texts
 from etpguard.settings import Settings
 from etpguard.web import Health, serve
 
@@ -105,7 +106,7 @@ class Operator:
             assessments=self.engine.assessments,
             engine=lambda picture: Engine(picture, consumers, options),
             served=self.freshness.served,
-            advice=Advisor(self.picture, consumers),
+            advice=advice_texts(Advisor(self.picture, consumers)),
             stale=self._stale,
             metrics=self.metrics,
             remediation_pacing=timing.remediation,

@@ -1,4 +1,5 @@
-"""The consumers of each Service, found by the families and kept until what they were read from changes."""
+"""The consumers of each Service: found by the families, and kept until an object changes that they were read
+from."""
 
 from __future__ import annotations
 
@@ -7,22 +8,26 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import TypeVar
 
-from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, View
+from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, Targets, UnknownOutcome, View
 from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.outcome import Reason
 from etpguard.objects import Key, Service
 
 K = TypeVar("K")
+T = TypeVar("T")
 
 
 class ConsumerIndex:
-    """`families` in the order of the registry: an object is the first one's that speaks for it."""
+    """`families` in the order of the registry: an object belongs to the first one that finds a consumer for it."""
 
     def __init__(self, families: Sequence[ConsumerFamily], view: View) -> None:
         self._families = tuple(families)
         self._view = view
         self._consumers: dict[Key, tuple[Consumer, ...]] = {}
         self._rules: dict[NodeRule, NodeRule] = {}
-        self._read_by: dict[Key, set[Key]] = defaultdict(set)
+        # Consumers of one Ingress share one set of keys, so a set is entered once, not once for each consumer.
+        self._readers: dict[frozenset[Key], set[Key]] = {}
+        self._sets_with: dict[Key, set[frozenset[Key]]] = defaultdict(set)
         self._port_read_by: dict[int, set[Key]] = defaultdict(set)
 
     def of(self, key: Key, service: Service) -> tuple[Consumer, ...]:
@@ -30,15 +35,12 @@ class ConsumerIndex:
         if consumers is None:
             consumers = self._consumers[key] = self._find(service)
             for consumer in consumers:
-                for read in consumer.reads:
-                    self._read_by[read].add(key)
-                for number in consumer.reads_node_ports:
-                    self._port_read_by[number].add(key)
+                self._enter(key, consumer)
         return consumers
 
-    def reading(self, service: Key) -> Set[Key]:
-        """The Services with a consumer that was read from another Service, `service`."""
-        return self._read_by.get(service, frozenset())
+    def reading(self, key: Key) -> Set[Key]:
+        """The Services with a consumer that was read from that other Service, or from what `key` stands for."""
+        return {reader for keys in self._sets_with.get(key, ()) for reader in self._readers[keys]}
 
     def reading_port(self, number: int) -> Set[Key]:
         """The Services with a consumer that depends on who owns that node port."""
@@ -46,36 +48,83 @@ class ConsumerIndex:
 
     def forget(self, key: Key) -> None:
         for consumer in self._consumers.pop(key, ()):
-            for read in consumer.reads:
-                _discard(self._read_by, read, key)
-            for number in consumer.reads_node_ports:
-                _discard(self._port_read_by, number, key)
+            for keys in _key_sets(consumer):
+                readers = self._readers.get(keys)
+                if readers is None:
+                    continue
+                readers.discard(key)
+                if not readers:
+                    del self._readers[keys]
+                    for read in keys:
+                        _discard(self._sets_with, read, keys)
+            if consumer.check:
+                for number in consumer.check.reads_node_ports:
+                    if key in self._port_read_by.get(number, ()):
+                        _discard(self._port_read_by, number, key)
 
     def forget_all(self) -> None:
         self._consumers.clear()
         self._rules.clear()
-        self._read_by.clear()
+        self._readers.clear()
+        self._sets_with.clear()
         self._port_read_by.clear()
+
+    def _enter(self, key: Key, consumer: Consumer) -> None:
+        for keys in _key_sets(consumer):
+            if keys not in self._readers:
+                self._readers[keys] = set()
+                for read in keys:
+                    self._sets_with[read].add(keys)
+            self._readers[keys].add(key)
+        if consumer.check:
+            for number in consumer.check.reads_node_ports:
+                self._port_read_by[number].add(key)
 
     def _find(self, service: Service) -> tuple[Consumer, ...]:
         found: list[Consumer] = []
         owned: set[tuple[str, str, str]] = set()
         for family in self._families:
-            news = [
-                replace(consumer, family=family.name, nodes=self._shared(consumer.nodes))
-                for consumer in family.find(service, self._view)
-                if consumer.object not in owned
-            ]
-            owned |= {consumer.object for consumer in news}
-            found += news
+            own: list[Consumer] = []
+            try:
+                for consumer in family.find(service, self._view):
+                    if consumer.object not in owned:
+                        targets = self._shared(consumer.targets)
+                        own.append(replace(consumer, family=family.name, targets=targets))
+            except Exception as error:
+                own.append(_failed(service, family, error))
+            owned |= {consumer.object for consumer in own}
+            found += own
         return tuple(found)
 
-    def _shared(self, rule: NodeRule | None) -> NodeRule | None:
-        """One object for all equal rules: a look-up of their nodes then compares nothing."""
-        return self._rules.setdefault(rule, rule) if rule else None
+    def _shared(self, targets: Targets) -> Targets:
+        """With one object for all equal rules: the look-up of their nodes then compares nothing."""
+        if targets.rule is None:
+            return targets
+        rule = self._rules.setdefault(targets.rule, targets.rule)
+        return targets if rule is targets.rule else replace(targets, rule=rule)
 
 
-def _discard(index: dict[K, set[Key]], at: K, key: Key) -> None:
-    index[at].discard(key)
+def _failed(service: Service, family: ConsumerFamily, error: Exception) -> Consumer:
+    """In place of the consumers that the family did not come to find."""
+    detail = f"etpguard failed to read the consumers of family {family.name}: {type(error).__name__}: {error}"
+    return Consumer(
+        kind="Service",
+        namespace=service.key.namespace,
+        name=service.key.name,
+        controller=family.name,
+        target_type="",
+        port="",
+        targets=UnknownOutcome(Reason("FamilyFailed", detail[:500])),
+        family=family.name,
+    )
+
+
+def _key_sets(consumer: Consumer) -> tuple[frozenset[Key], ...]:
+    of_check = consumer.check.reads if consumer.check else frozenset[Key]()
+    return tuple(keys for keys in (consumer.reads, of_check) if keys)
+
+
+def _discard(index: dict[K, set[T]], at: K, member: T) -> None:
+    index[at].discard(member)
     if not index[at]:
         del index[at]

@@ -1,4 +1,4 @@
-"""From the picture to assessments, incrementally: each part is computed again only when its input changed.
+"""From the picture to assessments, incrementally: each part is computed again only when its input changes.
 
 slices of a Service        -> node states       (kept per Service)
 objects that refer to it   -> consumers         (kept per Service)
@@ -26,6 +26,7 @@ from etpguard.objects import (
     ENDPOINT_SLICE,
     INGRESS,
     INGRESS_CLASS,
+    NAMESPACE,
     NODE,
     SERVICE,
     SERVICE_COVERAGE,
@@ -34,13 +35,14 @@ from etpguard.objects import (
     Key,
     Service,
 )
+from etpguard.objects.records import index_key
 
 IGNORE_ANNOTATION = "etpguard.dev/ignore"
 
 
 class Engine:
-    """Assessments of a picture, kept up to date: after `refresh` with all that changes touched, they are
-    those of a new engine. What is kept between calls only saves work."""
+    """Assessments of a picture, kept up to date: after `refresh` with everything that the changes touched, they
+    are those of a new engine. The engine keeps results between calls only to save work."""
 
     def __init__(
         self, picture: Picture, families: Sequence[ConsumerFamily], options: Options | None = None
@@ -54,6 +56,7 @@ class Engine:
             lambda: self._platforms.present,
             unread_is_unknown=self._options.unread_is_unknown,
         )
+        self._view = view
         self._consumers = ConsumerIndex(families, view)
         self._eligible = EligibleNodes(picture.nodes)
         self._states: dict[Key, ServiceStates] = {}
@@ -67,12 +70,12 @@ class Engine:
 
     @property
     def platforms(self) -> frozenset[str]:
-        """What the nodes tell of the clouds and distributions that they belong to; see `assess.platforms`."""
+        """The clouds and distributions of the nodes; see `assess.platforms`."""
         return self._platforms.present
 
     def refresh(self, touched: Touched) -> dict[Key, Assessment | None]:
-        """Assess again what `touched` reaches. Returns what differs from before; None for a Service that is
-        no longer assessed."""
+        """Assess again the Services that `touched` reaches. Returns the assessments that changed; None for a
+        Service that is no longer assessed."""
         return self.reassess(self.invalidate(touched))
 
     def reassess(self, keys: Iterable[Key]) -> dict[Key, Assessment | None]:
@@ -143,7 +146,9 @@ class Engine:
         return self._judge.passing(self._states_of(key, service), consumer, family)
 
     def invalidate(self, touched: Touched) -> Iterable[Key]:
-        """The first half of `refresh`: forget what `touched` outdates; returns the Services to assess."""
+        """The first half of `refresh`: drop the results that `touched` outdates. Returns the Services to
+        assess."""
+        self._view.forget()
         shared = self._shared_inputs()
         if touched.everything or shared != self._shared:
             self._shared = shared
@@ -155,6 +160,8 @@ class Engine:
         if touched.namespaces:
             every = self._picture.store(SERVICE).keys()
             services |= {key for key in every if key.namespace in touched.namespaces}
+            for name in touched.namespaces:
+                services |= self._consumers.reading(index_key(NAMESPACE.name, name))
         for key in tuple(services):
             services |= self._consumers.reading(key)
         for key in services:
@@ -163,7 +170,7 @@ class Engine:
         return services | self.assessments.keys() if self._move_nodes(touched.nodes) else services
 
     def _shared_inputs(self) -> object:
-        """What every assessment depends on, and changes next to never."""
+        """The inputs that every assessment depends on, and that hardly ever change."""
         picture = self._picture
         unreadable = tuple(reject.key for reject in picture.store(NODE).rejects)
         return picture.nodes.epoch, not len(picture.store(ENDPOINT_SLICE)), dict(picture.unread), unreadable
@@ -172,13 +179,14 @@ class Engine:
         self._epoch = self._picture.nodes.epoch
         self._present = self._picture.nodes.present
         self._states.clear()
+        self._view.forget()
         self._consumers.forget_all()
         self._eligible.reset(self._picture.store(NODE))
         self._platforms.reset(self._picture.store(NODE))
         self._judge.reset()
 
     def _move_nodes(self, names: Iterable[str]) -> bool:
-        """Whether these changes of nodes can be seen in any assessment."""
+        """Whether these changes of nodes can change any assessment."""
         nodes = self._picture.store(NODE)
         moved = self._present != self._picture.nodes.present
         self._present = self._picture.nodes.present
@@ -186,6 +194,7 @@ class Engine:
             node = nodes.get(Key("", name))
             moved |= self._eligible.update(name, node)
             if self._platforms.update(name, node):
+                self._view.forget()
                 self._consumers.forget_all()
                 moved = True
         return moved

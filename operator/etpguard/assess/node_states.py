@@ -7,8 +7,8 @@ Cilium's differences are those of its kube-proxy replacement (pkg/loadbalancer/w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -19,7 +19,7 @@ from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Service, Service
 _PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 _HEADLESS = "service.kubernetes.io/headless"
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
-# Addresses that may be spelt in another way: IPv6, and IPv4 with leading zeros.
+# Addresses with more than one spelling: IPv6, and IPv4 with leading zeros.
 _AMBIGUOUS = re.compile(r":|(?:^|\.)0\d")
 
 
@@ -31,8 +31,8 @@ class DataPlane(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PortState:
-    """One service port, in one family. Node sets are integers of `NodeTable`, and may name nodes that no
-    Node object bears; under Cilium they may be -1, every bit, so intersect them before counting. `node_port`
+    """One service port, in one family. Node sets are integers of `NodeTable`, and may name nodes without a
+    Node object; under Cilium they may be -1, every bit, so intersect them before counting. `node_port`
     is 0 where there is none."""
 
     port: str
@@ -67,6 +67,13 @@ class ServiceStates:
 
     ports: tuple[PortState, ...]
     healthy: dict[IPFamily, int]
+    _by_port: dict[tuple[str, IPFamily], PortState] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_port: dict[tuple[str, IPFamily], PortState] = {}
+        for state in self.ports:
+            by_port.setdefault((state.port, state.family), state)
+        object.__setattr__(self, "_by_port", by_port)
 
     @property
     def hosting(self) -> int:
@@ -79,15 +86,12 @@ class ServiceStates:
         return nodes
 
     def of(self, port: str, family: IPFamily) -> PortState | None:
-        for state in self.ports:
-            if state.port == port and state.family == family:
-                return state
-        return None
+        return self._by_port.get((port, family))
 
 
 def proxied(service: Service) -> bool:
     """Whether kube-proxy serves the Service at all: cmd/kube-proxy/app/server.go:564-608 and
-    util/utils.go:56-68. A clusterIP that is absent, as in a manifest, is one yet to be allocated."""
+    util/utils.go:56-68. Without a clusterIP, as in a manifest, the API server has not allocated it yet."""
     if _PROXY_NAME in service.labels or service.type == "ExternalName":
         return False
     return service.spec.cluster_ip not in ("", "None")
@@ -136,24 +140,17 @@ def service_states(
     """The states of a Service as if its policy were Local, whatever it is.
 
     `slices` are those bound to it by namespace and label; `bit` gives the set of one node by name.
-    Topology hints, trafficDistribution and internalTrafficPolicy have no say here (topology.go:48-154).
+    Topology hints, trafficDistribution and internalTrafficPolicy do not matter here (topology.go:48-154).
     Where kube-proxy's own answer depends on the order of a Go map (copies of one ip:port that differ), the
     slice whose name sorts last wins here.
     """
     served = ip_families(service)
-    # By port name and protocol alone; a port without name or number is ignored (endpointslicecache.go:173-181).
-    sources: dict[tuple[str, str, str], list[tuple[EndpointSlice, int]]] = {}
-    for slice_ in sorted(slices, key=lambda s: s.metadata.name):
-        if _HEADLESS not in slice_.labels and slice_.address_type in served:
-            for q in slice_.ports or ():
-                if q.port and q.name is not None:
-                    group = (slice_.address_type, q.name, q.protocol or "TCP")
-                    sources.setdefault(group, []).append((slice_, q.port))
+    sources = _sources(slices, served)
     tally = _Tally(bit, data_plane)
     counted: dict[tuple[tuple[int, int], ...], _Nodes] = {}
     nodes: dict[tuple[str, str, str], _Nodes] = {}
     for source, pairs in sources.items():
-        # Which numbers the ports bear is of no matter to the nodes, only which of them are the same.
+        # The port numbers do not matter to the node sets, only which of them are the same.
         shape = _shape(pairs)
         if shape not in counted:
             counted[shape] = tally.nodes(pairs)
@@ -178,6 +175,47 @@ def service_states(
     return ServiceStates(ports, healthy)
 
 
+def endpoints_by_node(slices: Iterable[EndpointSlice], port: PortState) -> dict[str, list[Endpoint]] | None:
+    """The endpoints that the data plane knows for a port, ready or not, by the name of their node; those without a
+    nodeName under "". None where no slice has the port."""
+    sources = _sources(slices, (port.family,)).get((port.family, port.port, port.protocol))
+    if sources is None:
+        return None
+    found: dict[str, list[Endpoint]] = {}
+    for endpoint in _merged(sources):
+        found.setdefault(endpoint.node_name or "", []).append(endpoint)
+    return found
+
+
+def _sources(
+    slices: Iterable[EndpointSlice], families: Container[str]
+) -> dict[tuple[str, str, str], list[tuple[EndpointSlice, int]]]:
+    """The slices of each port with its number there, by family, port name and protocol alone; a port without name
+    or number is ignored (endpointslicecache.go:173-181)."""
+    sources: dict[tuple[str, str, str], list[tuple[EndpointSlice, int]]] = {}
+    for slice_ in sorted(slices, key=lambda s: s.metadata.name):
+        if _HEADLESS not in slice_.labels and slice_.address_type in families:
+            for q in slice_.ports or ():
+                if q.port and q.name is not None:
+                    group = (slice_.address_type, q.name, q.protocol or "TCP")
+                    sources.setdefault(group, []).append((slice_, q.port))
+    return sources
+
+
+def _merged(sources: Iterable[tuple[EndpointSlice, int]]) -> Iterable[Endpoint]:
+    """endpointslicecache.go:168-253: the union of all slices, one endpoint for each ip:port, the first address
+    only."""
+    merged: dict[tuple[str, int], Endpoint] = {}
+    for slice_, port in sources:
+        for endpoint in slice_.endpoints or ():
+            if endpoint.addresses:
+                at = (_canonical(endpoint.addresses[0]), port)
+                # L247: a copy that is terminating never replaces another one.
+                if at not in merged or not _terminating(endpoint):
+                    merged[at] = endpoint
+    return merged.values()
+
+
 def _shape(pairs: Iterable[tuple[EndpointSlice, int]]) -> tuple[tuple[int, int], ...]:
     numbers: dict[int, int] = {}
     return tuple((id(slice_), numbers.setdefault(port, len(numbers))) for slice_, port in pairs)
@@ -200,19 +238,10 @@ class _Tally:
         self._cilium = data_plane is DataPlane.CILIUM
 
     def nodes(self, sources: Iterable[tuple[EndpointSlice, int]]) -> _Nodes:
-        """endpointslicecache.go:168-253 (union of all slices, one endpoint for each ip:port, the first
-        address only) and topology.go:96-123 (the fallback to serving and terminating, per node)."""
-        merged: dict[tuple[str, int], Endpoint] = {}
-        for slice_, port in sources:
-            for endpoint in slice_.endpoints or ():
-                if endpoint.addresses:
-                    at = (_canonical(endpoint.addresses[0]), port)
-                    # L247: a copy that is terminating never replaces one that is there.
-                    if at not in merged or not _terminating(endpoint):
-                        merged[at] = endpoint
+        """topology.go:96-123: ready endpoints, and per node the fallback to serving and terminating ones."""
         ready = terminating = 0
         usable = False
-        for endpoint in merged.values():
+        for endpoint in _merged(sources):
             if _ready(endpoint):
                 ready |= self._local(endpoint)
                 usable = True

@@ -1,15 +1,24 @@
 """The outcome of one Service, from its node states and its consumers.
 
-What may hide the answer is looked for at each step, and makes it Unknown only where it could change it.
+Each step checks for objects that are missing or unreadable. They make the outcome Unknown only where they could
+change it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from etpguard.assess.assessment import Assessment, Options
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
-from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes
+from etpguard.assess.consumers.interface import (
+    Consumer,
+    ConsumerVerdict,
+    NodeTargets,
+    PodTargets,
+    PossibleNodes,
+    UnknownOutcome,
+)
+from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, NodeRule
 from etpguard.assess.node_states import DataPlane, PortState, ServiceStates
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome, Reason, through_consumer, without_consumer
 from etpguard.assess.probe import KUBE_PROXY_HEALTHZ_PORT, KubeProxyHealthz, NotModelled, passing
@@ -24,11 +33,11 @@ _CILIUM_HEALTHZ = NotModelled(
     f"Cilium answers on port {KUBE_PROXY_HEALTHZ_PORT} only with kube-proxy-replacement-healthz-bind-address set"
 )
 """By default it is not: Cilium Documentation/network/kubernetes/kubeproxy-free.rst."""
-_WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy decides otherwise")
+_WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy follows other rules")
 
 
 class Judge:
-    """Reads the picture, the eligible nodes and the states of other Services as they are when it is asked."""
+    """Reads the picture, the eligible nodes and the states of other Services at the time of each call."""
 
     def __init__(
         self,
@@ -44,7 +53,7 @@ class Judge:
         self._unreadable = 0
 
     def reset(self) -> None:
-        """Note the Nodes that cannot be read; to be called whenever these are others, or bits were dealt anew."""
+        """Note the Nodes that cannot be read. Call it when they change, and when the node table deals new bits."""
         self._unreadable = 0
         for reject in self._picture.store(NODE).rejects:
             self._unreadable |= self._picture.nodes.bit(reject.key.name)
@@ -52,7 +61,7 @@ class Judge:
     def assessment(
         self, key: Key, service: Service, states: ServiceStates, consumers: Sequence[Consumer]
     ) -> Assessment:
-        """What is to be said of a Service under Local that is served externally."""
+        """The assessment of a Service under Local that is served externally."""
         blind = self._blind(key)
         verdicts = tuple(self._through(service, states, consumer, blind) for consumer in consumers)
         known = [v for v in verdicts if not v.consumer.incidental]
@@ -78,30 +87,25 @@ class Judge:
 
     def passing(self, states: ServiceStates, consumer: Consumer, family: IPFamily) -> int | NotModelled:
         """The nodes on which the health check of the consumer is predicted to pass."""
-        if consumer.probe is None:
+        probe = consumer.probe
+        if probe is None:
             return NotModelled("its health check is not known")
-        if self._options.data_plane is DataPlane.CILIUM and isinstance(consumer.probe, KubeProxyHealthz):
+        if self._options.data_plane is DataPlane.CILIUM and isinstance(probe, KubeProxyHealthz):
             return _CILIUM_HEALTHZ
         present = self._picture.nodes.present
-        return passing(
-            consumer.probe,
-            family,
-            states,
-            self._other,
-            ready=self._eligible.ready & present,
-            everywhere=present,
-        )
+        ready = self._eligible.ready & present
+        return passing(probe, family, states, self._other, ready=ready, everywhere=present)
 
     def _other(self, key: Key) -> tuple[ServiceStates, bool] | None:
         service = self._picture.get(SERVICE, key)
         return (self._states_of(key, service), service.policy == "Local") if service else None
 
     def _blind(self, key: Key) -> Reason | None:
-        """Why nothing can be said of what its nodes do."""
+        """Why the node states of the Service are not known."""
         if self._options.data_plane is DataPlane.OTHER:
             return Reason("DataPlaneNotModelled", "the data plane is neither kube-proxy nor Cilium's")
         if not len(self._picture.store(ENDPOINT_SLICE)):
-            return Reason("NoEndpointSlices", "there is not one EndpointSlice to tell where endpoints are")
+            return Reason("NoEndpointSlices", "no EndpointSlice was read, so no endpoint is known")
         if rejected := self._picture.rejected_slices(key):
             return Reason("UnreadableEndpointSlice", rejected[0].message)
         return None
@@ -109,7 +113,7 @@ class Judge:
     def _unclaimed(
         self, service: Service, states: ServiceStates, blind: Reason | None
     ) -> tuple[Outcome, Reason, int, int]:
-        """The outcome of a Service without a known consumer: any client may try any eligible node."""
+        """The outcome of a Service without a known consumer: any client may address any eligible node."""
         if self._options.unread_is_unknown and (hidden := self._hidden_consumers(service)):
             return Outcome.Unknown, hidden, 0, 0
         if PER_NODE_SELECTORS & (service.spec.selector or {}).keys():
@@ -129,7 +133,7 @@ class Judge:
         return worst.outcome, Reason("NoKnownConsumer"), worst.eligible, worst.uncovered
 
     def _hidden_consumers(self, service: Service) -> Reason | None:
-        """Why the Service may have a consumer that is not seen."""
+        """Why the Service may have a consumer that etpguard does not see."""
         if unread := [kind.resource for kind in self._picture.unread if _may_consume(kind)]:
             return Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}")
         if rejected := self._picture.rejected_referrers(service.key.namespace):
@@ -139,56 +143,62 @@ class Judge:
     def _through(
         self, service: Service, states: ServiceStates, consumer: Consumer, blind: Reason | None
     ) -> ConsumerVerdict:
-        if consumer.nodes is None:
-            if consumer.unknown is not None:
-                return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown)
+        targets = consumer.targets
+        if isinstance(targets, PodTargets):
             return ConsumerVerdict(consumer, Outcome.NotAffected, _PODS)
-        eligible = self._eligible.of(consumer.nodes, self._picture.store(NODE))
+        if targets.rule is None:
+            return ConsumerVerdict(consumer, Outcome.Unknown, targets.reason)
+        eligible = self._eligible.of(targets.rule, self._picture.store(NODE))
         if blind:
             return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
-        if consumer.nodes.follows_endpoints:
+        if targets.rule.follows_endpoints:
             eligible &= states.hosting
         verdicts = [
-            self._through_family(states, consumer, state, eligible)
+            self._through_family(states, consumer, targets.rule, state, eligible)
             for family in consumer.families
             if (state := states.of(consumer.port, family)) is not None
         ]
         if not verdicts:
             served = " and ".join(consumer.families)
             reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
-            return ConsumerVerdict(consumer, Outcome.Unknown, consumer.unknown or reason, eligible)
+            if isinstance(targets, UnknownOutcome):
+                reason = targets.reason
+            return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
         worst = _worst(verdicts)
-        unknown = consumer.unknown
-        if worst.outcome not in (Outcome.Covered, Outcome.NoEndpoints):
-            unknown = unknown or consumer.unless_covered
-        if unknown is not None:
-            worst = ConsumerVerdict(
-                consumer, Outcome.Unknown, unknown, worst.eligible, worst.uncovered, worst.unused
-            )
-        return worst
+        if isinstance(targets, NodeTargets):
+            return worst
+        if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
+            return worst
+        return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
 
     def _through_family(
-        self, states: ServiceStates, consumer: Consumer, state: PortState, eligible: int
+        self, states: ServiceStates, consumer: Consumer, rule: NodeRule, state: PortState, eligible: int
     ) -> ConsumerVerdict:
         unused = state.forwarding & self._picture.nodes.present & ~eligible
         uncovered = state.dropped(eligible)
         passes = self.passing(states, consumer, state.family) if uncovered else 0
-        if unknown := self._untold(consumer, state, eligible, uncovered, passes):
+        if unknown := self._why_unknown(consumer, rule, state, eligible, uncovered, passes):
             return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
         sees = 0 if isinstance(passes, NotModelled) else passes
         verdict = through_consumer(eligible, state.forwarding, state.usable, sees)
         return ConsumerVerdict(consumer, verdict.outcome, _REASONS[verdict.code], eligible, uncovered, unused)
 
-    def _untold(
-        self, consumer: Consumer, state: PortState, eligible: int, uncovered: int, passes: int | NotModelled
+    def _why_unknown(
+        self,
+        consumer: Consumer,
+        rule: NodeRule,
+        state: PortState,
+        eligible: int,
+        uncovered: int,
+        passes: int | NotModelled,
     ) -> Reason | None:
-        """Why these node sets do not tell the outcome."""
-        assert consumer.nodes is not None
-        if blocking := eligible & self._eligible.blocking(consumer.nodes):
+        """Why these node sets do not determine the outcome."""
+        if blocking := eligible & self._eligible.blocking(rule):
             return Reason(
                 "RegistrationBlocked",
-                f"the providerID of node {self._picture.nodes.names(blocking, 1)[0]} is not one that the "
-                "controller can register, so it registers and removes none",
+                f"the controller cannot register node {self._picture.nodes.names(blocking, 1)[0]} by its "
+                f"providerID, "
+                "so it neither registers nor removes any node",
             )
         if self._eligible.windows and eligible & self._on_windows(state):
             return _WINDOWS
@@ -196,14 +206,15 @@ class Judge:
             return hidden
         if not uncovered or uncovered == eligible:
             return None
-        if 0 < consumer.max_targets < eligible.bit_count():
-            return Reason("TargetsCapped", f"the controller registers at most {consumer.max_targets} nodes")
+        most = consumer.targets.max_targets if isinstance(consumer.targets, NodeTargets) else 0
+        if 0 < most < eligible.bit_count():
+            return Reason("TargetsCapped", f"the controller registers at most {most} nodes")
         if isinstance(passes, NotModelled):
             return Reason("HealthCheckPortNotModelled", passes.detail)
         return None
 
     def _hidden_node(self, state: PortState, eligible: int, uncovered: int) -> Reason | None:
-        """Why a Node that cannot be read, and may be eligible, could make it another outcome."""
+        """Why a Node that cannot be read could change the outcome: it may be eligible."""
         if not self._unreadable or not state.usable:
             return None
         if not eligible:
@@ -220,7 +231,7 @@ class Judge:
         return Reason("UnreadableNode", f"Node {name} cannot be read, and may be one that gets traffic")
 
     def _on_windows(self, state: PortState) -> int:
-        """Nodes on which winkernel, which is not modelled, may do otherwise: with terminating endpoints or with
+        """Nodes on which winkernel, which is not modelled, may differ: with terminating endpoints or with
         none (winkernel/proxier.go:1117-1138,1560-1615)."""
         return self._eligible.windows & ~state.ready if state.usable else 0
 
@@ -230,7 +241,7 @@ def _worst(verdicts: Sequence[ConsumerVerdict]) -> ConsumerVerdict:
 
 
 def _badness(verdict: ConsumerVerdict) -> tuple[int, int, int]:
-    """The worst outcome; where that is the same, the most uncovered and then the most eligible nodes."""
+    """By outcome, then by the number of uncovered nodes, then by the number of eligible nodes."""
     return verdict.outcome, verdict.uncovered.bit_count(), verdict.eligible.bit_count()
 
 

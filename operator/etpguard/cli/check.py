@@ -108,13 +108,14 @@ def _structured(
     import msgspec
 
     from etpguard.report import Contents, coverage_report
+    from etpguard.report.advice import advice_texts
 
     contents = Contents(
         data_plane=assessed.data_plane,
         data_plane_how=assessed.data_plane_how,
         assessments=chosen,
         table=assessed.loaded.picture.nodes,
-        advice=assessed.advisor,
+        advice=advice_texts(assessed.advisor),
         max_nodes=request.max_nodes,
         warnings=assessed.warnings,
         not_read=assessed.loaded.not_read,

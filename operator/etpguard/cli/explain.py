@@ -1,4 +1,4 @@
-"""`etpguard explain`: the whole story of one Service, for a person."""
+"""`etpguard explain`: everything that etpguard knows about one Service, as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from etpguard.cli import endpoints
 from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
@@ -23,23 +22,30 @@ if TYPE_CHECKING:
 Lines = Iterable[str]
 
 
+class Command(str):
+    """A line with a command to copy, which is never folded."""
+
+
 def explain(sources: Sources, name: str, max_nodes: int) -> int:
-    """Print the story of that Service in the sources' namespace to stdout. Returns 0. Raises Failure where there
-    is no such Service."""
+    """Print the explanation of that Service in the sources' namespace to stdout. Returns 0. Raises Failure if
+    there is no such Service."""
     assessed = assess(sources)
     key = Key(assessed.namespace, name)
     service = assessed.loaded.picture.get(SERVICE, key)
     if service is None:
         raise Failure(_not_found(assessed, key))
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
-    lines = [_fold(harmless(line), width) for line in story(assessed, service, max_nodes)]
+    lines = [
+        harmless(line) if isinstance(line, Command) else _fold(harmless(line), width)
+        for line in story(assessed, service, max_nodes)
+    ]
     deliver(lambda: print("\n".join(lines)))
     warn(assessed.warnings)
     return 0
 
 
 def story(assessed: Assessed, service: Service, max_nodes: int = 10) -> Lines:
-    """The lines of the story, unfolded; a deeper indent belongs to what is above."""
+    """The lines of the explanation, unfolded. A deeper indent belongs to the line above."""
     assessment = assessed.assessments.get(service.key)
     yield f"Service {service.key}: {service.type}, externalTrafficPolicy {service.policy}"
     if assessment is None:
@@ -51,7 +57,7 @@ def story(assessed: Assessed, service: Service, max_nodes: int = 10) -> Lines:
     yield f"Outcome: {assessment.outcome.name}: {explain_reason(assessment)}"
     if assessment.if_local is not None:
         local = assessment.if_local
-        yield f"Under Local it would be: {local.outcome.name}: {explain_reason(local)}"
+        yield f"Under Local its outcome would be {local.outcome.name}: {explain_reason(local)}"
     yield from _ports(assessed, service, assessment, max_nodes)
     yield from _consumers(assessed, assessment, max_nodes)
     yield from _traps(assessed, assessment)
@@ -59,13 +65,16 @@ def story(assessed: Assessed, service: Service, max_nodes: int = 10) -> Lines:
 
 
 def _ports(assessed: Assessed, service: Service, assessment: Assessment, max_nodes: int) -> Lines:
+    from etpguard.assess.node_states import endpoints_by_node
+
     slices = assessed.loaded.picture.slices(service.key)
     for port in assessment.ports:
         node_port = f", node port {port.node_port}" if port.node_port else ""
         yield ""
         yield f"Port {port.port or '(unnamed)'} {port.number}/{port.protocol} {port.family}{node_port}"
-        yield from _states(assessed, assessment, port, endpoints.by_node(slices, port), max_nodes)
-        if slices and not any(endpoints.serves(slice_, port) for slice_ in slices):
+        found = endpoints_by_node(slices, port)
+        yield from _states(assessed, assessment, port, found or {}, max_nodes)
+        if slices and found is None:
             yield f"  no EndpointSlice of it has {port.family} endpoints for this port's name and protocol"
 
 
@@ -98,16 +107,36 @@ def _states(
         yield f"  {state} on {count} node{'s' if count > 1 else ''}: {_MEANING[state]}"
         names = table.names(members, max_nodes)
         for name in names:
-            here = [endpoints.told(endpoint) for endpoint in found.get(name, ())]
+            here = [_endpoint(endpoint) for endpoint in found.get(name, ())]
             yield f"    {name}{': ' + '; '.join(here) if here else ''}"
         if count > len(names):
             yield f"    and {count - len(names)} more (--max-nodes 0 for all)"
     strays = [name for name in found if name and not table.bit(name) & every]
     for name in sorted(strays)[: max_nodes or None]:
-        yield f"  endpoints on {name}, which no Node object bears: nothing can send to them"
-    lost = [endpoints.told(endpoint) for endpoint in found.get("", ())]
+        yield f"  endpoints on {name}, which has no Node object: no traffic reaches them"
+    lost = [_endpoint(endpoint) for endpoint in found.get("", ())]
     if lost:
         yield f"  endpoints without a nodeName, local to no node for kube-proxy: {'; '.join(lost[:5])}"
+
+
+def _endpoint(endpoint: Endpoint) -> str:
+    """`pod web-0 10.0.0.5 (not ready, terminating)`."""
+    conditions = endpoint.conditions
+    notes = []
+    if conditions is not None:
+        notes = [
+            word
+            for word, holds in (
+                ("not ready", conditions.ready is False),
+                ("serving", conditions.serving and conditions.terminating),
+                ("not serving", conditions.serving is False and conditions.terminating),
+                ("terminating", conditions.terminating),
+            )
+            if holds
+        ]
+    target = endpoint.target_ref
+    name = f"{(target.kind or 'object').lower()} {target.name} " if target and target.name else ""
+    return f"{name}{', '.join(endpoint.addresses or ()) or '(no address)'} ({', '.join(notes) or 'ready'})"
 
 
 def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Lines:
@@ -124,25 +153,25 @@ def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Li
         yield f"  {consumer.kind} {consumer.namespace}/{consumer.name} to port {consumer.port or '(unnamed)'}"
         how = f", {consumer.target_type} targets" if consumer.target_type else ""
         yield f"    by {consumer.controller or 'an unknown controller'}{how}"
-        if check := consumer.health_check:
+        if check := consumer.check and consumer.check.settings:
             path = f" {check.path}" if check.path else ""
             codes = f", success on {check.success_codes}" if check.success_codes else ""
             yield f"    health check: {check.protocol}{path} on port {check.port}{codes}"
         if verdict.eligible:
             total, lost = verdict.eligible.bit_count(), verdict.uncovered.bit_count()
-            yield f"    sends to {total} node{'s' if total > 1 else ''}, {lost} of them uncovered"
+            yield f"    sends to {total} node{'s' if total > 1 else ''}, {lost} uncovered"
         if verdict.uncovered:
             names = table.names(verdict.uncovered, max_nodes)
             more = verdict.uncovered.bit_count() - len(names)
             yield f"    uncovered: {', '.join(names)}{f' and {more} more' if more else ''}"
         if verdict.unused:
             names = table.names(verdict.unused, max_nodes)
-            yield f"    nodes with endpoints that it never sends to: {', '.join(names)}"
+            yield f"    nodes with endpoints to which it never sends: {', '.join(names)}"
         yield f"    {verdict.outcome.name}: {explain_verdict(verdict)}"
         if consumer.source:
             yield f"    note: {consumer.source}"
         if shown := aws_console.shown(verdict):
-            yield f"    its console shows: {shown}"
+            yield f"    the AWS console shows: {shown}"
 
 
 def _traps(assessed: Assessed, assessment: Assessment) -> Lines:
@@ -156,14 +185,16 @@ def _traps(assessed: Assessed, assessment: Assessment) -> Lines:
         port = next(p for p in assessment.ports if p.dropped(assessment.nodes))
         at = str(port.node_port or port.number)
         yield (
-            f"  curl localhost:{at} on a node proves nothing: traffic that starts on a node counts as coming from "
-            "inside, and goes to any endpoint of the cluster (in nftables mode localhost is not served at all). "
-            "Only a request from another machine, to that node's own address, shows what clients get."
+            f"  curl localhost:{at} on a node proves nothing. Traffic that starts on a node is internal traffic "
+            f"and may "
+            "go to any endpoint of the cluster (in nftables mode kube-proxy does not serve localhost). Only a "
+            "request "
+            "from another machine to the node's own address shows what clients get."
         )
-        yield "  A dropped packet leaves no trace, neither a refusal nor a log line: clients time out."
+        yield "  A dropped packet causes no refusal and no log line. Clients time out."
     for hint in hints:
         yield f"  {hint}"
-    yield f"  The data plane is taken to be {assessed.data_plane} ({assessed.data_plane_how})."
+    yield f"  etpguard assumes the data plane {assessed.data_plane} ({assessed.data_plane_how})."
 
 
 def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:
@@ -172,29 +203,35 @@ def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:
     odd = [(node.metadata.name, host) for node in nodes if (host := _other_hostname(node))]
     if odd:
         name, host = odd[0]
-        more = f", and {len(odd) - 1} more nodes differ likewise" if len(odd) > 1 else ""
+        others = len(odd) - 1
+        more = f", and {others} more node{'s differ' if others > 1 else ' differs'} too" if others else ""
         yield (
-            f"Node {name} calls itself {host}{more}. kube-proxy takes for local the endpoints whose nodeName is "
-            "its own hostname; without --hostname-override it finds none and drops all. No API object shows it."
+            f"Node {name} has the hostname {host}{more}. For kube-proxy an endpoint is local if its nodeName is "
+            "kube-proxy's hostname. Without --hostname-override kube-proxy then finds no local endpoint and "
+            "drops all "
+            "external traffic. No API object shows this."
         )
 
 
 def _other_hostname(node: Node) -> str:
-    """A hostname of the Node that is not its name, as far as lower case tells."""
+    """A hostname of the Node that differs from its name, in lower case."""
     name = node.metadata.name
-    told = [node.labels.get("kubernetes.io/hostname", "")]
-    told += [a.address for a in (node.status and node.status.addresses) or () if a.type == "Hostname"]
-    return next((host for host in told if host and host.lower() != name.lower()), "")
+    hosts = [node.labels.get("kubernetes.io/hostname", "")]
+    hosts += [a.address for a in (node.status and node.status.addresses) or () if a.type == "Hostname"]
+    return next((host for host in hosts if host and host.lower() != name.lower()), "")
 
 
 def _advice(assessed: Assessed, assessment: Assessment) -> Lines:
-    pieces = assessed.advisor(assessment)
-    if not pieces:
+    """Title, effect and cost, then each command alone on its line."""
+    items = assessed.advisor(assessment)
+    if not items:
         return
     yield ""
-    yield "What to do, in the order in which to consider it"
-    for number, piece in enumerate(pieces, 1):
-        yield f"  {number}. {piece}"
+    yield "What to do, best first"
+    for number, advice in enumerate(items, 1):
+        yield f"  {number}. {advice.title}."
+        yield from (f"     {part}" for part in (advice.effect, advice.cost) if part)
+        yield from (Command(f"       {line}") for line in advice.command.splitlines())
 
 
 def _unassessed(service: Service) -> Lines:
@@ -202,14 +239,14 @@ def _unassessed(service: Service) -> Lines:
     from etpguard.assess.node_states import external_ports
 
     if service.annotations.get(IGNORE_ANNOTATION) == "true":
-        yield f"Its annotation {IGNORE_ANNOTATION} takes it out of sight."
+        yield f"etpguard skips it: it has the annotation {IGNORE_ANNOTATION}=true."
     elif service.policy != "Local" and external_ports(service):
         yield (
-            "NotAffected: with this policy every node forwards external traffic to any endpoint of the cluster, "
-            "so none drops it for want of a local one. The price is a hop, and pods see a node's address instead "
-            "of the client's."
+            "NotAffected: with this policy every node forwards external traffic to any endpoint of the cluster. "
+            "The "
+            "cost is one extra network hop, and pods see a node's address instead of the client's."
         )
-        yield "If traffic is lost all the same, the policy is not why."
+        yield "If traffic is lost all the same, the policy is not the cause."
     elif service.type == "ExternalName":
         yield "NotAffected: an ExternalName is a DNS alias; no node serves it."
     elif service.spec.cluster_ip == "None":
@@ -218,8 +255,9 @@ def _unassessed(service: Service) -> Lines:
         yield "It is not assessed."
     else:
         yield (
-            "NotAffected: no port of it can be reached from outside through a node: there is no node port, no "
-            "external IP and no load balancer address, or another proxy serves it."
+            "NotAffected: clients outside the cluster cannot reach any of its ports through a node. It has no "
+            "node port, "
+            "no external IP and no load balancer address, or another proxy serves it."
         )
 
 
@@ -240,7 +278,7 @@ def _near(services: Sequence[Key], key: Key) -> str:
 
 
 def _fold(line: str, width: int) -> str:
-    """Fold at `width` columns under the line's own indent; 0: leave it whole."""
+    """Fold at `width` columns under the line's indent; 0 leaves it whole."""
     if not width or len(line) <= width:
         return line
     indent = " " * (len(line) - len(line.lstrip()) + 2)

@@ -23,6 +23,28 @@ class ServicePort(Shape, frozen=True):
         return self.protocol or "TCP"
 
 
+class _PortIndex:
+    """The ports of a Service by what refers to them; the first of equal ones. A Service may have thousands of
+    ports, and a rule looks one up for each of them."""
+
+    def __init__(self, ports: list[ServicePort]) -> None:
+        self.by_reference: dict[int | str, ServicePort] = {}
+        self.by_lower_name: dict[str, ServicePort] = {}
+        self.by_tcp_node_port: dict[int, ServicePort] = {}
+        for port in ports:
+            self.by_reference.setdefault(port.port, port)
+            self.by_reference.setdefault(port.label, port)
+            self.by_lower_name.setdefault(port.label.lower(), port)
+            if port.node_port and port.transport == "TCP":
+                self.by_tcp_node_port.setdefault(port.node_port, port)
+        self.node_ports = frozenset(port.node_port for port in ports if port.node_port)
+
+
+_indices: dict[int, tuple[list[ServicePort], _PortIndex]] = {}
+"""By the identity of the list of ports, which the entry keeps alive."""
+_MOST_INDICES = 64
+
+
 class ServiceSpec(Shape, frozen=True):
     type: str | None = None
     cluster_ip: str | None = msgspec.field(name="clusterIP", default=None)
@@ -91,12 +113,30 @@ class Service(AnnotatedRecord, frozen=True):
         return (status and status.ingress) or []
 
     def port(self, reference: int | str) -> ServicePort | None:
-        """The port called so, or with that `port` number (never targetPort): AWS LBC
+        """The port with that name, or with that `port` number (never targetPort): AWS LBC
         pkg/k8s/service_utils.go:10-26 LookupServicePort."""
-        for port in self.ports:
-            if (port.port if isinstance(reference, int) else port.label) == reference:
-                return port
-        return None
+        return self._index.by_reference.get(reference)
+
+    def port_in_any_case(self, name: str) -> ServicePort | None:
+        """The first port whose name is that, in upper or lower case."""
+        return self._index.by_lower_name.get(name.lower())
+
+    def has_node_port(self, number: int) -> bool:
+        return number in self._index.node_ports
+
+    def tcp_port_on(self, node_port: int) -> ServicePort | None:
+        """The TCP port with that node port."""
+        return self._index.by_tcp_node_port.get(node_port)
+
+    @property
+    def _index(self) -> _PortIndex:
+        ports = self.ports
+        kept = _indices.get(id(ports))
+        if kept is None or kept[0] is not ports:
+            if len(_indices) >= _MOST_INDICES:
+                _indices.pop(next(iter(_indices)), None)
+            kept = _indices[id(ports)] = (ports, _PortIndex(ports))
+        return kept[1]
 
     def under_local(self, health_check_node_port: int | None) -> Service:
         """This Service as it would be with `externalTrafficPolicy: Local` and that healthCheckNodePort."""

@@ -82,7 +82,7 @@ def the_outcome_is_never_remediated(facts: Facts) -> Reason | None:
 
 def a_health_check_is_pinned(facts: Facts) -> Reason | None:
     verdicts = facts.case.assessment.consumers if facts.case.assessment else ()
-    pinned = any(verdict.consumer.pins_health_check_node_port for verdict in verdicts)
+    pinned = any(v.consumer.check and v.consumer.check.pins_health_check_node_port for v in verdicts)
     return reasons.HEALTH_CHECK_PINNED.because() if pinned else None
 
 

@@ -36,7 +36,7 @@ class SharedProbes:
             for consumer in (verdict.consumer for verdict in assessment.consumers):
                 if asked := _asked(consumer):
                     self._services[asked].append((assessment.key, consumer))
-                for number in consumer.reads_node_ports:
+                for number in consumer.check.reads_node_ports if consumer.check else ():
                     self._ports[number].append((assessment.key, consumer))
 
     def of(self, service: Service) -> ProbedBy:

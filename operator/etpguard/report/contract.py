@@ -96,7 +96,7 @@ def port_report(port: PortState, nodes: int, table: NodeTable, max_nodes: int) -
 
 def consumer_report(verdict: ConsumerVerdict, table: NodeTable, max_nodes: int) -> Json:
     consumer = verdict.consumer
-    check = consumer.health_check
+    check = consumer.check and consumer.check.settings
     report: Json = {
         "kind": consumer.kind,
         "namespace": consumer.namespace,

@@ -31,7 +31,7 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
     if verdict.reason.code != verdict.outcome.name and not no_healthy_target:
         return str(verdict.reason)
     eligible, uncovered = verdict.eligible.bit_count(), verdict.uncovered.bit_count()
-    check = verdict.consumer.health_check
+    check = verdict.consumer.check and verdict.consumer.check.settings
     probed = f"{check.protocol} health check on {check.port}" if check else "health check"
     drop = _drop(uncovered, eligible, "target")
     them, they_receive = _them(uncovered), "it receives" if uncovered == 1 else "they receive"

@@ -12,6 +12,7 @@ from etpguard.assess.probe import (
     PassesNowhere,
     Probe,
 )
+from tests.assess.consumers.checks import pins, settings_of
 from tests.assess.consumers.worlds import (
     HEALTH_CHECK_NODE_PORT,
     Json,
@@ -62,19 +63,19 @@ def annotated(annotations: dict[str, str], **more: object) -> list[Json]:
         pytest.param({PORT: "10256"}, None, LOST, id="kube-proxy's healthz passes everywhere"),
         pytest.param(
             {PROTOCOL: "SSL"},
-            NotModelled("an SSL check of the healthCheckNodePort, which speaks plain HTTP"),
+            NotModelled("the check uses SSL, and the healthCheckNodePort answers plain HTTP"),
             Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc"),
             id="TLS on a plain HTTP port",
         ),
         pytest.param(
             {**NLB, PROTOCOL: "HTTPS"},
-            PassesNowhere("kube-proxy speaks plain HTTP"),
+            PassesNowhere("kube-proxy answers plain HTTP"),
             Seen("Blackhole", "NoHealthyTarget", "abc", "bc"),
             id="NLB: TLS on a plain HTTP port, and it fails open",
         ),
         pytest.param(
             {**NLB, PROTOCOL: "HTTPS", PORT: "10256"},
-            PassesNowhere("kube-proxy speaks plain HTTP"),
+            PassesNowhere("kube-proxy answers plain HTTP"),
             Seen("Blackhole", "NoHealthyTarget", "abc", "bc"),
             id="NLB: TLS on kube-proxy's healthz",
         ),
@@ -98,7 +99,7 @@ def test_health_check(annotations: dict[str, str], probe: Probe | None, expected
 
 
 PROXIED = {ATTRIBUTES: "proxy_protocol_v2.enabled=true"}
-NOWHERE = PassesNowhere("kube-proxy does not speak PROXY protocol")
+NOWHERE = PassesNowhere("kube-proxy does not understand PROXY protocol")
 FAILS_OPEN = Seen("Blackhole", "NoHealthyTarget", "abc", "bc")
 
 
@@ -233,57 +234,47 @@ def test_a_port_without_node_port_cannot_be_registered() -> None:
 def test_pinning_to_the_health_check_node_port_is_told() -> None:
     """A change to Cluster takes that port away, and every target would turn unhealthy."""
     pinned = world(*annotated({PORT: str(HEALTH_CHECK_NODE_PORT)})).consumer().consumer
-    assert pinned.pins_health_check_node_port
-    assert not world(*annotated({})).consumer().consumer.pins_health_check_node_port
+    assert pins(pinned)
+    assert not pins(world(*annotated({})).consumer().consumer)
 
 
 def test_the_health_check_is_shown_as_configured() -> None:
-    check = world(*annotated({PATH: "/ready", PORT: "30080"})).consumer().consumer.health_check
+    check = settings_of(world(*annotated({PATH: "/ready", PORT: "30080"})).consumer().consumer)
     assert check is not None
     assert (check.port, check.protocol, check.path) == ("30080", "HTTP", "/ready")
-    plain = world(*annotated({PROTOCOL: "TCP"})).consumer().consumer.health_check
+    plain = settings_of(world(*annotated({PROTOCOL: "TCP"})).consumer().consumer)
     assert plain is not None
     assert (plain.port, plain.protocol, plain.path) == ("32000", "TCP", "")
 
 
 def test_advice_takes_the_misleading_annotation_away() -> None:
-    assert (
-        world(*annotated({PORT: "10256"}))
-        .advice()[0]
-        .startswith(
-            f"kubectl -n shop annotate service web {PORT}-: the load balancer then checks the healthCheckNodePort"
-        )
-    )
-    assert (
-        world(*annotated({PROTOCOL: "TCP"}))
-        .advice()[0]
-        .startswith(f"kubectl -n shop annotate service web {PROTOCOL}-:")
-    )
+    first = world(*annotated({PORT: "10256"})).advice()[0]
+    assert "The load balancer then checks the healthCheckNodePort" in first
+    assert first.endswith(f"\nkubectl -n shop annotate service web {PORT}-")
+    by_tcp = world(*annotated({PROTOCOL: "TCP"})).advice()[0]
+    assert by_tcp.endswith(f"\nkubectl -n shop annotate service web {PROTOCOL}-")
 
 
 def test_advice_for_a_typo_in_the_labels() -> None:
-    assert (
-        world(*annotated({LABELS: "pool=egde"}))
-        .advice()[0]
-        .startswith(f"kubectl -n shop annotate service web {LABELS}-:")
-    )
+    first = world(*annotated({LABELS: "pool=egde"})).advice()[0]
+    assert first.endswith(f"\nkubectl -n shop annotate service web {LABELS}-")
 
 
 def test_what_a_change_to_cluster_costs_depends_on_the_balancer() -> None:
     classic, network = world(*annotated({})).advice()[-1], world(*annotated(NLB)).advice()[-1]
-    assert "hides it already" in classic
+    assert "already hides it" in classic
     assert "node's address instead of the client's" in network
     assert network.index("change the policy first") < network.index(f"set {ATTRIBUTES} to")
-    assert "that does not know this annotation" in network
+    assert "ignores this annotation" in network
     assert f"set {PREFIX}proxy-protocol" not in network
     proxied = world(*annotated({**NLB, **PROXIED})).advice()
-    assert "goes on telling the client's" in proxied[-1]
-    assert "does not know" not in proxied[-1]
+    assert "keeps carrying it" in proxied[-1]
+    assert "ignores" not in proxied[-1]
 
 
 def test_with_proxy_protocol_the_node_port_is_connected_to() -> None:
     first = world(*annotated({**NLB, **PROXIED})).advice()[0]
-    assert f"kubectl -n shop annotate service web --overwrite '{PORT}=traffic-port' '{PROTOCOL}=TCP'." in first
+    assert f"kubectl -n shop annotate service web --overwrite {PORT}=traffic-port {PROTOCOL}=TCP" in first
     assert seen(*annotated({**NLB, **PROXIED, PORT: "traffic-port", PROTOCOL: "TCP"})) == SAFE
 
 
@@ -291,7 +282,7 @@ def test_only_nodes_that_are_excluded_are_to_be_admitted() -> None:
     exclude = "node.kubernetes.io/exclude-from-external-load-balancers"
     hosts = [node("a", "aws:///z/i-a", labels={exclude: ""}), node("b", "")]
     first, *others = world(service(), endpoints("a", "b"), *hosts, *nodes("aws", "c")).advice()
-    assert f"kubectl label node a {exclude}-;" in first
+    assert f"kubectl label node a {exclude}-" in first
     assert not any(exclude in text for text in others)
     unidentified = world(service(), endpoints("b"), node("b", ""), *nodes("aws", "c"))
     assert unidentified.consumer().outcome.name == "Outage"
@@ -300,4 +291,4 @@ def test_only_nodes_that_are_excluded_are_to_be_admitted() -> None:
 
 def test_a_pinned_check_is_taken_away_before_a_change_to_cluster() -> None:
     advice = world(*annotated({PORT: str(HEALTH_CHECK_NODE_PORT)})).advice()[-1]
-    assert f"First take {PORT} away" in advice
+    assert f"First remove {PORT}:" in advice

@@ -191,4 +191,4 @@ def test_advice_for_an_outage_admits_the_nodes_with_pods() -> None:
 
 def test_advice_for_octavia_turns_the_monitor_on() -> None:
     advice = world(service(), endpoints("a"), *nodes("openstack")).advice()
-    assert f"kubectl -n shop annotate service --overwrite web '{MONITOR}=true'" in advice[0]
+    assert f"kubectl -n shop annotate service web --overwrite {MONITOR}=true" in advice[0]

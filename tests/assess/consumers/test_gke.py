@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort
+from tests.assess.consumers.checks import settings_of
 from tests.assess.consumers.worlds import (
     Json,
     Seen,
@@ -147,7 +148,7 @@ def test_a_backend_config_that_changes_is_taken_up() -> None:
     assert made.consumer().outcome.name == "TargetsUnhealthy"
     made.put(backend_config(port=10256))
     assert made.consumer().outcome.name == "Blackhole"
-    check = made.consumer().consumer.health_check
+    check = settings_of(made.consumer().consumer)
     assert check is not None
     assert check.port == "10256"
 
@@ -242,7 +243,7 @@ def test_a_named_backend_port() -> None:
 
 def test_advice_moves_to_endpoint_groups_first() -> None:
     advice = world(*behind()).advice()
-    assert advice[0].startswith(f"kubectl -n shop annotate service --overwrite web '{NEG}={{\"ingress\": true}}'")
+    assert advice[0].endswith(f"kubectl -n shop annotate service web --overwrite '{NEG}={{\"ingress\": true}}'")
     assert "X-Forwarded-For" in advice[0]
     assert "X-Forwarded-For" in advice[2]
 

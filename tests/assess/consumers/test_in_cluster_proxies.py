@@ -109,7 +109,7 @@ def test_traefik_node_port_lb(subject: Json, class_name: str, expected: Seen) ->
 def test_advice_takes_traefiks_annotation_away() -> None:
     subject = service(type="NodePort", annotations={NODE_PORT_LB: "true"})
     advice = world(subject, endpoints("a"), ingress(class_name="traefik"), *nodes("")).advice()
-    assert advice[0].startswith(f"kubectl -n shop annotate service web {NODE_PORT_LB}-")
+    assert advice[0].endswith(f"kubectl -n shop annotate service web {NODE_PORT_LB}-")
 
 
 def test_the_controllers_are_sorted_and_distinct() -> None:

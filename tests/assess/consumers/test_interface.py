@@ -1,4 +1,4 @@
-"""What families are told of the picture."""
+"""What families read of the picture."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ Json = dict[str, Any]
         ),
         pytest.param(
             [{"name": "u", "port": 1, "nodePort": 30099, "protocol": "UDP"}],
-            NotModelled("nothing in the API tells what answers on port 30099"),
+            NotModelled("no API object shows what answers on port 30099"),
             id="a UDP port alone does not",
         ),
     ],
 )
 def test_who_answers_a_health_check(ports: list[Json], expected: Probe) -> None:
     probed = service(ports=ports)
-    assert View(picture_with(probed)).probe_of(30099, probed)[0] == expected
+    assert View(picture_with(probed)).check_on(30099, probed, None).probe == expected

@@ -65,7 +65,7 @@ def test_a_node_not_ready_is_not_named() -> None:
 
 
 def test_clients_that_address_other_nodes_are_warned_of() -> None:
-    assert "are dropped" in world(service(), endpoints("a"), k3s("a")).consumer().consumer.source
+    assert "lose their packets" in world(service(), endpoints("a"), k3s("a")).consumer().consumer.source
 
 
 def test_advice_labels_a_node_with_pods() -> None:

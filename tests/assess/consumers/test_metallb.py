@@ -74,7 +74,7 @@ def test_announcement_is_blind_to_ports() -> None:
     objects = [two, endpoints("a", "b"), endpoints("a", ports=["admin"]), *nodes("")]
     assert seen(*objects, port_name="http") == Seen("Covered", "Covered", "ab", "")
     assert seen(*objects, port_name="admin") == Seen("Blackhole", "Blackhole", "ab", "b")
-    assert "port admin a Service and an address of its own" in world(*objects).advice()[0]
+    assert "Separate port admin from the other ports" in world(*objects).advice()[0]
 
 
 def test_announcement_is_blind_to_families() -> None:
@@ -90,9 +90,9 @@ def test_ports_apart_on_all_nodes_lose_everything() -> None:
     assert seen(*objects, port_name="admin") == Seen("Outage", "Outage", "a", "a")
 
 
-def test_the_source_says_how_it_was_told() -> None:
+def test_the_source_says_how_it_was_recognised() -> None:
     found = world(service(annotations=ALLOCATED), endpoints("a"), *nodes("")).consumer().consumer
-    assert found.source.startswith("told by its annotation metallb.io/ip-allocated-from-pool")
+    assert found.source.startswith("recognised by its annotation metallb.io/ip-allocated-from-pool")
 
 
 def advertisement(kind: str = "L2Advertisement", name: str = "lan", **spec: object) -> Json:

@@ -11,6 +11,7 @@ from etpguard.assess.consumers.interface import ConsumerFamily, ConsumerVerdict
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import NODE, SERVICE, Key, Kind, Reject, decode_item
+from tests.assess.consumers.checks import shown
 
 Json = dict[str, Any]
 
@@ -173,7 +174,9 @@ class World:
 
     @property
     def assessment(self) -> Assessment:
-        return self.engine.assessments[KEY]
+        found = self.engine.assessments[KEY]
+        assert not any(v.reason.code == "FamilyFailed" for v in found.consumers), found.consumers
+        return found
 
     def consumer(self, port_name: str = "http") -> ConsumerVerdict:
         """The one consumer of that port."""
@@ -190,11 +193,11 @@ class World:
         names = self.picture.nodes.names(ready & self.picture.nodes.present)
         hosting = [node for name in names if (node := self.picture.get(NODE, Key("", name))) is not None]
         return [
-            text
+            shown(advice)
             for verdict in self.assessment.consumers
             for family in self.families
             if verdict.consumer.family == family.name
-            for text in family.advise(subject, verdict, hosting)
+            for advice in family.advise(subject, verdict, hosting)
         ]
 
 

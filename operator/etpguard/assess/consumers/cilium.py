@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from etpguard.assess.consumers.interface import BaseFamily, Consumer, ConsumerVerdict, View
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless
-from etpguard.assess.consumers.remedies import ClientIP, bounded, cluster, named, spread
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    Consumer,
+    ConsumerVerdict,
+    NodeTargets,
+    PossibleNodes,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, classless
+from etpguard.assess.consumers.remedies import ClientIP, cluster, named, spread
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.assess.probe import NoHealthCheck
 from etpguard.objects import Node, Requirement, Service
 from etpguard.objects.cilium import CILIUM_L2_ANNOUNCEMENT_POLICY, CiliumL2AnnouncementPolicy
 
 L2, BGP, NODE_IPAM = "io.cilium/l2-announcer", "io.cilium/bgp-control-plane", "io.cilium/node"
 
-# What LB IPAM is asked with, and the condition by which it answers.
+# The annotations by which people request an address of LB IPAM, and the condition with its answer.
 _REQUESTS = ("lbipam.cilium.io/", "io.cilium/lb-ipam-")
 _SATISFIED = "cilium.io/IPAMRequestSatisfied"
 
-# The Service's label that LB IPAM and the policies match in place of its name and namespace.
+# Labels that LB IPAM and the policies match in place of the Service's name and namespace.
 _NAME, _NAMESPACE = "io.kubernetes.service.name", "io.kubernetes.service.namespace"
 
 _LEADER = (
-    "one leader among the selected nodes answers for the address, whether it has an endpoint or not: L2 "
-    "announcements are documented as incompatible with Local"
+    "one leader among the selected nodes answers for the address, with or without an endpoint: the Cilium "
+    "documentation calls L2 announcements incompatible with Local"
 )
 
 BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True)
@@ -38,6 +44,11 @@ NODE_IPAM_NODES = NodeRule(
 )
 """operator/pkg/nodeipam: the addresses of nodes that have a pod of the Service."""
 
+_BY_CLASS = {
+    BGP: NodeTargets(BGP_NODES, UNCHECKED),
+    NODE_IPAM: NodeTargets(NODE_IPAM_NODES, UNCHECKED),
+}
+
 
 class Cilium(BaseFamily):
     name = "cilium"
@@ -47,85 +58,79 @@ class Cilium(BaseFamily):
         if service.type != "LoadBalancer":
             return
         chosen = service.spec.load_balancer_class
-        match chosen:
-            case str() if chosen == L2:
-                yield from _announced(service, view, f"told by its loadBalancerClass {L2}")
-            case str() if chosen == BGP:
-                yield from _ports(service, BGP, f"told by its loadBalancerClass {BGP}", BGP_NODES)
-            case str() if chosen == NODE_IPAM:
-                yield from _ports(
-                    service, NODE_IPAM, f"told by its loadBalancerClass {NODE_IPAM}", NODE_IPAM_NODES
-                )
-            case None if how := _assigned(service):
-                yield from _by_policy(service, view, how)
-            case _:
-                return
+        source = f"recognised by its loadBalancerClass {chosen}"
+        if chosen == L2:
+            yield from _announced(service, view, source)
+        elif chosen in _BY_CLASS:
+            yield from Balancer(service, chosen, source, "node").consumers(_BY_CLASS[chosen])
+        elif chosen is None and (how := _assigned(service)):
+            yield from _by_policy(service, view, how)
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome not in (Outcome.Blackhole, Outcome.Outage, Outcome.Unknown):
             return
         if verdict.consumer.controller == L2:
             names = ", ".join(named(nodes)) or "NODE"
-            yield bounded(
-                "Let only nodes with endpoints lead: in the CiliumL2AnnouncementPolicy that selects Service "
-                f"{service.key}, give spec.nodeSelector a label that the nodes with its pods bear ({names}), and "
-                "bind the pods to it by nodeSelector; or announce it by BGP, which follows endpoints."
+            yield Advice(
+                "Let only nodes with endpoints announce the address",
+                f"In the CiliumL2AnnouncementPolicy that selects Service {service.key}, set spec.nodeSelector to "
+                f"a "
+                f"label of the nodes with its pods ({names}), and bind the pods to that label by nodeSelector. "
+                "Or announce the address by BGP, which follows endpoints.",
             )
         yield spread(service, "every node that may answer for the address")
         yield cluster(service, ClientIP.LOST)
 
 
-def _ports(service: Service, controller: str, source: str, rule: NodeRule) -> Iterable[Consumer]:
-    for _, consumer in Balancer(service, controller, source, target_type="node").ports():
-        yield replace(consumer, nodes=rule, probe=NoHealthCheck())
-
-
 def _announced(service: Service, view: View, how: str) -> Iterable[Consumer]:
-    """By L2: from the nodes that the policies select; from any where they cannot be read."""
+    """By L2: from the nodes that the policies select; from any node where the policies cannot be read."""
     if why := view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY):
         reason = Reason("PolicyNotReadable", f"cannot read {CILIUM_L2_ANNOUNCEMENT_POLICY}: {why}")
-        for _, consumer in Balancer(service, L2, how, target_type="node").ports():
-            yield replace(consumer, nodes=EVERY_NODE, unless_covered=reason)
+        yield from Balancer(service, L2, how, "node").consumers(PossibleNodes(EVERY_NODE, reason))
         return
     policies = [policy for policy in view.all(CILIUM_L2_ANNOUNCEMENT_POLICY) if _announces(policy, service)]
     rules = {_selected_nodes(policy) for policy in policies}
     if len(rules) == 1:
         names = ", ".join(sorted(policy.metadata.name for policy in policies))
-        yield from _ports(service, L2, f"{how}; by CiliumL2AnnouncementPolicy {names}: {_LEADER}", rules.pop())
+        source = f"{how}; by CiliumL2AnnouncementPolicy {names}: {_LEADER}"
+        yield from Balancer(service, L2, source, "node").consumers(NodeTargets(rules.pop(), UNCHECKED))
         return
     detail = (
         "several policies with different nodes announce it" if rules else "no policy that was read announces it"
     )
-    for _, consumer in Balancer(service, L2, f"{how}: {_LEADER}", target_type="node").ports():
-        yield replace(consumer, nodes=EVERY_NODE, unless_covered=Reason("AnnouncingNodesNotKnown", detail))
+    unclear = PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", detail))
+    yield from Balancer(service, L2, f"{how}: {_LEADER}", "node").consumers(unclear)
 
 
 def _by_policy(service: Service, view: View, how: str) -> Iterable[Consumer]:
-    """LB IPAM gave the address, which says nothing of how it is announced."""
+    """LB IPAM gave the address, which does not show how it is announced."""
     unread = view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY)
     if unread is None and any(_announces(policy, service) for policy in view.all(CILIUM_L2_ANNOUNCEMENT_POLICY)):
         yield from _announced(service, view, how)
         return
-    detail = "LB IPAM gave the address; whether BGP announces it, or something outside, is not in what was read"
-    for _, consumer in Balancer(service, "cilium", how, target_type="node").ports():
-        yield replace(consumer, nodes=EVERY_NODE, unless_covered=Reason("AnnouncementNotKnown", detail))
+    detail = "LB IPAM gave the address; no object that was read shows what announces it"
+    unclear = PossibleNodes(EVERY_NODE, Reason("AnnouncementNotKnown", detail))
+    yield from Balancer(service, "cilium", how, "node").consumers(unclear)
 
 
 def _assigned(service: Service) -> str | None:
+    """How LB IPAM is recognised as the one that gave the address; None where it did not."""
     if not classless(service) or any(entry.hostname for entry in service.load_balancer_ingress):
         return None
     for condition in (service.status and service.status.conditions) or ():
         if condition.type == _SATISFIED:
-            return f"told by its condition {_SATISFIED}" if condition.status == "True" else None
-    asked = sorted(key for key in service.annotations if key.startswith(_REQUESTS))
-    return f"told by its annotation {asked[0]}" if asked else None
+            return f"recognised by its condition {_SATISFIED}" if condition.status == "True" else None
+    requests = sorted(key for key in service.annotations if key.startswith(_REQUESTS))
+    return f"recognised by its annotation {requests[0]}" if requests else None
 
 
 def _announces(policy: CiliumL2AnnouncementPolicy, service: Service) -> bool:
     if policy.spec is None or not policy.spec.load_balancer_ips or policy.deleting:
         return False
+    if policy.spec.service_selector is None:
+        return True
     labels = {**service.labels, _NAME: service.key.name, _NAMESPACE: service.key.namespace}
-    return policy.spec.service_selector is None or policy.spec.service_selector.admits(labels)
+    return policy.spec.service_selector.admits(labels)
 
 
 def _selected_nodes(policy: CiliumL2AnnouncementPolicy) -> NodeRule:

@@ -6,8 +6,19 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.ingresses import Handler, backends
-from etpguard.assess.consumers.interface import BaseFamily, Consumer, ConsumerVerdict, HealthCheck, View
+from etpguard.assess.consumers.ingresses import Handler, IngressBackend, backends
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    CheckSettings,
+    Consumer,
+    ConsumerVerdict,
+    HealthCheck,
+    NodeTargets,
+    PodTargets,
+    UnknownOutcome,
+    View,
+)
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
     Balancer,
@@ -20,7 +31,7 @@ from etpguard.assess.consumers.remedies import ClientIP, annotate, cluster, heal
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import GKE
-from etpguard.assess.probe import HealthCheckNodePort, NotModelled, OwnNodePort
+from etpguard.assess.probe import NotModelled, OwnNodePort
 from etpguard.objects import Ingress, Key, Node, Requirement, Service
 from etpguard.objects.gke import BACKEND_CONFIG
 
@@ -57,32 +68,33 @@ for an upgrade are out."""
 
 
 class GkeIngress(BaseFamily):
-    """ingress-gce: instance groups hold every candidate node and check the node port, since the policy is
-    never read (pkg/healthchecks/healthchecks.go:97-101); groups of endpoints hold pods."""
+    """ingress-gce. Instance groups hold every candidate node and check the node port, since the controller never
+    reads the policy (pkg/healthchecks/healthchecks.go:97-101). Network endpoint groups hold pods."""
 
     name = "gke-ingress"
     kinds = (BACKEND_CONFIG,)
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        for served, consumer in backends(service, view, lambda ingress, by: _is_gce(ingress, by, view)):
-            yield _backend(replace(consumer, controller="ingress-gce"), service, served, view)
+        for backend in backends(service, view, lambda ingress, by: _is_gce(ingress, by, view)):
+            yield _consumer(backend, view)
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome < Outcome.TargetsUnhealthy or verdict.outcome is Outcome.NoEndpoints:
             return
         yield annotate(
             service,
             NEG,
             '{"ingress": true}',
-            "pods are then the targets, the policy is not on the path, and the client's address stays in "
-            "X-Forwarded-For; it needs a VPC-native cluster, and replaces the backends",
+            "Pods are then the targets, the policy is not on the path, and the client's address stays in "
+            "X-Forwarded-For.",
+            "Cost: it needs a VPC-native cluster, and it replaces the backends.",
         )
         yield spread(service)
         yield cluster(service, ClientIP.FORWARDED)
 
 
 class GkeLoadBalancer(BaseFamily):
-    """pkg/l4/healthchecks/healthchecksl4.go:122-136: an HTTP check of the healthCheckNodePort; with subsetting
+    """pkg/l4/healthchecks/healthchecksl4.go:122-136: an HTTP check of the healthCheckNodePort. With subsetting
     the group lists only nodes that host pods (pkg/neg/syncers/endpoints_calculator.go:36-43)."""
 
     name = "gke-l4"
@@ -92,22 +104,20 @@ class GkeLoadBalancer(BaseFamily):
         if not by_class and not (classless(service) and sole_cloud(view) == "gce"):
             return
         how = (
-            f"told by its loadBalancerClass {service.spec.load_balancer_class}"
+            f"recognised by its loadBalancerClass {service.spec.load_balancer_class}"
             if by_class
-            else "the nodes' providerIDs (gce://) tell that a controller of Google Cloud serves it"
+            else "recognised by the nodes' providerIDs (gce://)"
         )
         rule = CLOUD_NODES
         if _subset(service):
             rule = SUBSET_NODES
-            how += "; by subsetting its targets are the nodes that host pods"
+            how += "; with subsetting, its targets are the nodes that host pods"
         elif _BACKEND_SERVICE in service.annotations:
             rule = INSTANCE_GROUP_NODES
-            how += f"; the annotation {_BACKEND_SERVICE} is that of a controller that fills instance groups"
-        check = standard_check(service)
-        for _, consumer in Balancer(service, "gke-l4", how).ports():
-            yield replace(consumer, nodes=rule, health_check=check, probe=HealthCheckNodePort())
+            how += f"; a controller that fills instance groups sets the annotation {_BACKEND_SERVICE}"
+        yield from Balancer(service, "gke-l4", how).consumers(NodeTargets(rule, standard_check(service)))
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         yield from health_checked(service, verdict, nodes)
 
 
@@ -119,57 +129,57 @@ def _is_gce(ingress: Ingress, served: Handler, view: View) -> bool:
     return GKE in view.platforms and not served.class_name and named is None
 
 
-def _backend(consumer: Consumer, service: Service, served: Handler, view: View) -> Consumer:
-    if consumer.unknown is not None:
-        return consumer
-    groups = _endpoint_groups(service)
+def _consumer(backend: IngressBackend, view: View) -> Consumer:
+    def unknown(reason: Reason) -> Consumer:
+        return backend.consumer(UnknownOutcome(reason), controller="ingress-gce")
+
+    if backend.missing:
+        return unknown(backend.missing)
+    groups = view.once(NEG, backend.service, _endpoint_groups)
     if groups is None:
-        return replace(
-            consumer, unknown=Reason("InvalidAnnotation", f"{NEG} is no JSON object with a bool `ingress`")
-        )
+        return unknown(Reason("InvalidAnnotation", f"{NEG} is no JSON object with a bool `ingress`"))
     if groups:
-        return replace(consumer, target_type="ip", source=f"told by the annotation {NEG}")
-    if served.class_name in ("gce-internal", "gce-regional-external"):
-        detail = f"class {served.class_name} takes only Services with {NEG}: '{{\"ingress\": true}}'"
-        return replace(consumer, unknown=Reason("EndpointGroupsRequired", detail))
-    consumer = replace(
-        consumer,
-        nodes=INSTANCE_GROUP_NODES,
-        health_check=HealthCheck("traffic-port", "HTTP", "/"),
-        probe=OwnNodePort(consumer.port),
-    )
-    return _configured(consumer, service, view)
+        source = f"by the annotation {NEG}"
+        return backend.consumer(PodTargets(), controller="ingress-gce", target_type="ip", source=source)
+    class_name = backend.handler.class_name
+    if class_name in ("gce-internal", "gce-regional-external"):
+        detail = f"class {class_name} takes only Services with {NEG}: '{{\"ingress\": true}}'"
+        return unknown(Reason("EndpointGroupsRequired", detail))
+    standard = HealthCheck(OwnNodePort(backend.port), CheckSettings("traffic-port", "HTTP", "/"))
+    return backend.consumer(_configured(standard, backend, view), controller="ingress-gce")
 
 
-def _configured(consumer: Consumer, service: Service, view: View) -> Consumer:
-    """What a BackendConfig says of the health check: pkg/annotations/service.go GetBackendConfigs, by port
-    name, port number or default; its port is one of the node (pkg/healthchecks/healthchecks.go)."""
+def _configured(standard: HealthCheck, backend: IngressBackend, view: View) -> NodeTargets | UnknownOutcome:
+    """The settings of a BackendConfig: pkg/annotations/service.go GetBackendConfigs, by port name, port number or
+    default. Its port is one of the node (pkg/healthchecks/healthchecks.go)."""
+    service = backend.service
+    unchanged = NodeTargets(INSTANCE_GROUP_NODES, standard)
     annotation = next((key for key in BACKEND_CONFIGS if key in service.annotations), None)
     if annotation is None:
-        return consumer
-    names = _string_map(service.annotations[annotation])
+        return unchanged
+    names = view.once(annotation, service, lambda one: _string_map(one.annotations[annotation]))
     if names is None:
-        detail = f"{annotation} is no JSON object of names"
-        return replace(consumer, unknown=Reason("InvalidAnnotation", detail))
-    numbers = [str(port.port) for port in service.ports if port.label == consumer.port]
-    name = next((names[key] for key in (f"ports.{p}" for p in (consumer.port, *numbers)) if key in names), None)
-    name = name or names.get("default")
+        reason = Reason("InvalidAnnotation", f"{annotation} is no JSON object of names")
+        return UnknownOutcome(reason, INSTANCE_GROUP_NODES, standard)
+    port = service.port(backend.port)
+    wanted = [f"ports.{backend.port}", f"ports.{port.port if port else ''}", "default"]
+    name = next((names[key] for key in wanted if key in names), None)
     if name is None:
-        return consumer
+        return unchanged
     if why := view.unread(BACKEND_CONFIG):
-        return replace(consumer, probe=NotModelled(f"cannot read {BACKEND_CONFIG}: {why}"))
+        unclear = NotModelled(f"cannot read {BACKEND_CONFIG}: {why}")
+        return NodeTargets(INSTANCE_GROUP_NODES, replace(standard, probe=unclear))
     config = view.get(BACKEND_CONFIG, Key(service.key.namespace, name))
     if config is None:
-        return replace(consumer, probe=NotModelled(f"its BackendConfig {name} was not found"))
+        unclear = NotModelled(f"its BackendConfig {name[:253]} was not found")
+        return NodeTargets(INSTANCE_GROUP_NODES, replace(standard, probe=unclear))
     check = config.spec and config.spec.health_check
     if not check:
-        return consumer
-    shown = HealthCheck(str(check.port or "traffic-port"), check.type or "HTTP", check.request_path or "/")
+        return unchanged
+    settings = CheckSettings(str(check.port or "traffic-port"), check.type or "HTTP", check.request_path or "/")
     if not check.port:
-        return replace(consumer, health_check=shown)
-    probe, others = view.probe_of(check.port, service)
-    ports = frozenset({check.port})
-    return replace(consumer, health_check=shown, probe=probe, reads=others, reads_node_ports=ports)
+        return NodeTargets(INSTANCE_GROUP_NODES, replace(standard, settings=settings))
+    return NodeTargets(INSTANCE_GROUP_NODES, view.check_on(check.port, service, settings))
 
 
 def _string_map(written: str) -> dict[str, str] | None:
@@ -201,10 +211,10 @@ def _endpoint_groups(service: Service) -> bool | None:
         return None
     if not isinstance(given, dict):
         return False if given is None else None
-    asked = [value for key, value in given.items() if key.lower() == "ingress"]
-    if not all(value is None or isinstance(value, bool) for value in asked):
+    values = [value for key, value in given.items() if key.lower() == "ingress"]
+    if not all(value is None or isinstance(value, bool) for value in values):
         return None
-    return bool(asked and asked[-1])
+    return bool(values and values[-1])
 
 
 def _subset(service: Service) -> bool:

@@ -1,17 +1,23 @@
 """Ingress controllers that run as pods and send to endpoints directly: the policy is not on their path to a
-Service. What sends to *them* is a consumer of their own Service."""
+Service. What sends traffic to such a controller is a consumer of the controller's own Service."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from etpguard.assess.consumers.ingresses import backends
-from etpguard.assess.consumers.interface import BaseFamily, Consumer, ConsumerVerdict, View
-from etpguard.assess.consumers.load_balancers import EVERY_NODE
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    Consumer,
+    ConsumerVerdict,
+    NodeTargets,
+    PodTargets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED
 from etpguard.assess.consumers.remedies import drop_annotation
-from etpguard.assess.probe import NoHealthCheck
 from etpguard.objects import Node, Service
 
 CONTROLLERS = (
@@ -42,7 +48,7 @@ CONTROLLERS = (
 """Prefixes of the `spec.controller` that these register."""
 
 _INGRESS_NGINX = re.compile(r"k8s\.io/.*ingress-nginx")
-"""ingress-nginx docs/user-guide/multiple-ingress.md: a second one is told apart by a name of its own, for example
+"""ingress-nginx docs/user-guide/multiple-ingress.md: a second controller has a name like
 k8s.io/internal-ingress-nginx."""
 
 NODE_PORT_LB = "traefik.ingress.kubernetes.io/service.nodeportlb"
@@ -52,21 +58,18 @@ class InClusterProxies(BaseFamily):
     name = "in-cluster-proxies"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        for served, consumer in backends(service, view, lambda _, by: _is_proxy(by.controller)):
-            if served.controller.startswith("traefik.io/") and _node_port_lb(service):
-                yield replace(
-                    consumer,
-                    nodes=EVERY_NODE,
-                    probe=NoHealthCheck(),
-                    source=f"told by the annotation {NODE_PORT_LB}",
-                )
+        for backend in backends(service, view, lambda _, by: _is_proxy(by.controller)):
+            if backend.handler.controller.startswith("traefik.io/") and _node_port_lb(service):
+                targets = backend.unless_missing(NodeTargets(EVERY_NODE, UNCHECKED), EVERY_NODE)
+                yield backend.consumer(targets, source=f"by the annotation {NODE_PORT_LB}")
             else:
-                # A port that the Service lacks is the proxy's own trouble, and none of the policy's.
-                yield replace(consumer, target_type="ip", incidental=True, unknown=None)
+                # A port that the Service lacks is a fault of the Ingress, and the policy does not matter to it.
+                yield backend.consumer(PodTargets(), target_type="ip", incidental=True)
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
-        if verdict.consumer.nodes is not None and verdict.uncovered:
-            yield drop_annotation(service, NODE_PORT_LB, "Traefik then sends to pods, past the policy")
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        if verdict.consumer.targets.rule is not None and verdict.uncovered:
+            effect = "Traefik then sends to pods, and the policy is not on the path."
+            yield drop_annotation(service, NODE_PORT_LB, effect)
 
 
 def _is_proxy(controller: str) -> bool:
@@ -75,5 +78,5 @@ def _is_proxy(controller: str) -> bool:
 
 def _node_port_lb(service: Service) -> bool:
     """Traefik 3 docs/content/reference/routing-configuration/kubernetes/ingress.md: sends to the node port on
-    the internal address of every node, unchecked, for a Service of type NodePort."""
+    the internal address of every node, without a health check, for a Service of type NodePort."""
     return service.type == "NodePort" and service.annotations.get(NODE_PORT_LB, "").lower() == "true"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from etpguard.assess.consumers.interface import Consumer, View
+from etpguard.assess.consumers.interface import Consumer, Targets, UnknownOutcome, View
+from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, IngressClass, Key, Service
@@ -37,12 +38,12 @@ _USUAL = {
 
 
 def usual_controller(class_name: str) -> str:
-    """The controller whose class is called so in its own manifests, "" for a name that nobody is known by."""
+    """The controller whose own manifests give its class that name; "" for any other name."""
     return _USUAL.get(class_name, "")
 
 
 class Handler(NamedTuple):
-    """The controller that serves an Ingress, "" where that cannot be told, and how it was known."""
+    """The controller that serves an Ingress, "" where it is not known, and how it was recognised."""
 
     controller: str
     how: str = ""
@@ -50,7 +51,7 @@ class Handler(NamedTuple):
 
 
 def handler(ingress: Ingress, view: View) -> Handler:
-    """The annotation decides alone where it is set, then `ingressClassName`, then the one default class
+    """The annotation alone decides where it is set, then `ingressClassName`, then the one default class
     (networking/v1 types.go IngressSpec.IngressClassName)."""
     annotated = ingress.annotations.get(CLASS_ANNOTATION)
     if annotated is not None:
@@ -70,7 +71,7 @@ def handler(ingress: Ingress, view: View) -> Handler:
 
 
 def default_classes(view: View) -> list[IngressClass]:
-    """Those that are marked as the default; what several of them mean is for each controller to say."""
+    """The classes that are marked as the default. Controllers differ in what they do with several."""
     return [c for c in view.all(INGRESS_CLASS) if c.annotations.get(_DEFAULT_CLASS_ANNOTATION) == "true"]
 
 
@@ -80,50 +81,75 @@ def _of_class(name: str, view: View) -> Handler:
     why = view.unread(INGRESS_CLASS)
     missing = f"IngressClass {name} cannot be read ({why})" if why else f"there is no IngressClass {name}"
     if name in _USUAL:
-        return Handler(_USUAL[name], f"{missing}; the controller is told by the usual name of its class", name)
+        return Handler(
+            _USUAL[name], f"{missing}; the controller is recognised by the usual name of its class", name
+        )
     return Handler("", missing, name)
 
 
-def backends(
-    service: Service, view: View, serves: Callable[[Ingress, Handler], bool]
-) -> Iterator[tuple[Handler, Consumer]]:
-    """The Ingresses that send to the Service, of those that the controller `serves`: one consumer for each
-    port that one names, still without nodes. A port that the Service lacks is one whose outcome cannot be
-    told."""
+class IngressBackend(NamedTuple):
+    """A backend of an Ingress that names a port of the Service; `missing` says that the Service lacks the port."""
+
+    ingress: Ingress
+    handler: Handler
+    service: Service
+    port: str
+    missing: Reason | None
+
+    def consumer(
+        self,
+        targets: Targets,
+        *,
+        controller: str = "",
+        target_type: str = "instance",
+        source: str | None = None,
+        incidental: bool = False,
+    ) -> Consumer:
+        """The consumer; controller and source are those of the handler unless others are given."""
+        return Consumer(
+            kind="Ingress",
+            namespace=self.ingress.key.namespace,
+            name=self.ingress.key.name,
+            controller=controller or self.handler.controller or self.handler.class_name or "(none)",
+            target_type=target_type,
+            port=self.port,
+            targets=targets,
+            families=ip_families(self.service),
+            incidental=incidental,
+            source=self.handler.how if source is None else source,
+        )
+
+    def unless_missing(self, targets: Targets, rule: NodeRule) -> Targets:
+        """`targets`, or an unknown outcome for a port that the Service lacks."""
+        return UnknownOutcome(self.missing, rule) if self.missing else targets
+
+
+def backends(service: Service, view: View, serves: Callable[[Ingress, Handler], bool]) -> Iterator[IngressBackend]:
+    """The backends for the Service in the Ingresses that a controller `serves`, each port of an Ingress once."""
     for ingress in view.referring(INGRESS, service.key):
         if ingress.deleting:
             continue
-        served = handler(ingress, view)
+        served = view.once("handler", ingress, lambda one: handler(one, view))
         if not serves(ingress, served):
             continue
-        seen: set[int | str] = set()
-        for backend in ingress.backends:
-            if backend.service is None or backend.service.name != service.key.name:
-                continue
-            reference = _port_reference(backend.service.port)
-            if reference not in seen:
-                seen.add(reference)
-                yield served, _consumer(ingress, served, service, reference)
+        for reference in view.once("port-references", ingress, _port_references).get(service.key.name, ()):
+            yield _backend(ingress, served, service, reference)
 
 
-def _port_reference(port: object) -> int | str:
-    name, number = getattr(port, "name", None), getattr(port, "number", None)
-    return name or number or ""
+def _port_references(ingress: Ingress) -> dict[str, list[int | str]]:
+    """By the name of each Service, the ports that the Ingress names, each once."""
+    found: dict[str, dict[int | str, None]] = {}
+    for backend in ingress.backends:
+        if backend.service is not None:
+            port = backend.service.port
+            reference: int | str = (port.name or port.number or "") if port else ""
+            found.setdefault(backend.service.name, {})[reference] = None
+    return {name: list(references) for name, references in found.items()}
 
 
-def _consumer(ingress: Ingress, served: Handler, service: Service, reference: int | str) -> Consumer:
+def _backend(ingress: Ingress, served: Handler, service: Service, reference: int | str) -> IngressBackend:
     port = service.port(reference)
     missing = None
     if port is None:
         missing = Reason("PortNotFound", f"the Ingress names port {reference!r}, which the Service does not have")
-    return Consumer(
-        kind="Ingress",
-        namespace=ingress.key.namespace,
-        name=ingress.key.name,
-        controller=served.controller or served.class_name or "(none)",
-        target_type="instance",
-        port=port.label if port else str(reference),
-        families=ip_families(service),
-        unknown=missing,
-        source=served.how,
-    )
+    return IngressBackend(ingress, served, service, port.label if port else str(reference), missing)

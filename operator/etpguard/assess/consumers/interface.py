@@ -1,8 +1,8 @@
-"""What a family of consumers is, and what it tells of each: the one thing that families share.
+"""The interface of a consumer family: the consumers that it finds, and the picture that it reads them from.
 
-A family knows one controller (or a few that behave alike): which objects make it send traffic to a Service,
-to which nodes, and what it probes. It reads the picture through a `View` and answers with `Consumer`s, which
-are plain data; node sets and outcomes are the engine's.
+A family knows one controller, or a few that behave alike: which objects make it send traffic to a Service, to
+which nodes, and what its health check probes. It reads the picture through a `View` and returns `Consumer`s,
+which are plain data. The engine computes node sets and outcomes from them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Outcome, Reason
@@ -27,14 +27,14 @@ from etpguard.cluster.picture import Picture, Referrer
 from etpguard.objects import IPFamily, Key, Kind, Node, Record, Service
 
 R = TypeVar("R", bound=Record)
+A = TypeVar("A", bound=Record | None)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """The health check as configured, for people; what it sees is the `Probe`.
-
-    `port` is as written ("traffic-port", a number, a port's name), `path` "" where there is none.
-    """
+class CheckSettings:
+    """A health check as it is configured. `port` is as written: "traffic-port", a number or the name of a port.
+    `path` and `success_codes` are "" where the protocol has none."""
 
     port: str
     protocol: str
@@ -43,12 +43,70 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A health check: what answers it on each node, how it is configured, and the objects that decide on it."""
+
+    probe: Probe
+    settings: CheckSettings | None = None
+    """None where no API object shows the settings."""
+    pins_health_check_node_port: bool = False
+    """Whether somebody set its port to the healthCheckNodePort, which `Cluster` removes."""
+    proxy_protocol: bool = False
+    """Whether the load balancer sends a PROXY protocol header, in health checks too."""
+    reads: frozenset[Key] = frozenset()
+    """Other Services whose change may change this check."""
+    reads_node_ports: frozenset[int] = frozenset()
+    """Node port numbers whose owner may change this check."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodTargets:
+    """The consumer sends to pods directly. The policy is not on its path."""
+
+    rule: ClassVar[None] = None
+    check: ClassVar[None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTargets:
+    """The consumer sends to the nodes that `rule` selects, as far as the health check lets it."""
+
+    rule: NodeRule
+    check: HealthCheck
+    max_targets: int = 0
+    """The most nodes that the controller registers; 0 for no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PossibleNodes:
+    """The consumer sends to some of the nodes that `rule` selects. Its outcome is known only where all of them are
+    covered; otherwise it is Unknown with `reason`."""
+
+    rule: NodeRule
+    reason: Reason
+    check: ClassVar[None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownOutcome:
+    """The outcome is Unknown whatever the nodes do. `rule` and `check` are what is known all the same; a report
+    shows them."""
+
+    reason: Reason
+    rule: NodeRule | None = None
+    check: HealthCheck | None = None
+
+
+Targets = PodTargets | NodeTargets | PossibleNodes | UnknownOutcome
+"""Where a consumer sends traffic."""
+
+
+@dataclass(frozen=True, slots=True)
 class Consumer:
     """One object that sends external traffic to one port of a Service.
 
-    Without `nodes` it targets pods directly. `unknown` says why its outcome cannot be told, whatever the
-    nodes do. An `incidental` consumer is listed but tells nothing of who uses the node port (a proxy inside
-    the cluster): a Service that has only such ones has no known consumer.
+    An `incidental` consumer is listed, but it does not use the node port, so the Service may have other clients:
+    a Service with incidental consumers only has no known consumer.
     """
 
     kind: str
@@ -56,34 +114,31 @@ class Consumer:
     name: str
     controller: str
     target_type: str
+    """As the controller names it: "instance", "ip", "node" for an address that nodes announce, "" if unknown."""
     port: str
+    targets: Targets
     families: tuple[IPFamily, ...] = ("IPv4",)
-    nodes: NodeRule | None = None
-    health_check: HealthCheck | None = None
-    probe: Probe | None = None
-    unknown: Reason | None = None
-    unless_covered: Reason | None = None
-    """Why its outcome cannot be told unless each of `nodes`, which are then all that it might send to, is
-    covered: whichever of several ways it works, nothing is lost."""
     incidental: bool = False
-    max_targets: int = 0
-    """The most targets that the controller registers, 0 for no limit."""
-    pins_health_check_node_port: bool = False
-    """Whether its health check is set by hand to the healthCheckNodePort, which `Cluster` takes away."""
-    proxy_protocol: bool = False
-    """Whether it tells the client's address by PROXY protocol, in health checks too, whatever the policy."""
     reads: frozenset[Key] = frozenset()
-    """Other Services whose change may change this consumer."""
-    reads_node_ports: frozenset[int] = frozenset()
-    """Node port numbers whose owner may change this consumer."""
+    """Keys whose change may change this consumer, beyond those that its health check reads."""
     family: str = ""
-    """Name of the family that found it, whose advice counts; the engine sets it."""
+    """Name of the family that found it and that advises on it. The engine sets it."""
     source: str = ""
-    """Where a setting came from that no API object shows, "" if none mattered."""
+    """Where a setting comes from that no API object shows; "" if there is none."""
 
     @property
     def object(self) -> tuple[str, str, str]:
         return (self.kind, self.namespace, self.name)
+
+    @property
+    def check(self) -> HealthCheck | None:
+        return self.targets.check
+
+    @property
+    def probe(self) -> Probe | None:
+        """What answers the health check; None where nothing is known of one."""
+        check = self.targets.check
+        return check.probe if check else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +151,25 @@ class ConsumerVerdict:
     eligible: int = 0
     uncovered: int = 0
     unused: int = 0
-    """Nodes with endpoints that the consumer never sends to."""
+    """Nodes with endpoints to which the consumer never sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing to do about an outcome.
+
+    `title` is an imperative without a full stop, `effect` and `cost` are whole sentences, and `command` holds what
+    to copy, one command a line. Each part may be "" except the title.
+    """
+
+    title: str
+    effect: str = ""
+    cost: str = ""
+    command: str = ""
 
 
 class View:
-    """What families may read: the picture, without any way to change it."""
+    """Read access of the families to the picture."""
 
     def __init__(
         self,
@@ -114,13 +183,13 @@ class View:
         self._answers_everywhere = frozenset(answers_everywhere)
         self._platforms = platforms
         self.unread_is_unknown = unread_is_unknown
-        """Whether a kind that cannot be read may have objects, as on a live cluster; files are taken to hold
-        all that there is."""
+        """Whether a kind that cannot be read may have objects, as on a live cluster. Files hold all objects."""
+        self._computed: dict[tuple[object, ...], tuple[tuple[Record | None, ...], Any]] = {}
 
     @property
     def platforms(self) -> frozenset[str]:
-        """What the nodes tell of the clouds and distributions that they belong to; see `assess.platforms`.
-        Consumers are found anew whenever it changes."""
+        """The clouds and distributions of the nodes; see `assess.platforms`. The engine finds all consumers again
+        when they change."""
         return self._platforms()
 
     def get(self, kind: Kind[R], key: Key) -> R | None:
@@ -133,32 +202,65 @@ class View:
         return self._picture.referring(kind, service)
 
     def unread(self, kind: Kind[Any]) -> str | None:
-        """Why objects of this kind cannot be read (an absent CRD is no reason: there are none)."""
+        """Why objects of this kind cannot be read. None also for a CRD that is absent: there are no objects."""
         return self._picture.unread.get(kind)
 
-    def probe_of(self, number: int, service: Service) -> tuple[Probe, frozenset[Key]]:
-        """What answers on port `number` of a node, and which other Services were asked for it.
+    def once(self, name: str, record: A, compute: Callable[[A], T], *others: Record | None) -> T:
+        """`compute(record)`, computed once for these records until the picture changes. An exception is kept and
+        raised again too. `name` tells the computations apart; `others` are further records that it depends on."""
+        records = (record, *others)
+        key = (name, *map(id, records))
+        if key not in self._computed:
+            # The records are kept with the result, so that no other record gets the same id.
+            self._computed[key] = (records, _outcome(compute, record))
+        result = self._computed[key][1]
+        if isinstance(result, _Raised):
+            raise result.error.with_traceback(None)
+        return cast("T", result)
 
-        Health checks are TCP, and a number may be held once for each protocol: a UDP port does not answer.
-        The healthCheckNodePort is the caller's: what it answers depends on the protocol of the check.
+    def forget(self) -> None:
+        """Drop what `once` keeps; the engine calls it before it assesses a changed picture."""
+        self._computed.clear()
+
+    def check_on(self, number: int, service: Service, settings: CheckSettings | None) -> HealthCheck:
+        """The health check of port `number` of each node.
+
+        Health checks use TCP, and each protocol may have its own holder of a number: a UDP port does not answer.
+        The caller handles the healthCheckNodePort, whose answer depends on the protocol of the check.
         """
-        for port in service.ports:
-            if port.node_port == number and port.transport == "TCP":
-                return OwnNodePort(port.label), frozenset()
+        probe, owners = self._answering(number, service)
+        return HealthCheck(probe, settings, reads=owners, reads_node_ports=frozenset({number}))
+
+    def _answering(self, number: int, service: Service) -> tuple[Probe, frozenset[Key]]:
+        """What answers there, and the other Services that decide it."""
+        own = service.tcp_port_on(number)
+        if own is not None:
+            return OwnNodePort(own.label), frozenset()
         if number in self._answers_everywhere:
             return AnswersEverywhere(), frozenset()
         if number == KUBE_PROXY_HEALTHZ_PORT:
             return KubeProxyHealthz(), frozenset()
         for owner in self._picture.node_port_owners(number):
-            for port in owner.ports:
-                if port.node_port == number and port.transport == "TCP":
-                    return OtherNodePort(owner.key, port.label), frozenset({owner.key})
-        return NotModelled(f"nothing in the API tells what answers on port {number}"), frozenset()
+            port = owner.tcp_port_on(number)
+            if port is not None:
+                return OtherNodePort(owner.key, port.label), frozenset({owner.key})
+        return NotModelled(f"no API object shows what answers on port {number}"), frozenset()
+
+
+class _Raised(NamedTuple):
+    error: Exception
+
+
+def _outcome(compute: Callable[[A], T], record: A) -> T | _Raised:
+    try:
+        return compute(record)
+    except Exception as error:
+        return _Raised(error)
 
 
 class ConsumerFamily(Protocol):
-    """One family. The first family of the registry that speaks for an object owns it: a later one's
-    consumers of the same object are ignored."""
+    """One family. The first family of the registry that finds a consumer for an object owns the object: the engine
+    ignores what later families find for it."""
 
     @property
     def name(self) -> str: ...
@@ -170,16 +272,16 @@ class ConsumerFamily(Protocol):
 
     @property
     def refers(self) -> Mapping[Kind[Any], Sequence[Referrer]]:
-        """Further references from objects to Services (those in annotations, say)."""
+        """Further references from objects to Services, in annotations for example."""
         ...
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        """The consumers of `service`, which has the policy Local or is taken as if it had."""
+        """The consumers of `service`, under the policy Local. The work is linear in the size of the objects read.
+        An exception makes the family's consumers of this Service Unknown."""
         ...
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
-        """What to do about a bad outcome on this very path and what each way costs, best first; each with
-        the annotation or patch to copy. `nodes` are those with a ready endpoint."""
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        """What to do about a bad outcome of this consumer, best first. `nodes` are those with a ready endpoint."""
         ...
 
 
@@ -193,5 +295,5 @@ class BaseFamily:
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         raise NotImplementedError
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         return ()

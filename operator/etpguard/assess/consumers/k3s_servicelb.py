@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from etpguard.assess.consumers.interface import BaseFamily, Consumer, ConsumerVerdict, View
-from etpguard.assess.consumers.load_balancers import Balancer, classless, sole_cloud
-from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    Consumer,
+    ConsumerVerdict,
+    NodeTargets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import UNCHECKED, Balancer, classless, sole_cloud
+from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, spread
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Outcome
 from etpguard.assess.platforms import K3S_LB_LABEL, K3S_LB_LABELLED
-from etpguard.assess.probe import NoHealthCheck
 from etpguard.objects import NODE, Node, Requirement, Service
 
 _POOL = "svccontroller.k3s.cattle.io/lbpool"
@@ -28,24 +33,25 @@ class K3sServiceLB(BaseFamily):
         if not _answers_with_nodes(service, view):
             return
         source = (
-            "told by the nodes' providerIDs (k3s://); the addresses in the Service's status count, those of nodes "
-            "with a ready pod: clients that address other nodes, by DNS records made by hand say, are dropped"
+            "recognised by the nodes' providerIDs (k3s://); only the addresses in the Service's status count, "
+            "which "
+            "are those of nodes with a ready pod: clients that address other nodes, through their own DNS records "
+            "for example, lose their packets"
         )
         rule = NodeRule(taints=(), requirements=_node_pool(service, view), follows_endpoints=True)
-        for _, consumer in Balancer(service, "k3s-servicelb", source, target_type="node").ports():
-            yield replace(consumer, nodes=rule, probe=NoHealthCheck())
+        yield from Balancer(service, "k3s-servicelb", source, "node").consumers(NodeTargets(rule, UNCHECKED))
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome is Outcome.NoTargets and nodes:
-            host = nodes[0].metadata.name
-            yield f"Let ServiceLB use a node with pods: kubectl label node {host} {K3S_LB_LABEL}=true."
+            command = kubectl("label", "node", nodes[0].metadata.name, f"{K3S_LB_LABEL}=true")
+            yield Advice("Let ServiceLB use a node with pods", "", "", command)
         if verdict.outcome in (Outcome.NoTargets, Outcome.Blackhole, Outcome.Outage):
             yield spread(service, "every node that ServiceLB uses")
             yield cluster(service, ClientIP.LOST)
 
 
 def _node_pool(service: Service, view: View) -> tuple[Requirement, ...]:
-    """Once any node bears the label, only those where it is "true", and only then the Service's pool."""
+    """Once any node has the label, only those where it is "true", and only then the Service's pool."""
     if K3S_LB_LABELLED not in view.platforms:
         return ()
     pool = service.labels.get(_POOL)
@@ -53,7 +59,7 @@ def _node_pool(service: Service, view: View) -> tuple[Requirement, ...]:
 
 
 def _answers_with_nodes(service: Service, view: View) -> bool:
-    """Whether the status holds addresses of nodes alone; another implementation's would be none of these."""
+    """Whether the status holds addresses of nodes alone. Another implementation would give other addresses."""
     given = {entry.ip for entry in service.load_balancer_ingress if entry.ip}
     if not given:
         return not service.load_balancer_ingress

@@ -1,88 +1,110 @@
-"""Sentences of advice that several families give, each with what to copy, filled in; at most 1 KiB each."""
+"""Advice that several families give, and the commands in it. `shlex` quotes every word of a command."""
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
-from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.consumers.interface import Advice, ConsumerVerdict
 from etpguard.assess.eligibility import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Node, Service
-
-LIMIT = 1024
 
 
 class ClientIP(Enum):
     """What a change to `Cluster` does to the client's address on a path."""
 
-    LOST = "pods then see the node's address instead of the client's"
+    LOST = "Pods see the node's address instead of the client's."
     FORWARDED = (
-        "the client's address stays in X-Forwarded-For, but the peer that pods see, and must trust for it, is "
-        "then a node instead of the load balancer"
+        "The client's address stays in X-Forwarded-For, but the peer that pods see is a node instead of the load "
+        "balancer, and they must trust it."
     )
-    UNCHANGED = "nothing on this path"
+    UNCHANGED = "The client's address is not affected."
     HIDDEN = (
-        "the client's address is not lost by it: this load balancer hides it already, but for X-Forwarded-For and "
-        "PROXY protocol, which stay"
+        "The client's address is not affected: this load balancer already hides it. X-Forwarded-For and PROXY "
+        "protocol stay as they are."
     )
-    VARIES = "pods may then see the node's address instead of the client's"
+    VARIES = "Pods may see the node's address instead of the client's."
 
 
-def spread(service: Service, limit_to: str = "every target node") -> str:
-    """Run an endpoint on every node that is sent to."""
+def kubectl(*words: str) -> str:
+    return f"kubectl {shlex.join(words)}"
+
+
+def apply(body: object) -> str:
+    return f"kubectl apply -f - <<< {shlex.quote(json.dumps(body))}"
+
+
+def spread(service: Service, where: str = "every target node") -> Advice:
+    """Run an endpoint on every node that gets traffic."""
     selector = service.spec.selector or {}
     labels = json.dumps(dict(sorted(selector.items())))
-    constraint = (
-        '"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", '
-        f'"whenUnsatisfiable": "DoNotSchedule", "labelSelector": {{"matchLabels": {labels}}}}}]'
+    if selector:
+        how = (
+            'add "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", '
+            f'"whenUnsatisfiable": "DoNotSchedule", "labelSelector": {{"matchLabels": {labels}}}}}] to its pod '
+            "template's spec"
+        )
+    else:
+        how = "spread them over kubernetes.io/hostname"
+    return Advice(
+        f"Run a ready pod on {where}",
+        f"Make the workload behind Service {service.key} a DaemonSet, or give it at least as many replicas as "
+        f"there "
+        f"are such nodes and {how}.",
     )
-    text = (
-        f"Run a ready pod on {limit_to}: make the workload behind Service {service.key} a DaemonSet, or give it "
-        "at least as many replicas as there are such nodes and, in its pod template's spec, "
-    )
-    return bounded(text + constraint) if selector else bounded(text + "a spread over kubernetes.io/hostname")
 
 
 def unpin(annotation: str) -> str:
     """Goes before a change to `Cluster` where the check is set by hand to the healthCheckNodePort."""
-    return f"First take {annotation} away: the port that it names is gone then, and every target turns unhealthy."
+    return f"First remove {annotation}: Cluster removes the port that it names, and every target turns unhealthy."
 
 
-def cluster(service: Service, cost: ClientIP, extra: str = "") -> str:
-    """Change the policy, and what that costs on this path."""
-    patch = """-p '{"spec":{"externalTrafficPolicy":"Cluster"}}'"""
-    return bounded(
-        f"Let every node forward: {kubectl(service, 'patch service', patch)}. "
-        f"It costs a hop, and {cost.value}.{' ' + extra if extra else ''}"
+def cluster(service: Service, cost: ClientIP, extra: str = "") -> Advice:
+    """Change the policy; `cost` is what that costs on this path."""
+    patch = '{"spec":{"externalTrafficPolicy":"Cluster"}}'
+    return Advice(
+        "Let every node forward",
+        extra,
+        f"Cost: one extra network hop. {cost.value}",
+        kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", patch),
     )
 
 
-def drop_annotation(service: Service, annotation: str, why: str) -> str:
-    """Take an annotation of the Service away; `why` is a clause that ends the sentence."""
-    return bounded(f"{kubectl(service, 'annotate service', annotation + '-')}: {why}.")
+def annotate_service(service: Service, *pairs: str) -> str:
+    return kubectl("-n", service.key.namespace, "annotate", "service", service.key.name, "--overwrite", *pairs)
 
 
-def annotate(service: Service, annotation: str, value: str, why: str) -> str:
-    command = kubectl(service, "annotate service --overwrite", f"'{annotation}={value}'")
-    return bounded(f"{command}: {why}.")
+def drop_annotation(service: Service, annotation: str, effect: str) -> Advice:
+    where = ("-n", service.key.namespace, "annotate", "service", service.key.name)
+    return Advice(f"Remove the annotation {annotation}", effect, "", kubectl(*where, f"{annotation}-"))
+
+
+def annotate(service: Service, annotation: str, value: str, effect: str, cost: str = "") -> Advice:
+    command = annotate_service(service, f"{annotation}={value}")
+    return Advice(f"Set the annotation {annotation}", effect, cost, command)
 
 
 def named(nodes: Sequence[Node], most: int = 5, room: int = 260) -> list[str]:
-    """The names of as many of the nodes as leave room for the rest of a sentence, of the first at any rate."""
+    """The names of the first nodes: `most` at most, and no more than fit into `room` characters, but one at
+    least."""
     names = [node.metadata.name for node in nodes[:most]]
     return [name for i, name in enumerate(names) if not i or sum(map(len, names[: i + 1])) <= room]
 
 
-def admit_nodes(service: Service, nodes: Sequence[Node], label: str) -> Iterable[str]:
-    """Let those of the nodes that host endpoints be sent to which a label keeps from it."""
+def admit_nodes(service: Service, nodes: Sequence[Node], label: str) -> Iterable[Advice]:
+    """Remove a label that keeps nodes with endpoints from getting traffic."""
     kept_out = [node for node in nodes if label in node.labels]
     if kept_out:
-        yield bounded(
-            f"Nodes with endpoints of Service {service.key} are not sent to for their label. Unless they are "
-            f"about to go, admit them: kubectl label node {' '.join(named(kept_out))} {label}-; or move the pods "
-            "to nodes that are sent to."
+        yield Advice(
+            "Admit the nodes that host the pods",
+            f"The label {label} keeps nodes with endpoints of Service {service.key} from getting traffic. Remove "
+            f"it "
+            "unless the nodes are about to be deleted, or move the pods to nodes that get traffic.",
+            "",
+            kubectl("label", "node", *named(kept_out), f"{label}-"),
         )
 
 
@@ -92,9 +114,9 @@ def health_checked(
     nodes: Sequence[Node],
     cost: ClientIP = ClientIP.LOST,
     extra: str = "",
-) -> Iterable[str]:
-    """For a load balancer that would know which nodes have endpoints, if its health check lets it; `extra`
-    goes with the change to `Cluster`."""
+) -> Iterable[Advice]:
+    """For a load balancer whose health check can find the nodes with endpoints; `extra` goes with the change to
+    `Cluster`."""
     match verdict.outcome:
         case Outcome.NoTargets:
             yield from admit_nodes(service, nodes, EXCLUDE_LABEL)
@@ -104,9 +126,10 @@ def health_checked(
             yield cluster(service, cost, extra)
         case Outcome.TargetsUnhealthy:
             yield spread(service)
-            yield (
-                "Or leave it: the health check keeps traffic off these nodes, which show as unhealthy by design. "
-                "When the last pod of a node stops, requests are lost until the check has failed there."
+            yield Advice(
+                "Or leave it as it is",
+                "The health check keeps traffic off these nodes, which show as unhealthy by design.",
+                "Cost: when the last pod of a node stops, requests are lost until the check has failed there.",
             )
             yield cluster(service, cost, extra)
         case Outcome.Blackhole | Outcome.Unknown:
@@ -114,15 +137,3 @@ def health_checked(
             yield cluster(service, cost, extra)
         case _:
             return
-
-
-def kubectl(service: Service, verb: str, rest: str) -> str:
-    return f"kubectl -n {service.key.namespace} {verb} {service.key.name} {rest}"
-
-
-def bounded(text: str) -> str:
-    """At most `LIMIT` bytes of UTF-8, cut at the end if need be."""
-    encoded = text.encode()
-    if len(encoded) <= LIMIT:
-        return text
-    return encoded[: LIMIT - 3].decode(errors="ignore") + "…"

@@ -1,12 +1,19 @@
-"""Whatever no family before it speaks for: said to be unknown, with the reason, instead of guessed at."""
+"""Consumers that no other family finds. Their outcome is Unknown, with the reason, unless every node is
+covered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from etpguard.assess.consumers.ingresses import AWS_LBC, Handler, backends
-from etpguard.assess.consumers.interface import BaseFamily, Consumer, ConsumerVerdict, View
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    Consumer,
+    ConsumerVerdict,
+    PossibleNodes,
+    View,
+)
 from etpguard.assess.consumers.load_balancers import CLOUDS, EVERY_NODE, Balancer
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.outcome import Outcome, Reason
@@ -16,27 +23,28 @@ _AWS_LBC_CLASS = "service.k8s.aws/nlb"
 
 
 class UnknownController(BaseFamily):
-    """Last in the registry. It leaves alone what the AWS Load Balancer Controller's family knows to be
-    without effect, since that speaks through other objects too."""
+    """Last in the registry. It leaves Ingresses and Services of the AWS Load Balancer Controller alone: that
+    family also knows where such an object has no effect."""
 
     name = "unknown-controller"
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        for served, consumer in backends(service, view, lambda _, by: by.controller != AWS_LBC):
-            yield replace(consumer, target_type="", nodes=EVERY_NODE, unless_covered=_of_ingress(served))
+        for backend in backends(service, view, lambda _, by: by.controller != AWS_LBC):
+            targets = PossibleNodes(EVERY_NODE, _of_ingress(backend.handler))
+            yield backend.consumer(backend.unless_missing(targets, EVERY_NODE), target_type="")
         if service.type == "LoadBalancer" and (why := _of_balancer(service, view)):
             controller = service.spec.load_balancer_class or "(unknown)"
-            for _, consumer in Balancer(service, controller, "", target_type="").ports():
-                yield replace(consumer, nodes=EVERY_NODE, unless_covered=why)
+            yield from Balancer(service, controller, "", "").consumers(PossibleNodes(EVERY_NODE, why))
 
-    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[str]:
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome is not Outcome.Unknown:
             return
-        yield (
-            f"Find out to which nodes {verdict.consumer.controller} sends, and whether its health check is on the "
-            "node port or the healthCheckNodePort; if on neither, requests that reach these nodes are lost."
+        yield Advice(
+            f"Find out to which nodes {verdict.consumer.controller} sends",
+            "Also find out whether its health check uses the node port or the healthCheckNodePort. If it uses "
+            "neither, requests that reach the uncovered nodes are lost.",
         )
-        yield spread(service, "every node that is sent to")
+        yield spread(service, "every node that gets traffic")
         yield cluster(service, ClientIP.VARIES)
 
 
@@ -47,7 +55,7 @@ def _of_ingress(served: Handler) -> Reason:
 
 
 def _of_balancer(service: Service, view: View) -> Reason | None:
-    """Why it cannot be told who sends; None where nobody does, as long as no load balancer has answered."""
+    """Why the load balancer is not known; None while there is no sign of one."""
     chosen = service.spec.load_balancer_class
     if chosen == _AWS_LBC_CLASS:
         return None
@@ -57,5 +65,5 @@ def _of_balancer(service: Service, view: View) -> Reason | None:
     if len(clouds) > 1:
         return Reason("LoadBalancerNotRecognised", f"the nodes belong to several clouds: {', '.join(clouds)}")
     if service.load_balancer_ingress:
-        return Reason("LoadBalancerNotRecognised", "nothing in the API tells which load balancer serves it")
+        return Reason("LoadBalancerNotRecognised", "no API object shows which load balancer serves it")
     return None

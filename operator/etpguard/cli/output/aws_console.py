@@ -1,4 +1,4 @@
-"""What the console of a load balancer says of the nodes that drop, so that one recognises it."""
+"""The words that the console of a load balancer shows for nodes that drop."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ _NLB = frozenset({"service.k8s.aws/nlb", "gateway.k8s.aws/nlb", "eks.amazonaws.c
 
 
 def shown(verdict: ConsumerVerdict) -> str:
-    """One sentence, "" where nothing is known of that console or no node drops.
+    """One sentence; "" for another console, or where no node drops.
 
     Reason codes of AWS: TargetHealth.Reason in the ELBv2 API; Target.Timeout is for Application Load
-    Balancers, Target.FailedHealthChecks is all that a Network Load Balancer tells.
+    Balancers, Target.FailedHealthChecks is the only one of a Network Load Balancer.
     """
-    if not verdict.uncovered or verdict.outcome not in _TELLING:
+    if not verdict.uncovered or verdict.outcome not in _SHOWN:
         return ""
     count = verdict.uncovered.bit_count()
     targets = f"{count} target{'s' if count > 1 else ''}"
-    controller, check = verdict.consumer.controller, verdict.consumer.health_check
+    controller = verdict.consumer.controller
+    check = verdict.consumer.check.settings if verdict.consumer.check else None
     network = controller in _NLB or "nlb" in verdict.consumer.target_type.lower()
     if controller not in _ALB and not network:
         return ""
     if verdict.reason.code == NO_HEALTHY_TARGET:
         return (
-            f"all {verdict.eligible.bit_count()} targets unhealthy, and requests sent to all of them alike, "
-            f"{count} of which drop every one"
+            f"all {verdict.eligible.bit_count()} targets unhealthy; it sends requests to all of them, and "
+            f"{count} of them {'drop' if count > 1 else 'drops'} every request"
         )
     if verdict.outcome is Outcome.Blackhole:
         return (
-            f"{targets} healthy that drop every request: clients get "
-            f"{'time-outs' if network else '504 or time-outs'}, and nothing in the console says why"
+            f"{targets} healthy, though {'they drop' if count > 1 else 'it drops'} every request: clients get "
+            f"{'time-outs' if network else '504 or time-outs'}, and the console does not show why"
         )
     if network:
         return f'{targets} unhealthy, Target.FailedHealthChecks "Health checks failed"'
@@ -41,4 +42,4 @@ def shown(verdict: ConsumerVerdict) -> str:
     return timeout if probes_itself else f"{timeout} or Target.ResponseCodeMismatch, as the check's port answers"
 
 
-_TELLING = frozenset({Outcome.TargetsUnhealthy, Outcome.Outage, Outcome.Blackhole})
+_SHOWN = frozenset({Outcome.TargetsUnhealthy, Outcome.Outage, Outcome.Blackhole})

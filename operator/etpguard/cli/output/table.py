@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from etpguard.assess import Assessment, Outcome
 from etpguard.objects.text import harmless
 from etpguard.report import explain_reason
+from etpguard.report.advice import advice_texts
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,7 +80,7 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
         ", ".join(numbers) or "-",
         ", ".join(consumers) or "-",
         explain_reason(assessment),
-        " | ".join(assessed.advisor(assessment)) or "-",
+        " | ".join(advice_texts(assessed.advisor)(assessment)) or "-",
     )
 
 

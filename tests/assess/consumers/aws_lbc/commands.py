@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-import re
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from tests.assess.consumers.aws_lbc.objects import Json, Shop, endpoints, ingress_class, node, service
-
-_LABEL = re.compile(r"kubectl label node ((?:[\w.-]+ )+?)([\w./-]+)(?:=([\w.-]*)|-)(?=[;.])")
-_ANNOTATE = re.compile(r"kubectl -n \S+ annotate (\w+) (\S+) --overwrite ((?:'[^']*' ?)+)")
-_UNANNOTATE = re.compile(r"kubectl -n \S+ annotate (\w+) (\S+) ((?:[\w./-]+- ?)+)")
-_PATCH = re.compile(r"kubectl -n \S+ patch (\w+) (\S+) (?:--type merge )?-p '([^']*)'")
-_APPLY = re.compile(r"kubectl apply -f - <<< '([^']*)'")
 
 
 def followed(objects: Sequence[Json], text: str, on: Sequence[str] = ("a",), **given: Any) -> Shop:
@@ -29,33 +23,42 @@ def followed(objects: Sequence[Json], text: str, on: Sequence[str] = ("a",), **g
 
 
 def _carried_out(made: dict[tuple[str, str], Json], text: str) -> int:
+    """How many of the lines are commands; each is split into words as a shell does."""
     done = 0
-    for match in _LABEL.finditer(text):
-        done += 1
-        for name in match[1].split():
-            labels = made["node", name]["metadata"].setdefault("labels", {})
-            if match[3] is None:
-                labels.pop(match[2], None)
-            else:
-                labels[match[2]] = match[3]
-    for match in _ANNOTATE.finditer(text):
-        done += 1
-        annotations = made[match[1], match[2]]["metadata"].setdefault("annotations", {})
-        for pair in re.findall(r"'([^']*)'", match[3]):
-            key, _, value = pair.partition("=")
-            annotations[key] = value
-    for match in _UNANNOTATE.finditer(text):
-        done += 1
-        for key in match[3].split():
-            made[match[1], match[2]]["metadata"]["annotations"].pop(key[:-1], None)
-    for match in _PATCH.finditer(text):
-        done += 1
-        made[match[1], match[2]] = _merged(made[match[1], match[2]], json.loads(match[3]))
-    for match in _APPLY.finditer(text):
-        done += 1
-        applied = json.loads(match[1])
-        made[applied["kind"].lower(), applied["metadata"]["name"]] = applied
+    for line in text.splitlines():
+        if line.startswith("kubectl "):
+            done += _run(made, shlex.split(line)[1:])
     return done
+
+
+def _run(made: dict[tuple[str, str], Json], words: list[str]) -> bool:
+    if words[0] == "-n":
+        words = words[2:]
+    match words:
+        case ["label", "node", *names, change]:
+            for name in names:
+                _change(made["node", name]["metadata"].setdefault("labels", {}), change)
+        case ["annotate", kind, name, *changes]:
+            for change in changes:
+                if change != "--overwrite":
+                    _change(made[kind, name]["metadata"].setdefault("annotations", {}), change)
+        case ["patch", kind, name, *_, patch]:
+            made[kind, name] = _merged(made[kind, name], json.loads(patch))
+        case ["apply", "-f", "-", "<<<", body]:
+            applied = json.loads(body)
+            made[applied["kind"].lower(), applied["metadata"]["name"]] = applied
+        case _:
+            return False
+    return True
+
+
+def _change(texts: dict[str, str], change: str) -> None:
+    """`key=value` sets, `key-` removes."""
+    key, separator, value = change.partition("=")
+    if separator:
+        texts[key] = value
+    else:
+        texts.pop(change.removesuffix("-"), None)
 
 
 def _merged(into: Any, patch: Any) -> Any:

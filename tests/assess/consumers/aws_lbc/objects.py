@@ -31,6 +31,7 @@ from etpguard.objects.gateways import (
     LOAD_BALANCER_CONFIGURATION,
     TARGET_GROUP_CONFIGURATION,
 )
+from tests.assess.consumers.checks import shown
 
 Json = dict[str, Any]
 
@@ -278,6 +279,7 @@ class Shop:
 
     def assessment(self, key: Key = WEB) -> Assessment:
         found = self.engine.assessments[key]
+        assert not any(v.reason.code == "FamilyFailed" for v in found.consumers), found.consumers
         assert found == Engine(self.picture, [self.family], self.engine._options).assess(key)
         return found
 
@@ -302,7 +304,7 @@ class Shop:
         """On the one consumer of the Service."""
         found = self.picture.get(SERVICE, key)
         assert found is not None
-        return list(self.family.advise(found, only(self, key), self.hosts(key)))
+        return [shown(advice) for advice in self.family.advise(found, only(self, key), self.hosts(key))]
 
     @property
     def service(self) -> Service:

@@ -23,6 +23,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     service,
     target_configuration,
 )
+from tests.assess.consumers.checks import shown
 
 CLUSTER = """kubectl -n shop patch service web -p '{"spec":{"externalTrafficPolicy":"Cluster"}}'"""
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -38,7 +39,13 @@ def advice(*objects: Json, **given: Any) -> list[str]:
 
 def test_order_behind_an_alb() -> None:
     texts = advice(ingress())
-    starts = ["Nothing is lost", "Target the pods", "Run a ready pod", "Or target only", "Let every node forward"]
+    starts = [
+        "Leave it as it is",
+        "Target the pods",
+        "Run a ready pod",
+        "Or target only",
+        "Let every node forward",
+    ]
     assert [text[: len(start)] for text, start in zip(texts, starts, strict=True)] == starts
 
 
@@ -49,8 +56,8 @@ def test_no_advice_to_move_a_check_that_stands_where_it_should() -> None:
     shop = Shop(load_balancer(), ending)
     verdict = only(shop)
     assert (verdict.outcome.name, verdict.reason.code) == ("Blackhole", "NoHealthyTarget")
-    first = next(iter(shop.family.advise(shop.service, verdict, ())))
-    assert first.startswith("No endpoint is ready: ")
+    first = shown(next(iter(shop.family.advise(shop.service, verdict, ()))))
+    assert first.startswith("Find out why no new pod is ready")
     assert "kubectl -n shop get endpointslices -l kubernetes.io/service-name=web" in first
 
 
@@ -60,43 +67,39 @@ def test_no_advice_to_move_a_check_that_stands_where_it_should() -> None:
         pytest.param(
             [ingress()],
             1,
-            f"kubectl -n shop annotate service web --overwrite '{ALB}target-type=ip'",
+            f"kubectl -n shop annotate service web --overwrite {ALB}target-type=ip",
             id="alb-target-type-on-the-service-which-goes-before-the-ingress",
         ),
         pytest.param([ingress()], 1, "X-Forwarded-For, as before", id="alb-pod-targets-cost-no-client-ip"),
         pytest.param([ingress()], 2, '{"matchLabels": {"app": "web"}}', id="spread-with-the-services-selector"),
         pytest.param([ingress()], 3, "kubectl label node a lb-target=web", id="labels-for-the-pods-nodes"),
-        pytest.param([ingress()], 3, f"'{ALB}target-node-labels=lb-target=web'", id="alb-target-node-labels"),
+        pytest.param([ingress()], 3, f"{ALB}target-node-labels=lb-target=web", id="alb-target-node-labels"),
         pytest.param([ingress()], 4, CLUSTER, id="cluster"),
         pytest.param([ingress()], 4, "X-Forwarded-For", id="alb-cluster-keeps-the-client-ip"),
         pytest.param([ingress()], 4, "must trust", id="alb-cluster-changes-the-trusted-peer"),
         pytest.param(
             [load_balancer()],
             1,
-            f"kubectl -n shop annotate service web --overwrite '{NLB}nlb-target-type=ip'",
+            f"kubectl -n shop annotate service web --overwrite {NLB}nlb-target-type=ip",
             id="nlb-target-type",
         ),
         pytest.param([load_balancer()], 1, "preserve_client_ip", id="nlb-pod-targets-cost-the-client-ip"),
-        pytest.param(
-            [load_balancer()], 3, f"'{NLB}target-node-labels=lb-target=web'", id="nlb-target-node-labels"
-        ),
+        pytest.param([load_balancer()], 3, f"{NLB}target-node-labels=lb-target=web", id="nlb-target-node-labels"),
         pytest.param(
             [load_balancer()], 4, "the node's address instead of the client's", id="nlb-cluster-loses-it"
         ),
-        pytest.param(
-            [load_balancer()], 4, f"'{NLB}proxy-protocol=*'", id="nlb-proxy-protocol-with-the-annotation"
-        ),
+        pytest.param([load_balancer()], 4, f"{NLB}proxy-protocol=*", id="nlb-proxy-protocol-with-the-annotation"),
         pytest.param([load_balancer()], 4, "after this patch, and not before", id="nlb-order-of-the-changes"),
         pytest.param(
             [load_balancer(annotations={f"{NLB}target-group-attributes": "proxy_protocol_v2.enabled=true"})],
             4,
-            "goes on telling",
+            "keeps carrying it",
             id="nlb-with-proxy-protocol-on-loses-nothing",
         ),
         pytest.param(
             [load_balancer(annotations={f"{NLB}proxy-protocol-per-target-group": "443"})],
             4,
-            f"'{NLB}proxy-protocol=*'",
+            f"{NLB}proxy-protocol=*",
             id="nlb-with-proxy-protocol-on-another-port-alone",
         ),
         pytest.param(
@@ -117,14 +120,14 @@ def test_what_to_copy_and_what_it_costs(objects: list[Json], number: int, expect
 @pytest.mark.parametrize(
     ("objects", "said"),
     [
-        pytest.param([ingress()], "some 20 to 35 s", id="alb-until-the-threshold"),
+        pytest.param([ingress()], "so 20 to 35 s", id="alb-until-the-threshold"),
         pytest.param([load_balancer()], "preStop", id="health-check-node-port-drains"),
     ],
 )
 def test_targets_unhealthy_is_said_to_be_harmless_and_when_it_is_not(objects: list[Json], said: str) -> None:
     first = advice(*objects)[0]
-    assert first.startswith("Nothing is lost while")
-    assert "lost" in first.removeprefix("Nothing is lost") or "any loss" in first
+    assert first.startswith("Leave it as it is: nothing is lost while")
+    assert "lost" in first.removeprefix("Leave it as it is: nothing is lost") or "any loss" in first
     assert said in first
     assert "2 nodes" in first
 
@@ -132,7 +135,7 @@ def test_targets_unhealthy_is_said_to_be_harmless_and_when_it_is_not(objects: li
 @pytest.mark.parametrize(
     ("objects", "expected"),
     [
-        pytest.param([ingress(annotations=ON_KUBE_PROXY)], f"'{ALB}healthcheck-port=traffic-port'", id="ingress"),
+        pytest.param([ingress(annotations=ON_KUBE_PROXY)], f"{ALB}healthcheck-port=traffic-port", id="ingress"),
         pytest.param(
             [load_balancer(annotations={f"{NLB}healthcheck-protocol": "tcp"})],
             f"annotate service web {NLB}healthcheck-port- {NLB}healthcheck-protocol-",
@@ -147,7 +150,7 @@ def test_targets_unhealthy_is_said_to_be_harmless_and_when_it_is_not(objects: li
 )
 def test_a_blackhole_is_first_told_to_probe_the_right_port(objects: list[Json], expected: str) -> None:
     first = advice(*objects)[0]
-    assert first.startswith("Let the health check see")
+    assert first.startswith("Let the health check probe the node port")
     assert expected in first
 
 

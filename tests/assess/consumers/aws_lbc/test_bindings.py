@@ -26,6 +26,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     port,
     service,
 )
+from tests.assess.consumers.checks import settings_of
 
 OWN = ("TargetGroupBinding", "shop", "k8s-shop-web")
 DELETED = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
@@ -39,7 +40,7 @@ def test_a_binding_that_somebody_wrote_is_reported_itself(reference: int | str) 
     assert verdict.consumer.object == OWN
     assert verdict.consumer.port == "http"
     assert (verdict.outcome, verdict.reason.code) == (Outcome.Unknown, "HealthCheckPortNotModelled")
-    assert "AWS alone" in verdict.reason.detail
+    assert "only AWS holds" in verdict.reason.detail
 
 
 @pytest.mark.parametrize(
@@ -134,8 +135,7 @@ def test_the_binding_of_an_ingress_leads_back_to_it_and_its_health_check() -> No
     verdict = only(shop)
     assert verdict.consumer.object == ("Ingress", "shop", "web")
     assert verdict.outcome is Outcome.TargetsUnhealthy
-    assert verdict.consumer.health_check is not None
-    assert verdict.consumer.health_check.path == "/up"
+    assert settings_of(verdict.consumer).path == "/up"
 
 
 @pytest.mark.parametrize(

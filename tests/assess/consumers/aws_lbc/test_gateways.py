@@ -28,6 +28,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     service,
     target_configuration,
 )
+from tests.assess.consumers.checks import pins
 
 LOCAL = load_balancer(loadBalancerClass="none/here")
 NLB = binding(owner=gateway_owner("nlb"))
@@ -223,8 +224,8 @@ def test_what_cannot_be_read_makes_the_health_check_unknown(kind: AnyKind) -> No
 
 def test_a_health_check_node_port_written_by_hand_is_pinned() -> None:
     by_hand = target_configuration(healthCheckConfig={"healthCheckPort": str(CHECK_PORT)})
-    assert only(Shop(LOCAL, NLB, by_hand)).consumer.pins_health_check_node_port
-    assert not only(Shop(LOCAL, NLB)).consumer.pins_health_check_node_port
+    assert pins(only(Shop(LOCAL, NLB, by_hand)).consumer)
+    assert not pins(only(Shop(LOCAL, NLB)).consumer)
 
 
 def test_changes_of_configurations_are_taken_up() -> None:

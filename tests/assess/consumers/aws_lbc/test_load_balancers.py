@@ -34,6 +34,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     service,
     service_owner,
 )
+from tests.assess.consumers.checks import pins
 
 TYPE, TARGET = f"{NLB}type", f"{NLB}nlb-target-type"
 CANARY = Key("shop", "canary")
@@ -166,7 +167,7 @@ ANY = HealthCheckNodePort(any_answer=True)
         ),
         pytest.param(
             nlb(healthcheck_protocol="https"),
-            PassesNowhere("the healthCheckNodePort speaks plain HTTP"),
+            PassesNowhere("the healthCheckNodePort answers plain HTTP"),
             Outcome.Blackhole,
             False,
             id="health-check-node-port-speaks-no-tls",
@@ -211,7 +212,7 @@ ANY = HealthCheckNodePort(any_answer=True)
 def test_health_check(made: Json, expected: Probe | None, outcome: Outcome, pinned: bool) -> None:
     verdict = only(Shop(made))
     assert verdict.outcome is outcome
-    assert verdict.consumer.pins_health_check_node_port is pinned
+    assert pins(verdict.consumer) is pinned
     if expected is None:
         assert isinstance(verdict.consumer.probe, NotModelled)
     else:

@@ -92,11 +92,11 @@ def test_a_flag_goes_before_the_deployment_and_each_tells_where_it_came_from() -
     read = options_from_arguments(["--default-target-type=ip", "--ingress-class=edge"])
     options = AwsOptions().overlaid(read, "Deployment kube-system/aws-load-balancer-controller")
     options = options.overlaid({"default_target_type": "instance"}, "flag")
-    assert options.told("default_target_type") == "--default-target-type=instance (flag)"
-    assert options.told("ingress_class") == (
+    assert options.described("default_target_type") == "--default-target-type=instance (flag)"
+    assert options.described("ingress_class") == (
         "--ingress-class=edge (Deployment kube-system/aws-load-balancer-controller)"
     )
-    assert options.told("max_targets") == "--max-targets-per-target-group=0 (default)"
+    assert options.described("max_targets") == "--max-targets-per-target-group=0 (default)"
 
 
 @pytest.mark.parametrize("values", [{"nope": 1}, {"default_target_type": "pod"}], ids=str)

@@ -28,9 +28,10 @@ from tests.assess.consumers.aws_lbc.objects import (
     service_owner,
     target_configuration,
 )
+from tests.assess.consumers.checks import proxied
 
 ON, OFF = "proxy_protocol_v2.enabled=true", "proxy_protocol_v2.enabled=false"
-NOWHERE = PassesNowhere("kube-proxy does not speak PROXY protocol")
+NOWHERE = PassesNowhere("kube-proxy does not understand PROXY protocol")
 ANY = HealthCheckNodePort(any_answer=True)
 EVERYWHERE = {"proxy-protocol": "*"}
 
@@ -83,7 +84,7 @@ def nlb(annotations: dict[str, str], **more: Any) -> Json:
 )
 def test_where_it_is_on_no_health_check_of_kube_proxy_passes(annotations: dict[str, str], on: bool) -> None:
     verdict = only(Shop(nlb(annotations)))
-    assert verdict.consumer.proxy_protocol is on
+    assert proxied(verdict.consumer) is on
     assert verdict.consumer.probe == (NOWHERE if on else HealthCheckNodePort())
     expected = (Outcome.Blackhole, "NoHealthyTarget") if on else (Outcome.TargetsUnhealthy, "TargetsUnhealthy")
     assert (verdict.outcome, verdict.reason.code) == expected
@@ -120,7 +121,7 @@ def test_where_it_is_on_no_health_check_of_kube_proxy_passes(annotations: dict[s
         ),
         pytest.param(
             {"healthcheck-protocol": "https"},
-            PassesNowhere("the healthCheckNodePort speaks plain HTTP"),
+            PassesNowhere("the healthCheckNodePort answers plain HTTP"),
             Outcome.Blackhole,
             id="https-fails-anyway",
         ),
@@ -259,7 +260,7 @@ def test_the_first_advice_makes_the_load_balancer_route_around(objects: list[Jso
     assert only(Shop(*objects)).outcome is Outcome.Blackhole
     better = followed(objects, Shop(*objects).advice()[0])
     assert only(better).outcome is Outcome.TargetsUnhealthy
-    assert only(better).consumer.proxy_protocol
+    assert proxied(only(better).consumer)
 
 
 def test_a_node_port_service_is_checked_by_tcp_and_stays_so() -> None:

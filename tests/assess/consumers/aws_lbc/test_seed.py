@@ -17,6 +17,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     only,
     service,
 )
+from tests.assess.consumers.checks import settings_of
 
 
 def test_alb_ingress_with_instance_targets_finds_two_of_three_targets_unhealthy() -> None:
@@ -33,8 +34,8 @@ def test_alb_ingress_with_instance_targets_finds_two_of_three_targets_unhealthy(
         "http",
     )
     assert consumer.probe == OwnNodePort("http")
-    assert consumer.health_check is not None
-    assert (consumer.health_check.port, consumer.health_check.protocol, consumer.health_check.path) == (
+    settings = settings_of(consumer)
+    assert (settings.port, settings.protocol, settings.path) == (
         "traffic-port",
         "HTTP",
         "/nginx-health",

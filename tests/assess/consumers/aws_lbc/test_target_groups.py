@@ -34,6 +34,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     port,
     service,
 )
+from tests.assess.consumers.checks import pins, settings_of
 
 IP_DEFAULT = AwsOptions(default_target_type="ip", sources={"default_target_type": "flag"})
 
@@ -133,7 +134,7 @@ def test_where_the_default_came_from_is_told_only_where_it_decided() -> None:
         ),
         pytest.param(
             {"healthcheck-port": "10256", "healthcheck-path": "/healthz", "healthcheck-protocol": "HTTPS"},
-            PassesNowhere("kube-proxy speaks plain HTTP there"),
+            PassesNowhere("kube-proxy answers plain HTTP there"),
             Outcome.Blackhole,
             id="kube-proxy-healthz-speaks-no-tls",
         ),
@@ -227,7 +228,7 @@ def test_health_check_of_a_node_port_service(
         ),
         pytest.param(
             {"healthcheck-port": str(CHECK_PORT), "healthcheck-protocol": "HTTPS"},
-            PassesNowhere("the healthCheckNodePort speaks plain HTTP"),
+            PassesNowhere("the healthCheckNodePort answers plain HTTP"),
             Outcome.Blackhole,
             id="it-speaks-no-tls",
         ),
@@ -239,7 +240,7 @@ def test_health_check_node_port_behind_an_alb(
     shop = Shop(ingress(annotations=annotations), load_balancer(loadBalancerClass="example.com/none"))
     verdict = only(shop)
     assert verdict.outcome is outcome
-    assert verdict.consumer.pins_health_check_node_port == ("healthcheck-port" in annotations)
+    assert pins(verdict.consumer) == ("healthcheck-port" in annotations)
     if expected is not None:
         assert verdict.consumer.probe == expected
 
@@ -306,7 +307,7 @@ def test_service_annotations_go_before_those_of_the_ingress() -> None:
         ingress(annotations={"healthcheck-port": "10256", "healthcheck-path": "/ingress"}),
         on_service(healthcheck_port="traffic-port"),
     )
-    check = only(shop).consumer.health_check
+    check = settings_of(only(shop).consumer)
     assert check is not None
     assert (check.port, check.path) == ("traffic-port", "/ingress")
 

@@ -1,4 +1,4 @@
-"""What to do about uncovered nodes behind a load balancer of AWS, in the field's order, with what it costs."""
+"""What to do about uncovered nodes behind a load balancer of AWS, in the order that operators prefer."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configuration, is_nlb
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
-from etpguard.assess.consumers.remedies import ClientIP, bounded, cluster, spread
+from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, spread
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Node, Service
@@ -17,8 +17,8 @@ from etpguard.objects import Node, Service
 _AFFECTED = (Outcome.TargetsUnhealthy, Outcome.Blackhole, Outcome.Outage)
 
 
-def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterator[str]:
-    """Pod targets, spread, target-node-labels, Cluster; before them what the outcome itself calls for. `nodes`
+def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterator[Advice]:
+    """Pod targets, spread, target-node-labels, Cluster; before them what the outcome itself requires. `nodes`
     are those with a ready endpoint."""
     consumer = verdict.consumer
     match verdict.outcome:
@@ -43,81 +43,87 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
 
 
 def _none_is_ready(verdict: ConsumerVerdict) -> bool:
-    """Whether the healthCheckNodePort fails everywhere, which it does where only terminating endpoints serve."""
+    """Whether the healthCheckNodePort fails everywhere, as it does where only terminating endpoints serve."""
     return verdict.reason.code == NO_HEALTHY_TARGET and isinstance(verdict.consumer.probe, HealthCheckNodePort)
 
 
-def _next_pods(service: Service) -> str:
+def _next_pods(service: Service) -> Advice:
     selector = f"kubernetes.io/service-name={service.key.name}"
-    return bounded(
-        "No endpoint is ready: those that end still serve, and the healthCheckNodePort of their nodes fails "
-        "already. See why none is ready in their place: kubectl "
-        f"-n {service.key.namespace} get endpointslices -l {selector} -o yaml."
+    return Advice(
+        "Find out why no new pod is ready",
+        "Only terminating endpoints serve, and the healthCheckNodePort of their nodes already fails.",
+        "",
+        kubectl("-n", service.key.namespace, "get", "endpointslices", "-l", selector, "-o", "yaml"),
     )
 
 
-def _look(consumer: Consumer) -> str:
-    """For a binding that somebody wrote: the health check stands in AWS alone."""
-    return bounded(
-        f"See what is checked: aws elbv2 describe-target-groups --target-group-arns {arn(consumer)} --query "
-        "'TargetGroups[].[HealthCheckProtocol,HealthCheckPort,HealthCheckPath]'. On traffic-port, or by HTTP on "
-        "the healthCheckNodePort, it routes around these nodes; on any other port, requests to them are lost."
+def _look(consumer: Consumer) -> Advice:
+    """For a binding that a person wrote: only AWS holds the health check."""
+    return Advice(
+        "Find out what the health check probes",
+        "On traffic-port, or by HTTP on the healthCheckNodePort, the load balancer routes around these nodes. On "
+        "any "
+        "other port, requests to them are lost.",
+        "",
+        f"aws elbv2 describe-target-groups --target-group-arns {arn(consumer)} --query "
+        "'TargetGroups[].[HealthCheckProtocol,HealthCheckPort,HealthCheckPath]'",
     )
 
 
-def _harmless(verdict: ConsumerVerdict) -> str:
-    base = (
-        f"Nothing is lost while the pods stay where they are: the health check keeps traffic off the "
-        f"{verdict.uncovered.bit_count()} nodes without one, which show as unhealthy by design. When the last pod "
-        "of a node goes, "
-    )
+def _harmless(verdict: ConsumerVerdict) -> Advice:
+    count = verdict.uncovered.bit_count()
+    which = "the node without a pod, which shows" if count == 1 else f"the {count} nodes without a pod, which show"
+    effect = f"The health check keeps traffic off {which} as unhealthy by design."
     if isinstance(verdict.consumer.probe, HealthCheckNodePort):
-        return bounded(
-            base + "its healthCheckNodePort fails at once and the node still forwards until the pod has exited: a "
-            "preStop delay longer than the unhealthy threshold (by default 2 checks, 10 s apart) avoids any loss."
+        cost = (
+            "Cost: when the last pod of a node stops, its healthCheckNodePort fails at once, and the node "
+            "forwards "
+            "until the pod has exited. A preStop delay longer than the unhealthy threshold (by default 2 checks, "
+            "10 s "
+            "apart) avoids any loss."
         )
-    return bounded(
-        base
-        + "requests to that node are lost until the check has failed there (an ALB's defaults: 2 checks, 15 s "
-        "apart, so some 20 to 35 s), unless the pod fails the check's path that long before it exits."
-    )
+    else:
+        cost = (
+            "Cost: when the last pod of a node stops, requests to that node are lost until the check has failed "
+            "there "
+            "(an ALB's defaults: 2 checks, 15 s apart, so 20 to 35 s), unless the pod fails the check's path "
+            "that long "
+            "before it exits."
+        )
+    return Advice("Leave it as it is: nothing is lost while the pods stay on their nodes", effect, cost)
 
 
-def _probe_the_node_port(service: Service, consumer: Consumer) -> str:
-    lead = (
-        "Let the health check see what the node does with the traffic, so that the load balancer routes around: "
-    )
+def _probe_the_node_port(service: Service, consumer: Consumer) -> Advice:
+    if consumer.check is not None and consumer.check.proxy_protocol:
+        return _connect_to_the_node_port(service, consumer)
+    effect = "It then fails on nodes that drop the traffic, and the load balancer routes around them."
     match consumer.kind:
-        case _ if consumer.proxy_protocol:
-            return _connect_to_the_node_port(service, consumer)
         case "Ingress":
-            fix = annotate(service, consumer, "healthcheck-port=traffic-port")
+            command = annotate(service, consumer, "healthcheck-port=traffic-port")
         case "Service" if consumer.name == service.key.name and service.type == "LoadBalancer":
-            keys = " ".join(f"{NLB}healthcheck-{part}-" for part in ("port", "protocol", "success-codes"))
-            fix = (
-                f"kubectl -n {consumer.namespace} annotate service {consumer.name} {keys} takes it "
-                "back to HTTP on "
-                "the healthCheckNodePort"
-            )
+            keys = (f"{NLB}healthcheck-{part}-" for part in ("port", "protocol", "success-codes"))
+            effect += " Without these annotations it uses HTTP on the healthCheckNodePort."
+            command = kubectl("-n", consumer.namespace, "annotate", "service", consumer.name, *keys)
         case "Service":
-            fix = annotate(service, consumer, "healthcheck-port=traffic-port")
+            command = annotate(service, consumer, "healthcheck-port=traffic-port")
             if consumer.name != service.key.name:
-                fix += (
-                    f" (Service {service.key.name} is probed on a port of Service {consumer.name}, whose pods may "
-                    "be elsewhere; this holds for both)"
+                effect += (
+                    f" This changes the check of both Services: the load balancer probes Service "
+                    f"{service.key.name} "
+                    f"on a port of Service {consumer.name}, whose pods may be on other nodes."
                 )
         case "Gateway":
-            fix = configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
+            command = configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
         case _:
             group = f"--target-group-arn {arn(consumer)}"
-            fix = f"aws elbv2 modify-target-group {group} --health-check-port traffic-port"
-    return bounded(f"{lead}{fix}.")
+            command = f"aws elbv2 modify-target-group {group} --health-check-port traffic-port"
+    return Advice("Let the health check probe the node port", effect, "", command)
 
 
-def _connect_to_the_node_port(service: Service, consumer: Consumer) -> str:
-    """With PROXY protocol on, no check of what kube-proxy answers by HTTP passes."""
+def _connect_to_the_node_port(service: Service, consumer: Consumer) -> Advice:
+    """With PROXY protocol on, no HTTP check of kube-proxy passes."""
     if consumer.kind == "Gateway":
-        fix = configuration(
+        command = configuration(
             service,
             {
                 "healthCheckConfig": {"healthCheckPort": "traffic-port", "healthCheckProtocol": "TCP"},
@@ -125,94 +131,106 @@ def _connect_to_the_node_port(service: Service, consumer: Consumer) -> str:
             },
         )
     else:
-        fix = annotate(service, consumer, "healthcheck-port=traffic-port", "healthcheck-protocol=tcp")
-    return bounded(
-        "With PROXY protocol on, let the health check connect to the node port, which only nodes with an endpoint "
-        f"accept: {fix}. Or take PROXY protocol away, from the pods' settings too: with Local they see the "
-        "client's address anyway, unless preserve_client_ip.enabled is false."
+        command = annotate(service, consumer, "healthcheck-port=traffic-port", "healthcheck-protocol=tcp")
+    return Advice(
+        "Let the health check connect to the node port",
+        "With PROXY protocol on, only nodes with an endpoint accept such a check. Or turn PROXY protocol off, in "
+        "the "
+        "pods' settings too: with Local they see the client's address anyway, unless preserve_client_ip.enabled "
+        "is "
+        "false.",
+        "",
+        command,
     )
 
 
-def _pod_targets(service: Service, consumer: Consumer) -> str:
-    needs = "It needs pod addresses that the VPC routes (Amazon VPC CNI), and makes new target groups."
+def _pod_targets(service: Service, consumer: Consumer) -> Advice:
+    effect = "Nodes and the policy are then no longer on the path."
+    needs = "Cost: it needs pod addresses that the VPC routes (Amazon VPC CNI), and it makes new target groups."
     if is_nlb(consumer):
         cost = (
-            "It costs the client's address (preserve_client_ip is off by default for ip targets), "
-            "unless the target "
+            "Pods lose the client's address (preserve_client_ip is off by default for ip targets), unless the "
+            "target "
             "group attribute preserve_client_ip.enabled=true or PROXY protocol v2 is set."
         )
     elif consumer.kind == "TargetGroupBinding":
-        cost = "Behind an NLB it hides the client's address, unless preserve_client_ip.enabled=true; no ALB does."
+        cost = "Behind an NLB, pods lose the client's address unless preserve_client_ip.enabled=true."
     else:
         cost = "Pods see the load balancer's address and X-Forwarded-For, as before."
+    command = ""
     match consumer.kind:
         case "Ingress":
-            fix = annotate(service, consumer, "target-type=ip")
-            needs += " A targetType in IngressClassParams goes before it."
+            command = annotate(service, consumer, "target-type=ip")
+            needs += " A targetType in IngressClassParams goes before the annotation."
         case "Service":
-            fix = annotate(service, consumer, "nlb-target-type=ip")
+            command = annotate(service, consumer, "nlb-target-type=ip")
         case "Gateway":
-            fix = configuration(service, {"targetType": "ip"})
+            command = configuration(service, {"targetType": "ip"})
         case _:
-            fix = (
-                "a target group's type cannot change, so make one of type ip and bind it by a TargetGroupBinding "
-                f"with targetType ip and serviceRef {service.key.name}"
+            effect += (
+                " A target group's type cannot change: make one of type ip, and bind it by a TargetGroupBinding "
+                "with "
+                f"targetType ip and serviceRef {service.key.name}."
             )
-    return bounded(
-        f"Target the pods, so that nodes and their policy are no longer on the path: {fix}. {needs} {cost}"
-    )
+    return Advice("Target the pods", effect, f"{needs} {cost}", command)
 
 
-def _to_cluster(service: Service, consumer: Consumer) -> str:
-    if consumer.pins_health_check_node_port:
+def _to_cluster(service: Service, consumer: Consumer) -> Advice:
+    check = consumer.check
+    if check is not None and check.pins_health_check_node_port:
         number = service.spec.health_check_node_port
-        fix = (
+        command = (
             configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
             if consumer.kind == "Gateway"
             else annotate(service, consumer, "healthcheck-port=traffic-port")
         )
-        return bounded(
-            f"Do not change the policy to Cluster as things are: the health check is set to healthCheckNodePort "
-            f"{number}, which Cluster takes away, so that every target would turn unhealthy. First: {fix}."
+        return Advice(
+            "Do not change the policy to Cluster before the health check",
+            f"The health check is set to healthCheckNodePort {number}. Cluster removes that port, and every "
+            f"target "
+            "would turn unhealthy. Set the check to the traffic port first.",
+            "",
+            command,
         )
     if not is_nlb(consumer):
         cost = ClientIP.VARIES if consumer.kind == "TargetGroupBinding" else ClientIP.FORWARDED
         return cluster(service, cost)
-    if consumer.proxy_protocol:
-        return cluster(
-            service, ClientIP.UNCHANGED, "PROXY protocol v2, which is on, goes on telling the client's."
-        )
+    if check is not None and check.proxy_protocol:
+        return cluster(service, ClientIP.UNCHANGED, "PROXY protocol v2 is on and keeps carrying it.")
     how = "set the target group attribute proxy_protocol_v2.enabled=true"
     if consumer.kind == "Service":
-        how = annotate(service, consumer, "proxy-protocol=*")
+        how = f"set the annotation {NLB}proxy-protocol=* on Service {consumer.namespace}/{consumer.name}"
     return cluster(
         service,
         ClientIP.LOST,
-        "To keep it: after this patch, and not before, since PROXY protocol breaks the HTTP check of "
-        "Local, let the "
-        f"pods accept PROXY protocol v2, then {how}.",
+        "To keep the client's address: after this patch, and not before it, let the pods accept PROXY protocol "
+        "v2, "
+        f"then {how}. PROXY protocol breaks the HTTP check of Local.",
     )
 
 
-def _find_out(service: Service, verdict: ConsumerVerdict) -> Iterable[str]:
+def _find_out(service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
     consumer = verdict.consumer
+    settings = consumer.check.settings if consumer.check else None
     match verdict.reason.code:
         case "RegistrationBlocked":
-            yield bounded(
-                "One node that cannot be registered keeps the controller from registering and "
-                "removing any. Find it: "
-                "kubectl get nodes -o custom-columns=NAME:.metadata.name,PROVIDER:.spec.providerID (the last part "
-                "must begin with i-); leave it out: kubectl label node NODE "
-                "node.kubernetes.io/exclude-from-external-load-balancers=true."
+            yield Advice(
+                "Find the node that cannot be registered, and exclude it",
+                "It keeps the controller from registering and removing any node. The last part of a providerID "
+                "must "
+                "begin with i-.",
+                "",
+                "kubectl get nodes -o custom-columns=NAME:.metadata.name,PROVIDER:.spec.providerID\n"
+                "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers=true",
             )
         case "HealthCheckPortNotModelled" if verdict.uncovered:
             if consumer.kind == "TargetGroupBinding":
                 yield _look(consumer)
             yield _probe_the_node_port(service, consumer)
-            if consumer.health_check and consumer.health_check.port.isdigit():
-                yield bounded(
-                    f"If something answers on port {consumer.health_check.port} of every node, tell so: "
-                    f"--answers-everywhere-ports={consumer.health_check.port}."
+            if settings and settings.port.isdigit():
+                yield Advice(
+                    f"If every node answers on port {settings.port}, run etpguard with "
+                    f"--answers-everywhere-ports={settings.port}"
                 )
             yield _pod_targets(service, consumer)
         case "NoNodePort":

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from etpguard.assess.consumers.annotation_limit import MAX_ANNOTATION
 from etpguard.assess.outcome import Reason
 from etpguard.objects.records import AnnotatedRecord
 
@@ -34,18 +35,25 @@ class ModelError(Exception):
 
 
 class UnclearError(ModelError):
-    """What decides over the object cannot be read. Whichever way it is, nodes that forward lose nothing."""
+    """An object that decides cannot be read. Whatever it holds, nodes that forward lose nothing."""
 
 
 class Annotations:
-    """The annotations of one or more objects, with the first that has a key deciding: MergeStringMap
-    keeps the earlier map (pkg/algorithm/maps.go:23-36)."""
+    """The annotations of one or more objects. The first object that has a key decides: MergeStringMap keeps the
+    earlier map (pkg/algorithm/maps.go:23-36). Every parser takes each character once."""
 
     def __init__(self, prefix: str, *objects: tuple[str, AnnotatedRecord]) -> None:
         self._prefix = prefix
         self._objects = objects
 
     def get(self, suffix: str) -> str | None:
+        """Raises ModelError for a value longer than `MAX_ANNOTATION`."""
+        value = self._value(suffix)
+        if value is not None and len(value) > MAX_ANNOTATION:
+            raise self.error(suffix, f"has {len(value)} characters; etpguard reads at most {MAX_ANNOTATION}")
+        return value
+
+    def _value(self, suffix: str) -> str | None:
         key = self._prefix + suffix
         for _, record in self._objects:
             if key in record.annotations:
@@ -56,8 +64,7 @@ class Annotations:
         """An error that names the object and the annotation, and shows the value, cut to 80 characters."""
         key = self._prefix + suffix
         owner = next((f"{kind} {r.key}" for kind, r in self._objects if key in r.annotations), "")
-        value = self.get(suffix) or ""
-        value = value.replace("\n", " ")
+        value = self._value(suffix) or ""
         shown = value if len(value) <= 80 else value[:79] + "…"
         return ModelError("MalformedAnnotation", f"{owner}, annotation {key}: {shown!r} {problem}")
 
@@ -79,8 +86,8 @@ class Annotations:
         return value
 
     def pairs(self, suffix: str) -> dict[str, str]:
-        """Comma-separated `key=value` pairs (parser.go:149-173,218-253). A backslash takes the meaning from
-        what follows it; a part without `=` or key is an error."""
+        """Comma-separated `key=value` pairs (parser.go:149-173,218-253). A backslash removes the special meaning
+        of the next character; a part without `=` or key is an error."""
         value = self.get(suffix)
         if value is None:
             return {}
@@ -88,7 +95,7 @@ class Annotations:
         for pair in _pairs(value):
             name, separator, rest = (part.strip() for part in pair.partition("="))
             if not separator or not name:
-                raise self.error(suffix, f"holds {pair[:40]!r}, which is not key=value")
+                raise self.error(suffix, f"has the part {pair[:40]!r}, which is not key=value")
             found[name] = rest
         return found
 
@@ -97,11 +104,11 @@ class Annotations:
         found = self.pairs(suffix)
         for name, value in found.items():
             if not _LABEL_NAME.fullmatch(name) or not _LABEL_VALUE.fullmatch(value):
-                raise self.error(suffix, f"holds {f'{name}={value}'[:40]!r}, which is no label")
+                raise self.error(suffix, f"has the part {f'{name}={value}'[:40]!r}, which is no label")
         return found
 
     def json(self, suffix: str) -> Any:
-        """None where there is none."""
+        """None where the annotation is absent."""
         value = self.get(suffix)
         if value is None:
             return None
@@ -112,33 +119,33 @@ class Annotations:
 
 
 def _pairs(value: str) -> list[str]:
-    """splitKeyValuePairs: parted at each comma after which an "=" follows; what has none is one part more."""
+    """splitKeyValuePairs: split at each comma that an "=" follows anywhere later; the rest without "=" is one more
+    part."""
     found: list[str] = []
-    current = ""
+    current: list[str] = []
+    last_equals, end = value.rfind("="), len(value.rstrip())
     at = 0
     while at < len(value):
         character = value[at]
         if character == "\\" and at + 1 < len(value):
             at += 1
-            current += value[at]
-        elif character == ",":
-            rest = value[at + 1 :].strip()
-            if "=" in rest:
-                found.append(current.strip())
-                current = ""
-            elif rest:
-                return [*found, current.strip(), rest]
-            else:
-                current += character
+            current.append(value[at])
+        elif character != ",":
+            current.append(character)
+        elif last_equals > at:
+            found.append("".join(current).strip())
+            current = []
+        elif end > at + 1:
+            return [*found, "".join(current).strip(), value[at + 1 :].strip()]
         else:
-            current += character
+            current.append(character)
         at += 1
-    return [*found, current.strip()] if current else found
+    return [*found, "".join(current).strip()] if current else found
 
 
 def field(raw: Mapping[str, Any], name: str) -> Any:
-    """A member of a JSON object as Go's decoder finds it: the key in any case, the last one wins; null is
-    as good as absent."""
+    """A member of a JSON object as Go's decoder finds it: the key in any case, and the last one wins. Null counts
+    as absent."""
     found = None
     for key, value in raw.items():
         if key.casefold() == name.casefold():

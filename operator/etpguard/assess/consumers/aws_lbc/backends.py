@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, field, parse_port
-from etpguard.assess.consumers.aws_lbc.weights import Action, Target
+from etpguard.assess.consumers.aws_lbc.weights import Action, Actions, Target
 from etpguard.objects import Backend, Ingress, Key
 
 _USE_ANNOTATION = "use-annotation"
@@ -24,25 +24,32 @@ _CONDITIONS = {
 }
 
 
-def actions(ingress: Ingress) -> tuple[list[Action], ModelError | None]:
-    """One for the default backend and for each path that can be read, and the first error, which makes the
-    controller refuse the whole Ingress."""
-    made: list[Action] = []
-    first: ModelError | None = None
+def ingress_actions(ingress: Ingress) -> Actions:
+    """The action of the default backend and of each path. An error makes the controller refuse the whole
+    Ingress."""
+    annotations = Annotations(ALB, ("Ingress", ingress))
+    made: dict[tuple[str, int | str | None], Action | ModelError] = {}
+    resource: ModelError | None = None
     for backend in ingress.backends:
-        try:
-            made.append(_action(ingress, backend))
-        except ModelError as error:
-            first = first or error
-    return made, first
+        service = backend.service
+        if service is None:
+            resource = resource or _resource(ingress)
+            made.setdefault(("", None), resource)
+            continue
+        annotated = _uses_annotation(backend)
+        reference: int | str = (service.port.name or service.port.number or 0) if service.port else 0
+        key = (service.name, None if annotated else reference)
+        if key not in made:
+            made[key] = _action(annotations, *key)
+    errors = (one for one in made.values() if isinstance(one, ModelError))
+    return Actions.of((one for one in made.values() if isinstance(one, Action)), next(errors, None))
 
 
 def services_of(ingress: Ingress) -> Iterable[Key]:
     """The Services that the Ingress's action annotations name, as far as these can be read."""
-    if not any(map(_uses_annotation, ingress.backends)):
-        return
-    for action in actions(ingress)[0]:
-        yield from (Key(ingress.key.namespace, target.service) for target in action.targets)
+    if any(map(_uses_annotation, ingress.backends)):
+        for name in ingress_actions(ingress).by_service:
+            yield Key(ingress.key.namespace, name)
 
 
 def _uses_annotation(backend: Backend) -> bool:
@@ -50,26 +57,28 @@ def _uses_annotation(backend: Backend) -> bool:
     return bool(port and port.name == _USE_ANNOTATION)
 
 
-def _action(ingress: Ingress, backend: Backend) -> Action:
-    service = backend.service
-    if service is None:
-        raise ModelError(
-            "BackendResource",
-            f"a backend of Ingress {ingress.key} is a resource and no Service, so the controller refuses "
-            "the whole Ingress",
-        )
-    annotations = Annotations(ALB, ("Ingress", ingress))
-    _check_conditions(annotations, f"conditions.{service.name}")
-    _check_list(annotations, f"transforms.{service.name}")
-    if _uses_annotation(backend):
-        return _annotated(annotations, f"actions.{service.name}")
-    port = service.port
-    reference: int | str = (port.name or port.number or 0) if port else 0
-    return Action((Target(service.name, reference),), 1)
+def _resource(ingress: Ingress) -> ModelError:
+    return ModelError(
+        "BackendResource",
+        f"a backend of Ingress {ingress.key} is a resource and no Service, so the controller refuses the whole "
+        "Ingress",
+    )
+
+
+def _action(annotations: Annotations, name: str, reference: int | str | None) -> Action | ModelError:
+    """To that port of the Service; by the annotation of that name where the reference is None."""
+    try:
+        _check_conditions(annotations, f"conditions.{name}")
+        _check_list(annotations, f"transforms.{name}")
+        if reference is None:
+            return _annotated(annotations, f"actions.{name}")
+    except ModelError as error:
+        return error
+    return Action((Target(name, reference),), 1)
 
 
 def _annotated(annotations: Annotations, suffix: str) -> Action:
-    """enhanced_backend_builder.go:129-139, :201-267. An annotation that is not there answers 503."""
+    """enhanced_backend_builder.go:129-139, :201-267. Without the annotation the listener answers 503."""
     if annotations.get(suffix) is None:
         return Action()
     raw = annotations.json(suffix)
@@ -97,7 +106,7 @@ def _annotated(annotations: Annotations, suffix: str) -> Action:
 
 
 def _target(annotations: Annotations, suffix: str, raw: Any, groups: int) -> Target:
-    """config_types.go: a TargetGroupTuple; one that names no Service has "" for its name."""
+    """config_types.go TargetGroupTuple. The name is "" for a target group that names no Service."""
     if not isinstance(raw, dict):
         raise annotations.error(suffix, "has a target group that is no JSON object")
     name, port, weight = field(raw, "serviceName"), field(raw, "servicePort"), field(raw, "weight")
@@ -114,7 +123,7 @@ def _target(annotations: Annotations, suffix: str, raw: Any, groups: int) -> Tar
         raise annotations.error(suffix, "has a serviceName that is no name")
     if isinstance(port, bool) or not isinstance(port, int | str):
         raise annotations.error(suffix, f"has no servicePort for Service {name[:63]}")
-    # For the sake of old configurations: "80" is 80.
+    # As the controller does for old configurations: "80" is 80.
     return Target(name, parse_port(port) if isinstance(port, str) else port, weight)
 
 

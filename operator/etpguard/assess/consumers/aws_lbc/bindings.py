@@ -1,4 +1,4 @@
-"""TargetGroupBindings: what the controller really registers, and whose object each leads back to.
+"""TargetGroupBindings: the targets that the controller registers, and the object that each was made for.
 
 aws-load-balancer-controller v3.5.0: apis/elbv2/v1beta1/targetgroupbinding_types.go:126-174,
 pkg/deploy/tracking/provider.go:133-144 (owner labels).
@@ -6,9 +6,10 @@ pkg/deploy/tracking/provider.go:133-144 (owner labels).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from etpguard.assess.consumers.aws_lbc.targets import Targets
+from etpguard.assess.consumers.aws_lbc.targets import TargetGroup
 from etpguard.objects import IPFamily, Service
 from etpguard.objects.aws import TargetGroupBinding
 
@@ -32,7 +33,7 @@ class Owner(NamedTuple):
 
 
 def owner_of(binding: TargetGroupBinding) -> Owner | None:
-    """None for a binding that somebody wrote by hand."""
+    """None for a binding that a person wrote."""
     labels = binding.labels
     for prefix, kind in _PREFIXES.items():
         load_balancer = "nlb" if prefix in ("service.k8s.aws", "gateway.k8s.aws.nlb") else "alb"
@@ -43,14 +44,26 @@ def owner_of(binding: TargetGroupBinding) -> Owner | None:
     return None
 
 
-def targets_of(binding: TargetGroupBinding) -> Targets:
-    """`target_type` "" where the binding has none, which the controller does not take."""
+def targets_of(binding: TargetGroupBinding) -> TargetGroup:
+    """`target_type` is "" where the binding has none, which the controller ignores."""
     spec = binding.spec
     family: IPFamily = "IPv6" if spec.ip_address_type == "ipv6" else "IPv4"
-    return Targets(spec.target_type or "", (family,), spec.node_selector)
+    return TargetGroup(spec.target_type or "", (family,), spec.node_selector)
 
 
-def bound_to(binding: TargetGroupBinding, service: Service, reference: int | str) -> bool:
-    """Whether the binding is for the same port of the Service as `reference` is, by name or by number."""
-    port = service.port(binding.spec.service_ref.port)
-    return port is not None and port == service.port(reference)
+def by_label(
+    bindings: Iterable[TargetGroupBinding], service: Service
+) -> dict[str | None, list[TargetGroupBinding]]:
+    """The bindings by the label of the Service's port that each is for; those for no port of it are left out."""
+    found: dict[str | None, list[TargetGroupBinding]] = {}
+    for binding in bindings:
+        label = label_of(service, binding.spec.service_ref.port)
+        if label is not None:
+            found.setdefault(label, []).append(binding)
+    return found
+
+
+def label_of(service: Service, reference: int | str) -> str | None:
+    """The label of the port that `reference` means, by name or by number; None if the Service has no such port."""
+    port = service.port(reference)
+    return None if port is None else port.label

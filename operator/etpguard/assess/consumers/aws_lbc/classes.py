@@ -24,17 +24,18 @@ _GROUP = re.compile(r"([a-z0-9][-a-z0-9.]*)?[a-z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class ClassConfig:
-    """`params` are those of the class, empty where there are none; `source` names the controller's option
-    that decided, "" where an API object did."""
+    """`params` are those of the class, empty without any. `source` names the option of the controller that
+    decided, "" where an API object did."""
 
     params: IngressClassParamsSpec = field(default_factory=IngressClassParamsSpec)
     source: str = ""
 
 
 def class_config(ingress: Ingress, view: View, options: AwsOptions) -> ClassConfig | None:
-    """How the controller comes to manage the Ingress; None if it does not.
+    """By which class or option the controller manages the Ingress; None if it does not.
 
-    Raises ModelError where it would refuse to, or where what decides cannot be read.
+    Raises ModelError where the controller refuses the Ingress, and UnclearError where an object that decides
+    cannot be read.
     """
     if ingress.deleting:
         return None
@@ -46,7 +47,7 @@ def class_config(ingress: Ingress, view: View, options: AwsOptions) -> ClassConf
     if found is not None:
         return ClassConfig(_params(ingress, found, view)) if found.controller == AWS_LBC else None
     if name is None and options.ingress_class == "":
-        return ClassConfig(source=options.told("ingress_class"))
+        return ClassConfig(source=options.described("ingress_class"))
     return None
 
 
@@ -67,15 +68,15 @@ def group_name(ingress: Ingress, params: IngressClassParamsSpec) -> str:
 
 
 def meant_for_alb(ingress: Ingress) -> bool:
-    """Whether the Ingress bears an annotation of this controller, which EKS Auto Mode shares."""
+    """Whether the Ingress has an annotation of this controller, which EKS Auto Mode shares."""
     return any(key.startswith(ALB) for key in ingress.annotations)
 
 
 def _by_annotation(value: str, options: AwsOptions) -> ClassConfig | None:
-    """The legacy annotation decides alone; class and parameters are then never looked at. Without a class
-    of its own (--ingress-class="") the controller answers to "alb"."""
+    """The legacy annotation decides alone; the controller then reads neither class nor parameters. With
+    --ingress-class="" it also takes "alb"."""
     if value == options.ingress_class or (options.ingress_class == "" and value == "alb"):
-        return ClassConfig(source=options.told("ingress_class"))
+        return ClassConfig(source=options.described("ingress_class"))
     return None
 
 
@@ -85,7 +86,8 @@ def _named_class(ingress: Ingress, name: str, view: View) -> IngressClass | None
             return None
         raise UnclearError(
             "IngressClassNotReadable",
-            f"whether IngressClass {name} of Ingress {ingress.key} is the controller's cannot be told: {why}",
+            f"etpguard cannot tell whether IngressClass {name} of Ingress {ingress.key} is the controller's: "
+            f"{why}",
         )
     found = view.get(INGRESS_CLASS, Key("", name))
     if found is None and meant_for_alb(ingress):
@@ -103,8 +105,8 @@ def _default_class(ingress: Ingress, view: View) -> IngressClass | None:
             return None
         raise UnclearError(
             "IngressClassNotReadable",
-            f"Ingress {ingress.key} names no class, and whether the default one is the controller's "
-            f"cannot be told: {why}",
+            f"Ingress {ingress.key} names no class, and etpguard cannot tell whether the default one is the "
+            f"controller's: {why}",
         )
     defaults = default_classes(view)
     if len(defaults) <= 1:
@@ -121,7 +123,8 @@ def _default_class(ingress: Ingress, view: View) -> IngressClass | None:
 
 def _may_be_its(ingress: Ingress, usual: str, view: View) -> bool:
     """Whether an Ingress whose class cannot be read may be the controller's. One without any of its annotations
-    is not where its class has the `usual` name of another's, on Google's cloud, or in files without a class."""
+    is not the controller's where its class has the `usual` name of another one's, on Google's cloud, or in files
+    without a class."""
     if meant_for_alb(ingress) or usual == AWS_LBC:
         return True
     return not usual and GKE not in view.platforms and view.unread_is_unknown
@@ -155,17 +158,18 @@ def _params(ingress: Ingress, class_: IngressClass, view: View) -> IngressClassP
 
 
 def _admit(ingress: Ingress, params: IngressClassParams, view: View) -> None:
-    """A namespaceSelector that is there must admit the labels of the Ingress's namespace."""
+    """A namespaceSelector must admit the labels of the Ingress's namespace."""
     selector = params.spec.namespace_selector if params.spec else None
     if selector is None or not selector.requirements:
         return
     namespace = view.get(NAMESPACE, Key("", ingress.key.namespace))
     if namespace is None:
-        why = view.unread(NAMESPACE) or "it is not there"
+        why = view.unread(NAMESPACE) or "the Namespace was not read"
         raise UnclearError(
             "NamespaceNotReadable",
-            f"whether the namespaceSelector of IngressClassParams {params.metadata.name} admits namespace "
-            f"{ingress.key.namespace} cannot be told: {why}",
+            f"etpguard cannot tell whether the namespaceSelector of IngressClassParams {params.metadata.name} "
+            f"admits "
+            f"namespace {ingress.key.namespace}: {why}",
         )
     if not selector.admits(namespace.labels):
         raise ModelError(

@@ -1,11 +1,13 @@
-"""What to copy: the command that changes a setting of a consumer where the controller reads it."""
+"""Commands to copy: each changes a setting of a consumer where the controller reads it."""
 
 from __future__ import annotations
 
 import json
 
+from etpguard.assess.consumers import remedies
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.remedies import kubectl
 from etpguard.objects import Service
 
 
@@ -14,30 +16,31 @@ def is_nlb(consumer: Consumer) -> bool:
 
 
 def annotate(service: Service, consumer: Consumer, *pairs: str) -> str:
-    """Annotations `suffix=value` on the Service, which go before the Ingress's; for an NLB on the one that owns
-    it."""
+    """Annotations `suffix=value` on the Service, which go before the Ingress's; for an NLB on the Service that
+    owns it."""
     nlb = consumer.kind == "Service"
     namespace, name = (consumer.namespace, consumer.name) if nlb else service.key
-    annotations = " ".join(f"'{NLB if nlb else ALB}{pair}'" for pair in pairs)
-    return f"kubectl -n {namespace} annotate service {name} --overwrite {annotations}"
+    annotations = (f"{NLB if nlb else ALB}{pair}" for pair in pairs)
+    return kubectl("-n", namespace, "annotate", "service", name, "--overwrite", *annotations)
 
 
 def patch_binding(consumer: Consumer, spec: object) -> str:
-    where = f"-n {consumer.namespace} patch targetgroupbinding {consumer.name}"
-    return f"kubectl {where} --type merge -p '{json.dumps({'spec': spec})}'"
+    where = ("-n", consumer.namespace, "patch", "targetgroupbinding", consumer.name)
+    return kubectl(*where, "--type", "merge", "-p", json.dumps({"spec": spec}))
 
 
 def arn(consumer: Consumer) -> str:
-    where = f"-n {consumer.namespace} get targetgroupbinding {consumer.name}"
-    return f"$(kubectl {where} -o jsonpath={{.spec.targetGroupARN}})"
+    where = ("-n", consumer.namespace, "get", "targetgroupbinding", consumer.name)
+    return f'"$({kubectl(*where, "-o", "jsonpath={.spec.targetGroupARN}")})"'
 
 
 def configuration(service: Service, settings: object) -> str:
     """A TargetGroupConfiguration, for Gateways."""
-    body = {
-        "apiVersion": "gateway.k8s.aws/v1beta1",
-        "kind": "TargetGroupConfiguration",
-        "metadata": {"namespace": service.key.namespace, "name": service.key.name},
-        "spec": {"targetReference": {"name": service.key.name}, "defaultConfiguration": settings},
-    }
-    return f"kubectl apply -f - <<< '{json.dumps(body)}'"
+    return remedies.apply(
+        {
+            "apiVersion": "gateway.k8s.aws/v1beta1",
+            "kind": "TargetGroupConfiguration",
+            "metadata": {"namespace": service.key.namespace, "name": service.key.name},
+            "spec": {"targetReference": {"name": service.key.name}, "defaultConfiguration": settings},
+        }
+    )

@@ -2,21 +2,22 @@
 
 aws-load-balancer-controller v3.5.0: pkg/gateway/model/model_build_target_group.go,
 pkg/gateway/routeutils/backend_service.go, controllers/gateway/gateway_config_resolver.go,
-docs/guide/gateway/targetgroupconfig.md. Routes are not read: where a health check depends on the route, and the
-ways it can be differ, it is not known.
+docs/guide/gateway/targetgroupconfig.md. etpguard does not read routes: where the health check depends on the
+route, it is not known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
+from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import ModelError, parse_port
 from etpguard.assess.consumers.aws_lbc.bindings import Owner, targets_of
 from etpguard.assess.consumers.aws_lbc.health_checks import (
     TRAFFIC_PORT,
-    Check,
     accepts,
     health_check_node_port,
     on_number,
@@ -25,7 +26,7 @@ from etpguard.assess.consumers.aws_lbc.health_checks import (
 )
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
-from etpguard.assess.consumers.interface import Consumer, HealthCheck, View
+from etpguard.assess.consumers.interface import CheckSettings, Consumer, HealthCheck, View
 from etpguard.objects import AnyKind, Key, Service, ServicePort
 from etpguard.objects.aws import TargetGroupBinding
 from etpguard.objects.gateways import (
@@ -56,41 +57,81 @@ def gateway_consumer(
 ) -> Consumer:
     sender = Sender("Gateway", owner.namespace, owner.name, f"gateway.k8s.aws/{owner.load_balancer}")
     port = service.port(binding.spec.service_ref.port)
-    targets = targets_of(binding)
+    group = targets_of(binding)
     check = None
-    if port and targets.target_type == "instance":
-        check = _Configuration(Key(owner.namespace, owner.name), service, view).check(port, owner.load_balancer)
-    return consumer(sender, service, binding.spec.service_ref.port, targets, check, options)
+    if port and group.target_type == "instance":
+        configuration = view.once(
+            f"{owner.load_balancer} of Gateway {owner.namespace}/{owner.name}",
+            service,
+            lambda _: _Configuration(Key(owner.namespace, owner.name), owner.load_balancer, service, view),
+        )
+        check = configuration.check(port)
+    return consumer(sender, service, binding.spec.service_ref.port, group, check, options)
+
+
+_MOST_SETTINGS = 256
+"""Alternatives of one Service that are compared. Where routes set more, the health check counts as not known."""
+_BY_ROUTE = "it depends on the route, by a TargetGroupConfiguration"
+
+
+class _Setting(NamedTuple):
+    """One way in which the health check may be configured, the same for each port. `number` is a port of the node,
+    "" for the traffic port, None for the healthCheckNodePort."""
+
+    settings: CheckSettings
+    number: int | str | None
+    grpc: bool = False
+    proxy_protocol: bool = False
 
 
 class _Configuration:
-    """The settings of the target groups of one Gateway for one Service."""
+    """The settings of the target groups of one Gateway for one Service, read once for all of its ports."""
 
-    def __init__(self, gateway: Key, service: Service, view: View) -> None:
+    def __init__(self, gateway: Key, load_balancer: str, service: Service, view: View) -> None:
         self._gateway = gateway
         self._service = service
         self._view = view
         self._reads = {index_key(GATEWAY.name, gateway)}
-
-    def check(self, port: ServicePort, load_balancer: str) -> Check:
-        for kind in GATEWAY_KINDS:
-            if why := self._view.unread(kind):
-                return unknown_check(
-                    f"the health check may be set by a {kind.name}, and these cannot be read: {why}"
-                )
+        self._error = ""
+        self._setting: _Setting | None = None
+        unread = next((kind for kind in GATEWAY_KINDS if view.unread(kind)), None)
+        if unread:
+            self._error = (
+                f"a {unread.name} may set the health check, and these cannot be read: {view.unread(unread)}"
+            )
+            return
         try:
-            checks = {_check(props, port, load_balancer, self._service, self._view) for props in self._props()}
+            every = list(islice(self._props(), _MOST_SETTINGS + 1))
+            found = {_setting(props, load_balancer, service) for props in every}
+            self._setting = found.pop() if len(found) == 1 and len(every) <= _MOST_SETTINGS else None
+            self._error = "" if self._setting else _BY_ROUTE
         except ModelError as error:
-            return self._reading(unknown_check(error.reason.detail))
-        if len(checks) > 1:
-            return self._reading(unknown_check("it depends on the route, by a TargetGroupConfiguration"))
-        return self._reading(checks.pop())
+            self._error = error.reason.detail
 
-    def _reading(self, check: Check) -> Check:
-        return replace(check, reads=check.reads | frozenset(self._reads))
+    def check(self, port: ServicePort) -> HealthCheck:
+        made = self._check(port, self._setting) if self._setting else unknown_check(self._error)
+        return replace(made, reads=made.reads | self._reads)
+
+    def _check(self, port: ServicePort, setting: _Setting) -> HealthCheck:
+        check = self._plain(port, setting)
+        return proxy_protocol.through(check) if setting.proxy_protocol else check
+
+    def _plain(self, port: ServicePort, setting: _Setting) -> HealthCheck:
+        """An NLB under Local probes healthCheckNodePort, which is 0 for a Service of type NodePort too."""
+        service, settings = self._service, setting.settings
+        if setting.number is None:
+            if service.spec.health_check_node_port:
+                return HealthCheck(health_check_node_port(settings), settings)
+            return unknown_check(
+                f"Service {service.key} of type {service.type} has no healthCheckNodePort, so the load balancer "
+                "probes port 0"
+            )
+        if setting.number == "":
+            return on_traffic_port(settings, port, service)
+        return on_number(settings, int(setting.number), service, self._view, grpc=setting.grpc)
 
     def _props(self) -> Iterable[TargetGroupProps]:
-        """All that may hold: the Service's own for any route, over the Gateway's default."""
+        """All settings that may apply: the Service's own for any route, over the Gateway's default."""
         defaults = self._defaults()
         configured = [
             c
@@ -148,7 +189,7 @@ class _Configuration:
 
 
 def _by_route(spec: TargetGroupConfigurationSpec, rest: TargetGroupProps) -> list[TargetGroupProps]:
-    """What it sets for some route or other, over `rest`."""
+    """The settings for single routes, over `rest`."""
     routes = (route.target_group_props for route in spec.route_configurations or ())
     return [_over(props, rest) for props in routes if props]
 
@@ -165,18 +206,12 @@ def _over(high: TargetGroupProps, low: TargetGroupProps) -> TargetGroupProps:
     )
 
 
-def _check(props: TargetGroupProps, port: ServicePort, load_balancer: str, service: Service, view: View) -> Check:
-    check = _configured(props, port, load_balancer, service, view)
-    on = proxy_protocol.attribute_is_on(props.attributes.get(proxy_protocol.ATTRIBUTE, ""))
-    return proxy_protocol.through(check) if on and load_balancer == "nlb" else check
-
-
-def _configured(
-    props: TargetGroupProps, port: ServicePort, load_balancer: str, service: Service, view: View
-) -> Check:
-    """buildTargetGroupHealthCheckConfig. An NLB under Local probes healthCheckNodePort, of a NodePort Service
-    too, whose is 0; an ALB never does."""
+def _setting(props: TargetGroupProps, load_balancer: str, service: Service) -> _Setting:
+    """buildTargetGroupHealthCheckConfig. An NLB under Local probes healthCheckNodePort; an ALB never does."""
     config = props.health_check_config or HealthCheckConfig()
+    on = load_balancer == "nlb" and proxy_protocol.attribute_is_on(
+        props.attributes.get(proxy_protocol.ATTRIBUTE, "")
+    )
     local = load_balancer == "nlb" and service.policy == "Local"
     protocol = (config.health_check_protocol or _protocol(props, load_balancer, local)).upper()
     grpc = load_balancer == "alb" and props.protocol_version == "GRPC"
@@ -184,37 +219,29 @@ def _configured(
     matcher = config.matcher
     written = (matcher.grpc_code if grpc else matcher.http_code) if matcher else None
     codes = written or ("12" if grpc else "200-399")
-    raw = config.health_check_port
     if protocol == "TCP":
         path = codes = ""
     try:
         accepts(codes or "200", 200)
     except ValueError as error:
         raise ModelError("MalformedConfiguration", f"a TargetGroupConfiguration's matcher {error}") from error
+    raw = config.health_check_port
     if raw is None and local:
-        number = service.spec.health_check_node_port or 0
-        shown = HealthCheck(str(number), protocol, path, codes)
-        if not number:
-            return Check(
-                None,
-                unknown_check(
-                    f"Service {service.key} of type {service.type} has no healthCheckNodePort, so port 0 is probed"
-                ).probe,
-            )
-        return Check(shown, health_check_node_port(shown))
-    shown = HealthCheck(raw or TRAFFIC_PORT, protocol, path, codes)
-    if raw in (None, TRAFFIC_PORT):
-        return on_traffic_port(shown, port, service)
-    number_or_name = parse_port(raw or "")
-    if isinstance(number_or_name, str):
-        named = service.port(number_or_name)
+        shown = str(service.spec.health_check_node_port or 0)
+        return _Setting(CheckSettings(shown, protocol, path, codes), None, grpc, on)
+    settings = CheckSettings(raw or TRAFFIC_PORT, protocol, path, codes)
+    if not raw or raw == TRAFFIC_PORT:
+        return _Setting(settings, "", grpc, on)
+    number = parse_port(raw)
+    if isinstance(number, str):
+        named = service.port(number)
         if named is None:
             raise ModelError(
                 "MalformedConfiguration",
-                f"healthCheckPort {raw!r} of a TargetGroupConfiguration is no port of Service {service.key}",
+                f"healthCheckPort {raw[:80]!r} of a TargetGroupConfiguration is no port of Service {service.key}",
             )
-        number_or_name = named.node_port or 0
-    return on_number(shown, number_or_name, service, view, by_hand=True, grpc=grpc)
+        number = named.node_port or 0
+    return _Setting(settings, number, grpc, on)
 
 
 def _protocol(props: TargetGroupProps, load_balancer: str, local: bool) -> str:

@@ -1,59 +1,90 @@
-"""Ingress groups: what one member settles for all who share its load balancer.
+"""Ingress groups: the settings of one member that hold for all Ingresses of the same load balancer.
 
-aws-load-balancer-controller v3.5.0: pkg/ingress/model_builder.go (buildSSLRedirectConfig),
-model_build_listener.go (listen ports), model_build_listener_rules.go:20-22.
+aws-load-balancer-controller v3.5.0: pkg/ingress/group_loader.go (members), model_builder.go
+(buildSSLRedirectConfig), model_build_listener.go (listen ports), model_build_listener_rules.go:20-22.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
-from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, parse_port
-from etpguard.assess.consumers.aws_lbc.classes import GROUP_ANNOTATION, group_name
-from etpguard.assess.consumers.ingresses import CLASS_ANNOTATION
+from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, UnclearError, parse_port
+from etpguard.assess.consumers.aws_lbc.classes import GROUP_ANNOTATION, class_config, group_name
+from etpguard.assess.consumers.aws_lbc.options import AwsOptions
+from etpguard.assess.consumers.ingresses import CLASS_ANNOTATION, default_classes
 from etpguard.assess.consumers.interface import View
-from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, IngressClass, Key, Service
+from etpguard.objects import INGRESS, INGRESS_CLASS, NAMESPACE, Ingress, IngressClass, Key, Service
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParamsSpec
 from etpguard.objects.records import index_key
 
+_SSL_REDIRECT = "ssl-redirect"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Group:
-    """The Ingresses of one load balancer, with the parameters of their classes; `reads` are the keys under which
-    a change of membership shows."""
+    """The Ingresses of one load balancer with the parameters of their classes. `reads` are the keys under which
+    the picture shows a change of membership. What it derives from its members it derives once."""
 
     name: str
     members: tuple[tuple[Ingress, IngressClassParamsSpec], ...]
     reads: frozenset[Key] = frozenset()
+    unclear: UnclearError | None = None
+    """An Ingress that may be a member and would redirect the others, but whose class cannot be read."""
 
     def redirects(self, ingress: Ingress, params: IngressClassParamsSpec) -> bool:
         """Whether the member's rules are built on no listener at all: once any member or its class sets a
         redirect, HTTP listeners only redirect. Raises ModelError where there is no HTTPS listener to redirect
         to."""
-        ports = self._redirect_ports()
+        if isinstance(self._redirect, ModelError):
+            raise self._redirect.with_traceback(None)
         listening = listeners(ingress, params)
-        if not ports:
+        if self._redirect is None:
             return False
-        if len(ports) > 1:
-            raise ModelError("SslRedirectConflict", f"{self._said()} set different ssl-redirect ports")
-        (port,) = ports
-        if not any(listeners(*member).get(port) == "HTTPS" for member in self.members):
-            raise ModelError("SslRedirectWithoutListener", f"{self._said()} redirect to port {port}, not HTTPS")
+        if isinstance(self._secure, ModelError):
+            raise self._secure.with_traceback(None)
         return "HTTPS" not in listening.values()
 
-    def check_family(self, service: Service, ingress: Ingress, params: IngressClassParamsSpec) -> None:
+    @cached_property
+    def _redirect(self) -> int | ModelError | None:
+        """The port to which HTTP listeners redirect."""
+        if self.unclear is not None:
+            return self.unclear
+        try:
+            ports = self._redirect_ports()
+        except ModelError as error:
+            return error
+        if len(ports) > 1:
+            return ModelError("SslRedirectConflict", f"{self._subject} set different ssl-redirect ports")
+        return next(iter(ports), None)
+
+    @cached_property
+    def _secure(self) -> ModelError | None:
+        """Why the redirect is not possible."""
+        try:
+            if any((self._redirect, "HTTPS") in listeners(*member).items() for member in self.members):
+                return None
+        except ModelError as error:
+            return error
+        return ModelError(
+            "SslRedirectWithoutListener", f"{self._subject} redirect to port {self._redirect}, which is not HTTPS"
+        )
+
+    def check_family(self, service: Service, ingress: Ingress) -> None:
         """An IPv6 target group needs a dual-stack load balancer (buildTargetGroupIPAddressType)."""
-        if "IPv6" not in (service.spec.ip_families or ()):
-            return
-        types = [params.ip_address_type or ""]
-        types += [m.annotations.get(f"{ALB}ip-address-type", "") for m, _ in self.members]
-        if not any(t.startswith("dualstack") for t in types):
+        if "IPv6" in (service.spec.ip_families or ()) and not self._dual_stack:
             raise ModelError(
                 "LoadBalancerNotDualStack",
                 f"Service {service.key} has an IPv6 address, and the load balancer of Ingress {ingress.key} is "
                 f"not dual-stack (annotation {ALB}ip-address-type), so the controller refuses the Ingress",
             )
+
+    @cached_property
+    def _dual_stack(self) -> bool:
+        types = [params.ip_address_type or "" for _, params in self.members]
+        types += [member.annotations.get(f"{ALB}ip-address-type", "") for member, _ in self.members]
+        return any(each.startswith("dualstack") for each in types)
 
     def _redirect_ports(self) -> set[int]:
         """The class's parameter goes before the annotation; one that is no number undoes all redirects."""
@@ -64,36 +95,57 @@ class Group:
                 if isinstance(port, str):
                     return set()
             else:
-                annotated = Annotations(ALB, ("Ingress", member)).integer("ssl-redirect")
+                annotated = Annotations(ALB, ("Ingress", member)).integer(_SSL_REDIRECT)
                 if annotated is None:
                     continue
                 port = annotated
             ports.add(port)
         return ports
 
-    def _said(self) -> str:
+    @property
+    def _subject(self) -> str:
         return f"the Ingresses of group {self.name}" if self.name else f"Ingress {self.members[0][0].key} does"
 
 
-def group_of(ingress: Ingress, params: IngressClassParamsSpec, view: View) -> Group:
+def group_of(ingress: Ingress, params: IngressClassParamsSpec, view: View, options: AwsOptions) -> Group:
+    """The group of an Ingress that the controller manages. The members of a named group are found once."""
     name = group_name(ingress, params)
     if not name:
         return Group("", ((ingress, params),))
+    return view.once(f"group {name}", None, lambda _: _load(name, view, options))
+
+
+def _load(name: str, view: View, options: AwsOptions) -> Group:
+    """Active members only (group_loader.go checkGroupMembershipType): Ingresses whose class the controller
+    manages, whose namespace the class admits, and whose group has that name. One with an invalid class is no
+    member."""
     keys = {_by_group(name), *(_by_class(class_) for class_ in _classes_of(name, view))}
-    members = {member.key: member for key in keys for member in view.referring(INGRESS, key)}
-    members[ingress.key] = ingress
-    alive = [member for member in members.values() if not member.deleting]
-    known = ((m, params if m.key == ingress.key else _params_of(m, view)) for m in alive)
-    return Group(name, tuple(known), frozenset(keys))
+    found = {member.key: member for key in sorted(keys) for member in view.referring(INGRESS, key)}
+    members: list[tuple[Ingress, IngressClassParamsSpec]] = []
+    unclear: UnclearError | None = None
+    for member in found.values():
+        try:
+            config = class_config(member, view, options)
+            if config is not None and group_name(member, config.params) == name:
+                members.append((member, config.params))
+        except UnclearError as error:
+            if f"{ALB}{_SSL_REDIRECT}" in member.annotations:
+                unclear = unclear or error
+        except ModelError:
+            continue
+    namespaces = {index_key(NAMESPACE.name, member.key.namespace) for member in found.values()}
+    return Group(name, tuple(members), frozenset(keys | namespaces), unclear)
 
 
 def membership(ingress: Ingress) -> Iterable[Key]:
-    """Keys that no Service has, under which the picture's index of references finds the members of a group,
-    and under which a consumer is assessed again when they change."""
+    """Keys that no Service has: under them the picture finds the possible members of a group, and the engine the
+    consumers to assess again when they change."""
     if (name := ingress.annotations.get(GROUP_ANNOTATION)) is not None:
         yield _by_group(name)
     if ingress.spec and ingress.spec.ingress_class_name:
         yield _by_class(ingress.spec.ingress_class_name)
+    elif CLASS_ANNOTATION not in ingress.annotations:
+        yield _by_class("")
 
 
 def groups_named(ingress: Ingress, view: View) -> frozenset[str]:
@@ -123,8 +175,12 @@ def listeners(ingress: Ingress, params: IngressClassParamsSpec) -> dict[int, str
 
 
 def _classes_of(group: str, view: View) -> Iterable[str]:
-    """The IngressClasses whose parameters put every Ingress into that group."""
-    return [class_.metadata.name for class_ in view.all(INGRESS_CLASS) if _group_of_class(class_, view) == group]
+    """The IngressClasses whose parameters put every Ingress into that group; "" for Ingresses of no class, where
+    one of them is the default."""
+    names = [class_.metadata.name for class_ in view.all(INGRESS_CLASS) if _group_of_class(class_, view) == group]
+    if any(class_.metadata.name in names for class_ in default_classes(view)):
+        names.append("")
+    return names
 
 
 def _class_of(ingress: Ingress, view: View) -> IngressClass | None:
@@ -132,21 +188,11 @@ def _class_of(ingress: Ingress, view: View) -> IngressClass | None:
     return view.get(INGRESS_CLASS, Key("", name)) if name else None
 
 
-def _params_of(member: Ingress, view: View) -> IngressClassParamsSpec:
-    """As far as they can be read; the legacy annotation goes without any."""
-    class_ = None if CLASS_ANNOTATION in member.annotations else _class_of(member, view)
-    return _params_of_class(class_, view) if class_ else IngressClassParamsSpec()
-
-
 def _group_of_class(class_: IngressClass, view: View) -> str:
-    group = _params_of_class(class_, view).group
-    return group.name if group else ""
-
-
-def _params_of_class(class_: IngressClass, view: View) -> IngressClassParamsSpec:
     reference = class_.spec.parameters if class_.spec else None
     params = view.get(INGRESS_CLASS_PARAMS, Key("", reference.name)) if reference else None
-    return (params.spec if params else None) or IngressClassParamsSpec()
+    group = params.spec.group if params and params.spec else None
+    return group.name if group else ""
 
 
 def _by_group(name: str) -> Key:

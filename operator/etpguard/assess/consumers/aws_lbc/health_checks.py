@@ -1,11 +1,11 @@
-"""What the target group's health check asks, and what answers there."""
+"""The health check of a target group, and what answers it on each node."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 
-from etpguard.assess.consumers.interface import HealthCheck, View
+from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, View
 from etpguard.assess.probe import (
     HealthCheckNodePort,
     KubeProxyHealthz,
@@ -21,21 +21,9 @@ TRAFFIC_PORT = "traffic-port"
 _CODES = re.compile(r"[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A health check with its probe and what that was read from; see `Consumer` for all that follows them."""
-
-    shown: HealthCheck | None
-    probe: Probe
-    pins: bool = False
-    reads: frozenset[Key] = frozenset()
-    reads_node_ports: frozenset[int] = frozenset()
-    proxy_protocol: bool = False
-
-
-def unknown_check(detail: str) -> Check:
-    """A health check that no API object tells. It only matters where nodes are partly covered."""
-    return Check(None, NotModelled(detail))
+def unknown_check(detail: str) -> HealthCheck:
+    """A health check that no API object shows. It only matters where nodes are partly covered."""
+    return HealthCheck(NotModelled(detail))
 
 
 def accepts(codes: str, status: int) -> bool:
@@ -50,63 +38,61 @@ def accepts(codes: str, status: int) -> bool:
     return False
 
 
-def on_traffic_port(shown: HealthCheck, port: ServicePort, service: Service) -> Check:
+def on_traffic_port(settings: CheckSettings, port: ServicePort, service: Service) -> HealthCheck:
     """The check goes to each target's own node port."""
-    return Check(shown, _own_node_port(shown, port.node_port or 0, service))
+    return HealthCheck(_own_node_port(settings, port.node_port or 0, service), settings)
 
 
 def on_number(
-    shown: HealthCheck, number: int, service: Service, view: View, *, by_hand: bool, grpc: bool = False
-) -> Check:
-    """The check goes to a fixed port of each node. `by_hand`: whether someone wrote that number, so that it
-    stays when the Service's healthCheckNodePort goes."""
-    if number and any(port.node_port == number for port in service.ports):
-        return Check(shown, _own_node_port(shown, number, service))
+    settings: CheckSettings, number: int, service: Service, view: View, *, grpc: bool = False
+) -> HealthCheck:
+    """The check goes to a fixed port of each node, which somebody wrote: it stays when `Cluster` removes the
+    Service's healthCheckNodePort."""
+    if number and service.has_node_port(number):
+        return HealthCheck(_own_node_port(settings, number, service), settings)
     if grpc:
-        return Check(
-            shown, NotModelled(f"a gRPC health check on port {number}"), reads_node_ports=frozenset({number})
-        )
+        probe = NotModelled(f"a gRPC health check on port {number}")
+        return HealthCheck(probe, settings, reads_node_ports=frozenset({number}))
     if number and number == service.spec.health_check_node_port:
-        return Check(shown, health_check_node_port(shown), pins=by_hand)
-    probe, reads = view.probe_of(number, service)
-    if isinstance(probe, KubeProxyHealthz):
-        probe = _healthz(shown)
-    return Check(shown, probe, reads=reads, reads_node_ports=frozenset({number}))
+        return HealthCheck(health_check_node_port(settings), settings, pins_health_check_node_port=True)
+    check = view.check_on(number, service, settings)
+    return replace(check, probe=_healthz(settings)) if isinstance(check.probe, KubeProxyHealthz) else check
 
 
-def _own_node_port(shown: HealthCheck, number: int, service: Service) -> Probe:
+def _own_node_port(settings: CheckSettings, number: int, service: Service) -> Probe:
     """Whether by TCP or by HTTP over it, a check never reaches a UDP port of that number."""
-    for port in service.ports:
-        if port.node_port == number and port.transport == "TCP":
-            return OwnNodePort(port.label)
-    return NotModelled(f"a {shown.protocol} health check on node port {number}, which is none of TCP")
+    port = service.tcp_port_on(number)
+    if port is not None:
+        return OwnNodePort(port.label)
+    return NotModelled(f"a {settings.protocol} health check on node port {number}, which is not a TCP port")
 
 
-def health_check_node_port(shown: HealthCheck, service: Key | None = None) -> Probe:
+def health_check_node_port(settings: CheckSettings, service: Key | None = None) -> Probe:
     """kube-proxy's answer there is 200 or 503, plain HTTP, on any path; the port is open on every node.
-    `service` is another one whose port that is."""
-    if shown.protocol == "TCP":
+    `service` is given where the port is another Service's."""
+    if settings.protocol == "TCP":
         return HealthCheckNodePort(any_answer=True, service=service)
-    if shown.protocol != "HTTP":
-        return PassesNowhere("the healthCheckNodePort speaks plain HTTP")
-    healthy, unhealthy = accepts(shown.success_codes, 200), accepts(shown.success_codes, 503)
+    if settings.protocol != "HTTP":
+        return PassesNowhere("the healthCheckNodePort answers plain HTTP")
+    healthy, unhealthy = accepts(settings.success_codes, 200), accepts(settings.success_codes, 503)
     if healthy:
         return HealthCheckNodePort(any_answer=unhealthy, service=service)
     if unhealthy:
         return NotModelled(
-            f"a health check that takes {shown.success_codes} for success on healthCheckNodePort, which answers "
+            f"a health check that takes {settings.success_codes} for success on healthCheckNodePort, which "
+            f"answers "
             "503 where no endpoint is ready"
         )
-    return PassesNowhere(f"{shown.success_codes} is success, and the healthCheckNodePort answers 200 or 503")
+    return PassesNowhere(f"{settings.success_codes} is success, and the healthCheckNodePort answers 200 or 503")
 
 
-def _healthz(shown: HealthCheck) -> Probe:
+def _healthz(settings: CheckSettings) -> Probe:
     """kube-proxy serves /healthz and /livez alone on 10256, by plain HTTP (healthcheck/proxy_health.go)."""
-    if shown.protocol == "TCP":
+    if settings.protocol == "TCP":
         return KubeProxyHealthz()
-    if shown.protocol != "HTTP":
-        return PassesNowhere("kube-proxy speaks plain HTTP there")
-    expected = 200 if shown.path.partition("?")[0] in ("/healthz", "/livez") else 404
-    if accepts(shown.success_codes, expected):
+    if settings.protocol != "HTTP":
+        return PassesNowhere("kube-proxy answers plain HTTP there")
+    expected = 200 if settings.path.partition("?")[0] in ("/healthz", "/livez") else 404
+    if accepts(settings.success_codes, expected):
         return KubeProxyHealthz()
-    return PassesNowhere(f"kube-proxy answers {expected} to {shown.path}")
+    return PassesNowhere(f"kube-proxy answers {expected} to {settings.path}")

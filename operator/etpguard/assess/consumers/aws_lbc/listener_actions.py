@@ -7,59 +7,74 @@ aws-load-balancer-controller v3.5.0: pkg/service/config_types.go, model_build_ta
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from etpguard.assess.consumers.aws_lbc.annotations import NLB, Annotations, ModelError, field
-from etpguard.assess.consumers.aws_lbc.weights import Action, Target
+from etpguard.assess.consumers.aws_lbc.weights import Action, Actions, Target
 from etpguard.objects import Key, Service, ServicePort
 
 _PREFIX = "service.beta.kubernetes.io/"
 _SUFFIX = re.compile(r"actions\.([A-Za-z_]+)-([0-9]{1,5})")
 
 
-def listener_actions(base: Service) -> tuple[list[Action], ModelError | None]:
-    """What the listeners of each port of `base` forward to, with `base` itself first, and the first error,
-    which makes the controller refuse `base`."""
+def listener_actions(base: Service) -> Actions:
+    """The targets of the listeners of each port of `base`, with `base` itself first. An error makes the controller
+    refuse `base`."""
     made: list[Action] = []
     first: ModelError | None = None
+    suffixes, certified = _suffixes(base), _Certified(base)
     for port in base.ports:
         shared = False
-        for protocol, suffix in _suffixes(base, port):
+        for protocol, suffix in suffixes.get(str(port.port), ()):
             try:
                 made.append(_action(base, port, suffix))
             except ModelError as error:
                 first = first or error
             else:
-                shared |= protocol == _protocol(base, port)
+                shared |= protocol == certified.protocol(port)
         if not shared:
             made.append(Action((Target(base.key.name, port.port),), 1))
-    return made, first
+    return Actions.of(made, first or certified.error)
 
 
 def weighted_services(base: Service) -> Iterable[Key]:
     """The other Services to which the listeners of an NLB forward, as far as the annotations can be read."""
-    for action in listener_actions(base)[0]:
-        yield from (Key(base.key.namespace, target.service) for target in action.targets[1:])
+    if any(key.startswith(f"{_PREFIX}actions.") for key in base.annotations):
+        for action in listener_actions(base).made:
+            yield from (Key(base.key.namespace, target.service) for target in action.targets[1:])
 
 
-def _suffixes(base: Service, port: ServicePort) -> Iterator[tuple[str, str]]:
-    """Protocols and suffixes of the annotations `actions.<protocol>-<port>` for a port. One for a protocol that
-    no listener of it has may be without effect; its other Services are counted all the same."""
+def _suffixes(base: Service) -> dict[str, list[tuple[str, str]]]:
+    """By port number, the protocols and suffixes of the annotations `actions.<protocol>-<port>`. One for a
+    protocol that no listener of the port has may have no effect; its other Services count all the same."""
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for key in base.annotations:
         match = _SUFFIX.fullmatch(key.removeprefix(_PREFIX)) if key.startswith(_PREFIX) else None
-        if match and match[2] == str(port.port):
-            yield match[1], match[0]
+        if match:
+            found[match[2]].append((match[1], match[0]))
+    return found
 
 
-def _protocol(base: Service, port: ServicePort) -> str:
-    """That of its listener: TLS where there is a certificate, for all ports or for those that are listed."""
-    annotations = Annotations(NLB, ("Service", base))
-    listed = [text.strip() for text in (annotations.get("ssl-ports") or "").split(",") if text.strip()]
-    certified = (annotations.get("ssl-cert") or "").strip(" ,")
-    if port.transport == "TCP" and certified and (not listed or {port.label, str(port.port)} & set(listed)):
-        return "TLS"
-    return port.transport
+class _Certified:
+    """The ports of an NLB whose listeners use TLS: all with a certificate, or those that an annotation lists."""
+
+    def __init__(self, base: Service) -> None:
+        annotations = Annotations(NLB, ("Service", base))
+        self.error: ModelError | None = None
+        self._listed: frozenset[str] = frozenset()
+        self._certified = False
+        try:
+            listed = (text.strip() for text in (annotations.get("ssl-ports") or "").split(","))
+            self._listed = frozenset(text for text in listed if text)
+            self._certified = bool((annotations.get("ssl-cert") or "").strip(" ,"))
+        except ModelError as error:
+            self.error = error
+
+    def protocol(self, port: ServicePort) -> str:
+        listed = not self._listed or port.label in self._listed or str(port.port) in self._listed
+        return "TLS" if port.transport == "TCP" and self._certified and listed else port.transport
 
 
 def _action(base: Service, port: ServicePort, suffix: str) -> Action:
@@ -85,7 +100,7 @@ def _action(base: Service, port: ServicePort, suffix: str) -> Action:
 
 
 def _target(annotations: Annotations, suffix: str, group: dict[str, Any]) -> Target:
-    """A target group by ARN has no Service: "" is its name."""
+    """The name is "" for a target group by ARN."""
     name, port = field(group, "serviceName"), field(group, "servicePort")
     if (name is None) == (field(group, "targetGroupARN") is None):
         raise annotations.error(suffix, "needs precisely one of targetGroupARN and serviceName in each group")

@@ -8,13 +8,12 @@ model_builder.go:158-164.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import NLB, Annotations, ModelError, parse_port
-from etpguard.assess.consumers.aws_lbc.bindings import bound_to, targets_of
+from etpguard.assess.consumers.aws_lbc.bindings import by_label, label_of, targets_of
 from etpguard.assess.consumers.aws_lbc.health_checks import (
     TRAFFIC_PORT,
-    Check,
     accepts,
     health_check_node_port,
     on_number,
@@ -24,10 +23,11 @@ from etpguard.assess.consumers.aws_lbc.health_checks import (
 from etpguard.assess.consumers.aws_lbc.listener_actions import listener_actions
 from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
+from etpguard.assess.consumers.aws_lbc.proxy_protocol import ProxyProtocol, through
 from etpguard.assess.consumers.aws_lbc.target_groups import alb_families
-from etpguard.assess.consumers.aws_lbc.targets import Sender, Targets, broken, consumer
-from etpguard.assess.consumers.aws_lbc.weights import unused, without_traffic
-from etpguard.assess.consumers.interface import Consumer, HealthCheck, View
+from etpguard.assess.consumers.aws_lbc.targets import Sender, TargetGroup, broken, consumer
+from etpguard.assess.consumers.aws_lbc.weights import without_traffic
+from etpguard.assess.consumers.interface import CheckSettings, Consumer, HealthCheck, View
 from etpguard.objects import Service, ServicePort
 from etpguard.objects.aws import TargetGroupBinding
 
@@ -52,8 +52,8 @@ def owns(service: Service, options: AwsOptions) -> bool:
 
 
 class LoadBalancerPath:
-    """The way from the NLB of `base` to a Service: itself, or one that it shares traffic with. `bindings` are
-    those to that Service that the controller made for `base`."""
+    """The path from the NLB of `base` to a Service: itself, or one that it shares traffic with. `bindings` are
+    those to that Service that the controller made for `base`. All but the port is read once."""
 
     def __init__(
         self,
@@ -69,50 +69,52 @@ class LoadBalancerPath:
         self._view = view
         self._options = options
         self._sender = Sender("Service", *base.key, options.load_balancer_class)
-        self._actions, self._error = listener_actions(base)
+        self._actions = view.once("nlb-actions", base, listener_actions)
+        self._idle = self._actions.idle_ports(service)
 
     def consumers(self) -> list[Consumer]:
         made: dict[Consumer, None] = {}
         for binding in self._bindings:
             port = self._service.port(binding.spec.service_ref.port)
-            targets = targets_of(binding)
-            check = self._check_despite(port) if port and targets.target_type == "instance" else None
-            made[self._consumer(binding.spec.service_ref.port, targets, check)] = None
+            group = targets_of(binding)
+            check = self._check_despite(port) if port and group.target_type == "instance" else None
+            made[self._consumer(binding.spec.service_ref.port, group, check)] = None
         if owns(self._base, self._options):
-            name = self._service.key.name
-            for reference in dict.fromkeys(t.port for a in self._actions for t in a.targets if t.service == name):
-                if not any(bound_to(binding, self._service, reference) for binding in self._bindings):
+            bound = by_label(self._bindings, self._service)
+            for reference in self._actions.ports(self._service):
+                label = label_of(self._service, reference)
+                if label is None or label not in bound:
                     made[self._derived(reference)] = None
         return list(made)
 
     def _derived(self, reference: int | str) -> Consumer:
         """By annotations alone: there is no binding yet, or bindings cannot be read."""
         try:
-            if self._error is not None:
-                raise self._error
-            targets = self._targets()
+            if self._actions.error is not None:
+                raise self._actions.error.with_traceback(None)
+            group = self._group
             port = self._service.port(reference)
-            check = self._check(port) if port and targets.target_type == "instance" else None
-            return self._consumer(reference, targets, check)
+            check = self._check(port) if port and group.target_type == "instance" else None
+            return self._consumer(reference, group, check)
         except ModelError as refused:
             port = self._service.port(reference)
             label = port.label if port else reference
             return broken(self._sender, label, refused.reason, reads=frozenset({self._base.key}))
 
-    def _consumer(self, reference: int | str, targets: Targets, check: Check | None) -> Consumer:
-        made = consumer(self._sender, self._service, reference, targets, check, self._options)
-        port = self._service.port(reference)
-        # With an error in them, the weights are those of before, which nothing tells.
-        if port and self._error is None and unused(self._actions, self._service, port):
-            return without_traffic(made)
-        return made
+    def _consumer(self, reference: int | str, group: TargetGroup, check: HealthCheck | None) -> Consumer:
+        made = consumer(self._sender, self._service, reference, group, check, self._options)
+        return without_traffic(made) if made.port in self._idle else made
 
-    def _targets(self) -> Targets:
+    @property
+    def _group(self) -> TargetGroup:
+        return self._view.once("nlb-group", self._base, lambda _: self._target_group(), self._service)
+
+    def _target_group(self) -> TargetGroup:
         """buildTargetType: anything but "ip" is instance. The annotations are always those of `base`."""
         annotations = Annotations(NLB, ("Service", self._base))
         written = annotations.get("nlb-target-type")
         target_type = self._options.default_target_type if written is None else written
-        source = self._options.told("default_target_type") if written is None else ""
+        source = self._options.described("default_target_type") if written is None else ""
         families = alb_families(self._service)
         if "IPv6" in families and not (annotations.get("ip-address-type") or "").startswith("dualstack"):
             raise ModelError(
@@ -121,73 +123,80 @@ class LoadBalancerPath:
                 f"(annotation {NLB}ip-address-type), so the controller refuses Service {self._base.key}",
             )
         if annotations.get("type") == "nlb-ip":
-            return Targets("ip", families)
+            return TargetGroup("ip", families)
         if target_type == "ip":
-            return Targets("ip", families, source=source)
+            return TargetGroup("ip", families, source=source)
         labels = annotations.labels("target-node-labels")
-        return Targets("instance", families, labels_selector(labels), source)
+        return TargetGroup("instance", families, labels_selector(labels), source)
 
-    def _check_despite(self, port: ServicePort) -> Check:
-        """What is registered stays should the annotations be refused now; only the check is then in doubt."""
+    def _check_despite(self, port: ServicePort) -> HealthCheck:
+        """If the controller refuses the annotations now, the registered targets stay; only the check is in
+        doubt."""
         try:
             return self._check(port)
         except ModelError as error:
             return unknown_check(error.reason.detail)
 
-    def _check(self, port: ServicePort) -> Check:
+    def _check(self, port: ServicePort) -> HealthCheck:
         check = self._configured(port)
-        return proxy_protocol.through(check) if proxy_protocol.is_on(self._base, port) else check
+        on = self._view.once("nlb-proxy-protocol", self._base, ProxyProtocol).is_on(port)
+        return through(check) if on else check
 
-    def _configured(self, port: ServicePort) -> Check:
-        """L159-165: with type LoadBalancer and Local, HTTP /healthz on healthCheckNodePort, *of `base`*; else
-        TCP on the traffic port. Annotations override each part."""
-        annotations = Annotations(NLB, ("Service", self._base))
-        local = self._service.type == "LoadBalancer" and self._service.policy == "Local"
-        written = annotations.get("healthcheck-protocol")
-        protocol = (written or ("HTTP" if local else "TCP")).upper()
-        if protocol not in ("TCP", "HTTP", "HTTPS"):
-            raise annotations.error("healthcheck-protocol", "is none of TCP, HTTP, HTTPS")
-        path = annotations.get("healthcheck-path") or ("/healthz" if local else "/")
-        codes = "" if protocol == "TCP" else annotations.get("healthcheck-success-codes") or "200-399"
-        for suffix in _INTEGERS:
-            annotations.integer(suffix)
-        shown = HealthCheck("", protocol, "" if protocol == "TCP" else path, codes)
-        try:
-            accepts(codes or "200", 200)
-        except ValueError as error:
-            raise annotations.error("healthcheck-success-codes", "is no list of codes or ranges") from error
-        raw = annotations.get("healthcheck-port")
-        if raw is None and local:
-            return self._on_base_health_check(shown)
-        return self._on_written(shown, raw or TRAFFIC_PORT, port, annotations)
+    def _configured(self, port: ServicePort) -> HealthCheck:
+        settings, written = self._view.once(
+            "nlb-check", self._base, lambda base: _settings(base, self._service), self._service
+        )
+        if written is None:
+            return self._on_base_health_check(settings)
+        if written == TRAFFIC_PORT:
+            return on_traffic_port(settings, port, self._service)
+        return on_number(settings, int(written), self._service, self._view)
 
-    def _on_base_health_check(self, shown: HealthCheck) -> Check:
-        """The trap of weighted listeners: a second Service is probed on the healthCheckNodePort of the first."""
+    def _on_base_health_check(self, settings: CheckSettings) -> HealthCheck:
+        """A second Service of weighted listeners is probed on the healthCheckNodePort of the first."""
         number = self._base.spec.health_check_node_port or 0
-        shown = _at(shown, str(number))
+        settings = replace(settings, port=str(number))
         if self._base.key == self._service.key:
             if number:
-                return Check(shown, health_check_node_port(shown))
-            # It is about to be allocated; the check follows it.
-            return Check(_at(shown, "healthCheckNodePort"), health_check_node_port(shown))
+                return HealthCheck(health_check_node_port(settings), settings)
+            # The API server is about to allocate it, and the check follows it.
+            settings = replace(settings, port="healthCheckNodePort")
+            return HealthCheck(health_check_node_port(settings), settings)
         if not number:
-            return unknown_check(f"Service {self._base.key} has no healthCheckNodePort to probe, so port 0 is")
-        return Check(shown, health_check_node_port(shown, self._base.key), reads=frozenset({self._base.key}))
-
-    def _on_written(self, shown: HealthCheck, raw: str, port: ServicePort, annotations: Annotations) -> Check:
-        shown = _at(shown, raw)
-        if raw == TRAFFIC_PORT:
-            return on_traffic_port(shown, port, self._service)
-        number = parse_port(raw)
-        if isinstance(number, str):
-            named = self._service.port(number)
-            if named is None:
-                raise annotations.error(
-                    "healthcheck-port", f"is neither a number nor a port of Service {self._service.key}"
-                )
-            number = named.node_port or 0
-        return on_number(shown, number, self._service, self._view, by_hand=True)
+            return unknown_check(
+                f"Service {self._base.key} has no healthCheckNodePort, so the load balancer probes port 0"
+            )
+        probe = health_check_node_port(settings, self._base.key)
+        return HealthCheck(probe, settings, reads=frozenset({self._base.key}))
 
 
-def _at(shown: HealthCheck, port: str) -> HealthCheck:
-    return HealthCheck(port, shown.protocol, shown.path, shown.success_codes)
+def _settings(base: Service, service: Service) -> tuple[CheckSettings, str | int | None]:
+    """L159-165: with type LoadBalancer and Local, HTTP /healthz on healthCheckNodePort, *of `base`*; else
+    TCP on the traffic port. Annotations override each part. Returned with the port: `TRAFFIC_PORT`, a number of
+    the node, or None for the healthCheckNodePort."""
+    annotations = Annotations(NLB, ("Service", base))
+    local = service.type == "LoadBalancer" and service.policy == "Local"
+    protocol = (annotations.get("healthcheck-protocol") or ("HTTP" if local else "TCP")).upper()
+    if protocol not in ("TCP", "HTTP", "HTTPS"):
+        raise annotations.error("healthcheck-protocol", "is none of TCP, HTTP, HTTPS")
+    path = annotations.get("healthcheck-path") or ("/healthz" if local else "/")
+    codes = "" if protocol == "TCP" else annotations.get("healthcheck-success-codes") or "200-399"
+    for suffix in _INTEGERS:
+        annotations.integer(suffix)
+    try:
+        accepts(codes or "200", 200)
+    except ValueError as error:
+        raise annotations.error("healthcheck-success-codes", "is no list of codes or ranges") from error
+    raw = annotations.get("healthcheck-port")
+    settings = CheckSettings(raw or TRAFFIC_PORT, protocol, "" if protocol == "TCP" else path, codes)
+    if raw is None and local:
+        return settings, None
+    if not raw or raw == TRAFFIC_PORT:
+        return settings, TRAFFIC_PORT
+    number = parse_port(raw)
+    if isinstance(number, str):
+        named = service.port(number)
+        if named is None:
+            raise annotations.error("healthcheck-port", f"is neither a number nor a port of Service {service.key}")
+        number = named.node_port or 0
+    return settings, number

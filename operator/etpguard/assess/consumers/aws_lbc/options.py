@@ -1,4 +1,4 @@
-"""What the controller was told on its command line, which no API object but its Deployment shows."""
+"""Options of the controller, from flags of etpguard or from the arguments of the controller's Deployment."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ FLAG = "flag"
 @dataclass(frozen=True, slots=True)
 class AwsOptions:
     """Defaults are those of aws-load-balancer-controller v3.5.0, pkg/config. Every field but `sources`
-    is an option of the controller; `sources` tells of each where its value came from ("flag", or
-    "Deployment NAMESPACE/NAME"; "default" where it says nothing)."""
+    is an option of the controller. `sources` holds where each value comes from: "flag" or
+    "Deployment NAMESPACE/NAME"; an option without an entry has its default."""
 
     default_target_type: str = "instance"
     ingress_class: str = "alb"
@@ -33,14 +33,15 @@ class AwsOptions:
     def source(self, option: str) -> str:
         return self.sources.get(option, DEFAULT)
 
-    def told(self, option: str) -> str:
-        """The option, its value and where it came from, for a report."""
+    def described(self, option: str) -> str:
+        """The option, its value and where it comes from, for a report."""
         value = getattr(self, option)
         shown = str(value).lower() if isinstance(value, bool) else value
         return f"{_FLAGS[option]}={shown} ({self.source(option)})"
 
     def overlaid(self, values: Mapping[str, Any], source: str) -> AwsOptions:
-        """With these values, which came from `source`. Raises ValueError on a value that no option takes."""
+        """With these values, which come from `source`. Raises ValueError on a value that an option does not
+        take."""
         known = {option.name for option in fields(self)} - {"sources"}
         if unknown := values.keys() - known:
             raise ValueError(f"no such option: {', '.join(sorted(unknown))}")
@@ -70,7 +71,7 @@ def options_from_arguments(args: Sequence[str]) -> dict[str, Any]:
     """The options that the arguments of the controller's container give, by the field of `AwsOptions`.
 
     Read as github.com/spf13/pflag does: `--flag=value` or `--flag value`, the last of a flag wins, `--`
-    ends the flags. Flags of other meaning are passed over. Raises ValueError, naming the flag, on a value
+    ends the flags. Other flags are ignored. Raises ValueError, naming the flag, on a value
     that the controller would not start with either.
     """
     found: dict[str, Any] = {}
@@ -96,8 +97,8 @@ def options_from_arguments(args: Sequence[str]) -> dict[str, Any]:
 
 
 def options_from_deployment(deployment: Mapping[str, Any]) -> dict[str, Any]:
-    """The same from a Deployment as the API gives it. Each container's command and arguments are read by
-    themselves: a sidecar has none of the flags. Raises ValueError as `options_from_arguments` does."""
+    """The same from a Deployment as the API gives it, container by container: a sidecar has none of the flags.
+    Raises ValueError as `options_from_arguments` does."""
     found: dict[str, Any] = {}
     for container in deployment["spec"]["template"]["spec"].get("containers") or ():
         found |= options_from_arguments([*(container.get("command") or ()), *(container.get("args") or ())])
@@ -116,7 +117,7 @@ def _value(name: str, value: str) -> str | int:
 
 
 def _gates(value: str) -> dict[str, bool]:
-    """pkg/config/feature_gates.go: `name=bool` pairs, parted by commas."""
+    """pkg/config/feature_gates.go: `name=bool` pairs, separated by commas."""
     found: dict[str, bool] = {}
     for pair in value.split(","):
         name, separator, state = pair.partition("=")

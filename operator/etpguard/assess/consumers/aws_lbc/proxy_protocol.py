@@ -1,4 +1,4 @@
-"""PROXY protocol v2 on target groups of an NLB, which then sends its header in health checks too.
+"""PROXY protocol v2 on target groups of an NLB. The NLB then sends its header in health checks too.
 
 aws-load-balancer-controller v3.5.0: pkg/service/model_build_target_group.go (buildTargetGroupAttributes),
 docs/guide/service/nlb.md.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import BOOLEANS, NLB, Annotations, ModelError, parse_port
-from etpguard.assess.consumers.aws_lbc.health_checks import Check, accepts
+from etpguard.assess.consumers.aws_lbc.health_checks import accepts
+from etpguard.assess.consumers.interface import HealthCheck
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, PassesNowhere
 from etpguard.objects import Service, ServicePort
 
@@ -17,56 +18,66 @@ ATTRIBUTE = "proxy_protocol_v2.enabled"
 
 _ATTRIBUTES, _PER_GROUP, _ALL = "target-group-attributes", "proxy-protocol-per-target-group", "proxy-protocol"
 _PRESERVE = "preserve_client_ip.enabled"
-_SPEAKS_IT_NOT = PassesNowhere("kube-proxy does not speak PROXY protocol")
+_NOT_UNDERSTOOD = PassesNowhere("kube-proxy does not understand PROXY protocol")
 
 
-def is_on(base: Service, port: ServicePort) -> bool:
-    """Whether it is on for the target group of that port, by the annotations of the NLB's own Service `base`:
-    attributes, those of the port over them, then the list of ports, then the annotation for all."""
-    annotations = Annotations(NLB, ("Service", base))
-    value = told_by = ""
-    for suffix in (_ATTRIBUTES, f"{_ATTRIBUTES}.{port.port}"):
-        attributes = annotations.pairs(suffix)
-        if attributes.get(_PRESERVE, "true") not in BOOLEANS:
-            raise annotations.error(suffix, f"has a {_PRESERVE} that is no bool")
-        # What is empty leaves what the other annotation says, or AWS's default, which is off.
-        if attributes.get(ATTRIBUTE):
-            value, told_by = attributes[ATTRIBUTE], suffix
-    listed = annotations.get(_PER_GROUP)
-    if listed is not None:
-        ports = [text.strip() for text in listed.split(",") if text.strip()]
-        if not all(isinstance(parse_port(text), int) for text in ports):
-            raise annotations.error(_PER_GROUP, "is no list of port numbers")
-        value = "true" if str(port.port) in ports else "false"
-    everywhere = annotations.get(_ALL)
-    if everywhere is not None:
-        if everywhere != "*":
+class ProxyProtocol:
+    """For which ports the annotations of the NLB's own Service `base` turn it on: attributes, those of the port
+    over them, then the list of ports, then the annotation for all. What holds for all ports is read once."""
+
+    def __init__(self, base: Service) -> None:
+        self._annotations = annotations = Annotations(NLB, ("Service", base))
+        self._common = self._attribute(_ATTRIBUTES)
+        listed = annotations.get(_PER_GROUP)
+        self._listed: frozenset[str] | None = None
+        if listed is not None:
+            self._listed = frozenset(text.strip() for text in listed.split(",") if text.strip())
+            if not all(isinstance(parse_port(text), int) for text in self._listed):
+                raise annotations.error(_PER_GROUP, "is no list of port numbers")
+        self._everywhere = annotations.get(_ALL)
+        if self._everywhere not in (None, "*"):
             raise annotations.error(_ALL, "is not *")
-        value = "true"
-    if value not in ("", "true", "false"):
-        raise annotations.error(told_by, f"has a {ATTRIBUTE} that is neither true nor false")
-    return value == "true"
+
+    def is_on(self, port: ServicePort) -> bool:
+        """Raises ModelError for an attribute that is neither true nor false."""
+        suffix = f"{_ATTRIBUTES}.{port.port}"
+        of_port = self._attribute(suffix)
+        value, source = (of_port, suffix) if of_port else (self._common, _ATTRIBUTES)
+        if self._listed is not None:
+            value = "true" if str(port.port) in self._listed else "false"
+        if self._everywhere is not None:
+            value = "true"
+        if value not in ("", "true", "false"):
+            raise self._annotations.error(source, f"has a {ATTRIBUTE} that is neither true nor false")
+        return value == "true"
+
+    def _attribute(self, suffix: str) -> str:
+        """ "" leaves the value to the other annotations, or to AWS's default, which is off."""
+        attributes = self._annotations.pairs(suffix)
+        if attributes.get(_PRESERVE, "true") not in BOOLEANS:
+            raise self._annotations.error(suffix, f"has a {_PRESERVE} that is no bool")
+        return attributes.get(ATTRIBUTE, "")
 
 
 def attribute_is_on(value: str) -> bool:
-    """The target group attribute as a TargetGroupConfiguration gives it, "" where none does."""
+    """The target group attribute as a TargetGroupConfiguration gives it, "" if none does."""
     if value not in ("", "true", "false"):
         raise ModelError("MalformedConfiguration", f"{ATTRIBUTE} of a TargetGroupConfiguration is {value[:40]!r}")
     return value == "true"
 
 
-def through(check: Check) -> Check:
-    """The check as it is with PROXY protocol on. Pods are taken to accept that, since their traffic comes so;
-    kube-proxy does not, nor does Cilium in its place: Go's net/http answers 400 to what is no HTTP."""
+def through(check: HealthCheck) -> HealthCheck:
+    """The check with PROXY protocol on. Pods are assumed to accept it, since their traffic uses it. kube-proxy
+    does not, nor does Cilium in its place: Go's net/http answers 400 to what is no HTTP."""
     check = replace(check, proxy_protocol=True)
-    if check.shown is None or check.shown.protocol != "HTTP":
+    if check.settings is None or check.settings.protocol != "HTTP":
         return check
     match check.probe:
-        case HealthCheckNodePort() if accepts(check.shown.success_codes, 400):
+        case HealthCheckNodePort() if accepts(check.settings.success_codes, 400):
             return replace(check, probe=replace(check.probe, any_answer=True))
         case HealthCheckNodePort():
-            return replace(check, probe=_SPEAKS_IT_NOT)
-        case KubeProxyHealthz() if not accepts(check.shown.success_codes, 400):
-            return replace(check, probe=_SPEAKS_IT_NOT)
+            return replace(check, probe=_NOT_UNDERSTOOD)
+        case KubeProxyHealthz() if not accepts(check.settings.success_codes, 400):
+            return replace(check, probe=_NOT_UNDERSTOOD)
         case _:
             return check

@@ -1,23 +1,20 @@
 """The target group that an ALB gets for one port of a Service.
 
 aws-load-balancer-controller v3.5.0, pkg/ingress/model_build_target_group.go. It never reads
-externalTrafficPolicy or healthCheckNodePort. Annotations of the Service go before those of the Ingress.
+externalTrafficPolicy or healthCheckNodePort. Annotations of the Service go before those of the Ingress. All but
+the port is the same for each port of a Service, so it is read once for each pair of Service and Ingress.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, parse_port
-from etpguard.assess.consumers.aws_lbc.health_checks import (
-    TRAFFIC_PORT,
-    Check,
-    accepts,
-    on_number,
-    on_traffic_port,
-)
+from etpguard.assess.consumers.aws_lbc.health_checks import TRAFFIC_PORT, accepts, on_number, on_traffic_port
 from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
-from etpguard.assess.consumers.aws_lbc.targets import Targets
-from etpguard.assess.consumers.interface import HealthCheck, View
+from etpguard.assess.consumers.aws_lbc.targets import TargetGroup
+from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, View
 from etpguard.objects import Ingress, IPFamily, Service, ServicePort
 from etpguard.objects.aws import IngressClassParamsSpec
 
@@ -28,6 +25,19 @@ _INTEGERS = (
     "healthy-threshold-count",
     "unhealthy-threshold-count",
 )
+
+
+class AlbCheck(NamedTuple):
+    """The health check of an ALB's instance targets; `number` is a port of the node, None for the traffic port."""
+
+    settings: CheckSettings
+    number: int | None
+    grpc: bool
+
+    def of(self, port: ServicePort, service: Service, view: View) -> HealthCheck:
+        if self.number is None:
+            return on_traffic_port(self.settings, port, service)
+        return on_number(self.settings, self.number, service, view, grpc=self.grpc)
 
 
 def port_of(service: Service, reference: int | str, ingress: Ingress) -> ServicePort:
@@ -41,9 +51,9 @@ def port_of(service: Service, reference: int | str, ingress: Ingress) -> Service
     return port
 
 
-def alb_targets(
+def alb_group(
     service: Service, ingress: Ingress, params: IngressClassParamsSpec, options: AwsOptions
-) -> Targets:
+) -> TargetGroup:
     """Target type (L164, L255-272): IngressClassParams, Service, Ingress, --default-target-type."""
     annotations = Annotations(ALB, ("Service", service), ("Ingress", ingress))
     source = ""
@@ -52,11 +62,12 @@ def alb_targets(
     elif annotations.get("target-type") is not None:
         target_type = annotations.choice("target-type", "", ("instance", "ip"))
     else:
-        target_type, source = options.default_target_type, options.told("default_target_type")
+        target_type, source = options.default_target_type, options.described("default_target_type")
     families = alb_families(service)
     if target_type != "instance":
-        return Targets(target_type, families, source=source)
-    return Targets(target_type, families, labels_selector(annotations.labels("target-node-labels")), source=source)
+        return TargetGroup(target_type, families, source=source)
+    selector = labels_selector(annotations.labels("target-node-labels"))
+    return TargetGroup(target_type, families, selector, source)
 
 
 def alb_families(service: Service) -> tuple[IPFamily, ...]:
@@ -64,13 +75,13 @@ def alb_families(service: Service) -> tuple[IPFamily, ...]:
     return ("IPv6",) if "IPv6" in (service.spec.ip_families or ()) else ("IPv4",)
 
 
-def alb_check(service: Service, port: ServicePort, ingress: Ingress, view: View) -> Check:
+def alb_check(service: Service, ingress: Ingress) -> AlbCheck:
     """The health check of instance targets (L303-409)."""
     annotations = Annotations(ALB, ("Service", service), ("Ingress", ingress))
     backend = annotations.choice("backend-protocol", "HTTP", ("HTTP", "HTTPS"))
     version = annotations.choice("backend-protocol-version", "HTTP1", ("HTTP1", "HTTP2", _GRPC))
     raw = annotations.get("healthcheck-port")
-    number = TRAFFIC_PORT if raw is None else _check_port(annotations, raw, service)
+    number = None if raw is None else _check_port(annotations, raw, service)
     protocol = annotations.choice("healthcheck-protocol", backend, ("HTTP", "HTTPS"))
     path = annotations.get("healthcheck-path") or ("/AWS.ALB/healthcheck" if version == _GRPC else "/")
     codes = annotations.get("success-codes") or ("12" if version == _GRPC else "200")
@@ -80,17 +91,13 @@ def alb_check(service: Service, port: ServicePort, ingress: Ingress, view: View)
         raise annotations.error("success-codes", "is no list of codes or ranges") from error
     for suffix in _INTEGERS:
         annotations.integer(suffix)
-    shown = HealthCheck(raw or TRAFFIC_PORT, protocol, path, codes)
-    if isinstance(number, str):
-        return on_traffic_port(shown, port, service)
-    grpc = version == _GRPC
-    return on_number(shown, number, service, view, by_hand=True, grpc=grpc)
+    return AlbCheck(CheckSettings(raw or TRAFFIC_PORT, protocol, path, codes), number, version == _GRPC)
 
 
-def _check_port(annotations: Annotations, raw: str, service: Service) -> int | str:
+def _check_port(annotations: Annotations, raw: str, service: Service) -> int | None:
     """L385-409: traffic-port, a number as it is, or the name of a Service port for its node port."""
     if raw == TRAFFIC_PORT:
-        return raw
+        return None
     number = parse_port(raw)
     if isinstance(number, int):
         return number

@@ -1,14 +1,13 @@
-"""From what is known of a target group to the Consumer that stands for it."""
+"""The consumer of a target group."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from etpguard.assess.consumers.aws_lbc.health_checks import Check
 from etpguard.assess.consumers.aws_lbc.node_rules import node_rule
 from etpguard.assess.consumers.aws_lbc.options import DEFAULT, AwsOptions
-from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.interface import Consumer, HealthCheck, NodeTargets, PodTargets, UnknownOutcome
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Key, Selector, Service
 
@@ -17,7 +16,7 @@ _OF_INSTANCES = ("fail_open", "max_targets")
 
 
 class Sender(NamedTuple):
-    """The object that a consumer is reported as."""
+    """The object that a report names as the consumer."""
 
     kind: str
     namespace: str
@@ -26,8 +25,8 @@ class Sender(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
-    """What a target group holds. `source` names the controller's option that decided, "" if none did."""
+class TargetGroup:
+    """The targets of a target group. `source` names the option of the controller that decided, "" if none did."""
 
     target_type: str
     families: tuple[IPFamily, ...]
@@ -39,47 +38,34 @@ def consumer(
     sender: Sender,
     service: Service,
     reference: int | str,
-    targets: Targets,
-    check: Check | None,
+    group: TargetGroup,
+    check: HealthCheck | None,
     options: AwsOptions,
 ) -> Consumer:
-    """The consumer of the port that `reference` names. What the controller could not register is Unknown."""
+    """The consumer of the port that `reference` names; `check` is that of instance targets. The outcome is Unknown
+    where the controller cannot register the targets."""
     port = service.port(reference)
     if port is None:
-        return broken(
-            sender,
-            reference,
-            Reason("PortNotFound", f"Service {service.key} has no port {reference!r}, which {_of(sender)} names"),
-            targets.target_type,
+        reason = Reason(
+            "PortNotFound", f"Service {service.key} has no port {reference!r}, which {_of(sender)} names"
         )
-    made = Consumer(*sender, targets.target_type, port.label, targets.families, max_targets=options.max_targets)
-    if targets.target_type == "ip":
-        return replace(made, max_targets=0, source=targets.source)
-    if targets.target_type != "instance":
-        reason = Reason("TargetTypeMissing", f"{_of(sender)} has no targetType, so the controller passes it over")
-        return replace(made, unknown=reason)
-    if not port.node_port:
+        return broken(sender, reference, reason, group.target_type)
+    if group.target_type == "ip":
+        return Consumer(*sender, "ip", port.label, PodTargets(), group.families, source=group.source)
+    if group.target_type != "instance":
+        reason = Reason("TargetTypeMissing", f"{_of(sender)} has no targetType, so the controller ignores it")
+        return Consumer(*sender, group.target_type, port.label, UnknownOutcome(reason), group.families)
+    if not port.node_port or check is None:
         reason = Reason(
             "NoNodePort",
             f"port {reference!r} of Service {service.key} has no node port, so the controller cannot register "
             f"nodes for {_of(sender)}",
         )
-        return replace(made, unknown=reason)
-    told = (options.told(option) for option in _OF_INSTANCES if options.source(option) != DEFAULT)
-    source = "; ".join(filter(None, (targets.source, *told)))
-    if check is None:
-        return replace(made, nodes=node_rule(targets.selector, options), source=source)
-    return replace(
-        made,
-        nodes=node_rule(targets.selector, options),
-        health_check=check.shown,
-        probe=check.probe,
-        pins_health_check_node_port=check.pins,
-        proxy_protocol=check.proxy_protocol,
-        reads=check.reads,
-        reads_node_ports=check.reads_node_ports,
-        source=source,
-    )
+        return Consumer(*sender, "instance", port.label, UnknownOutcome(reason), group.families)
+    described = (options.described(option) for option in _OF_INSTANCES if options.source(option) != DEFAULT)
+    source = "; ".join(filter(None, (group.source, *described)))
+    targets = NodeTargets(node_rule(group.selector, options), check, options.max_targets)
+    return Consumer(*sender, "instance", port.label, targets, group.families, source=source)
 
 
 def broken(
@@ -89,8 +75,8 @@ def broken(
     target_type: str = "",
     reads: frozenset[Key] = frozenset(),
 ) -> Consumer:
-    """A consumer of which no more is known than that it should send to that port."""
-    return Consumer(*sender, target_type, str(reference), unknown=reason, reads=reads)
+    """A consumer of that port of which nothing more is known."""
+    return Consumer(*sender, target_type, str(reference), UnknownOutcome(reason), reads=reads)
 
 
 def _of(sender: Sender) -> str:

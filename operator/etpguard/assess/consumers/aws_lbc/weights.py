@@ -5,13 +5,15 @@ aws-load-balancer-controller v3.5.0: pkg/ingress/config_types.go, pkg/service/co
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.aws_lbc.annotations import ModelError
+from etpguard.assess.consumers.interface import Consumer, NodeTargets, UnknownOutcome
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Service, ServicePort
+from etpguard.objects import Service
 
 
 class Target(NamedTuple):
@@ -23,28 +25,60 @@ class Target(NamedTuple):
 
 
 class Action(NamedTuple):
-    """`targets` are those that name a Service; `groups` counts them all, the ones by ARN or name too, and
-    `heaviest` is the greatest of their weights."""
+    """`targets` name Services. `groups` also counts the target groups by ARN or name, and `heaviest` is the
+    greatest weight of all of them."""
 
     targets: tuple[Target, ...] = ()
     groups: int = 0
     heaviest: int = 0
 
 
-def unused(actions: Iterable[Action], service: Service, port: ServicePort) -> bool:
-    """Whether that port is forwarded to with weight 0 alone, while another target group takes the traffic."""
-    named = False
-    for action in actions:
-        own = [t for t in action.targets if t.service == service.key.name and service.port(t.port) == port]
-        if own and (action.heaviest <= 0 or any(t.weight != 0 for t in own)):
-            return False
-        named |= bool(own)
-    return named
+@dataclass(frozen=True)
+class Actions:
+    """All actions of an object, each distinct one once. `error` is the first annotation that cannot be read, for
+    which the controller refuses the object."""
+
+    made: tuple[Action, ...]
+    error: ModelError | None
+    by_service: dict[str, list[Action]]
+    """The actions that forward to the Service of that name."""
+
+    @classmethod
+    def of(cls, made: Iterable[Action], error: ModelError | None) -> Actions:
+        distinct = tuple(dict.fromkeys(made))
+        by_service: dict[str, list[Action]] = defaultdict(list)
+        for action in distinct:
+            for name in dict.fromkeys(target.service for target in action.targets):
+                by_service[name].append(action)
+        return cls(distinct, error, dict(by_service))
+
+    def ports(self, service: Service) -> list[int | str]:
+        """References to ports of the Service, by name or number, each once."""
+        name = service.key.name
+        found = self.by_service.get(name, ())
+        return list(dict.fromkeys(t.port for action in found for t in action.targets if t.service == name))
+
+    def idle_ports(self, service: Service) -> frozenset[str]:
+        """Labels of the ports to which all traffic has weight 0, while another target group takes the traffic.
+        Empty with an error: then the weights are those of an earlier version, which no object shows."""
+        if self.error is not None:
+            return frozenset()
+        name = service.key.name
+        named: set[str] = set()
+        used: set[str] = set()
+        for action in self.by_service.get(name, ()):
+            for target in action.targets:
+                if target.service == name and (port := service.port(target.port)) is not None:
+                    named.add(port.label)
+                    if action.heaviest <= 0 or target.weight != 0:
+                        used.add(port.label)
+        return frozenset(named - used)
 
 
 def without_traffic(made: Consumer) -> Consumer:
-    """The consumer of a target group of weight 0, which says nothing of who uses the node port."""
-    if made.nodes is None or made.unknown is not None or made.unless_covered is not None:
+    """The consumer of a target group of weight 0, which does not show who uses the node port."""
+    targets = made.targets
+    if not isinstance(targets, NodeTargets):
         return made
     reason = Reason("WeightZero", "it gives this target group weight 0, so it sends nothing to it")
-    return replace(made, unknown=reason, incidental=True)
+    return replace(made, targets=UnknownOutcome(reason, targets.rule, targets.check), incidental=True)

@@ -1,0 +1,27 @@
+"""Advice as the strings of reports. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from etpguard.assess import Assessment
+from etpguard.assess.consumers.interface import Advice
+from etpguard.objects.events import clip_note
+
+MAX_BYTES = 1024
+
+
+def advice_text(advice: Advice) -> str:
+    """One item of advice in at most 1 KiB. The command is whole or left out: a part of one would do something
+    else."""
+    command = f"Command: {'; '.join(advice.command.splitlines())}" if advice.command else ""
+    for parts in ((advice.effect, advice.cost, command), (advice.cost, command), (command,), (advice.effect,)):
+        text = " ".join([f"{advice.title}.", *filter(None, parts)])
+        if len(text.encode()) <= MAX_BYTES:
+            return text
+    return clip_note(f"{advice.title}. {advice.effect}")
+
+
+def advice_texts(advisor: Callable[[Assessment], Iterable[Advice]]) -> Callable[[Assessment], list[str]]:
+    """The advisor with its advice as strings."""
+    return lambda assessment: [advice_text(advice) for advice in advisor(assessment)]
