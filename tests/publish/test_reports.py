@@ -102,7 +102,9 @@ class Server:
         if "status" in body:
             assert self.stored is not None
             self.writes.append("status")
-            self.stored = {**self.stored, "status": body["status"]}
+            remediation = (self.stored.get("status") or {}).get("remediation")
+            others = {"remediation": remediation} if remediation else {}  # which another manager owns
+            self.stored = {**self.stored, "status": {**body["status"], **others}}
         else:
             self.writes.append("create")
             metadata = {"name": "web", "namespace": "default", "uid": f"r{self.version}", **body["metadata"]}
@@ -234,3 +236,53 @@ def test_what_is_forgotten_leaves_nothing_behind() -> None:
         len(server.reports._wording),
     )
     assert kept == ({}, {}, {}, 0)
+
+
+REMEDIATED = {"phase": "Applied", "serviceUID": "uid-web"}
+
+
+class TestAServiceThatIsNotAssessedAnyMore:
+    def test_loses_its_report(self) -> None:
+        server = reported()
+        assert server.settle(None) is None
+        assert server.writes == ["delete"]
+        assert server.stored is None
+
+    def test_keeps_the_history_of_its_remediation_and_nothing_else(self) -> None:
+        server = reported()
+        assert server.stored is not None
+        server.edit({**server.stored["status"], "remediation": REMEDIATED})
+        assert server.settle(None) is None
+        assert server.writes == ["status"]
+        assert server.stored["status"]["outcome"] == "NotAffected"
+        assert "consumers" not in server.stored["status"]
+        assert server.stored["status"]["remediation"] == REMEDIATED
+
+    def test_keeps_a_remediation_that_cannot_be_read_as_it_is(self) -> None:
+        server = reported()
+        assert server.stored is not None
+        server.edit({**server.stored["status"], "remediation": {"phase": 7}})
+        assert server.settle(None) is None
+        assert server.writes == []
+
+    def test_and_has_no_report_needs_nothing(self) -> None:
+        server = Server()
+        assert server.settle(None) is None
+        assert server.writes == []
+
+
+def test_a_report_of_an_earlier_service_is_replaced() -> None:
+    server = reported()
+    assert server.stored is not None
+    owner = {"kind": "Service", "name": "web", "uid": "earlier"}
+    server.stored = {**server.stored, "metadata": {**server.stored["metadata"], "ownerReferences": [owner]}}
+    server.edit(server.stored["status"])
+    assert server.settle(BLACKHOLE) is None
+    assert server.writes == ["delete", "create", "status"]
+
+
+def test_a_service_that_goes_away_takes_its_report_with_it() -> None:
+    server = reported()
+    server.picture.absorb(server.picture.store(SERVICE).clear())
+    assert server.settle(COVERED) is None
+    assert server.writes == []
