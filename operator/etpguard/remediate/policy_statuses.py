@@ -16,6 +16,8 @@ from etpguard.remediate.decide import Decision
 from etpguard.remediate.facts import Round
 from etpguard.remediate.ownership import MANAGER
 from etpguard.remediate.status import Json
+from etpguard.report.statuses import comparable
+from etpguard.report.wording import Wording
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +39,13 @@ class PolicyStatuses:
         self._clock = clock
         self._wall = wall
         self._written: dict[str, _Written] = {}
+        self._wording: Wording[str] = Wording(comparable, status.facts)
         self._problem = ""
 
     def clear(self) -> None:
         """Another replica may have written since."""
         self._written.clear()
+        self._wording.clear()
 
     async def write(self, round_: Round, decisions: Mapping[Key, Decision]) -> float | None:
         """Write the statuses that differ. In how many seconds one may be written that has to wait; None if none
@@ -57,7 +61,7 @@ class PolicyStatuses:
             hidden = written is not None and policy.version < written.version
             present = written.status if written and hidden else policy.status
             at = written.at if written else float("-inf")
-            if not status.differs(present, wanted):
+            if self._wording.same(policy.uid, present, wanted):
                 continue
             if now < at + self._interval:
                 waits.append(at + self._interval - now)
@@ -71,6 +75,7 @@ class PolicyStatuses:
             self._written[policy.uid] = _Written(now, wanted, version)
         kept = {policy.uid for policy in round_.policies}
         self._written = {uid: written for uid, written in self._written.items() if uid in kept}
+        self._wording.retain(kept)
         return min(waits, default=None)
 
     async def _write(self, policy: CoveragePolicy, wanted: Json, present: Json | None) -> int:

@@ -167,9 +167,15 @@ def _entry(decision: Decision) -> Json:
     return entry
 
 
-def differs(present: Json | None, wanted: Json) -> bool:
-    """Whether to write: times are not compared."""
-    return present is None or comparable(present) != comparable(wanted)
+def facts(status: Json) -> Json:
+    """The status as it is compared, without its messages."""
+    return dict(_without_messages(comparable(status)))
+
+
+def _without_messages(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_messages(inner) for name, inner in value.items() if name != "message"}
+    return [_without_messages(inner) for inner in value] if isinstance(value, list) else value
 
 
 def body(wanted: Json, present: Json | None, now: str) -> Json:
