@@ -189,3 +189,11 @@ def test_another_namespace_keeps_the_admission_policies_in_force(tmp_path: Path)
         starts, ends = re.findall(r"(?:startsWith|endsWith)\('([^']+)'\)", condition["expression"])
         assert user.startswith(starts)
         assert user.endswith(ends)
+
+
+def test_nobody_may_write_policies_by_default() -> None:
+    made = kustomize("overlays/remediation")
+    (role,) = (m for m in made if m["metadata"]["name"] == "etpguard-policy-editor")
+    assert not [label for label in role["metadata"]["labels"] if "aggregate-to" in label]
+    bound = {m["roleRef"]["name"] for m in made if m["kind"].endswith("RoleBinding")}
+    assert role["metadata"]["name"] not in bound
