@@ -17,8 +17,7 @@ import yaml
 
 from devcluster import Cluster
 from devcluster.certificates import Authority
-from devcluster.http_proxy import HttpProxy
-from devcluster.objects import pod, wait_for
+from devcluster.objects import wait_for
 from etpguard.kube import verbs
 from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
@@ -26,7 +25,7 @@ from etpguard.kube.errors import ApiError, Unreachable
 from etpguard.kube.exchange import exchange
 from etpguard.kube.lists import ListReader
 from etpguard.objects import NODE, Key
-from tests.app.harness import Running, the_case
+from tests.app.harness import Running, node_port_service, the_case
 from tests.kube.tls_front import TlsFront
 
 
@@ -163,26 +162,28 @@ def test_lists_watches_writes_and_the_lease_go_on_after_a_rotation(
         "hold_urgent": 0.0,
     }
 
-    def outcome() -> str:
-        service = cluster.call("GET", f"/api/v1/namespaces/{namespace}/services/nginx")
+    services = f"/api/v1/namespaces/{namespace}/services"
+
+    def outcome(name: str) -> str:
+        service = cluster.call("GET", f"{services}/{name}")
         return "".join(condition["reason"] for condition in service["status"].get("conditions", ()))
 
-    with the_case(cluster, namespace), HttpProxy(cluster) as proxy:
-        backend = urlsplit(proxy.server)
-        assert backend.hostname
-        assert backend.port
-        with TlsFront((backend.hostname, backend.port), *rotation.old_pair) as front:
-            user = {"token": cluster.tokens["admin"]}
-            file = kubeconfig(tmp_path, front.server, rotation.bundle, user)
-            with Running(file, **settings) as running:
-                running.wait_fresh()
-                wait_for(lambda: outcome() == "Uncovered", 30, "the condition")
-                rotation.trust(rotation.old, rotation.new)
-                front.rotate(*rotation.new_pair)
-                wait_for(lambda: running.metric("etpguard_leader") == 1.0, 30, "the lead to be kept or regained")
-                running.wait_fresh(60)
-                for number in (2, 3):
-                    labels = {"app": "nginx"}
-                    node = f"{namespace}-node{number}"
-                    pod(cluster, namespace, f"nginx-{number}", node, labels, ip=f"10.0.{number}.1")
-                wait_for(lambda: outcome() == "Covered", 30, "the condition after the rotation")
+    api = urlsplit(cluster.server)
+    assert api.hostname
+    assert api.port
+    with (
+        the_case(cluster, namespace),
+        TlsFront((api.hostname, api.port), *rotation.old_pair, authority=cluster.ca) as front,
+    ):
+        file = kubeconfig(tmp_path, front.server, rotation.bundle, {"token": cluster.tokens["admin"]})
+        with Running(file, **settings) as running:
+            running.wait_fresh()
+            wait_for(lambda: outcome("nginx") == "Uncovered", 30, "the condition")
+            rotation.trust(rotation.old, rotation.new)
+            front.rotate(*rotation.new_pair)
+            wait_for(lambda: running.metric("etpguard_leader") == 1.0, 30, "the lead to be kept or regained")
+            running.wait_fresh(60)
+            later = node_port_service("later")
+            later["spec"]["selector"] = {"app": "nginx"}
+            cluster.call("POST", services, later)
+            wait_for(lambda: outcome("later") == "Uncovered", 30, "the condition of a Service made afterwards")

@@ -152,6 +152,19 @@ def test_a_plugin_runs_once_until_its_credential_expires(tmp_path: Path) -> None
     assert calls.read_text() == "x\nx\n"
 
 
+def test_a_credential_is_renewed_a_minute_before_it_expires(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    output = credential(token="t", expirationTimestamp="2026-01-01T00:10:00Z")
+    now = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+    connection = Connection(plugin(tmp_path, f"echo x >> {calls}; echo '{output}'"), wall=lambda: now)
+    now += 539
+    connection.credentials()
+    assert calls.read_text() == "x\n"
+    now += 2
+    connection.credentials()
+    assert calls.read_text() == "x\nx\n"
+
+
 def test_an_expired_credential_is_renewed(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     told = credential(token="t", expirationTimestamp="2001-01-01T00:00:00Z")

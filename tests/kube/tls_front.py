@@ -1,4 +1,4 @@
-"""A TLS server in front of a plain HTTP one, whose certificate can be replaced."""
+"""A TLS server in front of another server, whose certificate can be replaced."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from devcluster.loop_thread import LoopThread
 
 
 class TlsFront:
-    """`backend` is host and port. `rotate` replaces the certificate and ends all connections, as a restart
-    does."""
+    """`backend` is host and port; it speaks TLS if there is an `authority` to verify it by.
 
-    def __init__(self, backend: tuple[str, int], certificate: Path, key: Path) -> None:
+    `rotate` replaces the certificate and ends all connections, as a restart does.
+    """
+
+    def __init__(
+        self, backend: tuple[str, int], certificate: Path, key: Path, *, authority: Path | None = None
+    ) -> None:
         self._backend = backend
+        self._to_backend = ssl.create_default_context(cafile=authority) if authority else None
         self._loop = LoopThread("TLS front")
         self._open: set[asyncio.StreamWriter] = set()
         self._port = 0
@@ -51,7 +56,7 @@ class TlsFront:
         await asyncio.sleep(0.1)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back_reader, back_writer = await asyncio.open_connection(*self._backend)
+        back_reader, back_writer = await asyncio.open_connection(*self._backend, ssl=self._to_backend)
         self._open |= {writer, back_writer}
         try:
             await asyncio.gather(_pump(reader, back_writer), _pump(back_reader, writer))

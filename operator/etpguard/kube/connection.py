@@ -12,6 +12,7 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 from etpguard.kube import exec_plugin, kubeconfig
@@ -27,7 +28,8 @@ class Connection:
     """Where one API server is, and the credentials for it. Thread-safe.
 
     The source is the given kubeconfig, else `$KUBECONFIG`, else `~/.kube/config`, else the service account of the
-    pod: the order of kubectl. Raises BadKubeconfig.
+    pod: the order of kubectl. `wall`, in seconds since the epoch, decides when a credential has expired. Raises
+    BadKubeconfig.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Connection:
         context: str | None = None,
         *,
         service_account: Path = SERVICE_ACCOUNT,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ and (service_account / "token").exists()
         named = bool(path or context or os.environ.get("KUBECONFIG"))
@@ -45,6 +48,7 @@ class Connection:
         """The context of the kubeconfig, resolved."""
         self._folder = CredentialFiles()
         weakref.finalize(self, self._folder.remove)
+        self._wall = wall
         self._loaded = self._on_disk()
         self._issued: exec_plugin.Issued | None = None
         self._lock = threading.Lock()
@@ -118,7 +122,7 @@ class Connection:
     def _plugin(self, user: User) -> exec_plugin.Issued:
         if user.exec is None:
             return exec_plugin.Issued()
-        if self._issued is None or self._issued.expired(time.time()):
+        if self._issued is None or self._issued.expired(self._wall()):
             self._issued = exec_plugin.run(user.exec, self.chosen.cluster)
         return self._issued
 

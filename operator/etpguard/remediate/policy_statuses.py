@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
-from etpguard.kube.writes import NotNow, Writer
+from etpguard.kube.writes import NotNow, OutOfScope, Writer
 from etpguard.objects import Key, times
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
 from etpguard.remediate import status
@@ -70,6 +70,8 @@ class PolicyStatuses:
             try:
                 version = await self._write(policy, wanted, present)
                 self._problem = ""
+            except OutOfScope:  # another instance may write it
+                continue
             except (ApiError, NotNow) as error:
                 self._report(str(error))
             self._written[policy.uid] = _Written(now, wanted, version)

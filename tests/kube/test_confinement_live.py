@@ -1,0 +1,99 @@
+"""The confinement check on a real API server, with and without the admission policies of the manifests."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from devcluster import Cluster
+from devcluster.objects import apply, wait_for
+from etpguard.kube.client import LazyClient
+from etpguard.kube.confinement import KUBERNETES, Confined, ConfinementCheck
+from etpguard.kube.connection import Connection
+from tests.app.harness import Running
+
+pytestmark = pytest.mark.controlplane
+
+POLICIES = Path(__file__).parents[2] / "manifests" / "base" / "admission-policy.yaml"
+BINDING = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/etpguard-services"
+PLURALS = {
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
+}
+RBAC = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+
+
+def check(kubeconfig: Path) -> Confined:
+    async def once() -> Confined:
+        client = LazyClient(Connection(kubeconfig))
+        try:
+            made = ConfinementCheck(
+                client,
+                lambda: KUBERNETES,
+                conditions=True,
+                remediation=True,
+                interval=600,
+                on_result=lambda found: None,
+            )
+            return await made.check()
+        finally:
+            await client.close()
+
+    return asyncio.run(once())
+
+
+def account(cluster: Cluster, namespace: str, name: str) -> Path:
+    """A kubeconfig of a new ServiceAccount."""
+    cluster.call("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
+    return cluster.kubeconfig_for(namespace=namespace, service_account=name)
+
+
+def permit(cluster: Cluster, namespace: str, name: str) -> str:
+    """Let the account patch every Service and its status. Returns the path of the role."""
+    role = f"{namespace}-{name}"
+    rule = {"apiGroups": [""], "resources": ["services", "services/status"], "verbs": ["get", "patch"]}
+    cluster.call("POST", RBAC, {"metadata": {"name": role}, "rules": [rule]})
+    binding = {
+        "metadata": {"name": role},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "namespace": namespace, "name": name}],
+    }
+    cluster.call("POST", RBAC.replace("clusterroles", "clusterrolebindings"), binding)
+    return f"{RBAC}/{role}"
+
+
+def test_the_operators_account_is_confined_by_the_admission_policies_and_by_nothing_else(
+    cluster: Cluster, namespace: str
+) -> None:
+    kubeconfig = account(cluster, namespace, "etpguard")
+    assert check(kubeconfig) is Confined.CONFINED, "RBAC permits nothing yet"
+    role = permit(cluster, namespace, "etpguard")
+    wait_for(lambda: check(kubeconfig) is Confined.OPEN, 20, "RBAC to permit it")
+    before = cluster.call("GET", "/api/v1/namespaces/default/services/kubernetes")
+    policies = list(yaml.safe_load_all(POLICIES.read_text()))
+    apply(cluster, policies)
+    try:
+        wait_for(lambda: check(kubeconfig) is Confined.CONFINED, 30, "the policies to be in force")
+        assert check(cluster.kubeconfig) is Confined.OPEN, "an admin is not restricted"
+        cluster.call("DELETE", BINDING)
+        wait_for(lambda: check(kubeconfig) is Confined.OPEN, 30, "the policy to have lost its binding")
+    finally:
+        for each in policies:
+            plural = PLURALS[each["kind"]]
+            cluster.request("DELETE", f"/apis/{each['apiVersion']}/{plural}/{each['metadata']['name']}")
+        cluster.request("DELETE", role)
+    assert cluster.call("GET", "/api/v1/namespaces/default/services/kubernetes") == before, "nothing was stored"
+
+
+def test_an_operator_that_is_not_confined_is_ready_and_says_so(cluster: Cluster, namespace: str) -> None:
+    settings: dict[str, Any] = {"write_conditions": True, "leader_elect": True, "lease_namespace": namespace}
+    with Running(cluster.kubeconfig, **settings) as running:
+        running.wait_ready(60)
+        wait_for(lambda: running.metric("etpguard_confined") == 0.0, 30, "the check")
+        status, text = running.get("/readyz")
+        assert status == 200
+        assert "The API server permits to patch services/status beyond what etpguard needs." in text
