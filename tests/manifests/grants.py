@@ -36,8 +36,23 @@ def granted(manifests: list[Json]) -> dict[Grant, set[str]]:
 
 
 def requests(events: Iterable[Event]) -> list[Event]:
-    """The operator's requests to resources; discovery is open to every authenticated user."""
+    """The operator's requests to resources; discovery is open to every authenticated user. Without its confinement
+    checks, which are meant to be refused."""
+    return [e for e in _requests(events) if not _checks_confinement(e)]
+
+
+def confinement_checks(events: Iterable[Event]) -> list[Event]:
+    """The operator's dry runs of writes that it never makes."""
+    return [e for e in _requests(events) if _checks_confinement(e)]
+
+
+def _requests(events: Iterable[Event]) -> list[Event]:
     return [e for e in events if e["user"]["username"] == USER and "resource" in e.get("objectRef", {})]
+
+
+def _checks_confinement(event: Event) -> bool:
+    """No other server-side apply of the operator is a dry run."""
+    return all(part in event["requestURI"] for part in ("dryRun=All", "force=true"))
 
 
 def used(events: Iterable[Event]) -> set[Grant]:
@@ -101,6 +116,10 @@ restrict the ServiceAccount:
   or `blockOwnerDeletion`.
 - `etpguard-events`: only Events with its own reporting controllers and reasons, about Services and Ingresses.
   It cannot change the Events of others.
+
+The operator checks this once per resync interval. It sends dry runs that the policies must refuse: another
+condition in the status of a Service, and a label. If the API server permits one, `/readyz` has a note and the
+metric `etpguard_confined` is 0. The audit log shows the refused dry runs (`dryRun=All`, code 403).
 
 For people: `etpguard-view` is part of the roles view, edit and admin. `etpguard-policy-editor` is part of no
 role and bound to nobody, because a user who can create a CoveragePolicy can make the operator patch Services.
