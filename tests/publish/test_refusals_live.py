@@ -95,6 +95,23 @@ def test_429_with_retry_after_is_obeyed(arena: Cluster, case: Case) -> None:
     play(scenario)
 
 
+def test_a_long_pause_of_one_kind_of_write_leaves_the_others_and_is_reported(arena: Cluster, case: Case) -> None:
+    async def scenario() -> None:
+        case.place(1)
+        status = f"/api/v1/namespaces/{case.namespace}/services/web/status"
+        with HttpProxy(arena) as proxy:
+            proxy.on(Answer(429, headers={"Retry-After": "300"}), method="PATCH", path=status)
+            async with staged(arena, kubeconfig=arena.kubeconfig_for(server=proxy.server)) as stage:
+                [problem] = await stage.until(stage.writer.problems, "the pause to be reported")
+                assert problem.startswith("patch services/status is paused until ")
+                await stage.until(lambda: case.outcome() and case.events("Ingress"), "report and Events")
+                await stage.settle(2)
+                assert len(proxy.requests(Match(method="PATCH", path=status))) == 1
+                assert not case.condition()
+
+    play(scenario)
+
+
 def test_server_errors_are_outlived_and_nothing_is_written_twice(arena: Cluster, case: Case) -> None:
     async def scenario() -> None:
         case.place(1)
