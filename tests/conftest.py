@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import devcluster
 from devcluster import Cluster, MissingToolError
+from devcluster.dataplane.nodes import MODES
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Names what must run in one worker after the other, for ``--dist loadgroup``.
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """What runs in one worker, one test after the other: the tests of a file, since they share fixtures. Tests of
+    the data plane go by proxy mode, since a lab is started once for each. The largest group starts first."""
 
-    The image is built once, so its tests are one group. A lab of the data plane is started once for each proxy
-    mode, so the tests of a mode are one group. Other live tests are grouped by file, since a file's tests share
-    fixtures. Tests without a group run wherever a worker is free.
-    """
-    for item in items:
-        if group := _group(item):
-            item.add_marker(pytest.mark.xdist_group(group))
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        mode = re.search(rf"\b({'|'.join(MODES)})\b", test) if file.startswith("tests/dataplane/") else None
+        return mode[0] if mode else file
 
 
-def _group(item: pytest.Item) -> str | None:
-    if item.get_closest_marker("image"):
-        return "image"
-    if item.get_closest_marker("dataplane"):
-        parameters = (
-            item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        )
-        return f"dataplane-{parameters.get('data_plane', 'any')}"
-    return item.nodeid.partition("::")[0] if item.get_closest_marker("controlplane") else None
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody calls it
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """`--dist` has no other choice here."""
+    return Groups(config, log)
 
 
 def _skip_or_fail(error: MissingToolError) -> None:

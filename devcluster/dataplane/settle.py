@@ -34,7 +34,7 @@ class NotSettledError(AssertionError):
 class Settler:
     """Makes the barrier's objects in a namespace of their own, which `close` deletes."""
 
-    def __init__(self, cluster: Cluster, nodes: Nodes, seconds: float = 20) -> None:
+    def __init__(self, cluster: Cluster, nodes: Nodes, seconds: float = 60) -> None:
         self._cluster = cluster
         self._nodes = nodes
         self._seconds = seconds

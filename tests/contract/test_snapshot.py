@@ -30,7 +30,11 @@ def allowed(kind: str, section: str) -> dict[str, str]:
     return dict(every[kind].get(section, {}))
 
 
-@pytest.mark.parametrize("section", SNAPSHOT)
+STORED = "stored objects"
+"""The section that the take-over test compares, since it needs an operator."""
+
+
+@pytest.mark.parametrize("section", sorted(SNAPSHOT.keys() - {STORED}))
 def test_the_contract_is_that_of_the_snapshot(section: str, today: dict[str, list[str]]) -> None:
     before, now = set(SNAPSHOT[section]), set(today[section])
     assert now - before == allowed("added", section).keys()

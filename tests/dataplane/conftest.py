@@ -17,7 +17,6 @@ from tests.dataplane.scene import Scene
 _numbers = itertools.count(1)
 
 
-@pytest.hookimpl(tryfirst=True)  # before tests/conftest.py groups by this mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"data_plane", "able"} & set(getattr(item, "fixturenames", ())):
