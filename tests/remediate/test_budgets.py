@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
+from cronsim import CronSim
+from hypothesis import given
+from hypothesis import strategies as st
 
 from etpguard.objects.policies import Budget
+from etpguard.remediate import budgets
 from etpguard.remediate.budgets import allowed, seconds_left
 
 NOW = 1_800_000_000.0
@@ -71,3 +76,27 @@ def test_a_freeze_holds_within_its_window_alone(budget: Budget, when: str, left:
 )
 def test_how_many_more_are_allowed(budget: Budget, ago: list[int], left: int | None) -> None:
     assert allowed(budget, [NOW - seconds for seconds in ago], 10, NOW) == left
+
+
+@given(st.integers(0, 7 * 86400), st.sampled_from(["* * * * *", "*/7 3 * * *", "30 2 * * 0", "*/10 * * * * *"]))
+def test_the_cached_start_is_that_of_the_very_moment(offset: int, schedule: str) -> None:
+    now = 1_800_000_000.0 + offset + 0.5
+    budget = Budget(schedule=schedule, duration_seconds=3601)
+    after = datetime.fromtimestamp(now - 3601, ZoneInfo("UTC"))
+    start = next(CronSim(schedule, after)).timestamp()
+    assert budgets._window_left(budget, now) == (0 if start > now else start + 3601 - now)
+
+
+def test_an_expensive_schedule_is_evaluated_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def counting(schedule: str, after: datetime) -> CronSim:
+        made.append(schedule)
+        return CronSim(schedule, after)
+
+    monkeypatch.setattr(budgets, "CronSim", counting)
+    budgets._next_start.cache_clear()
+    budget = Budget(schedule="0 0 29 2 1", duration_seconds=60)
+    for _ in range(2000):
+        budgets.seconds_left(budget, (), 10, 1_800_000_000.0)
+    assert len(made) == 1

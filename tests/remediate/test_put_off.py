@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -28,6 +29,11 @@ LOCKED = ApiError(423, "Locked", "a webhook denied the way back")
 FIRST = Pacing().backoff.first
 
 
+def _round(found: Round) -> Generator[None, None, Round]:
+    yield
+    return found
+
+
 class Loop:
     """The loop over one case; each step ends as the next of `outcomes` says: raised, or "" for done."""
 
@@ -42,7 +48,7 @@ class Loop:
         whose = given.recorded_policy or (given.governing and given.governing.deciding)
         assert whose
         round_ = Round({key: given}, ledger(), (whose,), {POLICY_UID: (key,)})
-        cases = SimpleNamespace(gather=lambda *args: round_, known=lambda key: True, lost=list)
+        cases = SimpleNamespace(steps=lambda *args: _round(round_), known=lambda key: True, lost=list)
         history = SimpleNamespace(interrupt=lambda key, to: None)
         self._remediator = RemediationController(
             cast(Any, SimpleNamespace(closed=lambda: None, write=self._write)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -42,10 +43,21 @@ def _window_left(budget: Budget, now: float) -> float:
     if budget.schedule is None or budget.duration_seconds is None:
         return float(budget.per_seconds)
     # In absolute time, so that a clock change within the window does not move its start.
-    after = datetime.fromtimestamp(now - budget.duration_seconds, ZoneInfo(budget.time_zone or "UTC"))
-    start = next(CronSim(budget.schedule, after), None)
-    # Not the datetimes: within one zone they compare by the local time, which repeats an hour in autumn.
-    if start is None or start.timestamp() > now:
+    # Five fields name whole minutes; a sixth names seconds.
+    unit = 60 if len(budget.schedule.split()) == 5 else 1
+    after = (now - budget.duration_seconds) // unit * unit
+    start = _next_start(budget.schedule, budget.time_zone or "UTC", after)
+    if start is None or start > now:
         return 0
-    left: float = start.timestamp() + budget.duration_seconds - now
-    return left
+    return start + budget.duration_seconds - now
+
+
+@lru_cache(maxsize=4096)
+def _next_start(schedule: str, time_zone: str, after: float) -> float | None:
+    """The first time of the schedule after `after`, both in seconds since the epoch. The answer is the same for
+    each moment of that minute, or second. Some schedules are expensive to evaluate, and every Service of a policy
+    asks for the same one.
+    """
+    start = next(CronSim(schedule, datetime.fromtimestamp(after, ZoneInfo(time_zone))), None)
+    # Not the datetimes: within one zone they compare by the local time, which repeats an hour in autumn.
+    return None if start is None else float(start.timestamp())

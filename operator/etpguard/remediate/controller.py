@@ -29,6 +29,7 @@ from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.policy_statuses import PolicyStatuses
 from etpguard.remediate.postponed import Postponed
 from etpguard.remediate.reread import Changed, Refused, ServiceReader
+from etpguard.remediate.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +38,15 @@ _log = logging.getLogger(__name__)
 class Pacing:
     """Seconds between two rounds: `settle` at least, so that a burst of events is one round, and `look_again` at
     most, since time alone may change an answer. `busy_share`: a round that takes long is followed by a pause of
-    that many times its length. `status_interval`: between two writes of one policy's status.
-    `discover_every`: between two looks at the kinds of network policy that the API server serves. `backoff`: after
-    a step that failed. `rebuild_every`: between two records that are rebuilt, after a first `rebuild_burst`."""
+    that many times its length, and holds the event loop for `longest_turn` at a time. `status_interval`: between
+    two writes of one policy's status. `discover_every`: between two looks at the kinds of network policy that the
+    API server serves. `backoff`: after a step that failed. `rebuild_every`: between two records that are rebuilt,
+    after a first `rebuild_burst`."""
 
     settle: float = 1.0
     look_again: float = 30.0
     busy_share: float = 10.0
+    longest_turn: float = 0.01
     status_interval: float = 10.0
     discover_every: float = 300.0
     rebuild_every: float = 10.0
@@ -111,7 +114,9 @@ class RemediationController:
         self._wall = wall
         self._pacing = pacing or Pacing()
         self._settle = self._pacing.settle
-        self._statuses = PolicyStatuses(writer, self._pacing.status_interval, clock, wall)
+        self._statuses = PolicyStatuses(
+            writer, self._pacing.status_interval, self._pacing.longest_turn, clock, wall
+        )
         self._postponed = Postponed(self._pacing.backoff.pause)
         self._rebuilds = TokenBucket(1 / self._pacing.rebuild_every, self._pacing.rebuild_burst)
         self._woken = asyncio.Event()
@@ -149,10 +154,10 @@ class RemediationController:
         Raises NotNow, Changed and ApiError where the reports of a new term cannot be read."""
         stale = self._stale()
         blind = reasons.PICTURE_NOT_FRESH.because(stale) if stale else None
-        began = self._clock()
-        round_ = self._gatherer.gather(blind, began, self._wall(), self._term())
+        turns = Turns(self._pacing.longest_turn, self._clock)
+        round_ = await turns.run(self._gatherer.steps(blind, self._clock(), self._wall(), self._term()))
         # On a large cluster a round takes a while, and the rest of the operator needs most of the event loop.
-        self._settle = max(self._pacing.settle, self._pacing.busy_share * (self._clock() - began))
+        self._settle = max(self._pacing.settle, self._pacing.busy_share * turns.total())
         if self._writer.closed() is not None:
             return self._pacing.settle
         if self._remembered_term != self._term():
@@ -164,7 +169,12 @@ class RemediationController:
             return self._pacing.settle
         await self._discover()
         now = self._wall()
-        decisions = {key: _decided(case, round_.ledger, now) for key, case in round_.cases.items()}
+        turns = Turns(self._pacing.longest_turn, self._clock)
+        decisions = {}
+        for key, case in round_.cases.items():
+            decisions[key] = _decided(case, round_.ledger, now)
+            await turns.pause()
+        self._settle += self._pacing.busy_share * turns.total()
         acted = await self._act(round_, decisions)
         reported = {key: self._with_refusal(key, decision) for key, decision in decisions.items()}
         status_wait = await self._statuses.write(round_, reported)

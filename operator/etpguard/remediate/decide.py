@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from etpguard.assess import Reason
 from etpguard.objects import PolicyRef, Remediation
+from etpguard.objects.policies import Budget
 from etpguard.remediate import checks, reasons
 from etpguard.remediate.budgets import seconds_left
 from etpguard.remediate.facts import Case, Ledger, Share, everywhere, reference
@@ -144,10 +145,8 @@ def _waits(case: Case, governing: Governing, ledger: Ledger, now: float) -> tupl
     if left > 0:
         waited = f"{int(now - since)} s of {governing.dwell_seconds} s"
         return reasons.DWELL_TIME.because(f"the outcome has lasted for {waited}"), left
-    for uid, name, breaker in [
-        *((p.uid, f"{p.kind} {p.key}", trigger) for p, trigger in governing.breakers),
-        ("", "the operator", ledger.breaker),
-    ]:
+    for policy, breaker in [*governing.breakers, (None, ledger.breaker)]:
+        uid, name = (policy.uid, f"{policy.kind} {policy.key}") if policy else ("", "the operator")
         share = ledger.shares.get(uid, Share(0, 0)) if uid else everywhere(ledger, case.service.key.namespace)
         most = amount(breaker.uncovered_services_less_than_or_equal_to, share.of)
         if share.in_need > most:
@@ -159,14 +158,23 @@ def _waits(case: Case, governing: Governing, ledger: Ledger, now: float) -> tupl
                 return reasons.STORM_COOLDOWN.because(
                     f"the circuit breaker of {name} was open shortly before"
                 ), left
-    for uid, whose, budget in [
-        *((p.uid, f"{p.kind} {p.key} budgets[{number}]", b) for p, number, b in governing.budgets),
-        ("", "the operator's --max-remediations", ledger.budget),
-    ]:
-        left = seconds_left(budget, ledger.applied.get(uid, ()), ledger.shares.get(uid, Share(0, 0)).of, now)
+    for policy, number, budget in [*governing.budgets, (None, 0, ledger.budget)]:
+        left = _budget_wait(ledger, policy.uid if policy else "", number, budget, now)
         if left > 0:
+            operators = "the operator's --max-remediations"
+            whose = f"{policy.kind} {policy.key} budgets[{number}]" if policy else operators
             return reasons.BUDGET_EXHAUSTED.because(f"{whose}: {budget.services} in {budget.per_seconds} s"), left
     return None
+
+
+def _budget_wait(ledger: Ledger, uid: str, number: int, budget: Budget, now: float) -> float:
+    """Seconds until the budget allows one more. Kept for the moment at which the first Service of a round
+    asked."""
+    asked = (uid, number, now)
+    if asked not in ledger.waits:
+        applied, whole = ledger.applied.get(uid, ()), ledger.shares.get(uid, Share(0, 0)).of
+        ledger.waits[asked] = seconds_left(budget, applied, whole, now)
+    return ledger.waits[asked]
 
 
 def _need(case: Case) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.objects import Key, PolicyRef, Remediation, Revert, Service
@@ -93,9 +95,12 @@ class Ledger:
     many."""
     rollback_budget: Budget = field(default=Budget(services="10", per_seconds=600))
     rollback_breaker: TriggerIf = field(default=TriggerIf())
+    waits: dict[tuple[str, int, float], float] = field(default_factory=dict, compare=False, repr=False)
+    """By policy uid, index of its budget, and time: seconds until that allows one more. Computed once for all
+    Services of a round."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Round:
     """Everything that one round of decisions rests on. `matched`: by a policy's uid, the assessed Services that
     the policy selects, whatever its mode."""
@@ -104,6 +109,15 @@ class Round:
     ledger: Ledger
     policies: tuple[CoveragePolicy, ...]
     matched: Mapping[str, tuple[Key, ...]]
+
+    @cached_property
+    def decided(self) -> Mapping[str, list[Case]]:
+        """By a policy's uid: the cases whose record names that policy."""
+        found: dict[str, list[Case]] = defaultdict(list)
+        for case in self.cases.values():
+            if case.remediation and case.remediation.policy:
+                found[case.remediation.policy.uid].append(case)
+        return found
 
 
 def everywhere(ledger: Ledger, namespace: str) -> Share:

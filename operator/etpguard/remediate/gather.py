@@ -5,7 +5,7 @@ times."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from etpguard.assess import Assessment, Outcome, Reason
@@ -26,7 +26,7 @@ from etpguard.remediate.facts import Case, Ledger, Round, Share, in_need
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, owner
-from etpguard.remediate.policy import Governing, amount, governing, selects, together
+from etpguard.remediate.policy import Governing, PolicyIndex, amount, governing, together
 from etpguard.remediate.shared_probes import SharedProbes
 from etpguard.remediate.spent import IntentAges
 
@@ -80,6 +80,18 @@ class Gatherer:
     def gather(self, blind: Reason | None, monotonic: float, wall: float, term: int = 0) -> Round:
         """`monotonic` is the time of the history's clock, `wall` the seconds since the epoch at the same moment;
         `term` is the leadership that the ledger is for."""
+        steps = self.steps(blind, monotonic, wall, term)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                found: Round = done.value
+                return found
+
+    def steps(
+        self, blind: Reason | None, monotonic: float, wall: float, term: int = 0
+    ) -> Generator[None, None, Round]:
+        """As `gather`, with a yield after each Service and each policy, so that the caller can let others run."""
         picture = self._picture
         policies = self._policies()
         by_uid = {policy.uid: policy for policy in policies}
@@ -91,7 +103,7 @@ class Gatherer:
         blind = blind or self._absence(remediations)
         self._note_blindness(blind is not None, monotonic)
         self._ages.begin(term, wall)
-        namespaces = namespace_labels(picture)
+        index = PolicyIndex(policies, namespace_labels(picture))
         by_address = address_filters.by_namespace(picture)
         probes = SharedProbes(self._every_assessment.values() if policies else ())
         cases: dict[Key, Case] = {}
@@ -102,11 +114,12 @@ class Gatherer:
             if service is None or not self._scope.includes(key.namespace):
                 continue
             assessment, remediation = self._assessments.get(key), remediations.get(key)
-            selecting = [policy for policy in policies if selects(policy, service, namespaces)]
+            yield
+            selecting = index.selecting(service)
             if assessment is not None:
                 for policy in selecting:
                     matched[policy.uid].append(key)
-            rules = together(selecting)
+            rules = index.governing(selecting)
             if not selecting and remediation is None:
                 continue
             since = self._history.observe(key, assessment, rules, monotonic)
@@ -139,7 +152,8 @@ class Gatherer:
             )
             cases[key] = refreshed(case, remediation)
         self._history.forget(cases)
-        ledger = replace(self._ledger(cases, by_uid, matched, monotonic, wall), blind=blind, term=term)
+        made = yield from self._ledger(cases, by_uid, matched, monotonic, wall)
+        ledger = replace(made, blind=blind, term=term)
         return Round(cases, ledger, policies, {uid: tuple(keys) for uid, keys in matched.items()})
 
     def note(self, changed: Mapping[Key, Assessment | None]) -> None:
@@ -159,7 +173,7 @@ class Gatherer:
         former record of the same Service must be known.
         """
         found = []
-        policies, namespaces = self._policies(), namespace_labels(self._picture)
+        index = PolicyIndex(self._policies(), namespace_labels(self._picture))
         for service in self._picture.store(SERVICE):
             if service.policy == "Local" or MANAGER not in service.managers:
                 continue
@@ -169,7 +183,7 @@ class Gatherer:
             if self._unreadable(service.key) or (remediation and remediation.stands_for(service.uid)):
                 continue
             former = self._memory.former(service)
-            if (former and former.stands_for(service.uid)) or governing(service, policies, namespaces):
+            if (former and former.stands_for(service.uid)) or together(index.selecting(service)):
                 found.append(service.key)
         return found
 
@@ -213,7 +227,7 @@ class Gatherer:
         matched: Mapping[str, list[Key]],
         monotonic: float,
         wall: float,
-    ) -> Ledger:
+    ) -> Generator[None, None, Ledger]:
         shares: dict[str, Share] = {}
         applied: dict[str, Spent] = defaultdict(dict)
         spent = {key: self._spent(case.remediation, monotonic, wall) for key, case in cases.items()}
@@ -223,6 +237,7 @@ class Gatherer:
         }
         members[""] = cases.keys()
         for uid, keys in members.items():
+            yield
             many = sum(key in needy for key in keys)
             trigger = policies[uid].spec.remediation.trigger_if if uid else self._limits.breaker
             # The operator's breaker counts all Services that it assesses: a common cause ends at no policy.

@@ -3,108 +3,112 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from etpguard.objects import Service
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
+from etpguard.objects.records import Requirement, Selector
 
 _MODES = ("Observe", "DryRun", "Enforce")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Governing:
     """What the policies that govern one Service say together. `policies` is sorted by mode, the lowest first, then
     by name. The first is the deciding one, which messages name."""
 
     policies: tuple[CoveragePolicy, ...]
 
-    @property
+    @cached_property
     def deciding(self) -> CoveragePolicy:
         return self.policies[0]
 
-    @property
+    @cached_property
     def mode(self) -> str:
         return self.deciding.spec.mode
 
-    @property
+    @cached_property
     def outcomes(self) -> frozenset[str]:
         return frozenset.intersection(*(frozenset(p.spec.unhealthy_when.outcomes) for p in self.policies))
 
-    @property
+    @cached_property
     def service_types(self) -> frozenset[str]:
         return frozenset.intersection(*(frozenset(p.spec.service_types) for p in self.policies))
 
-    @property
+    @cached_property
     def dwell_seconds(self) -> int:
         return max(p.spec.unhealthy_when.for_seconds for p in self.policies)
 
-    @property
+    @cached_property
     def source_ip_loss_accepted(self) -> bool:
         return all(p.spec.remediation.source_ip_loss == "Accept" for p in self.policies)
 
-    @property
+    @cached_property
     def patches_git_ops_owned(self) -> bool:
         return all(p.spec.remediation.git_ops_owned == "Patch" for p in self.policies)
 
-    @property
+    @cached_property
     def ignores_network_policies(self) -> bool:
         return all(p.spec.remediation.network_policy == "Ignore" for p in self.policies)
 
-    @property
+    @cached_property
     def ignores_probes_from_other_namespaces(self) -> bool:
         return all(p.spec.remediation.probes_from_other_namespaces == "Ignore" for p in self.policies)
 
-    @property
+    @cached_property
     def breakers(self) -> list[tuple[CoveragePolicy, TriggerIf]]:
         return [(p, p.spec.remediation.trigger_if) for p in self.policies]
 
-    @property
+    @cached_property
     def budgets(self) -> list[tuple[CoveragePolicy, int, Budget]]:
         """Each with its index in its policy."""
         return [(p, n, budget) for p in self.policies for n, budget in enumerate(p.spec.remediation.budgets)]
 
-    @property
+    @cached_property
     def max_reverts(self) -> int:
         return min(p.spec.remediation.on_drift.max_reverts for p in self.policies)
 
-    @property
+    @cached_property
     def revert_window_seconds(self) -> int:
         return max(p.spec.remediation.on_drift.window_seconds for p in self.policies)
 
-    @property
+    @cached_property
     def rolls_back_when_covered(self) -> bool:
         """Manual where the policies differ, because it does less."""
         return all(p.spec.rollback.mode == "WhenCovered" for p in self.policies)
 
-    @property
+    @cached_property
     def covered_seconds(self) -> int:
         return max(p.spec.rollback.covered_for_seconds for p in self.policies)
 
-    @property
+    @cached_property
     def on_delete(self) -> str:
         return self.deciding.spec.rollback.on_delete
 
-    @property
+    @cached_property
     def invalid(self) -> str:
         """The first field of a policy that has no meaning and that the CRD cannot check; "" if there is none."""
         return next((f"{p.kind} {p.key}: {wrong}" for p in self.policies if (wrong := mistake(p))), "")
 
-    @property
+    @cached_property
     def versions(self) -> str:
         """Uids and generations: another value means that a spec changed."""
         return ",".join(f"{p.uid}@{p.metadata.generation or 0}" for p in self.policies)
 
     def enough_uncovered(self, uncovered: int, eligible: int) -> bool:
         """Whether the number reaches every policy's `unhealthyWhen.uncoveredNodes`. Percentages round up."""
-        return all(
-            uncovered >= max(1, allowance(str(p.spec.unhealthy_when.uncovered_nodes), eligible))
-            for p in self.policies
-        )
+        return all(uncovered >= max(1, allowance(least, eligible)) for least in self._least_uncovered)
+
+    @cached_property
+    def _least_uncovered(self) -> frozenset[str]:
+        return frozenset(str(p.spec.unhealthy_when.uncovered_nodes) for p in self.policies)
 
 
 def governing(
@@ -115,7 +119,7 @@ def governing(
     `namespaces`: labels of each known namespace. A namespaceSelector does not admit an unknown one. Policies with
     mode Observe, and those that are being deleted, do not govern.
     """
-    return together(p for p in policies if selects(p, service, namespaces))
+    return together(PolicyIndex(policies, namespaces).selecting(service))
 
 
 def together(selecting: Iterable[CoveragePolicy]) -> Governing | None:
@@ -125,18 +129,54 @@ def together(selecting: Iterable[CoveragePolicy]) -> Governing | None:
     return Governing(tuple(found)) if found else None
 
 
-def selects(policy: CoveragePolicy, service: Service, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
-    """Whether the policy selects `service`, whatever its mode. `serviceTypes` is not part of the selection: a type
-    that it does not list is an exclusion, which the status reports."""
-    if policy.metadata.namespace and policy.metadata.namespace != service.metadata.namespace:
-        return False
-    chosen = policy.spec.namespace_selector
-    if not policy.metadata.namespace and chosen is not None:
-        labels = namespaces.get(service.metadata.namespace or "")
-        if labels is None or not chosen.admits(dict(labels)):
-            return False
-    selector = policy.spec.service_selector
-    return selector is None or selector.admits(service.labels)
+class PolicyIndex:
+    """The policies that select a Service, for many Services.
+
+    `namespaces`: labels of each known namespace. A namespaceSelector does not admit an unknown one. `serviceTypes`
+    is not part of the selection: a type that it does not list is an exclusion, which the status reports.
+    """
+
+    def __init__(self, policies: Iterable[CoveragePolicy], namespaces: Mapping[str, Mapping[str, str]]) -> None:
+        self._namespaces = namespaces
+        self._local: dict[str, list[CoveragePolicy]] = defaultdict(list)
+        self._global: list[CoveragePolicy] = []
+        for policy in policies:
+            space = policy.metadata.namespace
+            (self._local[space] if space else self._global).append(policy)
+        self._candidates: dict[str, list[tuple[CoveragePolicy, tuple[Requirement, ...]]]] = {}
+        self._governing: dict[tuple[str, ...], Governing | None] = {}
+
+    def selecting(self, service: Service) -> list[CoveragePolicy]:
+        """Whatever their mode."""
+        labels = service.labels
+        return [
+            policy
+            for policy, requirements in self._in(service.metadata.namespace or "")
+            if all(requirement.admits(labels) for requirement in requirements)
+        ]
+
+    def governing(self, selecting: list[CoveragePolicy]) -> Governing | None:
+        """As `together`, made once for all Services that the same policies select."""
+        uids = tuple(policy.uid for policy in selecting)
+        if uids not in self._governing:
+            self._governing[uids] = together(selecting)
+        return self._governing[uids]
+
+    def _in(self, namespace: str) -> list[tuple[CoveragePolicy, tuple[Requirement, ...]]]:
+        """The policies that may select a Service of the namespace, with the requirements of their selectors."""
+        found = self._candidates.get(namespace)
+        if found is None:
+            labels = self._namespaces.get(namespace)
+            admitting = [p for p in self._global if _admits(p.spec.namespace_selector, labels)]
+            found = self._candidates[namespace] = [
+                (policy, policy.spec.service_selector.requirements if policy.spec.service_selector else ())
+                for policy in (*self._local.get(namespace, ()), *admitting)
+            ]
+        return found
+
+
+def _admits(selector: Selector | None, labels: Mapping[str, str] | None) -> bool:
+    return selector is None or (labels is not None and selector.admits(dict(labels)))
 
 
 def requests_rollback(policy: CoveragePolicy, service: Service) -> bool:
@@ -174,15 +214,22 @@ def mistake(policy: CoveragePolicy) -> str:
                 return f"spec.{name}.matchExpressions[{number}]: {part.operator} {needs} values"
     for number, budget in enumerate(policy.spec.remediation.budgets):
         where = f"spec.remediation.budgets[{number}]"
+        if wrong := _schedule_mistake(budget.schedule, budget.time_zone):
+            return f"{where}.{wrong}"
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def _schedule_mistake(schedule: str | None, time_zone: str | None) -> str:
+    try:
+        zone = ZoneInfo(time_zone or "UTC")
+    except (KeyError, ValueError, OSError):
+        return f"timeZone: {time_zone!r} is not a time zone"
+    if schedule is not None:
         try:
-            zone = ZoneInfo(budget.time_zone or "UTC")
-        except (KeyError, ValueError, OSError):
-            return f"{where}.timeZone: {budget.time_zone!r} is not a time zone"
-        if budget.schedule is not None:
-            try:
-                CronSim(budget.schedule, datetime(2000, 1, 1, tzinfo=zone))
-            except CronSimError as error:
-                return f"{where}.schedule: {budget.schedule!r}: {error}"
+            CronSim(schedule, datetime(2000, 1, 1, tzinfo=zone))
+        except CronSimError as error:
+            return f"schedule: {schedule!r}: {error}"
     return ""
 
 

@@ -16,6 +16,7 @@ from etpguard.remediate.decide import Decision
 from etpguard.remediate.facts import Round
 from etpguard.remediate.ownership import MANAGER
 from etpguard.remediate.status import Json
+from etpguard.remediate.turns import Turns
 from etpguard.report.statuses import comparable
 from etpguard.report.wording import Wording
 
@@ -29,13 +30,20 @@ class _Written(NamedTuple):
 
 
 class PolicyStatuses:
-    """`interval`: seconds between two writes of one status. `clock` is monotonic, `wall` since the epoch."""
+    """`interval`: seconds between two writes of one status. `longest_turn`: seconds that it holds the event loop.
+    `clock` is monotonic, `wall` since the epoch."""
 
     def __init__(
-        self, writer: Writer, interval: float, clock: Callable[[], float], wall: Callable[[], float]
+        self,
+        writer: Writer,
+        interval: float,
+        longest_turn: float,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self._writer = writer
         self._interval = interval
+        self._longest_turn = longest_turn
         self._clock = clock
         self._wall = wall
         self._written: dict[str, _Written] = {}
@@ -52,7 +60,9 @@ class PolicyStatuses:
         has to."""
         now = self._clock()
         waits = []
+        turns = Turns(self._longest_turn, self._clock)
         for policy in round_.policies:
+            await turns.pause()
             if policy.deleting:
                 continue
             wanted = status.policy_status(policy, round_, decisions, self._wall())

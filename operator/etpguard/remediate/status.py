@@ -31,7 +31,7 @@ def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key,
     keys = round_.matched.get(policy.uid, ())
     cases = [round_.cases[key] for key in keys if key in round_.cases]
     uncovered = [c for c in cases if c.assessment and c.assessment.outcome not in _GOOD]
-    decided = [c for c in round_.cases.values() if _decided_by(c, policy)]
+    decided = round_.decided.get(policy.uid, [])
     remediated = [c for c in decided if c.remediation and c.remediation.stands_for(c.service.uid)]
     barred = _barred(policy, round_, now)
     left = 0 if barred else _allowed(policy, round_, len(keys), now)
@@ -45,11 +45,6 @@ def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key,
         "remediations": _remediations(decided),
         "excluded": _excluded(policy, uncovered, remediated, decisions),
     }
-
-
-def _decided_by(case: Case, policy: CoveragePolicy) -> bool:
-    ref = case.remediation.policy if case.remediation else None
-    return ref is not None and ref.uid == policy.uid
 
 
 def _allowed(policy: CoveragePolicy, round_: Round, matched: int, now: float) -> int:
