@@ -27,7 +27,7 @@ class Given:
         self.policy: CoveragePolicy = policy()
         self.writes = 0
         self.statuses = PolicyStatuses(
-            Writer(FakeApi(self._answer), clock=lambda: self.now), 5, lambda: self.now, lambda: NOW
+            Writer(FakeApi(self._answer), clock=lambda: self.now), 5, 0.01, lambda: self.now, lambda: NOW
         )
 
     def round(self) -> None:
