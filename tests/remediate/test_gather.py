@@ -93,14 +93,20 @@ class Stand:
         uncovered = 0 if outcome is Outcome.Covered else 0b110
         self.assessments[key] = replace(assessment(outcome, uncovered=uncovered), key=key, uid=f"uid-{name}")
 
-    def asks(self, name: str, reads: frozenset[Key] = frozenset(), **check: Any) -> None:
+    def asks(
+        self, name: str, reads: frozenset[Key] = frozenset(), namespace: str = "default", **check: Any
+    ) -> None:
         """The consumer of Service `name` has that health check, and reads these Services besides."""
         targets = NodeTargets(NodeRule(), HealthCheck(**{"probe": KubeProxyHealthz(), **check}))
         key = Key("default", name)
         before = self.assessments[key]
         asking = [
             ConsumerVerdict(
-                replace(v.consumer, reads=reads, targets=targets), v.outcome, v.reason, v.eligible, v.uncovered
+                replace(v.consumer, namespace=namespace, reads=reads, targets=targets),
+                v.outcome,
+                v.reason,
+                v.eligible,
+                v.uncovered,
             )
             for v in before.consumers
         ]
