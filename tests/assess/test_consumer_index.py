@@ -9,7 +9,7 @@ from etpguard.assess import Engine, Outcome
 from etpguard.assess.consumers.interface import Consumer, NodeTargets, View
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.probe import AnswersEverywhere
-from etpguard.objects import Service
+from etpguard.objects import Key, Service
 from tests.assess.build import (
     NODES,
     ON_N1,
@@ -74,3 +74,29 @@ def test_consumers_are_found_anew_when_the_platform_changes() -> None:
     assert [v.consumer.name for v in watched.engine.assessments[WEB].consumers] == ["none"]
     watched.put(node("n1", provider_id="aws:///zone/i-1"))
     assert [v.consumer.name for v in watched.engine.assessments[WEB].consumers] == ["aws"]
+
+
+class Failing(Given):
+    """Raises for the Service `web`, after its first consumer."""
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        if service.key == WEB:
+            yield consumer("first")
+            raise RuntimeError("no such rule")
+
+
+def test_a_family_that_fails_on_one_service_makes_that_consumer_unknown() -> None:
+    families = [Failing(), Given(web=[consumer("second")], other=[consumer("third")])]
+    picture = picture_with(service(), service("other"), ON_N1, *NODES, families=families)
+    engine = Engine(picture, families)
+    engine.refresh_all()
+    found = {v.consumer.name: (v.outcome.name, v.reason.code) for v in engine.assessments[WEB].consumers}
+    assert found == {
+        "first": ("TargetsUnhealthy", "TargetsUnhealthy"),
+        "web": ("Unknown", "FamilyFailed"),
+        "second": ("TargetsUnhealthy", "TargetsUnhealthy"),
+    }
+    assert engine.assessments[WEB].outcome is Outcome.Unknown
+    assert "RuntimeError: no such rule" in engine.assessments[WEB].reason.detail
+    (other,) = engine.assessments[Key("default", "other")].consumers
+    assert other.consumer.name == "third"

@@ -34,7 +34,7 @@ def test_the_seed_case_from_the_ports_to_the_way_out() -> None:
         "dropped on 2 nodes",
         "Ingress default/web to port http",
         "health check: HTTP /nginx-health on port traffic-port",
-        'its console shows: 2 targets unhealthy, Target.Timeout "Request timed out"',
+        'the AWS console shows: 2 targets unhealthy, Target.Timeout "Request timed out"',
         "curl localhost:30851 on a node proves nothing",
         "1. Nothing is lost while the pods stay",
         """-p '{"spec":{"externalTrafficPolicy":"Cluster"}}'""",
@@ -64,7 +64,7 @@ def test_an_endpoint_without_a_node_is_local_nowhere() -> None:
 
 def test_an_endpoint_on_a_node_that_is_gone() -> None:
     out = told(lambda by_kind: by_kind["EndpointSlice"]["endpoints"][0].update(nodeName="gone"))
-    assert "endpoints on gone, which no Node object bears" in out
+    assert "endpoints on gone, which has no Node object" in out
 
 
 ADMIN = {"name": "admin", "protocol": "TCP", "port": 9000}
@@ -116,8 +116,8 @@ def test_an_endpoint_is_told_under_the_ports_that_it_serves(change: Json, there:
     ],
 )
 def test_a_hostname_that_is_not_the_nodes_name_is_pointed_out(change: Callable[[Json], None]) -> None:
-    assert "Node node3 calls itself ip-10-0-0-3." in told(lambda by_kind: change(by_kind["Node"]))
-    assert "calls itself" not in told()
+    assert "Node node3 has the hostname ip-10-0-0-3." in told(lambda by_kind: change(by_kind["Node"]))
+    assert "has the hostname" not in told()
 
 
 def test_cluster_policy_gets_an_answer() -> None:
@@ -127,12 +127,12 @@ def test_cluster_policy_gets_an_answer() -> None:
 
 def test_a_service_nobody_reaches_from_outside_gets_an_answer() -> None:
     out = told(lambda by_kind: by_kind["Service"]["spec"].update(type="ClusterIP"))
-    assert "no port of it can be reached from outside" in out
+    assert "clients outside the cluster cannot reach any of its ports" in out
 
 
 def test_an_ignored_service_gets_an_answer() -> None:
     ignore = {"etpguard.dev/ignore": "true"}
-    assert "out of sight" in told(lambda by_kind: by_kind["Service"]["metadata"].update(annotations=ignore))
+    assert "etpguard skips it" in told(lambda by_kind: by_kind["Service"]["metadata"].update(annotations=ignore))
 
 
 def test_max_nodes_bounds_the_nodes_of_a_state() -> None:
@@ -150,3 +150,12 @@ def test_max_nodes_bounds_the_nodes_of_a_state() -> None:
 )
 def test_a_service_that_is_not_there(name: str, hint: str) -> None:
     assert hint in failed(etpguard("explain", name, "-f", SEED))
+
+
+def test_each_item_of_advice_has_a_title_an_effect_a_cost_and_a_command_alone_on_its_line() -> None:
+    """In a narrow terminal, too, commands are not folded."""
+    advice = told().partition("What to do, best first\n")[2].splitlines()
+    at = next(i for i, line in enumerate(advice) if line.strip().endswith("Let every node forward."))
+    assert advice[at + 1].strip().startswith("Cost: one extra network hop.")
+    command = "kubectl -n default patch service nginx-nginx-ingress-controller -p "
+    assert advice[at + 2].strip() == command + """'{"spec":{"externalTrafficPolicy":"Cluster"}}'"""

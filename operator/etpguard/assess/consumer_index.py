@@ -25,6 +25,7 @@ class ConsumerIndex:
         self._view = view
         self._consumers: dict[Key, tuple[Consumer, ...]] = {}
         self._rules: dict[NodeRule, NodeRule] = {}
+        self._last: tuple[NodeRule | None, NodeRule] = (None, NodeRule())
         # Consumers of one Ingress share one set of keys, so a set is entered once, not once for each consumer.
         self._readers: dict[frozenset[Key], set[Key]] = {}
         self._sets_with: dict[Key, set[frozenset[Key]]] = defaultdict(set)
@@ -65,6 +66,7 @@ class ConsumerIndex:
     def forget_all(self) -> None:
         self._consumers.clear()
         self._rules.clear()
+        self._last = (None, NodeRule())
         self._readers.clear()
         self._sets_with.clear()
         self._port_read_by.clear()
@@ -100,7 +102,10 @@ class ConsumerIndex:
         """With one object for all equal rules: the look-up of their nodes then compares nothing."""
         if targets.rule is None:
             return targets
-        rule = self._rules.setdefault(targets.rule, targets.rule)
+        if targets.rule is not self._last[0]:
+            # Rules may be long, and all ports of a Service have the same one: compare it once.
+            self._last = (targets.rule, self._rules.setdefault(targets.rule, targets.rule))
+        rule = self._last[1]
         return targets if rule is targets.rule else replace(targets, rule=rule)
 
 

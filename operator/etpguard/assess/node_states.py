@@ -67,23 +67,20 @@ class ServiceStates:
 
     ports: tuple[PortState, ...]
     healthy: dict[IPFamily, int]
+    hosting: int = field(init=False, repr=False, compare=False)
+    """Nodes that host a usable endpoint of any port, in any family."""
     _by_port: dict[tuple[str, IPFamily], PortState] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_port: dict[tuple[str, IPFamily], PortState] = {}
+        hosting = 0
         for state in self.ports:
             by_port.setdefault((state.port, state.family), state)
-        object.__setattr__(self, "_by_port", by_port)
-
-    @property
-    def hosting(self) -> int:
-        """Nodes that host a usable endpoint of any port, in any family."""
-        nodes = 0
-        for state in self.ports:
-            nodes |= state.forwarding
+            hosting |= state.forwarding
         for ready in self.healthy.values():
-            nodes |= ready
-        return nodes
+            hosting |= ready
+        object.__setattr__(self, "_by_port", by_port)
+        object.__setattr__(self, "hosting", hosting)
 
     def of(self, port: str, family: IPFamily) -> PortState | None:
         return self._by_port.get((port, family))

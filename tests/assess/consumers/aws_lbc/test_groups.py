@@ -12,6 +12,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     class_params,
     ingress,
     ingress_class,
+    namespace,
     only,
     port,
     service,
@@ -143,3 +144,78 @@ def test_groups_reach_across_namespaces() -> None:
     elsewhere = member(ssl_redirect="443", listen_ports=BOTH)
     elsewhere["metadata"]["namespace"] = "elsewhere"
     assert only(Shop(ingress(annotations=GROUP), elsewhere)).reason.code == "NotRegistered"
+
+
+def foreign(class_name: str | None = "alb", **annotations: str) -> Json:
+    """An Ingress of another namespace that names the group and would redirect it."""
+    redirect = {"ssl-redirect": "443", "listen-ports": BOTH}
+    return ingress(
+        "foreign",
+        backend("other"),
+        class_name=class_name,
+        annotations=GROUP | redirect | annotations,
+        metadata={"namespace": "tenant"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "member"),
+    [
+        pytest.param([foreign()], True, id="of the controller's class"),
+        pytest.param(
+            [foreign("nginx"), ingress_class("nginx", "k8s.io/ingress-nginx")], False, id="another class"
+        ),
+        pytest.param([foreign("gone")], False, id="a class that does not exist"),
+        pytest.param([foreign(**{"kubernetes.io/ingress.class": "nginx"})], False, id="another legacy class"),
+        pytest.param([foreign(**{"kubernetes.io/ingress.class": "alb"})], True, id="the legacy class"),
+        pytest.param(
+            [
+                foreign("limited"),
+                ingress_class("limited", params="limited"),
+                class_params("limited", namespaceSelector={"matchLabels": {"alb": "yes"}}),
+                namespace("tenant"),
+            ],
+            False,
+            id="a namespace that its class does not admit",
+        ),
+        pytest.param(
+            [
+                foreign("limited"),
+                ingress_class("limited", params="limited"),
+                class_params("limited", namespaceSelector={"matchLabels": {"alb": "yes"}}),
+                namespace("tenant", alb="yes"),
+            ],
+            True,
+            id="a namespace that its class admits",
+        ),
+        pytest.param(
+            [
+                foreign("grouped"),
+                ingress_class("grouped", params="grouped"),
+                class_params("grouped", group={"name": "elsewhere"}),
+            ],
+            False,
+            id="a class that puts it into another group",
+        ),
+    ],
+)
+def test_only_ingresses_that_their_class_admits_are_members(others: list[Json], member: bool) -> None:
+    shop = Shop(ingress(annotations=GROUP), ingress_class(), OTHER, *others)
+    assert only(shop).outcome is (Outcome.Unknown if member else Outcome.TargetsUnhealthy)
+    assert only(shop).consumer.incidental is member
+
+
+def test_a_label_of_the_members_namespace_counts_at_once() -> None:
+    params = class_params("limited", namespaceSelector={"matchLabels": {"alb": "yes"}})
+    shop = Shop(
+        ingress(annotations=GROUP),
+        ingress_class(),
+        OTHER,
+        foreign("limited"),
+        ingress_class("limited", params="limited"),
+        params,
+    )
+    shop.apply(namespace("tenant"))
+    assert not only(shop).consumer.incidental
+    shop.apply(namespace("tenant", alb="yes"))
+    assert only(shop).consumer.incidental

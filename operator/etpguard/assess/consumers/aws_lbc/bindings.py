@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from etpguard.assess.consumers.aws_lbc.node_rules import node_rule
+from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import TargetGroup
 from etpguard.objects import IPFamily, Service
 from etpguard.objects.aws import TargetGroupBinding
@@ -44,11 +46,12 @@ def owner_of(binding: TargetGroupBinding) -> Owner | None:
     return None
 
 
-def targets_of(binding: TargetGroupBinding) -> TargetGroup:
+def targets_of(binding: TargetGroupBinding, options: AwsOptions) -> TargetGroup:
     """`target_type` is "" where the binding has none, which the controller ignores."""
     spec = binding.spec
     family: IPFamily = "IPv6" if spec.ip_address_type == "ipv6" else "IPv4"
-    return TargetGroup(spec.target_type or "", (family,), spec.node_selector)
+    rule = node_rule(spec.node_selector, options) if spec.target_type == "instance" else None
+    return TargetGroup(spec.target_type or "", (family,), rule)
 
 
 def by_label(

@@ -84,7 +84,7 @@ class AwsLoadBalancerController:
         if owner and owner.namespace and why:
             sender = Sender("Ingress", owner.namespace, owner.name, AWS_LBC)
         port = binding.spec.service_ref.port
-        return consumer(sender, service, port, targets_of(binding), check, self.options)
+        return consumer(sender, service, port, targets_of(binding, self.options), check, self.options)
 
 
 def _owners(kind: str, load_balancer: str, key: Key, groups: frozenset[str] = frozenset()) -> Iterable[Owner]:

@@ -57,7 +57,7 @@ def gateway_consumer(
 ) -> Consumer:
     sender = Sender("Gateway", owner.namespace, owner.name, f"gateway.k8s.aws/{owner.load_balancer}")
     port = service.port(binding.spec.service_ref.port)
-    group = targets_of(binding)
+    group = targets_of(binding, options)
     check = None
     if port and group.target_type == "instance":
         configuration = view.once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, View
 from etpguard.assess.probe import (
@@ -26,6 +27,7 @@ def unknown_check(detail: str) -> HealthCheck:
     return HealthCheck(NotModelled(detail))
 
 
+@lru_cache(maxsize=512)
 def accepts(codes: str, status: int) -> bool:
     """Whether a matcher, "200,202-299" for one, takes an HTTP status. Raises ValueError on any other form."""
     compact = codes.replace(" ", "")

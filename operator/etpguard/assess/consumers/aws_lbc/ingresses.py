@@ -162,7 +162,7 @@ class IngressPath:
         made: dict[Consumer, None] = {}
         for port, bindings in bound.items():
             for binding in self._fitting(bindings):
-                made[self._registered(port, targets_of(binding))] = None
+                made[self._registered(port, targets_of(binding, self._options))] = None
         free = [port for port, bindings in bound.items() if not bindings]
         made |= dict.fromkeys(self._derived(free) if free else ())
         idle = self._actions.idle_ports(self._service)
@@ -192,7 +192,7 @@ class IngressPath:
             wanted = replace(self._model.group_for(self._service, params), source="")
         except ModelError:
             return bindings
-        same = [b for b in bindings if targets_of(b) == wanted]
+        same = [b for b in bindings if targets_of(b, self._options) == wanted]
         return same or bindings
 
     def _derived(self, ports: Iterable[int | str]) -> list[Consumer]:

@@ -21,7 +21,7 @@ from etpguard.assess.consumers.aws_lbc.health_checks import (
     unknown_check,
 )
 from etpguard.assess.consumers.aws_lbc.listener_actions import listener_actions
-from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector
+from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector, node_rule
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.proxy_protocol import ProxyProtocol, through
 from etpguard.assess.consumers.aws_lbc.target_groups import alb_families
@@ -76,7 +76,7 @@ class LoadBalancerPath:
         made: dict[Consumer, None] = {}
         for binding in self._bindings:
             port = self._service.port(binding.spec.service_ref.port)
-            group = targets_of(binding)
+            group = targets_of(binding, self._options)
             check = self._check_despite(port) if port and group.target_type == "instance" else None
             made[self._consumer(binding.spec.service_ref.port, group, check)] = None
         if owns(self._base, self._options):
@@ -126,8 +126,8 @@ class LoadBalancerPath:
             return TargetGroup("ip", families)
         if target_type == "ip":
             return TargetGroup("ip", families, source=source)
-        labels = annotations.labels("target-node-labels")
-        return TargetGroup("instance", families, labels_selector(labels), source)
+        selector = labels_selector(annotations.labels("target-node-labels"))
+        return TargetGroup("instance", families, node_rule(selector, self._options), source)
 
     def _check_despite(self, port: ServicePort) -> HealthCheck:
         """If the controller refuses the annotations now, the registered targets stay; only the check is in

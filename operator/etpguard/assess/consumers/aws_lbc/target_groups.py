@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, parse_port
 from etpguard.assess.consumers.aws_lbc.health_checks import TRAFFIC_PORT, accepts, on_number, on_traffic_port
-from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector
+from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector, node_rule
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import TargetGroup
 from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, View
@@ -67,7 +67,7 @@ def alb_group(
     if target_type != "instance":
         return TargetGroup(target_type, families, source=source)
     selector = labels_selector(annotations.labels("target-node-labels"))
-    return TargetGroup(target_type, families, selector, source)
+    return TargetGroup(target_type, families, node_rule(selector, options), source)
 
 
 def alb_families(service: Service) -> tuple[IPFamily, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from etpguard.assess.consumers.aws_lbc.node_rules import node_rule
 from etpguard.assess.consumers.aws_lbc.options import DEFAULT, AwsOptions
 from etpguard.assess.consumers.interface import Consumer, HealthCheck, NodeTargets, PodTargets, UnknownOutcome
+from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Reason
-from etpguard.objects import IPFamily, Key, Selector, Service
+from etpguard.objects import IPFamily, Key, Service
 
 _OF_INSTANCES = ("fail_open", "max_targets")
 """The options that matter for instance targets alone."""
@@ -30,7 +30,8 @@ class TargetGroup:
 
     target_type: str
     families: tuple[IPFamily, ...]
-    selector: Selector | None = None
+    rule: NodeRule | None = None
+    """Of instance targets. One object for all ports of a Service, since a rule may be long."""
     source: str = ""
 
 
@@ -55,7 +56,7 @@ def consumer(
     if group.target_type != "instance":
         reason = Reason("TargetTypeMissing", f"{_of(sender)} has no targetType, so the controller ignores it")
         return Consumer(*sender, group.target_type, port.label, UnknownOutcome(reason), group.families)
-    if not port.node_port or check is None:
+    if not port.node_port or check is None or group.rule is None:
         reason = Reason(
             "NoNodePort",
             f"port {reference!r} of Service {service.key} has no node port, so the controller cannot register "
@@ -64,7 +65,7 @@ def consumer(
         return Consumer(*sender, "instance", port.label, UnknownOutcome(reason), group.families)
     described = (options.described(option) for option in _OF_INSTANCES if options.source(option) != DEFAULT)
     source = "; ".join(filter(None, (group.source, *described)))
-    targets = NodeTargets(node_rule(group.selector, options), check, options.max_targets)
+    targets = NodeTargets(group.rule, check, options.max_targets)
     return Consumer(*sender, "instance", port.label, targets, group.families, source=source)
 
 
