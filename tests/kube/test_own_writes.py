@@ -96,10 +96,21 @@ def test_what_nobody_asks_for_expires_too() -> None:
     for number in range(100):
         raw = {"metadata": {"name": f"web-{number}", "namespace": "ns", "uid": "u", "resourceVersion": "5"}}
         given.own.wrote(SERVICE_COVERAGE, raw, 0)
-    given.own.expire(59)
+    assert given.own.expire(59) == set()
     assert len(given.own) == 100
-    given.own.expire(60)
+    assert len(given.own.expire(60)) == 100
     assert len(given.own) == 0
+
+
+def test_a_write_that_the_picture_has_reached_asks_for_another_look() -> None:
+    """The object was deleted before the picture showed it: nothing that the picture shows changes."""
+    given = Given()
+    given.listed(3)
+    given.own.wrote(SERVICE_COVERAGE, body(5), 0)
+    assert given.own.expire(1) == set()
+    assert given.store.delete(KEY, 6) is None
+    assert given.own.expire(1) == {KEY}
+    assert given.own.expire(1) == set()
 
 
 def test_a_kind_that_the_picture_does_not_hold() -> None:

@@ -70,7 +70,7 @@ class Stage:
         self.publisher = Publisher(writer, self.picture, self.engine.assessments, advice, settings, term=term)
 
     def refresh(self) -> None:
-        """List every kind and tell the publisher what came of it."""
+        """List every kind, and offer the publisher what changed."""
         changes = []
         for kind in KINDS:
             if kind in self.skip:
@@ -191,7 +191,7 @@ class Case:
             objects.delete(self.cluster, pod)
         for name in self.nodes:
             self.cluster.request("DELETE", f"/api/v1/nodes/{name}")
-        # The namespace takes its time: what is in it would be told by the next test's publisher.
+        # The namespace takes its time, and the publisher of the next test would report what is in it.
         self.cluster.request("DELETE", f"/api/v1/namespaces/{self.namespace}/services/web")
         path = f"/apis/networking.k8s.io/v1/namespaces/{self.namespace}/ingresses/web"
         self.cluster.request("DELETE", path)

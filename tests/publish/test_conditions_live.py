@@ -114,7 +114,7 @@ def test_it_goes_with_what_it_was_about(
     play(scenario)
 
 
-def test_what_flaps_within_the_hold_is_never_told(arena: Cluster, case: Case) -> None:
+def test_what_flaps_within_the_hold_is_never_published(arena: Cluster, case: Case) -> None:
     async def scenario() -> None:
         for number in (1, 2, 3):
             case.place(number)

@@ -52,7 +52,7 @@ def grant(arena: Cluster, namespace: str, *, conditions: bool) -> None:
     objects.apply(arena, [account, role, binding])
 
 
-def test_a_forbidden_write_is_told_and_recovers(arena: Cluster, case: Case) -> None:
+def test_a_forbidden_write_is_reported_and_recovers(arena: Cluster, case: Case) -> None:
     grant(arena, case.namespace, conditions=False)
     kubeconfig = arena.kubeconfig_for(namespace=case.namespace, service_account="etpguard")
 
@@ -84,11 +84,11 @@ def test_429_with_retry_after_is_obeyed(arena: Cluster, case: Case) -> None:
                 await stage.until(lambda: 429 in {code for _, _, code in stage.requests}, "the 429")
                 await stage.until(lambda: case.condition() and case.outcome() and case.events("Ingress"), "all")
                 first = next(i for i, (_, _, code) in enumerate(stage.requests) if code == 429)
-                told, paused = stage.answered[first], stage.requests[first][:2]
+                at_429, paused = stage.answered[first], stage.requests[first][:2]
                 later = list(zip(stage.requests, stage.answered, strict=True))[first + 1 :]
                 of_that_kind = [at for request, at in later if request[:2] == paused]
                 # What was on its way already may still be answered.
-                assert [at for at in of_that_kind if told + 1.0 < at < told + 1.9] == []
+                assert [at for at in of_that_kind if at_429 + 1.0 < at < at_429 + 1.9] == []
             status = f"/api/v1/namespaces/{case.namespace}/services/web/status"
             assert 1 <= len(proxy.requests(Match(method="PATCH", path=status))) <= 2
 

@@ -281,7 +281,5 @@ def test_text_of_objects_is_harmless_in_a_status() -> None:
             return [text for inner in value.values() for text in texts(inner)]
         return [text for inner in value for text in texts(inner)] if isinstance(value, list) else [str(value)]
 
-    advice = made.pop("advice")
     assert all(text.isprintable() for text in texts(made))
-    assert all(line.isprintable() for item in advice for line in item.split("\n"))
-    assert len(advice) == 1
+    assert len(made["advice"]) == 1

@@ -56,11 +56,13 @@ class OwnWrites:
     def clear(self) -> None:
         self._written.clear()
 
-    def expire(self, now: float) -> None:
-        """Forget the writes that the picture shows, and those that are too old."""
-        for (kind, key), written in list(self._written.items()):
-            if self._outdated(kind, key, written, now):
-                del self._written[kind, key]
+    def expire(self, now: float) -> set[Key]:
+        """Forget the writes that the picture has reached, and those that are too old. Returns their keys: what the
+        picture shows in their place may need another look, though nothing that it shows has changed."""
+        outdated = [at for at, written in self._written.items() if self._outdated(*at, written, now)]
+        for at in outdated:
+            del self._written[at]
+        return {key for _, key in outdated}
 
     def __len__(self) -> int:
         return len(self._written)

@@ -12,8 +12,3 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def harmless_lines(text: str) -> str:
-    """As `harmless`, for text of etpguard itself that has several lines."""
-    return "\n".join(map(harmless, text.split("\n")))

@@ -154,6 +154,9 @@ class Publisher:
             self._sweep_at = self._load_at = now
         if leads and self._settings.events and not self._events.loaded and now >= self._load_at:
             self._load_at = now + await self._load_events()
+        if leads:
+            for key in self._own_writes.expire(now):
+                self._enqueue(key, self._assessments.get(key))
         if now >= self._sweep_at:
             # Without the lead too: what is offered until then must not pile up.
             self._sweep_at = now + self._settings.sweep_interval

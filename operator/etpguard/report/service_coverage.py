@@ -13,11 +13,10 @@ import msgspec
 from etpguard.assess import Assessment, Outcome, PortState
 from etpguard.cluster import NodeTable
 from etpguard.objects import SERVICE, Remediation, Service, ServiceCoverage
-from etpguard.objects.text import harmless_lines
 from etpguard.objects.times import parse
 from etpguard.report.contract import NO_NAMES, Json, consumer_report, if_local_report, port_report
 from etpguard.report.sentences import condition_message, covered, delivered, explain_reason
-from etpguard.report.statuses import MAX_TEXT, comparable, conditions_of, fitting, with_times
+from etpguard.report.statuses import comparable, conditions_of, fitting, with_times
 
 MAX_STATUS_PORTS = 64
 MAX_STATUS_CONSUMERS = 32
@@ -67,12 +66,12 @@ def _status(assessment: Assessment, table: NodeTable, advice: Sequence[str], nam
         "portsTotal": len(assessment.ports),
         "consumers": [consumer_report(v, table, names) for v in worst_first[:consumers]],
         "consumersTotal": len(assessment.consumers),
+        "advice": list(advice),
     }
     if assessment.if_local is not None:
         made["ifLocal"] = if_local_report(assessment.if_local)
     fitted: Json = fitting(made)
-    # Commands may have several lines.
-    return {**fitted, "advice": [harmless_lines(item[:MAX_TEXT])[:MAX_TEXT] for item in advice]}
+    return fitted
 
 
 def history_status() -> Json:
