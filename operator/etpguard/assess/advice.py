@@ -49,7 +49,7 @@ class Advisor:
     def _of_family(
         self, family: ConsumerFamily, service: Service, assessment: Assessment, verdict: ConsumerVerdict
     ) -> list[Advice]:
-        """A family that fails has no advice; the assessment stands without it."""
+        """A family that fails gives no advice."""
         try:
             return list(family.advise(service, verdict, self._hosts(assessment, verdict.consumer.port)))
         except Exception:

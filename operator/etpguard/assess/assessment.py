@@ -1,4 +1,4 @@
-"""What is said of one Service, and what has to be told to say it."""
+"""The assessment of one Service, and the options of the assessments."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from etpguard.objects import Key
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What is to be said of one Service. Node sets are integers of the picture's `NodeTable` in its `epoch`.
+    """The result for one Service. Node sets are integers of the picture's `NodeTable` in its `epoch`.
 
     `eligible` and `uncovered` are those of the worst consumer. `nodes` are all Nodes at the time. A Service
-    that etpguard changed to Cluster is `NotAffected`; `if_local` then tells what it would be under Local.
+    that etpguard changed to Cluster is `NotAffected`; `if_local` is then its assessment under Local.
     """
 
     key: Key
@@ -35,7 +35,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What no API object tells. `unread_is_unknown`: whether kinds that could not be read turn "no known
+    """Options that no API object shows. `unread_is_unknown`: whether kinds that could not be read turn "no known
     consumer" into Unknown, as on a live cluster, or only into a warning, as with files."""
 
     data_plane: DataPlane = DataPlane.KUBE_PROXY

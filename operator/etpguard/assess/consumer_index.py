@@ -40,7 +40,7 @@ class ConsumerIndex:
         return consumers
 
     def reading(self, key: Key) -> Set[Key]:
-        """The Services with a consumer that was read from that other Service, or from what `key` stands for."""
+        """The Services with a consumer that was read from that other Service, or from the objects of that key."""
         return {reader for keys in self._sets_with.get(key, ()) for reader in self._readers[keys]}
 
     def reading_port(self, number: int) -> Set[Key]:

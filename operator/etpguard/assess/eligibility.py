@@ -1,4 +1,4 @@
-"""Which nodes a consumer sends traffic to: a rule as data, and its node set kept up to date bit by bit."""
+"""The nodes to which a consumer sends traffic: a rule as data, and its node set, updated bit by bit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class NodeRule:
     taints: tuple[TaintRule, ...] = (TaintRule(AUTOSCALER_TAINT),)
     readiness: Readiness = Readiness.TRUE
     exclude_label_as_bool: bool = False
-    """Whether `exclude-from-external-load-balancers` excludes unless it parses as false:
+    """Whether `exclude-from-external-load-balancers` excludes a node unless it parses as false:
     k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:1014-1024."""
     skip_deleting: bool = False
     provider_id: str = ""
@@ -57,7 +57,7 @@ class NodeRule:
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Looked up once a consumer and pass; its parts, nested tuples, are hashed anew at each look otherwise.
+        # Each pass looks a rule up once for each consumer. Hashing its nested tuples each time would be slow.
         parts = (getattr(self, each.name) for each in fields(self) if each.compare)
         object.__setattr__(self, "_hash", hash(tuple(parts)))
 
@@ -100,7 +100,7 @@ ANY_CLIENT = NodeRule(
 
 
 class EligibleNodes:
-    """The node sets of all rules in use. A change of one node flips bits; nothing is computed anew."""
+    """The node sets of all rules in use. A change of one node flips bits; the rest stays as it is."""
 
     def __init__(self, table: NodeTable) -> None:
         self._table = table
@@ -121,7 +121,7 @@ class EligibleNodes:
         return self._windows
 
     def reset(self, nodes: Iterable[Node]) -> None:
-        """Forget all rules, and take these nodes for all there are."""
+        """Drop all rules, and start with these nodes."""
         self._ready = self._unknown = self._windows = 0
         self._eligible.clear()
         self._selected.clear()
@@ -130,7 +130,7 @@ class EligibleNodes:
             self.update(node.metadata.name, node)
 
     def update(self, name: str, node: Node | None) -> bool:
-        """A node appeared, changed, or (None) went away. True if any set is another now."""
+        """A node appeared, changed, or (None) went away. True if any set changed."""
         bit = self._table.bit(name)
         before = (self._ready, self._unknown, self._windows)
         ready = node.ready if node else None

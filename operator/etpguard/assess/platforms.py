@@ -1,6 +1,6 @@
-"""What nodes tell of the cloud or distribution that they belong to, kept up to date node by node.
+"""The clouds and distributions of the nodes, updated node by node.
 
-Which load balancer serves a Service is often told by nothing but the nodes: the cloud's own controller takes
+Often only the nodes show which load balancer serves a Service: the cloud's own controller takes
 every `type: LoadBalancer` without a class (k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:862).
 """
 
@@ -14,16 +14,16 @@ from etpguard.objects import Node
 GKE = "gke"
 EKS_AUTO = "eks-auto"
 CILIUM = "cilium"
-"""Cilium runs the network of some node; whether it has replaced kube-proxy no Node tells."""
+"""Cilium runs the network of some node. No Node shows whether it replaces kube-proxy."""
 K3S_LB_LABELLED = "k3s-servicelb-nodes"
-"""Some node bears the label that makes k3s ServiceLB run on labelled nodes alone."""
+"""Some node has the label that makes k3s ServiceLB run on labelled nodes alone."""
 
 K3S_LB_LABEL = "svccontroller.k3s.cattle.io/enablelb"
 
 
 class Platforms:
     """The platforms of all nodes: schemes of providerIDs ("aws", "gce", "azure", "k3s", …), and the marks
-    above. A node says little that ever changes, so neither does the set."""
+    above. They hardly ever change."""
 
     def __init__(self) -> None:
         self._of_node: dict[str, frozenset[str]] = {}
@@ -38,7 +38,7 @@ class Platforms:
             self.update(node.metadata.name, node)
 
     def update(self, name: str, node: Node | None) -> bool:
-        """A node appeared, changed, or (None) went away. True if the set of platforms is another now."""
+        """A node appeared, changed, or (None) went away. True if the set of platforms changed."""
         before = self._of_node.pop(name, frozenset())
         after = platforms_of(node) if node else frozenset[str]()
         if node:

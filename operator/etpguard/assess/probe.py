@@ -1,4 +1,4 @@
-"""What a load balancer's health check sees on each node, predicted from what listens behind its port."""
+"""Prediction of a health check on each node, from what listens on its port."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OwnNodePort:
 class HealthCheckNodePort:
     """kube-proxy's own answer: 200 where an endpoint is ready, 503 elsewhere. With `any_answer` (a TCP
     check, or 503 among the accepted codes) it passes on every node, for the port is open on all. `service`
-    is another one, whose port and endpoints those are."""
+    is given where the port and the endpoints are another Service's."""
 
     any_answer: bool = False
     service: Key | None = None
@@ -38,7 +38,7 @@ class OtherNodePort:
 
 @dataclass(frozen=True, slots=True)
 class KubeProxyHealthz:
-    """kube-proxy's /healthz, which knows nothing of endpoints: passes on Ready nodes."""
+    """kube-proxy's /healthz, which does not depend on endpoints: passes on Ready nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +48,19 @@ class AnswersEverywhere:
 
 @dataclass(frozen=True, slots=True)
 class NoHealthCheck:
-    """Nothing is probed: the consumer sends to a node whether the node forwards or not."""
+    """Without a health check: the consumer sends to a node whether the node forwards or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassesNowhere:
-    """What answers there is never what the check takes for success."""
+    """The answer never counts as success."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotModelled:
-    """Nothing in the API tells who answers there."""
+    """No API object shows what answers there."""
 
     detail: str
 

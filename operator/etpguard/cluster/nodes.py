@@ -6,8 +6,8 @@ from __future__ import annotations
 class NodeTable:
     """Names to bit positions. A name gets its bit when first seen, on a Node or on an endpoint.
 
-    `present` is the set of names that a Node object bears. `epoch` grows whenever positions were dealt
-    anew: sets made under another epoch mean nothing.
+    `present` is the set of names with a Node object. `epoch` grows whenever names get new
+    positions: sets of another epoch are not valid.
     """
 
     def __init__(self) -> None:
@@ -40,8 +40,9 @@ class NodeTable:
         return found[:limit] if limit else found
 
     def compact(self, slack: int = 1024) -> bool:
-        """Deal positions anew once more than `slack` and half of them belong to no Node, as the names of a
-        cluster that scales up and down pile up for months. True if it did: every set must be made again."""
+        """Give new positions once more than `slack` and half of them belong to no Node, as the names of a
+        cluster that scales up and down pile up for months. True if it did: every set must then be computed
+        again."""
         live = self.present.bit_count()
         if len(self._names) <= 2 * live + slack:
             return False

@@ -1,4 +1,4 @@
-"""All stores together, and the indices that tell which Services a change touches."""
+"""All stores together, and the indices from a change to the Services it touches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from etpguard.objects import (
 R = TypeVar("R", bound=Record)
 Referrer = Callable[[Any], Iterable[Key]]
 
-# Kinds that tell of their own Service alone, and of nobody who sends traffic to it.
+# Kinds that describe their own Service, and no consumer of it.
 _DESCRIBE_SERVICES = (SERVICE, ENDPOINT_SLICE, SERVICE_COVERAGE)
 
 
@@ -53,8 +53,8 @@ class Touched:
 
 
 class Picture:
-    """Everything that is known of the cluster. `refers` gives further functions, beyond the kind's own, that
-    tell which Services an object refers to (an annotation that one controller reads, say)."""
+    """The known state of the cluster. `refers` gives further functions, beyond the kind's own, that
+    give the Services an object refers to (in an annotation that one controller reads, for example)."""
 
     def __init__(
         self, kinds: Iterable[Kind[Any]], refers: Mapping[Kind[Any], Sequence[Referrer]] | None = None
@@ -111,7 +111,7 @@ class Picture:
         return [service for service in found if service is not None]
 
     def absorb(self, changes: Iterable[Change[Any]]) -> Touched:
-        """Bring the indices up to date with changes that a store reported, and tell what they touch."""
+        """Bring the indices up to date with changes that a store reported. Returns what they touch."""
         touched = Touched()
         for change in changes:
             if change.matters:

@@ -1,7 +1,7 @@
 """The merge rule: one kind's objects, from paged lists and from watch events that come in any order.
 
 Kopf keeps a queue per uid, so that the DELETED of an object and the ADDED of its successor under the same
-name come unordered; after a 410 it never tells what vanished; and a list may be older or younger than the
+name come unordered; after a 410 it never reports what vanished; and a list may be older or younger than the
 events beside it. What decides is therefore never the order of arrival, only the resourceVersion: an integer
 comparable within one kind (KEP-5504).
 """
@@ -17,7 +17,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Change(NamedTuple, Generic[R]):
-    """What became of one key. A `Reject` stands for a version that could not be read."""
+    """The change of one key. A `Reject` is a version that could not be read."""
 
     kind: Kind[R]
     key: Key
@@ -26,7 +26,7 @@ class Change(NamedTuple, Generic[R]):
 
     @property
     def matters(self) -> bool:
-        """Whether any rule could tell the two versions apart."""
+        """Whether any rule can see a difference between the two versions."""
         if isinstance(self.old, Record) and isinstance(self.new, Record):
             return self.old.uid != self.new.uid or self.old.substance != self.new.substance
         return True
@@ -115,13 +115,14 @@ class Store(Generic[R]):
         self.floor = self._newest = 0
 
     def holds(self, entry: R | Reject) -> bool:
-        """Whether the entry is held in that very version; the uid tells the histories of a restore apart."""
+        """Whether the entry is held in that very version; the uid distinguishes the histories before and after a
+        restore."""
         held = self._held.get(entry.key)
         return held is not None and held.version == entry.version and held.entry.uid == entry.uid
 
     def list_item(self, entry: R | Reject) -> Change[R] | None:
         """Taken if later than all that is known of the key, held or gone. Earlier than that and yet in a list
-        that is not, it tells of a restore that the list's own version did not: taken too."""
+        that is not, it shows a restore that the list's version did not show: taken too."""
         held = self._held.get(entry.key)
         known = max(held.version if held else -1, self._gone.get(entry.key, -1))
         news = entry.version > known or (known <= self._listing and not self.holds(entry))

@@ -30,7 +30,7 @@ class Reach(enum.Enum):
 
 @dataclass(frozen=True, eq=False)
 class Kind(Generic[R]):
-    """One resource of the API. `required` kinds must have been listed before anything is said at all.
+    """One resource of the API. `required` kinds must have been listed before anything is reported.
     There is one instance of each, compared by identity: kinds are keys wherever an object passes."""
 
     name: str
@@ -43,7 +43,7 @@ class Kind(Generic[R]):
     reach: Reach = Reach.SERVICES
     refers: Callable[[R], Iterable[Key]] = field(default=lambda record: ())
     refines: bool = False
-    """Whether its objects only tell more of consumers that other objects make known: while they cannot be
+    """Whether its objects only add detail to consumers that other objects show: while they cannot be
     read, no consumer stays unseen."""
 
     @property

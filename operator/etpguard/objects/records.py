@@ -1,4 +1,4 @@
-"""What all records are made of, and what stands in the place of one that could not be read.
+"""The parts of all records, and the reject in place of an object that could not be read.
 
 Records are shaped like the API objects but hold only the fields that a rule reads. JSON null is the zero value
 everywhere, as in the API server's own Go decoding, hence `| None` on every field that the API lets one omit. A
@@ -26,7 +26,7 @@ class Key(NamedTuple):
 
 def index_key(kind: str, key: Key | str) -> Key:
     """A key that no Service has. An object that refers to it is found in the picture's index under it, and
-    a consumer that reads it is found anew when such an object changes."""
+    the engine finds a consumer that reads it again when such an object changes."""
     return Key("", f"{kind}:{key}")
 
 
@@ -160,10 +160,10 @@ class Condition(Shape, frozen=True):
 
 
 class Reject(NamedTuple):
-    """What stands in the place of an object that could not be read, so that its key stays taken.
+    """In place of an object that could not be read, so that its key stays in use.
 
     `message` is one line that names the object and the field. `service` is the Service that a rejected
-    EndpointSlice would have belonged to, as far as that can still be told.
+    EndpointSlice would have belonged to, as far as that is known.
     """
 
     kind: str

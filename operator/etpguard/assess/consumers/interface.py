@@ -207,7 +207,7 @@ class View:
 
     def once(self, name: str, record: A, compute: Callable[[A], T], *others: Record | None) -> T:
         """`compute(record)`, computed once for these records until the picture changes. An exception is kept and
-        raised again too. `name` tells the computations apart; `others` are further records that it depends on."""
+        raised again too. `name` names the computation; `others` are further records that it depends on."""
         records = (record, *others)
         key = (name, *map(id, records))
         if key not in self._computed:

@@ -21,13 +21,14 @@ from etpguard.assess.consumers.unknown_controller import UnknownController
 
 @dataclass(frozen=True, slots=True)
 class ConsumerOptions:
-    """What no API object tells of the controllers, a field for each family that needs to be told."""
+    """Options of the controllers that no API object shows, a field for each family that has some."""
 
     aws: AwsOptions = field(default_factory=AwsOptions)
 
 
 def consumer_families(options: ConsumerOptions | None = None) -> tuple[ConsumerFamily, ...]:
-    """Those that a mark on the object tells come before those that the nodes tell; what is left is unknown."""
+    """Families that recognise a mark on the object come before those that recognise the nodes; the last one takes
+    the rest."""
     options = options or ConsumerOptions()
     return (
         MetalLB(),

@@ -52,8 +52,8 @@ def class_config(ingress: Ingress, view: View, options: AwsOptions) -> ClassConf
 
 
 def group_name(ingress: Ingress, params: IngressClassParamsSpec) -> str:
-    """The explicit group, "" for a load balancer of its own: the class parameters' beats the annotation
-    (group_loader.go:233-255)."""
+    """The explicit group, "" for an Ingress with its own load balancer. The class parameters go before the
+    annotation (group_loader.go:233-255)."""
     if params.group and params.group.name:
         return params.group.name
     name = ingress.annotations.get(GROUP_ANNOTATION)
