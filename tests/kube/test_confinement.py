@@ -6,8 +6,7 @@ import asyncio
 
 import pytest
 
-from etpguard.kube.confinement import KUBERNETES, Confined, ConfinementCheck, forbidden_writes
-from etpguard.objects import Key
+from etpguard.kube.confinement import Confined, ConfinementCheck, forbidden_writes
 from tests.kube.fake_api import Answer, Call, FakeApi, failure, ok
 
 POLICY = failure(
@@ -26,15 +25,15 @@ NO_DRY_RUN = failure(400, "BadRequest", 'admission webhook "x" does not support 
 class Check:
     """A check on an API server that gives the answers in turn, the last one for ever."""
 
-    def __init__(self, *answers: Answer, target: Key | None = KUBERNETES) -> None:
+    def __init__(self, *answers: Answer, rbac_proves: bool = True) -> None:
         left = list(answers)
         self.api = FakeApi(lambda call: left.pop(0) if len(left) > 1 else left[0])
         self.results: list[Confined] = []
         self.check = ConfinementCheck(
             self.api,
-            lambda: target,
             conditions=True,
             remediation=True,
+            rbac_proves=rbac_proves,
             interval=600,
             on_result=self.results.append,
         )
@@ -77,11 +76,11 @@ def test_no_answer_proves_nothing() -> None:
     assert check.once() is Confined.UNKNOWN
 
 
-def test_without_a_service_nothing_is_sent() -> None:
-    check = Check(ok(), target=None)
+def test_rbac_in_one_namespace_proves_nothing_about_others() -> None:
+    check = Check(RBAC, rbac_proves=False)
     assert check.once() is Confined.UNKNOWN
-    assert check.api.calls == []
-    assert check.check.problems() == []
+    assert Check(POLICY, rbac_proves=False).once() is Confined.CONFINED
+    assert Check(ok(), rbac_proves=False).once() is Confined.OPEN
 
 
 def test_every_write_is_a_dry_run() -> None:
@@ -103,7 +102,7 @@ def test_every_write_is_a_dry_run() -> None:
 def test_only_what_the_operator_may_write_is_tried(
     conditions: bool, remediation: bool, resources: list[str]
 ) -> None:
-    writes = forbidden_writes(KUBERNETES, conditions=conditions, remediation=remediation)
+    writes = forbidden_writes(conditions=conditions, remediation=remediation)
     assert [write.resource for write in writes] == resources
 
 

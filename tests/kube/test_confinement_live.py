@@ -12,7 +12,7 @@ import yaml
 from devcluster import Cluster
 from devcluster.objects import apply, wait_for
 from etpguard.kube.client import LazyClient
-from etpguard.kube.confinement import KUBERNETES, Confined, ConfinementCheck
+from etpguard.kube.confinement import Confined, ConfinementCheck
 from etpguard.kube.connection import Connection
 from tests.app.harness import Running
 
@@ -33,9 +33,9 @@ def check(kubeconfig: Path) -> Confined:
         try:
             made = ConfinementCheck(
                 client,
-                lambda: KUBERNETES,
                 conditions=True,
                 remediation=True,
+                rbac_proves=True,
                 interval=600,
                 on_result=lambda found: None,
             )

@@ -14,7 +14,7 @@ from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
 from etpguard.intake.absorb import Receiver
 from etpguard.kube.client import LazyClient
-from etpguard.kube.confinement import KUBERNETES, ConfinementCheck
+from etpguard.kube.confinement import ConfinementCheck
 from etpguard.kube.connection import Connection
 from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import WriteLimits, Writer
@@ -114,10 +114,9 @@ class Writing:
         )
         self._confinement = ConfinementCheck(
             self._client,
-            # The Service of the API server exists everywhere. RBAC may be limited to the namespaces in scope.
-            lambda: next(iter(settings.scope.select(assessments)), None) if settings.scope.only else KUBERNETES,
             conditions=settings.write_conditions,
             remediation=settings.remediation,
+            rbac_proves=not settings.scope.only,
             interval=settings.resync_interval,
             on_result=lambda found: metrics.confined(found.known),
         )

@@ -29,7 +29,7 @@ RETRY_SECONDS = 60.0
 force."""
 
 KUBERNETES = Key("default", "kubernetes")
-"""The Service of the API server, which every cluster has."""
+"""The Service of the API server, which every cluster has: the check touches nobody's Service."""
 
 _CONDITION = {
     "type": "etpguard.dev/ConfinementCheck",
@@ -52,47 +52,49 @@ class Confined(enum.Enum):
         return None if self is Confined.UNKNOWN else self is Confined.CONFINED
 
 
-def forbidden_writes(key: Key, *, conditions: bool, remediation: bool) -> list[Request]:
-    """Dry runs on one Service that must be refused. `conditions` and `remediation` say what the operator may
-    write: its own condition in the status, and the traffic policy in the spec."""
+def forbidden_writes(*, conditions: bool, remediation: bool) -> list[Request]:
+    """Dry runs on the Service of the API server that must be refused. `conditions` and `remediation` say what the
+    operator may write: its own condition in the status, and the traffic policy in the spec."""
     labels = {"metadata": {"labels": {"etpguard.dev/confinement-check": "dry-run"}}}
     status = {"status": {"conditions": [_CONDITION]}}
     writes = []
     if conditions:
-        writes.append(verbs.apply(SERVICE, key, status, subresource="status"))
+        writes.append(verbs.apply(SERVICE, KUBERNETES, status, subresource="status"))
     if remediation:
-        writes.append(verbs.apply(SERVICE, key, labels))
+        writes.append(verbs.apply(SERVICE, KUBERNETES, labels))
     return [verbs.dry_run(write) for write in writes]
 
 
-def judge(error: ApiError | None) -> Confined:
+def judge(error: ApiError | None, *, rbac_proves: bool) -> Confined:
     """What an answer means; None for success. A failure that names no admission and no RBAC proves nothing."""
     if error is None:
         return Confined.OPEN
     admission = error.status in (403, 422) and re.search(r"denied (the )?request", error.message)
-    return Confined.CONFINED if admission or by_rbac(error) else Confined.UNKNOWN
+    return Confined.CONFINED if admission or (rbac_proves and by_rbac(error)) else Confined.UNKNOWN
 
 
 class ConfinementCheck:
-    """Makes the check once per `interval` seconds. `target` gives the Service to try it on, None for none.
+    """Makes the check once per `interval` seconds.
 
-    It is not counted among the requests of the operator: each one is meant to be refused.
+    `rbac_proves` is False if the operator has permissions in some namespaces only: a refusal by RBAC in the
+    namespace `default` then says nothing about those. The check is not counted among the requests of the operator:
+    each one is meant to be refused.
     """
 
     def __init__(
         self,
         client: Client,
-        target: Callable[[], Key | None],
         *,
         conditions: bool,
         remediation: bool,
+        rbac_proves: bool,
         interval: float,
         on_result: Callable[[Confined], None],
     ) -> None:
         self._client = client
-        self._target = target
         self._conditions = conditions
         self._remediation = remediation
+        self._rbac_proves = rbac_proves
         self._interval = interval
         self._on_result = on_result
         self._problem = ""
@@ -114,12 +116,8 @@ class ConfinementCheck:
 
     async def check(self) -> Confined:
         """Check once."""
-        key = self._target()
-        if key is None:
-            confined, problem = Confined.UNKNOWN, ""
-        else:
-            writes = forbidden_writes(key, conditions=self._conditions, remediation=self._remediation)
-            confined, problem = await self._try(writes)
+        writes = forbidden_writes(conditions=self._conditions, remediation=self._remediation)
+        confined, problem = await self._try(writes)
         if problem and problem != self._problem:
             _log.warning("%s", problem)
         elif self._problem and confined is Confined.CONFINED:
@@ -137,7 +135,7 @@ class ConfinementCheck:
                 await exchange(self._client, write, TIMEOUT_SECONDS, lambda verb, resource, status: None)
             except ApiError as error:
                 failed = error
-            match judge(failed):
+            match judge(failed, rbac_proves=self._rbac_proves):
                 case Confined.OPEN:
                     return Confined.OPEN, (
                         f"The API server permits to {write.verb} {write.resource} beyond what etpguard needs. "
