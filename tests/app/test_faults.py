@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+import resource
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -32,6 +34,7 @@ from tests.app.harness import (
     the_case,
     wait_same,
 )
+from tests.app.spawned import Spawned
 from tests.publish.stage import install_crd
 
 pytestmark = pytest.mark.controlplane
@@ -313,3 +316,49 @@ def wait_told_everywhere(
         wait_for(lambda: not missing(), timeout)
     except TimeoutError:
         raise AssertionError(f"after {timeout:g} s: {missing()}") from None
+
+
+def test_no_file_descriptor_is_left(own: Cluster, tmp_path: Path) -> None:
+    """Lists, the watch, the Lease and HTTP fail for a while; the process does not end, and all of it recovers."""
+    with TcpProxy(own.server) as proxy:
+        kubeconfig = own.kubeconfig_for(server=proxy.server)
+        with Spawned(own, tmp_path, "descriptors", kubeconfig=str(kubeconfig), resync_interval="5s") as operator:
+            most = resource.prlimit(operator.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(operator.pid, resource.RLIMIT_NOFILE, (3, most[1]))
+            proxy.cut()
+            time.sleep(1)
+            proxy.restore()
+            time.sleep(20)
+            assert operator.running(), operator.log()
+            resource.prlimit(operator.pid, resource.RLIMIT_NOFILE, most)
+            wait_for(operator.recovered, 90, "the operator to lead, with a fresh picture")
+        lines = operator.log().splitlines()
+        assert len(lines) < 600, "a line for each failed try"
+        assert any("Too many open files" in line for line in lines)
+
+
+def test_the_folder_for_temporary_files_is_removed(own: Cluster, tmp_path: Path) -> None:
+    """It holds the CA and the client's certificate of a kubeconfig with inline data."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    kubeconfig = tmp_path / "kubeconfig"
+    document = yaml.safe_load(Path(own.kubeconfig).read_text())
+    for section, names in (
+        ("clusters", ("certificate-authority",)),
+        ("users", ("client-certificate", "client-key")),
+    ):
+        for each in document[section]:
+            inner = each[section.removesuffix("s")]
+            for name in names:
+                if file := inner.pop(name, None):
+                    inner[f"{name}-data"] = base64.b64encode(Path(file).read_bytes()).decode()
+    kubeconfig.write_text(yaml.safe_dump(document))
+    flags = {"kubeconfig": str(kubeconfig), "resync_interval": "5s"}
+    with Spawned(own, tmp_path, "folder", environment={"TMPDIR": str(folder)}, **flags) as operator:
+        assert list(folder.iterdir()), "nothing was kept in it"
+        aside = folder.rename(tmp_path / "aside")
+        wait_for(lambda: "list of " in operator.log(), 60, "a list to fail")
+        assert operator.running(), operator.log()
+        (aside).rename(folder)
+        wait_for(operator.recovered, 60, "the operator to lead, with a fresh picture")
+        assert operator.metric("etpguard_internal_errors_total", part="list")

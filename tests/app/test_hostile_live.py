@@ -1,0 +1,122 @@
+"""One tenant's objects, however large or many: the operator answers /livez within a second throughout, keeps its
+Lease, and reports another tenant's Service."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import devcluster
+from devcluster import Cluster
+from devcluster.objects import node, pod, set_ready, wait_for
+from tests.app.alb import definitions
+from tests.app.harness import node_port_service
+from tests.app.hostile import INPUTS, Hostile, node_port, services
+from tests.app.spawned import Probe, Spawned
+from tests.remediate.stage import install_crds
+from tests.web.test_load import CROWD
+
+pytestmark = pytest.mark.controlplane
+
+VICTIM = "victim"
+ALIVE_SECONDS = 1.0
+"""A probe of /livez is answered within this time."""
+REPORTED_SECONDS = 15.0
+"""A change of the victim's endpoints is in the metrics within this time."""
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[Cluster]:
+    """A control plane of this module's own, with every kind that etpguard reads of AWS and of its own."""
+    with devcluster.start() as cluster:
+        install_crds(cluster)
+        with definitions(cluster):
+            for name in ("node-1", "node-2", "node-3"):
+                node(cluster, name, provider_id=f"aws:///eu-west-1a/i-{name}")
+            alb = {"metadata": {"name": "alb"}, "spec": {"controller": "ingress.k8s.aws/alb"}}
+            cluster.call("POST", "/apis/networking.k8s.io/v1/ingressclasses", alb)
+            cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": VICTIM}})
+            cluster.call("POST", services(VICTIM), node_port_service("web"))
+            yield cluster
+
+
+@pytest.fixture(scope="module")
+def operator(own: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spawned]:
+    with Spawned(
+        own, tmp_path_factory.mktemp("operator"), "hostile", hold="300ms", hold_urgent="100ms"
+    ) as operator:
+        yield operator
+
+
+class Victim:
+    """Another tenant's Service, with one endpoint that comes and goes."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._pod = pod(cluster, VICTIM, "web-1", "node-1", {"app": "web"}, ip="10.0.1.1")
+        self._ready = True
+
+    def change(self) -> float:
+        """What the metrics must say of its uncovered nodes once the change is seen."""
+        self._ready = not self._ready
+        self._pod = set_ready(self._cluster, self._pod, self._ready)
+        return 2.0 if self._ready else 0.0
+
+
+@pytest.fixture(scope="module")
+def victim(own: Cluster) -> Victim:
+    return Victim(own)
+
+
+@pytest.mark.parametrize("hostile", INPUTS.values(), ids=INPUTS.keys())
+def test_one_tenant_s_objects(own: Cluster, operator: Spawned, victim: Victim, hostile: Hostile) -> None:
+    namespace = f"hostile-{time.time_ns()}"
+    own.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    lease = operator.lease()
+    with Probe(operator.port) as probe:
+        with ThreadPoolExecutor(8) as pool:
+            for answer in pool.map(lambda made: own.request("POST", *made, timeout=60), hostile(namespace)):
+                assert answer.ok, answer.body[:500]
+        slowest = 0.0
+        for _ in range(3):
+            expected, began = victim.change(), time.monotonic()
+            wait_for(lambda: operator.uncovered(VICTIM, "web") == expected, 60, "the victim's change")  # noqa: B023
+            slowest = max(slowest, time.monotonic() - began)
+            time.sleep(2)
+        own.request("DELETE", f"/api/v1/namespaces/{namespace}")
+    print(f"/livez {probe.slowest:.2f} s at most of {probe.answers}, the victim after {slowest:.1f} s at most")
+    assert operator.lease() == lease
+    assert operator.leads()
+    assert probe.slowest < ALIVE_SECONDS
+    assert slowest < REPORTED_SECONDS
+    assert "Traceback" not in operator.log()
+
+
+@pytest.mark.parametrize(("kind", "count"), [("scrape", 60), ("half", 900), ("unread", 300)])
+def test_many_clients_of_the_metrics_of_1200_services(
+    own: Cluster, operator: Spawned, victim: Victim, kind: str, count: int
+) -> None:
+    namespace = "many"
+    if own.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}}).ok:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: own.call("POST", services(namespace), node_port(f"s{n}")), range(1200)))
+    wait_for(lambda: operator.uncovered(namespace, "s1199") is not None, 60, "the Services' series")
+    lease, seconds = operator.lease(), 20
+    with Probe(operator.port) as probe:
+        crowd = subprocess.Popen(
+            [sys.executable, str(Path(CROWD)), str(operator.port), kind, str(count), str(seconds)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        out, _ = crowd.communicate(timeout=seconds + 60)
+    print(f"{count} x {kind}: /livez {probe.slowest:.2f} s at most of {probe.answers}; {out.strip()} answers")
+    assert operator.lease() == lease
+    assert operator.leads()
+    assert probe.slowest < ALIVE_SECONDS
+    assert len(operator.log().splitlines()) < 500
