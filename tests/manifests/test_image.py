@@ -224,7 +224,7 @@ def test_the_operator_in_the_container_works(
         _inner(process.pid, signal.SIGTERM)
         assert process.wait(10) == 0, log.read_text()
         assert time.monotonic() - asked < 5
-        assert "starts anew" not in log.read_text()
+        assert "the watch restarts" not in log.read_text()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -137,8 +137,8 @@ class Connection:
         if content:
             try:
                 return self._folder.keep(what, content)
-            except OSError as error:  # a full disk, no file descriptor
-                raise BadKubeconfig(f"{what} cannot be stored in a file: {error}") from None
+            except OSError as error:  # a full disk, no file descriptor; the path is another each time
+                raise BadKubeconfig(f"{what} cannot be stored in a file: {error.strerror or error}") from None
         if path and not os.path.isfile(path):
             raise BadKubeconfig(f"kubeconfig context {self.context!r}: {what}: no file {path}")
         return path or ""
