@@ -26,7 +26,7 @@ class CheckRequest:
     fail_on: str = "Blackhole"
     strict: bool = False
     policies: Sequence[str] = ()
-    """Files of policies: what they would do is told in the table's place, and beside the rest in JSON and YAML."""
+    """Files of policies. The table shows what they would do instead of the outcomes; JSON and YAML show both."""
 
 
 def check(request: CheckRequest) -> int:

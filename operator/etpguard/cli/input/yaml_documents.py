@@ -55,8 +55,8 @@ class _Loader(_Base):  # type: ignore[misc]
         if isinstance(node, yaml.MappingNode):
             kinds = [key for key, _ in node.value if key.value == "kind"]
             if len(kinds) > 1:
-                told = "another object begins in the middle of one: a line `---` is missing between them"
-                raise yaml.MarkedYAMLError(problem=told, problem_mark=kinds[1].start_mark)
+                problem = "another object begins in the middle of one: a line `---` is missing between them"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=kinds[1].start_mark)
         return super().construct_document(node)
 
     def construct_whole(self, node: Any) -> Any:
@@ -102,7 +102,7 @@ def load(name: str, body: bytes) -> Iterator[Any]:
 
 
 def _check_depth(name: str, body: bytes) -> None:
-    """Raise Failure for what is nested too deep, told from the parser's events, which need no stack."""
+    """Raise Failure for a document that is nested too deep. The events of the parser need no stack."""
     depth, number = 0, 0
     try:
         for event in yaml.parse(body, Loader=_Base):
@@ -116,7 +116,7 @@ def _check_depth(name: str, body: bytes) -> None:
             if depth > DEEPEST:
                 raise Failure(f"{name}: document {number}: nested deeper than {DEEPEST} levels")
     except (yaml.YAMLError, ValueError):
-        return  # it is told better where it is loaded, which stops at the same place
+        return  # the loader stops at the same place, with a better message
 
 
 _STACKED = re.compile(rb"^ {%d}|(?:[-?] ){16}" % DEEPEST, re.MULTILINE)

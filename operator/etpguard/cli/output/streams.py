@@ -29,8 +29,8 @@ def deliver(show: Callable[[], None]) -> None:
 
 
 def narrate(line: str) -> None:
-    """A line on standard output about work that goes on, whether or not anybody reads it: once that takes no more,
-    the lines that follow are not printed, and a full disk, say, is told on standard error."""
+    """Print a line about work that continues even if nobody reads it. If standard output accepts no more, later
+    lines are not printed, and standard error names the cause, for example a full disk."""
     try:
         print(line, flush=True)  # nothing where there is no sys.stdout
     except OSError as error:
