@@ -1,4 +1,4 @@
-"""Printing a report to standard output and remarks to standard error, wherever these lead."""
+"""Print a report to standard output, and remarks to standard error."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import sys
 from collections.abc import Callable
 
 from etpguard.cli.errors import Failure
-from etpguard.objects.text import harmless
 
 
 def deliver(show: Callable[[], None]) -> None:
-    """Call `show`, which prints, to the last byte. A reader that has seen enough (`| head`) is no failure, and
-    the exit code stays the report's; raises Failure where standard output takes no more, on a full disk say."""
+    """Call `show`, which prints, and flush.
+
+    A reader that closes the pipe (`| head`) is not a failure, so the exit code stays that of the report. Raises
+    Failure if standard output cannot be written, for example on a full disk.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Not every encoding has every character: a redirected console of Windows, say.
+        # Some encodings lack characters, for example that of a redirected console on Windows.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         show()
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python would complain when it flushes at the end.
+        # Python would print an error when it flushes at the end.
         sys.stdout = None
     except OSError as error:
         sys.stdout = None
@@ -32,7 +34,7 @@ def narrate(line: str) -> None:
     """Print a line about work that continues even if nobody reads it. If standard output accepts no more, later
     lines are not printed, and standard error names the cause, for example a full disk."""
     try:
-        print(line, flush=True)  # nothing where there is no sys.stdout
+        print(line, flush=True)  # prints nothing if sys.stdout is None
     except OSError as error:
         sys.stdout = None
         if not isinstance(error, BrokenPipeError):
@@ -40,6 +42,10 @@ def narrate(line: str) -> None:
 
 
 def complain(line: str) -> None:
-    """A line on standard error, whether or not anybody reads it."""
+    """Print a line to standard error, even if nobody can read it."""
+    from etpguard.objects.text import (
+        harmless,
+    )  # `etpguard --help` would load msgspec for it: 17 ms (-X importtime)
+
     with contextlib.suppress(OSError):
         print(harmless(line), file=sys.stderr, flush=True)
