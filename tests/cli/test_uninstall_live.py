@@ -27,7 +27,7 @@ OTHER = {
     "lastTransitionTime": "2026-01-01T00:00:00Z",
 }
 CONDITION = "etpguard.dev/Covered"
-NOTHING = "There is no report, no Lease, and nothing of etpguard on any Service\n"
+NOTHING = "Nothing to remove: no report, no Lease, and nothing of etpguard on any Service\n"
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_it_refuses_while_an_operator_is_at_work_unless_forced(scene: Scene) -> 
         refused = uninstall(scene, "keep")
         assert (refused.code, refused.out) == (2, "")
         waiting, told = refused.err.splitlines()
-        assert waiting == f"etpguard: waiting whether a Lease is renewed: {scene.namespace}/etpguard of {holder}"
+        assert waiting == f"etpguard: waiting to see if a Lease is renewed: {scene.namespace}/etpguard of {holder}"
         assert told.startswith(
             f"etpguard: {holder} holds Lease {scene.namespace}/etpguard: an operator is at work"
         )
@@ -238,7 +238,7 @@ def test_without_the_right_to_see_leases_it_does_nothing(scene: Scene, arena: Cl
             arena.kubeconfig_for(namespace="default", service_account=account),
         )
     )
-    assert "--force goes on without knowing whether an operator is at work" in line
+    assert "cannot find out whether an operator runs" in line
     assert 'cannot list resource "leases"' in line
 
 

@@ -216,9 +216,9 @@ class Scene:
 
     def wait_events(self, reason: str) -> list[Json]:
         """They follow what they tell of."""
-        return wait_for(lambda: self.events(reason), 10, f"Event {reason}")
+        return wait_for(lambda: self.events(reason), 30, f"Event {reason}")
 
-    def wait_phase(self, phase: str, timeout: float = 30, name: str = "web") -> Json:
+    def wait_phase(self, phase: str, timeout: float = 60, name: str = "web") -> Json:
         try:
             wait_for(lambda: self.phase(name) == phase, timeout, f"phase {phase}")
         except TimeoutError as error:
@@ -230,7 +230,7 @@ class Scene:
         path = f"/apis/etpguard.dev/v1alpha1/namespaces/{self.namespace}/coveragepolicies"
         return list(self.cluster.call("GET", path)["items"])
 
-    def wait_excluded(self, reason: str, timeout: float = 30, policy: str = "mend") -> None:
+    def wait_excluded(self, reason: str, timeout: float = 60, policy: str = "mend") -> None:
         wait_for(lambda: self.excluded(policy) == reason, timeout, f"exclusion by {reason}")
 
     def policy_patches(self, since: int) -> list[Json]:

@@ -152,6 +152,8 @@ class RemediationController:
     async def round(self) -> float:
         """One round of decisions; carries out one step at most. Returns in how many seconds the next is due.
         Raises NotNow, Changed and ApiError where the reports of a new term cannot be read."""
+        if self._writer.closed() is None:
+            await self._discover()
         stale = self._stale()
         blind = reasons.PICTURE_NOT_FRESH.because(stale) if stale else None
         turns = Turns(self._pacing.longest_turn, self._clock)
@@ -167,7 +169,6 @@ class RemediationController:
             await self._reader.remember_all()
             self._remembered_term = term
             return self._pacing.settle
-        await self._discover()
         now = self._wall()
         turns = Turns(self._pacing.longest_turn, self._clock)
         decisions = {}

@@ -220,7 +220,7 @@ class Executor:
             on_delete=case.governing.on_delete,
             intents=(*(before.intents if before else ()), stamp)[-KEPT:],
             since=stamp,
-            reverts=(*case.former_reverts, *(before.reverts if before else ()))[-KEPT:],
+            reverts=tuple(dict.fromkeys((*case.former_reverts, *(before.reverts if before else ()))))[-KEPT:],
             message=decision.reason.detail,
         )
 

@@ -23,7 +23,7 @@ from etpguard.remediate import address_filters, hold_off, reasons
 from etpguard.remediate.decide import unasked_rollback
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.facts import Case, Ledger, Round, Share, in_need
-from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.memory import CREATED_AGAIN, RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, owner
 from etpguard.remediate.policy import Governing, PolicyIndex, amount, governing, together
@@ -342,7 +342,10 @@ def refreshed(case: Case, remediation: Remediation | None) -> Case:
     """The case with the record as it is now. A record of another Service, which had the same name, is not part of
     this one's history."""
     mine = remediation if remediation is not None and remediation.service_uid == case.service.uid else None
-    reverts = (*case.former_reverts, *(mine.reverts if mine else ()))
+    reverts = list(dict.fromkeys((*case.former_reverts, *(mine.reverts if mine else ()))))
+    # A Service that is created again once may be a new installation. What does it again undoes the remediation.
+    if first := next((revert for revert in reverts if revert.manager == CREATED_AGAIN), None):
+        reverts.remove(first)
     return replace(
         case,
         remediation=mine,
