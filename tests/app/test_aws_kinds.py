@@ -69,7 +69,7 @@ def test_bindings_that_may_not_be_read_are_told_until_they_may(cluster: Cluster,
     with definitions(cluster), shop(cluster, namespace) as web, Running(kubeconfig, QUICK) as running:
         web.bind(targetType="ip")
         running.wait_ready()
-        why = f"told by the Ingress alone, since TargetGroupBindings cannot be read: may not list {BINDINGS}"
+        why = f"known from the Ingress alone, since TargetGroupBindings cannot be read: may not list {BINDINGS}"
         web.wait(running, "TargetsUnhealthy", "instance", why)
         assert f"{BINDINGS}: may not list {BINDINGS}" in running.get("/readyz")[1]
         assert running.ready(), "the rest goes on"

@@ -36,7 +36,7 @@ def test_the_seed_case_from_the_ports_to_the_way_out() -> None:
         "health check: HTTP /nginx-health on port traffic-port",
         'the AWS console shows: 2 targets unhealthy, Target.Timeout "Request timed out"',
         "curl localhost:30851 on a node proves nothing",
-        "1. Nothing is lost while the pods stay",
+        "1. Leave it as it is: nothing is lost while the pods stay",
         """-p '{"spec":{"externalTrafficPolicy":"Cluster"}}'""",
     ):
         assert part in out
