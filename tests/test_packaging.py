@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,79 @@ def test_actions_are_pinned_by_commit() -> None:
     assert lines
     pinned = re.compile(r" *(- )?uses: [\w-]+/[\w-]+@[0-9a-f]{40}  # v\d+(\.\d+)*")
     assert [line for line in lines if not pinned.fullmatch(line)] == []
+
+
+def step(name: str) -> dict[str, Any]:
+    """The step of the image's job with this id."""
+    (found,) = (each for each in workflow("release.yaml")["jobs"]["image"]["steps"] if each.get("id") == name)
+    return found  # type: ignore[no-any-return]
+
+
+def test_a_release_is_built_on_the_digest_of_the_base() -> None:
+    """The Dockerfile names a tag, because a digest there would become old. The release resolves it."""
+    assert "BASE=${{ steps.what.outputs.base }}" in step("build")["with"]["build-args"].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        pytest.param(f"sha256:{'0f' * 32}", 0, id="a digest"),
+        pytest.param("", 1, id="no digest"),
+        pytest.param("sha256:0f", 1, id="half a digest"),
+    ],
+)
+def test_a_release_without_a_digest_is_refused(answer: str, code: int, tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\necho {answer}\n")
+    docker.chmod(0o755)
+    output = tmp_path / "output"
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", step("what")["run"]],  # as `shell: bash` of a workflow
+        cwd=ROOT,
+        env={
+            "PATH": f"{tmp_path}:/usr/bin:/bin",
+            "GITHUB_OUTPUT": str(output),
+            "GITHUB_REF_NAME": "v0.1.0",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stderr
+    assert f"base=python:3.13-slim-bookworm@{answer}\n" in output.read_text() if code == 0 else not output.exists()
+
+
+DISTRIBUTIONS = {
+    "yaml": "pyyaml",
+    "pykube": "pykube-ng",
+    "prometheus_client": "prometheus-client",
+    "pythonjsonlogger": "python-json-logger",
+}
+"""The names on the package index of modules that have another name."""
+
+
+def test_the_package_declares_what_it_imports() -> None:
+    """`rich` is optional: the image does not have it, and the command line works without it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[^\w-]", each)[0] for each in project["dependencies"]}
+    imported = {
+        name
+        for file in (ROOT / "operator").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    outside = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - {"etpguard"}
+    assert {DISTRIBUTIONS.get(name, name) for name in outside} <= declared | {"rich"}
+    assert [each for each in project["optional-dependencies"]["cli"] if each.startswith("rich")]
+
+
+def test_python_has_no_upper_bound() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"] == ">=3.11"
 
 
 def test_the_hooks_before_a_commit_are_what_make_lint_runs() -> None:

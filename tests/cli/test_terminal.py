@@ -49,6 +49,27 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
+def test_without_the_extra_the_table_is_plain_and_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "rich.py").write_text("raise ImportError('not installed')")
+    piped = etpguard("check", "-f", SEED).out
+    assert on_terminal(200, "check", "-f", SEED, PYTHONPATH=str(tmp_path)) == piped
+    ours, its = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "etpguard", "check", "-f", SEED],
+        stdin=subprocess.DEVNULL,
+        stdout=its,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        timeout=60,
+    )
+    os.close(its)
+    os.close(ours)
+    assert done.returncode == 0
+    assert done.stderr.decode() == (
+        "etpguard: for a table in colour that fits the terminal, install etpguard[cli]\n"
+    )
+
+
 @pytest.mark.parametrize("columns", [1, 20, 40, 60, 80, 200])
 def test_no_column_is_lost_at_any_width(columns: int) -> None:
     seen = re.sub(r"\s", "", STYLE.sub("", on_terminal(columns, "check", "-f", SEED)))

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -119,3 +120,44 @@ def tricky() -> Iterator[str]:
     dice = random.Random(3)
     for _ in range(2000):
         yield "".join(dice.choice("0123456789e_.+-:xabo") for _ in range(dice.randint(1, 9)))
+
+
+def many(size: int) -> dict[str, bytes]:
+    """YAML of each shape that could cost more than its size."""
+    numbers = range(size)
+    base = b", ".join(b"k%d: v" % n for n in range(100))
+    return {
+        "anchors": b"a:\n" + b"".join(b"- &a%d {x: y}\n- *a%d\n" % (n, n) for n in numbers),
+        "keys": b"".join(b"k%d: v\n" % n for n in numbers),
+        "documents": b"---\na: 1\n" * size,
+        "flow items": b"a: [" + b"x, " * 5 * size + b"]\n",
+        "merge keys": b"b: &b {" + base + b"}\n" + b"".join(b"m%d: {<<: *b}\n" % n for n in range(size // 10)),
+        "explicit keys": b"".join(b"? k%d\n: b\n" % n for n in numbers),
+        "long numbers": b"a:\n" + (b"- " + b"9" * 3990 + b"\n") * (size // 10),
+        "one text": b'a: "' + b"x\\n" * 50 * size + b'"\n',
+    }
+
+
+def cpu(body: bytes) -> float:
+    """Seconds, the best of three."""
+    taken = []
+    for _ in range(3):
+        began = time.process_time()
+        for _document in yaml_documents.load("it", body):
+            pass
+        taken.append(time.process_time() - began)
+    return min(taken)
+
+
+@pytest.mark.parametrize("shape", many(1))
+def test_the_work_is_linear_in_the_size(shape: str) -> None:
+    """Most of it is libyaml's, where nothing can be counted. Quadratic work would take 100 times as long."""
+    assert cpu(many(10_000)[shape]) < 30 * max(cpu(many(1_000)[shape]), 0.002)
+
+
+def test_tag_directives_are_refused() -> None:
+    body = b"".join(b"%%TAG !a%d! tag:x,2000:%d\n" % (n, n) for n in range(100_000)) + b"---\na: 1\n"
+    began = time.process_time()
+    with pytest.raises(Failure, match=r"^it: not YAML of Kubernetes: it has a %TAG directive$"):
+        list(yaml_documents.load("it", body))
+    assert time.process_time() - began < 1

@@ -1,4 +1,4 @@
-"""The table that a person reads: worst first, a line a Service."""
+"""The table that a person reads: a line for each Service, the worst first."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from etpguard.assess import Assessment, Outcome
+from etpguard.cli.output.streams import complain
 from etpguard.objects.text import harmless
 from etpguard.report import explain_reason
 from etpguard.report.advice import advice_texts
@@ -21,7 +22,7 @@ NAMED = 3
 """Names of uncovered nodes on a line."""
 
 FOLDED = 16
-"""Columns of the terminal that a folded column of the table takes at least: below, nobody can read it."""
+"""The least width of a folded column of the table on a terminal."""
 _GAP = 2
 
 _STYLE = {
@@ -37,12 +38,12 @@ _STYLE = {
 }
 _HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES")
 _WHOLE = ("OUTCOME", "UNCOVERED", "TYPE")
-"""Those that are not folded."""
+"""The columns that are not folded."""
 _WIDE = ("TYPE", "PORTS", "CONSUMERS", "REASON", "ADVICE")
 
 
 def show(assessed: Assessed, chosen: Sequence[Assessment], *, wide: bool, max_nodes: int) -> None:
-    """Print the table to stdout: drawn to its width on a terminal, whole lines without colour elsewhere."""
+    """Print the table to stdout: on a terminal in colour and folded to its width, otherwise in whole lines."""
     ordered = sorted(chosen, key=lambda a: (-a.outcome, -a.uncovered.bit_count(), a.key))
     if not ordered:
         where = f" in namespace {assessed.namespace}" if assessed.namespace else ""
@@ -85,7 +86,7 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
 
 
 def nodes(names: Sequence[str], total: int) -> str:
-    """Names without the domain that they share, and how many more there are."""
+    """The short names of nodes, and how many more there are."""
     if not total:
         return "-"
     short = [_short(name, names) for name in names]
@@ -99,7 +100,7 @@ def _short(name: str, names: Sequence[str]) -> str:
 
 
 def plain(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns padded with spaces, nothing cut: for pipes, logs and grep."""
+    """The lines of a table whose columns are padded with spaces and not cut: for pipes, logs and grep."""
     lines = [tuple(map(harmless, line)) for line in (header, *rows)]
     widths = _widths(lines)
     return ["   ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -110,7 +111,7 @@ def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
 
 
 def summary(ordered: Sequence[Assessment]) -> str:
-    """How many Services came to what, worst first."""
+    """How many Services have each outcome, the worst first."""
     counts: dict[Outcome, int] = {}
     for assessment in ordered:
         counts[assessment.outcome] = counts.get(assessment.outcome, 0) + 1
@@ -119,9 +120,13 @@ def summary(ordered: Sequence[Assessment]) -> str:
 
 
 def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequence[Assessment]) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
+    try:
+        from rich.console import Console
+        from rich.text import Text
+    except ImportError:
+        print("\n".join(plain(header, rows)))
+        complain("etpguard: for a table in colour that fits the terminal, install etpguard[cli]")
+        return
     console = Console(no_color=bool(os.environ.get("NO_COLOR")), highlight=False)
     if console.width < _least(header, rows):
         print("\n".join(plain(header, rows)))
@@ -134,7 +139,7 @@ def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequenc
 
 
 def _least(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """The width below which columns would be cut off, or folded to shreds."""
+    """The width below which columns would be cut off, or folded to a few characters."""
     widths = zip(header, _widths([header, *rows]), strict=True)
     return sum(_GAP + (width if name in _WHOLE else min(width, FOLDED)) for name, width in widths) - _GAP
 
