@@ -30,7 +30,9 @@ LABELS = {"type": "object", "maxProperties": 1, "additionalProperties": TEXT}
         pytest.param(TEXT, "a", ["x: 'a' has 1 characters, fewer than 2"], id="too short"),
         pytest.param(TEXT, "abcde", ["x: 'abcde' has 5 characters, more than 4"], id="too long"),
         pytest.param(TEXT, "ab\n", ["x: 'ab\\n' does not match ^[a-z]*$"], id="another line"),
-        pytest.param({"type": "string", "enum": ["A", "B"]}, "C", ["x: 'C' is none of A, B"], id="none of them"),
+        pytest.param(
+            {"type": "string", "enum": ["A", "B"]}, "C", ["x: 'C' is not one of A, B"], id="none of them"
+        ),
         pytest.param({"x-kubernetes-int-or-string": True}, 5, [], id="int or string: a number"),
         pytest.param({"x-kubernetes-int-or-string": True}, "5%", [], id="int or string: a text"),
         pytest.param(
@@ -41,7 +43,7 @@ LABELS = {"type": "object", "maxProperties": 1, "additionalProperties": TEXT}
         ),
         pytest.param(SET, [], ["x has 0 items, fewer than 1"], id="no item"),
         pytest.param(SET, [1, 2, 3], ["x has 3 items, more than 2"], id="too many items"),
-        pytest.param(SET, [4, 4], ["x[1]: 4 is there twice"], id="twice"),
+        pytest.param(SET, [4, 4], ["x[1]: 4 is a duplicate"], id="twice"),
         pytest.param(SET, [4, 40], ["x[1]: 40 is more than 9"], id="one item"),
         pytest.param(LABELS, {"a": "bc"}, [], id="a label"),
         pytest.param(LABELS, {"a": "b"}, ["x.a: 'b' has 1 characters, fewer than 2"], id="a label's value"),

@@ -1,4 +1,4 @@
-"""`etpguard check`: the report of all Services, and the exit code that a pipeline acts on."""
+"""`etpguard check`: the report of all Services, and the exit code for a pipeline."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class CheckRequest:
 
 
 def check(request: CheckRequest) -> int:
-    """Print the report. Returns 1 if an outcome is at or above `fail_on`, else 0; 0 too where it was asked what
-    policies would do. Raises Failure."""
+    """Print the report. Returns 1 if a Service has the outcome `fail_on` or a worse one, else 0. With `policies`
+    always 0. Raises Failure."""
     from etpguard.assess import Outcome
 
     if request.policies:
@@ -72,7 +72,7 @@ def _assessed(request: CheckRequest, sources: Sources) -> Assessed:
 
 
 def _chosen(request: CheckRequest, assessed: Assessed) -> list[Assessment]:
-    """Those of the namespace asked for, sorted."""
+    """The assessments in the namespace of the request, sorted."""
     return [
         assessment
         for key, assessment in sorted(assessed.assessments.items())

@@ -1,4 +1,4 @@
-"""A value held to a structural schema, as the API server holds one: those keywords that etpguard's own CRDs use.
+"""Validate a value against a structural schema as the API server does, with the keywords that our CRDs use.
 
 apiextensions-apiserver 1.37 pkg/apiserver/schema/defaulting/prune.go (nulls); kube-openapi pkg/validation.
 """
@@ -15,13 +15,13 @@ _TYPES = {"object": dict, "array": list, "string": str, "boolean": bool}
 
 
 def violations(value: Any, schema: Schema, at: str) -> Iterator[str]:
-    """What is wrong with `value`, each fault with its path; `at` is the path of the whole."""
+    """A line for each fault of `value`, with its path; `at` is the path of `value`."""
     kinds = ("integer", "string") if schema.get("x-kubernetes-int-or-string") else (schema["type"],)
     if not any(_is(value, kind) for kind in kinds):
         yield f"{at}: expected {' or '.join(kinds)}, got {_shown(value)}"
         return
     if "enum" in schema and value not in schema["enum"]:
-        yield f"{at}: {_shown(value)} is none of {', '.join(schema['enum'])}"
+        yield f"{at}: {_shown(value)} is not one of {', '.join(schema['enum'])}"
     match value:
         case dict():
             yield from _in_object(value, schema, at)
@@ -29,14 +29,14 @@ def violations(value: Any, schema: Schema, at: str) -> Iterator[str]:
             yield from _in_array(value, schema, at)
         case str():
             yield from _outside(len(value), schema, "Length", f"{at}: {_shown(value)} has", "characters")
-            if "pattern" in schema and not re.fullmatch(schema["pattern"], value):  # they are all anchored
+            if "pattern" in schema and not re.fullmatch(schema["pattern"], value):  # all patterns are anchored
                 yield f"{at}: {_shown(value)} does not match {schema['pattern']}"
         case int():
             yield from _outside(value, schema, "imum", f"{at}:", "")
 
 
 def _is(value: Any, kind: str) -> bool:
-    """Python counts True and False among the integers, and has some that are no int64."""
+    """Unlike in Python, True and False are not integers, and an integer is an int64."""
     if kind == "integer":
         return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
     return isinstance(value, _TYPES[kind])
@@ -52,7 +52,7 @@ def _in_object(value: dict[Any, Any], schema: Schema, at: str) -> Iterator[str]:
         known = properties.get(name, others)
         if known is None:
             yield f"{at}.{name}: unknown field"
-        elif inner is not None:  # null is as if it were not there
+        elif inner is not None:  # null counts as absent
             yield from violations(inner, known, f"{at}.{name}")
 
 
@@ -61,11 +61,11 @@ def _in_array(value: list[Any], schema: Schema, at: str) -> Iterator[str]:
     for number, inner in enumerate(value):
         yield from violations(inner, schema["items"], f"{at}[{number}]")
         if schema.get("x-kubernetes-list-type") == "set" and inner in value[:number]:
-            yield f"{at}[{number}]: {_shown(inner)} is there twice"
+            yield f"{at}[{number}]: {_shown(inner)} is a duplicate"
 
 
 def _outside(size: int, schema: Schema, bound: str, what: str, unit: str) -> Iterator[str]:
-    """Of the keywords `minLength`, `maximum`, …: `bound` is what follows min and max."""
+    """Check `minLength`, `maximum` and similar keywords: `bound` is what follows min and max."""
     least, most = schema.get(f"min{bound}"), schema.get(f"max{bound}")
     if least is not None and size < least:
         yield f"{what} {size} {unit}, fewer than {least}" if unit else f"{what} {size} is less than {least}"
