@@ -79,7 +79,7 @@ def test_one_tenant_s_objects(own: Cluster, operator: Spawned, victim: Victim, h
     namespace = f"hostile-{time.time_ns()}"
     own.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     lease = operator.lease()
-    with Probe(operator.port) as probe:
+    with Probe(operator) as probe:
         with ThreadPoolExecutor(8) as pool:
             for answer in pool.map(lambda made: own.request("POST", *made, timeout=60), hostile(namespace)):
                 assert answer.ok, answer.body[:500]
@@ -108,7 +108,7 @@ def test_many_clients_of_the_metrics_of_1200_services(
             list(pool.map(lambda n: own.call("POST", services(namespace), node_port(f"s{n}")), range(1200)))
     wait_for(lambda: operator.uncovered(namespace, "s1199") is not None, 60, "the Services' series")
     lease, seconds = operator.lease(), 20
-    with Probe(operator.port) as probe:
+    with Probe(operator) as probe:
         crowd = subprocess.Popen(
             [sys.executable, str(Path(CROWD)), str(operator.port), kind, str(count), str(seconds)],
             stdout=subprocess.PIPE,
