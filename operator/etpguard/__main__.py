@@ -7,7 +7,6 @@ import io
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -69,6 +68,8 @@ def program() -> NoReturn:
     except SystemExit as end:
         code = end.code
     except Exception:
+        import traceback
+
         with contextlib.suppress(OSError):
             traceback.print_exc()
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from etpguard.settings import values
 from etpguard.settings.values import Address, ValueType
@@ -24,8 +24,7 @@ class SettingsError(ValueError):
     """A bad value or an unknown variable: one line that names the flag or the variable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """How one setting is given."""
 
     name: str

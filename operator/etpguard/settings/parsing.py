@@ -11,7 +11,7 @@ from etpguard.settings.declaration import PREFIX, Settings, SettingsError, optio
 _SHOWN = 100
 """Characters of a bad value that an error shows."""
 
-_INJECTED = re.compile(
+_INJECTED = (
     r"ETPGUARD(_[A-Z0-9_]+)?"
     r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
@@ -52,7 +52,7 @@ def parse(
 def _refuse_unknown(names: Iterable[str]) -> None:
     known = {each.variable for each in options()}
     for name in sorted(names):
-        if name.startswith(PREFIX) and name not in known and not _INJECTED.fullmatch(name):
+        if name.startswith(PREFIX) and name not in known and not re.fullmatch(_INJECTED, name):
             raise SettingsError(f"{name[:_SHOWN]}: etpguard has no setting of this name{_suggestion(name, known)}")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+# NamedTuples, because a frozen dataclass takes 0.45 ms to create, and each command creates these at its start.
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where to listen. `host` "" is every address of the machine."""
 
     host: str
@@ -19,8 +19,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class ValueType:
+class ValueType(NamedTuple):
     """`parse` raises ValueError with what it expects. `schema` is the JSON schema of the text, for the chart; it
     accepts no text that `parse` refuses for its form."""
 
