@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from etpguard.assess.consumers.annotation_limit import MAX_ANNOTATION
 from etpguard.assess.outcome import Reason
 from etpguard.objects.records import AnnotatedRecord
 
@@ -20,6 +19,10 @@ BOOLEANS = {
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
 }
 """strconv.ParseBool."""
+
+MAX_ANNOTATION = 16_384
+"""Characters. The longest value in the controller's documentation has some hundreds; the API server allows 262,144
+for all annotations of an object together."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _LABEL_NAME = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
