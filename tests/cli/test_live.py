@@ -125,7 +125,7 @@ def test_one_namespace_is_enough_where_rbac_gives_no_more(cluster: Cluster, case
 
 def test_credentials_that_are_not_taken(cluster: Cluster) -> None:
     line = failed(etpguard("check", "--kubeconfig", cluster.kubeconfig_for("no-such-token")))
-    assert "does not take the credentials" in line
+    assert "does not accept the credentials" in line
 
 
 def test_an_unreachable_cluster(cluster: Cluster) -> None:
