@@ -129,14 +129,12 @@ def test_it_refuses_while_an_operator_is_at_work_unless_forced(scene: Scene) -> 
         assert (refused.code, refused.out) == (2, "")
         waiting, told = refused.err.splitlines()
         assert waiting == f"etpguard: waiting to see if a Lease is renewed: {scene.namespace}/etpguard of {holder}"
-        assert told.startswith(
-            f"etpguard: {holder} holds Lease {scene.namespace}/etpguard: an operator is at work"
-        )
+        assert told.startswith(f"etpguard: {holder} holds Lease {scene.namespace}/etpguard: an operator runs")
         assert CONDITION in conditions(scene)
 
         forced = uninstall(scene, "keep", "--force")
         assert forced.code == 0
-        assert "an operator that is at work writes all anew" in forced.err
+        assert "a running operator writes everything again" in forced.err
         assert f"Service {scene.key}: condition {CONDITION} removed" in forced.out
         assert lease(scene)["spec"]["holderIdentity"] == holder
     assert uninstall(scene, "keep").code == 0
