@@ -100,7 +100,7 @@ def survive(scene: Scene, number: int, *, after: bool, begin: Callable[[], objec
         with process(kubeconfig, scene.namespace) as child:
             killer.arm(child)
             begin()
-            killed = killer.done.wait(20)
+            killed = killer.done.wait(60)
             proxy.before_forward = proxy.after_response = None
             if killed:
                 child.wait(5)
