@@ -56,6 +56,9 @@ async def api_server(answer: bytes, folder: Path) -> AsyncIterator[Path]:
         server.close()
 
 
+STAY = "its last known arguments stay in force"
+
+
 def settings(kubeconfig: Path, resync_interval: float = 600.0) -> Settings:
     return Settings(
         kubeconfig=str(kubeconfig),
@@ -75,7 +78,7 @@ def test_a_signal_ends_it_while_the_first_request_is_not_answered(tmp_path: Path
 
     code, took = asyncio.run(scene())
     assert code == 0
-    assert took < 4
+    assert took < 9  # a request waits for 10 s
 
 
 def test_an_answer_that_is_no_deployment_is_said_and_outlived(
@@ -87,7 +90,11 @@ def test_an_answer_that_is_no_deployment_is_said_and_outlived(
             told = await consumer_options(settings(kubeconfig), connection)
             assert told == ConsumerOptions()
             following = asyncio.create_task(follow(settings(kubeconfig, 0.1), connection, told, never))
-            await asyncio.sleep(1)
+            for _ in range(300):
+                if STAY in caplog.text:
+                    break
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)  # several more answers of the same kind
             assert not following.done()
             following.cancel()
 
@@ -96,7 +103,7 @@ def test_an_answer_that_is_no_deployment_is_said_and_outlived(
 
     asyncio.run(scene())
     assert "cannot read Deployment kube-system/aws-lbc: the server answered 200 with something else" in caplog.text
-    assert caplog.text.count("its last known arguments stay in force") == 1
+    assert caplog.text.count(STAY) == 1
 
 
 @pytest.mark.controlplane

@@ -96,7 +96,9 @@ def test_no_healthy_target_loses_the_share_of_the_uncovered_nodes(behind_alb: Sc
     whole = report(behind_alb.lab.cluster)
     (web,) = [s for s in whole["services"] if (s["namespace"], s["name"]) == (behind_alb.namespace, "web")]
     assert web["outcome"] == "Blackhole"
-    assert "no target is healthy, so the load balancer sends to all" in web["consumers"][0]["reason"]
+    assert (
+        "no target is healthy, so the load balancer sends traffic to all of them" in web["consumers"][0]["reason"]
+    )
     with load_balancer(behind_alb.lab, whole, behind_alb.namespace, "web", settings=FAST) as balancer:
         wait_for_states(balancer, dict.fromkeys(("node1", "node2", "node3"), "unhealthy"))
         assert balancer.send(REQUESTS).share == pytest.approx(2 / 3, abs=0.05)

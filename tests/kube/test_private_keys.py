@@ -50,12 +50,19 @@ def temporary(tmp_path: Path) -> Path:
     return folder
 
 
+def _default_signals() -> None:
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(*arguments: str, temporary: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "etpguard", *arguments],
         env={**os.environ, "TMPDIR": str(temporary)},
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
+        # Whatever started the tests may ignore these, under nohup for example, and a child inherits that.
+        preexec_fn=_default_signals,
     )
 
 
