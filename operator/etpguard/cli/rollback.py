@@ -25,7 +25,8 @@ from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter
 if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 30.0
+"""For one request. The first one also loads the client, which takes seconds on a busy machine."""
 
 
 def rollback(
