@@ -25,3 +25,8 @@ class Outcome(IntEnum):
 
     def __str__(self) -> str:
         return self.name
+
+
+def outcome_named(name: object) -> Outcome | None:
+    """The Outcome of that name; None for anything else."""
+    return Outcome.__members__.get(name) if isinstance(name, str) else None

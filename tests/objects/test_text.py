@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etpguard.objects.text import harmless
+from etpguard.objects.text import describe, harmless
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,15 @@ def test_harmless(text: str, expected: str) -> None:
 def test_what_is_harmless_stays_so(text: str) -> None:
     assert harmless(text).isprintable()
     assert harmless(harmless(text)) == harmless(text)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        pytest.param(ValueError("no\nnumber"), "ValueError: no number", id="lines are joined"),
+        pytest.param(KeyError(), "KeyError:", id="no message"),
+        pytest.param(OSError("x" * 30), "OSError: " + "x" * 11, id="cut"),
+    ],
+)
+def test_an_exception_is_one_line_of_bounded_length(error: Exception, line: str) -> None:
+    assert describe(error, 20) == line[:20]

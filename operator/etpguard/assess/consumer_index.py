@@ -12,6 +12,7 @@ from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, Target
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Key, Service
+from etpguard.objects.text import describe
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -111,7 +112,7 @@ class ConsumerIndex:
 
 def _failed(service: Service, family: ConsumerFamily, error: Exception) -> Consumer:
     """In place of the consumers that the family did not come to find."""
-    detail = f"etpguard failed to read the consumers of family {family.name}: {type(error).__name__}: {error}"
+    detail = f"etpguard failed to read the consumers of family {family.name}: {describe(error)}"
     return Consumer(
         kind="Service",
         namespace=service.key.namespace,

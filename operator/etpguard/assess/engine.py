@@ -36,6 +36,7 @@ from etpguard.objects import (
     Service,
 )
 from etpguard.objects.records import index_key
+from etpguard.objects.text import describe
 
 IGNORE_ANNOTATION = "etpguard.dev/ignore"
 
@@ -104,14 +105,15 @@ class Engine:
 
     def _unknown(self, key: Key, service: Service, error: Exception) -> Assessment:
         nodes = self._picture.nodes
-        what = " ".join(f"{type(error).__name__}: {error}"[:200].split())
         return Assessment(
             key=key,
             uid=service.uid,
             type=service.type,
             policy=service.policy,
             outcome=Outcome.Unknown,
-            reason=Reason("AssessmentFailed", f"etpguard failed to assess this Service ({what}); report this"),
+            reason=Reason(
+                "AssessmentFailed", f"etpguard failed to assess this Service ({describe(error, 200)}); report this"
+            ),
             ports=(),
             consumers=(),
             nodes=nodes.present,

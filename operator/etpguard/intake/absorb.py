@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Change, Picture, Touched
 from etpguard.intake.corrections import Corrections, What
-from etpguard.intake.failures import Failures, describe
+from etpguard.intake.failures import Failures
 from etpguard.intake.inbox import (
     AboutKind,
     AssessAll,
@@ -27,6 +27,7 @@ from etpguard.intake.inbox import (
 from etpguard.objects import AnyKind, Key, Reject
 from etpguard.objects.log_fields import service_fields
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
+from etpguard.objects.text import describe
 
 logger = logging.getLogger(__name__)
 

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
+from etpguard.objects.text import describe
+
 logger = logging.getLogger(__name__)
 
 Part = Literal["assessment", "list", "merge", "options", "publish", "watch"]
@@ -38,8 +40,3 @@ class Failures:
     def settled(self, part: Part, subject: str) -> None:
         """The step succeeded: a later failure is logged again."""
         self._logged.pop((part, subject), None)
-
-
-def describe(error: BaseException) -> str:
-    """One line of at most 500 characters."""
-    return " ".join(f"{type(error).__name__}: {error}"[:500].split())

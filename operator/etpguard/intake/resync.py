@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from etpguard.cluster import Picture
-from etpguard.intake.failures import Failures, describe
+from etpguard.intake.failures import Failures
 from etpguard.intake.freshness import Access, Freshness, KindStatus
 from etpguard.intake.inbox import Inbox, KindLost
 from etpguard.intake.list_buffer import ListBuffer
@@ -19,6 +19,7 @@ from etpguard.intake.timing import ListTiming
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Unreachable
 from etpguard.kube.threads import in_thread
 from etpguard.objects import AnyKind, Page
+from etpguard.objects.text import describe
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from etpguard.intake.failures import Failures, describe
+from etpguard.intake.failures import Failures
 from etpguard.intake.resync import Resync
 from etpguard.intake.timing import WatchTiming
 from etpguard.objects import AnyKind
+from etpguard.objects.text import describe
 
 logger = logging.getLogger(__name__)
 

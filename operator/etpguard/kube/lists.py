@@ -30,6 +30,7 @@ from etpguard.kube.errors import (
 )
 from etpguard.kube.pykube_client import PykubeClient, Response
 from etpguard.objects import AnyKind, Kind, Page, Record, Reject, decode_page
+from etpguard.objects.text import describe
 
 if TYPE_CHECKING:
     from etpguard.kube.exchange import OnRequest
@@ -127,7 +128,7 @@ def list_kind(
     except KubeError:
         raise
     except Exception as error:  # whatever it is, it must only fail this list, which is tried again
-        raise Unreachable(f"cannot list {kind.resource}: {type(error).__name__}: {error}") from error
+        raise Unreachable(f"cannot list {kind.resource}: {describe(error)}") from error
     raise Expired(f"cannot list {kind.resource}: it expired {STARTS} times before its last page")
 
 

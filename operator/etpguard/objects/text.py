@@ -12,3 +12,8 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def describe(error: BaseException, longest: int = 500) -> str:
+    """The type and the message of an exception, in one line of at most `longest` characters."""
+    return " ".join(f"{type(error).__name__}: {error}"[:longest].split())

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from functools import partial
 
-from etpguard.assess import Assessment, Outcome
+from etpguard.assess import Assessment
 from etpguard.kube import verbs
 from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, Condition, Key, Service
 from etpguard.objects.times import rfc3339
+from etpguard.outcomes import outcome_named
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.worker import Write
 from etpguard.report.service_condition import (
@@ -89,8 +90,3 @@ def removal(service: Service) -> verbs.Request:
         {"op": "remove", "path": f"/status/conditions/{place}"},
     ]
     return verbs.json_patch(SERVICE, service.key, operations, subresource="status")
-
-
-def outcome_named(name: object) -> Outcome | None:
-    """The Outcome of that name; None for anything else."""
-    return Outcome.__members__.get(name) if isinstance(name, str) else None

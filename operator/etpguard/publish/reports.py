@@ -15,7 +15,7 @@ from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
 from etpguard.objects.times import rfc3339
-from etpguard.publish.conditions import outcome_named
+from etpguard.outcomes import outcome_named
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.settings import PublishSettings
 from etpguard.publish.worker import Write

@@ -172,8 +172,7 @@ class Gatherer:
         Anyone who may edit a Service can write such a manager. Therefore a policy must govern the Service, or a
         former record of the same Service must be known.
         """
-        found = []
-        index = PolicyIndex(self._policies(), namespace_labels(self._picture))
+        candidates = []
         for service in self._picture.store(SERVICE):
             if service.policy == "Local" or MANAGER not in service.managers:
                 continue
@@ -182,10 +181,16 @@ class Gatherer:
             remediation = self._memory.remediation(service.key)
             if self._unreadable(service.key) or (remediation and remediation.stands_for(service.uid)):
                 continue
-            former = self._memory.former(service)
-            if (former and former.stands_for(service.uid)) or together(index.selecting(service)):
-                found.append(service.key)
-        return found
+            candidates.append(service)
+        if not candidates:
+            return []  # each round comes here, and the index reads every policy
+        index = PolicyIndex(self._policies(), namespace_labels(self._picture))
+        return [
+            service.key
+            for service in candidates
+            if ((former := self._memory.former(service)) and former.stands_for(service.uid))
+            or together(index.selecting(service))
+        ]
 
     def governing(self, key: Key) -> Governing | None:
         """The policies that govern a Service, assessed or not."""
