@@ -14,14 +14,14 @@ class Outcome(IntEnum):
     NoEndpoints = 3
     Unknown = 4
     Uncovered = 5
-    NoTargets = 6
-    Blackhole = 7
+    Blackhole = 6
+    NoTargets = 7
     Outage = 8
 
     @property
     def loses_requests(self) -> bool:
-        """Whether requests are surely lost now: NoTargets, Blackhole and Outage."""
-        return self >= Outcome.NoTargets
+        """Whether requests are surely lost now: Blackhole, NoTargets and Outage."""
+        return self >= Outcome.Blackhole
 
     def __str__(self) -> str:
         return self.name

@@ -93,10 +93,10 @@ ANY_CLIENT = NodeRule(
         Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),
         Requirement("type", "NotIn", ("virtual-kubelet",)),
     ),
-    exclude_label_as_bool=True,
     skip_deleting=True,
 )
-"""The nodes on which a client without a known load balancer may be expected to try a node port."""
+"""The nodes on which a client without a known load balancer may be expected to try a node port. The exclude label
+is for load balancers alone: kubeadm and Talos put it on control planes, which clients do use."""
 
 
 class EligibleNodes:
@@ -107,6 +107,7 @@ class EligibleNodes:
         self._ready = 0
         self._unknown = 0
         self._windows = 0
+        self._renamed = 0
         self._eligible: dict[NodeRule, int] = {}
         self._selected: dict[NodeRule, int] = {}
         self._unidentified: dict[NodeRule, int] = {}
@@ -120,9 +121,14 @@ class EligibleNodes:
     def windows(self) -> int:
         return self._windows
 
+    @property
+    def renamed(self) -> int:
+        """Nodes with a hostname that is not their name; see `Node.other_hostname`."""
+        return self._renamed
+
     def reset(self, nodes: Iterable[Node]) -> None:
         """Drop all rules, and start with these nodes."""
-        self._ready = self._unknown = self._windows = 0
+        self._ready = self._unknown = self._windows = self._renamed = 0
         self._eligible.clear()
         self._selected.clear()
         self._unidentified.clear()
@@ -132,14 +138,15 @@ class EligibleNodes:
     def update(self, name: str, node: Node | None) -> bool:
         """A node appeared, changed, or (None) went away. True if any set changed."""
         bit = self._table.bit(name)
-        before = (self._ready, self._unknown, self._windows)
+        before = (self._ready, self._unknown, self._windows, self._renamed)
         ready = node.ready if node else None
         self._ready = _set(self._ready, bit, ready == "True")
         self._unknown = _set(self._unknown, bit, ready == "Unknown")
         self._windows = _set(
             self._windows, bit, node is not None and node.labels.get("kubernetes.io/os") == "windows"
         )
-        moved = before != (self._ready, self._unknown, self._windows)
+        self._renamed = _set(self._renamed, bit, node is not None and bool(node.other_hostname))
+        moved = before != (self._ready, self._unknown, self._windows, self._renamed)
         for rule in self._selected:
             moved |= self._place(rule, bit, node)
         if moved:

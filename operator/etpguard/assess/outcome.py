@@ -21,6 +21,10 @@ NO_HEALTHY_TARGET = "NoHealthyTarget"
 """Code of the reason for a Blackhole whose probe passes nowhere, on covered nodes neither."""
 
 
+TOO_FEW_HEALTHY = "TooFewHealthyTargets"
+"""Code of the reason for a Blackhole where too few targets are healthy, so the load balancer sends to all."""
+
+
 class Verdict(NamedTuple):
     """`eligible` and `uncovered` are node sets."""
 
@@ -39,8 +43,8 @@ def through_consumer(eligible: int, forwarding: int, usable: bool, probe_passes:
     """The outcome for a consumer that sends to `eligible` nodes and probes them; `probe_passes` is the set on
     which the probe is predicted to pass.
 
-    Where it passes on no target at all, nothing is routed around: load balancers of AWS fail open and send to
-    all targets alike (Elastic Load Balancing, "Health checks for target groups").
+    Where it passes on no target, the result is a Blackhole with the code NO_HEALTHY_TARGET, as for a load balancer
+    that then sends to all targets. The caller knows whether this one does.
     """
     if not usable:
         return Verdict(Outcome.NoEndpoints, eligible, 0)

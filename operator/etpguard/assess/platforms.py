@@ -6,6 +6,7 @@ every `type: LoadBalancer` without a class (k8s.io/cloud-provider v0.37.2 contro
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -52,10 +53,26 @@ class Platforms:
         return changed
 
 
+_SAME = {"hrobot": "hcloud", "alibabacloud": "alicloud"}
+"""Schemes of one cloud that has several."""
+_ALIBABA = re.compile(r"[a-z]+(?:-[a-z0-9]+)+\.i-[a-z0-9]+")
+
+
+def _scheme(provider_id: str) -> str:
+    """The cloud of a providerID, "" if it names none. Two clouds write no scheme: "ocid1.instance…" of OCI, and
+    "REGION.i-…" of Alibaba Cloud."""
+    scheme, separator, _ = provider_id.partition("://")
+    if separator:
+        return _SAME.get(scheme, scheme)
+    if provider_id.startswith("ocid1."):
+        return "oci"
+    return "alicloud" if _ALIBABA.fullmatch(provider_id) else ""
+
+
 def platforms_of(node: Node) -> frozenset[str]:
     """The platforms of one node; empty for one without a providerID or another known mark."""
-    scheme, separator, _ = node.provider_id.partition("://")
-    found = {scheme} if separator and scheme else set()
+    scheme = _scheme(node.provider_id)
+    found = {scheme} if scheme else set()
     # By Cilium's operator, unless its option set-cilium-is-up-condition is false.
     if node.network == "CiliumIsUp":
         found.add(CILIUM)

@@ -14,20 +14,29 @@ from etpguard.assess.consumers.interface import (
     Consumer,
     ConsumerVerdict,
     NodeTargets,
+    NoneHealthy,
     PodTargets,
     PossibleNodes,
     UnknownOutcome,
 )
 from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, NodeRule
 from etpguard.assess.node_states import DataPlane, PortState, ServiceStates
-from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome, Reason, through_consumer, without_consumer
+from etpguard.assess.outcome import (
+    NO_HEALTHY_TARGET,
+    TOO_FEW_HEALTHY,
+    Outcome,
+    Reason,
+    Verdict,
+    through_consumer,
+    without_consumer,
+)
 from etpguard.assess.probe import KUBE_PROXY_HEALTHZ_PORT, KubeProxyHealthz, NotModelled, passing
 from etpguard.cluster import Picture
 from etpguard.objects import ENDPOINT_SLICE, GROUP, NODE, SERVICE, AnyKind, IPFamily, Key, Reach, Service
 
 PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"})
 
-_REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET)}
+_REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET, TOO_FEW_HEALTHY)}
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
 _CILIUM_HEALTHZ = NotModelled(
     f"Cilium answers on port {KUBE_PROXY_HEALTHZ_PORT} only with kube-proxy-replacement-healthz-bind-address set"
@@ -63,7 +72,10 @@ class Judge:
     ) -> Assessment:
         """The assessment of a Service under Local that is served externally."""
         blind = self._blind(key)
-        verdicts = tuple(self._through(service, states, consumer, blind) for consumer in consumers)
+        verdicts = tuple(
+            _pending(consumer) if _has_no_address(service, consumer) else self._through(states, consumer, blind)
+            for consumer in consumers
+        )
         known = [v for v in verdicts if not v.consumer.incidental]
         if known:
             worst = _worst(known)
@@ -140,9 +152,7 @@ class Judge:
             return Reason("ConsumersNotReadable", rejected[0].message)
         return None
 
-    def _through(
-        self, service: Service, states: ServiceStates, consumer: Consumer, blind: Reason | None
-    ) -> ConsumerVerdict:
+    def _through(self, states: ServiceStates, consumer: Consumer, blind: Reason | None) -> ConsumerVerdict:
         targets = consumer.targets
         if isinstance(targets, PodTargets):
             return ConsumerVerdict(consumer, Outcome.NotAffected, _PODS)
@@ -166,7 +176,7 @@ class Judge:
             return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
         worst = _worst(verdicts)
         if isinstance(targets, NodeTargets):
-            return worst
+            return _as_far_as_known(worst, targets)
         if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
             return worst
         return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
@@ -181,6 +191,10 @@ class Judge:
             return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
         sees = 0 if isinstance(passes, NotModelled) else passes
         verdict = through_consumer(eligible, state.forwarding, state.usable, sees)
+        if isinstance(consumer.targets, NodeTargets):
+            verdict, unknown = _with_too_few_healthy(verdict, consumer.targets, sees)
+            if unknown:
+                return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
         return ConsumerVerdict(consumer, verdict.outcome, _REASONS[verdict.code], eligible, uncovered, unused)
 
     def _why_unknown(
@@ -234,6 +248,54 @@ class Judge:
         """Nodes on which winkernel, which is not modelled, may differ: with terminating endpoints or with
         none (winkernel/proxier.go:1117-1138,1560-1615)."""
         return self._eligible.windows & ~state.ready if state.usable else 0
+
+
+def _has_no_address(service: Service, consumer: Consumer) -> bool:
+    """Whether the consumer is the load balancer of a Service that lives in a cluster and has no address. A
+    manifest, which has no uid, is judged as if it were served."""
+    return (
+        consumer.kind == "Service"
+        and service.type == "LoadBalancer"
+        and bool(service.uid)
+        and not service.load_balancer_ingress
+        and not isinstance(consumer.targets, PodTargets)
+    )
+
+
+def _pending(consumer: Consumer) -> ConsumerVerdict:
+    causes = f" Known causes: {consumer.without_address}." if consumer.without_address else ""
+    detail = (
+        "the status of the Service has no address, so no load balancer is known to send traffic; look at the "
+        f"events of the Service and at the log of {consumer.controller}.{causes}"
+    )
+    return ConsumerVerdict(consumer, Outcome.Unknown, Reason("NoAddress", detail.removesuffix(".")))
+
+
+def _as_far_as_known(verdict: ConsumerVerdict, targets: NodeTargets) -> ConsumerVerdict:
+    """The verdict for a consumer that may have no target at all, or targets that the API does not show."""
+    if targets.no_target and verdict.outcome is Outcome.NoTargets:
+        return replace(verdict, reason=targets.no_target)
+    if targets.other_targets and verdict.outcome in (Outcome.NoTargets, Outcome.Outage):
+        return replace(verdict, outcome=Outcome.Unknown, reason=targets.other_targets)
+    return verdict
+
+
+def _with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) -> tuple[Verdict, Reason | None]:
+    """The verdict where few targets or none are healthy, or why it is not known."""
+    none_healthy = verdict.special == NO_HEALTHY_TARGET
+    if none_healthy and targets.none_healthy is NoneHealthy.SENDS_TO_NONE:
+        return Verdict(Outcome.Outage, verdict.eligible, verdict.eligible, NO_HEALTHY_TARGET), None
+    if none_healthy and targets.none_healthy is NoneHealthy.NOT_KNOWN:
+        detail = (
+            "the health check passes on no target, and what this load balancer then does is not known: if it "
+            "sends to all targets, a share of the requests is lost; if it sends to none, all are lost"
+        )
+        return verdict, Reason("NoneHealthyNotKnown", detail)
+    if verdict.outcome is Outcome.TargetsUnhealthy and targets.none_healthy is NoneHealthy.SENDS_TO_ALL:
+        healthy = (verdict.eligible & passes).bit_count()
+        if targets.minimum_healthy.missed(healthy, verdict.eligible.bit_count()):
+            return verdict._replace(outcome=Outcome.Blackhole, special=TOO_FEW_HEALTHY), None
+    return verdict, None
 
 
 def _worst(verdicts: Sequence[ConsumerVerdict]) -> ConsumerVerdict:

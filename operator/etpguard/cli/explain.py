@@ -13,7 +13,7 @@ from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output import aws_console
 from etpguard.cli.output.streams import deliver
-from etpguard.objects import NODE, SERVICE, Endpoint, Key, Node, Service
+from etpguard.objects import NODE, SERVICE, Endpoint, Key, Service
 from etpguard.objects.text import harmless
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _traps(assessed: Assessed, assessment: Assessment) -> Lines:
 def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:
     """kube-proxy compares an endpoint's nodeName with its own hostname, which no API object shows."""
     nodes = assessed.loaded.picture.store(NODE)
-    odd = [(node.metadata.name, host) for node in nodes if (host := _other_hostname(node))]
+    odd = [(node.metadata.name, host) for node in nodes if (host := node.other_hostname)]
     if odd:
         name, host = odd[0]
         others = len(odd) - 1
@@ -211,14 +211,6 @@ def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:
             "drops all "
             "external traffic. No API object shows this."
         )
-
-
-def _other_hostname(node: Node) -> str:
-    """A hostname of the Node that differs from its name, in lower case."""
-    name = node.metadata.name
-    hosts = [node.labels.get("kubernetes.io/hostname", "")]
-    hosts += [a.address for a in (node.status and node.status.addresses) or () if a.type == "Hostname"]
-    return next((host for host in hosts if host and host.lower() != name.lower()), "")
 
 
 def _advice(assessed: Assessed, assessment: Assessment) -> Lines:

@@ -56,6 +56,14 @@ class Node(LabelledRecord, frozen=True):
         return (found and found.reason) or ""
 
     @property
+    def other_hostname(self) -> str:
+        """A hostname of the Node that differs from its name, ignoring case; "" if there is none."""
+        name = self.metadata.name.lower()
+        hosts = [self.labels.get("kubernetes.io/hostname", "")]
+        hosts += [a.address for a in (self.status and self.status.addresses) or () if a.type == "Hostname"]
+        return next((host for host in hosts if host and host.lower() != name), "")
+
+    @property
     def taints(self) -> list[Taint]:
         return (self.spec and self.spec.taints) or []
 

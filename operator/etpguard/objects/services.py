@@ -79,6 +79,7 @@ class ManagedFields(Shape, frozen=True):
 
 class ServiceMeta(FullMeta, frozen=True):
     managed_fields: list[ManagedFields] | None = None
+    finalizers: list[str] | None = None
 
 
 class Service(AnnotatedRecord, frozen=True):
@@ -88,12 +89,16 @@ class Service(AnnotatedRecord, frozen=True):
 
     @property
     def substance(self) -> object:
-        return (*self._meta_substance, self.spec, self.status, self.managers)
+        return (*self._meta_substance, self.spec, self.status, self.managers, self.finalizers)
 
     @property
     def managers(self) -> frozenset[str]:
         """The field managers that own anything of it."""
         return frozenset(m.manager for m in self.metadata.managed_fields or () if m.manager)
+
+    @property
+    def finalizers(self) -> frozenset[str]:
+        return frozenset(self.metadata.finalizers or ())
 
     @property
     def type(self) -> str:

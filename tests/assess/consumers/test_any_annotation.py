@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers import aws_cloud_provider, azure, cilium, cloud_provider, gke, metallb
+from etpguard.assess.consumers import aws_cloud_provider, azure, cilium, gke, metallb
+from etpguard.assess.consumers.clouds import openstack
 from etpguard.report import explain_verdict
 from tests.assess.consumers.worlds import Json, endpoints, ingress, nodes, service, world
 
@@ -25,7 +26,7 @@ KEYS = (
     gke.NEG,
     gke.BACKEND_CONFIGS[0],
     "networking.gke.io/load-balancer-type",
-    cloud_provider.MONITOR,
+    openstack.MONITOR,
     "lbipam.cilium.io/ips",
     "kube-vip.io/loadbalancerIPs",
     "metallb.io/address-pool",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
@@ -29,6 +30,38 @@ from etpguard.objects import IPFamily, Key, Kind, Node, Record, Service
 R = TypeVar("R", bound=Record)
 A = TypeVar("A", bound=Record | None)
 T = TypeVar("T")
+
+
+class Evidence(Enum):
+    """How the rule of a consumer is known."""
+
+    OBSERVED = "observed"
+    """An API object shows the nodes or the backend."""
+    DOCUMENTED = "documented"
+    """The source or the documentation of the controller, for an object that is recognised as the controller's."""
+    ASSUMED = "assumed"
+    """Nothing in the API shows that the rule applies to this object."""
+
+
+class NoneHealthy(Enum):
+    """What a load balancer does while no target is healthy."""
+
+    SENDS_TO_ALL = "fail-open"
+    SENDS_TO_NONE = "fail-closed"
+    NOT_KNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class MinimumHealthy:
+    """Below any of these thresholds of healthy targets the load balancer sends to all targets."""
+
+    count: int = 1
+    percentage: int = 0
+    """Percent of all targets; 0 for no such threshold."""
+
+    def missed(self, healthy: int, targets: int) -> bool:
+        """Whether `healthy` of `targets` are too few."""
+        return healthy < self.count or healthy * 100 < self.percentage * targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +108,13 @@ class NodeTargets:
     check: HealthCheck
     max_targets: int = 0
     """The most nodes that the controller registers; 0 for no limit."""
+    none_healthy: NoneHealthy = NoneHealthy.NOT_KNOWN
+    minimum_healthy: MinimumHealthy = MinimumHealthy()
+    """Counts only with `NoneHealthy.SENDS_TO_ALL`."""
+    no_target: Reason | None = None
+    """Why there is no target, where `rule` selects no node by itself."""
+    other_targets: Reason | None = None
+    """Why the consumer may have targets that the API does not show: what covers no node is then Unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +165,11 @@ class Consumer:
     """Name of the family that found it and that advises on it. The engine sets it."""
     source: str = ""
     """Where a setting comes from that no API object shows; "" if there is none."""
+    evidence: Evidence = Evidence.DOCUMENTED
+    assumptions: tuple[str, ...] = ()
+    """What is taken for true without proof, a sentence each. With `Evidence.ASSUMED` there is at least one."""
+    without_address: str = ""
+    """Known causes of an empty status of this load balancer, as a clause; see reason NoAddress."""
 
     @property
     def object(self) -> tuple[str, str, str]:
@@ -258,6 +303,20 @@ def _outcome(compute: Callable[[A], T], record: A) -> T | _Raised:
         return _Raised(error)
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentedConsumer:
+    """A row of docs/consumers.md: plain Markdown, without bars."""
+
+    consumer: str
+    found_by: str
+    nodes: str
+    health_check: str
+    with_local: str
+    evidence: Evidence
+    source: str
+    """Project, version or commit, and file."""
+
+
 class ConsumerFamily(Protocol):
     """One family. The first family of the registry that finds a consumer for an object owns the object: the engine
     ignores what later families find for it."""
@@ -291,6 +350,8 @@ class BaseFamily:
     name: str = ""
     kinds: Sequence[Kind[Any]] = ()
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType({})
+    documented: Sequence[DocumentedConsumer] = ()
+    """Its rows of docs/consumers.md."""
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         raise NotImplementedError

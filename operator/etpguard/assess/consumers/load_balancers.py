@@ -5,12 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from etpguard.assess.consumers.interface import CheckSettings, Consumer, HealthCheck, Targets, View
+from etpguard.assess.consumers.interface import (
+    CheckSettings,
+    Consumer,
+    Evidence,
+    HealthCheck,
+    NodeTargets,
+    Targets,
+    View,
+)
 from etpguard.assess.eligibility import NodeRule, Readiness
 from etpguard.assess.node_states import ip_families
+from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck, NotModelled, Probe
-from etpguard.objects import IPFamily, Service, ServicePort
+from etpguard.objects import IPFamily, Requirement, Service, ServicePort
 
 CLOUD_NODES = NodeRule(readiness=Readiness.IGNORED, exclude_label_as_bool=True, skip_deleting=True)
 """k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:1001-1048 stableNodeSetPredicates: not being
@@ -20,18 +30,30 @@ matter."""
 EVERY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
 """All nodes to which an unknown load balancer might send."""
 
+NO_NODE = NodeRule(any_of=((Requirement("kubernetes.io/hostname", "In", ()),),))
+"""No node at all."""
+
 UNCHECKED = HealthCheck(NoHealthCheck())
 
-GENERIC_CLOUDS = frozenset(
+CLOUDS = frozenset(
     {
-        *("openstack", "digitalocean", "hcloud", "linode", "vultr", "scaleway", "civo"),
-        *("exoscale", "upcloud", "ibm", "equinixmetal", "tencentcloud", "huaweicloud", "yandex"),
+        *("aws", "azure", "gce", "openstack", "hcloud", "digitalocean", "linode", "vultr", "scaleway", "exoscale"),
+        *("upcloud", "civo", "oci", "ibm", "alicloud", "huaweicloud", "qcloud", "tencentcloud", "yandex"),
+        *("cloudscale", "stackit", "vsphere", "ionos", "equinixmetal"),
     }
 )
-"""Schemes of providerIDs of clouds whose controllers are assumed to follow the contract and nothing else."""
+"""Schemes of providerIDs of clouds whose controller may serve `type: LoadBalancer` without a class."""
 
-CLOUDS = GENERIC_CLOUDS | {"aws", "azure", "gce"}
-"""Schemes of providerIDs of clouds whose controller serves `type: LoadBalancer` without a class."""
+CLEANUP = "service.kubernetes.io/load-balancer-cleanup"
+"""The finalizer that every service controller of k8s.io/cloud-provider sets before it makes a load balancer."""
+
+
+class Recognition(NamedTuple):
+    """How a load balancer is recognised, as a clause, and how certain that is."""
+
+    how: str
+    evidence: Evidence = Evidence.DOCUMENTED
+    assumptions: tuple[str, ...] = ()
 
 
 def classless(service: Service) -> bool:
@@ -47,6 +69,46 @@ def sole_cloud(view: View) -> str:
     """The one cloud that the nodes' providerIDs name; "" for none and for more than one."""
     clouds = view.platforms & CLOUDS
     return next(iter(clouds)) if len(clouds) == 1 else ""
+
+
+def first_mark(service: Service, *prefixes: str) -> str:
+    """The first annotation by name that starts with one of the prefixes; "" if none does."""
+    return min((key for key in service.annotations if key.startswith(prefixes)), default="")
+
+
+def by_nodes(service: Service, view: View, scheme: str, provider: str) -> Recognition | None:
+    """The recognition of a Service without a class by the providerIDs of the nodes; None unless all that name a
+    cloud name this one.
+
+    A providerID shows who made the node, not who serves the Service. Only with the finalizer of a cloud's service
+    controller is it certain.
+    """
+    if not classless(service) or sole_cloud(view) != scheme:
+        return None
+    how = f"recognised by the nodes' providerIDs ({scheme}://)"
+    if CLEANUP in service.finalizers:
+        return Recognition(f"{how} and by the finalizer {CLEANUP}")
+    taken = f"its load balancer is taken to be that of {provider}, from the nodes' providerIDs ({scheme}://)"
+    return Recognition(how, Evidence.ASSUMED, (taken,))
+
+
+def by_mark(service: Service, *prefixes: str) -> Recognition | None:
+    """The recognition by an annotation of the provider."""
+    mark = first_mark(service, *prefixes)
+    return Recognition(f"recognised by its annotation {mark[:253]}") if mark else None
+
+
+def by_class(service: Service, *classes: str) -> Recognition | None:
+    """The recognition by one of these values of loadBalancerClass."""
+    if not of_class(service, *classes):
+        return None
+    return Recognition(f"recognised by its loadBalancerClass {service.spec.load_balancer_class}")
+
+
+def no_node_port(port: ServicePort, controller: str) -> NodeTargets:
+    """For a port without a node port, of a load balancer that sends to node ports: it has no target."""
+    why = f"{controller} sends to node ports, and port {port.label or port.port} has none"
+    return NodeTargets(NO_NODE, HealthCheck(NotModelled(why)), no_target=Reason("NoNodePort", why))
 
 
 def addressed_by_ip(service: Service) -> bool:
@@ -73,10 +135,26 @@ class Balancer:
     source: str
     target_type: str = "instance"
     """"node" where nodes announce an address and no target is registered."""
+    evidence: Evidence = Evidence.DOCUMENTED
+    assumptions: tuple[str, ...] = ()
+    without_address: str = ""
     _families: tuple[IPFamily, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_families", served_families(self.service))
+
+    @classmethod
+    def of(
+        cls,
+        service: Service,
+        controller: str,
+        recognition: Recognition,
+        target_type: str = "instance",
+        *,
+        without_address: str = "",
+    ) -> Balancer:
+        how, evidence, assumptions = recognition
+        return cls(service, controller, how, target_type, evidence, assumptions, without_address)
 
     def consumer(self, port: ServicePort, targets: Targets) -> Consumer:
         return Consumer(
@@ -89,6 +167,9 @@ class Balancer:
             targets=targets,
             families=self._families,
             source=self.source,
+            evidence=self.evidence,
+            assumptions=self.assumptions,
+            without_address=self.without_address,
         )
 
     def consumers(self, targets: Targets) -> Iterator[Consumer]:

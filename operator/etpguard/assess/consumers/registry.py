@@ -8,7 +8,7 @@ from etpguard.assess.consumers.aws_cloud_provider import AwsCloudProvider
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController, AwsOptions
 from etpguard.assess.consumers.azure import AzureApplicationGateway, AzureLoadBalancer
 from etpguard.assess.consumers.cilium import Cilium
-from etpguard.assess.consumers.cloud_provider import CloudProvider
+from etpguard.assess.consumers.clouds import cloud_families
 from etpguard.assess.consumers.eks_auto import EksAuto
 from etpguard.assess.consumers.gke import GkeIngress, GkeLoadBalancer
 from etpguard.assess.consumers.in_cluster_proxies import InClusterProxies
@@ -39,10 +39,10 @@ def consumer_families(options: ConsumerOptions | None = None) -> tuple[ConsumerF
         GkeIngress(),
         AzureApplicationGateway(),
         InClusterProxies(),
+        *cloud_families(),
         GkeLoadBalancer(),
         AzureLoadBalancer(),
         AwsCloudProvider(),
         K3sServiceLB(),
-        CloudProvider(),
         UnknownController(),
     )

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc.options import DEFAULT, AwsOptions
-from etpguard.assess.consumers.interface import Consumer, HealthCheck, NodeTargets, PodTargets, UnknownOutcome
+from etpguard.assess.consumers.interface import (
+    Consumer,
+    HealthCheck,
+    NodeTargets,
+    NoneHealthy,
+    PodTargets,
+    UnknownOutcome,
+)
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Key, Service
@@ -65,7 +72,7 @@ def consumer(
         return Consumer(*sender, "instance", port.label, UnknownOutcome(reason), group.families)
     described = (options.described(option) for option in _OF_INSTANCES if options.source(option) != DEFAULT)
     source = "; ".join(filter(None, (group.source, *described)))
-    targets = NodeTargets(group.rule, check, options.max_targets)
+    targets = NodeTargets(group.rule, check, options.max_targets, NoneHealthy.SENDS_TO_ALL)
     return Consumer(*sender, "instance", port.label, targets, group.families, source=source)
 
 

@@ -1,0 +1,15 @@
+"""The load balancers of cloud providers that have a service controller: a family for each provider."""
+
+from __future__ import annotations
+
+from etpguard.assess.consumers.clouds.not_modelled import NotModelledCloud
+from etpguard.assess.consumers.clouds.openstack import OpenStack
+from etpguard.assess.consumers.interface import ConsumerFamily
+
+
+def cloud_families() -> tuple[ConsumerFamily, ...]:
+    """The last one takes the clouds whose rules are not known."""
+    return (
+        OpenStack(),
+        NotModelledCloud(),
+    )

@@ -1,0 +1,81 @@
+"""What the families of cloud providers have in common.
+
+A provider declares how its load balancers are recognised; a family gives the targets of each port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    Consumer,
+    ConsumerVerdict,
+    NodeTargets,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import (
+    Balancer,
+    Recognition,
+    by_class,
+    by_mark,
+    by_nodes,
+    classless,
+    no_node_port,
+)
+from etpguard.assess.consumers.remedies import ClientIP, health_checked
+from etpguard.objects import Node, Service, ServicePort
+
+
+class Cloud(BaseFamily):
+    """A provider whose load balancers serve Services without a class, or with one of `classes`."""
+
+    provider: ClassVar[str]
+    """Its name for people."""
+    scheme: ClassVar[str]
+    """The scheme of its nodes' providerIDs, "" where others use the same."""
+    marks: ClassVar[tuple[str, ...]] = ()
+    """Prefixes of annotations that only this provider reads or writes."""
+    classes: ClassVar[tuple[str, ...]] = ()
+    needs_node_ports: ClassVar[bool] = True
+    """Whether a port without a node port has no target."""
+    client_ip: ClassVar[ClientIP] = ClientIP.VARIES
+    """What `Cluster` does to the client's address."""
+    without_address: ClassVar[str] = ""
+    """Known causes of an empty status, as a clause."""
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        recognition = self.recognise(service, view)
+        if recognition is None:
+            return
+        balancer = Balancer.of(service, self.controller, recognition, without_address=self.without_address)
+        for port in service.ports:
+            if self.needs_node_ports and not port.node_port and service.uid:
+                yield balancer.consumer(port, no_node_port(port, self.provider))
+            else:
+                yield balancer.consumer(port, self.targets(service, port, view))
+
+    @property
+    def controller(self) -> str:
+        return f"cloud-provider/{self.scheme or self.name}"
+
+    def recognise(self, service: Service, view: View) -> Recognition | None:
+        """By class, by a mark on a Service without a class, or by the nodes."""
+        if recognised := by_class(service, *self.classes):
+            return recognised
+        if not classless(service):
+            return None
+        marked = by_mark(service, *self.marks) if self.marks else None
+        return marked or (by_nodes(service, view, self.scheme, self.provider) if self.scheme else None)
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        """Where the load balancer sends the traffic of this port."""
+        raise NotImplementedError
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        if isinstance(verdict.consumer.targets, NodeTargets) and verdict.consumer.targets.no_target:
+            return
+        yield from health_checked(service, verdict, nodes, self.client_ip)

@@ -1,0 +1,44 @@
+"""Clouds whose load balancers are known by the nodes' providerIDs alone, and whose rules are not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from etpguard.assess.consumers.interface import (
+    BaseFamily,
+    Consumer,
+    DocumentedConsumer,
+    Evidence,
+    PossibleNodes,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import CLOUDS, EVERY_NODE, Balancer, by_nodes, classless, sole_cloud
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Service
+
+
+class NotModelledCloud(BaseFamily):
+    """Last of the clouds."""
+
+    name = "cloud-not-modelled"
+    documented = (
+        DocumentedConsumer(
+            consumer="any other cloud",
+            found_by="no class, providerID",
+            nodes="any",
+            health_check="unknown",
+            with_local="`Unknown` unless all nodes are covered",
+            evidence=Evidence.ASSUMED,
+            source="–",
+        ),
+    )
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        cloud = sole_cloud(view)
+        if cloud not in CLOUDS - {"aws", "azure", "gce"} or not classless(service):
+            return
+        recognition = by_nodes(service, view, cloud, cloud)
+        if recognition is not None:
+            detail = f"to which nodes the load balancer of {cloud} sends, and how it checks them, is not known"
+            targets = PossibleNodes(EVERY_NODE, Reason("ControllerNotModelled", detail))
+            yield from Balancer.of(service, f"cloud-provider/{cloud}", recognition).consumers(targets)
