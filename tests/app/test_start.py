@@ -21,6 +21,7 @@ from etpguard.app import operator as operator_module
 from etpguard.app.timing import OperatorTiming
 from etpguard.assess.consumers.registry import ConsumerOptions
 from etpguard.intake.controller_options import consumer_options, follow
+from etpguard.kube.backoff import Backoff
 from etpguard.kube.connection import Connection
 from etpguard.settings import Address, Settings
 from tests.app.harness import Running
@@ -118,7 +119,7 @@ def test_a_failure_to_follow_the_options_is_logged_counted_and_tried_again(
         raise ZeroDivisionError
 
     monkeypatch.setattr(operator_module, "follow", fail)
-    timing = OperatorTiming(rerun=0.2)
+    timing = OperatorTiming(rerun=Backoff(0.2, 0.2))
     with Running(cluster.kubeconfig, timing, aws_lbc_deployment="kube-system/aws-lbc") as running:
         wait_for(lambda: len(tries) > 2, 30, "another try")
         assert running.ready()

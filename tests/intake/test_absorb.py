@@ -16,7 +16,6 @@ from etpguard.cluster import Picture
 from etpguard.cluster.store import Store
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.corrections import Corrections, What
-from etpguard.intake.failures import Failures, Part
 from etpguard.intake.inbox import (
     AssessAll,
     Inbox,
@@ -28,6 +27,7 @@ from etpguard.intake.inbox import (
     WatchEvent,
     WatchRelisted,
 )
+from etpguard.kube.failures import Failures, Part
 from etpguard.objects import (
     ENDPOINT_SLICE,
     INGRESS,

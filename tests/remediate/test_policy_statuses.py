@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 
 from etpguard.kube.writes import Writer
 from etpguard.objects.policies import CoveragePolicy
@@ -89,3 +90,19 @@ def test_a_fact_that_another_client_overwrites_is_put_back_after_a_new_term_too(
     given.round()
     assert given.writes == 2
     assert (given.policy.status or {})["matchedServices"] == 1
+
+
+def test_a_status_that_fails_as_nobody_foresaw_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, tries = Given(), []
+
+    async def fail(*request: object) -> int:
+        tries.append(request)
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(given.statuses, "_write", fail)
+        given.round()
+        given.round()
+    assert len(tries) == 2
+    given.round()
+    assert given.writes == 1

@@ -104,6 +104,15 @@ class Loop:
         self.events.append((event.reason, event.note))
 
 
+def test_a_step_that_fails_as_nobody_foresaw_is_postponed_like_any_other_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop = Loop(case(), ZeroDivisionError("one"), ZeroDivisionError("one"), "")
+    loop.play()
+    assert loop.pauses == pytest.approx([FIRST, 2 * FIRST])
+    assert [r.exc_info is not None for r in caplog.records if "ZeroDivisionError: one" in r.message] == [True]
+
+
 def test_a_gate_that_closes_meanwhile_is_not_the_objects_fault() -> None:
     loop = Loop(case(), DENIED, STALE, STALE, DENIED)
     loop.play()

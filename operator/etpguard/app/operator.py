@@ -6,13 +6,11 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from types import ModuleType
-from typing import Any
 
 from etpguard.app.health import HealthReport, metrics_state
-from etpguard.app.tasks import finished_before, run_until_one_ends
+from etpguard.app.tasks import Keeper, finished_before, run_until_one_ends
 from etpguard.app.timing import OperatorTiming
 from etpguard.app.writing import Writing
 from etpguard.assess import DataPlane, Engine, Options, picture_for
@@ -23,12 +21,12 @@ from etpguard.assess.platforms import CILIUM
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.controller_options import follow
 from etpguard.intake.corrections import Corrections
-from etpguard.intake.failures import PARTS, Failures, Part
 from etpguard.intake.freshness import Freshness
 from etpguard.intake.inbox import AssessAll, Inbox
 from etpguard.intake.resync import Resync
 from etpguard.intake.watch_supervisor import WatchSupervisor
 from etpguard.kube.connection import Connection
+from etpguard.kube.failures import PARTS, Failures
 from etpguard.kube.lists import ListReader
 from etpguard.kube.threads import in_thread
 from etpguard.metrics import CONTENT_TYPE, Metrics
@@ -60,7 +58,6 @@ class Operator:
     ) -> None:
         timing = timing or OperatorTiming()
         self._settings = settings
-        self._rerun = timing.rerun
         self._connection = connection
         self._options = consumer_options or ConsumerOptions()
         self._families = consumers = consumer_families(consumer_options)
@@ -79,7 +76,8 @@ class Operator:
             parts=PARTS,
         )
         self._assessed = asyncio.Event()
-        self._failures = failures = Failures(self.metrics.internal_error)
+        failures = Failures(self.metrics.internal_error)
+        self._keeper = Keeper(failures, timing.rerun)
         self._inbox = Inbox()
         self._resync = Resync(
             picture=self.picture,
@@ -109,6 +107,8 @@ class Operator:
             advice=advice_texts(Advisor(self.picture, consumers)),
             stale=self._stale,
             metrics=self.metrics,
+            failures=failures,
+            keeper=self._keeper,
             remediation_pacing=timing.remediation,
             publish=timing.publish,
         )
@@ -189,26 +189,19 @@ class Operator:
             "ready after %.2f s: %d Services with Local", time.monotonic() - began, len(self.engine.assessments)
         )
         await in_thread(_kopf, "import kopf")
+        keep = self._keeper.keep
         parts = [
             asyncio.create_task(self._resync.run(), name="resync"),
-            asyncio.create_task(self._keep("watch", self._supervisor.run), name="watch"),
+            asyncio.create_task(keep("watch", "the operator", self._supervisor.run, stop), name="watch"),
             asyncio.create_task(self._writing.run(stop), name="writing"),
         ]
         if self._settings.aws_lbc_deployment:
-            parts.append(asyncio.create_task(self._keep("options", self._follow_options), name="options"))
+            follow_options = keep("options", "the operator", self._follow_options, stop)
+            parts.append(asyncio.create_task(follow_options, name="options"))
         await run_until_one_ends(parts)
 
     async def _follow_options(self) -> None:
         await follow(self._settings, self._connection, self._options, self.use_options)
-
-    async def _keep(self, part: Part, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run a part of which every failure may pass: after one it runs again."""
-        while True:
-            try:
-                return await run()
-            except Exception as error:
-                self._failures.note(part, "the operator", error)
-                await asyncio.sleep(self._rerun)
 
     def _stale(self) -> str | None:
         return self.freshness.stale() or self._absorber.problem or None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
 from etpguard.kube.event_sender import EventSender
+from etpguard.kube.failures import Failures
 from etpguard.kube.writes import Writer
 from etpguard.metrics import Metrics
 from etpguard.objects import AnyKind, Key
@@ -34,6 +35,7 @@ def remediation_controller(
     served: Callable[[AnyKind], bool],
     stale: Callable[[], str | None],
     metrics: Metrics,
+    failures: Failures,
     identity: str,
     term: Callable[[], int],
     pacing: Pacing | None = None,
@@ -44,7 +46,7 @@ def remediation_controller(
     memory = RemediationMemory(picture, clock, wall)
     reader = ServiceReader(writer, picture, engine, memory, served)
     other_policies = OtherNetworkPolicies()
-    announcer = EventSender(writer, identity, wall) if settings.write_events else NoEvents()
+    announcer = EventSender(writer, identity, wall, failures) if settings.write_events else NoEvents()
     executor = Executor(
         writer,
         reader,
@@ -76,6 +78,7 @@ def remediation_controller(
         stale=stale,
         announcer=announcer,
         count=metrics.remediation,
+        failures=failures,
         term=term,
         clock=clock,
         wall=wall,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from etpguard.intake.timing import ListTiming, WatchTiming
+from etpguard.kube.backoff import Backoff
 from etpguard.publish.settings import PublishSettings
 from etpguard.remediate.controller import Pacing
 
@@ -17,5 +18,5 @@ class OperatorTiming:
     watch: WatchTiming = field(default_factory=WatchTiming)
     publish: PublishSettings = field(default_factory=PublishSettings)
     remediation: Pacing = field(default_factory=Pacing)
-    rerun: float = 10.0
-    """A part that failed runs again after this many seconds."""
+    rerun: Backoff = field(default=Backoff(first=10.0, longest=300.0))
+    """Pauses before a part that failed runs again."""

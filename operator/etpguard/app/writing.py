@@ -7,15 +7,18 @@ import dataclasses
 import logging
 import socket
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from etpguard.app.remediation import remediation_controller
+from etpguard.app.tasks import Keeper
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
 from etpguard.intake.absorb import Receiver
 from etpguard.kube.client import LazyClient
 from etpguard.kube.confinement import ConfinementCheck
 from etpguard.kube.connection import Connection
+from etpguard.kube.failures import Failures, Part
 from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.metrics import Metrics
@@ -32,6 +35,7 @@ class Writing:
     """Writes nothing before `run`, and nothing at all if every output is off.
 
     `stale` says why nothing may be written from the picture, None if it may. `publish` gives intervals and rates.
+    Each part fails alone: `keeper` runs it again, and the others go on.
     """
 
     def __init__(
@@ -46,6 +50,8 @@ class Writing:
         advice: Callable[[Assessment], Sequence[str]],
         stale: Callable[[], str | None],
         metrics: Metrics,
+        failures: Failures,
+        keeper: Keeper,
         remediation_pacing: Pacing | None = None,
         publish: PublishSettings | None = None,
     ) -> None:
@@ -53,6 +59,7 @@ class Writing:
             (settings.write_conditions, settings.write_reports, settings.write_events, settings.remediation)
         )
         self._client = LazyClient(connection)
+        self._keeper = keeper
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         timing = Timing.of(int(settings.lease_duration))
         self._elector = (
@@ -64,6 +71,7 @@ class Writing:
                 unfit=lambda: stale() is not None,
                 on_change=metrics.leader,
                 on_request=metrics.request,
+                failures=failures,
             )
             if settings.leader_elect and self._enabled
             else None
@@ -94,6 +102,7 @@ class Writing:
                 urgent_hold=settings.hold_urgent,
             ),
             term=(lambda: elector.term) if elector else (lambda: 1),
+            failures=failures,
         )
         self._remediation = (
             remediation_controller(
@@ -105,6 +114,7 @@ class Writing:
                 served=served,
                 stale=stale,
                 metrics=metrics,
+                failures=failures,
                 identity=identity,
                 term=(lambda: elector.term) if elector else (lambda: 1),
                 pacing=remediation_pacing,
@@ -139,11 +149,19 @@ class Writing:
                 await stop.wait()
                 return
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._publisher.run(stop), name="publisher")
-                if self._remediation:
-                    group.create_task(self._remediation.run(stop), name="remediation")
-                group.create_task(self._confinement.run(stop), name="confinement check")
-                if self._elector:
-                    group.create_task(self._elector.run(stop, self._writer.quiet), name="elector")
+                for part, subject, run in self._parts(stop):
+                    group.create_task(self._keeper.keep(part, subject, run, stop), name=subject)
         finally:
             await self._client.close()
+
+    def _parts(self, stop: asyncio.Event) -> list[tuple[Part, str, Callable[[], Awaitable[None]]]]:
+        """The parts that run side by side, each with what names it in the log."""
+        parts: list[tuple[Part, str, Callable[[], Awaitable[None]]]] = [
+            ("publish", "the publisher", partial(self._publisher.run, stop)),
+            ("confinement", "the operator", partial(self._confinement.run, stop)),
+        ]
+        if self._remediation:
+            parts.append(("remediation", "the controller", partial(self._remediation.run, stop)))
+        if self._elector:
+            parts.append(("lease", "the elector", partial(self._elector.run, stop, self._writer.quiet)))
+        return parts

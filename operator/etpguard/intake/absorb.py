@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Change, Picture, Touched
 from etpguard.intake.corrections import Corrections, What
-from etpguard.intake.failures import Failures
 from etpguard.intake.inbox import (
     AboutKind,
     AssessAll,
@@ -24,6 +23,7 @@ from etpguard.intake.inbox import (
     WatchEvent,
     WatchRelisted,
 )
+from etpguard.kube.failures import Failures
 from etpguard.objects import AnyKind, Key, Reject
 from etpguard.objects.log_fields import service_fields
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope

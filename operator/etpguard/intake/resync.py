@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from etpguard.cluster import Picture
-from etpguard.intake.failures import Failures
 from etpguard.intake.freshness import Access, Freshness, KindStatus
 from etpguard.intake.inbox import Inbox, KindLost
 from etpguard.intake.list_buffer import ListBuffer
 from etpguard.intake.list_schedule import ListSchedule, jittered
 from etpguard.intake.timing import ListTiming
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Unreachable
+from etpguard.kube.failures import Failures
 from etpguard.kube.threads import in_thread
 from etpguard.objects import AnyKind, Page
 from etpguard.objects.text import describe

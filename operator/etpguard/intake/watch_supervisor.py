@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from etpguard.intake.failures import Failures
 from etpguard.intake.resync import Resync
 from etpguard.intake.timing import WatchTiming
+from etpguard.kube.failures import Failures
 from etpguard.objects import AnyKind
 from etpguard.objects.text import describe
 

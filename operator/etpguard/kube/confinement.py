@@ -7,7 +7,6 @@ whether they are in force, by dry runs that they forbid. The API server stores n
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import logging
 import random
@@ -18,6 +17,7 @@ from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
 from etpguard.kube.exchange import Client, exchange
 from etpguard.kube.refusals import by_rbac
+from etpguard.kube.stopping import stopped_within
 from etpguard.kube.verbs import Request
 from etpguard.objects import SERVICE, Key
 
@@ -110,9 +110,7 @@ class ConfinementCheck:
         while not stop.is_set():
             confined = await self.check()
             wait = self._interval if confined is Confined.CONFINED else min(RETRY_SECONDS, self._interval)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait * random.uniform(0.9, 1.1)):  # noqa: S311  not a secret
-                    await stop.wait()
+            await stopped_within(stop, wait * random.uniform(0.9, 1.1))  # noqa: S311  not a secret
 
     async def check(self) -> Confined:
         """Check once."""

@@ -55,13 +55,16 @@ class CredentialFiles:
 
     def _open(self) -> None:
         self._close()
-        path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # with mode 0700
-        # The lock is held before it has its name: from then on other processes look at it.
-        temporary = path / f"{_LOCK}.new"
-        lock = os.open(temporary, os.O_CREAT | os.O_RDWR, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        temporary.rename(path / _LOCK)
-        self._path, self._lock = path, lock
+        self._path = path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # with mode 0700
+        try:
+            # The lock is held before it has its name: from then on other processes look at it.
+            temporary = path / f"{_LOCK}.new"
+            self._lock = os.open(temporary, os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            temporary.rename(path / _LOCK)
+        except OSError:
+            self._close()  # without its lock nobody would ever remove the folder
+            raise
 
     def _close(self) -> None:
         if self._path is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
+from etpguard.kube.failures import Failures
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import Key, decode_item
 from etpguard.objects.events import EVENT, Event, EventRecord, series_body
@@ -17,10 +18,13 @@ _log = logging.getLogger(__name__)
 class EventSender:
     """`instance` names this process in the Events; `wall` gives seconds since the epoch."""
 
-    def __init__(self, writer: Writer, instance: str, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, writer: Writer, instance: str, wall: Callable[[], float], failures: Failures | None = None
+    ) -> None:
         self._writer = writer
         self._instance = instance
         self._wall = wall
+        self._failures = failures or Failures()
 
     async def create(self, event: Event) -> EventRecord | None:
         """Create the Event, or read the one of the same name that exists: the answer to an earlier try was lost,
@@ -45,7 +49,7 @@ class EventSender:
 
     async def announce(self, event: Event, *, once: bool = False) -> None:
         """Create the Event; bump its series if it exists, unless `once`: what lasts is then said once and not
-        again by each leader. Raises nothing of the API server's: an Event must not hold up what it reports."""
+        again by each leader. Raises nothing: an Event must not hold up what it reports."""
         try:
             try:
                 await self._writer.write(self._creation(event))
@@ -56,6 +60,8 @@ class EventSender:
                     await self._bump_existing(event.key)
         except (ApiError, NotNow) as error:
             _log.warning("%s: cannot send Event %s: %s", event.regarding.key, event.reason, error)
+        except Exception as error:
+            self._failures.note("publish", f"Event {event.reason} on {event.regarding.key}", error)
 
     async def _bump_existing(self, key: Key) -> None:
         existing = _record(await self._writer.read(verbs.get(EVENT, key)))

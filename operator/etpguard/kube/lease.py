@@ -18,9 +18,12 @@ import msgspec
 
 from etpguard.kube.errors import ApiError
 from etpguard.kube.exchange import Client, OnRequest, exchange
+from etpguard.kube.failures import Failures
+from etpguard.kube.stopping import stopped_within
 from etpguard.kube.verbs import Request, collection
 from etpguard.objects import Key, Reject, decode_item
 from etpguard.objects.leases import LEASE, Lease
+from etpguard.objects.text import describe
 from etpguard.objects.times import micro_time
 
 _log = logging.getLogger(__name__)
@@ -79,6 +82,7 @@ class Elector:
         unfit: Callable[[], bool] = lambda: False,
         on_change: Callable[[bool], None] = lambda leading: None,
         on_request: OnRequest = lambda verb, resource, status: None,
+        failures: Failures | None = None,
         clock: Callable[[], float] = boot_clock,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -97,6 +101,7 @@ class Elector:
         self._unfit_since: float | None = None
         self._on_change = on_change
         self._on_request = on_request
+        self._failures = failures or Failures()
         self._clock = clock
         self._wall = wall
         self._renewed = float("-inf")
@@ -118,15 +123,24 @@ class Elector:
         try:
             while not stop.is_set():
                 await self._turn(quiet)
-                await _sleep_or(stop, self._interval())
+                await stopped_within(stop, self._interval())
         finally:
             await self._leave(_SHUTDOWN, quiet)
 
     async def _turn(self, quiet: Callable[[float], Awaitable[bool]] | None = None) -> None:
-        eligible = self._eligible()  # called in each turn, to know since when it is not
-        if self.leading and not eligible:
-            await self._leave("this replica could not write for too long", quiet)
-        await self._round()
+        """One look at the Lease. Whatever fails, the next turn tries again."""
+        try:
+            eligible = self._eligible()  # called in each turn, to know since when it is not
+            if self.leading and not eligible:
+                await self._leave("this replica could not write for too long", quiet)
+            await self._round()
+            self._failures.settled("lease", str(self._key))
+        except Exception as error:
+            # Nobody foresaw it: as after a request without an answer, the leader leads until its Lease runs out.
+            self.problem = f"Lease {self._key}: {describe(error)}"
+            self._failures.note("lease", str(self._key), error)
+        if self.leading and self._clock() >= self._renewed + self._timing.renew_deadline:
+            self._lead(False, "the Lease could not be renewed in time")
 
     def _eligible(self) -> bool:
         """Whether this replica may lead: it is fit, or has not been unfit for long."""
@@ -158,8 +172,6 @@ class Elector:
             if not self.problem:
                 _log.warning("Lease %s: %s", self._key, error)
             self.problem = f"Lease {self._key}: {error}"
-        if self.leading and self._clock() >= self._renewed + self._timing.renew_deadline:
-            self._lead(False, "the Lease could not be renewed in time")
 
     async def _compete(self) -> None:
         if not self.leading or self._known is None:
@@ -254,14 +266,6 @@ class Elector:
             await self._put(released)
         except ApiError as error:
             _log.warning("Lease %s could not be released: %s", self._key, error)
-
-
-async def _sleep_or(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        pass
 
 
 def _decoded(answer: bytes) -> Lease:

@@ -16,6 +16,7 @@ from functools import partial
 from etpguard.assess import Assessment
 from etpguard.cluster import Picture
 from etpguard.kube.errors import ApiError
+from etpguard.kube.failures import Failures
 from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
@@ -49,6 +50,7 @@ class Publisher:
         settings: PublishSettings | None = None,
         *,
         term: Callable[[], int] = lambda: 1,
+        failures: Failures | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -57,6 +59,7 @@ class Publisher:
         self._assessments = assessments
         self._settings = settings = settings or PublishSettings()
         self._term = term
+        self._failures = failures or Failures()
         self._clock = clock
         self._own_writes = own_writes = OwnWrites(picture)
         self._debounce: Debounce[Key] = Debounce(settings.hold, settings.urgent_hold)
@@ -83,7 +86,7 @@ class Publisher:
                 bucket = TokenBucket(rate, max(1.0, rate))
                 assessed = partial(self._with_assessment, look)
                 self._workers[name] = Worker(
-                    name, assessed, bucket, self._is_open, clock, settings.worker, self._outcome
+                    name, assessed, bucket, self._is_open, clock, settings.worker, self._outcome, self._failures
                 )
 
         self._retain: tuple[Callable[[Container[Key]], None], ...] = (
@@ -105,7 +108,7 @@ class Publisher:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until `stop`; writes that are under way then get some seconds to end. Raises nothing of the API
-        server's."""
+        server's. May be called again after it ended."""
         workers = [asyncio.create_task(w.run(), name=f"publish {w.name}") for w in self._workers.values()]
         keeper = asyncio.create_task(self._keep(), name="publish")
         stopping = asyncio.create_task(stop.wait())
@@ -138,8 +141,9 @@ class Publisher:
         while True:
             try:
                 await self._tend()
-            except Exception:
-                _log.exception("the publisher's housekeeping failed, to be tried again")
+                self._failures.settled("publish", "all Services")
+            except Exception as error:
+                self._failures.note("publish", "all Services", error)
             await asyncio.sleep(self._settings.poll_interval)
 
     async def _tend(self) -> None:
@@ -187,8 +191,10 @@ class Publisher:
             self._debounce.observe(key, assessment, now)
             if self._settings.events:
                 self._events.observe(key, assessment, now)
-        except Exception:
-            _log.exception("%s: cannot take in its assessment", key, extra=service_fields(key, action="publish"))
+        except Exception as error:
+            self._failures.note(
+                "publish", f"the assessment of {key}", error, service_fields(key, action="publish")
+            )
         for worker in self._workers.values():
             worker.add(key)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from etpguard.kube.backoff import Backoff
 from etpguard.kube.errors import ApiError
+from etpguard.kube.failures import Failures
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow
 from etpguard.objects import Key
@@ -53,6 +54,7 @@ class Worker:
         clock: Callable[[], float],
         settings: WorkerSettings | None = None,
         outcome: Callable[[Key], str] = lambda key: "",
+        failures: Failures | None = None,
     ) -> None:
         self.name = name
         self._look = look
@@ -60,6 +62,7 @@ class Worker:
         self._is_open = is_open
         self._clock = clock
         self._outcome = outcome
+        self._unforeseen = failures or Failures()
         self._settings = settings = settings or WorkerSettings()
         self._backoff = Backoff(1.0, settings.longest_backoff, jitter=0.2)
         self._queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace)
@@ -83,7 +86,8 @@ class Worker:
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until closed or cancelled."""
+        """Work until closed or cancelled. May be called again after it ended."""
+        self._closing = False
         async with asyncio.TaskGroup() as group:
             while not self._closing:
                 wait = self._bucket.wait(self._clock()) if self._is_open() else self._settings.idle
@@ -122,10 +126,11 @@ class Worker:
             return self._clock() + closed.retry_in * random.uniform(1.0, 1.2)  # noqa: S311  not a secret
         except ApiError as error:
             return self._clock() + self._pause(key, error)
-        except Exception:
-            _log.exception("%s %s: failed, to be tried again", self.name, key, extra=self._fields(key))
+        except Exception as error:
+            self._unforeseen.note("publish", f"{self.name} {key}", error, self._fields(key))
             return self._clock() + self._pause(key, None)
-        self._failures.pop(key, None)
+        if self._failures.pop(key, None):
+            self._unforeseen.settled("publish", f"{self.name} {key}")
         return None if write is None else self._clock()
 
     def _fields(self, key: Key) -> dict[str, str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from etpguard.assess import Assessment
 from etpguard.kube.backoff import Backoff
 from etpguard.kube.errors import ApiError
+from etpguard.kube.failures import Failures
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import Key
@@ -78,6 +79,10 @@ _ANNOUNCED = frozenset(
 """Reasons with an Event: traffic is lost and etpguard does not remediate, or cannot do what is due."""
 
 
+_ROUND = "all Services"
+"""Names a round in the log of failures."""
+
+
 class RemediationController:
     """`stale` says why nothing may be written, None if it may. `term` counts how often this process became the
     leader. `clock` is monotonic, `wall` gives seconds since the epoch."""
@@ -95,6 +100,7 @@ class RemediationController:
         announcer: Announcer,
         count: Count,
         term: Callable[[], int],
+        failures: Failures | None = None,
         clock: Callable[[], float],
         wall: Callable[[], float],
         pacing: Pacing | None = None,
@@ -113,9 +119,11 @@ class RemediationController:
         self._clock = clock
         self._wall = wall
         self._pacing = pacing or Pacing()
+        self._failures = failures = failures or Failures()
+        self._failed_rounds = 0
         self._settle = self._pacing.settle
         self._statuses = PolicyStatuses(
-            writer, self._pacing.status_interval, self._pacing.longest_turn, clock, wall
+            writer, self._pacing.status_interval, self._pacing.longest_turn, clock, wall, failures
         )
         self._postponed = Postponed(self._pacing.backoff.pause)
         self._rebuilds = TokenBucket(1 / self._pacing.rebuild_every, self._pacing.rebuild_burst)
@@ -138,15 +146,19 @@ class RemediationController:
             try:
                 again = await self.round()
                 self._problem = ""
+                self._failed_rounds = 0
+                self._failures.settled("remediation", _ROUND)
             except NotNow as closed:
                 again = closed.retry_in
             except (ApiError, Changed) as error:
                 if str(error) != self._problem:
                     _log.warning("Cannot read the reports: %s", error)
                 self._problem = str(error)
-            except Exception:
+            except Exception as error:
                 # Whatever it is, it concerns remediation alone: the operator goes on to observe and to publish.
-                _log.exception("A round of remediation failed")
+                self._failures.note("remediation", _ROUND, error)
+                self._failed_rounds += 1
+                self._settle = max(self._settle, self._pacing.backoff.pause(self._failed_rounds))
             await self._sleep(stop, min(again, self._pacing.look_again))
 
     async def round(self) -> float:
@@ -173,7 +185,7 @@ class RemediationController:
         turns = Turns(self._pacing.longest_turn, self._clock)
         decisions = {}
         for key, case in round_.cases.items():
-            decisions[key] = _decided(case, round_.ledger, now)
+            decisions[key] = self._decided(case, round_.ledger, now)
             await turns.pause()
         self._settle += self._pacing.busy_share * turns.total()
         acted = await self._act(round_, decisions)
@@ -256,12 +268,25 @@ class RemediationController:
             if isinstance(error, Refused) or error.status:  # without an answer, nobody refused anything
                 refused = str(error)
             _log.warning("%s: %s: failed: %s", key, what, error, extra=fields)
+        except Exception as error:
+            # The step of one Service: without this, each round ends here, and no other Service is remediated.
+            self._failures.note("remediation", f"Service {key}", error, fields)
         else:
+            self._failures.settled("remediation", f"Service {key}")
             if result:
                 _log.info("%s: %s: %s", key, what, result, extra=fields)
             return True
         self._postponed.failed(key, refused, self._clock())
         return False
+
+    def _decided(self, case: Case, ledger: Ledger, now: float) -> Decision:
+        """The decision; none about a Service whose policies have a value that etpguard cannot evaluate."""
+        key = case.service.key
+        try:
+            return decide(case, ledger, now)
+        except Exception as error:
+            self._failures.note("remediation", f"the decision about Service {key}", error, service_fields(key))
+            return Decision(Action.NONE, reasons.UNDECIDABLE.because(str(error)))
 
     def _with_refusal(self, key: Key, decision: Decision) -> Decision:
         """The decision; where the API server refuses to let it be carried out, that refusal."""
@@ -301,12 +326,3 @@ class RemediationController:
             for task in (stopping, waking):
                 task.cancel()
             await asyncio.gather(stopping, waking, return_exceptions=True)
-
-
-def _decided(case: Case, ledger: Ledger, now: float) -> Decision:
-    """The decision; none about a Service whose policies have a value that etpguard cannot evaluate."""
-    try:
-        return decide(case, ledger, now)
-    except (ValueError, ArithmeticError, LookupError) as error:
-        _log.exception("Cannot decide about Service %s", case.service.key, extra=service_fields(case.service.key))
-        return Decision(Action.NONE, reasons.UNDECIDABLE.because(str(error)))

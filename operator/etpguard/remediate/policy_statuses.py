@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
+from etpguard.kube.failures import Failures
 from etpguard.kube.writes import NotNow, OutOfScope, Writer
 from etpguard.objects import Key, times
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
@@ -40,12 +41,14 @@ class PolicyStatuses:
         longest_turn: float,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        failures: Failures | None = None,
     ) -> None:
         self._writer = writer
         self._interval = interval
         self._longest_turn = longest_turn
         self._clock = clock
         self._wall = wall
+        self._failures = failures or Failures()
         self._written: dict[str, _Written] = {}
         self._wording: Wording[str] = Wording(comparable, status.facts)
         self._problem = ""
@@ -84,6 +87,8 @@ class PolicyStatuses:
                 continue
             except (ApiError, NotNow) as error:
                 self._report(str(error))
+            except Exception as error:
+                self._failures.note("remediation", f"the status of policy {policy.key}", error)
             self._written[policy.uid] = _Written(now, wanted, version)
         kept = {policy.uid for policy in round_.policies}
         self._written = {uid: written for uid, written in self._written.items() if uid in kept}

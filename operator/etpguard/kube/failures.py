@@ -12,7 +12,7 @@ from etpguard.objects.text import describe
 
 logger = logging.getLogger(__name__)
 
-Part = Literal["assessment", "list", "merge", "options", "publish", "watch"]
+Part = Literal["assessment", "confinement", "lease", "list", "merge", "options", "publish", "remediation", "watch"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 REMEMBERED = 1000
