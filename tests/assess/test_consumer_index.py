@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from etpguard.assess import Engine, Outcome
-from etpguard.assess.consumers.interface import Consumer, NodeTargets, View
+from etpguard.assess.consumers.interface import Consumer, NodeTargets, NoneHealthy, View
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.probe import AnswersEverywhere
 from etpguard.objects import Key, Service
@@ -44,7 +44,9 @@ class Reading(Given):
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         if service.key != WEB:
             return
-        targets = NodeTargets(NodeRule(), view.check_on(30099, service, None))
+        targets = NodeTargets(
+            NodeRule(), view.check_on(30099, service, None), none_healthy=NoneHealthy.SENDS_TO_ALL
+        )
         name = ",".join(sorted(view.platforms)) or "none"
         yield consumer(name, targets=targets)
 

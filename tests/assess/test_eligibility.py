@@ -27,7 +27,12 @@ def eligible(rule: NodeRule, *nodes: Node) -> list[str]:
     ],
 )
 def test_exclude_label_is_parsed_as_a_bool(value: str, included: bool) -> None:
-    assert bool(eligible(ANY_CLIENT, node("n", labels={EXCLUDE_LABEL: value}))) is included
+    rule = NodeRule(exclude_label_as_bool=True)
+    assert bool(eligible(rule, node("n", labels={EXCLUDE_LABEL: value}))) is included
+
+
+def test_exclude_label_hides_no_node_from_any_client() -> None:
+    assert eligible(ANY_CLIENT, node("n", labels={EXCLUDE_LABEL: "true"})) == ["n"]
 
 
 def test_exclude_label_by_presence_excludes_whatever_it_says() -> None:

@@ -18,8 +18,8 @@ def test_order_from_best_to_worst() -> None:
         "NoEndpoints",
         "Unknown",
         "Uncovered",
-        "NoTargets",
         "Blackhole",
+        "NoTargets",
         "Outage",
     ]
 

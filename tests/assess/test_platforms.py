@@ -37,7 +37,10 @@ def record(made: Json) -> Node:
         ),
         pytest.param(node("a", network="CiliumIsUp"), {"cilium"}, id="cilium"),
         pytest.param(node("a", network="CalicoIsUp"), set(), id="another network"),
-        pytest.param(node("a", "cn-hangzhou.i-1"), set(), id="no scheme"),
+        pytest.param(node("a", "cn-hangzhou.i-bp1"), {"alicloud"}, id="no scheme: Alibaba Cloud"),
+        pytest.param(node("a", "ocid1.instance.oc1.iad.x"), {"oci"}, id="no scheme: OCI"),
+        pytest.param(node("a", "hrobot://7"), {"hcloud"}, id="a second scheme of Hetzner"),
+        pytest.param(node("a", "some-id"), set(), id="no scheme"),
         pytest.param(node("a", "://x"), set(), id="an empty scheme"),
     ],
 )
@@ -76,5 +79,5 @@ def test_consumers_follow_a_cloud_that_comes_and_another() -> None:
 def test_from_no_node_at_all_to_the_first_ones() -> None:
     made = world(service(), endpoints())
     assert (made.assessment.outcome.name, made.assessment.consumers) == ("NoEndpoints", ())
-    made.put(node("a", "hcloud://1"), node("b", "hcloud://2"), endpoints("a"))
+    made.put(node("a", "gce://1"), node("b", "gce://2"), endpoints("a"))
     assert made.consumer().outcome.name == "TargetsUnhealthy"

@@ -42,4 +42,3 @@ def test_outcome(case: str) -> None:
         assert report["outcome"] in right, (service, report["reason"])
         if check:
             assert {c["healthCheck"]["protocol"] for c in report["consumers"]} == {check["protocol"]}
-

@@ -71,11 +71,15 @@ def service(
     ports: Iterable[Json] = (),
     ingress: Sequence[Json] = (),
     conditions: Sequence[Json] = (),
+    in_cluster: bool = False,
     **spec: Any,
 ) -> Json:
+    """With an address, or `in_cluster`, the Service lives in a cluster; otherwise it is a manifest, without a uid, and
+    is judged as if it were served."""
+    uid = {"uid": f"uid-{name}"} if in_cluster or ingress else {}
     made: Json = {
         "kind": "Service",
-        "metadata": {"name": name, "namespace": NAMESPACE, "uid": f"uid-{name}"},
+        "metadata": {"name": name, "namespace": NAMESPACE, **uid},
         "spec": {
             "type": type,
             "clusterIP": "10.96.0.10",
