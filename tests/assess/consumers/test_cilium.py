@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
+from tests.assess.consumers import worlds
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, world
+
+service = partial(worlds.service, ingress=[{"ip": "203.0.113.1"}])
 
 L2, BGP, NODE_IPAM = "io.cilium/l2-announcer", "io.cilium/bgp-control-plane", "io.cilium/node"
 ASSIGNED = {"type": "cilium.io/IPAMRequestSatisfied", "status": "True"}
@@ -127,7 +132,7 @@ def test_whoever_announces_nothing_is_lost_where_all_nodes_are_covered() -> None
 
 def test_an_address_that_ipam_did_not_give_is_no_mark() -> None:
     refused = service(conditions=[{**ASSIGNED, "status": "False"}], annotations={"lbipam.cilium.io/ips": "x"})
-    assert world(refused, endpoints("a"), *nodes("hcloud")).consumer().consumer.family == "cloud-provider"
+    assert world(refused, endpoints("a"), *nodes("openstack")).consumer().consumer.family == "openstack"
 
 
 def test_a_leader_is_not_ready_for_long() -> None:

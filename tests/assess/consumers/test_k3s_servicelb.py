@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, seen, service, world
+from tests.assess.consumers import worlds
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, seen, world
+
+service = partial(worlds.service, ingress=[{"ip": "198.51.100.1"}])
 
 ENABLE, POOL = "svccontroller.k3s.cattle.io/enablelb", "svccontroller.k3s.cattle.io/lbpool"
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, seen, service, world
+from tests.assess.consumers import worlds
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, seen, world
+
+service = partial(worlds.service, ingress=[{"ip": "203.0.113.1"}])
 
 BY_CLASS = service(loadBalancerClass="kube-vip.io/kube-vip-class")
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
+from tests.assess.consumers import worlds
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, world
+
+service = partial(worlds.service, ingress=[{"ip": "203.0.113.1"}])
 
 ALLOCATED = {"metallb.io/ip-allocated-from-pool": "default"}
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"

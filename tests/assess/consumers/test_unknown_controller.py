@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from etpguard.assess.consumers.unknown_controller import UnknownController
+from tests.assess.consumers import worlds
 from tests.assess.consumers.worlds import (
     Json,
     Seen,
@@ -13,9 +16,10 @@ from tests.assess.consumers.worlds import (
     ingress_class,
     nodes,
     seen,
-    service,
     world,
 )
+
+service = partial(worlds.service, ingress=[{"ip": "203.0.113.1"}])
 
 NODE_PORT = service(type="NodePort")
 
@@ -74,7 +78,7 @@ def test_covered_where_no_node_could_lose_anything(objects: list[Json]) -> None:
     "subject",
     [
         pytest.param(NODE_PORT, id="a plain NodePort"),
-        pytest.param(service(), id="a load balancer that nobody has made"),
+        pytest.param(service(ingress=[]), id="a load balancer that nobody has made"),
         pytest.param(
             service(loadBalancerClass="service.k8s.aws/nlb"), id="one left to the AWS controller's family"
         ),
@@ -100,7 +104,8 @@ def test_a_node_port_for_one_pod_is_addressed_on_purpose(label: str) -> None:
 
 def test_one_pods_load_balancer_counts_like_any_other() -> None:
     selector = {"statefulset.kubernetes.io/pod-name": "db-0"}
-    made = world(service(selector=selector), endpoints("a"), *nodes("hcloud"))
+    checked = {"loadbalancer.openstack.org/enable-health-monitor": "true"}
+    made = world(service(selector=selector, annotations=checked), endpoints("a"), *nodes("openstack"))
     assert made.assessment.outcome.name == "TargetsUnhealthy"
 
 
