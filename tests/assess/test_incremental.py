@@ -302,6 +302,12 @@ class Incremental(RuleBasedStateMachine):
         self.picture.unread.update(unread)
         self.refresh()
 
+    @rule(unlisted=st.sampled_from(({}, {INGRESS_CLASS: "not in the input"})))
+    def lose_what_was_looked_for(self, unlisted: dict[AnyKind, str]) -> None:
+        self.picture.unlisted.clear()
+        self.picture.unlisted.update(unlisted)
+        self.refresh()
+
     @rule()
     def deal_positions_anew(self) -> None:
         self.picture.nodes.compact(slack=0)

@@ -174,8 +174,9 @@ class Engine:
     def _shared_inputs(self) -> object:
         """The inputs that every assessment depends on, and that hardly ever change."""
         picture = self._picture
+        unseen = dict(picture.unread), dict(picture.unlisted)
         unreadable = tuple(reject.key for reject in picture.store(NODE).rejects)
-        return picture.nodes.epoch, not len(picture.store(ENDPOINT_SLICE)), dict(picture.unread), unreadable
+        return picture.nodes.epoch, not len(picture.store(ENDPOINT_SLICE)), unseen, unreadable
 
     def _reset(self) -> None:
         self._epoch = self._picture.nodes.epoch

@@ -63,6 +63,9 @@ class Picture:
         self.unread: dict[Kind[Any], str] = {}
         """Kinds that cannot be read at present, with the reason. An absent CRD is not among them: it is
         known that there are no such objects."""
+        self.unlisted: dict[Kind[Any], str] = {}
+        """Kinds that nobody looked for, with the reason: files without any object of the kind. Empty for a live
+        cluster, where each kind is listed."""
         self.unresolved: dict[tuple[Kind[Any], Key], Exception] = {}
         """Objects whose references to Services could not be computed, with what was raised."""
         self._stores: dict[Kind[Any], Store[Any]] = {kind: Store(kind) for kind in kinds}

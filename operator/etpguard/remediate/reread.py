@@ -219,6 +219,7 @@ class ServiceReader:
         """A copy of the picture in which the records that were read replace those that it held."""
         twin = self._picture.twin()
         twin.unread.update(self._picture.unread)
+        twin.unlisted.update(self._picture.unlisted)
         held = {
             kind: [record for record in self._picture.store(kind) if not _superseded(kind, record, key, read)]
             for kind in self._picture.kinds

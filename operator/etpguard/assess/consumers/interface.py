@@ -250,6 +250,11 @@ class View:
         """Why objects of this kind cannot be read. None also for a CRD that is absent: there are no objects."""
         return self._picture.unread.get(kind)
 
+    def unseen(self, kind: Kind[Any]) -> str | None:
+        """Why the picture may lack objects of this kind: they cannot be read, or nobody looked for them. None: the
+        picture has all of them, so the absence of an object means something."""
+        return self._picture.unread.get(kind) or self._picture.unlisted.get(kind)
+
     def once(self, name: str, record: A, compute: Callable[[A], T], *others: Record | None) -> T:
         """`compute(record)`, computed once for these records until the picture changes. An exception is kept and
         raised again too. `name` names the computation; `others` are further records that it depends on."""

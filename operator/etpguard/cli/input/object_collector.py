@@ -75,12 +75,16 @@ class ObjectCollector:
         self._kinds: dict[tuple[Any, Any], AnyKind] = {(kind.api_version, kind.name): kind for kind in kinds}
         self._groups = {(kind.group, kind.name): kind for kind in kinds}
         self._collected: dict[AnyKind, dict[Any, Record | Reject]] = {kind: {} for kind in kinds}
+        self._looked_for: set[AnyKind] = set()
+        """Kinds without an object that the input says it looked for."""
         self._other_versions: set[str] = set()
         self._duplicates: list[str] = []
 
     def add(self, document: Document, depth: int = 0) -> None:
         """Take the object, or each item of the list. Raises Failure for a refusal of the API server."""
         where, kind, version, items, source = document
+        if _is_list(kind) and isinstance(version, str):
+            self._note_list(kind, version)
         if items is None:
             if not _is_list(kind):
                 self._add_object(where, kind, version, source)
@@ -93,6 +97,9 @@ class ObjectCollector:
     def finish(self) -> None:
         for kind, entries in self._collected.items():
             self._loaded.put(kind, entries.values())
+            if not entries and kind not in self._looked_for:
+                why = f"the input has no {kind.name} and does not say that it looked for them"
+                self._loaded.picture.unlisted[kind] = why
         warnings = self._loaded.warnings
         warnings += sorted(self._other_versions)
         warnings += self._duplicates[:_SHOWN_DUPLICATES]
@@ -135,6 +142,12 @@ class ObjectCollector:
         if record.key in collected:
             self._duplicates.append(f"{where}{kind} {record.key} came before; the last one counts")
         collected[record.key] = record
+
+    def _note_list(self, kind: str, version: str) -> None:
+        """A list of one kind says that somebody looked for its objects, even if it is empty."""
+        known = self._kinds.get((version, kind.removesuffix("List")))
+        if known is not None:
+            self._looked_for.add(known)
 
     def _note_version(self, version: str, kind: str) -> None:
         known = self._groups.get((version.rpartition("/")[0], kind))

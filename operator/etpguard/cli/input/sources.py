@@ -154,7 +154,7 @@ def _assessed(
     if not loaded.live:
         needed: tuple[AnyKind, ...] = (INGRESS, INGRESS_CLASS)
         for kind in needed:
-            if not len(picture.store(kind)):
+            if kind in picture.unlisted:
                 picture.unread[kind] = f"there are no {kind.plural} in the input"
     auto = settings.data_plane == "auto"
     data_plane = DataPlane.KUBE_PROXY if auto else DataPlane(settings.data_plane)
