@@ -37,7 +37,7 @@ def check(request: CheckRequest) -> int:
     if request.policies:
         return _check_policies(request)
     assessed = _assessed(request, request.sources)
-    chosen = _chosen(request, assessed)
+    chosen = _chosen(assessed)
     deliver(lambda: _show(request, assessed, chosen))
     warn(assessed.warnings)
     return int(any(assessment.outcome >= Outcome[request.fail_on] for assessment in chosen))
@@ -55,7 +55,7 @@ def _check_policies(request: CheckRequest) -> int:
     def show() -> None:
         if request.output in ("json", "yaml"):
             would = [row.as_json() for row in rows]
-            _structured(request, assessed, _chosen(request, assessed), would)
+            _structured(request, assessed, _chosen(assessed), would)
         else:
             policy_preview.show(rows)
 
@@ -71,12 +71,12 @@ def _assessed(request: CheckRequest, sources: Sources) -> Assessed:
     return assessed
 
 
-def _chosen(request: CheckRequest, assessed: Assessed) -> list[Assessment]:
-    """The assessments in the namespace of the request, sorted."""
+def _chosen(assessed: Assessed) -> list[Assessment]:
+    """The assessments in the namespace of the command, sorted."""
     return [
         assessment
         for key, assessment in sorted(assessed.assessments.items())
-        if request.namespace in ("", key.namespace)
+        if assessed.namespace in ("", key.namespace)
     ]
 
 

@@ -154,6 +154,38 @@ def explain(service: str, namespace: str | None, max_nodes: int, **options: Any)
 
 
 @cli.command()
+@click.option("-A", "--all-namespaces", is_flag=True, help="dump all namespaces: the default")
+@click.option(
+    "-n",
+    "--namespace",
+    metavar="NS",
+    help="dump what the Services in this namespace depend on. `check` then reports only these Services",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="-",
+    show_default="stdout",
+    help="write to this file: YAML if its name ends in .yaml or .yml, else JSON",
+)
+@setting_options(CLUSTER)
+def dump(namespace: str | None, all_namespaces: bool, output: str, **options: Any) -> int:
+    """Write the objects that `check` reads to a file, for `check -f`.
+
+    The dump has only the fields that a rule of etpguard reads, and no Secrets. It names the kinds that could not
+    be read.
+    """
+    if namespace and all_namespaces:
+        raise click.UsageError("-n and -A exclude each other")
+    settings = take_settings(options, CLUSTER)
+    from etpguard.cli.dump.command import dump as run_dump
+    from etpguard.cli.input.sources import Sources
+
+    return run_dump(Sources(namespace=namespace or "", settings=settings), output)
+
+
+@cli.command()
 @click.argument("service", metavar="NAMESPACE/SERVICE")
 @_NAMESPACE
 @click.option("--force", is_flag=True, help="restore Local even if another manager declares Cluster now")

@@ -92,17 +92,15 @@ def load(loaded: Loaded, lists: Lists) -> None:
     for kind in sorted(failed, key=_order):
         error = failed[kind]
         if isinstance(error, NotServed) and not kind.required:
+            loaded.not_served.append(kind)
             continue
         if kind.required or not isinstance(error, Forbidden | Overloaded):
             raise Failure(str(error))
-        loaded.picture.unread[kind] = str(error)
-        loaded.not_read.append(kind.resource)
+        loaded.note_unread(kind, str(error))
     for kind in sorted(rejected, key=_order):
         for reject in rejected[kind]:
             loaded.reject(kind, reject)
-    if lists.narrowed:
-        names = ", ".join(sorted(kind.resource for kind in lists.narrowed))
-        loaded.warnings.append(f"read in one namespace only, because RBAC does not allow more: {names}")
+    loaded.note_narrowed(lists.narrowed)
 
 
 def _order(kind: AnyKind) -> tuple[bool, str]:

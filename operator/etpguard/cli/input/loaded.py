@@ -14,16 +14,30 @@ SHOWN_MALFORMED = 20
 
 @dataclass
 class Loaded:
-    """`live`: from a cluster, not from files. `where` names the server or the files."""
+    """`live`: from a cluster, not from files. `where` names the server or the files. `dumped`: the files say which
+    kinds they looked for, as `etpguard dump` does."""
 
     picture: Picture
     live: bool
     where: str
+    dumped: bool = False
+    namespace: str = ""
+    """The only namespace whose Services can be assessed; "" for all."""
     warnings: list[str] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
     """A line for each object that could not be read."""
     not_read: list[str] = field(default_factory=list)
     """Resources that could not be read or are not in the files, for the report."""
+    not_served: list[AnyKind] = field(default_factory=list)
+    """Kinds that the API server does not serve: there are no such objects."""
+    narrowed: list[AnyKind] = field(default_factory=list)
+    """Kinds of which only the objects in one namespace could be read."""
+    rejects: list[tuple[AnyKind, Reject]] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether an absent object is known to be absent, as in a live cluster."""
+        return self.live or self.dumped
 
     def put(self, kind: AnyKind, entries: Iterable[Record | Reject]) -> None:
         """Put objects into the picture; of two with one key the last stays.
@@ -36,15 +50,26 @@ class Loaded:
 
     def reject(self, kind: AnyKind, reject: Reject) -> None:
         self.malformed.append(reject.message)
+        self.rejects.append((kind, reject))
         if reject.key.name:
             self.put(kind, [reject])
+
+    def note_unread(self, kind: AnyKind, why: str) -> None:
+        self.picture.unread[kind] = why
+        self.not_read.append(kind.resource)
+
+    def note_narrowed(self, kinds: Iterable[AnyKind]) -> None:
+        self.narrowed += sorted(kinds, key=lambda kind: kind.resource)
+        if self.narrowed:
+            names = ", ".join(kind.resource for kind in self.narrowed)
+            self.warnings.append(f"read in one namespace only, because RBAC does not allow more: {names}")
 
     def no_service_in(self, namespace: str) -> str:
         """A sentence for a namespace that has no Service; "" for one that has."""
         picture = self.picture
         if any(key.namespace == namespace for key in picture.store(SERVICE).keys()):  # noqa: SIM118
             return ""
-        namespaces_known = self.live and NAMESPACE in picture.kinds and NAMESPACE not in picture.unread
+        namespaces_known = self.complete and NAMESPACE in picture.kinds and NAMESPACE not in picture.unread
         if namespaces_known and not picture.get(NAMESPACE, Key("", namespace)):
             return f"there is no namespace {namespace}"
         return f"there is no Service of namespace {namespace}" + ("" if self.live else " in the input")

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from etpguard.cli.errors import Failure
+from etpguard.cli.input import cluster_dump
+from etpguard.cli.input.cluster_dump import ClusterDump
 from etpguard.cli.input.loaded import Loaded
-from etpguard.objects import AnyKind, Record, Reject, decode_item
+from etpguard.objects import API_VERSION, AnyKind, Record, Reject, decode_item
 
 DEEPEST = 10
 """Lists within Lists."""
@@ -75,6 +77,7 @@ class ObjectCollector:
         self._kinds: dict[tuple[Any, Any], AnyKind] = {(kind.api_version, kind.name): kind for kind in kinds}
         self._groups = {(kind.group, kind.name): kind for kind in kinds}
         self._collected: dict[AnyKind, dict[Any, Record | Reject]] = {kind: {} for kind in kinds}
+        self._dumps: list[ClusterDump] = []
         self._looked_for: set[AnyKind] = set()
         """Kinds without an object that the input says it looked for."""
         self._other_versions: set[str] = set()
@@ -100,6 +103,7 @@ class ObjectCollector:
             if not entries and kind not in self._looked_for:
                 why = f"the input has no {kind.name} and does not say that it looked for them"
                 self._loaded.picture.unlisted[kind] = why
+        cluster_dump.apply(self._dumps, self._loaded)
         warnings = self._loaded.warnings
         warnings += sorted(self._other_versions)
         warnings += self._duplicates[:_SHOWN_DUPLICATES]
@@ -131,7 +135,10 @@ class ObjectCollector:
         if known is None:
             if (version, kind) == ("v1", "Status"):
                 _refuse_failure(where, source)
-            self._note_version(version, kind)
+            elif (version, kind) == (API_VERSION, cluster_dump.KIND):
+                self._dumps.append(_dump(where, source))
+            else:
+                self._note_version(version, kind)
             return
         record = decode_item(known, source if isinstance(source, dict) else bytes(source))
         if isinstance(record, Reject):
@@ -166,6 +173,16 @@ def _type_of(item: Any) -> tuple[Any, Any]:
     if not isinstance(item, dict):
         raise msgspec.ValidationError(f"a {type(item).__name__} instead of an object")
     return item.get("kind"), item.get("apiVersion")
+
+
+def _dump(where: str, source: Source) -> ClusterDump:
+    """Raises Failure: without it, nobody knows which kinds the dump looked for."""
+    try:
+        if isinstance(source, dict):
+            return msgspec.convert(source, ClusterDump)
+        return msgspec.json.decode(source, type=ClusterDump)
+    except msgspec.ValidationError as error:
+        raise Failure(f"{where}{cluster_dump.KIND}: {error}") from None
 
 
 def _is_list(kind: Any) -> bool:

@@ -45,7 +45,7 @@ class Assessed:
 
     loaded: Loaded
     namespace: str
-    """The command's; "" for all."""
+    """The command's, or that of the dump; "" for all."""
     engine: Engine
     advisor: Advisor
     data_plane: str
@@ -67,9 +67,10 @@ def assess(sources: Sources) -> Assessed:
     gc.disable()
     if sources.files:
         loaded, families = _from_files(sources)
-        namespace = "default" if sources.namespace is None else sources.namespace
+        namespace = (loaded.namespace or "default") if sources.namespace is None else sources.namespace
+        namespace = namespace or loaded.namespace
     else:
-        loaded, families, namespace = _from_cluster(sources)
+        loaded, families, namespace = read_cluster(sources)
     if namespace and (lacking := loaded.no_service_in(namespace)):
         loaded.warnings.append(lacking)
     return _assessed(sources, namespace, loaded, families)
@@ -86,7 +87,8 @@ def _from_files(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily]]:
     return loaded, families
 
 
-def _from_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], str]:
+def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], str]:
+    """All objects of a live cluster, the families that read them, and the command's namespace. Raises Failure."""
     from etpguard.cli.input import live
     from etpguard.kube.connection import Connection
     from etpguard.kube.errors import KubeError
@@ -151,14 +153,14 @@ def _assessed(
     from etpguard.objects import INGRESS, INGRESS_CLASS, NODE, SERVICE
 
     picture, settings = loaded.picture, sources.settings
-    if not loaded.live:
+    if not loaded.complete:
         needed: tuple[AnyKind, ...] = (INGRESS, INGRESS_CLASS)
         for kind in needed:
             if kind in picture.unlisted:
                 picture.unread[kind] = f"there are no {kind.plural} in the input"
     auto = settings.data_plane == "auto"
     data_plane = DataPlane.KUBE_PROXY if auto else DataPlane(settings.data_plane)
-    options = Options(data_plane, settings.answers_everywhere_ports, unread_is_unknown=loaded.live)
+    options = Options(data_plane, settings.answers_everywhere_ports, unread_is_unknown=loaded.complete)
     engine = Engine(picture, consumer_families, options)
     engine.refresh_all()
     if engine.assessments and not len(picture.store(NODE)):
@@ -166,7 +168,7 @@ def _assessed(
     if auto and CILIUM in engine.platforms:
         with_cilium = Engine(picture, consumer_families, replace(options, data_plane=DataPlane.CILIUM))
         _warn_of_cilium(loaded, engine, with_cilium)
-    if not loaded.live:
+    if not loaded.complete:
         _warn_of_missing_kinds(loaded, engine)
         if not len(picture.store(SERVICE)):
             loaded.warnings.append(f"{loaded.where}: there is no Service in the input")

@@ -1,0 +1,1 @@
+"""`etpguard dump`: the objects that `check` reads, as one List."""

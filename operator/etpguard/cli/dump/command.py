@@ -1,0 +1,60 @@
+"""Read a live cluster, and write what was read as one List."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from etpguard import __version__
+from etpguard.cli.check import warn
+from etpguard.cli.dump.namespace import needed_services
+from etpguard.cli.dump.objects import dumped_objects
+from etpguard.cli.dump.vocabulary import vocabulary
+from etpguard.cli.errors import Failure
+from etpguard.cli.input import cluster_dump
+from etpguard.cli.input.sources import Sources, read_cluster
+from etpguard.cli.output.streams import deliver
+
+Json = dict[str, Any]
+
+
+def dump(sources: Sources, output: str) -> int:
+    """Write the List to the file `output`, or to stdout for "-". Returns 0. Raises Failure."""
+    gc.disable()  # as in input.sources.assess
+    loaded, families, namespace = read_cluster(sources)
+    head = cluster_dump.describe(loaded, __version__, namespace)
+    services = needed_services(loaded.picture, families, namespace) if namespace else None
+    items = [head.as_object(), *dumped_objects(loaded.picture, vocabulary().reads_annotation, services)]
+    _write(items, output)
+    warn([*loaded.all_warnings(), *loaded.picture.unread.values()])
+    return 0
+
+
+def _write(items: Sequence[Json], output: str) -> None:
+    if output == "-":
+        deliver(lambda: print(_as_json(items)))
+        return
+    text = _as_yaml(items) if output.endswith((".yaml", ".yml")) else f"{_as_json(items)}\n"
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"{output}: {error.strerror}") from None
+
+
+def _as_json(items: Sequence[Json]) -> str:
+    """An object a line, for diff and grep."""
+    lines = ",\n".join(msgspec.json.encode(item).decode() for item in items)
+    return f'{{"apiVersion":"v1","kind":"List","items":[\n{lines}\n]}}'
+
+
+def _as_yaml(items: Sequence[Json]) -> str:
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    document = {"apiVersion": "v1", "kind": "List", "items": list(items)}
+    text: str = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True)
+    return text

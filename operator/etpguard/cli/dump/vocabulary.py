@@ -1,0 +1,79 @@
+"""The words that the rules contain. A rule compares with these words only, so they show what a dump must keep."""
+
+from __future__ import annotations
+
+import importlib.util
+import pkgutil
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.abc import InspectLoader
+from types import CodeType
+
+_RULES = ("etpguard.assess", "etpguard.objects", "etpguard.remediate")
+_DOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+_LITERAL = re.compile(r"""["']([\w.-]+)["']""")
+_PUBLIC = ("kubernetes.io", "k8s.io")
+"""Domains of Kubernetes itself, for labels such as node-role.kubernetes.io/ingress."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """`words`: constants without a space. `beginnings` and `endings`: those that end or begin with a separator.
+    `domains`: what is before the "/" of keys."""
+
+    words: frozenset[str]
+    beginnings: tuple[str, ...]
+    endings: tuple[str, ...]
+    domains: frozenset[str]
+
+    def has(self, word: str) -> bool:
+        return word in self.words or word.lower() in self.words
+
+    def knows_domain(self, domain: str) -> bool:
+        return domain in self.domains or domain in _PUBLIC or domain.endswith(tuple(f".{d}" for d in _PUBLIC))
+
+    def reads_annotation(self, key: str) -> bool:
+        """Whether a rule may read the annotation. All keys of a domain count: some rules add a port to a key, and
+        others look for misspelt ones. Snippets of configuration may have credentials, and no rule reads them."""
+        domain, slash, name = key.partition("/")
+        if not slash:
+            return key in self.words
+        return key in self.words or (domain in self.domains and "snippet" not in name)
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """The vocabulary of all rules, the consumer families included."""
+    found = {text for package in _RULES for code in _modules(package) for text in _texts(code)}
+    found |= {word for text in found for word in _LITERAL.findall(text)}
+    words = frozenset(text for text in found if text and not any(map(str.isspace, text)))
+    return Vocabulary(
+        words,
+        tuple(sorted(word for word in words if len(word) > 2 and word[-1] in "-./")),
+        tuple(sorted(word for word in words if len(word) > 2 and word[0] in "-./")),
+        frozenset(d for word in words if _DOMAIN.fullmatch(d := word.partition("/")[0])),
+    )
+
+
+def _modules(package: str) -> Iterator[CodeType]:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    names = [package]
+    names += [m.name for m in pkgutil.walk_packages(spec.submodule_search_locations, f"{package}.")]
+    for name in names:
+        found = importlib.util.find_spec(name)
+        code = found.loader.get_code(name) if found and isinstance(found.loader, InspectLoader) else None
+        if code is not None:
+            yield code
+
+
+def _texts(code: CodeType) -> Iterator[str]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _texts(constant)
+        elif isinstance(constant, tuple | frozenset):
+            yield from (each for each in constant if isinstance(each, str))
+        elif isinstance(constant, str):
+            yield constant
