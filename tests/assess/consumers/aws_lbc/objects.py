@@ -84,7 +84,8 @@ def port(number: int = 80, name: str | None = "http", node_port: int | None = NO
 
 
 def service(name: str = "web", *, type_: str = "NodePort", **fields: Any) -> Json:
-    """`annotations`, `ports`, and any field of the spec."""
+    """`annotations`, `ports`, and any field of the spec. A load balancer is `served`: its status has an address."""
+    served = fields.pop("served", type_ == "LoadBalancer")
     return {
         "kind": "Service",
         "metadata": meta(name, annotations=fields.pop("annotations", {})),
@@ -96,6 +97,7 @@ def service(name: str = "web", *, type_: str = "NodePort", **fields: Any) -> Jso
             "ports": fields.pop("ports", [port()]),
             **fields,
         },
+        "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.net"}] if served else []}},
     }
 
 
