@@ -176,7 +176,12 @@ class Judge:
             return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
         worst = _worst(verdicts)
         if isinstance(targets, NodeTargets):
-            return _as_far_as_known(worst, targets)
+            known = _as_far_as_known(worst, targets)
+            if targets.otherwise is None:
+                return known
+            instead = replace(targets, rule=targets.otherwise.rule, otherwise=None)
+            other = self._through(states, replace(consumer, targets=instead), blind)
+            return _agreed(known, other.outcome, targets.otherwise.reason)
         if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
             return worst
         return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
@@ -278,6 +283,14 @@ def _as_far_as_known(verdict: ConsumerVerdict, targets: NodeTargets) -> Consumer
     if targets.other_targets and verdict.outcome in (Outcome.NoTargets, Outcome.Outage):
         return replace(verdict, outcome=Outcome.Unknown, reason=targets.other_targets)
     return verdict
+
+
+def _agreed(verdict: ConsumerVerdict, other: Outcome, reason: Reason) -> ConsumerVerdict:
+    """The verdict, unless a setting that the API does not show makes it `other`, and one of them is not good."""
+    if verdict.outcome is other or max(verdict.outcome, other) <= Outcome.TargetsUnhealthy:
+        return verdict
+    detail = f"{reason.detail}; the outcome is {verdict.outcome.name} or {other.name}"
+    return replace(verdict, outcome=Outcome.Unknown, reason=Reason(reason.code, detail))
 
 
 def _with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) -> tuple[Verdict, Reason | None]:

@@ -1,28 +1,40 @@
-"""CLB and NLB of the AWS cloud provider (cloud-provider-aws, pkg/providers/v1), which is not the AWS Load
-Balancer Controller."""
+"""Classic and Network Load Balancers of the AWS cloud provider, which is not the AWS Load Balancer Controller.
+
+cloud-provider-aws 63ec440 (1.36), pkg/providers/v1; file names without a path are there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from etpguard.assess.consumers.aws_target_groups import minimum_healthy, named_by_aws
 from etpguard.assess.consumers.interface import (
     Advice,
     BaseFamily,
     CheckSettings,
     Consumer,
     ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
     HealthCheck,
     NodeTargets,
+    NoneHealthy,
     Targets,
     UnknownOutcome,
     View,
 )
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
+    NO_NODE,
     Balancer,
+    Recognition,
     addressed_by_ip,
+    by_mark,
+    by_nodes,
     classless,
+    first_mark,
+    no_node_port,
     on_health_check_node_port,
     port_number,
     sole_cloud,
@@ -64,25 +76,65 @@ _NODES = replace(CLOUD_NODES, provider_id="i-[^/]*", skips_unidentified=True)
 """aws_loadbalancer.go:1802-1857: nodes whose providerID names no instance are left out."""
 
 
+_OUTSCALE = "service.beta.kubernetes.io/osc-load-balancer-"
+"""Outscale's nodes have providerIDs of the scheme aws:// too: outscale/cloud-provider-osc 64174f3
+ccm/cloud/loadbalancer.go."""
+
+_PROTOCOLS = {True: ("TCP", "UDP"), False: ("TCP",)}
+"""Protocols that an NLB (True) and a Classic Load Balancer serve: aws.go checkProtocol. The controller refuses a
+Service with any other one."""
+
+
 class AwsCloudProvider(BaseFamily):
     name = "aws-cloud-provider"
+    documented = (
+        DocumentedConsumer(
+            consumer="AWS Network Load Balancer of the cloud provider",
+            found_by="no class; annotation `aws-load-balancer-type: nlb`",
+            nodes="cloud nodes with an instance ID, by `aws-load-balancer-target-node-labels`",
+            health_check="HTTP healthCheckNodePort `/healthz`, 30 s × 3; annotations change port and protocol",
+            with_local="`TargetsUnhealthy`; sends to all nodes while none is healthy",
+            evidence=Evidence.DOCUMENTED,
+            source="cloud-provider-aws 63ec440 pkg/providers/v1/aws_loadbalancer.go",
+        ),
+        DocumentedConsumer(
+            consumer="AWS Classic Load Balancer",
+            found_by="no class; host name `*.elb.amazonaws.com`, annotation `aws-load-balancer-*` or providerID `aws://`",
+            nodes="cloud nodes with an instance ID, by `aws-load-balancer-target-node-labels`",
+            health_check="one for all ports: HTTP healthCheckNodePort `/healthz`, 10 s × 6",
+            with_local="`TargetsUnhealthy`; no UDP; what it does while no node is healthy is not known",
+            evidence=Evidence.DOCUMENTED,
+            source="cloud-provider-aws 63ec440 pkg/providers/v1/aws.go",
+        ),
+    )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         kind = service.annotations.get(TYPE, "")
         # "external" and "nlb-ip" are left to the AWS Load Balancer Controller: aws.go isLBExternal.
-        if not classless(service) or sole_cloud(view) != "aws" or kind in ("external", "nlb-ip"):
+        if kind in ("external", "nlb-ip") or addressed_by_ip(service) or EKS_AUTO in view.platforms:
             return
-        if addressed_by_ip(service) or EKS_AUTO in view.platforms:
+        recognition = _recognition(service, view)
+        if recognition is None:
             return
         network = kind == "nlb"
         controller = "cloud-provider/aws-" + ("nlb" if network else "clb")
-        balancer = Balancer(service, controller, "recognised by the nodes' providerIDs (aws://)")
+        balancer = Balancer.of(service, controller, recognition, without_address=_refusals(service, network))
         rule = replace(_NODES, requirements=_target_nodes(service.annotations.get(TARGET_NODES, "")))
         settings = _settings(service)
-        proxied = _pairs(service.annotations.get(ATTRIBUTES, "")).get(_PROXIED, "false") if network else "false"
+        attributes = _pairs(service.annotations.get(ATTRIBUTES, "")) if network else {}
         for port in service.ports:
-            targets = _targets(service, port, view, rule, settings, network)
-            yield balancer.consumer(port, _through_proxy_protocol(targets, proxied))
+            if port.transport not in _PROTOCOLS[network]:
+                targets: Targets = _not_served(port, network)
+            elif not port.node_port and service.uid:
+                targets = no_node_port(port, "The AWS cloud provider")
+            else:
+                targets = _targets(service, port, view, rule, settings, network)
+                targets = _through_proxy_protocol(targets, attributes.get(_PROXIED, "false"))
+            if network and isinstance(targets, NodeTargets):
+                targets = replace(
+                    targets, none_healthy=NoneHealthy.SENDS_TO_ALL, minimum_healthy=minimum_healthy(attributes)
+                )
+            yield balancer.consumer(port, targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         check = verdict.consumer.check
@@ -114,6 +166,37 @@ class AwsCloudProvider(BaseFamily):
         if check is not None and check.pins_health_check_node_port:
             extra = f"{unpin(CHECK_PORT)} {extra}".strip()
         yield from health_checked(service, verdict, nodes, cost, extra)
+
+
+def _recognition(service: Service, view: View) -> Recognition | None:
+    """By the host name that AWS gave, by an annotation on nodes of AWS, or by the nodes alone. Without AWS's nodes
+    an annotation shows nothing: charts set it on any cluster."""
+    if not classless(service) or first_mark(service, _OUTSCALE):
+        return None
+    for entry in service.load_balancer_ingress:
+        if entry.hostname and named_by_aws(entry.hostname):
+            return Recognition(f"recognised by its address {entry.hostname[:253]}")
+    if sole_cloud(view) != "aws":
+        return None
+    return by_mark(service, _PREFIX) or by_nodes(service, view, "aws", "AWS")
+
+
+def _refusals(service: Service, network: bool) -> str:
+    """Why the controller makes no load balancer of the Service: aws.go checkProtocol and checkMixedProtocol."""
+    what = "a Network Load Balancer" if network else "a Classic Load Balancer"
+    used = {port.transport for port in service.ports}
+    causes = []
+    if odd := sorted(used - {*_PROTOCOLS[network]}):
+        causes.append(f"{what} has no {' and no '.join(odd)}, and the controller refuses the whole Service")
+    if len(used) > 1:
+        causes.append("the controller refuses a Service with ports of several protocols")
+    return "; ".join(causes)
+
+
+def _not_served(port: ServicePort, network: bool) -> NodeTargets:
+    what = "a Network Load Balancer" if network else "a Classic Load Balancer"
+    why = f"{what} does not serve {port.transport}, so nothing sends to port {port.label or port.port}"
+    return NodeTargets(NO_NODE, HealthCheck(NotModelled(why)), no_target=Reason("ProtocolNotServed", why))
 
 
 def _pairs(value: str) -> dict[str, str]:

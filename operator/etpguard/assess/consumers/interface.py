@@ -101,6 +101,16 @@ class PodTargets:
 
 
 @dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Another rule for the nodes, which holds where a setting that the API does not show is different. The outcome
+    is Unknown where it differs between the two rules, unless both deliver all traffic."""
+
+    rule: NodeRule
+    reason: Reason
+    """Names the setting, and where to look it up."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeTargets:
     """The consumer sends to the nodes that `rule` selects, as far as the health check lets it."""
 
@@ -115,6 +125,7 @@ class NodeTargets:
     """Why there is no target, where `rule` selects no node by itself."""
     other_targets: Reason | None = None
     """Why the consumer may have targets that the API does not show: what covers no node is then Unknown."""
+    otherwise: Otherwise | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,38 @@
+"""Facts about load balancers of AWS that hold whichever controller made them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from etpguard.assess.consumers.interface import MinimumHealthy
+
+MINIMUM_COUNT, MINIMUM_PERCENTAGE = (
+    f"target_group_health.unhealthy_state_routing.minimum_healthy_targets.{unit}" for unit in ("count", "percentage")
+)
+"""Below these numbers of healthy targets the load balancer sends to all targets: AWS documentation, "Target group
+health"; defaults 1 and off."""
+
+_HOST = re.compile(r"[a-z0-9.-]*\.elb\.(?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?", re.IGNORECASE)
+
+
+def named_by_aws(hostname: str) -> bool:
+    """Whether AWS gave that name to a load balancer: NAME.REGION.elb.amazonaws.com, or
+    NAME.elb.REGION.amazonaws.com of a Network Load Balancer; with .cn in China."""
+    return len(hostname) <= 253 and bool(_HOST.fullmatch(hostname))
+
+
+def minimum_healthy(attributes: Mapping[str, str]) -> MinimumHealthy:
+    """By the attributes of a target group. What AWS rejects counts as the default: the target group then keeps the
+    value that it has."""
+    return MinimumHealthy(
+        count=_number(attributes.get(MINIMUM_COUNT, ""), 1, 1_000_000),
+        percentage=_number(attributes.get(MINIMUM_PERCENTAGE, ""), 0, 100),
+    )
+
+
+def _number(text: str, default: int, most: int) -> int:
+    text = text.strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 7):
+        return default
+    return int(text) if 1 <= int(text) <= most else default
