@@ -9,12 +9,27 @@ from enum import Enum
 
 from etpguard.cluster import NodeTable
 from etpguard.objects import Node, Requirement
+from etpguard.objects.nodes import Taint
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
 
 # strconv.ParseBool, which the cloud-provider's nodeIncludedPredicate calls.
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+
+
+CONTROL_PLANE_TAINTS = frozenset({"node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane"})
+
+
+def barring(node: Node) -> list[Taint]:
+    """The taints that keep the pods of a DaemonSet off the node unless they tolerate them. Every DaemonSet
+    tolerates those of the node life cycle: k8s.io/kubernetes pkg/controller/daemon/util/daemonset_util.go
+    AddOrUpdateDaemonPodTolerations."""
+    return [
+        taint
+        for taint in node.taints
+        if taint.effect in ("NoSchedule", "NoExecute") and not taint.key.startswith("node.kubernetes.io/")
+    ]
 
 
 class Readiness(Enum):
@@ -39,7 +54,14 @@ class NodeRule:
     """On the node's labels, ANDed; see `Selector.requirements`."""
     any_of: tuple[tuple[Requirement, ...], ...] = ()
     """Alternatives on the labels, one of which must hold in full; none at all admit every node."""
+    names: frozenset[str] | None = None
+    """The names of the only nodes that are eligible; None for any name."""
     taints: tuple[TaintRule, ...] = (TaintRule(AUTOSCALER_TAINT),)
+    tolerated: frozenset[str] | None = None
+    """Keys of the taints that the pods of the consumer tolerate: a node that keeps them off by another taint is
+    left out. None where taints do not decide."""
+    needs_network: bool = False
+    """Whether a node whose condition NetworkUnavailable is True is left out."""
     readiness: Readiness = Readiness.TRUE
     exclude_label_as_bool: bool = False
     """Whether `exclude-from-external-load-balancers` excludes a node unless it parses as false:
@@ -69,6 +91,12 @@ class NodeRule:
         if self.skip_deleting and node.deleting:
             return False
         if self.skips_unidentified and not self.identified(node):
+            return False
+        if self.names is not None and node.metadata.name not in self.names:
+            return False
+        if self.needs_network and node.network_unavailable:
+            return False
+        if self.tolerated is not None and any(taint.key not in self.tolerated for taint in barring(node)):
             return False
         labels = node.labels
         if self.exclude_label_as_bool and EXCLUDE_LABEL in labels and labels[EXCLUDE_LABEL] not in _FALSE:

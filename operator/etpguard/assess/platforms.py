@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from etpguard.assess.eligibility import CONTROL_PLANE_TAINTS, barring
 from etpguard.objects import Node
 
 GKE = "gke"
@@ -18,6 +19,10 @@ CILIUM = "cilium"
 """Cilium runs the network of some node. No Node shows whether it replaces kube-proxy."""
 K3S_LB_LABELLED = "k3s-servicelb-nodes"
 """Some node has the label that makes k3s ServiceLB run on labelled nodes alone."""
+
+TAINTED = "tainted"
+"""Some node has a taint, other than that of a control plane, that keeps the pods of a DaemonSet off it unless they
+tolerate it."""
 
 K3S_LB_LABEL = "svccontroller.k3s.cattle.io/enablelb"
 
@@ -81,6 +86,8 @@ def platforms_of(node: Node) -> frozenset[str]:
         found.add(GKE)
     if labels.get("eks.amazonaws.com/compute-type") == "auto":
         found.add(EKS_AUTO)
+    if any(taint.key not in CONTROL_PLANE_TAINTS for taint in barring(node)):
+        found.add(TAINTED)
     if K3S_LB_LABEL in labels:
         found.add(K3S_LB_LABELLED)
     return frozenset(found)

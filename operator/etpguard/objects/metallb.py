@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from etpguard.objects.kinds import Kind, Reach
-from etpguard.objects.records import LabelledRecord, Selector, Shape
+from etpguard.objects.records import Key, LabelledRecord, Selector, Shape
 
 
 class AdvertisementSpec(Shape, frozen=True):
@@ -13,6 +15,10 @@ class AdvertisementSpec(Shape, frozen=True):
     ip_address_pools: list[str] | None = None
     ip_address_pool_selectors: list[Selector] | None = None
     node_selectors: list[Selector] | None = None
+    service_selectors: list[Selector] | None = None
+    """On the labels of Services, since 0.16; none at all select every Service."""
+    peers: list[str] | None = None
+    """Names of the BGPPeers of a BGPAdvertisement; none at all for every peer."""
 
 
 class Advertisement(LabelledRecord, frozen=True):
@@ -27,6 +33,51 @@ class IPAddressPool(LabelledRecord, frozen=True):
     @property
     def substance(self) -> object:
         return (self.metadata.uid, self.labels, self.deleting)
+
+
+class PeerSpec(Shape, frozen=True):
+    """Without `node_selectors` every node has a session with the peer."""
+
+    node_selectors: list[Selector] | None = None
+
+
+class BGPPeer(LabelledRecord, frozen=True):
+    spec: PeerSpec | None = None
+
+    @property
+    def substance(self) -> object:
+        return (self.metadata.uid, self.deleting, self.spec)
+
+
+class AnnouncedBy(Shape, frozen=True):
+    """The status of a ServiceL2Status or ServiceBGPStatus, which a speaker writes while its node announces."""
+
+    node: str | None = None
+    service_name: str | None = None
+    service_namespace: str | None = None
+
+
+class AnnouncementStatus(LabelledRecord, frozen=True):
+    status: AnnouncedBy | None = None
+
+    @property
+    def substance(self) -> object:
+        return (self.metadata.uid, self.deleting, self.status)
+
+    @property
+    def node(self) -> str:
+        return (self.status and self.status.node) or ""
+
+    @property
+    def service(self) -> Key | None:
+        status = self.status
+        if status is None or not status.service_name:
+            return None
+        return Key(status.service_namespace or "", status.service_name)
+
+
+def _announced(status: AnnouncementStatus) -> Iterable[Key]:
+    return () if status.service is None else (status.service,)
 
 
 L2_ADVERTISEMENT = Kind(
@@ -49,4 +100,23 @@ BGP_ADVERTISEMENT = Kind(
 )
 IP_ADDRESS_POOL = Kind(
     "IPAddressPool", "ipaddresspools", "metallb.io", "v1beta1", IPAddressPool, reach=Reach.EVERYTHING, refines=True
+)
+BGP_PEER = Kind("BGPPeer", "bgppeers", "metallb.io", "v1beta2", BGPPeer, reach=Reach.EVERYTHING, refines=True)
+SERVICE_L2_STATUS = Kind(
+    "ServiceL2Status",
+    "servicel2statuses",
+    "metallb.io",
+    "v1beta1",
+    AnnouncementStatus,
+    refers=_announced,
+    refines=True,
+)
+SERVICE_BGP_STATUS = Kind(
+    "ServiceBGPStatus",
+    "servicebgpstatuses",
+    "metallb.io",
+    "v1beta1",
+    AnnouncementStatus,
+    refers=_announced,
+    refines=True,
 )

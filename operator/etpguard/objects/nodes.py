@@ -41,7 +41,8 @@ class Node(LabelledRecord, frozen=True):
     @property
     def substance(self) -> object:
         addresses = self.status and self.status.addresses
-        return (self.metadata.uid, self.labels, self.deleting, self.spec, self.ready, self.network, addresses)
+        network = (self.network, self.network_unavailable)
+        return (self.metadata.uid, self.labels, self.deleting, self.spec, self.ready, network, addresses)
 
     @property
     def ready(self) -> str | None:
@@ -54,6 +55,12 @@ class Node(LabelledRecord, frozen=True):
         """The reason of the condition NetworkUnavailable, by which network plugins say that they are up."""
         found = self._condition("NetworkUnavailable")
         return (found and found.reason) or ""
+
+    @property
+    def network_unavailable(self) -> bool:
+        """Whether the condition NetworkUnavailable is True."""
+        found = self._condition("NetworkUnavailable")
+        return found is not None and found.status == "True"
 
     @property
     def other_hostname(self) -> str:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 
+from etpguard.assess.consumers.metallb import sharing
+from etpguard.objects import SERVICE, Key
 from tests.assess.consumers import worlds
-from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, world
+from tests.assess.consumers.worlds import KEY, Json, Seen, endpoints, node, nodes, port, seen, world
 
 service = partial(worlds.service, ingress=[{"ip": "203.0.113.1"}])
 
 ALLOCATED = {"metallb.io/ip-allocated-from-pool": "default"}
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+
+def advertisement(kind: str = "L2Advertisement", name: str = "lan", **spec: object) -> Json:
+    return {"kind": kind, "metadata": {"name": name, "namespace": "metallb-system"}, "spec": spec}
+
+
+ADVERTISED = advertisement()
+LAN = [*nodes(""), ADVERTISED]
 
 
 @pytest.mark.parametrize(
@@ -57,26 +68,32 @@ def test_recognised(subject: Json, served: bool) -> None:
     ],
 )
 def test_announcing_nodes(slices: list[Json], expected: Seen) -> None:
-    assert seen(service(annotations=ALLOCATED), *slices, *nodes("")) == expected
+    assert seen(service(annotations=ALLOCATED), *slices, *LAN) == expected
 
 
 @pytest.mark.parametrize("value", ["", "true", "false"])
 def test_an_excluded_node_does_not_announce(value: str) -> None:
     """k8snodes.IsNodeExcludedFromBalancers: the label's presence."""
-    objects = [service(annotations=ALLOCATED), endpoints("a"), node("a", labels={EXCLUDE: value}), node("b")]
+    objects = [
+        service(annotations=ALLOCATED),
+        endpoints("a"),
+        node("a", labels={EXCLUDE: value}),
+        node("b"),
+        ADVERTISED,
+    ]
     assert seen(*objects) == Seen("NoTargets", "NoTargets", "", "")
     assert f"kubectl label node a {EXCLUDE}-" in world(*objects).advice()[0]
 
 
 def test_a_node_not_ready_announces_while_its_endpoint_is() -> None:
-    objects = [service(annotations=ALLOCATED), endpoints("a"), node("a", ready="Unknown"), node("b")]
+    objects = [service(annotations=ALLOCATED), endpoints("a"), node("a", ready="Unknown"), node("b"), ADVERTISED]
     assert seen(*objects) == Seen("Covered", "Covered", "a", "")
 
 
 def test_announcement_is_blind_to_ports() -> None:
     """metallb #646: a node announces with an endpoint of any port."""
     two = service(annotations=ALLOCATED, ports=[port(), port("admin", 81, 30081)])
-    objects = [two, endpoints("a", "b"), endpoints("a", ports=["admin"]), *nodes("")]
+    objects = [two, endpoints("a", "b"), endpoints("a", ports=["admin"]), *LAN]
     assert seen(*objects, port_name="http") == Seen("Covered", "Covered", "ab", "")
     assert seen(*objects, port_name="admin") == Seen("Blackhole", "Blackhole", "ab", "b")
     assert "Separate port admin from the other ports" in world(*objects).advice()[0]
@@ -84,24 +101,20 @@ def test_announcement_is_blind_to_ports() -> None:
 
 def test_announcement_is_blind_to_families() -> None:
     dual = service(annotations=ALLOCATED, ipFamilies=["IPv4", "IPv6"])
-    objects = [dual, endpoints("a"), endpoints("b", family="IPv6"), *nodes("")]
+    objects = [dual, endpoints("a"), endpoints("b", family="IPv6"), *LAN]
     assert seen(*objects) == Seen("Blackhole", "Blackhole", "ab", "b")
 
 
 def test_ports_apart_on_all_nodes_lose_everything() -> None:
     two = service(annotations=ALLOCATED, ports=[port(), port("admin", 81, 30081)])
     excluded = node("b", labels={EXCLUDE: ""})
-    objects = [two, endpoints("a"), endpoints("b", ports=["admin"]), node("a"), excluded]
+    objects = [two, endpoints("a"), endpoints("b", ports=["admin"]), node("a"), excluded, ADVERTISED]
     assert seen(*objects, port_name="admin") == Seen("Outage", "Outage", "a", "a")
 
 
 def test_the_source_says_how_it_was_recognised() -> None:
-    found = world(service(annotations=ALLOCATED), endpoints("a"), *nodes("")).consumer().consumer
+    found = world(service(annotations=ALLOCATED), endpoints("a"), *LAN).consumer().consumer
     assert found.source.startswith("recognised by its annotation metallb.io/ip-allocated-from-pool")
-
-
-def advertisement(kind: str = "L2Advertisement", name: str = "lan", **spec: object) -> Json:
-    return {"kind": kind, "metadata": {"name": name, "namespace": "metallb-system"}, "spec": spec}
 
 
 def pool(name: str, **labels: str) -> Json:
@@ -115,13 +128,15 @@ def on(name: str) -> list[Json]:
 BOTH = Seen("Covered", "Covered", "ab", "")
 ONLY_A = Seen("Covered", "Covered", "a", "")
 NOBODY = Seen("NoTargets", "NoTargets", "", "")
-SILENT = Seen("Unknown", "NotAdvertised", "ab", "")
+SILENT = Seen("NoTargets", "NotAdvertised", "", "")
+UNSEEN = Seen("Unknown", "AdvertisementsNotSeen", "ab", "")
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        pytest.param([], BOTH, id="no advertisement was given"),
+        pytest.param([], UNSEEN, id="before 0.13 a ConfigMap has the configuration"),
+        pytest.param([pool("default")], SILENT, id="a pool, and no advertisement"),
         pytest.param([advertisement()], BOTH, id="for all pools, from all nodes"),
         pytest.param([advertisement(nodeSelectors=on("a"))], ONLY_A, id="from selected nodes"),
         pytest.param([advertisement("BGPAdvertisement", nodeSelectors=on("a"))], ONLY_A, id="the same by BGP"),
@@ -177,7 +192,7 @@ def test_without_a_pool_only_advertisements_that_agree_tell() -> None:
 
 
 def test_unreadable_advertisements_are_told() -> None:
-    objects = [service(annotations=ALLOCATED), endpoints("a"), *nodes("")]
+    objects = [service(annotations=ALLOCATED), endpoints("a"), *LAN]
     assert seen(*objects, unread={"L2Advertisement": "forbidden"}).reason == "AdvertisementsNotReadable"
 
 
@@ -186,3 +201,192 @@ def test_an_advertisement_that_changes_is_taken_up() -> None:
     assert made.consumer().outcome.name == "Covered"
     made.put(advertisement(nodeSelectors=on("b")))
     assert made.consumer().outcome.name == "NoTargets"
+
+
+def other_service(name: str, **more: Any) -> Json:
+    return service(name, annotations=SHARED, **more)
+
+
+LAN_ONLY = advertisement(serviceSelectors=[{"matchLabels": {"expose": "lan"}}])
+SHARED = {**ALLOCATED, "metallb.io/allow-shared-ip": "one"}
+STATUS: Json = {"node": "b", "serviceName": "web", "serviceNamespace": "shop"}
+
+
+def report(kind: str, node_name: str) -> Json:
+    metadata = {"name": f"{kind.lower()}-{node_name}", "namespace": "metallb-system"}
+    return {"kind": kind, "metadata": metadata, "status": {**STATUS, "node": node_name}}
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "config", "expected"),
+    [
+        pytest.param({"expose": "lan"}, ALLOCATED, [LAN_ONLY], BOTH, id="serviceSelectors match its labels"),
+        pytest.param({"expose": "dmz"}, ALLOCATED, [LAN_ONLY], SILENT, id="no serviceSelectors match: silent"),
+        pytest.param(
+            {}, ALLOCATED, [LAN_ONLY, advertisement(name="all")], BOTH, id="one without selectors is enough"
+        ),
+        pytest.param({"expose": "lan"}, SHARED, [LAN_ONLY], SILENT, id="L2, allow-shared-ip and serviceSelectors"),
+        pytest.param(
+            {"expose": "lan"},
+            SHARED,
+            [LAN_ONLY, advertisement("BGPAdvertisement", "wan")],
+            BOTH,
+            id="BGP announces a shared address all the same",
+        ),
+    ],
+)
+def test_service_selectors(
+    labels: dict[str, str], annotations: dict[str, str], config: list[Json], expected: Seen
+) -> None:
+    """MetalLB 0.16, api/v1beta1 serviceSelectors."""
+    subject = service(labels=labels, annotations=annotations)
+    assert seen(subject, endpoints("a", "b"), *nodes(""), pool("default"), *config) == expected
+
+
+def test_a_pool_that_was_not_read_has_unknown_labels() -> None:
+    by_label = advertisement(ipAddressPoolSelectors=[{"matchLabels": {"tier": "edge"}}])
+    assert seen(service(annotations=ALLOCATED), endpoints("a"), *nodes(""), by_label).reason == "PoolNotKnown"
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        pytest.param(
+            [node("a", network_down=True), node("b")], Seen("Covered", "Covered", "b", ""), id="no network"
+        ),
+        pytest.param(
+            [node("a", taints=[("dedicated", "NoSchedule")]), node("b")],
+            Seen("Covered", "Covered", "b", ""),
+            id="a taint that the speaker does not tolerate",
+        ),
+        pytest.param(
+            [node(name, taints=[("dedicated", "NoExecute")]) for name in "ab"],
+            Seen("Unknown", "SpeakerNotKnown", "", ""),
+            id="such a taint on all of them",
+        ),
+        pytest.param(
+            [node("a", taints=[("dedicated", "PreferNoSchedule")]), node("b", taints=[("x", "NoSchedule")])],
+            Seen("Covered", "Covered", "a", ""),
+            id="a taint that keeps no pod off",
+        ),
+        pytest.param(
+            [
+                node("a", taints=[("node-role.kubernetes.io/control-plane", "NoSchedule")]),
+                node("b", taints=[("node.kubernetes.io/unschedulable", "NoSchedule")]),
+            ],
+            BOTH,
+            id="taints that the speaker tolerates",
+        ),
+    ],
+)
+def test_nodes_with_a_speaker(members: list[Json], expected: Seen) -> None:
+    """speakersForPool, and the tolerations of the DaemonSet in config/manifests."""
+    assert seen(service(annotations=ALLOCATED), endpoints("a", "b"), *members, ADVERTISED) == expected
+
+
+@pytest.mark.parametrize(
+    ("peers", "expected"),
+    [
+        pytest.param([], BOTH, id="no peer was read"),
+        pytest.param([{}], BOTH, id="a peer of all nodes"),
+        pytest.param([{"nodeSelectors": on("a")}], ONLY_A, id="a peer of one node"),
+        pytest.param([{"nodeSelectors": on("c")}], NOBODY, id="a peer of no node with an endpoint"),
+    ],
+)
+def test_bgp_peers(peers: list[Json], expected: Seen) -> None:
+    """speaker/bgp_controller.go: a node has sessions with the peers that select it."""
+    members = [node(name, labels={"kubernetes.io/hostname": name}) for name in "abc"]
+    made = [
+        {"kind": "BGPPeer", "metadata": {"name": f"peer-{i}", "namespace": "metallb-system"}, "spec": spec}
+        for i, spec in enumerate(peers)
+    ]
+    objects = [
+        service(annotations=ALLOCATED),
+        endpoints("a", "b"),
+        *members,
+        advertisement("BGPAdvertisement"),
+        *made,
+    ]
+    assert seen(*objects) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "reports", "expected"),
+    [
+        pytest.param(
+            [ADVERTISED],
+            [report("ServiceL2Status", "b")],
+            Seen("Covered", "Covered", "b", ""),
+            id="the L2 announcer",
+        ),
+        pytest.param(
+            [ADVERTISED],
+            [report("ServiceL2Status", "c")],
+            Seen("Outage", "Outage", "c", "c"),
+            id="an announcer without an endpoint",
+        ),
+        pytest.param(
+            [advertisement("BGPAdvertisement")],
+            [report("ServiceBGPStatus", "a"), report("ServiceBGPStatus", "c")],
+            Seen("Blackhole", "Blackhole", "ac", "c"),
+            id="the BGP announcers",
+        ),
+        pytest.param(
+            [ADVERTISED, advertisement("BGPAdvertisement")],
+            [report("ServiceL2Status", "a")],
+            BOTH,
+            id="BGP reports nothing before 0.15",
+        ),
+    ],
+)
+def test_speakers_report_what_they_announce(config: list[Json], reports: list[Json], expected: Seen) -> None:
+    """api/v1beta1 ServiceL2Status and ServiceBGPStatus."""
+    made = world(service(annotations=ALLOCATED), endpoints("a", "b"), *nodes(""), *config, *reports)
+    found = made.consumer()
+    assert (
+        Seen(found.outcome.name, found.reason.code, made.names(found.eligible), made.names(found.uncovered))
+        == expected
+    )
+    assert found.consumer.evidence.value == ("documented" if expected == BOTH else "observed")
+
+
+def test_services_that_share_an_address_are_changed_together() -> None:
+    ports = [port(), port("admin", 81, 30081)]
+    objects = [other_service("web", ports=ports), endpoints("a", "b"), endpoints("a", ports=["admin"]), *LAN]
+    made = world(*objects, other_service("dns"))
+    subject = made.picture.get(SERVICE, KEY)
+    assert subject is not None
+    assert sharing(subject, made.picture) == (Key("shop", "dns"),)
+    (advice,) = [text for text in made.advice() if "Let every node forward" in text]
+    assert "shares its address with shop/dns" in advice
+    assert [line for line in advice.splitlines() if line.startswith("kubectl")] == [
+        'kubectl -n shop patch service web -p \'{"spec":{"externalTrafficPolicy":"Cluster"}}\'',
+        'kubectl -n shop patch service dns -p \'{"spec":{"externalTrafficPolicy":"Cluster"}}\'',
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(service("dns", annotations=ALLOCATED), id="it does not allow it"),
+        pytest.param(other_service("dns", ingress=[{"ip": "203.0.113.2"}]), id="another address"),
+        pytest.param(other_service("dns", ingress=[]), id="no address yet"),
+    ],
+)
+def test_an_address_that_is_not_shared(other: Json) -> None:
+    made = world(other_service("web"), other, endpoints("a"), *LAN)
+    subject = made.picture.get(SERVICE, KEY)
+    assert subject is not None
+    assert sharing(subject, made.picture) == ()
+
+
+def test_a_service_that_comes_to_share_the_address_is_noticed() -> None:
+    made = world(other_service("web"), endpoints("a"), *LAN)
+    made.put(other_service("dns"))
+    assert Key("shop", "dns") in made.consumer().consumer.reads
+
+
+def test_without_an_address_the_known_causes_are_named() -> None:
+    found = world(service(annotations=SHARED, ingress=[], in_cluster=True), endpoints("a"), *LAN).consumer()
+    assert (found.outcome.name, found.reason.code) == ("Unknown", "NoAddress")
+    assert "allow-shared-ip" in found.reason.detail

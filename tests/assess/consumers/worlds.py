@@ -30,11 +30,12 @@ def node(
     deleting: bool = False,
     addresses: Sequence[str] = (),
     network: str = "",
+    network_down: bool = False,
 ) -> Json:
-    """`network` is the reason of the condition NetworkUnavailable."""
+    """`network` is the reason of the condition NetworkUnavailable, which is True if `network_down`."""
     conditions = [{"type": "Ready", "status": ready}]
-    if network:
-        conditions.append({"type": "NetworkUnavailable", "status": "False", "reason": network})
+    if network or network_down:
+        conditions.append({"type": "NetworkUnavailable", "status": str(network_down), "reason": network})
     metadata: Json = {"name": name, "labels": dict(labels or {})}
     if deleting:
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
@@ -74,8 +75,8 @@ def service(
     in_cluster: bool = False,
     **spec: Any,
 ) -> Json:
-    """With an address, or `in_cluster`, the Service lives in a cluster; otherwise it is a manifest, without a uid, and
-    is judged as if it were served."""
+    """With an address, or `in_cluster`, the Service lives in a cluster; otherwise it is a manifest, without a
+    uid, and is judged as if it were served."""
     uid = {"uid": f"uid-{name}"} if in_cluster or ingress else {}
     made: Json = {
         "kind": "Service",

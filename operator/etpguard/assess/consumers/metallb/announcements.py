@@ -1,0 +1,217 @@
+"""The nodes that announce an address of MetalLB: what its speakers report, or else what its configuration says.
+
+MetalLB 7938d3f (0.16.1), speaker/layer2_controller.go and speaker/bgp_controller.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from etpguard.assess.consumers.interface import NodeTargets, Targets, UnknownOutcome, View
+from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED
+from etpguard.assess.consumers.metallb.sharing import may_share
+from etpguard.assess.eligibility import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, NodeRule, Readiness
+from etpguard.assess.outcome import Reason
+from etpguard.assess.platforms import TAINTED
+from etpguard.objects import Requirement, Selector, Service
+from etpguard.objects.metallb import (
+    BGP_ADVERTISEMENT,
+    BGP_PEER,
+    IP_ADDRESS_POOL,
+    L2_ADVERTISEMENT,
+    SERVICE_BGP_STATUS,
+    SERVICE_L2_STATUS,
+    Advertisement,
+    AdvertisementSpec,
+)
+
+POOL = ("metallb.io/ip-allocated-from-pool", "metallb.universe.tf/ip-allocated-from-pool")
+"""The annotations that its controller writes when it gives an address."""
+
+CONFIGURATION = (L2_ADVERTISEMENT, BGP_ADVERTISEMENT, IP_ADDRESS_POOL, BGP_PEER)
+STATUSES = (SERVICE_L2_STATUS, SERVICE_BGP_STATUS)
+
+NODES = NodeRule(
+    requirements=(Requirement(EXCLUDE_LABEL, "DoesNotExist"),),
+    taints=(),
+    tolerated=CONTROL_PLANE_TAINTS,
+    needs_network=True,
+    readiness=Readiness.IGNORED,
+    follows_endpoints=True,
+)
+"""speaker/layer2_controller.go nodesWithEndpoint and speakersForPool, speaker/bgp_controller.go ShouldAnnounce:
+nodes with a ready or serving endpoint, whatever its port or family, with a network, and without the exclude
+label, whatever its value. The manifests' speaker tolerates the taints of control planes alone."""
+
+_SPEAKER = Reason(
+    "SpeakerNotKnown",
+    "no node announces the address, unless nodes with a taint do: the speaker of MetalLB's manifests tolerates "
+    "the "
+    "taints of control planes alone. Look at the tolerations of the DaemonSet speaker",
+)
+_SILENT = (
+    "no node announces the address: MetalLB announces from nodes with an endpoint that an advertisement selects, "
+    f"without the label {EXCLUDE_LABEL}, without the condition NetworkUnavailable, and with a speaker"
+)
+_MOST_ALTERNATIVES = 256
+
+_Alternatives = tuple[tuple[Requirement, ...], ...]
+_EVERY_NODE: _Alternatives = ((),)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    targets: Targets
+    observed: bool = False
+    """Whether a speaker reports it."""
+
+
+def announcement(service: Service, view: View) -> Announcement:
+    """Who announces the Service's address."""
+    ads = _advertisements(service, view)
+    if nodes := _reported(service, view, ads):
+        rule = NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED)
+        return Announcement(NodeTargets(rule, UNCHECKED), observed=True)
+    if isinstance(ads, Reason):
+        return Announcement(UnknownOutcome(ads, NODES, UNCHECKED))
+    if silent := ads.silent:
+        return Announcement(NodeTargets(NO_NODE, UNCHECKED, no_target=silent))
+    alternatives = _nodes(ads, view)
+    if isinstance(alternatives, Reason):
+        return Announcement(UnknownOutcome(alternatives, NODES, UNCHECKED))
+    rule = replace(NODES, any_of=() if () in alternatives else alternatives)
+    if TAINTED in view.platforms:
+        return Announcement(NodeTargets(rule, UNCHECKED, other_targets=_SPEAKER))
+    return Announcement(NodeTargets(rule, UNCHECKED, no_target=Reason("NoTargets", _SILENT)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Advertisements:
+    """Those for a Service. Where there is none, `silent` is why nothing announces its address."""
+
+    layer2: Sequence[AdvertisementSpec] = ()
+    bgp: Sequence[AdvertisementSpec] = ()
+    silent: Reason | None = None
+
+
+def _reported(service: Service, view: View, ads: _Advertisements | Reason) -> frozenset[str]:
+    """The nodes whose speakers report that they announce the Service; empty where a protocol that an advertisement
+    uses has no report, as before 0.14 (L2) and 0.15 (BGP)."""
+    by_kind = [
+        {status.node for status in view.referring(kind, service.key) if status.node and not status.deleting}
+        for kind in STATUSES
+    ]
+    if isinstance(ads, _Advertisements) and ((ads.layer2 and not by_kind[0]) or (ads.bgp and not by_kind[1])):
+        return frozenset()
+    return frozenset[str]().union(*by_kind)
+
+
+def _advertisements(service: Service, view: View) -> _Advertisements | Reason:
+    """The advertisements for the Service, or why they are not known."""
+    for kind in CONFIGURATION:
+        if why := view.unread(kind):
+            return Reason("AdvertisementsNotReadable", f"cannot read {kind}: {why}")
+    layer2, bgp = _specs(view.all(L2_ADVERTISEMENT)), _specs(view.all(BGP_ADVERTISEMENT))
+    if not layer2 and not bgp:
+        return _without_advertisement(view)
+    pool = next((service.annotations[key] for key in POOL if key in service.annotations), None)
+    if pool is None:
+        return _without_pool(layer2, bgp)
+    labels = next((p.labels for p in view.all(IP_ADDRESS_POOL) if p.metadata.name == pool), None)
+    if labels is None and any(spec.ip_address_pool_selectors for spec in (*layer2, *bgp)):
+        return Reason("PoolNotKnown", f"an advertisement selects pools by label, and {_pool(pool)} was not read")
+    layer2 = [spec for spec in layer2 if _is_for(spec, pool, labels or {})]
+    bgp = [spec for spec in bgp if _is_for(spec, pool, labels or {})]
+    if not layer2 and not bgp:
+        detail = (
+            f"no L2Advertisement or BGPAdvertisement is for its {_pool(pool)}, so no node announces its address"
+        )
+        return _Advertisements(silent=Reason("NotAdvertised", detail))
+    return _for_service(service, layer2, bgp)
+
+
+def _for_service(
+    service: Service, layer2: Sequence[AdvertisementSpec], bgp: Sequence[AdvertisementSpec]
+) -> _Advertisements:
+    """Of those for its pool, the ones for the Service: `serviceSelectors`."""
+    if may_share(service) and any(spec.service_selectors for spec in layer2):
+        layer2 = ()
+        detail = (
+            "MetalLB does not announce a Service with allow-shared-ip by L2 where an L2Advertisement of its "
+            "pool has "
+            "serviceSelectors"
+        )
+    else:
+        layer2 = [spec for spec in layer2 if _selects(spec, service)]
+        detail = "the serviceSelectors of no advertisement for its pool match its labels, so no node announces it"
+    bgp = [spec for spec in bgp if _selects(spec, service)]
+    silent = None if layer2 or bgp else Reason("NotAdvertised", detail)
+    return _Advertisements(layer2, bgp, silent)
+
+
+def _without_advertisement(view: View) -> _Advertisements | Reason:
+    """Without any advertisement nothing is announced, except by MetalLB before 0.13, whose configuration is a
+    ConfigMap. It has no pools of this kind either."""
+    unseen = next((why for kind in CONFIGURATION[:3] if (why := view.unseen(kind))), None)
+    if unseen is None and any(True for _ in view.all(IP_ADDRESS_POOL)):
+        detail = "there is no L2Advertisement and no BGPAdvertisement, so MetalLB announces no address"
+        return _Advertisements(silent=Reason("NotAdvertised", detail))
+    return Reason(
+        "AdvertisementsNotSeen",
+        f"no L2Advertisement or BGPAdvertisement was read{f' ({unseen})' if unseen else ''}: with one for all "
+        f"nodes, "
+        "each node with an endpoint may announce the address; with another or none, other nodes or no node do",
+    )
+
+
+def _without_pool(
+    layer2: Sequence[AdvertisementSpec], bgp: Sequence[AdvertisementSpec]
+) -> _Advertisements | Reason:
+    restricted = any(
+        spec.node_selectors or spec.service_selectors or spec.ip_address_pools or spec.ip_address_pool_selectors
+        for spec in (*layer2, *bgp)
+    )
+    if restricted:
+        detail = "advertisements differ by pool, node or Service, and no annotation names the pool of the Service"
+        return Reason("PoolNotKnown", detail)
+    return _Advertisements(layer2, bgp)
+
+
+def _nodes(ads: _Advertisements, view: View) -> _Alternatives | Reason:
+    """Alternative requirements on the announcing nodes; the empty one is met by every node."""
+    found: list[tuple[Requirement, ...]] = []
+    for spec in ads.layer2:
+        found += _alternatives(spec.node_selectors)
+    peers = {peer.metadata.name: peer.spec for peer in view.all(BGP_PEER) if peer.spec and not peer.deleting}
+    for spec in ads.bgp:
+        chosen = [peer for name, peer in peers.items() if not spec.peers or name in spec.peers]
+        by_peer = [each for peer in chosen for each in _alternatives(peer.node_selectors)]
+        for of_node in _alternatives(spec.node_selectors):
+            found += [(*of_node, *of_peer) for of_peer in by_peer or _EVERY_NODE]
+            if len(found) > _MOST_ALTERNATIVES:
+                return Reason("TooManySelectors", f"more than {_MOST_ALTERNATIVES} node selectors announce it")
+    return tuple(dict.fromkeys(found))
+
+
+def _alternatives(selectors: Sequence[Selector] | None) -> _Alternatives:
+    return tuple(selector.requirements for selector in selectors or ()) or _EVERY_NODE
+
+
+def _specs(advertisements: Iterable[Advertisement]) -> list[AdvertisementSpec]:
+    return [each.spec for each in advertisements if each.spec and not each.deleting]
+
+
+def _is_for(spec: AdvertisementSpec, pool: str, labels: dict[str, str]) -> bool:
+    if not spec.ip_address_pools and not spec.ip_address_pool_selectors:
+        return True
+    by_label = any(selector.admits(labels) for selector in spec.ip_address_pool_selectors or ())
+    return pool in (spec.ip_address_pools or ()) or by_label
+
+
+def _selects(spec: AdvertisementSpec, service: Service) -> bool:
+    return not spec.service_selectors or any(each.admits(service.labels) for each in spec.service_selectors)
+
+
+def _pool(name: str) -> str:
+    return f"IPAddressPool {name[:253]}"

@@ -1,0 +1,129 @@
+"""The family of MetalLB's load balancers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    Consumer,
+    ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import Balancer, Recognition, by_class, by_mark, classless
+from etpguard.assess.consumers.metallb.announcements import CONFIGURATION, STATUSES, announcement
+from etpguard.assess.consumers.metallb.sharing import shared_addresses, sharing
+from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
+from etpguard.assess.eligibility import EXCLUDE_LABEL
+from etpguard.assess.outcome import Outcome
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import SERVICE, Key, Kind, Node, Service
+
+CLASSES = ("metallb", "metallb.io/metallb", "metallb.universe.tf/metallb")
+MARKS = ("metallb.io/", "metallb.universe.tf/")
+
+_WITHOUT_ADDRESS = (
+    "no pool has a free address; no pool takes this Service (autoAssign, serviceAllocation); another Service "
+    "holds "
+    "the address: to share it, both need the same key in metallb.io/allow-shared-ip, different ports and, under "
+    "Local, the same selector"
+)
+_MOST_TWINS = 200
+"""Characters of the names of Services in one piece of advice."""
+
+
+class MetalLB(BaseFamily):
+    name = "metallb"
+    kinds = (*CONFIGURATION, *STATUSES)
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType({SERVICE: (shared_addresses,)})
+    documented = (
+        DocumentedConsumer(
+            consumer="MetalLB",
+            found_by="`metallb.io/` or `metallb.universe.tf/` annotation, class `metallb`",
+            nodes=(
+                "those that `ServiceL2Status` and `ServiceBGPStatus` name; else nodes with an endpoint of any "
+                "port, "
+                "a network and no exclude label, as advertisements and BGP peers select them"
+            ),
+            health_check="none",
+            with_local="`Covered`, unless the ports have pods on different nodes; `NoTargets` if not advertised",
+            evidence=Evidence.DOCUMENTED,
+            source="metallb 7938d3f speaker/layer2_controller.go, speaker/bgp_controller.go",
+        ),
+    )
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        recognition = _recognised(service)
+        if recognition is None:
+            return
+        announced = announcement(service, view)
+        if announced.observed:
+            how = f"{recognition.how}; the status objects of its speakers name the announcing nodes"
+            recognition = Recognition(how, Evidence.OBSERVED)
+        reads = frozenset({*shared_addresses(service), *sharing(service, view)})
+        balancer = Balancer.of(service, "metallb", recognition, "node", without_address=_WITHOUT_ADDRESS)
+        for consumer in balancer.consumers(announced.targets):
+            yield replace(consumer, reads=reads)
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        match verdict.outcome:
+            case Outcome.NoTargets if verdict.reason.code == "NotAdvertised":
+                yield Advice(
+                    "Advertise the address",
+                    f"Create an L2Advertisement or a BGPAdvertisement for the pool and the labels of Service "
+                    f"{service.key}, or change the one that is meant for it.",
+                )
+            case Outcome.NoTargets:
+                yield from admit_nodes(service, nodes, EXCLUDE_LABEL)
+                yield _cluster(service, verdict.consumer)
+            case Outcome.Blackhole | Outcome.Outage:
+                yield Advice(
+                    f"Separate port {verdict.consumer.port or '(unnamed)'} from the other ports",
+                    f"MetalLB announces Service {service.key} from a node with an endpoint of any of its ports. "
+                    "Give this port its own Service and address, or run the pods of all ports on the same nodes.",
+                )
+                yield spread(service, "every node that announces it")
+                yield _cluster(service, verdict.consumer)
+            case _:
+                return
+
+
+def _cluster(service: Service, consumer: Consumer) -> Advice:
+    """Change the policy of the Service, and of all those that share its address."""
+    alone = cluster(service, ClientIP.LOST)
+    twins = sorted(key for key in consumer.reads if key.namespace)
+    if not twins:
+        return alone
+    named = [
+        key for i, key in enumerate(twins) if i == 0 or sum(len(str(k)) for k in twins[: i + 1]) <= _MOST_TWINS
+    ]
+    more = f" and {len(twins) - len(named)} more" if len(twins) > len(named) else ""
+    effect = (
+        f"It shares its address with {', '.join(map(str, named))}{more}. Change all of them: until the last one "
+        f"is "
+        "changed, MetalLB takes the address from the first, and may give it another one."
+    )
+    commands = [alone.command, *(_command(alone.command, service.key, key) for key in named)]
+    return replace(alone, effect=effect, command="\n".join(commands))
+
+
+def _command(command: str, of: Key, other: Key) -> str:
+    """The same command for another Service. Names of Services need no quotes."""
+    return command.replace(f"-n {of.namespace} ", f"-n {other.namespace} ", 1).replace(
+        f"service {of.name} ", f"service {other.name} ", 1
+    )
+
+
+def _recognised(service: Service) -> Recognition | None:
+    """How MetalLB is recognised as the one that serves the Service; None if it does not."""
+    if recognition := by_class(service, *CLASSES):
+        return recognition
+    if not classless(service) or any(entry.hostname for entry in service.load_balancer_ingress):
+        return None  # MetalLB gives addresses, never a host name
+    return by_mark(service, *MARKS)
