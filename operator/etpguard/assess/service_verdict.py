@@ -296,6 +296,8 @@ def _agreed(verdict: ConsumerVerdict, other: Outcome, reason: Reason) -> Consume
 def _with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) -> tuple[Verdict, Reason | None]:
     """The verdict where few targets or none are healthy, or why it is not known."""
     none_healthy = verdict.special == NO_HEALTHY_TARGET
+    if none_healthy and targets.other_targets:
+        return verdict, targets.other_targets
     if none_healthy and targets.none_healthy is NoneHealthy.SENDS_TO_NONE:
         return Verdict(Outcome.Outage, verdict.eligible, verdict.eligible, NO_HEALTHY_TARGET), None
     if none_healthy and targets.none_healthy is NoneHealthy.NOT_KNOWN:
@@ -307,6 +309,8 @@ def _with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) -
     if verdict.outcome is Outcome.TargetsUnhealthy and targets.none_healthy is NoneHealthy.SENDS_TO_ALL:
         healthy = (verdict.eligible & passes).bit_count()
         if targets.minimum_healthy.missed(healthy, verdict.eligible.bit_count()):
+            if targets.other_targets:
+                return verdict, targets.other_targets
             return verdict._replace(outcome=Outcome.Blackhole, special=TOO_FEW_HEALTHY), None
     return verdict, None
 

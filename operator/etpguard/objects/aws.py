@@ -23,6 +23,8 @@ class TargetGroupBindingSpec(Shape, frozen=True):
     target_type: str | None = None
     node_selector: Selector | None = None
     ip_address_type: str | None = None
+    multi_cluster_target_group: bool | None = None
+    target_group_protocol: str | None = None
 
 
 class TargetGroupBinding(LabelledRecord, frozen=True):

@@ -30,10 +30,12 @@ class _PortIndex:
     def __init__(self, ports: list[ServicePort]) -> None:
         self.by_reference: dict[int | str, ServicePort] = {}
         self.by_lower_name: dict[str, ServicePort] = {}
+        self.by_number: dict[int, list[ServicePort]] = {}
         self.by_tcp_node_port: dict[int, ServicePort] = {}
         for port in ports:
             self.by_reference.setdefault(port.port, port)
             self.by_reference.setdefault(port.label, port)
+            self.by_number.setdefault(port.port, []).append(port)
             self.by_lower_name.setdefault(port.label.lower(), port)
             if port.node_port and port.transport == "TCP":
                 self.by_tcp_node_port.setdefault(port.node_port, port)
@@ -121,6 +123,10 @@ class Service(AnnotatedRecord, frozen=True):
         """The port with that name, or with that `port` number (never targetPort): AWS LBC
         pkg/k8s/service_utils.go:10-26 LookupServicePort."""
         return self._index.by_reference.get(reference)
+
+    def ports_numbered(self, number: int) -> list[ServicePort]:
+        """The ports with that `port` number: one for each protocol that has it."""
+        return self._index.by_number.get(number, [])
 
     def port_in_any_case(self, name: str) -> ServicePort | None:
         """The first port whose name is that, in upper or lower case."""

@@ -292,3 +292,92 @@ def test_only_nodes_that_are_excluded_are_to_be_admitted() -> None:
 def test_a_pinned_check_is_taken_away_before_a_change_to_cluster() -> None:
     advice = world(*annotated({PORT: str(HEALTH_CHECK_NODE_PORT)})).advice()[-1]
     assert f"First remove {PORT}:" in advice
+
+
+CLB_NAME, NLB_NAME = "a1.eu-west-1.elb.amazonaws.com", "a1.elb.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("hostname", "family"),
+    [
+        pytest.param(CLB_NAME, "aws-cloud-provider", id="Classic"),
+        pytest.param(NLB_NAME, "aws-cloud-provider", id="Network"),
+        pytest.param("a1.elb.cn-north-1.amazonaws.com.cn", "aws-cloud-provider", id="China"),
+        pytest.param("a1.elb.amazonaws.com.example.net", None, id="another domain"),
+        pytest.param("elbow.amazonaws.com", None, id="no load balancer"),
+    ],
+)
+def test_its_host_name_is_a_mark_on_any_nodes(hostname: str, family: str | None) -> None:
+    made = world(service(ingress=[{"hostname": hostname}]), endpoints("a"), *nodes(""))
+    found = [v.consumer for v in made.assessment.consumers if v.consumer.family == "aws-cloud-provider"]
+    assert [c.family for c in found] == ([family] if family else [])
+    assert all(c.evidence.value == "documented" and not c.assumptions for c in found)
+
+
+def test_by_the_nodes_alone_it_is_assumed() -> None:
+    consumer = world(*annotated({})).consumer().consumer
+    assert consumer.evidence.value == "assumed"
+    assert "AWS" in consumer.assumptions[0]
+
+
+def test_an_annotation_on_nodes_of_aws_is_a_mark() -> None:
+    assert world(*annotated(NLB)).consumer().consumer.evidence.value == "documented"
+
+
+def test_outscale_has_providerids_of_aws() -> None:
+    """outscale/cloud-provider-osc 64174f3 ccm/cloud/loadbalancer.go."""
+    made = world(*annotated({"service.beta.kubernetes.io/osc-load-balancer-name": "x"}))
+    assert not any(v.consumer.family == "aws-cloud-provider" for v in made.assessment.consumers)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "protocol", "expected"),
+    [
+        pytest.param(
+            {}, "UDP", Seen("NoTargets", "ProtocolNotServed", "", ""), id="checkProtocol: CLB has no UDP"
+        ),
+        pytest.param(NLB, "UDP", SAFE, id="NLB has UDP"),
+        pytest.param(NLB, "SCTP", Seen("NoTargets", "ProtocolNotServed", "", ""), id="NLB has no SCTP"),
+    ],
+)
+def test_protocols(annotations: dict[str, str], protocol: str, expected: Seen) -> None:
+    subject = service(annotations=annotations, ports=[port(protocol=protocol)])
+    assert seen(subject, endpoints("a", protocol=protocol), *nodes("aws")) == expected
+
+
+def test_without_an_address_the_refused_protocol_is_a_known_cause() -> None:
+    subject = service(ports=[port(protocol="UDP"), port("tcp", 80, 30080)], in_cluster=True)
+    verdict = world(subject, endpoints("a", protocol="UDP"), *nodes("aws")).consumer()
+    assert verdict.reason.code == "NoAddress"
+    assert "has no UDP" in verdict.reason.detail
+    assert "several protocols" in verdict.reason.detail
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        pytest.param("count=2", LOST._replace(reason="TooFewHealthyTargets"), id="fewer than 2 healthy"),
+        pytest.param("percentage=34", LOST._replace(reason="TooFewHealthyTargets"), id="a third is below 34 %"),
+        pytest.param("percentage=33", SAFE, id="a third is not below 33 %"),
+        pytest.param("percentage=off", SAFE, id="off"),
+        pytest.param("percentage=101", SAFE, id="AWS rejects it"),
+    ],
+)
+def test_below_the_minimum_an_nlb_sends_to_all(attributes: str, expected: Seen) -> None:
+    """AWS documentation, "Target group health"."""
+    key = "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
+    assert seen(*annotated({**NLB, ATTRIBUTES: f"{key}{attributes}"})) == expected
+
+
+def test_what_a_classic_load_balancer_does_without_a_healthy_node_is_not_known() -> None:
+    subject = service(annotations={PORT: "10256"}, ingress=[{"hostname": CLB_NAME}])
+    assert seen(subject, endpoints(terminating="a"), *nodes("aws")).outcome == "Blackhole"
+    subject = service(ingress=[{"hostname": CLB_NAME}])
+    assert seen(subject, endpoints(terminating="a"), *nodes("aws")).reason == "NoneHealthyNotKnown"
+
+
+def test_a_port_without_a_node_port_has_no_target() -> None:
+    """aws.go EnsureLoadBalancer ignores it."""
+    subject = service(ports=[port(), port("bare", 81, 0)], ingress=[{"hostname": CLB_NAME}])
+    made = world(subject, endpoints("a", ports=["http", "bare"]), *nodes("aws"))
+    assert made.consumer("bare").reason.code in ("NoNodePort", "PortNotServed")

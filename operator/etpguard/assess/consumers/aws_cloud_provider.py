@@ -26,7 +26,6 @@ from etpguard.assess.consumers.interface import (
 )
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
-    NO_NODE,
     Balancer,
     Recognition,
     addressed_by_ip,
@@ -35,6 +34,7 @@ from etpguard.assess.consumers.load_balancers import (
     classless,
     first_mark,
     no_node_port,
+    no_target,
     on_health_check_node_port,
     port_number,
     sole_cloud,
@@ -196,7 +196,7 @@ def _refusals(service: Service, network: bool) -> str:
 def _not_served(port: ServicePort, network: bool) -> NodeTargets:
     what = "a Network Load Balancer" if network else "a Classic Load Balancer"
     why = f"{what} does not serve {port.transport}, so nothing sends to port {port.label or port.port}"
-    return NodeTargets(NO_NODE, HealthCheck(NotModelled(why)), no_target=Reason("ProtocolNotServed", why))
+    return no_target(Reason("ProtocolNotServed", why))
 
 
 def _pairs(value: str) -> dict[str, str]:

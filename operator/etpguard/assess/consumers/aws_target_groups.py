@@ -7,10 +7,8 @@ from collections.abc import Mapping
 
 from etpguard.assess.consumers.interface import MinimumHealthy
 
-MINIMUM_COUNT, MINIMUM_PERCENTAGE = (
-    f"target_group_health.unhealthy_state_routing.minimum_healthy_targets.{unit}"
-    for unit in ("count", "percentage")
-)
+_MINIMUM = "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
+MINIMUM_COUNT, MINIMUM_PERCENTAGE = f"{_MINIMUM}count", f"{_MINIMUM}percentage"
 """Below these numbers of healthy targets the load balancer sends to all targets: AWS documentation, "Target group
 health"; defaults 1 and off."""
 

@@ -111,6 +111,11 @@ def no_node_port(port: ServicePort, controller: str) -> NodeTargets:
     return NodeTargets(NO_NODE, HealthCheck(NotModelled(why)), no_target=Reason("NoNodePort", why))
 
 
+def no_target(reason: Reason) -> NodeTargets:
+    """For a port to which the load balancer sends nothing."""
+    return NodeTargets(NO_NODE, HealthCheck(NotModelled(reason.detail)), no_target=reason)
+
+
 def addressed_by_ip(service: Service) -> bool:
     """Whether the load balancer has addresses and no host name."""
     entries = service.load_balancer_ingress

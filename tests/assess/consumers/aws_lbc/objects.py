@@ -84,7 +84,8 @@ def port(number: int = 80, name: str | None = "http", node_port: int | None = NO
 
 
 def service(name: str = "web", *, type_: str = "NodePort", **fields: Any) -> Json:
-    """`annotations`, `ports`, and any field of the spec. A load balancer is `served`: its status has an address."""
+    """`annotations`, `ports`, and any field of the spec. A load balancer is `served`: its status has an
+    address."""
     served = fields.pop("served", type_ == "LoadBalancer")
     return {
         "kind": "Service",

@@ -80,6 +80,13 @@ class Annotations:
             raise self.error(suffix, "is no integer")
         return int(value)
 
+    def boolean(self, suffix: str) -> bool:
+        """strconv.ParseBool, as ParseBoolAnnotation calls it; False where the annotation is absent."""
+        value = self.get(suffix)
+        if value is not None and value not in BOOLEANS:
+            raise self.error(suffix, "is neither true nor false")
+        return value is not None and BOOLEANS[value]
+
     def choice(self, suffix: str, default: str, allowed: tuple[str, ...]) -> str:
         value = self.get(suffix)
         if value is None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc.node_rules import node_rule
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
-from etpguard.assess.consumers.aws_lbc.targets import TargetGroup
+from etpguard.assess.consumers.aws_lbc.targets import MULTI_CLUSTER, TargetGroup
 from etpguard.objects import IPFamily, Service
 from etpguard.objects.aws import TargetGroupBinding
 
@@ -51,7 +51,8 @@ def targets_of(binding: TargetGroupBinding, options: AwsOptions) -> TargetGroup:
     spec = binding.spec
     family: IPFamily = "IPv6" if spec.ip_address_type == "ipv6" else "IPv4"
     rule = node_rule(spec.node_selector, options) if spec.target_type == "instance" else None
-    return TargetGroup(spec.target_type or "", (family,), rule)
+    others = MULTI_CLUSTER if spec.multi_cluster_target_group else None
+    return TargetGroup(spec.target_type or "", (family,), rule, other_targets=others)
 
 
 def by_label(
@@ -64,6 +65,16 @@ def by_label(
         if label is not None:
             found.setdefault(label, []).append(binding)
     return found
+
+
+def references(service: Service, reference: int | str, protocol: str = "TCP_UDP") -> list[int | str]:
+    """The ports of the Service that a listener of `protocol` serves where it names a number: TCP and UDP may share
+    one, and each is a port with a node port and endpoints of its own. They are then named by their names."""
+    ports = service.ports_numbered(reference) if isinstance(reference, int) else []
+    if len(ports) < 2:
+        return [reference]
+    served = {"TCP": ("TCP",), "TLS": ("TCP",), "UDP": ("UDP",)}.get(protocol, ("TCP", "UDP", "SCTP"))
+    return [port.label for port in ports if port.transport in served] or [reference]
 
 
 def label_of(service: Service, reference: int | str) -> str | None:

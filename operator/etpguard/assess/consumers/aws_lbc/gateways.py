@@ -26,7 +26,8 @@ from etpguard.assess.consumers.aws_lbc.health_checks import (
 )
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
-from etpguard.assess.consumers.interface import CheckSettings, Consumer, HealthCheck, View
+from etpguard.assess.consumers.aws_target_groups import minimum_healthy
+from etpguard.assess.consumers.interface import CheckSettings, Consumer, HealthCheck, MinimumHealthy, View
 from etpguard.objects import AnyKind, Key, Service, ServicePort
 from etpguard.objects.aws import TargetGroupBinding
 from etpguard.objects.gateways import (
@@ -58,15 +59,15 @@ def gateway_consumer(
     sender = Sender("Gateway", owner.namespace, owner.name, f"gateway.k8s.aws/{owner.load_balancer}")
     port = service.port(binding.spec.service_ref.port)
     group = targets_of(binding, options)
-    check = None
+    check, minimum = None, MinimumHealthy()
     if port and group.target_type == "instance":
         configuration = view.once(
             f"{owner.load_balancer} of Gateway {owner.namespace}/{owner.name}",
             service,
             lambda _: _Configuration(Key(owner.namespace, owner.name), owner.load_balancer, service, view),
         )
-        check = configuration.check(port)
-    return consumer(sender, service, binding.spec.service_ref.port, group, check, options)
+        check, minimum = configuration.check(port), configuration.minimum
+    return consumer(sender, service, binding.spec.service_ref.port, group, check, options, minimum)
 
 
 _MOST_SETTINGS = 256
@@ -82,6 +83,7 @@ class _Setting(NamedTuple):
     number: int | str | None
     grpc: bool = False
     proxy_protocol: bool = False
+    minimum: MinimumHealthy = MinimumHealthy()
 
 
 class _Configuration:
@@ -107,6 +109,10 @@ class _Configuration:
             self._error = "" if self._setting else _BY_ROUTE
         except ModelError as error:
             self._error = error.reason.detail
+
+    @property
+    def minimum(self) -> MinimumHealthy:
+        return self._setting.minimum if self._setting else MinimumHealthy()
 
     def check(self, port: ServicePort) -> HealthCheck:
         made = self._check(port, self._setting) if self._setting else unknown_check(self._error)
@@ -212,6 +218,7 @@ def _setting(props: TargetGroupProps, load_balancer: str, service: Service) -> _
     on = load_balancer == "nlb" and proxy_protocol.attribute_is_on(
         props.attributes.get(proxy_protocol.ATTRIBUTE, "")
     )
+    minimum = minimum_healthy(props.attributes)
     local = load_balancer == "nlb" and service.policy == "Local"
     protocol = (config.health_check_protocol or _protocol(props, load_balancer, local)).upper()
     grpc = load_balancer == "alb" and props.protocol_version == "GRPC"
@@ -228,10 +235,10 @@ def _setting(props: TargetGroupProps, load_balancer: str, service: Service) -> _
     raw = config.health_check_port
     if raw is None and local:
         shown = str(service.spec.health_check_node_port or 0)
-        return _Setting(CheckSettings(shown, protocol, path, codes), None, grpc, on)
+        return _Setting(CheckSettings(shown, protocol, path, codes), None, grpc, on, minimum)
     settings = CheckSettings(raw or TRAFFIC_PORT, protocol, path, codes)
     if not raw or raw == TRAFFIC_PORT:
-        return _Setting(settings, "", grpc, on)
+        return _Setting(settings, "", grpc, on, minimum)
     number = parse_port(raw)
     if isinstance(number, str):
         named = service.port(number)
@@ -241,7 +248,7 @@ def _setting(props: TargetGroupProps, load_balancer: str, service: Service) -> _
                 f"healthCheckPort {raw[:80]!r} of a TargetGroupConfiguration is no port of Service {service.key}",
             )
         number = named.node_port or 0
-    return _Setting(settings, number, grpc, on)
+    return _Setting(settings, number, grpc, on, minimum)
 
 
 def _protocol(props: TargetGroupProps, load_balancer: str, local: bool) -> str:

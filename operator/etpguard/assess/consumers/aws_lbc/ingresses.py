@@ -16,7 +16,7 @@ from etpguard.assess.consumers.aws_lbc.target_groups import AlbCheck, alb_check,
 from etpguard.assess.consumers.aws_lbc.targets import Sender, TargetGroup, broken, consumer
 from etpguard.assess.consumers.aws_lbc.weights import Actions, without_traffic
 from etpguard.assess.consumers.ingresses import AWS_LBC
-from etpguard.assess.consumers.interface import Consumer, HealthCheck, PossibleNodes, View
+from etpguard.assess.consumers.interface import Consumer, HealthCheck, MinimumHealthy, PossibleNodes, View
 from etpguard.assess.consumers.load_balancers import EVERY_NODE
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
@@ -174,12 +174,14 @@ class IngressPath:
         found = self._service.port(port)
         assert found is not None  # `by_label` finds ports that exist
         check: HealthCheck | None = None
+        minimum = MinimumHealthy()
         if group.target_type == "instance":
             try:
-                check = self._model.check_for(self._service).of(found, self._service, self._view)
+                alb = self._model.check_for(self._service)
+                check, minimum = alb.of(found, self._service, self._view), alb.minimum
             except ModelError as error:
                 check = unknown_check(error.reason.detail)
-        return consumer(self._sender, self._service, port, group, check, self._options)
+        return consumer(self._sender, self._service, port, group, check, self._options, minimum)
 
     def _fitting(self, bindings: list[TargetGroupBinding]) -> list[TargetGroupBinding]:
         """Members of a group may each have a target group for one port. Returns those that match this Ingress's
@@ -213,7 +215,8 @@ class IngressPath:
 
     def _wanted(self, reference: int | str, config: ClassConfig, reads: frozenset[Key]) -> Consumer:
         group, check = self._model.target_group(self._service, reference, config.params)
-        made = consumer(self._sender, self._service, reference, group, check, self._options)
+        minimum = self._model.check_for(self._service).minimum if check else MinimumHealthy()
+        made = consumer(self._sender, self._service, reference, group, check, self._options, minimum)
         sources = [source for source in (config.source, made.source) if source]
         return replace(made, source="; ".join(sources), reads=reads)
 

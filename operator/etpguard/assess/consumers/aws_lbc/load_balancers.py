@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import NLB, Annotations, ModelError, parse_port
-from etpguard.assess.consumers.aws_lbc.bindings import by_label, label_of, targets_of
+from etpguard.assess.consumers.aws_lbc.bindings import label_of, references, targets_of
 from etpguard.assess.consumers.aws_lbc.health_checks import (
     TRAFFIC_PORT,
     accepts,
@@ -23,11 +23,21 @@ from etpguard.assess.consumers.aws_lbc.health_checks import (
 from etpguard.assess.consumers.aws_lbc.listener_actions import listener_actions
 from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector, node_rule
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
-from etpguard.assess.consumers.aws_lbc.proxy_protocol import ProxyProtocol, through
+from etpguard.assess.consumers.aws_lbc.proxy_protocol import ATTRIBUTES, ProxyProtocol, through
 from etpguard.assess.consumers.aws_lbc.target_groups import alb_families
-from etpguard.assess.consumers.aws_lbc.targets import Sender, TargetGroup, broken, consumer
+from etpguard.assess.consumers.aws_lbc.targets import MULTI_CLUSTER, Sender, TargetGroup, broken, consumer
 from etpguard.assess.consumers.aws_lbc.weights import without_traffic
-from etpguard.assess.consumers.interface import CheckSettings, Consumer, HealthCheck, View
+from etpguard.assess.consumers.aws_target_groups import minimum_healthy
+from etpguard.assess.consumers.interface import (
+    CheckSettings,
+    Consumer,
+    HealthCheck,
+    MinimumHealthy,
+    NodeTargets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import no_target
+from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
 from etpguard.objects.aws import TargetGroupBinding
 
@@ -36,6 +46,11 @@ _INTEGERS = (
     "healthcheck-timeout",
     "healthcheck-healthy-threshold",
     "healthcheck-unhealthy-threshold",
+)
+
+
+_NO_SCTP = Reason(
+    "ProtocolNotServed", "a Network Load Balancer has no SCTP listener, so it sends nothing to this port"
 )
 
 
@@ -74,17 +89,21 @@ class LoadBalancerPath:
 
     def consumers(self) -> list[Consumer]:
         made: dict[Consumer, None] = {}
+        bound: set[str | None] = set()
         for binding in self._bindings:
-            port = self._service.port(binding.spec.service_ref.port)
             group = targets_of(binding, self._options)
-            check = self._check_despite(port) if port and group.target_type == "instance" else None
-            made[self._consumer(binding.spec.service_ref.port, group, check)] = None
+            protocol = binding.spec.target_group_protocol or "TCP_UDP"
+            for reference in references(self._service, binding.spec.service_ref.port, protocol):
+                port = self._service.port(reference)
+                check = self._check_despite(port) if port and group.target_type == "instance" else None
+                made[self._consumer(reference, group, check)] = None
+                bound.add(label_of(self._service, reference))
         if owns(self._base, self._options):
-            bound = by_label(self._bindings, self._service)
-            for reference in self._actions.ports(self._service):
-                label = label_of(self._service, reference)
-                if label is None or label not in bound:
-                    made[self._derived(reference)] = None
+            for numbered in self._actions.ports(self._service):
+                for reference in references(self._service, numbered):
+                    label = label_of(self._service, reference)
+                    if label is None or label not in bound:
+                        made[self._derived(reference)] = None
         return list(made)
 
     def _derived(self, reference: int | str) -> Consumer:
@@ -102,7 +121,11 @@ class LoadBalancerPath:
             return broken(self._sender, label, refused.reason, reads=frozenset({self._base.key}))
 
     def _consumer(self, reference: int | str, group: TargetGroup, check: HealthCheck | None) -> Consumer:
-        made = consumer(self._sender, self._service, reference, group, check, self._options)
+        port = self._service.port(reference)
+        minimum = self._minimum(port) if port and check else MinimumHealthy()
+        made = consumer(self._sender, self._service, reference, group, check, self._options, minimum)
+        if port and port.transport == "SCTP" and isinstance(made.targets, NodeTargets):
+            made = replace(made, targets=no_target(_NO_SCTP))
         return without_traffic(made) if made.port in self._idle else made
 
     @property
@@ -127,7 +150,8 @@ class LoadBalancerPath:
         if target_type == "ip":
             return TargetGroup("ip", families, source=source)
         selector = labels_selector(annotations.labels("target-node-labels"))
-        return TargetGroup("instance", families, node_rule(selector, self._options), source)
+        others = MULTI_CLUSTER if annotations.boolean("multi-cluster-target-group") else None
+        return TargetGroup("instance", families, node_rule(selector, self._options), source, others)
 
     def _check_despite(self, port: ServicePort) -> HealthCheck:
         """If the controller refuses the annotations now, the registered targets stay; only the check is in
@@ -141,6 +165,17 @@ class LoadBalancerPath:
         check = self._configured(port)
         on = self._view.once("nlb-proxy-protocol", self._base, ProxyProtocol).is_on(port)
         return through(check) if on else check
+
+    def _minimum(self, port: ServicePort) -> MinimumHealthy:
+        """By the attributes of the port, over those of all ports. Attributes that the controller refuses leave
+        what AWS has."""
+        annotations = Annotations(NLB, ("Service", self._base))
+        try:
+            of_all = self._view.once("nlb-attributes", self._base, lambda _: annotations.pairs(ATTRIBUTES))
+            of_port = annotations.pairs(f"{ATTRIBUTES}.{port.port}")
+        except ModelError:
+            return MinimumHealthy()
+        return minimum_healthy({**of_all, **of_port} if of_port else of_all)
 
     def _configured(self, port: ServicePort) -> HealthCheck:
         settings, written = self._view.once(

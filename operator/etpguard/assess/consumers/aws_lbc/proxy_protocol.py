@@ -15,8 +15,9 @@ from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, PassesN
 from etpguard.objects import Service, ServicePort
 
 ATTRIBUTE = "proxy_protocol_v2.enabled"
+ATTRIBUTES = "target-group-attributes"
 
-_ATTRIBUTES, _PER_GROUP, _ALL = "target-group-attributes", "proxy-protocol-per-target-group", "proxy-protocol"
+_PER_GROUP, _ALL = "proxy-protocol-per-target-group", "proxy-protocol"
 _PRESERVE = "preserve_client_ip.enabled"
 _NOT_UNDERSTOOD = PassesNowhere("kube-proxy does not understand PROXY protocol")
 
@@ -27,7 +28,7 @@ class ProxyProtocol:
 
     def __init__(self, base: Service) -> None:
         self._annotations = annotations = Annotations(NLB, ("Service", base))
-        self._common = self._attribute(_ATTRIBUTES)
+        self._common = self._attribute(ATTRIBUTES)
         listed = annotations.get(_PER_GROUP)
         self._listed: frozenset[str] | None = None
         if listed is not None:
@@ -40,9 +41,9 @@ class ProxyProtocol:
 
     def is_on(self, port: ServicePort) -> bool:
         """Raises ModelError for an attribute that is neither true nor false."""
-        suffix = f"{_ATTRIBUTES}.{port.port}"
+        suffix = f"{ATTRIBUTES}.{port.port}"
         of_port = self._attribute(suffix)
-        value, source = (of_port, suffix) if of_port else (self._common, _ATTRIBUTES)
+        value, source = (of_port, suffix) if of_port else (self._common, ATTRIBUTES)
         if self._listed is not None:
             value = "true" if str(port.port) in self._listed else "false"
         if self._everywhere is not None:

@@ -13,8 +13,9 @@ from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, Mode
 from etpguard.assess.consumers.aws_lbc.health_checks import TRAFFIC_PORT, accepts, on_number, on_traffic_port
 from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector, node_rule
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
-from etpguard.assess.consumers.aws_lbc.targets import TargetGroup
-from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, View
+from etpguard.assess.consumers.aws_lbc.targets import MULTI_CLUSTER, TargetGroup
+from etpguard.assess.consumers.aws_target_groups import minimum_healthy
+from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, MinimumHealthy, View
 from etpguard.objects import Ingress, IPFamily, Service, ServicePort
 from etpguard.objects.aws import IngressClassParamsSpec
 
@@ -28,11 +29,13 @@ _INTEGERS = (
 
 
 class AlbCheck(NamedTuple):
-    """The health check of an ALB's instance targets; `number` is a port of the node, None for the traffic port."""
+    """The health check of an ALB's instance targets; `number` is a port of the node, None for the traffic port.
+    `minimum` is the number of healthy targets below which the ALB sends to all."""
 
     settings: CheckSettings
     number: int | None
     grpc: bool
+    minimum: MinimumHealthy
 
     def of(self, port: ServicePort, service: Service, view: View) -> HealthCheck:
         if self.number is None:
@@ -67,7 +70,10 @@ def alb_group(
     if target_type != "instance":
         return TargetGroup(target_type, families, source=source)
     selector = labels_selector(annotations.labels("target-node-labels"))
-    return TargetGroup(target_type, families, node_rule(selector, options), source)
+    shared = annotations.boolean("multi-cluster-target-group")
+    return TargetGroup(
+        target_type, families, node_rule(selector, options), source, MULTI_CLUSTER if shared else None
+    )
 
 
 def alb_families(service: Service) -> tuple[IPFamily, ...]:
@@ -91,7 +97,8 @@ def alb_check(service: Service, ingress: Ingress) -> AlbCheck:
         raise annotations.error("success-codes", "is no list of codes or ranges") from error
     for suffix in _INTEGERS:
         annotations.integer(suffix)
-    return AlbCheck(CheckSettings(raw or TRAFFIC_PORT, protocol, path, codes), number, version == _GRPC)
+    minimum = minimum_healthy(annotations.pairs("target-group-attributes"))
+    return AlbCheck(CheckSettings(raw or TRAFFIC_PORT, protocol, path, codes), number, version == _GRPC, minimum)
 
 
 def _check_port(annotations: Annotations, raw: str, service: Service) -> int | None:

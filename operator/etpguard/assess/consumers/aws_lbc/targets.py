@@ -9,6 +9,7 @@ from etpguard.assess.consumers.aws_lbc.options import DEFAULT, AwsOptions
 from etpguard.assess.consumers.interface import (
     Consumer,
     HealthCheck,
+    MinimumHealthy,
     NodeTargets,
     NoneHealthy,
     PodTargets,
@@ -18,6 +19,7 @@ from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Key, Service
 
+_ONE = MinimumHealthy()
 _OF_INSTANCES = ("fail_open", "max_targets")
 """The options that matter for instance targets alone."""
 
@@ -40,6 +42,17 @@ class TargetGroup:
     rule: NodeRule | None = None
     """Of instance targets. One object for all ports of a Service, since a rule may be long."""
     source: str = ""
+    other_targets: Reason | None = None
+    """`MULTI_CLUSTER` for a target group that other clusters register targets in too."""
+
+
+MULTI_CLUSTER = Reason(
+    "MultiClusterTargetGroup",
+    "other clusters register targets in the same target group, and no API object of this cluster shows them; look "
+    "at the health of its targets in AWS",
+)
+"""aws-load-balancer-controller v3.5.0 docs/guide/targetgroupbinding/targetgroupbinding.md, MultiCluster Target
+Group."""
 
 
 def consumer(
@@ -49,6 +62,7 @@ def consumer(
     group: TargetGroup,
     check: HealthCheck | None,
     options: AwsOptions,
+    minimum: MinimumHealthy = _ONE,
 ) -> Consumer:
     """The consumer of the port that `reference` names; `check` is that of instance targets. The outcome is Unknown
     where the controller cannot register the targets."""
@@ -72,7 +86,14 @@ def consumer(
         return Consumer(*sender, "instance", port.label, UnknownOutcome(reason), group.families)
     described = (options.described(option) for option in _OF_INSTANCES if options.source(option) != DEFAULT)
     source = "; ".join(filter(None, (group.source, *described)))
-    targets = NodeTargets(group.rule, check, options.max_targets, NoneHealthy.SENDS_TO_ALL)
+    targets = NodeTargets(
+        group.rule,
+        check,
+        options.max_targets,
+        NoneHealthy.SENDS_TO_ALL,
+        minimum,
+        other_targets=group.other_targets,
+    )
     return Consumer(*sender, "instance", port.label, targets, group.families, source=source)
 
 
