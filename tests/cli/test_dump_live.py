@@ -97,3 +97,24 @@ def test_what_no_rule_reads_is_not_in_the_dump(full: Cluster) -> None:
 def test_a_file_that_cannot_be_written(full: Cluster, tmp_path: Path) -> None:
     line = failed(etpguard("dump", "--kubeconfig", full.kubeconfig, "-o", tmp_path / "none" / "dump.json"))
     assert "No such file or directory" in line
+
+
+def test_anonymized(full: Cluster, tmp_path: Path) -> None:
+    run = dump(full, "--anonymize", "-o", tmp_path / "dump.json")
+    assert run.err == ""
+    text = (tmp_path / "dump.json").read_text()
+    assert [word for word in ("acme", "payments", "storefront", "eu-west", "203.0.113.45") if word in text] == []
+    live, found = check("--kubeconfig", full.kubeconfig), check("-f", tmp_path / "dump.json")
+    assert [nameless(service) for service in found["services"]] == [
+        nameless(service) for service in live["services"]
+    ]
+
+
+def nameless(service: Json) -> Json:
+    """What a report says of a Service but for names: outcomes, counts, ports, and the code of each reason."""
+    consumers = [
+        (c["kind"], c["outcome"], c["healthCheck"], len(c["eligibleNodes"]), len(c["uncoveredNodes"]))
+        for c in service["consumers"]
+    ]
+    ports = [(p["protocol"], p["family"], p["nodePort"], p["counts"]) for p in service["ports"]]
+    return {"outcome": service["outcome"], "consumers": consumers, "ports": ports}

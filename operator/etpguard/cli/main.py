@@ -169,8 +169,13 @@ def explain(service: str, namespace: str | None, max_nodes: int, **options: Any)
     show_default="stdout",
     help="write to this file: YAML if its name ends in .yaml or .yml, else JSON",
 )
+@click.option(
+    "--anonymize",
+    is_flag=True,
+    help="replace names, addresses, hosts and provider IDs, the same ones alike. `check` gives the same outcomes",
+)
 @setting_options(CLUSTER)
-def dump(namespace: str | None, all_namespaces: bool, output: str, **options: Any) -> int:
+def dump(namespace: str | None, all_namespaces: bool, output: str, anonymize: bool, **options: Any) -> int:
     """Write the objects that `check` reads to a file, for `check -f`.
 
     The dump has only the fields that a rule of etpguard reads, and no Secrets. It names the kinds that could not
@@ -182,7 +187,7 @@ def dump(namespace: str | None, all_namespaces: bool, output: str, **options: An
     from etpguard.cli.dump.command import dump as run_dump
     from etpguard.cli.input.sources import Sources
 
-    return run_dump(Sources(namespace=namespace or "", settings=settings), output)
+    return run_dump(Sources(namespace=namespace or "", settings=settings), output, anonymize=anonymize)
 
 
 @cli.command()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,19 +20,42 @@ from etpguard.cli.input import cluster_dump
 from etpguard.cli.input.sources import Sources, read_cluster
 from etpguard.cli.output.streams import deliver
 
+if TYPE_CHECKING:
+    from etpguard.assess.consumers.interface import ConsumerFamily
+    from etpguard.cli.input.loaded import Loaded
+
 Json = dict[str, Any]
 
 
-def dump(sources: Sources, output: str) -> int:
+def dump(sources: Sources, output: str, *, anonymize: bool = False) -> int:
     """Write the List to the file `output`, or to stdout for "-". Returns 0. Raises Failure."""
     gc.disable()  # as in input.sources.assess
     loaded, families, namespace = read_cluster(sources)
     head = cluster_dump.describe(loaded, __version__, namespace)
     services = needed_services(loaded.picture, families, namespace) if namespace else None
     items = [head.as_object(), *dumped_objects(loaded.picture, vocabulary().reads_annotation, services)]
+    if anonymize:
+        items = _anonymized(items, loaded, families, namespace)
     _write(items, output)
     warn([*loaded.all_warnings(), *loaded.picture.unread.values()])
     return 0
+
+
+def _anonymized(
+    items: list[Json], loaded: Loaded, families: Sequence[ConsumerFamily], namespace: str
+) -> list[Json]:
+    """Also warns of the Services that the rules judge by their names or addresses."""
+    from etpguard.cli.dump.anonymize import Anonymizer
+    from etpguard.cli.dump.comparison import changed_outcomes
+
+    anonymizer = Anonymizer(vocabulary(), secrets.token_bytes(32), lambda: 1 + secrets.randbelow(9))
+    anonymizer.learn(items)
+    made = [anonymizer.item(item) for item in items]
+    if changed := changed_outcomes(loaded.picture, families, made, anonymizer.text, namespace):
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        names = f"{', '.join(map(str, changed[:3]))}{more}"
+        loaded.warnings.append(f"the anonymized dump has another outcome for {names}: it depends on names")
+    return made
 
 
 def _write(items: Sequence[Json], output: str) -> None:

@@ -48,6 +48,7 @@ def vocabulary() -> Vocabulary:
     """The vocabulary of all rules, the consumer families included."""
     found = {text for package in _RULES for code in _modules(package) for text in _texts(code)}
     found |= {word for text in found for word in _LITERAL.findall(text)}
+    found |= {_camel(text) for text in found if "_" in text}
     words = frozenset(text for text in found if text and not any(map(str.isspace, text)))
     return Vocabulary(
         words,
@@ -55,6 +56,12 @@ def vocabulary() -> Vocabulary:
         tuple(sorted(word for word in words if len(word) > 2 and word[0] in "-./")),
         frozenset(d for word in words if _DOMAIN.fullmatch(d := word.partition("/")[0])),
     )
+
+
+def _camel(text: str) -> str:
+    """The name of a field on the wire."""
+    first, *others = text.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _modules(package: str) -> Iterator[CodeType]:
