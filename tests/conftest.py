@@ -15,20 +15,62 @@ import devcluster
 from devcluster import Cluster, MissingToolError
 from devcluster.dataplane.nodes import MODES
 
+LONG = (
+    "tests/dataplane",
+    "tests/contract/test_take_over.py",
+    "tests/app/test_faults.py",
+    "tests/remediate/test_kills_live.py",
+    "tests/manifests/test_image.py",
+    "tests/manifests/test_hostile_tenant.py",
+    "tests/manifests/test_kubectl.py",
+    "tests/remediate/test_ways_back_live.py",
+    "tests/remediate/test_refusals_live.py",
+    "tests/remediate/test_policy_verdict_live.py",
+    "tests/remediate/test_hand_over_live.py",
+    "tests/remediate/test_certainty_live.py",
+    "tests/app/test_rolling_update.py",
+    "tests/app/test_leading.py",
+    "tests/manifests/test_install.py",
+)
+"""Files and folders whose tests take a minute or more together, the longest first: the last groups should be
+short, or one worker goes on while the others have ended."""
+
+SPREAD = frozenset(
+    {
+        "tests/contract/test_take_over.py",
+        "tests/manifests/test_install.py",
+        "tests/remediate/test_kills_live.py",
+    }
+)
+"""Files whose tests share too little to run one after the other: each test function is a group."""
+
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """What runs in one worker, one test after the other: the tests of a file, since they share fixtures. Tests of
-    the data plane go by proxy mode, since a lab is started once for each. The largest group starts first."""
+    the data plane go by proxy mode, since a lab is started once for each. Groups start in order of collection."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
+        if file in SPREAD:
+            return nodeid.partition("[")[0]
         mode = re.search(rf"\b({'|'.join(MODES)})\b", test) if file.startswith("tests/dataplane/") else None
         return mode[0] if mode else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first. The sort is stable, so that the tests of a file stay together."""
+
+    def place(item: pytest.Item) -> int:
+        return next((place for place, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG))
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody calls it
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     """`--dist` has no other choice here."""
+    # Else the group with the most tests is first, long or not.
+    config.option.loadscopereorder = False
     return Groups(config, log)
 
 

@@ -1,6 +1,6 @@
 """A rolling update of a DaemonSet behind an ALB, on the real control plane: at most one pair of Events.
 
-The recovery waits for its turn, since an object gets one Event a minute at most.
+The recovery waits for its turn, since an object gets one Event a minute at most (here one in 30 s).
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ import pytest
 
 from devcluster import Cluster
 from devcluster.objects import delete, pod, set_ready, terminate, wait_for
+from etpguard.app.timing import OperatorTiming
+from etpguard.publish.settings import PublishSettings
 from tests.app.alb import Shop, shop
 from tests.app.harness import Running
 
 pytestmark = pytest.mark.controlplane
 
 HOLD = 1.0
+TIMING = OperatorTiming(publish=PublishSettings(event_interval=30.0))
+"""An object gets one Event in a time that is longer than the update."""
 
 
 def events(web: Shop) -> list[dict[str, Any]]:
@@ -46,7 +50,7 @@ def test_at_most_one_pair_of_events(cluster: Cluster, namespace: str, down: floa
         for number in (1, 2, 3):
             web.pod(f"old-{number}", number)
         delete(cluster, {"kind": "Pod", "metadata": {"namespace": namespace, "name": "a"}})
-        with Running(cluster.kubeconfig, namespaces=frozenset({namespace}), **settings) as running:
+        with Running(cluster.kubeconfig, TIMING, namespaces=frozenset({namespace}), **settings) as running:
             running.wait_fresh()
             web.wait(running, "Covered", "instance")
             seen = []

@@ -76,7 +76,7 @@ def _furnish(scene: Scene) -> None:
             scene.create(ingress)
         for number in {"covered": (1, 2, 3), "empty": ()}.get(name, (1,)):
             scene.place(number, name)
-    scene.policy(serviceSelector={"matchLabels": LABEL})
+    scene.policy(serviceSelector={"matchLabels": LABEL}, unhealthyWhen={"forSeconds": 0})
 
 
 def test_this_tree_takes_over_and_hands_back_without_a_write(

@@ -22,8 +22,9 @@ from tests.contract.observed import ROOT
 BEFORE = "61f4a79"
 """The last commit before modules and classes got their present names."""
 
-HOLD = 3
-"""Seconds. Longer than the dwell of the policy, so that nothing is written about `web` before its remediation."""
+HOLD = 4
+"""Seconds. `web` is remediated before, so that the first condition on it is the last: a second one would wait
+for a minute."""
 SETTINGS = {
     "hold": f"{HOLD}s",
     "hold-urgent": f"{HOLD}s",

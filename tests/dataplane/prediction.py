@@ -7,10 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 import pytest
+from click.testing import CliRunner
 
 from devcluster import Cluster
 from devcluster.dataplane.addresses import Family
@@ -18,6 +19,7 @@ from devcluster.dataplane.matrix import STATES, PortKey, State
 from etpguard.assess import Engine, picture_for
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.assess.node_states import service_states
+from etpguard.cli.main import cli
 from etpguard.cluster import NodeTable
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import NotServed
@@ -54,6 +56,16 @@ def report(cluster: Cluster) -> dict[str, Any]:
     return answer
 
 
+def report_in_process(cluster: Cluster) -> dict[str, Any]:
+    """As `report`, by the same command in this process: a walk asks for it after each step."""
+    arguments = ["check", "-A", "-o", "json", "--max-nodes", "0", "--kubeconfig", str(cluster.kubeconfig)]
+    done = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
+    assert done.return_value in (0, 1), done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    assert (answer["warnings"], answer["notRead"]) == ([], [])
+    return answer
+
+
 def assessed(cluster: Cluster) -> tuple[Engine, NodeTable]:
     """The cluster as it stands, assessed in this process, to look into what the report does not tell."""
     picture = picture_for(consumer_families())
@@ -70,9 +82,12 @@ class Etpguard:
     """States from the report that people get. The report has no word for healthCheckNodePort alone, so that
     this comes from the function that decides whether such a probe passes."""
 
+    def __init__(self, report: Callable[[Cluster], dict[str, Any]] = report) -> None:
+        self._report = report
+
     def states(self, cluster: Cluster, namespaces: Collection[str]) -> dict[PortKey, dict[str, State]]:
         told: dict[PortKey, dict[str, State]] = {}
-        for service in report(cluster)["services"]:
+        for service in self._report(cluster)["services"]:
             if service["namespace"] not in namespaces:
                 continue
             for port in service["ports"]:

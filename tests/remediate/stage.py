@@ -11,6 +11,7 @@ from typing import Any
 
 from devcluster import Cluster, objects
 from devcluster.objects import wait_for
+from etpguard.app.timing import OperatorTiming
 from etpguard.kube.backoff import Backoff
 from etpguard.objects import Key
 from etpguard.remediate.controller import Pacing
@@ -47,10 +48,12 @@ def _served(cluster: Cluster, path: str) -> bool:
     return cluster.request("GET", path).ok
 
 
-def operator(scene: Scene, kubeconfig: Path | None = None, **settings: Any) -> Running:
+def operator(
+    scene: Scene, kubeconfig: Path | None = None, timing: OperatorTiming | None = None, **settings: Any
+) -> Running:
     """An operator that reports the Services of the scene's namespace alone."""
     given = {**QUICK, "namespaces": frozenset({scene.namespace}), **settings}
-    return Running(kubeconfig or scene.cluster.kubeconfig, remediation_pacing=QUICK_PACING, **given)
+    return Running(kubeconfig or scene.cluster.kubeconfig, timing, remediation_pacing=QUICK_PACING, **given)
 
 
 class Scene:

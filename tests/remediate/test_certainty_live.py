@@ -11,7 +11,9 @@ import pytest
 
 from devcluster import Cluster
 from devcluster.objects import wait_for
+from etpguard.app.timing import OperatorTiming
 from etpguard.intake.freshness import Access
+from etpguard.intake.timing import ListTiming
 from etpguard.objects.policies import COVERAGE_POLICY
 from tests.app.harness import Running
 from tests.remediate.stage import MANAGER, Scene, operator
@@ -43,14 +45,15 @@ def wait_for_access(running: Running, access: Access) -> None:
     def reached() -> bool:
         return running.on_loop(lambda o: o.freshness.kinds[COVERAGE_POLICY].access is access)
 
-    wait_for(reached, 180, f"access {access}")
+    wait_for(reached, 60, f"access {access}")
 
 
 def test_a_version_that_is_not_served_does_not_mean_that_the_policies_are_deleted(scene: Scene) -> None:
     scene.blackhole()
     scene.policy(rollback={"onDelete": "Revert"})
     began = scene.cluster.audit_position()
-    with operator(scene, resync_interval=5.0) as running:
+    timing = OperatorTiming(lists=ListTiming(look_again=2.0))
+    with operator(scene, timing=timing, resync_interval=5.0) as running:
         scene.wait_phase("Applied")
         with not_served(scene.cluster):
             wait_for_access(running, Access.ABSENT)

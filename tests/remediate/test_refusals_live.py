@@ -3,6 +3,7 @@ the API server's own refusals come to."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,8 @@ from devcluster import Cluster
 from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer
 from devcluster.objects import endpoint_slices, wait_for
-from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, grant
-from tests.remediate.stage import MANAGER, Json, Scene, operator
+from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, Running, grant
+from tests.remediate.stage import MANAGER, QUICK, QUICK_PACING, Json, Scene, operator
 
 pytestmark = pytest.mark.controlplane
 
@@ -98,75 +99,101 @@ def nothing(scene: Scene) -> None:
     return
 
 
+REFUSED = [
+    pytest.param(annotated("etpguard.dev/skip-remediation", "true"), {}, "SkipAnnotation", id="annotation"),
+    pytest.param(controlled, {}, "Controlled", id="controller"),
+    pytest.param(admitted_by_address, {}, "NetworkPolicy", id="network policy with an ipBlock"),
+    pytest.param(no_endpoint, {}, "OutcomeNeverRemediated", id="no endpoint anywhere"),
+    pytest.param(no_targets, {}, "OutcomeNeverRemediated", id="no targets"),
+    pytest.param(health_check("9999"), {}, "OutcomeNeverRemediated", id="a port that is not modelled"),
+    pytest.param(deleting, {}, "Deleting", id="being deleted"),
+    pytest.param(nothing, {"serviceTypes": ["LoadBalancer"]}, "TypeNotSelected", id="type"),
+    pytest.param(nothing, {"unhealthyWhen": {"outcomes": ["Outage"]}}, "OutcomeNotSelected", id="outcome"),
+    pytest.param(nothing, {"unhealthyWhen": {"uncoveredNodes": 3}}, "TooFewUncovered", id="too few"),
+    pytest.param(nothing, {"unhealthyWhen": {"forSeconds": 600}}, "DwellTime", id="dwell"),
+    pytest.param(nothing, {"suspend": True}, "Suspended", id="suspended"),
+    pytest.param(nothing, {"pauseRequests": ["migration"]}, "Paused", id="pause request"),
+    pytest.param(nothing, {"mode": "Observe"}, "Observe", id="observe"),
+    pytest.param(
+        nothing,
+        {"remediation": {"budgets": [{"services": "0", "perSeconds": 600}]}},
+        "BudgetExhausted",
+        id="no budget",
+    ),
+    pytest.param(
+        nothing,
+        {
+            "remediation": {
+                "budgets": [
+                    {"services": "100", "perSeconds": 600},
+                    {"services": "0", "schedule": "* * * * *", "durationSeconds": 3600},
+                ]
+            }
+        },
+        "BudgetExhausted",
+        id="a freeze is in force",
+    ),
+    pytest.param(
+        nothing,
+        {"serviceSelector": {"matchExpressions": [{"key": "mend", "operator": "Exists"}]}, "suspend": True},
+        "Suspended",
+        id="selected by an expression",
+    ),
+    pytest.param(
+        nothing,
+        {"remediation": {"triggerIf": {"uncoveredServicesLessThanOrEqualTo": 0}}},
+        "TooManyAffected",
+        id="breaker",
+    ),
+    pytest.param(
+        nothing,
+        {"remediation": {"budgets": [{"schedule": "no cron", "durationSeconds": 60}]}},
+        "Invalid",
+        id="invalid schedule",
+    ),
+    pytest.param(labelled(kustomize_toolkit_fluxcd_io__name="apps"), {}, "GitOpsOwned", id="flux"),
+    pytest.param(annotated("argocd.argoproj.io/tracking-id", "shop:/Service:x/web"), {}, "GitOpsOwned", id="argo"),
+]
+
+
+@pytest.fixture(scope="module")
+def refusing(arena: Cluster) -> Iterator[list[str]]:
+    """The namespaces, one for each of `REFUSED`, in which an operator remediates."""
+    names = [f"refused-{number}-{uuid.uuid4().hex[:6]}" for number in range(len(REFUSED))]
+    for name in names:
+        arena.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    with Running(
+        arena.kubeconfig, remediation_pacing=QUICK_PACING, **{**QUICK, "namespaces": frozenset(names)}
+    ) as running:
+        running.wait_fresh()
+        yield names
+
+
 @pytest.mark.parametrize(
-    ("arrange", "policy", "reason"),
-    [
-        pytest.param(annotated("etpguard.dev/skip-remediation", "true"), {}, "SkipAnnotation", id="annotation"),
-        pytest.param(controlled, {}, "Controlled", id="controller"),
-        pytest.param(admitted_by_address, {}, "NetworkPolicy", id="network policy with an ipBlock"),
-        pytest.param(no_endpoint, {}, "OutcomeNeverRemediated", id="no endpoint anywhere"),
-        pytest.param(no_targets, {}, "OutcomeNeverRemediated", id="no targets"),
-        pytest.param(health_check("9999"), {}, "OutcomeNeverRemediated", id="a port that is not modelled"),
-        pytest.param(deleting, {}, "Deleting", id="being deleted"),
-        pytest.param(nothing, {"serviceTypes": ["LoadBalancer"]}, "TypeNotSelected", id="type"),
-        pytest.param(nothing, {"unhealthyWhen": {"outcomes": ["Outage"]}}, "OutcomeNotSelected", id="outcome"),
-        pytest.param(nothing, {"unhealthyWhen": {"uncoveredNodes": 3}}, "TooFewUncovered", id="too few"),
-        pytest.param(nothing, {"unhealthyWhen": {"forSeconds": 600}}, "DwellTime", id="dwell"),
-        pytest.param(nothing, {"suspend": True}, "Suspended", id="suspended"),
-        pytest.param(nothing, {"pauseRequests": ["migration"]}, "Paused", id="pause request"),
-        pytest.param(nothing, {"mode": "Observe"}, "Observe", id="observe"),
-        pytest.param(
-            nothing,
-            {"remediation": {"budgets": [{"services": "0", "perSeconds": 600}]}},
-            "BudgetExhausted",
-            id="no budget",
-        ),
-        pytest.param(
-            nothing,
-            {
-                "remediation": {
-                    "budgets": [
-                        {"services": "100", "perSeconds": 600},
-                        {"services": "0", "schedule": "* * * * *", "durationSeconds": 3600},
-                    ]
-                }
-            },
-            "BudgetExhausted",
-            id="a freeze is in force",
-        ),
-        pytest.param(
-            nothing,
-            {"serviceSelector": {"matchExpressions": [{"key": "mend", "operator": "Exists"}]}, "suspend": True},
-            "Suspended",
-            id="selected by an expression",
-        ),
-        pytest.param(
-            nothing,
-            {"remediation": {"triggerIf": {"uncoveredServicesLessThanOrEqualTo": 0}}},
-            "TooManyAffected",
-            id="breaker",
-        ),
-        pytest.param(
-            nothing,
-            {"remediation": {"budgets": [{"schedule": "no cron", "durationSeconds": 60}]}},
-            "Invalid",
-            id="invalid schedule",
-        ),
-        pytest.param(labelled(kustomize_toolkit_fluxcd_io__name="apps"), {}, "GitOpsOwned", id="flux"),
-        pytest.param(
-            annotated("argocd.argoproj.io/tracking-id", "shop:/Service:x/web"), {}, "GitOpsOwned", id="argo"
-        ),
-    ],
+    ("number", "arrange", "policy", "reason"),
+    [pytest.param(number, *each.values, id=each.id) for number, each in enumerate(REFUSED)],
 )
-def test_refused(scene: Scene, arrange: Callable[[Scene], None], policy: Json, reason: str) -> None:
-    scene.blackhole()
-    arrange(scene)
-    scene.policy(**policy)
-    began = scene.cluster.audit_position()
-    with operator(scene):
+def test_refused(
+    arena: Cluster,
+    refusing: list[str],
+    number: int,
+    arrange: Callable[[Scene], None],
+    policy: Json,
+    reason: str,
+) -> None:
+    """The policy comes last, so that nothing is remediated before the reason is there."""
+    scene = Scene(arena, refusing[number])
+    began = arena.audit_position()
+    try:
+        scene.blackhole()
+        arrange(scene)
+        scene.policy(**policy)
         scene.wait_excluded(reason)
-    assert scene.traffic_policy() == "Local"
-    assert not scene.policy_patches(began)
+        assert scene.traffic_policy() == "Local"
+        assert not scene.policy_patches(began)
+    finally:
+        scene.close()
+        arena.request("DELETE", f"/api/v1/namespaces/{scene.namespace}")
 
 
 @pytest.mark.parametrize(
