@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 
 from etpguard.cluster import NodeTable
@@ -72,6 +72,8 @@ class NodeRule:
     blocks the registration of all."""
     skips_unidentified: bool = False
     """Whether a node whose providerID does not match is left out instead, and blocks nothing."""
+    prefers: tuple[Requirement, ...] = ()
+    """If a node that all other parts admit also has these labels, only such nodes are eligible."""
     follows_endpoints: bool = False
     """Whether, of these nodes, only those are used that host a usable endpoint of any port of the Service, in
     any family. `EligibleNodes` leaves this part to its caller."""
@@ -189,6 +191,11 @@ class EligibleNodes:
         return found
 
     def _find(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
+        if rule.prefers:
+            plain = replace(rule, prefers=())
+            preferred = replace(plain, requirements=plain.requirements + rule.prefers)
+            self._unidentified[rule] = 0
+            return self.of(preferred, nodes) or self.of(plain, nodes)
         if rule not in self._selected:
             self._selected[rule] = self._unidentified[rule] = 0
             for node in nodes:

@@ -280,6 +280,8 @@ def _as_far_as_known(verdict: ConsumerVerdict, targets: NodeTargets) -> Consumer
     """The verdict for a consumer that may have no target at all, or targets that the API does not show."""
     if targets.no_target and verdict.outcome is Outcome.NoTargets:
         return replace(verdict, reason=targets.no_target)
+    if targets.keeps_targets and verdict.outcome is Outcome.NoTargets:
+        return replace(verdict, outcome=Outcome.Unknown, reason=targets.keeps_targets)
     if targets.other_targets and verdict.outcome in (Outcome.NoTargets, Outcome.Outage):
         return replace(verdict, outcome=Outcome.Unknown, reason=targets.other_targets)
     return verdict

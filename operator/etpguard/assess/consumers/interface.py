@@ -123,6 +123,8 @@ class NodeTargets:
     """Counts only with `NoneHealthy.SENDS_TO_ALL`."""
     no_target: Reason | None = None
     """Why there is no target, where `rule` selects no node by itself."""
+    keeps_targets: Reason | None = None
+    """Why the load balancer keeps its former targets where `rule` selects no node: the outcome is then Unknown."""
     other_targets: Reason | None = None
     """Why the consumer may have targets that the API does not show: what covers no node is then Unknown."""
     otherwise: Otherwise | None = None

@@ -18,7 +18,6 @@ from tests.assess.consumers.worlds import (
 )
 
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
-MONITOR = "loadbalancer.openstack.org/enable-health-monitor"
 CLOUD = "digitalocean"
 
 
@@ -148,22 +147,6 @@ def test_the_worse_family_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("annotations", "expected"),
-    [
-        pytest.param({MONITOR: "true"}, Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc"), id="asked for"),
-        pytest.param({MONITOR: "false"}, Seen("Blackhole", "Blackhole", "abc", "bc"), id="refused"),
-        pytest.param({}, Seen("Unknown", "HealthMonitorNotKnown", "abc", "bc"), id="left to the configuration"),
-    ],
-)
-def test_octavia_checks_only_when_told(annotations: dict[str, str], expected: Seen) -> None:
-    assert seen(service(annotations=annotations), endpoints("a"), *nodes("openstack")) == expected
-
-
-def test_octavia_without_a_known_monitor_is_covered_where_all_nodes_are() -> None:
-    assert seen(service(), endpoints("a", "b", "c"), *nodes("openstack")).outcome == "Covered"
-
-
-@pytest.mark.parametrize(
     "subject",
     [
         pytest.param(service(type="NodePort"), id="a NodePort"),
@@ -187,8 +170,3 @@ def test_advice_for_an_outage_admits_the_nodes_with_pods() -> None:
     hidden = node("z", f"{CLOUD}://z", labels={EXCLUDE: "true"})
     advice = world(service(), endpoints("z"), hidden, *nodes(CLOUD)).advice()
     assert f"kubectl label node z {EXCLUDE}-" in advice[0]
-
-
-def test_advice_for_octavia_turns_the_monitor_on() -> None:
-    advice = world(service(), endpoints("a"), *nodes("openstack")).advice()
-    assert f"kubectl -n shop annotate service web --overwrite {MONITOR}=true" in advice[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from etpguard.assess.consumers.clouds.ibm import IBMCloud
 from etpguard.assess.consumers.clouds.not_modelled import NotModelledCloud
+from etpguard.assess.consumers.clouds.oci import OracleCloud
 from etpguard.assess.consumers.clouds.openstack import OpenStack
 from etpguard.assess.consumers.interface import ConsumerFamily
 
@@ -11,5 +13,7 @@ def cloud_families() -> tuple[ConsumerFamily, ...]:
     """The last one takes the clouds whose rules are not known."""
     return (
         OpenStack(),
+        OracleCloud(),
+        IBMCloud(),
         NotModelledCloud(),
     )

@@ -14,6 +14,7 @@ from etpguard.assess.consumers.interface import (
     Consumer,
     ConsumerVerdict,
     NodeTargets,
+    PossibleNodes,
     Targets,
     View,
 )
@@ -27,6 +28,8 @@ from etpguard.assess.consumers.load_balancers import (
     no_node_port,
 )
 from etpguard.assess.consumers.remedies import ClientIP, health_checked
+from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort
 
 
@@ -40,6 +43,9 @@ class Cloud(BaseFamily):
     marks: ClassVar[tuple[str, ...]] = ()
     """Prefixes of annotations that only this provider reads or writes."""
     classes: ClassVar[tuple[str, ...]] = ()
+    node_selectors: ClassVar[tuple[str, ...]] = ()
+    """Annotations that select nodes by label. The controller reads the labels when it syncs, not when they
+    change."""
     needs_node_ports: ClassVar[bool] = True
     """Whether a port without a node port has no target."""
     client_ip: ClassVar[ClientIP] = ClientIP.VARIES
@@ -51,6 +57,7 @@ class Cloud(BaseFamily):
         recognition = self.recognise(service, view)
         if recognition is None:
             return
+        recognition = recognition._replace(how=recognition.how + self._as_of_last_sync(service))
         balancer = Balancer.of(service, self.controller, recognition, without_address=self.without_address)
         for port in service.ports:
             if self.needs_node_ports and not port.node_port and service.uid:
@@ -75,7 +82,25 @@ class Cloud(BaseFamily):
         """Where the load balancer sends the traffic of this port."""
         raise NotImplementedError
 
+    def client_ip_of(self, service: Service) -> ClientIP:
+        """What `Cluster` does to the client's address on the way to this Service."""
+        return self.client_ip
+
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if isinstance(verdict.consumer.targets, NodeTargets) and verdict.consumer.targets.no_target:
             return
-        yield from health_checked(service, verdict, nodes, self.client_ip)
+        yield from health_checked(service, verdict, nodes, self.client_ip_of(service))
+
+    def _as_of_last_sync(self, service: Service) -> str:
+        """k8s.io/cloud-provider 4666611 controllers/service/controller.go:693-711: a changed label alone does not
+        start a sync."""
+        used = [key for key in self.node_selectors if key in service.annotations]
+        if not used:
+            return ""
+        return f"; its nodes are those that {used[0]} selects by the labels as of the last sync of the controller"
+
+
+def unreadable(key: str, value: str, rule: NodeRule, effect: str = "the controller then fails") -> PossibleNodes:
+    """The targets where the value of an annotation is not understood: the load balancer stays as it was."""
+    detail = f"the annotation {key} is {value[:60]!r}, which is not understood; {effect}"
+    return PossibleNodes(rule, Reason("InvalidAnnotation", detail))

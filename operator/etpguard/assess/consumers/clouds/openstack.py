@@ -1,10 +1,14 @@
-"""OpenStack: Octavia, by cloud-provider-openstack (OCCM)."""
+"""OpenStack: Octavia, by cloud-provider-openstack (OCCM).
+
+The rules are those of cloud-provider-openstack c453fb7; numbers are lines of pkg/openstack/loadbalancer.go.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from etpguard.assess.consumers.clouds.cloud import Cloud
+from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
 from etpguard.assess.consumers.interface import (
     Advice,
     ConsumerVerdict,
@@ -16,44 +20,135 @@ from etpguard.assess.consumers.interface import (
     View,
 )
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, UNCHECKED, standard_check
-from etpguard.assess.consumers.remedies import annotate
-from etpguard.assess.outcome import Reason
+from etpguard.assess.consumers.node_selection import MAX_LENGTH
+from etpguard.assess.consumers.remedies import ClientIP, annotate
+from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NoHealthCheck
-from etpguard.objects import Node, Service, ServicePort
+from etpguard.objects import Node, Requirement, Service, ServicePort
 
-MONITOR = "loadbalancer.openstack.org/enable-health-monitor"
+_PREFIX = "loadbalancer.openstack.org/"
+MONITOR = f"{_PREFIX}enable-health-monitor"
+NODE_SELECTOR = f"{_PREFIX}node-selector"
+PROXY_PROTOCOL = f"{_PREFIX}proxy-protocol"
+FORWARDED_FOR = f"{_PREFIX}x-forwarded-for"
+OVH_CLASS = "loadbalancer.ovhcloud.com/class"
+
+_NOT_SHOWN = "no API object shows create-monitor of the cloud config (default false)"
+_BOTH = (
+    "with a health monitor Octavia takes the nodes without an endpoint out of use; without one it sends to them, "
+    "and that share of the requests is lost"
+)
 
 
 class OpenStack(Cloud):
-    """Without the annotation the controller's `create-monitor` decides, which no API object shows."""
+    """OVHcloud, PlusServer, MetaKube, Selectel and others run the same controller, each with a cloud config of
+    their own."""
 
     name = "openstack"
     provider = "OpenStack Octavia"
     scheme = "openstack"
-    marks = ("loadbalancer.openstack.org/",)
+    marks = (_PREFIX, "service.beta.kubernetes.io/openstack-internal-load-balancer", "loadbalancer.ovhcloud.com/")
+    node_selectors = (NODE_SELECTOR,)
+    without_address = (
+        "Octavia is not ready or finds no subnet or floating network, another Service of the same load balancer "
+        "uses the port, two annotations exclude each other"
+    )
     documented = (
         DocumentedConsumer(
             consumer="OpenStack Octavia",
             found_by="`loadbalancer.openstack.org/` annotation, providerID `openstack://`",
-            nodes="cloud nodes",
-            health_check="only with a health monitor",
-            with_local="`Unknown` unless the annotation sets it",
+            nodes="cloud nodes that match `node-selector`",
+            health_check='HTTP `/healthz` on healthCheckNodePort with `enable-health-monitor: "true"`; none with '
+            '"false"; otherwise the cloud config decides',
+            with_local="`TargetsUnhealthy` with a health monitor, `Blackhole` without, `Unknown` where the cloud "
+            "config decides, and for UDP",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-openstack c453fb7 pkg/openstack/loadbalancer.go",
         ),
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        match service.annotations.get(MONITOR):
-            case "true":
-                return NodeTargets(CLOUD_NODES, standard_check(service))
-            case "false":
-                return NodeTargets(CLOUD_NODES, UNCHECKED)
-            case _:
-                detail = f"neither {MONITOR} nor another API object shows whether Octavia checks the nodes"
-                return PossibleNodes(CLOUD_NODES, Reason("HealthMonitorNotKnown", detail))
+        found = view.once("openstack", service, _targets)
+        checked = isinstance(found, NodeTargets) and not isinstance(found.check.probe, NoHealthCheck)
+        return PossibleNodes(found.rule, _UDP) if checked and port.transport == "UDP" and found.rule else found
+
+    def client_ip_of(self, service: Service) -> ClientIP:
+        """The provider amphora sends from an address of its own, and shows the client's in a header where one of
+        the annotations asks for it. The provider ovn keeps the client's address, and has neither header."""
+        forwarded = service.annotations.get(FORWARDED_FOR) == "true"
+        return ClientIP.HIDDEN if forwarded or _proxy_protocol(service) else ClientIP.VARIES
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if verdict.reason.code == "HealthMonitorNotKnown" or isinstance(verdict.consumer.probe, NoHealthCheck):
-            yield annotate(service, MONITOR, "true", "Octavia then routes around nodes without an endpoint.")
+        unchecked = isinstance(verdict.consumer.probe, NoHealthCheck) and verdict.outcome is Outcome.Blackhole
+        undecided = verdict.outcome is Outcome.Unknown and verdict.reason.code in _UNDECIDED
+        if unchecked or (undecided and service.annotations.get(MONITOR) != "true"):
+            yield annotate(
+                service,
+                MONITOR,
+                "true",
+                "Octavia then checks the healthCheckNodePort and routes around nodes without an endpoint.",
+                "Older versions of Octavia and the provider ovn do not check UDP ports in this way.",
+            )
         yield from super().advise(service, verdict, nodes)
+
+
+def _targets(service: Service) -> Targets:
+    """The targets of the TCP ports. 456-477 getBoolFromServiceAnnotation; 845-865 buildMonitorCreateOpts."""
+    annotations = service.annotations
+    if len(selector := annotations.get(NODE_SELECTOR, "")) > MAX_LENGTH:
+        return unreadable(NODE_SELECTOR, selector, CLOUD_NODES, "it is too long for etpguard")
+    rule = replace(CLOUD_NODES, requirements=_requirements(selector))
+    if annotations.get(OVH_CLASS, "octavia") != "octavia":
+        detail = f"{OVH_CLASS} is {annotations[OVH_CLASS][:60]!r}, a load balancer that is not modelled"
+        return PossibleNodes(CLOUD_NODES, Reason("ControllerNotModelled", detail))
+    if conflict := _conflict(service):
+        return PossibleNodes(rule, conflict)
+    match annotations.get(MONITOR):
+        case "true":
+            return NodeTargets(rule, standard_check(service))
+        case "false":
+            return NodeTargets(rule, UNCHECKED)
+        case None:
+            detail = f"{MONITOR} is not set, and {_NOT_SHOWN}: {_BOTH}"
+            return PossibleNodes(rule, Reason("HealthMonitorNotKnown", detail))
+        case other:
+            effect = f'only "true" and "false" are, so create-monitor decides, and {_NOT_SHOWN}: {_BOTH}'
+            return unreadable(MONITOR, other, rule, effect)
+
+
+_UNDECIDED = frozenset({"HealthMonitorNotKnown", "InvalidAnnotation"})
+
+_UDP = Reason(
+    "UDPCheckNotKnown",
+    "no API object shows whether Octavia supports HTTP monitors on UDP: if it does, it takes the nodes without an "
+    "endpoint out of use; if not (older versions, the provider ovn), it uses UDP-CONNECT, which also passes on a "
+    "node that drops, and that share of the packets is lost",
+)
+"""831-842 canUseHTTPMonitor."""
+
+
+def _requirements(selector: str) -> tuple[Requirement, ...]:
+    """2273-2301 filterNodes with StringToMap of pkg/util/util.go:73: all pairs must hold, the last of equal keys
+    counts, and a key without a value, or with an empty one, asks for the label with any value. The empty
+    annotation admits every node, even if the cloud config has a selector."""
+    pairs: dict[str, str] = {}
+    for item in selector.strip().split(","):
+        key, equals, value = item.strip().partition("=")
+        if key or equals:
+            pairs[key] = value
+    return tuple(Requirement(k, "In", (v,)) if v else Requirement(k, "Exists") for k, v in pairs.items())
+
+
+def _proxy_protocol(service: Service) -> bool:
+    """481-494 getProxyProtocolFromServiceAnnotation."""
+    return service.annotations.get(PROXY_PROTOCOL) in ("true", "v1", "v2")
+
+
+def _conflict(service: Service) -> Reason | None:
+    """1556-1560: the controller fails on both annotations, and the load balancer stays as it was."""
+    if not _proxy_protocol(service) or service.annotations.get(FORWARDED_FOR) != "true":
+        return None
+    detail = (
+        f"{PROXY_PROTOCOL} and {FORWARDED_FOR} exclude each other, so the controller fails; remove one of them"
+    )
+    return Reason("ConflictingAnnotations", detail)

@@ -1,0 +1,127 @@
+"""Oracle Cloud Infrastructure (OKE): load balancers and network load balancers.
+
+The rules are those of oci-cloud-controller-manager 1100ac3, pkg/cloudprovider/providers/oci/load_balancer_spec.go
+unless another file is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
+from etpguard.assess.consumers.interface import (
+    Advice,
+    ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
+    NodeTargets,
+    NoneHealthy,
+    Targets,
+    UnknownOutcome,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, standard_check
+from etpguard.assess.consumers.node_selection import label_selector
+from etpguard.assess.consumers.remedies import ClientIP, health_checked
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Node, Service, ServicePort
+
+TYPE = "oci.oraclecloud.com/load-balancer-type"
+LB_SELECTOR = "oci.oraclecloud.com/node-label-selector"
+NLB_SELECTOR = "oci-network-load-balancer.oraclecloud.com/node-label-selector"
+PRESERVE_SOURCE = "oci-network-load-balancer.oraclecloud.com/is-preserve-source"
+
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+"""strconv.ParseBool."""
+
+
+class OracleCloud(Cloud):
+    name = "oci"
+    provider = "Oracle Cloud Infrastructure"
+    scheme = "oci"
+    marks = (
+        "oci.oraclecloud.com/",
+        "oci-network-load-balancer.oraclecloud.com/",
+        "service.beta.kubernetes.io/oci-load-balancer-",
+    )
+    node_selectors = (LB_SELECTOR, NLB_SELECTOR)
+    without_address = (
+        "the quota for load balancers is used up, the subnet or a network security group is missing, an "
+        "annotation has a value that the controller rejects"
+    )
+    documented = (
+        DocumentedConsumer(
+            consumer="Oracle Cloud load balancer and network load balancer",
+            found_by="`oci.oraclecloud.com/`, `oci-network-load-balancer.oraclecloud.com/` annotation, providerID "
+            "`ocid1.…` or `oci://`",
+            nodes="cloud nodes that match the `node-label-selector` of its type",
+            health_check="HTTP `/healthz` on healthCheckNodePort, for UDP too",
+            with_local="`TargetsUnhealthy`",
+            evidence=Evidence.DOCUMENTED,
+            source="oci-cloud-controller-manager 1100ac3 load_balancer_spec.go, load_balancer.go",
+        ),
+    )
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        """One check for all ports, so the same targets."""
+        return view.once("oci", service, _targets)
+
+    def client_ip_of(self, service: Service) -> ClientIP:
+        """690-728: a network load balancer keeps the client's address under Local, unless is-preserve-source is
+        false. A load balancer is a proxy."""
+        kept = service.annotations.get(TYPE) == "nlb" and service.annotations.get(PRESERVE_SOURCE) not in _FALSE
+        return ClientIP.LOST if kept else ClientIP.HIDDEN
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        if isinstance(verdict.consumer.targets, NodeTargets) and verdict.consumer.targets.no_target:
+            return
+        extra = ""
+        if _breaks_with_cluster(service):
+            extra = (
+                f"First remove {PRESERVE_SOURCE}: the controller rejects it under Cluster, and the load balancer "
+                "then keeps a health check whose port is gone."
+            )
+        yield from health_checked(service, verdict, nodes, self.client_ip_of(service), extra)
+
+
+def is_network(service: Service) -> bool:
+    """1536-1544 getLoadBalancerType: in any case; anything else is a load balancer."""
+    return service.annotations.get(TYPE, "").lower() == "nlb"
+
+
+def _targets(service: Service) -> Targets:
+    """876-925 getHealthChecker. load_balancer.go:497-533: a full label selector, under a key for each type; the
+    key of the other type has no effect. load_balancer_util.go:727: a UDP port fails the whole Service on a load
+    balancer. A network load balancer without a healthy backend sends to none (isFailOpen, false by default, in the
+    OCI documentation)."""
+    network = is_network(service)
+    key = _selector_key(service)
+    written = service.annotations.get(key, "")
+    requirements = label_selector(written)
+    if requirements is None:
+        return unreadable(key, written, CLOUD_NODES)
+    rule = replace(CLOUD_NODES, requirements=requirements)
+    preserve = service.annotations.get(PRESERVE_SOURCE)
+    if network and preserve is not None and preserve not in _TRUE | _FALSE:
+        return unreadable(PRESERVE_SOURCE, preserve, rule)
+    if not network and any(port.transport == "UDP" for port in service.ports):
+        detail = (
+            "the Service has a UDP port, which a load balancer of type lb does not support: the controller fails "
+            f"and serves no port of the Service, or leaves the load balancer as it was; with {TYPE}: nlb it "
+            "serves UDP"
+        )
+        return UnknownOutcome(Reason("ProtocolNotServed", detail), rule)
+    check = replace(standard_check(service), pins_health_check_node_port=_breaks_with_cluster(service))
+    nothing_healthy = NoneHealthy.SENDS_TO_NONE if network else NoneHealthy.NOT_KNOWN
+    return NodeTargets(rule, check, none_healthy=nothing_healthy)
+
+
+def _selector_key(service: Service) -> str:
+    return NLB_SELECTOR if is_network(service) else LB_SELECTOR
+
+
+def _breaks_with_cluster(service: Service) -> bool:
+    """690-702 getPreserveSource: an error under Cluster where the annotation is set at all."""
+    return service.annotations.get(TYPE) == "nlb" and PRESERVE_SOURCE in service.annotations
