@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess.eligibility import ANY_CLIENT, EXCLUDE_LABEL, EligibleNodes, NodeRule, Readiness, TaintRule
+from etpguard.assess.eligibility import (
+    ANY_CLIENT,
+    AUTOSCALER_TAINT,
+    EXCLUDE_LABEL,
+    EligibleNodes,
+    NodeRule,
+    Readiness,
+    TaintRule,
+)
 from etpguard.cluster import NodeTable
 from etpguard.objects import Node, Requirement
 from tests.assess.build import node
@@ -157,3 +165,71 @@ def test_sets_follow_updates_and_tell_whether_any_moved() -> None:
     assert table.names(sets.windows) == ["a"]
     assert sets.update("a", None)
     assert (sets.of(rule, ()), sets.windows, sets.ready) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        pytest.param(
+            NodeRule(readiness=Readiness.IGNORED, exclude_label_as_bool=True, skip_deleting=True),
+            f"the label {EXCLUDE_LABEL} excludes 2 nodes, the deletion of the Node excludes 1 node, "
+            "the taint ToBeDeletedByClusterAutoscaler excludes 1 node",
+            id="label, taint and deletion",
+        ),
+        pytest.param(
+            NodeRule(requirements=(Requirement("pool", "In", ("edge",)),)),
+            "the selector pool=edge excludes 4 nodes",
+            id="one label",
+        ),
+        pytest.param(
+            NodeRule(requirements=(Requirement("pool", "Exists"), Requirement("zone", "NotIn", ("a", "b")))),
+            "the selector pool excludes 4 nodes",
+            id="the first of two",
+        ),
+        pytest.param(
+            NodeRule(any_of=((Requirement("a", "In", tuple("wxyz")),), (Requirement("b", "Exists"),))),
+            "the selector a in (w, x, y, …) or b excludes 4 nodes",
+            id="alternatives",
+        ),
+        pytest.param(
+            NodeRule(provider_id="i-.*", skips_unidentified=True, taints=()),
+            "the form of the providerID excludes 4 nodes",
+            id="providerID",
+        ),
+        pytest.param(
+            NodeRule(requirements=(Requirement("x", "DoesNotExist"),), taints=()),
+            "the condition Ready excludes 4 nodes",
+            id="not ready",
+        ),
+    ],
+)
+def test_why_a_rule_selects_no_node(rule: NodeRule, why: str) -> None:
+    nodes = [
+        node("n1", "False", labels={EXCLUDE_LABEL: ""}),
+        node("n2", "False", labels={EXCLUDE_LABEL: "true"}),
+        node("n3", "False", taints=[{"key": AUTOSCALER_TAINT, "effect": "NoSchedule"}]),
+        node("n4", "Unknown", deleting=True),
+    ]
+    sets = EligibleNodes(NodeTable())
+    sets.reset(nodes)
+    assert sets.of(rule, nodes) == 0
+    assert sets.why_none(rule, nodes) == why
+
+
+def test_why_a_rule_selects_no_node_follows_updates() -> None:
+    """A node that is excluded for another reason moves no set, yet the sentence changes."""
+    sets, rule = EligibleNodes(NodeTable()), NodeRule(requirements=(Requirement("pool", "Exists"),))
+    sets.reset([node("n1")])
+    assert sets.why_none(rule, [node("n1")]) == "the selector pool excludes 1 node"
+    assert sets.update(
+        "n1", node("n1", labels={"pool": "a"}, taints=[{"key": AUTOSCALER_TAINT, "effect": "NoSchedule"}])
+    )
+    assert sets.why_none(rule, []) == "the taint ToBeDeletedByClusterAutoscaler excludes 1 node"
+    assert sets.update("n1", None)
+    assert sets.why_none(rule, []) == ""
+
+
+def test_a_selector_of_any_length_is_clipped() -> None:
+    rule = NodeRule(requirements=(Requirement("k" * 9999, "In", ("v" * 9999,)),))
+    sets = EligibleNodes(NodeTable())
+    assert len(sets.why_none(rule, [node("n1")])) < 400

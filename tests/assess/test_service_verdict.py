@@ -12,7 +12,7 @@ from etpguard.assess.consumers.interface import Consumer
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, KubeProxyHealthz, NotModelled
-from etpguard.objects import INGRESS, SERVICE_COVERAGE, Key, Record, Reject
+from etpguard.objects import INGRESS, SERVICE_COVERAGE, Key, Record, Reject, Requirement
 from tests.assess.build import (
     NODES,
     ON_N1,
@@ -333,3 +333,66 @@ def test_a_blocked_registration_names_the_node() -> None:
     assert found.reason.code == "RegistrationBlocked"
     assert "node n2" in found.reason.detail
     assert picture.nodes.names(found.eligible) == ["n1", "n2"]
+
+
+RENAMED = node("n1", labels={"kubernetes.io/hostname": "ip-10-0-0-1"})
+OVERRIDE = (
+    "kube-proxy has --hostname-override, since the hostname of node n1 differs from the name of the Node; "
+    "without it, "
+    "kube-proxy finds no local endpoint there"
+)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "consumers", "options", "assumptions"),
+    [
+        pytest.param(NODES, [consumer()], None, (), id="none"),
+        pytest.param([RENAMED], [consumer()], None, (OVERRIDE,), id="a node with endpoints has another hostname"),
+        pytest.param(
+            [node("n2", labels={"kubernetes.io/hostname": "x"})], [], None, (), id="a node without endpoints"
+        ),
+        pytest.param([RENAMED], [], Options(DataPlane.CILIUM), (), id="Cilium does not compare hostnames"),
+        pytest.param([RENAMED], [PODS], None, (), id="pods are addressed directly"),
+        pytest.param(
+            NODES,
+            [consumer("a", assumptions=("x",)), consumer("b", assumptions=("x", "y"))],
+            None,
+            ("x", "y"),
+            id="those of its consumers, each once",
+        ),
+        pytest.param(
+            NODES, [consumer(incidental=True, assumptions=("x",))], None, (), id="an incidental consumer"
+        ),
+    ],
+)
+def test_assumptions_of_a_service(
+    nodes: Sequence[Record], consumers: Sequence[Consumer], options: Options | None, assumptions: tuple[str, ...]
+) -> None:
+    found, _ = assess(service(), ON_N1, *NODES, *nodes, consumers=consumers, options=options)
+    assert found is not None
+    assert found.assumptions == assumptions
+
+
+def test_no_target_names_what_excludes_the_nodes() -> None:
+    nobody = NodeRule(requirements=(Requirement("pool", "In", ("edge",)),))
+    found, _ = assess(service(), ON_N1, *NODES, consumers=[consumer(nodes=nobody)])
+    assert found is not None
+    assert found.reason == Reason("NoTargets", "the selector pool=edge excludes 3 nodes")
+
+
+def test_without_a_consumer_too() -> None:
+    found, _ = assess(service(), endpoint_slice([endpoint("n1")]), node("n1", "False"), consumers=[])
+    assert found is not None
+    assert found.reason == Reason("NoKnownConsumer", "the condition Ready excludes 1 node")
+
+
+def test_no_endpoints_names_the_port_and_the_family() -> None:
+    dual = service(ipFamilies=["IPv4", "IPv6"], clusterIPs=["10.96.0.1", "fd00::1"])
+    found, _ = assess(
+        dual,
+        endpoint_slice([endpoint(n) for n in ("n1", "n2", "n3")]),
+        *NODES,
+        consumers=[consumer(families=("IPv4", "IPv6"))],
+    )
+    assert found is not None
+    assert (found.outcome, found.reason) == (Outcome.NoEndpoints, Reason("NoEndpoints", "port http/TCP over IPv6"))

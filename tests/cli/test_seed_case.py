@@ -19,6 +19,7 @@ def test_json_is_the_documented_report() -> None:
         "apiVersion": "etpguard.dev/v1alpha1",
         "kind": "CoverageReport",
         "dataPlane": {"name": "kube-proxy", "how": "assumed"},
+        "assumptions": ["the data plane of every node is kube-proxy; --data-plane names another"],
         "warnings": [],
         "notRead": [],
     }
@@ -45,7 +46,9 @@ def test_json_is_the_documented_report() -> None:
         "eligibleNodes": ["node1", "node2", "node3"],
         "uncoveredNodes": dropped,
         "outcome": "TargetsUnhealthy",
+        "evidence": "documented",
     }
+    assert service["assumptions"] == []
     assert {name: consumer[name] for name in expected} == expected
     assert "so they receive no traffic" in consumer["reason"]
     assert any("externalTrafficPolicy" in piece for piece in service["advice"])

@@ -1,4 +1,5 @@
-"""An operator of the tree before takes over from one of this tree, and back, and writes nothing but its Lease."""
+"""An operator of the tree before takes over from one of this tree, and back, and writes nothing but its "
+"Lease."""
 
 from __future__ import annotations
 
@@ -183,10 +184,10 @@ def _facts_of_all(scene: Scene) -> Json:
 
 
 def _facts(value: Any, *, condition: bool = False) -> Any:
-    """The `reason` of a condition is a code, any other is a sentence."""
+    """The `reason` of a condition is a code, any other is a sentence. The tree before knows no `evidence`."""
     match value:
         case dict():
-            prose = {"message", "advice", "lastTransitionTime", *(() if condition else ("reason",))}
+            prose = {"message", "advice", "lastTransitionTime", "evidence", *(() if condition else ("reason",))}
             return {k: _facts(v, condition=k == "conditions") for k, v in value.items() if k not in prose}
         case list():
             return [_facts(inner, condition=condition) for inner in value]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from etpguard.assess import Assessment, Outcome, PortState
+from etpguard.assess.consumers.interface import Evidence
 from etpguard.assess.outcome import Reason
+from etpguard.objects import Key
 from etpguard.report import (
     Contents,
     coverage_report,
     service_report,
 )
-from tests.report.given import big, nginx, table_of
+from etpguard.report.contract import consumer_report
+from tests.report.given import big, nginx, table_of, verdict
 
 Json = dict[str, Any]
 
@@ -55,13 +59,16 @@ CONTRACT: Json = {
                     "eligibleNodes": ["node1", "node2", "node3"],
                     "uncoveredNodes": ["node2", "node3"],
                     "outcome": "TargetsUnhealthy",
-                    "reason": "2 of 3 target nodes drop the traffic; the HTTP health check on traffic-port fails "
+                    "reason": "2 of 3 target nodes drop the traffic; the HTTP health check on traffic-port "
+                    "fails "
                     "on them, so they receive no traffic",
+                    "evidence": "documented",
                 }
             ],
             "advice": ["do this", "or that"],
         }
     ],
+    "assumptions": ["the data plane of every node is kube-proxy; --data-plane names another"],
     "warnings": ["odd"],
     "notRead": ["gateways.gateway.networking.k8s.io"],
 }
@@ -92,6 +99,38 @@ def test_the_json_contract_on_the_nginx_case() -> None:
     assert part_of(report, CONTRACT) == CONTRACT
     assert set(report) == set(CONTRACT), "nothing beside it at the top"
     assert msgspec.json.decode(msgspec.json.encode(report)) == report
+
+
+RENAMED = "the hostname of node n1 is its name"
+
+
+def test_the_report_lists_each_assumption_once() -> None:
+    """The data plane is among them only where nobody names it."""
+    table = table_of(1)
+    services = [
+        replace(big(1, 1, table), key=Key("default", name), assumptions=assumptions)
+        for name, assumptions in (("a", (RENAMED, "it is Acme's")), ("b", ()), ("c", (RENAMED,)))
+    ]
+    for how, first in (
+        ("assumed", ["the data plane of every node is cilium; --data-plane names another"]),
+        ("", []),
+    ):
+        report = coverage_report(Contents("cilium", how, services, table, advice=lambda _: ()))
+        assert report["assumptions"] == [*first, RENAMED, "it is Acme's"]
+        assert [service["assumptions"] for service in report["services"]] == [
+            [RENAMED, "it is Acme's"],
+            [],
+            [RENAMED],
+        ]
+
+
+def test_a_consumer_says_how_its_rule_is_known() -> None:
+    table = table_of(1)
+    for evidence, assumptions in ((Evidence.ASSUMED, ("it is Acme's",)), (Evidence.OBSERVED, ())):
+        found = verdict(0, 1, evidence=evidence, assumptions=assumptions)
+        report = consumer_report(found, table, 0)
+        assert report["evidence"] == evidence.value
+        assert report.get("assumptions", []) == list(assumptions)
 
 
 def test_names_a_list_are_bounded_and_counts_whole() -> None:

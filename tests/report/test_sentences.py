@@ -18,7 +18,7 @@ from etpguard.assess.consumers.interface import (
 )
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Reason
-from etpguard.assess.probe import AnswersEverywhere, PassesNowhere
+from etpguard.assess.probe import AnswersEverywhere, OwnNodePort, PassesNowhere
 from etpguard.cli.output import aws_console
 from etpguard.cluster import NodeTable
 from etpguard.report import (
@@ -37,7 +37,8 @@ def test_condition_and_note_of_the_nginx_case() -> None:
     assessment, table = nginx()
     assert condition_message(assessment) == "TargetsUnhealthy: port http through Ingress default/web"
     assert event_note(assessment, table) == (
-        "TargetsUnhealthy: port http through Ingress default/web; 2 of 3 eligible nodes uncovered: node2, node3; "
+        "TargetsUnhealthy: port http through Ingress default/web; 2 of 3 eligible nodes uncovered: node2, "
+        "node3; "
         "node ports: http (30851), https (32350)"
     )
 
@@ -50,7 +51,8 @@ def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
     found = ConsumerVerdict(consumer, Outcome.Blackhole, Reason(NO_HEALTHY_TARGET), 0b111, 0b110)
     assert explain_verdict(found) == (
         "2 of 3 target nodes drop the traffic, and the HTTP health check on 30099 fails on the others too: "
-        "no target is healthy, so the load balancer sends traffic to all of them, and a share of the requests is "
+        "no target is healthy, so the load balancer sends traffic to all of them, and a share of the requests "
+        "is "
         "lost"
     )
     answered = replace(
@@ -62,6 +64,81 @@ def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
     )
     assert aws_console.shown(found) == (
         "all 3 targets unhealthy; it sends requests to all of them, and 2 of them drop every request"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "uncovered", "sentence"),
+    [
+        pytest.param(
+            Outcome.Blackhole,
+            Reason("TooFewHealthyTargets"),
+            0b110,
+            "2 of 3 target nodes drop the traffic, and the HTTP health check on traffic-port fails on them: too "
+            "few "
+            "targets are healthy, so the load balancer sends traffic to all of them, and a share of the "
+            "requests is lost",
+            id="too few are healthy",
+        ),
+        pytest.param(
+            Outcome.Outage,
+            Reason("NoHealthyTarget"),
+            0b111,
+            "the HTTP health check on traffic-port fails on every target: no target is healthy, so the load "
+            "balancer "
+            "sends traffic to none, and all requests are lost",
+            id="none is healthy and the load balancer fails closed",
+        ),
+        pytest.param(
+            Outcome.NoTargets,
+            Reason("NoTargets", "the taint gone excludes 3 nodes"),
+            0,
+            "no node is eligible, so the consumer has no target: the taint gone excludes 3 nodes",
+            id="why no node is eligible",
+        ),
+        pytest.param(
+            Outcome.NoTargets,
+            Reason("NoNodePort", "Acme sends to node ports, and port web has none"),
+            0,
+            "NoNodePort: Acme sends to node ports, and port web has none",
+            id="no node port",
+        ),
+        pytest.param(
+            Outcome.NoEndpoints,
+            Reason("NoEndpoints", "port web/TCP over IPv6"),
+            0,
+            "no node has a usable endpoint of port web/TCP over IPv6, so every node rejects the traffic; the "
+            "policy is "
+            "not the cause",
+            id="which port and family have no endpoint",
+        ),
+        pytest.param(
+            Outcome.Unknown, Reason("NoAddress", "look there"), 0, "NoAddress: look there", id="no address"
+        ),
+        pytest.param(
+            Outcome.Unknown,
+            Reason("NoneHealthyNotKnown", "either"),
+            0,
+            "NoneHealthyNotKnown: either",
+            id="not known",
+        ),
+    ],
+)
+def test_reasons_of_a_verdict(outcome: Outcome, reason: Reason, uncovered: int, sentence: str) -> None:
+    check = HealthCheck(OwnNodePort("web"), CheckSettings("traffic-port", "HTTP", "/"))
+    consumer = Consumer("Service", "d", "web", "c", "instance", "web", NodeTargets(NodeRule(), check))
+    eligible = 0 if outcome is Outcome.NoTargets else 0b111
+    assert explain_verdict(ConsumerVerdict(consumer, outcome, reason, eligible, uncovered)) == sentence
+
+
+def test_without_a_consumer_the_port_and_family_without_endpoints_are_named() -> None:
+    both = big(2, 0, table_of(3))
+    lacking = replace(both.ports[1], usable=False, ready=0, family="IPv6")
+    assessment = replace(
+        both, outcome=Outcome.NoEndpoints, reason=Reason("NoKnownConsumer"), ports=(both.ports[0], lacking)
+    )
+    assert explain_reason(assessment).startswith(
+        "no node has a usable endpoint of port p2/TCP over IPv6, so every node"
     )
 
 
@@ -153,7 +230,8 @@ def test_conditions_by_outcome(outcome: Outcome, is_covered: str, is_delivered: 
             Outcome.Blackhole,
             0b11,
             0b1,
-            "1 of 2 target nodes drops the traffic, and the health check passes on it: a share of the requests is "
+            "1 of 2 target nodes drops the traffic, and the health check passes on it: a share of the requests "
+            "is "
             "lost",
             id="1 of 2",
         ),

@@ -31,6 +31,9 @@ class Assessment:
     uncovered: int = 0
     if_local: Assessment | None = None
     epoch: int = 0
+    assumptions: tuple[str, ...] = ()
+    """What the outcome takes for true without proof, a sentence each: the assumptions of its consumers, and those
+    about its nodes. The data plane is not among them: it is the same for all Services."""
 
 
 @dataclass(frozen=True, slots=True)

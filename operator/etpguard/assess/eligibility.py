@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
@@ -13,6 +14,8 @@ from etpguard.objects.nodes import Taint
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
+MAX_CAUSES = 4
+"""Causes in a sentence."""
 
 # strconv.ParseBool, which the cloud-provider's nodeIncludedPredicate calls.
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
@@ -90,32 +93,59 @@ class NodeRule:
 
     def selects(self, node: Node) -> bool:
         """Whether the node passes everything but readiness and providerID."""
+        return not self.exclusion(node)
+
+    def exclusion(self, node: Node) -> str:
+        """The first part of the rule that excludes the node, as a noun; "" if the rule selects it."""
         if self.skip_deleting and node.deleting:
-            return False
+            return "the deletion of the Node"
         if self.skips_unidentified and not self.identified(node):
-            return False
+            return "the form of the providerID"
         if self.names is not None and node.metadata.name not in self.names:
-            return False
+            return "the choice of nodes by name"
         if self.needs_network and node.network_unavailable:
-            return False
-        if self.tolerated is not None and any(taint.key not in self.tolerated for taint in barring(node)):
-            return False
+            return "the condition NetworkUnavailable"
+        if self.tolerated is not None:
+            for taint in barring(node):
+                if taint.key not in self.tolerated:
+                    return f"the taint {taint.key}"
         labels = node.labels
         if self.exclude_label_as_bool and EXCLUDE_LABEL in labels and labels[EXCLUDE_LABEL] not in _FALSE:
-            return False
-        if not all(requirement.admits(labels) for requirement in self.requirements):
-            return False
+            return f"the label {EXCLUDE_LABEL}"
+        for requirement in self.requirements:
+            if not requirement.admits(labels):
+                return f"the selector {_written(requirement)}"
         if self.any_of and not any(all(r.admits(labels) for r in alternative) for alternative in self.any_of):
-            return False
-        return not any(
-            taint.key == rule.key and rule.effect in ("", taint.effect)
-            for taint in node.taints
-            for rule in self.taints
-        )
+            return f"the selector {_alternatives(self.any_of)}"
+        for taint in node.taints:
+            if any(taint.key == rule.key and rule.effect in ("", taint.effect) for rule in self.taints):
+                return f"the taint {taint.key}"
+        return ""
 
     def identified(self, node: Node) -> bool:
         """Whether the node's providerID is one that the consumer can register."""
         return not self.provider_id or bool(re.fullmatch(self.provider_id, node.provider_id.rpartition("/")[2]))
+
+
+def _written(requirement: Requirement) -> str:
+    """As `kubectl -l` takes it, clipped: a selector may be as long as an annotation."""
+    key, values = requirement.key[:253], requirement.values or ()
+    match requirement.operator:
+        case "Exists":
+            return key
+        case "DoesNotExist":
+            return f"!{key}"
+        case "In" if len(values) == 1:
+            return f"{key}={values[0][:63]}"
+        case operator:
+            more = ", …" if len(values) > 3 else ""
+            return f"{key} {operator.lower()} ({', '.join(value[:63] for value in values[:3])}{more})"
+
+
+def _alternatives(any_of: tuple[tuple[Requirement, ...], ...]) -> str:
+    """The first two alternatives."""
+    listed = [",".join(map(_written, each[:3])) + (",…" if len(each) > 3 else "") for each in any_of[:2]]
+    return " or ".join(listed) + (" or others" if len(any_of) > 2 else "")
 
 
 ANY_CLIENT = NodeRule(
@@ -141,6 +171,8 @@ class EligibleNodes:
         self._eligible: dict[NodeRule, int] = {}
         self._selected: dict[NodeRule, int] = {}
         self._unidentified: dict[NodeRule, int] = {}
+        self._exclusions: dict[NodeRule, dict[str, str]] = {}
+        self._why_none: dict[NodeRule, str] = {}
 
     @property
     def ready(self) -> int:
@@ -162,6 +194,8 @@ class EligibleNodes:
         self._eligible.clear()
         self._selected.clear()
         self._unidentified.clear()
+        self._exclusions.clear()
+        self._why_none.clear()
         for node in nodes:
             self.update(node.metadata.name, node)
 
@@ -179,8 +213,11 @@ class EligibleNodes:
         moved = before != (self._ready, self._unknown, self._windows, self._renamed)
         for rule in self._selected:
             moved |= self._place(rule, bit, node)
+        for rule, exclusions in self._exclusions.items():
+            moved |= exclusions.get(name, "") != _note(exclusions, rule, name, node)
         if moved:
             self._eligible.clear()
+            self._why_none.clear()
         return moved
 
     def of(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
@@ -209,6 +246,18 @@ class EligibleNodes:
             case Readiness.FAIL_OPEN:
                 return selected & self._ready or selected & self._unknown
 
+    def why_none(self, rule: NodeRule, nodes: Iterable[Node]) -> str:
+        """What excludes the nodes from a rule that selects none, as a clause; "" if nothing does. A node counts
+        for the first part of the rule that excludes it. `nodes` are all nodes, read only when the rule is new."""
+        why = self._why_none.get(rule)
+        if why is None:
+            if rule not in self._exclusions:
+                found = self._exclusions[rule] = {}
+                for node in nodes:
+                    _note(found, rule, node.metadata.name, node)
+            why = self._why_none[rule] = _causes(self._exclusions[rule].values())
+        return why
+
     def blocking(self, rule: NodeRule) -> int:
         """Nodes whose providerID the consumer cannot register, eligible or not; `of` comes first."""
         return self._unidentified[rule]
@@ -220,6 +269,27 @@ class EligibleNodes:
         after = (_set(before[0], bit, selected), _set(before[1], bit, blocked))
         self._selected[rule], self._unidentified[rule] = after
         return before != after
+
+
+def _note(exclusions: dict[str, str], rule: NodeRule, name: str, node: Node | None) -> str:
+    """Note what excludes the node, and return it."""
+    cause = (rule.exclusion(node) or _not_ready(rule, node)) if node else ""
+    if cause:
+        exclusions[name] = cause
+    else:
+        exclusions.pop(name, None)
+    return cause
+
+
+def _not_ready(rule: NodeRule, node: Node) -> str:
+    return "the condition Ready" if rule.readiness is not Readiness.IGNORED and node.ready != "True" else ""
+
+
+def _causes(exclusions: Iterable[str]) -> str:
+    """The causes that exclude most nodes first."""
+    counts = sorted(Counter(exclusions).items(), key=lambda cause: (-cause[1], cause[0]))
+    listed = [f"{cause} excludes {n} node{'s' if n > 1 else ''}" for cause, n in counts[:MAX_CAUSES]]
+    return ", ".join(listed)
 
 
 def _set(nodes: int, bit: int, member: bool) -> int:

@@ -249,4 +249,5 @@ def _remediated(service: Service, local: Assessment) -> Assessment:
         eligible=local.eligible,
         if_local=local,
         epoch=local.epoch,
+        assumptions=local.assumptions,
     )

@@ -62,7 +62,8 @@ class Judge:
         self._unreadable = 0
 
     def reset(self) -> None:
-        """Note the Nodes that cannot be read. Call it when they change, and when the node table deals new bits."""
+        """Note the Nodes that cannot be read. Call it when they change, and when the node table deals new "
+        "bits."""
         self._unreadable = 0
         for reject in self._picture.store(NODE).rejects:
             self._unreadable |= self._picture.nodes.bit(reject.key.name)
@@ -95,6 +96,28 @@ class Judge:
             eligible=eligible,
             uncovered=uncovered,
             epoch=self._picture.nodes.epoch,
+            assumptions=self._assumptions(states, known) if outcome is not Outcome.NotAffected else (),
+        )
+
+    def _assumptions(self, states: ServiceStates, known: Sequence[ConsumerVerdict]) -> tuple[str, ...]:
+        """What the node states and the consumers rest on; see `Assessment.assumptions`."""
+        renamed = states.hosting & self._eligible.renamed & self._picture.nodes.present
+        if not renamed and not any(v.consumer.assumptions for v in known):
+            return ()
+        found = dict.fromkeys(text for v in known for text in v.consumer.assumptions)
+        if renamed and self._options.data_plane is DataPlane.KUBE_PROXY:
+            found[self._hostname_override(renamed)] = None
+        return tuple(found)
+
+    def _hostname_override(self, renamed: int) -> str:
+        """For kube-proxy an endpoint is local if its nodeName is the hostname of kube-proxy: component-helpers
+        node/util/hostname.go."""
+        name, others = self._picture.nodes.names(renamed, 1)[0], renamed.bit_count() - 1
+        more = f" and of {others} more" if others else ""
+        return (
+            f"kube-proxy has --hostname-override, since the hostname of node {name}{more} differs from the name "
+            "of the "
+            "Node; without it, kube-proxy finds no local endpoint there"
         )
 
     def passing(self, states: ServiceStates, consumer: Consumer, family: IPFamily) -> int | NotModelled:
@@ -142,7 +165,8 @@ class Judge:
         on_windows = any(eligible & self._on_windows(state) for state in states.ports)
         if on_windows and not worst.uncovered & ~self._eligible.windows:
             return Outcome.Unknown, _WINDOWS, worst.eligible, worst.uncovered
-        return worst.outcome, Reason("NoKnownConsumer"), worst.eligible, worst.uncovered
+        why = self._why_no_node(ANY_CLIENT) if worst.outcome is Outcome.NoTargets else ""
+        return worst.outcome, Reason("NoKnownConsumer", why), worst.eligible, worst.uncovered
 
     def _hidden_consumers(self, service: Service) -> Reason | None:
         """Why the Service may have a consumer that etpguard does not see."""
@@ -176,7 +200,7 @@ class Judge:
             return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
         worst = _worst(verdicts)
         if isinstance(targets, NodeTargets):
-            known = _as_far_as_known(worst, targets)
+            known = self._with_cause(_as_far_as_known(worst, targets), targets.rule)
             if targets.otherwise is None:
                 return known
             instead = replace(targets, rule=targets.otherwise.rule, otherwise=None)
@@ -185,6 +209,15 @@ class Judge:
         if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
             return worst
         return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
+
+    def _with_cause(self, verdict: ConsumerVerdict, rule: NodeRule) -> ConsumerVerdict:
+        """The verdict; one of NoTargets without a reason of its own names what excludes the nodes."""
+        if verdict.outcome is not Outcome.NoTargets or verdict.reason.code != verdict.outcome.name:
+            return verdict
+        return replace(verdict, reason=Reason(verdict.outcome.name, self._why_no_node(rule)))
+
+    def _why_no_node(self, rule: NodeRule) -> str:
+        return self._eligible.why_none(rule, self._picture.store(NODE))
 
     def _through_family(
         self, states: ServiceStates, consumer: Consumer, rule: NodeRule, state: PortState, eligible: int
@@ -200,7 +233,8 @@ class Judge:
             verdict, unknown = _with_too_few_healthy(verdict, consumer.targets, sees)
             if unknown:
                 return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
-        return ConsumerVerdict(consumer, verdict.outcome, _REASONS[verdict.code], eligible, uncovered, unused)
+        reason = _no_endpoints(state) if verdict.outcome is Outcome.NoEndpoints else _REASONS[verdict.code]
+        return ConsumerVerdict(consumer, verdict.outcome, reason, eligible, uncovered, unused)
 
     def _why_unknown(
         self,
@@ -315,6 +349,13 @@ def _with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) -
                 return verdict, targets.other_targets
             return verdict._replace(outcome=Outcome.Blackhole, special=TOO_FEW_HEALTHY), None
     return verdict, None
+
+
+def _no_endpoints(state: PortState) -> Reason:
+    """The reason for one port and family, whatever the others have."""
+    return Reason(
+        Outcome.NoEndpoints.name, f"port {state.port or state.number}/{state.protocol} over {state.family}"
+    )
 
 
 def _worst(verdicts: Sequence[ConsumerVerdict]) -> ConsumerVerdict:

@@ -170,6 +170,8 @@ def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Li
         yield f"    {verdict.outcome.name}: {explain_verdict(verdict)}"
         if consumer.source:
             yield f"    note: {consumer.source}"
+        yield f"    its rule is {consumer.evidence.value}"
+        yield from (f"    assumed: {text}" for text in consumer.assumptions)
         if shown := aws_console.shown(verdict):
             yield f"    the AWS console shows: {shown}"
 

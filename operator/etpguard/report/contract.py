@@ -10,10 +10,12 @@ from etpguard.assess import Assessment, PortState
 from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.cluster import NodeTable
 from etpguard.objects import API_VERSION
-from etpguard.report.sentences import explain_reason, explain_verdict
+from etpguard.report.sentences import assumed_data_plane, explain_reason, explain_verdict
 
 NO_NAMES = -1
 """As a limit of names: list none. 0 lists all."""
+MAX_ASSUMPTIONS = 8
+"""Of one consumer."""
 
 Json = dict[str, Any]
 
@@ -44,6 +46,7 @@ def coverage_report(contents: Contents) -> Json:
         "dataPlane": {"name": contents.data_plane, "how": contents.data_plane_how},
         "services": [service_report(a, contents.table, contents.advice(a), contents.max_nodes) for a in ordered],
         **asked,
+        "assumptions": _assumptions(contents, ordered),
         "warnings": list(contents.warnings),
         "notRead": list(contents.not_read),
     }
@@ -61,10 +64,17 @@ def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[st
         "ports": [port_report(port, assessment.nodes, table, max_nodes) for port in assessment.ports],
         "consumers": [consumer_report(verdict, table, max_nodes) for verdict in assessment.consumers],
         "advice": list(advice),
+        "assumptions": list(assessment.assumptions),
     }
     if assessment.if_local is not None:
         report["ifLocal"] = if_local_report(assessment.if_local)
     return report
+
+
+def _assumptions(contents: Contents, assessments: Sequence[Assessment]) -> list[str]:
+    """The data plane where no API object and no flag names it, then what single Services rest on, each once."""
+    found = dict.fromkeys(text for each in assessments for text in each.assumptions)
+    return [*assumed_data_plane(contents.data_plane, contents.data_plane_how), *found]
 
 
 def if_local_report(local: Assessment) -> Json:
@@ -114,7 +124,10 @@ def consumer_report(verdict: ConsumerVerdict, table: NodeTable, max_nodes: int) 
         },
         "outcome": verdict.outcome.name,
         "reason": explain_verdict(verdict),
+        "evidence": consumer.evidence.value,
     }
+    if consumer.assumptions:
+        report["assumptions"] = list(consumer.assumptions[:MAX_ASSUMPTIONS])
     if verdict.unused:
         report["unusedNodes"] = _names(table, verdict.unused, max_nodes)
     if consumer.source:

@@ -1,18 +1,25 @@
-"""An Assessment in words: why an outcome is what it is, the message of a condition, the note of an Event. Pure."""
+"""An Assessment in words: why an outcome is what it is, the message of a condition, the note of an Event. "
+"Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from etpguard.assess import Assessment, Outcome, PortState
 from etpguard.assess.consumers.interface import ConsumerVerdict
-from etpguard.assess.outcome import NO_HEALTHY_TARGET
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 from etpguard.assess.probe import NoHealthCheck, PassesNowhere
 from etpguard.cluster import NodeTable
 from etpguard.objects.events import clip_note
 
 MAX_NAMED_PORTS = 10
-NO_USABLE_ENDPOINT = (
-    "no node has a usable endpoint, so every node rejects the traffic; the policy is not the cause"
-)
+
+
+def assumed_data_plane(name: str, how: str) -> list[str]:
+    """The assumption about the data plane; empty where a flag names it. `how` is that of the CoverageReport."""
+    if how != "assumed":
+        return []
+    return [f"the data plane of every node is {name}; --data-plane names another"]
 
 
 def explain_reason(assessment: Assessment) -> str:
@@ -28,7 +35,8 @@ def explain_reason(assessment: Assessment) -> str:
 def explain_verdict(verdict: ConsumerVerdict) -> str:
     """Why a consumer has its outcome, in one sentence."""
     no_healthy_target = verdict.reason.code == NO_HEALTHY_TARGET
-    if verdict.reason.code != verdict.outcome.name and not no_healthy_target:
+    too_few_healthy = verdict.reason.code == TOO_FEW_HEALTHY
+    if verdict.reason.code != verdict.outcome.name and not no_healthy_target and not too_few_healthy:
         return str(verdict.reason)
     eligible, uncovered = verdict.eligible.bit_count(), verdict.uncovered.bit_count()
     check = verdict.consumer.check and verdict.consumer.check.settings
@@ -41,20 +49,30 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
         case Outcome.TargetsUnhealthy:
             return f"{drop}; the {probed} fails on {them}, so {they_receive} no traffic"
         case Outcome.NoEndpoints:
-            return NO_USABLE_ENDPOINT
+            return _no_usable_endpoint(verdict.reason.detail)
         case Outcome.NoTargets:
-            return "no node is eligible, so the consumer has no target"
+            why = f": {verdict.reason.detail}" if verdict.reason.detail else ""
+            return f"no node is eligible, so the consumer has no target{why}"
         case Outcome.Blackhole if no_healthy_target:
-            probe = verdict.consumer.probe
-            why = f" ({probe.detail})" if isinstance(probe, PassesNowhere) else ""
             return (
-                f"{drop}, and the {probed} fails on the others too{why}: no target is healthy, so the load "
-                "balancer sends traffic to all of them, and a share of the requests is lost"
+                f"{drop}, and the {probed} fails on the others too{_why_it_fails(verdict)}: no target is "
+                "healthy, "
+                "so the load balancer sends traffic to all of them, and a share of the requests is lost"
+            )
+        case Outcome.Blackhole if too_few_healthy:
+            return (
+                f"{drop}, and the {probed} fails on {them}: too few targets are healthy, so the load balancer "
+                "sends traffic to all of them, and a share of the requests is lost"
             )
         case Outcome.Blackhole if isinstance(verdict.consumer.probe, NoHealthCheck):
             return f"{drop}, and no health check excludes {them}: a share of the requests is lost"
         case Outcome.Blackhole:
             return f"{drop}, and the {probed} passes on {them}: a share of the requests is lost"
+        case Outcome.Outage if no_healthy_target:
+            return (
+                f"the {probed} fails on every target{_why_it_fails(verdict)}: no target is healthy, so the load "
+                "balancer sends traffic to none, and all requests are lost"
+            )
         case Outcome.Outage:
             if eligible == 1:
                 return "the only target node drops the traffic"
@@ -72,9 +90,30 @@ def _without_consumer(assessment: Assessment) -> str:
             drop = _drop(uncovered, eligible, "eligible")
             return f"no known consumer; {drop} of clients that use {_them(uncovered)}"
         case Outcome.NoTargets:
-            return "no known consumer, and no eligible node"
+            why = f": {assessment.reason.detail}" if assessment.reason.detail else ""
+            return f"no known consumer, and no eligible node{why}"
         case _:
-            return NO_USABLE_ENDPOINT
+            lacking = [port for port in assessment.ports if not port.usable]
+            return _no_usable_endpoint(_ports_without_endpoints(lacking, assessment.ports))
+
+
+def _no_usable_endpoint(where: str) -> str:
+    """`where` names the port and the family; "" for all of them."""
+    of = f" of {where}" if where else ""
+    return f"no node has a usable endpoint{of}, so every node rejects the traffic; the policy is not the cause"
+
+
+def _ports_without_endpoints(lacking: Sequence[PortState], ports: Sequence[PortState]) -> str:
+    """The ports and families that lack endpoints; "" if all do."""
+    if len(lacking) == len(ports):
+        return ""
+    listed = [f"port {p.port or p.number}/{p.protocol} over {p.family}" for p in lacking[:MAX_NAMED_PORTS]]
+    return ", ".join(listed) + (" and others" if len(lacking) > MAX_NAMED_PORTS else "")
+
+
+def _why_it_fails(verdict: ConsumerVerdict) -> str:
+    probe = verdict.consumer.probe
+    return f" ({probe.detail})" if isinstance(probe, PassesNowhere) else ""
 
 
 def _drop(uncovered: int, eligible: int, kind: str) -> str:

@@ -21,6 +21,7 @@ from etpguard.report.statuses import comparable, conditions_of, fitting, with_ti
 MAX_STATUS_PORTS = 64
 MAX_STATUS_CONSUMERS = 32
 MAX_STATUS_NAMES = 20
+MAX_STATUS_ASSUMPTIONS = 16
 MAX_STATUS_BYTES = 64 * 1024
 LONGEST_BUDGET = 604800.0
 """Seconds: the most that `perSeconds` of a policy's budget may be."""
@@ -40,6 +41,8 @@ _BOUNDS = (
 
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]*(?=: |$)")
 _NOT_THE_PUBLISHERS = ("remediation",)
+_WORDS = frozenset({"source", "evidence", "assumptions"})
+"""Fields that say how the facts are known."""
 
 
 def status(assessment: Assessment, table: NodeTable, advice: Sequence[str]) -> Json:
@@ -68,6 +71,8 @@ def _status(assessment: Assessment, table: NodeTable, advice: Sequence[str], nam
         "consumersTotal": len(assessment.consumers),
         "advice": list(advice),
     }
+    if assessment.assumptions:
+        made["assumptions"] = list(assessment.assumptions[:MAX_STATUS_ASSUMPTIONS])
     if assessment.if_local is not None:
         made["ifLocal"] = if_local_report(assessment.if_local)
     fitted: Json = fitting(made)
@@ -97,7 +102,8 @@ def published_part(status: Json) -> Json:
 
 
 def facts(status: Json) -> Json:
-    """`published_part` without its words: of reasons only the codes are left, and no advice, message or source."""
+    """`published_part` without its words: of reasons only the codes are left, and no advice, message, source,
+    evidence or assumption."""
     bare = comparable(status, (*_NOT_THE_PUBLISHERS, "advice"))
     states = [(c.get("type"), c.get("status"), c.get("reason")) for c in conditions_of(bare)]
     return {**_coded(bare), "conditions": states}
@@ -108,7 +114,7 @@ def _coded(value: Any) -> Any:
         return {
             name: _code_of(inner) if name == "reason" else _coded(inner)
             for name, inner in value.items()
-            if name != "source"
+            if name not in _WORDS
         }
     if isinstance(value, list):
         return [_coded(inner) for inner in value]

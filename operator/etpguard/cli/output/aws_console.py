@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from etpguard.assess import Outcome
 from etpguard.assess.consumers.interface import ConsumerVerdict
-from etpguard.assess.outcome import NO_HEALTHY_TARGET
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 
 _ALB = frozenset({"ingress.k8s.aws/alb", "gateway.k8s.aws/alb", "eks.amazonaws.com/alb"})
 _NLB = frozenset({"service.k8s.aws/nlb", "gateway.k8s.aws/nlb", "eks.amazonaws.com/nlb", "cloud-provider/aws-nlb"})
@@ -29,6 +29,12 @@ def shown(verdict: ConsumerVerdict) -> str:
         return (
             f"all {verdict.eligible.bit_count()} targets unhealthy; it sends requests to all of them, and "
             f"{count} of them {'drop' if count > 1 else 'drops'} every request"
+        )
+    if verdict.reason.code == TOO_FEW_HEALTHY:
+        return (
+            f"{targets} unhealthy; too few are healthy, so it sends requests to all targets, and {count} of "
+            "them "
+            f"{'drop' if count > 1 else 'drops'} every request"
         )
     if verdict.outcome is Outcome.Blackhole:
         return (

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from etpguard.assess import Assessment, Outcome
+from etpguard.assess.consumers.interface import ConsumerVerdict, Evidence
 from etpguard.cli.output.streams import complain
 from etpguard.objects.text import harmless
 from etpguard.report import explain_reason
 from etpguard.report.advice import advice_texts
+from etpguard.report.sentences import assumed_data_plane
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,7 +41,7 @@ _STYLE = {
 _HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES")
 _WHOLE = ("OUTCOME", "UNCOVERED", "TYPE")
 """The columns that are not folded."""
-_WIDE = ("TYPE", "PORTS", "CONSUMERS", "REASON", "ADVICE")
+_WIDE = ("TYPE", "PORTS", "CONSUMERS", "REASON", "ASSUMPTIONS", "ADVICE")
 
 
 def show(assessed: Assessed, chosen: Sequence[Assessment], *, wide: bool, max_nodes: int) -> None:
@@ -56,6 +58,8 @@ def show(assessed: Assessed, chosen: Sequence[Assessment], *, wide: bool, max_no
     else:
         print("\n".join(plain(header, rows)))
     print(f"\n{summary(ordered)}")
+    for line in footnotes(assessed, ordered, wide=wide):
+        print(line)
 
 
 def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: int) -> tuple[str, ...]:
@@ -72,7 +76,7 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
         return cells
     numbers = dict.fromkeys(f"{p.port or p.number}:{p.node_port or '-'}/{p.protocol}" for p in assessment.ports)
     consumers = dict.fromkeys(
-        f"{v.consumer.kind} {v.consumer.namespace}/{v.consumer.name} ({v.outcome.name})"
+        f"{v.consumer.kind} {v.consumer.namespace}/{v.consumer.name} ({v.outcome.name}{_assumed(v)})"
         for v in assessment.consumers
     )
     return (
@@ -81,6 +85,7 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
         ", ".join(numbers) or "-",
         ", ".join(consumers) or "-",
         explain_reason(assessment),
+        " | ".join(assessment.assumptions) or "-",
         " | ".join(advice_texts(assessed.advisor)(assessment)) or "-",
     )
 
@@ -117,6 +122,19 @@ def summary(ordered: Sequence[Assessment]) -> str:
         counts[assessment.outcome] = counts.get(assessment.outcome, 0) + 1
     listed = ", ".join(f"{count} {outcome.name}" for outcome, count in counts.items())
     return f"{len(ordered)} Service{'s' if len(ordered) > 1 else ''} with externalTrafficPolicy Local: {listed}"
+
+
+def footnotes(assessed: Assessed, ordered: Sequence[Assessment], *, wide: bool) -> list[str]:
+    """The assumed data plane, and how many Services rest on another assumption."""
+    resting = sum(bool(assessment.assumptions) for assessment in ordered)
+    where = "see the column ASSUMPTIONS" if wide else "-o wide shows it"
+    own = f"{resting} {'Service rests' if resting == 1 else 'Services rest'} on an assumption: {where}."
+    plane = assumed_data_plane(assessed.data_plane, assessed.data_plane_how)
+    return [*(f"Assumed: {line}." for line in plane), *([own] if resting else [])]
+
+
+def _assumed(verdict: ConsumerVerdict) -> str:
+    return f", {Evidence.ASSUMED.value}" if verdict.consumer.evidence is Evidence.ASSUMED else ""
 
 
 def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequence[Assessment]) -> None:
