@@ -12,6 +12,7 @@ from tests.assess.consumers.worlds import (
     endpoints,
     ingress,
     ingress_class,
+    node,
     nodes,
     port,
     seen,
@@ -126,3 +127,93 @@ def test_advice_gives_the_probe_back() -> None:
 def test_a_pinned_probe_is_taken_away_before_a_change_to_cluster() -> None:
     advice = world(*annotated({PROBE_PORT: str(HEALTH_CHECK_NODE_PORT)})).advice()
     assert any(f"First remove {PROBE_PORT}:" in text for text in advice)
+
+
+EXCLUDE, MANAGED = "node.kubernetes.io/exclude-from-external-load-balancers", "kubernetes.azure.com/managed"
+OUTSIDE = "kubernetes.azure.com/resource-group"
+
+
+@pytest.mark.parametrize(
+    ("labels", "eligible"),
+    [
+        pytest.param({}, "ab", id="plain"),
+        pytest.param({EXCLUDE: "true"}, "b", id="azure.go:851: excluded"),
+        pytest.param({EXCLUDE: "false"}, "b", id="azure.go:851: presence excludes, whatever the value"),
+        pytest.param({EXCLUDE: ""}, "b", id="azure.go:851: an empty value excludes"),
+        pytest.param({MANAGED: "false"}, "b", id="not managed by Azure"),
+        pytest.param({MANAGED: "False"}, "b", id="in any case"),
+        pytest.param({MANAGED: "true"}, "ab", id="managed by Azure"),
+        pytest.param({OUTSIDE: "other"}, "b", id="another resource group"),
+        pytest.param({"node-role.kubernetes.io/control-plane": ""}, "b", id="azure_vmss.go:1225: control plane"),
+        pytest.param({"node-role.kubernetes.io/master": ""}, "b", id="azure_standard.go:961: master"),
+        pytest.param({"kubernetes.io/role": "master"}, "b", id="azure_standard.go:961: role"),
+        pytest.param({"kubernetes.io/role": "agent"}, "ab", id="another role"),
+    ],
+)
+def test_nodes(labels: dict[str, str], eligible: str) -> None:
+    members = [node("a", "azure:///a", labels=labels), node("b", "azure:///b")]
+    assert seen(service(), endpoints("b"), *members).eligible == eligible
+
+
+def test_excluding_the_node_of_the_pods_loses_all() -> None:
+    members = [node("a", "azure:///a", labels={EXCLUDE: "false"}), node("b", "azure:///b")]
+    assert seen(service(), endpoints("a"), *members) == Seen("Outage", "Outage", "b", "b")
+
+
+@pytest.mark.parametrize(
+    ("label", "code"),
+    [("node-role.kubernetes.io/control-plane", "CloudConfigNotKnown"), (OUTSIDE, "CloudConfigNotKnown")],
+)
+def test_what_the_cloud_config_decides_is_not_known_where_it_matters(label: str, code: str) -> None:
+    members = [node("a", "azure:///a", labels={label: ""}), node("b", "azure:///b")]
+    verdict = world(service(), endpoints("a"), *members).consumer()
+    assert (verdict.outcome.name, verdict.reason.code) == ("Unknown", code)
+    assert "Outage or TargetsUnhealthy" in verdict.reason.detail
+    assert seen(service(), endpoints("b"), *members) == Seen("Covered", "Covered", "b", "")
+
+
+def test_no_healthy_target_is_an_outage() -> None:
+    """Azure documentation: with all probes down, new flows are refused."""
+    assert seen(service(), endpoints(terminating="a"), *nodes("azure"))[:2] == ("Outage", "NoHealthyTarget")
+
+
+CONFIGURATIONS = f"{PREFIX}azure-load-balancer-configurations"
+
+
+def test_with_several_load_balancers_the_targets_are_the_nodes_with_endpoints() -> None:
+    """azure_local_services.go:489-546; the annotation is only a hint."""
+    made = world(service(annotations={CONFIGURATIONS: "lb-2"}), endpoints("a"), *nodes("azure"))
+    verdict = made.consumer()
+    assert (verdict.outcome.name, made.names(verdict.eligible)) == ("Covered", "a")
+    assert CONFIGURATIONS in verdict.consumer.assumptions[-1]
+
+
+def test_where_the_hint_decides_it_is_not_known() -> None:
+    annotations = {CONFIGURATIONS: "lb-2", NO_PROBE: "true"}
+    verdict = world(service(annotations=annotations), endpoints("a"), *nodes("azure")).consumer()
+    assert (verdict.outcome.name, verdict.reason.code) == ("Unknown", "CloudConfigNotKnown")
+    assert "Covered or Blackhole" in verdict.reason.detail
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        pytest.param({}, ("NoTargets", "ProtocolNotServed"), id="no rules for SCTP"),
+        pytest.param(
+            {f"{PREFIX}azure-load-balancer-enable-high-availability-ports": "true"},
+            ("TargetsUnhealthy", "TargetsUnhealthy"),
+            id="HA ports take any protocol",
+        ),
+    ],
+)
+def test_sctp(annotations: dict[str, str], expected: tuple[str, str]) -> None:
+    subject = service(annotations=annotations, ports=[port(protocol="SCTP")])
+    assert seen(subject, endpoints("a", protocol="SCTP"), *nodes("azure"))[:2] == expected
+
+
+def test_recognition() -> None:
+    assert world(service(), endpoints("a"), *nodes("azure")).consumer().consumer.evidence.value == "assumed"
+    marked = service(annotations={f"{PREFIX}azure-load-balancer-internal": "true"})
+    assert world(marked, endpoints("a"), *nodes("azure")).consumer().consumer.evidence.value == "documented"
+    other = world(marked, endpoints("a"), *nodes(""))
+    assert not any(v.consumer.family == "azure-load-balancer" for v in other.assessment.consumers)

@@ -54,3 +54,30 @@ def test_an_annotation_for_the_load_balancer_controller_is_not_auto_modes() -> N
 def test_advice_moves_to_pods() -> None:
     advice = world(service(loadBalancerClass="eks.amazonaws.com/nlb"), endpoints("a"), *nodes("aws")).advice()
     assert "aws-load-balancer-nlb-target-type=ip" in advice[0]
+
+
+NLB_TYPE = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type"
+ALB_TYPE = "alb.ingress.kubernetes.io/target-type"
+PODS = Seen("NotAffected", "TargetsPods", "", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [pytest.param("ip", PODS, id="pods"), pytest.param("instance", UNKNOWN, id="instance is not modelled")],
+)
+def test_a_target_type_that_is_written_down(written: str, expected: Seen) -> None:
+    """EKS User Guide, Auto Mode."""
+    load_balancer = service(loadBalancerClass="eks.amazonaws.com/nlb", annotations={NLB_TYPE: written})
+    assert seen(load_balancer, endpoints("a"), *nodes("aws")) == expected
+    classed = ingress_class("auto", "eks.amazonaws.com/alb")
+    by_ingress = ingress(class_name="auto", annotations={ALB_TYPE: written})
+    assert seen(service(type="NodePort"), by_ingress, classed, endpoints("a"), *nodes("aws")) == expected
+
+
+def test_the_services_target_type_goes_before_the_ingresss() -> None:
+    subject = service(type="NodePort", annotations={ALB_TYPE: "instance"})
+    behind = [
+        ingress(class_name="auto", annotations={ALB_TYPE: "ip"}),
+        ingress_class("auto", "eks.amazonaws.com/alb"),
+    ]
+    assert seen(subject, *behind, endpoints("a"), *nodes("aws")) == UNKNOWN

@@ -223,7 +223,9 @@ def test_load_balancer_checks_the_health_check_node_port() -> None:
             id="internal, unsubsetted",
         ),
         pytest.param(
-            service(loadBalancerClass="networking.gke.io/l4-regional-external"), SAFE, id="external by class"
+            service(loadBalancerClass="networking.gke.io/l4-regional-external"),
+            Seen("Covered", "Covered", "a", ""),
+            id="gce_annotations.go:44: external by class",
         ),
         pytest.param(
             service(loadBalancerClass="networking.gke.io/l4-regional-internal-legacy"), SAFE, id="internal legacy"
@@ -272,3 +274,58 @@ def test_nodes_of_a_load_balancer_depend_on_its_controller(annotations: dict[str
     ]
     subject = service(annotations=annotations)
     assert seen(subject, endpoints("a", "b", "c", "d"), *members) == Seen("Covered", "Covered", expected, "")
+
+
+FINALIZER, GKE_CLASS = "gke.networking.io/", "networking.gke.io/"
+POD_NODES, ALL_NODES, READY_NODES = "a", "abc", "ab"
+
+
+@pytest.mark.parametrize(
+    ("finalizers", "class_", "expected"),
+    [
+        pytest.param(["l4-ilb-v2"], None, POD_NODES, id="finalizer.go:38: subsetting NEG"),
+        pytest.param(["l4-netlb-v3"], None, POD_NODES, id="finalizer.go:38: RBS on NEG"),
+        pytest.param(["l4-netlb-v2"], None, READY_NODES, id="finalizer.go:38: RBS on instance groups"),
+        pytest.param(["l4-ilb-v1"], None, READY_NODES, id="finalizer.go:38: internal on instance groups"),
+        pytest.param(["l4-netlb-v1"], None, ALL_NODES, id="finalizer.go:38: target pool"),
+        pytest.param(["l4-netlb-v2", "l4-netlb-v3"], None, POD_NODES, id="migrated"),
+        pytest.param(
+            ["l4-netlb-v2"], "l4-regional-external", READY_NODES, id="the finalizer goes before the class"
+        ),
+        pytest.param([], "l4-regional-external", POD_NODES, id="class external"),
+        pytest.param([], "l4-regional-internal", POD_NODES, id="class internal"),
+        pytest.param([], "l4-regional-external-legacy", ALL_NODES, id="class external-legacy"),
+        pytest.param([], "l4-regional-internal-legacy", READY_NODES, id="class internal-legacy"),
+        pytest.param([], "standalone-passthrough-lb-neg", POD_NODES, id="a group alone"),
+        pytest.param([], None, ALL_NODES, id="neither"),
+    ],
+)
+def test_nodes_of_a_passthrough_load_balancer(finalizers: list[str], class_: str | None, expected: str) -> None:
+    more = {"loadBalancerClass": f"{GKE_CLASS}{class_}"} if class_ else {}
+    subject = service(**more)
+    subject["metadata"]["finalizers"] = [f"{FINALIZER}{name}" for name in finalizers]
+    members = [*nodes("gce", "a", "b"), node("c", "gce://c", ready="False")]
+    made = world(subject, endpoints("a"), *members)
+    assert made.names(made.consumer().eligible) == expected
+    assert made.consumer().outcome.name == ("Covered" if expected == POD_NODES else "TargetsUnhealthy")
+
+
+def test_a_finalizer_is_a_mark_on_any_nodes() -> None:
+    subject = service()
+    subject["metadata"]["finalizers"] = [f"{FINALIZER}l4-netlb-v3"]
+    consumer = world(subject, endpoints("a"), *nodes("")).consumer().consumer
+    assert (consumer.family, consumer.evidence.value) == ("gke-l4", "documented")
+    assert world(service(), endpoints("a"), *nodes("gce")).consumer().consumer.evidence.value == "assumed"
+
+
+def test_without_a_healthy_target_it_sends_to_all() -> None:
+    subject = service()
+    subject["metadata"]["finalizers"] = [f"{FINALIZER}l4-netlb-v1"]
+    assert seen(subject, endpoints(terminating="a"), *nodes("gce"))[:2] == ("Blackhole", "NoHealthyTarget")
+
+
+@pytest.mark.parametrize(("labels", "eligible"), [({}, "ab"), ({"operation.gke.io/type": "drain"}, "a")])
+def test_a_draining_node_leaves_the_group(labels: dict[str, str], eligible: str) -> None:
+    subject = service(loadBalancerClass=f"{GKE_CLASS}l4-regional-external")
+    members = [node("a", "gce://a"), node("b", "gce://b", labels=labels), node("c", "gce://c")]
+    assert seen(subject, endpoints("a", "b"), *members).eligible == eligible

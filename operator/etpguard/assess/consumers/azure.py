@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import (
@@ -11,27 +12,35 @@ from etpguard.assess.consumers.interface import (
     CheckSettings,
     Consumer,
     ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
     HealthCheck,
     NodeTargets,
+    NoneHealthy,
+    Otherwise,
     PodTargets,
     Targets,
     UnknownOutcome,
     View,
 )
 from etpguard.assess.consumers.load_balancers import (
-    CLOUD_NODES,
     UNCHECKED,
     Balancer,
+    by_mark,
+    by_nodes,
     classless,
+    no_node_port,
+    no_target,
     on_health_check_node_port,
     port_number,
     sole_cloud,
     standard_check,
 )
 from etpguard.assess.consumers.remedies import drop_annotation, health_checked, unpin
+from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NotModelled, OwnNodePort
-from etpguard.objects import Node, Service, ServicePort
+from etpguard.objects import Node, Requirement, Service, ServicePort
 
 POD_CONTROLLERS = {
     "azure/application-gateway": "pkg/appgw/backendaddresspools.go:99-181: pools hold pod addresses",
@@ -40,6 +49,10 @@ POD_CONTROLLERS = {
 
 _PREFIX = "service.beta.kubernetes.io/"
 PROTOCOL = f"{_PREFIX}azure-load-balancer-health-probe-protocol"
+_ALL_PORTS = f"{_PREFIX}azure-load-balancer-enable-high-availability-ports"
+_NOT_FLOATING = f"{_PREFIX}azure-disable-load-balancer-floating-ip"
+"""With floating IP, the default, the load balancer sends to the port of the Service, and needs no node port:
+azure_loadbalancer.go:3314."""
 _PLS, _PLS_PROXY = f"{_PREFIX}azure-pls-create", f"{_PREFIX}azure-pls-proxy-protocol"
 
 
@@ -49,20 +62,93 @@ def of_port(port: ServicePort, what: str) -> str:
     return f"{_PREFIX}port_{port.port}_{what}"
 
 
+_CONTROL_PLANE = (
+    Requirement("node-role.kubernetes.io/control-plane", "DoesNotExist"),
+    Requirement("node-role.kubernetes.io/master", "DoesNotExist"),
+    Requirement("kubernetes.io/role", "NotIn", ("master",)),
+)
+"""azure_vmss.go:1225, azure_standard.go:961 and azure_loadbalancer_backendpool.go:379."""
+_RESOURCE_GROUP = Requirement("kubernetes.azure.com/resource-group", "DoesNotExist")
+"""A node of another resource group than that of the cloud config."""
+_COMMON = (
+    Requirement(EXCLUDE_LABEL, "DoesNotExist"),
+    Requirement("kubernetes.azure.com/managed", "NotIn", ("false", "False", "FALSE")),
+)
+"""azure.go:851: the exclude label excludes by its presence, whatever its value."""
+
+AZURE_NODES = NodeRule(
+    requirements=(*_COMMON, *_CONTROL_PLANE, _RESOURCE_GROUP), readiness=Readiness.IGNORED, skip_deleting=True
+)
+"""The nodes of a Standard load balancer, or of a pool of addresses."""
+_BASIC = replace(AZURE_NODES, requirements=_COMMON)
+_BY_CLOUD_CONFIG = Otherwise(
+    _BASIC,
+    Reason(
+        "CloudConfigNotKnown",
+        "the cloud config decides whether control-plane nodes (loadBalancerSku, excludeMasterFromStandardLB) and "
+        "nodes of other resource groups are targets, and no API object shows it",
+    ),
+)
+
+CONFIGURATIONS = f"{_PREFIX}azure-load-balancer-configurations"
+_LOCAL_POOL = replace(AZURE_NODES, follows_endpoints=True)
+_SINGLE = Otherwise(
+    AZURE_NODES,
+    Reason(
+        "CloudConfigNotKnown",
+        "with multipleStandardLoadBalancerConfigurations in the cloud config the targets are the nodes with "
+        "endpoints, otherwise all nodes, and no API object shows which of them holds",
+    ),
+)
+_SEVERAL = (
+    f"the cloud config has several load balancers, since the Service has the annotation {CONFIGURATIONS}; its "
+    "targets are then the nodes with endpoints"
+)
+
+
 class AzureLoadBalancer(BaseFamily):
-    """The probe of the healthCheckNodePort outranks the others (pkg/provider/azure_loadbalancer.go:3181-3204),
-    except for a port with its own probe port or without a probe, and behind a private link service with PROXY
-    protocol."""
+    """cloud-provider-azure 7b31c76, pkg/provider; file names without a path are there.
+
+    The probe of the healthCheckNodePort outranks the others (azure_loadbalancer.go:3181-3204), except for a port
+    with its own probe port or without a probe, and behind a private link service with PROXY protocol. With
+    several load balancers a Local Service has a pool of the nodes with endpoints
+    (azure_local_services.go:489-546). With no healthy target, new flows are refused (Azure documentation, "Load
+    Balancer health probes").
+    """
 
     name = "azure-load-balancer"
+    documented = (
+        DocumentedConsumer(
+            consumer="Azure Load Balancer",
+            found_by="no class; providerID `azure://` with annotation `azure-*` or the cleanup finalizer",
+            nodes=(
+                "cloud nodes without the exclude label (any value), `kubernetes.azure.com/managed=false` and "
+                "control-plane nodes; with several load balancers those with endpoints"
+            ),
+            health_check="HTTP healthCheckNodePort `/healthz`, 5 s × 2; annotations for a port",
+            with_local="`TargetsUnhealthy`; sends to none while none is healthy",
+            evidence=Evidence.DOCUMENTED,
+            source="cloud-provider-azure 7b31c76 pkg/provider/azure.go, azure_loadbalancer.go",
+        ),
+    )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         if not classless(service) or sole_cloud(view) != "azure":
             return
-        balancer = Balancer(service, "cloud-provider/azure", "recognised by the nodes' providerIDs (azure://)")
+        recognition = by_mark(service, f"{_PREFIX}azure-") or by_nodes(service, view, "azure", "Azure")
+        if recognition is None:
+            return
+        rule, otherwise = AZURE_NODES, _BY_CLOUD_CONFIG
+        if CONFIGURATIONS in service.annotations:
+            rule, otherwise = _LOCAL_POOL, _SINGLE
+            recognition = recognition._replace(assumptions=(*recognition.assumptions, _SEVERAL))
+        balancer = Balancer.of(service, "cloud-provider/azure", recognition)
         for port in service.ports:
             if service.annotations.get(of_port(port, "no_lb_rule"), "").strip().lower() != "true":
-                yield balancer.consumer(port, _targets(service, port, view))
+                targets = _targets(service, port, view, rule)
+                if isinstance(targets, NodeTargets) and not targets.no_target:
+                    targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_NONE, otherwise=otherwise)
+                yield balancer.consumer(port, targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         annotations, check = service.annotations, verdict.consumer.check
@@ -95,32 +181,36 @@ class AzureApplicationGateway(BaseFamily):
             yield backend.consumer(targets, target_type="ip", source=source)
 
 
-def _targets(service: Service, port: ServicePort, view: View) -> Targets:
+def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule) -> Targets:
     """azure_loadbalancer_healthprobe.go buildHealthProbeRulesForPort."""
     annotations = service.annotations
+    if port.transport == "SCTP" and annotations.get(_ALL_PORTS, "").strip().lower() != "true":
+        return no_target(Reason("ProtocolNotServed", "the Azure load balancer has no rules for SCTP"))
+    if not port.node_port and service.uid and annotations.get(_NOT_FLOATING, "").strip().lower() == "true":
+        return no_node_port(port, "Without floating IP, the Azure load balancer")
     if annotations.get(of_port(port, "no_probe_rule"), "").strip().lower() == "true":
-        return NodeTargets(CLOUD_NODES, UNCHECKED)
+        return NodeTargets(rule, UNCHECKED)
     key = of_port(port, "health-probe_port")
     written = annotations.get(key, "").strip()
     proxied = annotations.get(_PLS, "") == "true" and annotations.get(_PLS_PROXY, "") == "true"
     if port.transport != "TCP" or not (written or proxied):
-        return NodeTargets(CLOUD_NODES, UNCHECKED if proxied else standard_check(service))
+        return NodeTargets(rule, UNCHECKED if proxied else standard_check(service))
     protocol = (
         annotations.get(of_port(port, "health-probe_protocol")) or annotations.get(PROTOCOL) or "TCP"
     ).strip()
     path = annotations.get(of_port(port, "health-probe_request-path"), "/") if protocol.upper() != "TCP" else ""
     settings = CheckSettings(written or "node port", protocol.upper(), path)
     if not written:
-        return NodeTargets(CLOUD_NODES, HealthCheck(OwnNodePort(port.label), settings))
+        return NodeTargets(rule, HealthCheck(OwnNodePort(port.label), settings))
     number = port_number(written)
     named = service.port(number) if number else service.port_in_any_case(written)
     if named is not None:
-        return NodeTargets(CLOUD_NODES, HealthCheck(OwnNodePort(named.label), settings))
+        return NodeTargets(rule, HealthCheck(OwnNodePort(named.label), settings))
     if number is None:
         detail = f"{key} is {written[:40]!r}, neither a port of the Service nor a number"
         unclear = HealthCheck(NotModelled(detail), settings)
-        return UnknownOutcome(Reason("InvalidAnnotation", detail), CLOUD_NODES, unclear)
+        return UnknownOutcome(Reason("InvalidAnnotation", detail), rule, unclear)
     if number == service.spec.health_check_node_port:
         probe = on_health_check_node_port(protocol)
-        return NodeTargets(CLOUD_NODES, HealthCheck(probe, settings, pins_health_check_node_port=True))
-    return NodeTargets(CLOUD_NODES, view.check_on(number, service, settings))
+        return NodeTargets(rule, HealthCheck(probe, settings, pins_health_check_node_port=True))
+    return NodeTargets(rule, view.check_on(number, service, settings))

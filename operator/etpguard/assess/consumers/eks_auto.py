@@ -10,7 +10,11 @@ from etpguard.assess.consumers.interface import (
     BaseFamily,
     Consumer,
     ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
+    PodTargets,
     PossibleNodes,
+    Targets,
     View,
 )
 from etpguard.assess.consumers.load_balancers import (
@@ -38,11 +42,26 @@ _TARGET_TYPE = {
 
 class EksAuto(BaseFamily):
     name = "eks-auto"
+    documented = (
+        DocumentedConsumer(
+            consumer="EKS Auto Mode",
+            found_by="class `eks.amazonaws.com/nlb`, controller `eks.amazonaws.com/alb`, its nodes' label",
+            nodes="pods with target type `ip`; otherwise not known",
+            health_check="not known",
+            with_local="`NotAffected` with target type `ip`; otherwise `Unknown` unless all nodes are covered",
+            evidence=Evidence.DOCUMENTED,
+            source="EKS User Guide, Auto Mode load balancing; the controller's source is not public",
+        ),
+    )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         for backend in backends(service, view, lambda _, by: by.controller == INGRESS_CONTROLLER):
-            targets = backend.unless_missing(_not_modelled(INGRESS_CONTROLLER), EVERY_NODE)
-            yield backend.consumer(targets, controller=INGRESS_CONTROLLER, target_type="")
+            key = _TARGET_TYPE["Ingress"]
+            written = service.annotations.get(key, backend.ingress.annotations.get(key))
+            targets: Targets = _pods_or_unknown(written, INGRESS_CONTROLLER)
+            target_type = "ip" if isinstance(targets, PodTargets) else ""
+            targets = backend.unless_missing(targets, EVERY_NODE)
+            yield backend.consumer(targets, controller=INGRESS_CONTROLLER, target_type=target_type)
         if of_class(service, SERVICE_CLASS):
             source = f"recognised by its loadBalancerClass {SERVICE_CLASS}"
         elif _may_serve(service, view):
@@ -51,7 +70,9 @@ class EksAuto(BaseFamily):
             )
         else:
             return
-        yield from Balancer(service, SERVICE_CLASS, source, "").consumers(_not_modelled(SERVICE_CLASS))
+        targets = _pods_or_unknown(service.annotations.get(_TARGET_TYPE["Service"]), SERVICE_CLASS)
+        target_type = "ip" if isinstance(targets, PodTargets) else ""
+        yield from Balancer(service, SERVICE_CLASS, source, target_type).consumers(targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome is not Outcome.Unknown:
@@ -68,6 +89,9 @@ def _may_serve(service: Service, view: View) -> bool:
     return not addressed_by_ip(service) and service.annotations.get(_TYPE) not in _LBC_TYPES
 
 
-def _not_modelled(controller: str) -> PossibleNodes:
+def _pods_or_unknown(written: str | None, controller: str) -> PodTargets | PossibleNodes:
+    """A target type that is written down says enough: EKS User Guide, "Load balancing" of Auto Mode."""
+    if written == "ip":
+        return PodTargets()
     detail = f"how {controller} of EKS Auto Mode selects nodes and checks them is not known"
     return PossibleNodes(EVERY_NODE, Reason("ControllerNotModelled", detail))

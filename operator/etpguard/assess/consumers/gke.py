@@ -13,15 +13,25 @@ from etpguard.assess.consumers.interface import (
     CheckSettings,
     Consumer,
     ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
     HealthCheck,
     NodeTargets,
+    NoneHealthy,
+    Otherwise,
     PodTargets,
+    PossibleNodes,
+    Targets,
     UnknownOutcome,
     View,
 )
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
     Balancer,
+    Recognition,
+    by_class,
+    by_mark,
+    by_nodes,
     classless,
     of_class,
     sole_cloud,
@@ -37,13 +47,14 @@ from etpguard.objects.gke import BACKEND_CONFIG
 
 NEG, NEG_STATUS = "cloud.google.com/neg", "cloud.google.com/neg-status"
 BACKEND_CONFIGS = ("cloud.google.com/backend-config", "beta.cloud.google.com/backend-config")
-L4_CLASSES = (
-    "networking.gke.io/l4-regional-external",
-    "networking.gke.io/l4-regional-internal",
-    "networking.gke.io/l4-regional-internal-legacy",
-)
+_CLASS = "networking.gke.io/"
+_STANDALONE = f"{_CLASS}standalone-passthrough-lb-neg"
+"""The controller makes a group alone; a person makes the load balancer."""
+_FINALIZER = "gke.networking.io/"
 _INTERNAL = ("networking.gke.io/load-balancer-type", "cloud.google.com/load-balancer-type")
 _BACKEND_SERVICE = "service.kubernetes.io/backend-service"
+"""Written by the controller of backend services, which is ingress-gce."""
+_RBS = "cloud.google.com/l4-rbs"
 
 INSTANCE_GROUP_NODES = NodeRule(
     requirements=(
@@ -93,32 +104,94 @@ class GkeIngress(BaseFamily):
         yield cluster(service, ClientIP.FORWARDED)
 
 
+_BY_FINALIZER = {
+    f"{_FINALIZER}l4-ilb-v2": SUBSET_NODES,
+    f"{_FINALIZER}l4-netlb-v3": SUBSET_NODES,
+    f"{_FINALIZER}l4-netlb-v2": INSTANCE_GROUP_NODES,
+    f"{_FINALIZER}l4-ilb-v1": INSTANCE_GROUP_NODES,
+    f"{_FINALIZER}l4-netlb-v1": CLOUD_NODES,
+}
+"""pkg/utils/common/finalizer.go:38: the controller and the backend that it made. The newest first, since a
+migration leaves the others for a while."""
+
+_BY_CLASS = {
+    f"{_CLASS}l4-regional-external": SUBSET_NODES,
+    f"{_CLASS}l4-regional-internal": SUBSET_NODES,
+    f"{_CLASS}l4-regional-external-legacy": CLOUD_NODES,
+    f"{_CLASS}l4-regional-internal-legacy": INSTANCE_GROUP_NODES,
+}
+"""pkg/l4/annotations/gce_annotations.go:44-62."""
+
+L4_CLASSES = (*_BY_CLASS, _STANDALONE)
+
+_BACKEND_NOT_KNOWN = Reason(
+    "BackendNotKnown",
+    "without a finalizer gke.networking.io/l4-… it is not known whether the targets are all nodes or those with "
+    "endpoints",
+)
+
+
 class GkeLoadBalancer(BaseFamily):
-    """pkg/l4/healthchecks/healthchecksl4.go:122-136: an HTTP check of the healthCheckNodePort. With subsetting
-    the group lists only nodes that host pods (pkg/neg/syncers/endpoints_calculator.go:36-43)."""
+    """ingress-gce acbcf5d. An HTTP check of the healthCheckNodePort (pkg/l4/healthchecks/healthchecksl4.go:44-51,
+    122-136). Groups of endpoints under Local list only nodes with a pod (pkg/neg/types/types.go:381). Without a
+    healthy target, a passthrough load balancer sends to all (Google Cloud documentation; failover policy
+    dropTrafficIfUnhealthy is off)."""
 
     name = "gke-l4"
+    documented = (
+        DocumentedConsumer(
+            consumer="GKE passthrough load balancer",
+            found_by="finalizer `gke.networking.io/l4-…`, class `networking.gke.io/…`, providerID `gce://`",
+            nodes="by finalizer, then class: nodes with endpoints (NEG), Ready nodes or cloud nodes",
+            health_check="HTTP healthCheckNodePort `/healthz`, 3 s × 2",
+            with_local="`Covered` with NEG, else `TargetsUnhealthy`; sends to all while none is healthy",
+            evidence=Evidence.DOCUMENTED,
+            source="ingress-gce acbcf5d pkg/utils/common/finalizer.go, pkg/neg/types/types.go",
+        ),
+    )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        by_class = of_class(service, *L4_CLASSES)
-        if not by_class and not (classless(service) and sole_cloud(view) == "gce"):
+        recognition = _recognition(service, view)
+        if recognition is None:
             return
-        how = (
-            f"recognised by its loadBalancerClass {service.spec.load_balancer_class}"
-            if by_class
-            else "recognised by the nodes' providerIDs (gce://)"
-        )
-        rule = CLOUD_NODES
-        if _subset(service):
-            rule = SUBSET_NODES
-            how += "; with subsetting, its targets are the nodes that host pods"
-        elif _BACKEND_SERVICE in service.annotations:
-            rule = INSTANCE_GROUP_NODES
-            how += f"; a controller that fills instance groups sets the annotation {_BACKEND_SERVICE}"
-        yield from Balancer(service, "gke-l4", how).consumers(NodeTargets(rule, standard_check(service)))
+        if of_class(service, _STANDALONE):
+            detail = f"a person makes the load balancer of class {_STANDALONE}, and no API object shows its check"
+            targets: Targets = PossibleNodes(SUBSET_NODES, Reason("ControllerNotModelled", detail))
+        else:
+            rule, otherwise = _backend(service)
+            check = standard_check(service)
+            targets = NodeTargets(rule, check, none_healthy=NoneHealthy.SENDS_TO_ALL, otherwise=otherwise)
+        yield from Balancer.of(service, "gke-l4", recognition).consumers(targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         yield from health_checked(service, verdict, nodes)
+
+
+def _recognition(service: Service, view: View) -> Recognition | None:
+    if service.type != "LoadBalancer":
+        return None
+    if found := min((one for one in service.finalizers if one in _BY_FINALIZER), default=""):
+        return Recognition(f"recognised by its finalizer {found}")
+    if recognised := by_class(service, *L4_CLASSES):
+        return recognised
+    if not classless(service) or sole_cloud(view) != "gce":
+        return None
+    return by_mark(service, *_INTERNAL, _BACKEND_SERVICE, _RBS) or by_nodes(service, view, "gce", "Google Cloud")
+
+
+def _backend(service: Service) -> tuple[NodeRule, Otherwise | None]:
+    """The finalizer decides, then the class, then what the controller of backend services wrote."""
+    for finalizer, rule in _BY_FINALIZER.items():
+        if finalizer in service.finalizers:
+            return rule, None
+    if (by_its_class := _BY_CLASS.get(service.spec.load_balancer_class or "")) is not None:
+        return by_its_class, None
+    internal = any(service.annotations.get(key, "").lower() == "internal" for key in _INTERNAL)
+    if _BACKEND_SERVICE in service.annotations:
+        if internal:
+            return SUBSET_NODES, None
+        return INSTANCE_GROUP_NODES, Otherwise(SUBSET_NODES, _BACKEND_NOT_KNOWN)
+    return CLOUD_NODES, Otherwise(SUBSET_NODES, _BACKEND_NOT_KNOWN)
 
 
 def _is_gce(ingress: Ingress, served: Handler, view: View) -> bool:
@@ -215,12 +288,3 @@ def _endpoint_groups(service: Service) -> bool | None:
     if not all(value is None or isinstance(value, bool) for value in values):
         return None
     return bool(values and values[-1])
-
-
-def _subset(service: Service) -> bool:
-    """Whether the group of an internal load balancer lists only nodes with pods: by class, or by the
-    annotation that only the controller for subsets writes (IsSubsettingL4ILBService)."""
-    if service.spec.load_balancer_class is not None:
-        return service.spec.load_balancer_class == "networking.gke.io/l4-regional-internal"
-    internal = any(service.annotations.get(key, "").lower() == "internal" for key in _INTERNAL)
-    return internal and _BACKEND_SERVICE in service.annotations
