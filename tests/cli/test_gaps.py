@@ -103,3 +103,34 @@ def test_nothing_is_said_of_target_group_bindings_where(items: Callable[[], list
     found = report(items())
     assert [service["outcome"] for service in found["services"]] == [outcome]
     assert (found["notRead"], found["warnings"]) == ([], [])
+
+
+POOL = "metallb.io/ip-allocated-from-pool"
+METALLB = [f"{plural}.metallb.io" for plural in ("bgpadvertisements", "ipaddresspools", "l2advertisements")]
+
+
+def announced(items: list[Json]) -> list[Json]:
+    """Served by MetalLB instead of the Ingress."""
+    for item in elsewhere(items):
+        if item["kind"] == "Service":
+            item["metadata"]["annotations"] = {POOL: "pool"}
+            item["spec"] |= {"type": "LoadBalancer", "healthCheckNodePort": 31999}
+            item["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
+    return [item for item in items if item["kind"] != "Ingress"]
+
+
+def test_one_warning_names_the_kinds_that_a_consumer_depends_on() -> None:
+    found = report(announced(seed()))
+    assert [service["outcome"] for service in found["services"]] == ["Unknown"]
+    (warning,) = found["warnings"]
+    assert all(name in warning for name in METALLB), warning
+    assert "outcomes that depend on them are Unknown" in warning
+    assert set(METALLB) <= set(found["notRead"])
+
+
+def test_no_warning_where_somebody_looked_for_the_kinds() -> None:
+    """Empty lists of one kind, as from `kubectl get --raw`."""
+    kinds = ("L2Advertisement", "BGPAdvertisement", "IPAddressPool")
+    empty = [{"apiVersion": "metallb.io/v1beta1", "kind": f"{kind}List", "items": []} for kind in kinds]
+    found = report([*announced(seed()), *empty])
+    assert not [name for name in METALLB if name in str(found["warnings"])]

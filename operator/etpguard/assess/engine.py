@@ -74,6 +74,11 @@ class Engine:
         """The clouds and distributions of the nodes; see `assess.platforms`."""
         return self._platforms.present
 
+    @property
+    def missed(self) -> frozenset[AnyKind]:
+        """Kinds that nobody looked for and that could decide: a family asked for them."""
+        return frozenset(self._view.missed)
+
     def refresh(self, touched: Touched) -> dict[Key, Assessment | None]:
         """Assess again the Services that `touched` reaches. Returns the assessments that changed; None for a
         Service that is no longer assessed."""

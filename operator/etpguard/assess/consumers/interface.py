@@ -242,6 +242,8 @@ class View:
         self._platforms = platforms
         self.unread_is_unknown = unread_is_unknown
         """Whether a kind that cannot be read may have objects, as on a live cluster. Files hold all objects."""
+        self.missed: set[Kind[Any]] = set()
+        """Kinds that a family asked for with `unseen` and that nobody looked for: they could decide."""
         self._computed: dict[tuple[object, ...], tuple[tuple[Record | None, ...], Any]] = {}
 
     @property
@@ -266,7 +268,10 @@ class View:
     def unseen(self, kind: Kind[Any]) -> str | None:
         """Why the picture may lack objects of this kind: they cannot be read, or nobody looked for them. None: the
         picture has all of them, so the absence of an object means something."""
-        return self._picture.unread.get(kind) or self._picture.unlisted.get(kind)
+        unlisted = self._picture.unlisted.get(kind)
+        if unlisted:
+            self.missed.add(kind)
+        return self._picture.unread.get(kind) or unlisted
 
     def once(self, name: str, record: A, compute: Callable[[A], T], *others: Record | None) -> T:
         """`compute(record)`, computed once for these records until the picture changes. An exception is kept and

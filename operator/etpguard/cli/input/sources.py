@@ -194,21 +194,27 @@ def _warn_of_cilium(loaded: Loaded, engine: Engine, with_cilium: Engine) -> None
 
 
 def _warn_of_missing_kinds(loaded: Loaded, engine: Engine) -> None:
-    """Warn of the kinds that are not in the files if they could change an outcome."""
+    """Warn once of all kinds that are not in the files and could change an outcome."""
+    from etpguard.assess import Outcome
     from etpguard.objects import ENDPOINT_SLICE
     from etpguard.objects.aws import TARGET_GROUP_BINDING
 
     if engine.assessments and not len(loaded.picture.store(ENDPOINT_SLICE)):
         loaded.not_read.append(ENDPOINT_SLICE.resource)
-    unclaimed = sum(a.reason.code == "NoKnownConsumer" for a in engine.assessments.values())
-    lacking = [kind.resource for kind in loaded.picture.unread]
-    if "aws" in engine.platforms and not len(loaded.picture.store(TARGET_GROUP_BINDING)):
-        # Not among the unread kinds: most clusters have none, so a dump without them is usually complete.
-        lacking.append(TARGET_GROUP_BINDING.resource)
-    if unclaimed and lacking:
+    lacking: list[str] = []
+    effects: list[str] = []
+    if unclaimed := sum(a.reason.code == "NoKnownConsumer" for a in engine.assessments.values()):
+        lacking += [kind.resource for kind in loaded.picture.unread]
+        if "aws" in engine.platforms and TARGET_GROUP_BINDING in loaded.picture.unlisted:
+            # Not among the unread kinds: most clusters have none, so a dump without them is usually complete.
+            lacking.append(TARGET_GROUP_BINDING.resource)
+    if lacking:
+        effects.append(f"{unclaimed} Service{'s' if unclaimed > 1 else ''} without a known consumer may have one")
+    verdicts = [verdict for a in engine.assessments.values() for verdict in a.consumers]
+    if engine.missed and any(verdict.outcome is Outcome.Unknown for verdict in verdicts):
+        lacking += sorted({kind.resource for kind in engine.missed} - {*lacking})
+        effects.append("outcomes that depend on them are Unknown; `etpguard dump` reads all kinds")
+    if effects:
         loaded.not_read += lacking
         names = ", ".join(lacking[:-1]) + " and " * (len(lacking) > 1) + lacking[-1]
-        loaded.warnings.append(
-            f"no {names} in the input: {unclaimed} Service{'s' if unclaimed > 1 else ''} without a known consumer "
-            "may have one"
-        )
+        loaded.warnings.append(f"no {names} in the input: {', and '.join(effects)}")

@@ -153,7 +153,8 @@ def _for_service(
 def _without_advertisement(view: View) -> _Advertisements | Reason:
     """Without any advertisement nothing is announced, except by MetalLB before 0.13, whose configuration is a
     ConfigMap. It has no pools of this kind either."""
-    unseen = next((why for kind in CONFIGURATION[:3] if (why := view.unseen(kind))), None)
+    asked = [view.unseen(kind) for kind in CONFIGURATION[:3]]  # all of them: a warning names each that is missing
+    unseen = next(filter(None, asked), None)
     if unseen is None and any(True for _ in view.all(IP_ADDRESS_POOL)):
         detail = "there is no L2Advertisement and no BGPAdvertisement, so MetalLB announces no address"
         return _Advertisements(silent=Reason("NotAdvertised", detail))
