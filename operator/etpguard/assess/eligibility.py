@@ -41,6 +41,14 @@ class Readiness(Enum):
     FAIL_OPEN = "Ready=True, or Ready=Unknown where no node is"
 
 
+class Hosts(Enum):
+    """Which endpoints of the Service make a node eligible."""
+
+    READY_OF_PORT = "a ready endpoint of the very port, in the family"
+    NOT_TERMINATING = "an endpoint of any port that is not terminating, ready or not"
+    ANY = "an endpoint of any port, whatever its conditions"
+
+
 @dataclass(frozen=True, slots=True)
 class TaintRule:
     """Excludes nodes with a taint of that key, and effect unless that is ""."""
@@ -80,6 +88,9 @@ class NodeRule:
     follows_endpoints: bool = False
     """Whether, of these nodes, only those are used that host a usable endpoint of any port of the Service, in
     any family. `EligibleNodes` leaves this part to its caller."""
+    hosts: Hosts | None = None
+    """Whether, of these nodes, only those are used that host such an endpoint. `EligibleNodes` leaves this part to
+    its caller, too."""
 
     _hash: int = field(init=False, repr=False, compare=False)
 

@@ -67,6 +67,10 @@ class ServiceStates:
 
     ports: tuple[PortState, ...]
     healthy: dict[IPFamily, int]
+    placed: int = 0
+    """Nodes with an endpoint of any port, in any family, that is not terminating, ready or not."""
+    addressed: int = 0
+    """Nodes with an endpoint of any port, in any family, whatever its conditions."""
     hosting: int = field(init=False, repr=False, compare=False)
     """Nodes that host a usable endpoint of any port, in any family."""
     _by_port: dict[tuple[str, IPFamily], PortState] = field(init=False, repr=False, compare=False)
@@ -159,7 +163,7 @@ def service_states(
             port.transport,
             family,
             port.node_port or 0,
-            *nodes.get((family, port.label, port.transport), _NONE),
+            *nodes.get((family, port.label, port.transport), _NONE)[:3],
         )
         for port, family in external_ports(service)
     )
@@ -169,7 +173,11 @@ def service_states(
         for (address_type, _, _), found in nodes.items():
             if address_type == family:
                 healthy[family] |= found.ready
-    return ServiceStates(ports, healthy)
+    placed = addressed = 0
+    for found in nodes.values():
+        placed |= found.placed
+        addressed |= found.addressed
+    return ServiceStates(ports, healthy, placed, addressed)
 
 
 def endpoints_by_node(slices: Iterable[EndpointSlice], port: PortState) -> dict[str, list[Endpoint]] | None:
@@ -222,6 +230,8 @@ class _Nodes(NamedTuple):
     ready: int
     terminating: int
     usable: bool
+    placed: int = 0
+    addressed: int = 0
 
 
 _NONE = _Nodes(0, 0, False)
@@ -236,16 +246,20 @@ class _Tally:
 
     def nodes(self, sources: Iterable[tuple[EndpointSlice, int]]) -> _Nodes:
         """topology.go:96-123: ready endpoints, and per node the fallback to serving and terminating ones."""
-        ready = terminating = 0
+        ready = terminating = placed = addressed = 0
         usable = False
         for endpoint in _merged(sources):
+            local = self._local(endpoint)
+            addressed |= local
+            if not _terminating(endpoint):
+                placed |= local
             if _ready(endpoint):
-                ready |= self._local(endpoint)
+                ready |= local
                 usable = True
             elif _terminating(endpoint) and self._serving(endpoint):
-                terminating |= self._local(endpoint)
+                terminating |= local
                 usable = True
-        return _Nodes(ready, terminating & ~ready, usable)
+        return _Nodes(ready, terminating & ~ready, usable, placed, addressed)
 
     def _local(self, endpoint: Endpoint) -> int:
         """The node on which the endpoint is local. Without a nodeName it is local nowhere for kube-proxy

@@ -19,7 +19,7 @@ from etpguard.assess.consumers.interface import (
     PossibleNodes,
     UnknownOutcome,
 )
-from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, NodeRule
+from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, Hosts, NodeRule
 from etpguard.assess.node_states import DataPlane, PortState, ServiceStates
 from etpguard.assess.outcome import (
     NO_HEALTHY_TARGET,
@@ -187,6 +187,10 @@ class Judge:
             return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
         if targets.rule.follows_endpoints:
             eligible &= states.hosting
+        if targets.rule.hosts is Hosts.NOT_TERMINATING:
+            eligible &= states.placed
+        elif targets.rule.hosts is Hosts.ANY:
+            eligible &= states.addressed
         verdicts = [
             self._through_family(states, consumer, targets.rule, state, eligible)
             for family in consumer.families
@@ -222,6 +226,8 @@ class Judge:
     def _through_family(
         self, states: ServiceStates, consumer: Consumer, rule: NodeRule, state: PortState, eligible: int
     ) -> ConsumerVerdict:
+        if rule.hosts is Hosts.READY_OF_PORT:
+            eligible &= state.ready
         unused = state.forwarding & self._picture.nodes.present & ~eligible
         uncovered = state.dropped(eligible)
         passes = self.passing(states, consumer, state.family) if uncovered else 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from etpguard.assess.consumers.clouds.alibaba import AlibabaCloud
 from etpguard.assess.consumers.clouds.ibm import IBMCloud
 from etpguard.assess.consumers.clouds.not_modelled import NotModelledCloud
 from etpguard.assess.consumers.clouds.oci import OracleCloud
 from etpguard.assess.consumers.clouds.openstack import OpenStack
+from etpguard.assess.consumers.clouds.outscale import Outscale
+from etpguard.assess.consumers.clouds.tencent import TencentCloud
 from etpguard.assess.consumers.interface import ConsumerFamily
 
 
@@ -15,5 +18,8 @@ def cloud_families() -> tuple[ConsumerFamily, ...]:
         OpenStack(),
         OracleCloud(),
         IBMCloud(),
+        AlibabaCloud(),
+        TencentCloud(),
+        Outscale(),
         NotModelledCloud(),
     )

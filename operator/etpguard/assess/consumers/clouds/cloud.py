@@ -32,6 +32,17 @@ from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort
 
+FOLLOWS_PODS = (
+    "; its targets follow the pods with a delay: requests to a node whose last pod stopped are lost until then"
+)
+"""Of a controller that registers nodes by their endpoints."""
+
+CHANGES_TARGETS = (
+    "The load balancer then has all nodes as targets instead of those with pods: their number and their weights "
+    "change."
+)
+"""Of `Cluster`, for such a controller."""
+
 
 class Cloud(BaseFamily):
     """A provider whose load balancers serve Services without a class, or with one of `classes`."""

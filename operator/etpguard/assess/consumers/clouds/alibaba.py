@@ -1,0 +1,140 @@
+"""Alibaba Cloud: classic load balancers (CLB) and network load balancers (NLB), by a controller of its own.
+
+The rules are those of cloud-provider-alibaba-cloud eeb0ddc under pkg/controller/service; vgroups.go is in clbv1,
+backend.go in reconcile/backend, server_groups.go in nlbv2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS, Cloud, unreadable
+from etpguard.assess.consumers.interface import (
+    Advice,
+    ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
+    NodeTargets,
+    PodTargets,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import UNCHECKED, Recognition, no_node_port
+from etpguard.assess.consumers.node_selection import MAX_LENGTH
+from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
+from etpguard.assess.eligibility import AUTOSCALER_TAINT, EXCLUDE_LABEL, Hosts, NodeRule, TaintRule
+from etpguard.assess.outcome import Outcome, Reason
+from etpguard.objects import Node, Requirement, Service, ServicePort
+
+_PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
+_LEGACY = "service.beta.kubernetes.io/alicloud-loadbalancer-"
+BACKEND_TYPE = "service.beta.kubernetes.io/backend-type"
+OTHER_CLASS = "service.beta.kubernetes.io/class"
+NLB_CLASS = "alibabacloud.com/nlb"
+
+_EXCLUDING = (
+    "alpha.service-controller.kubernetes.io/exclude-balancer",
+    "service.beta.kubernetes.io/exclude-node",
+    "service.alibabacloud.com/exclude-node",
+)
+
+_NODES = NodeRule(
+    requirements=tuple(
+        Requirement(key, "DoesNotExist") for key in (EXCLUDE_LABEL, *_EXCLUDING, "node-role.kubernetes.io/master")
+    ),
+    hosts=Hosts.READY_OF_PORT,
+)
+"""vgroups.go:810-872 buildLocalBackends: under Local the nodes of the endpoints, as far as backend.go:175-225
+needExcludeFromLB and helper/node_utils.go:282 IsNodeExcludeFromLoadBalancer let them: by presence of the labels,
+not the role master, not marked by the autoscaler, Ready."""
+
+_CORDONED = TaintRule("node.kubernetes.io/unschedulable")
+
+
+class AlibabaCloud(Cloud):
+    """What the load balancer checks does not matter: each of its nodes hosts a ready endpoint of the port."""
+
+    name = "alibaba"
+    provider = "Alibaba Cloud"
+    scheme = "alicloud"
+    marks = (_PREFIX, _LEGACY)
+    classes = (NLB_CLASS,)
+    node_selectors = (f"{_PREFIX}backend-label", f"{_LEGACY}backend-label")
+    needs_node_ports = False
+    without_address = "the quota is used up, an annotation has a value that the controller rejects"
+    documented = (
+        DocumentedConsumer(
+            consumer="Alibaba Cloud CLB and NLB",
+            found_by=f"`{_PREFIX}` annotation, class `{NLB_CLASS}`, providerID `alicloud://` or `REGION.i-…`",
+            nodes="Ready nodes with a ready endpoint of the port that match `backend-label`, without an exclude "
+            'label or the role master; pods with `backend-type: "eni"`',
+            health_check="does not matter",
+            with_local="`Covered`; `NotAffected` with `eni`; `NoTargets` where no node with endpoints is left",
+            evidence=Evidence.DOCUMENTED,
+            source="cloud-provider-alibaba-cloud eeb0ddc pkg/controller/service/clbv1/vgroups.go, "
+            "nlbv2/server_groups.go",
+        ),
+    )
+
+    def recognise(self, service: Service, view: View) -> Recognition | None:
+        """helper/service_utils.go NeedCLB: another controller serves a Service with this annotation."""
+        if service.annotations.get(OTHER_CLASS):
+            return None
+        found = super().recognise(service, view)
+        return found and found._replace(how=found.how + FOLLOWS_PODS)
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        found = view.once("alibaba", service, _targets)
+        if isinstance(found, NodeTargets) and not port.node_port and service.uid:
+            bare = no_node_port(port, self.provider)
+            return replace(bare, no_target=None, other_targets=_PODS) if found.other_targets else bare
+        return found
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        if verdict.outcome not in (Outcome.NoTargets, Outcome.Unknown):
+            return
+        for label in (EXCLUDE_LABEL, *_EXCLUDING):
+            yield from admit_nodes(service, nodes, label)
+        yield spread(service, "nodes that the load balancer may use")
+        yield cluster(service, ClientIP.VARIES, CHANGES_TARGETS)
+
+
+def _targets(service: Service) -> Targets:
+    """helper/service_utils.go IsENIBackendType: without the annotation the environment or the cloud config of the
+    controller decides, which no API object shows."""
+    rule = _NODES
+    if _setting(service, "remove-unscheduled-backend") == "on":
+        rule = replace(rule, taints=(TaintRule(AUTOSCALER_TAINT), _CORDONED))
+    backend_type = service.annotations.get(BACKEND_TYPE, "")
+    if backend_type == "eni":
+        return PodTargets()
+    written = _setting(service, "backend-label")
+    requirements = _requirements(written)
+    if requirements is None:
+        return unreadable(f"{_PREFIX}backend-label", written, replace(rule, hosts=None))
+    rule = replace(rule, requirements=rule.requirements + requirements)
+    return NodeTargets(rule, UNCHECKED, other_targets=None if backend_type else _PODS)
+
+
+_PODS = Reason(
+    "BackendTypeNotKnown",
+    f"{BACKEND_TYPE} is not set, so the configuration of the controller decides, which no API object shows: with "
+    "eni the load balancer sends to pods and all is well; with ecs no node is left to send to, and all is lost",
+)
+
+
+def _requirements(text: str) -> tuple[Requirement, ...] | None:
+    """backend.go:151-173 filterOutByLabel: "k=v,k2=v2", compared as written. A part without a sign is an error;
+    what follows a second sign does not count."""
+    if len(text) > MAX_LENGTH:
+        return None
+    pairs = [item.split("=") for item in text.split(",")] if text else []
+    if any(len(pair) < 2 for pair in pairs):
+        return None
+    return tuple(Requirement(pair[0], "In", (pair[1],)) for pair in pairs)
+
+
+def _setting(service: Service, key: str) -> str:
+    """annotations.go Get: the current prefix outranks the older one."""
+    return service.annotations.get(_PREFIX + key) or service.annotations.get(_LEGACY + key, "")

@@ -1,0 +1,120 @@
+"""3DS Outscale: load balancer units (LBU).
+
+The rules are those of cloud-provider-osc 64174f3, ccm/cloud/loadbalancer.go unless another file is named. The
+providerID of its nodes begins with aws://, as on AWS, so only an annotation shows the provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
+from etpguard.assess.consumers.interface import (
+    Advice,
+    CheckSettings,
+    ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
+    HealthCheck,
+    NodeTargets,
+    Targets,
+    UnknownOutcome,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import (
+    CLOUD_NODES,
+    on_health_check_node_port,
+    port_number,
+    standard_check,
+)
+from etpguard.assess.consumers.node_selection import MAX_LENGTH
+from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked, unpin
+from etpguard.assess.outcome import Outcome, Reason
+from etpguard.objects import Node, Requirement, Service, ServicePort
+
+_PREFIX = "service.beta.kubernetes.io/osc-load-balancer-"
+NODE_LABELS = f"{_PREFIX}target-node-labels"
+CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{_PREFIX}healthcheck-{part}" for part in ("port", "protocol", "path"))
+
+
+class Outscale(Cloud):
+    name = "outscale"
+    provider = "Outscale"
+    scheme = ""
+    marks = (_PREFIX,)
+    node_selectors = (NODE_LABELS,)
+    client_ip = ClientIP.HIDDEN
+    """A load balancer unit is a proxy; osc-load-balancer-proxy-protocol names the ports with PROXY protocol."""
+    without_address = "a port is not TCP, sessionAffinity or loadBalancerIP is set, the name is taken"
+    documented = (
+        DocumentedConsumer(
+            consumer="Outscale load balancer unit",
+            found_by=f"`{_PREFIX}` annotation",
+            nodes="cloud nodes that match `target-node-labels`",
+            health_check="HTTP `/healthz` on healthCheckNodePort, or `healthcheck-port`, `-protocol` and `-path`",
+            with_local="`TargetsUnhealthy`; by the port that the annotations name",
+            evidence=Evidence.DOCUMENTED,
+            source="cloud-provider-osc 64174f3 ccm/cloud/loadbalancer.go, ccm/loadbalancer.go",
+        ),
+    )
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        """One check for all ports, so the same targets."""
+        return view.once("outscale", service, lambda one: _targets(one, view))
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        targets, check = verdict.consumer.targets, verdict.consumer.check
+        if isinstance(targets, NodeTargets) and targets.no_target:
+            return
+        if verdict.outcome in (Outcome.Blackhole, Outcome.Unknown) and CHECK_PORT in service.annotations:
+            effect = "The load balancer then checks the healthCheckNodePort by HTTP."
+            yield drop_annotation(service, CHECK_PORT, effect)
+        pinned = check is not None and check.pins_health_check_node_port
+        extra = unpin(CHECK_PORT) if pinned else ""
+        yield from health_checked(service, verdict, nodes, self.client_ip_of(service), extra)
+
+
+def _targets(service: Service, view: View) -> Targets:
+    """258-266: one port that is not TCP fails the Service. 286-302: healthcheck-port outranks the
+    healthCheckNodePort; the protocol alone, or the path alone, has no effect on it."""
+    written = service.annotations.get(NODE_LABELS, "")
+    requirements = _requirements(written)
+    if requirements is None:
+        return unreadable(NODE_LABELS, written, CLOUD_NODES)
+    rule = replace(CLOUD_NODES, requirements=requirements)
+    if any(port.transport != "TCP" for port in service.ports):
+        detail = (
+            "the Service has a port that is not TCP, which Outscale does not support: the controller fails and "
+            "serves no port of the Service, or leaves the load balancer as it was"
+        )
+        return UnknownOutcome(Reason("ProtocolNotServed", detail), rule)
+    check_port = service.annotations.get(CHECK_PORT, "")
+    if check_port in ("", "0"):
+        return NodeTargets(rule, standard_check(service))
+    number = port_number(check_port)
+    if number is None:
+        return unreadable(CHECK_PORT, check_port, rule)
+    path = service.annotations.get(CHECK_PATH, "")
+    protocol = (service.annotations.get(CHECK_PROTOCOL) or ("http" if path else "tcp")).upper()
+    if protocol not in ("HTTP", "HTTPS", "TCP", "SSL"):
+        return unreadable(CHECK_PROTOCOL, protocol, rule)
+    settings = CheckSettings(check_port, protocol, path if protocol.startswith("HTTP") else "")
+    if number == service.spec.health_check_node_port:
+        probe = on_health_check_node_port(protocol)
+        return NodeTargets(rule, HealthCheck(probe, settings, pins_health_check_node_port=True))
+    return NodeTargets(rule, view.check_on(number, service, settings))
+
+
+def _requirements(text: str) -> tuple[Requirement, ...] | None:
+    """ccm/cloud/annotations.go:17-48, ccm/loadbalancer.go:93-110: "k=v,k2=v2"; a key without a value asks for the
+    empty one, and a second sign is an error."""
+    if len(text) > MAX_LENGTH:
+        return None
+    pairs: dict[str, str] = {}
+    for item in text.split(",") if text else ():
+        key, *values = item.strip().split("=")
+        if len(values) > 1:
+            return None
+        pairs[key] = values[0] if values else ""
+    return tuple(Requirement(key, "In", (value,)) for key, value in pairs.items())
