@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ import pytest
 import yaml
 
 import devcluster
-from devcluster import Cluster
+from devcluster import Cluster, binaries
 from tests.cli import every_kind
 from tests.cli.every_kind import BILLING, SHOP
 from tests.cli.program import Run, etpguard, failed
 from tests.manifests.installed import foreign_kinds, install
+from tests.manifests.shell import block
 
 pytestmark = pytest.mark.controlplane
 
@@ -118,3 +121,13 @@ def nameless(service: Json) -> Json:
     ]
     ports = [(p["protocol"], p["family"], p["nodePort"], p["counts"]) for p in service["ports"]]
     return {"outcome": service["outcome"], "consumers": consumers, "ports": ports}
+
+
+def test_the_kubectl_command_of_the_docs(full: Cluster, tmp_path: Path) -> None:
+    script = block(CRDS.parent / "docs" / "reference.md", "kubectl get --raw")
+    environment = {"PATH": f"{Path(binaries.path('kubectl')).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment["KUBECONFIG"] = str(full.kubeconfig)
+    done = subprocess.run(["bash", "-uc", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found, live = check("-f", tmp_path / "dump.json"), check("--kubeconfig", full.kubeconfig)
+    assert (found["services"], found["warnings"]) == (live["services"], [])

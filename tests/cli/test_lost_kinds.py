@@ -33,12 +33,13 @@ OPTIONAL = sorted((kind for kind in every_kind.kinds() if not kind.required), ke
 
 @functools.cache
 def worlds() -> list[list[Json]]:
-    """Clusters with all kinds: the examples, the one of all kinds, and the field cases if they are there."""
-    fields = sorted((Path(__file__).parents[1] / "assess" / "field").glob("**/*.yaml"))
+    """The cluster of all kinds, the examples, and the cases from the field."""
+    fields = sorted((Path(__file__).parents[1] / "cases" / "field").glob("*.yaml"))
     made = [every_kind.objects()]
     for path in (*EXAMPLES, *fields):
-        items = [item for part in yaml.safe_load_all(path.read_text()) for item in (part or {}).get("items", [])]
-        if items:
+        parts = [part for part in yaml.safe_load_all(path.read_text()) if part]
+        items = [item for part in parts for item in part.get("items", [part])]
+        if any(item["kind"] == "Node" for item in items):
             made.append(items)
     return made
 
