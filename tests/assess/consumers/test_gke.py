@@ -301,7 +301,7 @@ POD_NODES, ALL_NODES, READY_NODES = "a", "abc", "ab"
     ],
 )
 def test_nodes_of_a_passthrough_load_balancer(finalizers: list[str], class_: str | None, expected: str) -> None:
-    more = {"loadBalancerClass": f"{GKE_CLASS}{class_}"} if class_ else {}
+    more: Json = {"loadBalancerClass": f"{GKE_CLASS}{class_}"} if class_ else {}
     subject = service(**more)
     subject["metadata"]["finalizers"] = [f"{FINALIZER}{name}" for name in finalizers]
     members = [*nodes("gce", "a", "b"), node("c", "gce://c", ready="False")]

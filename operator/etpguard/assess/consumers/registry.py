@@ -16,6 +16,7 @@ from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.k3s_servicelb import K3sServiceLB
 from etpguard.assess.consumers.kube_vip import KubeVip
 from etpguard.assess.consumers.metallb import MetalLB
+from etpguard.assess.consumers.traefik import TraefikRoutes
 from etpguard.assess.consumers.unknown_controller import UnknownController
 
 
@@ -39,6 +40,7 @@ def consumer_families(options: ConsumerOptions | None = None) -> tuple[ConsumerF
         GkeIngress(),
         AzureApplicationGateway(),
         InClusterProxies(),
+        TraefikRoutes(),
         *cloud_families(),
         GkeLoadBalancer(),
         AzureLoadBalancer(),

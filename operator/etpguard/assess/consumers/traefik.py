@@ -1,0 +1,119 @@
+"""Traefik's own routes, which send to node ports where `nodePortLB` is set, and to pods otherwise.
+
+traefik fd5a576 pkg/provider/kubernetes/crd/kubernetes_http.go:569, kubernetes_tcp.go, kubernetes_udp.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    CheckSettings,
+    Consumer,
+    ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
+    HealthCheck,
+    NodeTargets,
+    NoneHealthy,
+    PodTargets,
+    Targets,
+    UnknownOutcome,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, no_node_port
+from etpguard.assess.consumers.remedies import spread
+from etpguard.assess.node_states import ip_families
+from etpguard.assess.outcome import Reason
+from etpguard.assess.probe import OwnNodePort
+from etpguard.objects import Node, Service, ServicePort
+from etpguard.objects.traefik import INGRESS_ROUTE_UDP, TRAEFIK_KINDS, RouteService, TraefikRoute
+
+CONTROLLER = "traefik.io/ingress-controller"
+
+
+class TraefikRoutes(BaseFamily):
+    """With nodePortLB, and a Service of type NodePort, the servers are the node port on the internal address of
+    every node, ready or not. Without a health check Traefik sends to all of them."""
+
+    name = "traefik-routes"
+    kinds = TRAEFIK_KINDS
+    documented = (
+        DocumentedConsumer(
+            consumer="Traefik routes",
+            found_by="IngressRoute, IngressRouteTCP, IngressRouteUDP, TraefikService",
+            nodes="all nodes with `nodePortLB` on a NodePort Service; otherwise pods",
+            health_check="none unless `healthCheck` is set",
+            with_local="`Blackhole` with `nodePortLB` and no check; otherwise not affected",
+            evidence=Evidence.DOCUMENTED,
+            source="traefik fd5a576 pkg/provider/kubernetes/crd/kubernetes_http.go:569",
+        ),
+    )
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        found: dict[Consumer, None] = {}
+        for kind in TRAEFIK_KINDS:
+            protocol = "UDP" if kind is INGRESS_ROUTE_UDP else "TCP"
+            for route in view.referring(kind, service.key):
+                if not route.deleting:
+                    found |= dict.fromkeys(_consumers(kind.name, route, service, protocol, view))
+        yield from found
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        if verdict.consumer.targets.rule is None or not verdict.uncovered:
+            return
+        consumer = verdict.consumer
+        route = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
+        yield Advice(
+            f"Remove nodePortLB from Service {service.key.name} in {route}",
+            "Traefik then sends to pods, and the policy is not on the path.",
+        )
+        yield spread(service, "every node")
+
+
+def _consumers(kind: str, route: TraefikRoute, service: Service, protocol: str, view: View) -> Iterator[Consumer]:
+    for key, used in route.services():
+        if key != service.key:
+            continue
+        port = _port(service, used.port, protocol)
+        by_node_port = bool(used.node_port_lb) and not used.native_lb and service.type == "NodePort"
+        yield Consumer(
+            kind=kind,
+            namespace=route.key.namespace,
+            name=route.key.name,
+            controller=CONTROLLER,
+            target_type="instance" if by_node_port else "ip",
+            port=port.label if port else str(used.port or ""),
+            targets=_targets(used, port, service, view) if by_node_port else PodTargets(),
+            families=ip_families(service),
+            incidental=not by_node_port,
+            source="by nodePortLB" if by_node_port else "",
+        )
+
+
+def _port(service: Service, reference: int | str | None, protocol: str) -> ServicePort | None:
+    """getServicePort: by name or number; the only port where none is named."""
+    if not reference:
+        return service.ports[0] if len(service.ports) == 1 else None
+    named = (
+        [one for one in service.ports_numbered(reference) if one.transport == protocol]
+        if isinstance(reference, int)
+        else []
+    )
+    return named[0] if named else service.port(reference)
+
+
+def _targets(used: RouteService, port: ServicePort | None, service: Service, view: View) -> Targets:
+    if port is None:
+        detail = f"the route names port {str(used.port or '')[:80]!r}, which the Service does not have"
+        return UnknownOutcome(Reason("PortNotFound", detail), EVERY_NODE)
+    if not port.node_port and service.uid:
+        return no_node_port(port, "Traefik")
+    if used.health_check is None:
+        return NodeTargets(EVERY_NODE, UNCHECKED, none_healthy=NoneHealthy.SENDS_TO_NONE)
+    own, path = used.health_check.port, used.health_check.path or "/"
+    settings = CheckSettings(str(own or "node port"), "HTTP", path)
+    check = view.check_on(own, service, settings) if own else HealthCheck(OwnNodePort(port.label), settings)
+    return NodeTargets(EVERY_NODE, check, none_healthy=NoneHealthy.SENDS_TO_NONE)

@@ -1,0 +1,98 @@
+"""Traefik's own routes: traefik fd5a576 pkg/provider/kubernetes/crd."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.assess.consumers.worlds import Json, Seen, endpoints, nodes, port, seen, service, world
+
+NODE_PORT = service(type="NodePort", in_cluster=True)
+LOST = Seen("Blackhole", "Blackhole", "abc", "bc")
+PODS = Seen("NotAffected", "TargetsPods", "", "")
+
+
+def route(of: str = "IngressRoute", **used: Any) -> Json:
+    to = {"name": "web", "port": 80, **used}
+    spec: Json = {"routes": [{"match": "Host(`a`)", "services": [to]}]}
+    return {"kind": of, "metadata": {"name": "edge", "namespace": "shop", "uid": "u"}, "spec": spec}
+
+
+def traefik_service(spec: Json) -> Json:
+    return {"kind": "TraefikService", "metadata": {"name": "edge", "namespace": "shop", "uid": "u"}, "spec": spec}
+
+
+USED: Json = {"name": "web", "port": 80, "nodePortLB": True}
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        pytest.param(route(nodePortLB=True), LOST, id="kubernetes_http.go:569: every node, unchecked"),
+        pytest.param(route("IngressRouteTCP", nodePortLB=True), LOST, id="kubernetes_tcp.go: the same"),
+        pytest.param(route(nodePortLB=True, port="http"), LOST, id="a port by name"),
+        pytest.param(route(nodePortLB=True, namespace="shop"), LOST, id="a namespace that is its own"),
+        pytest.param(route(), PODS, id="without nodePortLB to pods"),
+        pytest.param(route(nodePortLB=False), PODS, id="nodePortLB off"),
+        pytest.param(route(nodePortLB=True, nativeLB=True), PODS, id="nativeLB goes first"),
+        pytest.param(
+            route(nodePortLB=True, healthCheck={"path": "/ok"}),
+            Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc"),
+            id="a health check finds the nodes with pods",
+        ),
+        pytest.param(
+            route(nodePortLB=True, healthCheck={"path": "/ok", "port": 9100}),
+            Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc"),
+            id="a health check on another port",
+        ),
+        pytest.param(
+            route(nodePortLB=True, port=9999), Seen("Unknown", "PortNotFound", "abc", ""), id="no such port"
+        ),
+        pytest.param(traefik_service({"weighted": {"services": [USED]}}), LOST, id="weighted"),
+        pytest.param(traefik_service({"mirroring": USED}), LOST, id="mirroring"),
+        pytest.param(
+            traefik_service({"mirroring": {"name": "other", "port": 80, "mirrors": [USED]}}), LOST, id="a mirror"
+        ),
+        pytest.param(traefik_service({"highestRandomWeight": {"services": [USED]}}), LOST, id="by random weight"),
+    ],
+)
+def test_routes(made: Json, expected: Seen) -> None:
+    found = world(NODE_PORT, endpoints("a"), made, *nodes(""))
+    (verdict,) = found.assessment.consumers
+    eligible, uncovered = found.names(verdict.eligible), found.names(verdict.uncovered)
+    if expected.outcome == "Unknown":
+        uncovered = expected.uncovered
+    assert Seen(verdict.outcome.name, verdict.reason.code, eligible, uncovered) == expected
+
+
+def test_nodes_that_are_not_ready_get_traffic_too() -> None:
+    made = [*nodes("", "a"), *nodes("", "b", ready="False")]
+    assert seen(NODE_PORT, endpoints("a"), route(nodePortLB=True), *made).eligible == "ab"
+
+
+def test_a_udp_route_uses_the_udp_port_of_that_number() -> None:
+    subject = service(type="NodePort", ports=[port("tcp"), port("udp", 80, 30080, "UDP")])
+    slices = [endpoints("a", "b", "c", ports=["tcp"]), endpoints("a", ports=["udp"], protocol="UDP")]
+    made = world(subject, *slices, route("IngressRouteUDP", nodePortLB=True), *nodes(""))
+    assert [v.consumer.port for v in made.assessment.consumers] == ["udp"]
+    assert made.assessment.outcome.name == "Blackhole"
+
+
+@pytest.mark.parametrize("used", [{"kind": "TraefikService"}, {"name": "other"}, {"namespace": "elsewhere"}])
+def test_routes_to_others_are_not_its_consumers(used: Json) -> None:
+    made = world(NODE_PORT, endpoints("a"), route(nodePortLB=True, **used), *nodes(""))
+    assert not made.assessment.consumers
+    assert made.assessment.outcome.name == "Uncovered"
+
+
+def test_a_load_balancer_service_is_reached_by_its_pods() -> None:
+    made = world(service(), endpoints("a"), route(nodePortLB=True), *nodes(""))
+    assert [v.outcome.name for v in made.assessment.consumers if v.consumer.kind == "IngressRoute"] == [
+        "NotAffected"
+    ]
+
+
+def test_advice_names_the_route() -> None:
+    advice = world(NODE_PORT, endpoints("a"), route(nodePortLB=True), *nodes("")).advice()
+    assert advice[0].startswith("Remove nodePortLB from Service web in IngressRoute shop/edge")
