@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from devcluster import Cluster
+from devcluster import Cluster, objects
 from tests.cli.program import SEED, Run, etpguard, failed
 
 NONE_IN_INPUT = "there is no Service of namespace nope in the input"
@@ -55,6 +56,13 @@ def test_policies_of_one_without_any_service_say_so(tmp_path: Path) -> None:
 
 @pytest.mark.controlplane
 class TestLive:
+    @pytest.fixture(autouse=True)
+    def a_node(self, cluster: Cluster) -> Iterator[None]:
+        """Services of other tests may be Local, and a cluster with such a Service and no Node is an error."""
+        objects.node(cluster, "cli-namespaces")
+        yield
+        cluster.request("DELETE", "/api/v1/nodes/cli-namespaces")
+
     def test_one_that_does_not_exist(self, cluster: Cluster) -> None:
         run = etpguard("check", "--kubeconfig", cluster.kubeconfig, "-n", "cli-nope")
         assert (run.code, run.err) == (0, "etpguard: warning: there is no namespace cli-nope\n")

@@ -109,8 +109,14 @@ class Scene:
             "NetworkPolicy": "networkpolicies",
         }[manifest["kind"]]
         root = f"/apis/{group}" if "/" in group else f"/api/{group}"
-        path = f"{root}/namespaces/{self.namespace}/{plural}?fieldManager={manager}"
-        return self.cluster.call("POST", path, manifest)
+        path = f"{root}/namespaces/{self.namespace}/{plural}"
+        made = self.cluster.call("POST", f"{path}?fieldManager={manager}", manifest)
+        if manifest["kind"] == "Service" and manifest["spec"].get("type") == "LoadBalancer":
+            # As the cloud's controller does; without an address no load balancer is known to send traffic.
+            status = {"loadBalancer": {"ingress": [{"hostname": "lb-0123.elb.eu-west-1.amazonaws.com"}]}}
+            name = manifest["metadata"]["name"]
+            made = self.cluster.call("PATCH", f"{path}/{name}/status", {"status": status})
+        return made
 
     def service_manifest(self, name: str = "web", **spec: Any) -> Json:
         return {
