@@ -42,6 +42,18 @@ _CILIUM_HEALTHZ = NotModelled(
     f"Cilium answers on port {KUBE_PROXY_HEALTHZ_PORT} only with kube-proxy-replacement-healthz-bind-address set"
 )
 """By default it is not: Cilium Documentation/network/kubernetes/kubeproxy-free.rst."""
+LOCAL_WITH_FALLBACK = "traffic-policy.network.alpha.openshift.io/local-with-fallback"
+"""Set by the ingress operator of OpenShift on the Services of its routers, where its presence counts:
+openshift/cluster-ingress-operator acca964 load_balancer_service.go:599-650, nodeport_service.go:149."""
+_FALLBACK = Reason(
+    "LocalWithFallback",
+    f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
+    "nodes where a node has none, and nothing is lost; every other data plane ignores it, and drops the traffic there; "
+    "look at the network type of the cluster: kubectl get network.config.openshift.io cluster -o yaml",
+)
+"""openshift/ovn-kubernetes lb_config.go has it as a patch of its own; ovn-kubernetes 8871cd9, kube-proxy and
+Cilium do not know it."""
+_DROPPED = (Outcome.Uncovered, Outcome.Blackhole, Outcome.Outage)
 _WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy follows other rules")
 
 
@@ -77,12 +89,20 @@ class Judge:
             _pending(consumer) if _has_no_address(service, consumer) else self._through(states, consumer, blind)
             for consumer in consumers
         )
+        fallback = LOCAL_WITH_FALLBACK in service.annotations
+        if fallback:
+            verdicts = tuple(
+                replace(v, outcome=Outcome.Unknown, reason=_FALLBACK) if v.outcome in _DROPPED else v
+                for v in verdicts
+            )
         known = [v for v in verdicts if not v.consumer.incidental]
         if known:
             worst = _worst(known)
             outcome, reason, eligible, uncovered = worst.outcome, worst.reason, worst.eligible, worst.uncovered
         else:
             outcome, reason, eligible, uncovered = self._unclaimed(service, states, blind)
+            if fallback and outcome in _DROPPED:
+                outcome, reason = Outcome.Unknown, _FALLBACK
         return Assessment(
             key=key,
             uid=service.uid,

@@ -94,9 +94,34 @@ def named(nodes: Sequence[Node], most: int = 5, room: int = 260) -> list[str]:
     return [name for i, name in enumerate(names) if not i or sum(map(len, names[: i + 1])) <= room]
 
 
+_LEAVING = frozenset(
+    {
+        "ToBeDeletedByClusterAutoscaler",
+        "DeletionCandidateOfClusterAutoscaler",
+        "karpenter.sh/disrupted",
+        "karpenter.sh/disruption",
+    }
+)
+"""Taints of nodes that an autoscaler is about to remove."""
+
+
+def may_admit(node: Node) -> bool:
+    """Whether a person may let load balancers send to the node: not where an autoscaler keeps them away, which
+    removes the node next (Karpenter sets the exclude label to its own name), and not on a virtual node, which has
+    no kube-proxy."""
+    labels = node.labels
+    virtual = labels.get("type") == "virtual-kubelet" or labels.get("eks.amazonaws.com/compute-type") == "fargate"
+    leaving = node.deleting or labels.get(EXCLUDE_LABEL) == "karpenter" or _LEAVING & {t.key for t in node.taints}
+    return not virtual and not leaving
+
+
+NEW_NODE = "A new node without a pod gets traffic until its check has failed."
+"""Load balancers send to a target that they have not checked yet: cloud-provider-aws issue 87."""
+
+
 def admit_nodes(service: Service, nodes: Sequence[Node], label: str) -> Iterable[Advice]:
     """Remove a label that keeps nodes with endpoints from getting traffic."""
-    kept_out = [node for node in nodes if label in node.labels]
+    kept_out = [node for node in nodes if label in node.labels and may_admit(node)]
     if kept_out:
         yield Advice(
             "Admit the nodes that host the pods",
@@ -129,7 +154,8 @@ def health_checked(
             yield Advice(
                 "Or leave it as it is",
                 "The health check keeps traffic off these nodes, which show as unhealthy by design.",
-                "Cost: when the last pod of a node stops, requests are lost until the check has failed there.",
+                "Cost: when the last pod of a node stops, requests are lost until the check has failed there. "
+                f"{NEW_NODE}",
             )
             yield cluster(service, cost, extra)
         case Outcome.Blackhole | Outcome.Unknown:

@@ -9,7 +9,7 @@ from etpguard.assess.consumers.aws_lbc.annotations import NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configuration, is_nlb
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
 from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict
-from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, spread
+from etpguard.assess.consumers.remedies import NEW_NODE, ClientIP, cluster, kubectl, spread
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Node, Service
@@ -90,7 +90,9 @@ def _harmless(verdict: ConsumerVerdict) -> Advice:
             "that long "
             "before it exits."
         )
-    return Advice("Leave it as it is: nothing is lost while the pods stay on their nodes", effect, cost)
+    return Advice(
+        "Leave it as it is: nothing is lost while the pods stay on their nodes", effect, f"{cost} {NEW_NODE}"
+    )
 
 
 def _probe_the_node_port(service: Service, consumer: Consumer) -> Advice:

@@ -1,0 +1,45 @@
+"""Which nodes advice may admit, and what leaving a load balancer as it is costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.assess.consumers.worlds import Json, endpoints, node, nodes, service, world
+
+EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+ADMIT = "Admit the nodes that host the pods"
+
+
+@pytest.mark.parametrize(
+    ("host", "admitted"),
+    [
+        pytest.param(node("a", "azure:///a", labels={EXCLUDE: "true"}), True, id="excluded by a person"),
+        pytest.param(node("a", "azure:///a", labels={EXCLUDE: "karpenter"}), False, id="Karpenter removes it"),
+        pytest.param(
+            node("a", "azure:///a", labels={EXCLUDE: ""}, taints=[("karpenter.sh/disrupted", "NoSchedule")]),
+            False,
+            id="Karpenter's taint",
+        ),
+        pytest.param(
+            node(
+                "a", "azure:///a", labels={EXCLUDE: ""}, taints=[("ToBeDeletedByClusterAutoscaler", "NoSchedule")]
+            ),
+            False,
+            id="the autoscaler's taint",
+        ),
+        pytest.param(
+            node("a", "azure:///a", labels={EXCLUDE: "", "type": "virtual-kubelet"}), False, id="a virtual node"
+        ),
+    ],
+)
+def test_marks_of_an_autoscaler_stay(host: Json, admitted: bool) -> None:
+    made = world(service(), endpoints("a"), host, node("b", "azure:///b"))
+    assert made.assessment.outcome.name == "Outage"
+    assert any(text.startswith(ADMIT) for text in made.advice()) is admitted
+
+
+def test_to_leave_it_costs_the_traffic_of_new_nodes() -> None:
+    """cloud-provider-aws issue 87: a node gets traffic until its check has failed."""
+    nlb = service(annotations={"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"})
+    (leave,) = [text for text in world(nlb, endpoints("a"), *nodes("aws")).advice() if "leave it as it is" in text]
+    assert "A new node without a pod gets traffic until its check has failed." in leave
