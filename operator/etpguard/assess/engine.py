@@ -171,6 +171,8 @@ class Engine:
                 services |= self._consumers.reading(index_key(NAMESPACE.name, name))
         for key in tuple(services):
             services |= self._consumers.reading(key)
+            if not key.namespace:  # a key of the index, to which Services refer, too
+                services |= {service.key for service in self._picture.referring(SERVICE, key)}
         for key in services:
             self._states.pop(key, None)
             self._consumers.forget(key)

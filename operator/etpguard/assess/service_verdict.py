@@ -232,6 +232,9 @@ class Judge:
             return _agreed(known, other.outcome, targets.otherwise.reason)
         if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
             return worst
+        lost = worst.outcome in (Outcome.Outage, Outcome.NoTargets)
+        if isinstance(targets, PossibleNodes) and targets.sends_to_one and lost:
+            return worst
         return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
 
     def _with_cause(self, verdict: ConsumerVerdict, rule: NodeRule) -> ConsumerVerdict:

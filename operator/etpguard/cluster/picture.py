@@ -150,6 +150,7 @@ class Picture:
                 touched.namespaces.add(key.namespace or key.name)
             case Reach.NODES:
                 touched.nodes.add(key.name)
+                touched.services |= before ^ after
             case Reach.EVERYTHING:
                 touched.everything = True
             case Reach.NOTHING:

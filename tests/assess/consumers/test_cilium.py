@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,24 @@ def policy(name: str = "lan", **spec: object) -> Json:
         "metadata": {"name": name},
         "spec": {"loadBalancerIPs": True, **spec},
     }
+
+
+def advertisement(**more: Any) -> Json:
+    advertised = {
+        "advertisementType": "Service",
+        "service": {"addresses": ["LoadBalancerIP"]},
+        "selector": {},
+        **more,
+    }
+    return {
+        "kind": "CiliumBGPAdvertisement",
+        "metadata": {"name": "lb"},
+        "spec": {"advertisements": [advertised]},
+    }
+
+
+def cluster_config(**spec: Any) -> Json:
+    return {"kind": "CiliumBGPClusterConfig", "metadata": {"name": "lab"}, "spec": spec}
 
 
 @pytest.mark.parametrize(
@@ -56,10 +75,10 @@ def test_by_class_or_address(subject: Json, expected: Seen) -> None:
 @pytest.mark.parametrize(
     ("policies", "expected"),
     [
-        pytest.param([policy()], Seen("Blackhole", "Blackhole", "abc", "bc"), id="any node may lead"),
+        pytest.param([policy()], Seen("Unknown", "LeaderNotKnown", "abc", "bc"), id="any node may lead"),
         pytest.param(
             [policy(nodeSelector={"matchLabels": {"lan": "yes"}})],
-            Seen("Blackhole", "Blackhole", "ab", "b"),
+            Seen("Unknown", "LeaderNotKnown", "ab", "b"),
             id="any selected node may lead",
         ),
         pytest.param(
@@ -79,7 +98,7 @@ def test_by_class_or_address(subject: Json, expected: Seen) -> None:
         ),
         pytest.param(
             [policy(serviceSelector={"matchLabels": {"io.kubernetes.service.name": "web"}})],
-            Seen("Blackhole", "Blackhole", "abc", "bc"),
+            Seen("Unknown", "LeaderNotKnown", "abc", "bc"),
             id="selects the Service by name",
         ),
         pytest.param(
@@ -92,7 +111,9 @@ def test_by_class_or_address(subject: Json, expected: Seen) -> None:
             Seen("Unknown", "AnnouncingNodesNotKnown", "abc", "bc"),
             id="two policies that disagree",
         ),
-        pytest.param([policy(), policy("wan")], Seen("Blackhole", "Blackhole", "abc", "bc"), id="two that agree"),
+        pytest.param(
+            [policy(), policy("wan")], Seen("Unknown", "LeaderNotKnown", "abc", "bc"), id="two that agree"
+        ),
     ],
 )
 def test_l2_announcements_ignore_endpoints(policies: list[Json], expected: Seen) -> None:
@@ -106,14 +127,14 @@ def test_l2_announcements_ignore_endpoints(policies: list[Json], expected: Seen)
 
 def test_a_policy_speaks_for_a_service_without_class() -> None:
     objects = [service(conditions=[ASSIGNED]), endpoints("a"), *nodes("")]
-    assert seen(*objects, policy()) == Seen("Blackhole", "Blackhole", "abc", "bc")
+    assert seen(*objects, policy()) == Seen("Unknown", "LeaderNotKnown", "abc", "bc")
 
 
 def test_a_policy_that_comes_and_changes_is_taken_up() -> None:
     made = world(service(loadBalancerClass=L2), endpoints("a"), *nodes(""))
     assert made.consumer().outcome.name == "Unknown"
     made.put(policy())
-    assert made.consumer().outcome.name == "Blackhole"
+    assert made.consumer().reason.code == "LeaderNotKnown"
     made.put(policy(nodeSelector={"matchLabels": {"nowhere": ""}}))
     assert made.consumer().outcome.name == "NoTargets"
 
@@ -142,7 +163,7 @@ def test_a_leader_is_not_ready_for_long() -> None:
 
 def test_bgp_is_blind_to_ports() -> None:
     two = service(loadBalancerClass=BGP, ports=[port(), port("admin", 81, 30081)])
-    objects = [two, endpoints("a", "b"), endpoints("a", ports=["admin"]), *nodes("")]
+    objects = [two, endpoints("a", "b"), endpoints("a", ports=["admin"]), *nodes(""), advertisement()]
     assert seen(*objects, port_name="admin") == Seen("Blackhole", "Blackhole", "ab", "b")
 
 
@@ -150,3 +171,114 @@ def test_advice_binds_the_leader_to_the_pods() -> None:
     advice = world(service(loadBalancerClass=L2), endpoints("a"), *nodes(""), policy()).advice()
     assert "CiliumL2AnnouncementPolicy that selects Service shop/web" in advice[0]
     assert "(a)" in advice[0]
+
+
+SILENT = Seen("NoTargets", "NotAdvertised", "", "")
+ONLY_A = Seen("Covered", "Covered", "a", "")
+
+
+@pytest.mark.parametrize(
+    ("subject", "config", "expected"),
+    [
+        pytest.param(service(loadBalancerClass=BGP), [advertisement()], ONLY_A, id="by class"),
+        pytest.param(service(conditions=[ASSIGNED]), [advertisement()], ONLY_A, id="without a class"),
+        pytest.param(
+            service(conditions=[ASSIGNED]),
+            [advertisement(selector=None)],
+            Seen("Unknown", "AnnouncementNotKnown", "abc", "bc"),
+            id="without a class, and advertised by none",
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP), [advertisement(selector=None)], SILENT, id="no selector: no Service"
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP),
+            [advertisement(selector={"matchLabels": {"app": "other"}})],
+            SILENT,
+            id="selects other Services",
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP),
+            [advertisement(selector={"matchLabels": {"io.kubernetes.service.namespace": "shop"}})],
+            ONLY_A,
+            id="selects it by its namespace",
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP),
+            [advertisement(service={"addresses": ["ClusterIP"]})],
+            SILENT,
+            id="other addresses",
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP), [advertisement(advertisementType="PodCIDR")], SILENT, id="no Services"
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP),
+            [advertisement(), cluster_config(nodeSelector={"matchLabels": {"rack": "one"}})],
+            Seen("NoTargets", "NoTargets", "", ""),
+            id="sessions from other nodes alone",
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP),
+            [advertisement(), cluster_config()],
+            ONLY_A,
+            id="sessions from all nodes",
+        ),
+        pytest.param(
+            service(conditions=[ASSIGNED]),
+            [advertisement(), policy()],
+            Seen("Unknown", "AnnouncingNodesNotKnown", "abc", "bc"),
+            id="by L2, too",
+        ),
+    ],
+)
+def test_bgp_advertisements(subject: Json, config: list[Json], expected: Seen) -> None:
+    """cilium 058641d: CiliumBGPClusterConfig selects nodes, CiliumBGPAdvertisement selects Services."""
+    assert seen(subject, endpoints("a"), *nodes(""), *config) == expected
+
+
+@pytest.mark.parametrize(
+    ("members", "annotations", "expected"),
+    [
+        pytest.param([node("a", ready="False"), node("b")], {}, ONLY_A, id="a node that is not Ready"),
+        pytest.param(
+            [node("a", deleting=True), node("b")], {}, Seen("NoTargets", "NoTargets", "", ""), id="deleting"
+        ),
+        pytest.param(
+            [node("a", labels={"pool": "edge"}), node("b")],
+            {"io.cilium.nodeipam/match-node-labels": "pool=edge"},
+            ONLY_A,
+            id="match-node-labels",
+        ),
+        pytest.param(
+            [node("a"), node("b")],
+            {"io.cilium.nodeipam/match-node-labels": "pool=edge"},
+            Seen("NoTargets", "NoTargets", "", ""),
+            id="match-node-labels of no node",
+        ),
+        pytest.param(
+            [node("a"), node("b")],
+            {"io.cilium.nodeipam/match-node-labels": "(("},
+            Seen("Unknown", "SelectorNotUnderstood", "a", ""),
+            id="match-node-labels that is no selector",
+        ),
+    ],
+)
+def test_node_ipam(members: list[Json], annotations: dict[str, str], expected: Seen) -> None:
+    """cilium 94b67c8 operator/pkg/nodeipam."""
+    subject = service(loadBalancerClass=NODE_IPAM, annotations=annotations)
+    assert seen(subject, endpoints("a"), *members) == expected
+
+
+def test_the_service_of_a_gateway_has_a_placeholder_endpoint() -> None:
+    """cilium/cilium #48799."""
+    subject = service(conditions=[ASSIGNED], labels={"io.cilium.gateway/owning-gateway": "edge"}, selector=None)
+    placeholder = endpoints("a")
+    del placeholder["endpoints"][0]["nodeName"]
+    found = seen(subject, placeholder, *nodes(""), policy())
+    assert (found.outcome, found.reason) == ("Unknown", "EnvoyOnEachNode")
+
+
+def test_the_lease_is_named_that_shows_the_leader() -> None:
+    found = world(service(loadBalancerClass=L2), endpoints("a"), *nodes(""), policy()).consumer()
+    assert "Lease cilium-l2announce-shop-web" in found.reason.detail

@@ -57,3 +57,36 @@ def test_a_node_not_ready_may_lead() -> None:
 def test_advice_names_the_setting() -> None:
     assert "svc_election" in world(BY_CLASS, endpoints("a"), *nodes("")).advice()[0]
     assert world(BY_CLASS, endpoints("a", "b", "c"), *nodes("")).advice() == []
+
+
+@pytest.mark.parametrize(
+    ("annotations", "outcome", "reason"),
+    [
+        pytest.param({"kube-vip.io/leaseName": "one"}, "Unknown", "CommonLeaseRefused", id="a common lease"),
+        pytest.param(
+            {"kube-vip.io/vipHost": "b"}, "Unknown", "ServicesElectionNotKnown", id="vipHost proves nothing"
+        ),
+    ],
+)
+def test_annotations(annotations: dict[str, str], outcome: str, reason: str) -> None:
+    """pkg/services/services.go."""
+    found = seen(service(annotations=annotations), endpoints("a"), *nodes(""))
+    assert (found.outcome, found.reason) == (outcome, reason)
+
+
+def test_the_reason_names_the_host_that_kube_vip_wrote() -> None:
+    made = world(service(annotations={"kube-vip.io/vipHost": "b"}), endpoints("a"), *nodes(""))
+    assert "vipHost names b: with ARP" in made.consumer().reason.detail
+
+
+def test_a_service_that_kube_vip_ignores() -> None:
+    marks = {"kube-vip.io/ignore": "true", "kube-vip.io/vipHost": "a"}
+    made = world(service(annotations=marks), endpoints("a"), *nodes(""))
+    assert all(v.consumer.family != "kube-vip" for v in made.assessment.consumers)
+
+
+def test_without_an_address_nothing_is_advised() -> None:
+    subject = service(labels={"implementation": "kube-vip"}, ingress=[], in_cluster=True)
+    made = world(subject, endpoints("a"), *nodes(""))
+    assert made.consumer().reason.code == "NoAddress"
+    assert made.advice() == []

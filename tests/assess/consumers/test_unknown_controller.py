@@ -158,3 +158,87 @@ def test_advice_says_what_to_find_out() -> None:
 def test_a_kind_that_only_tells_more_hides_no_consumer(kind: str) -> None:
     made = world(NODE_PORT, endpoints("a"), *nodes(""), unread={kind: "forbidden"})
     assert made.assessment.outcome.name == "Uncovered"
+
+
+POOLS: list[Json] = [{"kind": "IPAddressPool", "metadata": {"name": "lan", "namespace": "metallb-system"}}]
+POLICY: Json = {
+    "kind": "CiliumL2AnnouncementPolicy",
+    "metadata": {"name": "lan"},
+    "spec": {"loadBalancerIPs": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("subject", "more", "named"),
+    [
+        pytest.param(
+            service(), [*nodes("openstack"), *POOLS], ("MetalLB", "openstack"), id="MetalLB beside a cloud"
+        ),
+        pytest.param(
+            service(), [*nodes("openstack"), POLICY], ("Cilium", "openstack"), id="Cilium beside a cloud"
+        ),
+        pytest.param(service(), [*nodes(""), *POOLS, POLICY], ("MetalLB", "Cilium"), id="two in the cluster"),
+        pytest.param(
+            service(annotations={"metallb.io/address-pool": "lan", "kube-vip.io/loadbalancerIPs": "203.0.113.1"}),
+            nodes(""),
+            ("MetalLB", "kube-vip"),
+            id="marks of two",
+        ),
+        pytest.param(
+            service(
+                annotations={"metallb.io/address-pool": "lan", "loadbalancer.openstack.org/proxy-protocol": "true"}
+            ),
+            nodes("openstack"),
+            ("MetalLB", "OpenStack"),
+            id="marks of one and of the nodes' cloud",
+        ),
+        pytest.param(
+            service(annotations={"metallb.io/ip-allocated-from-pool": "lan", "kube-vip.io/vipHost": "a"}),
+            nodes(""),
+            ("MetalLB", "kube-vip"),
+            id="both wrote to it",
+        ),
+    ],
+)
+def test_two_that_may_serve_it_are_named(subject: Json, more: list[Json], named: tuple[str, str]) -> None:
+    made = world(subject, endpoints("a"), *more)
+    found = made.consumer()
+    assert (found.outcome.name, found.reason.code) == ("Unknown", "SeveralControllers")
+    assert all(name in found.reason.detail for name in named)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "family"),
+    [
+        pytest.param(
+            {"metallb.io/ip-allocated-from-pool": "lan", "kube-vip.io/loadbalancerIPs": "203.0.113.1"},
+            "metallb",
+            id="one of them wrote to it",
+        ),
+        pytest.param(
+            {"metallb.io/address-pool": "lan", "load-balancer.hetzner.cloud/location": "fsn1"},
+            "metallb",
+            id="the marks of a cloud without nodes here",
+        ),
+    ],
+)
+def test_marks_that_do_not_count(annotations: dict[str, str], family: str) -> None:
+    made = world(service(annotations=annotations), endpoints("a"), *nodes(""))
+    assert made.consumer().consumer.family == family
+
+
+def test_the_finalizer_of_a_cloud_decides() -> None:
+    subject = service()
+    subject["metadata"]["finalizers"] = ["service.kubernetes.io/load-balancer-cleanup"]
+    made = world(subject, endpoints("a"), *nodes("openstack"), *POOLS)
+    assert made.consumer().consumer.family == "openstack"
+
+
+def test_without_a_controller_it_is_judged_as_a_node_port() -> None:
+    made = world(service(ingress=[], in_cluster=True), endpoints("a"), *nodes(""))
+    assert (made.assessment.outcome.name, made.assessment.reason.code) == ("Uncovered", "NoKnownConsumer")
+
+
+def test_a_controller_in_the_cluster_has_not_served_it_yet() -> None:
+    made = world(service(ingress=[], in_cluster=True), endpoints("a"), *nodes(""), *POOLS)
+    assert (made.consumer().outcome.name, made.consumer().reason.code) == ("Unknown", "NoAddress")

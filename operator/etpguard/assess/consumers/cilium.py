@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from etpguard.assess.consumers.interface import (
     Advice,
     BaseFamily,
     Consumer,
     ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
     NodeTargets,
     PossibleNodes,
+    Targets,
+    UnknownOutcome,
     View,
 )
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, classless
+from etpguard.assess.consumers.load_balancers import (
+    EVERY_NODE,
+    NO_NODE,
+    UNCHECKED,
+    Balancer,
+    Recognition,
+    by_class,
+    by_mark,
+    classless,
+)
+from etpguard.assess.consumers.node_selection import label_selector
 from etpguard.assess.consumers.remedies import ClientIP, cluster, named, spread
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Requirement, Service
-from etpguard.objects.cilium import CILIUM_L2_ANNOUNCEMENT_POLICY, CiliumL2AnnouncementPolicy
+from etpguard.objects.cilium import (
+    CILIUM_BGP_ADVERTISEMENT,
+    CILIUM_BGP_CLUSTER_CONFIG,
+    CILIUM_L2_ANNOUNCEMENT_POLICY,
+    BGPAdvertisement,
+    CiliumL2AnnouncementPolicy,
+)
 
 L2, BGP, NODE_IPAM = "io.cilium/l2-announcer", "io.cilium/bgp-control-plane", "io.cilium/node"
 
@@ -29,45 +50,89 @@ _SATISFIED = "cilium.io/IPAMRequestSatisfied"
 # Labels that LB IPAM and the policies match in place of the Service's name and namespace.
 _NAME, _NAMESPACE = "io.kubernetes.service.name", "io.kubernetes.service.namespace"
 
+_WITHOUT_ADDRESS = (
+    "no CiliumLoadBalancerIPPool selects the Service or has a free address; the requested address is taken, and "
+    "the "
+    "Services do not share it"
+)
+_GATEWAY = "io.cilium.gateway/"
+_INGRESS = "cilium.io/ingress"
+_MATCH_NODES = "io.cilium.nodeipam/match-node-labels"
+
 _LEADER = (
-    "one leader among the selected nodes answers for the address, with or without an endpoint: the Cilium "
-    "documentation calls L2 announcements incompatible with Local"
+    "before Cilium 1.20.2, one leader among the nodes of the policy answers for the address, with or without an "
+    "endpoint: nothing is lost if it has one, all is lost if not; since 1.20.2, only nodes with an endpoint may "
+    "lead"
+)
+
+_OF_ENVOY = Reason(
+    "EnvoyOnEachNode",
+    "Cilium redirects this Service of a Gateway or an Ingress to the Envoy of the node, and its endpoint is a "
+    "placeholder: which nodes announce the address under Local depends on the release of Cilium. Nothing is "
+    "lost where "
+    "one does; all is lost where none does",
 )
 
 BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True)
-"""A node advertises the address while it has an endpoint: cilium/cilium #25477."""
+"""A node advertises the address while it has an endpoint: cilium 058641d pkg/bgpv1, cilium/cilium #25477."""
 
 NODE_IPAM_NODES = NodeRule(
     requirements=(Requirement(EXCLUDE_LABEL, "DoesNotExist"),),
     taints=(TaintRule("ToBeDeletedByClusterAutoscaler"),),
+    readiness=Readiness.IGNORED,
+    skip_deleting=True,
     follows_endpoints=True,
 )
-"""operator/pkg/nodeipam: the addresses of nodes that have a pod of the Service."""
-
-_BY_CLASS = {
-    BGP: NodeTargets(BGP_NODES, UNCHECKED),
-    NODE_IPAM: NodeTargets(NODE_IPAM_NODES, UNCHECKED),
-}
+"""cilium 94b67c8 operator/pkg/nodeipam: the addresses of nodes that have a pod of the Service, Ready or not."""
 
 
 class Cilium(BaseFamily):
     name = "cilium"
-    kinds = (CILIUM_L2_ANNOUNCEMENT_POLICY,)
+    kinds = (CILIUM_L2_ANNOUNCEMENT_POLICY, CILIUM_BGP_ADVERTISEMENT, CILIUM_BGP_CLUSTER_CONFIG)
+    documented = (
+        DocumentedConsumer(
+            consumer="Cilium L2 announcements",
+            found_by="class `io.cilium/l2-announcer`, LB IPAM's condition or request and a policy",
+            nodes="one of those that `CiliumL2AnnouncementPolicy` selects",
+            health_check="none",
+            with_local="`Unknown` unless all or none of them have endpoints",
+            evidence=Evidence.DOCUMENTED,
+            source="cilium 0267401 Documentation/network/l2-announcements.rst; #46399, #48550",
+        ),
+        DocumentedConsumer(
+            consumer="Cilium BGP control plane",
+            found_by="class `io.cilium/bgp-control-plane`, LB IPAM's condition or request and an advertisement",
+            nodes="those with endpoints, as `CiliumBGPClusterConfig` selects them",
+            health_check="none",
+            with_local="`Covered`; `NoTargets` where no `CiliumBGPAdvertisement` selects the Service",
+            evidence=Evidence.DOCUMENTED,
+            source="cilium 058641d pkg/bgpv1/manager/reconcilerv2/service.go",
+        ),
+        DocumentedConsumer(
+            consumer="Cilium Node IPAM",
+            found_by="class `io.cilium/node`",
+            nodes="those with endpoints, Ready or not, without the exclude label",
+            health_check="none",
+            with_local="`Covered`",
+            evidence=Evidence.DOCUMENTED,
+            source="cilium 94b67c8 operator/pkg/nodeipam",
+        ),
+    )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        if service.type != "LoadBalancer":
+        recognition = _recognised(service)
+        if recognition is None:
             return
-        chosen = service.spec.load_balancer_class
-        source = f"recognised by its loadBalancerClass {chosen}"
-        if chosen == L2:
-            yield from _announced(service, view, source)
-        elif chosen in _BY_CLASS:
-            yield from Balancer(service, chosen, source, "node").consumers(_BY_CLASS[chosen])
-        elif chosen is None and (how := _assigned(service)):
-            yield from _by_policy(service, view, how)
+        controller, targets, source = _targets(service, view)
+        how = f"{recognition.how}{source}"
+        balancer = Balancer.of(
+            service, controller, recognition._replace(how=how), "node", without_address=_WITHOUT_ADDRESS
+        )
+        yield from balancer.consumers(targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if verdict.outcome not in (Outcome.Blackhole, Outcome.Outage, Outcome.Unknown):
+        bad = (Outcome.Blackhole, Outcome.Outage, Outcome.NoTargets, Outcome.Unknown)
+        if verdict.outcome not in bad or verdict.reason.code == "NoAddress":
             return
         if verdict.consumer.controller == L2:
             names = ", ".join(named(nodes)) or "NODE"
@@ -82,55 +147,128 @@ class Cilium(BaseFamily):
         yield cluster(service, ClientIP.LOST)
 
 
-def _announced(service: Service, view: View, how: str) -> Iterable[Consumer]:
-    """By L2: from the nodes that the policies select; from any node where the policies cannot be read."""
-    if why := view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY):
-        reason = Reason("PolicyNotReadable", f"cannot read {CILIUM_L2_ANNOUNCEMENT_POLICY}: {why}")
-        yield from Balancer(service, L2, how, "node").consumers(PossibleNodes(EVERY_NODE, reason))
-        return
-    policies = [policy for policy in view.all(CILIUM_L2_ANNOUNCEMENT_POLICY) if _announces(policy, service)]
-    rules = {_selected_nodes(policy) for policy in policies}
-    if len(rules) == 1:
-        names = ", ".join(sorted(policy.metadata.name for policy in policies))
-        source = f"{how}; by CiliumL2AnnouncementPolicy {names}: {_LEADER}"
-        yield from Balancer(service, L2, source, "node").consumers(NodeTargets(rules.pop(), UNCHECKED))
-        return
-    detail = (
-        "several policies with different nodes announce it" if rules else "no policy that was read announces it"
-    )
-    unclear = PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", detail))
-    yield from Balancer(service, L2, f"{how}: {_LEADER}", "node").consumers(unclear)
-
-
-def _by_policy(service: Service, view: View, how: str) -> Iterable[Consumer]:
-    """LB IPAM gave the address, which does not show how it is announced."""
-    unread = view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY)
-    if unread is None and any(_announces(policy, service) for policy in view.all(CILIUM_L2_ANNOUNCEMENT_POLICY)):
-        yield from _announced(service, view, how)
-        return
-    detail = "LB IPAM gave the address; no object that was read shows what announces it"
-    unclear = PossibleNodes(EVERY_NODE, Reason("AnnouncementNotKnown", detail))
-    yield from Balancer(service, "cilium", how, "node").consumers(unclear)
-
-
-def _assigned(service: Service) -> str | None:
-    """How LB IPAM is recognised as the one that gave the address; None where it did not."""
+def _recognised(service: Service) -> Recognition | None:
+    """How Cilium is recognised as the one that gave the address; None where it did not."""
+    if recognition := by_class(service, L2, BGP, NODE_IPAM):
+        return recognition
     if not classless(service) or any(entry.hostname for entry in service.load_balancer_ingress):
         return None
     for condition in (service.status and service.status.conditions) or ():
         if condition.type == _SATISFIED:
-            return f"recognised by its condition {_SATISFIED}" if condition.status == "True" else None
-    requests = sorted(key for key in service.annotations if key.startswith(_REQUESTS))
-    return f"recognised by its annotation {requests[0]}" if requests else None
+            how = Recognition(f"recognised by its condition {_SATISFIED}")
+            return how if condition.status == "True" else None
+    return by_mark(service, *_REQUESTS)
 
 
-def _announces(policy: CiliumL2AnnouncementPolicy, service: Service) -> bool:
-    if policy.spec is None or not policy.spec.load_balancer_ips or policy.deleting:
-        return False
-    if policy.spec.service_selector is None:
-        return True
-    labels = {**service.labels, _NAME: service.key.name, _NAMESPACE: service.key.namespace}
-    return policy.spec.service_selector.admits(labels)
+def _targets(service: Service, view: View) -> tuple[str, Targets, str]:
+    """The controller, its targets, and what more to say of how it was recognised."""
+    chosen = service.spec.load_balancer_class
+    if chosen == NODE_IPAM:
+        return NODE_IPAM, _node_ipam(service), ""
+    if _of_envoy(service):
+        return chosen or "cilium", UnknownOutcome(_OF_ENVOY, EVERY_NODE, UNCHECKED), ""
+    by_l2 = chosen != BGP and (chosen == L2 or any(_policies(service, view)))
+    by_bgp = chosen != L2 and (chosen == BGP or any(_advertisements(service, view)))
+    if by_l2 and by_bgp:
+        detail = f"policies announce it by L2 and advertisements by BGP. By L2, {_LEADER}"
+        return "cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", detail)), ""
+    if by_l2:
+        return L2, *_by_l2(service, view)
+    if by_bgp:
+        return BGP, _by_bgp(service, view), ""
+    detail = "LB IPAM gave the address; no object that was read shows what announces it"
+    return "cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncementNotKnown", detail)), ""
+
+
+def _of_envoy(service: Service) -> bool:
+    labels = service.labels
+    return not service.spec.selector and (_INGRESS in labels or any(key.startswith(_GATEWAY) for key in labels))
+
+
+def _node_ipam(service: Service) -> Targets:
+    text = service.annotations.get(_MATCH_NODES)
+    if text is None:
+        return NodeTargets(NODE_IPAM_NODES, UNCHECKED)
+    selected = label_selector(text)
+    if selected is None:
+        detail = f"the annotation {_MATCH_NODES} is not a label selector: {text[:100]!r}"
+        return UnknownOutcome(Reason("SelectorNotUnderstood", detail), NODE_IPAM_NODES, UNCHECKED)
+    requirements = (*NODE_IPAM_NODES.requirements, *selected)
+    return NodeTargets(replace(NODE_IPAM_NODES, requirements=requirements), UNCHECKED)
+
+
+def _by_l2(service: Service, view: View) -> tuple[Targets, str]:
+    """From the nodes that the policies select; from any node where the policies are not known."""
+    if why := view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY):
+        reason = Reason("PolicyNotReadable", f"cannot read {CILIUM_L2_ANNOUNCEMENT_POLICY}: {why}")
+        return PossibleNodes(EVERY_NODE, reason), ""
+    policies = list(_policies(service, view))
+    rules = {_selected_nodes(policy) for policy in policies}
+    if len(rules) != 1:
+        some = "several policies with different nodes announce it"
+        if not rules:
+            some = "no policy that was read announces it"
+        return PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", some)), f": {_LEADER}"
+    names = ", ".join(sorted(policy.metadata.name for policy in policies))
+    lease = f"cilium-l2announce-{service.key.namespace}-{service.key.name}"
+    reason = Reason("LeaderNotKnown", f"{_LEADER}. The holder of the Lease {lease} is the leader")
+    targets = PossibleNodes(rules.pop(), reason, sends_to_one=True)
+    return targets, f"; by CiliumL2AnnouncementPolicy {names[:500]}"
+
+
+def _by_bgp(service: Service, view: View) -> Targets:
+    for kind in (CILIUM_BGP_ADVERTISEMENT, CILIUM_BGP_CLUSTER_CONFIG):
+        if why := view.unread(kind):
+            return UnknownOutcome(
+                Reason("AdvertisementsNotReadable", f"cannot read {kind}: {why}"), BGP_NODES, UNCHECKED
+            )
+    if not view.has(CILIUM_BGP_ADVERTISEMENT):
+        why = view.unseen(CILIUM_BGP_ADVERTISEMENT)
+        detail = (
+            f"no CiliumBGPAdvertisement was read{f' ({why})' if why else ''}: if an older "
+            f"CiliumBGPPeeringPolicy or "
+            "another object selects the Service, nodes with an endpoint advertise the address; if none does, no "
+            "node does"
+        )
+        reason = Reason("AdvertisementsNotSeen", detail)
+        return UnknownOutcome(reason, BGP_NODES, UNCHECKED) if why else PossibleNodes(BGP_NODES, reason)
+    if not any(_advertisements(service, view)):
+        detail = "no CiliumBGPAdvertisement of type Service with the address LoadBalancerIP has a selector for it"
+        return NodeTargets(NO_NODE, UNCHECKED, no_target=Reason("NotAdvertised", detail))
+    selectors = [
+        config.spec.node_selector.requirements if config.spec.node_selector else ()
+        for config in view.all(CILIUM_BGP_CLUSTER_CONFIG)
+        if config.spec and not config.deleting
+    ]
+    rule = BGP_NODES if () in selectors else replace(BGP_NODES, any_of=tuple(dict.fromkeys(selectors)))
+    return NodeTargets(rule, UNCHECKED)
+
+
+def _policies(service: Service, view: View) -> Iterator[CiliumL2AnnouncementPolicy]:
+    """The policies that announce its address by L2; an absent selector selects every Service."""
+    for policy in view.all(CILIUM_L2_ANNOUNCEMENT_POLICY):
+        spec = policy.spec
+        if spec is None or not spec.load_balancer_ips or policy.deleting:
+            continue
+        if spec.service_selector is None or spec.service_selector.admits(_labels(service)):
+            yield policy
+
+
+def _advertisements(service: Service, view: View) -> Iterator[BGPAdvertisement]:
+    """The advertisements of its address by BGP; an absent selector selects no Service."""
+    for made in view.all(CILIUM_BGP_ADVERTISEMENT):
+        if made.deleting:
+            continue
+        for each in (made.spec and made.spec.advertisements) or ():
+            addresses = (each.service and each.service.addresses) or ()
+            if each.advertisement_type != "Service" or "LoadBalancerIP" not in addresses or each.selector is None:
+                continue
+            if each.selector.admits(_labels(service)):
+                yield each
+
+
+def _labels(service: Service) -> dict[str, str]:
+    return {**service.labels, _NAME: service.key.name, _NAMESPACE: service.key.namespace}
 
 
 def _selected_nodes(policy: CiliumL2AnnouncementPolicy) -> NodeRule:

@@ -137,6 +137,8 @@ class PossibleNodes:
 
     rule: NodeRule
     reason: Reason
+    sends_to_one: bool = False
+    """Whether it certainly sends to one of them, or to none that is covered: where none is, all is lost."""
     check: ClassVar[None] = None
 
 
@@ -257,6 +259,10 @@ class View:
 
     def all(self, kind: Kind[R]) -> Iterable[R]:
         return self._picture.store(kind)
+
+    def has(self, kind: Kind[Any]) -> bool:
+        """Whether any object of this kind was read; False for a kind that no family reads."""
+        return kind in self._picture.kinds and len(self._picture.store(kind)) > 0
 
     def referring(self, kind: Kind[R], service: Key) -> list[R]:
         return self._picture.referring(kind, service)

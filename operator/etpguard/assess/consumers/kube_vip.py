@@ -9,52 +9,106 @@ from etpguard.assess.consumers.interface import (
     BaseFamily,
     Consumer,
     ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
     PossibleNodes,
+    Targets,
+    UnknownOutcome,
     View,
 )
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless
+from etpguard.assess.consumers.load_balancers import (
+    EVERY_NODE,
+    UNCHECKED,
+    Balancer,
+    Recognition,
+    by_class,
+    by_mark,
+    classless,
+)
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Service
 
 CLASS = "kube-vip.io/kube-vip-class"
-_PREFIX = "kube-vip.io/"
+PREFIX = "kube-vip.io/"
+IGNORE, VIP_HOST, LEASE_NAME = "kube-vip.io/ignore", "kube-vip.io/vipHost", "kube-vip.io/leaseName"
 
-_ELECTION = Reason(
-    "ServicesElectionNotKnown",
+_ELECTION = (
     "with services election, kube-vip announces only from nodes with an endpoint; without it, one leader "
     "announces "
-    "all addresses and drops this one while it has no endpoint itself; no API object shows the setting",
+    "all addresses and drops this one while it has no endpoint itself; no API object shows the setting"
 )
 """pkg/endpoints/endpoints_generic.go:88-103 and endpoints.go:114-123."""
+_LEASE_REFUSED = Reason(
+    "CommonLeaseRefused",
+    f"kube-vip refuses {LEASE_NAME} with Local and does not serve the Service; what still announces its address "
+    f"is "
+    "not known",
+)
 
 
 class KubeVip(BaseFamily):
+    """kube-vip bee5cfe. Without an election and with BGP, the last node that announced writes `vipHost`; the
+    routing table mode does not write it (pkg/services/services.go:852). So it shows the announcer with ARP
+    alone."""
+
     name = "kube-vip"
+    documented = (
+        DocumentedConsumer(
+            consumer="kube-vip",
+            found_by="class `kube-vip.io/kube-vip-class`, `kube-vip.io/` annotation, label `implementation`",
+            nodes="those with an endpoint, or one leader: `svc_election` decides",
+            health_check="none",
+            with_local="`Unknown` unless all nodes are covered",
+            evidence=Evidence.DOCUMENTED,
+            source="kube-vip bee5cfe pkg/endpoints/endpoints_generic.go, pkg/services/services.go",
+        ),
+    )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        how = _recognised(service)
-        if how is not None:
-            yield from Balancer(service, "kube-vip", how, "node").consumers(PossibleNodes(EVERY_NODE, _ELECTION))
+        recognition = _recognised(service)
+        if recognition is None:
+            return
+        causes = (
+            "no address is requested and no kube-vip cloud provider gives one; kube-vip runs on no node with an "
+            "endpoint; another controller serves Services without a class (lb_class_only)"
+        )
+        balancer = Balancer.of(service, "kube-vip", recognition, "node", without_address=causes)
+        yield from balancer.consumers(_targets(service))
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if verdict.outcome is not Outcome.Unknown:
+        if verdict.outcome is not Outcome.Unknown or verdict.reason.code == "NoAddress":
             return
-        yield Advice(
-            "Set svc_election to true in the environment of the kube-vip DaemonSet",
-            "kube-vip then announces each address from a node with an endpoint.",
-        )
+        if verdict.reason.code == "ServicesElectionNotKnown":
+            yield Advice(
+                "Set svc_election to true in the environment of the kube-vip DaemonSet, unless it is set",
+                "kube-vip then announces each address from a node with an endpoint.",
+            )
         yield spread(service, "every node that kube-vip runs on")
         yield cluster(service, ClientIP.LOST)
 
 
-def _recognised(service: Service) -> str | None:
+def _targets(service: Service) -> Targets:
+    if LEASE_NAME in service.annotations:
+        return UnknownOutcome(_LEASE_REFUSED, EVERY_NODE, UNCHECKED)
+    detail = _ELECTION
+    if host := service.annotations.get(VIP_HOST):
+        detail += (
+            f". {VIP_HOST} names {host[:253]}: with ARP, that node announces the address, and all is lost if it "
+            f"has "
+            "no endpoint; with BGP it proves nothing"
+        )
+    return PossibleNodes(EVERY_NODE, Reason("ServicesElectionNotKnown", detail))
+
+
+def _recognised(service: Service) -> Recognition | None:
     """How kube-vip is recognised as the one that serves the Service; None if it does not."""
-    if service.type == "LoadBalancer" and service.spec.load_balancer_class == CLASS:
-        return f"recognised by its loadBalancerClass {CLASS}"
+    if service.annotations.get(IGNORE) == "true":
+        return None
+    if recognition := by_class(service, CLASS):
+        return recognition
     if not classless(service) or any(entry.hostname for entry in service.load_balancer_ingress):
         return None
     if service.labels.get("implementation") == "kube-vip":
-        return "recognised by its label implementation=kube-vip"
-    marked = sorted(key for key in service.annotations if key.startswith(_PREFIX))
-    return f"recognised by its annotation {marked[0]}" if marked else None
+        return Recognition("recognised by its label implementation=kube-vip")
+    return by_mark(service, PREFIX)

@@ -20,7 +20,9 @@ from etpguard.assess.eligibility import NodeRule, Readiness
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck, NotModelled, Probe
-from etpguard.objects import IPFamily, Requirement, Service, ServicePort
+from etpguard.objects import AnyKind, IPFamily, Requirement, Service, ServicePort
+from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT, CILIUM_L2_ANNOUNCEMENT_POLICY
+from etpguard.objects.metallb import IP_ADDRESS_POOL
 
 CLOUD_NODES = NodeRule(readiness=Readiness.IGNORED, exclude_label_as_bool=True, skip_deleting=True)
 """k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:1001-1048 stableNodeSetPredicates: not being
@@ -76,18 +78,33 @@ def first_mark(service: Service, *prefixes: str) -> str:
     return min((key for key in service.annotations if key.startswith(prefixes)), default="")
 
 
+_IN_CLUSTER: dict[AnyKind, str] = {
+    IP_ADDRESS_POOL: "MetalLB",
+    CILIUM_L2_ANNOUNCEMENT_POLICY: "Cilium",
+    CILIUM_BGP_ADVERTISEMENT: "Cilium",
+}
+"""Kinds whose objects show a controller that may serve Services without a class."""
+
+
+def in_cluster_balancers(view: View) -> tuple[str, ...]:
+    """The controllers in the cluster, beside that of a cloud, that may serve Services without a class."""
+    return tuple(dict.fromkeys(name for kind, name in _IN_CLUSTER.items() if view.has(kind)))
+
+
 def by_nodes(service: Service, view: View, scheme: str, provider: str) -> Recognition | None:
     """The recognition of a Service without a class by the providerIDs of the nodes; None unless all that name a
     cloud name this one.
 
     A providerID shows who made the node, not who serves the Service. Only with the finalizer of a cloud's service
-    controller is it certain.
+    controller is it certain. Beside another controller that may serve it, nothing is recognised.
     """
     if not classless(service) or sole_cloud(view) != scheme:
         return None
     how = f"recognised by the nodes' providerIDs ({scheme}://)"
     if CLEANUP in service.finalizers:
         return Recognition(f"{how} and by the finalizer {CLEANUP}")
+    if in_cluster_balancers(view) and not any(entry.hostname for entry in service.load_balancer_ingress):
+        return None
     taken = f"its load balancer is taken to be that of {provider}, from the nodes' providerIDs ({scheme}://)"
     return Recognition(how, Evidence.ASSUMED, (taken,))
 

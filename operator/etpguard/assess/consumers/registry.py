@@ -9,6 +9,7 @@ from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController, AwsOpti
 from etpguard.assess.consumers.azure import AzureApplicationGateway, AzureLoadBalancer
 from etpguard.assess.consumers.cilium import Cilium
 from etpguard.assess.consumers.clouds import cloud_families
+from etpguard.assess.consumers.contested import Contested
 from etpguard.assess.consumers.eks_auto import EksAuto
 from etpguard.assess.consumers.gke import GkeIngress, GkeLoadBalancer
 from etpguard.assess.consumers.in_cluster_proxies import InClusterProxies
@@ -16,6 +17,7 @@ from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.k3s_servicelb import K3sServiceLB
 from etpguard.assess.consumers.kube_vip import KubeVip
 from etpguard.assess.consumers.metallb import MetalLB
+from etpguard.assess.consumers.on_premises import on_premises_families
 from etpguard.assess.consumers.traefik import TraefikRoutes
 from etpguard.assess.consumers.unknown_controller import UnknownController
 
@@ -32,9 +34,11 @@ def consumer_families(options: ConsumerOptions | None = None) -> tuple[ConsumerF
     the rest."""
     options = options or ConsumerOptions()
     return (
+        Contested(),
         MetalLB(),
         KubeVip(),
         Cilium(),
+        *on_premises_families(),
         EksAuto(),
         AwsLoadBalancerController(options.aws),
         GkeIngress(),

@@ -14,7 +14,7 @@ from etpguard.assess.consumers.interface import (
     PossibleNodes,
     View,
 )
-from etpguard.assess.consumers.load_balancers import CLOUDS, EVERY_NODE, Balancer
+from etpguard.assess.consumers.load_balancers import CLOUDS, EVERY_NODE, Balancer, in_cluster_balancers
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Service
@@ -37,7 +37,7 @@ class UnknownController(BaseFamily):
             yield from Balancer(service, controller, "", "").consumers(PossibleNodes(EVERY_NODE, why))
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if verdict.outcome is not Outcome.Unknown:
+        if verdict.outcome is not Outcome.Unknown or verdict.reason.code == "NoAddress":
             return
         yield Advice(
             f"Find out to which nodes {verdict.consumer.controller} sends",
@@ -64,6 +64,12 @@ def _of_balancer(service: Service, view: View) -> Reason | None:
     clouds = sorted(view.platforms & CLOUDS)
     if len(clouds) > 1:
         return Reason("LoadBalancerNotRecognised", f"the nodes belong to several clouds: {', '.join(clouds)}")
+    if seen := in_cluster_balancers(view):
+        able = [f"{name}, which the cluster has objects of," for name in seen]
+        able += [f"the cloud {cloud}, which the nodes' providerIDs name," for cloud in clouds]
+        if len(able) > 1:
+            return Reason("SeveralControllers", f"{' or '.join(able)} may serve it, and no mark shows which")
+        return Reason("LoadBalancerNotRecognised", f"{able[0]} may serve it, and no mark shows it")
     if service.load_balancer_ingress:
         return Reason("LoadBalancerNotRecognised", "no API object shows which load balancer serves it")
     return None

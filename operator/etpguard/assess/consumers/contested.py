@@ -1,0 +1,94 @@
+"""Load balancers with the marks of two controllers. Which of them serves is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from etpguard.assess.consumers.interface import BaseFamily, Consumer, Evidence, PossibleNodes, View
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless, first_mark
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Service
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Annotations of one controller: prefixes of those that people set, and those that it writes itself."""
+
+    controller: str
+    prefixes: tuple[str, ...]
+    written: tuple[str, ...] = ()
+    scheme: str = ""
+    """Of a cloud: of its nodes' providerIDs. Its marks count only in a cluster with such nodes: charts carry the
+    annotations of several clouds."""
+
+
+_BETA = "service.beta.kubernetes.io/"
+_MARKS = (
+    _Marks(
+        "MetalLB",
+        ("metallb.io/", "metallb.universe.tf/"),
+        ("metallb.io/ip-allocated-from-pool", "metallb.universe.tf/ip-allocated-from-pool"),
+    ),
+    _Marks("kube-vip", ("kube-vip.io/",), ("kube-vip.io/vipHost",)),
+    _Marks("Cilium LB IPAM", ("lbipam.cilium.io/", "io.cilium/lb-ipam-")),
+    _Marks("OpenELB", ("lb.kubesphere.io/", "eip.openelb.kubesphere.io/", "protocol.openelb.kubesphere.io/")),
+    _Marks("PureLB", ("purelb.io/",), ("purelb.io/allocated-by",)),
+    _Marks("Antrea", ("service.antrea.io/external-ip-pool",)),
+    _Marks("AWS", (f"{_BETA}aws-load-balancer-",), scheme="aws"),
+    _Marks("Azure", (f"{_BETA}azure-",), scheme="azure"),
+    _Marks("GCE", ("networking.gke.io/load-balancer-", "cloud.google.com/l4-rbs"), scheme="gce"),
+    _Marks(
+        "OpenStack",
+        ("loadbalancer.openstack.org/",),
+        ("loadbalancer.openstack.org/load-balancer-id",),
+        scheme="openstack",
+    ),
+    _Marks("Hetzner Cloud", ("load-balancer.hetzner.cloud/",), scheme="hcloud"),
+    _Marks(
+        "DigitalOcean",
+        (f"{_BETA}do-loadbalancer-",),
+        ("kubernetes.digitalocean.com/load-balancer-id",),
+        scheme="digitalocean",
+    ),
+)
+
+
+class Contested(BaseFamily):
+    """First in the registry: it takes what several of the others would."""
+
+    name = "contested"
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        if not classless(service):
+            return
+        found = _claims(service, view)
+        if len(found) < 2:
+            return
+        names = " and ".join(name for name, _ in found)
+        marks = ", ".join(mark[:253] for _, mark in found)
+        detail = (
+            f"{names} may both serve it: it has the annotations {marks}. Remove those of the one that does not "
+            "serve it"
+        )
+        balancer = Balancer(service, names, "", "", evidence=Evidence.DOCUMENTED)
+        yield from balancer.consumers(PossibleNodes(EVERY_NODE, Reason("SeveralControllers", detail)))
+
+
+def _claims(service: Service, view: View) -> list[tuple[str, str]]:
+    """The controllers whose marks the Service has, with one of the marks; those alone that wrote one, if any
+    did."""
+    named = any(entry.hostname for entry in service.load_balancer_ingress)
+    able = [
+        each
+        for each in _MARKS
+        if (each.scheme in view.platforms if each.scheme else not named or each.controller == "Antrea")
+    ]
+    wrote = [(each.controller, mark) for each in able if (mark := _written(service, each))]
+    if wrote:
+        return wrote
+    return [(each.controller, mark) for each in able if (mark := first_mark(service, *each.prefixes))]
+
+
+def _written(service: Service, marks: _Marks) -> str:
+    return next((key for key in marks.written if key in service.annotations), "")

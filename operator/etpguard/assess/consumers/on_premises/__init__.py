@@ -1,0 +1,14 @@
+"""What announces addresses on premises, a small family for each project."""
+
+from __future__ import annotations
+
+from etpguard.assess.consumers.interface import ConsumerFamily
+from etpguard.assess.consumers.on_premises.antrea import Antrea
+from etpguard.assess.consumers.on_premises.external_ips import ExternalIPs
+from etpguard.assess.consumers.on_premises.kube_router import KubeRouter
+from etpguard.assess.consumers.on_premises.openelb import OpenELB
+from etpguard.assess.consumers.on_premises.purelb import PureLB
+
+
+def on_premises_families() -> tuple[ConsumerFamily, ...]:
+    return (Antrea(), OpenELB(), PureLB(), KubeRouter(), ExternalIPs())

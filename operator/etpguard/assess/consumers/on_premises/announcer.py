@@ -1,0 +1,65 @@
+"""What the families of announcers have in common: nodes answer for an address, and nothing checks them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    Consumer,
+    ConsumerVerdict,
+    Evidence,
+    NodeTargets,
+    PossibleNodes,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition
+from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
+from etpguard.assess.eligibility import NodeRule, Readiness
+from etpguard.assess.outcome import Outcome, Reason
+from etpguard.objects import NODE, Key, Node, Service
+
+HOSTING = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True)
+"""The nodes with an endpoint, whatever else is known of them."""
+
+
+def named_node(name: str, where: str, view: View) -> NodeTargets | PossibleNodes:
+    """The one node that an API object names as the announcer; `where` says which object."""
+    rule = NodeRule(names=frozenset({name}), taints=(), readiness=Readiness.IGNORED)
+    if view.get(NODE, Key("", name)) is None:
+        missing = f"{where} names node {name[:253]}, and there is no such Node"
+        return PossibleNodes(EVERY_NODE, Reason("AnnouncerNotFound", missing))
+    return NodeTargets(rule, UNCHECKED)
+
+
+class Announcer(BaseFamily):
+    """A controller that is recognised by a mark on the Service."""
+
+    without_address: ClassVar[str] = ""
+
+    def recognise(self, service: Service) -> Recognition | None:
+        raise NotImplementedError
+
+    def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
+        """Where the traffic goes, and whether an API object names these nodes."""
+        raise NotImplementedError
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        recognition = self.recognise(service)
+        if recognition is None:
+            return
+        targets, observed = self.targets(service, view)
+        if observed:
+            recognition = recognition._replace(evidence=Evidence.OBSERVED)
+        balancer = Balancer.of(service, self.name, recognition, "node", without_address=self.without_address)
+        yield from balancer.consumers(targets)
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        if verdict.reason.code == "NoAddress":
+            return
+        if verdict.outcome in (Outcome.NoTargets, Outcome.Blackhole, Outcome.Outage, Outcome.Unknown):
+            yield spread(service, "every node that may announce the address")
+            yield cluster(service, ClientIP.LOST)

@@ -1,0 +1,46 @@
+"""Antrea ServiceExternalIP: one node of a pool holds the address."""
+
+from __future__ import annotations
+
+from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, PossibleNodes, Targets, View
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, Recognition, by_mark
+from etpguard.assess.consumers.on_premises.announcer import Announcer, named_node
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Service
+
+POOL = "service.antrea.io/external-ip-pool"
+
+_NOT_NAMED = Reason(
+    "AnnouncerNotKnown",
+    "Antrea assigns the address to one node of its pool with a serving endpoint, and the status of the Service "
+    "has no "
+    "hostname that names it: if it is a node with an endpoint, nothing is lost; if not, all is lost",
+)
+
+
+class Antrea(Announcer):
+    """antrea fc70f2b pkg/agent/controller/serviceexternalip/controller.go: the agent of the chosen node writes its
+    name into the hostname of the status."""
+
+    name = "antrea"
+    without_address = "the ExternalIPPool is exhausted or absent; no node of it has a serving endpoint"
+    documented = (
+        DocumentedConsumer(
+            consumer="Antrea ServiceExternalIP",
+            found_by="annotation `service.antrea.io/external-ip-pool`",
+            nodes="the one that the status names as hostname",
+            health_check="none",
+            with_local="`Covered` or `Outage`, as that node has an endpoint; `Unknown` without a hostname",
+            evidence=Evidence.OBSERVED,
+            source="antrea fc70f2b pkg/agent/controller/serviceexternalip/controller.go",
+        ),
+    )
+
+    def recognise(self, service: Service) -> Recognition | None:
+        return by_mark(service, POOL) if service.type == "LoadBalancer" else None
+
+    def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
+        names = {entry.hostname for entry in service.load_balancer_ingress if entry.hostname}
+        if len(names) != 1:
+            return PossibleNodes(EVERY_NODE, _NOT_NAMED), False
+        return named_node(names.pop(), "the hostname in the status of the Service", view), True

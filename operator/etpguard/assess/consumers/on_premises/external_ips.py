@@ -1,0 +1,82 @@
+"""External IPs that are the address of a node: packets for them arrive at that node alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    Consumer,
+    ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
+    NodeTargets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import UNCHECKED
+from etpguard.assess.consumers.node_addresses import address_key, addresses_of, holders
+from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
+from etpguard.assess.eligibility import NodeRule, Readiness
+from etpguard.assess.node_states import family_of, ip_families
+from etpguard.assess.outcome import Outcome
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import NODE, SERVICE, Key, Kind, Node, Service
+
+
+def _external(service: Service) -> Iterable[Key]:
+    """Its consumers depend on the nodes that have these addresses, or get them."""
+    return {address_key(address) for address in service.spec.external_ips or ()}
+
+
+class ExternalIPs(BaseFamily):
+    """Derived: the network routes the address of a node to this node, whose kube-proxy then applies `Local`."""
+
+    name = "external-ips"
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
+        {NODE: (addresses_of,), SERVICE: (_external,)}
+    )
+    documented = (
+        DocumentedConsumer(
+            consumer="`externalIPs` that are the address of a node",
+            found_by="`spec.externalIPs`, addresses of Nodes",
+            nodes="that node",
+            health_check="none",
+            with_local="`Covered` with an endpoint there, else `Outage` for that address",
+            evidence=Evidence.OBSERVED,
+            source="derived from kube-proxy's rule",
+        ),
+    )
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        external = list(dict.fromkeys(service.spec.external_ips or ()))
+        held = {address: nodes for address in external if (nodes := holders(address, view))}
+        # A Service may have other clients: those of its node ports, and of addresses that no node has.
+        served = service.type == "LoadBalancer" and bool(service.load_balancer_ingress)
+        incidental = not served and (service.type != "ClusterIP" or len(held) < len(external))
+        for address, nodes in held.items():
+            family = family_of(address)
+            if family is None or family not in ip_families(service):
+                continue
+            rule = NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED)
+            for port in service.ports:
+                yield Consumer(
+                    kind="ExternalIP",
+                    namespace=service.key.namespace,
+                    name=address,
+                    controller="kube-proxy",
+                    target_type="node",
+                    port=port.label,
+                    targets=NodeTargets(rule, UNCHECKED),
+                    families=(family,),
+                    incidental=incidental,
+                    source=f"recognised by spec.externalIPs: {address} is the address of a node",
+                    evidence=Evidence.OBSERVED,
+                )
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        if verdict.outcome is Outcome.Outage:
+            yield spread(service, f"the node with the address {verdict.consumer.name}")
+            yield cluster(service, ClientIP.LOST)

@@ -1,0 +1,84 @@
+"""OpenELB: nodes with an endpoint announce the address, by BGP, or one of them by ARP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from etpguard.assess.consumers.interface import (
+    Consumer,
+    DocumentedConsumer,
+    Evidence,
+    NodeTargets,
+    PossibleNodes,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Recognition, by_mark
+from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, named_node
+from etpguard.assess.outcome import Reason
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import SERVICE, Key, Kind, Service
+from etpguard.objects.records import index_key
+
+MARKS = (
+    "lb.kubesphere.io/",
+    "eip.openelb.kubesphere.io/",
+    "protocol.openelb.kubesphere.io/",
+    "layer2.openelb.kubesphere.io/",
+)
+LAYER2_NODE = "layer2.openelb.kubesphere.io/v1alpha1"
+
+
+def _recognised(service: Service) -> Recognition | None:
+    return by_mark(service, *MARKS) if service.type == "LoadBalancer" else None
+
+
+def _addresses(service: Service) -> Iterable[Key]:
+    """The keys under which the picture finds the Services of OpenELB that have one of its addresses."""
+    if _recognised(service) is None:
+        return ()
+    return {index_key("OpenELBAddress", entry.ip) for entry in service.load_balancer_ingress if entry.ip}
+
+
+class OpenELB(Announcer):
+    """openelb f35d3f1 pkg/speaker/lb_controller.go: nodes with a ready endpoint; for an address that Services
+    share, those of any of them. The layer 2 speaker writes its node into an annotation."""
+
+    name = "openelb"
+    without_address = "the Eip is exhausted, disabled or absent"
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType({SERVICE: (_addresses,)})
+    documented = (
+        DocumentedConsumer(
+            consumer="OpenELB",
+            found_by="annotation `lb.kubesphere.io/` or `…openelb.kubesphere.io/`",
+            nodes="the layer 2 node that its annotation names, else those with an endpoint",
+            health_check="none",
+            with_local="`Covered`; `Unknown` where Services share the address",
+            evidence=Evidence.DOCUMENTED,
+            source="openelb f35d3f1 pkg/speaker/lb_controller.go",
+        ),
+    )
+
+    def recognise(self, service: Service) -> Recognition | None:
+        return _recognised(service)
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        reads = frozenset(_addresses(service))
+        for consumer in super().find(service, view):
+            yield replace(consumer, reads=reads)
+
+    def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
+        if node := service.annotations.get(LAYER2_NODE):
+            return named_node(node, f"the annotation {LAYER2_NODE}", view), True
+        sharing = {other.key for at in _addresses(service) for other in view.referring(SERVICE, at)}
+        if others := sorted(sharing - {service.key}):
+            detail = (
+                f"it shares its address with Service {others[0]}: nodes with an endpoint of any of them "
+                f"announce the "
+                "address, and those without one of this Service drop its traffic"
+            )
+            return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail)), False
+        return NodeTargets(HOSTING, UNCHECKED), False

@@ -1,0 +1,118 @@
+"""Antrea, OpenELB, PureLB, kube-router, and external IPs that are the address of a node."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from tests.assess.consumers import worlds
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, seen, world
+
+service = partial(worlds.service, ingress=[{"ip": "203.0.113.1"}])
+
+ONLY_A = Seen("Covered", "Covered", "a", "")
+ANTREA = {"service.antrea.io/external-ip-pool": "lan"}
+OPENELB = {"lb.kubesphere.io/v1alpha1": "openelb"}
+LAYER2 = "layer2.openelb.kubesphere.io/v1alpha1"
+PURELB = {"purelb.io/allocated-by": "PureLB"}
+ADVERTISE = "kube-router.io/service.advertise.loadbalancerip"
+
+
+def held_by(host: str) -> Json:
+    return service(annotations=ANTREA, ingress=[{"ip": "203.0.113.1", "hostname": host}])
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        pytest.param(held_by("a"), ONLY_A, id="antrea: the status names a node with an endpoint"),
+        pytest.param(held_by("b"), Seen("Outage", "Outage", "b", "b"), id="antrea: it names one without"),
+        pytest.param(
+            held_by("z"), Seen("Unknown", "AnnouncerNotFound", "abc", "bc"), id="antrea: it names no Node"
+        ),
+        pytest.param(
+            service(annotations=ANTREA),
+            Seen("Unknown", "AnnouncerNotKnown", "abc", "bc"),
+            id="antrea: it names none",
+        ),
+        pytest.param(service(annotations=OPENELB), ONLY_A, id="openelb: nodes with endpoints"),
+        pytest.param(service(annotations={**OPENELB, LAYER2: "a"}), ONLY_A, id="openelb: the layer 2 node"),
+        pytest.param(
+            service(annotations={**OPENELB, LAYER2: "c"}),
+            Seen("Outage", "Outage", "c", "c"),
+            id="openelb: a layer 2 node without an endpoint",
+        ),
+        pytest.param(
+            service(annotations={**PURELB, "purelb.io/pool-type": "remote"}), ONLY_A, id="purelb: a remote address"
+        ),
+        pytest.param(
+            service(annotations={**PURELB, "purelb.io/pool-type": "local"}),
+            Seen("Unknown", "PolicyIsReset", "abc", "bc"),
+            id="purelb: it resets the policy",
+        ),
+        pytest.param(
+            service(annotations={**PURELB, "purelb.io/pool-type": "local", "purelb.io/allow-local": ""}),
+            Seen("Unknown", "AnnouncerNotKnown", "abc", "bc"),
+            id="purelb: any node may win",
+        ),
+        pytest.param(
+            service(annotations=PURELB), Seen("Unknown", "PoolNotKnown", "abc", "bc"), id="purelb: which pool"
+        ),
+        pytest.param(
+            service(loadBalancerClass="kube-router"), ONLY_A, id="kube-router: every node that may advertise"
+        ),
+        pytest.param(
+            service(annotations={ADVERTISE: "false"}),
+            Seen("NoTargets", "NotAdvertised", "", ""),
+            id="kube-router: turned off",
+        ),
+        pytest.param(service(annotations={ADVERTISE: "true"}), ONLY_A, id="kube-router: turned on"),
+    ],
+)
+def test_announcers(subject: Json, expected: Seen) -> None:
+    assert seen(subject, endpoints("a"), *nodes("")) == expected
+
+
+def test_openelb_announces_a_shared_address_from_the_nodes_of_both() -> None:
+    """f35d3f1 pkg/speaker/lb_controller.go."""
+    objects = [service(annotations=OPENELB), service("dns", annotations=OPENELB), endpoints("a"), *nodes("")]
+    found = world(*objects).consumer()
+    assert (found.outcome.name, found.reason.code) == ("Unknown", "SharedAddress")
+    assert "shop/dns" in found.reason.detail
+
+
+@pytest.mark.parametrize("annotations", [ANTREA, OPENELB, PURELB, {ADVERTISE: "true"}])
+def test_without_an_address_nothing_is_certain(annotations: dict[str, str]) -> None:
+    made = world(service(annotations=annotations, ingress=[], in_cluster=True), endpoints("a"), *nodes(""))
+    assert (made.consumer().outcome.name, made.consumer().reason.code) == ("Unknown", "NoAddress")
+    assert made.advice() == []
+
+
+MEMBERS = [node(name, addresses=[f"192.0.2.{i}"]) for i, name in enumerate("abc", 1)]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "type_", "outcome"),
+    [
+        pytest.param(["192.0.2.1"], "ClusterIP", "Covered", id="the node with the endpoint"),
+        pytest.param(["192.0.2.2"], "ClusterIP", "Outage", id="a node without one"),
+        pytest.param(
+            ["192.0.2.1", "192.0.2.2"], "ClusterIP", "Outage", id="one of each: all is lost for one address"
+        ),
+        pytest.param(["192.0.2.1", "198.51.100.7"], "ClusterIP", "Uncovered", id="an address of no node, too"),
+        pytest.param(["198.51.100.7"], "ClusterIP", "Uncovered", id="an address of no node"),
+        pytest.param(["192.0.2.1"], "NodePort", "Uncovered", id="clients of the node ports are judged apart"),
+    ],
+)
+def test_external_ips(addresses: list[str], type_: str, outcome: str) -> None:
+    subject = worlds.service(type=type_, externalIPs=addresses)
+    assert world(subject, endpoints("a"), *MEMBERS).assessment.outcome.name == outcome
+
+
+def test_a_node_that_gets_the_external_ip_is_noticed() -> None:
+    subject = worlds.service(type="ClusterIP", externalIPs=["192.0.2.9"])
+    made = world(subject, endpoints("a"), *MEMBERS)
+    assert made.assessment.outcome.name == "Uncovered"
+    made.put(node("a", addresses=["192.0.2.9"]))
+    assert made.assessment.outcome.name == "Covered"
