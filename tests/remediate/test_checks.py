@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from etpguard.assess import Outcome
+from etpguard.assess import Assessment, Outcome
+from etpguard.assess.consumers.interface import Evidence
 from etpguard.objects import Revert
 from etpguard.remediate import checks, reasons
 from etpguard.remediate.checks import Check, Facts
@@ -18,6 +19,26 @@ from tests.remediate.given import NOW, POLICY_UID, accepting, assessment, case, 
 CONTROLLED = service(ownerReferences=[{"kind": "Shop", "name": "one", "uid": "1", "controller": True}])
 SKIPPED = service(annotations={checks.SKIP_ANNOTATION: "true"})
 NO_VALUES = {"matchExpressions": [{"key": "tier", "operator": "In"}]}
+
+
+def resting_on(*verdicts: tuple[Outcome, Evidence], incidental: bool = False) -> Assessment:
+    """A Blackhole whose consumers have these outcomes and kinds of evidence."""
+    whole = assessment()
+    (first,) = whole.consumers
+    consumers = tuple(
+        replace(
+            first,
+            outcome=outcome,
+            consumer=replace(
+                first.consumer, evidence=evidence, assumptions=("it is Acme's",), incidental=incidental
+            ),
+        )
+        for outcome, evidence in verdicts
+    )
+    return replace(whole, consumers=consumers)
+
+
+ASSUMED = (Outcome.Blackhole, Evidence.ASSUMED)
 
 FAILS: list[tuple[Check, Case, RemediationReason]] = [
     (
@@ -38,6 +59,11 @@ FAILS: list[tuple[Check, Case, RemediationReason]] = [
         checks.the_outcome_is_never_remediated,
         case(assessment=assessment(Outcome.NoTargets)),
         reasons.OUTCOME_NEVER_REMEDIATED,
+    ),
+    (
+        checks.the_outcome_rests_on_an_assumed_rule,
+        case(assessment=resting_on(ASSUMED, (Outcome.Covered, Evidence.DOCUMENTED))),
+        reasons.ASSUMED_RULE,
     ),
     (checks.a_health_check_is_pinned, case(assessment=assessment(pinned=True)), reasons.HEALTH_CHECK_PINNED),
     (checks.others_probe_it, case(probed_by="another"), reasons.PROBED_BY_OTHERS),
@@ -92,6 +118,28 @@ def test_a_check_that_fails(check: Check, given: Case, reason: RemediationReason
 def test_a_check_that_passes(check: Check) -> None:
     assert check(facts(case())) is None
     assert check in {row[0] for row in FAILS}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(resting_on((Outcome.Blackhole, Evidence.DOCUMENTED)), id="a documented rule"),
+        pytest.param(resting_on((Outcome.Blackhole, Evidence.OBSERVED)), id="an observed rule"),
+        pytest.param(resting_on(ASSUMED, (Outcome.Blackhole, Evidence.DOCUMENTED)), id="one of two is documented"),
+        pytest.param(
+            resting_on((Outcome.Covered, Evidence.ASSUMED), (Outcome.Blackhole, Evidence.DOCUMENTED)),
+            id="the assumed rule gives a better outcome",
+        ),
+        pytest.param(resting_on(ASSUMED, incidental=True), id="an incidental consumer"),
+        pytest.param(replace(resting_on(), outcome=Outcome.Uncovered), id="no known consumer"),
+        pytest.param(
+            replace(resting_on((Outcome.Blackhole, Evidence.DOCUMENTED)), assumptions=("the hostname",)),
+            id="an assumption that is not about a rule",
+        ),
+    ],
+)
+def test_a_certain_rule_bars_nothing(given: Assessment) -> None:
+    assert checks.the_outcome_rests_on_an_assumed_rule(facts(case(assessment=given))) is None
 
 
 def test_what_no_policy_lifts_comes_first() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from etpguard.assess import Outcome, Reason
+from etpguard.assess.consumers.interface import Evidence
 from etpguard.remediate import reasons
 from etpguard.remediate.facts import Case, in_need
 from etpguard.remediate.policy import Governing, requests_rollback
@@ -78,6 +79,24 @@ def the_outcome_is_never_remediated(facts: Facts) -> Reason | None:
         return None
     outcome, code = assessment.outcome.name, assessment.reason.code
     return reasons.OUTCOME_NEVER_REMEDIATED.because(outcome if code == outcome else f"{outcome} ({code})")
+
+
+def the_outcome_rests_on_an_assumed_rule(facts: Facts) -> Reason | None:
+    """Whether every consumer with the outcome of the Service has an assumed rule. An assumed data plane does not
+    matter: Cluster is right for each of them."""
+    assessment = facts.case.assessment
+    if assessment is None:
+        return None
+    deciding = [
+        verdict.consumer
+        for verdict in assessment.consumers
+        if verdict.outcome is assessment.outcome and not verdict.consumer.incidental
+    ]
+    if not deciding or any(consumer.evidence is not Evidence.ASSUMED for consumer in deciding):
+        return None
+    first = deciding[0]
+    why = f": {first.assumptions[0]}" if first.assumptions else ""
+    return reasons.ASSUMED_RULE.because(f"the rule of {first.controller} is assumed{why}")
 
 
 def a_health_check_is_pinned(facts: Facts) -> Reason | None:
@@ -180,6 +199,7 @@ NEVER_LIFTED: tuple[Check, ...] = (
     it_is_not_assessed,
     it_changed_since_the_assessment,
     the_outcome_is_never_remediated,
+    the_outcome_rests_on_an_assumed_rule,
     a_health_check_is_pinned,
     others_probe_it,
     it_is_annotated,

@@ -71,6 +71,12 @@ OUTCOME_NEVER_REMEDIATED = RemediationReason(
     "`etpguard explain` gives the cause. `NoEndpoints` and `NoTargets` do not come from the traffic policy; "
     "`Unknown` depends on something that the API does not show",
 )
+ASSUMED_RULE = RemediationReason(
+    "AssumedRule",
+    "the bad outcome rests on a consumer whose rule is only assumed",
+    "`etpguard explain` gives the assumption. Give the Service what identifies its load balancer, such as a "
+    "`loadBalancerClass` or an annotation of the provider, or set Cluster by hand",
+)
 HEALTH_CHECK_PINNED = RemediationReason(
     "HealthCheckPinned",
     "a health check names the healthCheckNodePort, which Cluster removes",
@@ -130,7 +136,8 @@ GIT_OPS_OWNED = RemediationReason(
 NETWORK_POLICY = RemediationReason(
     "NetworkPolicy",
     "a network policy may refuse a node's address",
-    "A NetworkPolicy of the pods admits by address (`ipBlock`), the operator cannot read NetworkPolicies, or the "
+    "A NetworkPolicy of the pods admits by address (`ipBlock`), the operator cannot read NetworkPolicies, or "
+    "the "
     "API server serves another kind (Cilium, Calico, Antrea, AdminNetworkPolicy), which etpguard does not read. "
     "Set `networkPolicy: Ignore` if the policies admit the addresses of the nodes",
 )
@@ -178,7 +185,8 @@ REFUSED = RemediationReason(
     "the API server refuses the remediation or the rollback",
     "The message says why: a webhook, an admission policy, a missing permission. "
     '"changes no metadata of Services" '
-    "means that a mutating webhook or policy adds something to etpguard's own request; exempt its ServiceAccount "
+    "means that a mutating webhook or policy adds something to etpguard's own request; exempt its "
+    "ServiceAccount "
     "there. etpguard tries again after 10 s, then after twice as long each time, at most 10 min",
 )
 DRY_RUN_DONE = RemediationReason(
@@ -234,6 +242,7 @@ LEFT_ALONE = (
     NOT_LOCAL,
     CHANGED,
     OUTCOME_NEVER_REMEDIATED,
+    ASSUMED_RULE,
     HEALTH_CHECK_PINNED,
     PROBED_BY_OTHERS,
     SKIP_ANNOTATION,
