@@ -148,3 +148,99 @@ def test_strict_holds_here_too(tmp_path: Path) -> None:
     asked = ("check", "-f", tmp_path / "state.json", "--policy", "-")
     assert etpguard(*asked, stdin=yaml.safe_dump(POLICY)).code == 0
     assert "item 1: no kind" in failed(etpguard(*asked, "--strict", stdin=yaml.safe_dump(POLICY)))
+
+
+def served(name: str, annotations: dict[str, str], node_port: int, *, app: str) -> list[dict[str, Any]]:
+    """A LoadBalancer Service in a cluster, whose only endpoint is on the first of two nodes."""
+    meta = {"name": name, "namespace": "default"}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {**meta, "uid": f"uid-{name}", "annotations": annotations, "labels": {"app": app}},
+            "spec": {
+                "type": "LoadBalancer",
+                "externalTrafficPolicy": "Local",
+                "clusterIP": "10.96.0.10",
+                "healthCheckNodePort": node_port + 1000,
+                "ipFamilies": ["IPv4"],
+                "ports": [
+                    {"name": "dns", "port": 53, "nodePort": node_port},
+                    {"name": "web", "port": 80, "nodePort": node_port + 1},
+                ],
+            },
+            "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}},
+        },
+        *(
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "name": f"{name}-{port}",
+                    "namespace": "default",
+                    "labels": {"kubernetes.io/service-name": name},
+                },
+                "addressType": "IPv4",
+                "ports": [{"name": port, "protocol": "TCP", "port": 8080}],
+                "endpoints": [{"addresses": ["10.0.0.7"], "nodeName": node, "conditions": {"ready": True}}],
+            }
+            for port, node in (("dns", "n1"), ("web", "n2"))
+        ),
+    ]
+
+
+def cluster_of(scheme: str, *objects: dict[str, Any]) -> str:
+    nodes = [
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+            "spec": {"providerID": f"{scheme}://{name}"},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }
+        for name in ("n1", "n2")
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [*nodes, *objects]})
+
+
+ADVERTISED = {
+    "apiVersion": "metallb.io/v1beta1",
+    "kind": "L2Advertisement",
+    "metadata": {"name": "all", "namespace": "metallb-system"},
+    "spec": {},
+}
+SHARED = {"metallb.io/allow-shared-ip": "key", "metallb.io/ip-allocated-from-pool": "lan"}
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "part"),
+    [
+        pytest.param(
+            cluster_of("azure", *served("web", {}, 30100, app="web")),
+            "AssumedRule",
+            "from the nodes' providerIDs (azure://)",
+            id="a provider that only the nodes name",
+        ),
+        pytest.param(
+            cluster_of(
+                "", ADVERTISED, *served("web", SHARED, 30100, app="web"), *served("dns", SHARED, 30200, app="dns")
+            ),
+            "SharedAddress",
+            "it shares its address with default/dns",
+            id="a shared address of MetalLB",
+        ),
+    ],
+)
+def test_what_no_policy_lifts(state: str, code: str, part: str, tmp_path: Path) -> None:
+    spec = {
+        "mode": "Enforce",
+        "serviceSelector": {"matchLabels": {"app": "web"}},
+        "unhealthyWhen": {"outcomes": ["TargetsUnhealthy", "Blackhole", "Outage"]},
+        "remediation": {"sourceIPLoss": "Accept", "networkPolicy": "Ignore"},
+    }
+    file, dump = tmp_path / "policy", tmp_path / "state"
+    file.write_text(json.dumps({**POLICY, "spec": spec}))
+    dump.write_text(state)
+    (row,) = etpguard("check", "-f", dump, "--policy", file, "-o", "json").report["remediations"]
+    assert (row["action"], row["reason"]) == ("None", code), row
+    assert part in row["message"]

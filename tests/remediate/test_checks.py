@@ -9,7 +9,7 @@ import pytest
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.assess.consumers.interface import Evidence
-from etpguard.objects import Revert
+from etpguard.objects import Key, Revert
 from etpguard.remediate import checks, reasons
 from etpguard.remediate.checks import Check, Facts
 from etpguard.remediate.facts import Case
@@ -67,6 +67,11 @@ FAILS: list[tuple[Check, Case, RemediationReason]] = [
     ),
     (checks.a_health_check_is_pinned, case(assessment=assessment(pinned=True)), reasons.HEALTH_CHECK_PINNED),
     (checks.others_probe_it, case(probed_by="another"), reasons.PROBED_BY_OTHERS),
+    (
+        checks.it_shares_its_address,
+        case(shares_address_with=(Key("shop", "dns"),)),
+        reasons.SHARED_ADDRESS,
+    ),
     (checks.it_is_annotated, case(service=SKIPPED), reasons.SKIP_ANNOTATION),
     (checks.a_rollback_is_requested, case(policy(rollbackRequests=["web"])), reasons.ROLLBACK_REQUESTED),
     (checks.a_policy_is_invalid, case(policy(serviceSelector=NO_VALUES)), reasons.INVALID),
@@ -140,6 +145,13 @@ def test_a_check_that_passes(check: Check) -> None:
 )
 def test_a_certain_rule_bars_nothing(given: Assessment) -> None:
     assert checks.the_outcome_rests_on_an_assumed_rule(facts(case(assessment=given))) is None
+
+
+def test_a_shared_address_names_three_others() -> None:
+    others = tuple(Key("shop", f"dns-{number}") for number in range(5))
+    found = checks.it_shares_its_address(facts(case(shares_address_with=others)))
+    assert found is not None
+    assert "shares its address with shop/dns-0, shop/dns-1, shop/dns-2 and 2 more" in found.detail
 
 
 def test_what_no_policy_lifts_comes_first() -> None:

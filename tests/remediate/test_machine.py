@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from etpguard.assess import Assessment, Engine, Outcome, Reason, picture_for
+from etpguard.assess.consumers.interface import Evidence
 from etpguard.cluster import Picture
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import Writer
@@ -72,6 +73,8 @@ class World(RuleBasedStateMachine):
         self.term = 1
         self.api = ModelApi(lambda: self.now, self.flipped)
         self.outcomes: dict[str, Outcome] = dict.fromkeys(NAMES, Outcome.Blackhole)
+        self.assumed: set[str] = set()
+        """Services whose consumer has an assumed rule."""
         self.flips: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.applied: list[tuple[float, str, frozenset[str]]] = []
         self.rolled_back: list[tuple[float, str]] = []
@@ -160,6 +163,10 @@ class World(RuleBasedStateMachine):
         made = replace(
             assessment(outcomes[key.name], uncovered=uncovered), key=key, uid=service.uid, policy="Local"
         )
+        if key.name in self.assumed:
+            (found,) = made.consumers
+            assumed = replace(found.consumer, evidence=Evidence.ASSUMED)
+            made = replace(made, consumers=(replace(found, consumer=assumed),))
         if service.policy == "Local":
             return made
         report = picture.get(SERVICE_COVERAGE, key)
@@ -222,6 +229,8 @@ class World(RuleBasedStateMachine):
             self.wrong.append(f"{name} changed under {specs}")
         if self.outcomes[name] not in BAD:
             self.wrong.append(f"{name} changed though it is {self.outcomes[name]}")
+        if name in self.assumed:
+            self.wrong.append(f"{name} changed though the rule of its consumer is assumed")
         uids = [self.api.objects[COVERAGE_POLICY.plural, "default", n]["metadata"]["uid"] for n in part]
         self.applied.append((self.now, name, frozenset(uids)))
 
@@ -231,6 +240,11 @@ class World(RuleBasedStateMachine):
         if told:
             self.seen[name] = outcome
             self.reassess()
+
+    @rule(name=st.sampled_from(NAMES), assumed=st.booleans())
+    def its_load_balancer_is_assumed(self, name: str, assumed: bool) -> None:
+        (self.assumed.add if assumed else self.assumed.discard)(name)
+        self.reassess()
 
     @rule(kind=st.sampled_from(KINDS))
     def watch_tells(self, kind: AnyKind) -> None:
@@ -258,7 +272,8 @@ class World(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def someone_takes_our_name(self, name: str) -> None:
-        """An editor of the namespace writes Cluster under etpguard's field manager, at a time of their choice."""
+        """An editor of the namespace writes Cluster under etpguard's field manager, at a time of their "
+        "choice."""
         self.api.forge(name, MANAGER, "2099-01-01T00:00:00Z")
 
     @rule(seconds=st.sampled_from([1, 5, 30, 61, 299, 301]))

@@ -114,6 +114,18 @@ def others_probe_it(facts: Facts) -> Reason | None:
     return reasons.PROBED_BY_OTHERS.because(f"{probed_by}; Cluster would change the answer")
 
 
+def it_shares_its_address(facts: Facts) -> Reason | None:
+    """MetalLB 7938d3f internal/allocator/allocator.go checkSharing."""
+    others = facts.case.shares_address_with
+    if not others:
+        return None
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    named = ", ".join(map(str, others[:3]))
+    return reasons.SHARED_ADDRESS.because(
+        f"it shares its address with {named}{more}; Cluster on one takes it away"
+    )
+
+
 def it_is_annotated(facts: Facts) -> Reason | None:
     if facts.case.service.annotations.get(SKIP_ANNOTATION) in (None, "false"):
         return None
@@ -202,6 +214,7 @@ NEVER_LIFTED: tuple[Check, ...] = (
     the_outcome_rests_on_an_assumed_rule,
     a_health_check_is_pinned,
     others_probe_it,
+    it_shares_its_address,
     it_is_annotated,
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from etpguard.assess import Outcome, Reason
+from etpguard.assess.consumers.metallb import sharing
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
@@ -199,6 +200,7 @@ class Executor:
         last = decide(
             replace(
                 refreshed(ruled, before),
+                shares_address_with=sharing(service, self._picture),
                 network_policy=address_filters.refusal(
                     self._picture, service, fresh.network_policies, self._other_policies
                 ),

@@ -47,6 +47,9 @@ class Case:
     """Which consumer's health check, of another Service with Local, asks a port of this one; "" if none does."""
     probed_from_elsewhere: str = ""
     """The same of a consumer in another namespace."""
+    shares_address_with: tuple[Key, ...] = ()
+    """The other Services that have an address of this one, which their load balancer takes from a Service whose
+    policy differs."""
     network_policy: str = ""
     """Why the network policies of the pods might refuse a node's address; "" if they would not."""
     local_set_by: str = ""
@@ -87,7 +90,8 @@ class Ledger:
     """Operator-wide, beside every policy's: --max-remediations."""
     breaker: TriggerIf = field(default=TriggerIf())
     namespaces: Mapping[str, Share] = field(default_factory=dict)
-    """By namespace: what counts for the operator's circuit breaker there. No other namespace alone can open it."""
+    """By namespace: what counts for the operator's circuit breaker there. No other namespace alone can open "
+    "it."""
     rollbacks: tuple[float, ...] = ()
     """Times at which rollbacks began."""
     rollback_share: Share = field(default=Share(0, 0))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from etpguard.assess import Assessment, Outcome, Reason
+from etpguard.assess.consumers.metallb import sharing
 from etpguard.cluster import Picture
 from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, times
 from etpguard.objects.policies import (
@@ -31,7 +32,8 @@ from etpguard.remediate.shared_probes import SharedProbes
 from etpguard.remediate.spent import IntentAges
 
 BLIND_SECONDS = 120.0
-"""After a longer time without a recent picture each dwell starts again. The start of a watch may take a minute."""
+"""After a longer time without a recent picture each dwell starts again. The start of a watch may take a "
+"minute."""
 
 Spent = dict[tuple[str, float], float]
 """By Service uid and recorded time: when an intent counts."""
@@ -91,7 +93,8 @@ class Gatherer:
     def steps(
         self, blind: Reason | None, monotonic: float, wall: float, term: int = 0
     ) -> Generator[None, None, Round]:
-        """As `gather`, with a yield after each Service and each policy, so that the caller can let others run."""
+        """As `gather`, with a yield after each Service and each policy, so that the caller can let others "
+        "run."""
         picture = self._picture
         policies = self._policies()
         by_uid = {policy.uid: policy for policy in policies}
@@ -142,6 +145,7 @@ class Gatherer:
                 owner=owner(service),
                 probed_by=asked.same_namespace,
                 probed_from_elsewhere=asked.elsewhere,
+                shares_address_with=sharing(service, picture),
                 # No check asks for it before the Service needs remediation.
                 network_policy=address_filters.refusal(
                     picture, service, by_address.get(key.namespace, ()), self._other_policies

@@ -89,6 +89,13 @@ PROBED_BY_OTHERS = RemediationReason(
     "Let that health check ask its own traffic port. For a load balancer in another namespace, "
     "`probesFromOtherNamespaces: Ignore` does not consider it",
 )
+SHARED_ADDRESS = RemediationReason(
+    "SharedAddress",
+    "the Service shares its MetalLB address with another one, and MetalLB takes the address from a Service "
+    "whose "
+    "policy differs",
+    "Set Cluster on all Services that share the address, by hand; `etpguard explain` gives the commands",
+)
 SKIP_ANNOTATION = RemediationReason(
     "SkipAnnotation",
     "the Service has the annotation etpguard.dev/skip-remediation",
@@ -245,6 +252,7 @@ LEFT_ALONE = (
     ASSUMED_RULE,
     HEALTH_CHECK_PINNED,
     PROBED_BY_OTHERS,
+    SHARED_ADDRESS,
     SKIP_ANNOTATION,
     ROLLBACK_REQUESTED,
     INVALID,
