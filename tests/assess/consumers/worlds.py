@@ -128,6 +128,16 @@ def endpoints(
     }
 
 
+def not_ready(*on: str) -> Json:
+    """A slice besides that of `endpoints`, with an endpoint on each node that is not ready."""
+    made = endpoints(*on)
+    made["metadata"]["name"] = f"{NAME}-not-ready"
+    for i, each in enumerate(made["endpoints"]):
+        each["addresses"] = [f"10.9.0.{i + 1}"]
+        each["conditions"] = {"ready": False, "serving": False, "terminating": False}
+    return made
+
+
 def ingress(
     name: str = "shop",
     *,

@@ -19,9 +19,13 @@ GCE_CLASSES = frozenset({"gce", "gce-internal", "gce-regional-external"})
 
 AWS_LBC = "ingress.k8s.aws/alb"
 
+AKO = "ako.vmware.com/avi-lb"
+"""The controller of IngressClasses, and the loadBalancerClass, of the Avi Kubernetes Operator."""
+
 _USUAL = {
     "alb": AWS_LBC,
     "apisix": "apisix.apache.org/apisix-ingress",
+    "avi-lb": AKO,
     "azure/application-gateway": "azure/application-gateway",
     "azure-application-gateway": "azure/application-gateway",
     "cilium": "cilium.io/ingress-controller",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from etpguard.assess.consumers.clouds.ako import Ako
 from etpguard.assess.consumers.clouds.alibaba import AlibabaCloud
+from etpguard.assess.consumers.clouds.huawei import HuaweiCloud
 from etpguard.assess.consumers.clouds.ibm import IBMCloud
 from etpguard.assess.consumers.clouds.not_modelled import NotModelledCloud
 from etpguard.assess.consumers.clouds.oci import OracleCloud
 from etpguard.assess.consumers.clouds.openstack import OpenStack
 from etpguard.assess.consumers.clouds.outscale import Outscale
 from etpguard.assess.consumers.clouds.tencent import TencentCloud
+from etpguard.assess.consumers.clouds.vsphere import VSphere
+from etpguard.assess.consumers.clouds.yandex import YandexCloud
 from etpguard.assess.consumers.interface import ConsumerFamily
 
 
@@ -21,5 +25,9 @@ def cloud_families() -> tuple[ConsumerFamily, ...]:
         AlibabaCloud(),
         TencentCloud(),
         Outscale(),
+        Ako(),
+        HuaweiCloud(),
+        YandexCloud(),
+        VSphere(),
         NotModelledCloud(),
     )

@@ -71,10 +71,10 @@ class Cloud(BaseFamily):
         recognition = recognition._replace(how=recognition.how + self._as_of_last_sync(service))
         balancer = Balancer.of(service, self.controller, recognition, without_address=self.without_address)
         for port in service.ports:
-            if self.needs_node_ports and not port.node_port and service.uid:
-                yield balancer.consumer(port, no_node_port(port, self.provider))
-            else:
-                yield balancer.consumer(port, self.targets(service, port, view))
+            targets = self.targets(service, port, view)
+            if self.needs_node_ports and not port.node_port and service.uid and _modelled(targets):
+                targets = no_node_port(port, self.provider)
+            yield balancer.consumer(port, targets)
 
     @property
     def controller(self) -> str:
@@ -109,6 +109,11 @@ class Cloud(BaseFamily):
         if not used:
             return ""
         return f"; its nodes are those that {used[0]} selects by the labels as of the last sync of the controller"
+
+
+def _modelled(targets: Targets) -> bool:
+    """Whether it is known that the load balancer sends to node ports."""
+    return not (isinstance(targets, PossibleNodes) and targets.reason.code == "ControllerNotModelled")
 
 
 def unreadable(key: str, value: str, rule: NodeRule, effect: str = "the controller then fails") -> PossibleNodes:

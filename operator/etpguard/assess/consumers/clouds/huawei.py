@@ -1,0 +1,90 @@
+"""Huawei Cloud: elastic load balancers (ELB), by the cloud controller manager for clusters that users run
+themselves.
+
+The rules are those of cloud-provider-huaweicloud 037c910, pkg/cloudprovider/huaweicloud/dedicatedloadbalancer.go
+unless another file is named. Cloud Container Engine (CCE) has other code, which is not public.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from etpguard.assess.consumers.clouds.cloud import FOLLOWS_PODS, Cloud
+from etpguard.assess.consumers.interface import (
+    CheckSettings,
+    DocumentedConsumer,
+    Evidence,
+    HealthCheck,
+    NodeTargets,
+    PodTargets,
+    PossibleNodes,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, EVERY_NODE, UNCHECKED, Recognition, sole_cloud
+from etpguard.assess.eligibility import Hosts
+from etpguard.assess.outcome import Reason
+from etpguard.assess.probe import NotModelled, OwnNodePort
+from etpguard.objects import Service, ServicePort
+
+_PREFIX = "kubernetes.io/elb."
+CHECK_FLAG, CHECK_OPTION = f"{_PREFIX}health-check-flag", f"{_PREFIX}health-check-option"
+
+_NODES = replace(CLOUD_NODES, hosts=Hosts.NOT_TERMINATING)
+"""502-560 addOrRemoveMembers: the nodes of active pods, ready or not, whatever the policy."""
+
+_MANAGED = Reason(
+    "ControllerNotModelled",
+    "no Node has a providerID huaweicloud://, so Cloud Container Engine may serve it, whose controller is not "
+    "public: if it sends to the nodes with pods only, nothing is lost; if to others too, a share of the requests "
+    "may be",
+)
+
+_FAILS = Reason(
+    "NoMatchingNodes",
+    "no node with an active pod is admitted, so the controller fails and leaves the members of the load balancer "
+    "as they were: if those nodes forward, traffic arrives; if not, all is lost",
+)
+
+
+class HuaweiCloud(Cloud):
+    name = "huawei"
+    provider = "Huawei Cloud"
+    scheme = "huaweicloud"
+    marks = (_PREFIX,)
+    needs_node_ports = False
+    without_address = "an annotation such as elb.class, elb.id or elb.availability-zones is missing or wrong"
+    documented = (
+        DocumentedConsumer(
+            consumer="Huawei Cloud ELB of the cloud controller manager",
+            found_by=f"`{_PREFIX}` annotation with providerID `huaweicloud://`",
+            nodes="nodes with an active pod, ready or not; pods where the port has no node port",
+            health_check="TCP on the node port; none with `health-check-flag` other than `on`",
+            with_local="`Covered`; with a pod that is not ready `TargetsUnhealthy`, without a check `Blackhole`; "
+            "`Unknown` on CCE",
+            evidence=Evidence.DOCUMENTED,
+            source="cloud-provider-huaweicloud 037c910 dedicatedloadbalancer.go, sharedloadbalancer.go",
+        ),
+    )
+
+    def recognise(self, service: Service, view: View) -> Recognition | None:
+        found = super().recognise(service, view)
+        follows = found and sole_cloud(view) == self.scheme
+        return found._replace(how=found.how + FOLLOWS_PODS) if found and follows else found
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        """617-657 getMemberIP: pods where node ports are switched off. sharedloadbalancer.go:1050-1066
+        getHealthCheckOptionFromAnnotation."""
+        if sole_cloud(view) != self.scheme:
+            return PossibleNodes(EVERY_NODE, _MANAGED)
+        if not port.node_port and service.uid:
+            return PodTargets()
+        if service.annotations.get(CHECK_FLAG, "on") not in ("", "on"):
+            return NodeTargets(_NODES, UNCHECKED, keeps_targets=_FAILS)
+        settings = CheckSettings(str(port.node_port or "node port"), "TCP")
+        check = HealthCheck(OwnNodePort(port.label), settings)
+        if CHECK_OPTION in service.annotations:
+            check = HealthCheck(NotModelled(f"{CHECK_OPTION} may change the check, and etpguard does not read it"))
+        elif port.transport != "TCP":
+            check = HealthCheck(NotModelled(f"how {port.transport} ports are checked is not known"))
+        return NodeTargets(_NODES, check, keeps_targets=_FAILS)

@@ -1,0 +1,63 @@
+"""vSphere: NSX-T load balancers of the vSphere cloud provider.
+
+The rules are those of cloud-provider-vsphere 60f6c5d, pkg/cloudprovider/vsphere/loadbalancer.
+"""
+
+from __future__ import annotations
+
+from etpguard.assess.consumers.clouds.cloud import Cloud
+from etpguard.assess.consumers.interface import (
+    CheckSettings,
+    DocumentedConsumer,
+    Evidence,
+    HealthCheck,
+    NodeTargets,
+    PossibleNodes,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, EVERY_NODE, UNCHECKED
+from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.outcome import Reason
+from etpguard.assess.probe import OwnNodePort
+from etpguard.objects import Service, ServicePort
+
+CLASS = "loadbalancer.vmware.io/class"
+
+_WHICH = Reason(
+    "ControllerNotModelled",
+    "the nodes run on vSphere, and no API object shows which load balancer serves the Service: NSX-T checks the "
+    "node port of TCP ports and takes the nodes without an endpoint out of use; Avi may send to pods; how the "
+    "Supervisor sends to nodes and checks them is not known, and a share of the requests may be lost",
+)
+
+
+class VSphere(Cloud):
+    name = "vsphere"
+    provider = "vSphere"
+    scheme = "vsphere"
+    marks = (CLASS,)
+    client_ip = ClientIP.HIDDEN
+    """access.go:276-287: SNAT by default (automap), under Local too; only snatDisabled of the cloud config ends
+    it."""
+    without_address = "the IP pool of the class is exhausted, or the class is not in the cloud config"
+    documented = (
+        DocumentedConsumer(
+            consumer="NSX-T load balancer of the vSphere cloud provider",
+            found_by=f"`{CLASS}` annotation; providerID `vsphere://` alone shows no load balancer",
+            nodes="cloud nodes",
+            health_check="TCP on the node port; none for UDP",
+            with_local="`TargetsUnhealthy`; `Blackhole` for UDP; `Unknown` by providerID alone",
+            evidence=Evidence.DOCUMENTED,
+            source="cloud-provider-vsphere 60f6c5d pkg/cloudprovider/vsphere/loadbalancer/state.go, access.go",
+        ),
+    )
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        """state.go:244-258 getTCPMonitor: a monitor for each TCP port, on its node port; none for others."""
+        if CLASS not in service.annotations:
+            return PossibleNodes(EVERY_NODE, _WHICH)
+        if port.transport != "TCP":
+            return NodeTargets(CLOUD_NODES, UNCHECKED)
+        settings = CheckSettings(str(port.node_port or "node port"), "TCP")
+        return NodeTargets(CLOUD_NODES, HealthCheck(OwnNodePort(port.label), settings))
