@@ -48,7 +48,7 @@ openshift/cluster-ingress-operator acca964 load_balancer_service.go:599-650, nod
 _FALLBACK = Reason(
     "LocalWithFallback",
     f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
-    "nodes where a node has none, and nothing is lost; every other data plane ignores it, and drops the traffic there; "
+    "nodes where a node has none, and nothing is lost; every other data plane ignores it and drops the traffic; "
     "look at the network type of the cluster: kubectl get network.config.openshift.io cluster -o yaml",
 )
 """openshift/ovn-kubernetes lb_config.go has it as a patch of its own; ovn-kubernetes 8871cd9, kube-proxy and
