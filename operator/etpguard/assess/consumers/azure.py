@@ -173,6 +173,17 @@ class AzureLoadBalancer(BaseFamily):
 
 class AzureApplicationGateway(BaseFamily):
     name = "azure-application-gateway"
+    documented = (
+        DocumentedConsumer(
+            consumer="Azure Application Gateway",
+            found_by="Ingress of `azure/application-gateway` or `alb.networking.azure.io/alb-controller`",
+            nodes="pods",
+            health_check="–",
+            with_local="`NotAffected`",
+            evidence=Evidence.DOCUMENTED,
+            source="application-gateway-kubernetes-ingress pkg/appgw/backendaddresspools.go",
+        ),
+    )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         for backend in backends(service, view, lambda _, by: by.controller in POD_CONTROLLERS):

@@ -83,6 +83,26 @@ class GkeIngress(BaseFamily):
     reads the policy (pkg/healthchecks/healthchecks.go:97-101). Network endpoint groups hold pods."""
 
     name = "gke-ingress"
+    documented = (
+        DocumentedConsumer(
+            consumer="Google Cloud Ingress, instance groups",
+            found_by="class annotation `gce`, or no class on GKE",
+            nodes="Ready nodes, not excluded, no master",
+            health_check="HTTP `/` on the node port; a BackendConfig changes it",
+            with_local="depends on the health check",
+            evidence=Evidence.DOCUMENTED,
+            source="ingress-gce acbcf5d pkg/healthchecks/healthchecks.go",
+        ),
+        DocumentedConsumer(
+            consumer="Google Cloud Ingress, endpoint groups",
+            found_by="annotation `cloud.google.com/neg`",
+            nodes="pods",
+            health_check="–",
+            with_local="`NotAffected`",
+            evidence=Evidence.DOCUMENTED,
+            source="ingress-gce acbcf5d pkg/annotations/service.go",
+        ),
+    )
     kinds = (BACKEND_CONFIG,)
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:

@@ -12,6 +12,8 @@ from etpguard.assess.consumers.interface import (
     BaseFamily,
     Consumer,
     ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
     NodeTargets,
     PodTargets,
     View,
@@ -56,6 +58,26 @@ NODE_PORT_LB = "traefik.ingress.kubernetes.io/service.nodeportlb"
 
 class InClusterProxies(BaseFamily):
     name = "in-cluster-proxies"
+    documented = (
+        DocumentedConsumer(
+            consumer="ingress-nginx, NGINX, Traefik, HAProxy, Contour, Istio, Kong and more",
+            found_by="IngressClass",
+            nodes="pods",
+            health_check="–",
+            with_local="listed; it does not show who uses the node port",
+            evidence=Evidence.DOCUMENTED,
+            source="documentation of each controller",
+        ),
+        DocumentedConsumer(
+            consumer="Traefik with `service.nodeportlb`",
+            found_by="annotation of a NodePort Service",
+            nodes="all nodes",
+            health_check="none",
+            with_local="`Blackhole`",
+            evidence=Evidence.DOCUMENTED,
+            source="traefik fd5a576 pkg/provider/kubernetes/ingress/kubernetes.go",
+        ),
+    )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         for backend in backends(service, view, lambda _, by: _is_proxy(by.controller)):

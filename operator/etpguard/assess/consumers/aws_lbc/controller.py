@@ -19,7 +19,15 @@ from etpguard.assess.consumers.aws_lbc.load_balancers import LoadBalancerPath
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
 from etpguard.assess.consumers.ingresses import AWS_LBC
-from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict, UnknownOutcome, View
+from etpguard.assess.consumers.interface import (
+    Advice,
+    Consumer,
+    ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
+    UnknownOutcome,
+    View,
+)
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import INGRESS, NAMESPACE, SERVICE, Key, Kind, Node, Service
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING, TargetGroupBinding
@@ -33,6 +41,44 @@ class AwsLoadBalancerController:
     `eks_auto`."""
 
     name: str = "aws-load-balancer-controller"
+    documented: Sequence[DocumentedConsumer] = (
+        DocumentedConsumer(
+            consumer="AWS Application Load Balancer",
+            found_by="Ingress of controller `ingress.k8s.aws/alb`; TargetGroupBinding",
+            nodes="Ready nodes with an instance ID, not excluded, no master; `target-node-labels`; pods with target type `ip`",
+            health_check="HTTP on the node port; annotations change it",
+            with_local="`TargetsUnhealthy`; sends to all nodes below `minimum_healthy_targets`",
+            evidence=Evidence.DOCUMENTED,
+            source="aws-load-balancer-controller v3.5.0 pkg/ingress/model_build_target_group.go",
+        ),
+        DocumentedConsumer(
+            consumer="AWS Network Load Balancer",
+            found_by="class `service.k8s.aws/nlb`, `aws-load-balancer-type: external`; TargetGroupBinding",
+            nodes="as for an Application Load Balancer",
+            health_check="HTTP healthCheckNodePort `/healthz`; annotations change it; PROXY protocol breaks it",
+            with_local="`TargetsUnhealthy`; no SCTP; sends to all nodes below `minimum_healthy_targets`",
+            evidence=Evidence.DOCUMENTED,
+            source="aws-load-balancer-controller v3.5.0 pkg/service/model_build_target_group.go",
+        ),
+        DocumentedConsumer(
+            consumer="AWS load balancer of a Gateway",
+            found_by="TargetGroupBinding with the owner labels of a Gateway",
+            nodes="as for an Application Load Balancer",
+            health_check="by TargetGroupConfiguration and LoadBalancerConfiguration",
+            with_local="depends on the health check",
+            evidence=Evidence.DOCUMENTED,
+            source="aws-load-balancer-controller v3.5.0 pkg/gateway/model/model_build_target_group.go",
+        ),
+        DocumentedConsumer(
+            consumer="target group that a person bound",
+            found_by="TargetGroupBinding without owner labels",
+            nodes="as for an Application Load Balancer; with `multiClusterTargetGroup` also those of other clusters",
+            health_check="only AWS holds it",
+            with_local="`Unknown` unless all nodes or none are covered",
+            evidence=Evidence.DOCUMENTED,
+            source="aws-load-balancer-controller v3.5.0 pkg/backend/endpoint_utils.go",
+        ),
+    )
     kinds: Sequence[Kind[Any]] = (TARGET_GROUP_BINDING, INGRESS_CLASS_PARAMS, NAMESPACE, *GATEWAY_KINDS)
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
         {INGRESS: (services_of, membership), SERVICE: (weighted_services,)}
