@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import secrets
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,13 +61,19 @@ def _anonymized(
 
 def _write(items: Sequence[Json], output: str) -> None:
     if output == "-":
-        deliver(lambda: print(_as_json(items)))
+        deliver(lambda: _print(f"{_as_json(items)}\n"))
         return
     text = _as_yaml(items) if output.endswith((".yaml", ".yml")) else f"{_as_json(items)}\n"
     try:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
         raise Failure(f"{output}: {error.strerror}") from None
+
+
+def _print(text: str) -> None:
+    """In UTF-8, whatever the encoding of the terminal: JSON has no other."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
 
 
 def _as_json(items: Sequence[Json]) -> str:
