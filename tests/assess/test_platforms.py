@@ -39,7 +39,7 @@ def record(made: Json) -> Node:
         pytest.param(node("a", network="CalicoIsUp"), set(), id="another network"),
         pytest.param(node("a", "cn-hangzhou.i-bp1"), {"alicloud"}, id="no scheme: Alibaba Cloud"),
         pytest.param(node("a", "ocid1.instance.oc1.iad.x"), {"oci"}, id="no scheme: OCI"),
-        pytest.param(node("a", "hrobot://7"), {"hcloud"}, id="a second scheme of Hetzner"),
+        pytest.param(node("a", "hrobot://7"), {"hcloud", "hetzner-robot"}, id="a second scheme of Hetzner"),
         pytest.param(node("a", "some-id"), set(), id="no scheme"),
         pytest.param(node("a", "://x"), set(), id="an empty scheme"),
     ],

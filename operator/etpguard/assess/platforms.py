@@ -24,6 +24,9 @@ TAINTED = "tainted"
 """Some node has a taint, other than that of a control plane, that keeps the pods of a DaemonSet off it unless they
 tolerate it."""
 
+HETZNER_ROBOT = "hetzner-robot"
+"""Some node is a dedicated server of Hetzner."""
+
 K3S_LB_LABEL = "svccontroller.k3s.cattle.io/enablelb"
 
 
@@ -78,6 +81,9 @@ def platforms_of(node: Node) -> frozenset[str]:
     """The platforms of one node; empty for one without a providerID or another known mark."""
     scheme = _scheme(node.provider_id)
     found = {scheme} if scheme else set()
+    # hcloud-cloud-controller-manager 6485324 internal/providerid/providerid.go; the second form is an older one.
+    if node.provider_id.startswith(("hrobot://", "hcloud://bm-")):
+        found.add(HETZNER_ROBOT)
     # By Cilium's operator, unless its option set-cilium-is-up-condition is false.
     if node.network == "CiliumIsUp":
         found.add(CILIUM)

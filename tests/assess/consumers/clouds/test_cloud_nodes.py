@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.probe import HealthCheckNodePort
+from etpguard.assess.consumers.interface import Evidence
 from tests.assess.consumers.worlds import (
     Json,
     Seen,
@@ -78,17 +78,22 @@ def test_eligible_nodes(third: Json, eligible: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cloud", ["digitalocean", "hcloud", "linode", "vultr", "scaleway", "civo", "exoscale", "ibm"]
+    "cloud",
+    [
+        *("digitalocean", "hcloud", "linode", "vultr", "scaleway", "civo", "exoscale", "upcloud"),
+        *("cloudscale", "stackit"),
+    ],
 )
-def test_each_cloud_is_told_by_its_provider_ids(cloud: str) -> None:
-    made = world(service(), endpoints("a"), *nodes(cloud))
-    found = made.consumer().consumer
-    assert (found.controller, found.kind, found.probe) == (
+def test_each_cloud_is_recognised_by_its_provider_ids(cloud: str) -> None:
+    """A providerID shows who made the node, so that who serves the Service is an assumption."""
+    found = world(service(), endpoints("a"), *nodes(cloud)).consumer().consumer
+    assert (found.controller, found.kind, found.evidence) == (
         f"cloud-provider/{cloud}",
         "Service",
-        HealthCheckNodePort(),
+        Evidence.ASSUMED,
     )
     assert f"{cloud}://" in found.source
+    assert f"{cloud}://" in found.assumptions[0]
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,8 @@ class Cloud(BaseFamily):
         return self.client_ip
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if isinstance(verdict.consumer.targets, NodeTargets) and verdict.consumer.targets.no_target:
+        targets = verdict.consumer.targets
+        if isinstance(targets, NodeTargets) and targets.no_target and verdict.reason == targets.no_target:
             return
         yield from health_checked(service, verdict, nodes, self.client_ip_of(service))
 

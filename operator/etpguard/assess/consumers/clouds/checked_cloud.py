@@ -1,0 +1,109 @@
+"""Clouds whose nodes and health check the controller's source shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import ClassVar
+
+from etpguard.assess.consumers.clouds.cloud import Cloud
+from etpguard.assess.consumers.interface import (
+    CheckSettings,
+    HealthCheck,
+    NodeTargets,
+    PossibleNodes,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, NO_NODE, on_health_check_node_port
+from etpguard.assess.consumers.node_selection import label_selector
+from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.outcome import Reason
+from etpguard.assess.probe import NotModelled, OwnNodePort
+from etpguard.objects import Requirement, Service, ServicePort
+
+MOST_SHOWN = 80
+"""Characters of an annotation's value that a reason repeats."""
+
+
+class CheckedCloud(Cloud):
+    """A provider whose controller sets the health check from the Service. It may select nodes by an annotation."""
+
+    nodes: ClassVar[NodeRule] = CLOUD_NODES
+    protocols: ClassVar[frozenset[str]] = frozenset({"TCP", "UDP"})
+    """Protocols of ports that the load balancer serves."""
+
+    @property
+    def selector(self) -> str:
+        """The annotation that selects nodes by their labels; "" if there is none."""
+        return self.node_selectors[0] if self.node_selectors else ""
+
+    def selected(self, text: str) -> tuple[Requirement, ...] | None:
+        """The requirements of the selector; None for one that the controller rejects."""
+        return label_selector(text)
+
+    def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
+        """The health check for this port, or why it is not known."""
+        raise NotImplementedError
+
+    def most_targets(self, service: Service) -> int:
+        """The most nodes that the load balancer takes; 0 for no known limit."""
+        return 0
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        if port.protocol not in self.protocols:
+            return not_served(port, self.provider)
+        text = service.annotations.get(self.selector, "") if self.selector else ""
+        requirements = self.selected(text)
+        if requirements is None:
+            return PossibleNodes(self.nodes, not_understood(service, self.selector))
+        check = self.check(service, port, view)
+        rule = replace(self.nodes, requirements=requirements) if requirements else self.nodes
+        if isinstance(check, Reason):
+            return PossibleNodes(rule, check)
+        no_target = self._no_node_selected(text) if requirements else None
+        return NodeTargets(rule, check, self.most_targets(service), no_target=no_target)
+
+    def _no_node_selected(self, text: str) -> Reason:
+        detail = (
+            f"no node that {self.provider} uses matches {text[:MOST_SHOWN]!r} of the annotation {self.selector}"
+        )
+        return Reason("NoNodeSelected", detail)
+
+
+def not_understood(service: Service, annotation: str) -> Reason:
+    """The reason for an annotation's value that the controller rejects or that etpguard does not know. The
+    load balancer keeps what the last successful sync made."""
+    value = service.annotations.get(annotation, "")[:MOST_SHOWN]
+    return Reason(
+        "InvalidAnnotation",
+        f"the annotation {annotation}: {value!r} is not understood, so the nodes and the health check are "
+        "those of "
+        "an earlier sync, if there was one; look at the events of the Service",
+    )
+
+
+def not_served(port: ServicePort, provider: str) -> NodeTargets:
+    """For a port whose protocol the load balancer does not serve."""
+    name = port.label or port.port
+    why = f"{provider} does not serve {port.protocol}, so nothing arrives on port {name} through it"
+    return NodeTargets(NO_NODE, HealthCheck(NotModelled(why)), no_target=Reason("ProtocolNotServed", why))
+
+
+def on_node_port(port: ServicePort, protocol: str = "TCP", path: str = "") -> HealthCheck:
+    """A check of the node port of `port`."""
+    return HealthCheck(OwnNodePort(port.label), CheckSettings(str(port.node_port or "nodePort"), protocol, path))
+
+
+def on_port(number: int, service: Service, view: View, protocol: str, path: str = "") -> HealthCheck:
+    """A check of port `number` of each node, as a person set it."""
+    settings = CheckSettings(str(number), protocol, path)
+    if number == service.spec.health_check_node_port:
+        return HealthCheck(on_health_check_node_port(protocol), settings, pins_health_check_node_port=True)
+    return view.check_on(number, service, settings)
+
+
+def first_port(service: Service, numbers: Iterable[int]) -> ServicePort | None:
+    """The first port of the Service with one of these port numbers."""
+    wanted = frozenset(numbers)
+    return next((port for port in service.ports if port.port in wanted), None)

@@ -1,0 +1,41 @@
+"""Civo, by civo-cloud-controller-manager."""
+
+from __future__ import annotations
+
+from etpguard.assess.consumers.clouds.cloud import Cloud
+from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, PossibleNodes, Targets, View
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Service, ServicePort
+
+_NOT_KNOWN = Reason(
+    "HealthCheckNotKnown",
+    "the controller passes the healthCheckNodePort to Civo's API, and what Civo checks is not known: if it "
+    "checks that "
+    "port, nodes without an endpoint get no traffic; else a share of the requests is lost; look at the load "
+    "balancer "
+    "in Civo's dashboard",
+)
+
+
+class Civo(Cloud):
+    """civo-cloud-controller-manager 0c98dc9 loadbalancer.go:186,439."""
+
+    name = "civo"
+    provider = "Civo"
+    scheme = "civo"
+    marks = ("kubernetes.civo.com/",)
+    documented = (
+        DocumentedConsumer(
+            consumer="Civo",
+            found_by="`kubernetes.civo.com/` annotation, providerID `civo://`",
+            nodes="cloud nodes",
+            health_check="unknown",
+            with_local="`Unknown` unless all nodes are covered",
+            evidence=Evidence.DOCUMENTED,
+            source="civo-cloud-controller-manager 0c98dc9 loadbalancer.go",
+        ),
+    )
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        return PossibleNodes(CLOUD_NODES, _NOT_KNOWN)

@@ -1,0 +1,58 @@
+"""cloudscale.ch, by cloudscale-cloud-controller-manager."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood
+from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
+from etpguard.assess.consumers.load_balancers import standard_check, standard_settings
+from etpguard.assess.outcome import Reason
+from etpguard.assess.probe import HealthCheckNodePort
+from etpguard.objects import Service, ServicePort
+
+PREFIX = "k8s.cloudscale.ch/loadbalancer-"
+MONITOR_HTTP = f"{PREFIX}health-monitor-http"
+
+
+class Cloudscale(CheckedCloud):
+    """cloudscale-cloud-controller-manager 4f13bd9 pkg/cloudscale_ccm/reconcile.go: under Local each port's pool
+    has an HTTP monitor on the healthCheckNodePort, whatever health-monitor-type says (healthMonitorForPort)."""
+
+    name = "cloudscale"
+    provider = "cloudscale.ch"
+    scheme = "cloudscale"
+    marks = (PREFIX,)
+    node_selectors = (f"{PREFIX}node-selector",)
+    without_address = "a port has no node port, or an annotation does not parse"
+    documented = (
+        DocumentedConsumer(
+            consumer="cloudscale.ch",
+            found_by=f"`{PREFIX}` annotation, providerID `cloudscale://`",
+            nodes="cloud nodes, of those the `node-selector`",
+            health_check="HTTP `/livez` on healthCheckNodePort; `health-monitor-http` replaces path and codes",
+            with_local="`TargetsUnhealthy`",
+            evidence=Evidence.DOCUMENTED,
+            source="cloudscale-cloud-controller-manager 4f13bd9 pkg/cloudscale_ccm/reconcile.go",
+        ),
+    )
+
+    def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
+        path = "/livez"
+        check = standard_check(service)
+        text = service.annotations.get(MONITOR_HTTP, "{}")
+        if text != "{}":
+            try:
+                options = json.loads(text)
+            except (ValueError, RecursionError):
+                options = None
+            codes = options.get("expected_codes") if isinstance(options, dict) else None
+            if not isinstance(options, dict) or not isinstance(codes, list | None):
+                return not_understood(service, MONITOR_HTTP)
+            path = str(options.get("url_path") or "/")[:253]
+            if any(str(code)[:1] == "5" for code in codes or ()):
+                check = replace(check, probe=HealthCheckNodePort(any_answer=True))
+            elif codes and not any(str(code) in ("200", "2xx") for code in codes):
+                return not_understood(service, MONITOR_HTTP)
+        return replace(check, settings=replace(standard_settings(service), path=path))

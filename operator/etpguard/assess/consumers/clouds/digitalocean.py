@@ -1,0 +1,104 @@
+"""DigitalOcean, by digitalocean-cloud-controller-manager."""
+
+from __future__ import annotations
+
+from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, first_port, not_understood, on_node_port
+from etpguard.assess.consumers.interface import (
+    DocumentedConsumer,
+    Evidence,
+    HealthCheck,
+    PossibleNodes,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_node_port, port_number, standard_check
+from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Service, ServicePort
+
+PREFIX = "service.beta.kubernetes.io/do-loadbalancer-"
+TYPE = f"{PREFIX}type"
+NETWORK = f"{PREFIX}network"
+OVERRIDE = f"{PREFIX}override-health-check"
+CHECK_PORT = f"{PREFIX}healthcheck-port"
+CHECK_PATH = f"{PREFIX}healthcheck-path"
+CHECK_PROTOCOL = f"{PREFIX}healthcheck-protocol"
+DISOWN = "service.kubernetes.io/do-loadbalancer-disown"
+
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+
+
+class DigitalOcean(CheckedCloud):
+    """digitalocean-cloud-controller-manager 70d527e cloud-controller-manager/do/loadbalancers.go: one check for
+    all ports (buildHealthCheck), nodes by the generic contract; a REGIONAL_NETWORK load balancer passes packets
+    through to the service port (:1177)."""
+
+    name = "digitalocean"
+    provider = "DigitalOcean"
+    scheme = "digitalocean"
+    marks = (PREFIX, "kubernetes.digitalocean.com/load-balancer-id", DISOWN)
+    needs_node_ports = False
+    without_address = "no node has an external IPv4 address, or an annotation is rejected"
+    documented = (
+        DocumentedConsumer(
+            consumer="DigitalOcean",
+            found_by=f"`{PREFIX}` annotation, providerID `digitalocean://`",
+            nodes="cloud nodes",
+            health_check=(
+                "one for all ports: HTTP `/healthz` on healthCheckNodePort; with `override-health-check` the node "
+                "port of `healthcheck-port` or of the first TCP port"
+            ),
+            with_local="`TargetsUnhealthy`",
+            evidence=Evidence.DOCUMENTED,
+            source="digitalocean-cloud-controller-manager 70d527e cloud-controller-manager/do/loadbalancers.go",
+        ),
+    )
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        given = service.annotations
+        if given.get(DISOWN, "") in _TRUE:
+            detail = f"with {DISOWN} the controller no longer updates the load balancer"
+            return PossibleNodes(CLOUD_NODES, Reason("LoadBalancerDisowned", detail))
+        kind = given.get(TYPE, "")
+        if kind not in ("", "REGIONAL", "REGIONAL_NETWORK"):
+            return PossibleNodes(CLOUD_NODES, not_understood(service, TYPE))
+        if given.get(NETWORK, "") not in ("", "EXTERNAL", "INTERNAL"):
+            return PossibleNodes(CLOUD_NODES, not_understood(service, NETWORK))
+        if not port.node_port and service.uid:
+            if kind == "REGIONAL":
+                return no_node_port(port, f"{self.provider}'s load balancer of type REGIONAL")
+            if not kind:
+                detail = (
+                    f"port {port.label or port.port} has no node port, and {TYPE} is not set: a "
+                    "REGIONAL_NETWORK load "
+                    "balancer (the default) does not need one, a REGIONAL one sends nothing; look at the "
+                    "controller's "
+                    "default type"
+                )
+                return PossibleNodes(CLOUD_NODES, Reason("LoadBalancerTypeNotKnown", detail))
+        return super().targets(service, port, view)
+
+    def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
+        given = service.annotations
+        if OVERRIDE not in given:
+            return standard_check(service)
+        path = given.get(CHECK_PATH, "")
+        protocol = given.get(CHECK_PROTOCOL, "") or ("http" if path else "tcp")
+        if protocol not in ("tcp", "http", "https"):
+            return not_understood(service, CHECK_PROTOCOL)
+        probed = next((each for each in service.ports if each.protocol == "TCP"), None)
+        if CHECK_PORT in given:
+            number = port_number(given[CHECK_PORT].strip())
+            probed = first_port(service, (number,)) if number else None
+        if probed is None or probed.protocol != "TCP":
+            return not_understood(service, CHECK_PORT if CHECK_PORT in given else OVERRIDE)
+        return on_node_port(probed, protocol.upper(), path if protocol != "tcp" else "")
+
+    def client_ip_of(self, service: Service) -> ClientIP:
+        match service.annotations.get(TYPE, ""):
+            case "REGIONAL":
+                return ClientIP.HIDDEN
+            case "REGIONAL_NETWORK":
+                return ClientIP.LOST
+            case _:
+                return ClientIP.VARIES

@@ -1,0 +1,93 @@
+"""Hetzner Cloud, by hcloud-cloud-controller-manager."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
+from etpguard.assess.consumers.interface import (
+    DocumentedConsumer,
+    Evidence,
+    HealthCheck,
+    NodeTargets,
+    PossibleNodes,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import NO_NODE, port_number
+from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.outcome import Reason
+from etpguard.assess.platforms import HETZNER_ROBOT
+from etpguard.assess.probe import HealthCheckNodePort
+from etpguard.objects import Service, ServicePort
+
+PREFIX = "load-balancer.hetzner.cloud/"
+CHECK_PROTOCOL = f"{PREFIX}health-check-protocol"
+CHECK_PORT = f"{PREFIX}health-check-port"
+CHECK_PATH = f"{PREFIX}health-check-http-path"
+STATUS_CODES = f"{PREFIX}http-status-codes"
+PROTOCOL = f"{PREFIX}protocol"
+
+_MOST_TARGETS = {"lb11": 25, "lb21": 75, "lb31": 150}
+
+
+class HetznerCloud(CheckedCloud):
+    """hcloud-cloud-controller-manager 6485324 internal/hcops/load_balancer.go: each port has a check of its node
+    port (:1130-1420); the healthCheckNodePort is never read; only TCP is served (:985)."""
+
+    name = "hcloud"
+    provider = "Hetzner Cloud"
+    scheme = "hcloud"
+    marks = (PREFIX,)
+    client_ip = ClientIP.HIDDEN
+    protocols = frozenset({"TCP"})
+    node_selectors = (f"{PREFIX}node-selector",)
+    without_address = "a location or network is missing, a selector or another annotation does not parse"
+    documented = (
+        DocumentedConsumer(
+            consumer="Hetzner Cloud",
+            found_by=f"`{PREFIX}` annotation, providerID `hcloud://`",
+            nodes="cloud nodes, of those the `node-selector`; `Unknown` with dedicated (Robot) servers",
+            health_check="per port: TCP (or `health-check-protocol`) on its node port, or on `health-check-port`",
+            with_local="`TargetsUnhealthy` with the default check; a UDP port is not served",
+            evidence=Evidence.DOCUMENTED,
+            source="hcloud-cloud-controller-manager 6485324 internal/hcops/load_balancer.go",
+        ),
+    )
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        targets = super().targets(service, port, view)
+        if HETZNER_ROBOT not in view.platforms or not isinstance(targets, NodeTargets) or targets.rule == NO_NODE:
+            return targets
+        detail = (
+            "some nodes are dedicated servers, which are targets only if Robot support of the controller is on: "
+            "with it they count, without it the cloud servers alone get traffic; look at the controller's options"
+        )
+        return PossibleNodes(targets.rule, Reason("RobotSupportNotKnown", detail))
+
+    def most_targets(self, service: Service) -> int:
+        """By type of load balancer, as Hetzner documents them; the smallest type is the controller's default."""
+        return _MOST_TARGETS.get(service.annotations.get(f"{PREFIX}type", ""), _MOST_TARGETS["lb11"])
+
+    def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
+        given = service.annotations
+        protocol = "TCP"
+        for key in (PROTOCOL, CHECK_PROTOCOL):
+            if key in given:
+                protocol = given[key].upper()
+                if protocol not in ("TCP", "HTTP", "HTTPS"):
+                    return not_understood(service, key)
+        path = given.get(CHECK_PATH, "") if protocol != "TCP" else ""
+        if CHECK_PORT not in given:
+            return on_node_port(port, protocol, path)
+        number = port_number(given[CHECK_PORT])
+        if number is None:
+            return not_understood(service, CHECK_PORT)
+        check = on_port(number, service, view, protocol, path)
+        if check.probe == HealthCheckNodePort() and _accepts_503(given.get(STATUS_CODES, "")):
+            return replace(check, probe=HealthCheckNodePort(any_answer=True))
+        return check
+
+
+def _accepts_503(codes: str) -> bool:
+    return any(code.strip()[:1] == "5" for code in codes[:1000].split(","))

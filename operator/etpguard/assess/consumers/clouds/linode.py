@@ -1,0 +1,56 @@
+"""Linode (Akamai) NodeBalancers, by linode-cloud-controller-manager."""
+
+from __future__ import annotations
+
+from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
+from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
+from etpguard.assess.consumers.load_balancers import UNCHECKED, port_number
+from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Service, ServicePort
+
+PREFIX = "service.beta.kubernetes.io/linode-loadbalancer-"
+CHECK_TYPE = f"{PREFIX}check-type"
+CHECK_PATH = f"{PREFIX}check-path"
+UDP_CHECK_PORT = f"{PREFIX}udp-check-port"
+UDP_CHECK_PORT_DEFAULT = "80"
+
+
+class Linode(CheckedCloud):
+    """linode-cloud-controller-manager b9aa901 cloud/linode/loadbalancers.go: a check of each port's node port
+    (:905-990), of the type "connection" by default and "none" for UDP (:1278); the healthCheckNodePort is never
+    read. The passive check counts 5xx answers, so a drop does not trip it."""
+
+    name = "linode"
+    provider = "Linode"
+    scheme = "linode"
+    marks = (PREFIX,)
+    client_ip = ClientIP.HIDDEN
+    documented = (
+        DocumentedConsumer(
+            consumer="Linode NodeBalancer",
+            found_by=f"`{PREFIX}` annotation, providerID `linode://`",
+            nodes="cloud nodes",
+            health_check="per port: TCP (or `check-type`) on its node port; none for UDP",
+            with_local="`TargetsUnhealthy`; `Blackhole` for UDP",
+            evidence=Evidence.DOCUMENTED,
+            source="linode-cloud-controller-manager b9aa901 cloud/linode/loadbalancers.go",
+        ),
+    )
+
+    def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
+        given = service.annotations
+        default = "none" if port.protocol == "UDP" else "connection"
+        kind = given.get(CHECK_TYPE, default)
+        if kind == "none":
+            return UNCHECKED
+        if kind not in ("connection", "http", "http_body"):
+            return not_understood(service, CHECK_TYPE)
+        protocol = "TCP" if kind == "connection" else "HTTP"
+        path = "" if kind == "connection" else given.get(CHECK_PATH, "") or "/"
+        if port.protocol != "UDP":
+            return on_node_port(port, protocol, path)
+        number = port_number(given.get(UDP_CHECK_PORT, UDP_CHECK_PORT_DEFAULT))
+        if number is None:
+            return not_understood(service, UDP_CHECK_PORT)
+        return on_port(number, service, view, protocol, path)

@@ -1,0 +1,42 @@
+"""STACKIT, by cloud-provider-stackit."""
+
+from __future__ import annotations
+
+from etpguard.assess.consumers.clouds.cloud import Cloud
+from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, PossibleNodes, Targets, View
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Service, ServicePort
+
+_NOT_KNOWN = Reason(
+    "HealthCheckNotKnown",
+    "STACKIT documents that Local is not supported, and the controller sets no health check: if the load "
+    "balancer has "
+    "one that finds the nodes without an endpoint, they get no traffic; else a share of the requests is "
+    "lost; look at "
+    "the load balancer in the STACKIT portal",
+)
+
+
+class Stackit(Cloud):
+    """cloud-provider-stackit d561f8e pkg/ccm/loadbalancer_spec.go; docs/load-balancer.md:20 says that Local is not
+    supported."""
+
+    name = "stackit"
+    provider = "STACKIT"
+    scheme = "stackit"
+    marks = ("lb.stackit.cloud/", "yawol.stackit.cloud/")
+    documented = (
+        DocumentedConsumer(
+            consumer="STACKIT",
+            found_by="`lb.stackit.cloud/` or `yawol.stackit.cloud/` annotation, providerID `stackit://`",
+            nodes="cloud nodes",
+            health_check="unknown",
+            with_local="`Unknown` unless all nodes are covered; STACKIT does not support Local",
+            evidence=Evidence.DOCUMENTED,
+            source="cloud-provider-stackit d561f8e pkg/ccm/loadbalancer_spec.go, docs/load-balancer.md",
+        ),
+    )
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        return PossibleNodes(CLOUD_NODES, _NOT_KNOWN)

@@ -1,0 +1,55 @@
+"""UpCloud, by upcloud-cloud-controller-manager."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud
+from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
+from etpguard.assess.consumers.load_balancers import standard_check, standard_settings
+from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Service, ServicePort
+
+PREFIX = "service.beta.kubernetes.io/upcloud-load-balancer-"
+CONFIG = f"{PREFIX}config"
+
+
+class UpCloud(CheckedCloud):
+    """upcloud-cloud-controller-manager d04f4e8 internal/loadbalancer/loadbalancer_request.go: under Local the
+    check is HTTP on the healthCheckNodePort with the path "/" (utils.go:184). The annotation `config` may replace
+    it."""
+
+    name = "upcloud"
+    provider = "UpCloud"
+    scheme = "upcloud"
+    marks = (PREFIX,)
+    client_ip = ClientIP.HIDDEN
+    node_selectors = (f"{PREFIX}node-selector",)
+    without_address = "no node matches the selector, or the nodes are of several private networks"
+    documented = (
+        DocumentedConsumer(
+            consumer="UpCloud",
+            found_by=f"`{PREFIX}` annotation, providerID `upcloud://`",
+            nodes="cloud nodes, of those the `node-selector`",
+            health_check="HTTP `/` on healthCheckNodePort; `config` may replace it",
+            with_local="`TargetsUnhealthy`; `Unknown` with `config` or UDP",
+            evidence=Evidence.DOCUMENTED,
+            source="upcloud-cloud-controller-manager d04f4e8 internal/loadbalancer/loadbalancer_request.go",
+        ),
+    )
+
+    def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
+        if port.protocol != "TCP":
+            detail = (
+                f"the controller's source shows no {port.protocol}, so what happens to port "
+                f"{port.label} is not known"
+            )
+            return Reason("ProtocolNotModelled", detail)
+        if service.annotations.get(CONFIG):
+            detail = (
+                f"the annotation {CONFIG} may replace the nodes' health check: if it does not, nodes "
+                "without an endpoint get no traffic; if its check passes there, a share of the requests is lost"
+            )
+            return Reason("ConfigNotModelled", detail)
+        return replace(standard_check(service), settings=replace(standard_settings(service), path="/"))

@@ -1,0 +1,60 @@
+"""Vultr, by vultr-cloud-controller-manager."""
+
+from __future__ import annotations
+
+from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
+from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
+from etpguard.assess.consumers.load_balancers import port_number
+from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Service, ServicePort
+
+PREFIX = "service.beta.kubernetes.io/vultr-loadbalancer-"
+CHECK_PROTOCOL = f"{PREFIX}healthcheck-protocol"
+CHECK_PATH = f"{PREFIX}healthcheck-path"
+CHECK_PORT = f"{PREFIX}healthcheck-port"
+
+
+class Vultr(CheckedCloud):
+    """vultr-cloud-controller-manager d5f3ab0 vultr/loadbalancers.go: one check for all ports, of the first port's
+    node port (getHealthCheckPort). The annotation for the port accepts the first port's number alone, and then
+    that number of the node is checked (:966). Protocols come from annotations, not from the Service's ports."""
+
+    name = "vultr"
+    provider = "Vultr"
+    scheme = "vultr"
+    marks = (PREFIX,)
+    client_ip = ClientIP.HIDDEN
+    without_address = "one node's providerID does not parse, or an annotation is rejected"
+    documented = (
+        DocumentedConsumer(
+            consumer="Vultr",
+            found_by=f"`{PREFIX}` annotation, providerID `vultr://`",
+            nodes="cloud nodes",
+            health_check="one for all ports: TCP (HTTP with `healthcheck-path`) on the first port's node port",
+            with_local="`TargetsUnhealthy` for the first port; `Blackhole` where another has fewer endpoints",
+            evidence=Evidence.DOCUMENTED,
+            source="vultr-cloud-controller-manager d5f3ab0 vultr/loadbalancers.go",
+        ),
+    )
+
+    def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
+        given = service.annotations
+        first = service.ports[0]
+        path = given.get(CHECK_PATH, "")
+        protocol = given.get(CHECK_PROTOCOL, "").upper() or ("HTTP" if path else "TCP")
+        if protocol not in ("HTTP", "TCP", "UDP"):
+            return not_understood(service, CHECK_PROTOCOL)
+        if "UDP" in (protocol, port.protocol, first.protocol):
+            name = port.label or port.port
+            detail = (
+                f"Vultr takes protocols from annotations, so it is not known whether port {name} carries UDP, nor "
+                "what its check finds; packets to a node without an endpoint are lost unseen"
+            )
+            return Reason("UdpNotModelled", detail)
+        if CHECK_PORT not in given:
+            return on_node_port(first, protocol, path)
+        number = port_number(given[CHECK_PORT])
+        if number is None or number != first.port:
+            return not_understood(service, CHECK_PORT)
+        return on_port(number, service, view, protocol, path)

@@ -1,0 +1,63 @@
+"""cloudscale.ch: cloudscale-cloud-controller-manager 4f13bd9 pkg/cloudscale_ccm/{reconcile,loadbalancer}.go."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.assess.consumers.interface import CheckSettings
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
+
+LB = "k8s.cloudscale.ch/loadbalancer-"
+ADDRESS = [{"ip": "203.0.113.7"}]
+
+UNHEALTHY = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
+UNKNOWN = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
+
+
+def web(ports: list[Json] | None = None, **annotations: str) -> Json:
+    given = {f"{LB}{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return service(annotations=given, ports=ports or [], ingress=ADDRESS)
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        pytest.param(web(), UNHEALTHY, id="HTTP on the healthCheckNodePort"),
+        pytest.param(web(health_monitor_type="tcp"), UNHEALTHY, id="Local sets the type to HTTP"),
+        pytest.param(web(health_monitor_http='{"url_path": "/x"}'), UNHEALTHY, id="another path"),
+        pytest.param(
+            web(health_monitor_http='{"expected_codes": ["200", "503"]}'),
+            Seen("Blackhole", "Blackhole", "abc", "bc"),
+            id="503 is expected too",
+        ),
+        pytest.param(web(health_monitor_http='{"expected_codes": ["204"]}'), UNKNOWN, id="other codes"),
+        pytest.param(web(health_monitor_http="{"), UNKNOWN, id="no JSON"),
+        pytest.param(web(health_monitor_http="[" * 100_000), UNKNOWN, id="JSON too deep"),
+        pytest.param(web(health_monitor_http='{"expected_codes": 7}'), UNKNOWN, id="codes of a wrong type"),
+        pytest.param(web(node_selector="invalid===syntax"), UNKNOWN, id="a bad selector fails the sync"),
+        pytest.param(
+            web(node_selector="env=prod"), Seen("NoTargets", "NoNodeSelected", "", ""), id="297 an emptied pool"
+        ),
+        pytest.param(web([port(node_port=0)]), Seen("NoTargets", "NoNodePort", "", ""), id="no node port: error"),
+    ],
+)
+def test_check(subject: Json, expected: Seen) -> None:
+    assert seen(subject, endpoints("a"), *nodes("cloudscale")) == expected
+
+
+def test_the_path_is_livez() -> None:
+    check = world(web(), endpoints("a"), *nodes("cloudscale")).consumer().consumer.check
+    assert check is not None
+    assert check.settings == CheckSettings("32000", "HTTP", "/livez")
+
+
+def test_udp_pools_have_the_same_monitor() -> None:
+    subject = web([port("dns", 53, 30053, "UDP")])
+    ready = endpoints("a", ports=["dns"], protocol="UDP")
+    assert seen(subject, ready, *nodes("cloudscale"), port_name="dns") == UNHEALTHY
+
+
+def test_the_selector_is_a_full_one() -> None:
+    labelled = [node("a", "cloudscale://1", labels={"env": "prod"}), node("b", "cloudscale://2")]
+    made = world(web(node_selector="env in (prod,test)"), endpoints("a"), *labelled)
+    assert (made.consumer().outcome.name, made.names(made.consumer().eligible)) == ("Covered", "a")

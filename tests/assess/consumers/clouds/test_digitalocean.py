@@ -1,0 +1,114 @@
+"""DigitalOcean: digitalocean-cloud-controller-manager 70d527e cloud-controller-manager/do/loadbalancers.go."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.assess.consumers.worlds import Json, Seen, endpoints, nodes, port, seen, service, world
+
+LB = "service.beta.kubernetes.io/do-loadbalancer-"
+DISOWN = "service.kubernetes.io/do-loadbalancer-disown"
+ADDRESS = [{"ip": "203.0.113.7"}]
+
+UNHEALTHY = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
+UNKNOWN = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
+
+
+def web(ports: list[Json] | None = None, **annotations: str) -> Json:
+    given = {f"{LB}{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return service(annotations=given, ports=ports or [], ingress=ADDRESS)
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        pytest.param(web(), UNHEALTHY, id="by default HTTP on the healthCheckNodePort"),
+        pytest.param(web(healthcheck_port="nope"), UNHEALTHY, id="without the override the port is not read"),
+        pytest.param(web(override_health_check=""), UNHEALTHY, id="the override counts by presence"),
+        pytest.param(
+            web(override_health_check="false"), UNHEALTHY, id="the override counts with the value false too"
+        ),
+        pytest.param(
+            web(override_health_check="", healthcheck_port="80"), UNHEALTHY, id="1341 the port of the Service"
+        ),
+        pytest.param(
+            web(override_health_check="", healthcheck_port="30080"), UNKNOWN, id="1341 a node port is rejected"
+        ),
+        pytest.param(web(override_health_check="", healthcheck_port="80,81"), UNKNOWN, id="1341 one port only"),
+        pytest.param(
+            web(override_health_check="", healthcheck_protocol="icmp"), UNKNOWN, id="1376 an unknown protocol"
+        ),
+        pytest.param(web(type="NETWORK"), UNKNOWN, id="1737 an unknown type"),
+        pytest.param(web(network="internal"), UNKNOWN, id="1751 an unknown network"),
+        pytest.param(web(network="INTERNAL"), UNHEALTHY, id="an internal load balancer"),
+    ],
+)
+def test_check(subject: Json, expected: Seen) -> None:
+    assert seen(subject, endpoints("a"), *nodes("digitalocean")) == expected
+
+
+@pytest.mark.parametrize(
+    ("annotations", "port_name", "expected"),
+    [
+        pytest.param({}, "admin", "Blackhole", id="one check for all ports counts the endpoints of all"),
+        pytest.param({"override_health_check": ""}, "admin", "Blackhole", id="the first TCP port is probed"),
+        pytest.param(
+            {"override_health_check": "", "healthcheck_port": "81"},
+            "admin",
+            "TargetsUnhealthy",
+            id="the named port",
+        ),
+    ],
+)
+def test_two_ports(annotations: dict[str, str], port_name: str, expected: str) -> None:
+    two = web([port(), port("admin", 81, 30081)], **annotations)
+    objects = [two, endpoints("a", "b"), endpoints("a", ports=["admin"]), *nodes("digitalocean")]
+    assert seen(*objects, port_name=port_name).outcome == expected
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        pytest.param({}, UNHEALTHY, id="UDP is served with the check of the healthCheckNodePort"),
+        pytest.param({"override_health_check": ""}, UNKNOWN, id="1374 no TCP port to probe"),
+    ],
+)
+def test_udp(annotations: dict[str, str], expected: Seen) -> None:
+    subject = web([port("dns", 53, 30053, "UDP")], **annotations)
+    ready = endpoints("a", ports=["dns"], protocol="UDP")
+    assert seen(subject, ready, *nodes("digitalocean"), port_name="dns") == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        pytest.param("REGIONAL", Seen("NoTargets", "NoNodePort", "", ""), id="1199 REGIONAL sends to node ports"),
+        pytest.param("REGIONAL_NETWORK", UNHEALTHY, id="1177 REGIONAL_NETWORK passes packets to the service port"),
+        pytest.param(
+            "",
+            Seen("Unknown", "LoadBalancerTypeNotKnown", "abc", "bc"),
+            id="the default is the controller's option",
+        ),
+    ],
+)
+def test_a_port_without_a_node_port(kind: str, expected: Seen) -> None:
+    assert seen(web([port(node_port=0)], type=kind), endpoints("a"), *nodes("digitalocean")) == expected
+
+
+@pytest.mark.parametrize(("value", "outcome"), [("true", "Unknown"), ("false", "TargetsUnhealthy")])
+def test_a_disowned_load_balancer_is_no_longer_updated(value: str, outcome: str) -> None:
+    subject = service(annotations={DISOWN: value}, ingress=ADDRESS)
+    assert seen(subject, endpoints("a"), *nodes("digitalocean")).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        pytest.param("REGIONAL", "already hides it", id="a proxy"),
+        pytest.param("REGIONAL_NETWORK", "Pods see the node's address", id="passed through"),
+        pytest.param("", "may see the node's address", id="not known which"),
+    ],
+)
+def test_advice_says_what_becomes_of_the_client_address(kind: str, words: str) -> None:
+    advice = world(web(type=kind), endpoints("a"), *nodes("digitalocean")).advice()
+    assert any(words in text for text in advice)
