@@ -381,3 +381,16 @@ def test_a_port_without_a_node_port_has_no_target() -> None:
     subject = service(ports=[port(), port("bare", 81, 0)], ingress=[{"hostname": CLB_NAME}])
     made = world(subject, endpoints("a", ports=["http", "bare"]), *nodes("aws"))
     assert made.consumer("bare").reason.code in ("NoNodePort", "PortNotServed")
+
+
+def test_advice_lowers_the_minimum() -> None:
+    key = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"
+    advice = world(*annotated({**NLB, PORT: "traffic-port", ATTRIBUTES: f"{key}=2"})).advice()
+    assert advice[0].startswith("Remove minimum_healthy_targets from the attributes")
+    assert not any(text.startswith("Remove the annotation") for text in advice)
+
+
+def test_advice_for_udp_behind_a_classic_load_balancer() -> None:
+    subject = service(ports=[port(protocol="UDP")])
+    (advice,) = world(subject, endpoints("a", protocol="UDP"), *nodes("aws")).advice()
+    assert advice.startswith("Serve this port by a Network Load Balancer")

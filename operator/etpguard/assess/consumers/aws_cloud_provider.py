@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.aws_target_groups import minimum_healthy, named_by_aws
+from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM, minimum_healthy, named_by_aws
 from etpguard.assess.consumers.interface import (
     Advice,
     BaseFamily,
@@ -48,7 +48,7 @@ from etpguard.assess.consumers.remedies import (
     unpin,
 )
 from etpguard.assess.eligibility import NodeRule
-from etpguard.assess.outcome import Outcome, Reason
+from etpguard.assess.outcome import TOO_FEW_HEALTHY, Outcome, Reason
 from etpguard.assess.platforms import EKS_AUTO
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, PassesNowhere
 from etpguard.objects import Node, Requirement, Service, ServicePort
@@ -137,6 +137,11 @@ class AwsCloudProvider(BaseFamily):
             yield balancer.consumer(port, targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        if verdict.reason.code == "ProtocolNotServed":
+            yield _another_load_balancer(verdict.consumer)
+            return
+        if verdict.reason.code == TOO_FEW_HEALTHY:
+            yield LOWER_THE_MINIMUM
         check = verdict.consumer.check
         proxy_protocol = check is not None and check.proxy_protocol
         probed = check is not None and isinstance(check.probe, OwnNodePort | HealthCheckNodePort)
@@ -147,7 +152,7 @@ class AwsCloudProvider(BaseFamily):
                 "",
                 annotate_service(service, f"{CHECK_PORT}=traffic-port", f"{CHECK_PROTOCOL}=TCP"),
             )
-        elif verdict.outcome in (Outcome.Blackhole, Outcome.Unknown):
+        elif verdict.outcome in (Outcome.Blackhole, Outcome.Unknown) and verdict.reason.code != TOO_FEW_HEALTHY:
             for key in (CHECK_PORT, CHECK_PROTOCOL):
                 if key in service.annotations and (key == CHECK_PROTOCOL or not probed):
                     effect = (
@@ -191,6 +196,17 @@ def _refusals(service: Service, network: bool) -> str:
     if len(used) > 1:
         causes.append("the controller refuses a Service with ports of several protocols")
     return "; ".join(causes)
+
+
+def _another_load_balancer(consumer: Consumer) -> Advice:
+    if consumer.controller.endswith("nlb"):
+        return Advice("Serve this port by other means", "No load balancer of AWS serves its protocol.")
+    return Advice(
+        "Serve this port by a Network Load Balancer",
+        f"Give each protocol a Service of type LoadBalancer, and that of UDP the annotation {TYPE}=nlb when it is "
+        "made.",
+        "Cost: each has an address for itself.",
+    )
 
 
 def _not_served(port: ServicePort, network: bool) -> NodeTargets:

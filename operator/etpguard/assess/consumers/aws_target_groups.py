@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from etpguard.assess.consumers.interface import MinimumHealthy
+from etpguard.assess.consumers.interface import Advice, MinimumHealthy
 
 _MINIMUM = "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
 MINIMUM_COUNT, MINIMUM_PERCENTAGE = f"{_MINIMUM}count", f"{_MINIMUM}percentage"
 """Below these numbers of healthy targets the load balancer sends to all targets: AWS documentation, "Target group
 health"; defaults 1 and off."""
+
+LOWER_THE_MINIMUM = Advice(
+    "Remove minimum_healthy_targets from the attributes of the target group",
+    "Fewer targets are healthy than it asks for, so the load balancer sends to all, and the unhealthy ones drop "
+    "their share. With the default, it routes around them as long as one is healthy.",
+    "Cost: the healthy targets then take all of the traffic.",
+)
 
 _HOST = re.compile(r"[a-z0-9.-]*\.elb\.(?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?", re.IGNORECASE)
 

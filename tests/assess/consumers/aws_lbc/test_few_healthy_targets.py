@@ -177,3 +177,15 @@ def test_an_nlb_has_no_sctp() -> None:
     )
     (verdict,) = shop.verdicts()
     assert (verdict.outcome.name, verdict.reason.code) == ("NoTargets", "ProtocolNotServed")
+
+
+def test_advice_lowers_the_minimum() -> None:
+    advice = Shop(ingress(annotations={ATTRIBUTES: f"{MINIMUM}.percentage=50"})).advice()
+    assert advice[0].startswith("Remove minimum_healthy_targets from the attributes")
+    assert not any("Let the health check probe" in text for text in advice)
+
+
+def test_advice_on_a_protocol_that_is_not_served_looks_for_no_nodes() -> None:
+    slices = endpoints("web", "a", ports=[{"name": "http", "port": 8080, "protocol": "SCTP"}])
+    (advice,) = Shop(load_balancer(ports=[port(protocol="SCTP")]), slices).advice()
+    assert advice.startswith("Serve this port by other means")

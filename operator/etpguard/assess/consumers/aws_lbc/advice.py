@@ -8,9 +8,10 @@ from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configuration, is_nlb
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
+from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM
 from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.remedies import NEW_NODE, ClientIP, cluster, kubectl, spread
-from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Node, Service
 
@@ -26,8 +27,12 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
             yield _harmless(verdict)
         case Outcome.Blackhole if _none_is_ready(verdict):
             yield _next_pods(service)
+        case Outcome.Blackhole if verdict.reason.code == TOO_FEW_HEALTHY:
+            yield LOWER_THE_MINIMUM
         case Outcome.Blackhole:
             yield _probe_the_node_port(service, consumer)
+        case Outcome.NoTargets if verdict.reason.code == "ProtocolNotServed":
+            yield Advice("Serve this port by other means", "No load balancer of AWS serves its protocol.")
         case Outcome.NoTargets:
             yield from admit(service, nodes)
             yield no_node_selected(service, consumer)

@@ -45,7 +45,7 @@ class AwsLoadBalancerController:
         DocumentedConsumer(
             consumer="AWS Application Load Balancer",
             found_by="Ingress of controller `ingress.k8s.aws/alb`; TargetGroupBinding",
-            nodes="Ready nodes with an instance ID, not excluded, no master; `target-node-labels`; pods with target type `ip`",
+            nodes="Ready nodes by `target-node-labels`, not excluded, no master; pods with target type `ip`",
             health_check="HTTP on the node port; annotations change it",
             with_local="`TargetsUnhealthy`; sends to all nodes below `minimum_healthy_targets`",
             evidence=Evidence.DOCUMENTED,
@@ -72,7 +72,7 @@ class AwsLoadBalancerController:
         DocumentedConsumer(
             consumer="target group that a person bound",
             found_by="TargetGroupBinding without owner labels",
-            nodes="as for an Application Load Balancer; with `multiClusterTargetGroup` also those of other clusters",
+            nodes="the same; with `multiClusterTargetGroup` also those of other clusters",
             health_check="only AWS holds it",
             with_local="`Unknown` unless all nodes or none are covered",
             evidence=Evidence.DOCUMENTED,
