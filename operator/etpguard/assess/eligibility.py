@@ -159,6 +159,9 @@ def _alternatives(any_of: tuple[tuple[Requirement, ...], ...]) -> str:
     return " or ".join(listed) + (" or others" if len(any_of) > 2 else "")
 
 
+EDGE_LABEL = "node-role.kubernetes.io/edge"
+"""On the edge nodes of KubeEdge, which run no kube-proxy by default."""
+
 ANY_CLIENT = NodeRule(
     requirements=(
         Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),
@@ -178,6 +181,7 @@ class EligibleNodes:
         self._ready = 0
         self._unknown = 0
         self._windows = 0
+        self._edge = 0
         self._renamed = 0
         self._eligible: dict[NodeRule, int] = {}
         self._selected: dict[NodeRule, int] = {}
@@ -195,13 +199,18 @@ class EligibleNodes:
         return self._windows
 
     @property
+    def edge(self) -> int:
+        """Edge nodes of KubeEdge."""
+        return self._edge
+
+    @property
     def renamed(self) -> int:
         """Nodes with a hostname that is not their name; see `Node.other_hostname`."""
         return self._renamed
 
     def reset(self, nodes: Iterable[Node]) -> None:
         """Drop all rules, and start with these nodes."""
-        self._ready = self._unknown = self._windows = self._renamed = 0
+        self._ready = self._unknown = self._windows = self._edge = self._renamed = 0
         self._eligible.clear()
         self._selected.clear()
         self._unidentified.clear()
@@ -213,15 +222,16 @@ class EligibleNodes:
     def update(self, name: str, node: Node | None) -> bool:
         """A node appeared, changed, or (None) went away. True if any set changed."""
         bit = self._table.bit(name)
-        before = (self._ready, self._unknown, self._windows, self._renamed)
+        before = (self._ready, self._unknown, self._windows, self._edge, self._renamed)
         ready = node.ready if node else None
         self._ready = _set(self._ready, bit, ready == "True")
         self._unknown = _set(self._unknown, bit, ready == "Unknown")
         self._windows = _set(
             self._windows, bit, node is not None and node.labels.get("kubernetes.io/os") == "windows"
         )
+        self._edge = _set(self._edge, bit, node is not None and EDGE_LABEL in node.labels)
         self._renamed = _set(self._renamed, bit, node is not None and bool(node.other_hostname))
-        moved = before != (self._ready, self._unknown, self._windows, self._renamed)
+        moved = before != (self._ready, self._unknown, self._windows, self._edge, self._renamed)
         for rule in self._selected:
             moved |= self._place(rule, bit, node)
         for rule, exclusions in self._exclusions.items():

@@ -185,6 +185,8 @@ class Judge:
         on_windows = any(eligible & self._on_windows(state) for state in states.ports)
         if on_windows and not worst.uncovered & ~self._eligible.windows:
             return Outcome.Unknown, _WINDOWS, worst.eligible, worst.uncovered
+        if worst.outcome is Outcome.Covered and (limits := _limits(service, eligible & self._eligible.edge)):
+            return Outcome.Unknown, limits, worst.eligible, 0
         why = self._why_no_node(ANY_CLIENT) if worst.outcome is Outcome.NoTargets else ""
         return worst.outcome, Reason("NoKnownConsumer", why), worst.eligible, worst.uncovered
 
@@ -316,6 +318,28 @@ class Judge:
         """Nodes on which winkernel, which is not modelled, may differ: with terminating endpoints or with
         none (winkernel/proxier.go:1117-1138,1560-1615)."""
         return self._eligible.windows & ~state.ready if state.usable else 0
+
+
+_LISTEN = "nodeport.openyurt.io/listen"
+
+
+def _limits(service: Service, edge: int) -> Reason | None:
+    """Why some nodes with an endpoint may not serve the node ports of the Service: openyurt
+    pkg/yurthub/filter/nodeportisolation, and edge nodes of KubeEdge."""
+    pools = service.annotations.get(_LISTEN)
+    if pools is not None and pools.strip() != "*":
+        detail = (
+            f"the annotation {_LISTEN} of OpenYurt limits the node ports to node pools ({pools[:100]}): clients "
+            "that address a node of another pool lose their traffic; those that address the named pools do not"
+        )
+        return Reason("NodePortsLimited", detail)
+    if edge:
+        detail = (
+            "edge nodes of KubeEdge run no kube-proxy by default: if one runs there, nothing is lost; if none "
+            "does, clients that address an edge node lose their traffic"
+        )
+        return Reason("EdgeNodesNotKnown", detail)
+    return None
 
 
 def _has_no_address(service: Service, consumer: Consumer) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tests.assess.consumers import worlds
-from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, seen, world
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, world
 
 service = partial(worlds.service, ingress=[{"ip": "198.51.100.1"}])
 
@@ -21,7 +21,7 @@ def k3s(name: str, **more: object) -> Json:
 @pytest.mark.parametrize(
     ("subject", "members", "served"),
     [
-        pytest.param(service(), [k3s("a"), k3s("b")], True, id="no address yet"),
+        pytest.param(service(ingress=[]), [k3s("a"), k3s("b")], True, id="no address yet"),
         pytest.param(service(ingress=[{"ip": "198.51.100.1"}]), [k3s("a"), k3s("b")], True, id="a node's address"),
         pytest.param(
             service(ingress=[{"ip": "203.0.113.7"}]), [k3s("a"), k3s("b")], False, id="an address of no node"
@@ -76,3 +76,39 @@ def test_clients_that_address_other_nodes_are_warned_of() -> None:
 def test_advice_labels_a_node_with_pods() -> None:
     objects = [service(), endpoints("a"), k3s("a"), k3s("c", labels={ENABLE: "true"})]
     assert f"kubectl label node a {ENABLE}=true" in world(*objects).advice()[0]
+
+
+@pytest.mark.parametrize(
+    ("taints", "eligible"),
+    [
+        pytest.param([("node-role.kubernetes.io/master", "NoSchedule")], "ab", id="master"),
+        pytest.param([("node-role.kubernetes.io/control-plane", "NoSchedule")], "ab", id="control plane"),
+        pytest.param([("CriticalAddonsOnly", "NoExecute")], "ab", id="critical add-ons"),
+        pytest.param([("dedicated", "NoSchedule")], "a", id="any other"),
+        pytest.param([("dedicated", "PreferNoSchedule")], "ab", id="a preference"),
+    ],
+)
+def test_tolerations_of_the_svclb_pods(taints: list[tuple[str, str]], eligible: str) -> None:
+    """newDaemonSet."""
+    found = seen(service(), endpoints("a", "b"), k3s("a"), k3s("b", taints=taints))
+    assert found == Seen("Covered", "Covered", eligible, "")
+
+
+def test_a_port_without_a_node_port_is_not_served() -> None:
+    """klipper-lb 75a20be entry: hostIP and node port under Local."""
+    found = seen(service(ports=[port(node_port=0)]), endpoints("a"), k3s("a"), k3s("b"))
+    assert (found.outcome, found.reason) == ("NoTargets", "NoNodePort")
+
+
+def test_without_an_address_the_known_causes_are_named() -> None:
+    found = world(service(ingress=[], in_cluster=True), endpoints("a"), k3s("a"), k3s("b")).consumer()
+    assert (found.outcome.name, found.reason.code) == ("Unknown", "NoAddress")
+    assert "svclb Pods are Pending" in found.reason.detail
+    assert found.consumer.evidence.value == "assumed"
+
+
+def test_a_node_that_gets_the_address_is_noticed() -> None:
+    made = world(service(ingress=[{"ip": "198.51.100.9"}]), endpoints("a"), k3s("a"), k3s("b"))
+    assert made.consumer().consumer.family == "unknown-controller"
+    made.put(node("a", "k3s://a", addresses=["198.51.100.9"]))
+    assert made.consumer().consumer.family == "k3s-servicelb"

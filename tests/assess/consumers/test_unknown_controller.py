@@ -242,3 +242,41 @@ def test_without_a_controller_it_is_judged_as_a_node_port() -> None:
 def test_a_controller_in_the_cluster_has_not_served_it_yet() -> None:
     made = world(service(ingress=[], in_cluster=True), endpoints("a"), *nodes(""), *POOLS)
     assert (made.consumer().outcome.name, made.consumer().reason.code) == ("Unknown", "NoAddress")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "edge", "on", "expected"),
+    [
+        pytest.param({}, False, "abc", ("Covered", "NoKnownConsumer"), id="every node serves them"),
+        pytest.param(
+            {"nodeport.openyurt.io/listen": "hangzhou"},
+            False,
+            "abc",
+            ("Unknown", "NodePortsLimited"),
+            id="OpenYurt",
+        ),
+        pytest.param(
+            {"nodeport.openyurt.io/listen": "*"},
+            False,
+            "abc",
+            ("Covered", "NoKnownConsumer"),
+            id="OpenYurt: all pools",
+        ),
+        pytest.param(
+            {"nodeport.openyurt.io/listen": "x"},
+            False,
+            "a",
+            ("Uncovered", "NoKnownConsumer"),
+            id="lost in any case",
+        ),
+        pytest.param({}, True, "abc", ("Unknown", "EdgeNodesNotKnown"), id="KubeEdge"),
+    ],
+)
+def test_nodes_that_do_not_serve_node_ports(
+    annotations: dict[str, str], edge: bool, on: str, expected: tuple[str, str]
+) -> None:
+    """openyurt nodeportisolation; KubeEdge's edge nodes run no kube-proxy by default."""
+    labels = {"node-role.kubernetes.io/edge": ""} if edge else {}
+    members = [worlds.node("a"), worlds.node("b"), worlds.node("c", labels=labels)]
+    made = world(service(type="NodePort", ingress=[], annotations=annotations), endpoints(*on), *members)
+    assert (made.assessment.outcome.name, made.assessment.reason.code) == expected
