@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from etpguard.assess.advice import Advisor
 from etpguard.assess.service_verdict import LOCAL_WITH_FALLBACK
 from tests.assess.consumers.worlds import Json, endpoints, nodes, service, world
 
@@ -39,3 +40,9 @@ CHECK = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-port"
 def test_what_would_be_dropped_is_not_known(subject: Json, on: str, outcome: str, code: str) -> None:
     found = world(subject, endpoints(*on), *nodes("aws")).assessment
     assert (found.outcome.name, found.reason.code) == (outcome, code)
+
+
+def test_advice_asks_for_the_network_first() -> None:
+    made = world(service(type="NodePort", annotations=FALLBACK), endpoints("a"), *nodes("aws"))
+    advice = Advisor(made.picture, made.families)(made.assessment)
+    assert [one.title.split(" the network")[0] for one in advice] == ["Find out whether"]

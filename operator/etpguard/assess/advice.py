@@ -49,7 +49,11 @@ class Advisor:
     def _of_family(
         self, family: ConsumerFamily, service: Service, assessment: Assessment, verdict: ConsumerVerdict
     ) -> list[Advice]:
-        """A family that fails gives no advice."""
+        """A family that fails gives no advice. Where the reason says what to look at first, none advises a change."""
+        if verdict.reason.code == "NoAddress":
+            return [_no_address(service)]
+        if verdict.reason.code == "LocalWithFallback":
+            return [_WHICH_NETWORK]
         try:
             return list(family.advise(service, verdict, self._hosts(assessment, verdict.consumer.port)))
         except Exception:
@@ -71,6 +75,8 @@ class Advisor:
                     "",
                     kubectl("get", "nodes", "--show-labels"),
                 )
+            case Outcome.Unknown if assessment.reason.code == "LocalWithFallback":
+                yield _WHICH_NETWORK
             case Outcome.Unknown if hint := _UNKNOWN.get(assessment.reason.code):
                 yield hint
             case _:
@@ -121,6 +127,24 @@ _UNKNOWN = {
         "Name the health check's port with --answers-everywhere-ports, if every node answers on it"
     ),
 }
+
+
+_WHICH_NETWORK = Advice(
+    "Find out whether the network of the cluster is OpenShift's OVN-Kubernetes",
+    "It is the only one that forwards to other nodes by this annotation. On any other, nodes without an endpoint "
+    "drop the traffic.",
+    "",
+    "kubectl get network.config.openshift.io cluster -o yaml",
+)
+
+
+def _no_address(service: Service) -> Advice:
+    return Advice(
+        "Find out why the load balancer has no address",
+        "Until then nothing is known to send traffic through it, and no change of the policy helps.",
+        "",
+        kubectl("-n", service.key.namespace, "describe", "service", service.key.name),
+    )
 
 
 def no_endpoints(service: Service) -> Advice:

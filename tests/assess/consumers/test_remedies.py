@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from etpguard.assess.advice import Advisor
 from tests.assess.consumers.worlds import Json, endpoints, node, nodes, service, world
 
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -43,3 +44,11 @@ def test_to_leave_it_costs_the_traffic_of_new_nodes() -> None:
     nlb = service(annotations={"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"})
     (leave,) = [text for text in world(nlb, endpoints("a"), *nodes("aws")).advice() if "leave it as it is" in text]
     assert "A new node without a pod gets traffic until its check has failed." in leave
+
+
+def test_without_an_address_no_change_is_advised() -> None:
+    made = world(service(in_cluster=True), endpoints("a"), *nodes("aws"))
+    assert made.assessment.reason.code == "NoAddress"
+    (advice,) = Advisor(made.picture, made.families)(made.assessment)
+    assert advice.title == "Find out why the load balancer has no address"
+    assert advice.command == "kubectl -n shop describe service web"
