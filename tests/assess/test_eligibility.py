@@ -233,3 +233,37 @@ def test_a_selector_of_any_length_is_clipped() -> None:
     rule = NodeRule(requirements=(Requirement("k" * 9999, "In", ("v" * 9999,)),))
     sets = EligibleNodes(NodeTable())
     assert len(sets.why_none(rule, [node("n1")])) < 400
+
+
+EDGE = NodeRule(prefers=(Requirement("dedicated", "In", ("edge",)),), skip_deleting=True)
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        pytest.param([node("a"), node("b")], ["a", "b"], id="none has the labels: all"),
+        pytest.param([node("a"), node("b", labels={"dedicated": "edge"})], ["b"], id="one has: that one"),
+        pytest.param(
+            [node("a"), node("b", "False", labels={"dedicated": "edge"})],
+            ["a"],
+            id="not Ready: none",
+        ),
+        pytest.param(
+            [node("a"), node("b", labels={"dedicated": "edge"}, deleting=True)], ["a"], id="nor one that goes away"
+        ),
+    ],
+)
+def test_preferred_labels(members: list[Node], expected: list[str]) -> None:
+    assert eligible(EDGE, *members) == expected
+
+
+def test_preferred_nodes_follow_each_change() -> None:
+    table = NodeTable()
+    sets = EligibleNodes(table)
+    members = {"a": node("a"), "b": node("b")}
+    sets.reset(members.values())
+    for labels, expected in (({"dedicated": "edge"}, ["b"]), ({}, ["a", "b"])):
+        members["b"] = node("b", labels=labels)
+        sets.update("b", members["b"])
+        assert table.names(sets.of(EDGE, members.values())) == expected
+        assert not sets.blocking(EDGE)

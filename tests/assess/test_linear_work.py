@@ -361,6 +361,26 @@ CASES: dict[str, tuple[int, Callable[[int], list[Json]]]] = {
         30,
         lambda n: cloud("aws", n, {f"{NLB}target-node-labels": ",".join(f"k{i}=v" for i in range(n))}),
     ),
+    "OpenStack: ports and labels": (
+        30,
+        lambda n: cloud(
+            "openstack", n, {"loadbalancer.openstack.org/node-selector": ",".join(f"k{i}=v" for i in range(n))}
+        ),
+    ),
+    "Oracle Cloud: ports and labels": (
+        30,
+        lambda n: cloud(
+            "oci", n, {"oci.oraclecloud.com/node-label-selector": ",".join(f"k{i}=v" for i in range(n))}
+        ),
+    ),
+    "Alibaba Cloud: ports and labels": (
+        30,
+        lambda n: cloud(
+            "alicloud",
+            n,
+            {"service.beta.kubernetes.io/alibaba-cloud-loadbalancer-backend-label": ",".join(["k=v"] * n)},
+        ),
+    ),
     "MetalLB: ports and addresses": (30, metallb),
     "unreadable EndpointSlices": (20, rejected),
     "endpoints and ports of a slice": (

@@ -294,3 +294,22 @@ def test_health_check_node_port(slices: list[EndpointSlice], expected: list[str]
 )
 def test_cilium_differs(endpoints: list[Json], expected: str) -> None:
     assert states(endpoint_slice(endpoints), data_plane=DataPlane.CILIUM) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "placed", "addressed"),
+    [
+        pytest.param(endpoint("n1"), ["n1"], ["n1"], id="ready"),
+        pytest.param(endpoint("n1", ready=False), ["n1"], ["n1"], id="not ready"),
+        pytest.param(endpoint("n1", **ENDING), [], ["n1"], id="terminating"),
+        pytest.param(endpoint("n1", ready=True, terminating=True), [], ["n1"], id="ready and terminating"),
+        pytest.param(endpoint("n1", ready=False, serving=False, terminating=True), [], ["n1"], id="ended"),
+        pytest.param(endpoint(None), [], [], id="without a node"),
+    ],
+)
+def test_nodes_of_endpoints_by_condition(one: Json, placed: list[str], addressed: list[str]) -> None:
+    """Of any port in the slices, also one that the Service does not have."""
+    table = NodeTable()
+    for ports in ([HTTP], [{**HTTP, "name": "other"}]):
+        found = service_states(service(), [endpoint_slice([one], ports)], table.bit)
+        assert (table.names(found.placed), table.names(found.addressed)) == (placed, addressed)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from etpguard.assess import DataPlane, Options, Outcome
-from etpguard.assess.consumers.interface import Consumer
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.interface import Consumer, HealthCheck, NodeTargets
+from etpguard.assess.eligibility import Hosts, NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, KubeProxyHealthz, NotModelled
 from etpguard.objects import INGRESS, SERVICE_COVERAGE, Key, Record, Reject, Requirement
 from tests.assess.build import (
     NODES,
     ON_N1,
+    OWN_PORT,
     WEB,
     assess,
     consumer,
@@ -98,6 +100,7 @@ EVERYWHERE = endpoint_slice([endpoint(n) for n in ("n1", "n2", "n3")])
 ELSEWHERE = endpoint_slice([endpoint("gone")])
 NOWHERE = endpoint_slice([])
 ENDING = endpoint_slice([endpoint("n1", ready=False, serving=True, terminating=True)])
+STARTING = endpoint_slice([endpoint("n1"), endpoint("n2", ready=False)])
 
 
 @pytest.mark.parametrize(
@@ -135,6 +138,36 @@ ENDING = endpoint_slice([endpoint("n1", ready=False, serving=True, terminating=T
             "Covered Covered 0/1",
             id="follows endpoints",
         ),
+        pytest.param(
+            [consumer(nodes=NodeRule(hosts=Hosts.READY_OF_PORT))],
+            ON_N1,
+            "Covered Covered 0/1",
+            id="nodes with a ready endpoint of the port",
+        ),
+        pytest.param(
+            [consumer(nodes=NodeRule(hosts=Hosts.READY_OF_PORT))],
+            ENDING,
+            "NoTargets NoTargets 0/0",
+            id="a terminating one is not ready",
+        ),
+        pytest.param(
+            [consumer(nodes=NodeRule(hosts=Hosts.NOT_TERMINATING))],
+            STARTING,
+            "TargetsUnhealthy TargetsUnhealthy 1/2",
+            id="nodes with an endpoint that is not terminating",
+        ),
+        pytest.param(
+            [consumer(nodes=NodeRule(hosts=Hosts.NOT_TERMINATING))],
+            ENDING,
+            "NoTargets NoTargets 0/0",
+            id="a terminating one does not count",
+        ),
+        pytest.param(
+            [consumer(nodes=NodeRule(hosts=Hosts.ANY))],
+            ENDING,
+            "Covered Covered 0/1",
+            id="any endpoint",
+        ),
     ],
 )
 def test_outcome_by_endpoints(consumers: list[Consumer], slice_: Record, expected: str) -> None:
@@ -159,6 +192,12 @@ def test_no_endpoints_comes_before_no_targets() -> None:
     assert outcome(service(), NOWHERE, consumers=[consumer()]) == "NoEndpoints"
     assert outcome(service(), ELSEWHERE, consumers=[consumer()]) == "NoTargets"
     assert outcome(service(), ELSEWHERE) == "NoTargets"
+
+
+def test_a_load_balancer_may_keep_its_targets_where_none_match() -> None:
+    targets = NodeTargets(NodeRule(), HealthCheck(OWN_PORT), keeps_targets=Reason("Kept"))
+    assert outcome(service(), ELSEWHERE, consumers=[replace(consumer(), targets=targets)]) == "Unknown"
+    assert outcome(service(), ELSEWHERE, *NODES, consumers=[replace(consumer(), targets=targets)]) == "Outage"
 
 
 def outcome(*objects: Record | Reject, **given: Any) -> str | None:

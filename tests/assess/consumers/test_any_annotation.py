@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from etpguard.assess import Outcome
 from etpguard.assess.consumers import aws_cloud_provider, azure, cilium, gke, metallb
-from etpguard.assess.consumers.clouds import openstack
+from etpguard.assess.consumers.clouds import (
+    alibaba,
+    huawei,
+    ibm,
+    oci,
+    openstack,
+    outscale,
+    tencent,
+    vsphere,
+    yandex,
+)
 from etpguard.report import explain_verdict
 from tests.assess.consumers.worlds import Json, endpoints, ingress, nodes, service, world
 
@@ -27,6 +37,23 @@ KEYS = (
     gke.BACKEND_CONFIGS[0],
     "networking.gke.io/load-balancer-type",
     openstack.MONITOR,
+    openstack.NODE_SELECTOR,
+    oci.TYPE,
+    oci.LB_SELECTOR,
+    oci.NLB_SELECTOR,
+    oci.PRESERVE_SOURCE,
+    ibm.NODE_SELECTOR,
+    ibm.ZONE,
+    ibm.FEATURES,
+    alibaba.BACKEND_TYPE,
+    *alibaba.AlibabaCloud.node_selectors,
+    tencent.BACKENDS_LABEL,
+    outscale.NODE_LABELS,
+    outscale.CHECK_PORT,
+    outscale.CHECK_PROTOCOL,
+    huawei.CHECK_FLAG,
+    yandex.TARGET_GROUP,
+    vsphere.CLASS,
     "lbipam.cilium.io/ips",
     "kube-vip.io/loadbalancerIPs",
     "metallb.io/address-pool",
@@ -49,7 +76,12 @@ STATUS = st.lists(
     st.fixed_dictionaries({}, optional={"ip": st.ip_addresses().map(str), "hostname": st.text(max_size=9)}),
     max_size=3,
 )
-SCHEMES = st.sampled_from(["", "aws", "gce", "azure", "openstack", "hcloud", "k3s", "kind", "x"])
+SCHEMES = st.sampled_from(
+    [
+        *("", "aws", "gce", "azure", "openstack", "hcloud", "k3s", "kind", "x"),
+        *("oci", "ibm", "alicloud", "qcloud", "huaweicloud", "yandex", "vsphere"),
+    ]
+)
 
 
 @st.composite

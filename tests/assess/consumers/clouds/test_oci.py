@@ -137,7 +137,7 @@ def test_otherwise_cluster_is_possible(annotations: dict[str, str]) -> None:
     [
         pytest.param({}, "already hides it", id="lb is a proxy"),
         pytest.param({TYPE: "nlb"}, "instead of the client's", id="721: nlb keeps it by default"),
-        pytest.param({TYPE: "nlb", PRESERVE_SOURCE: "0"}, "already hides it", id="nlb told not to"),
+        pytest.param({TYPE: "nlb", PRESERVE_SOURCE: "0"}, "already hides it", id="nlb with false"),
         pytest.param({TYPE: "NLB"}, "already hides it", id="692: compared as written"),
     ],
 )
