@@ -34,8 +34,8 @@ _STYLE = {
     Outcome.NoEndpoints: "yellow",
     Outcome.Unknown: "magenta",
     Outcome.Uncovered: "bold yellow",
-    Outcome.NoTargets: "red",
     Outcome.Blackhole: "bold red",
+    Outcome.NoTargets: "bold white on red",
     Outcome.Outage: "bold white on red",
 }
 _HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES")
