@@ -19,8 +19,8 @@ FOLDERS = {
     "no-endpoints": Outcome.NoEndpoints,
     "unknown": Outcome.Unknown,
     "uncovered": Outcome.Uncovered,
-    "no-targets": Outcome.NoTargets,
     "blackhole": Outcome.Blackhole,
+    "no-targets": Outcome.NoTargets,
     "outage": Outcome.Outage,
 }
 
