@@ -29,6 +29,8 @@ _NUMBER = re.compile(r"\d{1,6}(?:[.-]\d{1,6})?(?:ms|s|m|h)?")
 """A port, a range of codes, a duration."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)")
 _QUOTED = re.compile(r"""(?<=")[^"]+(?=")|(?<=')[^']+(?=')|\w+://\S+""")
+_SYNTAX = frozenset({"in", "notin", "null"})
+"""Words of selectors and of JSON."""
 _STRING_MAPS = frozenset({"annotations", "labels", "matchLabels", "nodeSelector", "selector"})
 _PUBLIC_FIELDS = frozenset(
     {"apiGroup", "apiVersion", "effect", "group", "kind", "operator", "phase", "reason", "type"}
@@ -143,7 +145,7 @@ class Anonymizer:
 
     def _token(self, token: str) -> str:
         """A name, or a part of one."""
-        if self._vocabulary.has(token) or _NUMBER.fullmatch(token):
+        if self._vocabulary.has(token) or token in _SYNTAX or _NUMBER.fullmatch(token):
             return token
         if beginning := self._beginning(token):
             return beginning + self._token(token[len(beginning) :])
@@ -157,7 +159,9 @@ class Anonymizer:
         return max(fitting, key=len, default="")
 
     def _word(self, word: str) -> str:
-        if self._replaced:
-            return self._replaced[word]
-        self._words.add(word)
-        return word
+        """Capitals stay recognizable, for rules that pass over them."""
+        small = word.lower()
+        if not self._replaced:
+            self._words.add(small)
+            return word
+        return self._replaced[small] if word == small else self._replaced[small].upper()
