@@ -116,3 +116,54 @@ def test_a_node_that_gets_the_external_ip_is_noticed() -> None:
     assert made.assessment.outcome.name == "Uncovered"
     made.put(node("a", addresses=["192.0.2.9"]))
     assert made.assessment.outcome.name == "Covered"
+
+
+def calico(*blocks: str, name: str = "default") -> Json:
+    spec = {"serviceLoadBalancerIPs": [{"cidr": block} for block in blocks]}
+    return {"kind": "BGPConfiguration", "metadata": {"name": name}, "spec": spec}
+
+
+METALLB = {"metallb.io/ip-allocated-from-pool": "lan"}
+EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+
+@pytest.mark.parametrize(
+    ("subject", "config", "family"),
+    [
+        pytest.param(service(), [calico("203.0.113.0/24")], "calico", id="its address is in a block"),
+        pytest.param(
+            service(annotations=METALLB), [calico("203.0.113.0/24")], "calico", id="MetalLB gave the address"
+        ),
+        pytest.param(
+            service(annotations=METALLB),
+            [calico("203.0.113.0/24"), {"kind": "L2Advertisement", "metadata": {"name": "lan"}, "spec": {}}],
+            "metallb",
+            id="MetalLB announces it, too",
+        ),
+        pytest.param(service(), [calico("198.51.100.0/24")], "unknown-controller", id="another block"),
+        pytest.param(service(), [calico("203.0.113.0/24", name="node.a")], "unknown-controller", id="of one node"),
+        pytest.param(service(), [calico("nonsense")], "unknown-controller", id="no block"),
+    ],
+)
+def test_calico_is_recognised(subject: Json, config: list[Json], family: str) -> None:
+    made = world(subject, endpoints("a"), *nodes(""), *config)
+    assert made.consumer().consumer.family == family
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("true", Seen("NoTargets", "NoTargets", "", ""), id="true"),
+        pytest.param("", ONLY_A, id="empty"),
+        pytest.param("false", ONLY_A, id="false"),
+    ],
+)
+def test_calico_reads_the_value_of_the_exclude_label(value: str, expected: Seen) -> None:
+    """calico 87c1590 client.go:434."""
+    members = [node("a", labels={EXCLUDE: value}), node("b")]
+    assert seen(service(), endpoints("a"), *members, calico("203.0.113.0/24")) == expected
+
+
+def test_calico_advertises_a_block_from_every_node() -> None:
+    found = seen(service(), endpoints("a"), *nodes(""), calico("203.0.113.1/32"))
+    assert (found.outcome, found.reason) == ("Unknown", "BlockIsAddress")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.on_premises.antrea import Antrea
+from etpguard.assess.consumers.on_premises.calico import Calico as Calico
 from etpguard.assess.consumers.on_premises.external_ips import ExternalIPs
 from etpguard.assess.consumers.on_premises.kube_router import KubeRouter
 from etpguard.assess.consumers.on_premises.openelb import OpenELB

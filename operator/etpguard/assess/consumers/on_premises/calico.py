@@ -1,0 +1,93 @@
+"""Calico: nodes with an endpoint advertise the address of a Service by BGP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from etpguard.assess.consumers.interface import (
+    Consumer,
+    DocumentedConsumer,
+    Evidence,
+    NodeTargets,
+    PossibleNodes,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition
+from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
+from etpguard.assess.eligibility import EXCLUDE_LABEL
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Key, Requirement, Service
+from etpguard.objects.calico import BGP_CONFIGURATION
+from etpguard.objects.metallb import BGP_ADVERTISEMENT, L2_ADVERTISEMENT
+
+NODES = replace(HOSTING, requirements=(Requirement(EXCLUDE_LABEL, "NotIn", ("true",)),))
+"""confd/pkg/backends/calico/client.go:434: the exclude label counts with the value "true" alone."""
+
+_Network = IPv4Network | IPv6Network
+
+
+class Calico(Announcer):
+    """calico 87c1590 confd/pkg/backends/calico/routes.go: under Local, a node with a ready endpoint advertises the
+    single address; every node advertises the blocks of the BGPConfiguration. MetalLB's controller may give the
+    address: without an advertisement it announces nothing itself."""
+
+    name = "calico"
+    kinds = (BGP_CONFIGURATION,)
+    documented = (
+        DocumentedConsumer(
+            consumer="Calico BGP",
+            found_by="an address in `serviceLoadBalancerIPs` of BGPConfiguration `default`",
+            nodes='those with an endpoint, without the exclude label `"true"`',
+            health_check="none",
+            with_local="`Covered`; `Unknown` where a block is the single address",
+            evidence=Evidence.DOCUMENTED,
+            source="calico 87c1590 confd/pkg/backends/calico/routes.go, client.go",
+        ),
+    )
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        targets = self._advertised(service, view)
+        if targets is None:
+            return
+        how = "recognised by BGPConfiguration default, whose serviceLoadBalancerIPs contain its addresses"
+        yield from Balancer.of(service, self.name, Recognition(how), "node").consumers(targets)
+
+    def _advertised(self, service: Service, view: View) -> Targets | None:
+        addresses = [entry.ip for entry in service.load_balancer_ingress]
+        if service.type != "LoadBalancer" or not addresses or not all(addresses):
+            return None
+        if view.has(L2_ADVERTISEMENT) or view.has(BGP_ADVERTISEMENT):
+            return None
+        blocks = _blocks(view)
+        holding = [_holding(address or "", blocks) for address in addresses]
+        if not blocks or not all(holding):
+            return None
+        if any(block.num_addresses == 1 for found in holding for block in found):
+            detail = (
+                "a block of serviceLoadBalancerIPs is the address of the Service: every node advertises blocks, "
+                "and nodes with an endpoint the address; which nodes get the traffic is not known"
+            )
+            return PossibleNodes(EVERY_NODE, Reason("BlockIsAddress", detail))
+        return NodeTargets(NODES, UNCHECKED)
+
+
+def _blocks(view: View) -> list[_Network]:
+    configuration = view.get(BGP_CONFIGURATION, Key("", "default"))
+    found = []
+    for block in (configuration and configuration.spec and configuration.spec.service_load_balancer_ips) or ():
+        try:
+            found.append(ip_network(block.cidr, strict=False))
+        except ValueError:
+            continue
+    return found
+
+
+def _holding(address: str, blocks: list[_Network]) -> list[_Network]:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return []
+    return [block for block in blocks if parsed in block]
