@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import ClassVar
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
+from etpguard.assess.consumers.clouds.known_annotations import misspelt
 from etpguard.assess.consumers.interface import (
+    Advice,
     CheckSettings,
+    ConsumerVerdict,
     HealthCheck,
     NodeTargets,
     PossibleNodes,
@@ -20,10 +24,13 @@ from etpguard.assess.consumers.node_selection import label_selector
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import NotModelled, OwnNodePort
-from etpguard.objects import Requirement, Service, ServicePort
+from etpguard.objects import Node, Requirement, Service, ServicePort
 
 MOST_SHOWN = 80
 """Characters of an annotation's value that a reason repeats."""
+
+MOST_MISSPELT = 3
+"""Misspelt annotations that advice names."""
 
 
 class CheckedCloud(Cloud):
@@ -32,6 +39,8 @@ class CheckedCloud(Cloud):
     nodes: ClassVar[NodeRule] = CLOUD_NODES
     protocols: ClassVar[frozenset[str]] = frozenset({"TCP", "UDP"})
     """Protocols of ports that the load balancer serves."""
+    annotations: ClassVar[tuple[str, frozenset[str]]] = ("", frozenset())
+    """The prefix of its annotations, and all names after it that the controller reads."""
 
     @property
     def selector(self) -> str:
@@ -63,6 +72,12 @@ class CheckedCloud(Cloud):
             return PossibleNodes(rule, check)
         no_target = self._no_node_selected(text) if requirements else None
         return NodeTargets(rule, check, self.most_targets(service), no_target=no_target)
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        for key, meant in islice(misspelt(service, *self.annotations), MOST_MISSPELT):
+            effect = f"{self.provider} reads {meant}, and no annotation with the name {key}."
+            yield Advice(f"Check the spelling of the annotation {key}", effect)
+        yield from super().advise(service, verdict, nodes)
 
     def _no_node_selected(self, text: str) -> Reason:
         detail = (

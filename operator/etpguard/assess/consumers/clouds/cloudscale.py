@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood
+from etpguard.assess.consumers.clouds.known_annotations import CLOUDSCALE
 from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
 from etpguard.assess.consumers.load_balancers import standard_check, standard_settings
 from etpguard.assess.outcome import Reason
@@ -23,6 +24,7 @@ class Cloudscale(CheckedCloud):
     name = "cloudscale"
     provider = "cloudscale.ch"
     scheme = "cloudscale"
+    annotations = (PREFIX, CLOUDSCALE)
     marks = (PREFIX,)
     node_selectors = (f"{PREFIX}node-selector",)
     without_address = "a port has no node port, or an annotation does not parse"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, first_port, not_understood, on_node_port
+from etpguard.assess.consumers.clouds.known_annotations import DIGITALOCEAN
 from etpguard.assess.consumers.interface import (
+    Advice,
+    ConsumerVerdict,
     DocumentedConsumer,
     Evidence,
     HealthCheck,
@@ -14,7 +19,7 @@ from etpguard.assess.consumers.interface import (
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_node_port, port_number, standard_check
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Service, ServicePort
+from etpguard.objects import Node, Service, ServicePort
 
 PREFIX = "service.beta.kubernetes.io/do-loadbalancer-"
 TYPE = f"{PREFIX}type"
@@ -36,6 +41,7 @@ class DigitalOcean(CheckedCloud):
     name = "digitalocean"
     provider = "DigitalOcean"
     scheme = "digitalocean"
+    annotations = (PREFIX, DIGITALOCEAN)
     marks = (PREFIX, "kubernetes.digitalocean.com/load-balancer-id", DISOWN)
     needs_node_ports = False
     without_address = "no node has an external IPv4 address, or an annotation is rejected"
@@ -93,6 +99,16 @@ class DigitalOcean(CheckedCloud):
         if probed is None or probed.protocol != "TCP":
             return not_understood(service, CHECK_PORT if CHECK_PORT in given else OVERRIDE)
         return on_node_port(probed, protocol.upper(), path if protocol != "tcp" else "")
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        unread = [key for key in (CHECK_PORT, CHECK_PATH, CHECK_PROTOCOL) if key in service.annotations]
+        if unread and OVERRIDE not in service.annotations:
+            effect = (
+                f"It has no effect under Local without {OVERRIDE}: the check uses the healthCheckNodePort, which "
+                "finds the nodes with an endpoint."
+            )
+            yield Advice(f"Remove the annotation {unread[0]}", effect)
+        yield from super().advise(service, verdict, nodes)
 
     def client_ip_of(self, service: Service) -> ClientIP:
         match service.annotations.get(TYPE, ""):

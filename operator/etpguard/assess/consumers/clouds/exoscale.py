@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_served, not_understood, on_port
+from etpguard.assess.consumers.clouds.known_annotations import EXOSCALE
 from etpguard.assess.consumers.interface import (
     Advice,
     CheckSettings,
@@ -40,6 +41,7 @@ class Exoscale(CheckedCloud):
     name = "exoscale"
     provider = "Exoscale"
     scheme = "exoscale"
+    annotations = (PREFIX, EXOSCALE)
     marks = (PREFIX,)
     nodes = EVERY_NODE
     client_ip = ClientIP.LOST

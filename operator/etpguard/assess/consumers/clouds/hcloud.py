@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
+from etpguard.assess.consumers.clouds.known_annotations import HCLOUD
 from etpguard.assess.consumers.interface import (
     DocumentedConsumer,
     Evidence,
@@ -38,6 +39,7 @@ class HetznerCloud(CheckedCloud):
     name = "hcloud"
     provider = "Hetzner Cloud"
     scheme = "hcloud"
+    annotations = (PREFIX, HCLOUD)
     marks = (PREFIX,)
     client_ip = ClientIP.HIDDEN
     protocols = frozenset({"TCP"})

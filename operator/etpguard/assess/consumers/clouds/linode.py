@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
+from etpguard.assess.consumers.clouds.known_annotations import LINODE
 from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
 from etpguard.assess.consumers.load_balancers import UNCHECKED, port_number
 from etpguard.assess.consumers.remedies import ClientIP
@@ -24,6 +25,7 @@ class Linode(CheckedCloud):
     name = "linode"
     provider = "Linode"
     scheme = "linode"
+    annotations = (PREFIX, LINODE)
     marks = (PREFIX,)
     client_ip = ClientIP.HIDDEN
     documented = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port
+from etpguard.assess.consumers.clouds.known_annotations import SCALEWAY
 from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
 from etpguard.assess.consumers.load_balancers import port_number, standard_check
 from etpguard.assess.consumers.node_selection import key_values
@@ -30,6 +31,7 @@ class Scaleway(CheckedCloud):
     name = "scaleway"
     provider = "Scaleway"
     scheme = "scaleway"
+    annotations = (PREFIX, SCALEWAY)
     marks = (PREFIX,)
     client_ip = ClientIP.HIDDEN
     protocols = frozenset({"TCP"})

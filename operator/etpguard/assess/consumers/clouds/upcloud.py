@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud
+from etpguard.assess.consumers.clouds.known_annotations import UPCLOUD
 from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
 from etpguard.assess.consumers.load_balancers import standard_check, standard_settings
 from etpguard.assess.consumers.remedies import ClientIP
@@ -23,6 +24,7 @@ class UpCloud(CheckedCloud):
     name = "upcloud"
     provider = "UpCloud"
     scheme = "upcloud"
+    annotations = (PREFIX, UPCLOUD)
     marks = (PREFIX,)
     client_ip = ClientIP.HIDDEN
     node_selectors = (f"{PREFIX}node-selector",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
+from etpguard.assess.consumers.clouds.known_annotations import VULTR
 from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
 from etpguard.assess.consumers.load_balancers import port_number
 from etpguard.assess.consumers.remedies import ClientIP
@@ -23,6 +24,7 @@ class Vultr(CheckedCloud):
     name = "vultr"
     provider = "Vultr"
     scheme = "vultr"
+    annotations = (PREFIX, VULTR)
     marks = (PREFIX,)
     client_ip = ClientIP.HIDDEN
     without_address = "one node's providerID does not parse, or an annotation is rejected"
