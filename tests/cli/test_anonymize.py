@@ -99,6 +99,11 @@ def test_what_the_rules_read_stays(every: list[Json]) -> None:
         pytest.param("TRUE", "TRUE", id="a bool"),
         pytest.param("shop.example/tier=acmeedge,acmex=y0", r"e\d+\.e\d+/e\d+=e\d+,e\d+=e\d+", id="labels"),
         pytest.param("acmepool notin (acmeweb)", r"e\d+ notin \(e\d+\)", id="a selector"),
+        pytest.param(
+            "acme-1.elb.eu-west-1.amazonaws.com",
+            r"e\d+-e\d+\.elb\.e\d+-e\d+-e\d+\.amazonaws\.com",
+            id="a host of AWS",
+        ),
         pytest.param("acmeweb AcmeWeb", r"e(\d+) E\1", id="capitals"),
         pytest.param("kubernetes.io/os=linux", r"kubernetes\.io/os=\w+", id="a label of Kubernetes"),
         pytest.param("10.1.2.3/32", r"10\.\d+\.\d+\.3/32", id="an address"),

@@ -29,6 +29,8 @@ _NUMBER = re.compile(r"\d{1,6}(?:[.-]\d{1,6})?(?:ms|s|m|h)?")
 """A port, a range of codes, a duration."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)")
 _QUOTED = re.compile(r"""(?<=")[^"]+(?=")|(?<=')[^']+(?=')|\w+://\S+""")
+_CLOUD_DOMAIN = re.compile(r"\.amazonaws\.com(?:\.cn)?$", re.IGNORECASE)
+"""The end of the hosts of load balancers that rules recognize."""
 _SYNTAX = frozenset({"in", "notin", "null"})
 """Words of selectors and of JSON."""
 _STRING_MAPS = frozenset({"annotations", "labels", "matchLabels", "nodeSelector", "selector"})
@@ -147,11 +149,17 @@ class Anonymizer:
         """A name, or a part of one."""
         if self._vocabulary.has(token) or token in _SYNTAX or _NUMBER.fullmatch(token):
             return token
+        if domain := _CLOUD_DOMAIN.search(token):
+            labels = token[: domain.start()].split(".")
+            return ".".join(label if label == "elb" else self._words_of(label) for label in labels) + domain[0]
         if beginning := self._beginning(token):
             return beginning + self._token(token[len(beginning) :])
         for ending in self._vocabulary.endings:
             if token.endswith(ending) and token != ending:
                 return self._token(token.removesuffix(ending)) + ending
+        return self._words_of(token)
+
+    def _words_of(self, token: str) -> str:
         return _WORD.sub(lambda found: self._word(found[0]), token)
 
     def _beginning(self, token: str) -> str:
