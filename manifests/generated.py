@@ -11,12 +11,13 @@ import yaml
 
 from etpguard.remediate import reasons
 from etpguard.settings import Option, options
-from manifests import reference
+from manifests import consumers, reference
 from manifests.monitoring import dashboard
 
 ROOT = Path(__file__).parents[1]
 MONITORING = ROOT / "manifests" / "monitoring"
 CHART = ROOT / "manifests" / "chart" / "etpguard"
+CONSUMERS_PAGE = ROOT / "docs" / "consumers.md"
 REMEDIATION_PAGE = ROOT / "docs" / "remediation.md"
 POLICY_SCHEMAS = ROOT / "operator" / "etpguard" / "cli" / "policy_schemas.json"
 
@@ -70,6 +71,7 @@ def files() -> dict[Path, str]:
         ROOT / "docs" / "reference.md": reference.page(),
         CHART / "values.yaml": _with_settings((CHART / "values.yaml").read_text()),
         CHART / "values.schema.json": _with_setting_schemas((CHART / "values.schema.json").read_text()),
+        CONSUMERS_PAGE: _with_consumers(CONSUMERS_PAGE.read_text()),
         REMEDIATION_PAGE: _with_reasons(REMEDIATION_PAGE.read_text()),
         POLICY_SCHEMAS: json.dumps(_policy_schemas(), indent=1) + "\n",
         **crds,
@@ -121,10 +123,21 @@ def _with_reasons(page: str) -> str:
         ("left alone", reasons.LEFT_ALONE),
         ("acted on", (*reasons.ACTED_ON, *reasons.OF_CONDITIONS)),
     ):
-        head, found, rest = page.partition(f"<!-- table of reasons: {name} -->\n")
-        _, end, tail = rest.partition("<!-- end -->")
-        page = f"{head}{found}{reasons.table(listed)}{end}{tail}"
+        page = _with_table(page, f"table of reasons: {name}", reasons.table(listed))
     return page
+
+
+def _with_consumers(page: str) -> str:
+    """The page with its tables of consumers and of kinds."""
+    page = _with_table(page, "table of consumers", consumers.table())
+    return _with_table(page, "table of kinds", consumers.kinds())
+
+
+def _with_table(page: str, name: str, table: str) -> str:
+    """The page with this table between the comment `name` and `<!-- end -->`."""
+    head, found, rest = page.partition(f"<!-- {name} -->\n")
+    _, end, tail = rest.partition("<!-- end -->")
+    return f"{head}{found}{table}{end}{tail}"
 
 
 def _policy_schemas() -> dict[str, Any]:

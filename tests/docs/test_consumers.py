@@ -1,10 +1,14 @@
-"""docs/consumers.md names every kind that a family reads beyond the core API."""
+"""docs/consumers.md has a row for each consumer, and names every kind that a family reads beyond the core API."""
 
 from __future__ import annotations
 
 import re
 
+import pytest
+
+from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.registry import consumer_families
+from manifests import generated
 from tests.docs.console import ROOT
 
 _ROW = re.compile(r"^\| `([a-z0-9.]+)` \| (`[^|]+`) \|", re.MULTILINE)
@@ -23,3 +27,19 @@ def test_every_kind_that_is_read_is_named() -> None:
         if "." in kind.group and kind.group
     }
     assert named == read - {"ingresses.networking.k8s.io"}
+
+
+def test_the_page_has_the_tables_that_the_families_give() -> None:
+    page = generated.CONSUMERS_PAGE
+    assert page.read_text() == generated.files()[page], "renew it: python -m manifests.generated"
+
+
+@pytest.mark.parametrize("family", [pytest.param(family, id=family.name) for family in consumer_families()])
+def test_each_family_documents_its_consumers(family: ConsumerFamily) -> None:
+    rows = generated.CONSUMERS_PAGE.read_text()
+    assert family.documented
+    for row in family.documented:
+        cells = (row.consumer, row.found_by, row.nodes, row.health_check, row.with_local, row.source)
+        assert all(cells)
+        assert not any("|" in cell or "\n" in cell for cell in cells)
+        assert f"| {row.consumer} | {row.found_by} |" in rows

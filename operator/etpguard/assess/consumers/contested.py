@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from etpguard.assess.consumers.interface import BaseFamily, Consumer, Evidence, PossibleNodes, View
+from etpguard.assess.consumers.interface import (
+    BaseFamily,
+    Consumer,
+    DocumentedConsumer,
+    Evidence,
+    PossibleNodes,
+    View,
+)
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless, first_mark
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
@@ -58,6 +65,17 @@ class Contested(BaseFamily):
     """First in the registry: it takes what several of the others would."""
 
     name = "contested"
+    documented = (
+        DocumentedConsumer(
+            consumer="a Service with the marks of two load balancers",
+            found_by="annotations of two of them",
+            nodes="any",
+            health_check="unknown",
+            with_local="`Unknown` unless all nodes are covered",
+            evidence=Evidence.DOCUMENTED,
+            source="–",
+        ),
+    )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         if not classless(service):

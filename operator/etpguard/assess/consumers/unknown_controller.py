@@ -11,6 +11,8 @@ from etpguard.assess.consumers.interface import (
     BaseFamily,
     Consumer,
     ConsumerVerdict,
+    DocumentedConsumer,
+    Evidence,
     PossibleNodes,
     View,
 )
@@ -27,6 +29,17 @@ class UnknownController(BaseFamily):
     family also knows where such an object has no effect."""
 
     name = "unknown-controller"
+    documented = (
+        DocumentedConsumer(
+            consumer="any other controller or class",
+            found_by="class of an Ingress or of a Service",
+            nodes="any",
+            health_check="unknown",
+            with_local="`Unknown` unless all nodes are covered",
+            evidence=Evidence.DOCUMENTED,
+            source="–",
+        ),
+    )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         for backend in backends(service, view, lambda _, by: by.controller != AWS_LBC):
