@@ -49,7 +49,7 @@ class Advisor:
     def _of_family(
         self, family: ConsumerFamily, service: Service, assessment: Assessment, verdict: ConsumerVerdict
     ) -> list[Advice]:
-        """A family that fails gives no advice. Where the reason says what to look at first, none advises a change."""
+        """A family that fails gives no advice. Where the reason says what to look at, no change is advised."""
         if verdict.reason.code == "NoAddress":
             return [_no_address(service)]
         if verdict.reason.code == "LocalWithFallback":

@@ -92,6 +92,10 @@ class NodeRule:
     """Whether, of these nodes, only those are used that host such an endpoint. `EligibleNodes` leaves this part to
     its caller, too."""
 
+    follows_ready: bool = False
+    """With `follows_endpoints`: whether nodes count only while they host a ready endpoint, so that terminating
+    endpoints do not keep them."""
+
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

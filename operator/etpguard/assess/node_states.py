@@ -86,6 +86,14 @@ class ServiceStates:
         object.__setattr__(self, "_by_port", by_port)
         object.__setattr__(self, "hosting", hosting)
 
+    @property
+    def hosting_ready(self) -> int:
+        """Nodes that host a ready endpoint of any port, in any family."""
+        ready = 0
+        for state in self.ports:
+            ready |= state.ready
+        return ready
+
     def of(self, port: str, family: IPFamily) -> PortState | None:
         return self._by_port.get((port, family))
 

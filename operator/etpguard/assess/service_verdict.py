@@ -208,7 +208,7 @@ class Judge:
         if blind:
             return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
         if targets.rule.follows_endpoints:
-            eligible &= states.hosting
+            eligible &= states.hosting_ready if targets.rule.follows_ready else states.hosting
         if targets.rule.hosts is Hosts.NOT_TERMINATING:
             eligible &= states.placed
         elif targets.rule.hosts is Hosts.ANY:

@@ -81,3 +81,9 @@ def test_the_services_target_type_goes_before_the_ingresss() -> None:
         ingress_class("auto", "eks.amazonaws.com/alb"),
     ]
     assert seen(subject, *behind, endpoints("a"), *nodes("aws")) == UNKNOWN
+
+
+def test_by_its_nodes_alone_it_is_assumed() -> None:
+    consumer = world(service(), endpoints("a"), *nodes("aws", labels=AUTO)).consumer().consumer
+    assert consumer.evidence.value == "assumed"
+    assert "EKS Auto Mode" in consumer.assumptions[0]

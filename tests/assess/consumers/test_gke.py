@@ -329,3 +329,19 @@ def test_a_draining_node_leaves_the_group(labels: dict[str, str], eligible: str)
     subject = service(loadBalancerClass=f"{GKE_CLASS}l4-regional-external")
     members = [node("a", "gce://a"), node("b", "gce://b", labels=labels), node("c", "gce://c")]
     assert seen(subject, endpoints("a", "b"), *members).eligible == eligible
+
+
+@pytest.mark.parametrize(
+    ("ready", "terminating", "expected"),
+    [
+        pytest.param(
+            "a", "b", Seen("Covered", "Covered", "a", ""), id="types.go:381: terminating ones are left out"
+        ),
+        pytest.param(
+            "", "ab", Seen("NoTargets", "NoReadyEndpoint", "", ""), id="all terminate: the group is empty"
+        ),
+    ],
+)
+def test_a_group_drops_the_nodes_of_terminating_endpoints(ready: str, terminating: str, expected: Seen) -> None:
+    subject = service(loadBalancerClass=f"{GKE_CLASS}l4-regional-external")
+    assert seen(subject, endpoints(*ready, terminating=terminating), *nodes("gce")) == expected

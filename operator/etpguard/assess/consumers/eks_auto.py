@@ -20,9 +20,10 @@ from etpguard.assess.consumers.interface import (
 from etpguard.assess.consumers.load_balancers import (
     EVERY_NODE,
     Balancer,
+    Recognition,
     addressed_by_ip,
+    by_class,
     classless,
-    of_class,
     sole_cloud,
 )
 from etpguard.assess.consumers.remedies import ClientIP, annotate, cluster
@@ -62,17 +63,12 @@ class EksAuto(BaseFamily):
             target_type = "ip" if isinstance(targets, PodTargets) else ""
             targets = backend.unless_missing(targets, EVERY_NODE)
             yield backend.consumer(targets, controller=INGRESS_CONTROLLER, target_type=target_type)
-        if of_class(service, SERVICE_CLASS):
-            source = f"recognised by its loadBalancerClass {SERVICE_CLASS}"
-        elif _may_serve(service, view):
-            source = (
-                "nodes with the label eks.amazonaws.com/compute-type=auto show that EKS Auto Mode may serve it"
-            )
-        else:
+        recognition = by_class(service, SERVICE_CLASS) or _by_its_nodes(service, view)
+        if recognition is None:
             return
         targets = _pods_or_unknown(service.annotations.get(_TARGET_TYPE["Service"]), SERVICE_CLASS)
         target_type = "ip" if isinstance(targets, PodTargets) else ""
-        yield from Balancer(service, SERVICE_CLASS, source, target_type).consumers(targets)
+        yield from Balancer.of(service, SERVICE_CLASS, recognition, target_type).consumers(targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome is not Outcome.Unknown:
@@ -81,6 +77,14 @@ class EksAuto(BaseFamily):
         yield annotate(service, key, "ip", "Pods are then the targets, and the policy is not on the path.")
         http = verdict.consumer.kind == "Ingress"
         yield cluster(service, ClientIP.FORWARDED if http else ClientIP.VARIES)
+
+
+def _by_its_nodes(service: Service, view: View) -> Recognition | None:
+    if not _may_serve(service, view):
+        return None
+    how = "nodes with the label eks.amazonaws.com/compute-type=auto show that EKS Auto Mode may serve it"
+    taken = "EKS Auto Mode is taken to serve the Service, since nodes have its label"
+    return Recognition(how, Evidence.ASSUMED, (taken,))
 
 
 def _may_serve(service: Service, view: View) -> bool:

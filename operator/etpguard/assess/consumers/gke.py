@@ -73,9 +73,11 @@ SUBSET_NODES = replace(
     ),
     readiness=Readiness.IGNORED,
     follows_endpoints=True,
+    follows_ready=True,
 )
-"""The same, as CandidateAndUnreadyNodesFilter calls it: nodes that are not Ready are in, those that GKE drains
-for an upgrade are out."""
+"""The nodes of endpoints that do not terminate (pkg/neg/types/types.go:381), as CandidateAndUnreadyNodesFilter
+passes them: nodes that are not Ready are in, those that GKE drains for an upgrade are out. An endpoint that is not
+ready keeps its node in the group too; its check fails there, so that it gets no traffic beside a ready one."""
 
 
 class GkeIngress(BaseFamily):
@@ -144,6 +146,11 @@ _BY_CLASS = {
 
 L4_CLASSES = (*_BY_CLASS, _STANDALONE)
 
+_ALL_TERMINATE = Reason(
+    "NoReadyEndpoint",
+    "the group lists the nodes of endpoints that do not terminate, and none of these is ready on a node that may "
+    "be in it",
+)
 _BACKEND_NOT_KNOWN = Reason(
     "BackendNotKnown",
     "without a finalizer gke.networking.io/l4-… it is not known whether the targets are all nodes or those with "
@@ -180,7 +187,10 @@ class GkeLoadBalancer(BaseFamily):
         else:
             rule, otherwise = _backend(service)
             check = standard_check(service)
-            targets = NodeTargets(rule, check, none_healthy=NoneHealthy.SENDS_TO_ALL, otherwise=otherwise)
+            none = _ALL_TERMINATE if rule is SUBSET_NODES else None
+            targets = NodeTargets(
+                rule, check, none_healthy=NoneHealthy.SENDS_TO_ALL, no_target=none, otherwise=otherwise
+            )
         yield from Balancer.of(service, "gke-l4", recognition).consumers(targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
