@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS, Cloud, unreadable
+from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.interface import (
     Advice,
     ConsumerVerdict,
@@ -61,6 +62,7 @@ class AlibabaCloud(Cloud):
     marks = (_PREFIX, _LEGACY)
     classes = (NLB_CLASS,)
     node_selectors = (f"{_PREFIX}backend-label", f"{_LEGACY}backend-label")
+    reads = (BACKEND_TYPE, *node_selectors, f"{_PREFIX}remove-unscheduled-backend")
     needs_node_ports = False
     without_address = "the quota is used up, an annotation has a value that the controller rejects"
     documented = (
@@ -94,6 +96,7 @@ class AlibabaCloud(Cloud):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome not in (Outcome.NoTargets, Outcome.Unknown):
             return
+        yield from misspelt(service, self.reads)
         for label in (EXCLUDE_LABEL, *_EXCLUDING):
             yield from admit_nodes(service, nodes, label)
         yield spread(service, "nodes that the load balancer may use")

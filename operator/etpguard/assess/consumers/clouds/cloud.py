@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.interface import (
     Advice,
     BaseFamily,
@@ -57,6 +58,9 @@ class Cloud(BaseFamily):
     node_selectors: ClassVar[tuple[str, ...]] = ()
     """Annotations that select nodes by label. The controller reads the labels when it syncs, not when they
     change."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Annotations that decide on its nodes, its health check or the client's address: those whose misspelling
+    matters."""
     needs_node_ports: ClassVar[bool] = True
     """Whether a port without a node port has no target."""
     client_ip: ClassVar[ClientIP] = ClientIP.VARIES
@@ -101,6 +105,7 @@ class Cloud(BaseFamily):
         targets = verdict.consumer.targets
         if isinstance(targets, NodeTargets) and targets.no_target and verdict.reason == targets.no_target:
             return
+        yield from misspelt(service, self.reads)
         yield from health_checked(service, verdict, nodes, self.client_ip_of(service))
 
     def _as_of_last_sync(self, service: Service) -> str:

@@ -52,6 +52,7 @@ class HuaweiCloud(Cloud):
     provider = "Huawei Cloud"
     scheme = "huaweicloud"
     marks = (_PREFIX,)
+    reads = (CHECK_FLAG, CHECK_OPTION)
     needs_node_ports = False
     without_address = "an annotation such as elb.class, elb.id or elb.availability-zones is missing or wrong"
     documented = (

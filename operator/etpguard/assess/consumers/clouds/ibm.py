@@ -55,6 +55,7 @@ class IBMCloud(Cloud):
     scheme = "ibm"
     marks = (_PREFIX,)
     node_selectors = (NODE_SELECTOR, ZONE)
+    reads = (NODE_SELECTOR, ZONE, FEATURES)
     client_ip = ClientIP.HIDDEN
     """An application load balancer is a proxy."""
     without_address = (

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
+from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.interface import (
     Advice,
     ConsumerVerdict,
@@ -23,7 +24,7 @@ from etpguard.assess.consumers.interface import (
 )
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, standard_check
 from etpguard.assess.consumers.node_selection import label_selector
-from etpguard.assess.consumers.remedies import ClientIP, health_checked
+from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort
 
@@ -47,6 +48,7 @@ class OracleCloud(Cloud):
         "service.beta.kubernetes.io/oci-load-balancer-",
     )
     node_selectors = (LB_SELECTOR, NLB_SELECTOR)
+    reads = (TYPE, LB_SELECTOR, NLB_SELECTOR, PRESERVE_SOURCE)
     without_address = (
         "the quota for load balancers is used up, the subnet or a network security group is missing, an "
         "annotation has a value that the controller rejects"
@@ -77,6 +79,11 @@ class OracleCloud(Cloud):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if isinstance(verdict.consumer.targets, NodeTargets) and verdict.consumer.targets.no_target:
             return
+        yield from misspelt(service, self.reads)
+        without_effect = LB_SELECTOR if is_network(service) else NLB_SELECTOR
+        if without_effect in service.annotations:
+            effect = f"It has no effect on this type of load balancer, which reads {_selector_key(service)}."
+            yield drop_annotation(service, without_effect, effect)
         extra = ""
         if _breaks_with_cluster(service):
             extra = (

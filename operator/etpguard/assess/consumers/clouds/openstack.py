@@ -49,6 +49,7 @@ class OpenStack(Cloud):
     scheme = "openstack"
     marks = (_PREFIX, "service.beta.kubernetes.io/openstack-internal-load-balancer", "loadbalancer.ovhcloud.com/")
     node_selectors = (NODE_SELECTOR,)
+    reads = (MONITOR, NODE_SELECTOR, PROXY_PROTOCOL, FORWARDED_FOR)
     without_address = (
         "Octavia is not ready or finds no subnet or floating network, another Service of the same load balancer "
         "uses the port, two annotations exclude each other"

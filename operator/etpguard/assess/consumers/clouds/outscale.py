@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
+from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.interface import (
     Advice,
     CheckSettings,
@@ -44,6 +45,7 @@ class Outscale(Cloud):
     scheme = ""
     marks = (_PREFIX,)
     node_selectors = (NODE_LABELS,)
+    reads = (NODE_LABELS, CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH)
     client_ip = ClientIP.HIDDEN
     """A load balancer unit is a proxy; osc-load-balancer-proxy-protocol names the ports with PROXY protocol."""
     without_address = "a port is not TCP, sessionAffinity or loadBalancerIP is set, the name is taken"
@@ -67,6 +69,7 @@ class Outscale(Cloud):
         targets, check = verdict.consumer.targets, verdict.consumer.check
         if isinstance(targets, NodeTargets) and targets.no_target:
             return
+        yield from misspelt(service, self.reads)
         if verdict.outcome in (Outcome.Blackhole, Outcome.Unknown) and CHECK_PORT in service.annotations:
             effect = "The load balancer then checks the healthCheckNodePort by HTTP."
             yield drop_annotation(service, CHECK_PORT, effect)

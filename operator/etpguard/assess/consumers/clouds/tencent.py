@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS, Cloud, unreadable
+from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.interface import (
     Advice,
     CheckSettings,
@@ -61,6 +62,7 @@ class TencentCloud(Cloud):
         BIND_PODS,
     )
     node_selectors = (BACKENDS_LABEL,)
+    reads = (BACKENDS_LABEL, BIND_PODS, DIRECT_ACCESS)
     needs_node_ports = False
     without_address = "the quota is used up, an existing load balancer is used twice, a subnet is missing"
     documented = (
@@ -111,6 +113,7 @@ class TencentCloud(Cloud):
         targets = verdict.consumer.targets
         if isinstance(targets, NodeTargets) and targets.no_target:
             return
+        yield from misspelt(service, self.reads)
         follows = targets.rule is not None and targets.rule.hosts is not None
         if not follows and verdict.outcome in (Outcome.Unknown, Outcome.TargetsUnhealthy, Outcome.Blackhole):
             effect = "The load balancer then has only the nodes with pods of this Service as targets."

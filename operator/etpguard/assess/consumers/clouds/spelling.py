@@ -1,0 +1,41 @@
+"""Annotations that look like one that a provider reads, and are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+from heapq import nsmallest
+
+from etpguard.assess.consumers.interface import Advice
+from etpguard.objects import Service
+
+_CLOSE = 4
+"""Characters that only one of two names has, at most: two characters replaced, or four too many."""
+_MOST, _LONGEST = 50, 80
+"""Annotations that are compared, and the characters of their names: others are no slips of the pen."""
+
+
+def misspelt(service: Service, reads: Sequence[str]) -> Iterable[Advice]:
+    """Advice on each annotation whose name is close to one of `reads` in the same domain."""
+    domains = tuple({key.rpartition("/")[0] + "/" for key in reads})
+    candidates = (key for key in service.annotations if key.startswith(domains) and key not in reads)
+    for key in nsmallest(_MOST, candidates):
+        near = _nearest(key, reads) if len(key.rpartition("/")[2]) <= _LONGEST else ""
+        if near:
+            effect = f"The controller does not read {key[:253]}. If {near} is meant, it has no effect now."
+            yield Advice(f"Check the spelling of the annotation {key[:253]}", effect)
+
+
+def _nearest(key: str, reads: Sequence[str]) -> str:
+    domain, _, name = key.rpartition("/")
+    found = [
+        (_difference(name, other[len(domain) + 1 :]), other) for other in reads if other.startswith(f"{domain}/")
+    ]
+    difference, near = min(found, default=(_CLOSE + 1, ""))
+    return near if difference <= _CLOSE else ""
+
+
+def _difference(one: str, other: str) -> int:
+    """The number of characters outside what they have in common."""
+    common = sum(block.size for block in SequenceMatcher(None, one, other).get_matching_blocks())
+    return len(one) + len(other) - 2 * common
