@@ -19,8 +19,9 @@ from etpguard.objects.scope import NamespaceScope
 from etpguard.remediate.decide import Action, decide
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.facts import Round
-from etpguard.remediate.gather import BLIND_SECONDS, Gatherer, OperatorLimits
+from etpguard.remediate.gather import BLIND_SECONDS, Gatherer
 from etpguard.remediate.kinds import REMEDIATION_KINDS
+from etpguard.remediate.ledger import OperatorLimits
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from tests.remediate.given import NOW, assessment

@@ -26,9 +26,10 @@ from etpguard.remediate.controller import RemediationController
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.events import NoEvents
 from etpguard.remediate.execute import Executor
-from etpguard.remediate.gather import Gatherer, OperatorLimits
+from etpguard.remediate.gather import Gatherer
 from etpguard.remediate.intent import IntentRecorder
 from etpguard.remediate.kinds import REMEDIATION_KINDS
+from etpguard.remediate.ledger import OperatorLimits
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setters

@@ -11,8 +11,9 @@ from etpguard.objects import SERVICE, Key, decode_item
 from etpguard.objects.policies import COVERAGE_POLICY
 from etpguard.remediate.decide import decide
 from etpguard.remediate.dwell import DwellHistory
-from etpguard.remediate.gather import Gatherer, OperatorLimits
+from etpguard.remediate.gather import Gatherer
 from etpguard.remediate.kinds import REMEDIATION_KINDS
+from etpguard.remediate.ledger import OperatorLimits
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.status import policy_status
 from tests.remediate.given import NOW, assessment

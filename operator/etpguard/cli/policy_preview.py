@@ -31,7 +31,8 @@ from etpguard.remediate import reasons
 from etpguard.remediate.decide import Action, decide
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.facts import Case, Round
-from etpguard.remediate.gather import Gatherer, OperatorLimits
+from etpguard.remediate.gather import Gatherer
+from etpguard.remediate.ledger import OperatorLimits
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.policy import faults
 from etpguard.remediate.spent import IntentAges

@@ -19,7 +19,7 @@ from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import Key
 from etpguard.objects.log_fields import service_fields
-from etpguard.remediate import events, reasons
+from etpguard.remediate import reasons
 from etpguard.remediate.decide import Action, Decision, decide
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.events import Announcer, Count
@@ -30,6 +30,7 @@ from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.policy_statuses import PolicyStatuses
 from etpguard.remediate.postponed import Postponed
 from etpguard.remediate.reread import Changed, Refused, ServiceReader
+from etpguard.remediate.skips import Skips
 from etpguard.remediate.turns import Turns
 
 _log = logging.getLogger(__name__)
@@ -65,20 +66,6 @@ _ORDER = {
 }
 """Steps that end a remediation come before steps that begin one."""
 
-_ANNOUNCED = frozenset(
-    reason.code
-    for reason in (
-        reasons.GIT_OPS_OWNED,
-        reasons.NETWORK_POLICY,
-        reasons.SOURCE_IP_LOSS_REFUSED,
-        reasons.HEALTH_CHECK_PINNED,
-        reasons.DRIFT,
-        reasons.REFUSED,
-    )
-)
-"""Reasons with an Event: traffic is lost and etpguard does not remediate, or cannot do what is due."""
-
-
 _ROUND = "all Services"
 """Names a round in the log of failures."""
 
@@ -113,8 +100,6 @@ class RemediationController:
         self._other_policies = other_policies
         self._discovered_at = float("-inf")
         self._stale = stale
-        self._announcer = announcer
-        self._count = count
         self._term = term
         self._clock = clock
         self._wall = wall
@@ -129,7 +114,7 @@ class RemediationController:
         self._rebuilds = TokenBucket(1 / self._pacing.rebuild_every, self._pacing.rebuild_burst)
         self._woken = asyncio.Event()
         self._remembered_term: int | None = None
-        self._announced: dict[str, str] = {}
+        self._skips = Skips(announcer, count)
         self._problem = ""
 
     def offer(self, changed: Mapping[Key, Assessment | None], touched: Collection[Key] = ()) -> None:
@@ -191,7 +176,7 @@ class RemediationController:
         acted = await self._act(round_, decisions)
         reported = {key: self._with_refusal(key, decision) for key, decision in decisions.items()}
         status_wait = await self._statuses.write(round_, reported)
-        await self._announce(round_, reported)
+        await self._skips.announce(round_, reported, self._postponed.refusal)
         if acted:
             return self._pacing.settle
         waits = [decision.again for decision in decisions.values() if decision.again is not None]
@@ -295,20 +280,6 @@ class RemediationController:
             return decision
         why = reasons.REFUSED.because(f"could not {decision.action.value}: {refusal}")
         return Decision(Action.NONE, why, policy=decision.policy)
-
-    async def _announce(self, round_: Round, decisions: Mapping[Key, Decision]) -> None:
-        uids = {case.service.uid for case in round_.cases.values()}
-        self._announced = {uid: code for uid, code in self._announced.items() if uid in uids}
-        for key, decision in decisions.items():
-            service, code = round_.cases[key].service, decision.reason.code
-            if decision.action is not Action.NONE or code not in _ANNOUNCED:
-                if not self._postponed.refusal(key):  # else the API server may refuse the same again
-                    self._announced.pop(service.uid, None)
-            elif self._announced.get(service.uid) != code:
-                self._announced[service.uid] = code
-                self._count("apply", "skipped")
-                event = events.remediation_skipped(service=service, reason=decision.reason)
-                await self._announcer.announce(event, once=True)
 
     async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:
         """At least `settle`; then until woken, stopped or due."""

@@ -1,0 +1,155 @@
+"""The Ledger over all Cases: how many Services need remediation, and what is spent. Pure; the caller gives
+times."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from etpguard.assess import Assessment, Outcome
+from etpguard.objects import Key, Remediation, times
+from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
+from etpguard.remediate.decide import unasked_rollback
+from etpguard.remediate.dwell import DwellHistory
+from etpguard.remediate.facts import Case, Ledger, Share, in_need
+from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.policy import amount
+from etpguard.remediate.spent import IntentAges
+
+Spent = dict[tuple[str, float], float]
+"""By Service uid and recorded time: when an intent counts."""
+
+_LOST = frozenset({Outcome.Blackhole, Outcome.Outage})
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorLimits:
+    """The operator's own limits, beside every policy's: --max-remediations and --breaker."""
+
+    budget: Budget = field(default_factory=Budget)
+    breaker: TriggerIf = field(default_factory=TriggerIf)
+    rollback_budget: Budget = field(default=Budget(services="10", per_seconds=600))
+    rollback_breaker: TriggerIf = field(default_factory=TriggerIf)
+    """Of rollbacks that nobody asked for. `storm_cooldown_seconds` is how long the first one waits."""
+
+
+class LedgerKeeper:
+    """`assessments` are those of the Services in scope."""
+
+    def __init__(
+        self,
+        assessments: Mapping[Key, Assessment],
+        history: DwellHistory,
+        memory: RemediationMemory,
+        limits: OperatorLimits,
+        ages: IntentAges,
+    ) -> None:
+        self._assessments = assessments
+        self._history = history
+        self._memory = memory
+        self._limits = limits
+        self._ages = ages
+
+    def steps(
+        self,
+        cases: Mapping[Key, Case],
+        policies: Mapping[str, CoveragePolicy],
+        matched: Mapping[str, list[Key]],
+        monotonic: float,
+        wall: float,
+    ) -> Generator[None, None, Ledger]:
+        """The ledger over `cases`, with a yield after each policy. `policies` and `matched`, the Services that
+        each selects, are by uid. Times as in `Gatherer.gather`."""
+        shares: dict[str, Share] = {}
+        applied: dict[str, Spent] = defaultdict(dict)
+        spent = {key: self._spent(case.remediation, monotonic, wall) for key, case in cases.items()}
+        needy = {key for key, case in cases.items() if in_need(case.assessment, case.governing)}
+        members: dict[str, Collection[Key]] = {
+            uid: [k for k in keys if k in cases] for uid, keys in matched.items()
+        }
+        members[""] = cases.keys()
+        for uid, keys in members.items():
+            yield
+            many = sum(key in needy for key in keys)
+            trigger = policies[uid].spec.remediation.trigger_if if uid else self._limits.breaker
+            # The operator's breaker counts all Services that it assesses: a common cause ends at no policy.
+            of = len(matched[uid]) if uid else len(self._assessments)
+            many += 0 if uid else self._losing_beside(needy)
+            most = amount(trigger.uncovered_services_less_than_or_equal_to, of)
+            tripped = self._history.share(uid, many > most, monotonic)
+            shares[uid] = Share(many, of, None if tripped is None else wall - (monotonic - tripped))
+            for key in keys:
+                applied[uid] |= spent[key]
+        for key, case in cases.items():
+            ref = case.remediation.policy if case.remediation else None
+            if ref is not None and (ref.uid not in matched or key not in members[ref.uid]):
+                applied[ref.uid] |= spent[key]
+        departed = self._memory.departed()
+        for gone in departed:
+            times_spent = self._spent(gone, monotonic, wall)
+            for uid in {"", gone.policy.uid if gone.policy else ""}:
+                applied[uid] |= times_spent
+        self._ages.forget([c.service.uid for c in cases.values()] + [gone.service_uid for gone in departed])
+        return Ledger(
+            shares=shares,
+            applied={uid: tuple(found.values()) for uid, found in applied.items()},
+            budget=self._limits.budget,
+            breaker=self._limits.breaker,
+            namespaces=self._by_namespace(needy, monotonic, wall),
+            rollbacks=tuple(rollbacks(cases.values())),
+            rollback_share=self._rollback_share(cases.values(), monotonic, wall),
+            rollback_budget=self._limits.rollback_budget,
+            rollback_breaker=self._limits.rollback_breaker,
+        )
+
+    def _spent(self, record: Remediation | None, monotonic: float, wall: float) -> Spent:
+        """The times at which the intents of a record count, for budgets."""
+        return self._ages.times(record.service_uid, intents(record), monotonic, wall) if record else {}
+
+    def _rollback_share(self, cases: Iterable[Case], monotonic: float, wall: float) -> Share:
+        remediated = [c for c in cases if c.remediation and c.remediation.stands_for(c.service.uid)]
+        due = sum(unasked_rollback(case, wall) for case in remediated)
+        most = amount(self._limits.rollback_breaker.uncovered_services_less_than_or_equal_to, len(remediated))
+        since = self._history.rollback_storm(due > most, monotonic)
+        return Share(due, len(remediated), None if since is None else wall - (monotonic - since))
+
+    def _by_namespace(self, needy: Collection[Key], monotonic: float, wall: float) -> dict[str, Share]:
+        """What counts for the operator's circuit breaker in each namespace: its own Services in full, and of every
+        other namespace at most half of what the breaker allows. Where that is none, other namespaces count one
+        each if they are two or more. So no other namespace alone can open it."""
+        of = len(self._assessments)
+        most = amount(self._limits.breaker.uncovered_services_less_than_or_equal_to, of)
+        counts: dict[str, int] = defaultdict(int)
+        for key, assessment in self._assessments.items():
+            counts[key.namespace] += key in needy or assessment.outcome in _LOST
+        affected = sum(many > 0 for many in counts.values())
+        cap = most // 2
+        capped = sum(min(many, cap) for many in counts.values())
+        found = {}
+        for namespace, own in counts.items():
+            others = capped - min(own, cap)
+            if not cap:
+                others = affected - (own > 0)
+                others = others if others >= 2 else 0
+            tripped = self._history.share(f"namespace/{namespace}", own + others > most, monotonic)
+            found[namespace] = Share(own + others, of, None if tripped is None else wall - (monotonic - tripped))
+        return found
+
+    def _losing_beside(self, needy: Collection[Key]) -> int:
+        """How many Services lose traffic beside those that their policies select."""
+        return sum(
+            assessment.outcome in _LOST and key not in needy for key, assessment in self._assessments.items()
+        )
+
+
+def intents(remediation: Remediation | None) -> list[float]:
+    found = map(times.parse, remediation.intents if remediation else ())
+    return [time for time in found if time is not None]
+
+
+def rollbacks(cases: Iterable[Case]) -> list[float]:
+    """When rollbacks began or ended, by the records."""
+    records = (case.remediation for case in cases)
+    found = (times.parse(r.since) for r in records if r and r.phase in ("RollingBack", "RolledBack"))
+    return [time for time in found if time is not None]
