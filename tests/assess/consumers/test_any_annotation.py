@@ -129,7 +129,10 @@ def test_where_every_node_is_covered_nobody_loses_anything(objects: list[Json]) 
 
 @pytest.mark.parametrize("names", [1, 400], ids=["one node", "many long names"])
 def test_advice_is_bounded_however_long_the_names_are(names: int) -> None:
-    long = service(selector={f"{'k' * 60}{i}": "v" * 63 for i in range(names)}, annotations={"metallb.io/x": "y"})
+    long = service(
+        selector={f"{'k' * 60}{i}": "v" * 63 for i in range(names)},
+        annotations={"load-balancer.hetzner.cloud/location": "y"},
+    )
     members = [name * 63 for name in ("a", "b")]
     label = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
     advice = world(long, endpoints(*members), *nodes("", *members, labels=label)).advice()
