@@ -97,6 +97,7 @@ def test_what_the_rules_read_stays(every: list[Json]) -> None:
         pytest.param("123456789012", r"e\d+", id="a long number"),
         pytest.param("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", id="a time"),
         pytest.param("TRUE", "TRUE", id="a bool"),
+        pytest.param("udp", "udp", id="a protocol in small letters"),
         pytest.param("shop.example/tier=acmeedge,acmex=y0", r"e\d+\.e\d+/e\d+=e\d+,e\d+=e\d+", id="labels"),
         pytest.param("acmepool notin (acmeweb)", r"e\d+ notin \(e\d+\)", id="a selector"),
         pytest.param(

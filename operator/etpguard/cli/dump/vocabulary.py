@@ -29,7 +29,7 @@ class Vocabulary:
     domains: frozenset[str]
 
     def has(self, word: str) -> bool:
-        return word in self.words or word.lower() in self.words
+        return not self.words.isdisjoint((word, word.lower(), word.upper()))
 
     def knows_domain(self, domain: str) -> bool:
         return domain in self.domains or domain in _PUBLIC or domain.endswith(tuple(f".{d}" for d in _PUBLIC))
