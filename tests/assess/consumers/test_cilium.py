@@ -163,7 +163,14 @@ def test_a_leader_is_not_ready_for_long() -> None:
 
 def test_bgp_is_blind_to_ports() -> None:
     two = service(loadBalancerClass=BGP, ports=[port(), port("admin", 81, 30081)])
-    objects = [two, endpoints("a", "b"), endpoints("a", ports=["admin"]), *nodes(""), advertisement()]
+    objects = [
+        two,
+        endpoints("a", "b"),
+        endpoints("a", ports=["admin"]),
+        *nodes(""),
+        advertisement(),
+        cluster_config(),
+    ]
     assert seen(*objects, port_name="admin") == Seen("Blackhole", "Blackhole", "ab", "b")
 
 
@@ -180,8 +187,10 @@ ONLY_A = Seen("Covered", "Covered", "a", "")
 @pytest.mark.parametrize(
     ("subject", "config", "expected"),
     [
-        pytest.param(service(loadBalancerClass=BGP), [advertisement()], ONLY_A, id="by class"),
-        pytest.param(service(conditions=[ASSIGNED]), [advertisement()], ONLY_A, id="without a class"),
+        pytest.param(service(loadBalancerClass=BGP), [advertisement(), cluster_config()], ONLY_A, id="by class"),
+        pytest.param(
+            service(conditions=[ASSIGNED]), [advertisement(), cluster_config()], ONLY_A, id="without a class"
+        ),
         pytest.param(
             service(conditions=[ASSIGNED]),
             [advertisement(selector=None)],
@@ -199,7 +208,10 @@ ONLY_A = Seen("Covered", "Covered", "a", "")
         ),
         pytest.param(
             service(loadBalancerClass=BGP),
-            [advertisement(selector={"matchLabels": {"io.kubernetes.service.namespace": "shop"}})],
+            [
+                advertisement(selector={"matchLabels": {"io.kubernetes.service.namespace": "shop"}}),
+                cluster_config(),
+            ],
             ONLY_A,
             id="selects it by its namespace",
         ),
@@ -223,6 +235,12 @@ ONLY_A = Seen("Covered", "Covered", "a", "")
             [advertisement(), cluster_config()],
             ONLY_A,
             id="sessions from all nodes",
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP),
+            [advertisement()],
+            Seen("Unknown", "SessionsNotSeen", "a", ""),
+            id="no session is known",
         ),
         pytest.param(
             service(conditions=[ASSIGNED]),

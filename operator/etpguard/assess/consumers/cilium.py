@@ -235,6 +235,11 @@ def _by_bgp(service: Service, view: View) -> Targets:
     if not any(_advertisements(service, view)):
         detail = "no CiliumBGPAdvertisement of type Service with the address LoadBalancerIP has a selector for it"
         return NodeTargets(NO_NODE, UNCHECKED, no_target=Reason("NotAdvertised", detail))
+    if not view.has(CILIUM_BGP_CLUSTER_CONFIG):
+        detail = (
+            "no CiliumBGPClusterConfig was read: without one, no node has a session that advertises the address"
+        )
+        return UnknownOutcome(Reason("SessionsNotSeen", detail), BGP_NODES, UNCHECKED)
     selectors = [
         config.spec.node_selector.requirements if config.spec.node_selector else ()
         for config in view.all(CILIUM_BGP_CLUSTER_CONFIG)

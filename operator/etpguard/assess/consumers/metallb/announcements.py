@@ -184,6 +184,11 @@ def _nodes(ads: _Advertisements, view: View) -> _Alternatives | Reason:
     found: list[tuple[Requirement, ...]] = []
     for spec in ads.layer2:
         found += _alternatives(spec.node_selectors)
+    if ads.bgp and not view.has(BGP_PEER) and (why := view.unseen(BGP_PEER)):
+        detail = (
+            f"no BGPPeer was read ({why}): one with nodeSelectors keeps other nodes from announcing the address"
+        )
+        return Reason("PeersNotSeen", detail)
     peers = {peer.metadata.name: peer.spec for peer in view.all(BGP_PEER) if peer.spec and not peer.deleting}
     for spec in ads.bgp:
         chosen = [peer for name, peer in peers.items() if not spec.peers or name in spec.peers]
