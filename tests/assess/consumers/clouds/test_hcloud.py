@@ -46,6 +46,8 @@ UNKNOWN = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
         pytest.param(
             web(health_check_port="10256"), BLACKHOLE, id="kube-proxy's own port is open on every ready node"
         ),
+        pytest.param(web(uses_proxyprotocol="true"), UNHEALTHY, id="PROXY protocol does not change the check"),
+        pytest.param(web(uses_proxyprotocol="yes"), UNKNOWN, id="a value that is no bool fails the sync"),
         pytest.param(web(health_check_port="traffic-port"), UNKNOWN, id="a port that is no number"),
         pytest.param(
             web(health_check_port="8080"),

@@ -1,4 +1,4 @@
-"""Whatever people write into the annotations that the clouds read: no family raises, and long values cost little."""
+"""With any value of an annotation that a cloud reads, no family raises, and long values cost little."""
 
 from __future__ import annotations
 

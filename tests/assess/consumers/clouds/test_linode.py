@@ -30,6 +30,10 @@ def web(ports: list[Json] | None = None, **annotations: str) -> Json:
             web(check_type="none", check_passive="true"), BLACKHOLE, id="a passive check counts 5xx only"
         ),
         pytest.param(web(check_type="tcp"), UNKNOWN, id="1287 an unknown type is rejected"),
+        pytest.param(web(port_80='{"protocol": "http"}'), UNHEALTHY, id="1292 a port's own settings"),
+        pytest.param(web(port_80="{"), UNKNOWN, id="1305 a port's settings are no JSON"),
+        pytest.param(web(port_80='{"protocol": "quic"}'), UNKNOWN, id="helpers:33 a port's protocol is rejected"),
+        pytest.param(web(default_protocol="quic"), UNKNOWN, id="helpers:33 the default protocol is rejected"),
         pytest.param(web([port(node_port=0)]), Seen("NoTargets", "NoNodePort", "", ""), id="no node port"),
     ],
 )

@@ -28,6 +28,10 @@ CHECK_PORT = f"{PREFIX}health-check-port"
 CHECK_PATH = f"{PREFIX}health-check-http-path"
 STATUS_CODES = f"{PREFIX}http-status-codes"
 PROTOCOL = f"{PREFIX}protocol"
+PROXY_PROTOCOL = f"{PREFIX}uses-proxyprotocol"
+
+_BOOLS = frozenset({"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"})
+"""What Go's strconv.ParseBool accepts."""
 
 _MOST_TARGETS = {"lb11": 25, "lb21": 75, "lb31": 150}
 
@@ -73,6 +77,8 @@ class HetznerCloud(CheckedCloud):
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         given = service.annotations
+        if given.get(PROXY_PROTOCOL, "false") not in _BOOLS:
+            return not_understood(service, PROXY_PROTOCOL)
         protocol = "TCP"
         for key in (PROTOCOL, CHECK_PROTOCOL):
             if key in given:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
 from etpguard.assess.consumers.clouds.known_annotations import LINODE
 from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
@@ -15,6 +17,9 @@ CHECK_TYPE = f"{PREFIX}check-type"
 CHECK_PATH = f"{PREFIX}check-path"
 UDP_CHECK_PORT = f"{PREFIX}udp-check-port"
 UDP_CHECK_PORT_DEFAULT = "80"
+DEFAULT_PROTOCOL = f"{PREFIX}default-protocol"
+
+_PROTOCOLS = frozenset({"tcp", "udp", "http", "https"})
 
 
 class Linode(CheckedCloud):
@@ -42,6 +47,8 @@ class Linode(CheckedCloud):
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         given = service.annotations
+        if rejected := _rejected_setting(service, port):
+            return not_understood(service, rejected)
         default = "none" if port.protocol == "UDP" else "connection"
         kind = given.get(CHECK_TYPE, default)
         if kind == "none":
@@ -56,3 +63,21 @@ class Linode(CheckedCloud):
         if number is None:
             return not_understood(service, UDP_CHECK_PORT)
         return on_port(number, service, view, protocol, path)
+
+
+def _rejected_setting(service: Service, port: ServicePort) -> str:
+    """The annotation of the port's protocol that fails the sync, "" if none does: getPortConfigAnnotation,
+    loadbalancers_helpers.go:24 getPortProtocol."""
+    given = service.annotations
+    own = f"{PREFIX}port-{port.port}"
+    protocol = ""
+    if own in given:
+        try:
+            config = json.loads(given[own])
+        except (ValueError, RecursionError):
+            return own
+        protocol = config.get("protocol", "") if isinstance(config, dict) else None
+        if not isinstance(protocol, str) or protocol.lower() not in ("", *_PROTOCOLS):
+            return own
+    default = given.get(DEFAULT_PROTOCOL, "tcp")
+    return DEFAULT_PROTOCOL if not protocol and default.lower() not in _PROTOCOLS else ""
