@@ -19,6 +19,7 @@ from etpguard.kube.errors import Forbidden, KubeError, NotServed, Unreachable
 from etpguard.kube.failures import Failures
 from etpguard.kube.threads import in_thread
 from etpguard.objects import AnyKind, Page
+from etpguard.objects.log_fields import request_fields
 from etpguard.objects.text import describe
 
 logger = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ class Resync:
         buffer.end(absorbed)
         await absorbed.wait()
         if schedule.status.problem:
-            logger.info("%s: can be read again", kind)
+            logger.info("%s: can be read again", kind, extra=request_fields("list", str(kind), ""))
         schedule.listed(began, self._clock(), self._interval, closes_gap=closes_gap)
         schedule.status.listed_at = self._wall()
         self._set_access(schedule.status, Access.READ)
@@ -225,12 +226,12 @@ class Resync:
 
     def _set_access(self, status: KindStatus, access: Access) -> None:
         if status.access is not access:
-            logger.info("%s: %s", status.kind, access.value)
+            logger.info("%s: %s", status.kind, access.value, extra=request_fields("list", str(status.kind), ""))
             status.access = access
             self.changed.set()
 
     def _log_problem(self, status: KindStatus, problem: str) -> None:
         """Log each problem once."""
         if status.problem != problem:
-            logger.warning("%s: %s", status.kind, problem)
+            logger.warning("%s: %s", status.kind, problem, extra=request_fields("list", str(status.kind), ""))
             status.problem = problem

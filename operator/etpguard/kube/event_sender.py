@@ -11,6 +11,7 @@ from etpguard.kube.failures import Failures
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import Key, decode_item
 from etpguard.objects.events import EVENT, Event, EventRecord, series_body
+from etpguard.objects.log_fields import request_fields
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +60,13 @@ class EventSender:
                 if not once:
                     await self._bump_existing(event.key)
         except (ApiError, NotNow) as error:
-            _log.warning("%s: cannot send Event %s: %s", event.regarding.key, event.reason, error)
+            _log.warning(
+                "%s: cannot send Event %s: %s",
+                event.regarding.key,
+                event.reason,
+                error,
+                extra=request_fields("create", EVENT.resource, event.regarding.key.namespace, reason=event.reason),
+            )
         except Exception as error:
             self._failures.note("publish", f"Event {event.reason} on {event.regarding.key}", error)
 

@@ -95,6 +95,7 @@ class Elector:
         """Why the last request for the Lease failed; "" if it did not."""
         self._client = client
         self._key = lease
+        self._fields = {"namespace": lease.namespace, "lease": lease.name, "identity": identity}
         self._identity = identity
         self._timing = timing or Timing()
         self._unfit = unfit
@@ -170,7 +171,7 @@ class Elector:
             if error.status == 409:
                 self._known = None
             if not self.problem:
-                _log.warning("Lease %s: %s", self._key, error)
+                _log.warning("Lease %s: %s", self._key, error, extra=self._fields)
             self.problem = f"Lease {self._key}: {error}"
 
     async def _compete(self) -> None:
@@ -240,9 +241,14 @@ class Elector:
         self.leading = leading
         if leading:
             self.term += 1
-            _log.info("Leading as %s", self._identity)
+            _log.info("Leading as %s", self._identity, extra=self._fields)
         else:
-            _log.log(logging.INFO if why == _SHUTDOWN else logging.WARNING, "No longer leading: %s", why)
+            _log.log(
+                logging.INFO if why == _SHUTDOWN else logging.WARNING,
+                "No longer leading: %s",
+                why,
+                extra=self._fields,
+            )
         self._on_change(leading)
 
     async def _leave(self, why: str, quiet: Callable[[float], Awaitable[bool]] | None) -> None:
@@ -250,7 +256,9 @@ class Elector:
             return
         self._lead(False, why)
         if quiet is not None and not await quiet(min(3.0, self._timing.write_timeout)):
-            _log.warning("Lease %s is not released, it runs out: a write is still under way", self._key)
+            _log.warning(
+                "Lease %s is not released, it runs out: a write is still under way", self._key, extra=self._fields
+            )
             return
         if self._known is None:
             return
@@ -265,7 +273,7 @@ class Elector:
         try:
             await self._put(released)
         except ApiError as error:
-            _log.warning("Lease %s could not be released: %s", self._key, error)
+            _log.warning("Lease %s could not be released: %s", self._key, error, extra=self._fields)
 
 
 def _decoded(answer: bytes) -> Lease:

@@ -24,6 +24,7 @@ from etpguard.kube.refusals import Refusals
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.verbs import Json, Request
 from etpguard.objects import Kind, Page, Record
+from etpguard.objects.log_fields import request_fields
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 
 T = TypeVar("T")
@@ -211,7 +212,7 @@ class Writer:
             _log.info("The API server answers again")
             self._unanswered = ""
         if message := self._refusals.allowed(request):
-            _log.info("%s", message)
+            _log.info("%s", message, extra=_fields(request))
 
     def _note(self, request: Request, error: ApiError) -> None:
         """Record what concerns more than this request: a refusal, a Retry-After, an API server that does not
@@ -222,13 +223,17 @@ class Writer:
             self._pauses.note(request, error, now, self._wall()),
         ):
             if message:
-                _log.warning("%s", message)
+                _log.warning("%s", message, extra=_fields(request))
         if error.status:
             self._unanswered = ""
         elif not self._unanswered:
             self._unanswered = error.message
-            _log.warning("No answer from the API server to %s: %s", request, error.message)
+            _log.warning("No answer from the API server to %s: %s", request, error.message, extra=_fields(request))
 
     def _pause(self, error: ApiError, failures: int) -> float:
         """Seconds until the next try, and never sooner than the server asked."""
         return max(_BACK_OFF.pause(failures), min(error.retry_after or 0.0, LONGEST_SECONDS))
+
+
+def _fields(request: Request) -> dict[str, str]:
+    return request_fields(request.verb, request.resource, request.namespace)

@@ -1,4 +1,4 @@
-"""Fields of a log record about a Service, passed as `extra`; fields of the line with `--log-format=json`."""
+"""Fields of a log record, passed as `extra`; fields of the line with `--log-format=json`."""
 
 from __future__ import annotations
 
@@ -8,3 +8,8 @@ from etpguard.objects.records import Key
 def service_fields(service: Key, **fields: str) -> dict[str, str]:
     """`namespace`, `service`, and for example `outcome` or `action`."""
     return {"namespace": service.namespace, "service": service.name, **fields}
+
+
+def request_fields(verb: str, resource: str, namespace: str, **fields: str) -> dict[str, str]:
+    """What a record about a request to the API server has: `action`, `resource`, and `namespace` if it has one."""
+    return {"action": verb, "resource": resource, **({"namespace": namespace} if namespace else {}), **fields}

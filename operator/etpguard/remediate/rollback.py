@@ -16,6 +16,7 @@ from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, Key, Remediation, Revert, Service
+from etpguard.objects.log_fields import service_fields
 from etpguard.remediate import events, hold_off, patches, reasons
 from etpguard.remediate.decide import Action
 from etpguard.remediate.events import Announcer, Count
@@ -102,7 +103,13 @@ class Rollback:
             except ApiError as error:
                 if wanted is None or not patches.port_refused(error.status, error.message):
                     raise
-                _log.warning("%s: cannot restore healthCheckNodePort %d: %s", service.key, wanted, error)
+                _log.warning(
+                    "%s: cannot restore healthCheckNodePort %d: %s",
+                    service.key,
+                    wanted,
+                    error,
+                    extra=service_fields(service.key, action="restore healthCheckNodePort"),
+                )
             else:
                 if (kept := patches.traffic_policy(answer)) != "Local":
                     raise Refused(patches.not_carried_out(kept))
