@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from etpguard.assess.consumers.interface import ConsumerFamily, DocumentedConsumer
 from etpguard.assess.consumers.registry import consumer_families
@@ -12,9 +13,15 @@ _CORE = frozenset({"", "apps", "discovery.k8s.io", "networking.k8s.io"})
 """API groups that every cluster serves."""
 
 
+def documented_by(family: ConsumerFamily) -> Sequence[DocumentedConsumer]:
+    """The rows of a family; empty for one that declares none."""
+    rows: Sequence[DocumentedConsumer] = getattr(family, "documented", ())
+    return rows
+
+
 def table() -> str:
     """A row for each documented consumer, by name. The rows that say "any other" come last."""
-    rows = [row for family in consumer_families() for row in family.documented]
+    rows = [row for family in consumer_families() for row in documented_by(family)]
     rows.sort(key=lambda row: (row.consumer.startswith("any other"), row.consumer.strip("`").casefold()))
     return "".join((_row(*_COLUMNS), _row(*("---" for _ in _COLUMNS)), *map(_documented, rows)))
 
@@ -28,14 +35,14 @@ def kinds() -> str:
             if kind.group not in _CORE:
                 resources[kind.group][f"`{kind.plural}`"] = None
                 readers[kind.group][_title(family)] = None
-    rows = [
-        _row(f"`{group}`", ", ".join(resources[group]), ", ".join(readers[group])) for group in sorted(resources)
-    ]
+    groups = sorted(resources)
+    rows = [_row(f"`{group}`", ", ".join(resources[group]), ", ".join(readers[group])) for group in groups]
     return "".join((_row("API group", "resources", "for"), _row("---", "---", "---"), *rows))
 
 
 def _title(family: ConsumerFamily) -> str:
-    return family.documented[0].consumer if family.documented else family.name
+    rows = documented_by(family)
+    return rows[0].consumer if rows else family.name
 
 
 def _documented(row: DocumentedConsumer) -> str:
