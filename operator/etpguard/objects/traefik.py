@@ -81,7 +81,7 @@ def _services(route: TraefikRoute) -> Iterable[Key]:
 
 def _kind(name: str, plural: str) -> Kind[TraefikRoute]:
     """Without its objects a NodePort Service counts as one that any client may address, so none stays unseen."""
-    return Kind(name, plural, "traefik.io", "v1alpha1", TraefikRoute, refers=_services, refines=True)
+    return Kind(name, plural, "traefik.io", "v1alpha1", TraefikRoute, refers=_services)
 
 
 INGRESS_ROUTE = _kind("IngressRoute", "ingressroutes")

@@ -43,7 +43,7 @@ PORTS = [port(), port("dns", 53, 30053, "UDP"), port("none", 81, 0)]
 
 
 @pytest.mark.parametrize("scheme", sorted(KEYS))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_no_value_makes_a_family_fail(scheme: str, data: st.DataObject) -> None:
     annotations = data.draw(st.dictionaries(st.sampled_from(KEYS[scheme]), VALUES, max_size=5))

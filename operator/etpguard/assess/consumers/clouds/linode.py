@@ -70,7 +70,7 @@ def _rejected_setting(service: Service, port: ServicePort) -> str:
     loadbalancers_helpers.go:24 getPortProtocol."""
     given = service.annotations
     own = f"{PREFIX}port-{port.port}"
-    protocol = ""
+    protocol: object = ""
     if own in given:
         try:
             config = json.loads(given[own])
