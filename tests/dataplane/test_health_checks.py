@@ -32,6 +32,8 @@ CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
 ALL = {"node1", "node2", "node3"}
 
 IPV4: dict[str, Any] = {"ports": PORTS[:1], "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]}
+SERVED = {"loadBalancer": {"ingress": [{"hostname": "lb-0123.elb.eu-west-1.amazonaws.com"}]}}
+"""As the load balancer controller writes it; without an address no load balancer is known to send traffic."""
 OF_CLASS: dict[str, Any] = {"type": "LoadBalancer", "loadBalancerClass": "service.k8s.aws/nlb"}
 
 
@@ -124,7 +126,10 @@ def world(data_plane: Lab) -> Iterator[World]:
             )
         for name, check in (NLB_CHECKS | NODE_PORT_CHECKS).items():
             spec = OF_CLASS if name in NLB_CHECKS else {}
-            cluster.call("POST", f"/api/v1/namespaces/{NAMESPACE}/services", made.service(name, check, spec))
+            services = f"/api/v1/namespaces/{NAMESPACE}/services"
+            cluster.call("POST", services, made.service(name, check, spec))
+            if spec:
+                cluster.call("PATCH", f"{services}/{name}/status", {"status": SERVED})
         data_plane.settle()
         yield World(data_plane, report(cluster), *assessed(cluster))
     finally:
