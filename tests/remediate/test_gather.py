@@ -322,7 +322,19 @@ def test_rollbacks_that_nobody_asked_for_have_a_breaker_and_a_rate() -> None:
     for name in names[:10]:
         stand.remediated(name, phase="RolledBack", on_delete="Revert", since=stand.stamp(610))
     assert stand.decision(620, "mended19") == (Action.NONE, "RollbacksLimited")
-    assert stand.decision(1211, "mended19") == (Action.ROLL_BACK, "PolicyDeleted")
+    assert stand.decision(1219, "mended19") == (Action.NONE, "RollbacksLimited"), "they count from the first look"
+    assert stand.decision(1221, "mended19") == (Action.ROLL_BACK, "PolicyDeleted")
+
+
+def test_rollbacks_by_a_leader_whose_clock_runs_behind_count_for_the_next() -> None:
+    names = [f"mended{n:02}" for n in range(20)]
+    stand = Stand(**dict.fromkeys(names, Outcome.Blackhole))
+    for name in names:
+        stand.remediated(name, on_delete="Revert")
+    stand.picture.store(COVERAGE_POLICY).clear()
+    for name in names[:10]:
+        stand.remediated(name, phase="RolledBack", on_delete="Revert", since=stand.stamp(-3600))
+    assert stand.decision(0, "mended19") == (Action.NONE, "RollbacksLimited")
 
 
 def test_a_rollback_that_is_asked_for_does_not_wait() -> None:

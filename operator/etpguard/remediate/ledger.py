@@ -4,7 +4,7 @@ times."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from etpguard.assess import Assessment, Outcome
@@ -97,7 +97,7 @@ class LedgerKeeper:
             budget=self._limits.budget,
             breaker=self._limits.breaker,
             namespaces=self._by_namespace(needy, monotonic, wall),
-            rollbacks=tuple(rollbacks(cases.values())),
+            rollbacks=tuple(self._rollbacks(cases.values(), monotonic, wall)),
             rollback_share=self._rollback_share(cases.values(), monotonic, wall),
             rollback_budget=self._limits.rollback_budget,
             rollback_breaker=self._limits.rollback_breaker,
@@ -106,6 +106,14 @@ class LedgerKeeper:
     def _spent(self, record: Remediation | None, monotonic: float, wall: float) -> Spent:
         """The times at which the intents of a record count, for budgets."""
         return self._ages.times(record.service_uid, intents(record), monotonic, wall) if record else {}
+
+    def _rollbacks(self, cases: Iterable[Case], monotonic: float, wall: float) -> Iterator[float]:
+        """When the rollbacks of the records began or ended, as they count for the rollback budget."""
+        for record in (case.remediation for case in cases):
+            if record is not None and record.phase in ("RollingBack", "RolledBack"):
+                at = times.parse(record.since)
+                if at is not None:
+                    yield from self._ages.times(record.service_uid, (at,), monotonic, wall).values()
 
     def _rollback_share(self, cases: Iterable[Case], monotonic: float, wall: float) -> Share:
         remediated = [c for c in cases if c.remediation and c.remediation.stands_for(c.service.uid)]
@@ -145,11 +153,4 @@ class LedgerKeeper:
 
 def intents(remediation: Remediation | None) -> list[float]:
     found = map(times.parse, remediation.intents if remediation else ())
-    return [time for time in found if time is not None]
-
-
-def rollbacks(cases: Iterable[Case]) -> list[float]:
-    """When rollbacks began or ended, by the records."""
-    records = (case.remediation for case in cases)
-    found = (times.parse(r.since) for r in records if r and r.phase in ("RollingBack", "RolledBack"))
     return [time for time in found if time is not None]

@@ -1,4 +1,4 @@
-"""How old each intent is, by a clock that nobody sets. Pure; the caller gives the times of both clocks.
+"""How old each intent and each rollback is, by a clock that nobody sets. Pure; the caller gives both times.
 
 A record has the wall time of the leader that wrote it. Within a term the age of an intent grows with the monotonic
 clock, so a step of the wall clock empties no budget. At a change of leader the two wall clocks may differ: an
@@ -37,8 +37,8 @@ class IntentAges:
     def times(
         self, service: str, recorded: Iterable[float], monotonic: float, wall: float
     ) -> dict[tuple[str, float], float]:
-        """When the intents of a Service (its uid) count for budgets, by uid and recorded time: the same intent may
-        be known from several records."""
+        """When the intents or rollbacks of a Service (its uid) count for budgets, by uid and recorded time: the
+        same one may be known from several records."""
         found = {}
         for time in recorded:
             seen = self._seen.get((service, time))
