@@ -328,7 +328,7 @@ def test_rollbacks_that_nobody_asked_for_have_a_breaker_and_a_rate() -> None:
 
 def test_rollbacks_by_a_leader_whose_clock_runs_behind_count_for_the_next() -> None:
     names = [f"mended{n:02}" for n in range(20)]
-    stand = Stand(**dict.fromkeys(names, Outcome.Blackhole))
+    stand = Stand("100%", **dict.fromkeys(names, Outcome.Blackhole))
     for name in names:
         stand.remediated(name, on_delete="Revert")
     stand.picture.store(COVERAGE_POLICY).clear()

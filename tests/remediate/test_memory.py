@@ -7,7 +7,7 @@ import pytest
 from etpguard.assess import picture_for
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Remediation, decode_item
 from etpguard.remediate.kinds import REMEDIATION_KINDS
-from etpguard.remediate.memory import RemediationMemory
+from etpguard.remediate.memory import CREATED_AGAIN, RemediationMemory
 from tests.remediate.given import NOW, record
 
 KEY = Key("default", "web")
@@ -94,3 +94,27 @@ def test_a_delete_of_the_report_is_noticed_at_once() -> None:
     given = Remembering()
     given.picture.store(SERVICE_COVERAGE).delete(KEY, 8)
     assert given.memory.remediation(KEY) is None
+
+
+def test_a_service_created_again_counts_as_a_revert_although_the_name_was_free_for_a_while() -> None:
+    given = Remembering()
+    given.departed(at=1.0)
+    assert given.memory.former_reverts(KEY) == ()
+    given.services("u2")
+    assert [revert.manager for revert in given.memory.former_reverts(KEY)] == [CREATED_AGAIN]
+    assert len(given.memory.former_reverts(KEY)) == 1, "it counts once"
+
+
+def test_a_service_that_was_out_of_sight_is_none_that_was_created_again() -> None:
+    given = Remembering()
+    given.departed(at=1.0)
+    given.services("u1")
+    assert given.memory.former_reverts(KEY) == ()
+
+
+def test_a_name_that_was_free_for_longer_than_the_longest_window_starts_without_history() -> None:
+    given = Remembering()
+    given.departed(at=1.0)
+    given.departed(at=WEEK + 1)
+    given.services("u2")
+    assert given.memory.former_reverts(KEY) == ()

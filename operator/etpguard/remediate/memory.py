@@ -44,6 +44,8 @@ class RemediationMemory:
         self._departed: dict[tuple[str, str], tuple[Remediation, float]] = {}
         self._former: dict[str, Remediation] = {}
         self._reverts: dict[Key, tuple[Revert, ...]] = {}
+        self._vacant: dict[Key, _Seen] = {}
+        """What was seen of Services that are gone, until another takes the name."""
 
     def note(
         self,
@@ -60,6 +62,8 @@ class RemediationMemory:
         # A report that was deleted takes no more of the account with it than a Service that was.
         if before is not None and (remediation is None or before.service_uid not in ("", service_uid)):
             self._depart(before, now)
+        if before is None:
+            before = self._vacant.pop(key, None)
         if before is not None and "" != before.service_uid != service_uid:
             self._succeeded(key, before)
         if remediation is not None:
@@ -72,6 +76,10 @@ class RemediationMemory:
 
     def former_reverts(self, key: Key) -> tuple[Revert, ...]:
         """Reverts of earlier Services of that name, the newest."""
+        vacant, service = self._vacant.get(key), self._picture.get(SERVICE, key)
+        if vacant is not None and service is not None and service.uid != vacant.service_uid:
+            del self._vacant[key]
+            self._succeeded(key, vacant)
         return self._reverts.get(key, ())
 
     def remediation(self, key: Key) -> Remediation | None:
@@ -112,11 +120,14 @@ class RemediationMemory:
                 self._depart(seen, now)
                 if newer:
                     self._succeeded(key, seen)
+                elif service is None:
+                    self._vacant[key] = seen
                 del self._seen[key]
             elif seen.remediation is not None and self.remediation(key) is None:
                 hidden.append(seen.remediation)
         uids = {service.uid for service in services}
         self._former = {uid: record for uid, record in self._former.items() if uid in uids}
+        self._vacant = {k: seen for k, seen in self._vacant.items() if now < seen.at + _WINDOW_SECONDS}
         self._departed = {k: (r, at) for k, (r, at) in self._departed.items() if now < at + _WINDOW_SECONDS}
         return [*hidden, *(remediation for remediation, _ in self._departed.values())]
 
