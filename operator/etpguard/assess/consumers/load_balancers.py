@@ -125,7 +125,7 @@ def by_class(service: Service, *classes: str) -> Recognition | None:
 def no_node_port(port: ServicePort, controller: str) -> NodeTargets:
     """For a port without a node port, of a load balancer that sends to node ports: it has no target."""
     why = f"{controller} sends to node ports, and port {port.label or port.port} has none"
-    return NodeTargets(NO_NODE, HealthCheck(NotModelled(why)), no_target=Reason("NoNodePort", why))
+    return no_target(Reason("NoNodePort", why))
 
 
 def no_target(reason: Reason) -> NodeTargets:

@@ -175,3 +175,11 @@ def test_advice_for_an_outage_admits_the_nodes_with_pods() -> None:
     hidden = node("z", f"{CLOUD}://z", labels={EXCLUDE: "true"})
     advice = world(service(), endpoints("z"), hidden, *nodes(CLOUD)).advice()
     assert f"kubectl label node z {EXCLUDE}-" in advice[0]
+
+
+@pytest.mark.parametrize("cloud", ["digitalocean", "hcloud", "linode", "vultr", "scaleway", "exoscale", "upcloud"])
+def test_a_port_without_a_protocol_is_tcp_as_the_api_server_makes_it(cloud: str) -> None:
+    written = port()
+    plain = {key: value for key, value in written.items() if key != "protocol"}
+    objects = [endpoints("a"), *nodes(cloud)]
+    assert seen(service(ports=[plain]), *objects) == seen(service(ports=[written]), *objects)

@@ -19,11 +19,11 @@ from etpguard.assess.consumers.interface import (
     Targets,
     View,
 )
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, NO_NODE, on_health_check_node_port
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_target, on_health_check_node_port
 from etpguard.assess.consumers.node_selection import label_selector
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Reason
-from etpguard.assess.probe import NotModelled, OwnNodePort
+from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import Node, Requirement, Service, ServicePort
 
 MOST_SHOWN = 80
@@ -60,7 +60,7 @@ class CheckedCloud(Cloud):
         return 0
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        if port.protocol not in self.protocols:
+        if port.transport not in self.protocols:
             return not_served(port, self.provider)
         text = service.annotations.get(self.selector, "") if self.selector else ""
         requirements = self.selected(text)
@@ -70,8 +70,8 @@ class CheckedCloud(Cloud):
         rule = replace(self.nodes, requirements=requirements) if requirements else self.nodes
         if isinstance(check, Reason):
             return PossibleNodes(rule, check)
-        no_target = self._no_node_selected(text) if requirements else None
-        return NodeTargets(rule, check, self.most_targets(service), no_target=no_target)
+        unselected = self._no_node_selected(text) if requirements else None
+        return NodeTargets(rule, check, self.most_targets(service), no_target=unselected)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         for key, meant in islice(misspelt(service, *self.annotations), MOST_MISSPELT):
@@ -101,8 +101,8 @@ def not_understood(service: Service, annotation: str) -> Reason:
 def not_served(port: ServicePort, provider: str) -> NodeTargets:
     """For a port whose protocol the load balancer does not serve."""
     name = port.label or port.port
-    why = f"{provider} does not serve {port.protocol}, so nothing arrives on port {name} through it"
-    return NodeTargets(NO_NODE, HealthCheck(NotModelled(why)), no_target=Reason("ProtocolNotServed", why))
+    why = f"{provider} does not serve {port.transport}, so nothing arrives on port {name} through it"
+    return no_target(Reason("ProtocolNotServed", why))
 
 
 def on_node_port(port: ServicePort, protocol: str = "TCP", path: str = "") -> HealthCheck:

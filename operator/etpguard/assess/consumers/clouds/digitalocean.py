@@ -92,7 +92,7 @@ class DigitalOcean(CheckedCloud):
         protocol = given.get(CHECK_PROTOCOL, "") or ("http" if path else "tcp")
         if protocol not in ("tcp", "http", "https"):
             return not_understood(service, CHECK_PROTOCOL)
-        probed = next((each for each in service.ports if each.protocol == "TCP"), None)
+        probed = next((each for each in service.ports if each.transport == "TCP"), None)
         if CHECK_PORT in given:
             number = port_number(given[CHECK_PORT].strip())
             probed = first_port(service, (number,)) if number else None

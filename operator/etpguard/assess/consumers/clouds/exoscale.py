@@ -59,7 +59,7 @@ class Exoscale(CheckedCloud):
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        if port.protocol not in self.protocols:
+        if port.transport not in self.protocols:
             return not_served(port, self.provider)
         targets = super().targets(service, port, view)
         named = next((key for key in (NODE_POOL, POOL) if service.annotations.get(key)), "")

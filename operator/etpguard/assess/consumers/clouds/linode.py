@@ -49,7 +49,7 @@ class Linode(CheckedCloud):
         given = service.annotations
         if rejected := _rejected_setting(service, port):
             return not_understood(service, rejected)
-        default = "none" if port.protocol == "UDP" else "connection"
+        default = "none" if port.transport == "UDP" else "connection"
         kind = given.get(CHECK_TYPE, default)
         if kind == "none":
             return UNCHECKED
@@ -57,7 +57,7 @@ class Linode(CheckedCloud):
             return not_understood(service, CHECK_TYPE)
         protocol = "TCP" if kind == "connection" else "HTTP"
         path = "" if kind == "connection" else given.get(CHECK_PATH, "") or "/"
-        if port.protocol != "UDP":
+        if port.transport != "UDP":
             return on_node_port(port, protocol, path)
         number = port_number(given.get(UDP_CHECK_PORT, UDP_CHECK_PORT_DEFAULT))
         if number is None:

@@ -42,9 +42,9 @@ class UpCloud(CheckedCloud):
     )
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
-        if port.protocol != "TCP":
+        if port.transport != "TCP":
             detail = (
-                f"the controller's source shows no {port.protocol}, so what happens to port "
+                f"the controller's source shows no {port.transport}, so what happens to port "
                 f"{port.label} is not known"
             )
             return Reason("ProtocolNotModelled", detail)

@@ -47,7 +47,7 @@ class Vultr(CheckedCloud):
         protocol = given.get(CHECK_PROTOCOL, "").upper() or ("HTTP" if path else "TCP")
         if protocol not in ("HTTP", "TCP", "UDP"):
             return not_understood(service, CHECK_PROTOCOL)
-        if "UDP" in (protocol, port.protocol, first.protocol):
+        if "UDP" in (protocol, port.transport, first.transport):
             name = port.label or port.port
             detail = (
                 f"Vultr takes protocols from annotations, so it is not known whether port {name} carries UDP, nor "
