@@ -21,8 +21,8 @@ from etpguard.assess.consumers.interface import (
     UnknownOutcome,
     View,
 )
+from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.eligibility import NodeRule, Readiness
-from etpguard.assess.node_states import DataPlane
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.cluster import Change, Picture, Touched

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.node_states import (
-    DataPlane,
     external_ports,
     family_of,
     ip_families,

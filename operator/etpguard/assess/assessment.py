@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from etpguard.assess.consumers.interface import ConsumerVerdict
-from etpguard.assess.node_states import DataPlane, PortState
+from etpguard.assess.data_planes.interface import DataPlane
+from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Key
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
+from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Service, ServicePort
 
 _PROXY_NAME = "service.kubernetes.io/service-proxy-name"
@@ -21,12 +21,6 @@ _HEADLESS = "service.kubernetes.io/headless"
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 # Addresses with more than one spelling: IPv6, and IPv4 with leading zeros.
 _AMBIGUOUS = re.compile(r":|(?:^|\.)0\d")
-
-
-class DataPlane(Enum):
-    KUBE_PROXY = "kube-proxy"
-    CILIUM = "cilium"
-    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from etpguard.assess.consumers.interface import (
     PossibleNodes,
     UnknownOutcome,
 )
+from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, Hosts, NodeRule
-from etpguard.assess.node_states import DataPlane, PortState, ServiceStates
+from etpguard.assess.node_states import PortState, ServiceStates
 from etpguard.assess.outcome import (
     NO_HEALTHY_TARGET,
     TOO_FEW_HEALTHY,

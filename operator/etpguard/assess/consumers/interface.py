@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
 from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.evidence import Evidence as Evidence
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import (
     KUBE_PROXY_HEALTHZ_PORT,
@@ -30,17 +31,6 @@ from etpguard.objects import IPFamily, Key, Kind, Node, Record, Service
 R = TypeVar("R", bound=Record)
 A = TypeVar("A", bound=Record | None)
 T = TypeVar("T")
-
-
-class Evidence(Enum):
-    """How the rule of a consumer is known."""
-
-    OBSERVED = "observed"
-    """An API object shows the nodes or the backend."""
-    DOCUMENTED = "documented"
-    """The source or the documentation of the controller, for an object that is recognised as the controller's."""
-    ASSUMED = "assumed"
-    """Nothing in the API shows that the rule applies to this object."""
 
 
 class NoneHealthy(Enum):
