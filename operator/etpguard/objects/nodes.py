@@ -4,7 +4,62 @@ from __future__ import annotations
 
 import msgspec
 
-from etpguard.objects.records import LabelledRecord, Shape
+from etpguard.objects.arguments import kept_arguments
+from etpguard.objects.records import LabelledMeta, LabelledRecord, Shape
+
+KUBE_PROXY_ARGUMENTS = ("disable-kube-proxy", "kube-proxy-arg")
+"""Arguments of `k3s server` and `rke2 server` that a rule reads, without their dashes."""
+
+
+class NodeAnnotations(Shape, frozen=True):
+    """The annotations that show the data plane of a node. Others are not decoded.
+
+    The two forms of `node-args` and `l3_gateway_config` hold JSON and are reduced to what a rule reads, in the
+    same format. So a record of 1 KiB of arguments takes a few bytes, and a dump has no addresses from them.
+    """
+
+    chassis_id: str | None = msgspec.field(name="k8s.ovn.org/node-chassis-id", default=None)
+    l3_gateway_config: str | None = msgspec.field(name="k8s.ovn.org/l3-gateway-config", default=None)
+    k3s_args: str | None = msgspec.field(name="k3s.io/node-args", default=None)
+    rke2_args: str | None = msgspec.field(name="rke2.io/node-args", default=None)
+
+    def __post_init__(self) -> None:
+        if self.l3_gateway_config is not None:
+            msgspec.structs.force_setattr(self, "l3_gateway_config", _reduced_gateway(self.l3_gateway_config))
+        if self.k3s_args is not None:
+            msgspec.structs.force_setattr(self, "k3s_args", _reduced_arguments(self.k3s_args))
+        if self.rke2_args is not None:
+            msgspec.structs.force_setattr(self, "rke2_args", _reduced_arguments(self.rke2_args))
+
+
+def _reduced_arguments(text: str) -> str:
+    """k3s pkg/nodeconfig/nodeconfig.go getNodeArgs: the command, then its arguments, with those of the
+    configuration file. "[]" for what is no list of strings."""
+    try:
+        command, *arguments = msgspec.json.decode(text, type=list[str])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return "[]"
+    return msgspec.json.encode([command, *kept_arguments(arguments, KUBE_PROXY_ARGUMENTS)]).decode()
+
+
+class _Bridge(msgspec.Struct, gc=False, rename="kebab", omit_defaults=True):
+    mode: str = ""
+    node_port_enable: str = ""
+
+
+def _reduced_gateway(text: str) -> str:
+    """ovn-kubernetes go-controller/pkg/util/node_annotations.go L3GatewayConfig, of the default network. "{}" for
+    what is no such object."""
+    try:
+        networks = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        default = msgspec.json.decode(networks["default"], type=_Bridge)
+    except (KeyError, msgspec.MsgspecError, ValueError, RecursionError):
+        return "{}"
+    return msgspec.json.encode({"default": default}).decode()
+
+
+class NodeMeta(LabelledMeta, frozen=True):
+    annotations: NodeAnnotations | None = None
 
 
 class Taint(Shape, frozen=True):
@@ -35,6 +90,7 @@ class NodeStatus(Shape, frozen=True):
 
 
 class Node(LabelledRecord, frozen=True):
+    metadata: NodeMeta
     spec: NodeSpec | None = None
     status: NodeStatus | None = None
 
@@ -42,7 +98,12 @@ class Node(LabelledRecord, frozen=True):
     def substance(self) -> object:
         addresses = self.status and self.status.addresses
         network = (self.network, self.network_unavailable)
-        return (self.metadata.uid, self.labels, self.deleting, self.spec, self.ready, network, addresses)
+        meta = (self.metadata.uid, self.labels, self.metadata.annotations)
+        return (*meta, self.deleting, self.spec, self.ready, network, addresses)
+
+    @property
+    def annotations(self) -> NodeAnnotations:
+        return self.metadata.annotations or NO_ANNOTATIONS
 
     @property
     def ready(self) -> str | None:
@@ -83,3 +144,6 @@ class Node(LabelledRecord, frozen=True):
             if condition.type == type_:
                 return condition
         return None
+
+
+NO_ANNOTATIONS = NodeAnnotations()
