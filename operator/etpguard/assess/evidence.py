@@ -12,5 +12,7 @@ class Evidence(Enum):
     """An API object shows it."""
     DOCUMENTED = "documented"
     """The source or the documentation of the controller, for an object that is recognised as the controller's."""
+    STATED = "stated"
+    """A flag says it."""
     ASSUMED = "assumed"
     """Nothing in the API shows that the rule applies to this object."""

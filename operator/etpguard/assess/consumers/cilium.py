@@ -28,9 +28,9 @@ from etpguard.assess.consumers.load_balancers import (
     by_mark,
     classless,
 )
-from etpguard.assess.consumers.node_selection import label_selector
 from etpguard.assess.consumers.remedies import ClientIP, cluster, named, spread
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
+from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Requirement, Service
 from etpguard.objects.cilium import (

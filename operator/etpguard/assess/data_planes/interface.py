@@ -103,6 +103,8 @@ class NodePlanes:
     groups: tuple[PlaneGroup, ...]
     contradictions: tuple[str, ...] = ()
     """Signs or objects that contradict one another, a sentence each."""
+    otherwise: tuple[NodePlanes, ...] = ()
+    """What the signs leave possible besides: an outcome that differs with one of these is Unknown."""
 
     @property
     def only(self) -> KnownDataPlane | None:

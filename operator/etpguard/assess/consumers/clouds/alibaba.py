@@ -22,9 +22,9 @@ from etpguard.assess.consumers.interface import (
     View,
 )
 from etpguard.assess.consumers.load_balancers import UNCHECKED, Recognition, no_node_port
-from etpguard.assess.consumers.node_selection import MAX_LENGTH
 from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
 from etpguard.assess.eligibility import AUTOSCALER_TAINT, EXCLUDE_LABEL, Hosts, NodeRule, TaintRule
+from etpguard.assess.node_selection import MAX_LENGTH
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Requirement, Service, ServicePort
 

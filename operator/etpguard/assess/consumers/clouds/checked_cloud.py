@@ -20,8 +20,8 @@ from etpguard.assess.consumers.interface import (
     View,
 )
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_target, on_health_check_node_port
-from etpguard.assess.consumers.node_selection import label_selector
 from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import Node, Requirement, Service, ServicePort

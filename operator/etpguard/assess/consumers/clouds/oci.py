@@ -23,8 +23,8 @@ from etpguard.assess.consumers.interface import (
     View,
 )
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, standard_check
-from etpguard.assess.consumers.node_selection import label_selector
 from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked
+from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort
 

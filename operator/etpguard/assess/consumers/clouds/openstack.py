@@ -20,8 +20,8 @@ from etpguard.assess.consumers.interface import (
     View,
 )
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, UNCHECKED, standard_check
-from etpguard.assess.consumers.node_selection import MAX_LENGTH
 from etpguard.assess.consumers.remedies import ClientIP, annotate
+from etpguard.assess.node_selection import MAX_LENGTH
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NoHealthCheck
 from etpguard.objects import Node, Requirement, Service, ServicePort

@@ -29,8 +29,8 @@ from etpguard.assess.consumers.load_balancers import (
     port_number,
     standard_check,
 )
-from etpguard.assess.consumers.node_selection import MAX_LENGTH
 from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked, unpin
+from etpguard.assess.node_selection import MAX_LENGTH
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Requirement, Service, ServicePort
 

@@ -6,8 +6,8 @@ from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_und
 from etpguard.assess.consumers.clouds.known_annotations import SCALEWAY
 from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
 from etpguard.assess.consumers.load_balancers import port_number, standard_check
-from etpguard.assess.consumers.node_selection import key_values
 from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.node_selection import key_values
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Requirement, Service, ServicePort
 

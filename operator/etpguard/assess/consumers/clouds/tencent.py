@@ -32,9 +32,9 @@ from etpguard.assess.consumers.load_balancers import (
     classless,
     no_node_port,
 )
-from etpguard.assess.consumers.node_selection import label_selector
 from etpguard.assess.consumers.remedies import ClientIP, annotate, health_checked
 from etpguard.assess.eligibility import Hosts, NodeRule
+from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import Node, Requirement, Service, ServicePort

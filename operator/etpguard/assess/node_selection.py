@@ -1,4 +1,4 @@
-"""Label selectors that providers read from annotations, as requirements on a node's labels."""
+"""Label selectors that controllers and data planes read from annotations, as requirements on a node's labels."""
 
 from __future__ import annotations
 

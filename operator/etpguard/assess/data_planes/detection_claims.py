@@ -1,0 +1,199 @@
+"""What each sign says about the data plane of the nodes that show it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from etpguard.assess.data_planes.detection_nodes import (
+    AKS_CILIUM,
+    CILIUM_MIGRATION,
+    EKS_COMPUTE,
+    Cluster,
+    NodeSigns,
+)
+from etpguard.assess.data_planes.detection_objects import Objects
+from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane
+from etpguard.assess.evidence import Evidence
+from etpguard.objects import named
+
+_CALICO = (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)
+_CILIUM = (named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET)
+
+
+def observed(name: DataPlane, how: str) -> KnownDataPlane:
+    return KnownDataPlane(name, evidence=Evidence.OBSERVED, how=how)
+
+
+class Claims:
+    """The claims of the Nodes and of the named objects. A claim is a data plane, with the sign that shows it."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    # What one Node shows.
+
+    def shown_by_node(self, signs: NodeSigns, cluster: Cluster) -> Iterator[KnownDataPlane]:
+        if signs.windows:
+            yield observed(DataPlane.WINKERNEL, "the label kubernetes.io/os=windows")
+            return
+        if signs.cilium:
+            yield self.described(observed(DataPlane.CILIUM, f"the label {AKS_CILIUM}=cilium"), signs)
+        if signs.migrated:
+            yield self.described(observed(DataPlane.CILIUM, f"the label {CILIUM_MIGRATION}=true"), signs)
+        if signs.ovn:
+            how = "the annotation k8s.ovn.org/node-chassis-id"
+            yield self.described(observed(DataPlane.OVN_KUBERNETES, how), signs, cluster)
+        if signs.eks_auto:
+            how = f"the label {EKS_COMPUTE}={signs.eks_auto}"
+            yield KnownDataPlane(DataPlane.KUBE_PROXY, evidence=Evidence.DOCUMENTED, how=how)
+        if signs.embedded and cluster.servers == {False}:
+            how = f"the annotation {signs.embedded.program}.io/node-args, without --disable-kube-proxy"
+            mode = signs.embedded.mode or "iptables"
+            yield replace(observed(DataPlane.KUBE_PROXY, how), mode=mode)
+
+    # What the named objects show for one Node.
+
+    def shown_by_objects(self, signs: NodeSigns, cluster: Cluster) -> Iterator[KnownDataPlane]:
+        for plane in (
+            self._cilium(signs, cluster),
+            self._openshift(signs, cluster),
+            self._ovn(signs),
+            self._kube_proxy(signs),
+        ):
+            if plane is not None:
+                yield self.described(plane, signs, cluster)
+        for each in (*self._calico(signs), *self._others(signs)):
+            yield self.described(each, signs, cluster)
+
+    def _cilium(self, signs: NodeSigns, cluster: Cluster) -> KnownDataPlane | None:
+        if not self.cilium_may_run(signs, cluster):
+            return None
+        replaces = self._objects.cilium_replaces_kube_proxy()
+        if replaces.says:
+            return observed(DataPlane.CILIUM, replaces.how)
+        if named.ANETD_DAEMON_SET in signs.runs:
+            how = f"{named.ANETD_DAEMON_SET}, GKE Dataplane V2"
+            return KnownDataPlane(DataPlane.CILIUM, evidence=Evidence.DOCUMENTED, how=how)
+        return None
+
+    def cilium_may_run(self, signs: NodeSigns, cluster: Cluster) -> bool:
+        if signs.aks and cluster.aks_cilium and not signs.cilium:
+            return False  # the node pool of AKS that has kube-proxy
+        agents = (named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET)
+        known = any(self._objects.daemon_set(each) for each in agents)
+        return not known or any(each in signs.runs for each in agents)
+
+    def _openshift(self, signs: NodeSigns, cluster: Cluster) -> KnownDataPlane | None:
+        network = self._objects.openshift()
+        if network is None:
+            return None
+        how = f"{named.OPENSHIFT_OPERATOR}: defaultNetwork.type={network.type}"
+        match network.type:
+            case "OVNKubernetes" if signs.ovn or not cluster.ovn:
+                return observed(DataPlane.OVN_KUBERNETES, how)
+            case "OpenShiftSDN":
+                return observed(DataPlane.KUBE_PROXY, how)  # its pods embed kube-proxy
+            case "Cilium" if network.deploy_kube_proxy is False:
+                return observed(DataPlane.CILIUM, f"{how} with deployKubeProxy=false")
+        if network.deploy_kube_proxy:
+            return observed(DataPlane.KUBE_PROXY, f"{named.OPENSHIFT_OPERATOR}: deployKubeProxy=true")
+        return None
+
+    def _ovn(self, signs: NodeSigns) -> KnownDataPlane | None:
+        for each in (named.OPENSHIFT_OVN_DAEMON_SET, named.OVN_DAEMON_SET):
+            if each in signs.runs:
+                return observed(DataPlane.OVN_KUBERNETES, str(each))
+        return None
+
+    def _kube_proxy(self, signs: NodeSigns) -> KnownDataPlane | None:
+        for each in (named.KUBE_PROXY_DAEMON_SET, named.OPENSHIFT_KUBE_PROXY_DAEMON_SET):
+            if each in signs.runs:
+                return observed(DataPlane.KUBE_PROXY, str(each))
+        return None
+
+    def _calico(self, signs: NodeSigns) -> Iterator[KnownDataPlane]:
+        nodes = (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)
+        if any(self._objects.daemon_set(each) for each in nodes) and not any(n in signs.runs for n in nodes):
+            return
+        statements = self._objects.calico_replaces_kube_proxy()
+        for statement in statements:
+            if statement.says:
+                yield observed(DataPlane.CALICO_EBPF, statement.how)
+            elif statement.says is False and any(other.says for other in statements):
+                yield observed(DataPlane.KUBE_PROXY, statement.how)
+            elif statement.how.endswith("linuxDataplane=VPP"):
+                yield observed(DataPlane.OTHER, statement.how)
+
+    def _others(self, signs: NodeSigns) -> Iterator[KnownDataPlane]:
+        antrea = self._objects.antrea_proxies_all()
+        if antrea.says:
+            yield observed(DataPlane.ANTREA, antrea.how)
+        router = self._objects.kube_router_proxies()
+        if named.KUBE_ROUTER_DAEMON_SET in signs.runs and router.says:
+            yield observed(DataPlane.KUBE_ROUTER, router.how)
+
+    def kube_proxy_is_gone(self, signs: NodeSigns, cluster: Cluster) -> str:
+        """Why the node surely has no kube-proxy; "" if it may have one."""
+        if signs.embedded and cluster.servers == {True}:
+            return f"--disable-kube-proxy in the annotation {signs.embedded.program}.io/node-args of the servers"
+        network = self._objects.openshift()
+        if network and network.deploy_kube_proxy is False and network.type not in ("", "OVNKubernetes"):
+            return f"{named.OPENSHIFT_OPERATOR}: deployKubeProxy=false"
+        # GKE has an idle DaemonSet beside the static pods of kube-proxy.
+        known = self._objects.daemon_set(named.KUBE_PROXY_DAEMON_SET) is not None
+        if known and not signs.gke and named.KUBE_PROXY_DAEMON_SET not in signs.runs:
+            return f"{named.KUBE_PROXY_DAEMON_SET} does not run on the node"
+        return ""
+
+    def possible(self, signs: NodeSigns, cluster: Cluster) -> Iterator[KnownDataPlane]:
+        """What no object excludes where kube-proxy is only assumed."""
+        objects = self._objects
+        agent = any(each in signs.runs for each in (named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET))
+        if (
+            objects.cilium_replaces_kube_proxy().says is None
+            and self.cilium_may_run(signs, cluster)
+            and (agent or signs.network == "CiliumIsUp" or objects.config(named.CILIUM_CONFIG))
+        ):
+            how = "Cilium runs on the node, and no object says whether it replaces kube-proxy"
+            yield self.described(KnownDataPlane(DataPlane.CILIUM, how=how), signs)
+        calico = any(each in signs.runs for each in (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET))
+        unread = objects.unread(named.CALICO_INSTALLATION, named.CALICO_FELIX)
+        if calico and unread and not any(s.says is not None for s in objects.calico_replaces_kube_proxy()):
+            how = "Calico runs on the node, and its configuration could not be read"
+            yield KnownDataPlane(DataPlane.CALICO_EBPF, how=how)
+        if named.ANTREA_DAEMON_SET in signs.runs and objects.antrea_proxies_all().says is None:
+            how = "Antrea runs on the node, and its configuration could not be read"
+            yield KnownDataPlane(DataPlane.ANTREA, how=how)
+        if len(cluster.servers) > 1:
+            how = "some servers have --disable-kube-proxy, and others do not"
+            yield KnownDataPlane(DataPlane.OTHER, how=how)
+        if cluster.ovn and not signs.ovn:
+            yield KnownDataPlane(DataPlane.OVN_KUBERNETES, how="OVN-Kubernetes runs on other nodes")
+
+    def described(self, plane: KnownDataPlane, signs: NodeSigns, cluster: Cluster | None = None) -> KnownDataPlane:
+        """With version, mode and settings, as far as the objects show them."""
+        objects = self._objects
+        match plane.name:
+            case DataPlane.CILIUM:
+                version = objects.version(named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET)
+                return replace(plane, version=version, settings=objects.cilium_settings())
+            case DataPlane.CALICO_EBPF:
+                return replace(
+                    plane, version=objects.version(named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)
+                )
+            case DataPlane.OVN_KUBERNETES:
+                openshift = bool(cluster and cluster.openshift) or objects.openshift() is not None
+                openshift |= named.OPENSHIFT_OVN_DAEMON_SET in signs.runs
+                settings = [("node-port-enable", signs.ovn_node_ports)] if signs.ovn_node_ports else []
+                settings += [("openshift", "true")] if openshift else []
+                return replace(plane, mode=signs.ovn_mode, settings=tuple(settings) or None)
+            case DataPlane.ANTREA:
+                version = objects.version(named.ANTREA_DAEMON_SET)
+                return replace(plane, version=version, settings=objects.antrea_settings())
+            case DataPlane.KUBE_ROUTER:
+                version = objects.version(named.KUBE_ROUTER_DAEMON_SET)
+                return replace(plane, version=version, settings=objects.kube_router_settings())
+            case DataPlane.KUBE_PROXY:
+                return replace(plane, mode=plane.mode or objects.kube_proxy_mode())
+        return plane

@@ -1,0 +1,126 @@
+"""What one Node shows about its data plane: labels, annotations, operating system, conditions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from etpguard.objects import Node
+from etpguard.objects.arguments import last_value, values_of
+from etpguard.objects.named import NamedObject
+
+OS = "kubernetes.io/os"
+AKS_CILIUM = "kubernetes.azure.com/ebpf-dataplane"
+"""AKS: this node runs Cilium, and AKS's kube-proxy DaemonSet excludes it. Others of its node pools may not."""
+AKS_CLUSTER = "kubernetes.azure.com/cluster"
+CILIUM_MIGRATION = "io.cilium.migration/kube-proxy-replacement"
+"""Cilium 1.20.2 Documentation/configuration/per-node-config.rst: Cilium replaces kube-proxy on this node, and
+later on the others."""
+EKS_COMPUTE = "eks.amazonaws.com/compute-type"
+GKE_NODE_POOL = "cloud.google.com/gke-nodepool"
+OPENSHIFT_OS = "node.openshift.io/os_id"
+
+
+class Embedded(NamedTuple):
+    """k3s or RKE2, which runs kube-proxy itself. `role` is "server" or "agent"; only servers decide whether
+    kube-proxy is disabled. `mode` is kube-proxy's."""
+
+    program: str
+    role: str
+    disabled: bool
+    mode: str
+
+
+class NodeSigns(NamedTuple):
+    """Hashable, and equal for nodes that show the same. `chosen` is the number of the entry of --data-plane that
+    selects the node, -1 for none. `runs` are the named DaemonSets whose pods may run on the node."""
+
+    chosen: int = -1
+    windows: bool = False
+    aks: bool = False
+    cilium: bool = False
+    migrated: bool = False
+    eks_auto: str = ""
+    gke: bool = False
+    openshift: bool = False
+    ovn: bool = False
+    ovn_mode: str = ""
+    ovn_node_ports: str = ""
+    embedded: Embedded | None = None
+    network: str = ""
+    runs: tuple[NamedObject, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What all Nodes together show."""
+
+    aks_cilium: bool = False
+    """Some node has the AKS label: the nodes of AKS without it have kube-proxy."""
+    ovn: bool = False
+    openshift: bool = False
+    servers: frozenset[bool] = frozenset()
+    """Of the k3s and RKE2 servers: whether kube-proxy is disabled. Two values if they differ."""
+
+    @classmethod
+    def of(cls, nodes: Iterable[NodeSigns]) -> Cluster:
+        seen = list(nodes)
+        servers = [signs.embedded for signs in seen if signs.embedded and signs.embedded.role == "server"]
+        return cls(
+            aks_cilium=any(signs.cilium for signs in seen),
+            ovn=any(signs.ovn for signs in seen),
+            openshift=any(signs.openshift for signs in seen),
+            servers=frozenset(server.disabled for server in servers),
+        )
+
+
+def signs_of(node: Node, chosen: int, runs: Iterable[NamedObject]) -> NodeSigns:
+    labels, annotations = node.labels, node.annotations
+    mode, node_ports = _gateway(annotations.l3_gateway_config)
+    compute = labels.get(EKS_COMPUTE, "")
+    return NodeSigns(
+        chosen=chosen,
+        windows=labels.get(OS) == "windows",
+        aks=AKS_CLUSTER in labels,
+        cilium=labels.get(AKS_CILIUM) == "cilium",
+        migrated=labels.get(CILIUM_MIGRATION) == "true",
+        eks_auto=compute if compute in ("auto", "fargate") else "",
+        gke=GKE_NODE_POOL in labels,
+        openshift=OPENSHIFT_OS in labels,
+        ovn=annotations.chassis_id is not None,
+        ovn_mode=mode,
+        ovn_node_ports=node_ports,
+        embedded=_embedded("k3s", annotations.k3s_args) or _embedded("rke2", annotations.rke2_args),
+        network=node.network if node.network == "CiliumIsUp" else "",
+        runs=tuple(runs),
+    )
+
+
+def _embedded(program: str, text: str | None) -> Embedded | None:
+    """From the annotation `PROGRAM.io/node-args`, as `objects.nodes` reduces it."""
+    arguments: list[str] = msgspec.json.decode(text, type=list[str]) if text else []
+    if not arguments:
+        return None
+    role, *rest = arguments
+    disabled = last_value(rest, "disable-kube-proxy")
+    mode = ""
+    for argument in values_of(rest, "kube-proxy-arg"):
+        name, _, value = argument.partition("=")
+        if name.lstrip("-") == "proxy-mode":
+            mode = value
+    # A bare switch is true, as strconv.ParseBool reads the others.
+    return Embedded(program, role, disabled is not None and disabled.lower() in ("", "1", "t", "true"), mode)
+
+
+class _Gateway(msgspec.Struct, gc=False, rename="kebab"):
+    mode: str = ""
+    node_port_enable: str = ""
+
+
+def _gateway(text: str | None) -> tuple[str, str]:
+    """Mode and node-port-enable of the annotation l3-gateway-config, as `objects.nodes` reduces it."""
+    found = msgspec.json.decode(text, type=dict[str, _Gateway]).get("default") if text else None
+    return (found.mode, found.node_port_enable) if found else ("", "")

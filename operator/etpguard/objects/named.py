@@ -1,0 +1,192 @@
+"""The objects that show the data plane of a cluster, each read by its name: `get`, never `list` or `watch`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from etpguard.objects.kinds import AnyKind, Kind, Reach
+from etpguard.objects.records import BareMeta, Key, Record, Shape
+from etpguard.objects.workloads import CONFIG_MAP, DAEMON_SET
+
+
+class CalicoNetwork(Shape, frozen=True):
+    linux_dataplane: str | None = None
+
+
+class InstallationSpec(Shape, frozen=True):
+    calico_network: CalicoNetwork | None = None
+
+
+class Installation(Record, frozen=True):
+    """Of the Tigera operator. `linuxDataplane` is Iptables, BPF, VPP or Nftables."""
+
+    metadata: BareMeta
+    spec: InstallationSpec | None = None
+
+    @property
+    def linux_dataplane(self) -> str:
+        return (self.spec and self.spec.calico_network and self.spec.calico_network.linux_dataplane) or ""
+
+    @property
+    def substance(self) -> object:
+        return self.spec
+
+
+class FelixConfigurationSpec(Shape, frozen=True):
+    bpf_enabled: bool | None = None
+
+
+class FelixConfiguration(Record, frozen=True):
+    metadata: BareMeta
+    spec: FelixConfigurationSpec | None = None
+
+    @property
+    def bpf_enabled(self) -> bool | None:
+        return self.spec.bpf_enabled if self.spec else None
+
+    @property
+    def substance(self) -> object:
+        return self.spec
+
+
+class DefaultNetwork(Shape, frozen=True):
+    type: str | None = None
+
+
+class NetworkSpec(Shape, frozen=True):
+    default_network: DefaultNetwork | None = None
+    deploy_kube_proxy: bool | None = None
+
+
+class OpenShiftNetwork(Record, frozen=True):
+    """The configuration of the OpenShift network operator."""
+
+    metadata: BareMeta
+    spec: NetworkSpec | None = None
+
+    @property
+    def type(self) -> str:
+        return (self.spec and self.spec.default_network and self.spec.default_network.type) or ""
+
+    @property
+    def deploy_kube_proxy(self) -> bool | None:
+        return self.spec.deploy_kube_proxy if self.spec else None
+
+    @property
+    def substance(self) -> object:
+        return self.spec
+
+
+def _cluster_kind(name: str, plural: str, group: str, version: str, record: type[Record]) -> AnyKind:
+    return Kind(name, plural, group, version, record, namespaced=False, reach=Reach.NOTHING)
+
+
+INSTALLATION = _cluster_kind("Installation", "installations", "operator.tigera.io", "v1", Installation)
+FELIX_CONFIGURATION = _cluster_kind(
+    "FelixConfiguration", "felixconfigurations", "crd.projectcalico.org", "v1", FelixConfiguration
+)
+FELIX_CONFIGURATION_V3 = _cluster_kind(
+    "FelixConfiguration", "felixconfigurations", "projectcalico.org", "v3", FelixConfiguration
+)
+OPENSHIFT_NETWORK = _cluster_kind("Network", "networks", "operator.openshift.io", "v1", OpenShiftNetwork)
+
+
+class NamedObject(NamedTuple):
+    """One object of the API. `part_of` is the product that it belongs to, as the chart's value names it."""
+
+    kind: AnyKind
+    key: Key
+    part_of: str
+
+    @property
+    def path(self) -> str:
+        if not self.key.namespace:
+            return f"{self.kind.path}/{self.key.name}"
+        head, _, plural = self.kind.path.rpartition("/")
+        return f"{head}/namespaces/{self.key.namespace}/{plural}/{self.key.name}"
+
+    @property
+    def address(self) -> str:
+        """`resource NAMESPACE/NAME`, by which a report names what could not be read."""
+        return f"{self.kind.resource} {self.key}"
+
+    def __str__(self) -> str:
+        return f"{self.kind.name} {self.key}"
+
+
+CILIUM_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "cilium-config"), "cilium")
+CILIUM_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "cilium"), "cilium")
+ANETD_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "anetd"), "gke")
+KUBE_PROXY_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "kube-proxy"), "kubeProxy")
+KUBE_PROXY_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "kube-proxy"), "kubeProxy")
+EKS_KUBE_PROXY_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "kube-proxy-config"), "kubeProxy")
+CALICO_INSTALLATION = NamedObject(INSTALLATION, Key("", "default"), "calico")
+CALICO_FELIX = NamedObject(FELIX_CONFIGURATION, Key("", "default"), "calico")
+CALICO_FELIX_V3 = NamedObject(FELIX_CONFIGURATION_V3, Key("", "default"), "calico")
+CALICO_DAEMON_SET = NamedObject(DAEMON_SET, Key("calico-system", "calico-node"), "calico")
+CALICO_MANIFEST_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "calico-node"), "calico")
+OPENSHIFT_OPERATOR = NamedObject(OPENSHIFT_NETWORK, Key("", "cluster"), "openshift")
+OPENSHIFT_OVN_DAEMON_SET = NamedObject(DAEMON_SET, Key("openshift-ovn-kubernetes", "ovnkube-node"), "openshift")
+OPENSHIFT_KUBE_PROXY_DAEMON_SET = NamedObject(
+    DAEMON_SET, Key("openshift-kube-proxy", "openshift-kube-proxy"), "openshift"
+)
+OVN_DAEMON_SET = NamedObject(DAEMON_SET, Key("ovn-kubernetes", "ovnkube-node"), "ovnKubernetes")
+ANTREA_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "antrea-config"), "antrea")
+ANTREA_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "antrea-agent"), "antrea")
+KUBE_ROUTER_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "kube-router"), "kubeRouter")
+
+NAMED_OBJECTS = (
+    CILIUM_CONFIG,
+    CILIUM_DAEMON_SET,
+    ANETD_DAEMON_SET,
+    KUBE_PROXY_DAEMON_SET,
+    KUBE_PROXY_CONFIG,
+    EKS_KUBE_PROXY_CONFIG,
+    CALICO_INSTALLATION,
+    CALICO_FELIX,
+    CALICO_FELIX_V3,
+    CALICO_DAEMON_SET,
+    CALICO_MANIFEST_DAEMON_SET,
+    OPENSHIFT_OPERATOR,
+    OPENSHIFT_OVN_DAEMON_SET,
+    OPENSHIFT_KUBE_PROXY_DAEMON_SET,
+    OVN_DAEMON_SET,
+    ANTREA_CONFIG,
+    ANTREA_DAEMON_SET,
+    KUBE_ROUTER_DAEMON_SET,
+)
+"""All of them. Each is optional: a cluster has few of them."""
+
+NAMED_KINDS: Mapping[tuple[str, str], AnyKind] = {
+    (named.kind.api_version, named.kind.name): named.kind for named in NAMED_OBJECTS
+}
+"""Their kinds by apiVersion and kind."""
+
+
+@dataclass(frozen=True)
+class NamedObjects:
+    """What was read of the named objects. One that is neither `found` nor `unread` does not exist."""
+
+    found: Mapping[NamedObject, Any] = field(default_factory=dict)
+    """Their records."""
+    unread: Mapping[NamedObject, str] = field(default_factory=dict)
+    """Why an object could not be read."""
+
+    @classmethod
+    def none_read(cls, why: str) -> NamedObjects:
+        return cls(unread=dict.fromkeys(NAMED_OBJECTS, why))
+
+    @property
+    def substance(self) -> object:
+        """What rules read of them: equal for two versions that mean the same."""
+        return {named: record.substance for named, record in self.found.items()}, dict(self.unread)
+
+
+def named_object(kind: AnyKind, key: Key) -> NamedObject | None:
+    """The named object of this kind and key; None for any other object."""
+    return _BY_KEY.get((kind, key))
+
+
+_BY_KEY = {(named.kind, named.key): named for named in NAMED_OBJECTS}

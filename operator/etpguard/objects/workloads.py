@@ -1,0 +1,251 @@
+"""The records of a DaemonSet and a ConfigMap that configure the data plane."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from etpguard.objects.arguments import kept_arguments
+from etpguard.objects.kinds import Kind, Reach
+from etpguard.objects.records import BareMeta, Record, Shape
+
+CONTAINER_ARGUMENTS = ("config", "proxy-mode", "run-service-proxy", "service-external-ip-range")
+"""Arguments of kube-proxy and kube-router that a rule reads, without their dashes."""
+CONTAINER_VARIABLES = ("FELIX_BPFENABLED",)
+
+CONFIG_KEYS = frozenset(
+    {
+        # cilium-config
+        "kube-proxy-replacement",
+        "kube-proxy-replacement-healthz-bind-address",
+        "service-no-backend-response",
+        "enable-no-service-endpoints-routable",
+        "enable-health-check-nodeport",
+        "enable-k8s-terminating-endpoint",
+        "enable-ingress-controller",
+        "enable-gateway-api",
+        "k8s-service-proxy-name",
+        "enable-service-topology",
+    }
+)
+"""Keys of a ConfigMap with one value each. Cilium 1.20.2 pkg/option/config.go."""
+CONFIG_FILES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "config.conf": (("mode",),),
+    "config": (("mode",),),
+    "antrea-agent.conf": (
+        ("featureGates", "AntreaProxy"),
+        ("antreaProxy", "enable"),
+        ("antreaProxy", "proxyAll"),
+        ("antreaProxy", "serviceProxyName"),
+        ("antreaProxy", "skipServices"),
+        ("antreaProxy", "disableServiceHealthCheckServer"),
+    ),
+}
+"""Keys of a ConfigMap with a YAML file, and the paths in it that a rule reads: kube-proxy's of kubeadm and of EKS,
+and Antrea's (build/charts/antrea/conf/antrea-agent.conf)."""
+UNREADABLE = "null"
+"""In place of a file that is no YAML mapping."""
+
+
+class ConfigMap(Record, frozen=True):
+    """`data` has only the keys that a rule reads. A YAML file in it is reduced to JSON with the paths that a rule
+    reads, and to `UNREADABLE` if it is no YAML mapping. So a dump has nothing else of the ConfigMap."""
+
+    metadata: BareMeta
+    data: dict[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.data:
+            kept = {key: value for key, value in self.data.items() if key in CONFIG_KEYS}
+            files = {
+                key: reduced_file(self.data[key], CONFIG_FILES[key]) for key in CONFIG_FILES if key in self.data
+            }
+            msgspec.structs.force_setattr(self, "data", kept | files)
+
+    @property
+    def values(self) -> dict[str, str]:
+        return self.data or {}
+
+    def file(self, key: str) -> dict[str, Any] | None:
+        """The paths of a YAML file that a rule reads; None if there is no such file or it cannot be read."""
+        text = self.values.get(key)
+        found: dict[str, Any] | None = msgspec.json.decode(text) if text else None
+        return found
+
+    @property
+    def substance(self) -> object:
+        return self.data
+
+
+def reduced_file(text: str, paths: tuple[tuple[str, ...], ...]) -> str:
+    """A YAML file as JSON with these paths alone, or `UNREADABLE`."""
+    import yaml  # only a cluster that has the ConfigMap needs it
+
+    try:
+        content = yaml.safe_load(text)
+        if not isinstance(content, dict):
+            return UNREADABLE
+        return msgspec.json.encode(_picked(content, paths)).decode()
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+        return UNREADABLE
+
+
+def _picked(content: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for *folders, name in paths:
+        source: Any = content
+        target = made
+        for folder in folders:
+            source = source.get(folder) if isinstance(source, dict) else None
+        if isinstance(source, dict) and _is_small(source.get(name)):
+            for folder in folders:
+                target = target.setdefault(folder, {})
+            target[name] = source[name]
+    return made
+
+
+def _is_small(value: Any) -> bool:
+    """Whether a rule may read the value. A YAML file can nest lists that take gigabytes as JSON."""
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(item, str | bool | int) for item in items)
+
+
+class EnvVar(Shape, frozen=True):
+    """`value` is None for one that comes from another object."""
+
+    name: str
+    value: str | None = None
+
+
+_TAG = re.compile(r"[^/@]+(?=@|$)")
+
+
+class Container(Shape, frozen=True):
+    """`image` is the last part of its name with the tag, such as "cilium:v1.18.0". Only the arguments and the
+    environment variables that a rule reads are kept."""
+
+    name: str = ""
+    image: str | None = None
+    command: list[str] | None = None
+    args: list[str] | None = None
+    env: list[EnvVar] | None = None
+
+    def __post_init__(self) -> None:
+        put = msgspec.structs.force_setattr
+        if self.image and (found := _TAG.search(self.image)):
+            put(self, "image", found[0])
+        arguments = kept_arguments([*(self.command or ()), *(self.args or ())], CONTAINER_ARGUMENTS)
+        put(self, "command", None)
+        put(self, "args", arguments or None)
+        put(self, "env", [each for each in self.env or () if each.name in CONTAINER_VARIABLES] or None)
+
+
+class NodeRequirement(Shape, frozen=True):
+    """k8s.io/component-helpers v0.37.2 scheduling/corev1/nodeaffinity/nodeaffinity.go."""
+
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    values: tuple[str, ...] | None = None
+
+    def admits(self, labels: Mapping[str, str]) -> bool:
+        value, values = labels.get(self.key), self.values or ()
+        match self.operator:
+            case "In":
+                return value in values
+            case "NotIn":
+                return value not in values
+            case "Exists":
+                return value is not None
+            case "DoesNotExist":
+                return value is None
+        try:
+            number, bound = int(value or ""), int(values[0] if values else "")
+        except ValueError:
+            return False
+        return number > bound if self.operator == "Gt" else number < bound
+
+
+class NodeTerm(Shape, frozen=True):
+    match_expressions: list[NodeRequirement] | None = None
+    match_fields: list[NodeRequirement] | None = None
+
+    def admits(self, name: str, labels: Mapping[str, str]) -> bool:
+        """A term without a requirement matches no node."""
+        expressions, fields = self.match_expressions or (), self.match_fields or ()
+        if not expressions and not fields:
+            return False
+        named = {"metadata.name": name}
+        return all(each.admits(labels) for each in expressions) and all(each.admits(named) for each in fields)
+
+
+class NodeTerms(Shape, frozen=True):
+    node_selector_terms: list[NodeTerm] | None = None
+
+
+class NodeAffinity(Shape, frozen=True):
+    required: NodeTerms | None = msgspec.field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
+
+
+class Affinity(Shape, frozen=True):
+    node_affinity: NodeAffinity | None = None
+
+
+class PodSpec(Shape, frozen=True):
+    containers: list[Container] | None = None
+    node_selector: dict[str, str] | None = None
+    affinity: Affinity | None = None
+
+
+class PodTemplate(Shape, frozen=True):
+    spec: PodSpec | None = None
+
+
+class DaemonSetSpec(Shape, frozen=True):
+    template: PodTemplate | None = None
+
+
+class DaemonSetStatus(Shape, frozen=True):
+    desired_number_scheduled: int | None = None
+
+
+class DaemonSet(Record, frozen=True):
+    metadata: BareMeta
+    spec: DaemonSetSpec | None = None
+    status: DaemonSetStatus | None = None
+
+    @property
+    def pod(self) -> PodSpec:
+        return (self.spec and self.spec.template and self.spec.template.spec) or NO_POD
+
+    @property
+    def containers(self) -> list[Container]:
+        return self.pod.containers or []
+
+    @property
+    def idle(self) -> bool:
+        """Whether it wants no pod. False without a status: an object from a manifest has none."""
+        return self.status is not None and self.status.desired_number_scheduled == 0
+
+    def selects(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Whether its pods may run on that node. Taints are not considered: a data plane tolerates all."""
+        pod = self.pod
+        if any(labels.get(key) != value for key, value in (pod.node_selector or {}).items()):
+            return False
+        affinity = pod.affinity.node_affinity if pod.affinity else None
+        required = affinity.required if affinity else None
+        if required is None:
+            return True
+        return any(term.admits(name, labels) for term in required.node_selector_terms or ())
+
+    @property
+    def substance(self) -> object:
+        return self.idle, self.spec
+
+
+NO_POD = PodSpec()
+
+CONFIG_MAP = Kind("ConfigMap", "configmaps", "", "v1", ConfigMap, reach=Reach.NOTHING)
+DAEMON_SET = Kind("DaemonSet", "daemonsets", "apps", "v1", DaemonSet, reach=Reach.NOTHING)

@@ -1,0 +1,506 @@
+"""Which sign shows which data plane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etpguard.objects import named
+from tests.assess.data_planes.clusters import (
+    ALL,
+    Json,
+    cluster_object,
+    config_map,
+    daemon_set,
+    detect,
+    node,
+    not_on,
+)
+
+AKS: Json = {"kubernetes.azure.com/cluster": "MC_x"}
+AKS_CILIUM: Json = AKS | {"kubernetes.azure.com/ebpf-dataplane": "cilium"}
+WINDOWS: Json = {"kubernetes.io/os": "windows"}
+EKS_AUTO: Json = {"eks.amazonaws.com/compute-type": "auto"}
+GKE: Json = {"cloud.google.com/gke-nodepool": "p"}
+ALL_OF_ANTREA = "antreaProxy: {proxyAll: true}"
+OVN: Json = {
+    "k8s.ovn.org/node-chassis-id": "c",
+    "k8s.ovn.org/l3-gateway-config": '{"default":{"mode":"shared","node-port-enable":"true"}}',
+}
+MIGRATED: Json = {"io.cilium.migration/kube-proxy-replacement": "true"}
+A = node("a")
+KPR = config_map("cilium-config", **{"kube-proxy-replacement": "true"})
+NO_KPR = config_map("cilium-config", **{"kube-proxy-replacement": "false"})
+CILIUM = daemon_set("cilium", "quay.io/cilium/cilium:v1.20.2@sha256:00")
+KUBE_PROXY = daemon_set("kube-proxy", "registry.k8s.io/kube-proxy:v1.34.1")
+CALICO = daemon_set("calico-node", "quay.io/calico/node:v3.31.0", "calico-system")
+FELIX = ("FelixConfiguration", "crd.projectcalico.org/v1", "default")
+ANTREA = daemon_set("antrea-agent", "antrea/antrea-agent-ubuntu:v2.4.1")
+
+
+def antrea_config(text: str) -> Json:
+    return config_map("antrea-config", **{"antrea-agent.conf": text})
+
+
+def openshift(kind: str, **spec: Any) -> Json:
+    return cluster_object("Network", "operator.openshift.io/v1", "cluster", defaultNetwork={"type": kind}, **spec)
+
+
+def args(program: str, *arguments: str) -> Json:
+    text = ",".join(f'"{each}"' for each in arguments)
+    return {f"{program}.io/node-args": f"[{text}]"}
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        pytest.param([A], "kube-proxy assumed: assumed", id="no sign"),
+        pytest.param(
+            [node("a", **AKS_CILIUM)],
+            "cilium observed: the label kubernetes.azure.com/ebpf-dataplane=cilium",
+            id="AKS with Cilium",
+        ),
+        pytest.param(
+            [node("a", **WINDOWS)], "winkernel observed: the label kubernetes.io/os=windows", id="Windows"
+        ),
+        pytest.param(
+            [node("a", annotations=OVN)],
+            "ovn-kubernetes shared observed: the annotation k8s.ovn.org/node-chassis-id",
+            id="OVN-Kubernetes",
+        ),
+        pytest.param(
+            [node("a", **MIGRATED), NO_KPR, CILIUM],
+            "cilium v1.20.2 observed: the label io.cilium.migration/kube-proxy-replacement=true",
+            id="a node that Cilium's migration has reached",
+        ),
+        pytest.param(
+            [node("a", **EKS_AUTO)],
+            "kube-proxy documented: the label eks.amazonaws.com/compute-type=auto",
+            id="EKS Auto Mode",
+        ),
+        pytest.param(
+            [node("a", annotations=args("k3s", "server"))],
+            "kube-proxy iptables observed: the annotation k3s.io/node-args, without --disable-kube-proxy",
+            id="k3s",
+        ),
+        pytest.param(
+            [node("a", annotations=args("rke2", "server", "--kube-proxy-arg", "proxy-mode=ipvs"))],
+            "kube-proxy ipvs observed: the annotation rke2.io/node-args, without --disable-kube-proxy",
+            id="RKE2 with a mode",
+        ),
+        pytest.param(
+            [node("a", annotations=args("k3s", "server", "--disable-kube-proxy", "true"))],
+            "other observed: --disable-kube-proxy in the annotation k3s.io/node-args of the servers",
+            id="k3s without kube-proxy, and nothing shows what replaces it",
+        ),
+        pytest.param(
+            [node("a", annotations=args("k3s", "server", "--disable-kube-proxy")), KPR, CILIUM],
+            "cilium v1.20.2 observed: ConfigMap kube-system/cilium-config: kube-proxy-replacement=true",
+            id="k3s without kube-proxy, with Cilium",
+        ),
+        pytest.param(
+            [node("a", annotations=args("k3s", "server", "--disable-kube-proxy", "false"))],
+            "kube-proxy iptables observed: the annotation k3s.io/node-args, without --disable-kube-proxy",
+            id="a switch that is off",
+        ),
+        pytest.param([node("a", annotations=args("k3s", "agent"))], "kube-proxy assumed: assumed", id="no server"),
+        pytest.param(
+            [A, config_map("cilium-config", **{"kube-proxy-replacement": "strict"})],
+            "cilium observed: ConfigMap kube-system/cilium-config: kube-proxy-replacement=strict",
+            id="Cilium before 1.14",
+        ),
+        pytest.param([A, NO_KPR, CILIUM], "kube-proxy assumed: assumed", id="Cilium beside kube-proxy"),
+        pytest.param(
+            [A, NO_KPR, CILIUM, KUBE_PROXY],
+            "kube-proxy observed: DaemonSet kube-system/kube-proxy",
+            id="Cilium beside the DaemonSet of kube-proxy",
+        ),
+        pytest.param(
+            [A, KUBE_PROXY, config_map("kube-proxy", **{"config.conf": 'mode: "nftables"'})],
+            "kube-proxy nftables observed: DaemonSet kube-system/kube-proxy",
+            id="kubeadm with a mode",
+        ),
+        pytest.param(
+            [A, KUBE_PROXY, config_map("kube-proxy", **{"config.conf": 'mode: ""'})],
+            "kube-proxy iptables observed: DaemonSet kube-system/kube-proxy",
+            id="kubeadm",
+        ),
+        pytest.param(
+            [A, KUBE_PROXY, config_map("kube-proxy-config", config="mode: ipvs")],
+            "kube-proxy ipvs observed: DaemonSet kube-system/kube-proxy",
+            id="EKS",
+        ),
+        pytest.param(
+            [A, daemon_set("kube-proxy", command=["kube-proxy", "--proxy-mode=ipvs"])],
+            "kube-proxy ipvs observed: DaemonSet kube-system/kube-proxy",
+            id="a mode in the arguments",
+        ),
+        pytest.param(
+            [A, daemon_set("kube-proxy", desired=0)],
+            "other observed: DaemonSet kube-system/kube-proxy does not run on the node",
+            id="kube-proxy is switched off",
+        ),
+        pytest.param(
+            [node("a", **GKE), daemon_set("kube-proxy", desired=0)],
+            "kube-proxy assumed: assumed",
+            id="GKE, where kube-proxy is a static pod",
+        ),
+        pytest.param(
+            [A, daemon_set("anetd", "gke.gcr.io/cilium/cilium:v1.15.6-gke.11"), KPR],
+            "cilium v1.15.6-gke.11 observed: ConfigMap kube-system/cilium-config: kube-proxy-replacement=true",
+            id="GKE Dataplane V2",
+        ),
+        pytest.param(
+            [
+                A,
+                CALICO,
+                cluster_object(
+                    "Installation", "operator.tigera.io/v1", "default", calicoNetwork={"linuxDataplane": "BPF"}
+                ),
+            ],
+            "calico-ebpf v3.31.0 observed: Installation default: linuxDataplane=BPF",
+            id="Calico eBPF by its operator",
+        ),
+        pytest.param(
+            [A, CALICO, cluster_object(*FELIX, bpfEnabled=True)],
+            "calico-ebpf v3.31.0 observed: FelixConfiguration default: bpfEnabled=true",
+            id="Calico eBPF by Felix",
+        ),
+        pytest.param(
+            [A, daemon_set("calico-node", env=[{"name": "FELIX_BPFENABLED", "value": "true"}])],
+            "calico-ebpf v1.0.0 observed: DaemonSet kube-system/calico-node: FELIX_BPFENABLED=true",
+            id="Calico eBPF by its environment",
+        ),
+        pytest.param([A, CALICO, cluster_object(*FELIX)], "kube-proxy assumed: assumed", id="Calico without eBPF"),
+        pytest.param(
+            [
+                A,
+                CALICO,
+                cluster_object(
+                    "Installation", "operator.tigera.io/v1", "default", calicoNetwork={"linuxDataplane": "VPP"}
+                ),
+            ],
+            "other observed: Installation default: linuxDataplane=VPP",
+            id="Calico VPP",
+        ),
+        pytest.param(
+            [A, openshift("OVNKubernetes")],
+            "ovn-kubernetes observed: Network cluster: defaultNetwork.type=OVNKubernetes",
+            id="OpenShift",
+        ),
+        pytest.param(
+            [A, openshift("OpenShiftSDN")],
+            "kube-proxy observed: Network cluster: defaultNetwork.type=OpenShiftSDN",
+            id="OpenShift SDN",
+        ),
+        pytest.param(
+            [A, openshift("Calico", deployKubeProxy=True)],
+            "kube-proxy observed: Network cluster: deployKubeProxy=true",
+            id="OpenShift with kube-proxy",
+        ),
+        pytest.param(
+            [A, openshift("Calico", deployKubeProxy=False)],
+            "other observed: Network cluster: deployKubeProxy=false",
+            id="OpenShift without kube-proxy, and nothing shows what replaces it",
+        ),
+        pytest.param(
+            [A, openshift("Cilium", deployKubeProxy=False)],
+            "cilium observed: Network cluster: defaultNetwork.type=Cilium with deployKubeProxy=false",
+            id="OpenShift with Cilium",
+        ),
+        pytest.param(
+            [A, daemon_set("ovnkube-node", namespace="ovn-kubernetes")],
+            "ovn-kubernetes observed: DaemonSet ovn-kubernetes/ovnkube-node",
+            id="OVN-Kubernetes by its DaemonSet",
+        ),
+        pytest.param(
+            [A, ANTREA, antrea_config("antreaProxy:\n  # yes\n  proxyAll: true\n"), KUBE_PROXY],
+            "antrea v2.4.1 observed: ConfigMap kube-system/antrea-config: proxyAll=true",
+            id="Antrea precedes kube-proxy",
+        ),
+        pytest.param(
+            [A, ANTREA, antrea_config("antreaProxy:\n  proxyAll: false\n"), KUBE_PROXY],
+            "kube-proxy observed: DaemonSet kube-system/kube-proxy",
+            id="Antrea without proxyAll",
+        ),
+        pytest.param(
+            [A, ANTREA, antrea_config(f"featureGates: {{AntreaProxy: false}}\n{ALL_OF_ANTREA}"), KUBE_PROXY],
+            "kube-proxy observed: DaemonSet kube-system/kube-proxy",
+            id="Antrea without its proxy",
+        ),
+        pytest.param(
+            [A, daemon_set("antrea-agent", "antrea:v2.0.0"), antrea_config(ALL_OF_ANTREA), KUBE_PROXY],
+            "kube-proxy observed: DaemonSet kube-system/kube-proxy",
+            id="kube-proxy precedes an old Antrea",
+        ),
+        pytest.param(
+            [A, daemon_set("kube-router", "cloudnativelabs/kube-router:v2.11.1", args=["--run-router=true"])],
+            "kube-router v2.11.1 observed: DaemonSet kube-system/kube-router: --run-service-proxy=true",
+            id="kube-router",
+        ),
+        pytest.param(
+            [A, daemon_set("kube-router", args=["--run-service-proxy=false"]), KUBE_PROXY],
+            "kube-proxy observed: DaemonSet kube-system/kube-proxy",
+            id="k0s: kube-router without its service proxy",
+        ),
+    ],
+)
+def test_one_data_plane(items: list[Json], expected: str) -> None:
+    found = detect(items)
+    (group,) = found.groups
+    assert f"{group.plane} {group.evidence}: {group.how}" == expected
+    assert found.planes.contradictions == ()
+    assert found.planes.otherwise == ()
+
+
+@pytest.mark.parametrize(
+    ("items", "plane", "possible"),
+    [
+        pytest.param(
+            [A, KPR, CILIUM, KUBE_PROXY],
+            "cilium v1.20.2",
+            {"cilium", "kube-proxy"},
+            id="Cilium replaces kube-proxy, and kube-proxy runs too",
+        ),
+        pytest.param(
+            [node("a", annotations=args("k3s", "server")), KPR, CILIUM],
+            "cilium v1.20.2",
+            {"cilium", "kube-proxy"},
+            id="k3s with kube-proxy, and Cilium replaces it",
+        ),
+        pytest.param(
+            [node("a", **AKS_CILIUM), NO_KPR],
+            "cilium",
+            {"cilium", "kube-proxy"},
+            id="the label and the ConfigMap differ",
+        ),
+        pytest.param(
+            [A, CALICO, cluster_object(*FELIX, bpfEnabled=True), KUBE_PROXY],
+            "calico-ebpf v3.31.0",
+            {"calico-ebpf", "kube-proxy"},
+            id="Calico eBPF, and kube-proxy runs too",
+        ),
+        pytest.param(
+            [
+                A,
+                CALICO,
+                cluster_object(*FELIX, bpfEnabled=False),
+                cluster_object(
+                    "Installation", "operator.tigera.io/v1", "default", calicoNetwork={"linuxDataplane": "BPF"}
+                ),
+            ],
+            "calico-ebpf v3.31.0",
+            {"calico-ebpf", "kube-proxy"},
+            id="two objects of Calico differ",
+        ),
+        pytest.param(
+            [A, daemon_set("antrea-agent", "antrea@sha256:0"), antrea_config(ALL_OF_ANTREA), KUBE_PROXY],
+            "antrea",
+            {"antrea", "kube-proxy"},
+            id="Antrea of an unknown version, and kube-proxy runs too",
+        ),
+        pytest.param(
+            [A, daemon_set("kube-router"), KUBE_PROXY],
+            "kube-router v1.0.0",
+            {"kube-router", "kube-proxy"},
+            id="kube-router, and kube-proxy runs too",
+        ),
+        pytest.param(
+            [A, daemon_set("anetd", "cilium:v1.15.6"), NO_KPR],
+            "cilium v1.15.6",
+            {"cilium", "kube-proxy"},
+            id="GKE Dataplane V2 that keeps kube-proxy",
+        ),
+    ],
+)
+def test_contradictions(items: list[Json], plane: str, possible: set[str]) -> None:
+    found = detect(items)
+    (group,) = found.groups
+    assert (group.plane, group.evidence) == (plane, "assumed")
+    assert found.possible == possible
+    (sentence,) = found.planes.contradictions
+    assert sentence.endswith(", on 1 node")
+    assert all(f"shows {name}" in sentence for name in possible)
+
+
+@pytest.mark.parametrize(
+    ("items", "unread", "possible"),
+    [
+        pytest.param([node("a", up="CiliumIsUp")], ALL, {"kube-proxy", "cilium"}, id="nothing is read"),
+        pytest.param([node("a", up="CalicoIsUp")], ALL, {"kube-proxy"}, id="nothing is read"),
+        pytest.param([A, CILIUM], (), {"kube-proxy", "cilium"}, id="Cilium without its ConfigMap"),
+        pytest.param(
+            [A, CILIUM, KUBE_PROXY],
+            [named.CILIUM_CONFIG],
+            {"kube-proxy", "cilium"},
+            id="Cilium with an unread ConfigMap beside kube-proxy",
+        ),
+        pytest.param(
+            [A, config_map("cilium-config", **{"kube-proxy-replacement": "partial"}), CILIUM],
+            (),
+            {"kube-proxy", "cilium"},
+            id="Cilium replaces a part of kube-proxy",
+        ),
+        pytest.param([A, CALICO], [named.CALICO_FELIX], {"kube-proxy", "calico-ebpf"}, id="Calico, Felix unread"),
+        pytest.param([A, ANTREA, KUBE_PROXY], (), {"kube-proxy", "antrea"}, id="Antrea without its ConfigMap"),
+        pytest.param(
+            [A, ANTREA, antrea_config("a: [")], (), {"kube-proxy", "antrea"}, id="Antrea, no YAML in its ConfigMap"
+        ),
+        pytest.param([A, daemon_set("anetd", "x@y")], (), {"cilium", "kube-proxy"}, id="GKE Dataplane V2"),
+        pytest.param(
+            [
+                node("a", annotations=args("k3s", "server")),
+                node("b", annotations=args("k3s", "server", "--disable-kube-proxy")),
+            ],
+            (),
+            {"kube-proxy", "other"},
+            id="the servers of k3s differ",
+        ),
+        pytest.param([node("a", **WINDOWS), ANTREA], (), {"winkernel", "antrea"}, id="Windows with Antrea"),
+    ],
+)
+def test_what_is_not_excluded_is_possible(items: list[Json], unread: Any, possible: set[str]) -> None:
+    found = detect(items, unread=unread)
+    assert found.possible == possible
+    assert found.planes.contradictions == ()
+    if len(possible) > 1 and "winkernel" not in possible:
+        assert {group.evidence for group in found.groups} == {"assumed"}
+
+
+def names(items: list[Json], choice: str = "auto") -> dict[str, str]:
+    return {group.nodes: group.plane.split()[0] for group in detect(items, choice).groups}
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        pytest.param(
+            [
+                node("a", **AKS_CILIUM),
+                node("b", **AKS),
+                KPR,
+                CILIUM,
+                daemon_set("kube-proxy", affinity=not_on("kubernetes.azure.com/ebpf-dataplane", "cilium")),
+            ],
+            {"a": "cilium", "b": "kube-proxy"},
+            id="node pools of AKS",
+        ),
+        pytest.param(
+            [node("a", **AKS_CILIUM), node("b", **AKS)],
+            {"a": "cilium", "b": "kube-proxy"},
+            id="node pools of AKS without an object",
+        ),
+        pytest.param(
+            [
+                node("a", **MIGRATED),
+                node("b"),
+                NO_KPR,
+                CILIUM,
+                daemon_set("kube-proxy", affinity=not_on("io.cilium.migration/kube-proxy-replacement", "true")),
+            ],
+            {"a": "cilium", "b": "kube-proxy"},
+            id="Cilium's migration",
+        ),
+        pytest.param(
+            [node("a", annotations=OVN), node("b", **WINDOWS), openshift("OVNKubernetes")],
+            {"a": "ovn-kubernetes", "b": "winkernel"},
+            id="OpenShift with Windows",
+        ),
+        pytest.param(
+            [node("a", annotations=OVN), node("b"), openshift("OVNKubernetes")],
+            {"a": "ovn-kubernetes", "b": "kube-proxy"},
+            id="a node that the migration to OVN-Kubernetes has not reached",
+        ),
+        pytest.param(
+            [node("a", annotations=args("k3s", "server")), node("b", annotations=args("k3s", "agent"))],
+            {"a b": "kube-proxy"},
+            id="k3s: the server's arguments count for its agents",
+        ),
+        pytest.param(
+            [A, node("b", kind="edge"), KPR, daemon_set("cilium", nodeSelector={"kind": "edge"}), KUBE_PROXY],
+            {"a": "kube-proxy", "b": "cilium"},
+            id="Cilium on a part of the nodes",
+        ),
+    ],
+)
+def test_mixed_clusters(items: list[Json], expected: dict[str, str]) -> None:
+    assert names(items) == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        pytest.param("auto", {"a": "cilium", "b": "kube-proxy", "w": "winkernel"}, id="auto"),
+        pytest.param("calico-ebpf", {"a b": "calico-ebpf", "w": "winkernel"}, id="a name is for nodes of Linux"),
+        pytest.param("other", {"a b w": "other"}, id="other is for all nodes"),
+        pytest.param("cilium:pool=b", {"a b": "cilium", "w": "winkernel"}, id="a selector, the others by signs"),
+        pytest.param(
+            "kube-router:pool in (a, w);antrea",
+            {"a w": "kube-router", "b": "antrea"},
+            id="a name for the others",
+        ),
+        pytest.param("other:pool=a;antrea:pool", {"a": "other", "b w": "antrea"}, id="the first selector counts"),
+    ],
+)
+def test_the_flag_outranks_all_signs(choice: str, expected: dict[str, str]) -> None:
+    items = [
+        node("a", pool="a", **AKS_CILIUM),
+        node("b", pool="b"),
+        node("w", pool="w", **WINDOWS),
+        daemon_set("kube-proxy", affinity=not_on("pool", "a")),
+    ]
+    found = detect(items, choice)
+    merged: dict[str, list[str]] = {}
+    for group in found.groups:
+        merged.setdefault(group.plane.split()[0], []).append(group.nodes)
+    assert {" ".join(sorted(" ".join(nodes).split())): name for name, nodes in merged.items()} == expected
+    assert found.planes.contradictions == ()
+
+
+def test_many_ambiguous_groups_are_unknown() -> None:
+    """Each combination is an assessment more."""
+    items: list[Json] = [CILIUM, daemon_set("kube-proxy", affinity=not_on("x", "y"))]
+    items += [
+        node(f"n{i}", up="CiliumIsUp", annotations=args("k3s", "agent", f"--kube-proxy-arg=v={i}"))
+        for i in range(6)
+    ]
+    found = detect(items)
+    assert 0 < len(found.planes.otherwise) <= 8
+    assert any(g.plane.name.value == "other" for p in found.planes.otherwise for g in p.groups) or (
+        len(found.groups) == 1
+    )
+
+
+def test_a_cluster_without_nodes() -> None:
+    (group,) = detect([KPR]).groups
+    assert (group.nodes, group.plane) == ("", "cilium")
+
+
+def test_the_settings_of_the_data_plane() -> None:
+    config = config_map(
+        "cilium-config",
+        **{"kube-proxy-replacement": "true", "debug": "true", "service-no-backend-response": "drop"},
+    )
+    (group,) = detect([A, config, CILIUM]).planes.groups
+    assert group.plane.settings == (("kube-proxy-replacement", "true"), ("service-no-backend-response", "drop"))
+    conf = "antreaProxy: {proxyAll: true, skipServices: [10.0.0.1, a/b], serviceProxyName: x}"
+    (group,) = detect([A, ANTREA, antrea_config(conf)]).planes.groups
+    assert group.plane.setting("skipServices") == "10.0.0.1,a/b"
+    assert group.plane.setting("serviceProxyName") == "x"
+    (group,) = detect([node("a", annotations=OVN), openshift("OVNKubernetes")]).planes.groups
+    assert group.plane.settings == (("node-port-enable", "true"), ("openshift", "true"))
+    args_ = ["--service-external-ip-range=10.0.0.0/8", "--service-external-ip-range", "192.0.2.0/24"]
+    (group,) = detect([A, daemon_set("kube-router", args=args_)]).planes.groups
+    assert group.plane.setting("service-external-ip-range") == "10.0.0.0/8,192.0.2.0/24"
+
+
+def test_nodes_that_show_the_same_have_equal_signs() -> None:
+    """The engine asks for the data planes again only when the signs of a node change."""
+    from etpguard.assess.data_planes.choice import Choice
+    from etpguard.assess.data_planes.detection import Detection
+    from tests.assess.data_planes.clusters import named_objects, nodes_in
+
+    detection = Detection(Choice(), named_objects([KUBE_PROXY, CILIUM]))
+    a, b, c = nodes_in([node("a", zone="x"), node("b", zone="y"), node("c", **AKS_CILIUM)])
+    assert detection.signs(a) == detection.signs(b) != detection.signs(c)
