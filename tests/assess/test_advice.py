@@ -152,9 +152,9 @@ def test_nodes_with_an_endpoint_are_those_of_the_port_that_most_drop(
 def test_the_worst_consumer_goes_first_and_what_is_said_twice_is_told_once() -> None:
     family = Advising(web=[consumer("mild"), consumer("bad", AnswersEverywhere())])
     assert advice(service(), ON_N1, *NODES, family=family) == [
-        "bad (Blackhole): n1",
+        "bad (Blackhole): n1 (Ingress default/bad, port http)",
         "the same for all",
-        "mild (TargetsUnhealthy): n1",
+        "mild (TargetsUnhealthy): n1 (Ingress default/mild, port http)",
     ]
 
 

@@ -64,3 +64,16 @@ def test_once_said_it_is_not_asked(data_plane: str, outcome: str) -> None:
 )
 def test_it_is_not_asked_for_nothing(network: str, without_node: bool) -> None:
     assert run(network=network, without_node=without_node).err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        pytest.param((), "etpguard assumes that the data plane of every node is kube-proxy", id="assumed"),
+        pytest.param(("--data-plane", "kube-proxy"), "The data plane is kube-proxy, by --data-plane.", id="given"),
+    ],
+)
+def test_explain_assumes_only_what_no_flag_names(options: tuple[str, ...], sentence: str) -> None:
+    out = run(*options, command=f"explain {NAME}", without_node=False).out
+    assert sentence in out
+    assert ("assumes" in out) == (not options)

@@ -102,7 +102,9 @@ def test_an_endpoint_is_told_under_the_ports_that_it_serves(change: Json, there:
     assert (run.code, run.err) == (0, "")
     _, *ports = run.out.partition("\nWho sends")[0].split("\nPort ")
     assert {port.partition(" ")[0] for port in ports if "10.244.2.9" in port} == there
-    unserved = {port.partition(" ")[0] for port in ports if "no EndpointSlice of it has IPv4 endpoints" in port}
+    unserved = {
+        port.partition(" ")[0] for port in ports if "no EndpointSlice of the Service has IPv4 endpoints" in port
+    }
     assert unserved == {"admin"} - there
 
 

@@ -97,10 +97,11 @@ def test_max_nodes_bounds_names_but_not_counts() -> None:
     assert service["consumers"][0]["eligibleNodes"] == ["node1"]
 
 
-def test_wide_adds_ports_consumers_reason_and_advice() -> None:
+def test_wide_adds_ports_consumers_and_the_reason_but_no_advice() -> None:
     out = etpguard("check", "-f", SEED, "-o", "wide").out
-    for part in ("http:30851/TCP", "Ingress default/web (TargetsUnhealthy)", "receive no traffic", "--overwrite"):
+    for part in ("http:30851/TCP", "Ingress default/web (TargetsUnhealthy)", "receive no traffic"):
         assert part in out
+    assert "kubectl" not in out
 
 
 def test_the_kubectl_plugin_is_the_same_program() -> None:

@@ -107,7 +107,7 @@ def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
             Outcome.NoEndpoints,
             Reason("NoEndpoints", "port web/TCP over IPv6"),
             0,
-            "no node has a usable endpoint of port web/TCP over IPv6, so every node rejects the traffic; the "
+            "no node has a usable endpoint of port web/TCP over IPv6, so every node rejects this traffic; the "
             "policy is "
             "not the cause",
             id="which port and family have no endpoint",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from etpguard.assess.assessment import Assessment
 from etpguard.assess.consumers.interface import Advice, ConsumerFamily, ConsumerVerdict
@@ -30,39 +31,47 @@ class Advisor:
             return []
         if assessment.if_local is not None:
             service = service.under_local(None)
-        items = list(self._of_families(service, local))
+        items = self._of_families(service, local)
         if not items or not any(not v.consumer.incidental for v in local.consumers):
             items += self._of_any(service, local)
         return list(dict.fromkeys(items))[:LIMIT]
 
-    def _of_families(self, service: Service, assessment: Assessment) -> Iterable[Advice]:
+    def _of_families(self, service: Service, assessment: Assessment) -> list[Advice]:
         worst_first = sorted(assessment.consumers, key=lambda v: (-v.outcome, -v.uncovered.bit_count()))
-        found: dict[Advice, None] = {}
+        given: dict[Advice, list[ConsumerVerdict]] = {}
         for verdict in worst_first:
-            family = self._families.get(verdict.consumer.family)
-            if family is not None:
-                found |= dict.fromkeys(self._of_family(family, service, assessment, verdict))
-            if len(found) >= LIMIT:
+            for item in self._of_verdict(service, assessment, verdict):
+                given.setdefault(item, []).append(verdict)
+            if len(given) >= LIMIT:
                 break
-        return found
+        return labelled(given)
 
-    def _of_family(
-        self, family: ConsumerFamily, service: Service, assessment: Assessment, verdict: ConsumerVerdict
-    ) -> list[Advice]:
-        """A family that fails gives no advice. Where the reason says what to look at, no change is advised."""
-        if verdict.reason.code == "NoAddress":
-            return [_no_address(service)]
-        if verdict.reason.code == "LocalWithFallback":
-            return [_WHICH_NETWORK]
+    def _of_verdict(self, service: Service, assessment: Assessment, verdict: ConsumerVerdict) -> Sequence[Advice]:
+        """Where the reason says what to look at, no change is advised. A family that fails gives no advice."""
+        family = self._families.get(verdict.consumer.family)
+        if family is None:
+            return ()
+        match verdict.reason.code:
+            case "NoAddress":
+                return [_no_address(service)]
+            case "LocalWithFallback":
+                return [_WHICH_NETWORK]
+            case "NoEndpoints":
+                return [no_endpoints(service, lacking_endpoints(assessment))]
         try:
-            return list(family.advise(service, verdict, self._hosts(assessment, verdict.consumer.port)))
+            advised = family.advise(service, verdict, self._hosts(assessment, verdict.consumer.port))
+            return list(advised) or self._of_reason(service, verdict)
         except Exception:
-            return []
+            return ()
+
+    def _of_reason(self, service: Service, verdict: ConsumerVerdict) -> list[Advice]:
+        """What every family would advise for this reason."""
+        return [_node_ports(service)] if verdict.reason.code == "NoNodePort" else []
 
     def _of_any(self, service: Service, assessment: Assessment) -> Iterable[Advice]:
         match assessment.outcome:
             case Outcome.NoEndpoints:
-                yield no_endpoints(service)
+                yield no_endpoints(service, lacking_endpoints(assessment))
             case Outcome.Uncovered:
                 yield self._find_clients(service, assessment)
                 yield spread(service, "every node that clients use")
@@ -147,23 +156,84 @@ def _no_address(service: Service) -> Advice:
     )
 
 
-def no_endpoints(service: Service) -> Advice:
-    """Where to look while no endpoint is ready."""
+def _node_ports(service: Service) -> Advice:
+    patch = '{"spec":{"allocateLoadBalancerNodePorts":true}}'
+    return Advice(
+        "Give the Service node ports",
+        "The load balancer sends to node ports, and a port of the Service has none. The API server allocates them "
+        "when the Service is updated.",
+        "",
+        kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", patch),
+    )
+
+
+def lacking_endpoints(assessment: Assessment) -> list[str]:
+    """The ports and families without a usable endpoint, each with the cause to look for, if others have one; empty
+    if all lack it."""
+    usable = {port.port for port in assessment.ports if port.usable}
+    if not usable:
+        return []
+    return [_lacking(port, port.port in usable) for port in assessment.ports if not port.usable]
+
+
+def _lacking(port: PortState, other_family: bool) -> str:
+    cause = (
+        f"no pod has an {port.family} address"
+        if other_family
+        else "its targetPort is no port of a ready container"
+    )
+    return f"Port {port.port or port.number}/{port.protocol} over {port.family}: the usual cause is that {cause}."
+
+
+def no_endpoints(service: Service, lacking: Sequence[str] = ()) -> Advice:
+    """Where to look while no endpoint is ready, or none of some ports and families (see `lacking_endpoints`)."""
     namespace = service.key.namespace
     label = f"kubernetes.io/service-name={service.key.name}"
     slices = kubectl("-n", namespace, "get", "endpointslices", "-o", "yaml", "-l", label)
     selector = ",".join(f"{k}={v}" for k, v in sorted((service.spec.selector or {}).items()))
+    pods = kubectl("-n", namespace, "get", "pods", "-o", "wide", "-l", selector) if selector else ""
+    commands = "\n".join(filter(None, (pods, slices)))
+    if lacking:
+        more = f" There are {len(lacking) - 3} more." if len(lacking) > 3 else ""
+        return Advice(
+            "Find out why some ports or families have no endpoint, although others have one",
+            f"{' '.join(lacking[:3])}{more}",
+            "",
+            commands,
+        )
     if not selector:
         return Advice(
             "Find out who writes the EndpointSlices of the Service",
             "The Service has no selector, and no endpoint is usable anywhere.",
             "",
-            slices,
+            commands,
         )
-    pods = kubectl("-n", namespace, "get", "pods", "-o", "wide", "-l", selector)
     return Advice(
         "Find out why no pod is ready",
         "No endpoint is usable anywhere. Look at the pods, and at their readiness as Kubernetes sees it.",
         "",
-        f"{pods}\n{slices}",
+        commands,
     )
+
+
+def labelled(given: Mapping[Advice, Sequence[ConsumerVerdict]]) -> list[Advice]:
+    """The advice in its order. Advice that is not for all consumers that got some names its consumers or ports."""
+    everyone = {_place(verdict) for verdicts in given.values() for verdict in verdicts}
+    return [_labelled(advice, {*map(_place, verdicts)}, everyone) for advice, verdicts in given.items()]
+
+
+def _place(verdict: ConsumerVerdict) -> tuple[str, str]:
+    """The object and the port of a consumer."""
+    consumer = verdict.consumer
+    return f"{consumer.kind} {consumer.namespace}/{consumer.name}", consumer.port or "(unnamed)"
+
+
+def _labelled(advice: Advice, places: set[tuple[str, str]], everyone: set[tuple[str, str]]) -> Advice:
+    if places == everyone:
+        return advice
+    objects = {place[0] for place in everyone}
+    parts = list(
+        dict.fromkeys(sorted(f"{of}, port {port}" if objects > {of} else f"port {port}" for of, port in places))
+    )
+    more = f" and {len(parts) - 3} more" if len(parts) > 3 else ""
+    return replace(advice, title=f"{advice.title} ({'; '.join(parts[:3])}{more})")

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from etpguard.assess import Assessment
 
 
+SHOWN_ASSUMPTIONS = 5
+"""Assumptions that have a warning each; the rest is counted."""
+
+
 @dataclass(frozen=True)
 class CheckRequest:
     """`namespace` "" means all; `fail_on` is the name of an outcome; `max_nodes` 0 means all names."""
@@ -40,6 +44,7 @@ def check(request: CheckRequest) -> int:
     chosen = _chosen(assessed)
     deliver(lambda: _show(request, assessed, chosen))
     warn(assessed.warnings)
+    warn(assumed(chosen))
     return int(any(assessment.outcome >= Outcome[request.fail_on] for assessment in chosen))
 
 
@@ -92,6 +97,23 @@ def _show(request: CheckRequest, assessed: Assessed, chosen: Sequence[Assessment
 def warn(lines: Sequence[str]) -> None:
     for line in lines:
         complain(f"etpguard: warning: {' '.join(line.split())}")
+
+
+def assumed(chosen: Sequence[Assessment]) -> list[str]:
+    """A line for each assumption that outcomes of these Services rest on."""
+    resting: dict[str, list[str]] = {}
+    for assessment in chosen:
+        for text in assessment.assumptions:
+            resting.setdefault(text, []).append(str(assessment.key))
+    lines = [f"assumed for {_some(names)}: {text}" for text, names in list(resting.items())[:SHOWN_ASSUMPTIONS]]
+    if more := len(resting) - len(lines):
+        lines.append(f"{more} more {'assumption' if more == 1 else 'assumptions'}: -o wide shows all")
+    return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 def _strict(malformed: Sequence[str]) -> str:

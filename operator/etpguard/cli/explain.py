@@ -15,6 +15,7 @@ from etpguard.cli.output import aws_console
 from etpguard.cli.output.streams import deliver
 from etpguard.objects import NODE, SERVICE, Endpoint, Key, Service
 from etpguard.objects.text import harmless
+from etpguard.report.sentences import data_plane_sentence
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment, PortState
@@ -75,7 +76,8 @@ def _ports(assessed: Assessed, service: Service, assessment: Assessment, max_nod
         found = endpoints_by_node(slices, port)
         yield from _states(assessed, assessment, port, found or {}, max_nodes)
         if slices and found is None:
-            yield f"  no EndpointSlice of it has {port.family} endpoints for this port's name and protocol"
+            wanted = f"{port.family} endpoints for this port's name and protocol"
+            yield f"  no EndpointSlice of the Service has {wanted}"
 
 
 _MEANING = {
@@ -177,26 +179,25 @@ def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Li
 
 
 def _traps(assessed: Assessed, assessment: Assessment) -> Lines:
-    dropping = any(port.dropped(assessment.nodes) for port in assessment.ports)
+    """What a person may take for a proof. Empty where nothing is dropped."""
     hints = list(_renamed(assessed, assessment))
+    dropping = [port for port in assessment.ports if port.dropped(assessment.nodes)]
     if not dropping and not hints:
         return
     yield ""
     yield "What misleads"
-    if dropping:
-        port = next(p for p in assessment.ports if p.dropped(assessment.nodes))
-        at = str(port.node_port or port.number)
+    node_port = next((port.node_port for port in dropping if port.node_port), 0)
+    if node_port:
         yield (
-            f"  curl localhost:{at} on a node proves nothing. Traffic that starts on a node is internal traffic "
-            f"and may "
-            "go to any endpoint of the cluster (in nftables mode kube-proxy does not serve localhost). Only a "
-            "request "
-            "from another machine to the node's own address shows what clients get."
+            f"  curl localhost:{node_port} on a node proves nothing. Traffic that starts on a node is internal "
+            "traffic and may go to any endpoint of the cluster (in nftables mode kube-proxy does not serve "
+            "localhost). Only a request from another machine to the node's own address shows what clients get."
         )
+    if dropping:
         yield "  A dropped packet causes no refusal and no log line. Clients time out."
     for hint in hints:
         yield f"  {hint}"
-    yield f"  etpguard assumes the data plane {assessed.data_plane} ({assessed.data_plane_how})."
+    yield f"  {data_plane_sentence(assessed.data_plane, assessed.data_plane_how)}"
 
 
 def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:
@@ -210,8 +211,7 @@ def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:
         yield (
             f"Node {name} has the hostname {host}{more}. For kube-proxy an endpoint is local if its nodeName is "
             "kube-proxy's hostname. Without --hostname-override kube-proxy then finds no local endpoint and "
-            "drops all "
-            "external traffic. No API object shows this."
+            "drops all external traffic. No API object shows this."
         )
 
 
@@ -237,8 +237,7 @@ def _unassessed(service: Service) -> Lines:
     elif service.policy != "Local" and external_ports(service):
         yield (
             "NotAffected: with this policy every node forwards external traffic to any endpoint of the cluster. "
-            "The "
-            "cost is one extra network hop, and pods see a node's address instead of the client's."
+            "The cost is one extra network hop, and pods see a node's address instead of the client's."
         )
         yield "If traffic is lost all the same, the policy is not the cause."
     elif service.type == "ExternalName":
@@ -250,8 +249,7 @@ def _unassessed(service: Service) -> Lines:
     else:
         yield (
             "NotAffected: clients outside the cluster cannot reach any of its ports through a node. It has no "
-            "node port, "
-            "no external IP and no load balancer address, or another proxy serves it."
+            "node port, no external IP and no load balancer address, or another proxy serves it."
         )
 
 

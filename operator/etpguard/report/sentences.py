@@ -1,5 +1,5 @@
-"""An Assessment in words: why an outcome is what it is, the message of a condition, the note of an Event. "
-"Pure."""
+"""An Assessment in words: why an outcome is what it is, the message of a condition, the note of an Event.
+Pure."""
 
 from __future__ import annotations
 
@@ -22,11 +22,18 @@ def assumed_data_plane(name: str, how: str) -> list[str]:
     return [f"the data plane of every node is {name}; --data-plane names another"]
 
 
+def data_plane_sentence(name: str, how: str) -> str:
+    """Where the data plane is known from. `how` is that of the CoverageReport."""
+    if how == "assumed":
+        return f"etpguard assumes that the data plane of every node is {name}; --data-plane names another."
+    return f"The data plane is {name}, by {how}."
+
+
 def explain_reason(assessment: Assessment) -> str:
     """Why the Service has its outcome, in one sentence."""
     deciding = [v for v in assessment.consumers if not v.consumer.incidental and v.outcome == assessment.outcome]
     if deciding and assessment.reason == deciding[0].reason:
-        return explain_verdict(deciding[0])
+        return explain_verdict(deciding[0]) + _other_ports(assessment)
     if assessment.reason.code == "NoKnownConsumer":
         return _without_consumer(assessment)
     return str(assessment.reason)
@@ -94,13 +101,23 @@ def _without_consumer(assessment: Assessment) -> str:
             return f"no known consumer, and no eligible node{why}"
         case _:
             lacking = [port for port in assessment.ports if not port.usable]
-            return _no_usable_endpoint(_ports_without_endpoints(lacking, assessment.ports))
+            return _no_usable_endpoint(_ports_without_endpoints(lacking, assessment.ports)) + _other_ports(
+                assessment
+            )
 
 
 def _no_usable_endpoint(where: str) -> str:
-    """`where` names the port and the family; "" for all of them."""
-    of = f" of {where}" if where else ""
-    return f"no node has a usable endpoint{of}, so every node rejects the traffic; the policy is not the cause"
+    """`where` names the ports and families; "" for all of them."""
+    of, traffic = (f" of {where}", "this traffic") if where else ("", "the traffic")
+    return f"no node has a usable endpoint{of}, so every node rejects {traffic}; the policy is not the cause"
+
+
+def _other_ports(assessment: Assessment) -> str:
+    """What holds for the ports that NoEndpoints is not about."""
+    usable = {port.usable for port in assessment.ports}
+    if assessment.outcome is not Outcome.NoEndpoints or usable != {True, False}:
+        return ""
+    return "; other ports or families of the Service have endpoints"
 
 
 def _ports_without_endpoints(lacking: Sequence[PortState], ports: Sequence[PortState]) -> str:

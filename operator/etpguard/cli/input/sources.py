@@ -43,6 +43,7 @@ class Sources:
 class Assessed:
     """What a command shows is taken from here."""
 
+    sources: Sources
     loaded: Loaded
     namespace: str
     """The command's, or that of the dump; "" for all."""
@@ -173,7 +174,7 @@ def _assessed(
         if not len(picture.store(SERVICE)):
             loaded.warnings.append(f"{loaded.where}: there is no Service in the input")
     how = "assumed" if auto else "--data-plane"
-    return Assessed(loaded, namespace, engine, Advisor(picture, consumer_families), data_plane.value, how)
+    return Assessed(sources, loaded, namespace, engine, Advisor(picture, consumer_families), data_plane.value, how)
 
 
 def _warn_of_cilium(loaded: Loaded, engine: Engine, with_cilium: Engine) -> None:

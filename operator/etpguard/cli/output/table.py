@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ from etpguard.assess.consumers.interface import ConsumerVerdict, Evidence
 from etpguard.cli.output.streams import complain
 from etpguard.objects.text import harmless
 from etpguard.report import explain_reason
-from etpguard.report.advice import advice_texts
 from etpguard.report.sentences import assumed_data_plane
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _STYLE = {
 _HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES")
 _WHOLE = ("OUTCOME", "UNCOVERED", "TYPE")
 """The columns that are not folded."""
-_WIDE = ("TYPE", "PORTS", "CONSUMERS", "REASON", "ASSUMPTIONS", "ADVICE")
+_WIDE = ("TYPE", "PORTS", "CONSUMERS", "REASON", "ASSUMPTIONS")
 
 
 def show(assessed: Assessed, chosen: Sequence[Assessment], *, wide: bool, max_nodes: int) -> None:
@@ -60,6 +60,8 @@ def show(assessed: Assessed, chosen: Sequence[Assessment], *, wide: bool, max_no
     print(f"\n{summary(ordered)}")
     for line in footnotes(assessed, ordered, wide=wide):
         print(line)
+    if not wide and ordered[0].outcome > Outcome.Covered:
+        print(f"\nFor the reason and what to do:\n  {harmless(explain_command(assessed, ordered[0]))}")
 
 
 def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: int) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
     eligible, uncovered = assessment.eligible.bit_count(), assessment.uncovered.bit_count()
     named = min(NAMED, max_nodes) if max_nodes and not wide else (max_nodes if wide else NAMED)
     cells = (
-        assessment.outcome.name,
+        _outcome(assessment),
         str(assessment.key),
         f"{uncovered}/{eligible}" if eligible else "-",
         nodes(assessed.loaded.picture.nodes.names(assessment.uncovered, named), uncovered),
@@ -86,8 +88,13 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
         ", ".join(consumers) or "-",
         explain_reason(assessment),
         " | ".join(assessment.assumptions) or "-",
-        " | ".join(advice_texts(assessed.advisor)(assessment)) or "-",
     )
+
+
+def _outcome(assessment: Assessment) -> str:
+    """The outcome; Unknown with the code of its reason."""
+    code = assessment.reason.code
+    return f"Unknown ({code})" if assessment.outcome is Outcome.Unknown else assessment.outcome.name
 
 
 def nodes(names: Sequence[str], total: int) -> str:
@@ -131,6 +138,19 @@ def footnotes(assessed: Assessed, ordered: Sequence[Assessment], *, wide: bool) 
     own = f"{resting} {'Service rests' if resting == 1 else 'Services rest'} on an assumption: {where}."
     plane = assumed_data_plane(assessed.data_plane, assessed.data_plane_how)
     return [*(f"Assumed: {line}." for line in plane), *([own] if resting else [])]
+
+
+def explain_command(assessed: Assessed, assessment: Assessment) -> str:
+    """The command that explains this Service, from the same sources."""
+    sources = assessed.sources
+    options = [part for name in sources.files for part in ("-f", name)]
+    for flag, value, default in (
+        ("--kubeconfig", sources.settings.kubeconfig, ""),
+        ("--context", sources.settings.context, ""),
+        ("--data-plane", sources.settings.data_plane, "auto"),
+    ):
+        options += [flag, value] if value != default else []
+    return shlex.join(["etpguard", "explain", str(assessment.key), *options])
 
 
 def _assumed(verdict: ConsumerVerdict) -> str:
