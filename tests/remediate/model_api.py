@@ -109,6 +109,10 @@ class ModelApi:
                 raise ApiError(409, "Conflict", field)
         if status:
             found["status"] = {**found.get("status", {}), **copy.deepcopy(body["status"])}
+            entry = {"manager": dict(request.query)["fieldManager"], "operation": "Apply", "subresource": "status"}
+            meta = found["metadata"]
+            others = [e for e in meta.get("managedFields", ()) if e["manager"] != entry["manager"]]
+            meta["managedFields"] = [*others, {**entry, "time": self._time()}]
         self.touch(key)
         return found
 
@@ -180,9 +184,11 @@ class ModelApi:
         self.objects[key]["metadata"]["resourceVersion"] = str(self._version)
 
     def _own(self, key: tuple[str, str, str], manager: str, operation: str, *, alone: bool) -> None:
-        time = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         owned: Json = {"f:spec": {"f:externalTrafficPolicy": {}}}
-        entry = {"manager": manager, "operation": operation, "time": time, "fieldsV1": owned}
+        entry = {"manager": manager, "operation": operation, "time": self._time(), "fieldsV1": owned}
         meta = self.objects[key]["metadata"]
         others = [] if alone else [e for e in meta.get("managedFields", ()) if e["manager"] != manager]
         meta["managedFields"] = [*others, entry]
+
+    def _time(self) -> str:
+        return datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -80,6 +80,8 @@ class World(RuleBasedStateMachine):
         self.applied: list[tuple[float, str, frozenset[str]]] = []
         self.rolled_back: list[tuple[float, str]] = []
         self.forgotten_by_a_restart: set[str] = set()
+        self.overruled: dict[str, frozenset[tuple[str, int]]] = {}
+        """By Service: the policies, with their generation, that a person overruled by restoring Local."""
         self.wrong: list[str] = []
         self.api.create(("namespaces", "", "default"), {})
         for name in NAMES:
@@ -91,6 +93,7 @@ class World(RuleBasedStateMachine):
         body = {"spec": {"type": "NodePort", "externalTrafficPolicy": "Local"}}
         self.api.create(("services", "default", name), body)
         self.flips[name].clear()
+        self.overruled.pop(name, None)
 
     def restart(self) -> None:
         """A new process: nothing is remembered, everything is listed."""
@@ -232,8 +235,16 @@ class World(RuleBasedStateMachine):
             self.wrong.append(f"{name} changed though it is {self.outcomes[name]}")
         if name in self.assumed:
             self.wrong.append(f"{name} changed though the rule of its consumer is assumed")
+        if name in self.overruled and self.policies() <= self.overruled[name]:
+            self.wrong.append(f"{name} changed though a person restored Local under the same policies")
         uids = [self.api.objects[COVERAGE_POLICY.plural, "default", n]["metadata"]["uid"] for n in part]
         self.applied.append((self.now, name, frozenset(uids)))
+
+    def policies(self) -> frozenset[tuple[str, int]]:
+        """Uid and generation of each policy that takes part."""
+        found = [o for key, o in self.api.objects.items() if key[0] == COVERAGE_POLICY.plural]
+        part = [policy["metadata"] for policy in found if policy["spec"]["mode"] != "Observe"]
+        return frozenset((meta["uid"], meta["generation"]) for meta in part)
 
     @rule(name=st.sampled_from(NAMES), outcome=outcomes, told=st.booleans())
     def traffic(self, name: str, outcome: Outcome, told: bool) -> None:
@@ -273,8 +284,8 @@ class World(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def someone_takes_our_name(self, name: str) -> None:
-        """An editor of the namespace writes Cluster under etpguard's field manager, at a time of their "
-        "choice."""
+        """An editor of the namespace writes Cluster under etpguard's field manager, at a time of their choice."""
+        self.overruled.pop(name, None)
         self.api.forge(name, MANAGER, "2099-01-01T00:00:00Z")
 
     @rule(seconds=st.sampled_from([1, 5, 30, 61, 299, 301]))
@@ -323,14 +334,22 @@ class World(RuleBasedStateMachine):
         policy=st.sampled_from(["Local", "Local", "Cluster"]),
     )
     def someone_sets_the_policy(self, name: str, manager: str, policy: str) -> None:
-        operation = "Update" if manager in ("kubectl-edit", ROLLBACK_MANAGER) else "Apply"
-        self.api.set_policy(name, policy, manager, operation)
+        person = manager in ("kubectl-edit", ROLLBACK_MANAGER)
+        service, record = self.api.objects["services", "default", name], self.record(name)
+        cluster = service["spec"]["externalTrafficPolicy"] == "Cluster"
+        ours = cluster and [found.manager for found in setters(service)] == [MANAGER]
+        begun = record and record.stands_for(service["metadata"]["uid"]) and record.phase != "RollingBack"
+        self.overruled.pop(name, None)
+        if person and policy == "Local" and ours and begun:
+            self.overruled[name] = self.policies()
+        self.api.set_policy(name, policy, manager, "Update" if person else "Apply")
 
     @rule(name=st.sampled_from(NAMES))
     def report_is_lost(self, name: str) -> None:
         """And with it, after a restart, what was spent on that Service: nothing else remembers."""
         self.api.objects.pop((SERVICE_COVERAGE.plural, "default", name), None)
         self.forgotten_by_a_restart.add(name)
+        self.overruled.pop(name, None)
 
     @rule(name=st.sampled_from(NAMES))
     def service_is_made_anew(self, name: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from etpguard.assess import Outcome
 from etpguard.kube.verbs import Request
 from etpguard.objects import SERVICE_COVERAGE
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY
 from etpguard.remediate.ownership import MANAGER
-from tests.remediate.model_api import Json
+from tests.remediate.model_api import Json, Killed
 from tests.remediate.test_machine import MOST, World
 
 POLICY = (COVERAGE_POLICY.plural, "default", "mend")
@@ -205,6 +207,48 @@ def test_nor_does_a_new_leader_whose_clock_runs_ahead() -> None:
     for _ in range(6):
         world.quiet_round()
     assert world.flips["b"] == world.flips["c"] == []
+
+
+@pytest.mark.parametrize(
+    ("manager", "phase", "reverts"),
+    [
+        pytest.param("argocd-controller", "Reverted", ["argocd-controller"], id="a tool restores Local"),
+        pytest.param("kubectl-edit", "RolledBackByUser", [], id="a person restores Local"),
+    ],
+)
+def test_a_leader_whose_clock_is_ahead_is_killed_between_the_patch_and_its_record(
+    manager: str, phase: str, reverts: list[str]
+) -> None:
+    """The next leader knows that the intent was carried out, though its time is later than that of the restored
+    policy."""
+    world = World()
+    world.begin()
+    world.outcomes |= dict.fromkeys("bc", Outcome.Covered)
+    world.skew = 600
+    carry_out = world.api._carry_out
+
+    def killed_after_the_patch(request: Request) -> Json:
+        if world.flips["a"]:
+            raise Killed
+        return carry_out(request)
+
+    world.api._carry_out = killed_after_the_patch  # type: ignore[method-assign]
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert world.flips["a"] == [(MANAGER, "Cluster")]
+    world.api._carry_out = carry_out  # type: ignore[method-assign]
+    intent = world.record("a")
+    assert intent is not None
+    assert intent.phase == "Applying"
+    world.skew = 0
+    world.restart()
+    world.someone_sets_the_policy("a", manager, "Local")
+    world.quiet_round()
+    world.quiet_round()
+    record = world.record("a")
+    assert record is not None
+    assert record.phase == phase
+    assert record.intents == intent.intents
+    assert [revert.manager for revert in record.reverts] == reverts
 
 
 def test_a_record_of_a_later_version_is_left_alone() -> None:

@@ -11,7 +11,7 @@ from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE_COVERAGE, Remediation, ServiceCoverage, decode_item, times
 from etpguard.remediate.memory import RemediationMemory
-from etpguard.remediate.ownership import MANAGER
+from etpguard.remediate.ownership import MANAGER, recorded_at
 from etpguard.remediate.reread import Changed, CurrentService
 from etpguard.report import service_coverage
 
@@ -47,7 +47,9 @@ class IntentRecorder:
             verbs.apply(SERVICE_COVERAGE, service.key, body, subresource="status", uid=uid, manager=MANAGER)
         )
         written = decode_item(SERVICE_COVERAGE, answer)
-        after = CurrentService(now.raw, service, written if isinstance(written, ServiceCoverage) else report)
+        after = CurrentService(
+            now.raw, service, written if isinstance(written, ServiceCoverage) else report, recorded_at(answer)
+        )
         after.note_in(self._memory)
         return after
 

@@ -81,6 +81,19 @@ def adopter(raw: Mapping[str, Any]) -> str:
     return max(others, key=lambda s: s.time).manager or "another manager" if others else ""
 
 
+def recorded_at(raw_report: Mapping[str, Any]) -> str:
+    """When etpguard last wrote the record of a remediation, by the clock of the API server (RFC 3339); "" if
+    managedFields of the report do not show it. The clock of the leader that wrote it may differ."""
+    return max(
+        (
+            str(entry.get("time") or "")
+            for entry in managed_fields(raw_report)
+            if entry.get("manager") == MANAGER and entry.get("subresource") == "status"
+        ),
+        default="",
+    )
+
+
 def managed_fields(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     entries = (raw.get("metadata") or {}).get("managedFields") or []
     return [entry for entry in entries if isinstance(entry, dict)]

@@ -41,6 +41,7 @@ from etpguard.remediate.facts import Case
 from etpguard.remediate.gather import namespace_labels
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import KINDS
+from etpguard.remediate.ownership import recorded_at
 from etpguard.remediate.policy import governing
 from etpguard.report import service_coverage, service_report
 
@@ -58,11 +59,14 @@ class Changed(Exception):  # noqa: N818  nothing went wrong
 
 @dataclass(frozen=True, slots=True)
 class CurrentService:
-    """One Service as the API server has it: the raw object for its managedFields, the record, and its report."""
+    """One Service as the API server has it: the raw object for its managedFields, the record, and its report.
+
+    `recorded_at`: when etpguard wrote the record of the remediation, see `ownership.recorded_at`."""
 
     raw: dict[str, Any]
     service: Service
     report: ServiceCoverage | None
+    recorded_at: str = ""
 
     @property
     def remediation(self) -> Remediation | None:
@@ -145,18 +149,20 @@ class ServiceReader:
         service = decode_item(SERVICE, raw)
         if isinstance(service, Reject):
             raise Changed(service.message)
-        report: ServiceCoverage | Reject | None
+        report: ServiceCoverage | Reject | None = None
+        written = ""
         try:
-            report = decode_item(SERVICE_COVERAGE, await self._writer.read(verbs.get(SERVICE_COVERAGE, key)))
+            raw_report = await self._writer.read(verbs.get(SERVICE_COVERAGE, key))
         except ApiError as error:
             if error.status != 404:
                 raise
-            report = None
+        else:
+            report, written = decode_item(SERVICE_COVERAGE, raw_report), recorded_at(raw_report)
         if isinstance(report, Reject):
             raise Changed(report.message)
         if report is not None and report.remediation_unreadable:
             raise Changed(reasons.RECORD_UNREADABLE.meaning)
-        now = CurrentService(raw, service, report)
+        now = CurrentService(raw, service, report, written)
         now.note_in(self._memory)
         return now
 
