@@ -189,6 +189,26 @@ def test_a_service_that_a_tool_deletes_and_creates_again_reaches_max_reverts() -
     assert len([name for _, name, _ in world.applied if name == "a"]) == 3
 
 
+def test_a_service_that_is_created_again_spends_the_budgets_of_all_its_policies() -> None:
+    """Two policies governed it; the record names one of them. The other does not allow one more."""
+    world = World()
+    world.begin()
+    world.outcomes |= dict.fromkeys("bc", Outcome.Covered)
+    world.people_write_a_policy("other", "Enforce", False, "Keep", False)
+    world.sync_all()
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    record = world.record("a")
+    assert record is not None
+    assert record.policy is not None
+    assert record.policy.name == "mend"
+    world.make_service("a")
+    world.outcomes |= {"a": Outcome.Covered, "b": Outcome.Outage}
+    world.people_write_a_policy("mend", "Observe", False, "Revert", False)
+    for _ in range(8):
+        world.quiet_round()
+    assert world.flips["b"] == []
+
+
 def test_a_step_of_the_wall_clock_empties_no_window() -> None:
     world = remediated()
     world.outcomes |= dict.fromkeys("bc", Outcome.Outage)

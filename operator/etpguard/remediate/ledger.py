@@ -50,6 +50,8 @@ class LedgerKeeper:
         self._memory = memory
         self._limits = limits
         self._ages = ages
+        self._charged: dict[str, set[str]] = {}
+        """By the uid of a Service: the policies whose budgets its intents counted for."""
 
     def steps(
         self,
@@ -80,7 +82,9 @@ class LedgerKeeper:
             tripped = self._history.share(uid, many > most, monotonic)
             shares[uid] = Share(many, of, None if tripped is None else wall - (monotonic - tripped))
             for key in keys:
-                applied[uid] |= spent[key]
+                if spent[key]:
+                    applied[uid] |= spent[key]
+                    self._charged.setdefault(cases[key].service.uid, set()).add(uid)
         for key, case in cases.items():
             ref = case.remediation.policy if case.remediation else None
             if ref is not None and (ref.uid not in matched or key not in members[ref.uid]):
@@ -88,9 +92,11 @@ class LedgerKeeper:
         departed = self._memory.departed()
         for gone in departed:
             times_spent = self._spent(gone, monotonic, wall)
-            for uid in {"", gone.policy.uid if gone.policy else ""}:
+            for uid in {"", gone.policy.uid if gone.policy else "", *self._charged.get(gone.service_uid, ())}:
                 applied[uid] |= times_spent
-        self._ages.forget([c.service.uid for c in cases.values()] + [gone.service_uid for gone in departed])
+        known = {*(case.service.uid for case in cases.values()), *(gone.service_uid for gone in departed)}
+        self._ages.forget(known)
+        self._charged = {uid: charged for uid, charged in self._charged.items() if uid in known}
         return Ledger(
             shares=shares,
             applied={uid: tuple(found.values()) for uid, found in applied.items()},
