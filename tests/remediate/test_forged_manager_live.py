@@ -10,7 +10,7 @@ import pytest
 
 from devcluster import Cluster
 from tests.arena import own_namespace
-from tests.remediate.stage import MANAGER, Scene, operator
+from tests.remediate.stage import MANAGER, Json, Scene, operator
 
 pytestmark = pytest.mark.controlplane
 
@@ -26,7 +26,7 @@ def forge(scene: Scene) -> None:
     """Cluster, under etpguard's field manager, at a time of the editor's choice."""
     scene.create(scene.service_manifest(externalTrafficPolicy="Cluster"))
     service = scene.service()
-    owned = {"f:spec": {"f:externalTrafficPolicy": {}}}
+    owned: Json = {"f:spec": {"f:externalTrafficPolicy": {}}}
     entry = {
         "manager": MANAGER,
         "operation": "Update",
