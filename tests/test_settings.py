@@ -6,12 +6,16 @@ import dataclasses
 
 import pytest
 
+from etpguard.assess.data_planes.interface import DataPlane
+from etpguard.cli.setting_options import take_settings
 from etpguard.settings import Address, Settings, SettingsError, options, parse
+from etpguard.settings.values import DATA_PLANE_NAMES
 from tests.cli.program import etpguard, failed
 
 COUNT = "a number from 0 to 999999999"
 QUOTA = "a number and a duration, such as 1/600s"
 SHARE = "a number or a percentage such as 40%"
+PLANE = f"one of {', '.join(DATA_PLANE_NAMES)}, or NAME:LABEL-SELECTOR"
 DIGITS = "9" * 5000
 """More than Python reads as a number by itself."""
 
@@ -38,6 +42,8 @@ DIGITS = "9" * 5000
         pytest.param("max_remediations", "0/600", (0, 600), id="none at all"),
         pytest.param("max_remediations", "999999999/168h", (999_999_999, 604_800), id="the largest quota"),
         pytest.param("max_remediations", "2/1500ms", (2, 2), id="a quota in whole seconds"),
+        pytest.param("data_plane", "cilium", "cilium", id="a data plane"),
+        pytest.param("data_plane", "cilium:a=b;auto", "cilium:a=b;auto", id="data planes of a mixed cluster"),
         pytest.param("breaker", "5", 5, id="a number"),
         pytest.param("breaker", "0", 0, id="not one"),
         pytest.param("breaker", "007%", "7%", id="a percentage"),
@@ -82,6 +88,18 @@ def test_a_value(name: str, given: str, value: object, by: str) -> None:
         pytest.param("max_remediations", "1/soon", "a duration such as 30s or 10m", id="a window that is none"),
         pytest.param("max_remediations", "1/0s", "a duration from 1s to 168h", id="a window of nothing"),
         pytest.param("max_remediations", "1/169h", "a duration from 1s to 168h", id="a window beyond a week"),
+        pytest.param("data_plane", "ebpf", PLANE, id="no data plane"),
+        pytest.param("data_plane", "auto:a=b", PLANE, id="auto for some nodes"),
+        pytest.param("data_plane", "cilium:", "a label selector after cilium:, but '' is not one", id="none"),
+        pytest.param(
+            "data_plane", "cilium:a=,", "a label selector after cilium:, but 'a=,' is not one", id="a bad selector"
+        ),
+        pytest.param(
+            "data_plane",
+            "cilium;other",
+            "one entry without a label selector at most, but there are cilium and other",
+            id="two data planes for the same nodes",
+        ),
         pytest.param("breaker", "", SHARE, id="no share"),
         pytest.param("breaker", "%", SHARE, id="a bare sign"),
         pytest.param("breaker", "101%", SHARE, id="more than all"),
@@ -204,3 +222,13 @@ def test_a_command_ignores_the_variables_of_settings_that_it_does_not_have() -> 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().hold = 1.0  # type: ignore[misc]
+
+
+def test_the_names_of_the_data_planes_are_those_of_the_rules() -> None:
+    assert ("auto", *(each.value for each in DataPlane)) == DATA_PLANE_NAMES
+
+
+def test_a_flag_that_is_given_several_times() -> None:
+    given = {"data_plane": ("cilium:a=b", "kube-proxy")}
+    assert take_settings(given, ["data_plane"]).data_plane == "cilium:a=b;kube-proxy"
+    assert take_settings({"data_plane": ()}, ["data_plane"]).data_plane == "auto"

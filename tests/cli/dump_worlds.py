@@ -11,7 +11,7 @@ import yaml
 
 from etpguard.assess import Assessment, Engine, Options, picture_for
 from etpguard.assess.consumers.registry import consumer_families
-from etpguard.cli.dump.objects import dumped_objects
+from etpguard.cli.dump.objects import dumped_named, dumped_objects
 from etpguard.cli.dump.vocabulary import vocabulary
 from etpguard.cli.input.cluster_dump import ClusterDump, qualified
 from etpguard.cli.input.loaded import Loaded
@@ -50,8 +50,8 @@ def head(*lost: str) -> ClusterDump:
 
 def dumped(items: list[Json]) -> list[Json]:
     """The dump of a cluster with these objects."""
-    picture = load(items).picture
-    return [head().as_object(), *dumped_objects(picture, vocabulary().reads_annotation)]
+    loaded, reads = load(items), vocabulary().reads_annotation
+    return [head().as_object(), *dumped_objects(loaded.picture, reads), *dumped_named(loaded.named, reads)]
 
 
 def assessments(items: list[Json]) -> dict[Key, Assessment]:

@@ -65,7 +65,8 @@ def test_commands_read_the_variables_of_their_settings() -> None:
 
 def test_a_bad_variable_of_a_setting_that_the_command_has() -> None:
     line = failed(etpguard("explain", "a/b", "-f", SEED, ETPGUARD_DATA_PLANE="ebpf"))
-    assert line == ("etpguard: ETPGUARD_DATA_PLANE='ebpf': expected one of auto, kube-proxy, cilium, other")
+    names = "auto, kube-proxy, cilium, calico-ebpf, ovn-kubernetes, antrea, kube-router, winkernel, other"
+    assert line == f"etpguard: ETPGUARD_DATA_PLANE='ebpf': expected one of {names}, or NAME:LABEL-SELECTOR"
 
 
 def test_files_need_no_kubeconfig_and_check_has_no_hold() -> None:

@@ -39,7 +39,9 @@ def setting_options(names: Sequence[str]) -> Callable[[F], F]:
     def add(command: F) -> F:
         for name in reversed(names):
             option = _BY_NAME[name]
-            command = click.option(option.flag, name, metavar=option.type.metavar, help=_help(option))(command)
+            repeatable = bool(option.type.separator)
+            metavar, text = option.type.metavar, _help(option)
+            command = click.option(option.flag, name, metavar=metavar, multiple=repeatable, help=text)(command)
         return command
 
     return add
@@ -50,11 +52,18 @@ def take_settings(given: dict[str, Any], names: Sequence[str], without: Sequence
 
     `without`: the settings that do not apply to this call, so that their variables are ignored. Raises Failure.
     """
-    flags: dict[str, str | None] = {name: given.pop(name) for name in names}
+    flags = {name: _text(name, given.pop(name)) for name in names}
     try:
         return parse(flags, os.environ, [name for name in names if name not in without])
     except SettingsError as error:
         raise Failure(str(error)) from None
+
+
+def _text(name: str, given: str | tuple[str, ...] | None) -> str | None:
+    """The text of a flag, None if it was not given. The values of a repeated one are joined."""
+    if isinstance(given, tuple):
+        return _BY_NAME[name].type.separator.join(given) or None
+    return given
 
 
 def _help(option: Option) -> str:

@@ -178,6 +178,19 @@ class NamedObjects:
     def none_read(cls, why: str) -> NamedObjects:
         return cls(unread=dict.fromkeys(NAMED_OBJECTS, why))
 
+    def absent(self, named: NamedObject) -> bool:
+        """Whether it is known that the object does not exist."""
+        return named not in self.found and named not in self.unread
+
+    @property
+    def refusal(self) -> str:
+        """Why one of them could not be read, and how many others could not; "" if all could."""
+        if not self.unread:
+            return ""
+        why, *others = self.unread.values()
+        more = f"; {len(others)} more {'object' if len(others) == 1 else 'objects'} could not be read either"
+        return f"{why}{more if others else ''}"
+
     @property
     def substance(self) -> object:
         """What rules read of them: equal for two versions that mean the same."""

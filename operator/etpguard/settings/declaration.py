@@ -110,10 +110,12 @@ class Settings:
         15.0, values.duration(3), "another replica may take the Lease after this long without a renewal"
     )
 
-    data_plane: Literal["auto", "kube-proxy", "cilium", "other"] = _setting(
+    data_plane: str = _setting(
         "auto",
-        values.one_of("NAME", "auto", "kube-proxy", "cilium", "other"),
-        "data plane that forwards node ports: auto, kube-proxy, cilium or other",
+        values.DATA_PLANES,
+        "data plane that forwards node ports: auto, kube-proxy, cilium, calico-ebpf, ovn-kubernetes, antrea, "
+        "kube-router, winkernel or other; NAME:LABEL-SELECTOR is for the nodes that it selects; semicolons "
+        "separate entries",
     )
     answers_everywhere_ports: tuple[int, ...] = _setting(
         (), values.PORTS, "ports on which every node answers health checks, separated by commas"

@@ -21,11 +21,13 @@ class Address(NamedTuple):
 
 class ValueType(NamedTuple):
     """`parse` raises ValueError with what it expects. `schema` is the JSON schema of the text, for the chart; it
-    accepts no text that `parse` refuses for its form."""
+    accepts no text that `parse` refuses for its form. `separator` joins the values of a flag that is given several
+    times; "" if that is not possible."""
 
     metavar: str
     parse: Callable[[str], Any]
     schema: Mapping[str, Any]
+    separator: str = ""
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -132,6 +134,15 @@ def share(text: str) -> int | str:
     return f"{found}%" if percent else found
 
 
+def data_planes(text: str) -> str:
+    """A name of `DATA_PLANE_NAMES`, or entries as `assess.data_planes.choice` reads them. Returns `text`."""
+    if text not in DATA_PLANE_NAMES:
+        from etpguard.assess.data_planes.choice import Choice  # loads the rules, which `--help` does not need
+
+        Choice.parse(text)
+    return text
+
+
 def _pattern(pattern: str) -> Mapping[str, Any]:
     return {"type": "string", "pattern": f"^{pattern}$"}
 
@@ -145,6 +156,19 @@ COUNT = ValueType("N", count, _pattern("[0-9]{1,9}"))
 QUOTA = ValueType("N/DURATION", quota, _pattern(f"[0-9]{{1,9}}/{_DURATION_SCHEMA}"))
 SHARE = ValueType("N|N%", share, _pattern("[0-9]{1,9}%?"))
 ADDRESS = ValueType("ADDRESS:PORT", address, _pattern(r".*:[0-9]{1,5}"))
+DATA_PLANE_NAMES = (
+    "auto",
+    "kube-proxy",
+    "cilium",
+    "calico-ebpf",
+    "ovn-kubernetes",
+    "antrea",
+    "kube-router",
+    "winkernel",
+    "other",
+)
+_ENTRY = rf"({'|'.join(DATA_PLANE_NAMES)})(:[^;]+)?"
+DATA_PLANES = ValueType("NAME[:SELECTOR]", data_planes, _pattern(f"{_ENTRY}(;{_ENTRY})*"), separator=";")
 OBJECT = ValueType("NAMESPACE/NAME", object_name, _pattern(r"([^/\s]+/[^/\s]+)?"))
 
 

@@ -27,6 +27,8 @@ _PART = re.compile(
 )
 _NUMBER = re.compile(r"\d{1,6}(?:[.-]\d{1,6})?(?:ms|s|m|h)?")
 """A port, a range of codes, a duration."""
+_TAG = re.compile(r"v?\d{1,4}\.\d{1,4}(?:\.\d{1,4})?(?:-(?:gke|eks|rc|beta|alpha)[.\w]{0,12})?")
+"""The version of a program: numbers, and for some clouds the number of a build."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)")
 _QUOTED = re.compile(r"""(?<=")[^"]+(?=")|(?<=')[^']+(?=')|\w+://\S+""")
 _CLOUD_DOMAIN = re.compile(r"\.amazonaws\.com(?:\.cn)?$", re.IGNORECASE)
@@ -86,8 +88,9 @@ class Anonymizer:
         made = {**head, "anonymized": True}
         if "namespace" in head:
             made["namespace"] = self.text(head["namespace"])
-        if "notRead" in head:
-            made["notRead"] = {kind: self.sentence(why) for kind, why in head["notRead"].items()}
+        for field in ("notRead", "namedNotRead"):
+            if field in head:
+                made[field] = {kind: self.sentence(why) for kind, why in head[field].items()}
         if "rejected" in head:
             made["rejected"] = [self._rejected(rejected) for rejected in head["rejected"]]
         return made
@@ -110,7 +113,14 @@ class Anonymizer:
             return value
         if field == "providerID":
             return self._provider_id(value)
+        if field == "image":
+            return self._image(value)
         return self._key(value) if field == "key" else self.text(value)
+
+    def _image(self, image: str) -> str:
+        """The name and the tag of an image: the tag is the version of a program."""
+        name, colon, tag = image.partition(":")
+        return f"{self.text(name)}{colon}{tag if _TAG.fullmatch(tag) else self.text(tag)}"
 
     def _provider_id(self, text: str) -> str:
         """With its scheme and form. An id of digits stays one of digits."""

@@ -14,7 +14,7 @@ import msgspec
 from etpguard import __version__
 from etpguard.cli.check import warn
 from etpguard.cli.dump.namespace import needed_services
-from etpguard.cli.dump.objects import dumped_objects
+from etpguard.cli.dump.objects import dumped_named, dumped_objects
 from etpguard.cli.dump.vocabulary import vocabulary
 from etpguard.cli.errors import Failure
 from etpguard.cli.input import cluster_dump
@@ -34,7 +34,9 @@ def dump(sources: Sources, output: str, *, anonymize: bool = False) -> int:
     loaded, families, namespace = read_cluster(sources)
     head = cluster_dump.describe(loaded, __version__, namespace)
     services = needed_services(loaded.picture, families, namespace) if namespace else None
-    items = [head.as_object(), *dumped_objects(loaded.picture, vocabulary().reads_annotation, services)]
+    reads = vocabulary().reads_annotation
+    objects = dumped_objects(loaded.picture, reads, services)
+    items = [head.as_object(), *objects, *dumped_named(loaded.named, reads)]
     if anonymize:
         items = _anonymized(items, loaded, families, namespace)
     _write(items, output)

@@ -9,6 +9,7 @@ import msgspec
 
 from etpguard.cluster import Picture
 from etpguard.objects import ENDPOINT_SLICE, SERVICE_COVERAGE, AnyKind, EndpointSlice, Key, Record
+from etpguard.objects.named import NamedObjects
 
 Json = dict[str, Any]
 
@@ -28,6 +29,12 @@ def dumped_objects(
             records = kept or records[:1]  # a picture without any EndpointSlice is one that lacks the kind
         for record in records:
             yield dumped_object(kind, record, reads_annotation)
+
+
+def dumped_named(objects: NamedObjects, reads_annotation: Callable[[str], bool]) -> Iterator[Json]:
+    """The objects that show the data plane."""
+    for named, record in objects.found.items():
+        yield dumped_object(named.kind, record, reads_annotation)
 
 
 def dumped_object(kind: AnyKind, record: Record, reads_annotation: Callable[[str], bool]) -> Json:

@@ -13,6 +13,7 @@ import msgspec
 
 from etpguard.cli.input.loaded import Loaded
 from etpguard.objects import API_VERSION, AnyKind, Key, Reject
+from etpguard.objects.named import NAMED_OBJECTS, NamedObjects
 
 KIND = "ClusterDump"
 
@@ -49,6 +50,10 @@ class ClusterDump(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     narrowed: tuple[str, ...] = ()
     """Kinds of which only the objects in one namespace could be read."""
     rejected: tuple[Rejected, ...] = ()
+    named_absent: tuple[str, ...] = ()
+    """The objects that show the data plane, as `RESOURCE NAMESPACE/NAME`, that the cluster does not have."""
+    named_not_read: dict[str, str] = {}
+    """Why one of them could not be read."""
 
     def as_object(self) -> dict[str, Any]:
         return {
@@ -76,6 +81,8 @@ def describe(loaded: Loaded, version: str, namespace: str = "") -> ClusterDump:
         not_read={qualified(kind): why for kind, why in picture.unread.items()},
         narrowed=tuple(map(qualified, loaded.narrowed)),
         rejected=tuple(_rejected(kind, reject) for kind, reject in loaded.rejects),
+        named_absent=tuple(each.address for each in NAMED_OBJECTS if loaded.named.absent(each)),
+        named_not_read={each.address: why for each, why in loaded.named.unread.items()},
     )
 
 
@@ -102,9 +109,23 @@ def apply(dumps: Sequence[ClusterDump], loaded: Loaded) -> None:
             if kind := kinds.get(rejected.kind):
                 loaded.reject(kind, rejected.as_reject(kind))
         loaded.note_narrowed(kind for name in dump.narrowed if (kind := kinds.get(name)))
+    loaded.named = _named(dumps, loaded.named)
+    loaded.not_read += [address for dump in dumps for address in dump.named_not_read]
     for kind in [kind for kind in picture.unlisted if not kind.required]:
         del picture.unlisted[kind]
         loaded.note_unread(kind, f"the dump does not say whether the cluster has a {kind.name}")
+
+
+def _named(dumps: Sequence[ClusterDump], collected: NamedObjects) -> NamedObjects:
+    """The named objects in the files, and what the dumps say of the others."""
+    absent = {address for dump in dumps for address in dump.named_absent}
+    why = {address: text for dump in dumps for address, text in dump.named_not_read.items()}
+    unread = {
+        each: why.get(each.address, f"the dump does not say whether the cluster has {each}")
+        for each in collected.unread
+        if each.address not in absent
+    }
+    return NamedObjects(collected.found, unread)
 
 
 def _rejected(kind: AnyKind, reject: Reject) -> Rejected:

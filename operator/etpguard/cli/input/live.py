@@ -12,11 +12,15 @@ from etpguard.cli.input.loaded import Loaded
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Overloaded, Unreachable
 from etpguard.kube.lists import Listing, list_kind
+from etpguard.kube.named_reads import Result, named_objects, read_named
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Reject
+from etpguard.objects.named import NAMED_OBJECTS, NamedObject
 
 LARGE: tuple[AnyKind, ...] = (ENDPOINT_SLICE, NODE, SERVICE)
 TOGETHER = 3
 """Threads for all other kinds."""
+NAMED_TOGETHER = 2
+"""Threads for the named objects."""
 
 Outcome = Listing[Any] | KubeError
 
@@ -29,6 +33,7 @@ class Lists:
         self._connection = connection
         self._namespace = namespace
         self._found: SimpleQueue[tuple[AnyKind, Outcome]] = SimpleQueue()
+        self._named: SimpleQueue[dict[NamedObject, Result]] = SimpleQueue()
         self._pending: set[AnyKind] = set()
         self.narrowed: list[AnyKind] = []
         """The kinds that were read in one namespace only."""
@@ -39,6 +44,9 @@ class Lists:
         others = [kind for kind in kinds if kind not in LARGE]
         for number in range(TOGETHER):
             self._start(others[number::TOGETHER])
+        for number in range(NAMED_TOGETHER):
+            which = NAMED_OBJECTS[number::NAMED_TOGETHER]
+            threading.Thread(target=self._read_named, args=(which,), daemon=True).start()
 
     def results(self) -> Iterator[tuple[AnyKind, Outcome]]:
         """The result of each list, in the order in which they end."""
@@ -46,6 +54,20 @@ class Lists:
             kind, outcome = self._found.get()
             self._pending.discard(kind)
             yield kind, outcome
+
+    def named(self) -> dict[NamedObject, Result]:
+        """The results of the reads of the named objects. Waits for them."""
+        found: dict[NamedObject, Result] = {}
+        for _ in range(NAMED_TOGETHER):
+            found |= self._named.get()
+        return {named: found[named] for named in NAMED_OBJECTS}
+
+    def _read_named(self, which: Sequence[NamedObject]) -> None:
+        try:
+            self._named.put(dict(read_named(self._connection, which)))
+        except Exception as error:  # what no rule expects must not keep the command waiting
+            failed = KubeError(f"cannot read the objects that show the data plane: {error!r}")
+            self._named.put(dict.fromkeys(which, failed))
 
     def _start(self, kinds: Sequence[AnyKind]) -> None:
         self._pending.update(kinds)
@@ -101,6 +123,8 @@ def load(loaded: Loaded, lists: Lists) -> None:
         for reject in rejected[kind]:
             loaded.reject(kind, reject)
     loaded.note_narrowed(lists.narrowed)
+    loaded.named = named_objects(lists.named())
+    loaded.not_read += [named.address for named in loaded.named.unread]
 
 
 def _order(kind: AnyKind) -> tuple[bool, str]:

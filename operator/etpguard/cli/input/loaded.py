@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from etpguard.cluster import Picture
 from etpguard.objects import NAMESPACE, NODE, SERVICE, AnyKind, Key, Record, Reject
+from etpguard.objects.named import NamedObjects
 
 SHOWN_MALFORMED = 20
 """Malformed objects that have a warning each; the rest is counted."""
@@ -30,6 +31,8 @@ class Loaded:
     """Resources that could not be read or are not in the files, for the report."""
     not_served: list[AnyKind] = field(default_factory=list)
     """Kinds that the API server does not serve: there are no such objects."""
+    named: NamedObjects = field(default_factory=lambda: NamedObjects.none_read("it is not in the input"))
+    """The objects that show the data plane."""
     narrowed: list[AnyKind] = field(default_factory=list)
     """Kinds of which only the objects in one namespace could be read."""
     rejects: list[tuple[AnyKind, Reject]] = field(default_factory=list)

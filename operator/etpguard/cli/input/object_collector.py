@@ -12,6 +12,7 @@ from etpguard.cli.input import cluster_dump
 from etpguard.cli.input.cluster_dump import ClusterDump
 from etpguard.cli.input.loaded import Loaded
 from etpguard.objects import API_VERSION, AnyKind, Record, Reject, decode_item
+from etpguard.objects.named import NAMED_KINDS, NAMED_OBJECTS, NamedObject, NamedObjects, named_object
 
 DEEPEST = 10
 """Lists within Lists."""
@@ -77,6 +78,7 @@ class ObjectCollector:
         self._kinds: dict[tuple[Any, Any], AnyKind] = {(kind.api_version, kind.name): kind for kind in kinds}
         self._groups = {(kind.group, kind.name): kind for kind in kinds}
         self._collected: dict[AnyKind, dict[Any, Record | Reject]] = {kind: {} for kind in kinds}
+        self._named: dict[NamedObject, Any] = {}
         self._dumps: list[ClusterDump] = []
         self._looked_for: set[AnyKind] = set()
         """Kinds without an object that the input says it looked for."""
@@ -103,6 +105,8 @@ class ObjectCollector:
             if not entries and kind not in self._looked_for:
                 why = f"the input has no {kind.name} and does not say that it looked for them"
                 self._loaded.picture.unlisted[kind] = why
+        others = [each for each in NAMED_OBJECTS if each not in self._named]
+        self._loaded.named = NamedObjects(self._named, dict.fromkeys(others, "it is not in the input"))
         cluster_dump.apply(self._dumps, self._loaded)
         warnings = self._loaded.warnings
         warnings += sorted(self._other_versions)
@@ -137,6 +141,8 @@ class ObjectCollector:
                 _refuse_failure(where, source)
             elif (version, kind) == (API_VERSION, cluster_dump.KIND):
                 self._dumps.append(_dump(where, source))
+            elif named := NAMED_KINDS.get((version, kind)):
+                self._add_named(where, named, source)
             else:
                 self._note_version(version, kind)
             return
@@ -149,6 +155,17 @@ class ObjectCollector:
         if record.key in collected:
             self._duplicates.append(f"{where}{kind} {record.key} came before; the last one counts")
         collected[record.key] = record
+
+    def _add_named(self, where: str, kind: AnyKind, source: Source) -> None:
+        """Take an object that shows the data plane. Others of its kind are of no use."""
+        record = decode_item(kind, source if isinstance(source, dict) else bytes(source))
+        named = named_object(kind, record.key)
+        if named is None:
+            return
+        if isinstance(record, Reject):
+            self._malformed(f"{where}{record.message}")
+        else:
+            self._named[named] = record
 
     def _note_list(self, kind: str, version: str) -> None:
         """A list of one kind says that somebody looked for its objects, even if it is empty."""

@@ -1,0 +1,126 @@
+"""Reads of the objects that show the data plane, each by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from etpguard.kube.connection import Connection
+from etpguard.kube.errors import ApiError, Forbidden, KubeError, Status, Unreachable
+from etpguard.kube.exchange import OnRequest
+from etpguard.kube.pykube_client import PykubeClient
+from etpguard.objects import Reject, decode_item
+from etpguard.objects.named import NAMED_OBJECTS, NamedObject, NamedObjects
+from etpguard.objects.text import describe
+
+TIMEOUT_SECONDS = 10.0
+"""The server may take this long to accept a connection, and may be silent for this long."""
+
+Result = Any | KubeError | None
+"""A record, why there is none, or None for an object that does not exist."""
+
+
+def _uncounted(verb: str, resource: str, status: int) -> None:
+    return
+
+
+def read_named(
+    connection: Connection,
+    which: Sequence[NamedObject] = NAMED_OBJECTS,
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+    on_request: OnRequest = _uncounted,
+) -> dict[NamedObject, Result]:
+    """Read these objects one after the other, through one connection. Blocks, and raises no KubeError.
+
+    After a request without an answer the others are not sent: they would fail the same way, after a time-out each.
+    """
+    reads = _Reads(connection, timeout, on_request)
+    found: dict[NamedObject, Result] = {}
+    try:
+        for named in which:
+            found[named] = reads.read(named)
+            if isinstance(error := found[named], Unreachable):
+                return found | {other: error for other in which if other not in found}
+        return found
+    finally:
+        reads.close()
+
+
+def named_objects(results: Mapping[NamedObject, Result], before: NamedObjects | None = None) -> NamedObjects:
+    """What rules read. An object that could not be read for a passing reason stays as it was `before`."""
+    found: dict[NamedObject, Any] = {}
+    unread: dict[NamedObject, str] = {}
+    for named, result in results.items():
+        if isinstance(result, KubeError):
+            lasts = isinstance(result, ApiError) and not result.transient
+            if before is None or lasts:
+                unread[named] = str(result)
+            elif named in before.found:
+                found[named] = before.found[named]
+            elif named in before.unread:
+                unread[named] = before.unread[named]
+        elif result is not None:
+            found[named] = result
+    return NamedObjects(found, unread)
+
+
+class _Reads:
+    def __init__(self, connection: Connection, timeout: float, on_request: OnRequest) -> None:
+        self._connection = connection
+        self._client = PykubeClient(connection, (timeout, timeout))
+        self._on_request = on_request
+        self._served: dict[str, bool] = {}
+
+    def close(self) -> None:
+        self._client.close()
+
+    def read(self, named: NamedObject) -> Result:
+        try:
+            return self._read(named)
+        except KubeError as error:
+            return error
+        except Exception as error:  # whatever it is, it must only fail this read, which is tried again
+            return Unreachable(f"cannot read {named}: {describe(error)}")
+
+    def _read(self, named: NamedObject) -> Result:
+        status, body = self._get(named)
+        if status == 401:
+            self._client.close()
+            self._connection.forget()
+            status, body = self._get(named)
+        if status == 404 or (status == 403 and not self._is_served(named)):
+            return None
+        if status != 200:
+            message = Status.of(body).message or "(empty answer)"
+            if status == 403:
+                return Forbidden(f"may not read {named}: {message}")
+            return ApiError(status, Status.of(body).reason, f"cannot read {named}: {message}")
+        decoded = decode_item(named.kind, body)
+        if isinstance(decoded, Reject):
+            return ApiError(status, "Malformed", decoded.message)
+        return decoded
+
+    def _get(self, named: NamedObject) -> tuple[int, bytes]:
+        status = 0
+        try:
+            answer = self._client.get(named.path, {})
+            status = answer.status
+        finally:
+            self._on_request("get", named.kind.resource, status)
+        return status, answer.body
+
+    def _is_served(self, named: NamedObject) -> bool:
+        """Whether the kind exists. A 403 does not say: the API server checks permission first. Every user may read
+        discovery."""
+        kind = named.kind
+        path = kind.path.rpartition("/")[0]
+        if path not in self._served:
+            status, body, _ = self._client.get(path, {})
+            self._served[path] = status != 404
+            if status == 200:
+                resources = msgspec.json.decode(body).get("resources", [])
+                self._served[path] = any(each.get("name") == kind.plural for each in resources)
+        return self._served[path]

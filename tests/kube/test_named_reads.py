@@ -1,0 +1,99 @@
+# ruff: noqa: F811  fixtures of another module
+"""Reads of objects by name, against a server on loopback."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.kube.connection import Connection
+from etpguard.kube.errors import ApiError, Forbidden, KubeError, Unreachable
+from etpguard.kube.named_reads import Result, named_objects, read_named
+from etpguard.objects import named
+from etpguard.objects.named import NAMED_OBJECTS, NamedObject, NamedObjects
+from etpguard.objects.records import BareMeta
+from etpguard.objects.workloads import ConfigMap
+from tests.kube.test_lists import Answer, Server, connection, server  # noqa: F401
+
+CONFIG = "/api/v1/namespaces/kube-system/configmaps/cilium-config"
+FOUND = Answer({"metadata": {"name": "cilium-config", "namespace": "kube-system"}, "data": {"debug": "true"}})
+NOT_FOUND = Answer({"kind": "Status", "reason": "NotFound", "message": "not found"}, 404)
+FORBIDDEN = Answer({"kind": "Status", "reason": "Forbidden", "message": "User x cannot get"}, 403)
+
+
+def answers(server: Server, by_path: dict[str, Answer], default: Answer = NOT_FOUND) -> None:
+    server.answer = lambda parameters, number: by_path.get(server.requests[number]["path"], default)
+
+
+def read(connection: Connection, *which: NamedObject) -> dict[NamedObject, Result]:
+    return read_named(connection, which or NAMED_OBJECTS, timeout=2)
+
+
+def test_what_exists_and_what_does_not(server: Server, connection: Connection) -> None:
+    answers(server, {CONFIG: FOUND})
+    found = read(connection)
+    assert isinstance(found[named.CILIUM_CONFIG], ConfigMap)
+    assert {each for each, result in found.items() if result is None} == {*NAMED_OBJECTS} - {named.CILIUM_CONFIG}
+    assert len(server.requests) == len(NAMED_OBJECTS)
+    paths = {request["path"] for request in server.requests}
+    assert "/apis/operator.openshift.io/v1/networks/cluster" in paths
+    assert "/apis/apps/v1/namespaces/openshift-ovn-kubernetes/daemonsets/ovnkube-node" in paths
+
+
+def test_a_refusal_is_told_from_a_kind_that_is_not_served(server: Server, connection: Connection) -> None:
+    """The API server checks the permission first, so it refuses what it does not serve, too."""
+    served = Answer({"resources": [{"name": "configmaps"}]})
+    answers(server, {CONFIG: FORBIDDEN, "/api/v1": served, "/apis/operator.tigera.io/v1": NOT_FOUND}, FORBIDDEN)
+    found = read(connection, named.CILIUM_CONFIG, named.CALICO_INSTALLATION)
+    assert isinstance(found[named.CILIUM_CONFIG], Forbidden)
+    assert str(found[named.CILIUM_CONFIG]) == "may not read ConfigMap kube-system/cilium-config: User x cannot get"
+    assert found[named.CALICO_INSTALLATION] is None
+
+
+def test_new_credentials_are_tried_once(server: Server, connection: Connection) -> None:
+    server.answer = lambda parameters, number: Answer({}, 401) if number == 0 else FOUND
+    assert isinstance(read(connection, named.CILIUM_CONFIG)[named.CILIUM_CONFIG], ConfigMap)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Answer({}, 503), id="an overloaded server"),
+        pytest.param(Answer(b"<html>"), id="the login page of a proxy"),
+        pytest.param(Answer({"metadata": {"name": "x"}, "data": 5}), id="another form"),
+        pytest.param(Answer({}, 401), id="bad credentials"),
+    ],
+)
+def test_an_error_is_a_result(server: Server, connection: Connection, answer: Answer) -> None:
+    server.answer = lambda parameters, number: answer
+    assert isinstance(read(connection, named.CILIUM_CONFIG)[named.CILIUM_CONFIG], KubeError)
+
+
+RECORD = ConfigMap(BareMeta("cilium-config", "kube-system"), {"kube-proxy-replacement": "true"})
+BEFORE = named_objects({named.CILIUM_CONFIG: RECORD})
+
+
+@pytest.mark.parametrize(
+    ("error", "before", "kept"),
+    [
+        pytest.param(Unreachable("no answer"), BEFORE, True, id="no answer: as before"),
+        pytest.param(ApiError(503, "", "later"), BEFORE, True, id="overloaded: as before"),
+        pytest.param(Forbidden("may not"), BEFORE, False, id="refused"),
+        pytest.param(ApiError(200, "Malformed", "no map"), BEFORE, False, id="cannot be decoded"),
+        pytest.param(Unreachable("no answer"), None, False, id="the first read"),
+        pytest.param(Unreachable("no answer"), NamedObjects({}, {}), None, id="it did not exist"),
+    ],
+)
+def test_a_passing_error_changes_nothing(error: KubeError, before: NamedObjects | None, kept: bool | None) -> None:
+    now = named_objects({named.CILIUM_CONFIG: error}, before)
+    if kept is None:
+        assert now.absent(named.CILIUM_CONFIG)
+    else:
+        assert (named.CILIUM_CONFIG in now.found, named.CILIUM_CONFIG in now.unread) == (kept, not kept)
+
+
+def test_how_many_could_not_be_read() -> None:
+    assert NamedObjects().refusal == ""
+    assert NamedObjects({}, {named.CILIUM_CONFIG: "no"}).refusal == "no"
+    two = NamedObjects({}, {named.CILIUM_CONFIG: "no", named.ANTREA_CONFIG: "no"})
+    assert two.refusal == "no; 1 more object could not be read either"
+    assert NamedObjects.none_read("x").refusal == "x; 17 more objects could not be read either"
