@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -69,6 +70,14 @@ class Nodes:
             internal_ip=own.both,
         )
         return self._nodes[name]
+
+    def restart_proxy(self, name: str, *, hostname_override: str = "") -> None:
+        """Ends the kube-proxy of a node and starts another, with the Node's name or another as its hostname. Does
+        not wait for its rules; those of the former stay until then."""
+        node = self._nodes[name]
+        node.proxy.stop(grace=0)
+        proxy = self._start_proxy(hostname_override or name, node.namespace)
+        self._nodes[name] = dataclasses.replace(node, proxy=proxy)
 
     def remove(self, name: str) -> None:
         """The machine is gone, and then its Node object."""

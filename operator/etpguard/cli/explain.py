@@ -34,7 +34,7 @@ def explain(sources: Sources, name: str, max_nodes: int) -> int:
     key = Key(assessed.namespace, name)
     service = assessed.loaded.picture.get(SERVICE, key)
     if service is None:
-        raise Failure(_not_found(assessed, key))
+        raise Failure(not_found(assessed, key))
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
     lines = [
         harmless(line) if isinstance(line, Command) else _fold(harmless(line), width)
@@ -253,7 +253,8 @@ def _unassessed(service: Service) -> Lines:
         )
 
 
-def _not_found(assessed: Assessed, key: Key) -> str:
+def not_found(assessed: Assessed, key: Key) -> str:
+    """Which Service is missing, where, and which name is near."""
     services = sorted(k for k in assessed.loaded.picture.store(SERVICE).keys() if k.name)  # noqa: SIM118
     elsewhere = [str(k) for k in services if k.name == key.name]
     hint = f"; there is {', '.join(elsewhere[:3])}" if elsewhere else _near(services, key)

@@ -32,6 +32,7 @@ _NAMESPACE = click.option(
     metavar="NS",
     help="namespace of a SERVICE that is given without one; without it the namespace of the context",
 )
+_VERIFY_OPTIONS = ("nodes", "max_nodes", "address_type", "addresses_file", "target_health", "output")
 _SOURCE_SETTINGS = (*CLUSTER, *ASSESSMENT)
 _OF_A_CLUSTER = (*CLUSTER, CONTROLLER_DEPLOYMENT)
 """The settings that do not apply to files."""
@@ -151,6 +152,64 @@ def explain(service: str, namespace: str | None, max_nodes: int, **options: Any)
 
     space, name = _service_name(service, namespace)
     return run_explain(_take_sources(options, space), name, max_nodes)
+
+
+@cli.command()
+@click.argument("service", metavar="NAMESPACE/SERVICE")
+@_sources
+@_NAMESPACE
+@click.option("--node", "nodes", multiple=True, metavar="NAME", help="try this node; can be repeated")
+@_max_nodes(50, "eligible nodes to try; 0 for all")
+@click.option(
+    "--address-type",
+    type=click.Choice(["InternalIP", "ExternalIP"]),
+    default="InternalIP",
+    show_default=True,
+    help="the addresses of the nodes to connect to",
+)
+@click.option(
+    "--from-file",
+    "addresses_file",
+    default="",
+    metavar="FILE|-",
+    help="read the addresses from lines of NODE ADDRESS instead, and try these nodes only",
+)
+@click.option(
+    "--target-health",
+    default="",
+    metavar="FILE|-",
+    help="compare with what the load balancer says and connect to nothing. The file is the JSON of `aws elbv2 "
+    "describe-target-health`, of `gcloud compute backend-services get-health --format=json`, or of Azure's health "
+    "per load balancing rule",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="output format",
+)
+def verify(service: str, namespace: str | None, **options: Any) -> int:
+    """Compare what etpguard predicts for one Service with real connections.
+
+    Connects once, over TCP, from where you are, to the node ports of each eligible node, and asks its
+    healthCheckNodePort. It sends nothing on the connections. Connections from a node or a pod prove nothing, since
+    they are internal traffic.
+
+    \b
+    Exit codes:
+      0  every node does what is predicted
+      1  a node does something else
+      2  it could not be done
+      3  inconclusive: nothing differs, but not everything is proven
+    """
+    from etpguard.cli.verify.command import VerifyRequest
+    from etpguard.cli.verify.command import verify as run_verify
+
+    space, name = _service_name(service, namespace)
+    own = {field: options.pop(field) for field in _VERIFY_OPTIONS}
+    return run_verify(VerifyRequest(_take_sources(options, space), name, **own))
 
 
 @cli.command()

@@ -71,6 +71,7 @@ class Taint(Shape, frozen=True):
 class NodeSpec(Shape, frozen=True):
     provider_id: str | None = msgspec.field(name="providerID", default=None)
     taints: list[Taint] | None = None
+    pod_cidrs: list[str] | None = msgspec.field(name="podCIDRs", default=None)
 
 
 class NodeAddress(Shape, frozen=True):

@@ -1,0 +1,240 @@
+"""The flow of `etpguard verify`: read, predict, try, compare, sum up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from etpguard.cli.check import warn
+from etpguard.cli.errors import Failure
+from etpguard.cli.input.sources import Assessed, Sources, assess
+from etpguard.cli.output.streams import deliver
+from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, IPFamily, Key
+
+if TYPE_CHECKING:
+    from etpguard.assess import Assessment
+    from etpguard.cli.verify.wire import Endpoint
+    from etpguard.verification import Judged, Predictions, Viewpoint
+
+MAX_NODES = 50
+EXIT_CODES = {"agrees": 0, "differs": 1, "inconclusive": 3}
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """`nodes` are names, none for all eligible nodes, of which at most `max_nodes` are tried, 0 for all.
+    `addresses_file` and `target_health` are paths, "-" for stdin, "" for none."""
+
+    sources: Sources
+    name: str
+    nodes: Sequence[str] = ()
+    max_nodes: int = MAX_NODES
+    address_type: Literal["InternalIP", "ExternalIP"] = "InternalIP"
+    addresses_file: str = ""
+    target_health: str = ""
+    output: str = "table"
+
+
+def verify(request: VerifyRequest) -> int:
+    """Print the comparison. Returns one of EXIT_CODES. Raises Failure."""
+    assessed = assess(request.sources)
+    key = Key(assessed.namespace, request.name)
+    assessment = _local(assessed, key)
+    if request.target_health:
+        return _against_targets(request, assessed, assessment)
+    return _against_the_wire(request, assessed, assessment)
+
+
+def _local(assessed: Assessed, key: Key) -> Assessment:
+    from etpguard.cli.explain import not_found
+
+    service = assessed.loaded.picture.get(SERVICE, key)
+    if service is None:
+        raise Failure(not_found(assessed, key))
+    assessment = assessed.assessments.get(key)
+    if assessment is None or assessment.if_local is not None:
+        raise Failure(
+            f"Service {key}: its externalTrafficPolicy is {service.policy}; verify predicts only for Local that "
+            f"is reachable from outside. etpguard explain {key} says more"
+        )
+    if assessment.reason.code in ("DataPlaneNotModelled", "NoEndpointSlices", "UnreadableEndpointSlice"):
+        from etpguard.report import explain_reason
+
+        raise Failure(f"Service {key}: its node states are not known: {explain_reason(assessment)}")
+    return assessment
+
+
+def _against_the_wire(request: VerifyRequest, assessed: Assessed, assessment: Assessment) -> int:
+    from etpguard.cli.verify import show
+    from etpguard.verification import conclude
+
+    predictions = _predictions(request, assessed, assessment)
+    if not predictions.rows:
+        raise Failure(
+            f"Service {assessment.key}: nothing to connect to: {'; '.join(predictions.notes) or 'no node'}"
+        )
+    service = assessed.loaded.picture.get(SERVICE, assessment.key)
+    assert service is not None
+    rows = _tried(assessed, predictions, service.spec.health_check_node_port or 0)
+    if not request.sources.files and any(row.verdict.value == "differs" for row in rows):
+        rows = _without_changed(request, predictions, rows)
+    conclusion = conclude(rows, str(assessment.key))
+    deliver(lambda: show.wire(request.output, assessment.key, rows, conclusion))
+    notes = list(predictions.notes)
+    if predictions.left_out:
+        nodes = "node is" if predictions.left_out == 1 else "nodes are"
+        notes.append(f"{predictions.left_out} more eligible {nodes} not tried (--max-nodes 0 for all)")
+    warn([*notes, *assessed.warnings])
+    return EXIT_CODES[conclusion.verdict.value]
+
+
+def _predictions(request: VerifyRequest, assessed: Assessed, assessment: Assessment) -> Predictions:
+    from etpguard.verification.predictions import eligible_nodes, node_addresses, predict, spread_over_states
+
+    picture = assessed.loaded.picture
+    table, nodes = picture.nodes, picture.store(NODE)
+    unknown = [name for name in request.nodes if nodes.get(Key("", name)) is None]
+    if unknown:
+        raise Failure(f"no Node {unknown[0]} in {assessed.loaded.where}")
+    wanted = 0
+    for name in request.nodes:
+        wanted |= table.bit(name)
+    wanted = wanted or eligible_nodes(assessment)
+    chosen = spread_over_states(assessment, table, wanted, 0 if request.nodes else request.max_nodes)
+    addresses: Mapping[str, Sequence[str]] = node_addresses(nodes, request.address_type)
+    if request.addresses_file:
+        addresses = _addresses_of(request.addresses_file)
+        chosen = [name for name in chosen if name in addresses]
+    families: tuple[IPFamily, ...] = ("IPv4", "IPv6")
+    healthy = {f: h for f in families if (h := assessed.engine.health_check_nodes(assessment.key, f)) is not None}
+    made = predict(assessment, table, chosen, addresses, healthy)
+    return replace(made, left_out=wanted.bit_count() - len(chosen))
+
+
+def _addresses_of(path: str) -> dict[str, list[str]]:
+    """Lines of `NODE ADDRESS`; # starts a comment."""
+    from etpguard.assess.node_states import family_of
+
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(_read(path).decode(errors="replace").splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if len(words) != 2 or family_of(words[1]) is None:
+            raise Failure(f"{path}: line {number}: not NODE ADDRESS with an IP address")
+        found.setdefault(words[0], []).append(words[1])
+    if not found:
+        raise Failure(f"{path}: no line with NODE ADDRESS")
+    return found
+
+
+def _read(path: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from None
+
+
+def _tried(assessed: Assessed, predictions: Predictions, health_port: int) -> list[Judged]:
+    from etpguard.cli.verify.wire import Endpoint, try_all
+    from etpguard.verification import Answer, judge_connection
+
+    ports = {row: Endpoint(row.family, row.address, row.node_port) for row in predictions.rows}
+    checks: dict[tuple[str, IPFamily], Endpoint] = {}
+    for row in predictions.rows if health_port else ():
+        if row.family in predictions.healthy:
+            checks[row.node, row.family] = Endpoint(row.family, row.address, health_port)
+    progress = _Progress(len({*ports.values(), *checks.values()}))
+    connections, answers = asyncio.run(try_all(set(ports.values()), set(checks.values()), progress.show))
+    progress.end()
+    viewpoint = _viewpoint(assessed)
+    rows = []
+    for row, at in ports.items():
+        asked, connection = checks.get((row.node, row.family)), connections[at]
+        routed = connection.source or connection.answer is not Answer.UNREACHABLE
+        rows.append(
+            judge_connection(
+                row,
+                connection,
+                answers[asked] if asked else None,
+                expects_local=row.node in predictions.healthy[row.family] if asked else None,
+                inside=viewpoint.inside(connection.source) if routed else "",
+            )
+        )
+    return rows
+
+
+def _viewpoint(assessed: Assessed) -> Viewpoint:
+    from etpguard.verification import Viewpoint
+
+    picture = assessed.loaded.picture
+    nodes = {
+        _canonical(address.address): node.metadata.name
+        for node in picture.store(NODE)
+        for address in (node.status and node.status.addresses) or ()
+    }
+    pods = frozenset(
+        _canonical(address)
+        for slice_ in picture.store(ENDPOINT_SLICE)
+        for endpoint in slice_.endpoints or ()
+        for address in endpoint.addresses or ()
+    )
+    networks = [network for node in picture.store(NODE) for network in (node.spec and node.spec.pod_cidrs) or ()]
+    return Viewpoint(nodes, networks, pods - nodes.keys(), in_pod="KUBERNETES_SERVICE_HOST" in os.environ)
+
+
+def _without_changed(request: VerifyRequest, before: Predictions, rows: Sequence[Judged]) -> list[Judged]:
+    """The rows; those that differ only because the cluster changed meanwhile become inconclusive."""
+    from etpguard.verification import Verdict
+
+    assessed = assess(request.sources)
+    after = _predictions(request, assessed, _local(assessed, Key(assessed.namespace, request.name)))
+    if (after.rows, after.healthy) == (before.rows, before.healthy):
+        return list(rows)
+    why = "the prediction changed while etpguard tried it: run this again"
+    return [
+        replace(row, verdict=Verdict.INCONCLUSIVE, reason=why) if row.verdict is Verdict.DIFFERS else row
+        for row in rows
+    ]
+
+
+def _canonical(address: str) -> str:
+    """One spelling for each address; text that is none stays."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return address
+
+
+class _Progress:
+    """A line on standard error that counts, on a terminal only."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._shown = sys.stderr.isatty()
+
+    def show(self, done: int) -> None:
+        if self._shown:
+            print(f"\r{done} of {self._total} answers", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _against_targets(request: VerifyRequest, assessed: Assessed, assessment: Assessment) -> int:
+    from etpguard.cli.verify import show
+    from etpguard.cli.verify.targets import compare_targets
+
+    rows, verdict, sentence = compare_targets(
+        assessed, assessment, request.target_health, _read(request.target_health)
+    )
+    deliver(lambda: show.targets(request.output, assessment.key, rows, verdict, sentence))
+    warn(assessed.warnings)
+    return EXIT_CODES[verdict.value]

@@ -1,0 +1,58 @@
+"""One sentence that says what is true of the Service, and what to look at next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from etpguard.verification.judgement import Answer, Judged, Verdict
+from etpguard.verification.predictions import FORWARDING
+
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    verdict: Verdict
+    sentence: str
+
+
+def conclude(rows: Sequence[Judged], service: str) -> Conclusion:
+    """The conclusion of all rows; inconclusive without any. `service` is NAMESPACE/NAME."""
+    differing = [row for row in rows if row.verdict is Verdict.DIFFERS]
+    if differing:
+        return Conclusion(Verdict.DIFFERS, f"{_nodes(differing)}: the answer differs: {differing[0].reason}.")
+    open_ = [row for row in rows if row.verdict is Verdict.INCONCLUSIVE]
+    if open_:
+        return Conclusion(Verdict.INCONCLUSIVE, f"{_nodes(open_)}: nothing is proven: {open_[0].reason}.")
+    if not rows:
+        return Conclusion(Verdict.INCONCLUSIVE, "Nothing could be tried.")
+    if not _answered(rows):
+        return Conclusion(
+            Verdict.INCONCLUSIVE,
+            "Every connection times out, as predicted, but a firewall in front of all nodes would look the same. "
+            f"Find out what is predicted and why: etpguard explain {service}",
+        )
+    lost = [row for row in rows if row.prediction.state not in FORWARDING]
+    if not lost:
+        return Conclusion(Verdict.AGREES, "Every node forwards, as predicted. If requests fail, look at the pods.")
+    return Conclusion(
+        Verdict.AGREES,
+        f"Every node does what etpguard predicts. {_nodes(lost)} cannot forward, because no usable endpoint is "
+        f"there. Find out what that means: etpguard explain {service}",
+    )
+
+
+def _answered(rows: Sequence[Judged]) -> bool:
+    """Whether any node gave an answer, which shows that packets arrive."""
+    return any(
+        row.connection.answer in (Answer.CONNECTS, Answer.REFUSED)
+        or (row.health is not None and row.health.status is not None)
+        for row in rows
+    )
+
+
+def _nodes(rows: Sequence[Judged]) -> str:
+    names = list(dict.fromkeys(row.prediction.node for row in rows))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{'Node' if len(names) == 1 else 'Nodes'} {', '.join(names[:NAMED])}{more}"

@@ -1,0 +1,131 @@
+"""What etpguard predicts for the node ports of one Service, one row for each node, port and family. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from etpguard.assess import Assessment, PortState
+from etpguard.assess.node_states import family_of
+from etpguard.cluster import NodeTable
+from etpguard.objects import IPFamily, Node
+
+State = Literal["ready", "terminating", "dropped", "rejected"]
+AddressType = Literal["InternalIP", "ExternalIP"]
+
+FORWARDING: frozenset[State] = frozenset({"ready", "terminating"})
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One connection to try: `node_port` of the node at `address`, and the state that etpguard predicts there."""
+
+    node: str
+    address: str
+    family: IPFamily
+    port: str
+    node_port: int
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """`rows` in the order of nodes, ports and families. `healthy` are the nodes of each family on which
+    healthCheckNodePort is predicted to answer 200; it is empty where the answer is not predicted.
+    `left_out`: eligible nodes above the limit. `notes`: what is not tried, and why."""
+
+    rows: tuple[Prediction, ...]
+    healthy: Mapping[IPFamily, frozenset[str]]
+    left_out: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def eligible_nodes(assessment: Assessment) -> int:
+    """The nodes to which some consumer sends; without a known consumer those that a client may address, and all
+    nodes where no node is eligible."""
+    found = 0
+    for verdict in assessment.consumers:
+        found |= verdict.eligible
+    return (found or assessment.eligible) & assessment.nodes or assessment.nodes
+
+
+def predict(
+    assessment: Assessment,
+    table: NodeTable,
+    chosen: Sequence[str],
+    addresses: Mapping[str, Sequence[str]],
+    healthy: Mapping[IPFamily, int],
+) -> Predictions:
+    """The predictions for the nodes `chosen`. `addresses` are those to try for each node, at most one of a family
+    is used. `healthy`: see `Predictions`, as sets of `table`."""
+    rows: list[Prediction] = []
+    notes: dict[str, None] = {}
+    ports = [port for port in assessment.ports if port.node_port]
+    for port in ports:
+        if port.protocol != "TCP":
+            notes[
+                f"port {port.port or port.number}/{port.protocol} is not tried: only TCP says that it connects"
+            ] = None
+    if without := [port for port in assessment.ports if not port.node_port]:
+        names = ", ".join(dict.fromkeys(str(port.port or port.number) for port in without))
+        notes[f"port {names} has no node port, so nothing on a node can be tried for it"] = None
+    for node in chosen:
+        own: dict[IPFamily, str] = {}
+        for address in addresses.get(node, ()):
+            family = family_of(address)
+            if family is not None:
+                own.setdefault(family, address)
+        for port in ports:
+            if port.protocol != "TCP":
+                continue
+            if port.family not in own:
+                notes[f"node {node} has no {port.family} address of the wanted type"] = None
+                continue
+            state = state_of(port, table.bit(node))
+            rows.append(Prediction(node, own[port.family], port.family, port.port, port.node_port, state))
+    predicted = {family: frozenset(n for n in chosen if table.bit(n) & nodes) for family, nodes in healthy.items()}
+    return Predictions(tuple(rows), predicted, notes=tuple(notes))
+
+
+def state_of(port: PortState, node: int) -> State:
+    """The state of a service port on one node, a set with one member."""
+    if port.ready & node:
+        return "ready"
+    if port.terminating & node:
+        return "terminating"
+    return "dropped" if port.usable else "rejected"
+
+
+def spread_over_states(assessment: Assessment, table: NodeTable, nodes: int, limit: int) -> list[str]:
+    """Names of at most `limit` of the nodes (0: all), sorted, with as many of each combination of states as
+    there are, in turn: a sample of 50 nodes out of 5,000 must not miss the only node with an endpoint."""
+    names = table.names(nodes)
+    if not limit or len(names) <= limit:
+        return names
+    groups: dict[tuple[State, ...], list[str]] = {}
+    for name in names:
+        bit = table.bit(name)
+        groups.setdefault(tuple(state_of(port, bit) for port in assessment.ports), []).append(name)
+    taken: list[str] = []
+    queues = [iter(group) for group in sorted(groups.values(), key=len)]
+    while queues and len(taken) < limit:
+        for queue in tuple(queues):
+            name = next(queue, "")
+            if not name:
+                queues.remove(queue)
+            elif len(taken) < limit:
+                taken.append(name)
+    return sorted(taken)
+
+
+def node_addresses(nodes: Iterable[Node], type_: AddressType) -> dict[str, list[str]]:
+    """The addresses of one type of each node, in the order of its status."""
+    return {
+        node.metadata.name: [
+            a.address
+            for a in (node.status and node.status.addresses) or ()
+            if a.type == type_ and family_of(a.address)
+        ]
+        for node in nodes
+    }

@@ -1,0 +1,138 @@
+"""`etpguard verify` as a shell runs it: bad input, exit codes, and a load balancer's view of the example."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cli.program import SEED, etpguard, failed
+
+SERVICE = "default/nginx-nginx-ingress-controller"
+
+
+def targets(states: dict[str, str]) -> str:
+    """What `aws elbv2 describe-target-health` prints for the nodes of the example."""
+    instances = {
+        node["metadata"]["name"]: node["spec"]["providerID"].rpartition("/")[2]
+        for document in yaml.safe_load_all(SEED.read_text())
+        for node in document["items"]
+        if node["kind"] == "Node"
+    }
+    listed = []
+    for name, state in states.items():
+        health = {"State": state} | ({} if state == "healthy" else {"Reason": "Target.Timeout"})
+        listed.append({"Target": {"Id": instances[name], "Port": 30851}, "TargetHealth": health})
+    return json.dumps({"TargetHealthDescriptions": listed})
+
+
+HEALTHY, UNHEALTHY = "healthy", "unhealthy"
+
+
+@pytest.mark.parametrize(
+    ("node1", "node2", "node3", "code", "words"),
+    [
+        pytest.param(HEALTHY, UNHEALTHY, UNHEALTHY, 0, "sees what etpguard predicts", id="as predicted"),
+        pytest.param(UNHEALTHY, UNHEALTHY, UNHEALTHY, 1, "security groups", id="node1 fails"),
+        pytest.param(HEALTHY, HEALTHY, UNHEALTHY, 1, "differs on node2", id="node2 passes"),
+        pytest.param(HEALTHY, UNHEALTHY, "", 1, "not among its targets", id="node3 is missing"),
+        pytest.param("initial", UNHEALTHY, UNHEALTHY, 3, "first checks", id="not yet"),
+    ],
+)
+def test_the_load_balancers_view(node1: str, node2: str, node3: str, code: int, words: str) -> None:
+    states = {
+        name: state
+        for name, state in zip(("node1", "node2", "node3"), (node1, node2, node3), strict=True)
+        if state
+    }
+    run = etpguard("verify", "-f", SEED, SERVICE, "--target-health", "-", stdin=targets(states))
+    assert run.code == code, run
+    assert words in run.out.splitlines()[-1]
+
+
+def test_as_json() -> None:
+    given = targets({"node1": "healthy", "node2": "unhealthy", "node3": "unhealthy"})
+    report = etpguard("verify", "-f", SEED, SERVICE, "--target-health", "-", "-o", "json", stdin=given).report
+    assert report["kind"] == "VerifyReport"
+    assert report["verdict"] == "agrees"
+    assert [(row["node"], row["predicted"], row["verdict"]) for row in report["targets"]] == [
+        ("node1", "passes", "agrees"),
+        ("node2", "fails", "agrees"),
+        ("node3", "fails", "agrees"),
+    ]
+
+
+class _Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_what_connects_from_this_machine_is_inconclusive(tmp_path: Path) -> None:
+    """The address is this machine's own, as on a node."""
+    with HTTPServer(("127.0.0.1", 0), _Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (document,) = yaml.safe_load_all(SEED.read_text())
+        for item in document["items"]:
+            if item["kind"] == "Service":
+                item["spec"]["ports"] = [{"name": "http", "port": 80, "nodePort": server.server_port}]
+        source = tmp_path / "state.json"
+        source.write_text(json.dumps(document))
+        listed = tmp_path / "addresses"
+        listed.write_text("node1 127.0.0.1\n")
+        run = etpguard("verify", "-f", source, SERVICE, "--from-file", listed, "-o", "json")
+        server.shutdown()
+    assert run.code == 3, run
+    (row,) = run.report["connections"]
+    assert (row["node"], row["connection"], row["verdict"]) == ("node1", "connects", "inconclusive")
+    assert "2 more eligible nodes are not tried" in run.err
+
+
+def test_refused_on_a_ready_node_differs_only_from_outside(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+    listed = tmp_path / "addresses"
+    listed.write_text("node1 127.0.0.1\n")
+    run = etpguard("verify", "-f", SEED, SERVICE, "--from-file", listed)
+    assert run.code == 3, run
+    assert "refused" in run.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "words"),
+    [
+        pytest.param([SERVICE + "x"], None, "no Service", id="no such Service"),
+        pytest.param([SERVICE, "--node", "node9"], None, "no Node node9", id="no such Node"),
+        pytest.param([SERVICE, "--from-file", "/proc/none"], None, "/proc/none: No such file", id="no file"),
+        pytest.param([SERVICE, "--from-file", "-"], "node1\n", "line 1: not NODE ADDRESS", id="a bad line"),
+        pytest.param([SERVICE, "--from-file", "-"], "# none\n", "no line with NODE ADDRESS", id="no line"),
+        pytest.param(
+            [SERVICE, "--from-file", "-"], "node9 192.0.2.1\n", "nothing to connect to", id="other nodes"
+        ),
+        pytest.param([SERVICE, "--target-health", "-"], "{}", "the JSON is not that of", id="no target health"),
+        pytest.param(
+            [SERVICE, "--target-health", "-"], '{"TargetHealthDescriptions": []}', "no target", id="no targets"
+        ),
+    ],
+)
+def test_what_cannot_be_done(arguments: list[str], stdin: str | None, words: str) -> None:
+    assert words in failed(etpguard("verify", "-f", SEED, *arguments, stdin=stdin))
+
+
+def test_under_cluster_nothing_is_predicted(tmp_path: Path) -> None:
+    (document,) = yaml.safe_load_all(SEED.read_text())
+    for item in document["items"]:
+        if item["kind"] == "Service":
+            item["spec"]["externalTrafficPolicy"] = "Cluster"
+    source = tmp_path / "state.json"
+    source.write_text(json.dumps(document))
+    assert "externalTrafficPolicy is Cluster" in failed(etpguard("verify", "-f", source, SERVICE))

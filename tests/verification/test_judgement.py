@@ -1,0 +1,145 @@
+"""Every state against every answer, from outside and from inside, with and without healthCheckNodePort."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.verification import (
+    Answer,
+    Connection,
+    HealthAnswer,
+    Judged,
+    Prediction,
+    Verdict,
+    Viewpoint,
+    conclude,
+    judge_connection,
+)
+from etpguard.verification.predictions import State
+
+CONNECTS, TIMES_OUT, REFUSED, UNREACHABLE = Answer
+AGREES, DIFFERS, INCONCLUSIVE = Verdict
+
+
+def judged(
+    state: State,
+    answer: Answer,
+    *,
+    health: HealthAnswer | None = None,
+    expects_local: bool | None = None,
+    inside: str = "",
+    node: str = "node1",
+) -> Judged:
+    return judge_connection(
+        Prediction(node, "192.0.2.1", "IPv4", "http", 30851, state),
+        Connection(answer, "192.0.2.99", "No route to host" if answer is UNREACHABLE else ""),
+        health,
+        expects_local=expects_local,
+        inside=inside,
+    )
+
+
+def counted(status: int, endpoints: int) -> HealthAnswer:
+    return HealthAnswer(CONNECTS, status, "default/web", endpoints, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "connects", "times_out", "refused"),
+    [
+        ("ready", AGREES, INCONCLUSIVE, DIFFERS),
+        ("terminating", AGREES, INCONCLUSIVE, DIFFERS),
+        ("dropped", DIFFERS, AGREES, AGREES),
+        ("rejected", DIFFERS, INCONCLUSIVE, AGREES),
+    ],
+)
+def test_each_state_and_answer(state: State, connects: Verdict, times_out: Verdict, refused: Verdict) -> None:
+    assert judged(state, CONNECTS).verdict is connects
+    assert judged(state, TIMES_OUT).verdict is times_out
+    assert judged(state, REFUSED).verdict is refused
+    assert judged(state, UNREACHABLE).verdict is INCONCLUSIVE
+
+
+@pytest.mark.parametrize("state", ["ready", "terminating", "dropped", "rejected"])
+@pytest.mark.parametrize("answer", [CONNECTS, TIMES_OUT, REFUSED])
+def test_from_inside_nothing_is_ever_fine(state: State, answer: Answer) -> None:
+    row = judged(state, answer, inside="this machine is node node1", health=counted(200, 1), expects_local=True)
+    assert row.verdict is INCONCLUSIVE
+    assert row.reason == "this machine is node node1"
+
+
+@pytest.mark.parametrize(
+    ("health", "expects_local", "verdict", "words"),
+    [
+        pytest.param(counted(200, 1), True, AGREES, "", id="both count one"),
+        pytest.param(counted(503, 0), False, AGREES, "", id="both count none"),
+        pytest.param(counted(503, 0), True, DIFFERS, "--hostname-override", id="kube-proxy under another name"),
+        pytest.param(counted(200, 2), False, DIFFERS, "has not seen the last change", id="kube-proxy is behind"),
+        pytest.param(counted(503, 2), True, DIFFERS, "not healthy", id="kube-proxy is not healthy"),
+        pytest.param(HealthAnswer(REFUSED), True, DIFFERS, "nothing listens", id="no data plane"),
+        pytest.param(HealthAnswer(CONNECTS, 404), True, DIFFERS, "HTTP 404", id="another server"),
+        pytest.param(HealthAnswer(TIMES_OUT), True, AGREES, "", id="no answer proves nothing"),
+    ],
+)
+@pytest.mark.parametrize("inside", ["", "this is a pod of the cluster"])
+def test_health_check_node_port_is_the_best_witness(
+    health: HealthAnswer, expects_local: bool, verdict: Verdict, words: str, inside: str
+) -> None:
+    state: State = "ready" if expects_local else "dropped"
+    row = judged(
+        state, CONNECTS if expects_local else TIMES_OUT, health=health, expects_local=expects_local, inside=inside
+    )
+    assert row.verdict is (verdict if verdict is DIFFERS or not inside else INCONCLUSIVE)
+    assert words in row.reason
+
+
+def test_a_time_out_of_a_node_that_counts_an_endpoint_is_the_path() -> None:
+    row = judged("ready", TIMES_OUT, health=counted(200, 1), expects_local=True)
+    assert "firewall" in row.reason
+    assert "hostname" not in row.reason
+    assert "hostname" in judged("ready", TIMES_OUT).reason
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("", "not known"),
+        ("192.0.2.11", "node node1"),
+        ("127.0.0.1", "stays on this machine"),
+        ("10.1.2.3", "pod network"),
+        ("10.9.0.7", "a pod of the cluster"),
+        ("2001:db8:113::9", "pod network"),
+        ("198.51.100.2", ""),
+    ],
+)
+def test_where_the_user_is(source: str, words: str) -> None:
+    viewpoint = Viewpoint(
+        {"192.0.2.11": "node1"}, ["10.1.0.0/16", "2001:db8:113::/48", "no network"], frozenset({"10.9.0.7"})
+    )
+    found = viewpoint.inside(source)
+    assert words in found
+    assert bool(found) == bool(words)
+
+
+def test_in_a_pod_every_source_is_inside() -> None:
+    assert Viewpoint({}, in_pod=True).inside("198.51.100.2")
+
+
+def test_the_conclusion_names_what_counts_most() -> None:
+    fine, lost = judged("ready", CONNECTS), judged("dropped", TIMES_OUT, node="node2")
+    agrees = conclude([fine, lost], "default/web")
+    assert agrees.verdict is AGREES
+    assert "Node node2 cannot forward" in agrees.sentence
+    wrong = judged("dropped", CONNECTS, node="node3")
+    differs = conclude([fine, judged("ready", TIMES_OUT), wrong], "default/web")
+    assert differs.verdict is DIFFERS
+    assert differs.sentence.startswith("Node node3: ")
+    assert conclude([fine, judged("ready", TIMES_OUT, node="node4")], "default/web").verdict is INCONCLUSIVE
+    assert conclude([], "default/web").verdict is INCONCLUSIVE
+
+
+def test_silence_alone_proves_nothing() -> None:
+    """A firewall in front of all nodes looks the same as an outage."""
+    silent = [judged("dropped", TIMES_OUT, node=f"node{number}") for number in range(3)]
+    assert conclude(silent, "default/web").verdict is INCONCLUSIVE
+    heard = judged("dropped", TIMES_OUT, health=counted(503, 0), expects_local=False)
+    assert conclude([*silent, heard], "default/web").verdict is AGREES

@@ -1,0 +1,77 @@
+"""Which connections are tried, on which nodes, and what is predicted there."""
+
+from __future__ import annotations
+
+from etpguard.assess import Assessment, Outcome, PortState
+from etpguard.assess.outcome import Reason
+from etpguard.cluster import NodeTable
+from etpguard.objects import Key
+from etpguard.verification.predictions import eligible_nodes, predict, spread_over_states
+
+NAMES = [f"node{number:03}" for number in range(100)]
+
+
+def table() -> NodeTable:
+    made = NodeTable()
+    for name in NAMES:
+        made.add(name)
+    return made
+
+
+def port(
+    nodes: NodeTable, *ready: str, protocol: str = "TCP", node_port: int = 30851, usable: bool = True
+) -> PortState:
+    bits = 0
+    for name in ready:
+        bits |= nodes.bit(name)
+    return PortState("http", 80, protocol, "IPv4", node_port, bits, 0, usable)
+
+
+def assessment(nodes: NodeTable, *ports: PortState, eligible: int = 0) -> Assessment:
+    return Assessment(
+        key=Key("default", "web"), uid="u", type="NodePort", policy="Local", outcome=Outcome.Uncovered,
+        reason=Reason("Uncovered"), ports=ports, consumers=(), nodes=nodes.present, eligible=eligible,
+    )  # fmt: skip
+
+
+def test_a_sample_has_nodes_of_each_state() -> None:
+    """One node of a hundred has an endpoint: every sample has it."""
+    nodes = table()
+    found = assessment(nodes, port(nodes, "node057"))
+    sample = spread_over_states(found, nodes, nodes.present, 5)
+    assert len(sample) == 5
+    assert "node057" in sample
+    assert sample == sorted(sample)
+    assert spread_over_states(found, nodes, nodes.present, 0) == NAMES
+    assert spread_over_states(found, nodes, nodes.bit("node003"), 5) == ["node003"]
+
+
+def test_what_is_not_tried_is_said() -> None:
+    nodes = table()
+    udp, vip = port(nodes, protocol="UDP"), port(nodes, node_port=0)
+    found = assessment(nodes, port(nodes, "node001"), udp, vip)
+    addresses = {"node001": ["2001:db8::1", "192.0.2.1", "192.0.2.2"], "node002": ["2001:db8::2"]}
+    made = predict(found, nodes, ["node001", "node002", "node003"], addresses, {"IPv4": nodes.bit("node001")})
+    assert [(row.node, row.address, row.state) for row in made.rows] == [("node001", "192.0.2.1", "ready")]
+    assert made.healthy == {"IPv4": frozenset({"node001"})}
+    assert any("UDP" in note for note in made.notes)
+    assert any("no node port" in note for note in made.notes)
+    assert sum("no IPv4 address" in note for note in made.notes) == 2
+
+
+def test_states() -> None:
+    nodes = table()
+    addresses = {name: [f"192.0.2.{number}"] for number, name in enumerate(NAMES[:3], 1)}
+    found = assessment(nodes, port(nodes, "node000"))
+    assert [row.state for row in predict(found, nodes, NAMES[:3], addresses, {}).rows] == [
+        "ready",
+        *["dropped"] * 2,
+    ]
+    nothing = assessment(nodes, port(nodes, usable=False))
+    assert {row.state for row in predict(nothing, nodes, NAMES[:3], addresses, {}).rows} == {"rejected"}
+
+
+def test_without_eligible_nodes_all_are_tried() -> None:
+    nodes = table()
+    assert eligible_nodes(assessment(nodes, eligible=nodes.bit("node001"))) == nodes.bit("node001")
+    assert eligible_nodes(assessment(nodes)) == nodes.present
