@@ -24,6 +24,11 @@ GKE_NODE_POOL = "cloud.google.com/gke-nodepool"
 OPENSHIFT_OS = "node.openshift.io/os_id"
 
 
+KUBE_PROXY_MODES = ("iptables", "nftables", "ipvs")
+GATEWAY_MODES = ("shared", "local")
+"""Of OVN-Kubernetes."""
+
+
 class Embedded(NamedTuple):
     """k3s or RKE2, which runs kube-proxy itself. `role` is "server" or "agent"; only servers decide whether
     kube-proxy is disabled. `mode` is kube-proxy's."""
@@ -110,7 +115,7 @@ def _embedded(program: str, text: str | None) -> Embedded | None:
     for argument in values_of(rest, "kube-proxy-arg"):
         name, _, value = argument.partition("=")
         if name.lstrip("-") == "proxy-mode":
-            mode = value
+            mode = value if value in KUBE_PROXY_MODES else ""
     # A bare switch is true, as strconv.ParseBool reads the others.
     return Embedded(program, role, disabled is not None and disabled.lower() in ("", "1", "t", "true"), mode)
 
@@ -123,4 +128,6 @@ class _Gateway(msgspec.Struct, gc=False, rename="kebab"):
 def _gateway(text: str | None) -> tuple[str, str]:
     """Mode and node-port-enable of the annotation l3-gateway-config, as `objects.nodes` reduces it."""
     found = msgspec.json.decode(text, type=dict[str, _Gateway]).get("default") if text else None
-    return (found.mode, found.node_port_enable) if found else ("", "")
+    if found is None:
+        return "", ""
+    return found.mode if found.mode in GATEWAY_MODES else "", found.node_port_enable

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from etpguard.assess.data_planes.detection_nodes import KUBE_PROXY_MODES
 from etpguard.objects import named
 from etpguard.objects.arguments import last_value, values_of
 from etpguard.objects.named import NamedObject, NamedObjects
@@ -138,9 +139,9 @@ class Objects:
             config = self.config(which)
             if config is not None and key in config.values:
                 conf = config.file(key)
-                return "" if conf is None else _text(conf.get("mode", "")) or "iptables"
+                return "" if conf is None else _mode(_text(conf.get("mode", "")) or "iptables")
         arguments = self._arguments(named.KUBE_PROXY_DAEMON_SET)
-        return "" if last_value(arguments, "config") else last_value(arguments, "proxy-mode") or ""
+        return "" if last_value(arguments, "config") else _mode(last_value(arguments, "proxy-mode") or "")
 
     def openshift(self) -> named.OpenShiftNetwork | None:
         found: named.OpenShiftNetwork | None = self._objects.found.get(named.OPENSHIFT_OPERATOR)
@@ -149,6 +150,10 @@ class Objects:
     def _arguments(self, which: NamedObject) -> list[str]:
         found = self.daemon_set(which)
         return [argument for container in (found.containers if found else ()) for argument in container.args or ()]
+
+
+def _mode(text: str) -> str:
+    return text if text in KUBE_PROXY_MODES else ""
 
 
 def _text(value: object) -> str:

@@ -27,7 +27,7 @@ _PART = re.compile(
 )
 _NUMBER = re.compile(r"\d{1,6}(?:[.-]\d{1,6})?(?:ms|s|m|h)?")
 """A port, a range of codes, a duration."""
-_TAG = re.compile(r"v?\d{1,4}\.\d{1,4}(?:\.\d{1,4})?(?:-(?:gke|eks|rc|beta|alpha)[.\w]{0,12})?")
+_TAG = re.compile(r"v?\d{1,4}\.\d{1,4}(?:\.\d{1,4})?(?:-(?:\d{1,8}|(?:gke|eks|rc|beta|alpha)[.\w]{0,12}))?")
 """The version of a program: numbers, and for some clouds the number of a build."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)")
 _QUOTED = re.compile(r"""(?<=")[^"]+(?=")|(?<=')[^']+(?=')|\w+://\S+""")
