@@ -49,6 +49,12 @@ def main() -> None:
     keys = list(picture.store(SERVICE).keys())
     cached = _median(options.rounds, lambda: [engine.assess(key) for key in keys])
 
+    def with_resilience() -> list[object]:
+        made = [engine.assess(key) for key in keys]
+        return [each.resilience for each in made if each is not None]
+
+    resilience = _median(options.rounds, with_resilience)
+
     def flip(number: int) -> Callable[[], object]:
         ready = "False" if number % 2 == 0 else "True"
         entry = _decoded(NODE, _node(options.nodes // 2, ready, next(versions)))
@@ -74,6 +80,7 @@ def main() -> None:
         ("first pass (states, consumers, rules)", first),
         ("the same once more, nothing kept", everything),
         ("pass over all Services, states kept", cached),
+        ("the same, with resilience", resilience),
         ("one node's readiness flips", _median_of(options.rounds, flip)),
         ("one node changes a label nothing depends on", _median_of(options.rounds, heartbeat)),
         ("one slice of a Local Service changes", _median_of(20 * options.rounds, move)),

@@ -67,6 +67,7 @@ def files() -> dict[Path, str]:
         MONITORING / "prometheus-rule.yaml": _prometheus_rule(rules),
         MONITORING / "dashboard.json": board,
         CHART / "files" / "rules.yaml": rules,
+        CHART / "files" / "optional-rules.yaml": (MONITORING / "optional-rules.yaml").read_text(),
         CHART / "files" / "dashboard.json": board,
         ROOT / "docs" / "reference.md": reference.page(),
         CHART / "values.yaml": _with_settings((CHART / "values.yaml").read_text()),

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from etpguard.assess import Assessment, Outcome, Reason, picture_for
+from etpguard.assess import Assessment, Outcome, PortState, Reason, picture_for
 from etpguard.assess.consumers.registry import consumer_families
+from etpguard.assess.resilience import Coverage
 from etpguard.metrics import Metrics, State
 from etpguard.objects import SERVICE, Key
 from etpguard.settings import Option, options
@@ -117,8 +118,18 @@ def _row(*cells: str) -> str:
 
 def _exported() -> str:
     """What a scrape gives once everything was counted."""
+    port = PortState("http", 80, "TCP", "IPv4", 30080, ready=1, terminating=0, usable=True)
     service = Assessment(
-        Key("shop", "web"), "uid", "NodePort", "Local", Outcome.Covered, Reason("Covered"), (), (), 0, 0, 0
+        key=Key("shop", "web"),
+        uid="uid",
+        type="NodePort",
+        policy="Local",
+        outcome=Outcome.Covered,
+        reason=Reason("Covered"),
+        ports=(port,),
+        consumers=(),
+        nodes=1,
+        coverage=(Coverage(port, eligible=1, passes=1),),
     )
     state = State(
         assessments={service.key: service},

@@ -209,6 +209,16 @@ class _Scrape(Collector):
             "Nodes that the worst consumer of the Service sends traffic to.",
             labels=labels,
         )
+        covered = GaugeMetricFamily(
+            "etpguard_service_covered_nodes",
+            "Eligible nodes that forward external traffic to the Service; absent if that is not known.",
+            labels=labels,
+        )
+        tolerated = GaugeMetricFamily(
+            "etpguard_service_tolerated_node_losses",
+            "The loss of any so many nodes loses no more traffic than now; absent if that is not known.",
+            labels=labels,
+        )
         outcome = GaugeMetricFamily(
             "etpguard_service_outcome",
             "1 for the outcome of the Service, 0 for all others.",
@@ -218,10 +228,15 @@ class _Scrape(Collector):
             key = list(each.key)
             uncovered.add_metric(key, each.uncovered.bit_count())
             eligible.add_metric(key, each.eligible.bit_count())
+            if (resilience := each.resilience) is not None:
+                covered.add_metric(key, resilience.covered_nodes)
+                tolerated.add_metric(key, resilience.tolerates_nodes)
             for possible in Outcome:
                 outcome.add_metric([*key, possible.name], possible is each.outcome)
         yield uncovered
         yield eligible
+        yield covered
+        yield tolerated
         yield outcome
 
 

@@ -38,15 +38,17 @@ WITH_URLS = "monitoring.rules.enabled=true,monitoring.rules.runbookBaseURL=https
 RELEASE, ELSEWHERE = "north", "backbone"
 """Names of another release and its namespace; no page has these words."""
 RULES = MANIFESTS / "monitoring" / "rules.yaml"
+OPTIONAL_RULES = MANIFESTS / "monitoring" / "optional-rules.yaml"
 ALERT = "EtpguardTrafficLost"
 
 
-def rules() -> list[dict[str, Any]]:
-    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+def rules(*files: Path) -> list[dict[str, Any]]:
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    return [rule for group in groups for rule in group["rules"]]
 
 
-def alerts() -> list[dict[str, Any]]:
-    return [rule for rule in rules() if "alert" in rule]
+def alerts(*files: Path) -> list[dict[str, Any]]:
+    return [rule for rule in rules(*(files or (RULES, OPTIONAL_RULES))) if "alert" in rule]
 
 
 def test_generated_files_are_up_to_date() -> None:
@@ -84,7 +86,7 @@ def test_the_runbook_of_an_alert_is_a_command_that_prints_the_page(
     (book,) = (m for m in made if m["metadata"]["name"].endswith("-runbooks"))
     apply(site, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, book])
     given = [r for group in rule["spec"]["groups"] for r in group["rules"] if "alert" in r]
-    assert len(given) == len(alerts())
+    assert len(given) == len(alerts(RULES))
     for alert in given:
         tool, *arguments = shlex.split(alert["annotations"]["runbook"])
         assert tool == "kubectl"
@@ -125,10 +127,21 @@ def test_no_runbook_goes_by_the_api_servers_proxy() -> None:
 
 
 def test_the_chart_gives_urls_where_it_is_told_where_the_pages_are_served() -> None:
-    (rule,) = (m for m in helm_template("--set", WITH_URLS) if m["kind"] == "PrometheusRule")
+    optional = ",".join(each["alert"] for each in alerts(OPTIONAL_RULES))
+    switched_on = f"{WITH_URLS},monitoring.rules.optional={{{optional}}}"
+    (rule,) = (m for m in helm_template("--set", switched_on) if m["kind"] == "PrometheusRule")
     given = [r for group in rule["spec"]["groups"] for r in group["rules"] if "alert" in r]
     urls = {alert["annotations"]["runbook_url"] for alert in given}
     assert urls == {f"https://git.example.com/docs/runbooks/{page.name}" for page in RUNBOOKS.glob("*.md")}
+
+
+def test_an_optional_alert_is_off_unless_the_chart_is_asked_for_it() -> None:
+    optional = [each["alert"] for each in alerts(OPTIONAL_RULES)]
+    for chosen, expected in (("", []), (f",monitoring.rules.optional={{{','.join(optional)}}}", optional)):
+        (rule,) = (m for m in helm_template("--set", WITH_URLS + chosen) if m["kind"] == "PrometheusRule")
+        given = [r.get("alert") for group in rule["spec"]["groups"] for r in group["rules"]]
+        assert [name for name in given if name in optional] == expected
+        assert len(given) == len(rules(RULES)) + len(expected)
 
 
 def test_no_runbook_without_an_alert() -> None:
@@ -137,9 +150,9 @@ def test_no_runbook_without_an_alert() -> None:
 
 
 def test_promtool_accepts_the_rules_and_each_alert_fires_when_it_should(tmp_path: Path) -> None:
-    run(tool("promtool"), "check", "rules", "--lint=all", "--lint-fatal", str(RULES))
+    run(tool("promtool"), "check", "rules", "--lint=all", "--lint-fatal", str(RULES), str(OPTIONAL_RULES))
     cases = Path(__file__).with_name("rules_test.yaml")
-    for file in (RULES, cases):
+    for file in (RULES, OPTIONAL_RULES, cases):
         shutil.copy(file, tmp_path)
     run(tool("promtool"), "test", "rules", str(tmp_path / cases.name))
     told = {
@@ -157,7 +170,7 @@ def test_every_metric_that_is_asked_for_is_exported() -> None:
     text = metrics.snapshot()().decode()
     exported = set(re.findall(r"^# TYPE (etpguard_\w+)", text, re.MULTILINE))
     exported |= {f"{name}_bucket" for name in exported}
-    asked = [rule["expr"] for rule in rules()] + dashboard.expressions()
+    asked = [rule["expr"] for rule in rules(RULES, OPTIONAL_RULES)] + dashboard.expressions()
     for expression in asked:
         assert set(re.findall(r"(?<![:\w])etpguard_\w+", expression)) - {"etpguard_services"} <= exported, (
             expression

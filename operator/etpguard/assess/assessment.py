@@ -8,6 +8,7 @@ from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome, Reason
+from etpguard.assess.resilience import Coverage, Resilience, worst
 from etpguard.objects import Key
 
 
@@ -35,6 +36,21 @@ class Assessment:
     assumptions: tuple[str, ...] = ()
     """What the outcome takes for true without proof, a sentence each: the assumptions of its consumers, and those
     about its nodes. The data plane is not among them: it is the same for all Services."""
+    coverage: tuple[Coverage, ...] = ()
+    """For each port and family of a Service without a known consumer."""
+
+    @property
+    def resilience(self) -> Resilience | None:
+        """The worst over its consumers, or over its ports if it has no known consumer. None where the outcome of
+        one of them is not known, or none is affected."""
+        if self.outcome is Outcome.NotAffected:
+            return None
+        known = [v for v in self.consumers if not v.consumer.incidental and v.outcome is not Outcome.NotAffected]
+        if not known:
+            return None if self.outcome is Outcome.Unknown else worst([each.resilience for each in self.coverage])
+        found = [each.resilience for each in known]
+        certain = [each for each in found if each is not None]
+        return worst(certain) if len(certain) == len(found) else None
 
 
 @dataclass(frozen=True, slots=True)

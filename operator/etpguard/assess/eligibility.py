@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 
+from etpguard.assess.resilience import MAX_ZONES, ZONE_LABEL, Zones
 from etpguard.cluster import NodeTable
 from etpguard.objects import Node, Requirement
 from etpguard.objects.nodes import Taint
@@ -187,6 +188,9 @@ class EligibleNodes:
         self._windows = 0
         self._edge = 0
         self._renamed = 0
+        self._zones: dict[str, int] = {}
+        self._zone_of: dict[str, str] = {}
+        self._shown_zones: Zones | None = None
         self._eligible: dict[NodeRule, int] = {}
         self._selected: dict[NodeRule, int] = {}
         self._unidentified: dict[NodeRule, int] = {}
@@ -212,8 +216,29 @@ class EligibleNodes:
         """Nodes with a hostname that is not their name; see `Node.other_hostname`."""
         return self._renamed
 
+    @property
+    def zones(self) -> Zones:
+        """The zones by name; none in a cluster with more than `MAX_ZONES`."""
+        if self._shown_zones is None:
+            found = sorted(self._zones.items()) if len(self._zones) <= MAX_ZONES else ()
+            self._shown_zones = tuple(found)
+        return self._shown_zones
+
+    def spare(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
+        """The nodes that the rule selects once none of those of `of` is left. A rule that asks for endpoints has
+        none: no consumer combines the two."""
+        if rule.prefers:
+            return self.of(replace(rule, prefers=()), nodes)
+        if rule.readiness is Readiness.FAIL_OPEN:
+            self.of(rule, nodes)
+            return self._selected[rule] & self._unknown
+        return 0
+
     def reset(self, nodes: Iterable[Node]) -> None:
         """Drop all rules, and start with these nodes."""
+        self._zones.clear()
+        self._zone_of.clear()
+        self._shown_zones = None
         self._ready = self._unknown = self._windows = self._edge = self._renamed = 0
         self._eligible.clear()
         self._selected.clear()
@@ -236,6 +261,7 @@ class EligibleNodes:
         self._edge = _set(self._edge, bit, node is not None and EDGE_LABEL in node.labels)
         self._renamed = _set(self._renamed, bit, node is not None and bool(node.other_hostname))
         moved = before != (self._ready, self._unknown, self._windows, self._edge, self._renamed)
+        moved |= self._move_zone(name, bit, node)
         for rule in self._selected:
             moved |= self._place(rule, bit, node)
         for rule, exclusions in self._exclusions.items():
@@ -244,6 +270,23 @@ class EligibleNodes:
             self._eligible.clear()
             self._why_none.clear()
         return moved
+
+    def _move_zone(self, name: str, bit: int, node: Node | None) -> bool:
+        zone, before = node.labels.get(ZONE_LABEL, "") if node else "", self._zone_of.get(name, "")
+        if zone == before:
+            return False
+        if before:
+            del self._zone_of[name]
+            left = self._zones[before] & ~bit
+            if left:
+                self._zones[before] = left
+            else:
+                del self._zones[before]
+        if zone:
+            self._zone_of[name] = zone
+            self._zones[zone] = self._zones.get(zone, 0) | bit
+        self._shown_zones = None
+        return True
 
     def of(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
         """The eligible nodes by `rule`; `nodes` are all nodes, read only when the rule is new."""

@@ -40,6 +40,8 @@ class PortState:
     """Nodes without one, whose serving and terminating endpoints still get the traffic."""
     usable: bool
     """Whether any endpoint anywhere is ready, or serving and terminating."""
+    crowded: tuple[int, ...] = ()
+    """Nodes with at least two endpoints that get the traffic, with at least three, and so on."""
 
     @property
     def forwarding(self) -> int:
@@ -165,7 +167,7 @@ def service_states(
             port.transport,
             family,
             port.node_port or 0,
-            *nodes.get((family, port.label, port.transport), _NONE)[:3],
+            *nodes.get((family, port.label, port.transport), _NONE)[:4],
         )
         for port, family in external_ports(service)
     )
@@ -232,6 +234,7 @@ class _Nodes(NamedTuple):
     ready: int
     terminating: int
     usable: bool
+    crowded: tuple[int, ...] = ()
     placed: int = 0
     addressed: int = 0
 
@@ -250,18 +253,25 @@ class _Tally:
         """topology.go:96-123: ready endpoints, and per node the fallback to serving and terminating ones."""
         ready = terminating = placed = addressed = 0
         usable = False
+        again: list[int] = []
+        ending_again: list[int] = []
         for endpoint in _merged(sources):
             local = self._local(endpoint)
             addressed |= local
             if not _terminating(endpoint):
                 placed |= local
             if _ready(endpoint):
+                if ready & local:
+                    again.append(local)
                 ready |= local
                 usable = True
             elif _terminating(endpoint) and self._serving(endpoint):
+                if terminating & local:
+                    ending_again.append(local)
                 terminating |= local
                 usable = True
-        return _Nodes(ready, terminating & ~ready, usable, placed, addressed)
+        again += [local for local in ending_again if not local & ready]
+        return _Nodes(ready, terminating & ~ready, usable, _levels(again), placed, addressed)
 
     def _local(self, endpoint: Endpoint) -> int:
         """The node on which the endpoint is local. Without a nodeName it is local nowhere for kube-proxy
@@ -276,6 +286,19 @@ class _Tally:
         if serving is None:
             return _ready(endpoint) if self._cilium else True
         return serving
+
+
+def _levels(again: Iterable[int]) -> tuple[int, ...]:
+    """The nodes that come at least once, at least twice, and so on."""
+    levels: list[int] = []
+    for local in again:
+        for level, nodes in enumerate(levels):
+            if not nodes & local:
+                levels[level] |= local
+                break
+        else:
+            levels.append(local)
+    return tuple(levels)
 
 
 def _ready(endpoint: Endpoint) -> bool:

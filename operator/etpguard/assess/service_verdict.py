@@ -32,6 +32,7 @@ from etpguard.assess.outcome import (
     without_consumer,
 )
 from etpguard.assess.probe import KUBE_PROXY_HEALTHZ_PORT, KubeProxyHealthz, NotModelled, passing
+from etpguard.assess.resilience import Coverage
 from etpguard.cluster import Picture
 from etpguard.objects import ENDPOINT_SLICE, GROUP, NODE, SERVICE, AnyKind, IPFamily, Key, Reach, Service
 
@@ -118,6 +119,9 @@ class Judge:
             uncovered=uncovered,
             epoch=self._picture.nodes.epoch,
             assumptions=self._assumptions(states, known) if outcome is not Outcome.NotAffected else (),
+            coverage=()
+            if known
+            else tuple(Coverage(s, eligible, -1, self._eligible.zones, fails_open=True) for s in states.ports),
         )
 
     def _assumptions(self, states: ServiceStates, known: Sequence[ConsumerVerdict]) -> tuple[str, ...]:
@@ -226,13 +230,16 @@ class Judge:
                 reason = targets.reason
             return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
         worst = _worst(verdicts)
+        if len(verdicts) > 1:
+            worst = replace(worst, coverage=tuple(each for v in verdicts for each in v.coverage))
         if isinstance(targets, NodeTargets):
             known = self._with_cause(_as_far_as_known(worst, targets), targets.rule)
             if targets.otherwise is None:
                 return known
             instead = replace(targets, rule=targets.otherwise.rule, otherwise=None)
             other = self._through(states, replace(consumer, targets=instead), blind)
-            return _agreed(known, other.outcome, targets.otherwise.reason)
+            agreed = _agreed(known, other.outcome, targets.otherwise.reason)
+            return replace(agreed, coverage=known.coverage + other.coverage)
         if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
             return worst
         lost = worst.outcome in (Outcome.Outage, Outcome.NoTargets)
@@ -256,7 +263,8 @@ class Judge:
             eligible &= state.ready
         unused = state.forwarding & self._picture.nodes.present & ~eligible
         uncovered = state.dropped(eligible)
-        passes = self.passing(states, consumer, state.family) if uncovered else 0
+        spare = self._eligible.spare(rule, self._picture.store(NODE))
+        passes = self.passing(states, consumer, state.family) if uncovered or spare else 0
         if unknown := self._why_unknown(consumer, rule, state, eligible, uncovered, passes):
             return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
         sees = 0 if isinstance(passes, NotModelled) else passes
@@ -266,7 +274,15 @@ class Judge:
             if unknown:
                 return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
         reason = _no_endpoints(state) if verdict.outcome is Outcome.NoEndpoints else _REASONS[verdict.code]
-        return ConsumerVerdict(consumer, verdict.outcome, reason, eligible, uncovered, unused)
+        coverage = self._coverage(state, eligible, sees, spare, consumer)
+        return ConsumerVerdict(consumer, verdict.outcome, reason, eligible, uncovered, unused, (coverage,))
+
+    def _coverage(self, state: PortState, eligible: int, passes: int, spare: int, consumer: Consumer) -> Coverage:
+        zones, targets = self._eligible.zones, consumer.targets
+        if not isinstance(targets, NodeTargets):
+            return Coverage(state, eligible, passes, zones, spare=spare)
+        fails_open = targets.none_healthy is NoneHealthy.SENDS_TO_ALL
+        return Coverage(state, eligible, passes, zones, fails_open, targets.minimum_healthy, spare)
 
     def _why_unknown(
         self,

@@ -143,11 +143,14 @@ def _endpoint(endpoint: Endpoint) -> str:
 
 def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Lines:
     from etpguard.report import explain_verdict
+    from etpguard.report.resilience import resilience_lines
 
     table = assessed.loaded.picture.nodes
     yield ""
     if not assessment.consumers:
         yield "No consumer is known: no load balancer or route in the API objects that sends traffic to it."
+        if (resilience := assessment.resilience) is not None:
+            yield from (f"  {line}" for line in resilience_lines(resilience, table, max_nodes))
         return
     yield "Who sends traffic to it"
     for verdict in assessment.consumers:
@@ -170,6 +173,8 @@ def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Li
             names = table.names(verdict.unused, max_nodes)
             yield f"    nodes with endpoints to which it never sends: {', '.join(names)}"
         yield f"    {verdict.outcome.name}: {explain_verdict(verdict)}"
+        if (resilience := verdict.resilience) is not None:
+            yield from (f"    {line}" for line in resilience_lines(resilience, table, max_nodes))
         if consumer.source:
             yield f"    note: {consumer.source}"
         yield f"    its rule is {consumer.evidence.value}"

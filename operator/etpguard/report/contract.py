@@ -10,6 +10,7 @@ from etpguard.assess import Assessment, PortState
 from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.cluster import NodeTable
 from etpguard.objects import API_VERSION
+from etpguard.report.resilience import resilience_report
 from etpguard.report.sentences import assumed_data_plane, explain_reason, explain_verdict
 
 NO_NAMES = -1
@@ -66,6 +67,8 @@ def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[st
         "advice": list(advice),
         "assumptions": list(assessment.assumptions),
     }
+    if (resilience := assessment.resilience) is not None:
+        report["resilience"] = resilience_report(resilience, table, max_nodes)
     if assessment.if_local is not None:
         report["ifLocal"] = if_local_report(assessment.if_local)
     return report
@@ -128,6 +131,8 @@ def consumer_report(verdict: ConsumerVerdict, table: NodeTable, max_nodes: int) 
     }
     if consumer.assumptions:
         report["assumptions"] = list(consumer.assumptions[:MAX_ASSUMPTIONS])
+    if (resilience := verdict.resilience) is not None:
+        report["resilience"] = resilience_report(resilience, table, max_nodes)
     if verdict.unused:
         report["unusedNodes"] = _names(table, verdict.unused, max_nodes)
     if consumer.source:

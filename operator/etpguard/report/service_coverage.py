@@ -15,6 +15,7 @@ from etpguard.cluster import NodeTable
 from etpguard.objects import SERVICE, Remediation, Service, ServiceCoverage
 from etpguard.objects.times import parse
 from etpguard.report.contract import NO_NAMES, Json, consumer_report, if_local_report, port_report
+from etpguard.report.resilience import resilience_report
 from etpguard.report.sentences import condition_message, covered, delivered, explain_reason
 from etpguard.report.statuses import comparable, conditions_of, fitting, with_times
 
@@ -71,6 +72,8 @@ def _status(assessment: Assessment, table: NodeTable, advice: Sequence[str], nam
         "consumersTotal": len(assessment.consumers),
         "advice": list(advice),
     }
+    if (resilience := assessment.resilience) is not None:
+        made["resilience"] = resilience_report(resilience, table, names)
     if assessment.assumptions:
         made["assumptions"] = list(assessment.assumptions[:MAX_STATUS_ASSUMPTIONS])
     if assessment.if_local is not None:

@@ -25,6 +25,8 @@ from etpguard.assess.probe import (
     OwnNodePort,
     Probe,
 )
+from etpguard.assess.resilience import ONE_HEALTHY, Coverage, Resilience, worst
+from etpguard.assess.resilience import MinimumHealthy as MinimumHealthy
 from etpguard.cluster.picture import Picture, Referrer
 from etpguard.objects import IPFamily, Key, Kind, Node, Record, Service
 
@@ -39,19 +41,6 @@ class NoneHealthy(Enum):
     SENDS_TO_ALL = "fail-open"
     SENDS_TO_NONE = "fail-closed"
     NOT_KNOWN = "not known"
-
-
-@dataclass(frozen=True, slots=True)
-class MinimumHealthy:
-    """Below any of these thresholds of healthy targets the load balancer sends to all targets."""
-
-    count: int = 1
-    percentage: int = 0
-    """Percent of all targets; 0 for no such threshold."""
-
-    def missed(self, healthy: int, targets: int) -> bool:
-        """Whether `healthy` of `targets` are too few."""
-        return healthy < self.count or healthy * 100 < self.percentage * targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +98,7 @@ class NodeTargets:
     max_targets: int = 0
     """The most nodes that the controller registers; 0 for no limit."""
     none_healthy: NoneHealthy = NoneHealthy.NOT_KNOWN
-    minimum_healthy: MinimumHealthy = MinimumHealthy()
+    minimum_healthy: MinimumHealthy = ONE_HEALTHY
     """Counts only with `NoneHealthy.SENDS_TO_ALL`."""
     no_target: Reason | None = None
     """Why there is no target, where `rule` selects no node by itself."""
@@ -202,6 +191,15 @@ class ConsumerVerdict:
     uncovered: int = 0
     unused: int = 0
     """Nodes with endpoints to which the consumer never sends."""
+    coverage: tuple[Coverage, ...] = ()
+    """For each IP family that is served."""
+
+    @property
+    def resilience(self) -> Resilience | None:
+        """The worst over its IP families; None where the outcome is not known, or is not affected."""
+        if self.outcome in (Outcome.NotAffected, Outcome.Unknown):
+            return None
+        return worst([each.resilience for each in self.coverage])
 
 
 @dataclass(frozen=True, slots=True)

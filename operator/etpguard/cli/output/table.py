@@ -13,6 +13,7 @@ from etpguard.assess.consumers.interface import ConsumerVerdict, Evidence
 from etpguard.cli.output.streams import complain
 from etpguard.objects.text import harmless
 from etpguard.report import explain_reason
+from etpguard.report.resilience import tolerates
 from etpguard.report.sentences import assumed_data_plane
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _STYLE = {
 _HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES")
 _WHOLE = ("OUTCOME", "UNCOVERED", "TYPE")
 """The columns that are not folded."""
-_WIDE = ("TYPE", "PORTS", "CONSUMERS", "REASON", "ASSUMPTIONS")
+_WIDE = ("TYPE", "PORTS", "CONSUMERS", "TOLERATES", "REASON", "ASSUMPTIONS")
 
 
 def show(assessed: Assessed, chosen: Sequence[Assessment], *, wide: bool, max_nodes: int) -> None:
@@ -86,6 +87,7 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
         assessment.type,
         ", ".join(numbers) or "-",
         ", ".join(consumers) or "-",
+        tolerates(assessment.resilience),
         explain_reason(assessment),
         " | ".join(assessment.assumptions) or "-",
     )

@@ -1,0 +1,68 @@
+"""The resilience of a consumer or a Service: as JSON, and in a few words. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from etpguard.assess.resilience import Resilience
+from etpguard.cluster import NodeTable
+
+Json = dict[str, Any]
+
+_SHARE_DIGITS = 4
+
+
+def resilience_report(found: Resilience, table: NodeTable, max_names: int) -> Json:
+    """`max_names` bounds each list of names: 0 for no bound, -1 for no names. `counts` count all."""
+    report: Json = {
+        "coveredNodes": found.covered_nodes,
+        "toleratesNodeLosses": found.tolerates_nodes,
+        "singlePoints": table.names(found.single_points, max_names) if max_names >= 0 else [],
+        "counts": {
+            "singlePoints": found.single_points.bit_count(),
+            "uncoveredZones": len(found.uncovered_zones),
+        },
+    }
+    if found.covered_zones is not None and found.tolerates_zones is not None:
+        report["coveredZones"] = found.covered_zones
+        report["toleratesZoneLosses"] = found.tolerates_zones
+        report["uncoveredZones"] = list(found.uncovered_zones[: max_names or None] if max_names >= 0 else ())
+    if share := found.per_pod_share:
+        least, most = share
+        report["perPodShare"] = {"least": round(least, _SHARE_DIGITS), "most": round(most, _SHARE_DIGITS)}
+    return report
+
+
+def tolerates(found: Resilience | None) -> str:
+    """What may be lost without harm, for the cell of a table; "-" if that is not known."""
+    if found is None:
+        return "-"
+    nodes = _counted(found.tolerates_nodes, "node")
+    return nodes if found.tolerates_zones is None else f"{nodes}, {_counted(found.tolerates_zones, 'zone')}"
+
+
+def resilience_lines(found: Resilience, table: NodeTable, max_nodes: int) -> list[str]:
+    """The sentences of `explain` about one consumer, without a full stop."""
+    zones = f" in {_counted(found.covered_zones, 'zone')}" if found.covered_zones else ""
+    lines = [
+        f"covered on {_counted(found.covered_nodes, 'node')}{zones}; tolerates the loss of {tolerates(found)}"
+        if found.covered_nodes
+        else "covered on no node"
+    ]
+    if found.single_points:
+        names, total = table.names(found.single_points, max_nodes), found.single_points.bit_count()
+        more = f" and {total - len(names)} more" if total > len(names) else ""
+        lines.append(f"the loss of one of these nodes alone loses more traffic than now: {', '.join(names)}{more}")
+    if found.uncovered_zones:
+        named = ", ".join(found.uncovered_zones[: max_nodes or None])
+        lines.append(f"zones with target nodes and no covered one: {named}")
+    share = found.per_pod_share
+    if share and share[0] != share[1]:
+        lines.append(
+            f"one pod gets {share[0]:.1%} to {share[1]:.1%} of the traffic, if each covered node gets the same"
+        )
+    return lines
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
