@@ -42,8 +42,9 @@ _BOUNDS = (
 
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]*(?=: |$)")
 _NOT_THE_PUBLISHERS = ("remediation",)
-_WORDS = frozenset({"source", "evidence", "assumptions"})
-"""Fields that say how the facts are known."""
+_WORDS = frozenset({"source", "evidence", "assumptions", "resilience"})
+"""Fields that say how the facts are known, and the resilience, which follows from the facts: a report that an older
+etpguard wrote without it gets it with the next change."""
 
 
 def status(assessment: Assessment, table: NodeTable, advice: Sequence[str]) -> Json:
@@ -106,7 +107,7 @@ def published_part(status: Json) -> Json:
 
 def facts(status: Json) -> Json:
     """`published_part` without its words: of reasons only the codes are left, and no advice, message, source,
-    evidence or assumption."""
+    evidence, assumption or resilience."""
     bare = comparable(status, (*_NOT_THE_PUBLISHERS, "advice"))
     states = [(c.get("type"), c.get("status"), c.get("reason")) for c in conditions_of(bare)]
     return {**_coded(bare), "conditions": states}
