@@ -43,8 +43,8 @@ _BOUNDS = (
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]*(?=: |$)")
 _NOT_THE_PUBLISHERS = ("remediation",)
 _WORDS = frozenset({"source", "evidence", "assumptions", "resilience"})
-"""Fields that say how the facts are known, and the resilience, which follows from the facts: a report that an older
-etpguard wrote without it gets it with the next change."""
+"""Fields that say how the facts are known, and the resilience, which follows from the facts: a report that an
+older etpguard wrote without it gets it with the next change."""
 
 
 def status(assessment: Assessment, table: NodeTable, advice: Sequence[str]) -> Json:
