@@ -246,8 +246,20 @@ def test_addressed_per_node_only_without_a_consumer() -> None:
         pytest.param(
             {"unread": {INGRESS: "403"}},
             [consumer()],
+            "Unknown ConsumersNotReadable 2/3",
+            id="Ingresses unread, beside a known consumer that loses nothing",
+        ),
+        pytest.param(
+            {"unread": {INGRESS: "403"}, "options": Options(unread_is_unknown=False)},
+            [consumer()],
             "TargetsUnhealthy TargetsUnhealthy 2/3",
-            id="Ingresses unread, but a consumer is known",
+            id="Ingresses unread, from files, and a known consumer",
+        ),
+        pytest.param(
+            {"unread": {INGRESS: "403"}},
+            [consumer(probe=AnswersEverywhere())],
+            "Blackhole Blackhole 2/3",
+            id="Ingresses unread, beside a known consumer that loses traffic",
         ),
         pytest.param(
             {"unread": {SERVICE_COVERAGE: "403"}}, [], "Uncovered NoKnownConsumer 2/3", id="own reports unread"

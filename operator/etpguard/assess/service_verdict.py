@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
 from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.consumers.interface import (
@@ -55,6 +57,7 @@ _FALLBACK = Reason(
 )
 """openshift/ovn-kubernetes lb_config.go has it as a patch of its own; ovn-kubernetes 8871cd9, kube-proxy and
 Cilium do not know it."""
+_HARMLESS = (Outcome.Covered, Outcome.TargetsUnhealthy)
 _DROPPED = (Outcome.Uncovered, Outcome.Blackhole, Outcome.Outage)
 _WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy follows other rules")
 
@@ -91,6 +94,7 @@ class Judge:
             _pending(consumer) if _has_no_address(service, consumer) else self._through(states, consumer, blind)
             for consumer in consumers
         )
+        verdicts = _where_one_node_announces(verdicts)
         fallback = LOCAL_WITH_FALLBACK in service.annotations
         if fallback:
             verdicts = tuple(
@@ -101,6 +105,8 @@ class Judge:
         if known:
             worst = _worst(known)
             outcome, reason, eligible, uncovered = worst.outcome, worst.reason, worst.eligible, worst.uncovered
+            if outcome in _HARMLESS and self._options.unread_is_unknown and (unread := self._unread_consumers()):
+                outcome, reason = Outcome.Unknown, unread
         else:
             outcome, reason, eligible, uncovered = self._unclaimed(service, states, blind)
             if fallback and outcome in _DROPPED:
@@ -179,7 +185,7 @@ class Judge:
         if PER_NODE_SELECTORS & (service.spec.selector or {}).keys():
             reason = Reason("AddressedPerNode", "its selector picks a single pod, so clients address its node")
             return Outcome.NotAffected, reason, 0, 0
-        eligible = self._eligible.of(ANY_CLIENT, self._picture.store(NODE))
+        eligible = self._nodes_of(ANY_CLIENT)
         if blind:
             return Outcome.Unknown, blind, eligible, 0
         verdicts = [without_consumer(eligible, state.forwarding, state.usable) for state in states.ports]
@@ -197,11 +203,15 @@ class Judge:
 
     def _hidden_consumers(self, service: Service) -> Reason | None:
         """Why the Service may have a consumer that etpguard does not see."""
-        if unread := [kind.resource for kind in self._picture.unread if _may_consume(kind)]:
-            return Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}")
+        if unread := self._unread_consumers():
+            return unread
         if rejected := self._picture.rejected_referrers(service.key.namespace):
             return Reason("ConsumersNotReadable", rejected[0].message)
         return None
+
+    def _unread_consumers(self) -> Reason | None:
+        unread = [kind.resource for kind in self._picture.unread if _may_consume(kind)]
+        return Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}") if unread else None
 
     def _through(self, states: ServiceStates, consumer: Consumer, blind: Reason | None) -> ConsumerVerdict:
         targets = consumer.targets
@@ -209,7 +219,7 @@ class Judge:
             return ConsumerVerdict(consumer, Outcome.NotAffected, _PODS)
         if targets.rule is None:
             return ConsumerVerdict(consumer, Outcome.Unknown, targets.reason)
-        eligible = self._eligible.of(targets.rule, self._picture.store(NODE))
+        eligible = self._nodes_of(targets.rule)
         if blind:
             return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
         if targets.rule.follows_endpoints:
@@ -233,6 +243,8 @@ class Judge:
         if len(verdicts) > 1:
             worst = replace(worst, coverage=tuple(each for v in verdicts for each in v.coverage))
         if isinstance(targets, NodeTargets):
+            if targets.one_of:  # the one node forwards in each family, or not
+                worst = replace(worst, uncovered=reduce(or_, (each.uncovered for each in verdicts)))
             known = self._with_cause(_as_far_as_known(worst, targets), targets.rule)
             if targets.otherwise is None:
                 return known
@@ -241,11 +253,16 @@ class Judge:
             agreed = _agreed(known, other.outcome, targets.otherwise.reason)
             return replace(agreed, coverage=known.coverage + other.coverage)
         if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
-            return worst
+            fewest = targets.fewest
+            if worst.outcome is Outcome.NoEndpoints or fewest is None or self._nodes_of(fewest):
+                return worst
         lost = worst.outcome in (Outcome.Outage, Outcome.NoTargets)
         if isinstance(targets, PossibleNodes) and targets.sends_to_one and lost:
             return worst
         return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
+
+    def _nodes_of(self, rule: NodeRule) -> int:
+        return self._eligible.of(rule, self._picture.store(NODE))
 
     def _with_cause(self, verdict: ConsumerVerdict, rule: NodeRule) -> ConsumerVerdict:
         """The verdict; one of NoTargets without a reason of its own names what excludes the nodes."""
@@ -397,6 +414,25 @@ def _agreed(verdict: ConsumerVerdict, other: Outcome, reason: Reason) -> Consume
         return verdict
     detail = f"{reason.detail}; the outcome is {verdict.outcome.name} or {other.name}"
     return replace(verdict, outcome=Outcome.Unknown, reason=Reason(reason.code, detail))
+
+
+def _where_one_node_announces(verdicts: tuple[ConsumerVerdict, ...]) -> tuple[ConsumerVerdict, ...]:
+    """The verdicts. Where one node gets the traffic of all ports and it is not known which one, the outcome is
+    known only if each node loses some of it, or none does."""
+    lossy = reduce(or_, (each.uncovered for each in verdicts if _by_one_node(each)), 0)
+
+    def known(verdict: ConsumerVerdict) -> ConsumerVerdict:
+        why = _by_one_node(verdict)
+        if why is None or verdict.outcome is not Outcome.Blackhole or not verdict.eligible & ~lossy:
+            return verdict
+        return replace(verdict, outcome=Outcome.Unknown, reason=why)
+
+    return tuple(known(verdict) for verdict in verdicts) if lossy else verdicts
+
+
+def _by_one_node(verdict: ConsumerVerdict) -> Reason | None:
+    targets = verdict.consumer.targets
+    return targets.one_of if isinstance(targets, NodeTargets) else None
 
 
 def _with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) -> tuple[Verdict, Reason | None]:

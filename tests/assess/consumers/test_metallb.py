@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from etpguard.assess.consumers.metallb import sharing
+from etpguard.assess.outcome import Outcome
 from etpguard.objects import SERVICE, Key
 from tests.assess.consumers import worlds
 from tests.assess.consumers.worlds import KEY, Json, Seen, endpoints, node, nodes, port, seen, world
@@ -95,14 +96,25 @@ def test_announcement_is_blind_to_ports() -> None:
     two = service(annotations=ALLOCATED, ports=[port(), port("admin", 81, 30081)])
     objects = [two, endpoints("a", "b"), endpoints("a", ports=["admin"]), *LAN]
     assert seen(*objects, port_name="http") == Seen("Covered", "Covered", "ab", "")
-    assert seen(*objects, port_name="admin") == Seen("Blackhole", "Blackhole", "ab", "b")
+    assert seen(*objects, port_name="admin") == Seen("Unknown", "AnnouncerNotKnown", "ab", "b")
+    by_bgp = [two, *objects[1:3], *nodes(""), advertisement("BGPAdvertisement")]
+    assert seen(*by_bgp, port_name="admin") == Seen("Blackhole", "Blackhole", "ab", "b")
     assert "Separate port admin from the other ports" in world(*objects).advice()[0]
 
 
 def test_announcement_is_blind_to_families() -> None:
-    dual = service(annotations=ALLOCATED, ipFamilies=["IPv4", "IPv6"])
+    both = [{"ip": "203.0.113.1"}, {"ip": "2001:db8::1"}]
+    dual = service(annotations=ALLOCATED, ipFamilies=["IPv4", "IPv6"], ingress=both)
     objects = [dual, endpoints("a"), endpoints("b", family="IPv6"), *LAN]
-    assert seen(*objects) == Seen("Blackhole", "Blackhole", "ab", "b")
+    assert seen(*objects) == Seen("Blackhole", "Blackhole", "ab", "ab"), "the one announcer lacks one family"
+
+
+def test_whichever_node_announces_one_of_the_ports_is_lost() -> None:
+    two = service(annotations=ALLOCATED, ports=[port(), port("admin", 81, 30081)])
+    objects = [two, endpoints("a"), endpoints("b", ports=["admin"]), *LAN]
+    assert world(*objects).assessment.outcome is Outcome.Blackhole
+    assert seen(*objects, report("ServiceL2Status", "b"), port_name="http") == Seen("Outage", "Outage", "b", "b")
+    assert seen(*objects, report("ServiceL2Status", "b"), port_name="admin") == Seen("Covered", "Covered", "b", "")
 
 
 def test_ports_apart_on_all_nodes_lose_everything() -> None:
@@ -322,14 +334,20 @@ def test_bgp_peers(peers: list[Json], expected: Seen) -> None:
         pytest.param(
             [ADVERTISED],
             [report("ServiceL2Status", "c")],
-            Seen("Outage", "Outage", "c", "c"),
-            id="an announcer without an endpoint",
+            Seen("Unknown", "AnnouncementOutdated", "c", "c"),
+            id="an announcer without an endpoint, which the source excludes",
+        ),
+        pytest.param(
+            [advertisement("BGPAdvertisement")],
+            [report("ServiceBGPStatus", "a")],
+            Seen("Covered", "Covered", "a", ""),
+            id="the BGP announcer",
         ),
         pytest.param(
             [advertisement("BGPAdvertisement")],
             [report("ServiceBGPStatus", "a"), report("ServiceBGPStatus", "c")],
-            Seen("Blackhole", "Blackhole", "ac", "c"),
-            id="the BGP announcers",
+            Seen("Unknown", "AnnouncementOutdated", "ac", "c"),
+            id="a BGP announcer without an endpoint",
         ),
         pytest.param(
             [ADVERTISED, advertisement("BGPAdvertisement")],

@@ -280,3 +280,16 @@ def test_nodes_that_do_not_serve_node_ports(
     members = [worlds.node("a"), worlds.node("b"), worlds.node("c", labels=labels)]
     made = world(service(type="NodePort", ingress=[], annotations=annotations), endpoints(*on), *members)
     assert (made.assessment.outcome.name, made.assessment.reason.code) == expected
+
+
+def test_where_each_node_is_kept_from_load_balancers_it_may_have_no_target() -> None:
+    """Most load balancers leave out nodes with the label, or all that are not Ready."""
+    excluded = nodes("", labels={"node.kubernetes.io/exclude-from-external-load-balancers": ""})
+    objects = [
+        NODE_PORT,
+        endpoints("a", "b", "c"),
+        ingress(class_name="own"),
+        ingress_class("own", "example.com/ours"),
+    ]
+    assert seen(*objects, *nodes("")) == Seen("Covered", "Covered", "abc", "")
+    assert seen(*objects, *excluded) == Seen("Unknown", "ControllerNotModelled", "abc", "")

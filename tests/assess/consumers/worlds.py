@@ -12,6 +12,7 @@ from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import NODE, SERVICE, Key, Kind, Reject, decode_item
 from tests.assess.consumers.checks import shown
+from tests.assess.consumers.lost_kinds import note
 
 Json = dict[str, Any]
 
@@ -230,6 +231,7 @@ def world(
     picture.unread.update({kinds[name]: why for name, why in (unread or {}).items()})
     made.put(*objects)
     made.engine.refresh_all()
+    note(picture, members, options)
     return made
 
 

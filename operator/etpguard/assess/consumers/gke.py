@@ -42,7 +42,7 @@ from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import GKE
 from etpguard.assess.probe import NotModelled, OwnNodePort
-from etpguard.objects import Ingress, Key, Node, Requirement, Service
+from etpguard.objects import INGRESS_CLASS, Ingress, Key, Node, Requirement, Service
 from etpguard.objects.gke import BACKEND_CONFIG
 
 NEG, NEG_STATUS = "cloud.google.com/neg", "cloud.google.com/neg-status"
@@ -225,11 +225,14 @@ def _backend(service: Service) -> tuple[NodeRule, Otherwise | None]:
 
 
 def _is_gce(ingress: Ingress, served: Handler, view: View) -> bool:
-    """pkg/utils/utils.go IsGCEIngress: by annotation, or on GKE without annotation and class name."""
+    """pkg/utils/utils.go IsGCEIngress: by annotation, or on GKE without annotation and class name. Where the
+    classes are not known, a default one may make another controller serve it."""
     if served.controller == "ingress-gce":
         return True
     named = ingress.spec.ingress_class_name if ingress.spec else None
-    return GKE in view.platforms and not served.class_name and named is None
+    if GKE not in view.platforms or served.class_name or named is not None:
+        return False
+    return view.unseen(INGRESS_CLASS) is None
 
 
 def _consumer(backend: IngressBackend, view: View) -> Consumer:

@@ -107,6 +107,9 @@ class NodeTargets:
     other_targets: Reason | None = None
     """Why the consumer may have targets that the API does not show: what covers no node is then Unknown."""
     otherwise: Otherwise | None = None
+    one_of: Reason | None = None
+    """Why it is not known which single one of the nodes gets all the traffic: the outcome is Unknown where they
+    differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,8 @@ class PossibleNodes:
     reason: Reason
     sends_to_one: bool = False
     """Whether it certainly sends to one of them, or to none that is covered: where none is, all is lost."""
+    fewest: NodeRule | None = None
+    """A rule that may hold instead. Where it selects no node, the outcome is Unknown: then nothing may arrive."""
     check: ClassVar[None] = None
 
 

@@ -16,7 +16,7 @@ from etpguard.assess.consumers.interface import (
     Targets,
     View,
 )
-from etpguard.assess.eligibility import NodeRule, Readiness
+from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck, NotModelled, Probe
@@ -31,6 +31,9 @@ matter."""
 
 EVERY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
 """All nodes to which an unknown load balancer might send."""
+
+SOME_NODES = NodeRule(requirements=(Requirement(EXCLUDE_LABEL, "DoesNotExist"),))
+"""The nodes to which most load balancers send. Where there is none, an unknown one may have no target."""
 
 NO_NODE = NodeRule(any_of=((Requirement("kubernetes.io/hostname", "In", ()),),))
 """No node at all."""

@@ -16,7 +16,13 @@ from etpguard.assess.consumers.interface import (
     PossibleNodes,
     View,
 )
-from etpguard.assess.consumers.load_balancers import CLOUDS, EVERY_NODE, Balancer, in_cluster_balancers
+from etpguard.assess.consumers.load_balancers import (
+    CLOUDS,
+    EVERY_NODE,
+    SOME_NODES,
+    Balancer,
+    in_cluster_balancers,
+)
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Service
@@ -43,11 +49,12 @@ class UnknownController(BaseFamily):
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         for backend in backends(service, view, lambda _, by: by.controller != AWS_LBC):
-            targets = PossibleNodes(EVERY_NODE, _of_ingress(backend.handler))
+            targets = PossibleNodes(EVERY_NODE, _of_ingress(backend.handler), fewest=SOME_NODES)
             yield backend.consumer(backend.unless_missing(targets, EVERY_NODE), target_type="")
         if service.type == "LoadBalancer" and (why := _of_balancer(service, view)):
             controller = service.spec.load_balancer_class or "(unknown)"
-            yield from Balancer(service, controller, "", "").consumers(PossibleNodes(EVERY_NODE, why))
+            targets = PossibleNodes(EVERY_NODE, why, fewest=SOME_NODES)
+            yield from Balancer(service, controller, "", "").consumers(targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome is not Outcome.Unknown or verdict.reason.code == "NoAddress":

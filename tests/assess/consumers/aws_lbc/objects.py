@@ -8,6 +8,7 @@ from typing import Any
 from etpguard.assess import Assessment, Engine, Options, picture_for
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController, AwsOptions
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.registry import ConsumerOptions, consumer_families
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
 from etpguard.objects import (
@@ -32,6 +33,7 @@ from etpguard.objects.gateways import (
     TARGET_GROUP_CONFIGURATION,
 )
 from tests.assess.consumers.checks import shown
+from tests.assess.consumers.lost_kinds import note
 
 Json = dict[str, Any]
 
@@ -263,6 +265,7 @@ class Shop:
         defaults += [] if "EndpointSlice" in kinds else [endpoints("web", *on)]
         defaults += [] if "IngressClass" in kinds or INGRESS_CLASS in (unread or {}) else [ingress_class()]
         self.engine = Engine(self.picture, [self.family], engine)
+        note(self.picture, consumer_families(ConsumerOptions(aws=self.family.options)), engine)
         self.apply(*defaults, *objects)
 
     def apply(self, *objects: Json) -> None:

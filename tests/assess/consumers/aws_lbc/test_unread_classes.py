@@ -83,11 +83,11 @@ def test_where_classes_are_unread_it_claims_no_more_than_may_be_its(
     assert [v.reason.code for v in found] == ["IngressClassNotReadable"] * claimed
 
 
-def test_in_files_without_a_class_none_is_the_default() -> None:
-    shop = Shop(ingress(class_name=None), unread=UNREAD, engine=FILES, options=NO_CLASS)
-    assert only(shop).outcome is Outcome.TargetsUnhealthy
-    live = Shop(ingress(class_name=None), unread=UNREAD, options=NO_CLASS)
-    assert only(live).reason.code == "IngressClassNotReadable"
+@pytest.mark.parametrize("engine", [FILES, None], ids=["files", "a cluster"])
+def test_a_default_class_that_is_not_read_may_be_that_of_another_controller(engine: Options | None) -> None:
+    """With --ingress-class="" the controller takes an Ingress without a class unless there is a default one."""
+    shop = Shop(ingress(class_name=None), unread=UNREAD, engine=engine, options=NO_CLASS)
+    assert only(shop).reason.code == "IngressClassNotReadable"
 
 
 def test_a_class_that_cannot_be_read_matters_only_where_nodes_are_uncovered() -> None:

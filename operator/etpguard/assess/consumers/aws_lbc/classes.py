@@ -19,6 +19,8 @@ from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParams, Ingre
 
 GROUP_ANNOTATION = f"{ALB}group.name"
 
+PARAMS_NOT_READABLE = "IngressClassParamsNotReadable"
+
 _GROUP = re.compile(r"([a-z0-9][-a-z0-9.]*)?[a-z0-9]")
 
 
@@ -43,7 +45,7 @@ def class_config(ingress: Ingress, view: View, options: AwsOptions) -> ClassConf
     if legacy is not None:
         return _by_annotation(legacy, options)
     name = ingress.spec.ingress_class_name if ingress.spec else None
-    found = _default_class(ingress, view) if name is None else _named_class(ingress, name, view)
+    found = _default_class(ingress, view, options) if name is None else _named_class(ingress, name, view)
     if found is not None:
         return ClassConfig(_params(ingress, found, view)) if found.controller == AWS_LBC else None
     if name is None and options.ingress_class == "":
@@ -98,10 +100,10 @@ def _named_class(ingress: Ingress, name: str, view: View) -> IngressClass | None
     return found
 
 
-def _default_class(ingress: Ingress, view: View) -> IngressClass | None:
+def _default_class(ingress: Ingress, view: View, options: AwsOptions) -> IngressClass | None:
     """class_loader.go:54-94: the one annotated as default; several are an error."""
     if why := view.unread(INGRESS_CLASS):
-        if not _may_be_its(ingress, "", view):
+        if options.ingress_class != "" and not _may_be_its(ingress, "", view):
             return None
         raise UnclearError(
             "IngressClassNotReadable",
@@ -141,12 +143,12 @@ def _params(ingress: Ingress, class_: IngressClass, view: View) -> IngressClassP
             f"IngressClass {class_.metadata.name} refers to parameters of kind {reference.kind} "
             f"({reference.api_group or 'core'}), so the controller refuses its Ingresses",
         )
-    if why := view.unread(INGRESS_CLASS_PARAMS):
+    params = view.get(INGRESS_CLASS_PARAMS, Key("", reference.name))
+    if params is None and (why := view.unseen(INGRESS_CLASS_PARAMS)):
         raise UnclearError(
-            "IngressClassParamsNotReadable",
+            PARAMS_NOT_READABLE,
             f"IngressClassParams {reference.name} of IngressClass {class_.metadata.name} cannot be read: {why}",
         )
-    params = view.get(INGRESS_CLASS_PARAMS, Key("", reference.name))
     if params is None:
         raise ModelError(
             "IngressClassParamsNotFound",

@@ -96,11 +96,9 @@ class _Configuration:
         self._reads = {index_key(GATEWAY.name, gateway)}
         self._error = ""
         self._setting: _Setting | None = None
-        unread = next((kind for kind in GATEWAY_KINDS if view.unread(kind)), None)
-        if unread:
-            self._error = (
-                f"a {unread.name} may set the health check, and these cannot be read: {view.unread(unread)}"
-            )
+        unseen = {kind: why for kind in GATEWAY_KINDS if (why := view.unseen(kind))}
+        for kind, why in unseen.items():
+            self._error = f"a {kind.name} may set the health check, and these cannot be read: {why}"
             return
         try:
             every = list(islice(self._props(), _MOST_SETTINGS + 1))

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, UnclearError, parse_port
-from etpguard.assess.consumers.aws_lbc.classes import GROUP_ANNOTATION, class_config, group_name
+from etpguard.assess.consumers.aws_lbc.classes import (
+    GROUP_ANNOTATION,
+    PARAMS_NOT_READABLE,
+    class_config,
+    group_name,
+)
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.ingresses import CLASS_ANNOTATION, default_classes
 from etpguard.assess.consumers.interface import View
@@ -31,7 +36,8 @@ class Group:
     members: tuple[tuple[Ingress, IngressClassParamsSpec], ...]
     reads: frozenset[Key] = frozenset()
     unclear: UnclearError | None = None
-    """An Ingress that may be a member and would redirect the others, but whose class cannot be read."""
+    """An Ingress that may be a member and may redirect the others, but whose class or its parameters cannot be
+    read."""
 
     def redirects(self, ingress: Ingress, params: IngressClassParamsSpec) -> bool:
         """Whether the member's rules are built on no listener at all: once any member or its class sets a
@@ -129,7 +135,8 @@ def _load(name: str, view: View, options: AwsOptions) -> Group:
             if config is not None and group_name(member, config.params) == name:
                 members.append((member, config.params))
         except UnclearError as error:
-            if f"{ALB}{_SSL_REDIRECT}" in member.annotations:
+            # Parameters, too, may set a redirect.
+            if f"{ALB}{_SSL_REDIRECT}" in member.annotations or error.reason.code == PARAMS_NOT_READABLE:
                 unclear = unclear or error
         except ModelError:
             continue

@@ -17,7 +17,7 @@ from etpguard.assess.consumers.aws_lbc.targets import Sender, TargetGroup, broke
 from etpguard.assess.consumers.aws_lbc.weights import Actions, without_traffic
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.interface import Consumer, HealthCheck, MinimumHealthy, PossibleNodes, View
-from etpguard.assess.consumers.load_balancers import EVERY_NODE
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.objects import SERVICE, Ingress, Key, Service
@@ -225,7 +225,12 @@ class IngressPath:
         made = self._broken(reference, reason, reads)
         if self._service.port(reference) is None:
             return made
-        return replace(made, families=ip_families(self._service), targets=PossibleNodes(EVERY_NODE, reason))
+        try:
+            own = self._model.group_for(self._service, IngressClassParamsSpec()).rule
+        except ModelError:
+            own = None
+        targets = PossibleNodes(EVERY_NODE, reason, fewest=own or SOME_NODES)
+        return replace(made, families=ip_families(self._service), targets=targets)
 
     def _broken(self, reference: int | str, reason: Reason, reads: frozenset[Key]) -> Consumer:
         port = self._service.port(reference)

@@ -12,7 +12,15 @@ from etpguard.assess.consumers.interface import (
     PossibleNodes,
     View,
 )
-from etpguard.assess.consumers.load_balancers import CLOUDS, EVERY_NODE, Balancer, by_nodes, classless, sole_cloud
+from etpguard.assess.consumers.load_balancers import (
+    CLOUDS,
+    EVERY_NODE,
+    SOME_NODES,
+    Balancer,
+    by_nodes,
+    classless,
+    sole_cloud,
+)
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 
@@ -40,5 +48,5 @@ class NotModelledCloud(BaseFamily):
         recognition = by_nodes(service, view, cloud, cloud)
         if recognition is not None:
             detail = f"to which nodes the load balancer of {cloud} sends, and how it checks them, is not known"
-            targets = PossibleNodes(EVERY_NODE, Reason("ControllerNotModelled", detail))
+            targets = PossibleNodes(EVERY_NODE, Reason("ControllerNotModelled", detail), fewest=SOME_NODES)
             yield from Balancer.of(service, f"cloud-provider/{cloud}", recognition).consumers(targets)

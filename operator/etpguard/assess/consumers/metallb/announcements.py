@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from etpguard.assess.consumers.interface import NodeTargets, Targets, UnknownOutcome, View
+from etpguard.assess.consumers.interface import NodeTargets, Otherwise, Targets, UnknownOutcome, View
 from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED
 from etpguard.assess.consumers.metallb.sharing import may_share
 from etpguard.assess.eligibility import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, NodeRule, Readiness
@@ -54,6 +54,17 @@ _SILENT = (
     "no node announces the address: MetalLB announces from nodes with an endpoint that an advertisement selects, "
     f"without the label {EXCLUDE_LABEL}, without the condition NetworkUnavailable, and with a speaker"
 )
+_OUTDATED = Reason(
+    "AnnouncementOutdated",
+    "a ServiceL2Status or ServiceBGPStatus names a node without an endpoint, and MetalLB announces from nodes "
+    "with one alone: if the speaker of that node still announces the address, its traffic is lost; if the status "
+    "is out of date, another node announces it. Look at the log of the speaker on that node",
+)
+_ONE_NODE = Reason(
+    "AnnouncerNotKnown",
+    "by ARP, one of the nodes with an endpoint of any port announces the address, and no ServiceL2Status names "
+    "it: all is lost if it has none of this port, and nothing if it has one",
+)
 _MOST_ALTERNATIVES = 256
 
 _Alternatives = tuple[tuple[Requirement, ...], ...]
@@ -72,7 +83,8 @@ def announcement(service: Service, view: View) -> Announcement:
     ads = _advertisements(service, view)
     if nodes := _reported(service, view, ads):
         rule = NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED)
-        return Announcement(NodeTargets(rule, UNCHECKED), observed=True)
+        hosting = Otherwise(replace(rule, follows_endpoints=True), _OUTDATED)
+        return Announcement(NodeTargets(rule, UNCHECKED, otherwise=hosting), observed=True)
     if isinstance(ads, Reason):
         return Announcement(UnknownOutcome(ads, NODES, UNCHECKED))
     if silent := ads.silent:
@@ -81,9 +93,11 @@ def announcement(service: Service, view: View) -> Announcement:
     if isinstance(alternatives, Reason):
         return Announcement(UnknownOutcome(alternatives, NODES, UNCHECKED))
     rule = replace(NODES, any_of=() if () in alternatives else alternatives)
+    one_of = None if ads.bgp else _ONE_NODE
     if TAINTED in view.platforms:
-        return Announcement(NodeTargets(rule, UNCHECKED, other_targets=_SPEAKER))
-    return Announcement(NodeTargets(rule, UNCHECKED, no_target=Reason("NoTargets", _SILENT)))
+        return Announcement(NodeTargets(rule, UNCHECKED, other_targets=_SPEAKER, one_of=one_of))
+    silent = Reason("NoTargets", _SILENT)
+    return Announcement(NodeTargets(rule, UNCHECKED, no_target=silent, one_of=one_of))
 
 
 @dataclass(frozen=True, slots=True)

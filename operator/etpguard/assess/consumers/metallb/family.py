@@ -82,7 +82,7 @@ class MetalLB(BaseFamily):
             case Outcome.NoTargets:
                 yield from admit_nodes(service, nodes, EXCLUDE_LABEL)
                 yield _cluster(service, verdict.consumer)
-            case Outcome.Blackhole | Outcome.Outage:
+            case Outcome.Blackhole | Outcome.Outage | Outcome.Unknown if verdict.uncovered:
                 yield Advice(
                     f"Separate port {verdict.consumer.port or '(unnamed)'} from the other ports",
                     f"MetalLB announces Service {service.key} from a node with an endpoint of any of its ports. "
