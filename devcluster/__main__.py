@@ -36,8 +36,8 @@ def _build(names: list[str]) -> int:
     if unknown:
         print(f"devcluster: no such program: {', '.join(unknown)}", file=sys.stderr)
         return 2
-    for name in names or binaries.PROGRAMS:
-        print(f"{name}\t{binaries.path(name)}", flush=True)
+    for name, program in binaries.paths(names or binaries.PROGRAMS).items():
+        print(f"{name}\t{program}", flush=True)
     return 0
 
 

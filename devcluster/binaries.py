@@ -2,9 +2,9 @@
 
 A program is looked for in ``KUBEBUILDER_ASSETS`` (when set), then in a cache folder outside the checkout,
 which is named after everything that goes into the programs: ``$XDG_CACHE_HOME/etpguard/devcluster/<hash>/``
-(``~/.cache`` by default). What is in neither is built into the cache, each program alone and only when asked
-for. A first build of all takes about ten minutes on two cores; afterwards Go's own build cache makes it
-seconds.
+(``~/.cache`` by default). What is in neither is built into the cache, when it is asked for. Programs of one module
+that are asked for together are built by one invocation of Go, which compiles each package once and links while
+others compile. docs/scale.md says how long a first build takes; afterwards Go's own build cache makes it seconds.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,22 +81,32 @@ def _to_stderr(line: str) -> None:
 
 
 def path(name: str, progress: Progress = _to_stderr) -> Path:
-    """The program's path, building it first where needed (minutes, the first time).
+    """The path of one program; see ``paths``."""
+    return paths([name], progress)[name]
+
+
+def paths(names: Iterable[str], progress: Progress = _to_stderr) -> dict[str, Path]:
+    """The path of each program, in this order; builds those that are missing (minutes, the first time).
 
     Safe to call from several processes at once: one builds, the others wait. Raises ``KeyError`` for a
-    program not in ``PROGRAMS``, ``MissingToolError`` when it is not there and cannot be built.
+    program not in ``PROGRAMS``, ``MissingToolError`` when one is not there and cannot be built.
     """
-    program = PROGRAMS[name]
-    found = find(name)
-    if found is not None:
-        return found
-    directory = cache_directory() / program.fingerprint
-    directory.mkdir(parents=True, exist_ok=True)
-    with _lock(directory, name, progress):
-        target = directory / name
-        if not target.exists():  # else another process built it while this one waited
-            _build(name, program, target, progress)
-        return target
+    wanted = list(names)
+    missing: dict[Path, list[str]] = {}
+    for name in wanted:
+        program = PROGRAMS[name]
+        if find(name) is None:
+            missing.setdefault(program.module, []).append(name)
+    for module, together in missing.items():
+        with ExitStack() as locks:
+            # In one order, so that two processes that each hold a lock never wait for each other.
+            for directory in sorted({_target(name).parent for name in together}):
+                directory.mkdir(parents=True, exist_ok=True)
+                locks.enter_context(_lock(directory, ", ".join(together), progress))
+            # Another process may have built some while this one waited.
+            if left := [name for name in together if not _target(name).exists()]:
+                _build(module, left, progress)
+    return {name: find(name) or _target(name) for name in wanted}
 
 
 def find(name: str) -> Path | None:
@@ -101,8 +114,12 @@ def find(name: str) -> Path | None:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if assets and os.access(Path(assets, name), os.X_OK):
         return Path(assets, name)
-    built = cache_directory() / PROGRAMS[name].fingerprint / name
+    built = _target(name)
     return built if built.exists() else None
+
+
+def _target(name: str) -> Path:
+    return cache_directory() / PROGRAMS[name].fingerprint / name
 
 
 def cache_directory() -> Path:
@@ -122,45 +139,69 @@ def _lock(directory: Path, name: str, progress: Progress) -> Iterator[None]:
         yield  # closing the file releases the lock
 
 
-def _build(name: str, program: Program, target: Path, progress: Progress) -> None:
-    minimum = go_toolchain.minimum_version(program.module / "go.mod")
-    go = go_toolchain.find(minimum, cache_directory())
-    unfinished = target.with_suffix(f".{os.getpid()}.part")
-    command: list[str | Path] = [go, "build", "-v", "-trimpath", f"-ldflags={program.ldflags}", "-o", unfinished]
-    command.append(program.package)
+def _build(module: Path, names: Sequence[str], progress: Progress) -> None:
+    """Build these programs of one module by one ``go build``."""
+    go = go_toolchain.find(go_toolchain.minimum_version(module / "go.mod"), cache_directory())
+    title = ", ".join(names)
+    packages = {name: PROGRAMS[name].package for name in names}
+    # Flags for a package count for the program that it is, so that one invocation takes them all.
+    flags = [f"-ldflags={PROGRAMS[name].package}={PROGRAMS[name].ldflags}" for name in names]
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""}
     started = time.monotonic()
-    progress(f"devcluster: {name}: building with {go}; the first build of a version takes minutes")
+    progress(f"devcluster: {title}: building with {go}; the first build of a version takes minutes")
+    unfinished = Path(tempfile.mkdtemp(prefix="building-", dir=cache_directory()))
     try:
+        total = _count_packages(go, module, list(packages.values()), environment)
         with subprocess.Popen(
-            command,
-            cwd=program.module,
+            [go, "build", "-v", "-trimpath", *flags, "-o", f"{unfinished}/", *packages.values()],
+            cwd=module,
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
-            output = _follow(process, name, started, progress)
+            output = _follow(process, title, total, started, progress)
         if process.returncode != 0:
-            raise MissingToolError(f"{name} cannot be built: {' '.join(output[-3:]) or 'no message'}")
-        unfinished.rename(target)
+            raise MissingToolError(f"{title} cannot be built: {' '.join(output[-3:]) or 'no message'}")
+        sizes = []
+        for name, package in packages.items():
+            built = unfinished / executable(package)
+            sizes.append(f"{name} {built.stat().st_size / 1e6:.0f} MB")
+            built.rename(_target(name))
     finally:
-        unfinished.unlink(missing_ok=True)
-    size = target.stat().st_size / 1e6
-    progress(f"devcluster: {name}: built in {time.monotonic() - started:.0f} s, {size:.0f} MB")
+        shutil.rmtree(unfinished, ignore_errors=True)
+    progress(f"devcluster: {title}: built in {time.monotonic() - started:.0f} s, {', '.join(sizes)}")
 
 
-def _follow(process: subprocess.Popen[str], name: str, started: float, progress: Progress) -> list[str]:
-    """Reads what Go prints (a line per compiled package, or errors) until it ends, telling progress."""
+def executable(package: str) -> str:
+    """The name that Go gives to the program of a package: its last element that is not a major version."""
+    last, *others = reversed(package.split("/"))
+    return others[0] if others and re.fullmatch(r"v[0-9]+", last) else last
+
+
+def _count_packages(go: Path, module: Path, packages: Sequence[str], environment: dict[str, str]) -> int:
+    """How many packages the programs consist of; 0 if Go does not know, which the build itself then explains."""
+    run = subprocess.run(
+        [go, "list", "-deps", *packages], cwd=module, env=environment, capture_output=True, text=True, check=False
+    )
+    return len(run.stdout.splitlines()) if run.returncode == 0 else 0
+
+
+def _follow(
+    process: subprocess.Popen[str], title: str, total: int, started: float, progress: Progress
+) -> list[str]:
+    """Reads what Go prints (a line per compiled package, or errors) until it ends, and reports progress. Packages
+    in Go's build cache are not printed, so that fewer than the difference may be left."""
     assert process.stderr is not None
     lines: list[str] = []
     done = threading.Event()
 
     def heartbeat() -> None:
         while not done.wait(_HEARTBEAT_SECONDS):
-            progress(f"devcluster: {name}: {time.monotonic() - started:.0f} s, {len(lines)} packages compiled")
+            took, left = time.monotonic() - started, max(0, total - len(lines))
+            progress(f"devcluster: {title}: {took:.0f} s, {len(lines)} packages compiled, at most {left} left")
 
-    thread = threading.Thread(target=heartbeat, name=f"build {name}", daemon=True)
+    thread = threading.Thread(target=heartbeat, name=f"build {title}", daemon=True)
     thread.start()
     try:
         lines.extend(line.rstrip() for line in process.stderr)

@@ -49,7 +49,7 @@ class ControlPlane:
         names = ["etcd", "kube-apiserver"]
         names += ["kube-controller-manager"] if controllers else []
         names += ["kube-scheduler"] if scheduler else []
-        self._programs = {name: binaries.path(name) for name in names}
+        self._programs = binaries.paths(names)
         self._processes: dict[str, Process] = {}
         self._bind_address = bind_address
         self._apiserver_flags = tuple(apiserver_flags)

@@ -247,9 +247,10 @@ def test_etcd_restored_from_a_backup() -> None:
     what was lost of its writes, its Lease among it, and hears of what follows."""
     timing = OperatorTiming(
         lists=ListTiming(look_again=2.0),
-        publish=PublishSettings(condition_interval=1.0, report_interval=1.0),
+        publish=PublishSettings(report_interval=1.0),
     )
     settings = {"write_conditions": True, "write_reports": True, "hold": 0.0, "hold_urgent": 0.0}
+    settings["condition_interval"] = 1.0
     path = "/api/v1/namespaces/default/services"
     with devcluster.start() as cluster, the_case(cluster, "default") as service:
         install_crd(cluster)

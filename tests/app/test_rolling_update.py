@@ -13,15 +13,13 @@ import pytest
 
 from devcluster import Cluster
 from devcluster.objects import delete, pod, set_ready, terminate, wait_for
-from etpguard.app.timing import OperatorTiming
-from etpguard.publish.settings import PublishSettings
 from tests.app.alb import Shop, shop
 from tests.app.harness import Running
 
 pytestmark = pytest.mark.controlplane
 
 HOLD = 1.0
-TIMING = OperatorTiming(publish=PublishSettings(event_interval=30.0))
+EVENT_INTERVAL = 30.0
 """An object gets one Event in a time that is longer than the update."""
 
 
@@ -45,12 +43,18 @@ def replace_pod(web: Shop, number: int, down: float) -> None:
 
 @pytest.mark.parametrize("down", [HOLD / 4, 2.5 * HOLD], ids=["quicker than the hold", "slower than the hold"])
 def test_at_most_one_pair_of_events(cluster: Cluster, namespace: str, down: float) -> None:
-    settings = {"write_events": True, "leader_elect": False, "hold": HOLD, "hold_urgent": HOLD}
+    settings = {
+        "write_events": True,
+        "leader_elect": False,
+        "hold": HOLD,
+        "hold_urgent": HOLD,
+        "event_interval": EVENT_INTERVAL,
+    }
     with shop(cluster, namespace) as web:
         for number in (1, 2, 3):
             web.pod(f"old-{number}", number)
         delete(cluster, {"kind": "Pod", "metadata": {"namespace": namespace, "name": "a"}})
-        with Running(cluster.kubeconfig, TIMING, namespaces=frozenset({namespace}), **settings) as running:
+        with Running(cluster.kubeconfig, namespaces=frozenset({namespace}), **settings) as running:
             running.wait_fresh()
             web.wait(running, "Covered", "instance")
             seen = []

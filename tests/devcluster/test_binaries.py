@@ -48,7 +48,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tiny(module: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setitem(binaries.PROGRAMS, "tiny", Program(".", module, "-s -w -X main.version=42"))
+    monkeypatch.setitem(binaries.PROGRAMS, "tiny", Program("example.com/tiny", module, "-s -w -X main.version=42"))
     return "tiny"
 
 
@@ -90,9 +90,9 @@ def test_a_program_is_built_once_and_then_found(
     assert {line.split(": ")[1] for line in told} == {"tiny"}
     first, *beats, last = told
     assert re.search(r"building with", first)
-    assert re.search(r"built in \d+ s, \d+ MB", last)
+    assert re.search(r"built in \d+ s, tiny \d+ MB", last)
     assert bool(beats) == (heartbeat < 1)
-    assert all(re.search(r"\d+ s, \d+ packages compiled", beat) for beat in beats)
+    assert all(re.search(r"\d+ s, \d+ packages compiled, at most \d+ left", beat) for beat in beats)
     told.clear()
     assert binaries.path(tiny, told.append) == binaries.find(tiny) == path
     assert told == []
@@ -101,18 +101,56 @@ def test_a_program_is_built_once_and_then_found(
 
 @pytest.mark.parametrize("change", ["go.mod", "go.sum", "flags"])
 def test_what_goes_into_a_program_decides_its_fingerprint(module: Path, change: str) -> None:
-    before = Program(".", module, "-s").fingerprint
-    assert Program(".", module, "-s").fingerprint == before
+    before = Program("example.com/tiny", module, "-s").fingerprint
+    assert Program("example.com/tiny", module, "-s").fingerprint == before
     if change != "flags":
         with (module / change).open("a") as file:
             file.write("\n")
-    assert Program(".", module, "-s -w" if change == "flags" else "-s").fingerprint != before
+    assert Program("example.com/tiny", module, "-s -w" if change == "flags" else "-s").fingerprint != before
+
+
+def test_programs_of_a_module_are_built_together(
+    module: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one invocation, each with its own linker flags, under names that Go does not give them."""
+    (module / "other" / "v2").mkdir(parents=True)
+    (module / "other" / "v2" / "main.go").write_text(_MAIN)
+    programs = {
+        "first": Program("example.com/tiny", module, "-s -w -X main.version=1"),
+        "second": Program("example.com/tiny/other/v2", module, "-s -X main.version=2"),
+    }
+    for name, program in programs.items():
+        monkeypatch.setitem(binaries.PROGRAMS, name, program)
+    said: list[str] = []
+    found = binaries.paths(["second", "first"], said.append)
+    assert list(found) == ["second", "first"]
+    assert {name: subprocess.check_output([path], text=True) for name, path in found.items()} == {
+        "first": "1",
+        "second": "2",
+    }
+    assert sum("building with" in line for line in said) == 1
+    assert {file.name for file in cache.rglob("*") if file.is_file()} == {"first", "second", ".lock"}
+    found["first"].unlink()
+    binaries.paths(["second", "first"], said.append)
+    assert [line.split(": ")[1] for line in said if "building with" in line] == ["second, first", "first"]
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [
+        ("k8s.io/kubernetes/cmd/kube-proxy", "kube-proxy"),
+        ("go.etcd.io/etcd/server/v3", "server"),
+        ("example.com/v2tools", "v2tools"),
+    ],
+)
+def test_the_name_that_go_gives_to_a_program(package: str, name: str) -> None:
+    assert binaries.executable(package) == name
 
 
 def test_two_processes_at_once_build_once(module: Path, cache: Path) -> None:
     script = (
         "import sys, pathlib; from devcluster import binaries;"
-        f"binaries.PROGRAMS['tiny'] = binaries.Program('.', pathlib.Path({str(module)!r}), '-s');"
+        f"binaries.PROGRAMS['tiny'] = binaries.Program('example.com/tiny', pathlib.Path({str(module)!r}), '-s');"
         "print(binaries.path('tiny'))"
     )
     processes = [

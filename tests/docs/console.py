@@ -1,4 +1,5 @@
-"""Console blocks of the docs: the lines below `$ etpguard …` are exactly what the command prints.
+"""Console blocks of the docs: the lines below `$ etpguard …` are exactly what the command prints. Commands joined
+by `&&` print one after the other.
 
 `python -m tests.docs.console` runs the commands of every page and rewrites its blocks.
 """
@@ -45,10 +46,13 @@ def run(arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _block(arguments: str) -> str:
-    done = run(arguments)
-    lines = [line.rstrip() for line in done.stdout.splitlines()]
-    status = f"$ echo $?\n{done.returncode}\n"
-    return "\n".join([f"```console\n$ etpguard {arguments}", *lines, status]) + "```"
+    lines, status = [f"$ etpguard {arguments}"], 0
+    for command in arguments.split(" && etpguard "):
+        if status == 0:
+            done = run(command)
+            lines += [line.rstrip() for line in done.stdout.splitlines()]
+            status = done.returncode
+    return "\n".join(["```console", *lines, "$ echo $?", str(status), "```"])
 
 
 if __name__ == "__main__":

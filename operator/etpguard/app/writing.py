@@ -100,6 +100,8 @@ class Writing:
                 scope=settings.scope,
                 hold=settings.hold,
                 urgent_hold=settings.hold_urgent,
+                condition_interval=settings.condition_interval,
+                event_interval=settings.event_interval,
             ),
             term=(lambda: elector.term) if elector else (lambda: 1),
             failures=failures,

@@ -85,6 +85,11 @@ class Settings:
         5.0, values.duration(), "the same for the outcomes Blackhole, NoTargets and Outage"
     )
 
+    condition_interval: float = _setting(
+        60.0, values.duration(1), "write the condition of one Service at most this often"
+    )
+    event_interval: float = _setting(60.0, values.duration(1), "create Events about one object at most this often")
+
     write_conditions: bool = _setting(
         True, values.switch(), "write the condition etpguard.dev/Covered to Services"
     )

@@ -1,0 +1,103 @@
+"""What became of the resources of a process over time, and whether they grow. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, groupby
+
+SETTLED_MINUTES = 15
+"""Growth counts from this minute on: before, caches fill and the allocator finds its size."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One look at a replica. `at` is in seconds since the start; `requests` is a counter."""
+
+    at: float
+    memory_mb: float
+    threads: int
+    descriptors: int
+    requests: float
+    cpu: float
+    leading: bool
+
+
+@dataclass(frozen=True)
+class Minute:
+    """`memory_mb` is the least of the samples, because a list that is being read is no growth. `threads` and
+    `descriptors` are the most of them, `requests` and `cpu` the increase within the minute."""
+
+    minute: int
+    memory_mb: float
+    threads: int
+    descriptors: int
+    requests: float
+    cpu: float
+    leading: bool
+
+
+def minutes(samples: Sequence[Sample]) -> list[Minute]:
+    """One entry for each minute with at least two samples."""
+    found = []
+    for minute, group in groupby(samples, key=lambda sample: int(sample.at // 60)):
+        own = list(group)
+        if len(own) < 2:
+            continue
+        scale = 60 / (own[-1].at - own[0].at)
+        found.append(
+            Minute(
+                minute=minute,
+                memory_mb=round(min(one.memory_mb for one in own), 2),
+                threads=max(one.threads for one in own),
+                descriptors=max(one.descriptors for one in own),
+                requests=round((own[-1].requests - own[0].requests) * scale, 1),
+                cpu=round((own[-1].cpu - own[0].cpu) * scale, 2),
+                leading=own[-1].leading,
+            )
+        )
+    return found
+
+
+def per_hour(points: Sequence[tuple[int, float]]) -> float:
+    """The growth of a value per hour, from (minute, value): the median of the slopes of all pairs (Theil-Sen), so
+    that a few odd minutes do not count. 0.0 for fewer than two points."""
+    slopes = [(later - sooner) / (b - a) for (a, sooner), (b, later) in combinations(points, 2)]
+    return 60 * statistics.median(slopes) if slopes else 0.0
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Per hour, after `SETTLED_MINUTES`. `requests` is the growth of the requests in a minute, as a share of their
+    median."""
+
+    memory_mb: float
+    threads: float
+    descriptors: float
+    requests: float
+
+    def faults(self) -> list[str]:
+        """What grows more than a program may that runs for months."""
+        bounds = (
+            (self.memory_mb >= 1.0, f"memory grows by {self.memory_mb:.2f} MB an hour"),
+            (self.threads >= 0.5, f"threads grow by {self.threads:.1f} an hour"),
+            (self.descriptors >= 0.5, f"file descriptors grow by {self.descriptors:.1f} an hour"),
+            (self.requests >= 0.05, f"requests a minute grow by {self.requests:.0%} an hour"),
+        )
+        return [fault for broken, fault in bounds if broken]
+
+
+def growth(series: Sequence[Minute]) -> Growth:
+    settled = [each for each in series if each.minute >= SETTLED_MINUTES]
+
+    def slope(name: str) -> float:
+        return per_hour([(each.minute, getattr(each, name)) for each in settled])
+
+    typical = statistics.median([each.requests for each in settled]) if settled else 0.0
+    return Growth(
+        memory_mb=round(slope("memory_mb"), 3),
+        threads=round(slope("threads"), 2),
+        descriptors=round(slope("descriptors"), 2),
+        requests=round(slope("requests") / typical, 3) if typical else 0.0,
+    )
