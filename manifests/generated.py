@@ -11,7 +11,7 @@ import yaml
 
 from etpguard.remediate import reasons
 from etpguard.settings import Option, options
-from manifests import consumers, reference
+from manifests import consumers, reference, roles
 from manifests.monitoring import dashboard
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +19,7 @@ MONITORING = ROOT / "manifests" / "monitoring"
 CHART = ROOT / "manifests" / "chart" / "etpguard"
 CONSUMERS_PAGE = ROOT / "docs" / "consumers.md"
 REMEDIATION_PAGE = ROOT / "docs" / "remediation.md"
+READER_ROLE = ROOT / "operator" / "etpguard" / "cli" / "reader_role.yaml"
 POLICY_SCHEMAS = ROOT / "operator" / "etpguard" / "cli" / "policy_schemas.json"
 
 SET_BY_CHART = frozenset(
@@ -74,6 +75,9 @@ def files() -> dict[Path, str]:
         CHART / "values.schema.json": _with_setting_schemas((CHART / "values.schema.json").read_text()),
         CONSUMERS_PAGE: _with_consumers(CONSUMERS_PAGE.read_text()),
         REMEDIATION_PAGE: _with_reasons(REMEDIATION_PAGE.read_text()),
+        READER_ROLE: roles.manifest(),
+        ROOT / "manifests" / "base" / "rbac-reader.yaml": roles.manifest(),
+        CHART / "templates" / "rbac-reader.yaml": roles.template(),
         POLICY_SCHEMAS: json.dumps(_policy_schemas(), indent=1) + "\n",
         **crds,
         **runbooks,

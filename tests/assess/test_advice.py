@@ -178,12 +178,15 @@ def test_no_more_than_can_be_read() -> None:
     assert len(found) == LIMIT
 
 
-def test_of_a_remediated_service_advice_is_for_local() -> None:
+def test_of_a_remediated_service_advice_gives_the_two_ways_on() -> None:
     intent = {"phase": "Applied", "serviceUID": "uid-web", "originalPolicy": "Local"}
     raw = {"metadata": {"name": "web", "namespace": "default"}, "status": {"remediation": intent}}
     changed, report = service(externalTrafficPolicy="Cluster"), record(SERVICE_COVERAGE, raw)
     found = advice(changed, ON_N1, *NODES, report, family=Advising(web=[consumer("lb")]))
-    assert found[0] == "lb (TargetsUnhealthy): n1"
+    assert [piece.partition("\n")[0] for piece in found] == [
+        "Keep Cluster: set it at the source",
+        "Or go back to Local",
+    ]
 
 
 def test_a_service_that_is_gone_needs_none() -> None:

@@ -227,10 +227,39 @@ def test_the_api_servers_own_lists_name_no_kind_on_items() -> None:
         pytest.param("kind: List\napiVersion: v1\nitems:", id="YAML with null for items"),
     ],
 )
-def test_an_empty_list_holds_nothing_whether_or_not_it_names_a_version(body: str) -> None:
-    run = etpguard("check", "-f", "-", "--strict", stdin=body)
-    assert run.code == 0
-    assert run.err == "etpguard: warning: stdin: there is no Service in the input\n"
+def test_an_empty_list_is_no_check(body: str) -> None:
+    """kubectl prints an empty List if its credentials have expired."""
+    assert failed(etpguard("check", "-f", "-", stdin=body)) == (
+        "etpguard: stdin: nothing was checked, because there is no object that etpguard reads in the input; "
+        "kubectl prints an empty List if it cannot log in"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kept", "lacking"),
+    [
+        pytest.param((), "no object that etpguard reads", id="nothing"),
+        pytest.param(("Node",), "no Service", id="only Nodes"),
+        pytest.param(("Ingress", "EndpointSlice"), "no Service", id="neither Nodes nor Services"),
+    ],
+)
+def test_an_input_without_services_is_no_check(kept: tuple[str, ...], lacking: str) -> None:
+    body = as_list([item for item in seed() if item["kind"] in kept])
+    assert f"nothing was checked, because there is {lacking} in the input" in failed(
+        etpguard("check", "-f", "-", stdin=body)
+    )
+
+
+def test_an_object_that_is_none_is_no_check() -> None:
+    line = failed(etpguard("check", "-f", "-", stdin="{}"))
+    assert "nothing was checked, because there is no Service in the input; stdin: no kind" in line
+
+
+def test_strict_covers_kinds_that_are_not_in_the_input() -> None:
+    body = as_list([item for item in seed() if item["kind"] in ("Service", "Node", "EndpointSlice")])
+    assert etpguard("check", "-f", "-", stdin=body).code == 0
+    line = failed(etpguard("check", "-f", "-", "--strict", stdin=body))
+    assert line.startswith("etpguard: --strict: ingresses.networking.k8s.io could not be read")
 
 
 def test_a_fault_of_the_program_does_not_pass_for_a_finding() -> None:

@@ -154,6 +154,22 @@ def test_a_service_that_is_not_there(name: str, hint: str) -> None:
     assert hint in failed(etpguard("explain", name, "-f", SEED))
 
 
+COMMANDS = ("kubectl ", "etpguard ")
+
+
+@pytest.mark.parametrize("case", sorted(p.stem for p in (SEED.parents[1]).iterdir() if (p / SEED.name).is_file()))
+def test_commands_can_be_copied_from_a_narrow_terminal(case: str) -> None:
+    """Each command is alone on its line, whole, and without punctuation that does not belong to it."""
+    file = SEED.parents[1] / case / SEED.name
+    (service,) = etpguard("check", "-f", file, "-o", "json").report["services"]
+    out = etpguard("explain", f"{service['namespace']}/{service['name']}", "-f", file, COLUMNS="80").out
+    for line in out.splitlines():
+        if any(word in line for word in COMMANDS) and "etpguard assumes" not in line:
+            assert line.startswith("       "), line
+            assert line.strip().startswith(COMMANDS)
+            assert not line.endswith((".", ";", ",", "`"))
+
+
 def test_each_item_of_advice_has_a_title_an_effect_a_cost_and_a_command_alone_on_its_line() -> None:
     """In a narrow terminal, too, commands are not folded."""
     advice = told().partition("What to do, best first\n")[2].splitlines()

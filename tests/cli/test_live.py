@@ -95,7 +95,20 @@ def test_files_that_kubectl_printed_say_what_the_cluster_says(cluster: Cluster, 
 def test_a_required_kind_that_is_forbidden(cluster: Cluster, case: str, lacking: str) -> None:
     name = f"no-{lacking.partition('.')[0]}"
     kubeconfig = reader(cluster, case, name, [r for r in CORE + ROUTES if r != lacking])
-    assert f"may not list {lacking}" in failed(etpguard("check", "--kubeconfig", kubeconfig))
+    line = failed(etpguard("check", "--kubeconfig", kubeconfig))
+    assert f"may not list {lacking}" in line
+    assert line.endswith("ask for the ClusterRole etpguard-reader, which `etpguard reader-role` prints")
+    assert ("use -n NAMESPACE" in line) == (lacking != "nodes")
+
+
+def test_the_role_that_the_command_prints_is_enough(cluster: Cluster, case: str) -> None:
+    cluster.kubectl("apply", "-f", "-", input=etpguard("reader-role").out)
+    cluster.kubectl("-n", case, "create", "serviceaccount", "by-role")
+    account = f"--serviceaccount={case}:by-role"
+    cluster.kubectl("create", "clusterrolebinding", "by-role", "--clusterrole=etpguard-reader", account)
+    kubeconfig = cluster.kubeconfig_for(namespace=case, service_account="by-role")
+    run = etpguard("check", "--kubeconfig", kubeconfig, "-n", case, "-o", "json", "--strict")
+    assert (run.code, run.report["notRead"]) == (0, [])
 
 
 def test_other_kinds_that_are_forbidden_make_no_known_consumer_unknown(cluster: Cluster, case: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from tests.cli.program import SEED, etpguard
 
@@ -95,6 +96,18 @@ def test_max_nodes_bounds_names_but_not_counts() -> None:
     assert service["ports"][0]["dropped"] == ["node2"]
     assert service["ports"][0]["counts"] == COUNTS
     assert service["consumers"][0]["eligibleNodes"] == ["node1"]
+
+
+def test_the_table_ends_with_the_command_that_explains_the_worst_service() -> None:
+    lines = etpguard("check", "-f", SEED, "--data-plane", "kube-proxy").out.splitlines()
+    command = f"  etpguard explain default/nginx-nginx-ingress-controller -f {SEED} --data-plane kube-proxy"
+    assert lines[-2:] == ["For the reason and what to do:", command]
+    assert etpguard(*shlex.split(command)[1:]).code == 0
+
+
+def test_the_table_shows_why_an_outcome_is_unknown() -> None:
+    file = SEED.parents[1] / "unknown" / SEED.name
+    assert "Unknown (ControllerNotModelled)" in etpguard("check", "-f", file).out
 
 
 def test_wide_adds_ports_consumers_and_the_reason_but_no_advice() -> None:

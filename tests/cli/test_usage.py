@@ -16,6 +16,12 @@ from tests.cli.program import SEED, etpguard, failed
             ["check", "--fail-on", "Doom"], "'Doom' is not one of NotAffected, Covered,", id="an unknown outcome"
         ),
         pytest.param(["check", "-n", "a", "-A"], "-n and -A exclude each other", id="a namespace and all"),
+        pytest.param(["check", "-n", "a", "-n", "b"], "--namespace is given 2 times", id="two namespaces"),
+        pytest.param(["explain", "a", "-n", "a", "-n", "b"], "--namespace is given 2 times", id="two for explain"),
+        pytest.param(
+            ["check", "--context", "a", "--context", "b"], "--context is given 2 times", id="two contexts"
+        ),
+        pytest.param(["check", "-o", "xml"], "'table', 'wide', 'json', 'yaml'", id="an unknown output"),
         pytest.param(["explain", "a/b/c"], "'a/b/c' is not NAMESPACE/SERVICE", id="a name with two slashes"),
         pytest.param(["rollback", "/b"], "'/b' is not NAMESPACE/SERVICE", id="a namespace that is empty"),
         pytest.param(

@@ -25,15 +25,14 @@ class Advisor:
         self._families = {family.name: family for family in families}
 
     def __call__(self, assessment: Assessment) -> list[Advice]:
-        local = assessment.if_local or assessment
-        service = self._picture.get(SERVICE, local.key)
+        service = self._picture.get(SERVICE, assessment.key)
         if service is None:
             return []
         if assessment.if_local is not None:
-            service = service.under_local(None)
-        items = self._of_families(service, local)
-        if not items or not any(not v.consumer.incidental for v in local.consumers):
-            items += self._of_any(service, local)
+            return _ways_on(service)
+        items = self._of_families(service, assessment)
+        if not items or not any(not v.consumer.incidental for v in assessment.consumers):
+            items += self._of_any(service, assessment)
         return list(dict.fromkeys(items))[:LIMIT]
 
     def _of_families(self, service: Service, assessment: Assessment) -> list[Advice]:
@@ -154,6 +153,23 @@ def _no_address(service: Service) -> Advice:
         "",
         kubectl("-n", service.key.namespace, "describe", "service", service.key.name),
     )
+
+
+def _ways_on(service: Service) -> list[Advice]:
+    """What to do about a Service that etpguard remediated: each way ends the difference from its source."""
+    return [
+        Advice(
+            "Keep Cluster: set it at the source",
+            "Set externalTrafficPolicy: Cluster in the manifest, chart or repository that declares the Service. "
+            "Otherwise the next apply restores Local.",
+        ),
+        Advice(
+            "Or go back to Local",
+            "etpguard then leaves the Service alone until the spec of a policy that selects it changes.",
+            "Cost: nodes without an endpoint drop traffic again.",
+            f"etpguard rollback {service.key}",
+        ),
+    ]
 
 
 def _node_ports(service: Service) -> Advice:

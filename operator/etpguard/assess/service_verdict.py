@@ -53,7 +53,7 @@ _FALLBACK = Reason(
     "LocalWithFallback",
     f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
     "nodes where a node has none, and nothing is lost; every other data plane ignores it and drops the traffic; "
-    "look at the network type of the cluster: kubectl get network.config.openshift.io cluster -o yaml",
+    "look at the network type of the cluster",
 )
 """openshift/ovn-kubernetes lb_config.go has it as a patch of its own; ovn-kubernetes 8871cd9, kube-proxy and
 Cilium do not know it."""

@@ -71,8 +71,9 @@ def _check_policies(request: CheckRequest) -> int:
 
 def _assessed(request: CheckRequest, sources: Sources) -> Assessed:
     assessed = assess(sources)
-    if request.strict and assessed.loaded.malformed:
-        raise Failure(_strict(assessed.loaded.malformed))
+    problems = [*assessed.loaded.malformed, *(f"{kind} could not be read" for kind in assessed.loaded.not_read)]
+    if request.strict and problems:
+        raise Failure(_strict(problems))
     return assessed
 
 
@@ -116,9 +117,9 @@ def _some(names: Sequence[str]) -> str:
     return f"{', '.join(names[:3])}{more}"
 
 
-def _strict(malformed: Sequence[str]) -> str:
-    more = f" (and {len(malformed) - 1} more)" if len(malformed) > 1 else ""
-    return f"{malformed[0]}{more}"
+def _strict(problems: Sequence[str]) -> str:
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"--strict: {problems[0]}{more}"
 
 
 def _structured(

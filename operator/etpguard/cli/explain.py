@@ -56,12 +56,13 @@ def story(assessed: Assessed, service: Service, max_nodes: int = 10) -> Lines:
     from etpguard.report import explain_reason
 
     yield f"Outcome: {assessment.outcome.name}: {explain_reason(assessment)}"
-    if assessment.if_local is not None:
-        local = assessment.if_local
+    local = assessment.if_local
+    if local is not None:
         yield f"Under Local its outcome would be {local.outcome.name}: {explain_reason(local)}"
     yield from _ports(assessed, service, assessment, max_nodes)
-    yield from _consumers(assessed, assessment, max_nodes)
-    yield from _traps(assessed, assessment)
+    yield from _consumers(assessed, local or assessment, max_nodes, remediated=local is not None)
+    if local is None:
+        yield from _traps(assessed, assessment)
     yield from _advice(assessed, assessment)
 
 
@@ -86,6 +87,14 @@ _MEANING = {
     "dropped": "no usable endpoint here: packets from outside are dropped, without an answer",
     "rejected": "no usable endpoint anywhere: connections are refused",
 }
+_UNDER_LOCAL = {
+    "ready": "a ready endpoint is here: under Local, too, this node would forward the traffic",
+    "terminating": "only terminating endpoints that still serve are here: under Local this node would forward "
+    "the traffic until they end",
+    "dropped": "no usable endpoint here: under Local this node would drop packets from outside",
+    "rejected": "no usable endpoint anywhere: connections are refused, with Cluster as with Local",
+}
+_STATE_UNDER_LOCAL = {"dropped": "would drop"}
 
 
 def _states(
@@ -106,7 +115,9 @@ def _states(
         if not members:
             continue
         count = members.bit_count()
-        yield f"  {state} on {count} node{'s' if count > 1 else ''}: {_MEANING[state]}"
+        meaning = _MEANING if assessment.if_local is None else _UNDER_LOCAL
+        shown = state if assessment.if_local is None else _STATE_UNDER_LOCAL.get(state, state)
+        yield f"  {shown} on {count} node{'s' if count > 1 else ''}: {meaning[state]}"
         names = table.names(members, max_nodes)
         for name in names:
             here = [_endpoint(endpoint) for endpoint in found.get(name, ())]
@@ -141,7 +152,8 @@ def _endpoint(endpoint: Endpoint) -> str:
     return f"{name}{', '.join(endpoint.addresses or ()) or '(no address)'} ({', '.join(notes) or 'ready'})"
 
 
-def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Lines:
+def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int, *, remediated: bool) -> Lines:
+    """Each consumer. Of a remediated Service, `assessment` is the one under Local."""
     from etpguard.report import explain_verdict
     from etpguard.report.resilience import resilience_lines
 
@@ -152,7 +164,7 @@ def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Li
         if (resilience := assessment.resilience) is not None:
             yield from (f"  {line}" for line in resilience_lines(resilience, table, max_nodes))
         return
-    yield "Who sends traffic to it"
+    yield "Who sends traffic to it" + (", and what would happen under Local" if remediated else "")
     for verdict in assessment.consumers:
         consumer = verdict.consumer
         yield f"  {consumer.kind} {consumer.namespace}/{consumer.name} to port {consumer.port or '(unnamed)'}"
@@ -164,22 +176,25 @@ def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int) -> Li
             yield f"    health check: {check.protocol}{path} on port {check.port}{codes}"
         if verdict.eligible:
             total, lost = verdict.eligible.bit_count(), verdict.uncovered.bit_count()
-            yield f"    sends to {total} node{'s' if total > 1 else ''}, {lost} uncovered"
+            uncovered = f"{lost} of them would drop it" if remediated else f"{lost} uncovered"
+            yield f"    sends to {total} node{'s' if total > 1 else ''}, {uncovered}"
         if verdict.uncovered:
             names = table.names(verdict.uncovered, max_nodes)
             more = verdict.uncovered.bit_count() - len(names)
-            yield f"    uncovered: {', '.join(names)}{f' and {more} more' if more else ''}"
+            which = "would drop it" if remediated else "uncovered"
+            yield f"    {which}: {', '.join(names)}{f' and {more} more' if more else ''}"
         if verdict.unused:
             names = table.names(verdict.unused, max_nodes)
             yield f"    nodes with endpoints to which it never sends: {', '.join(names)}"
-        yield f"    {verdict.outcome.name}: {explain_verdict(verdict)}"
+        would = "under Local it would be " if remediated else ""
+        yield f"    {would}{verdict.outcome.name}: {explain_verdict(verdict)}"
         if (resilience := verdict.resilience) is not None:
             yield from (f"    {line}" for line in resilience_lines(resilience, table, max_nodes))
         if consumer.source:
             yield f"    note: {consumer.source}"
         yield f"    its rule is {consumer.evidence.value}"
         yield from (f"    assumed: {text}" for text in consumer.assumptions)
-        if shown := aws_console.shown(verdict):
+        if not remediated and (shown := aws_console.shown(verdict)):
             yield f"    the AWS console shows: {shown}"
 
 

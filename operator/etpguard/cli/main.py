@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from etpguard import __version__
-from etpguard.cli.option_types import OUTCOMES, OutcomeName
+from etpguard.cli.option_types import OUTCOMES, OnceOption, OutcomeName
 from etpguard.cli.setting_options import (
     ALL,
     ASSESSMENT,
@@ -29,6 +29,7 @@ _MOST_NODES = 1_000_000
 _NAMESPACE = click.option(
     "-n",
     "--namespace",
+    cls=OnceOption,
     metavar="NS",
     help="namespace of a SERVICE that is given without one; without it the namespace of the context",
 )
@@ -92,7 +93,7 @@ def run(**options: Any) -> int:
 
 @cli.command()
 @_sources
-@click.option("-n", "--namespace", metavar="NS", help="report only Services in this namespace")
+@click.option("-n", "--namespace", cls=OnceOption, metavar="NS", help="report only Services in this namespace")
 @click.option("-A", "--all-namespaces", is_flag=True, help="report Services in all namespaces: the default")
 @click.option(
     "-o",
@@ -111,7 +112,7 @@ def run(**options: Any) -> int:
     metavar="OUTCOME",
     help=f"exit with 1 if a Service has this outcome or a worse one; best to worst: {', '.join(OUTCOMES)}",
 )
-@click.option("--strict", is_flag=True, help="exit with 2 if any object cannot be read")
+@click.option("--strict", is_flag=True, help="exit with 2 if an object or a kind cannot be read")
 @click.option(
     "--policy",
     "policies",
@@ -217,6 +218,7 @@ def verify(service: str, namespace: str | None, **options: Any) -> int:
 @click.option(
     "-n",
     "--namespace",
+    cls=OnceOption,
     metavar="NS",
     help="dump what the Services in this namespace depend on. `check` then reports only these Services",
 )
@@ -298,6 +300,21 @@ def uninstall(remediations: str, **options: Any) -> int:
         settings.context or None,
         UninstallOptions(revert=remediations == "revert", lease=settings.lease_name, **options),
     )
+
+
+@cli.command("reader-role")
+def reader_role() -> int:
+    """Print the ClusterRole etpguard-reader: the permissions of check, explain and dump.
+
+    Apply it with: etpguard reader-role | kubectl apply -f -
+    """
+    from importlib import resources
+
+    from etpguard.cli.output.streams import deliver
+
+    role = resources.files("etpguard.cli").joinpath("reader_role.yaml").read_text()
+    deliver(lambda: print(role, end=""))
+    return 0
 
 
 def _service_name(service: str, namespace: str | None) -> tuple[str | None, str]:

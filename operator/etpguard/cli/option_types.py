@@ -1,4 +1,4 @@
-"""The type of `--fail-on`."""
+"""The type of `--fail-on`, and options that may be given once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ import click
 from etpguard.outcomes import Outcome
 
 OUTCOMES = tuple(Outcome.__members__)
+
+
+class OnceOption(click.Option):
+    """An option with one value that may be given only once. click itself would use the last value silently."""
+
+    def __init__(self, *declarations: Any, **attributes: Any) -> None:
+        super().__init__(*declarations, **{**attributes, "multiple": True})
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """The value; the default if the user gave none. Raises click.UsageError for several values."""
+        found = super().process_value(ctx, value) or ()
+        if len(found) > 1:
+            raise click.UsageError(f"{self.opts[-1]} is given {len(found)} times, but takes one value", ctx)
+        return found[0] if found else None
 
 
 class OutcomeName(click.Choice[str]):

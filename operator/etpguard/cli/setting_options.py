@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from etpguard.cli.errors import Failure
+from etpguard.cli.option_types import OnceOption
 from etpguard.settings import Option, Settings, SettingsError, options, parse
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,9 +40,9 @@ def setting_options(names: Sequence[str]) -> Callable[[F], F]:
     def add(command: F) -> F:
         for name in reversed(names):
             option = _BY_NAME[name]
-            repeatable = bool(option.type.separator)
+            how: dict[str, Any] = {"multiple": True} if option.type.separator else {"cls": OnceOption}
             metavar, text = option.type.metavar, _help(option)
-            command = click.option(option.flag, name, metavar=metavar, multiple=repeatable, help=text)(command)
+            command = click.option(option.flag, name, metavar=metavar, help=text, **how)(command)
         return command
 
     return add

@@ -97,7 +97,7 @@ class _Uninstall:
         """Wait until no operator runs. Raises Failure where one does, unless `force` is set."""
         try:
             held = await watch.look()
-            if self._forced:
+            if self._options.force:
                 for lease in held:
                     _say(f"{lease.holder} holds Lease {lease.key}: a running operator writes everything again")
                 return
@@ -114,7 +114,7 @@ class _Uninstall:
     async def _ended(self, watch: operator_leases.LeaseWatch) -> list[Lease]:
         """The Leases of operators that have stopped, after a last look before the first write. Raises Failure
         where one has started meanwhile, unless `force` is set."""
-        if self._forced:
+        if self._options.force:
             return [lease for lease in watch.seen if not lease.holder]
         try:
             begun = await watch.look()
@@ -123,10 +123,6 @@ class _Uninstall:
         if begun:
             raise _at_work(begun[0])
         return watch.seen
-
-    @property
-    def _forced(self) -> bool:
-        return self._options.dry_run or self._options.force
 
     def _reports(self) -> Listing[ServiceCoverage]:
         try:

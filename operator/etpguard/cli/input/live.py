@@ -31,7 +31,7 @@ class Lists:
 
     def __init__(self, connection: Connection, namespace: str = "") -> None:
         self._connection = connection
-        self._namespace = namespace
+        self.namespace = namespace
         self._found: SimpleQueue[tuple[AnyKind, Outcome]] = SimpleQueue()
         self._named: SimpleQueue[dict[NamedObject, Result]] = SimpleQueue()
         self._pending: set[AnyKind] = set()
@@ -89,9 +89,9 @@ class Lists:
         try:
             return list_kind(self._connection, kind)
         except Forbidden:
-            if not self._namespace or not kind.namespaced:
+            if not self.namespace or not kind.namespaced:
                 raise
-            found = list_kind(self._connection, kind, namespace=self._namespace)
+            found = list_kind(self._connection, kind, namespace=self.namespace)
             self.narrowed.append(kind)
             return found
 
@@ -116,6 +116,8 @@ def load(loaded: Loaded, lists: Lists) -> None:
         if isinstance(error, NotServed) and not kind.required:
             loaded.not_served.append(kind)
             continue
+        if kind.required and isinstance(error, Forbidden):
+            raise Failure(f"{error}{_way_out(kind, lists.namespace)}")
         if kind.required or not isinstance(error, Forbidden | Overloaded):
             raise Failure(str(error))
         loaded.note_unread(kind, str(error))
@@ -125,6 +127,14 @@ def load(loaded: Loaded, lists: Lists) -> None:
     loaded.note_narrowed(lists.narrowed)
     loaded.named = named_objects(lists.named())
     loaded.not_read += [named.address for named in loaded.named.unread]
+
+
+def _way_out(kind: AnyKind, namespace: str) -> str:
+    """What a person without the permission to list this kind can do, as the end of a message."""
+    narrower = (
+        "use -n NAMESPACE if your role is for one namespace, or " if kind.namespaced and not namespace else ""
+    )
+    return f"; {narrower}ask for the ClusterRole etpguard-reader, which `etpguard reader-role` prints"
 
 
 def _order(kind: AnyKind) -> tuple[bool, str]:

@@ -80,12 +80,24 @@ def assess(sources: Sources) -> Assessed:
 def _from_files(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily]]:
     from etpguard.assess import picture_for
     from etpguard.cli.input import files
+    from etpguard.objects import SERVICE
 
     families = _families(sources, None)
     picture = picture_for(families, _further_kinds(sources))
     loaded = Loaded(picture, live=False, where=", ".join(map(files.shown, sources.files)))
     files.load(loaded, sources.files)
+    if not len(picture.store(SERVICE)) and not loaded.dumped:
+        raise Failure(_nothing_checked(loaded))
     return loaded, families
+
+
+def _nothing_checked(loaded: Loaded) -> str:
+    """Why there is nothing to assess. `kubectl get` prints an empty List if it has no valid credentials."""
+    empty = not loaded.malformed and not any(len(loaded.picture.store(kind)) for kind in loaded.picture.kinds)
+    lacking = "no object that etpguard reads" if empty else "no Service"
+    first = f"; {loaded.malformed[0]}" if loaded.malformed else ""
+    hint = "; kubectl prints an empty List if it cannot log in" if empty else ""
+    return f"{loaded.where}: nothing was checked, because there is {lacking} in the input{hint}{first}"
 
 
 def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], str]:
@@ -151,7 +163,7 @@ def _assessed(
     from etpguard.assess import DataPlane, Engine, Options
     from etpguard.assess.advice import Advisor
     from etpguard.assess.platforms import CILIUM
-    from etpguard.objects import INGRESS, INGRESS_CLASS, NODE, SERVICE
+    from etpguard.objects import INGRESS, INGRESS_CLASS, NODE
 
     picture, settings = loaded.picture, sources.settings
     if not loaded.complete:
@@ -171,8 +183,6 @@ def _assessed(
         _warn_of_cilium(loaded, engine, with_cilium)
     if not loaded.complete:
         _warn_of_missing_kinds(loaded, engine)
-        if not len(picture.store(SERVICE)):
-            loaded.warnings.append(f"{loaded.where}: there is no Service in the input")
     how = "assumed" if auto else "--data-plane"
     return Assessed(sources, loaded, namespace, engine, Advisor(picture, consumer_families), data_plane.value, how)
 

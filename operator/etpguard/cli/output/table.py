@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,9 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
 
 
 def _outcome(assessment: Assessment) -> str:
-    """The outcome; Unknown with the code of its reason."""
+    """The outcome; Unknown with the code of its reason, and what etpguard remediated marked as such."""
+    if assessment.if_local is not None:
+        return f"{assessment.outcome.name} (remediated)"
     code = assessment.reason.code
     return f"Unknown ({code})" if assessment.outcome is Outcome.Unknown else assessment.outcome.name
 
@@ -125,12 +128,21 @@ def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
 
 
 def summary(ordered: Sequence[Assessment]) -> str:
-    """How many Services have each outcome, the worst first."""
-    counts: dict[Outcome, int] = {}
-    for assessment in ordered:
-        counts[assessment.outcome] = counts.get(assessment.outcome, 0) + 1
-    listed = ", ".join(f"{count} {outcome.name}" for outcome, count in counts.items())
-    return f"{len(ordered)} Service{'s' if len(ordered) > 1 else ''} with externalTrafficPolicy Local: {listed}"
+    """How many Services with Local have each outcome, the worst first, and how many are remediated."""
+    local = [assessment for assessment in ordered if assessment.if_local is None]
+    counts = Counter(assessment.outcome.name for assessment in local)
+    listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+    remediated = len(ordered) - len(local)
+    parts = []
+    if local:
+        parts.append(f"{_services(len(local))} with externalTrafficPolicy Local: {listed}")
+    if remediated:
+        parts.append(f"{_services(remediated)} remediated to Cluster")
+    return "\n".join(parts)
+
+
+def _services(number: int) -> str:
+    return f"{number} Service{'s' if number != 1 else ''}"
 
 
 def footnotes(assessed: Assessed, ordered: Sequence[Assessment], *, wide: bool) -> list[str]:

@@ -1,0 +1,77 @@
+"""The ClusterRole of a person or a pipeline that runs `etpguard check`, from the kinds that the command reads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import yaml
+
+from etpguard import __version__
+from etpguard.assess import picture_for
+from etpguard.assess.consumers.registry import consumer_families
+from etpguard.objects.named import NAMED_OBJECTS
+from etpguard.remediate.kinds import REMEDIATION_KINDS
+
+READER = "etpguard-reader"
+
+_ABOUT = """\
+# Read access for people and pipelines that run `etpguard check`, `explain` or `dump`. Bound to nobody:
+#   kubectl create clusterrolebinding etpguard-reader --clusterrole=etpguard-reader --user=USER
+"""
+
+_CHART = """\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ include "etpguard.name" . }}-reader
+  labels:
+    {{- include "etpguard.labels" . | nindent 4 }}
+"""
+
+
+def _rules() -> list[dict[str, Any]]:
+    """`list` for every kind, and `get` for single objects by their names."""
+    listed: dict[str, dict[str, None]] = defaultdict(dict)
+    for kind in picture_for(consumer_families(), REMEDIATION_KINDS).kinds:
+        listed[kind.group][kind.plural] = None
+    named: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for each in NAMED_OBJECTS:
+        named[each.kind.group, each.kind.plural][each.key.name] = None
+    lists = [{"apiGroups": [group], "resources": [*found], "verbs": ["list"]} for group, found in listed.items()]
+    gets = [
+        {"apiGroups": [group], "resources": [plural], "resourceNames": [*names], "verbs": ["get"]}
+        for (group, plural), names in named.items()
+    ]
+    return [*lists, *gets]
+
+
+def _yaml(rules: list[dict[str, Any]]) -> str:
+    class Dumper(yaml.SafeDumper):
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+            super().increase_indent(flow, False)
+
+    return yaml.dump({"rules": rules}, Dumper=Dumper, sort_keys=False, width=110)
+
+
+def manifest() -> str:
+    """The role with the names of the kustomize base, which `etpguard reader-role` prints."""
+    labels = {
+        "app.kubernetes.io/name": "etpguard",
+        "app.kubernetes.io/instance": "etpguard",
+        "app.kubernetes.io/version": __version__,
+    }
+    head = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": READER, "labels": labels},
+    }
+    return _ABOUT + yaml.safe_dump(head, sort_keys=False) + _yaml(_rules())
+
+
+def template() -> str:
+    """The role in the chart."""
+    about = _ABOUT.replace("clusterrolebinding etpguard-reader", "clusterrolebinding NAME").replace(
+        "--clusterrole=etpguard-reader", '--clusterrole={{ include "etpguard.name" . }}-reader'
+    )
+    return about + _CHART + _yaml(_rules())

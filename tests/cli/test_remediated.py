@@ -1,0 +1,63 @@
+"""A Service that etpguard remediated: its outcome, and what Local would do, do not contradict each other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cli.program import SEED, etpguard
+
+NAME = "default/nginx-nginx-ingress-controller"
+
+
+@pytest.fixture(scope="module")
+def remediated() -> str:
+    """The seed case after a remediation."""
+    items: list[dict[str, Any]] = yaml.safe_load(SEED.read_text())["items"]
+    (service,) = (item for item in items if item["kind"] == "Service")
+    service["metadata"]["uid"] = "u-1"
+    service["spec"]["externalTrafficPolicy"] = "Cluster"
+    record = {"phase": "Applied", "serviceUID": "u-1"}
+    report = {
+        "apiVersion": "etpguard.dev/v1alpha1",
+        "kind": "ServiceCoverage",
+        "metadata": {"namespace": "default", "name": service["metadata"]["name"], "uid": "u-2"},
+        "status": {"outcome": "NotAffected", "remediation": record},
+    }
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [*items, report]})
+
+
+def test_explain_says_what_local_would_do_and_the_two_ways_on(remediated: str) -> None:
+    run = etpguard("explain", NAME, "-f", "-", stdin=remediated)
+    assert run.code == 0
+    for part in (
+        "externalTrafficPolicy Cluster",
+        "Outcome: NotAffected: Remediated",
+        "Under Local its outcome would be TargetsUnhealthy",
+        "would drop on 2 nodes: no usable endpoint here: under Local this node would drop packets from outside",
+        "under Local it would be TargetsUnhealthy",
+        "1. Keep Cluster: set it at the source.",
+        "2. Or go back to Local.",
+    ):
+        assert part in run.out
+    for absent in ("dropped on", "Let every node forward", "What misleads", "the AWS console shows"):
+        assert absent not in run.out
+    assert f"       etpguard rollback {NAME}" in run.out.splitlines()
+
+
+def test_check_counts_it_as_remediated_and_not_as_local(remediated: str) -> None:
+    out = etpguard("check", "-f", "-", stdin=remediated).out
+    assert "NotAffected (remediated)" in out
+    assert "1 Service remediated to Cluster" in out
+    assert "with externalTrafficPolicy Local" not in out
+
+
+def test_the_report_gives_the_two_ways_on(remediated: str) -> None:
+    (service,) = etpguard("check", "-f", "-", "-o", "json", stdin=remediated).report["services"]
+    first, second = service["advice"]
+    assert first.startswith("Keep Cluster: set it at the source.")
+    assert second.endswith(f"Command: etpguard rollback {NAME}")
+    assert service["ifLocal"]["outcome"] == "TargetsUnhealthy"
