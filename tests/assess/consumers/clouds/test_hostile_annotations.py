@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 
 from etpguard.assess.consumers.clouds import cloud_families
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud
+from etpguard.assess.consumers.clouds.provider import Provider
 from tests.assess.consumers.worlds import endpoints, nodes, port, service, world
 
-CLOUDS = [family for family in cloud_families() if isinstance(family, CheckedCloud)]
+CLOUDS = [
+    family.rules
+    for family in cloud_families()
+    if isinstance(family, Provider) and isinstance(family.rules, CheckedCloud)
+]
 KEYS = {family.scheme: sorted(family.annotations[0] + name for name in family.annotations[1]) for family in CLOUDS}
 VALUES = st.one_of(
     st.text(max_size=30),

@@ -58,9 +58,6 @@ class AlibabaCloud(Cloud):
 
     name = "alibaba"
     provider = "Alibaba Cloud"
-    scheme = "alicloud"
-    marks = (_PREFIX, _LEGACY)
-    classes = (NLB_CLASS,)
     node_selectors = (f"{_PREFIX}backend-label", f"{_LEGACY}backend-label")
     reads = (BACKEND_TYPE, *node_selectors, f"{_PREFIX}remove-unscheduled-backend")
     needs_node_ports = False

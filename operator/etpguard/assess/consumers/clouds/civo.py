@@ -23,8 +23,6 @@ class Civo(Cloud):
 
     name = "civo"
     provider = "Civo"
-    scheme = "civo"
-    marks = ("kubernetes.civo.com/",)
     documented = (
         DocumentedConsumer(
             consumer="Civo",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from etpguard.assess.consumers.clouds.signs import SIGNS, Signs
 from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.interface import (
     Advice,
@@ -46,15 +47,11 @@ CHANGES_TARGETS = (
 
 
 class Cloud(BaseFamily):
-    """A provider whose load balancers serve Services without a class, or with one of `classes`."""
+    """A provider whose load balancers serve Services without a class, or with one of its classes; see `SIGNS` for
+    these and for the other signs."""
 
     provider: ClassVar[str]
     """Its name for people."""
-    scheme: ClassVar[str]
-    """The scheme of its nodes' providerIDs, "" where others use the same."""
-    marks: ClassVar[tuple[str, ...]] = ()
-    """Prefixes of annotations that only this provider reads or writes."""
-    classes: ClassVar[tuple[str, ...]] = ()
     node_selectors: ClassVar[tuple[str, ...]] = ()
     """Annotations that select nodes by label. The controller reads the labels when it syncs, not when they
     change."""
@@ -81,17 +78,27 @@ class Cloud(BaseFamily):
             yield balancer.consumer(port, targets)
 
     @property
+    def signs(self) -> Signs:
+        return SIGNS[self.name]
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its nodes' providerIDs, "" where others use the same."""
+        return next(iter(self.signs.schemes), "")
+
+    @property
     def controller(self) -> str:
         return f"cloud-provider/{self.scheme or self.name}"
 
     def recognise(self, service: Service, view: View) -> Recognition | None:
         """By class, by a mark on a Service without a class, or by the nodes."""
-        if recognised := by_class(service, *self.classes):
+        if recognised := by_class(service, *self.signs.classes):
             return recognised
         if not classless(service):
             return None
-        marked = by_mark(service, *self.marks) if self.marks else None
-        return marked or (by_nodes(service, view, self.scheme, self.provider) if self.scheme else None)
+        marked = by_mark(service, *self.signs.marks)
+        by_provider = (by_nodes(service, view, scheme, self.provider) for scheme in self.signs.schemes)
+        return marked or next(filter(None, by_provider), None)
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         """Where the load balancer sends the traffic of this port."""

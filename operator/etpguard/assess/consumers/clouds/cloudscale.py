@@ -23,9 +23,7 @@ class Cloudscale(CheckedCloud):
 
     name = "cloudscale"
     provider = "cloudscale.ch"
-    scheme = "cloudscale"
     annotations = (PREFIX, CLOUDSCALE)
-    marks = (PREFIX,)
     node_selectors = (f"{PREFIX}node-selector",)
     without_address = "a port has no node port, or an annotation does not parse"
     documented = (

@@ -40,9 +40,7 @@ class DigitalOcean(CheckedCloud):
 
     name = "digitalocean"
     provider = "DigitalOcean"
-    scheme = "digitalocean"
     annotations = (PREFIX, DIGITALOCEAN)
-    marks = (PREFIX, "kubernetes.digitalocean.com/load-balancer-id", DISOWN)
     needs_node_ports = False
     without_address = "no node has an external IPv4 address, or an annotation is rejected"
     documented = (

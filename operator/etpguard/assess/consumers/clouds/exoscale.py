@@ -40,9 +40,7 @@ class Exoscale(CheckedCloud):
 
     name = "exoscale"
     provider = "Exoscale"
-    scheme = "exoscale"
     annotations = (PREFIX, EXOSCALE)
-    marks = (PREFIX,)
     nodes = EVERY_NODE
     client_ip = ClientIP.LOST
     without_address = f"the nodes are of several instance pools and {POOL} names none"

@@ -42,9 +42,7 @@ class HetznerCloud(CheckedCloud):
 
     name = "hcloud"
     provider = "Hetzner Cloud"
-    scheme = "hcloud"
     annotations = (PREFIX, HCLOUD)
-    marks = (PREFIX,)
     client_ip = ClientIP.HIDDEN
     protocols = frozenset({"TCP"})
     node_selectors = (f"{PREFIX}node-selector",)

@@ -50,8 +50,6 @@ _FAILS = Reason(
 class HuaweiCloud(Cloud):
     name = "huawei"
     provider = "Huawei Cloud"
-    scheme = "huaweicloud"
-    marks = (_PREFIX,)
     reads = (CHECK_FLAG, CHECK_OPTION)
     needs_node_ports = False
     without_address = "an annotation such as elb.class, elb.id or elb.availability-zones is missing or wrong"

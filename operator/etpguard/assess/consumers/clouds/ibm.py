@@ -52,8 +52,6 @@ _SELECTABLE = frozenset(
 class IBMCloud(Cloud):
     name = "ibm"
     provider = "IBM Cloud"
-    scheme = "ibm"
-    marks = (_PREFIX,)
     node_selectors = (NODE_SELECTOR, ZONE)
     reads = (NODE_SELECTOR, ZONE, FEATURES)
     client_ip = ClientIP.HIDDEN

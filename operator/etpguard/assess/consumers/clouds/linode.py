@@ -29,9 +29,7 @@ class Linode(CheckedCloud):
 
     name = "linode"
     provider = "Linode"
-    scheme = "linode"
     annotations = (PREFIX, LINODE)
-    marks = (PREFIX,)
     client_ip = ClientIP.HIDDEN
     documented = (
         DocumentedConsumer(

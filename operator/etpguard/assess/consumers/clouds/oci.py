@@ -41,12 +41,6 @@ _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 class OracleCloud(Cloud):
     name = "oci"
     provider = "Oracle Cloud Infrastructure"
-    scheme = "oci"
-    marks = (
-        "oci.oraclecloud.com/",
-        "oci-network-load-balancer.oraclecloud.com/",
-        "service.beta.kubernetes.io/oci-load-balancer-",
-    )
     node_selectors = (LB_SELECTOR, NLB_SELECTOR)
     reads = (TYPE, LB_SELECTOR, NLB_SELECTOR, PRESERVE_SOURCE)
     without_address = (

@@ -46,8 +46,6 @@ class OpenStack(Cloud):
 
     name = "openstack"
     provider = "OpenStack Octavia"
-    scheme = "openstack"
-    marks = (_PREFIX, "service.beta.kubernetes.io/openstack-internal-load-balancer", "loadbalancer.ovhcloud.com/")
     node_selectors = (NODE_SELECTOR,)
     reads = (MONITOR, NODE_SELECTOR, PROXY_PROTOCOL, FORWARDED_FOR)
     without_address = (

@@ -42,8 +42,6 @@ CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{_PREFIX}healthcheck-{part}" for par
 class Outscale(Cloud):
     name = "outscale"
     provider = "Outscale"
-    scheme = ""
-    marks = (_PREFIX,)
     node_selectors = (NODE_LABELS,)
     reads = (NODE_LABELS, CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH)
     client_ip = ClientIP.HIDDEN

@@ -30,9 +30,7 @@ class Scaleway(CheckedCloud):
 
     name = "scaleway"
     provider = "Scaleway"
-    scheme = "scaleway"
     annotations = (PREFIX, SCALEWAY)
-    marks = (PREFIX,)
     client_ip = ClientIP.HIDDEN
     protocols = frozenset({"TCP"})
     node_selectors = (f"{PREFIX}target-node-labels",)

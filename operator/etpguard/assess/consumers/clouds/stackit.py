@@ -24,8 +24,6 @@ class Stackit(Cloud):
 
     name = "stackit"
     provider = "STACKIT"
-    scheme = "stackit"
-    marks = ("lb.stackit.cloud/", "yawol.stackit.cloud/")
     documented = (
         DocumentedConsumer(
             consumer="STACKIT",

@@ -27,9 +27,6 @@ from etpguard.assess.consumers.interface import (
 from etpguard.assess.consumers.load_balancers import (
     UNCHECKED,
     Recognition,
-    by_mark,
-    by_nodes,
-    classless,
     no_node_port,
 )
 from etpguard.assess.consumers.remedies import ClientIP, annotate, health_checked
@@ -53,14 +50,6 @@ _NODES = NodeRule(requirements=(Requirement("node-role.kubernetes.io/master", "D
 class TencentCloud(Cloud):
     name = "tencent"
     provider = "Tencent Cloud"
-    scheme = "qcloud"
-    marks = (
-        "service.kubernetes.io/qcloud-loadbalancer-",
-        "service.kubernetes.io/loadbalance-id",
-        "service.kubernetes.io/tke-existed-lbid",
-        "service.cloud.tencent.com/",
-        BIND_PODS,
-    )
     node_selectors = (BACKENDS_LABEL,)
     reads = (BACKENDS_LABEL, BIND_PODS, DIRECT_ACCESS)
     needs_node_ports = False
@@ -80,12 +69,7 @@ class TencentCloud(Cloud):
     )
 
     def recognise(self, service: Service, view: View) -> Recognition | None:
-        if not classless(service):
-            return None
-        by_provider = by_nodes(service, view, "qcloud", self.provider) or by_nodes(
-            service, view, "tencentcloud", self.provider
-        )
-        found = by_mark(service, *self.marks) or by_provider
+        found = super().recognise(service, view)
         binds = service.annotations.get(BIND_PODS) == "true"
         return found._replace(how=found.how + FOLLOWS_PODS) if found and binds else found
 

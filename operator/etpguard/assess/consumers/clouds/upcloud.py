@@ -23,9 +23,7 @@ class UpCloud(CheckedCloud):
 
     name = "upcloud"
     provider = "UpCloud"
-    scheme = "upcloud"
     annotations = (PREFIX, UPCLOUD)
-    marks = (PREFIX,)
     client_ip = ClientIP.HIDDEN
     node_selectors = (f"{PREFIX}node-selector",)
     without_address = "no node matches the selector, or the nodes are of several private networks"

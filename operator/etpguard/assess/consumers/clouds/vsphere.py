@@ -35,8 +35,6 @@ _WHICH = Reason(
 class VSphere(Cloud):
     name = "vsphere"
     provider = "vSphere"
-    scheme = "vsphere"
-    marks = (CLASS,)
     client_ip = ClientIP.HIDDEN
     """access.go:276-287: SNAT by default (automap), under Local too; only snatDisabled of the cloud config ends
     it."""

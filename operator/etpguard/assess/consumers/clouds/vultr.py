@@ -23,9 +23,7 @@ class Vultr(CheckedCloud):
 
     name = "vultr"
     provider = "Vultr"
-    scheme = "vultr"
     annotations = (PREFIX, VULTR)
-    marks = (PREFIX,)
     client_ip = ClientIP.HIDDEN
     without_address = "one node's providerID does not parse, or an annotation is rejected"
     documented = (

@@ -29,8 +29,6 @@ MOST_PORTS = 10
 class YandexCloud(Cloud):
     name = "yandex"
     provider = "Yandex Cloud"
-    scheme = "yandex"
-    marks = (_PREFIX,)
     client_ip = ClientIP.LOST
     without_address = f"the Service has more than {MOST_PORTS} ports, the target group does not exist"
     documented = (

@@ -1,0 +1,62 @@
+"""A family that imports the rules of its provider when a Service may be the provider's.
+
+A cluster is on one cloud, and the imports of all the others would take a tenth of the time of a `check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from importlib import import_module
+
+from etpguard.assess.consumers.clouds.signs import Signs
+from etpguard.assess.consumers.ingresses import backends
+from etpguard.assess.consumers.interface import (
+    Advice,
+    BaseFamily,
+    Consumer,
+    ConsumerVerdict,
+    DocumentedConsumer,
+    View,
+)
+from etpguard.objects import Node, Service
+
+
+class Provider(BaseFamily):
+    """`rules` finds the consumers and advises. Its `name` is that of the provider in `SIGNS`; it reads no further
+    kinds and follows no further references."""
+
+    def __init__(self, name: str, signs: Signs) -> None:
+        self.name = name
+        self._signs = signs
+
+    @cached_property
+    def rules(self) -> BaseFamily:
+        module = import_module(f"{__package__}.{self._signs.module}")
+        made: BaseFamily = getattr(module, self._signs.family)()
+        return made
+
+    @property
+    def documented(self) -> Sequence[DocumentedConsumer]:  # type: ignore[override]
+        return self.rules.documented
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        return self.rules.find(service, view) if self._may_serve(service, view) else ()
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        return self.rules.advise(service, verdict, nodes)
+
+    def _may_serve(self, service: Service, view: View) -> bool:
+        """Whether the Service, or an Ingress before it, has one of the signs."""
+        signs = self._signs
+        if signs.ingress_controllers:
+            served = backends(service, view, lambda _, by: by.controller in signs.ingress_controllers)
+            if next(served, None) is not None:
+                return True
+        if service.type != "LoadBalancer":
+            return False
+        if (chosen := service.spec.load_balancer_class) is not None:
+            return chosen in signs.classes
+        if not view.platforms.isdisjoint(signs.schemes):
+            return True
+        return bool(signs.marks) and any(key.startswith(signs.marks) for key in service.annotations)

@@ -1,0 +1,87 @@
+"""How the load balancers of each provider are recognised, in the order in which the providers claim a Service."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from etpguard.assess.consumers.ingresses import AKO
+
+_BETA = "service.beta.kubernetes.io/"
+
+
+class Signs(NamedTuple):
+    """The class `family` of the module `module` in this package knows the rules."""
+
+    module: str
+    family: str
+    schemes: tuple[str, ...] = ()
+    """Schemes of its nodes' providerIDs. None where others use the same, or where it needs none."""
+    marks: tuple[str, ...] = ()
+    """Prefixes of annotations that only this provider reads or writes."""
+    classes: tuple[str, ...] = ()
+    """Values of loadBalancerClass."""
+    ingress_controllers: tuple[str, ...] = ()
+
+
+SIGNS = {
+    "openstack": Signs(
+        "openstack",
+        "OpenStack",
+        ("openstack",),
+        ("loadbalancer.openstack.org/", f"{_BETA}openstack-internal-load-balancer", "loadbalancer.ovhcloud.com/"),
+    ),
+    "oci": Signs(
+        "oci",
+        "OracleCloud",
+        ("oci",),
+        (
+            "oci.oraclecloud.com/",
+            "oci-network-load-balancer.oraclecloud.com/",
+            f"{_BETA}oci-load-balancer-",
+        ),
+    ),
+    "ibm": Signs("ibm", "IBMCloud", ("ibm",), ("service.kubernetes.io/ibm-load-balancer-cloud-provider-",)),
+    "alibaba": Signs(
+        "alibaba",
+        "AlibabaCloud",
+        ("alicloud",),
+        (f"{_BETA}alibaba-cloud-loadbalancer-", f"{_BETA}alicloud-loadbalancer-"),
+        ("alibabacloud.com/nlb",),
+    ),
+    "tencent": Signs(
+        "tencent",
+        "TencentCloud",
+        ("qcloud", "tencentcloud"),
+        (
+            "service.kubernetes.io/qcloud-loadbalancer-",
+            "service.kubernetes.io/loadbalance-id",
+            "service.kubernetes.io/tke-existed-lbid",
+            "service.cloud.tencent.com/",
+            "service.kubernetes.io/local-svc-only-bind-node-with-pod",
+        ),
+    ),
+    "outscale": Signs("outscale", "Outscale", (), (f"{_BETA}osc-load-balancer-",)),
+    "ako": Signs("ako", "Ako", classes=(AKO,), ingress_controllers=(AKO,)),
+    "huawei": Signs("huawei", "HuaweiCloud", ("huaweicloud",), ("kubernetes.io/elb.",)),
+    "yandex": Signs("yandex", "YandexCloud", ("yandex",), ("yandex.cpi.flant.com/",)),
+    "vsphere": Signs("vsphere", "VSphere", ("vsphere",), ("loadbalancer.vmware.io/class",)),
+    "hcloud": Signs("hcloud", "HetznerCloud", ("hcloud",), ("load-balancer.hetzner.cloud/",)),
+    "digitalocean": Signs(
+        "digitalocean",
+        "DigitalOcean",
+        ("digitalocean",),
+        (
+            f"{_BETA}do-loadbalancer-",
+            "kubernetes.digitalocean.com/load-balancer-id",
+            "service.kubernetes.io/do-loadbalancer-disown",
+        ),
+    ),
+    "linode": Signs("linode", "Linode", ("linode",), (f"{_BETA}linode-loadbalancer-",)),
+    "vultr": Signs("vultr", "Vultr", ("vultr",), (f"{_BETA}vultr-loadbalancer-",)),
+    "scaleway": Signs("scaleway", "Scaleway", ("scaleway",), (f"{_BETA}scw-loadbalancer-",)),
+    "exoscale": Signs("exoscale", "Exoscale", ("exoscale",), (f"{_BETA}exoscale-loadbalancer-",)),
+    "upcloud": Signs("upcloud", "UpCloud", ("upcloud",), (f"{_BETA}upcloud-load-balancer-",)),
+    "civo": Signs("civo", "Civo", ("civo",), ("kubernetes.civo.com/",)),
+    "cloudscale": Signs("cloudscale", "Cloudscale", ("cloudscale",), ("k8s.cloudscale.ch/loadbalancer-",)),
+    "stackit": Signs("stackit", "Stackit", ("stackit",), ("lb.stackit.cloud/", "yawol.stackit.cloud/")),
+}
