@@ -284,7 +284,9 @@ class World(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def someone_takes_our_name(self, name: str) -> None:
-        """An editor of the namespace writes Cluster under etpguard's field manager, at a time of their choice."""
+        """An editor of the namespace writes Cluster under etpguard's field manager, at a time of their choice. The
+        record that is rebuilt no longer shows an earlier rollback."""
+        self.forgotten_by_a_restart.add(name)
         self.overruled.pop(name, None)
         self.api.forge(name, MANAGER, "2099-01-01T00:00:00Z")
 

@@ -12,7 +12,7 @@ from etpguard.objects import SERVICE_COVERAGE
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY
 from etpguard.remediate.ownership import MANAGER
 from tests.remediate.model_api import Json, Killed
-from tests.remediate.test_machine import MOST, World
+from tests.remediate.test_machine import MOST, ROLLBACKS, World
 
 POLICY = (COVERAGE_POLICY.plural, "default", "mend")
 
@@ -163,6 +163,17 @@ def test_a_rebuilt_record_spends_nothing_and_takes_no_time_from_a_field_manager(
     for _ in range(8):
         world.quiet_round()
     assert len({name for name, flips in world.flips.items() if (MANAGER, "Cluster") in flips}) == MOST
+
+
+def test_an_earlier_rollback_counts_after_a_record_is_rebuilt() -> None:
+    """Else an editor who takes etpguard's name again and again has etpguard roll back without limit."""
+    world = remediated()
+    world.people_delete_a_policy("mend")
+    world.people_write_a_policy("other", "Enforce", False, "Keep", False)
+    for _ in range(10):
+        world.quiet_round()
+        world.someone_takes_our_name("a")
+    assert len(world.rolled_back) == ROLLBACKS
 
 
 def test_no_record_is_made_where_no_policy_governs_the_service() -> None:

@@ -52,6 +52,9 @@ class LedgerKeeper:
         self._ages = ages
         self._charged: dict[str, set[str]] = {}
         """By the uid of a Service: the policies whose budgets its intents counted for."""
+        self._rolled_back: dict[str, dict[float, bool]] = {}
+        """By the uid of a Service: the times of rollbacks, and whether each has ended. The record shows only its
+        last phase, and others can begin another one (see `Rollback.rebuild`)."""
 
     def steps(
         self,
@@ -95,6 +98,7 @@ class LedgerKeeper:
             for uid in {"", gone.policy.uid if gone.policy else "", *self._charged.get(gone.service_uid, ())}:
                 applied[uid] |= times_spent
         known = {*(case.service.uid for case in cases.values()), *(gone.service_uid for gone in departed)}
+        known |= self._rolled_back.keys()
         self._ages.forget(known)
         self._charged = {uid: charged for uid, charged in self._charged.items() if uid in known}
         return Ledger(
@@ -114,12 +118,24 @@ class LedgerKeeper:
         return self._ages.times(record.service_uid, intents(record), monotonic, wall) if record else {}
 
     def _rollbacks(self, cases: Iterable[Case], monotonic: float, wall: float) -> Iterator[float]:
-        """When the rollbacks of the records began or ended, as they count for the rollback budget."""
+        """When the rollbacks began or ended that still count for the rollback budget."""
         for record in (case.remediation for case in cases):
-            if record is not None and record.phase in ("RollingBack", "RolledBack"):
-                at = times.parse(record.since)
-                if at is not None:
-                    yield from self._ages.times(record.service_uid, (at,), monotonic, wall).values()
+            at = times.parse(record.since) if record is not None else None
+            if record is not None and at is not None and record.phase in ("RollingBack", "RolledBack"):
+                ended = record.phase == "RolledBack"
+                before = self._rolled_back.get(record.service_uid, {})
+                # What was begun has ended: it is one rollback, with a new time.
+                kept = {time: end for time, end in before.items() if end}
+                self._rolled_back[record.service_uid] = {**kept, at: ended}
+        since = wall - self._limits.rollback_budget.per_seconds
+        for uid, known in list(self._rolled_back.items()):
+            for recorded, counts in self._ages.times(uid, known, monotonic, wall).items():
+                if counts > since:
+                    yield counts
+                else:
+                    del known[recorded[1]]
+            if not known:
+                del self._rolled_back[uid]
 
     def _rollback_share(self, cases: Iterable[Case], monotonic: float, wall: float) -> Share:
         remediated = [c for c in cases if c.remediation and c.remediation.stands_for(c.service.uid)]
