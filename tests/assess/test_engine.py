@@ -8,6 +8,7 @@ import pytest
 
 from etpguard.assess import Outcome
 from etpguard.assess.consumers.interface import Consumer, View
+from etpguard.assess.turns import CONSUMERS_A_TURN
 from etpguard.cluster import Touched
 from etpguard.objects import NODE, SERVICE_COVERAGE, Key, Record, Service
 from tests.assess.build import (
@@ -92,6 +93,39 @@ def test_what_changes_nothing_is_not_told() -> None:
     assert watched.put(EVERYWHERE) == {}
     assert watched.engine.refresh(Touched(services={WEB})) == {}
     assert list(watched.put(node("n1", "False"))) == [WEB]
+
+
+class Counted(Given):
+    """Many consumers of each Service; counts how often they are found."""
+
+    def __init__(self, consumers: int) -> None:
+        super().__init__()
+        self.consumers = consumers
+        self.found = 0
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        self.found += 1
+        return (consumer(f"c{number}") for number in range(self.consumers))
+
+
+def test_endpoints_that_move_leave_the_consumers_as_they_were() -> None:
+    family = Counted(3)
+    watched = Watched(service(), ON_N1, *NODES, family=family)
+    found = family.found
+    before = watched.engine.assessments[WEB].uncovered
+    watched.put(EVERYWHERE)
+    assert watched.engine.assessments[WEB].uncovered != before
+    assert family.found == found
+    watched.put(service(meta={"labels": {"a": "b"}}))
+    assert family.found == found + 1
+
+
+def test_a_service_with_very_many_consumers_is_assessed_in_small_steps() -> None:
+    family = Counted(20 * CONSUMERS_A_TURN)
+    watched = Watched(service(), ON_N1, *NODES, family=family)
+    watched.engine.invalidate(Touched(services={WEB}))
+    pauses = sum(1 for _ in watched.engine.reassessment(WEB))
+    assert pauses == 40, "while they are found, and while they are judged"
 
 
 def test_ignoring_and_unignoring() -> None:

@@ -142,8 +142,10 @@ def service_with(port: int) -> Json:
 @pytest.mark.parametrize(
     ("kind", "before", "after", "touched"),
     [
-        pytest.param(ENDPOINT_SLICE, None, SLICE_OF_A, Touched({X_A}), id="a slice: its Service"),
-        pytest.param(ENDPOINT_SLICE, SLICE_OF_A, SLICE_OF_B, Touched({X_A, X_B}), id="a slice moves: both"),
+        pytest.param(ENDPOINT_SLICE, None, SLICE_OF_A, Touched(endpoints={X_A}), id="a slice: its Service"),
+        pytest.param(
+            ENDPOINT_SLICE, SLICE_OF_A, SLICE_OF_B, Touched(endpoints={X_A, X_B}), id="a slice moves: both"
+        ),
         pytest.param(ENDPOINT_SLICE, SLICE_OF_A, SLICE_OF_A, Touched(), id="a slice's resourceVersion: none"),
         pytest.param(SERVICE, None, service_with(30001), Touched({X_A}, node_ports={30001}), id="a Service"),
         pytest.param(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -363,17 +363,17 @@ def test_a_large_picture_leaves_the_loop_its_turn() -> None:
 def test_a_service_whose_assessment_raises_is_unknown_and_the_others_go_on(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Engine.assess
+    real = Engine.assessment
 
-    def assess(engine: Engine, key: Key) -> Assessment | None:
+    def assessment(engine: Engine, key: Key) -> Generator[None, None, Assessment | None]:
         if key == WEB:
             raise ZeroDivisionError("of this Service")
-        return real(engine, key)
+        return (yield from real(engine, key))
 
     async def scene(rig: Rig) -> None:
         await the_case(rig)
         await rig.listed(SERVICE, 11, service("web", 3), service("other", 4))
-        monkeypatch.setattr(Engine, "assess", assess)
+        monkeypatch.setattr(Engine, "assessment", assessment)
         await rig.begin()
         failed = rig.engine.assessments[WEB]
         assert (failed.outcome, failed.reason.code) == (Outcome.Unknown, "AssessmentFailed")

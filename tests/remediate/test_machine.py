@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -59,7 +59,8 @@ class FreshEngine:
         self._world = world
         self._picture = picture
 
-    def assess(self, key: Key) -> Assessment | None:
+    def assessment(self, key: Key) -> Generator[None, None, Assessment | None]:
+        yield
         return self._world.assess(self._picture, key, self._world.outcomes)
 
 

@@ -4,13 +4,14 @@ from."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Generator, Sequence, Set
 from dataclasses import replace
 from typing import TypeVar
 
 from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, Targets, UnknownOutcome, View
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Reason
+from etpguard.assess.turns import CONSUMERS_A_TURN
 from etpguard.objects import Key, Service
 from etpguard.objects.text import describe
 
@@ -32,10 +33,12 @@ class ConsumerIndex:
         self._sets_with: dict[Key, set[frozenset[Key]]] = defaultdict(set)
         self._port_read_by: dict[int, set[Key]] = defaultdict(set)
 
-    def of(self, key: Key, service: Service) -> tuple[Consumer, ...]:
+    def of(self, key: Key, service: Service) -> Generator[None, None, tuple[Consumer, ...]]:
+        """The consumers, with a yield after some of them."""
         consumers = self._consumers.get(key)
         if consumers is None:
-            consumers = self._consumers[key] = self._find(service)
+            consumers = yield from self._find(service)
+            self._consumers[key] = consumers
             for consumer in consumers:
                 self._enter(key, consumer)
         return consumers
@@ -83,7 +86,7 @@ class ConsumerIndex:
             for number in consumer.check.reads_node_ports:
                 self._port_read_by[number].add(key)
 
-    def _find(self, service: Service) -> tuple[Consumer, ...]:
+    def _find(self, service: Service) -> Generator[None, None, tuple[Consumer, ...]]:
         found: list[Consumer] = []
         owned: set[tuple[str, str, str]] = set()
         for family in self._families:
@@ -93,6 +96,8 @@ class ConsumerIndex:
                     if consumer.object not in owned:
                         targets = self._shared(consumer.targets)
                         own.append(replace(consumer, family=family.name, targets=targets))
+                        if len(own) % CONSUMERS_A_TURN == 0:
+                            yield
             except Exception as error:
                 own.append(_failed(service, family, error))
             owned |= {consumer.object for consumer in own}

@@ -9,7 +9,7 @@ the three together         -> Assessment        (integers; some microseconds)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from etpguard.assess.assessment import Assessment, Options
@@ -21,6 +21,7 @@ from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled
 from etpguard.assess.service_verdict import Judge
+from etpguard.assess.turns import in_full
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import (
     ENDPOINT_SLICE,
@@ -89,18 +90,23 @@ class Engine:
         not change before all of them are done."""
         changed: dict[Key, Assessment | None] = {}
         for key in keys:
-            fresh = self._assess_safely(key)
-            if fresh != self.assessments.get(key):
-                changed[key] = fresh
-            if fresh is None:
-                self.assessments.pop(key, None)
-            else:
-                self.assessments[key] = fresh
+            changed |= in_full(self.reassessment(key))
         return changed
 
-    def _assess_safely(self, key: Key) -> Assessment | None:
+    def reassessment(self, key: Key) -> Generator[None, None, dict[Key, Assessment | None]]:
+        """`reassess` for one Service, with a yield after some of its consumers: one Service may have thousands,
+        and the caller can let others run meanwhile."""
+        fresh = yield from self._assess_safely(key)
+        changed = fresh != self.assessments.get(key)
+        if fresh is None:
+            self.assessments.pop(key, None)
+        else:
+            self.assessments[key] = fresh
+        return {key: fresh} if changed else {}
+
+    def _assess_safely(self, key: Key) -> Generator[None, None, Assessment | None]:
         try:
-            fresh = self.assess(key)
+            fresh = yield from self.assessment(key)
         except Exception as error:
             self.failures[key] = error
             service = self._picture.get(SERVICE, key)
@@ -131,18 +137,22 @@ class Engine:
     def assess(self, key: Key) -> Assessment | None:
         """The assessment of one Service; None unless its policy is Local, or was until etpguard changed it,
         and kube-proxy serves it externally."""
+        return in_full(self.assessment(key))
+
+    def assessment(self, key: Key) -> Generator[None, None, Assessment | None]:
+        """`assess`, with a yield after some of the consumers."""
         if self._epoch != self._picture.nodes.epoch:
             self._reset()
         service = self._picture.get(SERVICE, key)
         if service is None or service.annotations.get(IGNORE_ANNOTATION) == "true":
             return None
         if service.policy == "Local":
-            return self._assess_local(key, service)
+            return (yield from self._assess_local(key, service))
         report = self._picture.get(SERVICE_COVERAGE, key)
         intent = report.remediation if report else None
         if intent is None or not intent.stands_for(service.uid):
             return None
-        local = self._assess_local(key, service.under_local(intent.original_health_check_node_port))
+        local = yield from self._assess_local(key, service.under_local(intent.original_health_check_node_port))
         return _remediated(service, local) if local else None
 
     def probe_passes(self, key: Key, consumer: Consumer, family: IPFamily) -> int | NotModelled:
@@ -182,6 +192,9 @@ class Engine:
         for key in services:
             self._states.pop(key, None)
             self._consumers.forget(key)
+        for key in touched.endpoints:
+            self._states.pop(key, None)
+            services |= {key, *self._consumers.reading(key)}
         return services | self.assessments.keys() if self._move_nodes(touched.nodes) else services
 
     def _shared_inputs(self) -> object:
@@ -224,11 +237,12 @@ class Engine:
             )
         return states
 
-    def _assess_local(self, key: Key, service: Service) -> Assessment | None:
+    def _assess_local(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
         states = self._states_of(key, service)
         if not states.ports:
             return None
-        return self._judge.assessment(key, service, states, self._consumers.of(key, service))
+        consumers = yield from self._consumers.of(key, service)
+        return (yield from self._judge.assessment(key, service, states, consumers))
 
 
 def picture_for(families: Sequence[ConsumerFamily], others: Iterable[AnyKind] = ()) -> Picture:

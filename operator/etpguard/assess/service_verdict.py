@@ -6,7 +6,7 @@ change it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import or_
@@ -35,6 +35,7 @@ from etpguard.assess.outcome import (
 )
 from etpguard.assess.probe import KUBE_PROXY_HEALTHZ_PORT, KubeProxyHealthz, NotModelled, passing
 from etpguard.assess.resilience import Coverage
+from etpguard.assess.turns import CONSUMERS_A_TURN
 from etpguard.cluster import Picture
 from etpguard.objects import ENDPOINT_SLICE, GROUP, NODE, SERVICE, AnyKind, IPFamily, Key, Reach, Service
 
@@ -87,14 +88,17 @@ class Judge:
 
     def assessment(
         self, key: Key, service: Service, states: ServiceStates, consumers: Sequence[Consumer]
-    ) -> Assessment:
-        """The assessment of a Service under Local that is served externally."""
+    ) -> Generator[None, None, Assessment]:
+        """The assessment of a Service under Local that is served externally, with a yield after some of the
+        consumers."""
         blind = self._blind(key)
-        verdicts = tuple(
-            _pending(consumer) if _has_no_address(service, consumer) else self._through(states, consumer, blind)
-            for consumer in consumers
-        )
-        verdicts = _where_one_node_announces(verdicts)
+        judged: list[ConsumerVerdict] = []
+        for consumer in consumers:
+            pending = _has_no_address(service, consumer)
+            judged.append(_pending(consumer) if pending else self._through(states, consumer, blind))
+            if len(judged) % CONSUMERS_A_TURN == 0:
+                yield
+        verdicts = _where_one_node_announces(tuple(judged))
         fallback = LOCAL_WITH_FALLBACK in service.annotations
         if fallback:
             verdicts = tuple(

@@ -33,19 +33,24 @@ _DESCRIBE_SERVICES = (SERVICE, ENDPOINT_SLICE, SERVICE_COVERAGE)
 @dataclass
 class Touched:
     """What must be assessed again. Grows by `add`; `services` and `namespaces` name Services, `nodes` the
-    Node names that changed, `node_ports` the numbers that changed hands."""
+    Node names that changed, `node_ports` the numbers that changed hands. `endpoints` names Services of which
+    EndpointSlices changed: their consumers are as before."""
 
     services: set[Key] = field(default_factory=set)
+    endpoints: set[Key] = field(default_factory=set)
     namespaces: set[str] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
     node_ports: set[int] = field(default_factory=set)
     everything: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.services or self.namespaces or self.nodes or self.node_ports or self.everything)
+        return bool(
+            self.services or self.endpoints or self.namespaces or self.nodes or self.node_ports or self.everything
+        )
 
     def add(self, other: Touched) -> None:
         self.services |= other.services
+        self.endpoints |= other.endpoints
         self.namespaces |= other.namespaces
         self.nodes |= other.nodes
         self.node_ports |= other.node_ports
@@ -143,7 +148,7 @@ class Picture:
             index[service].add(key)
         match kind.reach:
             case Reach.SERVICES:
-                touched.services |= before | after
+                (touched.endpoints if kind == ENDPOINT_SLICE else touched.services).update(before, after)
                 if rejected or was_rejected:
                     touched.namespaces.add(key.namespace)
             case Reach.NAMESPACE:

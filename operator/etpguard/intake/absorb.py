@@ -171,7 +171,16 @@ class Absorber:
         changed: dict[Key, Assessment | None] = {}
         begun = time.monotonic()
         for key in list(self._engine.invalidate(touched)):
-            changed |= self._engine.reassess((key,))
+            steps = self._engine.reassessment(key)
+            while True:
+                try:
+                    next(steps)
+                except StopIteration as done:
+                    changed |= done.value
+                    break
+                if not new_epoch and time.monotonic() - begun > SLICE_SECONDS:
+                    await asyncio.sleep(0)
+                    begun = time.monotonic()
             if error := self._engine.failures.get(key):
                 self._failures.note("assessment", str(key), error, service_fields(key, outcome="Unknown"))
             if not new_epoch and time.monotonic() - begun > SLICE_SECONDS:
@@ -179,7 +188,7 @@ class Absorber:
                 changed = {}
                 await asyncio.sleep(0)
                 begun = time.monotonic()
-        self._offer(changed, touched.services)
+        self._offer(changed, touched.services | touched.endpoints)
 
     def _offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key]) -> None:
         includes = self._scope.includes

@@ -8,6 +8,7 @@ Nodes and cluster-wide classes come from the picture, whose lists are checked fo
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -43,10 +44,13 @@ from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import KINDS
 from etpguard.remediate.ownership import recorded_at
 from etpguard.remediate.policy import governing
+from etpguard.remediate.turns import Turns
 from etpguard.report import service_coverage, service_report
 
 _AT_ONCE = 500
 """Records absorbed before the event loop gets its turn."""
+_LONGEST_TURN = 0.01
+"""Seconds of an assessment before the event loop gets its turn."""
 
 
 class Refused(Exception):  # noqa: N818  nothing went wrong here
@@ -219,7 +223,8 @@ class ServiceReader:
         if NETWORK_POLICY in self._picture.kinds and self._served(NETWORK_POLICY):
             policies = await self._list(NETWORK_POLICY, key.namespace)
         twin = await self._twin(key, read)
-        return Reassessed(now, self._engine(twin).assess(key), twin.nodes, tuple(policies))
+        assessment = await Turns(_LONGEST_TURN, time.monotonic).run(self._engine(twin).assessment(key))
+        return Reassessed(now, assessment, twin.nodes, tuple(policies))
 
     async def _twin(self, key: Key, read: dict[AnyKind, list[Record]]) -> Picture:
         """A copy of the picture in which the records that were read replace those that it held."""
