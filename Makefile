@@ -6,7 +6,7 @@ RUN   := $(UV) run --locked --
 PYTEST := $(RUN) pytest
 UNIT  := not controlplane and not dataplane and not image
 
-.PHONY: help binaries demo test unit pythons soak lint build bench clean
+.PHONY: help binaries demo test unit pythons soak lint protobuf build bench clean
 
 help:
 	@echo "make demo     run the operator on an embedded control plane (KEEP=1 keeps it running)"
@@ -15,6 +15,7 @@ help:
 	@echo "make pythons  run these with every Python from 3.11 to 3.15 that this machine has"
 	@echo "make soak     run the long tests: random walks on the data plane, kills, hand-overs"
 	@echo "make lint     run ruff, mypy and the import contracts, and check the lock"
+	@echo "make protobuf make the Python module of the protobuf schema again"
 	@echo "make bench    run the benchmarks beside kubectl, curl and jq"
 
 $(CACHE)/uv/bin/uv:
@@ -45,6 +46,10 @@ lint: $(UV)
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
+
+protobuf: $(UV)
+	$(RUN) python -m grpc_tools.protoc -Ioperator --python_out=operator --pyi_out=operator \
+		operator/etpguard/objects/protobuf/kubernetes.proto
 
 build: $(UV)
 	$(UV) build --quiet

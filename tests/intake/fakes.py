@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Page, Record, decode_item
+from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Held, Page, Record, decode_item
 
 
 def node(name: str, version: int, *, ready: str = "True", uid: str = "") -> Record:
@@ -75,7 +75,7 @@ class ScriptedReader:
     before: Callable[[AnyKind], None] = lambda kind: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def list(self, kind: AnyKind, on_page: Callable[[Page[Any]], None]) -> None:
+    def list(self, kind: AnyKind, on_page: Callable[[Page[Any]], None], held: Held) -> None:
         self.before(kind)
         with self._lock:
             self.listed.append(kind.name)

@@ -26,7 +26,11 @@ from etpguard.kube.errors import (
     Unreachable,
 )
 from etpguard.kube.lists import STARTS, THROTTLED, ListReader, list_kind
-from etpguard.objects import INGRESS, NODE, SERVICE, Page
+from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, SERVICE_COVERAGE, Key, Page
+from etpguard.objects.protobuf import kubernetes_pb2 as pb
+from tests.objects.protobuf.answers import answer as protobuf_answer
+from tests.objects.protobuf.answers import endpoint_slice, envelope
+from tests.objects.protobuf.answers import node as protobuf_node
 
 Json = dict[str, Any]
 
@@ -45,6 +49,7 @@ class Server:
     url: str
     answer: Callable[[Json, int], Answer] = lambda parameters, number: Answer({}, 500)
     requests: list[Json] = field(default_factory=list)
+    accepted: list[str | None] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -56,6 +61,7 @@ def server() -> Iterator[Server]:
             split = urlsplit(self.path)
             parameters: Json = {k: v[0] for k, v in parse_qs(split.query).items()}
             made.requests.append({"path": split.path, "token": self.headers.get("Authorization"), **parameters})
+            made.accepted.append(self.headers.get("Accept"))
             answer = made.answer(parameters, len(made.requests) - 1)
             body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)
@@ -122,6 +128,39 @@ def test_pages_follow_the_continue_token(server: Server, connection: Connection)
     assert server.requests == [asked, {**asked, "continue": "t1"}, {**asked, "continue": "t2"}]
 
 
+PROTOBUF = {"Content-Type": "application/vnd.kubernetes.protobuf;charset=utf-8"}
+
+
+def test_the_media_type_of_the_answer_decides_how_it_is_decoded(server: Server, connection: Connection) -> None:
+    compact = protobuf_answer(NODE, protobuf_node("a"), version="7", token="t")
+    pages = [Answer(compact, headers=PROTOBUF), page(range(2), 7)]
+    server.answer = lambda parameters, number: pages[number]
+    assert [node.metadata.name for node in list_kind(connection, NODE).items] == ["a", "n0", "n1"]
+    assert server.accepted == ["application/vnd.kubernetes.protobuf, application/json"] * 2
+
+
+def test_only_json_is_accepted_for_custom_resources(server: Server, connection: Connection) -> None:
+    server.answer = lambda parameters, number: page(range(0), 7)
+    list_kind(connection, SERVICE_COVERAGE)
+    assert server.accepted == ["application/json"]
+
+
+def test_slices_in_protobuf_are_deferred(server: Server, connection: Connection) -> None:
+    body = protobuf_answer(ENDPOINT_SLICE, endpoint_slice("web-1", "web", "n1"))
+    server.answer = lambda parameters, number: Answer(body, headers=PROTOBUF)
+    listing = list_kind(connection, ENDPOINT_SLICE)
+    assert (listing.items, listing.rejects) == ([], [])
+    assert [deferred.service for deferred in listing.deferred] == [Key("default", "web")]
+
+
+def test_objects_that_are_held_are_left_out(server: Server, connection: Connection) -> None:
+    body = protobuf_answer(NODE, protobuf_node("a"), protobuf_node("b"))
+    server.answer = lambda parameters, number: Answer(body, headers=PROTOBUF)
+    seen: list[Page[Any]] = []
+    ListReader(connection).list(NODE, seen.append, lambda key, version, uid: key.name == "a")
+    assert [(each.held, [node.key.name for node in each.items]) for each in seen] == [([Key("", "a")], ["b"])]
+
+
 def test_pages_go_to_on_page_and_nowhere_else(server: Server, connection: Connection) -> None:
     pages = {"": page(range(2), 7, "t1"), "t1": page(range(2, 3), 7)}
     server.answer = lambda parameters, number: pages[parameters.get("continue", "")]
@@ -172,6 +211,21 @@ def test_a_list_that_always_expires_is_given_up(server: Server, connection: Conn
         pytest.param(refusal(404, "not found"), NotServed, "nodes is not served", id="404"),
         pytest.param(refusal(401, "Unauthorized"), Unauthorized, "does not accept the credentials", id="401"),
         pytest.param(Answer(b"<html>log in", 200), Unreachable, "did not answer with a list", id="a web page"),
+        pytest.param(
+            Answer(envelope("Status", pb.Status(message="may not")), 403, PROTOBUF),
+            Forbidden,
+            "may not list nodes: may not",
+            id="403 in protobuf",
+        ),
+        pytest.param(
+            Answer(protobuf_answer(SERVICE), 200, PROTOBUF),
+            Unreachable,
+            "a ServiceList instead",
+            id="another list",
+        ),
+        pytest.param(
+            Answer(b"<html>", 200, PROTOBUF), Unreachable, "did not answer with a list", id="no protobuf"
+        ),
         pytest.param(Answer({"items": []}, 200), Unreachable, "no resourceVersion", id="no list"),
         pytest.param(Answer(b"", 302, {"Location": "/login"}), Unreachable, "answered 302", id="a redirect"),
         pytest.param(

@@ -15,6 +15,7 @@ from etpguard.objects import (
     SERVICE_COVERAGE,
     AnyKind,
     Key,
+    Page,
     Reject,
     decode_item,
     decode_page,
@@ -300,7 +301,7 @@ def test_an_object_nested_without_end(name: str) -> None:
     ],
 )
 def test_an_empty_list(body: bytes) -> None:
-    assert decode_page(SERVICE, body) == ([], [], 0, "")
+    assert decode_page(SERVICE, body) == Page([], [], 0, "")
 
 
 def test_an_annotation_of_256_kib() -> None:

@@ -14,6 +14,7 @@ from etpguard.objects import (
     NODE,
     SERVICE,
     SERVICE_COVERAGE,
+    Deferred,
     EndpointSlice,
     Key,
     Kind,
@@ -191,13 +192,15 @@ class Picture:
             self._rejected_referrers[key.namespace][kind, key] = rejected
         return was_rejected
 
-    def _references(self, kind: Kind[Any], entry: Record | Reject | None) -> set[Key] | Exception:
+    def _references(self, kind: Kind[Any], entry: Record | Deferred[Any] | Reject | None) -> set[Key] | Exception:
         """What a referrer raises is a fault of etpguard that one object shows: returned, so that it stays one
         object's failure."""
         if entry is None:
             return set()
         if isinstance(entry, Reject):
             return {entry.service} if entry.service else ({entry.key} if kind == SERVICE else set())
+        if isinstance(entry, Deferred):
+            return {entry.service} if entry.service else set()
         try:
             return {service for refers in self._referrers[kind] for service in refers(entry)}
         except Exception as error:
@@ -228,7 +231,7 @@ def _discard(index: dict[Any, dict[Any, Reject]], place: Any, key: Any) -> bool:
     return True
 
 
-def _node_ports(service: Service | Reject | None) -> set[int]:
+def _node_ports(service: Service | Deferred[Service] | Reject | None) -> set[int]:
     if not isinstance(service, Service):
         return set()
     return {port.node_port for port in service.ports if port.node_port}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Set
 from typing import Generic, NamedTuple, TypeVar
 
-from etpguard.objects import Key, Kind, Record, Reject
+from etpguard.objects import Deferred, Key, Kind, Record, Reject
 
 R = TypeVar("R", bound=Record)
 
@@ -21,20 +21,27 @@ class Change(NamedTuple, Generic[R]):
 
     kind: Kind[R]
     key: Key
-    old: R | Reject | None
-    new: R | Reject | None
+    old: R | Deferred[R] | Reject | None
+    new: R | Deferred[R] | Reject | None
 
     @property
     def matters(self) -> bool:
         """Whether any rule can see a difference between the two versions."""
-        if isinstance(self.old, Record) and isinstance(self.new, Record):
-            return self.old.uid != self.new.uid or self.old.substance != self.new.substance
+        if self.old is None or self.new is None or self.old.uid != self.new.uid:
+            return True
+        old, new = _made(self.old), _made(self.new)
+        if isinstance(old, Record) and isinstance(new, Record):
+            return old.substance != new.substance
         return True
+
+
+def _made(entry: R | Deferred[R] | Reject) -> R | Reject:
+    return entry.record() if isinstance(entry, Deferred) else entry
 
 
 class _Held(NamedTuple, Generic[R]):
     version: int
-    entry: R | Reject
+    entry: R | Deferred[R] | Reject
 
 
 class Store(Generic[R]):
@@ -51,7 +58,13 @@ class Store(Generic[R]):
 
     def get(self, key: Key) -> R | None:
         held = self._held.get(key)
-        return held.entry if held and isinstance(held.entry, Record) else None
+        if held is None or isinstance(held.entry, Reject):
+            return None
+        if isinstance(held.entry, Deferred):
+            record = held.entry.record()
+            self._held[key] = _Held(held.version, record)
+            return record
+        return held.entry
 
     def version(self, key: Key) -> int | None:
         held = self._held.get(key)
@@ -63,7 +76,7 @@ class Store(Generic[R]):
         return max(self.version(key) or 0, self._gone.get(key, 0), self.floor) >= version
 
     def __iter__(self) -> Iterator[R]:
-        return (held.entry for held in self._held.values() if isinstance(held.entry, Record))
+        return (record for key in self._held if (record := self.get(key)) is not None)
 
     def __len__(self) -> int:
         return len(self._held)
@@ -83,7 +96,7 @@ class Store(Generic[R]):
         """The latest version seen, from a list or live: what a list requested from now on must reach."""
         return max(self._newest, self.floor)
 
-    def upsert(self, entry: R | Reject) -> Change[R] | None:
+    def upsert(self, entry: R | Deferred[R] | Reject) -> Change[R] | None:
         """A live ADDED or MODIFIED."""
         held = self._held.get(entry.key)
         known = held.version if held else self.floor
@@ -114,18 +127,19 @@ class Store(Generic[R]):
         self._gone.clear()
         self.floor = self._newest = 0
 
-    def holds(self, entry: R | Reject) -> bool:
-        """Whether the entry is held in that very version; the uid distinguishes the histories before and after a
+    def holds(self, key: Key, version: int, uid: str) -> bool:
+        """Whether the object is held in that very version; the uid distinguishes the histories before and after a
         restore."""
-        held = self._held.get(entry.key)
-        return held is not None and held.version == entry.version and held.entry.uid == entry.uid
+        held = self._held.get(key)
+        return held is not None and held.version == version and held.entry.uid == uid
 
-    def list_item(self, entry: R | Reject) -> Change[R] | None:
+    def list_item(self, entry: R | Deferred[R] | Reject) -> Change[R] | None:
         """Taken if later than all that is known of the key, held or gone. Earlier than that and yet in a list
         that is not, it shows a restore that the list's version did not show: taken too."""
         held = self._held.get(entry.key)
         known = max(held.version if held else -1, self._gone.get(entry.key, -1))
-        news = entry.version > known or (known <= self._listing and not self.holds(entry))
+        held_already = self.holds(entry.key, entry.version, entry.uid)
+        news = entry.version > known or (known <= self._listing and not held_already)
         return self._take(entry) if news else None
 
     def end_list(self, version: int, listed: set[Key]) -> list[Change[R]]:
@@ -142,11 +156,11 @@ class Store(Generic[R]):
         self._gone.clear()
         return [self._drop(key) for key in tuple(self._held)]
 
-    def replace(self, entries: Iterable[R | Reject]) -> list[Change[R]]:
+    def replace(self, entries: Iterable[R | Deferred[R] | Reject]) -> list[Change[R]]:
         """Take entries that have no order, as from files: the last of a key wins."""
         return [self._take(entry) for entry in entries]
 
-    def _take(self, entry: R | Reject) -> Change[R]:
+    def _take(self, entry: R | Deferred[R] | Reject) -> Change[R]:
         key, version = entry.key, entry.version
         old = self._held.get(key)
         self._held[key] = _Held(version, entry)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from etpguard.objects import AnyKind, Key, Record, Reject
+from etpguard.objects import AnyKind, Deferred, Key, Record, Reject
 
-Entry = Record | Reject
+Entry = Record | Deferred[Any] | Reject
 
 
 class WatchEvent(NamedTuple):

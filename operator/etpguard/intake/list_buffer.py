@@ -30,6 +30,10 @@ class ListBuffer:
         self._listed: set[Key] = set()
         self._new: list[Entry] = []
 
+    def held(self, key: Key, version: int, uid: str) -> bool:
+        """Whether an object need not be made, because the picture has it in this version."""
+        return not self._stream and self._store.holds(key, version, uid)
+
     def add(self, page: Page[Any]) -> None:
         if page.version != self._version:
             self._version = page.version
@@ -37,13 +41,14 @@ class ListBuffer:
             self._new.clear()
             if self._stream:
                 self._inbox.put(self._begins())
-        entries = [*page.items, *page.rejects]
+        entries = [*page.items, *page.deferred, *page.rejects]
         self._listed.update(entry.key for entry in entries)
+        self._listed.update(page.held)
         if self._stream:
             self._inbox.put(ListItems(self._kind, entries))
         else:
             # The picture holds nearly all of them already: those need neither be kept nor merged.
-            self._new += (entry for entry in entries if not self._store.holds(entry))
+            self._new += (e for e in entries if not self._store.holds(e.key, e.version, e.uid))
 
     def end(self, absorbed: asyncio.Event) -> None:
         if not self._stream:

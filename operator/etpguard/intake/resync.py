@@ -18,7 +18,7 @@ from etpguard.intake.timing import ListTiming
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Unreachable
 from etpguard.kube.failures import Failures
 from etpguard.kube.threads import in_thread
-from etpguard.objects import AnyKind, Page
+from etpguard.objects import AnyKind, Held, Page
 from etpguard.objects.log_fields import request_fields
 from etpguard.objects.text import describe
 
@@ -30,9 +30,10 @@ CONCURRENT_LISTS = 3
 class KindReader(Protocol):
     """Blocking reads. Both raise the errors of `kube.errors`."""
 
-    def list(self, kind: AnyKind, on_page: Callable[[Page[Any]], None]) -> object:
+    def list(self, kind: AnyKind, on_page: Callable[[Page[Any]], None], held: Held) -> object:
         """Read the whole list. `on_page` is called in the calling thread. A list that starts over at another
-        resourceVersion calls it with its first page again."""
+        resourceVersion calls it with its first page again. Pages may leave out the objects that are `held`, and
+        have their keys instead."""
 
     def ask(self, kind: AnyKind) -> int:
         """The resourceVersion that a list of the kind has now."""
@@ -151,7 +152,7 @@ class Resync:
                 schedule.gap_since = None  # a sign that comes while the list runs asks for another list
             buffer = ListBuffer(self._picture.store(kind), self._inbox, schedule.watched, stream)
             try:
-                await in_thread(partial(self._reader.list, kind, buffer.add), f"list of {kind}")
+                await in_thread(partial(self._reader.list, kind, buffer.add, buffer.held), f"list of {kind}")
             except Exception as error:
                 self._failed(kind, schedule, self._known(kind, error), closes_gap)
                 return

@@ -7,6 +7,7 @@ failed.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 import msgspec
@@ -108,6 +109,12 @@ class Status(NamedTuple):
 
     @classmethod
     def of(cls, body: bytes) -> Status:
+        if body.startswith(b"k8s\0"):
+            from etpguard.objects.protobuf.pages import decode_status  # slow to load, and errors are rare
+
+            with contextlib.suppress(ValueError):
+                reason, message = decode_status(body)
+                return cls(reason, " ".join(message.split()))
         try:
             decoded: Any = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -118,7 +118,7 @@ class _Reads:
         kind = named.kind
         path = kind.path.rpartition("/")[0]
         if path not in self._served:
-            status, body, _ = self._client.get(path, {})
+            status, body, *_ = self._client.get(path, {})
             self._served[path] = status != 404
             if status == 200:
                 resources = msgspec.json.decode(body).get("resources", [])

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 
 class Response(NamedTuple):
-    """`retry_after` is the header in seconds, 0 without one."""
+    """`retry_after` is the header in seconds, 0 without one. `media_type` is that of the body, without
+    parameters."""
 
     status: int
     body: bytes
     retry_after: float
+    media_type: str
 
 
 class PykubeClient:
@@ -36,8 +38,11 @@ class PykubeClient:
         self._timeout = timeout
         self._client: HTTPClient | None = None
 
-    def get(self, path: str, parameters: Mapping[str, str]) -> Response:
-        """Raises Unreachable where no answer came, and BadKubeconfig where there are no credentials."""
+    def get(self, path: str, parameters: Mapping[str, str], accept: str = "application/json") -> Response:
+        """`accept` are the media types that the answer may have.
+
+        Raises Unreachable where no answer came, and BadKubeconfig where there are no credentials.
+        """
         import requests  # pykube, requests and urllib3 take 0.25 s to load: in the thread that needs them
         import urllib3
 
@@ -52,7 +57,7 @@ class PykubeClient:
             with client.session.get(
                 server + path,
                 params=parameters,
-                headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+                headers={"Accept": accept, "Accept-Encoding": "gzip"},
                 stream=True,
                 allow_redirects=False,
                 timeout=self._timeout,
@@ -64,7 +69,8 @@ class PykubeClient:
         except (ImportError, NotImplementedError, LookupError, _pykube_error()) as e:
             raise self._provider_failed(e) from None
         after = response.headers.get("Retry-After", "")
-        return Response(response.status_code, body, float(after) if after.isdigit() else 0.0)
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return Response(response.status_code, body, float(after) if after.isdigit() else 0.0, media_type)
 
     def close(self) -> None:
         """Close the connection. The next request opens another, with the credentials of then."""

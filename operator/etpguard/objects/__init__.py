@@ -6,7 +6,8 @@ the shapes of one API each.
 """
 
 from etpguard.objects.coverage import API_VERSION, GROUP, PolicyRef, Remediation, Revert, ServiceCoverage
-from etpguard.objects.decode import Page, decode_item, decode_page
+from etpguard.objects.decode import Held, Page, decode_item, decode_page, nothing_held
+from etpguard.objects.deferred import Deferred
 from etpguard.objects.endpoints import Endpoint, EndpointSlice, IPFamily
 from etpguard.objects.ingresses import Backend, Ingress, IngressClass
 from etpguard.objects.kinds import (
@@ -39,8 +40,10 @@ __all__ = [
     "AnyKind",
     "Backend",
     "Condition",
+    "Deferred",
     "Endpoint",
     "EndpointSlice",
+    "Held",
     "IPFamily",
     "Ingress",
     "IngressClass",
@@ -62,4 +65,5 @@ __all__ = [
     "ServicePort",
     "decode_item",
     "decode_page",
+    "nothing_held",
 ]

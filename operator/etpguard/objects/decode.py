@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from etpguard.objects.deferred import Deferred
+from etpguard.objects.endpoints import SERVICE_LABEL
 from etpguard.objects.kinds import Kind
 from etpguard.objects.records import Key, Record, Reject, Shape
 
@@ -30,13 +33,27 @@ class _Raw(msgspec.Struct, gc=False):
     metadata: ListMeta | None = None
 
 
+Held = Callable[[Key, int, str], bool]
+"""Whether the caller has the object of this key in this version, with this uid."""
+
+
+def nothing_held(key: Key, version: int, uid: str) -> bool:
+    return False
+
+
 class Page(NamedTuple, Generic[R]):
-    """One page of a list: records, what could not be read, and where the list goes on ("" at its end)."""
+    """One page of a list: records, what could not be read, and where the list goes on ("" at its end).
+
+    `held` are the keys of objects that the caller has already, so that nothing was made of them. Only a page in
+    protobuf has these or `deferred` objects.
+    """
 
     items: list[R]
     rejects: list[Reject]
     version: int
     continue_token: str
+    deferred: Sequence[Deferred[R]] = ()
+    held: Sequence[Key] = ()
 
 
 # What msgspec learns of a type it keeps with the type, from before it knows all of it: a decoder made meanwhile in
@@ -68,7 +85,7 @@ def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
         page = _page_decoder(kind.record).decode(body)
         items = page.items or []
         for record in items:
-            _check_version(record)
+            check_version(record.metadata.resource_version)
     except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
         try:
             page = msgspec.json.decode(body, type=_Raw)
@@ -96,11 +113,11 @@ def decode_item(kind: Kind[R], source: bytes | dict[str, Any]) -> R | Reject:
             record: R = decoder.decode(source)
         else:
             record = msgspec.convert(source, kind.record)
-        _check_version(record)
+        check_version(record.metadata.resource_version)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _without_nulls(kind, source) or reject(kind.name, source, str(error))
+        return _without_nulls(kind, source) or _reject(kind.name, source, str(error))
     except RecursionError:
-        return reject(kind.name, source, "nested too deeply")
+        return _reject(kind.name, source, "nested too deeply")
     return record
 
 
@@ -109,7 +126,7 @@ def _without_nulls(kind: Kind[R], source: bytes | dict[str, Any]) -> R | None:
     zero value; rare enough to be worth a second look instead of a `| None` on each field."""
     try:
         record: R = msgspec.convert(_zeroed(_parsed(source)), kind.record)
-        _check_version(record)
+        check_version(record.metadata.resource_version)
     except (msgspec.ValidationError, RecursionError):
         return None
     return record
@@ -126,8 +143,8 @@ def _zeroed(value: Any, in_string_map: bool = False) -> Any:
     return [_zeroed(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _check_version(record: Record) -> None:
-    version = record.metadata.resource_version
+def check_version(version: str | None) -> None:
+    """Raises msgspec.ValidationError for what is no resourceVersion; "" and None are none."""
     if version and not _is_version(version):
         raise msgspec.ValidationError(
             f"Expected an integer, got {version[:40]!r} - at `$.metadata.resourceVersion`"
@@ -139,28 +156,38 @@ def _is_version(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 20
 
 
-def reject(kind: str, source: bytes | dict[str, Any], error: str) -> Reject:
+def _reject(kind: str, source: bytes | dict[str, Any], error: str) -> Reject:
     """Name what can still be named of an object that could not be read."""
     raw = _parsed(source)
     meta = raw.get("metadata") if isinstance(raw, dict) else None
     meta = meta if isinstance(meta, dict) else {}
     labels = meta.get("labels")
-    service = labels.get("kubernetes.io/service-name") if isinstance(labels, dict) else None
+    service = labels.get(SERVICE_LABEL) if isinstance(labels, dict) else None
 
     def text(field: str) -> str:
         value = meta.get(field)
         return value if isinstance(value, str) else ""
 
-    key = Key(text("namespace"), text("name"))
-    version = text("resourceVersion")
+    return reject(
+        kind,
+        Key(text("namespace"), text("name")),
+        text("uid"),
+        text("resourceVersion"),
+        error,
+        service if isinstance(service, str) else "",
+    )
+
+
+def reject(kind: str, key: Key, uid: str, version: str, error: str, service: str | None) -> Reject:
+    """`version` is the resourceVersion, whatever it is, and `service` the name of an EndpointSlice's Service."""
     named = f"{kind} {key if key.name else '(no name)'}: {_plain(error)}"
     return Reject(
         kind=kind,
         key=key,
-        uid=text("uid"),
+        uid=uid,
         version=int(version) if _is_version(version) else 0,
         message=" ".join(named.split()),
-        service=Key(key.namespace, service) if isinstance(service, str) and service else None,
+        service=Key(key.namespace, service) if service else None,
     )
 
 

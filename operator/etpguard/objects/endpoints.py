@@ -8,6 +8,9 @@ from etpguard.objects.records import Key, LabelledRecord, Shape
 
 IPFamily = Literal["IPv4", "IPv6"]
 
+SERVICE_LABEL = "kubernetes.io/service-name"
+"""Names the Service of a slice."""
+
 
 class EndpointConditions(Shape, frozen=True):
     ready: bool | None = None
@@ -45,5 +48,5 @@ class EndpointSlice(LabelledRecord, frozen=True):
     @property
     def service(self) -> Key | None:
         """Binding is the namespace and this label alone: kube-proxy 1.37.2 endpointslicecache.go:311-320."""
-        name = self.labels.get("kubernetes.io/service-name")
+        name = self.labels.get(SERVICE_LABEL)
         return Key(self.metadata.namespace or "", name) if name else None

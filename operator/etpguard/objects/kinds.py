@@ -45,6 +45,8 @@ class Kind(Generic[R]):
     refines: bool = False
     """Whether its objects only add detail to consumers that other objects show: while they cannot be
     read, no consumer stays unseen."""
+    protobuf: bool = False
+    """Whether the API server can give its objects in protobuf, as it can for its own kinds."""
 
     @property
     def api_version(self) -> str:
@@ -77,7 +79,7 @@ def _backends(ingress: Ingress) -> Iterable[Key]:
     return {Key(namespace, b.service.name) for b in ingress.backends if b.service}
 
 
-SERVICE = Kind("Service", "services", "", "v1", Service, required=True, refers=lambda s: (s.key,))
+SERVICE = Kind("Service", "services", "", "v1", Service, required=True, refers=lambda s: (s.key,), protobuf=True)
 ENDPOINT_SLICE = Kind(
     "EndpointSlice",
     "endpointslices",
@@ -86,9 +88,10 @@ ENDPOINT_SLICE = Kind(
     EndpointSlice,
     required=True,
     refers=_own_service,
+    protobuf=True,
 )
-NODE = Kind("Node", "nodes", "", "v1", Node, namespaced=False, required=True, reach=Reach.NODES)
-INGRESS = Kind("Ingress", "ingresses", "networking.k8s.io", "v1", Ingress, refers=_backends)
+NODE = Kind("Node", "nodes", "", "v1", Node, namespaced=False, required=True, reach=Reach.NODES, protobuf=True)
+INGRESS = Kind("Ingress", "ingresses", "networking.k8s.io", "v1", Ingress, refers=_backends, protobuf=True)
 INGRESS_CLASS = Kind(
     "IngressClass",
     "ingressclasses",
@@ -97,9 +100,18 @@ INGRESS_CLASS = Kind(
     IngressClass,
     namespaced=False,
     reach=Reach.EVERYTHING,
+    protobuf=True,
 )
 NAMESPACE = Kind(
-    "Namespace", "namespaces", "", "v1", Namespace, namespaced=False, reach=Reach.NAMESPACE, refines=True
+    "Namespace",
+    "namespaces",
+    "",
+    "v1",
+    Namespace,
+    namespaced=False,
+    reach=Reach.NAMESPACE,
+    refines=True,
+    protobuf=True,
 )
 SERVICE_COVERAGE = Kind(
     "ServiceCoverage",

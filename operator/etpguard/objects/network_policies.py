@@ -47,5 +47,11 @@ class NetworkPolicy(LabelledRecord, frozen=True):
 
 
 NETWORK_POLICY = Kind(
-    "NetworkPolicy", "networkpolicies", "networking.k8s.io", "v1", NetworkPolicy, reach=Reach.NOTHING
+    "NetworkPolicy",
+    "networkpolicies",
+    "networking.k8s.io",
+    "v1",
+    NetworkPolicy,
+    reach=Reach.NOTHING,
+    protobuf=True,
 )

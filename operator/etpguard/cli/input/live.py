@@ -105,7 +105,7 @@ def load(loaded: Loaded, lists: Lists) -> None:
     rejected: dict[AnyKind, Sequence[Reject]] = {}
     for kind, outcome in lists.results():
         if isinstance(outcome, Listing):
-            loaded.put(kind, outcome.items)
+            loaded.put(kind, [*outcome.items, *outcome.deferred])
             rejected[kind] = outcome.rejects
         elif isinstance(outcome, Unreachable):
             raise Failure(str(outcome))  # every other list would fail the same way, after a time-out

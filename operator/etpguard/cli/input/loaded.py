@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from etpguard.cluster import Picture
-from etpguard.objects import NAMESPACE, NODE, SERVICE, AnyKind, Key, Record, Reject
+from etpguard.objects import NAMESPACE, NODE, SERVICE, AnyKind, Deferred, Key, Record, Reject
 from etpguard.objects.named import NamedObjects
 
 SHOWN_MALFORMED = 20
@@ -42,7 +43,7 @@ class Loaded:
         """Whether an absent object is known to be absent, as in a live cluster."""
         return self.live or self.dumped
 
-    def put(self, kind: AnyKind, entries: Iterable[Record | Reject]) -> None:
+    def put(self, kind: AnyKind, entries: Iterable[Record | Deferred[Any] | Reject]) -> None:
         """Put objects into the picture; of two with one key the last stays.
 
         Nodes are put in the order of their names: the picture numbers them in this order, so that lists of names
