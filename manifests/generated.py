@@ -31,6 +31,7 @@ SET_BY_CHART = frozenset(
         "remediation",
         "log_format",
         "aws_lbc_deployment",
+        "skip_api_groups",
         # By the Deployment.
         "kubeconfig",
         "context",

@@ -8,22 +8,25 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess import DataPlane, Options, Outcome
+from etpguard.assess import DataPlane, Engine, Options, Outcome
 from etpguard.assess.consumers.interface import Consumer, HealthCheck, NodeTargets
 from etpguard.assess.eligibility import Hosts, NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, KubeProxyHealthz, NotModelled
-from etpguard.objects import INGRESS, SERVICE_COVERAGE, Key, Record, Reject, Requirement
+from etpguard.objects import INGRESS, SERVICE_COVERAGE, AnyKind, Key, Record, Reject, Requirement
+from etpguard.objects.aws import TARGET_GROUP_BINDING
 from tests.assess.build import (
     NODES,
     ON_N1,
     OWN_PORT,
     WEB,
+    Given,
     assess,
     consumer,
     endpoint,
     endpoint_slice,
     node,
+    picture_with,
     service,
 )
 
@@ -447,3 +450,17 @@ def test_no_endpoints_names_the_port_and_the_family() -> None:
     )
     assert found is not None
     assert (found.outcome, found.reason) == (Outcome.NoEndpoints, Reason("NoEndpoints", "port http/TCP over IPv6"))
+
+
+def test_a_kind_that_a_setting_excludes_hides_no_consumer() -> None:
+    """The person who excludes it knows that nothing uses it. Forbidden, it may hide one."""
+    picture = picture_with(service(), ON_N1, *NODES, families=[Given()])
+    picture.unread[TARGET_GROUP_BINDING] = "switched off"
+    outcomes = []
+    exclusions: tuple[frozenset[AnyKind], ...] = (frozenset(), frozenset({TARGET_GROUP_BINDING}))
+    for off in exclusions:
+        picture.switched_off = off
+        engine = Engine(picture, [Given()])
+        engine.refresh_all()
+        outcomes.append(engine.assessments[WEB].outcome.name)
+    assert outcomes == ["Unknown", "Uncovered"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ NAMESPACE = "etpguard-system"
 ACCOUNT = "etpguard"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 
+IMAGE = "image.repository=etpguard"
+"""The chart has no default image; the kustomize base names this one."""
+
 Json = dict[str, Any]
 Name = tuple[str, str, str]
 
@@ -26,6 +31,14 @@ Name = tuple[str, str, str]
 def kustomize_text(folder: str) -> str:
     """`kubectl kustomize manifests/FOLDER`."""
     return run(binaries.path("kubectl"), "kustomize", str(MANIFESTS / folder))
+
+
+def with_monitoring(folder: str) -> list[Json]:
+    """The objects of an overlay combined with the component overlays/monitoring."""
+    with tempfile.TemporaryDirectory() as place:
+        base, component = (os.path.relpath(MANIFESTS / name, place) for name in (folder, "overlays/monitoring"))
+        (Path(place) / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{component}]\n")
+        return parse(run(binaries.path("kubectl"), "kustomize", place))
 
 
 def kustomize(folder: str) -> list[Json]:
@@ -38,7 +51,7 @@ def helm_template(*arguments: str, release: str = "etpguard", namespace: str = N
         run(
             binaries.path("helm"),
             *("template", release, str(CHART), "--namespace", namespace, "--include-crds"),
-            *("--kube-version", binaries.KUBERNETES_VERSION),
+            *("--kube-version", binaries.KUBERNETES_VERSION, "--set", IMAGE),
             *arguments,
         )
     )

@@ -16,11 +16,14 @@ import yaml
 import devcluster
 from devcluster import Cluster, binaries
 from etpguard import __version__
+from etpguard.assess import picture_for
+from etpguard.assess.consumers.registry import consumer_families
 from etpguard.settings import Settings, SettingsError, parse
 from manifests.generated import SET_BY_CHART, chart_settings
 from tests.manifests import grants
 from tests.manifests.rendered import (
     CHART,
+    IMAGE,
     NAMESPACE,
     USER,
     Json,
@@ -29,6 +32,7 @@ from tests.manifests.rendered import (
     helm_template,
     kustomize,
     run,
+    with_monitoring,
 )
 
 ON = "remediation.enabled=true"
@@ -39,17 +43,17 @@ MONITORING = (
 
 
 @pytest.mark.parametrize(
-    ("values", "folder"),
+    ("values", "overlay"),
     [
-        pytest.param("", "base", id="defaults"),
-        pytest.param(ON, "overlays/remediation", id="remediation"),
-        pytest.param(ALL_OFF, "overlays/observe-only", id="observe only"),
-        pytest.param(MONITORING, "overlays/monitoring", id="monitoring"),
+        pytest.param("", lambda: kustomize("base"), id="defaults"),
+        pytest.param(ON, lambda: kustomize("overlays/remediation"), id="remediation"),
+        pytest.param(ALL_OFF, lambda: kustomize("overlays/observe-only"), id="observe only"),
+        pytest.param(MONITORING, lambda: with_monitoring("base"), id="monitoring"),
     ],
 )
-def test_the_chart_equals_kustomize_object_by_object(values: str, folder: str) -> None:
+def test_the_chart_equals_kustomize_object_by_object(values: str, overlay: Callable[[], list[Json]]) -> None:
     """But for the Namespace, which is `helm install --create-namespace`'s."""
-    expected = by_name([m for m in kustomize(folder) if m["kind"] != "Namespace"])
+    expected = by_name([m for m in overlay() if m["kind"] != "Namespace"])
     rendered = by_name(helm_template(*(("--set", values) if values else ())))
     assert rendered.keys() == expected.keys()
     for name, manifest in expected.items():
@@ -83,6 +87,48 @@ def test_what_is_off_has_no_permission(values: str, gone: set[str]) -> None:
     manifests = helm_template("--set", values)
     assert before - {g.resource for g in grants.granted(manifests)} == gone
     parse({}, environment(manifests))
+
+
+@pytest.mark.parametrize(
+    ("provider", "groups"),
+    [
+        pytest.param("aws", {"elbv2.k8s.aws", "gateway.k8s.aws"}, id="AWS"),
+        pytest.param("gatewayAPI", {"gateway.networking.k8s.io"}, id="Gateway API"),
+        pytest.param("gke", {"cloud.google.com"}, id="GKE"),
+        pytest.param("metallb", {"metallb.io"}, id="MetalLB"),
+        pytest.param("calico", {"crd.projectcalico.org"}, id="Calico"),
+        pytest.param("cilium", {"cilium.io"}, id="Cilium"),
+        pytest.param("traefik", {"traefik.io"}, id="Traefik"),
+    ],
+)
+def test_a_provider_that_is_off_is_neither_permitted_nor_read(provider: str, groups: set[str]) -> None:
+    manifests = helm_template("--set", f"providers.{provider}=false")
+    before = {g.group for g in grants.granted(helm_template())}
+    assert before - {g.group for g in grants.granted(manifests)} == groups
+    assert parse({}, environment(manifests)).skip_api_groups == groups
+
+
+def test_the_chart_has_a_switch_for_each_api_group_that_is_read() -> None:
+    off = ",".join(f"providers.{name}=false" for name in schema()["properties"]["providers"]["properties"])
+    left = {g.group for g in grants.granted(helm_template("--set", off)) if g.verb == "list"}
+    core = {"", "discovery.k8s.io", "networking.k8s.io", "events.k8s.io", "etpguard.dev"}
+    read = {kind.group for kind in picture_for(consumer_families()).kinds}
+    assert left & read - core == set()
+
+
+def test_labels_of_all_monitoring_objects() -> None:
+    """kube-prometheus-stack selects by the label of its release."""
+    values = f"{MONITORING},monitoring.labels.release=kube-prometheus-stack,monitoring.rules.labels.team=net"
+    labels = {m["kind"]: m["metadata"].get("labels", {}) for m in helm_template("--set", values)}
+    for kind in ("ServiceMonitor", "PrometheusRule"):
+        assert labels[kind]["release"] == "kube-prometheus-stack"
+    assert ("team" in labels["PrometheusRule"], "team" in labels["ServiceMonitor"]) == (True, False)
+
+
+def test_without_an_image_the_chart_says_what_to_set() -> None:
+    done = subprocess.run([binaries.path("helm"), "template", "x", str(CHART)], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "image.repository is required" in done.stderr
 
 
 def test_settings_reach_the_operator() -> None:
@@ -267,7 +313,7 @@ def test_what_a_platform_adds_to_the_pods_and_to_the_scraping() -> None:
 
 
 def test_lint_and_version() -> None:
-    run(binaries.path("helm"), "lint", "--strict", str(CHART), "--kube-version", "v1.37.2")
+    run(binaries.path("helm"), "lint", "--strict", str(CHART), "--kube-version", "v1.37.2", "--set", IMAGE)
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["version"] == chart["appVersion"] == __version__
 
@@ -289,7 +335,7 @@ def test_install_upgrade_uninstall(bare: Cluster) -> None:
         said = bare.kubectl("auth", "can-i", verb, *which, "-A", "--as", USER, check=False)
         return said.strip() == "yes"
 
-    notes = helm("install", "etpguard", str(CHART), "--create-namespace")
+    notes = helm("install", "etpguard", str(CHART), "--create-namespace", "--set", IMAGE)
     assert f"etpguard {__version__} runs in {NAMESPACE}" in notes
     assert "Remediation is off" in notes
     command = next(line.split("  ")[1] for line in notes.splitlines() if "kubectl get events" in line)
@@ -297,10 +343,12 @@ def test_install_upgrade_uninstall(bare: Cluster) -> None:
     bare.kubectl("get", "cov,covpol", "-A")
     assert may("patch", "services/status")
     assert not may("patch", "services")
-    helm("upgrade", "etpguard", str(CHART), "--set", ON)
+    helm("upgrade", "etpguard", str(CHART), "--set", IMAGE, "--set", ON)
     assert may("patch", "services")
     assert may("list", "coveragepolicies.etpguard.dev")
-    notes = helm("upgrade", "etpguard", str(CHART), "--set", f"{ALL_OFF},admissionPolicy.enabled=false")
+    notes = helm(
+        "upgrade", "etpguard", str(CHART), "--set", IMAGE, "--set", f"{ALL_OFF},admissionPolicy.enabled=false"
+    )
     assert "WARNING" in notes
     assert not may("patch", "services")
     assert not may("patch", "services/status")

@@ -19,6 +19,7 @@ from devcluster.objects import apply, wait_for
 from tests.manifests.installed import QUICK, foreign_kinds, operator
 from tests.manifests.rendered import (
     CHART,
+    IMAGE,
     NAMESPACE,
     ROOT,
     Json,
@@ -209,6 +210,7 @@ def test_the_notes_have_the_commands_for_this_release() -> None:
     said = run(
         devcluster.binaries.path("helm"),
         *("install", "north", str(CHART), "--namespace", "backbone", "--dry-run=client"),
+        *("--set", IMAGE),
     )
     manifests, _, notes = said.partition("\nNOTES:\n")
     made = [m for m in yaml.safe_load_all(manifests.partition("\nMANIFEST:\n")[2]) if m]

@@ -32,6 +32,7 @@ from tests.manifests.rendered import (
     kustomize,
     kustomize_text,
     run,
+    with_monitoring,
 )
 from tests.manifests.rendered import parse as parse_manifests
 from tests.remediate.stage import Scene
@@ -125,6 +126,28 @@ def test_crds_are_those_of_the_folder() -> None:
     folder = by_name([yaml.safe_load(file.read_text()) for file in (ROOT / "crds").glob("*.yaml")])
     rendered = by_name([m for m in kustomize("base") if m["kind"] == "CustomResourceDefinition"])
     assert rendered == folder
+
+
+ALTERNATIVES = ("base", "overlays/observe-only", "overlays/remediation")
+
+
+@pytest.mark.parametrize("other", ALTERNATIVES)
+@pytest.mark.parametrize("monitoring_first", [True, False])
+def test_monitoring_changes_nothing_of_another_overlay(other: str, monitoring_first: bool) -> None:
+    """It has no object in common with them, so the order in which both are applied does not matter."""
+    overlay, monitoring = by_name(kustomize(other)), by_name(kustomize("overlays/monitoring"))
+    applied = {**monitoring, **overlay} if monitoring_first else {**overlay, **monitoring}
+    assert overlay.keys() & monitoring.keys() == set()
+    assert {name: applied[name] for name in overlay} == overlay
+    assert by_name(with_monitoring(other)) == applied
+
+
+@pytest.mark.parametrize("first", ALTERNATIVES)
+@pytest.mark.parametrize("second", ALTERNATIVES)
+def test_of_two_alternatives_the_last_one_counts(first: str, second: str) -> None:
+    """They differ in the settings of the one Deployment."""
+    applied = {**by_name(kustomize(first)), **by_name(kustomize(second))}
+    assert environment(list(applied.values())) == environment(kustomize(second))
 
 
 def test_every_file_is_part_of_something() -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from devcluster import Cluster, binaries
-from tests.manifests.rendered import CHART, ROOT, Json, helm_template, kustomize, parse, run
+from tests.manifests.rendered import CHART, ROOT, Json, helm_template, kustomize, parse, run, with_monitoring
 
 VERSIONS = ("1.35", "1.36", "1.37")
 # The Prometheus Operator's have none; a CustomResourceDefinition's refers to itself: the API server judges it.
@@ -32,7 +32,7 @@ SOURCES: dict[str, Callable[[], list[Json]]] = {
     "base": lambda: kustomize("base"),
     "observe-only": lambda: kustomize("overlays/observe-only"),
     "remediation": lambda: kustomize("overlays/remediation"),
-    "monitoring": lambda: kustomize("overlays/monitoring"),
+    "monitoring": lambda: with_monitoring("base"),
     "chart": lambda: helm_template(),
     "chart with everything": lambda: helm_template("--set", EVERYTHING),
 }

@@ -9,7 +9,7 @@ import pytest
 import devcluster
 from devcluster.objects import apply, wait_for
 from tests.manifests.installed import foreign_kinds, operator
-from tests.manifests.rendered import CHART, NAMESPACE, ROOT, helm_template
+from tests.manifests.rendered import CHART, IMAGE, NAMESPACE, ROOT, helm_template
 from tests.manifests.shell import Shell, block
 from tests.remediate.stage import Scene
 
@@ -24,7 +24,7 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
         sh = Shell(cluster, tmp_path)
         apply(cluster, foreign_kinds())
         values = ("--set", "remediation.enabled=true")
-        sh(f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace {' '.join(values)}")
+        sh(f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace --set {IMAGE} {' '.join(values)}")
         cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "shop"}})
         scene = Scene(cluster, "shop")
         scene.blackhole()

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 
@@ -30,10 +31,10 @@ from etpguard.kube.failures import PARTS, Failures
 from etpguard.kube.lists import ListReader
 from etpguard.kube.threads import in_thread
 from etpguard.metrics import CONTENT_TYPE, Metrics
-from etpguard.objects import AnyKind
+from etpguard.objects import GROUP, AnyKind
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.report.advice import advice_texts
-from etpguard.settings import Settings
+from etpguard.settings import Settings, SettingsError
 from etpguard.web import Health, serve
 
 logger = logging.getLogger(__name__)
@@ -62,12 +63,17 @@ class Operator:
         self._options = consumer_options or ConsumerOptions()
         self._families = consumers = consumer_families(consumer_options)
         self.picture = picture_for(consumers, REMEDIATION_KINDS if settings.remediation else ())
+        skipped = _skipped(self.picture.kinds, settings.skip_api_groups)
+        self.picture.switched_off = skipped
+        self.picture.unread.update(dict.fromkeys(skipped, "switched off by --skip-api-groups"))
         options = Options(
             data_plane=_data_plane(settings),
             answers_everywhere_ports=settings.answers_everywhere_ports,
         )
         self.engine = Engine(self.picture, consumers, options)
-        self.freshness = Freshness(self.picture.kinds, settings.resync_interval, time.monotonic)
+        self.freshness = Freshness(
+            [kind for kind in self.picture.kinds if kind not in skipped], settings.resync_interval, time.monotonic
+        )
         reported = settings.scope.select(self.engine.assessments)
         self.metrics = Metrics(
             lambda: metrics_state(self.picture, reported, self.freshness),
@@ -213,6 +219,16 @@ class Operator:
         if self._settings.data_plane == "auto" and CILIUM in self.engine.platforms:
             return ["the nodes run Cilium: if it replaces kube-proxy, set --data-plane=cilium"]
         return []
+
+
+def _skipped(kinds: Iterable[AnyKind], groups: frozenset[str]) -> frozenset[AnyKind]:
+    """The kinds of these API groups. Raises SettingsError for a group without an optional kind."""
+    own = ("", GROUP, "networking.k8s.io")
+    optional = [kind for kind in kinds if not kind.required and kind.group not in own]
+    known = sorted({kind.group for kind in optional})
+    for group in sorted(groups.difference(known)):
+        raise SettingsError(f"--skip-api-groups: {group!r} is not one of {', '.join(known)}")
+    return frozenset(kind for kind in optional if kind.group in groups)
 
 
 def _kopf() -> ModuleType:

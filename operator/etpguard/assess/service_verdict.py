@@ -214,8 +214,13 @@ class Judge:
         return None
 
     def _unread_consumers(self) -> Reason | None:
-        unread = [kind.resource for kind in self._picture.unread if _may_consume(kind)]
+        unread = [kind.resource for kind in self._hiding_kinds()]
         return Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}") if unread else None
+
+    def _hiding_kinds(self) -> list[AnyKind]:
+        """The kinds that cannot be read and whose objects may be consumers of any Service."""
+        off = self._picture.switched_off
+        return [kind for kind in self._picture.unread if kind not in off and _may_consume(kind)]
 
     def _through(self, states: ServiceStates, consumer: Consumer, blind: Reason | None) -> ConsumerVerdict:
         targets = consumer.targets

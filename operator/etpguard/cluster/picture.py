@@ -72,6 +72,9 @@ class Picture:
         self.unlisted: dict[Kind[Any], str] = {}
         """Kinds that nobody looked for, with the reason: files without any object of the kind. Empty for a live
         cluster, where each kind is listed."""
+        self.switched_off: frozenset[Kind[Any]] = frozenset()
+        """Those of `unread` that a setting excludes. A consumer that depends on them is Unknown, but they are not
+        taken to hide one."""
         self.unresolved: dict[tuple[Kind[Any], Key], Exception] = {}
         """Objects whose references to Services could not be computed, with what was raised."""
         self._stores: dict[Kind[Any], Store[Any]] = {kind: Store(kind) for kind in kinds}
@@ -84,7 +87,9 @@ class Picture:
     def twin(self) -> Picture:
         """An empty picture of the same kinds, with the same references."""
         kinds = list(self._stores)
-        return Picture(kinds, {kind: self._referrers[kind][1:] for kind in kinds})
+        twin = Picture(kinds, {kind: self._referrers[kind][1:] for kind in kinds})
+        twin.switched_off = self.switched_off
+        return twin
 
     @property
     def kinds(self) -> Iterable[Kind[Any]]:

@@ -83,7 +83,7 @@ class Freshness:
     def served(self, kind: AnyKind) -> bool:
         """Whether the kind exists and may be listed. A failing kind is served: a reader of it must fail too,
         and not take it for a kind without objects."""
-        return self.kinds[kind].access in (Access.READ, Access.FAILING)
+        return kind in self.kinds and self.kinds[kind].access in (Access.READ, Access.FAILING)
 
     def not_ready(self) -> tuple[str, ...]:
         """Why no answer about the cluster's present state is possible, one line a kind: a required kind is not

@@ -69,6 +69,12 @@ class Settings:
         frozenset(), values.NAMESPACES, "do not report Services in these namespaces, separated by commas"
     )
 
+    skip_api_groups: frozenset[str] = _setting(
+        frozenset(),
+        values.API_GROUPS,
+        "do not read the kinds of these API groups, separated by commas; outcomes that depend on them are Unknown",
+    )
+
     resync_interval: float = _setting(600.0, values.duration(5), "list each kind this often, give or take a tenth")
     watch_inactivity: float = _setting(
         70.0,

@@ -74,6 +74,15 @@ def namespaces(text: str) -> frozenset[str]:
     return found
 
 
+def api_groups(text: str) -> frozenset[str]:
+    """A comma-separated list of API groups."""
+    found = frozenset(name.strip() for name in text.split(",") if name.strip())
+    for name in sorted(found):
+        if len(name) > 253 or not re.fullmatch(r"[a-z0-9][-a-z0-9.]*[a-z0-9]", name):
+            raise ValueError(f"API groups separated by commas, but {name!r} is not one")
+    return found
+
+
 def port(text: str) -> int:
     if (found := number(text, 1, 65535)) is None:
         raise ValueError("port numbers separated by commas")
@@ -151,6 +160,7 @@ _ONE_DURATION = r"[0-9]+(\.[0-9]+)?(ms|s|m|h)"
 _DURATION_SCHEMA = rf"([0-9]+(\.[0-9]+)?(ms|s|m|h)?|({_ONE_DURATION}){{2,}})"
 
 NAMESPACES = ValueType("NAMES", namespaces, _pattern("[-a-z0-9, ]*"))
+API_GROUPS = ValueType("GROUPS", api_groups, _pattern("[-a-z0-9., ]*"))
 PORTS = ValueType("PORTS", ports, _pattern("[0-9, ]*"))
 COUNT = ValueType("N", count, _pattern("[0-9]{1,9}"))
 QUOTA = ValueType("N/DURATION", quota, _pattern(f"[0-9]{{1,9}}/{_DURATION_SCHEMA}"))

@@ -24,7 +24,20 @@ yes
 {{- end -}}
 {{- end -}}
 
+{{/* The API groups of the providers that are switched off, separated by commas. */}}
+{{- define "etpguard.skippedGroups" -}}
+{{- $groups := dict "aws" (list "elbv2.k8s.aws" "gateway.k8s.aws") "gatewayAPI" (list "gateway.networking.k8s.io") "gke" (list "cloud.google.com") "metallb" (list "metallb.io") "calico" (list "crd.projectcalico.org") "cilium" (list "cilium.io") "traefik" (list "traefik.io") -}}
+{{- $off := list -}}
+{{- range $name, $on := .Values.providers -}}
+{{- if not $on -}}
+{{- $off = concat $off (get $groups $name) -}}
+{{- end -}}
+{{- end -}}
+{{- $off | sortAlpha | join "," -}}
+{{- end -}}
+
 {{- define "etpguard.image" -}}
+{{- $_ := required "image.repository is required: there is no published image. Build one, push it, and set --set image.repository=REGISTRY/etpguard" .Values.image.repository -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}

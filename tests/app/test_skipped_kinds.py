@@ -1,0 +1,23 @@
+"""--skip-api-groups: kinds that are neither listed nor watched."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.app.operator import _skipped
+from etpguard.assess import picture_for
+from etpguard.assess.consumers.registry import consumer_families
+from etpguard.settings import SettingsError
+
+KINDS = list(picture_for(consumer_families()).kinds)
+
+
+def test_the_kinds_of_a_group() -> None:
+    assert {kind.group for kind in _skipped(KINDS, frozenset({"cilium.io"}))} == {"cilium.io"}
+    assert _skipped(KINDS, frozenset()) == frozenset()
+
+
+@pytest.mark.parametrize("group", ["networking.k8s.io", "discovery.k8s.io", "etpguard.dev", "cilium.example"])
+def test_a_group_that_is_needed_or_unknown_is_refused(group: str) -> None:
+    with pytest.raises(SettingsError, match=r"is not one of .*cilium\.io"):
+        _skipped(KINDS, frozenset({group}))
