@@ -92,6 +92,7 @@ def _dashboard() -> Any:
                 29,
             )
         )
+        .with_panel(_lost())
     )
 
 
@@ -120,6 +121,14 @@ def _worst() -> Any:
     query = _query(expression).instant().format(PromQueryFormat.TABLE)
     panel = table.Panel().title("Services worse than Covered").datasource(SOURCE).with_target(query)
     return panel.grid_pos(_place(0, 4, 24, 9))
+
+
+def _lost() -> Any:
+    """From the recording rule of the group etpguard.history."""
+    expression = "sum_over_time(namespace_service:etpguard_service_lost_seconds:30s[30d])"
+    query = _query(expression).instant().format(PromQueryFormat.TABLE)
+    panel = table.Panel().title("Seconds of lost traffic in 30 days").datasource(SOURCE).with_target(query)
+    return panel.grid_pos(_place(0, 37, 24, 8))
 
 
 def _lines(title: str, expression: str, legend: str, x: int, y: int) -> Any:

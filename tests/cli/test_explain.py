@@ -177,3 +177,47 @@ def test_each_item_of_advice_has_a_title_an_effect_a_cost_and_a_command_alone_on
     assert advice[at + 1].strip().startswith("Cost: one extra network hop.")
     command = "kubectl -n default patch service nginx-nginx-ingress-controller -p "
     assert advice[at + 2].strip() == command + """'{"spec":{"externalTrafficPolicy":"Cluster"}}'"""
+
+
+def report(*changes: Json, uid: str = "") -> Callable[[dict[str, Json]], None]:
+    """Adds the ServiceCoverage of the Service with these transitions; its owner has that uid, or the Service's."""
+
+    def change(by_kind: dict[str, Json]) -> None:
+        service = by_kind["Service"]
+        service["metadata"]["uid"] = "own"
+        owner = {"apiVersion": "v1", "kind": "Service", "name": service["metadata"]["name"], "uid": uid or "own"}
+        coverage = {
+            "apiVersion": "etpguard.dev/v1alpha1",
+            "kind": "ServiceCoverage",
+            "metadata": {**service["metadata"], "uid": "report", "ownerReferences": [owner]},
+            "status": {"outcome": "Covered", "transitions": list(changes)},
+        }
+        by_kind["Service"] |= {"kind": "List", "items": [dict(service), coverage]}
+
+    return change
+
+
+def transition(minute: int, before: str, after: str) -> Json:
+    changed = {"time": f"2026-01-01T00:{minute:02}:00Z", "to": after, "reason": f"why {after}"}
+    return changed | ({"from": before} if before else {})
+
+
+def test_the_history_that_the_operator_recorded() -> None:
+    out = told(report(transition(5, "Covered", "Blackhole"), transition(0, "", "Covered")))
+    lines = out.splitlines()
+    start = lines.index("Changes of the outcome that the operator recorded, newest first")
+    assert lines[start + 1 : start + 3] == [
+        "  2026-01-01T00:05:00Z  Covered to Blackhole: why Blackhole",
+        "  2026-01-01T00:00:00Z  Covered: why Covered",
+    ]
+
+
+def test_a_long_history_ends_with_the_command_that_shows_all() -> None:
+    out = told(report(*(transition(minute, "Covered", "Outage") for minute in range(19, -1, -1))))
+    assert out.count("Covered to Outage") == 5
+    assert "  15 more:" in out
+    assert "    kubectl get servicecoverage -n default nginx-nginx-ingress-controller -o jsonpath=" in out
+
+
+def test_the_history_of_another_service_of_that_name_is_not_shown() -> None:
+    assert "recorded" not in told(report(transition(0, "", "Covered"), uid="another"))

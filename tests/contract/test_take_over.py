@@ -184,10 +184,12 @@ def _facts_of_all(scene: Scene) -> Json:
 
 
 def _facts(value: Any, *, condition: bool = False) -> Any:
-    """The `reason` of a condition is a code, any other is a sentence. The tree before knows no `evidence`."""
+    """The `reason` of a condition is a code, any other is a sentence. The tree before knows no `evidence`,
+    `resilience` and `transitions`."""
     match value:
         case dict():
-            prose = {"message", "advice", "lastTransitionTime", "evidence", *(() if condition else ("reason",))}
+            later = {"evidence", "resilience", "transitions"}
+            prose = {"message", "advice", "lastTransitionTime", *later, *(() if condition else ("reason",))}
             return {k: _facts(v, condition=k == "conditions") for k, v in value.items() if k not in prose}
         case list():
             return [_facts(inner, condition=condition) for inner in value]

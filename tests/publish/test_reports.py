@@ -129,6 +129,12 @@ def reworded(status: Json) -> Json:
     return dict(json.loads(text))
 
 
+def now_said(server: Server) -> str:
+    """The status without its history, which keeps the words of the time."""
+    assert server.stored is not None
+    return json.dumps({name: value for name, value in server.stored["status"].items() if name != "transitions"})
+
+
 class TestAnotherRelease:
     def test_that_words_the_facts_differently_is_taken_over_from_without_a_write(self) -> None:
         server = reported()
@@ -160,7 +166,7 @@ class TestAnotherRelease:
         assert server.settle(BLACKHOLE) is None
         server.settle(replace(BLACKHOLE, uncovered=0b010))
         assert server.writes == ["status"]
-        assert "lose it" not in json.dumps(server.stored)
+        assert "lose it" not in now_said(server)
 
 
 class TestWords:
@@ -179,7 +185,7 @@ class TestWords:
         server.edit(reworded(server.stored["status"]))
         server.settle(BLACKHOLE)
         assert server.writes == ["status"]
-        assert "lose it" not in json.dumps(server.stored)
+        assert "lose it" not in now_said(server)
 
 
 class TestAnotherWriter:

@@ -59,11 +59,42 @@ def story(assessed: Assessed, service: Service, max_nodes: int = 10) -> Lines:
     local = assessment.if_local
     if local is not None:
         yield f"Under Local its outcome would be {local.outcome.name}: {explain_reason(local)}"
+    yield from _history(assessed, service)
     yield from _ports(assessed, service, assessment, max_nodes)
     yield from _consumers(assessed, local or assessment, max_nodes, remediated=local is not None)
     if local is None:
         yield from _traps(assessed, assessment)
     yield from _advice(assessed, assessment)
+
+
+HISTORY = 5
+"""Changes of the outcome that are shown."""
+
+
+def _history(assessed: Assessed, service: Service) -> Lines:
+    """The changes of the outcome that the operator recorded."""
+    from etpguard.objects import SERVICE_COVERAGE
+    from etpguard.report.service_coverage import owned_by_another
+    from etpguard.report.transitions import transitions_of
+
+    report = assessed.loaded.picture.get(SERVICE_COVERAGE, service.key)
+    if report is None or owned_by_another(report, service):
+        return
+    changes = transitions_of(report.status)
+    if not changes:
+        return
+    yield ""
+    yield "Changes of the outcome that the operator recorded, newest first"
+    for change in changes[:HISTORY]:
+        before = f"{change['from']} to " if "from" in change else ""
+        yield f"  {change['time']}  {before}{change['to']}: {change.get('reason', '')}"
+    if len(changes) > HISTORY:
+        more = f"{len(changes) - HISTORY} more:"
+        yield f"  {more}"
+        yield Command(
+            f"    kubectl get servicecoverage -n {service.key.namespace} {service.key.name} "
+            "-o jsonpath='{.status.transitions}'"
+        )
 
 
 def _ports(assessed: Assessed, service: Service, assessment: Assessment, max_nodes: int) -> Lines:

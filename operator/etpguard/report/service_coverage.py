@@ -14,6 +14,7 @@ from etpguard.assess import Assessment, Outcome, PortState
 from etpguard.cluster import NodeTable
 from etpguard.objects import SERVICE, Remediation, Service, ServiceCoverage
 from etpguard.objects.times import parse
+from etpguard.report import transitions
 from etpguard.report.contract import NO_NAMES, Json, consumer_report, if_local_report, port_report
 from etpguard.report.resilience import resilience_report
 from etpguard.report.sentences import condition_message, covered, delivered, explain_reason
@@ -41,20 +42,21 @@ _BOUNDS = (
 """Names in a list, consumers, pieces of advice: the next row applies where the status is still too large."""
 
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]*(?=: |$)")
-_NOT_THE_PUBLISHERS = ("remediation",)
+_NOT_COMPARED = ("remediation", transitions.FIELD)
+"""Remediation writes the one; the other follows from what is compared."""
 _WORDS = frozenset({"source", "evidence", "assumptions", "resilience"})
 """Fields that say how the facts are known, and the resilience, which follows from the facts: a report that an
 older etpguard wrote without it gets it with the next change."""
 
 
 def status(assessment: Assessment, table: NodeTable, advice: Sequence[str]) -> Json:
-    """The status of the Service's ServiceCoverage, without times and without `remediation`, which remediation
-    writes: 64 ports (equal states share one group), 32 consumers, 20 names in a list with totals beside, 64 KiB in
-    all. Names are dropped first."""
+    """The status of the Service's ServiceCoverage, without times, `transitions`, and `remediation`, which
+    remediation writes: 64 ports (equal states share one group), 32 consumers, 20 names in a list with totals
+    beside, 64 KiB in all. Names are dropped first."""
     made: Json = {}
     for names, consumers, advised in _BOUNDS:
         made = _status(assessment, table, advice[:advised], names, consumers)
-        if len(msgspec.json.encode(made)) <= MAX_STATUS_BYTES:
+        if len(msgspec.json.encode(made)) <= MAX_STATUS_BYTES - transitions.MAX_BYTES:
             break
     return made
 
@@ -90,8 +92,9 @@ def history_status() -> Json:
 
 
 def status_body(wanted: Json, existing: Json | None, now: str) -> Json:
-    """The body of the status apply: `wanted` with the times of its conditions."""
-    return {"status": with_times(wanted, existing, now)}
+    """The body of the status apply: `wanted` with the times of its conditions and the transitions."""
+    timed = with_times(wanted, existing, now)
+    return {"status": {**timed, transitions.FIELD: transitions.extended(wanted, existing, now)}}
 
 
 def remediation_body(remediation: Remediation) -> Json:
@@ -101,14 +104,14 @@ def remediation_body(remediation: Remediation) -> Json:
 
 
 def published_part(status: Json) -> Json:
-    """The status without times and without `remediation`."""
-    return comparable(status, _NOT_THE_PUBLISHERS)
+    """The status without times, `remediation` and `transitions`."""
+    return comparable(status, _NOT_COMPARED)
 
 
 def facts(status: Json) -> Json:
     """`published_part` without its words: of reasons only the codes are left, and no advice, message, source,
     evidence, assumption or resilience."""
-    bare = comparable(status, (*_NOT_THE_PUBLISHERS, "advice"))
+    bare = comparable(status, (*_NOT_COMPARED, "advice"))
     states = [(c.get("type"), c.get("status"), c.get("reason")) for c in conditions_of(bare)]
     return {**_coded(bare), "conditions": states}
 
