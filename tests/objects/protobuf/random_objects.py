@@ -100,7 +100,7 @@ class Maker:
             "spec": given(
                 providerID=self.maybe(lambda: f"aws:///zone/i-{self.number()}"),
                 taints=self.maybe(lambda: list(taints.values())),
-                podCIDR=self.maybe(lambda: "10.0.0.0/24"),
+                podCIDRs=self.maybe(lambda: self.one(["10.0.0.0/24"], ["10.0.0.0/24", "2001:db8::/64"])),
             ),
             "status": {
                 "conditions": self.some(

@@ -63,7 +63,7 @@ def node(message: pb.Node) -> Node:
     taints = [Taint(taint.key, taint.effect, taint.value or None) for taint in spec.taints]
     return Node(
         NodeMeta(*_labelled(message.metadata), _node_annotations(message.metadata.annotations)),
-        NodeSpec(spec.providerID or None, taints or None),
+        NodeSpec(spec.providerID or None, taints or None, list(spec.podCIDRs) or None),
         NodeStatus(
             [_node_condition(each.type, each.status, each.reason) for each in status.conditions] or None,
             [NodeAddress(each.type, each.address) for each in status.addresses] or None,

@@ -147,12 +147,14 @@ class Taint(_message.Message):
     def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., effect: _Optional[str] = ...) -> None: ...
 
 class NodeSpec(_message.Message):
-    __slots__ = ("providerID", "taints")
+    __slots__ = ("providerID", "taints", "podCIDRs")
     PROVIDERID_FIELD_NUMBER: _ClassVar[int]
     TAINTS_FIELD_NUMBER: _ClassVar[int]
+    PODCIDRS_FIELD_NUMBER: _ClassVar[int]
     providerID: str
     taints: _containers.RepeatedCompositeFieldContainer[Taint]
-    def __init__(self, providerID: _Optional[str] = ..., taints: _Optional[_Iterable[_Union[Taint, _Mapping]]] = ...) -> None: ...
+    podCIDRs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, providerID: _Optional[str] = ..., taints: _Optional[_Iterable[_Union[Taint, _Mapping]]] = ..., podCIDRs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NodeCondition(_message.Message):
     __slots__ = ("type", "status", "reason")
