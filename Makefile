@@ -13,10 +13,10 @@ help:
 	@echo "make test     run all tests that this machine can run, with branch coverage"
 	@echo "make unit     run the tests that need no control plane"
 	@echo "make pythons  run these with every Python from 3.11 to 3.15 that this machine has"
-	@echo "make soak     run the long tests: random walks on the data plane, kills, hand-overs"
+	@echo "make soak     run the long tests, and an hour of churn that shows whether the operator grows"
 	@echo "make lint     run ruff, mypy and the import contracts, and check the lock"
 	@echo "make protobuf make the Python module of the protobuf schema again"
-	@echo "make bench    run the benchmarks beside kubectl, curl and jq"
+	@echo "make bench    run the benchmarks beside kubectl, curl and jq, and renew the figures of the docs"
 
 $(CACHE)/uv/bin/uv:
 	python3 -m venv $(CACHE)/uv
@@ -39,6 +39,7 @@ pythons: $(UV)
 
 soak: $(UV)
 	SOAK=1 $(PYTEST) -m soak $(ARGS)
+	$(RUN) python -m bench.soak
 
 lint: $(UV)
 	$(UV) lock --check
@@ -55,7 +56,8 @@ build: $(UV)
 	$(UV) build --quiet
 
 bench: $(UV)
-	$(RUN) python -m bench
+	$(RUN) python -m bench $(ARGS)
+	$(RUN) python -m bench.pages
 	$(RUN) python -m bench.race
 
 clean:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from devcluster import Cluster
@@ -34,16 +34,32 @@ class Size:
     local: int = 2_000
     endpoints: int = 15
 
+    @property
+    def objects(self) -> int:
+        """Nodes, Services and EndpointSlices together."""
+        return self.nodes + 2 * self.services
 
-def load(cluster: Cluster, size: Size, say: Callable[[str], None] = print) -> None:
-    """Create all objects, 40 requests at a time. Raises ApiError on the first that is refused."""
-    cluster.call(
-        "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    )
+    def times(self, factor: float) -> Size:
+        return replace(
+            self,
+            nodes=round(self.nodes * factor),
+            services=round(self.services * factor),
+            local=round(self.local * factor),
+        )
+
+
+NOTHING = Size(nodes=0, services=0, local=0)
+
+
+def load(cluster: Cluster, size: Size, beyond: Size = NOTHING, say: Callable[[str], None] = print) -> None:
+    """Create the objects of this size, 40 requests at a time; those of the size `beyond` exist. Raises ApiError on
+    the first that is refused."""
+    if beyond == NOTHING:
+        cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     for plural, objects in (
-        ("nodes", nodes(size)),
-        ("services", services(size)),
-        ("endpointslices", slices(size)),
+        ("nodes", nodes(size, beyond.nodes)),
+        ("services", services(size, beyond.services)),
+        ("endpointslices", slices(size, beyond.services)),
     ):
         say(f"  creating {plural}")
         _create_all(cluster, PATHS[plural], objects)
@@ -86,8 +102,8 @@ def node_name(number: int) -> str:
     return f"ip-10-{number // 65536}-{number // 256 % 256}-{number % 256}.ec2.internal"
 
 
-def nodes(size: Size) -> Iterator[Object]:
-    for i in range(size.nodes):
+def nodes(size: Size, first: int = 0) -> Iterator[Object]:
+    for i in range(first, size.nodes):
         images = [
             {
                 "names": [
@@ -131,9 +147,14 @@ def nodes(size: Size) -> Iterator[Object]:
         }
 
 
-def services(size: Size) -> Iterator[Object]:
-    for i in range(size.services):
-        local = i < size.local
+def is_local(size: Size, i: int) -> bool:
+    """Local Services are spread evenly, so that a part of the cluster has the same share."""
+    return i * size.local // size.services != (i + 1) * size.local // size.services
+
+
+def services(size: Size, first: int = 0) -> Iterator[Object]:
+    for i in range(first, size.services):
+        local = is_local(size, i)
         yield {
             "apiVersion": "v1",
             "kind": "Service",
@@ -153,8 +174,8 @@ def services(size: Size) -> Iterator[Object]:
         }
 
 
-def slices(size: Size) -> Iterator[Object]:
-    for i in range(size.services):
+def slices(size: Size, first: int = 0) -> Iterator[Object]:
+    for i in range(first, size.services):
         yield slice_(size, i)
 
 

@@ -8,8 +8,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
-from bench.big_cluster import NAMESPACE, PATHS, Object, Size, node_name, slice_
+from bench.big_cluster import NAMESPACE, PATHS, Object, Size, is_local, node_name, slice_
 from devcluster import Cluster
 from devcluster.objects import set_node_ready
 
@@ -123,8 +124,8 @@ def visitor(size: Size, turn: int) -> Object:
     }
 
 
-def create_ingresses(cluster: Cluster, many: int) -> None:
-    """An ALB with instance targets in front of each of the first Services."""
+def create_ingresses(cluster: Cluster, size: Size, many: int) -> None:
+    """An ALB with instance targets in front of each of the first Services with Local."""
     with contextlib.suppress(Exception):  # the class may exist
         cluster.call(
             "POST",
@@ -136,7 +137,7 @@ def create_ingresses(cluster: Cluster, many: int) -> None:
                 "spec": {"controller": "ingress.k8s.aws/alb"},
             },
         )
-    for i in range(many):
+    for i in islice((i for i in range(size.services) if is_local(size, i)), many):
         cluster.call("POST", INGRESSES, ingress(i))
 
 

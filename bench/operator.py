@@ -1,11 +1,10 @@
-"""The operator on a large cluster: start to ready against the raw lists, memory, gaps of its loops, churn."""
+"""The operator on a large cluster, with tickers on its loops: the largest gaps at the start and under churn."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import threading
@@ -15,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.big_cluster import PATHS, Size, slice_
-from bench.lists import three_curls
-from bench.pairs import Runs, measure
 from devcluster import Cluster
+
+_STRIDE = 7919
+"""A prime, so that slices are written in an order that mixes Services with and without Local."""
 
 
 class Measured:
@@ -50,47 +50,43 @@ class Measured:
         return said
 
 
-def start(cluster: Cluster, pairs: int) -> None:
-    """To /readyz against three concurrent curls, in turn; then through Kopf's first pass."""
-    curls, ready, first = Runs(), [], []
-    for number in range(pairs + 1):
+def gaps(cluster: Cluster, runs: int) -> dict[str, object]:
+    """The largest gaps of both loops until ready, and through Kopf's first pass."""
+    figures: dict[str, object] = {}
+    said: dict[str, list[dict[str, Any]]] = {"until ready": [], "first pass": []}
+    for _ in range(runs):
         operator = Measured(cluster.kubeconfig)
-        at_ready, at_first = operator.line("ready"), operator.line("first pass")
+        said["until ready"].append(operator.line("ready"))
+        said["first pass"].append(operator.line("first pass"))
         operator.stop()
-        measure(three_curls(cluster), dict(os.environ), Runs() if number == 0 else curls)
-        if number:
-            ready.append(at_ready)
-            first.append(at_first)
-    ratio = statistics.median(r["after_s"] / c for r, c in zip(ready, curls.wall, strict=True))
-    print(f"etpguard run to ready: {statistics.median(r['after_s'] for r in ready):.2f} s")
-    print(f"    the three lists by three curls at once: {curls}")
-    print(f"    ratio, median of {pairs} pairs: {ratio:.2f}")
-    print(f"    through Kopf's first pass: {statistics.median(f['after_s'] for f in first):.1f} s")
-    print(
-        f"    CPU {statistics.median(f['cpu_s'] for f in first):.1f} s, peak {max(f['peak_mb'] for f in first)} MB"
-    )
-    for phase, said in (("until ready", ready), ("first pass", first)):
-        for loop in ("main", "kopf"):
-            gaps = [s["gaps"][loop] for s in said]
-            print(
-                f"    {phase}, {loop} loop: largest gap {max(g['max_ms'] for g in gaps)} ms, "
-                f"p99 {statistics.median(g['p99_ms'] for g in gaps)} ms",
-                flush=True,
-            )
+    for phase, lines in said.items():
+        figures[phase] = {loop: _gaps(phase, loop, lines) for loop in ("main", "kopf")}
+    return figures
 
 
-def churn(cluster: Cluster, size: Size, seconds: float, rate: float) -> None:
-    """Slices that move their endpoints, `rate` a second, and what becomes of memory, CPU and gaps."""
+def _gaps(phase: str, loop: str, said: list[dict[str, Any]]) -> dict[str, float]:
+    own = [line["gaps"][loop] for line in said]
+    found = {"maxMs": max(each["max_ms"] for each in own), "p99Ms": max(each["p99_ms"] for each in own)}
+    print(f"    {phase}, {loop} loop: largest gap {found['maxMs']} ms, p99 {found['p99Ms']} ms", flush=True)
+    return found
+
+
+def churn(cluster: Cluster, size: Size, seconds: float, rate: float) -> dict[str, object]:
+    """Slices that move their endpoints, `rate` a second: CPU, memory and gaps."""
     operator = Measured(cluster.kubeconfig)
     before = operator.line("first pass")
     sent = write_slices(cluster, size, seconds, rate)
     after = operator.stop()
     cpu = after["cpu_s"] - before["cpu_s"]
-    print(f"churn: {sent} slices written in {seconds:.0f} s ({sent / seconds:.0f}/s asked {rate:.0f}/s)")
+    print(f"churn: {sent} slices written in {seconds:.0f} s ({sent / seconds:.0f} a second of {rate:.0f})")
     print(f"    CPU {cpu:.1f} s, {1e6 * cpu / max(sent, 1):.0f} ms for 1,000 updates, peak {after['peak_mb']} MB")
-    for loop in ("main", "kopf"):
-        gaps = after["gaps"][loop]
-        print(f"    {loop} loop: largest gap {gaps['max_ms']} ms, p99 {gaps['p99_ms']} ms", flush=True)
+    return {
+        "updates": sent,
+        "seconds": seconds,
+        "cpuMsPer1000": round(1e6 * cpu / max(sent, 1)),
+        "peakMB": after["peak_mb"],
+        **{loop: _gaps("churn", loop, [after]) for loop in ("main", "kopf")},
+    }
 
 
 def write_slices(
@@ -101,8 +97,8 @@ def write_slices(
     threads: int = 8,
     answered: Callable[[dict[str, Any]], None] = lambda written: None,
 ) -> int:
-    """PUT slices for so long, evenly spaced over a few threads; how many were written. `answered` is told of
-    each, in any thread."""
+    """PUT slices for so long, evenly spaced over a few threads; how many were written. `answered` gets each
+    answer, in any thread."""
     end = time.monotonic() + seconds
     written = [0] * threads
 
@@ -113,7 +109,7 @@ def write_slices(
             time.sleep(max(0.0, due - time.monotonic()))
             if time.monotonic() > end:
                 return
-            service, shift = number % size.services, 1 + number // size.services
+            service, shift = number * _STRIDE % size.services, 1 + number // size.services
             path = f"{PATHS['endpointslices']}/service-{service}-slice"
             answered(cluster.call("PUT", path, slice_(size, service, shift), timeout=30))
             written[thread] += 1

@@ -1,82 +1,90 @@
-"""Two commands in turn, A B A B …, each as a whole process, and the ratio of their medians."""
+"""Commands in turn, A B C A B C …, each as a whole process, and the ratios of the runs beside each other."""
 
 from __future__ import annotations
 
+import os
 import resource
-import statistics
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.processes import peak
+from bench.spread import Spread, ratios
+
+_LOOK_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Command:
+    """`env` is added to the environment of this process."""
+
+    name: str
+    words: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+
 
 @dataclass
 class Runs:
-    """Wall seconds, CPU seconds and the largest process's peak memory (bytes) of each run."""
+    """Wall seconds, CPU seconds and peak memory (bytes) of the process tree, of each run."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     peak: list[int] = field(default_factory=list)
 
-    def median(self) -> float:
-        return statistics.median(self.wall)
-
     def __str__(self) -> str:
-        return (
-            f"{statistics.median(self.wall):.2f} s ({min(self.wall):.2f}-{max(self.wall):.2f}), "
-            f"CPU {statistics.median(self.cpu):.2f} s, peak {max(self.peak) / 1e6:.0f} MB"
-        )
+        cpu = Spread.of(self.cpu).median
+        return f"{Spread.of(self.wall).shown()} s, CPU {cpu:.2f} s, peak {max(self.peak) / 1e6:.0f} MB"
+
+    def stored(self) -> dict[str, object]:
+        return {
+            "seconds": Spread.of(self.wall).stored(),
+            "cpuSeconds": Spread.of(self.cpu).stored(),
+            "peakMB": Spread.of([each / 1e6 for each in self.peak], 1).stored(),
+        }
 
 
-def measure(command: Sequence[str], env: Mapping[str, str], into: Runs) -> None:
-    """One run of a command whose output is thrown away. An exit code of 2 or more is a failure of the bench."""
+def measure(command: Command, into: Runs) -> None:
+    """One run of a command whose output is thrown away. Raises RuntimeError for an exit code of 2 or more."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    code, peak = _run(command, env)
+    process = subprocess.Popen(
+        command.words, stdout=subprocess.DEVNULL, env={**os.environ, **command.env}, cwd=command.cwd
+    )
+    most = 0
+    # Read from /proc while it runs: what the kernel counts in rusage begins with the memory of this process.
+    while process.poll() is None:
+        most = max(most, peak(process.pid))
+        time.sleep(_LOOK_SECONDS)
     into.wall.append(time.perf_counter() - started)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     into.cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    into.peak.append(peak)
-    if code > 1:
-        raise RuntimeError(f"{' '.join(command)}: exit code {code}")
+    into.peak.append(most)
+    if process.returncode not in (0, 1):
+        raise RuntimeError(f"{' '.join(command.words)}: exit code {process.returncode}")
 
 
-def _run(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, int]:
-    """Exit code and peak memory in bytes.
-
-    The peak is read from /proc while it runs: what the kernel counts in rusage begins with the memory of the
-    process that started it, which here is this one.
-    """
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=dict(env))
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, _high_water(process.pid))
-        time.sleep(0.005)
-    return process.returncode, peak
-
-
-def _high_water(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
-
-
-def alternate(
-    first: Sequence[str], second: Sequence[str], env: Mapping[str, str], pairs: int = 5
-) -> tuple[Runs, Runs]:
-    """`pairs` counted runs of each, in turn, after one warm-up of each."""
-    runs = (Runs(), Runs())
-    for number in range(pairs + 1):
-        for command, into in zip((first, second), runs, strict=True):
-            measure(command, env, Runs() if number == 0 else into)
+def alternate(commands: Sequence[Command], rounds: int) -> list[Runs]:
+    """`rounds` counted runs of each, in turn, after one warm-up of each."""
+    runs = [Runs() for _ in commands]
+    for number in range(rounds + 1):
+        for command, into in zip(commands, runs, strict=True):
+            measure(command, Runs() if number == 0 else into)
     return runs
 
 
-def show(name: str, ours: Runs, other_name: str, other: Runs) -> None:
-    ratio = statistics.median(a / b for a, b in zip(ours.wall, other.wall, strict=True))
-    print(f"{name}: {ours}")
-    print(f"    {other_name}: {other}")
-    print(f"    ratio, median of {len(ours.wall)} pairs: {ratio:.2f}", flush=True)
+def show(title: str, commands: Sequence[Command], runs: Sequence[Runs]) -> dict[str, object]:
+    """Print all, with the ratio of the first command to each other one. Returns the figures."""
+    print(f"{title}; median (least to most) of {len(runs[0].wall)} pairs")
+    figures: dict[str, object] = {}
+    for command, own in zip(commands, runs, strict=True):
+        line, stored = f"    {command.name:42} {own}", own.stored()
+        if own is not runs[0]:
+            ratio = ratios(runs[0].wall, own.wall)
+            line += f"; ratio {ratio.shown()}"
+            stored["ratio"] = ratio.stored()
+        print(line, flush=True)
+        figures[command.name] = stored
+    return figures

@@ -158,7 +158,7 @@ def _prepare(cluster: Cluster, size: big_cluster.Size) -> None:
     cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
     cluster.kubectl("create", "namespace", NAMESPACE)
     big_cluster.load(cluster, size)
-    create_ingresses(cluster, size.local // 8)
+    create_ingresses(cluster, size, size.local // 8)
     wait_for(
         lambda: cluster.request("GET", "/apis/etpguard.dev/v1alpha1/clustercoveragepolicies").ok, 30, "the CRDs"
     )

@@ -18,7 +18,7 @@ from devcluster.objects import wait_for
 RECORD_SECONDS = 60.0
 
 
-def updates(cluster: Cluster, size: Size, rate: float) -> None:
+def updates(cluster: Cluster, size: Size, rate: float) -> dict[str, object]:
     folder = cluster.directory / "recording"
     folder.mkdir()
     groups = cluster.call("GET", "/apis")["groups"]
@@ -28,7 +28,7 @@ def updates(cluster: Cluster, size: Size, rate: float) -> None:
     version = json.loads((folder / recorded_name(SLICES)).read_bytes())["metadata"]["resourceVersion"]
     reached = _record(cluster, size, folder, version)
     print(f"the real API server took {reached:.0f} slice updates a second here")
-    _play(cluster, folder, rate)
+    return {"recordedPerSecond": round(reached), **_play(cluster, folder, rate)}
 
 
 def _record(cluster: Cluster, size: Size, folder: Path, version: str) -> float:
@@ -58,18 +58,23 @@ def _record(cluster: Cluster, size: Size, folder: Path, version: str) -> float:
     return sent / RECORD_SECONDS
 
 
-def _play(cluster: Cluster, folder: Path, rate: float) -> None:
+def _play(cluster: Cluster, folder: Path, rate: float) -> dict[str, object]:
     """Once for the CPU it takes and the backlog, once more with tickers for the gaps of the loops."""
-    told = _one_playback(cluster, folder, rate, "--no-tick")
-    print(f"played back {told.lines} updates in {told.took:.1f} s: {told.lines / told.took:.0f}/s")
-    print(
-        f"    caught up {told.behind:.2f} s after the last one was sent, "
-        f"{1e6 * told.cpu / told.lines:.0f} ms of CPU for 1,000"
-    )
-    told = _one_playback(cluster, folder, rate)
+    played = _one_playback(cluster, folder, rate, "--no-tick")
+    cpu = 1e6 * played.cpu / played.lines
+    print(f"played back {played.lines} updates in {played.took:.1f} s: {played.lines / played.took:.0f}/s")
+    print(f"    caught up {played.behind:.2f} s after the last one was sent, {cpu:.0f} ms of CPU for 1,000")
+    figures: dict[str, object] = {
+        "playedPerSecond": round(played.lines / played.took),
+        "behindSeconds": round(played.behind, 2),
+        "cpuMsPer1000": round(cpu),
+    }
+    ticked = _one_playback(cluster, folder, rate)
     for loop in ("main", "kopf"):
-        gaps = told.gaps[loop]
+        gaps = ticked.gaps[loop]
+        figures[loop] = {"maxMs": gaps["max_ms"], "p99Ms": gaps["p99_ms"]}
         print(f"    {loop} loop: largest gap {gaps['max_ms']} ms, p99 {gaps['p99_ms']} ms", flush=True)
+    return figures
 
 
 @dataclass(frozen=True)

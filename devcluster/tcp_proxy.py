@@ -26,11 +26,29 @@ _QUEUED_CHUNKS = 64  # then it stops reading, and TCP slows the sender down
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 
 
+class _Wire:
+    """One direction of a link that all connections share. `bytes_per_second` is 0 for no limit."""
+
+    def __init__(self) -> None:
+        self.bytes_per_second = 0.0
+        self._free_at = 0.0
+
+    def sent_at(self, now: float, size: int) -> float:
+        """When the last of these bytes is on its way, behind all that was sent before."""
+        if not self.bytes_per_second:
+            return now
+        self._free_at = max(self._free_at, now) + size / self.bytes_per_second
+        return self._free_at
+
+
 class _Pipe:
     """One direction of a connection."""
 
-    def __init__(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay: float) -> None:
+    def __init__(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay: float, wire: _Wire
+    ) -> None:
         self.delay = delay
+        self._wire = wire
         self.open = asyncio.Event()
         self.open.set()
         self.passed = 0
@@ -42,7 +60,7 @@ class _Pipe:
         loop = asyncio.get_running_loop()
         while True:
             data = await self._source.read(_CHUNK)
-            await self._queue.put((loop.time() + self.delay, data))
+            await self._queue.put((self._wire.sent_at(loop.time(), len(data)) + self.delay, data))
             if not data:
                 return
 
@@ -70,13 +88,14 @@ class Connection:
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         delay: float,
+        wires: tuple[_Wire, _Wire],
     ) -> None:
         self.number = number
         """Counts from 1 in the order of opening."""
         self._loop = loop
         self._writers = (client[1], server[1])
-        self._to_server = _Pipe(client[0], server[1], delay)
-        self._to_client = _Pipe(server[0], client[1], delay)
+        self._to_server = _Pipe(client[0], server[1], delay, wires[0])
+        self._to_client = _Pipe(server[0], client[1], delay, wires[1])
 
     @property
     def bytes_to_client(self) -> int:
@@ -151,6 +170,8 @@ class TcpProxy(LoopServer):
         self._open: dict[Connection, asyncio.Task[None] | None] = {}
         self._numbers = itertools.count(1)
         self._delay = 0.0
+        self._handshake = 0.0
+        self._wires = (_Wire(), _Wire())
         self._silence: Direction | None = None
         super().__init__("tcp-proxy")
 
@@ -178,8 +199,21 @@ class TcpProxy(LoopServer):
         """Holds every byte back that long, in each direction, for all connections."""
         self._loop.call(lambda: self._set_delay(seconds))
 
+    def wire(self, bits_per_second: float, round_trip: float) -> None:
+        """A slow network, from now on: all connections share this bandwidth, in each direction, and every byte
+        takes half of the round trip (seconds). A new connection takes one round trip more, as TCP's handshake
+        does. TCP's slow start and losses are not imitated."""
+
+        def set_wire() -> None:
+            for wire in self._wires:
+                wire.bytes_per_second = bits_per_second / 8
+            self._handshake = round_trip
+            self._set_delay(round_trip / 2)
+
+        self._loop.call(set_wire)
+
     def restore(self) -> None:
-        """Ends all faults: listens again, passes on what was held back."""
+        """Ends all faults: listens again, passes on what was held back. A slow network stays slow."""
         self._loop.run(self._restore())
 
     async def _start(self) -> None:
@@ -191,11 +225,14 @@ class TcpProxy(LoopServer):
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            await asyncio.sleep(self._handshake)
             upstream = await asyncio.open_connection(*self._target)
         except OSError:
             writer.transport.abort()
             return
-        connection = Connection(next(self._numbers), self._loop, (reader, writer), upstream, self._delay)
+        connection = Connection(
+            next(self._numbers), self._loop, (reader, writer), upstream, self._delay, self._wires
+        )
         connection.set_silent(self._silence)
         self._open[connection] = asyncio.current_task()
         try:
@@ -228,6 +265,6 @@ class TcpProxy(LoopServer):
             connection.set_delay(seconds)
 
     async def _restore(self) -> None:
-        self._set_delay(0)
+        self._set_delay(self._handshake / 2)
         self._set_silent(None, None)
         await self._start()

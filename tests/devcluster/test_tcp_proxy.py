@@ -6,6 +6,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -124,3 +125,28 @@ def test_delay_holds_both_directions_back(proxy: TcpProxy, client: Client) -> No
 def test_an_unreachable_server_ends_the_clients_connection(cluster: Cluster) -> None:
     with TcpProxy("https://127.0.0.1:1") as proxy, pytest.raises(OSError):
         _client(cluster, proxy).request("GET", _VERSION)
+
+
+def test_a_slow_network_is_shared_by_all_connections(cluster: Cluster, proxy: TcpProxy, client: Client) -> None:
+    """Two connections that read the same take twice as long as their bytes at the bandwidth."""
+    size = len(client.request("GET", "/openapi/v2", timeout=30).body)
+    client.close_idle()
+    proxy.wire(bits_per_second=8 * 2 * size, round_trip=0.1)
+    clients = [client, _client(cluster, proxy)]
+    began = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        bodies = list(pool.map(lambda each: each.request("GET", "/openapi/v2", timeout=30).body, clients))
+    took = time.monotonic() - began
+    assert [len(body) for body in bodies] == [size, size]
+    assert took > 1.0 + 3 * 0.1  # the handshakes of TCP and TLS 1.3, and the request
+    for each in clients:
+        each.close_idle()
+
+
+def test_a_slow_network_stays_slow_when_faults_end(proxy: TcpProxy, client: Client) -> None:
+    proxy.wire(bits_per_second=50e6, round_trip=0.2)
+    proxy.restore()
+    assert client.request("GET", _VERSION).ok
+    began = time.monotonic()
+    assert client.request("GET", _VERSION).ok
+    assert time.monotonic() - began > 0.2

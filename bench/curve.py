@@ -1,0 +1,75 @@
+"""How seconds, memory and CPU grow with the cluster: one point for each size, each figure also per object."""
+
+from __future__ import annotations
+
+from bench.big_cluster import Size
+from bench.checkouts import Checkout
+from bench.lists import JSON, checks, three_curls
+from bench.operator import write_slices
+from bench.pairs import alternate
+from bench.spread import Spread, ratios
+from bench.started import Started
+from devcluster import Cluster
+
+FACTORS = (0.25, 0.5, 1.0, 2.0)
+UPDATE_SECONDS = 20.0
+UPDATE_RATE = 100.0
+
+
+def point(cluster: Cluster, size: Size, pairs: int, checkout: Checkout) -> dict[str, object]:
+    commands = [*checks(cluster, cluster.kubeconfig, [checkout]), three_curls(cluster, JSON)]
+    check, curls = alternate(commands, pairs)
+    ready, peaks, updates = [], [], []
+    for number in range(pairs + 1):
+        with Started(checkout, cluster.kubeconfig) as operator:
+            seconds = operator.ready()
+            if number == 0:
+                continue
+            ready.append(seconds)
+            if number <= 3:
+                operator.settle()
+                peaks.append(operator.usage().peak / 1e6)
+                before = operator.usage().cpu
+                written = write_slices(cluster, size, UPDATE_SECONDS, UPDATE_RATE)
+                updates.append(1e3 * (operator.usage().cpu - before) / written)
+    measured = {
+        "checkSeconds": Spread.of(check.wall),
+        "checkPeakMB": Spread.of([each / 1e6 for each in check.peak], 1),
+        "curlSeconds": Spread.of(curls.wall),
+        "readySeconds": Spread.of(ready),
+        "operatorPeakMB": Spread.of(peaks, 1),
+        "updateCpuMs": Spread.of(updates),
+    }
+    print(
+        f"{size.nodes} Nodes, {size.services} Services and slices: check {measured['checkSeconds'].shown()} s, "
+        f"peak {measured['checkPeakMB'].shown(0)} MB; ready {measured['readySeconds'].shown()} s, peak "
+        f"{measured['operatorPeakMB'].shown(0)} MB; an update {measured['updateCpuMs'].shown()} ms of CPU; "
+        f"check / curls {ratios(check.wall, curls.wall).shown()}",
+        flush=True,
+    )
+    per_object = {
+        "checkMicroseconds": 1e6 * measured["checkSeconds"].median / size.objects,
+        "checkPeakKB": 1e3 * measured["checkPeakMB"].median / size.objects,
+        "readyMicroseconds": 1e6 * measured["readySeconds"].median / size.objects,
+        "operatorPeakKB": 1e3 * measured["operatorPeakMB"].median / size.objects,
+    }
+    return {
+        "nodes": size.nodes,
+        "services": size.services,
+        "local": size.local,
+        "objects": size.objects,
+        **{name: spread.stored() for name, spread in measured.items()},
+        "perObject": {name: round(value, 2) for name, value in per_object.items()},
+    }
+
+
+def growth(points: list[dict[str, object]]) -> dict[str, float]:
+    """Each figure per object at the last size, divided by that at half of it."""
+    once, twice = points[-2]["perObject"], points[-1]["perObject"]
+    assert isinstance(once, dict)
+    assert isinstance(twice, dict)
+    found = {name: round(twice[name] / once[name], 2) for name in once}
+    updates = [each["updateCpuMs"] for each in points[-2:]]
+    assert all(isinstance(each, dict) for each in updates)
+    found["updateCpu"] = round(updates[1]["median"] / updates[0]["median"], 2)  # type: ignore[index]
+    return found
