@@ -27,6 +27,8 @@ from etpguard.settings import Address, Settings
 T = TypeVar("T")
 
 READ_ONLY = {"write_conditions": False, "write_reports": False, "write_events": False, "remediation": False}
+DEFAULTS = {**READ_ONLY, "second_installation": "allow"}
+"""Other tests leave Leases of operators that they killed."""
 
 
 class Served:
@@ -70,7 +72,7 @@ class Running(Served):
         super().__init__(port=0)
         pacing: Pacing | None = settings.pop("remediation_pacing", None)
         self._settings = Settings(
-            kubeconfig=str(kubeconfig), listen=Address("127.0.0.1", 0), **{**READ_ONLY, **settings}
+            kubeconfig=str(kubeconfig), listen=Address("127.0.0.1", 0), **{**DEFAULTS, **settings}
         )
         timing = timing or OperatorTiming()
         self._timing = dataclasses.replace(timing, remediation=pacing) if pacing else timing

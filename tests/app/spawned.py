@@ -43,6 +43,7 @@ class Spawned(Served):
             "listen": f"127.0.0.1:{self.port}",
             "lease-namespace": "default",
             "lease-name": name,
+            "second-installation": "allow",
             **{flag.replace("_", "-"): value for flag, value in flags.items()},
         }
         self._command = [

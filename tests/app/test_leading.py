@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -85,3 +86,26 @@ def test_a_leader_whose_picture_stays_stale_gives_way_to_a_standby_that_can_writ
             assert leads(second), "who leads is not taken over from"
             assert not leads(first)
         wait_for(lambda: leads(first), 10, "the first one to lead again, as the second one has ended")
+
+
+def test_a_second_installation_does_not_lead_until_the_first_has_gone(cluster: Cluster, namespace: str) -> None:
+    """Each has a Lease of its own: the same name in two namespaces."""
+    elsewhere = f"{namespace}-second"
+    cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": elsewhere}})
+    settings: dict[str, Any] = {
+        "leader_elect": True,
+        "lease_name": f"etpguard-{namespace}",
+        "lease_duration": 3.0,
+        "namespaces": frozenset({namespace}),
+        "write_conditions": True,
+        "second_installation": "refuse",
+    }
+    with contextlib.ExitStack() as running:
+        first = running.enter_context(Running(cluster.kubeconfig, **settings, lease_namespace=namespace))
+        wait_for(lambda: leads(first), 30, "the first one to lead")
+        with Running(cluster.kubeconfig, **settings, lease_namespace=elsewhere) as second:
+            wait_for(lambda: "another etpguard installation leads" in second.get("/readyz")[1], 20, "its note")
+            assert (leads(first), leads(second)) == (True, False)
+            running.close()
+            wait_for(lambda: leads(second), 40, "the second one to lead")
+            assert "another etpguard installation" not in second.get("/readyz")[1]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from etpguard.cli.errors import Failure
-from etpguard.cli.operator_leases import LeaseWatch
 from etpguard.cli.rollback import Rollback
 from etpguard.cli.service_cleanup import CleanupResult, Sender, ServiceCleanup
 from etpguard.cli.uninstall import left_behind
 from etpguard.kube.conflict_retry import TRIES
 from etpguard.kube.lists import Listing, R
+from etpguard.kube.operator_leases import LeaseWatch
 from etpguard.kube.writes import Writer
 from etpguard.objects import (
     SERVICE,

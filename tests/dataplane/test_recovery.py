@@ -124,6 +124,7 @@ def operator(scene: Scene) -> Iterator[Served]:
         "namespaces": scene.namespace,
         "lease-namespace": scene.namespace,
         "listen": "127.0.0.1:0",
+        "second-installation": "allow",
         "hold-urgent": "0s",
     }
     command = [sys.executable, "-m", "etpguard", "run", *(f"--{name}={value}" for name, value in flags.items())]

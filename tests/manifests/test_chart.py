@@ -214,7 +214,7 @@ def test_a_setting_with_fixed_values_takes_no_others() -> None:
         if choices is not None and name not in SET_BY_CHART:
             assert setting(name.replace("_", "-")) == {"enum": list(typing.get_args(choices))}, name
             found += 1
-    assert found == 3
+    assert found == 4
 
 
 @pytest.mark.parametrize(

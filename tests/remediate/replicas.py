@@ -56,6 +56,7 @@ class Replica:
             "listen": "127.0.0.1:0",
             "lease-namespace": self._scene.namespace,
             "lease-duration": f"{LEASE_SECONDS}s",
+            "second-installation": "allow",
             "hold": "300ms",
             "hold-urgent": "100ms",
             "max-remediations": "100000/600s",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import math
 import socket
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
+from etpguard.app.other_installation import OtherInstallation
 from etpguard.app.remediation import remediation_controller
-from etpguard.app.tasks import Keeper
+from etpguard.app.tasks import Keeper, finished_before
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
 from etpguard.intake.absorb import Receiver
@@ -20,6 +22,7 @@ from etpguard.kube.confinement import ConfinementCheck
 from etpguard.kube.connection import Connection
 from etpguard.kube.failures import Failures, Part
 from etpguard.kube.lease import Elector, Timing
+from etpguard.kube.stopping import stopped_within
 from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.metrics import Metrics
 from etpguard.objects import AnyKind, Key
@@ -29,6 +32,9 @@ from etpguard.remediate.controller import Pacing
 from etpguard.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+OTHER_INSTALLATION_SECONDS = 10.0
+"""From one look for another installation that leads to the next."""
 
 
 class Writing:
@@ -77,6 +83,12 @@ class Writing:
             else None
         )
         elector = self._elector
+        own = Key(settings.lease_namespace or connection.namespace, settings.lease_name)
+        self._other = (
+            None
+            if settings.second_installation == "allow"
+            else OtherInstallation(Writer(self._client, limits=WriteLimits(refused_for=0, max_age=math.inf)), own)
+        )
         self._writer = Writer(
             self._client,
             may_start=elector.may_start if elector else lambda timeout: True,
@@ -142,7 +154,8 @@ class Writing:
     def problems(self) -> list[str]:
         """What prevents writes, one line each. Another replica's leadership is not a problem."""
         election = [f"the Lease: {self._elector.problem}"] if self._elector and self._elector.problem else []
-        return [*election, *self._writer.problems(), *self._confinement.problems()]
+        other = [self._other.problem] if self._other and self._other.problem else []
+        return [*other, *election, *self._writer.problems(), *self._confinement.problems()]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish and remediate until `stop`, then hand over the Lease."""
@@ -165,5 +178,17 @@ class Writing:
         if self._remediation:
             parts.append(("remediation", "the controller", partial(self._remediation.run, stop)))
         if self._elector:
-            parts.append(("lease", "the elector", partial(self._elector.run, stop, self._writer.quiet)))
+            parts.append(("lease", "the elector", partial(self._lead, self._elector, stop)))
         return parts
+
+    async def _lead(self, elector: Elector, stop: asyncio.Event) -> None:
+        """Compete for the Lease once no other installation leads."""
+        while self._other is not None:
+            looking = asyncio.create_task(self._other.leads())
+            if not await finished_before(stop, looking):
+                return
+            if not looking.result():
+                break
+            if await stopped_within(stop, OTHER_INSTALLATION_SECONDS):
+                return
+        await elector.run(stop, self._writer.quiet)

@@ -12,11 +12,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etpguard.cli import operator_leases
 from etpguard.cli.errors import Failure
 from etpguard.cli.output.streams import complain, narrate
 from etpguard.cli.service_cleanup import CleanupResult, Sender, ServiceCleanup, marked
-from etpguard.kube import verbs
+from etpguard.kube import operator_leases, verbs
 from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, KubeError, NotServed

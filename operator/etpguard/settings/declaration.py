@@ -117,6 +117,11 @@ class Settings:
         "", values.text("NAME"), "namespace of the Lease; without it the namespace of the pod or of the context"
     )
     lease_name: str = _setting("etpguard", values.text("NAME"), "name of the operator's Lease")
+    second_installation: Literal["refuse", "allow"] = _setting(
+        "refuse",
+        values.one_of("refuse|allow", "refuse", "allow"),
+        "refuse to lead while another operator renews a Lease of this name in another namespace, or allow it",
+    )
     lease_duration: float = _setting(
         15.0, values.duration(3), "another replica may take the Lease after this long without a renewal"
     )

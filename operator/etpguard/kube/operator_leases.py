@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from etpguard.kube import verbs
 from etpguard.kube.writes import Writer
+from etpguard.objects import Key
 from etpguard.objects.leases import LEASE, Lease
 
 POLL_SECONDS = 1.0
@@ -24,18 +25,20 @@ async def leases(writer: Writer, name: str) -> list[Lease]:
 
 
 class LeaseWatch:
-    """Polls the Leases of one name."""
+    """Polls the Leases of one name, but for `own`, the one that this process competes for."""
 
     def __init__(
         self,
         writer: Writer,
         name: str,
         *,
+        own: Key | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._writer = writer
         self._name = name
+        self._own = own
         self._clock = clock
         self._sleep = sleep
         self._seen: dict[str, Lease] = {}
@@ -49,7 +52,8 @@ class LeaseWatch:
     async def look(self) -> list[Lease]:
         """The Leases with a holder that have changed since the look before; at the first look all with a holder.
         Raises ApiError."""
-        found = {lease.uid: lease for lease in await leases(self._writer, self._name)}
+        listed = await leases(self._writer, self._name)
+        found = {lease.uid: lease for lease in listed if lease.key != self._own}
         now = self._clock()
         before = {uid: lease.version for uid, lease in self._seen.items()}
         same = {uid for uid, lease in found.items() if before.get(uid) == lease.version}

@@ -1,0 +1,50 @@
+"""Whether another etpguard installation writes in the cluster: one installation per cluster.
+
+Two would overwrite each other's conditions, reports and Events, and each would remediate within limits of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from etpguard.kube.errors import ApiError
+from etpguard.kube.operator_leases import LeaseWatch
+from etpguard.kube.writes import Writer
+from etpguard.objects import Key
+from etpguard.objects.leases import Lease
+
+_log = logging.getLogger(__name__)
+
+
+class OtherInstallation:
+    """Looks for a Lease of the same name in another namespace that somebody renews."""
+
+    def __init__(self, writer: Writer, own: Key) -> None:
+        self._writer = writer
+        self._own = own
+        self.problem = ""
+        """Why this operator does not lead; "" where no other installation was found."""
+
+    async def leads(self) -> bool:
+        """Whether another installation leads. Takes some seconds where there is a Lease in doubt."""
+        try:
+            watch = LeaseWatch(self._writer, self._own.name, own=self._own)
+            await watch.look()
+            found = await watch.renewed()
+        except ApiError as error:
+            _log.warning("cannot look for another etpguard installation: %s", error)
+            found = None
+        self._note(found)
+        return found is not None
+
+    def _note(self, found: Lease | None) -> None:
+        problem = self._describe(found) if found else ""
+        if problem and problem != self.problem:
+            _log.error("%s", problem)
+        self.problem = problem
+
+    def _describe(self, lease: Lease) -> str:
+        return (
+            f"another etpguard installation leads: {lease.holder} renews Lease {lease.key}. Use the same Lease "
+            f"with --lease-namespace {lease.key.namespace}, or set --second-installation allow"
+        )
