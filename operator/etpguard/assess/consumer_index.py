@@ -92,12 +92,12 @@ class ConsumerIndex:
         for family in self._families:
             own: list[Consumer] = []
             try:
-                for consumer in family.find(service, self._view):
+                for number, consumer in enumerate(family.find(service, self._view), 1):
+                    if number % CONSUMERS_A_TURN == 0:
+                        yield
                     if consumer.object not in owned:
                         targets = self._shared(consumer.targets)
                         own.append(replace(consumer, family=family.name, targets=targets))
-                        if len(own) % CONSUMERS_A_TURN == 0:
-                            yield
             except Exception as error:
                 own.append(_failed(service, family, error))
             owned |= {consumer.object for consumer in own}

@@ -120,6 +120,7 @@ def ip_families(service: Service) -> tuple[IPFamily, ...]:
     return (family_of(spec.cluster_ip or "") or "IPv4",)
 
 
+@lru_cache(maxsize=8192)
 def family_of(address: str) -> IPFamily | None:
     """The family as k8s.io/utils/net IPFamilyOf sees it (an IPv4-mapped address is IPv4), None if invalid."""
     parsed = _parse(address)

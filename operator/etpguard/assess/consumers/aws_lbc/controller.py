@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -95,7 +95,15 @@ class AwsLoadBalancerController:
         for binding in bindings:
             by_owner.setdefault(owner_of(binding), []).append(binding)
         used: set[Key] = set()
-        found: dict[Consumer, None] = {}
+        found: set[Consumer] = set()
+
+        def unseen(consumers: Iterable[Consumer]) -> Iterator[Consumer]:
+            """At once, and not after all are found: the caller lets others run between two of them."""
+            for one in consumers:
+                if one not in found:
+                    found.add(one)
+                    yield one if bindings else _without_bindings(one, view)
+
         for ingress in view.referring(INGRESS, service.key):
             own = [
                 b
@@ -103,19 +111,17 @@ class AwsLoadBalancerController:
                 for b in by_owner.get(owner, ())
             ]
             path = IngressPath(service, ingress, own, view, self.options)
-            found |= dict.fromkeys(path.consumers())
+            yield from unseen(path.consumers())
             labels = {label_of(service, port) for port in path.ports}
             used |= {b.key for b in own if label_of(service, b.spec.service_ref.port) in labels - {None}}
         for base in view.referring(SERVICE, service.key):
             own = [b for owner in _owners("Service", "nlb", base.key) for b in by_owner.get(owner, ())]
             path_of_base = LoadBalancerPath(_as_assessed(base, service), service, own, view, self.options)
-            found |= dict.fromkeys(path_of_base.consumers())
+            yield from unseen(path_of_base.consumers())
             used |= {b.key for b in own}
         for binding in bindings:
             if binding.key not in used:
-                found[self._alone(service, binding, owner_of(binding), view)] = None
-        for one in found:
-            yield one if bindings else _without_bindings(one, view)
+                yield from unseen([self._alone(service, binding, owner_of(binding), view)])
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         return advice(service, verdict, nodes)
