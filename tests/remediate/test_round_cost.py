@@ -30,12 +30,14 @@ SPEC: dict[str, Any] = {
 }
 
 
-def calls(policies: int, services: int) -> int:
-    """Function calls of a round in which every policy selects every Service."""
+def calls(policies: int, services: int, *, own_label: bool = False) -> int:
+    """Function calls of a round in which every policy selects every Service, or each the Services with a label of
+    its own."""
     picture = picture_for((), REMEDIATION_KINDS)
     assessments = {}
     for n in range(services):
-        meta = {"name": f"s{n}", "namespace": "default", "uid": f"s{n}", "labels": {"app": "web"}}
+        meta: dict[str, Any] = {"name": f"s{n}", "namespace": "default", "uid": f"s{n}"}
+        meta |= {"labels": {"app": "web", "team": f"t{n % policies}"}}
         body = {"metadata": meta, "spec": {"type": "NodePort", "externalTrafficPolicy": "Local"}}
         picture.absorb(picture.store(SERVICE).replace([decode_item(SERVICE, body)]))
         key = Key("default", f"s{n}")
@@ -43,7 +45,8 @@ def calls(policies: int, services: int) -> int:
     for n in range(policies):
         meta = {"name": f"p{n}", "namespace": "default", "uid": f"p{n}"}
         store = picture.store(COVERAGE_POLICY)
-        picture.absorb(store.replace([decode_item(COVERAGE_POLICY, {"metadata": meta, "spec": SPEC})]))
+        spec = {**SPEC, "serviceSelector": {"matchLabels": {"app": "web", "team": f"t{n}"}}} if own_label else SPEC
+        picture.absorb(store.replace([decode_item(COVERAGE_POLICY, {"metadata": meta, "spec": spec})]))
     memory = RemediationMemory(picture, lambda: 0.0, lambda: NOW)
     gatherer = Gatherer(picture, assessments, DwellHistory(), memory, OperatorLimits())
     counted = 0
@@ -72,3 +75,8 @@ def test_ten_times_the_policies_are_at_most_twelve_times_the_work() -> None:
 def test_ten_times_the_services_are_at_most_twelve_times_the_work() -> None:
     calls(2, 2)
     assert calls(20, 60) <= 12 * calls(20, 6)
+
+
+def test_ten_times_both_are_at_most_twelve_times_the_work_where_each_policy_selects_its_own_services() -> None:
+    calls(2, 2, own_label=True)
+    assert calls(300, 600, own_label=True) <= 12 * calls(30, 60, own_label=True)

@@ -14,7 +14,7 @@ from etpguard.assess import Outcome, Reason
 from etpguard.assess.consumers.interface import Evidence
 from etpguard.remediate import reasons
 from etpguard.remediate.facts import Case, in_need
-from etpguard.remediate.policy import Governing, requests_rollback
+from etpguard.remediate.policy import Governing
 
 SKIP_ANNOTATION = "etpguard.dev/skip-remediation"
 
@@ -133,7 +133,7 @@ def it_is_annotated(facts: Facts) -> Reason | None:
 
 
 def a_rollback_is_requested(facts: Facts) -> Reason | None:
-    asked = any(requests_rollback(policy, facts.case.service) for policy in facts.governing.policies)
+    asked = facts.governing.requests_rollback(facts.case.service)
     return reasons.ROLLBACK_REQUESTED.because() if asked else None
 
 
@@ -195,12 +195,12 @@ def a_tool_keeps_restoring_local(facts: Facts) -> Reason | None:
 
 def pause(governing: Governing) -> Reason | None:
     """The first policy that is suspended or has a pause request."""
-    for policy in governing.policies:
-        if policy.spec.suspend:
-            return reasons.SUSPENDED.because(f"{policy.kind} {policy.key} is suspended")
-        if policy.spec.pause_requests:
-            return reasons.PAUSED.because(f"{policy.kind} {policy.key}: {policy.spec.pause_requests[0]}")
-    return None
+    policy = governing.paused
+    if policy is None:
+        return None
+    if policy.spec.suspend:
+        return reasons.SUSPENDED.because(f"{policy.kind} {policy.key} is suspended")
+    return reasons.PAUSED.because(f"{policy.kind} {policy.key}: {policy.spec.pause_requests[0]}")
 
 
 NEVER_LIFTED: tuple[Check, ...] = (

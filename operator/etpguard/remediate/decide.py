@@ -100,8 +100,8 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
     if recorded is None and record.on_delete == "Revert":
         wait = _rollback_waits(ledger, now)
         return made(Action.NONE, *wait) if wait else made(Action.ROLL_BACK, POLICY_GONE)
-    asked = [p for p in (recorded, *(governing.policies if governing else ())) if p is not None]
-    if any(requests_rollback(p, service) for p in asked):
+    asked = recorded is not None and requests_rollback(recorded, service)
+    if asked or (governing is not None and governing.requests_rollback(service)):
         return made(Action.ROLL_BACK, reasons.ROLLBACK_REQUESTED.because("rollbackRequests names the Service"))
     if governing is None:
         why = "no policy governs the Service now" if recorded else "the policy is gone, and onDelete was Keep"
@@ -145,9 +145,20 @@ def _waits(case: Case, governing: Governing, ledger: Ledger, now: float) -> tupl
     if left > 0:
         waited = f"{int(now - since)} s of {governing.dwell_seconds} s"
         return reasons.DWELL_TIME.because(f"the outcome has lasted for {waited}"), left
+    namespace = case.service.key.namespace
+    asked = (governing.versions, namespace, now)
+    if asked not in ledger.shared_waits:
+        ledger.shared_waits[asked] = _shared_wait(governing, namespace, ledger, now)
+    return ledger.shared_waits[asked]
+
+
+def _shared_wait(
+    governing: Governing, namespace: str, ledger: Ledger, now: float
+) -> tuple[Reason, float | None] | None:
+    """The part of `_waits` that is the same for all Services of a namespace under the same policies."""
     for policy, breaker in [*governing.breakers, (None, ledger.breaker)]:
         uid, name = (policy.uid, f"{policy.kind} {policy.key}") if policy else ("", "the operator")
-        share = ledger.shares.get(uid, Share(0, 0)) if uid else everywhere(ledger, case.service.key.namespace)
+        share = ledger.shares.get(uid, Share(0, 0)) if uid else everywhere(ledger, namespace)
         most = amount(breaker.uncovered_services_less_than_or_equal_to, share.of)
         if share.in_need > most:
             many = f"{share.in_need} of {share.of} Services of {name} need remediation"

@@ -90,8 +90,7 @@ class Ledger:
     """Operator-wide, beside every policy's: --max-remediations."""
     breaker: TriggerIf = field(default=TriggerIf())
     namespaces: Mapping[str, Share] = field(default_factory=dict)
-    """By namespace: what counts for the operator's circuit breaker there. No other namespace alone can open "
-    "it."""
+    """By namespace: what counts for the operator's circuit breaker there. No other namespace alone can open it."""
     rollbacks: tuple[float, ...] = ()
     """Times at which rollbacks began."""
     rollback_share: Share = field(default=Share(0, 0))
@@ -99,6 +98,11 @@ class Ledger:
     many."""
     rollback_budget: Budget = field(default=Budget(services="10", per_seconds=600))
     rollback_breaker: TriggerIf = field(default=TriggerIf())
+    shared_waits: dict[tuple[str, str, float], tuple[Reason, float | None] | None] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """By the versions of the governing policies, namespace, and time: which breaker or budget holds a remediation
+    back, and for how long. Computed once for all Services of a round."""
     waits: dict[tuple[str, int, float], float] = field(default_factory=dict, compare=False, repr=False)
     """By policy uid, index of its budget, and time: seconds until that allows one more. Computed once for all
     Services of a round."""

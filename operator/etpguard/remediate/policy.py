@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -98,6 +99,21 @@ class Governing:
         return next((f"{p.kind} {p.key}: {wrong}" for p in self.policies if (wrong := mistake(p))), "")
 
     @cached_property
+    def paused(self) -> CoveragePolicy | None:
+        """The first policy that is suspended or has a pause request."""
+        return next((p for p in self.policies if p.spec.suspend or p.spec.pause_requests), None)
+
+    @cached_property
+    def _rolled_back_on_request(self) -> frozenset[str]:
+        return frozenset(name for p in self.policies for name in p.spec.rollback_requests)
+
+    def requests_rollback(self, service: Service) -> bool:
+        """Whether `rollbackRequests` of one of the policies names the Service."""
+        named = self._rolled_back_on_request
+        possible = service.key.name in named or str(service.key) in named
+        return possible and any(requests_rollback(policy, service) for policy in self.policies)
+
+    @cached_property
     def versions(self) -> str:
         """Uids and generations: another value means that a spec changed."""
         return ",".join(f"{p.uid}@{p.metadata.generation or 0}" for p in self.policies)
@@ -143,17 +159,17 @@ class PolicyIndex:
         for policy in policies:
             space = policy.metadata.namespace
             (self._local[space] if space else self._global).append(policy)
-        self._candidates: dict[str, list[tuple[CoveragePolicy, tuple[Requirement, ...]]]] = {}
+        self._candidates: dict[str, _Candidates] = {}
         self._governing: dict[tuple[str, ...], Governing | None] = {}
 
     def selecting(self, service: Service) -> list[CoveragePolicy]:
         """Whatever their mode."""
-        labels = service.labels
-        return [
-            policy
-            for policy, requirements in self._in(service.metadata.namespace or "")
-            if all(requirement.admits(labels) for requirement in requirements)
-        ]
+        space = service.metadata.namespace or ""
+        if space not in self._candidates:
+            labels = self._namespaces.get(space)
+            admitting = [p for p in self._global if _admits(p.spec.namespace_selector, labels)]
+            self._candidates[space] = _Candidates((*self._local.get(space, ()), *admitting))
+        return self._candidates[space].selecting(service.labels)
 
     def governing(self, selecting: list[CoveragePolicy]) -> Governing | None:
         """As `together`, made once for all Services that the same policies select."""
@@ -162,17 +178,47 @@ class PolicyIndex:
             self._governing[uids] = together(selecting)
         return self._governing[uids]
 
-    def _in(self, namespace: str) -> list[tuple[CoveragePolicy, tuple[Requirement, ...]]]:
-        """The policies that may select a Service of the namespace, with the requirements of their selectors."""
-        found = self._candidates.get(namespace)
-        if found is None:
-            labels = self._namespaces.get(namespace)
-            admitting = [p for p in self._global if _admits(p.spec.namespace_selector, labels)]
-            found = self._candidates[namespace] = [
-                (policy, policy.spec.service_selector.requirements if policy.spec.service_selector else ())
-                for policy in (*self._local.get(namespace, ()), *admitting)
-            ]
-        return found
+
+class _Candidates:
+    """The policies that may select a Service of one namespace, by one label that each requires: a Service is
+    compared only with the policies that require a label of it. So many policies, each for a team, cost little."""
+
+    def __init__(self, policies: Iterable[CoveragePolicy]) -> None:
+        selectors = [
+            (p, p.spec.service_selector.requirements if p.spec.service_selector else ()) for p in policies
+        ]
+        users = Counter(pair for _, requirements in selectors for each in requirements for pair in _labels(each))
+        self._by_label: dict[tuple[str, str], list[_Candidate]] = defaultdict(list)
+        self._others: list[_Candidate] = []
+        for place, (policy, requirements) in enumerate(selectors):
+            pairs = min(
+                (labels for each in requirements if (labels := _labels(each))),
+                key=lambda labels: sum(users[pair] for pair in labels),
+                default=(),
+            )
+            for pair in pairs:
+                self._by_label[pair].append(_Candidate(place, policy, requirements))
+            if not pairs:
+                self._others.append(_Candidate(place, policy, requirements))
+
+    def selecting(self, labels: dict[str, str]) -> list[CoveragePolicy]:
+        """In the order of the policies."""
+        possible = [*self._others, *(each for pair in labels.items() for each in self._by_label.get(pair, ()))]
+        possible.sort(key=lambda each: each.place)
+        return [each.policy for each in possible if all(r.admits(labels) for r in each.requirements)]
+
+
+class _Candidate(NamedTuple):
+    place: int
+    policy: CoveragePolicy
+    requirements: tuple[Requirement, ...]
+
+
+def _labels(requirement: Requirement) -> tuple[tuple[str, str], ...]:
+    """The labels of which a Service must have one; none if the requirement is of another form."""
+    if requirement.operator != "In":
+        return ()
+    return tuple(dict.fromkeys((requirement.key, value) for value in requirement.values or ()))
 
 
 def _admits(selector: Selector | None, labels: Mapping[str, str] | None) -> bool:
