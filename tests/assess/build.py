@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from etpguard.assess import Assessment, Engine, Options, picture_for
+from etpguard.assess import AllNodes, Assessment, DataPlane, Engine, KnownDataPlane, Options, picture_for
 from etpguard.assess.consumers.interface import (
     Advice,
     Consumer,
@@ -49,6 +49,11 @@ Json = dict[str, Any]
 OWN_PORT = OwnNodePort("http")
 _ANY_NODE = NodeRule()
 _versions = count(1000)
+
+
+def one_plane(name: DataPlane, **fields: Any) -> AllNodes:
+    """The detector of a cluster whose nodes all have that data plane."""
+    return AllNodes(KnownDataPlane(name, **fields))
 
 
 def record(kind: AnyKind, raw: Json) -> Any:

@@ -20,6 +20,7 @@ from tests.assess.build import (
     consumer,
     endpoint_slice,
     node,
+    one_plane,
     picture_with,
     record,
     service,
@@ -86,7 +87,7 @@ def advice(
         pytest.param([service(), *NODES], {}, ["Add the EndpointSlices to the input"], id="no slice at all"),
         pytest.param(
             [service(), ON_N1, *NODES],
-            {"options": Options(DataPlane.OTHER)},
+            {"options": Options(one_plane(DataPlane.OTHER))},
             ["Test a node port of each node from outside"],
             id="a data plane that is not known",
         ),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
-from etpguard.assess import Engine, node_states, picture_for
-from etpguard.assess.node_states import ServiceStates
+from etpguard.assess import Engine, picture_for
+from etpguard.assess.node_states import ServiceStates, proxied
 from etpguard.cluster import NodeTable, Picture
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Service, decode_page
+from tests.assess.data_planes.faults import RIGHT, Copy, faulty
+from tests.assess.data_planes.states import KUBE_PROXY, no_labels
 from tests.assess.kube_proxy_rule import (
     DROPPED,
     READY,
@@ -112,15 +110,16 @@ def picture_of(cluster: Cluster) -> Picture:
     return picture
 
 
-def by_etpguard(cluster: Cluster, rule: ModuleType = node_states) -> Observed:
-    """`rule` is the module `node_states`, or a copy of it with a fault."""
+def by_etpguard(cluster: Cluster, copy: Copy = RIGHT) -> Observed:
+    """`copy` holds the rules, or rules with a fault."""
     picture = picture_of(cluster)
     states: States = {}
     healthy: Healthy = {}
     for service in picture.store(SERVICE):
         if service.policy != "Local":
             continue
-        found: ServiceStates = rule.service_states(service, picture.slices(service.key), picture.nodes.bit)
+        slices = picture.slices(service.key)
+        found: ServiceStates = copy.states(KUBE_PROXY, service, slices, picture.nodes.bit, no_labels)
         _tell(service, found, picture.nodes, states, healthy)
     return states, healthy
 
@@ -137,7 +136,7 @@ def _tell(service: Service, found: ServiceStates, nodes: NodeTable, states: Stat
             inside = [state for state, members in sets.items() if members & nodes.bit(node)]
             states[*service.key, port.port, port.protocol, port.family, node] = " and ".join(inside)
     checked = service.type == "LoadBalancer" and service.spec.health_check_node_port
-    if checked and node_states.proxied(service):
+    if checked and proxied(service):
         for family, members in found.healthy.items():
             for node in nodes.names(nodes.present):
                 healthy[*service.key, family, node] = bool(members & nodes.bit(node))
@@ -171,76 +170,98 @@ def test_the_engine_assesses_just_the_services_that_kube_proxy_serves_externally
         assert set(assessed) == {(namespace, name) for namespace, name, *_ in expected}, f"random_cluster({seed})"
 
 
-@contextmanager
-def faulty(right: str, wrong: str) -> Iterator[ModuleType]:
-    """A copy of `node_states` in which one line says `wrong` for `right`."""
-    assert node_states.__file__ is not None
-    with open(node_states.__file__) as file:
-        source = file.read()
-    assert source.count(right) == 1, f"{right!r} is not just once in node_states.py"
-    name = "faulty_node_states"
-    spec = importlib.util.spec_from_loader(name, loader=None)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where dataclasses look up the annotations' names
-    try:
-        exec(compile(source.replace(right, wrong), name, "exec"), module.__dict__)
-        yield module
-    finally:
-        del sys.modules[name]
-
-
-def first_difference(rule: ModuleType, differs: Callable[[Observed, Observed], bool]) -> int | None:
+def first_difference(copy: Copy, differs: Callable[[Observed, Observed], bool]) -> int | None:
     for seed in range(400):
         cluster = random_cluster(seed)
-        if differs(by_etpguard(cluster, rule), by_kube_proxy(cluster)):
+        if differs(by_etpguard(cluster, copy), by_kube_proxy(cluster)):
             return seed
     return None
 
 
+TRACKERS, NODE_STATES, KUBE_PROXY_RULE = "data_planes.trackers", "node_states", "data_planes.kube_proxy"
+
+
 @pytest.mark.parametrize(
-    ("right", "wrong"),
+    ("module", "right", "wrong"),
     [
         pytest.param(
-            "if at not in merged or not _terminating(endpoint):", "if at not in merged:", id="first copy wins"
+            TRACKERS,
+            "if at not in found or not is_terminating(endpoint):",
+            "if at not in found:",
+            id="first copy wins",
         ),
         pytest.param(
-            "if at not in merged or not _terminating(endpoint):", "if True:", id="a terminating copy replaces"
+            TRACKERS,
+            "if at not in found or not is_terminating(endpoint):",
+            "if True:",
+            id="a terminating copy replaces",
         ),
-        pytest.param("return True if ready is None else ready", "return bool(ready)", id="nil ready is false"),
         pytest.param(
-            "return _ready(endpoint) if self._cilium else True",
-            "return _ready(endpoint)",
+            TRACKERS, "return True if ready is None else ready", "return bool(ready)", id="nil ready is false"
+        ),
+        pytest.param(
+            TRACKERS,
+            "return True if serving is None else serving",
+            "return is_ready(endpoint) if serving is None else serving",
             id="nil serving inherits ready",
         ),
         pytest.param(
-            "elif _terminating(endpoint) and self._serving(endpoint):",
-            "elif self._serving(endpoint):",
-            id="serving is enough",
+            TRACKERS, "elif ending and is_serving(endpoint):", "elif is_serving(endpoint):", id="serving is enough"
         ),
         pytest.param(
-            "elif _terminating(endpoint) and self._serving(endpoint):",
-            "elif _terminating(endpoint):",
-            id="terminating is enough",
+            TRACKERS, "elif ending and is_serving(endpoint):", "elif ending:", id="terminating is enough"
         ),
-        pytest.param("return -1 if self._cilium else 0", "return -1", id="nil nodeName is local everywhere"),
-        pytest.param("_HEADLESS not in slice_.labels and", "", id="headless slices count"),
-        pytest.param("nodes.get((family, port.label,", 'nodes.get(("IPv4", port.label,', id="one family for both"),
-        pytest.param("if q.port and q.name is not None:", "if q.port:", id="a nil name is a name"),
-        pytest.param('i.ip and i.ip_mode in (None, "VIP")', "i.ip", id="a proxying load balancer's IP is a VIP"),
-        pytest.param("terminating & ~ready, usable", "terminating, usable", id="ready and terminating at once"),
         pytest.param(
-            "at = (_canonical(endpoint.addresses[0]), port)", "at = (endpoint.addresses[0], 0)", id="by IP"
+            TRACKERS,
+            "local = bit(name) if name is not None else 0",
+            "local = bit(name) if name is not None else -1",
+            id="nil nodeName is local everywhere",
         ),
-        pytest.param("if _PROXY_NAME in service.labels or", "if", id="service-proxy-name is ignored"),
+        pytest.param(TRACKERS, " and HEADLESS not in slice_.labels", "", id="headless slices count"),
+        pytest.param(
+            KUBE_PROXY_RULE,
+            "by_port.get((family, port.label,",
+            'by_port.get(("IPv4", port.label,',
+            id="one family for both",
+        ),
+        pytest.param(
+            TRACKERS,
+            "if family and q.port and q.name is not None:",
+            "if family and q.port:",
+            id="a nil name is a name",
+        ),
+        pytest.param(
+            TRACKERS,
+            "terminating & ~ready, any_ready",
+            "terminating, any_ready",
+            id="ready and terminating at once",
+        ),
+        pytest.param(
+            TRACKERS,
+            "at = (canonical(endpoint.addresses[0]), port)",
+            "at = (endpoint.addresses[0], 0)",
+            id="by IP",
+        ),
+        pytest.param(
+            NODE_STATES,
+            'i.ip and i.ip_mode in (None, "VIP")}',
+            "i.ip}",
+            id="a proxying load balancer's IP is a VIP",
+        ),
+        pytest.param(
+            NODE_STATES,
+            "if proxy_name else PROXY_NAME not in service.labels",
+            "if proxy_name else True",
+            id="service-proxy-name is ignored",
+        ),
     ],
 )
-def test_a_fault_in_one_line_is_caught(right: str, wrong: str) -> None:
-    with faulty(right, wrong) as rule:
-        seed = first_difference(rule, lambda ours, theirs: ours != theirs)
+def test_a_fault_in_one_line_is_caught(module: str, right: str, wrong: str) -> None:
+    with faulty(module, right, wrong) as copy:
+        seed = first_difference(copy, lambda ours, theirs: ours != theirs)
     assert seed is not None
 
 
 def test_the_source_without_a_fault_is_not_caught() -> None:
-    with faulty("Folds endpoints into node sets.", "Folds endpoints into sets of nodes.") as rule:
-        assert first_difference(rule, lambda ours, theirs: ours != theirs) is None
+    with faulty(TRACKERS, "folded into node sets.", "folded into sets of nodes.") as copy:
+        assert first_difference(copy, lambda ours, theirs: ours != theirs) is None

@@ -44,6 +44,7 @@ from etpguard.objects import (
     Service,
     decode_item,
 )
+from tests.assess.build import one_plane
 
 Json = dict[str, Any]
 
@@ -237,7 +238,9 @@ class Incremental(RuleBasedStateMachine):
 
     @initialize(data=st.data(), data_plane=st.sampled_from(DATA_PLANES), unread_is_unknown=st.booleans())
     def begin(self, data: st.DataObject, data_plane: DataPlane, unread_is_unknown: bool) -> None:
-        self.options = Options(data_plane, answers_everywhere_ports=(30002,), unread_is_unknown=unread_is_unknown)
+        self.options = Options(
+            one_plane(data_plane), answers_everywhere_ports=(30002,), unread_is_unknown=unread_is_unknown
+        )
         for kind, number in ((NODE, 4), (SERVICE, 3), (ENDPOINT_SLICE, 4), (INGRESS, 2)):
             for _ in range(number):
                 self.put(data, kind)

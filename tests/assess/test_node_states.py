@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.node_states import (
     external_ports,
     family_of,
     ip_families,
     policy_applies,
     proxied,
-    service_states,
 )
 from etpguard.cluster import NodeTable
 from etpguard.objects import EndpointSlice
 from tests.assess.build import endpoint, endpoint_slice, service
-
-Json = dict[str, Any]
-NODES = ("n1", "n2", "n3")
-
-ENDING: Any = {"ready": False, "serving": True, "terminating": True}
-HTTP = {"name": "http", "protocol": "TCP", "port": 8080}
-
-
-def states(*slices: EndpointSlice, data_plane: DataPlane = DataPlane.KUBE_PROXY, **spec: Any) -> str:
-    """A letter for each of the three nodes: Ready, Terminating, Dropped, reJected."""
-    table = NodeTable()
-    for name in NODES:
-        table.add(name)
-    (port,) = service_states(service(**spec), slices, table.bit, data_plane).ports
-    sets = {
-        "R": port.ready,
-        "T": port.terminating,
-        "D": port.dropped(table.present),
-        "J": port.rejected(table.present),
-    }
-    return "".join(letter for name in NODES for letter, nodes in sets.items() if nodes & table.bit(name))
+from tests.assess.data_planes.states import ENDING, HTTP, Json, service_states, states
 
 
 @pytest.mark.parametrize(
@@ -252,7 +228,7 @@ def test_families_without_any_address_are_those_of_ipv4() -> None:
 
 def healthy(*slices: EndpointSlice) -> list[str]:
     table = NodeTable()
-    return table.names(service_states(service(), slices, table.bit).healthy["IPv4"])
+    return table.names(service_states(service(), slices, table).healthy["IPv4"])
 
 
 @pytest.mark.parametrize(
@@ -284,19 +260,6 @@ def test_health_check_node_port(slices: list[EndpointSlice], expected: list[str]
 
 
 @pytest.mark.parametrize(
-    ("endpoints", "expected"),
-    [
-        pytest.param([endpoint(None)], "RRR", id="nil nodeName is local everywhere"),
-        pytest.param([endpoint("n1", ready=False, terminating=True)], "JJJ", id="nil serving inherits ready"),
-        pytest.param([endpoint("n1", **ENDING)], "TDD", id="the fallback to terminating"),
-        pytest.param([endpoint(None, **ENDING), endpoint("n1")], "RTT", id="terminating everywhere, ready on one"),
-    ],
-)
-def test_cilium_differs(endpoints: list[Json], expected: str) -> None:
-    assert states(endpoint_slice(endpoints), data_plane=DataPlane.CILIUM) == expected
-
-
-@pytest.mark.parametrize(
     ("one", "placed", "addressed"),
     [
         pytest.param(endpoint("n1"), ["n1"], ["n1"], id="ready"),
@@ -311,5 +274,5 @@ def test_nodes_of_endpoints_by_condition(one: Json, placed: list[str], addressed
     """Of any port in the slices, also one that the Service does not have."""
     table = NodeTable()
     for ports in ([HTTP], [{**HTTP, "name": "other"}]):
-        found = service_states(service(), [endpoint_slice([one], ports)], table.bit)
+        found = service_states(service(), [endpoint_slice([one], ports)], table)
         assert (table.names(found.placed), table.names(found.addressed)) == (placed, addressed)

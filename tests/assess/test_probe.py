@@ -54,7 +54,7 @@ OTHERS = {
     ],
 )
 def test_passing(probe: Probe, expected: int) -> None:
-    assert passing(probe, "IPv4", OWN, OTHERS.get, ready=READY, everywhere=ALL) == expected
+    assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, everywhere=ALL) == expected
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_passing(probe: Probe, expected: int) -> None:
     ],
 )
 def test_not_modelled(probe: Probe, detail: str) -> None:
-    assert passing(probe, "IPv4", OWN, OTHERS.get, ready=READY, everywhere=ALL) == NotModelled(detail)
+    assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, everywhere=ALL) == NotModelled(detail)

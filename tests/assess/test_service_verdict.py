@@ -26,6 +26,7 @@ from tests.assess.build import (
     endpoint,
     endpoint_slice,
     node,
+    one_plane,
     picture_with,
     service,
 )
@@ -188,7 +189,7 @@ def test_outcome_by_endpoints(consumers: list[Consumer], slice_: Record, expecte
     ],
 )
 def test_a_check_of_10256(data_plane: DataPlane, expected: str) -> None:
-    assert verdict_of(consumer(probe=KubeProxyHealthz()), options=Options(data_plane)) == expected
+    assert verdict_of(consumer(probe=KubeProxyHealthz()), options=Options(one_plane(data_plane))) == expected
 
 
 def test_no_endpoints_comes_before_no_targets() -> None:
@@ -268,16 +269,19 @@ def test_addressed_per_node_only_without_a_consumer() -> None:
             {"unread": {SERVICE_COVERAGE: "403"}}, [], "Uncovered NoKnownConsumer 2/3", id="own reports unread"
         ),
         pytest.param(
-            {"options": Options(DataPlane.OTHER)}, [], "Unknown DataPlaneNotModelled 0/3", id="another data plane"
+            {"options": Options(one_plane(DataPlane.OTHER))},
+            [],
+            "Unknown DataPlaneNotModelled 0/3",
+            id="another data plane",
         ),
         pytest.param(
-            {"options": Options(DataPlane.OTHER)},
+            {"options": Options(one_plane(DataPlane.OTHER))},
             [consumer()],
             "Unknown DataPlaneNotModelled 0/3",
             id="another data plane, through a consumer",
         ),
         pytest.param(
-            {"options": Options(DataPlane.OTHER)},
+            {"options": Options(one_plane(DataPlane.OTHER))},
             [PODS],
             "NotAffected TargetsPods 0/0",
             id="another data plane does not change where pods are the targets",
@@ -317,7 +321,7 @@ WINDOWS: Json = {"kubernetes.io/os": "windows"}
 @pytest.mark.parametrize(
     ("windows", "consumers", "expected"),
     [
-        pytest.param("n2", [consumer()], "Unknown", id="an uncovered one"),
+        pytest.param("n2", [consumer()], "TargetsUnhealthy", id="an uncovered one"),
         pytest.param("n1", [consumer()], "TargetsUnhealthy", id="one with a ready endpoint"),
         pytest.param("n2", [], "Uncovered", id="without a consumer, another node is uncovered for certain"),
     ],
@@ -327,11 +331,9 @@ def test_windows_nodes(windows: str, consumers: list[Consumer], expected: str) -
     assert outcome(service(), ON_N1, *nodes, consumers=consumers) == expected
 
 
-def test_windows_nodes_alone_may_be_uncovered() -> None:
+def test_a_windows_node_without_an_endpoint_is_uncovered() -> None:
     nodes = [node("n1"), node("n2", labels=WINDOWS)]
-    assert outcome(service(), ON_N1, *nodes) == "Unknown"
-    assert outcome(service(), ENDING, node("n1", labels=WINDOWS), consumers=[consumer()]) == "Unknown"
-    assert outcome(service(), NOWHERE, *nodes) == "NoEndpoints"
+    assert outcome(service(), ON_N1, *nodes) == "Uncovered"
 
 
 DUAL: Json = {"ipFamilies": ["IPv4", "IPv6"], "clusterIPs": ["10.96.0.1", "fd00::1"]}
@@ -371,7 +373,10 @@ def test_a_port_that_no_consumer_targets_does_not_count() -> None:
 
 def test_counts_are_of_nodes_that_exist() -> None:
     found, picture = assess(
-        service(), endpoint_slice([endpoint(None), endpoint("gone")]), *NODES, options=Options(DataPlane.CILIUM)
+        service(),
+        endpoint_slice([endpoint(None), endpoint("gone")]),
+        *NODES,
+        options=Options(one_plane(DataPlane.CILIUM)),
     )
     assert found is not None
     assert found.outcome is Outcome.Covered
@@ -405,7 +410,9 @@ OVERRIDE = (
         pytest.param(
             [node("n2", labels={"kubernetes.io/hostname": "x"})], [], None, (), id="a node without endpoints"
         ),
-        pytest.param([RENAMED], [], Options(DataPlane.CILIUM), (), id="Cilium does not compare hostnames"),
+        pytest.param(
+            [RENAMED], [], Options(one_plane(DataPlane.CILIUM)), (), id="Cilium does not compare hostnames"
+        ),
         pytest.param([RENAMED], [PODS], None, (), id="pods are addressed directly"),
         pytest.param(
             NODES,

@@ -18,7 +18,6 @@ from devcluster.dataplane.addresses import Family
 from devcluster.dataplane.matrix import STATES, PortKey, State
 from etpguard.assess import Engine, picture_for
 from etpguard.assess.consumers.registry import consumer_families
-from etpguard.assess.node_states import service_states
 from etpguard.cli.main import cli
 from etpguard.cluster import NodeTable
 from etpguard.kube.connection import Connection
@@ -26,6 +25,7 @@ from etpguard.kube.errors import NotServed
 from etpguard.kube.lists import list_kind
 from etpguard.objects import ENDPOINT_SLICE, SERVICE
 from etpguard.objects.decode import decode_page
+from tests.assess.data_planes.states import service_states
 
 
 class Predictor(Protocol):
@@ -104,4 +104,4 @@ class Etpguard:
         bound = "kubernetes.io/service-name"
         own = [s for s in slices if s.key.namespace == namespace and s.labels.get(bound) == name]
         table = NodeTable()
-        return set(table.names(service_states(service, own, table.bit).healthy[family]))
+        return set(table.names(service_states(service, own, table).healthy[family]))

@@ -14,7 +14,7 @@ from etpguard.app.health import HealthReport, metrics_state
 from etpguard.app.tasks import Keeper, finished_before, run_until_one_ends
 from etpguard.app.timing import OperatorTiming
 from etpguard.app.writing import Writing
-from etpguard.assess import DataPlane, Engine, Options, picture_for
+from etpguard.assess import AllNodes, DataPlane, Engine, Evidence, KnownDataPlane, Options, picture_for
 from etpguard.assess.advice import Advisor
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController
 from etpguard.assess.consumers.registry import ConsumerOptions, consumer_families
@@ -67,7 +67,7 @@ class Operator:
         self.picture.switched_off = skipped
         self.picture.unread.update(dict.fromkeys(skipped, "switched off by --skip-api-groups"))
         options = Options(
-            data_plane=_data_plane(settings),
+            data_planes=_data_planes(settings),
             answers_everywhere_ports=settings.answers_everywhere_ports,
         )
         self.engine = Engine(self.picture, consumers, options)
@@ -239,6 +239,7 @@ def _kopf() -> ModuleType:
     return kopf_watch
 
 
-def _data_plane(settings: Settings) -> DataPlane:
-    """`auto` is kube-proxy: no API object surely shows another data plane."""
-    return DataPlane.KUBE_PROXY if settings.data_plane == "auto" else DataPlane(settings.data_plane)
+def _data_planes(settings: Settings) -> AllNodes:
+    if settings.data_plane == "auto":
+        return AllNodes()
+    return AllNodes(KnownDataPlane(DataPlane(settings.data_plane), evidence=Evidence.STATED, how="--data-plane"))

@@ -1,9 +1,22 @@
 """What uncovered nodes mean for the traffic of each Service: pure functions of the picture."""
 
 from etpguard.assess.assessment import Assessment, Options
-from etpguard.assess.data_planes.interface import DataPlane
+from etpguard.assess.data_planes.interface import AllNodes, DataPlane, KnownDataPlane
 from etpguard.assess.engine import Engine, picture_for
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome, Reason
 
-__all__ = ["Assessment", "DataPlane", "Engine", "Options", "Outcome", "PortState", "Reason", "picture_for"]
+__all__ = [
+    "AllNodes",
+    "Assessment",
+    "DataPlane",
+    "Engine",
+    "Evidence",
+    "KnownDataPlane",
+    "Options",
+    "Outcome",
+    "PortState",
+    "Reason",
+    "picture_for",
+]

@@ -131,6 +131,10 @@ _UNKNOWN = {
         "Test a node port of each node from outside the cluster",
         "etpguard does not know how its data plane decides.",
     ),
+    "DataPlaneNotKnown": Advice(
+        "Name the data plane with --data-plane",
+        "The reason gives the data planes that are possible, and the outcome under each.",
+    ),
     "HealthCheckPortNotModelled": Advice(
         "Name the health check's port with --answers-everywhere-ports, if every node answers on it"
     ),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from etpguard.assess.consumers.interface import ConsumerVerdict
-from etpguard.assess.data_planes.interface import DataPlane
+from etpguard.assess.data_planes.interface import AllNodes, Detector
 from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.resilience import Coverage, Resilience, worst
@@ -35,7 +35,7 @@ class Assessment:
     epoch: int = 0
     assumptions: tuple[str, ...] = ()
     """What the outcome takes for true without proof, a sentence each: the assumptions of its consumers, and those
-    about its nodes. The data plane is not among them: it is the same for all Services."""
+    about its nodes. The data planes are not among them: they are the same for all Services."""
     coverage: tuple[Coverage, ...] = ()
     """For each port and family of a Service without a known consumer."""
 
@@ -58,6 +58,6 @@ class Options:
     """Options that no API object shows. `unread_is_unknown`: whether kinds that could not be read turn "no known
     consumer" into Unknown, as on a live cluster, or only into a warning, as with files."""
 
-    data_plane: DataPlane = DataPlane.KUBE_PROXY
+    data_planes: Detector = field(default_factory=AllNodes)
     answers_everywhere_ports: tuple[int, ...] = ()
     unread_is_unknown: bool = True

@@ -10,13 +10,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
 
 from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.consumer_index import ConsumerIndex
 from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
-from etpguard.assess.eligibility import EligibleNodes
-from etpguard.assess.node_states import ServiceStates, service_states
+from etpguard.assess.data_planes.inputs import Nodes
+from etpguard.assess.data_planes.interface import Detector, NodePlanes
+from etpguard.assess.data_planes.mixed import Rules
+from etpguard.assess.data_planes.signs_of_nodes import SignsOfNodes
+from etpguard.assess.eligibility import EligibleNodes, NodeRule, Readiness
+from etpguard.assess.node_states import ServiceStates
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled
@@ -34,11 +39,13 @@ from etpguard.objects import (
     AnyKind,
     IPFamily,
     Key,
+    Requirement,
     Service,
 )
 from etpguard.objects.records import index_key
 from etpguard.objects.text import describe
 
+T = TypeVar("T")
 IGNORE_ANNOTATION = "etpguard.dev/ignore"
 
 
@@ -61,8 +68,14 @@ class Engine:
         self._view = view
         self._consumers = ConsumerIndex(families, view)
         self._eligible = EligibleNodes(picture.nodes)
-        self._states: dict[Key, ServiceStates] = {}
-        self._judge = Judge(picture, self._options, self._eligible, self._states_of)
+        self._detector = self._options.data_planes
+        self._signs = SignsOfNodes()
+        self._variants = _variants(self._detector.planes({}))
+        self._variant = self._variants[0]
+        self._nodes = Nodes(picture.nodes.bit, self._having)
+        self._by_labels: set[Key] = set()
+        self._selecting = False
+        self._judge = Judge(picture, self._options, self._eligible, self._states_of, lambda: self._variant.rules)
         self._epoch = -1
         self._present = 0
         self._shared: object = None
@@ -74,6 +87,20 @@ class Engine:
     def platforms(self) -> frozenset[str]:
         """The clouds and distributions of the nodes; see `assess.platforms`."""
         return self._platforms.present
+
+    @property
+    def planes(self) -> NodePlanes:
+        """The data planes of the nodes."""
+        return self._variants[0].rules.planes
+
+    def misleading(self, nodes: int) -> list[str]:
+        """The sentences on requests that prove nothing about clients outside, for the data planes of `nodes`."""
+        return self._variants[0].rules.misleading(nodes)
+
+    def use_data_planes(self, detector: Detector) -> None:
+        """Find the data planes with another detector. The next `invalidate` gives every Service."""
+        self._detector = detector
+        self._shared = None
 
     @property
     def missed(self) -> frozenset[AnyKind]:
@@ -190,10 +217,10 @@ class Engine:
             if not key.namespace:  # a key of the index, to which Services refer, too
                 services |= {service.key for service in self._picture.referring(SERVICE, key)}
         for key in services:
-            self._states.pop(key, None)
+            self._forget_states(key)
             self._consumers.forget(key)
         for key in touched.endpoints:
-            self._states.pop(key, None)
+            self._forget_states(key)
             services |= {key, *self._consumers.reading(key)}
         return services | self.assessments.keys() if self._move_nodes(touched.nodes) else services
 
@@ -207,42 +234,156 @@ class Engine:
     def _reset(self) -> None:
         self._epoch = self._picture.nodes.epoch
         self._present = self._picture.nodes.present
-        self._states.clear()
         self._view.forget()
         self._consumers.forget_all()
         self._eligible.reset(self._picture.store(NODE))
         self._platforms.reset(self._picture.store(NODE))
         self._judge.reset()
+        self._by_labels.clear()
+        self._signs.reset(self._detector, self._picture.store(NODE), self._picture.nodes.bit)
+        self._variants = _variants(self._detector.planes(self._signs.nodes))
+        self._variant = self._variants[0]
 
     def _move_nodes(self, names: Iterable[str]) -> bool:
         """Whether these changes of nodes can change any assessment."""
         nodes = self._picture.store(NODE)
         moved = self._present != self._picture.nodes.present
         self._present = self._picture.nodes.present
+        signs_changed = False
         for name in names:
             node = nodes.get(Key("", name))
-            moved |= self._eligible.update(name, node)
+            if self._eligible.update(name, node):
+                moved = True
+                for key in self._by_labels:
+                    self._forget_states(key)
+            signs_changed |= self._signs.update(self._detector, name, node, self._picture.nodes.bit(name))
             if self._platforms.update(name, node):
                 self._view.forget()
                 self._consumers.forget_all()
                 moved = True
-        return moved
+        return self._find_planes() | moved if signs_changed else moved
+
+    def _find_planes(self) -> bool:
+        """Find the data planes again. Whether they changed."""
+        before, planes = self.planes, self._detector.planes(self._signs.nodes)
+        if planes == before:
+            return False
+        kept = self._variants[0].states
+        self._variants = _variants(planes)
+        self._variant = self._variants[0]
+        # The states of a cluster of one data plane do not depend on which nodes there are.
+        if planes.only is not None and planes.only == before.only:
+            self._variant.states.update(kept)
+        else:
+            self._view.forget()
+            self._consumers.forget_all()
+        return True
+
+    def _forget_states(self, key: Key) -> None:
+        for variant in self._variants:
+            variant.states.pop(key, None)
+
+    def _having(self, requirements: tuple[Requirement, ...]) -> int:
+        self._selecting = True
+        rule = NodeRule(requirements=requirements, taints=(), readiness=Readiness.IGNORED)
+        return self._eligible.of(rule, self._picture.store(NODE))
 
     def _states_of(self, key: Key, service: Service) -> ServiceStates:
-        states = self._states.get(key)
+        rules, kept = self._variant
+        states = kept.get(key)
         if states is None:
-            picture = self._picture
-            states = self._states[key] = service_states(
-                service, picture.slices(key), picture.nodes.bit, self._options.data_plane
-            )
+            self._selecting = False
+            states = kept[key] = rules.states(service, self._picture.slices(key), self._nodes)
+            if self._selecting:
+                self._by_labels.add(key)
         return states
 
     def _assess_local(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
+        """Under the data planes that the signs show, or Unknown where others that they leave possible make another
+        outcome."""
+        found = []
+        for variant in self._variants:
+            judged = yield from self._under(variant, self._judged(key, service))
+            found.append(judged)
+        assessment = found[0]
+        for variant, other in zip(self._variants[1:], found[1:], strict=True):
+            assessment = _agreed(assessment, self.planes, other, variant.rules.planes)
+        return assessment
+
+    def _under(self, variant: _Variant, steps: Generator[None, None, T]) -> Generator[None, None, T]:
+        """The same steps, each under the rules of `variant`: between them, others may read states."""
+        while True:
+            self._variant = variant
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            finally:
+                self._variant = self._variants[0]
+            yield
+
+    def _judged(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
         states = self._states_of(key, service)
         if not states.ports:
             return None
         consumers = yield from self._consumers.of(key, service)
         return (yield from self._judge.assessment(key, service, states, consumers))
+
+
+class _Variant(NamedTuple):
+    """The rules of the nodes, and the node states under them that were computed so far."""
+
+    rules: Rules
+    states: dict[Key, ServiceStates]
+
+
+def _variants(planes: NodePlanes) -> list[_Variant]:
+    """First the data planes that the signs show, then the others that they leave possible."""
+    return [_Variant(Rules(each), {}) for each in (planes, *planes.otherwise)]
+
+
+def _agreed(
+    assessment: Assessment | None, planes: NodePlanes, other: Assessment | None, others: NodePlanes
+) -> Assessment | None:
+    """The assessment, Unknown where it would be another one under the other data planes."""
+    if other is None:
+        return assessment and _not_known(assessment, assessment.outcome.name, planes, "not served", others)
+    if assessment is None:
+        return _not_known(other, "not served", planes, other.outcome.name, others)
+    verdicts = tuple(
+        mine
+        if mine.outcome is theirs.outcome or mine.outcome is Outcome.Unknown
+        else replace(
+            mine,
+            outcome=Outcome.Unknown,
+            reason=_depends(mine.outcome.name, planes, theirs.outcome.name, others),
+        )
+        for mine, theirs in zip(assessment.consumers, other.consumers, strict=True)
+    )
+    assessment = replace(assessment, consumers=verdicts)
+    if Outcome.Unknown is assessment.outcome or assessment.outcome is other.outcome:
+        return assessment
+    return _not_known(assessment, assessment.outcome.name, planes, other.outcome.name, others)
+
+
+def _not_known(
+    assessment: Assessment, mine: str, planes: NodePlanes, theirs: str, others: NodePlanes
+) -> Assessment:
+    reason = _depends(mine, planes, theirs, others)
+    return replace(assessment, outcome=Outcome.Unknown, reason=reason)
+
+
+def _depends(mine: str, planes: NodePlanes, theirs: str, others: NodePlanes) -> Reason:
+    detail = (
+        f"the data plane of the nodes is not certain: with {_named(planes)} the outcome is {mine}, with "
+        f"{_named(others)} it is {theirs}; --data-plane names the data plane"
+    )
+    return Reason("DataPlaneNotKnown", detail)
+
+
+def _named(planes: NodePlanes) -> str:
+    return " and ".join(dict.fromkeys(group.plane.name.value for group in planes.groups))
 
 
 def picture_for(families: Sequence[ConsumerFamily], others: Iterable[AnyKind] = ()) -> Picture:

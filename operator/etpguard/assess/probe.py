@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from etpguard.assess.node_states import ServiceStates
+from etpguard.assess.node_states import Frontend, ServiceStates
 from etpguard.objects import IPFamily, Key
 
 KUBE_PROXY_HEALTHZ_PORT = 10256
@@ -20,8 +20,8 @@ class OwnNodePort:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheckNodePort:
-    """kube-proxy's own answer: 200 where an endpoint is ready, 503 elsewhere. With `any_answer` (a TCP
-    check, or 503 among the accepted codes) it passes on every node, for the port is open on all. `service`
+    """The data plane's own answer: 200 where an endpoint is ready, 503 elsewhere. With `any_answer` (a TCP
+    check, or 503 among the accepted codes) it passes on every node where the port is open. `service`
     is given where the port and the endpoints are another Service's."""
 
     any_answer: bool = False
@@ -38,7 +38,8 @@ class OtherNodePort:
 
 @dataclass(frozen=True, slots=True)
 class KubeProxyHealthz:
-    """kube-proxy's /healthz, which does not depend on endpoints: passes on Ready nodes."""
+    """kube-proxy's /healthz, which does not depend on endpoints: passes on Ready nodes. Other data planes answer
+    on its port, or do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,40 +84,53 @@ def passing(
     own: ServiceStates,
     other: Callable[[Key], tuple[ServiceStates, bool] | None],
     *,
-    ready: int,
+    healthz: int | NotModelled,
     everywhere: int,
+    path: str = "",
 ) -> int | NotModelled:
     """The nodes on which `probe` passes.
 
-    `other` gives another Service's states and whether its policy is Local; `ready` are the Ready nodes,
-    `everywhere` all of them.
-    """
+    `other` gives another Service's states and whether its policy is Local; `healthz` are the nodes whose port
+    10256 answers with success, `everywhere` all nodes. `path` is that of an HTTP check."""
     match probe:
         case OwnNodePort(port):
             state = own.of(port, family)
-            return state.forwarding if state else NotModelled(f"the Service has no {family} port {port!r}")
+            if state is None:
+                return NotModelled(f"the Service has no {family} port {port!r}")
+            return state.seen_through(Frontend.NODE_PORT).forwarding
         case HealthCheckNodePort(any_answer, service):
-            if any_answer:
-                return everywhere
             if service is None:
-                return own.healthy.get(family, 0)
+                return _health_check_node_port(own, family, any_answer, path, everywhere)
             base = other(service)
             if base is None:
+                if any_answer:
+                    return everywhere
                 return NotModelled(f"Service {service}, whose healthCheckNodePort is probed, does not exist")
-            return base[0].healthy.get(family, 0)
+            return _health_check_node_port(base[0], family, any_answer, path, everywhere)
         case OtherNodePort(service, port):
             found = other(service)
             state = found[0].of(port, family) if found else None
             if found is None or state is None:
                 return NotModelled(f"Service {service} has no {family} port {port!r}")
             if found[1]:
-                return state.forwarding
+                return state.seen_through(Frontend.NODE_PORT).forwarding
             return everywhere if state.usable else 0
         case KubeProxyHealthz():
-            return ready
+            return healthz
         case AnswersEverywhere() | NoHealthCheck():
             return everywhere
         case PassesNowhere():
             return 0
         case NotModelled():
             return probe
+
+
+def _health_check_node_port(
+    states: ServiceStates, family: IPFamily, any_answer: bool, path: str, everywhere: int
+) -> int | NotModelled:
+    if any_answer:
+        return everywhere & states.health_port_open
+    if states.health_not_known & everywhere:
+        return NotModelled("what the data plane answers on the healthCheckNodePort is not known")
+    passes = states.healthy.get(family, 0) & states.health_port_open
+    return passes if path in ("", "/healthz") else passes & ~states.healthz_only

@@ -22,8 +22,9 @@ from etpguard.assess.consumers.interface import (
     UnknownOutcome,
 )
 from etpguard.assess.data_planes.interface import DataPlane
+from etpguard.assess.data_planes.mixed import Rules
 from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, Hosts, NodeRule
-from etpguard.assess.node_states import PortState, ServiceStates
+from etpguard.assess.node_states import Frontend, PortState, ServiceStates
 from etpguard.assess.outcome import (
     NO_HEALTHY_TARGET,
     TOO_FEW_HEALTHY,
@@ -33,7 +34,7 @@ from etpguard.assess.outcome import (
     through_consumer,
     without_consumer,
 )
-from etpguard.assess.probe import KUBE_PROXY_HEALTHZ_PORT, KubeProxyHealthz, NotModelled, passing
+from etpguard.assess.probe import HealthCheckNodePort, NotModelled, passing
 from etpguard.assess.resilience import Coverage
 from etpguard.assess.turns import CONSUMERS_A_TURN
 from etpguard.cluster import Picture
@@ -43,24 +44,7 @@ PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kube
 
 _REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET, TOO_FEW_HEALTHY)}
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
-_CILIUM_HEALTHZ = NotModelled(
-    f"Cilium answers on port {KUBE_PROXY_HEALTHZ_PORT} only with kube-proxy-replacement-healthz-bind-address set"
-)
-"""By default it is not: Cilium Documentation/network/kubernetes/kubeproxy-free.rst."""
-LOCAL_WITH_FALLBACK = "traffic-policy.network.alpha.openshift.io/local-with-fallback"
-"""Set by the ingress operator of OpenShift on the Services of its routers, where its presence counts:
-openshift/cluster-ingress-operator acca964 load_balancer_service.go:599-650, nodeport_service.go:149."""
-_FALLBACK = Reason(
-    "LocalWithFallback",
-    f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
-    "nodes where a node has none, and nothing is lost; every other data plane ignores it and drops the traffic; "
-    "look at the network type of the cluster",
-)
-"""openshift/ovn-kubernetes lb_config.go has it as a patch of its own; ovn-kubernetes 8871cd9, kube-proxy and
-Cilium do not know it."""
 _HARMLESS = (Outcome.Covered, Outcome.TargetsUnhealthy)
-_DROPPED = (Outcome.Uncovered, Outcome.Blackhole, Outcome.Outage)
-_WINDOWS = Reason("DataPlaneNotModelled", "an eligible node runs Windows, whose kube-proxy follows other rules")
 
 
 class Judge:
@@ -72,11 +56,13 @@ class Judge:
         options: Options,
         eligible: EligibleNodes,
         states_of: Callable[[Key, Service], ServiceStates],
+        rules: Callable[[], Rules],
     ) -> None:
         self._picture = picture
         self._options = options
         self._eligible = eligible
         self._states_of = states_of
+        self._rules = rules
         self._unreadable = 0
 
     def reset(self) -> None:
@@ -99,12 +85,6 @@ class Judge:
             if len(judged) % CONSUMERS_A_TURN == 0:
                 yield
         verdicts = _where_one_node_announces(tuple(judged))
-        fallback = LOCAL_WITH_FALLBACK in service.annotations
-        if fallback:
-            verdicts = tuple(
-                replace(v, outcome=Outcome.Unknown, reason=_FALLBACK) if v.outcome in _DROPPED else v
-                for v in verdicts
-            )
         known = [v for v in verdicts if not v.consumer.incidental]
         if known:
             worst = _worst(known)
@@ -113,8 +93,6 @@ class Judge:
                 outcome, reason = Outcome.Unknown, unread
         else:
             outcome, reason, eligible, uncovered = self._unclaimed(service, states, blind)
-            if fallback and outcome in _DROPPED:
-                outcome, reason = Outcome.Unknown, _FALLBACK
         return Assessment(
             key=key,
             uid=service.uid,
@@ -136,11 +114,12 @@ class Judge:
 
     def _assumptions(self, states: ServiceStates, known: Sequence[ConsumerVerdict]) -> tuple[str, ...]:
         """What the node states and the consumers rest on; see `Assessment.assumptions`."""
-        renamed = states.hosting & self._eligible.renamed & self._picture.nodes.present
+        by_hostname = self._rules().planes.nodes_with(DataPlane.KUBE_PROXY, DataPlane.WINKERNEL)
+        renamed = states.hosting & self._eligible.renamed & self._picture.nodes.present & by_hostname
         if not renamed and not any(v.consumer.assumptions for v in known):
             return ()
         found = dict.fromkeys(text for v in known for text in v.consumer.assumptions)
-        if renamed and self._options.data_plane is DataPlane.KUBE_PROXY:
+        if renamed:
             found[self._hostname_override(renamed)] = None
         return tuple(found)
 
@@ -160,11 +139,19 @@ class Judge:
         probe = consumer.probe
         if probe is None:
             return NotModelled("its health check is not known")
-        if self._options.data_plane is DataPlane.CILIUM and isinstance(probe, KubeProxyHealthz):
-            return _CILIUM_HEALTHZ
         present = self._picture.nodes.present
-        ready = self._eligible.ready & present
-        return passing(probe, family, states, self._other, ready=ready, everywhere=present)
+        path = consumer.check.settings.path if consumer.check and consumer.check.settings else ""
+        return passing(
+            probe, family, states, self._other, healthz=self._healthz(present), everywhere=present, path=path
+        )
+
+    def _healthz(self, present: int) -> int | NotModelled:
+        """The nodes whose port 10256 answers with success."""
+        rules = self._rules()
+        for nodes, why in rules.healthz_not_known:
+            if nodes & present:
+                return NotModelled(why)
+        return self._eligible.ready & present & rules.healthz_passes
 
     def _other(self, key: Key) -> tuple[ServiceStates, bool] | None:
         service = self._picture.get(SERVICE, key)
@@ -172,8 +159,6 @@ class Judge:
 
     def _blind(self, key: Key) -> Reason | None:
         """Why the node states of the Service are not known."""
-        if self._options.data_plane is DataPlane.OTHER:
-            return Reason("DataPlaneNotModelled", "the data plane is neither kube-proxy nor Cilium's")
         if not len(self._picture.store(ENDPOINT_SLICE)):
             return Reason("NoEndpointSlices", "no EndpointSlice was read, so no endpoint is known")
         if rejected := self._picture.rejected_slices(key):
@@ -197,9 +182,9 @@ class Judge:
         for state in states.ports:
             if not worst.uncovered and (hidden := self._hidden_node(state, eligible, 0)):
                 return Outcome.Unknown, hidden, worst.eligible, 0
-        on_windows = any(eligible & self._on_windows(state) for state in states.ports)
-        if on_windows and not worst.uncovered & ~self._eligible.windows:
-            return Outcome.Unknown, _WINDOWS, worst.eligible, worst.uncovered
+        for state in states.ports:
+            if (doubt := state.doubt(eligible)) and not worst.uncovered & ~state.doubtful:
+                return Outcome.Unknown, doubt, worst.eligible, worst.uncovered & ~state.doubtful
         if worst.outcome is Outcome.Covered and (limits := _limits(service, eligible & self._eligible.edge)):
             return Outcome.Unknown, limits, worst.eligible, 0
         why = self._why_no_node(ANY_CLIENT) if worst.outcome is Outcome.NoTargets else ""
@@ -287,12 +272,15 @@ class Judge:
     ) -> ConsumerVerdict:
         if rule.hosts is Hosts.READY_OF_PORT:
             eligible &= state.ready
+        if (frontend := _frontend(consumer)) is not None:
+            state = state.seen_through(frontend)
         unused = state.forwarding & self._picture.nodes.present & ~eligible
         uncovered = state.dropped(eligible)
         spare = self._eligible.spare(rule, self._picture.store(NODE))
         passes = self.passing(states, consumer, state.family) if uncovered or spare else 0
         if unknown := self._why_unknown(consumer, rule, state, eligible, uncovered, passes):
-            return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
+            known = uncovered & ~state.doubtful
+            return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, known, unused)
         sees = 0 if isinstance(passes, NotModelled) else passes
         verdict = through_consumer(eligible, state.forwarding, state.usable, sees)
         if isinstance(consumer.targets, NodeTargets):
@@ -327,8 +315,8 @@ class Judge:
                 f"providerID, "
                 "so it neither registers nor removes any node",
             )
-        if self._eligible.windows and eligible & self._on_windows(state):
-            return _WINDOWS
+        if (doubt := state.doubt(eligible)) and not _routed_around(consumer, state, eligible, passes):
+            return doubt
         if hidden := self._hidden_node(state, eligible, uncovered):
             return hidden
         if not uncovered or uncovered == eligible:
@@ -357,10 +345,13 @@ class Judge:
         name = self._picture.nodes.names(hidden & self._picture.nodes.present, 1)[0]
         return Reason("UnreadableNode", f"Node {name} cannot be read, and may be one that gets traffic")
 
-    def _on_windows(self, state: PortState) -> int:
-        """Nodes on which winkernel, which is not modelled, may differ: with terminating endpoints or with
-        none (winkernel/proxier.go:1117-1138,1560-1615)."""
-        return self._eligible.windows & ~state.ready if state.usable else 0
+
+def _routed_around(consumer: Consumer, state: PortState, eligible: int, passes: int | NotModelled) -> bool:
+    """Whether the health check surely fails on all nodes whose state is not known, and passes on another one: what
+    these nodes do then does not matter."""
+    if not isinstance(consumer.probe, HealthCheckNodePort) or isinstance(passes, NotModelled):
+        return False
+    return not eligible & state.doubtful & passes and bool(eligible & state.forwarding & passes)
 
 
 _LISTEN = "nodeport.openyurt.io/listen"
@@ -383,6 +374,15 @@ def _limits(service: Service, edge: int) -> Reason | None:
         )
         return Reason("EdgeNodesNotKnown", detail)
     return None
+
+
+def _frontend(consumer: Consumer) -> Frontend | None:
+    """The kind of address to which the consumer sends, as far as its target type shows."""
+    if consumer.kind == "ExternalIP":
+        return Frontend.EXTERNAL_IP
+    if consumer.target_type == "instance":
+        return Frontend.NODE_PORT
+    return Frontend.VIP if consumer.kind == "Service" and consumer.target_type == "node" else None
 
 
 def _has_no_address(service: Service, consumer: Consumer) -> bool:

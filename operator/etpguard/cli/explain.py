@@ -98,7 +98,7 @@ def _history(assessed: Assessed, service: Service) -> Lines:
 
 
 def _ports(assessed: Assessed, service: Service, assessment: Assessment, max_nodes: int) -> Lines:
-    from etpguard.assess.node_states import endpoints_by_node
+    from etpguard.assess.data_planes.trackers import endpoints_by_node
 
     slices = assessed.loaded.picture.slices(service.key)
     for port in assessment.ports:

@@ -58,6 +58,7 @@ class ServiceSpec(Shape, frozen=True):
     external_traffic_policy: str | None = None
     health_check_node_port: int | None = None
     load_balancer_class: str | None = None
+    publish_not_ready_addresses: bool | None = None
 
 
 class LoadBalancerIngress(Shape, frozen=True):

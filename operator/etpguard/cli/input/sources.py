@@ -160,7 +160,7 @@ def _families(sources: Sources, connection: Connection | None) -> Sequence[Consu
 def _assessed(
     sources: Sources, namespace: str, loaded: Loaded, consumer_families: Sequence[ConsumerFamily]
 ) -> Assessed:
-    from etpguard.assess import DataPlane, Engine, Options
+    from etpguard.assess import AllNodes, DataPlane, Engine, Evidence, KnownDataPlane, Options
     from etpguard.assess.advice import Advisor
     from etpguard.assess.platforms import CILIUM
     from etpguard.objects import INGRESS, INGRESS_CLASS, NODE
@@ -173,13 +173,16 @@ def _assessed(
                 picture.unread[kind] = f"there are no {kind.plural} in the input"
     auto = settings.data_plane == "auto"
     data_plane = DataPlane.KUBE_PROXY if auto else DataPlane(settings.data_plane)
-    options = Options(data_plane, settings.answers_everywhere_ports, unread_is_unknown=loaded.complete)
+    stated = KnownDataPlane(data_plane) if auto else KnownDataPlane(data_plane, evidence=Evidence.STATED)
+    options = Options(AllNodes(stated), settings.answers_everywhere_ports, unread_is_unknown=loaded.complete)
     engine = Engine(picture, consumer_families, options)
     engine.refresh_all()
     if engine.assessments and not len(picture.store(NODE)):
         raise Failure(f"{loaded.where}: there are Services with externalTrafficPolicy Local but no Node")
     if auto and CILIUM in engine.platforms:
-        with_cilium = Engine(picture, consumer_families, replace(options, data_plane=DataPlane.CILIUM))
+        with_cilium = Engine(
+            picture, consumer_families, replace(options, data_planes=AllNodes(KnownDataPlane(DataPlane.CILIUM)))
+        )
         _warn_of_cilium(loaded, engine, with_cilium)
     if not loaded.complete:
         _warn_of_missing_kinds(loaded, engine)

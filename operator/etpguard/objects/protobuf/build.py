@@ -13,7 +13,16 @@ from functools import cache
 
 import msgspec
 
-from etpguard.objects.endpoints import Endpoint, EndpointConditions, EndpointPort, EndpointSlice, TargetRef
+from etpguard.objects.endpoints import (
+    Endpoint,
+    EndpointConditions,
+    EndpointHints,
+    EndpointPort,
+    EndpointSlice,
+    Hint,
+    SliceMeta,
+    TargetRef,
+)
 from etpguard.objects.ingresses import (
     Backend,
     BackendPort,
@@ -104,6 +113,7 @@ def service(message: pb.Service) -> Service:
             spec.externalTrafficPolicy or None,
             spec.healthCheckNodePort or None,
             spec.loadBalancerClass if spec.HasField("loadBalancerClass") else None,
+            spec.publishNotReadyAddresses or None,
         ),
         ServiceStatus(
             LoadBalancerStatus([_ingress_point(each) for each in status.loadBalancer.ingress] or None),
@@ -119,7 +129,7 @@ def _ingress_point(message: pb.LoadBalancerIngress) -> LoadBalancerIngress:
 
 def endpoint_slice(message: pb.EndpointSlice) -> EndpointSlice:
     return EndpointSlice(
-        LabelledMeta(*_labelled(message.metadata)),
+        SliceMeta(*_labelled(message.metadata), _strings(message.metadata.annotations)),
         message.addressType,
         [_endpoint(each) for each in message.endpoints] or None,
         [_endpoint_port(each) for each in message.ports] or None,
@@ -142,6 +152,15 @@ def _endpoint(message: pb.Endpoint) -> Endpoint:
         ),
         message.nodeName or ("" if message.HasField("nodeName") else None),
         TargetRef(kind or None, name or None) if kind or name or message.HasField("targetRef") else None,
+        _hints(message.hints) if message.HasField("hints") else None,
+        _strings(message.deprecatedTopology),
+    )
+
+
+def _hints(message: pb.EndpointHints) -> EndpointHints:
+    return EndpointHints(
+        [Hint(each.name) for each in message.forZones] or None,
+        [Hint(each.name) for each in message.forNodes] or None,
     )
 
 

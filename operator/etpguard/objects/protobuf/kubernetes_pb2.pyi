@@ -205,7 +205,7 @@ class ServicePort(_message.Message):
     def __init__(self, name: _Optional[str] = ..., protocol: _Optional[str] = ..., port: _Optional[int] = ..., nodePort: _Optional[int] = ...) -> None: ...
 
 class ServiceSpec(_message.Message):
-    __slots__ = ("ports", "selector", "clusterIP", "type", "externalIPs", "externalTrafficPolicy", "healthCheckNodePort", "clusterIPs", "ipFamilies", "loadBalancerClass")
+    __slots__ = ("ports", "selector", "clusterIP", "type", "externalIPs", "externalTrafficPolicy", "healthCheckNodePort", "publishNotReadyAddresses", "clusterIPs", "ipFamilies", "loadBalancerClass")
     class SelectorEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +220,7 @@ class ServiceSpec(_message.Message):
     EXTERNALIPS_FIELD_NUMBER: _ClassVar[int]
     EXTERNALTRAFFICPOLICY_FIELD_NUMBER: _ClassVar[int]
     HEALTHCHECKNODEPORT_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHNOTREADYADDRESSES_FIELD_NUMBER: _ClassVar[int]
     CLUSTERIPS_FIELD_NUMBER: _ClassVar[int]
     IPFAMILIES_FIELD_NUMBER: _ClassVar[int]
     LOADBALANCERCLASS_FIELD_NUMBER: _ClassVar[int]
@@ -230,10 +231,11 @@ class ServiceSpec(_message.Message):
     externalIPs: _containers.RepeatedScalarFieldContainer[str]
     externalTrafficPolicy: str
     healthCheckNodePort: int
+    publishNotReadyAddresses: bool
     clusterIPs: _containers.RepeatedScalarFieldContainer[str]
     ipFamilies: _containers.RepeatedScalarFieldContainer[str]
     loadBalancerClass: str
-    def __init__(self, ports: _Optional[_Iterable[_Union[ServicePort, _Mapping]]] = ..., selector: _Optional[_Mapping[str, str]] = ..., clusterIP: _Optional[str] = ..., type: _Optional[str] = ..., externalIPs: _Optional[_Iterable[str]] = ..., externalTrafficPolicy: _Optional[str] = ..., healthCheckNodePort: _Optional[int] = ..., clusterIPs: _Optional[_Iterable[str]] = ..., ipFamilies: _Optional[_Iterable[str]] = ..., loadBalancerClass: _Optional[str] = ...) -> None: ...
+    def __init__(self, ports: _Optional[_Iterable[_Union[ServicePort, _Mapping]]] = ..., selector: _Optional[_Mapping[str, str]] = ..., clusterIP: _Optional[str] = ..., type: _Optional[str] = ..., externalIPs: _Optional[_Iterable[str]] = ..., externalTrafficPolicy: _Optional[str] = ..., healthCheckNodePort: _Optional[int] = ..., publishNotReadyAddresses: _Optional[bool] = ..., clusterIPs: _Optional[_Iterable[str]] = ..., ipFamilies: _Optional[_Iterable[str]] = ..., loadBalancerClass: _Optional[str] = ...) -> None: ...
 
 class LoadBalancerIngress(_message.Message):
     __slots__ = ("ip", "hostname", "ipMode")
@@ -297,17 +299,48 @@ class EndpointConditions(_message.Message):
     terminating: bool
     def __init__(self, ready: _Optional[bool] = ..., serving: _Optional[bool] = ..., terminating: _Optional[bool] = ...) -> None: ...
 
+class ForZone(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ForNode(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class EndpointHints(_message.Message):
+    __slots__ = ("forZones", "forNodes")
+    FORZONES_FIELD_NUMBER: _ClassVar[int]
+    FORNODES_FIELD_NUMBER: _ClassVar[int]
+    forZones: _containers.RepeatedCompositeFieldContainer[ForZone]
+    forNodes: _containers.RepeatedCompositeFieldContainer[ForNode]
+    def __init__(self, forZones: _Optional[_Iterable[_Union[ForZone, _Mapping]]] = ..., forNodes: _Optional[_Iterable[_Union[ForNode, _Mapping]]] = ...) -> None: ...
+
 class Endpoint(_message.Message):
-    __slots__ = ("addresses", "conditions", "targetRef", "nodeName")
+    __slots__ = ("addresses", "conditions", "targetRef", "deprecatedTopology", "nodeName", "hints")
+    class DeprecatedTopologyEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     TARGETREF_FIELD_NUMBER: _ClassVar[int]
+    DEPRECATEDTOPOLOGY_FIELD_NUMBER: _ClassVar[int]
     NODENAME_FIELD_NUMBER: _ClassVar[int]
+    HINTS_FIELD_NUMBER: _ClassVar[int]
     addresses: _containers.RepeatedScalarFieldContainer[str]
     conditions: EndpointConditions
     targetRef: ObjectReference
+    deprecatedTopology: _containers.ScalarMap[str, str]
     nodeName: str
-    def __init__(self, addresses: _Optional[_Iterable[str]] = ..., conditions: _Optional[_Union[EndpointConditions, _Mapping]] = ..., targetRef: _Optional[_Union[ObjectReference, _Mapping]] = ..., nodeName: _Optional[str] = ...) -> None: ...
+    hints: EndpointHints
+    def __init__(self, addresses: _Optional[_Iterable[str]] = ..., conditions: _Optional[_Union[EndpointConditions, _Mapping]] = ..., targetRef: _Optional[_Union[ObjectReference, _Mapping]] = ..., deprecatedTopology: _Optional[_Mapping[str, str]] = ..., nodeName: _Optional[str] = ..., hints: _Optional[_Union[EndpointHints, _Mapping]] = ...) -> None: ...
 
 class EndpointPort(_message.Message):
     __slots__ = ("name", "protocol", "port")

@@ -1,0 +1,120 @@
+"""Antrea with antreaProxy.proxyAll: antrea fc70f2b (2.7) pkg/agent/proxy.
+
+Antrea follows kube-proxy's rule, but a copy of an ip:port replaces another one exactly if it is local. It always
+answers: with a RST or an ICMP message by packet-in. Without proxyAll, kube-proxy serves external traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from etpguard.assess.data_planes import trackers
+from etpguard.assess.data_planes.crowds import crowded
+from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.trackers import is_ready, is_serving, is_terminating
+from etpguard.assess.node_states import (
+    PROXY_NAME,
+    PortState,
+    ServiceStates,
+    Uncertain,
+    canonical,
+    external_ports,
+    ip_families,
+)
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Endpoint
+
+_SKIPPED = Reason(
+    "NotServedByAntrea",
+    "Antrea leaves this Service to another proxy (skipServices, or the label "
+    "service.kubernetes.io/service-proxy-name)",
+)
+
+
+class Antrea:
+    """The rule of Antrea with proxyAll."""
+
+    healthz = True
+    misleading = (
+        "A request from a node or from a pod proves nothing: traffic that starts in the cluster may go to any "
+        "endpoint. Only a request from another machine to port {port} of the node's own address shows what "
+        "clients get."
+    )
+
+    def __init__(self, plane: KnownDataPlane) -> None:
+        self._proxy_name = plane.setting("serviceProxyName") or ""
+        self._skipped = {name.strip() for name in (plane.setting("skipServices") or "").split(",")}
+        self._health_server = not plane.enabled("disableServiceHealthCheckServer", False)
+
+    def states(self, inputs: Inputs) -> ServiceStates:
+        service = inputs.service
+        by_port: dict[trackers.PortKey, _Sets] = {}
+        ready = dict.fromkeys(ip_families(service), 0)
+        for key, pairs in trackers.sources(inputs.slices, ready).items():
+            found = by_port[key] = _fold(pairs, inputs.nodes.bit)
+            ready[key[0]] |= found.ready
+        # A Service that Antrea leaves to another proxy, which no API object shows.
+        left = str(service.key) in self._skipped or (bool(self._proxy_name) and PROXY_NAME not in service.labels)
+        uncertain = (Uncertain(-1, _SKIPPED),) if left else ()
+        ports = []
+        for port, family in external_ports(service, "" if left else self._proxy_name):
+            found = by_port.get((family, port.label, port.transport), _Sets())
+            ports.append(
+                PortState(
+                    port.label,
+                    port.port,
+                    port.transport,
+                    family,
+                    port.node_port or 0,
+                    found.ready,
+                    found.terminating & ~found.ready,
+                    found.usable,
+                    crowded(found.readies, found.endings),
+                    uncertain=uncertain,
+                )
+            )
+        tracked = inputs.tracked
+        return ServiceStates(
+            tuple(ports),
+            ready,
+            tracked.placed,
+            tracked.addressed,
+            tracked.hosting,
+            tracked.hosting_ready,
+            health_port_open=-1 if self._health_server else 0,
+        )
+
+
+class _Sets:
+    __slots__ = ("endings", "readies", "ready", "terminating", "usable")
+
+    def __init__(self) -> None:
+        self.ready = self.terminating = 0
+        self.readies: list[int] = []
+        self.endings: list[int] = []
+        self.usable = False
+
+
+def _fold(pairs: Iterable[trackers.Source], bit: Callable[[str], int]) -> _Sets:
+    """On each node, of the copies of an ip:port the last local one counts, or else the first of all."""
+    first: dict[tuple[str, int], Endpoint] = {}
+    local: dict[tuple[str, int, str], Endpoint] = {}
+    for slice_, port in pairs:
+        for endpoint in slice_.endpoints or ():
+            if endpoint.addresses:
+                address = canonical(endpoint.addresses[0])
+                first.setdefault((address, port), endpoint)
+                if endpoint.node_name is not None:
+                    local[address, port, endpoint.node_name] = endpoint
+    sets = _Sets()
+    for endpoint in (*first.values(), *local.values()):
+        sets.usable |= is_ready(endpoint) or (is_terminating(endpoint) and is_serving(endpoint))
+    for (_, _, name), endpoint in local.items():
+        if is_ready(endpoint):
+            sets.ready |= bit(name)
+            sets.readies.append(bit(name))
+        elif is_terminating(endpoint) and is_serving(endpoint):
+            sets.terminating |= bit(name)
+            sets.endings.append(bit(name))
+    return sets

@@ -1,0 +1,153 @@
+"""Calico's eBPF data plane: calico 87c15906 (3.34-dev), 3.31.7 and 3.32.1 felix/bpf/proxy.
+
+It has kube-proxy's own trackers, but no fallback to terminating endpoints, and an external IP ignores the policy.
+Release 3.31 and later narrow the endpoints by topology hints before they look for local ones, so a node may lose
+its own endpoint to another zone. Where no endpoint is left it answers with ICMP port-unreachable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from etpguard.assess.data_planes import trackers
+from etpguard.assess.data_planes.inputs import Inputs, Nodes
+from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.trackers import HEADLESS, is_ready, is_terminating
+from etpguard.assess.node_states import (
+    PROXY_NAME,
+    Frontend,
+    PortState,
+    ServiceStates,
+    Uncertain,
+    external_ports,
+    frontends_of,
+    ip_families,
+)
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Endpoint, EndpointSlice, Requirement
+
+_ZONE = "topology.kubernetes.io/zone"
+_TOPOLOGY = "service.kubernetes.io/topology-mode"
+_EXCLUDED = "projectcalico.org/natExcludeService"
+_STRATEGY = "lb.projectcalico.org/external-traffic-strategy"
+_HINTS_SINCE, _MAGLEV_SINCE = (3, 31, 0), (3, 32, 0)
+
+_NOT_HANDLED = Reason(
+    "NotServedByCalico",
+    f"the Service has the annotation {_EXCLUDED}: Calico does not handle it, and no API object shows what does",
+)
+_VERSION_DECIDES = Reason(
+    "CalicoVersionNotKnown",
+    "the endpoints have topology hints: Calico from 3.31 narrows the local endpoints by them, and its "
+    "version is not known",
+)
+
+
+class CalicoEBPF:
+    """The rule of Calico's eBPF data plane, for one release."""
+
+    healthz = True
+    misleading = (
+        "A request from a node or from a pod proves nothing: traffic that starts in the cluster follows "
+        "internalTrafficPolicy. Only a request from another machine to port {port} of the node's own address "
+        "shows what clients get."
+    )
+
+    def __init__(self, plane: KnownDataPlane) -> None:
+        self._release = plane.release
+
+    def states(self, inputs: Inputs) -> ServiceStates:
+        service = inputs.service
+        slices = [slice_ for slice_ in inputs.slices if PROXY_NAME not in slice_.labels]
+        tracked = inputs.tracked
+        if len(slices) < len(inputs.slices):
+            tracked = trackers.track(slices, ip_families(service), inputs.nodes.bit)
+        hinted = any(endpoint.hints for slice_ in slices for endpoint in slice_.endpoints or ())
+        narrowed: dict[trackers.PortKey, int] = {}
+        uncertain: list[Uncertain] = []
+        if hinted and (self._release is None or self._release >= _HINTS_SINCE):
+            narrowed = self._narrowed(slices, inputs)
+        if service.annotations.get(_EXCLUDED) == "true":
+            uncertain.append(Uncertain(-1, _NOT_HANDLED))
+        maglev = service.annotations.get(_STRATEGY) == "maglev"
+        everywhere = maglev and (self._release is None or self._release >= _MAGLEV_SINCE)
+        ports = []
+        for port, family in external_ports(service) if HEADLESS not in service.labels else ():
+            key = (family, port.label, port.transport)
+            plain = tracked.by_port.get(key, trackers.NO_NODES)
+            ready = narrowed.get(key, plain.ready)
+            doubts = list(uncertain)
+            if self._release is None and ready != plain.ready:
+                doubts.append(Uncertain(ready ^ plain.ready, _VERSION_DECIDES))
+            anywhere = -1 if plain.any_ready else 0
+            kinds = frontends_of(service, port, family)
+            through = {Frontend.EXTERNAL_IP: anywhere} if Frontend.EXTERNAL_IP in kinds else {}
+            if everywhere and Frontend.VIP in kinds:
+                through[Frontend.VIP] = anywhere
+            if not kinds - through.keys():
+                ready, through = anywhere, {}
+            ports.append(
+                PortState(
+                    port.label,
+                    port.port,
+                    port.transport,
+                    family,
+                    port.node_port or 0,
+                    ready,
+                    0,
+                    plain.any_ready,
+                    plain.crowded if ready == plain.ready else (),
+                    uncertain=tuple(doubts),
+                    through=tuple(through.items()),
+                )
+            )
+        return ServiceStates(
+            tuple(ports),
+            tracked.ready,
+            tracked.placed,
+            tracked.addressed,
+            tracked.hosting,
+            tracked.hosting_ready,
+        )
+
+    def _narrowed(self, slices: Sequence[EndpointSlice], inputs: Inputs) -> dict[trackers.PortKey, int]:
+        by_zone_alone = inputs.service.annotations.get(_TOPOLOGY, "").lower() == "auto"
+        return {
+            key: _by_hints(list(trackers.merged(pairs)), inputs.nodes, by_zone_alone)
+            for key, pairs in trackers.sources(slices, ip_families(inputs.service)).items()
+        }
+
+
+def _by_hints(endpoints: Sequence[Endpoint], nodes: Nodes, by_zone_alone: bool) -> int:
+    """The nodes with a local ready endpoint, on each node among those that are left of its hints: see topology.go,
+    FilterEpsByTopologyAwareRouting with `by_zone_alone` and FilterEpsByTrafficDistribution without. Where no hint
+    fits the node, all endpoints are left. A terminating endpoint fits too, although it gets no traffic."""
+    ready = _local_ready(endpoints, nodes)
+    zones: dict[str, list[Endpoint]] = {}
+    by_node: dict[str, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        if not is_ready(endpoint) and not is_terminating(endpoint):
+            continue
+        hints = endpoint.hints
+        if by_zone_alone and not (hints and hints.for_zones):
+            return ready
+        for zone in (hints and hints.for_zones) or ():
+            zones.setdefault(zone.name, []).append(endpoint)
+        for node in (hints and hints.for_nodes) or ():
+            by_node.setdefault(node.name, []).append(endpoint)
+    narrowed = ready
+    for zone_name, fitting in zones.items():
+        there = nodes.having((Requirement(_ZONE, "In", (zone_name,)),))
+        narrowed = narrowed & ~there | _local_ready(fitting, nodes) & there
+    if not by_zone_alone:
+        for node_name, fitting in by_node.items():
+            there = nodes.bit(node_name)
+            narrowed = narrowed & ~there | _local_ready(fitting, nodes) & there
+    return narrowed
+
+
+def _local_ready(endpoints: Iterable[Endpoint], nodes: Nodes) -> int:
+    found = 0
+    for endpoint in endpoints:
+        if endpoint.node_name is not None and is_ready(endpoint):
+            found |= nodes.bit(endpoint.node_name)
+    return found

@@ -1,0 +1,90 @@
+"""The backends of a Service under Cilium up to 1.17, folded into node sets.
+
+Read in cilium v1.15.19 pkg/k8s/endpoints.go (ParseEndpointSliceV1, GetEndpoints) and pkg/k8s/watchers/watcher.go
+(genCartesianProduct). Where the answer depends on the order of a Go map (copies of one address in several slices
+that differ), the slice whose name sorts first wins here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from etpguard.assess.data_planes.cilium.backends import EVERYWHERE, NOTHING, Sets, node_name, parsed_address
+from etpguard.assess.data_planes.cilium.frontends import family_of
+from etpguard.objects import Endpoint, EndpointSlice
+
+
+class OldBackends:
+    """The backends of one Service, by name of their port."""
+
+    def __init__(self, slices: Sequence[EndpointSlice], bit: Callable[[str], int], terminating: bool) -> None:
+        """`terminating` is the option enable-k8s-terminating-endpoint."""
+        self._bit = bit
+        self._by_address: dict[str, tuple[Endpoint, set[str]]] = {}
+        for slice_ in slices:
+            if slice_.address_type not in ("IPv4", "IPv6"):
+                continue
+            names = {port.name or "" for port in slice_.ports or () if port.port is not None}
+            for endpoint in slice_.endpoints or ():
+                if not _is_ready(endpoint) and not (terminating and _is_serving(endpoint)):
+                    continue
+                for address in endpoint.addresses or ():
+                    if parsed := parsed_address(address):
+                        self._by_address.setdefault(parsed, (endpoint, set()))[1].update(names)
+        self.all = self._sets(list(self._by_address.items()))
+
+    def of(self, name: str, family: str) -> Sets:
+        """The backends of one port name in one family."""
+        found = [
+            (address, (endpoint, names))
+            for address, (endpoint, names) in self._by_address.items()
+            if name in names and family_of(address) == family
+        ]
+        return self._sets(found) if found else NOTHING
+
+    def _sets(self, found: Sequence[tuple[str, tuple[Endpoint, set[str]]]]) -> Sets:
+        """An endpoint that is not ready, serves and does not terminate is ACTIVE."""
+        active = terminating = named_active = named_terminating = placed = addressed = 0
+        any_active = any_terminating = False
+        actives: list[int] = []
+        endings: list[int] = []
+        for _, (endpoint, _) in found:
+            name = node_name(endpoint)
+            named = self._bit(name) if name else 0
+            local = named if name else EVERYWHERE
+            ending = bool(endpoint.conditions and endpoint.conditions.terminating)
+            addressed |= named
+            if not ending:
+                placed |= named
+            if ending and not _is_ready(endpoint):
+                terminating |= local
+                endings.append(local)
+                named_terminating |= named
+                any_terminating = True
+            else:
+                active |= local
+                actives.append(local)
+                named_active |= named
+                any_active = True
+        return Sets(
+            active,
+            terminating,
+            any_active,
+            any_terminating,
+            named_active,
+            named_terminating,
+            placed,
+            addressed,
+            tuple(actives),
+            tuple(endings),
+        )
+
+
+def _is_ready(endpoint: Endpoint) -> bool:
+    return endpoint.conditions is None or endpoint.conditions.ready is not False
+
+
+def _is_serving(endpoint: Endpoint) -> bool:
+    """nil serving inherits ready."""
+    serving = endpoint.conditions.serving if endpoint.conditions else None
+    return _is_ready(endpoint) if serving is None else serving

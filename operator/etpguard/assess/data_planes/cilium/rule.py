@@ -1,0 +1,193 @@
+"""The rule of Cilium's kube-proxy replacement: read in cilium v1.20.2, and in v1.15.19 for releases before 1.18.
+
+A frontend without a backend that it may use is answered with ICMP port-unreachable, whatever the cause
+(bpf/lib/nodeport.h, lb.h tail_no_service; since 1.15, PR #28157), unless an option makes it drop the packets.
+Topology hints narrow the local backends but never empty them (writer.go DefaultSelectBackends), so they do not
+matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from etpguard.assess.data_planes.cilium.backends import NOTHING, Backends, Sets
+from etpguard.assess.data_planes.cilium.frontends import (
+    NODE,
+    NODE_SELECTOR,
+    TYPE,
+    frontend_ports,
+    installing,
+    selected,
+)
+from etpguard.assess.data_planes.cilium.old_backends import OldBackends
+from etpguard.assess.data_planes.crowds import crowded
+from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.rule import Healthz
+from etpguard.assess.node_states import Frontend, PortState, ServiceStates, Uncertain, external_ports
+from etpguard.assess.outcome import Reason
+from etpguard.objects import EndpointSlice, IPFamily, ServicePort
+
+_HEADLESS = "service.kubernetes.io/headless"
+_MANAGED_BY, _MESH = "endpointslice.kubernetes.io/managed-by", "endpointslice-mesh-controller.cilium.io"
+_OTHER_LABELS = frozenset({_HEADLESS, "service.kubernetes.io/service-proxy-name"})
+_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
+_NEW_PLANE = (1, 18, 0)
+"""The first release with the control plane that `backends` renders."""
+_ENVOY_IS_HEALTHY = (1, 17, 0)
+"""Releases before it may answer 503 for a Service that Envoy serves: PR #33600."""
+_HEALTHZ = "kube-proxy-replacement-healthz-bind-address"
+
+_VERSION_DECIDES = Reason(
+    "CiliumVersionNotKnown",
+    "the endpoints of this Service mean one thing to Cilium up to 1.17 and another to Cilium from 1.18, and "
+    "the version is not known",
+)
+_OPTION_DECIDES = Reason(
+    "CiliumOptionNotKnown",
+    f"an EndpointSlice of this Service has the label {_HEADLESS}: Cilium reads it only if its Ingress or "
+    "Gateway API support is enabled, and the ConfigMap cilium-config was not read",
+)
+_ANNOTATION_DECIDES = Reason(
+    "CiliumVersionNotKnown",
+    "the Service has an annotation service.cilium.io/node, node-selector or type, and it is not known "
+    "whether this release of Cilium reads it",
+)
+
+
+class _State(NamedTuple):
+    """One port in one family; the fields are those of `PortState`."""
+
+    port: ServicePort
+    family: IPFamily
+    sets: Sets
+    through: tuple[tuple[Frontend, int], ...] = ()
+
+    @property
+    def essence(self) -> object:
+        """What decides where traffic is forwarded, and whether anything is usable."""
+        usable = self.sets.any_active or self.sets.any_terminating
+        return self.port.label, self.family, self.sets.active, self.sets.terminating, usable, self.through
+
+
+class Cilium:
+    """The rule of Cilium, for one release and configuration."""
+
+    misleading = (
+        "A request from a node or from a pod proves nothing: Cilium gives traffic that starts in the cluster "
+        "to any endpoint, as internalTrafficPolicy says (localhost:{port} too). Only a request from another "
+        "machine to the node's own address shows what clients get."
+    )
+
+    def __init__(self, plane: KnownDataPlane) -> None:
+        self._release = plane.release
+        self._configured = plane.settings is not None
+        self._proxy_name = plane.setting("k8s-service-proxy-name") or ""
+        self._reads_headless = plane.enabled("enable-ingress-controller", False) or plane.enabled(
+            "enable-gateway-api", False
+        )
+        self._terminating = plane.enabled("enable-k8s-terminating-endpoint", True)
+        self._serves_health = plane.enabled("enable-health-check-nodeport", True)
+        self._silent = (
+            plane.setting("service-no-backend-response") == "drop"
+            or not plane.enabled("enable-no-service-endpoints-routable", True)
+            or (self._release is not None and self._release < (1, 15, 0))
+        )
+        self._healthz = plane.setting(_HEALTHZ)
+
+    @property
+    def healthz(self) -> Healthz:
+        if not self._configured:
+            return f"Cilium answers on port 10256 only with {_HEALTHZ} set"
+        return bool(self._healthz) and (self._healthz or "").endswith(":10256")
+
+    def states(self, inputs: Inputs) -> ServiceStates:
+        service = inputs.service
+        uncertain: list[Uncertain] = []
+        if self._release is not None and self._release < _NEW_PLANE:
+            found, everything = self._old(inputs)
+            installed = -1
+            if self._release >= (1, 16, 0) and {NODE, NODE_SELECTOR, TYPE} & service.annotations.keys():
+                uncertain.append(Uncertain(-1, _ANNOTATION_DECIDES))
+        else:
+            found, backends = self._new(inputs)
+            everything = backends.all
+            installed = installing(service, inputs.nodes)
+            if self._release is None and _may_differ(inputs, backends, found):
+                old, _ = self._old(inputs)
+                if [each.essence for each in old] != [each.essence for each in found]:
+                    uncertain.append(Uncertain(-1, _VERSION_DECIDES))
+            if not self._configured and any(_HEADLESS in slice_.labels for slice_ in inputs.slices):
+                uncertain.append(Uncertain(-1, _OPTION_DECIDES))
+        ports = tuple(self._port_state(each, installed, inputs.of_envoy, tuple(uncertain)) for each in found)
+        healthy = (-1 if inputs.of_envoy else everything.active) & installed if self._serves_health else 0
+        envoy_fails = inputs.of_envoy and (self._release is None or self._release < _ENVOY_IS_HEALTHY)
+        return ServiceStates(
+            ports,
+            dict.fromkeys(_FAMILIES, healthy),
+            everything.placed,
+            everything.addressed,
+            everything.named_active | everything.named_terminating,
+            everything.named_active,
+            health_port_open=installed if self._serves_health else 0,
+            health_not_known=-1 if envoy_fails else 0,
+        )
+
+    def _port_state(
+        self, found: _State, installed: int, of_envoy: bool, uncertain: tuple[Uncertain, ...]
+    ) -> PortState:
+        sets = Sets(active=-1, any_active=True) if of_envoy else found.sets
+        node_port = found.port.node_port or 0
+        return PortState(
+            found.port.label,
+            found.port.port,
+            found.port.transport,
+            found.family,
+            node_port,
+            sets.active & installed,
+            sets.terminating & ~sets.active & installed,
+            sets.any_active or sets.any_terminating,
+            tuple(nodes & installed for nodes in crowded(sets.actives, sets.endings)),
+            silent=installed if self._silent else 0,
+            uncertain=uncertain,
+            through=found.through,
+        )
+
+    def _new(self, inputs: Inputs) -> tuple[list[_State], Backends]:
+        slices = [slice_ for slice_ in inputs.slices if self._reads(slice_)]
+        backends = Backends(slices, inputs.nodes.bit)
+        found = []
+        for port, family, _, left_out in frontend_ports(inputs.service, self._proxy_name):
+            sets = backends.of(port.label, port.transport, family)
+            found.append(_State(port, family, sets, tuple((kind, 0) for kind in Frontend if kind in left_out)))
+        return found, backends
+
+    def _old(self, inputs: Inputs) -> tuple[list[_State], Sets]:
+        slices = [slice_ for slice_ in inputs.slices if _HEADLESS not in slice_.labels]
+        backends = OldBackends(slices, inputs.nodes.bit, self._terminating)
+        ports: Iterable[tuple[ServicePort, IPFamily]] = ()
+        if _HEADLESS not in inputs.service.labels:
+            ports = external_ports(inputs.service, self._proxy_name)
+        return [_State(port, family, backends.of(port.label, family)) for port, family in ports], backends.all
+
+    def _reads(self, slice_: EndpointSlice) -> bool:
+        """daemon/k8s/resources.go, pkg/k8s/utils/utils.go GetEndpointSliceListOptionsModifier."""
+        labels = slice_.labels
+        if _HEADLESS in labels and not self._reads_headless:
+            return False
+        return selected(labels, self._proxy_name) and labels.get(_MANAGED_BY) != _MESH
+
+
+def _may_differ(inputs: Inputs, backends: Backends, found: Iterable[_State]) -> bool:
+    """Whether the objects have anything that Cilium up to 1.17 may read in another way. Only then both readings
+    are compared."""
+    spec = inputs.service.spec
+    return (
+        backends.odd
+        or any(each.sets == NOTHING for each in found)
+        or any(_OTHER_LABELS & slice_.labels.keys() or slice_.weight is not None for slice_ in inputs.slices)
+        or any(not port.name for port in inputs.service.ports)
+        or bool(spec.external_ips or TYPE in inputs.service.annotations)
+        or len(spec.ip_families or ()) != len(spec.cluster_ips or ())
+        or any(entry.ip_mode not in (None, "VIP") for entry in inputs.service.load_balancer_ingress)
+    )

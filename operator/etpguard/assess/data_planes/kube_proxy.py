@@ -1,0 +1,96 @@
+"""kube-proxy on Linux, in the modes iptables, nftables and ipvs: k8s.io/kubernetes v1.37.2 pkg/proxy.
+
+A node without a local endpoint drops the packets (iptables/proxier.go:888-916, nftables/proxier.go:1399-1442), or
+forwards them to another node so that the answer is lost (ipvs/proxier.go:1605-1627): clients time out. Where no
+endpoint is usable anywhere, it rejects them; under ipvs the kernel does (Linux ip_vs_leave).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.trackers import NO_NODES, NodeSets, PortKey
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, external_ports
+from etpguard.assess.outcome import Reason
+from etpguard.objects import IPFamily, ServicePort
+
+_OF_ENVOY = Reason(
+    "ServedByEnvoy",
+    "the Service belongs to an Ingress or a Gateway of Cilium, and its endpoint is a placeholder: the Envoy "
+    "of a node serves it where Cilium forwards node ports, and nothing does where kube-proxy is in charge; "
+    "--data-plane names the data plane",
+)
+LOCAL_WITH_FALLBACK = "traffic-policy.network.alpha.openshift.io/local-with-fallback"
+_ON_OPENSHIFT = Reason(
+    "LocalWithFallback",
+    f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
+    "nodes where a node has none, and nothing is lost; every other data plane ignores it. That the nodes have "
+    "kube-proxy is only assumed; look at the network type of the cluster: kubectl get network.config.openshift.io "
+    "cluster -o yaml",
+)
+"""The ingress operator of OpenShift sets it on the Services of its routers, where its presence counts:
+openshift/cluster-ingress-operator acca964 load_balancer_service.go:599-650, nodeport_service.go:149."""
+
+
+class KubeProxy:
+    """The rule of kube-proxy on Linux."""
+
+    healthz = True
+
+    def __init__(self, plane: KnownDataPlane) -> None:
+        self._assumed = plane.evidence is Evidence.ASSUMED
+
+    @property
+    def misleading(self) -> str:
+        nftables = "in nftables mode kube-proxy does not serve localhost"
+        return (
+            "curl localhost:{port} on a node proves nothing. Traffic that starts on a node is internal "
+            f"traffic and may go to any endpoint of the cluster ({nftables}). Only a request from another "
+            "machine to the node's own address shows what clients get."
+        )
+
+    def states(self, inputs: Inputs) -> ServiceStates:
+        tracked = inputs.tracked
+        uncertain = (Uncertain(-1, _OF_ENVOY),) if inputs.of_envoy else ()
+        ports = port_states(external_ports(inputs.service), tracked.by_port, uncertain)
+        if self._assumed and LOCAL_WITH_FALLBACK in inputs.service.annotations:
+            ports = [
+                replace(port, uncertain=(*port.uncertain, Uncertain(~port.forwarding, _ON_OPENSHIFT)))
+                if port.usable
+                else port
+                for port in ports
+            ]
+        return ServiceStates(
+            tuple(ports),
+            tracked.ready,
+            tracked.placed,
+            tracked.addressed,
+            tracked.hosting,
+            tracked.hosting_ready,
+        )
+
+
+def port_states(
+    ports: Iterable[tuple[ServicePort, IPFamily]],
+    by_port: Mapping[PortKey, NodeSets],
+    uncertain: tuple[Uncertain, ...],
+) -> Iterable[PortState]:
+    for port, family in ports:
+        found = by_port.get((family, port.label, port.transport), NO_NODES)
+        yield PortState(
+            port.label,
+            port.port,
+            port.transport,
+            family,
+            port.node_port or 0,
+            found.ready,
+            found.terminating,
+            found.usable,
+            found.crowded,
+            silent=-1 if found.usable else 0,
+            uncertain=uncertain,
+        )

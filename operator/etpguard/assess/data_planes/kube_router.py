@@ -1,0 +1,148 @@
+"""kube-router as the service proxy: 7c2c277 (2.11) pkg/controllers/proxy.
+
+It keeps an endpoint whose condition ready or serving is true; nil is not true. It mixes ready and terminating
+endpoints. A Service without a local endpoint of any family is not programmed on the node: its node port is
+closed, so connections are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+
+from etpguard.assess.data_planes.crowds import levels
+from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.node_states import (
+    Frontend,
+    PortState,
+    ServiceStates,
+    Uncertain,
+    external_ports,
+    family_of,
+    frontends_of,
+)
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Endpoint, IPFamily, Service, ServicePort
+
+SERVICE_LOCAL = "kube-router.io/service.local"
+"""An annotation that makes the policy Local whatever the Service says."""
+_RANGE = "service-external-ip-range"
+_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
+_RANGE_DECIDES = Reason(
+    "AddressRangeNotKnown",
+    f"kube-router serves external addresses within --{_RANGE} alone, and its arguments were not read",
+)
+
+
+class KubeRouter:
+    """The rule of kube-router."""
+
+    healthz = False
+    misleading = (
+        "A request from a node or from a pod proves nothing: traffic that starts in the cluster may go to any "
+        "endpoint. Only a request from another machine to port {port} of the node's own address shows what "
+        "clients get."
+    )
+
+    def __init__(self, plane: KnownDataPlane) -> None:
+        self._configured = plane.settings is not None
+        self._ranges = [
+            ip_network(each.strip(), strict=False)
+            for each in (plane.setting(_RANGE) or "").split(",")
+            if each.strip()
+        ]
+
+    def states(self, inputs: Inputs) -> ServiceStates:
+        every = _Endpoints(inputs)
+        service = inputs.service
+        ports = tuple(self._port_state(service, port, family, every) for port, family in external_ports(service))
+        # healthCheckNodePort counts the endpoints of one of the ports, and the API does not show which.
+        by_port = [every.not_terminating(port) for port in service.ports]
+        some = all_ports = by_port[0] if by_port else 0
+        for nodes in by_port[1:]:
+            some |= nodes
+            all_ports &= nodes
+        return ServiceStates(
+            ports,
+            dict.fromkeys(_FAMILIES, all_ports),
+            inputs.tracked.placed,
+            inputs.tracked.addressed,
+            inputs.tracked.hosting,
+            inputs.tracked.hosting_ready,
+            healthz_only=-1,
+            health_not_known=some & ~all_ports,
+        )
+
+    def _port_state(self, service: Service, port: ServicePort, family: IPFamily, every: _Endpoints) -> PortState:
+        ready, kept, usable, more = every.of(port, family)
+        uncertain: tuple[Uncertain, ...] = ()
+        through: tuple[tuple[Frontend, int], ...] = ()
+        addresses = [address for address in service.spec.external_ips or () if family_of(address) == family]
+        if addresses and not self._configured:
+            doubted = -1 if frontends_of(service, port, family) == {Frontend.EXTERNAL_IP} else 0
+            uncertain = (Uncertain(doubted, _RANGE_DECIDES),) if doubted else ()
+        elif addresses and self._ranges and not any(map(self._served, addresses)):
+            through = ((Frontend.EXTERNAL_IP, 0),)
+            if frontends_of(service, port, family) == {Frontend.EXTERNAL_IP}:
+                ready = kept = 0
+        return PortState(
+            port.label,
+            port.port,
+            port.transport,
+            family,
+            port.node_port or 0,
+            ready,
+            kept & ~ready,
+            usable,
+            more,
+            uncertain=uncertain,
+            through=through,
+        )
+
+    def _served(self, address: str) -> bool:
+        parsed = ip_address(address)
+        return any(parsed in network for network in self._ranges if network.version == parsed.version)
+
+
+class _Endpoints:
+    """The endpoints of a Service by the name of their port alone; the protocol does not matter."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._slices = inputs.slices
+        self._bit = inputs.nodes.bit
+
+    def of(self, port: ServicePort, family: IPFamily) -> tuple[int, int, bool, tuple[int, ...]]:
+        """The nodes with a ready endpoint, those with one that gets traffic, whether any does, and the nodes with
+        several."""
+        ready = kept = 0
+        found: list[int] = []
+        for endpoint in self._named(port):
+            conditions = endpoint.conditions
+            is_ready = conditions is not None and conditions.ready is True
+            if not is_ready and not (conditions is not None and conditions.serving is True):
+                continue
+            if any(family_of(address) == family for address in endpoint.addresses or ()):
+                found.append(self._node(endpoint))
+                kept |= self._node(endpoint)
+                if is_ready:
+                    ready |= self._node(endpoint)
+        return ready, kept, bool(found), levels(found)[1:]
+
+    def not_terminating(self, port: ServicePort) -> int:
+        """Nodes with an endpoint of the port that gets traffic and does not terminate, in any family."""
+        nodes = 0
+        for endpoint in self._named(port):
+            conditions = endpoint.conditions
+            if conditions is None or conditions.terminating or not endpoint.addresses:
+                continue
+            if conditions.ready is True or conditions.serving is True:
+                nodes |= self._node(endpoint)
+        return nodes
+
+    def _named(self, port: ServicePort) -> Iterable[Endpoint]:
+        for slice_ in self._slices:
+            if any(q.port and (q.name or "") == port.label for q in slice_.ports or ()):
+                yield from slice_.endpoints or ()
+
+    def _node(self, endpoint: Endpoint) -> int:
+        return self._bit(endpoint.node_name) if endpoint.node_name is not None else 0

@@ -1,0 +1,55 @@
+"""A data plane that etpguard has no rule for: nothing is known of what its nodes do. The states are shown as
+those of kube-proxy, and none of them counts."""
+
+from __future__ import annotations
+
+from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.trackers import NO_NODES
+from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, external_ports
+from etpguard.assess.outcome import Reason
+
+_NOT_MODELLED = Reason("DataPlaneNotModelled", "etpguard has no rule for the data plane of the nodes")
+
+
+class Other:
+    """The rule for a data plane that is not modelled."""
+
+    healthz = "what answers on port 10256 is not known for this data plane"
+    misleading = (
+        "What a request from a node or from a pod to port {port} shows is not known for this data plane. Only a "
+        "request from another machine to the node's own address shows what clients get."
+    )
+
+    def __init__(self, plane: KnownDataPlane) -> None:
+        del plane
+
+    def states(self, inputs: Inputs) -> ServiceStates:
+        tracked = inputs.tracked
+        ports = []
+        for port, family in external_ports(inputs.service):
+            found = tracked.by_port.get((family, port.label, port.transport), NO_NODES)
+            ports.append(
+                PortState(
+                    port.label,
+                    port.port,
+                    port.transport,
+                    family,
+                    port.node_port or 0,
+                    found.ready,
+                    found.terminating,
+                    found.usable,
+                    found.crowded,
+                    unanswered=-1,
+                    uncertain=(Uncertain(-1, _NOT_MODELLED),),
+                )
+            )
+        return ServiceStates(
+            tuple(ports),
+            tracked.ready,
+            tracked.placed,
+            tracked.addressed,
+            tracked.hosting,
+            tracked.hosting_ready,
+            health_not_known=-1,
+        )

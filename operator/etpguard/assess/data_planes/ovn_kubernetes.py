@@ -1,0 +1,194 @@
+"""OVN-Kubernetes: 8871cd9 go-controller/pkg/ovn/controller/services/lb_config.go, pkg/util/{kube,util}.go.
+
+Its load balancers reject (reject=true) where a node has no endpoint. The endpoints of a node are chosen for each
+target port number on its own: ready ones, or else serving and terminating ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from etpguard.assess.data_planes.crowds import crowded
+from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.rule import Healthz
+from etpguard.assess.data_planes.trackers import HEADLESS, is_ready, is_terminating
+from etpguard.assess.node_states import (
+    PROXY_NAME,
+    Frontend,
+    PortState,
+    ServiceStates,
+    Uncertain,
+    family_of,
+    ip_families,
+    policy_applies,
+    proxied,
+)
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Service, ServicePort
+
+LOCAL_WITH_FALLBACK = "traffic-policy.network.alpha.openshift.io/local-with-fallback"
+"""Set by the ingress operator of OpenShift on the Services of its routers. Its presence counts, and only for the
+OVN-Kubernetes of OpenShift, which has a patch for it: openshift/ovn-kubernetes lb_config.go;
+openshift/cluster-ingress-operator acca964 load_balancer_service.go:599-650."""
+_IDLED = "idling.alpha.openshift.io/idled-at"
+_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
+
+_FALLBACK = Reason(
+    "LocalWithFallback",
+    f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
+    "nodes where a node has none, and nothing is lost; the upstream OVN-Kubernetes rejects the traffic "
+    "there. Which one runs here is not known; look for the network operator: kubectl get "
+    "network.operator.openshift.io cluster",
+)
+
+
+class OVNKubernetes:
+    """The rule of OVN-Kubernetes, for one gateway mode and configuration."""
+
+    misleading = (
+        "A request from a node or from a pod proves nothing: traffic that starts in the cluster follows "
+        "internalTrafficPolicy. Only a request from another machine to port {port} of the node's own address "
+        "shows what clients get."
+    )
+
+    def __init__(self, plane: KnownDataPlane) -> None:
+        self._mode = plane.mode
+        self._openshift = plane.enabled("openshift", False)
+        self._configured = plane.settings is not None
+        self._node_ports = plane.enabled("node-port-enable", True)
+        self._healthz = plane.setting("healthz-bind-address")
+        self._unidles = plane.enabled("ovn-empty-lb-events", self._openshift)
+
+    @property
+    def healthz(self) -> Healthz:
+        if self._healthz is None:
+            return "OVN-Kubernetes answers on port 10256 only if healthz-bind-address names it"
+        return self._healthz.endswith(":10256")
+
+    def states(self, inputs: Inputs) -> ServiceStates:
+        service = inputs.service
+        every = _Endpoints(inputs.slices, inputs.nodes.bit)
+        ports = tuple(self._port_state(service, port, family, every) for port, family in _external_ports(service))
+        healthy = every.ready()
+        return ServiceStates(
+            ports,
+            dict.fromkeys(_FAMILIES, healthy),
+            every.all(lambda endpoint: not is_terminating(endpoint)),
+            every.all(lambda endpoint: True),
+            every.all(lambda endpoint: is_ready(endpoint) or _is_fallback(endpoint)),
+            healthy,
+        )
+
+    def _port_state(self, service: Service, port: ServicePort, family: IPFamily, every: _Endpoints) -> PortState:
+        sets = every.of(port, family, bool(service.spec.publish_not_ready_addresses))
+        ready, terminating = sets.ready, sets.terminating & ~sets.ready
+        uncertain: tuple[Uncertain, ...] = ()
+        if LOCAL_WITH_FALLBACK in service.annotations and sets.usable:
+            elsewhere = ~(ready | terminating)
+            if self._openshift:
+                ready |= elsewhere
+            elif not self._configured:
+                uncertain = (Uncertain(elsewhere, _FALLBACK),)
+        # The load balancer holds the first packet of an idled Service, and an event wakes the Service up.
+        wakes_up = self._unidles and _IDLED in service.annotations
+        # In gateway mode local, no rule exists for an address without node port and without local endpoint.
+        unruled = self._mode == "local" and not port.node_port
+        closed = not self._node_ports and bool(port.node_port)
+        return PortState(
+            port.label,
+            port.port,
+            port.transport,
+            family,
+            port.node_port or 0,
+            ready,
+            terminating,
+            sets.usable,
+            sets.crowded,
+            silent=-1 if wakes_up and not sets.usable else 0,
+            unanswered=-1 if unruled else 0,
+            uncertain=uncertain,
+            through=((Frontend.NODE_PORT, 0),) if closed else (),
+        )
+
+
+def _external_ports(service: Service) -> list[tuple[ServicePort, IPFamily]]:
+    """As kube-proxy's, but the ipMode of a load balancer address does not matter, and an address of a family that
+    the Service does not have is served too."""
+    if PROXY_NAME in service.labels or not proxied(service) or not policy_applies(service):
+        return []
+    addresses = [entry.ip for entry in service.load_balancer_ingress if entry.ip]
+    addressed = {family_of(address) for address in (*addresses, *(service.spec.external_ips or ()))}
+    families = ip_families(service)
+    return [
+        (port, family)
+        for family in _FAMILIES
+        for port in service.ports
+        if (port.node_port and family in families) or family in addressed
+    ]
+
+
+class _Sets(NamedTuple):
+    ready: int
+    terminating: int
+    usable: bool
+    crowded: tuple[int, ...]
+
+
+@dataclass
+class _Endpoints:
+    """The endpoints of a Service with each of their addresses; family by address, not by slice."""
+
+    slices: Iterable[EndpointSlice]
+    bit: Callable[[str], int]
+
+    def __post_init__(self) -> None:
+        self.slices = [slice_ for slice_ in self.slices if HEADLESS not in slice_.labels]
+
+    def of(self, port: ServicePort, family: IPFamily, publish_not_ready: bool) -> _Sets:
+        ready = terminating = 0
+        readies: list[int] = []
+        endings: list[int] = []
+        for endpoint in self._with_port(port, family):
+            here = self._node(endpoint)
+            if publish_not_ready or is_ready(endpoint):
+                ready |= here
+                readies.append(here)
+            elif _is_fallback(endpoint):
+                terminating |= here
+                endings.append(here)
+        return _Sets(ready, terminating, bool(readies or endings), crowded(readies, endings))
+
+    def ready(self) -> int:
+        """Nodes with a ready endpoint of any port, in any family: pkg/node/healthcheck_service.go."""
+        return self.all(is_ready)
+
+    def all(self, wanted: Callable[[Endpoint], bool]) -> int:
+        nodes = 0
+        for slice_ in self.slices:
+            if slice_.ports:
+                for endpoint in slice_.endpoints or ():
+                    if endpoint.addresses and wanted(endpoint):
+                        nodes |= self._node(endpoint)
+        return nodes
+
+    def _with_port(self, port: ServicePort, family: IPFamily) -> Iterable[Endpoint]:
+        for slice_ in self.slices:
+            if any(
+                q.port and (q.name or "", q.protocol or "TCP") == (port.label, port.transport)
+                for q in slice_.ports or ()
+            ):
+                for endpoint in slice_.endpoints or ():
+                    if any(family_of(address) == family for address in endpoint.addresses or ()):
+                        yield endpoint
+
+    def _node(self, endpoint: Endpoint) -> int:
+        return self.bit(endpoint.node_name) if endpoint.node_name is not None else 0
+
+
+def _is_fallback(endpoint: Endpoint) -> bool:
+    """Serving and terminating; nil serving inherits ready."""
+    serving = endpoint.conditions.serving if endpoint.conditions else None
+    return is_terminating(endpoint) and (is_ready(endpoint) if serving is None else serving)

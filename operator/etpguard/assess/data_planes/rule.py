@@ -1,0 +1,34 @@
+"""The interface of the rule of one data plane. Pure.
+
+A rule answers as if every node had its data plane; `assess.data_planes.mixed` puts the answers for the groups of
+nodes together. It reads one Service through `Inputs`, and returns `ServiceStates`: for each service port the nodes
+that forward to ready or to terminating endpoints, what clients of the other nodes meet, and what answers on
+healthCheckNodePort. No rule knows another.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.node_states import ServiceStates
+
+Healthz = bool | str
+"""Whether port 10256 of a Ready node answers health checks with success; a sentence why that is not known."""
+
+
+class Rule(Protocol):
+    """The rule of one data plane with its version and settings."""
+
+    @property
+    def healthz(self) -> Healthz: ...
+
+    @property
+    def misleading(self) -> str:
+        """Why a request that starts on a node or in a pod proves nothing about clients outside: a sentence in
+        which "{port}" is the node port."""
+        ...
+
+    def states(self, inputs: Inputs) -> ServiceStates:
+        """The states of the Service as if its policy were Local, whatever it is."""
+        ...

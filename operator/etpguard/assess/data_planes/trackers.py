@@ -1,0 +1,174 @@
+"""The endpoints of a Service as kube-proxy's trackers hold them, folded into node sets.
+
+Several data planes use these trackers. The rule is read in k8s.io/kubernetes v1.37.2; file names are under
+pkg/proxy there, line numbers alone in endpointslicecache.go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import NamedTuple
+
+from etpguard.assess.data_planes.crowds import levels
+from etpguard.assess.node_states import PortState, canonical
+from etpguard.objects import Endpoint, EndpointSlice, IPFamily
+
+_FAMILIES: dict[str, IPFamily] = {"IPv4": "IPv4", "IPv6": "IPv6"}
+HEADLESS = "service.kubernetes.io/headless"
+
+PortKey = tuple[IPFamily, str, str]
+"""Family, port name and protocol."""
+Source = tuple[EndpointSlice, int]
+"""A slice and the number of the port in it."""
+
+
+class NodeSets(NamedTuple):
+    """The nodes of the endpoints of one port."""
+
+    ready: int
+    """With a ready endpoint."""
+    terminating: int
+    """Without one, with a serving and terminating endpoint."""
+    usable: bool
+    """Whether any endpoint is ready, or serving and terminating, on whatever node."""
+    any_ready: bool = False
+    """Whether any endpoint is ready, on whatever node."""
+    crowded: tuple[int, ...] = ()
+    """With at least two endpoints that get the traffic, with at least three, and so on."""
+    placed: int = 0
+    """With an endpoint that is not terminating, ready or not."""
+    addressed: int = 0
+    """With an endpoint, whatever its conditions."""
+
+
+NO_NODES = NodeSets(0, 0, False)
+
+
+class Tracked(NamedTuple):
+    """The node sets of all ports that the slices have."""
+
+    by_port: dict[PortKey, NodeSets]
+    ready: dict[IPFamily, int]
+    """For each family, nodes with a ready endpoint of any port, also of one that the Service does not have
+    (endpointschangetracker.go:268-307)."""
+    hosting: int
+    hosting_ready: int
+    placed: int
+    addressed: int
+
+
+def track(slices: Sequence[EndpointSlice], families: Sequence[IPFamily], bit: Callable[[str], int]) -> Tracked:
+    """Fold the slices, sorted by name, into node sets.
+
+    Topology hints, trafficDistribution and internalTrafficPolicy do not matter here (topology.go:48-154). Where
+    kube-proxy's own answer depends on the order of a Go map (copies of one ip:port that differ), the slice whose
+    name sorts last wins here.
+    """
+    counted: dict[tuple[tuple[int, int], ...], NodeSets] = {}
+    by_port: dict[PortKey, NodeSets] = {}
+    ready = dict.fromkeys(families, 0)
+    hosting = placed = addressed = 0
+    for key, pairs in sources(slices, families).items():
+        # The port numbers do not matter to the node sets, only which of them are the same.
+        shape = _shape(pairs)
+        found = counted.get(shape)
+        if found is None:
+            found = counted[shape] = _node_sets(merged(pairs), bit)
+            hosting |= found.ready | found.terminating
+            placed |= found.placed
+            addressed |= found.addressed
+        by_port[key] = found
+        ready[key[0]] |= found.ready
+    hosting_ready = 0
+    for nodes in ready.values():
+        hosting_ready |= nodes
+    return Tracked(by_port, ready, hosting, hosting_ready, placed, addressed)
+
+
+def endpoints_by_node(slices: Iterable[EndpointSlice], port: PortState) -> dict[str, list[Endpoint]] | None:
+    """The endpoints that kube-proxy knows for a port, ready or not, by the name of their node; those without a
+    nodeName under "". None where no slice has the port."""
+    ordered = sorted(slices, key=lambda slice_: slice_.metadata.name)
+    pairs = sources(ordered, (port.family,)).get((port.family, port.port, port.protocol))
+    if pairs is None:
+        return None
+    found: dict[str, list[Endpoint]] = {}
+    for endpoint in merged(pairs):
+        found.setdefault(endpoint.node_name or "", []).append(endpoint)
+    return found
+
+
+def sources(slices: Iterable[EndpointSlice], families: Container[IPFamily | None]) -> dict[PortKey, list[Source]]:
+    """The slices of each port with its number there, by family, port name and protocol alone; a port without name
+    or number is ignored (L173-181)."""
+    found: dict[PortKey, list[Source]] = {}
+    for slice_ in slices:
+        family = _FAMILIES.get(slice_.address_type)
+        if family in families and HEADLESS not in slice_.labels:
+            for q in slice_.ports or ():
+                if family and q.port and q.name is not None:
+                    key = (family, q.name, q.protocol or "TCP")
+                    found.setdefault(key, []).append((slice_, q.port))
+    return found
+
+
+def merged(pairs: Iterable[Source]) -> Iterable[Endpoint]:
+    """L168-253: the union of all slices, one endpoint for each ip:port, the first address only."""
+    found: dict[tuple[str, int], Endpoint] = {}
+    for slice_, port in pairs:
+        for endpoint in slice_.endpoints or ():
+            if endpoint.addresses:
+                at = (canonical(endpoint.addresses[0]), port)
+                # L247: a copy that is terminating never replaces another one.
+                if at not in found or not is_terminating(endpoint):
+                    found[at] = endpoint
+    return found.values()
+
+
+def is_ready(endpoint: Endpoint) -> bool:
+    """L211: nil is true."""
+    ready = endpoint.conditions.ready if endpoint.conditions else None
+    return True if ready is None else ready
+
+
+def is_serving(endpoint: Endpoint) -> bool:
+    """L212: nil is true, and does not inherit ready."""
+    serving = endpoint.conditions.serving if endpoint.conditions else None
+    return True if serving is None else serving
+
+
+def is_terminating(endpoint: Endpoint) -> bool:
+    return bool(endpoint.conditions and endpoint.conditions.terminating)
+
+
+def _node_sets(endpoints: Iterable[Endpoint], bit: Callable[[str], int]) -> NodeSets:
+    """topology.go:96-123: ready endpoints, and per node the fallback to serving and terminating ones. Without a
+    nodeName an endpoint is local nowhere (L209,255)."""
+    ready = terminating = placed = addressed = 0
+    any_ready = any_terminating = False
+    again: list[int] = []
+    ending_again: list[int] = []
+    for endpoint in endpoints:
+        name = endpoint.node_name
+        local = bit(name) if name is not None else 0
+        addressed |= local
+        ending = is_terminating(endpoint)
+        if not ending:
+            placed |= local
+        if is_ready(endpoint):
+            if ready & local:
+                again.append(local)
+            ready |= local
+            any_ready = True
+        elif ending and is_serving(endpoint):
+            if terminating & local:
+                ending_again.append(local)
+            terminating |= local
+            any_terminating = True
+    crowded = levels([*again, *(local for local in ending_again if not local & ready)])
+    usable = any_ready or any_terminating
+    return NodeSets(ready, terminating & ~ready, usable, any_ready, crowded, placed, addressed)
+
+
+def _shape(pairs: Iterable[Source]) -> tuple[tuple[int, int], ...]:
+    numbers: dict[int, int] = {}
+    return tuple((id(slice_), numbers.setdefault(port, len(numbers))) for slice_, port in pairs)

@@ -1,0 +1,60 @@
+"""kube-proxy on Windows (winkernel): k8s.io/kubernetes v1.37.2 pkg/proxy/winkernel/proxier.go.
+
+It does not use CategorizeEndpoints. Node ports and external IPs go to local ready endpoints. Local terminating
+endpoints get traffic only while all local ones are terminating, and only for a Service that has a load balancer
+address (L1117-1138, L1319-1352, L1560-1615). How a node without an endpoint fails was not verified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.trackers import NO_NODES
+from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, external_ports
+from etpguard.assess.outcome import Reason
+
+_TERMINATING = Reason(
+    "DataPlaneNotModelled",
+    "a Windows node has terminating endpoints only, and its kube-proxy forwards to them only at a load balancer's "
+    "address",
+)
+
+
+class Winkernel:
+    """The rule of kube-proxy on Windows."""
+
+    healthz = True
+    misleading = (
+        "curl localhost:{port} on a Windows node proves nothing. Only a request from another machine to the "
+        "node's own address shows what clients get."
+    )
+
+    def __init__(self, plane: KnownDataPlane) -> None:
+        del plane
+
+    def states(self, inputs: Inputs) -> ServiceStates:
+        tracked = inputs.tracked
+        balanced = any(entry.ip for entry in inputs.service.load_balancer_ingress)
+        ports = []
+        for port, family in external_ports(inputs.service):
+            found = tracked.by_port.get((family, port.label, port.transport), NO_NODES)
+            state = PortState(
+                port.label,
+                port.port,
+                port.transport,
+                family,
+                port.node_port or 0,
+                found.ready,
+                0,
+                found.usable,
+                found.crowded,
+                unanswered=-1,
+            )
+            if balanced and found.terminating:
+                state = replace(state, uncertain=(Uncertain(found.terminating, _TERMINATING),))
+            ports.append(state)
+        return ServiceStates(
+            tuple(ports), tracked.ready, tracked.placed, tracked.addressed, tracked.hosting, tracked.hosting_ready
+        )
