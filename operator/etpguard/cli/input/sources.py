@@ -12,7 +12,7 @@ from etpguard.cli.input.loaded import Loaded
 from etpguard.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from etpguard.assess import Assessment, Engine
+    from etpguard.assess import Assessment, Engine, PortState
     from etpguard.assess.advice import Advisor
     from etpguard.assess.consumers.interface import ConsumerFamily
     from etpguard.kube.connection import Connection
@@ -197,7 +197,8 @@ def _warn_of_cilium(loaded: Loaded, engine: Engine, with_cilium: Engine) -> None
         str(key)
         for key, assessment in sorted(engine.assessments.items())
         if (other := with_cilium.assessments.get(key)) is None
-        or (other.outcome, other.ports) != (assessment.outcome, assessment.ports)
+        or other.outcome is not assessment.outcome
+        or [_forwarding(port) for port in other.ports] != [_forwarding(port) for port in assessment.ports]
     ]
     if differ:
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
@@ -205,6 +206,10 @@ def _warn_of_cilium(loaded: Loaded, engine: Engine, with_cilium: Engine) -> None
             f"the nodes run Cilium. If it replaces kube-proxy, the result differs for {', '.join(differ[:3])}"
             f"{more}: use --data-plane cilium or --data-plane kube-proxy"
         )
+
+
+def _forwarding(port: PortState) -> object:
+    return port.port, port.protocol, port.family, port.ready, port.terminating, port.usable
 
 
 def _warn_of_missing_kinds(loaded: Loaded, engine: Engine) -> None:
