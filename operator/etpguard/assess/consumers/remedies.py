@@ -38,22 +38,30 @@ def apply(body: object) -> str:
 
 
 def spread(service: Service, where: str = "every target node") -> Advice:
-    """Run an endpoint on every node that gets traffic."""
-    selector = service.spec.selector or {}
-    labels = json.dumps(dict(sorted(selector.items())))
-    if selector:
-        how = (
-            'add "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", '
-            f'"whenUnsatisfiable": "DoNotSchedule", "labelSelector": {{"matchLabels": {labels}}}}}] to its pod '
-            "template's spec"
-        )
-    else:
-        how = "spread them over kubernetes.io/hostname"
+    """Run an endpoint on every node that gets traffic.
+
+    Without `nodeTaintsPolicy: Honor` a tainted node counts as an empty one, and a rollout hangs. Without
+    `matchLabelKeys` the pods of the old ReplicaSet count, and the new ones are uneven after each rollout
+    (k8s.io/api v0.37 core/v1 TopologySpreadConstraint; kubernetes issue 127199).
+    """
+    labels = dict(sorted((service.spec.selector or {}).items()))
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "nodeTaintsPolicy": "Honor",
+        "matchLabelKeys": ["pod-template-hash"],
+        "labelSelector": {"matchLabels": labels},
+    }
+    patch = {"spec": {"template": {"spec": {"topologySpreadConstraints": [constraint]}}}}
     return Advice(
         f"Run a ready pod on {where}",
-        f"Make the workload behind Service {service.key} a DaemonSet, or give it at least as many replicas as "
-        f"there "
-        f"are such nodes and {how}.",
+        f"Make the workload behind Service {service.key} a DaemonSet. Or give it at least as many replicas as "
+        "there are such nodes, and let its Deployment spread them:",
+        "",
+        kubectl("-n", service.key.namespace, "patch", "deployment", "DEPLOYMENT", "-p", json.dumps(patch))
+        if labels
+        else "",
     )
 
 

@@ -81,19 +81,18 @@ def _harmless(verdict: ConsumerVerdict) -> Advice:
     effect = f"The health check keeps traffic off {which} as unhealthy by design."
     if isinstance(verdict.consumer.probe, HealthCheckNodePort):
         cost = (
-            "Cost: when the last pod of a node stops, its healthCheckNodePort fails at once, and the node "
-            "forwards "
-            "until the pod has exited. A preStop delay longer than the unhealthy threshold (by default 2 checks, "
-            "10 s "
-            "apart) avoids any loss."
+            "Cost: when the last pod of a node is deleted, its healthCheckNodePort fails at once. Nothing is lost "
+            "if the pod stays Ready and serves until the load balancer has noticed (by default 2 checks, 10 s "
+            "apart, and for an NLB 30 to 40 s more). A preStop delay gives that time only to a pod that stays "
+            "Ready meanwhile: ingress-nginx, Envoy Gateway and Contour fail their readiness at once, and the node "
+            "then drops."
         )
     else:
         cost = (
             "Cost: when the last pod of a node stops, requests to that node are lost until the check has failed "
-            "there "
-            "(an ALB's defaults: 2 checks, 15 s apart, so 20 to 35 s), unless the pod fails the check's path "
-            "that long "
-            "before it exits."
+            "there (an ALB's defaults: 2 checks, 15 s apart, so 20 to 35 s). A preStop delay does not help, since "
+            "the check passes as long as the pod serves, unless its path fails that long before the pod stops "
+            "serving."
         )
     return Advice(
         "Leave it as it is: nothing is lost while the pods stay on their nodes", effect, f"{cost} {NEW_NODE}"
