@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
+import etpguard
 from etpguard.app.logs import QUIET_LIBRARIES, JsonFormatter, TextFormatter, set_up
 from etpguard.objects import Key
-from etpguard.objects.log_fields import service_fields
+from etpguard.objects.log_fields import action_fields, request_fields, service_fields
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -125,3 +128,40 @@ def test_set_up_twice_writes_each_line_once(capsys: pytest.CaptureFixture[str]) 
     logging.getLogger("etpguard").info("once")
     [line] = capsys.readouterr().err.splitlines()
     assert json.loads(line)["message"] == "once"
+
+
+LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
+
+
+def lines_of_code_that_log() -> list[tuple[str, bool]]:
+    """Where the operator logs, and whether with structured fields."""
+    found = []
+    package = Path(etpguard.__file__).parent
+    for file in sorted(package.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            by = node.func.value
+            if isinstance(by, ast.Name) and by.id in ("_log", "logger") and node.func.attr in LEVELS:
+                place = f"{file.relative_to(package)}:{node.lineno}"
+                found.append((place, any(keyword.arg == "extra" for keyword in node.keywords)))
+    return found
+
+
+def test_every_line_has_fields() -> None:
+    lines = lines_of_code_that_log()
+    assert len(lines) > 30
+    assert [place for place, fields in lines if not fields] == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        service_fields(Key("a", "b"), outcome="x", action="y"),
+        action_fields("serve", path="/x"),
+        request_fields("get", "services", "a", object="b"),
+    ],
+    ids=lambda fields: ",".join(fields),
+)
+def test_no_field_has_a_name_that_logging_uses_itself(fields: dict[str, str]) -> None:
+    assert not fields.keys() & vars(record("")).keys()

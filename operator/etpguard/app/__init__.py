@@ -14,6 +14,7 @@ from etpguard.app.tasks import finished_before
 from etpguard.intake.controller_options import consumer_options
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
+from etpguard.objects.log_fields import action_fields
 from etpguard.settings import Settings, SettingsError
 from etpguard.web import ListenError
 
@@ -54,7 +55,13 @@ async def _run(settings: Settings, connection: Connection) -> int:
         return 0
     operator = Operator(settings, connection, reading.result())
     async with operator.serving() as port:
-        logger.info("etpguard %s on %s, serving on port %d", __version__, connection.server, port)
+        logger.info(
+            "etpguard %s on %s, serving on port %d",
+            __version__,
+            connection.server,
+            port,
+            extra=action_fields("start", version=__version__, server=connection.server),
+        )
         code = await operator.run(stop)
-    logger.info("stopped")
+    logger.info("stopped", extra=action_fields("stop"))
     return code

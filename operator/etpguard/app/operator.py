@@ -32,6 +32,7 @@ from etpguard.kube.lists import ListReader
 from etpguard.kube.threads import in_thread
 from etpguard.metrics import CONTENT_TYPE, Metrics
 from etpguard.objects import GROUP, AnyKind
+from etpguard.objects.log_fields import action_fields
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.report.advice import advice_texts
 from etpguard.settings import Settings, SettingsError
@@ -177,7 +178,7 @@ class Operator:
             task.cancel()
         for task, outcome in zip(work, await asyncio.gather(*work, return_exceptions=True), strict=True):
             if isinstance(outcome, Exception):
-                logger.error("%s failed", task.get_name(), exc_info=outcome)
+                logger.error("%s failed", task.get_name(), exc_info=outcome, extra=action_fields(task.get_name()))
                 code = 1
         return code
 
@@ -192,7 +193,10 @@ class Operator:
         # the loop for 70 ms; after the freeze it does not look at these objects.
         gc.freeze()
         logger.info(
-            "ready after %.2f s: %d Services with Local", time.monotonic() - began, len(self.engine.assessments)
+            "ready after %.2f s: %d Services with Local",
+            time.monotonic() - began,
+            len(self.engine.assessments),
+            extra=action_fields("start"),
         )
         await in_thread(_kopf, "import kopf")
         keep = self._keeper.keep

@@ -11,9 +11,11 @@ from etpguard.kube.errors import ApiError
 from etpguard.kube.operator_leases import LeaseWatch
 from etpguard.kube.writes import Writer
 from etpguard.objects import Key
-from etpguard.objects.leases import Lease
+from etpguard.objects.leases import LEASE, Lease
+from etpguard.objects.log_fields import request_fields
 
 _log = logging.getLogger(__name__)
+_FIELDS = request_fields("list", LEASE.resource, "")
 
 
 class OtherInstallation:
@@ -32,7 +34,7 @@ class OtherInstallation:
             await watch.look()
             found = await watch.renewed()
         except ApiError as error:
-            _log.warning("cannot look for another etpguard installation: %s", error)
+            _log.warning("cannot look for another etpguard installation: %s", error, extra=_FIELDS)
             found = None
         self._note(found)
         return found is not None
@@ -40,7 +42,7 @@ class OtherInstallation:
     def _note(self, found: Lease | None) -> None:
         problem = self._describe(found) if found else ""
         if problem and problem != self.problem:
-            _log.error("%s", problem)
+            _log.error("%s", problem, extra=_FIELDS)
         self.problem = problem
 
     def _describe(self, lease: Lease) -> str:

@@ -25,7 +25,7 @@ from etpguard.intake.inbox import (
 )
 from etpguard.kube.failures import Failures
 from etpguard.objects import AnyKind, Key, Reject
-from etpguard.objects.log_fields import service_fields
+from etpguard.objects.log_fields import request_fields, service_fields
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 from etpguard.objects.text import describe
 
@@ -219,6 +219,7 @@ class Absorber:
                         kind,
                         version,
                         max(floor, at_least),
+                        extra=request_fields("list", str(kind), ""),
                     )
                     self._start_over(kind)
                     self._etcd_restored()
@@ -266,5 +267,11 @@ class Absorber:
             if isinstance(change.new, Reject) and not (
                 isinstance(change.old, Reject) and change.old.message == change.new.message
             ):
-                logger.warning("cannot decode an object: %s", change.new.message)
+                logger.warning(
+                    "cannot decode an object: %s",
+                    change.new.message,
+                    extra=request_fields(
+                        "decode", change.kind.resource, change.key.namespace, object=change.key.name
+                    ),
+                )
         return made

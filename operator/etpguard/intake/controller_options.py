@@ -15,6 +15,7 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, KubeError
 from etpguard.kube.exchange import exchange
 from etpguard.kube.verbs import Request
+from etpguard.objects.log_fields import request_fields
 from etpguard.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,12 @@ async def consumer_options(settings: Settings, connection: Connection) -> Consum
     try:
         aws = await aws_options(connection, settings.aws_lbc_deployment, flags)
     except ApiError as error:
-        logger.warning("--aws-lbc-deployment: cannot read Deployment %s: %s", settings.aws_lbc_deployment, error)
+        logger.warning(
+            "--aws-lbc-deployment: cannot read Deployment %s: %s",
+            settings.aws_lbc_deployment,
+            error,
+            extra=_fields(settings.aws_lbc_deployment),
+        )
         aws = AwsOptions().overlaid(flags, FLAG)
     return ConsumerOptions(aws)
 
@@ -69,15 +75,30 @@ async def follow(
             aws = await aws_options(connection, settings.aws_lbc_deployment, settings.aws_lbc_options)
         except (KubeError, SettingsError) as error:
             if str(error) != problem:
-                logger.warning("--aws-lbc-deployment: %s; its last known arguments stay in force", error)
+                logger.warning(
+                    "--aws-lbc-deployment: %s; its last known arguments stay in force",
+                    error,
+                    extra=_fields(settings.aws_lbc_deployment),
+                )
             problem = str(error)
             continue
         problem = ""
         now = ConsumerOptions(aws)
         if now != options:
-            logger.info("Deployment %s has new arguments: %s", settings.aws_lbc_deployment, now.aws)
+            logger.info(
+                "Deployment %s has new arguments: %s",
+                settings.aws_lbc_deployment,
+                now.aws,
+                extra=_fields(settings.aws_lbc_deployment),
+            )
             options = now
             on_change(now)
+
+
+def _fields(deployment: str) -> dict[str, str]:
+    """Of a log line about the Deployment NAMESPACE/NAME."""
+    namespace, _, name = deployment.partition("/")
+    return request_fields("get", "deployments.apps", namespace, object=name)
 
 
 async def _read(connection: Connection, namespace: str, name: str) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.exchange import OnRequest
 from etpguard.kube.named_reads import named_objects, read_named
 from etpguard.kube.threads import in_thread
+from etpguard.objects.log_fields import action_fields
 from etpguard.objects.named import NamedObjects
 
 logger = logging.getLogger(__name__)
+_FIELDS = action_fields("detect the data plane")
 
 
 class DataPlaneObjects:
@@ -52,6 +54,6 @@ class DataPlaneObjects:
 
 def _log(now: NamedObjects, before: NamedObjects | None) -> None:
     found = ", ".join(map(str, now.found)) or "none"
-    logger.info("objects that show the data plane%s: %s", " have changed" if before else "", found)
+    logger.info("objects that show the data plane%s: %s", " have changed" if before else "", found, extra=_FIELDS)
     if now.unread and (before is None or now.unread.keys() != before.unread.keys()):
-        logger.warning("objects that show the data plane: %s", now.refusal)
+        logger.warning("objects that show the data plane: %s", now.refusal, extra=_FIELDS)

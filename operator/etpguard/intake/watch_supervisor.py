@@ -14,6 +14,7 @@ from etpguard.intake.resync import Resync
 from etpguard.intake.timing import WatchTiming
 from etpguard.kube.failures import Failures
 from etpguard.objects import AnyKind
+from etpguard.objects.log_fields import action_fields, request_fields
 from etpguard.objects.text import describe
 
 logger = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class WatchSupervisor:
                 began = time.monotonic()
                 if failed := await self._run_once(kinds):
                     self._restarted()
-                    logger.warning("the watch restarts: %s", failed)
+                    logger.warning("the watch restarts: %s", failed, extra=action_fields("watch"))
                     failures = 1 if time.monotonic() - began > self._timing.steady else failures + 1
                     await asyncio.sleep(self._timing.backoff.pause(failures))
         finally:
@@ -135,7 +136,7 @@ class WatchSupervisor:
             return describe(error)
         self._failures.settled("watch", "Kopf")
         self._resync.watch_begins(kinds)
-        logger.info("watching %s", ", ".join(sorted(map(str, kinds))))
+        logger.info("watching %s", ", ".join(sorted(map(str, kinds))), extra=action_fields("watch"))
         failed = await self._attend(self._run)
         await self._end(self._run)
         self._resync.watch_ended()
@@ -180,10 +181,16 @@ class WatchSupervisor:
 
     def _explain(self, run: Run) -> str:
         if run.outdated:
-            logger.info("the watch restarts: the files of its TLS credentials have changed")
+            logger.info(
+                "the watch restarts: the files of its TLS credentials have changed", extra=action_fields("watch")
+            )
             return ""
         for kind in run.forbidden:
-            logger.warning("%s: may be listed but not watched; its changes are seen late", kind)
+            logger.warning(
+                "%s: may be listed but not watched; its changes are seen late",
+                kind,
+                extra=request_fields("watch", str(kind), ""),
+            )
             self._forbidden[kind] = time.monotonic() + self._timing.forbidden
         return describe(run.error) if run.error else "it ended without an error"
 
@@ -199,4 +206,4 @@ class WatchSupervisor:
         except TimeoutError:
             self._not_ended = [(r, asked) for r, asked in self._not_ended if not r.ended.is_set()]
             self._not_ended.append((run, time.monotonic()))
-            logger.error("the watch did not end within %g s", self._timing.stop)
+            logger.error("the watch did not end within %g s", self._timing.stop, extra=action_fields("watch"))

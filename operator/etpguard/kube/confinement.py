@@ -20,8 +20,10 @@ from etpguard.kube.refusals import by_rbac
 from etpguard.kube.stopping import stopped_within
 from etpguard.kube.verbs import Request
 from etpguard.objects import SERVICE, Key
+from etpguard.objects.log_fields import action_fields
 
 _log = logging.getLogger(__name__)
+_FIELDS = action_fields("check the confinement")
 
 TIMEOUT_SECONDS = 10.0
 RETRY_SECONDS = 60.0
@@ -117,9 +119,9 @@ class ConfinementCheck:
         writes = forbidden_writes(conditions=self._conditions, remediation=self._remediation)
         confined, problem = await self._try(writes)
         if problem and problem != self._problem:
-            _log.warning("%s", problem)
+            _log.warning("%s", problem, extra=_FIELDS)
         elif self._problem and confined is Confined.CONFINED:
-            _log.info("The API server refuses what etpguard never writes, as it should")
+            _log.info("The API server refuses what etpguard never writes, as it should", extra=_FIELDS)
         self._problem = problem
         self._on_result(confined)
         return confined

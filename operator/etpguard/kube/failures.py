@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
+from etpguard.objects.log_fields import action_fields
 from etpguard.objects.text import describe
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,14 @@ class Failures:
         self._logged.move_to_end((part, subject))
         if len(self._logged) > REMEMBERED:
             self._logged.popitem(last=False)
-        logger.error("%s of %s failed: %s", part, subject, message, exc_info=error, extra=fields)
+        logger.error(
+            "%s of %s failed: %s",
+            part,
+            subject,
+            message,
+            exc_info=error,
+            extra={**action_fields(part), **(fields or {})},
+        )
 
     def settled(self, part: Part, subject: str) -> None:
         """The step succeeded: a later failure is logged again."""

@@ -209,7 +209,7 @@ class Writer:
 
     def _answered(self, request: Request) -> None:
         if self._unanswered:
-            _log.info("The API server answers again")
+            _log.info("The API server answers again", extra=_fields(request))
             self._unanswered = ""
         if message := self._refusals.allowed(request):
             _log.info("%s", message, extra=_fields(request))

@@ -21,7 +21,8 @@ from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key
-from etpguard.objects.log_fields import service_fields
+from etpguard.objects.events import EVENT
+from etpguard.objects.log_fields import request_fields, service_fields
 from etpguard.publish.conditions import ConditionPublisher
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.event_publisher import EventPublisher
@@ -173,7 +174,7 @@ class Publisher:
         except NotNow as closed:
             return closed.retry_in
         except ApiError as error:
-            _log.debug("cannot list Events: %s", error)
+            _log.debug("cannot list Events: %s", error, extra=request_fields("list", EVENT.resource, ""))
             return self._settings.reload_interval
         for key, assessment in list(self._assessments.items()):
             self._enqueue(key, assessment)

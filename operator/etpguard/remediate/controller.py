@@ -17,8 +17,8 @@ from etpguard.kube.errors import ApiError
 from etpguard.kube.failures import Failures
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
-from etpguard.objects import Key
-from etpguard.objects.log_fields import service_fields
+from etpguard.objects import SERVICE_COVERAGE, Key
+from etpguard.objects.log_fields import action_fields, request_fields, service_fields
 from etpguard.remediate import reasons
 from etpguard.remediate.decide import Action, Decision, decide
 from etpguard.remediate.dwell import DwellHistory
@@ -137,7 +137,11 @@ class RemediationController:
                 again = closed.retry_in
             except (ApiError, Changed) as error:
                 if str(error) != self._problem:
-                    _log.warning("Cannot read the reports: %s", error)
+                    _log.warning(
+                        "Cannot read the reports: %s",
+                        error,
+                        extra=request_fields("list", SERVICE_COVERAGE.resource, ""),
+                    )
                 self._problem = str(error)
             except Exception as error:
                 # Whatever it is, it concerns remediation alone: the operator goes on to observe and to publish.
@@ -195,7 +199,9 @@ class RemediationController:
         except (ApiError, NotNow) as error:
             # What was found last still holds; before the first time, policies with Refuse leave all alone.
             self._discovered_at = now - self._pacing.discover_every + self._pacing.look_again
-            _log.warning("Cannot discover other kinds of network policy: %s", error)
+            _log.warning(
+                "Cannot discover other kinds of network policy: %s", error, extra=action_fields("discover")
+            )
 
     async def _act(self, round_: Round, decisions: Mapping[Key, Decision]) -> bool:
         """Carry out the first step that is due; whether one was tried. One at a time: the next depends on it."""

@@ -11,6 +11,7 @@ from etpguard.kube.errors import ApiError
 from etpguard.kube.failures import Failures
 from etpguard.kube.writes import NotNow, OutOfScope, Writer
 from etpguard.objects import Key, times
+from etpguard.objects.log_fields import action_fields
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
 from etpguard.remediate import status
 from etpguard.remediate.decide import Decision
@@ -111,5 +112,5 @@ class PolicyStatuses:
     def _report(self, problem: str) -> None:
         """Log a problem once for as long as it lasts."""
         if problem != self._problem:
-            _log.warning("Cannot write statuses of policies: %s", problem)
+            _log.warning("Cannot write statuses of policies: %s", problem, extra=action_fields("patch"))
         self._problem = problem

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from etpguard.objects.log_fields import action_fields
 from etpguard.settings import Address
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class Listener:
     def _log_problem(self, problem: str) -> None:
         """Log each problem once."""
         if problem and problem != self._accept_problem:
-            logger.warning("HTTP connections cannot be accepted: %s", problem)
+            logger.warning("HTTP connections cannot be accepted: %s", problem, extra=action_fields("accept"))
         self._accept_problem = problem
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from etpguard.objects.log_fields import action_fields
 from etpguard.settings import Address
 from etpguard.web.listener import Limits, Listener, ListenError
 from etpguard.web.scrapes import Busy, Scrapes
@@ -101,7 +102,7 @@ def _one_request_per_connection(listener: Listener) -> Middleware:
         except web.HTTPException as error:
             response = _text(error.status, error.reason, (), ())
         except Exception:
-            logger.exception("%s failed", request.path)
+            logger.exception("%s failed", request.path, extra=action_fields("serve", path=request.path))
             response = _text(500, "internal error, see the log", (), ())
         response.force_close()
         return response
