@@ -17,6 +17,7 @@ from etpguard.cli.setting_options import (
     setting_options,
     take_settings,
 )
+from etpguard.cli.what_if_changes import CHANGES, ChangesCommand
 
 # The modules of a command are imported in its function: `etpguard --help` takes 0.16 s of CPU this way, and 1.6 s
 # with those of all commands (time, median of three).
@@ -211,6 +212,53 @@ def verify(service: str, namespace: str | None, **options: Any) -> int:
     space, name = _service_name(service, namespace)
     own = {field: options.pop(field) for field in _VERIFY_OPTIONS}
     return run_verify(VerifyRequest(_take_sources(options, space), name, **own))
+
+
+@cli.command("what-if", cls=ChangesCommand)
+@_sources
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="output format",
+)
+@_max_nodes(100, "names in each list of nodes; 0 for all")
+@click.option(
+    "--fail-on",
+    type=OutcomeName(),
+    default="Blackhole",
+    show_default=True,
+    metavar="OUTCOME",
+    help="exit with 1 if a Service that changes has this outcome or a worse one, during the change or after it",
+)
+def what_if(**options: Any) -> int:
+    """Show what a change would do to Services with externalTrafficPolicy: Local. Changes nothing.
+
+    \b
+    Changes, separated by the word `then`:
+      lose NODE... | zone=ZONE | -l LABEL=VALUE
+      drain NODE... [--by kubectl|karpenter|cluster-autoscaler] [--then-delete]
+            [--force] [--delete-emptydir-data]
+      scale NAMESPACE/KIND/NAME=N
+      rollout NAMESPACE/KIND/NAME
+      policy NAMESPACE/SERVICE=Cluster|Local
+      target-nodes NAMESPACE/SERVICE -l LABEL=VALUE
+      apply -f FILE
+
+    \b
+    Exit codes:
+      0  no Service that changes reaches the outcome of --fail-on
+      1  one does, during the change or in the worst case after it
+      2  the forecast could not be completed
+    """
+    from etpguard.cli.what_if import WhatIfRequest
+    from etpguard.cli.what_if import what_if as run_what_if
+
+    changes = click.get_current_context().meta[CHANGES]
+    sources = _take_sources(options, "")
+    return run_what_if(WhatIfRequest(sources, changes, **options))
 
 
 @cli.command()

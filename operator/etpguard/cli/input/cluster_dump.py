@@ -76,7 +76,7 @@ def describe(loaded: Loaded, version: str, namespace: str = "") -> ClusterDump:
     return ClusterDump(
         etpguard_version=version,
         namespace=namespace,
-        read=tuple(qualified(kind) for kind in picture.kinds if kind not in absent),
+        read=tuple(dict.fromkeys(qualified(kind) for kind in picture.kinds if kind not in absent)),
         not_served=tuple(map(qualified, loaded.not_served)),
         not_read={qualified(kind): why for kind, why in picture.unread.items()},
         narrowed=tuple(map(qualified, loaded.narrowed)),
@@ -97,7 +97,9 @@ def apply(dumps: Sequence[ClusterDump], loaded: Loaded) -> None:
     namespaces = {dump.namespace for dump in dumps}
     loaded.namespace = namespaces.pop() if len(namespaces) == 1 else ""
     picture = loaded.picture
-    kinds = {qualified(kind): kind for kind in picture.kinds}
+    kinds: dict[str, AnyKind] = {}
+    for each in picture.kinds:  # of two records of one resource, the first has its objects
+        kinds.setdefault(qualified(each), each)
     for dump in dumps:
         for name in (*dump.read, *dump.not_served, *dump.not_read):
             if kind := kinds.get(name):

@@ -29,6 +29,12 @@ def load(loaded: Loaded, sources: Sequence[str]) -> None:
     collector.finish()
 
 
+def documents(sources: Sequence[str]) -> Iterator[Document]:
+    """The documents of all sources. Raises Failure for one that cannot be read or parsed."""
+    for name, body in _bodies(sources):
+        yield from _documents(name, body)
+
+
 def shown(source: str) -> str:
     """The name of a source in messages."""
     return "stdin" if source == "-" else source

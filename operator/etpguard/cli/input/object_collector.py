@@ -75,7 +75,13 @@ class ObjectCollector:
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
         kinds = loaded.picture.kinds
-        self._kinds: dict[tuple[Any, Any], AnyKind] = {(kind.api_version, kind.name): kind for kind in kinds}
+        self._kinds: dict[tuple[Any, Any], AnyKind] = {}
+        self._further: dict[AnyKind, list[AnyKind]] = {}
+        """Further records of the objects of a kind."""
+        for each in kinds:
+            first = self._kinds.setdefault((each.api_version, each.name), each)
+            if first is not each:
+                self._further.setdefault(first, []).append(each)
         self._groups = {(kind.group, kind.name): kind for kind in kinds}
         self._collected: dict[AnyKind, dict[Any, Record | Reject]] = {kind: {} for kind in kinds}
         self._named: dict[NamedObject, Any] = {}
@@ -155,6 +161,9 @@ class ObjectCollector:
         if record.key in collected:
             self._duplicates.append(f"{where}{kind} {record.key} came before; the last one counts")
         collected[record.key] = record
+        for further in self._further.get(known, ()):
+            other = decode_item(further, source if isinstance(source, dict) else bytes(source))
+            self._collected[further][record.key] = other
 
     def _add_named(self, where: str, kind: AnyKind, source: Source) -> None:
         """Take an object that shows the data plane. Others of its kind are of no use."""
@@ -171,7 +180,7 @@ class ObjectCollector:
         """A list of one kind says that somebody looked for its objects, even if it is empty."""
         known = self._kinds.get((version, kind.removesuffix("List")))
         if known is not None:
-            self._looked_for.add(known)
+            self._looked_for.update((known, *self._further.get(known, ())))
 
     def _note_version(self, version: str, kind: str) -> None:
         known = self._groups.get((version.rpartition("/")[0], kind))

@@ -37,6 +37,8 @@ class Sources:
     settings: Settings = _DEFAULTS
     for_policies: bool = False
     """Also read what policies decide on."""
+    for_what_if: bool = False
+    """Also read Pods, workloads, PodDisruptionBudgets and HorizontalPodAutoscalers."""
 
 
 @dataclass
@@ -127,6 +129,10 @@ def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], st
 
 
 def _further_kinds(sources: Sources) -> tuple[AnyKind, ...]:
+    if sources.for_what_if:
+        from etpguard.objects.pod_controllers import WORKLOAD_KINDS
+
+        return WORKLOAD_KINDS
     if not sources.for_policies:
         return ()
     from etpguard.remediate.kinds import REMEDIATION_KINDS

@@ -1,0 +1,89 @@
+"""`etpguard what-if`: what a change would do, before it is made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from etpguard.cli.check import warn
+from etpguard.cli.errors import Failure
+from etpguard.cli.input.sources import Assessed, Sources, assess
+from etpguard.cli.output.streams import deliver
+from etpguard.cli.what_if_changes import Words, change
+
+
+@dataclass(frozen=True)
+class WhatIfRequest:
+    """`fail_on` is the name of an outcome; `max_nodes` 0 means all names."""
+
+    sources: Sources
+    changes: Sequence[Words]
+    output: str = "table"
+    max_nodes: int = 100
+    fail_on: str = "Blackhole"
+
+
+def what_if(request: WhatIfRequest) -> int:
+    """Print the report. Returns 1 if a Service that changes reaches `fail_on`, during the changes or in the worst
+    case after them, else 0. Raises Failure."""
+    from etpguard.assess import Outcome
+    from etpguard.foresight.changes import Refused
+    from etpguard.foresight.what_if import what_if as forecast_of
+
+    assessed = assess(replace(request.sources, for_what_if=True))
+    picture = assessed.loaded.picture
+    try:
+        changes = [change(given, picture) for given in request.changes]
+        forecast = forecast_of(picture, assessed.engine, changes)
+    except Refused as refused:
+        raise Failure(str(refused)) from None
+    from etpguard.cli import what_if_report
+
+    given = what_if_report.WhatIf(
+        forecast,
+        picture.nodes,
+        assessed.warnings,
+        _not_read(assessed),
+        _assumptions(assessed),
+        request.max_nodes,
+    )
+    deliver(lambda: _show(request, given))
+    warn([*forecast.warnings, *assessed.warnings])
+    return int(any(phases.reaches(Outcome[request.fail_on]) for phases in forecast.services))
+
+
+def _not_read(assessed: Assessed) -> list[str]:
+    """What could not be read, each resource once; of workloads also what the input does not have."""
+    from etpguard.foresight.what_if import unread_kinds
+
+    lacking = [kind.resource for kind in unread_kinds(assessed.loaded.picture)]
+    return list(dict.fromkeys([*assessed.loaded.not_read, *lacking]))
+
+
+def _assumptions(assessed: Assessed) -> list[str]:
+    from etpguard.report.sentences import assumed_data_plane
+
+    return list(assumed_data_plane(assessed.data_plane, assessed.data_plane_how))
+
+
+def _show(request: WhatIfRequest, given: object) -> None:
+    from etpguard.cli import what_if_report
+
+    assert isinstance(given, what_if_report.WhatIf)
+    if request.output == "table":
+        from etpguard.objects.text import harmless
+
+        print("\n".join(harmless(line) for line in what_if_report.lines(given)))
+        return
+    made = what_if_report.report(given)
+    if request.output == "json":
+        import msgspec
+
+        sys.stdout.flush()
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+    else:
+        import yaml
+
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        yaml.dump(made, sys.stdout, Dumper=dumper, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,208 @@
+"""What is not certain about pods after a change, and the worlds that are possible for one Service. Pure.
+
+An `Alternative` is one way in which things may go: pods that are gone, pods of which some go, and new pods whose
+nodes the scheduler chooses. For one Service only the nodes with its endpoints matter, and its outcome only gets
+better as more of its nodes are covered. So few worlds have the best and the worst outcome: those with the fewest
+and the most covered nodes, and, where no endpoint is left, those with one endpoint on a node without traffic.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import combinations, product
+from math import comb
+
+from etpguard.foresight.scheduling import NewPod, Scheduling
+from etpguard.objects import Key
+
+_TRIED_COMBINATIONS = 70
+"""Up to so many combinations of victims, each is tried."""
+_MOST_REMOVALS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Some of these pods go: at least `least` and at most `most`."""
+
+    pods: frozenset[Key]
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    gone: frozenset[Key] = frozenset()
+    choices: tuple[Choice, ...] = ()
+    new: tuple[NewPod, ...] = ()
+
+    def pods(self) -> Set[Key]:
+        """The pods that go, or may."""
+        return self.gone.union(*(choice.pods for choice in self.choices))
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a Service looks like before pods move: the nodes of its pods, and which nodes the consumers send to."""
+
+    hosts: Mapping[Key, str]
+    """The node of each of its pods with an endpoint that gets traffic."""
+    fixed: frozenset[str]
+    """The nodes of its endpoints that are no pods: they stay."""
+    eligible: frozenset[str]
+    wanted: tuple[str, ...]
+    """Its uncovered eligible nodes, those first on which a health check passes all the same."""
+
+
+World = tuple[frozenset[Key], tuple[str, ...]]
+"""The pods that are gone, and the nodes of new endpoints."""
+
+
+def worlds(ground: Ground, alternative: Alternative, scheduling: Scheduling) -> Iterator[World]:
+    """The worlds of one Service among which the best and the worst outcome are. `alternative.new` has only new
+    pods that serve it."""
+    own = frozenset(ground.hosts)
+    seen: set[World] = set()
+    for removed in _removals(ground, alternative, own):
+        left = {node for pod, node in ground.hosts.items() if pod not in removed} | ground.fixed
+        for added in _placements(ground, left, alternative.new, scheduling):
+            world = (removed, tuple(sorted(added)))
+            if world not in seen:
+                seen.add(world)
+                yield world
+
+
+def _removals(ground: Ground, alternative: Alternative, own: frozenset[Key]) -> Iterator[frozenset[Key]]:
+    certain = alternative.gone & own
+    options = [list(_subsets(ground, choice, own - certain)) for choice in alternative.choices]
+    for number, chosen in enumerate(product(*options)):
+        if number >= _MOST_REMOVALS:
+            return
+        yield certain.union(*chosen)
+
+
+def _subsets(ground: Ground, choice: Choice, own: frozenset[Key]) -> Iterator[frozenset[Key]]:
+    """The choices of victims that differ in the nodes that they leave, as far as they can be the best or worst."""
+    inside = sorted(choice.pods & own)
+    outside = len(choice.pods) - len(inside)
+    numbers = {max(0, choice.least - outside), min(choice.most, len(inside))}
+    for number in sorted(numbers):
+        if comb(len(inside), number) <= _TRIED_COMBINATIONS:
+            tried: set[tuple[tuple[str, int], ...]] = set()
+            for chosen in combinations(inside, number):
+                at = tuple(sorted(Counter(ground.hosts[pod] for pod in chosen).items()))
+                if at not in tried:
+                    tried.add(at)
+                    yield frozenset(chosen)
+        else:
+            yield from _extremes(ground, inside, number)
+
+
+def _extremes(ground: Ground, inside: Sequence[Key], number: int) -> Iterator[frozenset[Key]]:
+    """The victims that empty most eligible nodes, and those that empty fewest."""
+    by_node: dict[str, list[Key]] = defaultdict(list)
+    for pod in inside:
+        by_node[ground.hosts[pod]].append(pod)
+    total = Counter(ground.hosts.values())
+    emptied = [node for node, pods in by_node.items() if len(pods) == total[node] and node not in ground.fixed]
+    first = sorted(emptied, key=lambda node: (node not in ground.eligible, total[node], node))
+    rest = sorted(by_node.keys() - set(first))
+    yield frozenset([pod for node in (*first, *rest) for pod in by_node[node]][:number])
+    spared = [pods[:-1] if node in set(emptied) else pods for node, pods in sorted(by_node.items())]
+    last = [by_node[node][-1] for node in reversed(first)]
+    yield frozenset([*(pod for pods in spared for pod in pods), *last][:number])
+
+
+def _placements(
+    ground: Ground, left: set[str], new: Sequence[NewPod], scheduling: Scheduling
+) -> Iterator[tuple[str, ...]]:
+    """The nodes of the new endpoints."""
+    certain = [pod for pod in new if pod.certain]
+    least = _crowded(ground, left, certain, scheduling)
+    yield least
+    if not new:
+        return
+    if not left and not least:
+        # One endpoint anywhere makes the other nodes drop instead of reject.
+        for elsewhere in (True, False):
+            node = _first(ground, new, scheduling, elsewhere)
+            if node is not None:
+                yield (node,)
+    yield _spread(ground, left, new, scheduling)
+
+
+def _crowded(ground: Ground, left: set[str], certain: Sequence[NewPod], scheduling: Scheduling) -> tuple[str, ...]:
+    """Each pod on a node that covers nothing new, as far as there is one."""
+    taken: list[str] = []
+    for pod in certain:
+        admitted = _allowed(pod, taken, certain, scheduling)
+        useless = [name for name in admitted if name not in ground.eligible]
+        again = [name for name in admitted if name in left or name in taken]
+        choice = useless or again or admitted
+        if choice:
+            taken.append(choice[0])
+    return tuple(taken)
+
+
+def _first(ground: Ground, new: Sequence[NewPod], scheduling: Scheduling, elsewhere: bool) -> str | None:
+    """A node for one of the new pods: one that gets traffic, or one `elsewhere`."""
+    admitted = (name for pod in new for name in scheduling.admitted(pod))
+    return next((name for name in admitted if (name not in ground.eligible) is elsewhere), None)
+
+
+def _spread(ground: Ground, left: set[str], new: Sequence[NewPod], scheduling: Scheduling) -> tuple[str, ...]:
+    """The new pods on as many uncovered nodes as possible: a matching of pods and nodes, by augmenting paths. Pods
+    that cover nothing new go to any node that admits them."""
+    targets = [name for name in ground.wanted if name not in left]
+    if not targets:
+        eligible = ground.eligible - left
+        targets = sorted(eligible)
+    order = {name: number for number, name in enumerate(targets)}
+    options = [
+        sorted((name for name in scheduling.admitted(pod) if name in order), key=order.__getitem__) for pod in new
+    ]
+    holder: dict[str, int] = {}
+
+    def place(number: int, tried: set[str]) -> bool:
+        for name in options[number]:
+            if name in tried:
+                continue
+            tried.add(name)
+            if _conflicts(number, name, holder, new, scheduling):
+                continue
+            if name not in holder or place(holder[name], tried):
+                holder[name] = number
+                return True
+        return False
+
+    for number in range(len(new)):
+        place(number, set())
+    placed = list(holder)
+    for number, pod in enumerate(new):
+        if number not in holder.values():
+            more = [name for name in _allowed(pod, placed, new, scheduling) if name not in placed]
+            more = [name for name in more if name in ground.eligible] or more
+            if more:
+                placed.append(more[0])
+    return tuple(placed)
+
+
+def _conflicts(
+    number: int, name: str, holder: Mapping[str, int], new: Sequence[NewPod], scheduling: Scheduling
+) -> bool:
+    pod = new[number]
+    return any(
+        other != number and host != name and not scheduling.together(pod, name, host)
+        for host, other in holder.items()
+    )
+
+
+def _allowed(pod: NewPod, taken: Iterable[str], others: Sequence[NewPod], scheduling: Scheduling) -> list[str]:
+    """The nodes that admit the pod beside the new pods on `taken`."""
+    occupied = list(taken)
+    return [
+        name
+        for name in scheduling.admitted(pod)
+        if all(scheduling.together(pod, name, other) for other in occupied)
+    ]

@@ -1,0 +1,88 @@
+"""Objects as they would be after an apply: a manifest over the object that exists. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from etpguard.cluster import Picture
+from etpguard.foresight.pods import Pods, selects
+from etpguard.foresight.scheduling import NewPod
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    AnyKind,
+    Endpoint,
+    EndpointSlice,
+    Key,
+    Record,
+    Reject,
+    Service,
+    decode_item,
+)
+from etpguard.objects.endpoints import EndpointConditions, EndpointPort, TargetRef
+from etpguard.objects.records import LabelledMeta
+
+Json = dict[str, Any]
+
+_KEYED = {
+    "containers": ("name",),
+    "initContainers": ("name",),
+    "ports": ("port", "protocol"),
+    "volumes": ("name",),
+}
+"""The lists that an apply merges by a key: struct tags patchMergeKey of k8s.io/api."""
+
+
+def merged(kind: AnyKind, manifest: Json, existing: Record | None) -> Record | Reject:
+    """The object after the apply. Fields that the manifest leaves out keep their value: what a former apply set
+    and this one removes cannot be seen."""
+    if existing is None:
+        return decode_item(kind, manifest)
+    before: Json = msgspec.to_builtins(existing)
+    return decode_item(kind, _over(before, manifest))
+
+
+def _over(before: Any, after: Any, name: str = "") -> Any:
+    if isinstance(before, dict) and isinstance(after, dict):
+        made = dict(before)
+        for key, value in after.items():
+            made[key] = _over(before.get(key), value, key)
+        return made
+    keys = _KEYED.get(name)
+    if keys and isinstance(before, list) and isinstance(after, list):
+        known = {_key(each, keys): each for each in before if isinstance(each, dict)}
+        return [_over(known.get(_key(each, keys)), each) if isinstance(each, dict) else each for each in after]
+    return after
+
+
+def _key(item: Json, names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(item.get(name) or ("TCP" if name == "protocol" else None) for name in names)
+
+
+def slices_of(service: Service, pods: Pods) -> list[EndpointSlice]:
+    """The EndpointSlice that the controller makes of the pods that the selector of the Service picks. The
+    addresses stand for those of the pods."""
+    endpoints: list[Endpoint] = []
+    for each in pods.in_namespace(service.key.namespace):
+        pod = each.pod
+        if pod is None or not pod.node or pod.finished:
+            continue
+        if selects(service, NewPod(pod.key.namespace, pod.labels, pod.spec)):
+            number = len(endpoints)
+            ready = pod.ready and not pod.deleting
+            conditions = EndpointConditions(ready, pod.ready, pod.deleting)
+            address = f"198.19.{number // 250}.{number % 250 + 1}"
+            endpoints.append(Endpoint([address], conditions, pod.node, TargetRef("Pod", pod.key.name)))
+    ports = [EndpointPort(port.label, port.transport, port.port) for port in service.ports]
+    meta = LabelledMeta(
+        name=f"what-if-{service.key.name}",
+        namespace=service.key.namespace,
+        labels={"kubernetes.io/service-name": service.key.name},
+    )
+    return [EndpointSlice(meta, "IPv4", endpoints, ports)]
+
+
+def replaced_slices(picture: Picture, service: Key) -> list[Key]:
+    """The EndpointSlices that those of `slices_of` take the place of."""
+    return [slice_.key for slice_ in picture.referring(ENDPOINT_SLICE, service)]

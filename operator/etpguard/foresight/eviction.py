@@ -1,0 +1,179 @@
+"""Which pods a drain evicts, which stay, and which block it. Pure.
+
+kubectl: k8s.io/kubectl v0.37.2 pkg/drain/filters.go, with --ignore-daemonsets. One refused pod, and kubectl evicts
+none of the node. The eviction: k8s.io/kubernetes v1.37.2 pkg/registry/core/pod/storage/eviction.go.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from etpguard.foresight.changes import By, Drain
+from etpguard.foresight.pods import Seen
+from etpguard.objects import Key
+from etpguard.objects.pods import Pod, PodDisruptionBudget
+
+MIRROR = "kubernetes.io/config.mirror"
+DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A pod that is not evicted. `code` is the HTTP status of the eviction, 0 where none is sent."""
+
+    pod: Key
+    node: str
+    reason: str
+    detail: str
+    code: int = 0
+    stays: bool = False
+    """Whether the drain is complete without it: a DaemonSet's or a mirror pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """Pods of which a PodDisruptionBudget lets only so many go before replacements are ready."""
+
+    budget: Key
+    pods: tuple[Seen, ...]
+    at_once: int
+
+
+@dataclass
+class Evictions:
+    """What becomes of the pods of the drained nodes."""
+
+    free: list[Seen] = field(default_factory=list)
+    """They go, however the others fare."""
+    limited: list[Limited] = field(default_factory=list)
+    doubtful: list[Seen] = field(default_factory=list)
+    """They go or stay: what decides cannot be read."""
+    blocked: list[Blocked] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing surely keeps the drain from ending."""
+        return all(each.stays for each in self.blocked)
+
+
+def evictions(
+    change: Drain, pods: Iterable[tuple[str, Sequence[Seen]]], budgets: Sequence[PodDisruptionBudget] | None
+) -> Evictions:
+    """`pods` are those of each drained node; `budgets` None if they cannot be read."""
+    found = Evictions()
+    by_budget: dict[Key, list[Seen]] = defaultdict(list)
+    by_key = {budget.key: budget for budget in budgets or ()}
+    for node, on_node in pods:
+        evicted = _chosen(change, node, on_node, found)
+        for each in evicted:
+            _evict(each, node, budgets, found, by_budget)
+    for key, members in by_budget.items():
+        allowed = _allowed(by_key[key])
+        if allowed is None or 0 < allowed < len(members):
+            found.limited.append(Limited(key, tuple(members), allowed or 0))
+        elif allowed:
+            found.free += members
+        else:
+            for each in members:
+                found.blocked.append(
+                    Blocked(each.key, each.node, "DisruptionBudget", f"{key} allows no disruption now", 429)
+                )
+    return found
+
+
+def _chosen(change: Drain, node: str, pods: Sequence[Seen], found: Evictions) -> list[Seen]:
+    """The pods of one node that the drain sends evictions for."""
+    chosen: list[Seen] = []
+    refused: list[Blocked] = []
+    for each in pods:
+        pod = each.pod
+        if pod is None:
+            found.doubtful.append(each)
+            continue
+        if pod.finished:
+            chosen.append(each)  # it can be removed, and serves nothing
+            continue
+        if MIRROR in pod.annotations or each.controlled_by == "Node":
+            found.blocked.append(Blocked(pod.key, node, "MirrorPod", "kubelet runs it from a file", stays=True))
+        elif each.controlled_by == "DaemonSet":
+            found.blocked.append(
+                Blocked(pod.key, node, "DaemonSet", "a drain leaves the pods of DaemonSets", stays=True)
+            )
+        elif why := _refusal(change, pod, each.controlled_by or ""):
+            refused.append(Blocked(pod.key, node, *why))
+        else:
+            chosen.append(each)
+    if refused:
+        found.blocked += refused
+        held = f"the drain of {node} is refused because of {refused[0].pod}"
+        found.blocked += [Blocked(each.key, node, "DrainRefused", held) for each in chosen]
+        return []
+    return chosen
+
+
+def _refusal(change: Drain, pod: Pod, controller: str) -> tuple[str, str] | None:
+    """Why the drain of the node is refused because of this pod: a code and a sentence."""
+    local = any(volume.empty_dir is not None for volume in pod.spec.volumes or ())
+    match change.by:
+        case By.KUBECTL:
+            if local and not change.delete_emptydir_data:
+                return "EmptyDir", "it has an emptyDir, and --delete-emptydir-data is not given"
+            if not controller and not change.force:
+                return "BarePod", "it has no controller, and --force is not given"
+        case By.KARPENTER:
+            if pod.annotations.get(DO_NOT_DISRUPT) == "true":
+                return "DoNotDisrupt", f"it has the annotation {DO_NOT_DISRUPT}"
+        case By.CLUSTER_AUTOSCALER:
+            safe = pod.annotations.get(SAFE_TO_EVICT)
+            if safe == "false":
+                return "NotSafeToEvict", f"it has the annotation {SAFE_TO_EVICT}=false"
+            if safe != "true" and not controller:
+                return "BarePod", "it has no controller"
+            if safe != "true" and local:
+                return "EmptyDir", "it has an emptyDir (--skip-nodes-with-local-storage, on by default)"
+    return None
+
+
+def _evict(
+    each: Seen,
+    node: str,
+    budgets: Sequence[PodDisruptionBudget] | None,
+    found: Evictions,
+    by_budget: dict[Key, list[Seen]],
+) -> None:
+    pod = each.pod
+    if pod is None or pod.finished or pod.deleting or pod.phase == "Pending":
+        found.free.append(each)  # canIgnorePDB
+        return
+    if budgets is None:
+        found.doubtful.append(each)
+        return
+    covering = [budget for budget in budgets if budget.covers(pod)]
+    if len(covering) > 1:
+        names = " and ".join(str(budget.key) for budget in covering[:2])
+        detail = f"{names} both select it, which the eviction does not support"
+        found.blocked.append(Blocked(pod.key, node, "SeveralBudgets", detail, 500))
+    elif not covering or (not pod.ready and _lets_unready_go(covering[0])):
+        found.free.append(each)
+    else:
+        by_budget[covering[0].key].append(each)
+
+
+def _lets_unready_go(budget: PodDisruptionBudget) -> bool:
+    if budget.spec is not None and budget.spec.unhealthy_pod_eviction_policy == "AlwaysAllow":
+        return True
+    status = budget.status
+    return status is not None and (status.current_healthy or 0) >= (status.desired_healthy or 0) > 0
+
+
+def _allowed(budget: PodDisruptionBudget) -> int | None:
+    """How many disruptions the budget allows now; None if its controller has not said."""
+    status = budget.status
+    if status is None or status.observed_generation is None:
+        return None
+    if status.observed_generation < (budget.metadata.generation or 0):
+        return 0
+    return max(status.disruptions_allowed or 0, 0)

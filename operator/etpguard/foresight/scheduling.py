@@ -1,0 +1,281 @@
+"""Where a new pod may run: the filters of the scheduler that the API shows. Pure.
+
+k8s.io/kubernetes v1.37.2 pkg/scheduler/framework/plugins: nodeunschedulable, tainttoleration, nodeaffinity,
+noderesources/fit.go, nodeports, interpodaffinity. Volumes, topology spread, extenders and the configuration of the
+scheduler are not read: they only make fewer nodes possible, and the worst case counts with a pending pod anyway.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+
+from etpguard.foresight.quantity import quantity
+from etpguard.objects import Key, Node
+from etpguard.objects.nodes import Taint
+from etpguard.objects.pods import Expression, NodeDetails, NodeTerm, Pod, PodContainer, PodSpec, PodTerm
+
+UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
+_HOSTNAME = "kubernetes.io/hostname"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewPod:
+    """A pod that does not exist yet: what it needs, and its labels. Each is equal to itself only."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    spec: PodSpec
+    origin: Key | None = None
+    """The pod that it replaces; None for an additional one."""
+    stands_for: Key | None = None
+    """The pod that it replaces, of which only an endpoint is known: it serves the same Services."""
+    certain: bool = False
+    """Whether it is surely ready, wherever it is: otherwise it may stay pending."""
+
+
+@dataclass
+class Site:
+    """A node with what runs on it."""
+
+    node: Node
+    details: NodeDetails | None
+    pods: list[Pod] = field(default_factory=list)
+    unschedulable: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.node.metadata.name
+
+    @cached_property
+    def used(self) -> dict[str, Fraction]:
+        """The sum of the requests of its pods."""
+        total: dict[str, Fraction] = defaultdict(Fraction)
+        for pod in self.pods:
+            for name, value in requests(pod.spec).items():
+                total[name] += value
+        return dict(total)
+
+    def domain(self, key: str) -> str | None:
+        """The value of a topology key; the name of the node stands in for a missing hostname label."""
+        return self.node.labels.get(key) or (self.name if key == _HOSTNAME else None)
+
+
+class Scheduling:
+    """The nodes on which a new pod may run."""
+
+    def __init__(self, sites: Iterable[Site]) -> None:
+        self.sites = {site.name: site for site in sites}
+        self._repelling = [
+            (site, pod)
+            for site in self.sites.values()
+            for pod in site.pods
+            if pod.spec.affinity and _anti(pod.spec)
+        ]
+        self._admitted: dict[int, tuple[NewPod, list[str]]] = {}
+
+    def admitted(self, pod: NewPod) -> list[str]:
+        """The names of the nodes that every filter admits, for one new pod."""
+        kept = self._admitted.get(id(pod))
+        if kept is None:
+            # The pod is kept with the result, so that no other one gets the same id.
+            kept = self._admitted[id(pod)] = (pod, self._find(pod))
+        return kept[1]
+
+    def _find(self, pod: NewPod) -> list[str]:
+        repelled, attracted = self._domains(pod)
+        keys = {key for key, _ in repelled}
+        needed = requests(pod.spec)
+        return [
+            name
+            for name, site in sorted(self.sites.items())
+            if self._admits(site, pod, needed)
+            and not any((key, site.domain(key)) in repelled for key in keys)
+            and all(site.domain(key) in domains for key, domains in attracted.items())
+        ]
+
+    def together(self, pod: NewPod, one: str, other: str) -> bool:
+        """Whether two pods of this kind may run on these two nodes: their required anti-affinity against each
+        other."""
+        for term in _anti(pod.spec):
+            if _term_selects(term, pod, pod.namespace, pod.labels):
+                here, there = (
+                    self.sites[one].domain(term.topology_key),
+                    self.sites[other].domain(term.topology_key),
+                )
+                if here is not None and here == there:
+                    return False
+        return True
+
+    def _admits(self, site: Site, pod: NewPod, needed: Mapping[str, Fraction]) -> bool:
+        spec = pod.spec
+        taints = [*site.node.taints, *([UNSCHEDULABLE] if site.unschedulable else [])]
+        tolerations = spec.tolerations or ()
+        for taint in taints:
+            if taint.effect in ("NoSchedule", "NoExecute") and not any(t.tolerates(taint) for t in tolerations):
+                return False
+        labels = site.node.labels
+        if any(labels.get(key) != value for key, value in (spec.node_selector or {}).items()):
+            return False
+        affinity = spec.affinity and spec.affinity.node_affinity
+        if affinity and affinity.required is not None:
+            terms = affinity.required.node_selector_terms
+            if not any(_term_admits(term, labels, site.name) for term in terms):
+                return False
+        return _fits(site, needed) and _ports_free(site, spec)
+
+    def _domains(self, pod: NewPod) -> tuple[set[tuple[str, str | None]], dict[str, set[str | None]]]:
+        """The topology domains that anti-affinity excludes, its own and that of running pods, and those that
+        affinity demands."""
+        repelled: set[tuple[str, str | None]] = set()
+        attracted: dict[str, set[str | None]] = defaultdict(set)
+        # Which namespaces a selector of namespaces selects is not read: such a term is taken to be satisfied.
+        wanted = [term for term in _pro(pod.spec) if term.namespace_selector is None]
+        for site, other in self._repelling:
+            for term in _anti(other.spec):
+                if _selects(term, other.key.namespace, other.labels, pod.namespace, pod.labels):
+                    repelled.add((term.topology_key, site.domain(term.topology_key)))
+        shunned = _anti(pod.spec)
+        for site in self.sites.values() if shunned or wanted else ():
+            for other in site.pods:
+                for term in shunned:
+                    if _term_selects(term, pod, other.key.namespace, other.labels):
+                        repelled.add((term.topology_key, site.domain(term.topology_key)))
+                for term in wanted:
+                    if _term_selects(term, pod, other.key.namespace, other.labels):
+                        attracted[term.topology_key].add(site.domain(term.topology_key))
+        for term in wanted:
+            # The first pod of a group that wants its own kind may run anywhere: interpodaffinity/filtering.go
+            # satisfyPodAffinity.
+            if not attracted[term.topology_key] and _term_selects(term, pod, pod.namespace, pod.labels):
+                del attracted[term.topology_key]
+        return {each for each in repelled if each[1] is not None}, attracted
+
+
+def _anti(spec: PodSpec) -> tuple[PodTerm, ...]:
+    found = spec.affinity and spec.affinity.pod_anti_affinity
+    return (found and found.required) or ()
+
+
+def _pro(spec: PodSpec) -> tuple[PodTerm, ...]:
+    found = spec.affinity and spec.affinity.pod_affinity
+    return (found and found.required) or ()
+
+
+def _term_selects(term: PodTerm, pod: NewPod, namespace: str, labels: Mapping[str, str]) -> bool:
+    return _selects(term, pod.namespace, pod.labels, namespace, labels)
+
+
+def _selects(
+    term: PodTerm, own: str, own_labels: Mapping[str, str], namespace: str, labels: Mapping[str, str]
+) -> bool:
+    """Whether the term of a pod in namespace `own` selects a pod. A namespaceSelector is taken to select the own
+    namespace and those that are named; an empty one selects all."""
+    if term.namespace_selector is not None and not term.namespace_selector.requirements:
+        pass
+    elif namespace not in (term.namespaces or (own,)):
+        return False
+    for key in term.match_label_keys or ():
+        if key in own_labels and labels.get(key) != own_labels[key]:
+            return False
+    for key in term.mismatch_label_keys or ():
+        if key in own_labels and labels.get(key) == own_labels[key]:
+            return False
+    return term.label_selector is not None and term.label_selector.admits(dict(labels))
+
+
+def _term_admits(term: NodeTerm, labels: Mapping[str, str], name: str) -> bool:
+    """component-helpers scheduling/corev1/nodeaffinity: an empty term matches nothing."""
+    if not term.match_expressions and not term.match_fields:
+        return False
+    return all(_admits(each, labels) for each in term.match_expressions or ()) and all(
+        _admits(each, {"metadata.name": name}) for each in term.match_fields or ()
+    )
+
+
+def _admits(expression: Expression, labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(expression.key), expression.values or ()
+    match expression.operator:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt" | "Lt":
+            try:
+                left, right = int(value or ""), int(values[0])
+            except (ValueError, IndexError):
+                return False
+            return left > right if expression.operator == "Gt" else left < right
+        case _:
+            return False
+
+
+def requests(spec: PodSpec) -> dict[str, Fraction]:
+    """component-helpers resource/helpers.go PodRequests: the sum of the containers and of the sidecars, at least
+    what each init container needs beside the sidecars before it."""
+    total: dict[str, Fraction] = defaultdict(Fraction)
+    for container in spec.containers or ():
+        _add(total, container)
+    sidecars: dict[str, Fraction] = defaultdict(Fraction)
+    peak: dict[str, Fraction] = defaultdict(Fraction)
+    for container in spec.init_containers or ():
+        if container.restart_policy == "Always":
+            _add(total, container)
+            _add(sidecars, container)
+            needed: Mapping[str, Fraction] = sidecars
+        else:
+            single: dict[str, Fraction] = defaultdict(Fraction, sidecars)
+            _add(single, container)
+            needed = single
+        for name, value in needed.items():
+            peak[name] = max(peak[name], value)
+    for name, value in peak.items():
+        total[name] = max(total[name], value)
+    for name, given in (spec.overhead or {}).items():
+        total[name] += quantity(given) or 0
+    return dict(total)
+
+
+def _add(total: dict[str, Fraction], container: PodContainer) -> None:
+    for name, given in ((container.resources and container.resources.requests) or {}).items():
+        total[name] += quantity(given) or 0
+
+
+def _fits(site: Site, needed: Mapping[str, Fraction]) -> bool:
+    """noderesources/fit.go: what is not known is taken to fit."""
+    allocatable = site.details.allocatable if site.details else None
+    if allocatable is None:
+        return True
+    limit = quantity(allocatable.get("pods", ""))
+    if limit is not None and len(site.pods) + 1 > limit:
+        return False
+    if not any(needed.values()):
+        return True
+    used = site.used
+    for name, value in needed.items():
+        offered = quantity(allocatable.get(name, 0))
+        if value and offered is not None and used.get(name, 0) + value > offered:
+            return False
+    return True
+
+
+def _ports_free(site: Site, spec: PodSpec) -> bool:
+    wanted = _host_ports(spec)
+    return not wanted or all(wanted.isdisjoint(_host_ports(pod.spec)) for pod in site.pods)
+
+
+def _host_ports(spec: PodSpec) -> set[tuple[int, str]]:
+    """On a host network, every container port is a host port."""
+    return {
+        (number, port.protocol or "TCP")
+        for container in spec.containers or ()
+        for port in container.ports or ()
+        if (number := port.host_port or (port.container_port if spec.host_network else 0))
+    }

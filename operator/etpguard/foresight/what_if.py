@@ -1,0 +1,46 @@
+"""The entry point: what a list of changes would do, in order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from etpguard.assess import Engine
+from etpguard.cluster import Picture
+from etpguard.foresight.changes import Change
+from etpguard.foresight.forecast import Evaluator, Forecast
+from etpguard.foresight.pods import Pods
+from etpguard.foresight.steps import Steps
+from etpguard.foresight.world import World
+from etpguard.objects import AnyKind
+from etpguard.objects.pod_controllers import WORKLOAD_KINDS
+
+_NEW_POD_ASSUMPTIONS = (
+    "volumes, topology spread constraints and extenders of the scheduler are not considered: they leave fewer "
+    "nodes, and a pod that stays pending is part of the worst case"
+)
+
+
+def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Forecast:
+    """The forecast of these changes, on a picture that the engine has assessed and that nobody else reads: it is
+    changed. Raises Refused for a change that names what is not there."""
+    world = World(picture, engine)
+    pods = Pods(picture)
+    evaluator = Evaluator(world, pods)
+    steps = Steps(world, pods, evaluator)
+    for change in changes:
+        steps.apply(change)
+    steps.settle()
+    assumptions = list(steps.assumptions)
+    if any(each.new for each in steps.alternatives):
+        assumptions.append(_NEW_POD_ASSUMPTIONS)
+    if not pods.known:
+        assumptions.append(
+            "Pods cannot be read: each endpoint counts as a pod that may go or stay, and its replacement may run "
+            "on any node"
+        )
+    return Forecast(list(map(str, changes)), evaluator.phases(), steps.blocked, assumptions, steps.warnings)
+
+
+def unread_kinds(picture: Picture) -> list[AnyKind]:
+    """The kinds of workloads that cannot be read, or that nobody looked for."""
+    return [kind for kind in WORKLOAD_KINDS if kind in picture.unread or kind in picture.unlisted]

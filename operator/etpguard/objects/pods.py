@@ -1,0 +1,238 @@
+"""The records of a Pod, of a PodDisruptionBudget, and of what a Node offers to pods.
+
+Only the command line reads them, for `what-if`. They hold what decides on where a pod may run, on whether it may
+be evicted, and on which pod a controller deletes first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from etpguard.objects.kinds import Kind, Reach
+from etpguard.objects.nodes import Taint
+from etpguard.objects.records import (
+    AnnotatedRecord,
+    Condition,
+    FullMeta,
+    LabelledMeta,
+    LabelledRecord,
+    OwnerReference,
+    Selector,
+    Shape,
+)
+
+
+class Expression(Shape, frozen=True):
+    """One requirement of a node affinity; operators Gt and Lt compare integers."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] | None = None
+
+
+class NodeTerm(Shape, frozen=True):
+    match_expressions: tuple[Expression, ...] | None = None
+    match_fields: tuple[Expression, ...] | None = None
+
+
+class NodeTerms(Shape, frozen=True):
+    node_selector_terms: tuple[NodeTerm, ...] = ()
+
+
+class NodeAffinity(Shape, frozen=True):
+    required: NodeTerms | None = msgspec.field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
+
+
+class PodTerm(Shape, frozen=True):
+    topology_key: str
+    label_selector: Selector | None = None
+    namespaces: tuple[str, ...] | None = None
+    namespace_selector: Selector | None = None
+    match_label_keys: tuple[str, ...] | None = None
+    mismatch_label_keys: tuple[str, ...] | None = None
+
+
+class PodAffinity(Shape, frozen=True):
+    required: tuple[PodTerm, ...] | None = msgspec.field(
+        name="requiredDuringSchedulingIgnoredDuringExecution", default=None
+    )
+
+
+class Affinity(Shape, frozen=True):
+    node_affinity: NodeAffinity | None = None
+    pod_affinity: PodAffinity | None = None
+    pod_anti_affinity: PodAffinity | None = None
+
+
+class Toleration(Shape, frozen=True):
+    key: str | None = None
+    operator: str | None = None
+    value: str | None = None
+    effect: str | None = None
+
+    def tolerates(self, taint: Taint) -> bool:
+        """k8s.io/api core/v1/toleration.go ToleratesTaint."""
+        if self.effect and self.effect != taint.effect:
+            return False
+        if self.key and self.key != taint.key:
+            return False
+        if self.operator == "Exists":
+            return True
+        return (
+            self.operator in (None, "", "Equal") and bool(self.key) and (self.value or "") == (taint.value or "")
+        )
+
+
+class Resources(Shape, frozen=True):
+    requests: dict[str, str | int | float] | None = None
+
+
+class HostPort(Shape, frozen=True):
+    container_port: int = 0
+    host_port: int | None = None
+    name: str | None = None
+    protocol: str | None = None
+
+
+class PodContainer(Shape, frozen=True):
+    resources: Resources | None = None
+    ports: list[HostPort] | None = None
+    restart_policy: str | None = None
+
+
+class Volume(Shape, frozen=True):
+    name: str = ""
+    empty_dir: dict[str, Any] | None = None
+    persistent_volume_claim: dict[str, Any] | None = None
+
+
+class PodSpec(Shape, frozen=True):
+    node_name: str | None = None
+    node_selector: dict[str, str] | None = None
+    affinity: Affinity | None = None
+    tolerations: list[Toleration] | None = None
+    containers: list[PodContainer] | None = None
+    init_containers: list[PodContainer] | None = None
+    volumes: list[Volume] | None = None
+    host_network: bool | None = None
+    overhead: dict[str, str | int | float] | None = None
+
+
+class PodStatus(Shape, frozen=True):
+    phase: str | None = None
+    conditions: list[Condition] | None = None
+
+
+class Pod(AnnotatedRecord, frozen=True):
+    metadata: FullMeta
+    spec: PodSpec = PodSpec()
+    status: PodStatus | None = None
+
+    @property
+    def substance(self) -> object:
+        return (*self._meta_substance, self.spec, self.status)
+
+    @property
+    def phase(self) -> str:
+        return (self.status and self.status.phase) or "Pending"
+
+    @property
+    def node(self) -> str:
+        """The name of its node, "" while it is not assigned."""
+        return self.spec.node_name or ""
+
+    @property
+    def finished(self) -> bool:
+        return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def active(self) -> bool:
+        """Whether controllers count it: pkg/controller/controller_utils.go IsPodActive."""
+        return not self.finished and not self.deleting
+
+    @property
+    def ready(self) -> bool:
+        found = self._ready_condition
+        return found is not None and found.status == "True"
+
+    @property
+    def ready_since(self) -> str:
+        """The time of the Ready condition of a ready pod, RFC 3339; "" if it is not known."""
+        found = self._ready_condition
+        return (found.last_transition_time or "") if found is not None and found.status == "True" else ""
+
+    @property
+    def controller(self) -> OwnerReference | None:
+        owners = self.metadata.owner_references or ()
+        return next((owner for owner in owners if owner.controller), None)
+
+    @property
+    def _ready_condition(self) -> Condition | None:
+        conditions = (self.status and self.status.conditions) or ()
+        return next((each for each in conditions if each.type == "Ready"), None)
+
+
+class BudgetSpec(Shape, frozen=True):
+    selector: Selector | None = None
+    unhealthy_pod_eviction_policy: str | None = None
+
+
+class BudgetStatus(Shape, frozen=True):
+    disruptions_allowed: int | None = None
+    current_healthy: int | None = None
+    desired_healthy: int | None = None
+    observed_generation: int | None = None
+
+
+class PodDisruptionBudget(LabelledRecord, frozen=True):
+    metadata: FullMeta
+    spec: BudgetSpec | None = None
+    status: BudgetStatus | None = None
+
+    @property
+    def substance(self) -> object:
+        return (self.metadata.generation, self.spec, self.status)
+
+    def covers(self, pod: Pod) -> bool:
+        """A null selector selects nothing, an empty one everything: policy/v1."""
+        selector = self.spec.selector if self.spec else None
+        same = (self.metadata.namespace or "") == pod.key.namespace
+        return same and selector is not None and selector.admits(pod.labels)
+
+
+class NodeDetailsSpec(Shape, frozen=True):
+    unschedulable: bool | None = None
+
+
+class NodeDetailsStatus(Shape, frozen=True):
+    allocatable: dict[str, str | int | float] | None = None
+
+
+class NodeDetails(LabelledRecord, frozen=True):
+    """What a Node offers to pods. The record `Node` holds the rest: the operator reads that one, and this one only
+    the command line."""
+
+    metadata: LabelledMeta
+    spec: NodeDetailsSpec | None = None
+    status: NodeDetailsStatus | None = None
+
+    @property
+    def substance(self) -> object:
+        return (self.spec, self.status)
+
+    @property
+    def unschedulable(self) -> bool:
+        return bool(self.spec and self.spec.unschedulable)
+
+    @property
+    def allocatable(self) -> dict[str, str | int | float] | None:
+        return self.status.allocatable if self.status else None
+
+
+POD = Kind("Pod", "pods", "", "v1", Pod, reach=Reach.NOTHING)
+POD_DISRUPTION_BUDGET = Kind(
+    "PodDisruptionBudget", "poddisruptionbudgets", "policy", "v1", PodDisruptionBudget, reach=Reach.NOTHING
+)
+NODE_DETAILS = Kind("Node", "nodes", "", "v1", NodeDetails, namespaced=False, reach=Reach.NOTHING)

@@ -1,0 +1,200 @@
+"""`etpguard what-if`: the changes on its command line, its JSON contract, its table and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from etpguard.cli.what_if_changes import Words, split, words
+from tests.cli.program import Run, etpguard
+from tests.foresight.clusters import HOSTNAME, ZONE, alb, deployment, endpoints, node, pod, service
+
+Json = dict[str, Any]
+
+PODS = [pod("p1", "a"), pod("p2", "b")]
+OBJECTS = [
+    *(node(name, zone=zone) for name, zone in (("a", "x"), ("b", "y"), ("c", "y"))),
+    service(),
+    endpoints(PODS),
+    *PODS,
+    *alb(),
+    *deployment(2),
+]
+TAKES_VALUE = {"-f": True, "-o": True, "--output": True, "--fail-on": True, "--quiet": False}.get
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    path = tmp_path / "state.yaml"
+    path.write_text(yaml.safe_dump_all(OBJECTS))
+    return path
+
+
+def what_if(state: Path, *arguments: str) -> Run:
+    return etpguard("what-if", "-f", str(state), *arguments)
+
+
+def report(state: Path, *arguments: str) -> Json:
+    made: Json = json.loads(what_if(state, "-o", "json", *arguments).out)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("line", "own", "changes"),
+    [
+        ("lose a b -o json", "-o json", [Words("lose", ["a", "b"])]),
+        ("-f s.yaml lose zone=x", "-f s.yaml", [Words("lose", ["zone=x"])]),
+        ("lose -l k=v -f s.yaml", "-f s.yaml", [Words("lose", selector="k=v")]),
+        ("lose --selector=k=v", "", [Words("lose", selector="k=v")]),
+        (
+            "drain a --by karpenter --then-delete then scale s/Deployment/w=2",
+            "",
+            [
+                Words("drain", ["a"], by="karpenter", switches={"--then-delete"}),
+                Words("scale", ["s/Deployment/w=2"]),
+            ],
+        ),
+        ("-f s.yaml apply -f new.yaml -f -", "-f s.yaml", [Words("apply", files=["new.yaml", "-"])]),
+        (
+            "apply -f new.yaml then lose a -f s.yaml",
+            "-f s.yaml",
+            [Words("apply", files=["new.yaml"]), Words("lose", ["a"])],
+        ),
+        ("lose a --quiet --output=json", "--quiet --output=json", [Words("lose", ["a"])]),
+    ],
+)
+def test_the_options_of_the_command_and_of_its_changes(line: str, own: str, changes: list[Words]) -> None:
+    found, rest = split(line.split(), TAKES_VALUE)
+    assert found == own.split()
+    assert list(words(rest)) == changes
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "name a change"),
+        ("explode a", "'explode' is no change"),
+        ("lose a then", "name a change"),
+        ("then lose a", "separates two changes"),
+        ("lose -l", "-l needs a value"),
+    ],
+)
+def test_what_is_no_change(line: str, message: str) -> None:
+    with pytest.raises(click.UsageError, match=message):
+        list(words(line.split()))
+
+
+def test_the_json_is_the_contract(state: Path) -> None:
+    made = report(state, "lose", "a")
+    assert set(made) == {
+        "apiVersion",
+        "kind",
+        "changes",
+        "services",
+        "blocked",
+        "assumptions",
+        "warnings",
+        "notRead",
+    }
+    assert (made["apiVersion"], made["kind"]) == ("etpguard.dev/v1alpha1", "WhatIfReport")
+    assert made["changes"] == ["lose node a"]
+    (found,) = made["services"]
+    assert (found["namespace"], found["name"]) == ("shop", "web")
+    bare = {
+        phase: (found[phase]["outcome"], found[phase]["eligible"], found[phase]["uncovered"]) for phase in ("now",)
+    } | {
+        f"{phase} {case}": (each["outcome"], each["eligible"], each["uncovered"])
+        for phase in ("during", "settled")
+        for case, each in found[phase].items()
+    }
+    assert bare == {
+        "now": ("TargetsUnhealthy", 3, 1),
+        "during worst": ("TargetsUnhealthy", 2, 1),
+        "during best": ("TargetsUnhealthy", 2, 1),
+        "settled worst": ("TargetsUnhealthy", 2, 1),
+        "settled best": ("Covered", 2, 0),
+    }
+    assert found["during"]["worst"]["uncoveredNodes"] == ["c"]
+    assert found["now"]["resilience"]["coveredNodes"] == 2
+    assert found["exposureSeconds"] == [0, 0]
+    assert found["because"] == ["pod shop/p1 is lost with node a"]
+    assert "poddisruptionbudgets.policy" in made["notRead"]
+
+
+def test_a_drained_node_stays_a_target_until_its_health_check_has_failed(state: Path) -> None:
+    (found,) = report(state, "drain", "a")["services"]
+    assert found["during"]["worst"]["uncoveredNodes"] == ["a", "c"]
+    assert found["exposureSeconds"] == [0, 35]
+
+
+def test_the_table_shows_only_what_changes(state: Path) -> None:
+    out = what_if(state, "drain", "a").out
+    assert "shop/web" in out
+    assert "TargetsUnhealthy 1/3" in out
+    assert "Not read:" in out
+    quiet = what_if(state, "drain", "c").out
+    assert "No Service with externalTrafficPolicy Local changes" in quiet
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("drain", "a"), 0),
+        (("drain", "a", "--fail-on", "TargetsUnhealthy"), 1),
+        (("target-nodes", "shop/web", "-l", f"{HOSTNAME}=c"), 1),
+        (("drain", "c", "--fail-on", "TargetsUnhealthy"), 0),
+        (("drain", "gone"), 2),
+        (("drain",), 2),
+        (("lose", "zone=nowhere"), 2),
+        (("scale", "shop/web=1"), 2),
+        (("policy", "shop/web=Other"), 2),
+        (("drain", "a", "--by", "nobody"), 2),
+    ],
+)
+def test_exit_codes(state: Path, arguments: tuple[str, ...], code: int) -> None:
+    found = what_if(state, *arguments)
+    assert found.code == code, found.err
+    if code == 2:
+        assert found.out == ""
+        assert found.err.startswith(("etpguard: ", "Usage: etpguard what-if"))
+
+
+def test_nodes_by_zone_and_by_label(state: Path) -> None:
+    for arguments in (("zone=y",), ("-l", f"{ZONE}=y"), ("b", "c")):
+        assert report(state, "lose", *arguments)["changes"] == ["lose nodes b, c"]
+
+
+def test_apply_shows_the_objects_as_they_would_be(state: Path, tmp_path: Path) -> None:
+    """The manifest has only what it changes; a workload with other replicas is scaled."""
+    change = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "annotations": {"alb.ingress.kubernetes.io/target-node-labels": f"{HOSTNAME}=a"},
+        },
+    }
+    file = tmp_path / "new.yaml"
+    file.write_text(yaml.safe_dump(change))
+    (found,) = report(state, "apply", "-f", str(file))["services"]
+    assert found["settled"]["worst"]["outcome"] == "Covered"
+    (manifest,) = [each for each in deployment(1) if each["kind"] == "Deployment"]
+    file.write_text(yaml.safe_dump(manifest))
+    (found,) = report(state, "apply", "-f", str(file))["services"]
+    assert [found["settled"][case]["uncovered"] for case in ("worst", "best")] == [2, 2]
+
+
+def test_apply_of_a_new_service_gets_the_pods_that_it_selects(state: Path, tmp_path: Path) -> None:
+    new = service(name="api")
+    del new["metadata"]["uid"]
+    file = tmp_path / "new.yaml"
+    file.write_text(yaml.safe_dump(new))
+    (found,) = report(state, "apply", "-f", str(file))["services"]
+    assert found["now"] == {"outcome": "NotAffected", "eligible": 0, "uncovered": 0}
+    assert found["settled"]["worst"]["uncoveredNodes"] == ["c"]

@@ -1,0 +1,124 @@
+"""Which pods a drain evicts, and which block it: the filters of kubectl and the rules of the eviction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etpguard.foresight.changes import By, Drain
+from etpguard.foresight.eviction import evictions
+from etpguard.foresight.pods import Seen
+from etpguard.objects import decode_item
+from etpguard.objects.pods import POD, POD_DISRUPTION_BUDGET, Pod, PodDisruptionBudget
+from tests.foresight.clusters import Json, budget, pod
+
+EMPTY_DIR: dict[str, Any] = {"volumes": [{"name": "v", "emptyDir": {}}]}
+MIRROR: dict[str, str] = {"kubernetes.io/config.mirror": "x"}
+
+
+def result(pods: list[Json], budgets: list[Json] | None = None, **drain: Any) -> str:
+    """The pods that go, those that a budget limits, and the blocked ones with their reason and status."""
+    records = [each for raw in pods if isinstance(each := decode_item(POD, raw), Pod)]
+    assert len(records) == len(pods)
+    known: list[PodDisruptionBudget] | None = None
+    if budgets is not None:
+        decoded = [decode_item(POD_DISRUPTION_BUDGET, raw) for raw in budgets]
+        known = [each for each in decoded if isinstance(each, PodDisruptionBudget)]
+    found = evictions(Drain(("a",), **drain), [("a", [Seen(each.key, "a", each) for each in records])], known)
+    parts = [each.key.name for each in found.free]
+    parts += [f"{'+'.join(p.key.name for p in each.pods)}:{each.at_once}" for each in found.limited]
+    parts += [f"{each.key.name}?" for each in found.doubtful]
+    parts += [f"{each.pod.name}={each.reason}{each.code or ''}" for each in found.blocked]
+    return " ".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("pods", "budgets", "drain", "expected"),
+    [
+        pytest.param([pod("p", "a")], [], {}, "p", id="a pod of a ReplicaSet goes"),
+        pytest.param([pod("p", "a", owner="DaemonSet/d")], [], {}, "p=DaemonSet", id="one of a DaemonSet stays"),
+        pytest.param([pod("p", "a", annotations=MIRROR)], [], {}, "p=MirrorPod", id="a mirror pod stays"),
+        pytest.param(
+            [pod("p", "a", owner=""), pod("q", "a")],
+            [],
+            {},
+            "p=BarePod q=DrainRefused",
+            id="a bare pod refuses all",
+        ),
+        pytest.param([pod("p", "a", owner="")], [], {"force": True}, "p", id="--force"),
+        pytest.param([pod("p", "a", **EMPTY_DIR)], [], {}, "p=EmptyDir", id="an emptyDir refuses"),
+        pytest.param([pod("p", "a", **EMPTY_DIR)], [], {"delete_emptydir_data": True}, "p", id="its flag"),
+        pytest.param([pod("p", "a", owner="", phase="Succeeded")], [], {}, "p", id="a finished pod goes"),
+        pytest.param([pod("p", "a")], [budget(0)], {}, "p=DisruptionBudget429", id="no disruption is allowed"),
+        pytest.param([pod("p", "a")], [budget(1)], {}, "p", id="one disruption is allowed"),
+        pytest.param([pod("p", "a"), pod("q", "a")], [budget(1)], {}, "p+q:1", id="one at a time"),
+        pytest.param(
+            [pod("p", "a")],
+            [budget(5), budget(5, "other")],
+            {},
+            "p=SeveralBudgets500",
+            id="two budgets on one pod",
+        ),
+        pytest.param([pod("p", "a")], [budget(0, labels={"app": "x"})], {}, "p", id="a budget of other pods"),
+        pytest.param([pod("p", "a", phase="Pending")], [budget(0)], {}, "p", id="a pending pod goes"),
+        pytest.param([pod("p", "a", deleting=True)], [budget(0)], {}, "p", id="a deleted pod goes"),
+        pytest.param(
+            [pod("p", "a", ready=False)],
+            [budget(0, currentHealthy=2, desiredHealthy=2)],
+            {},
+            "p",
+            id="an unready pod goes while enough are healthy",
+        ),
+        pytest.param(
+            [pod("p", "a", ready=False)],
+            [budget(0, currentHealthy=1, desiredHealthy=2)],
+            {},
+            "p=DisruptionBudget429",
+            id="an unready pod is held while too few are healthy",
+        ),
+        pytest.param(
+            [pod("p", "a", ready=False)],
+            [budget(0, spec={"unhealthyPodEvictionPolicy": "AlwaysAllow"})],
+            {},
+            "p",
+            id="AlwaysAllow",
+        ),
+        pytest.param(
+            [pod("p", "a")], [budget(1, observedGeneration=0)], {}, "p=DisruptionBudget429", id="a stale budget"
+        ),
+        pytest.param([pod("p", "a")], None, {}, "p?", id="budgets cannot be read"),
+        pytest.param(
+            [pod("p", "a", owner="", **EMPTY_DIR)], [], {"by": By.KARPENTER}, "p", id="Karpenter evicts bare pods"
+        ),
+        pytest.param(
+            [pod("p", "a", annotations={"karpenter.sh/do-not-disrupt": "true"})],
+            [],
+            {"by": By.KARPENTER},
+            "p=DoNotDisrupt",
+            id="do-not-disrupt",
+        ),
+        pytest.param(
+            [pod("p", "a", **EMPTY_DIR)],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "p=EmptyDir",
+            id="autoscaler: emptyDir",
+        ),
+        pytest.param(
+            [pod("p", "a", annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "p=NotSafeToEvict",
+            id="autoscaler: not safe to evict",
+        ),
+    ],
+)
+def test_evictions(pods: list[Json], budgets: list[Json] | None, drain: dict[str, Any], expected: str) -> None:
+    assert result(pods, budgets, **drain) == expected
+
+
+def test_a_budget_that_its_controller_has_not_seen_limits() -> None:
+    raw = budget(1)
+    del raw["status"]
+    assert result([pod("p", "a")], [raw]) == "p:0"

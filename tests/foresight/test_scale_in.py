@@ -1,0 +1,57 @@
+"""The order in which a ReplicaSet deletes pods, a named case for each rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.foresight.scale_in import deletion_cost, highest_ordinals, victims
+from etpguard.objects import decode_item
+from etpguard.objects.pods import POD, Pod
+from tests.foresight.clusters import Json, pod
+
+COST = "controller.kubernetes.io/pod-deletion-cost"
+
+
+def records(*raw: Json) -> list[Pod]:
+    return [each for one in raw if isinstance(each := decode_item(POD, one), Pod)]
+
+
+@pytest.mark.parametrize(
+    ("pods", "number", "expected"),
+    [
+        pytest.param([pod("p", "a"), pod("q", "")], 1, "q", id="unassigned first"),
+        pytest.param([pod("p", "a"), pod("q", "b", phase="Pending")], 1, "q", id="pending first"),
+        pytest.param([pod("p", "a"), pod("q", "b", ready=False)], 1, "q", id="not ready first"),
+        pytest.param(
+            [pod("p", "a"), pod("q", "b", annotations={COST: "-5"})], 1, "q", id="the lower deletion cost first"
+        ),
+        pytest.param(
+            [pod("p", "a"), pod("q", "b"), pod("r", "b")], 1, "| q r :1", id="pods that share a node first, tied"
+        ),
+        pytest.param([pod("p", "a"), pod("q", "b"), pod("r", "b")], 2, "q r", id="both of a node"),
+        pytest.param([pod("p", "a"), pod("q", "b")], 1, "| p q :1", id="what depends on the time is tied"),
+        pytest.param(
+            [pod("p", "a"), pod("q", "b"), pod("r", "c", ready=False)], 2, "r | p q :1", id="certain, then tied"
+        ),
+        pytest.param([pod("p", "a"), pod("q", "b")], 2, "p q", id="all"),
+        pytest.param([pod("p", "a")], 0, "", id="none"),
+    ],
+)
+def test_victims(pods: list[Json], number: int, expected: str) -> None:
+    found = victims(records(*pods), number)
+    certain = " ".join(key.name for key in found.certain)
+    tied = " ".join(key.name for key in found.tied)
+    assert (f"{certain} | {tied} :{found.of_tied}".strip() if tied else certain) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "cost"), [("7", 7), ("-7", -7), ("+7", 0), ("07", 0), ("x", 0), ("2147483648", 0), ("", 0), ("-0", 0)]
+)
+def test_deletion_costs(text: str, cost: int) -> None:
+    (record,) = records(pod("p", "a", annotations={COST: text}))
+    assert deletion_cost(record) == cost
+
+
+def test_the_highest_ordinals_go_first() -> None:
+    pods = records(*(pod(f"web-{number}", "a") for number in (2, 10, 9)))
+    assert [key.name for key in highest_ordinals(pods, 2)] == ["web-10", "web-9"]

@@ -1,0 +1,163 @@
+"""The filters of the scheduler, a named case each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etpguard.foresight.quantity import quantity
+from etpguard.foresight.scheduling import NewPod, Scheduling, Site
+from etpguard.objects import NODE, Node, decode_item
+from etpguard.objects.pods import NODE_DETAILS, POD, NodeDetails, Pod
+from tests.foresight.clusters import APP, HOSTNAME, ZONE, Json, node, pod
+
+TAINT = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
+SAME_NODE = {"topologyKey": HOSTNAME, "labelSelector": {"matchLabels": APP}}
+SAME_ZONE = {"topologyKey": ZONE, "labelSelector": {"matchLabels": APP}}
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def new(**spec: Any) -> NewPod:
+    record = decode_item(POD, pod("new", "", **spec))
+    assert isinstance(record, Pod)
+    return NewPod("shop", APP, record.spec)
+
+
+def sites(nodes: list[Json], pods: list[Json]) -> Scheduling:
+    made = []
+    for raw in nodes:
+        record, details = decode_item(NODE, raw), decode_item(NODE_DETAILS, raw)
+        assert isinstance(record, Node)
+        assert isinstance(details, NodeDetails)
+        here = [decode_item(POD, each) for each in pods if each["spec"]["nodeName"] == record.metadata.name]
+        found = [each for each in here if isinstance(each, Pod)]
+        made.append(Site(record, details, found, details.unschedulable))
+    return Scheduling(made)
+
+
+def affinity(kind: str, *terms: Json) -> Json:
+    return {"affinity": {kind: {REQUIRED: list(terms)}}}
+
+
+def node_affinity(*expressions: Json, fields: bool = False) -> Json:
+    key = "matchFields" if fields else "matchExpressions"
+    return {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{key: list(expressions)}]}}}}
+
+
+def requesting(**requests: str) -> Json:
+    return {"containers": [{"name": "c", "resources": {"requests": requests}}]}
+
+
+AB = [node("a", zone="x"), node("b", zone="y")]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "pods", "spec", "admitted"),
+    [
+        pytest.param(AB, [], {}, "ab", id="nothing in the way"),
+        pytest.param(AB, [], {"nodeSelector": {HOSTNAME: "b"}}, "b", id="node selector"),
+        pytest.param([*AB, node("t", taints=[TAINT])], [], {}, "ab", id="taint"),
+        pytest.param(
+            [node("t", taints=[TAINT])],
+            [],
+            {"tolerations": [{"key": "dedicated", "operator": "Equal", "value": "db", "effect": "NoSchedule"}]},
+            "t",
+            id="tolerated taint",
+        ),
+        pytest.param(
+            [node("t", taints=[TAINT])],
+            [],
+            {"tolerations": [{"key": "dedicated", "value": "web"}]},
+            "",
+            id="a toleration of another value",
+        ),
+        pytest.param(
+            [node("t", taints=[TAINT])], [], {"tolerations": [{"operator": "Exists"}]}, "t", id="any taint"
+        ),
+        pytest.param([node("t", taints=[{**TAINT, "effect": "PreferNoSchedule"}])], [], {}, "t", id="preference"),
+        pytest.param([node("a", unschedulable=True)], [], {}, "", id="unschedulable"),
+        pytest.param(
+            AB,
+            [],
+            node_affinity({"key": ZONE, "operator": "NotIn", "values": ["x"]}),
+            "b",
+            id="required node affinity",
+        ),
+        pytest.param(
+            [node("a", labels={"n": "3"}), node("b", labels={"n": "5"})],
+            [],
+            node_affinity({"key": "n", "operator": "Gt", "values": ["4"]}),
+            "b",
+            id="node affinity by number",
+        ),
+        pytest.param(
+            AB,
+            [],
+            node_affinity({"key": "metadata.name", "operator": "In", "values": ["a"]}, fields=True),
+            "a",
+            id="node affinity by field",
+        ),
+        pytest.param(AB, [], node_affinity(), "", id="an empty term matches nothing"),
+        pytest.param(
+            AB, [pod("p", "a")], affinity("podAntiAffinity", SAME_NODE), "b", id="anti-affinity of the new pod"
+        ),
+        pytest.param(
+            [*AB, node("c", zone="x")],
+            [pod("p", "a")],
+            affinity("podAntiAffinity", SAME_ZONE),
+            "b",
+            id="anti-affinity by zone",
+        ),
+        pytest.param(
+            AB,
+            [pod("p", "a", **affinity("podAntiAffinity", SAME_NODE))],
+            {},
+            "b",
+            id="anti-affinity of a running pod",
+        ),
+        pytest.param(
+            [*AB, node("c", zone="x")],
+            [pod("p", "a")],
+            affinity("podAffinity", SAME_ZONE),
+            "ac",
+            id="affinity to a running pod",
+        ),
+        pytest.param(AB, [], affinity("podAffinity", SAME_ZONE), "ab", id="the first pod of its kind"),
+        pytest.param(AB, [pod("p", "a", **requesting(cpu="3500m"))], requesting(cpu="600m"), "b", id="CPU"),
+        pytest.param(AB, [], requesting(memory="9Gi"), "", id="memory"),
+        pytest.param(AB, [], requesting(**{"nvidia.com/gpu": "1"}), "", id="a resource that no node has"),
+        pytest.param(
+            AB,
+            [pod("p", "a", containers=[{"ports": [{"containerPort": 80, "hostPort": 80}]}])],
+            {"containers": [{"ports": [{"containerPort": 80, "hostPort": 80}]}]},
+            "b",
+            id="host port",
+        ),
+        pytest.param(
+            AB,
+            [],
+            {"containers": [{}], "initContainers": [{"resources": {"requests": {"cpu": "5"}}}]},
+            "",
+            id="init container",
+        ),
+    ],
+)
+def test_nodes_that_admit_a_pod(nodes: list[Json], pods: list[Json], spec: Json, admitted: str) -> None:
+    assert "".join(sites(nodes, pods).admitted(new(**spec))) == admitted
+
+
+def test_two_new_pods_keep_apart() -> None:
+    scheduling = sites([*AB, node("c", zone="x")], [])
+    apart = new(**affinity("podAntiAffinity", SAME_ZONE))
+    assert not scheduling.together(apart, "a", "c")
+    assert scheduling.together(apart, "a", "b")
+    assert scheduling.together(new(), "a", "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("250m", 0.25), ("2", 2), ("1Gi", 2**30), ("1.5k", 1500), ("1e3", 1000), (3, 3), ("", None), ("x", None)],
+)
+def test_quantities(text: str | int, value: float | None) -> None:
+    assert quantity(text) == value

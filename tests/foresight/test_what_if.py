@@ -1,0 +1,273 @@
+"""Each change of `what-if` as named cases: what stays, what goes, and the bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from etpguard.foresight.changes import (
+    By,
+    Change,
+    Drain,
+    Lose,
+    Policy,
+    Refused,
+    Rollout,
+    Scale,
+    TargetNodes,
+    Workload,
+)
+from etpguard.objects import Key
+from tests.foresight.clusters import (
+    APP,
+    HOSTNAME,
+    WEB,
+    Json,
+    alb,
+    budget,
+    deployment,
+    endpoints,
+    forecast,
+    node,
+    phases_of,
+    pod,
+    seen,
+    service,
+    workload,
+)
+
+NODES = [node("a", zone="x"), node("b", zone="y"), node("c", zone="z")]
+DEPLOYMENT = Workload("Deployment", WEB)
+
+
+def cluster(*pods: Json, objects: Sequence[Json] = (), replicas: int | None = None) -> list[Json]:
+    return [
+        *NODES,
+        service(),
+        endpoints(pods),
+        *pods,
+        *alb(),
+        *deployment(len(pods) if replicas is None else replicas),
+        *objects,
+    ]
+
+
+TWO = (pod("p1", "a"), pod("p2", "b"))
+ONE = (pod("p1", "a"),)
+NO_OTHER_NODE: Json = {"nodeSelector": {HOSTNAME: "a"}}
+APART: Json = {
+    "affinity": {
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": HOSTNAME, "labelSelector": {"matchLabels": APP}}
+            ]
+        }
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("objects", "change", "expected"),
+    [
+        pytest.param(
+            cluster(*TWO),
+            Lose(("a",)),
+            "TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. Covered",
+            id="lose: the replacement may cover the last node",
+        ),
+        pytest.param(
+            cluster(*ONE),
+            Lose(("a",)),
+            "TargetsUnhealthy | NoEndpoints .. NoEndpoints | NoEndpoints .. TargetsUnhealthy",
+            id="lose: the replacement may stay pending",
+        ),
+        pytest.param(
+            cluster(pod("p1", "a", **NO_OTHER_NODE)),
+            Lose(("a",)),
+            "TargetsUnhealthy | NoEndpoints .. NoEndpoints | NoEndpoints .. NoEndpoints",
+            id="lose: no other node admits the replacement",
+        ),
+        pytest.param(
+            cluster(*TWO),
+            Drain(("a",)),
+            "TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy",
+            id="drain: the drained node stays a target",
+        ),
+        pytest.param(
+            cluster(*TWO),
+            Drain(("a",), by=By.KARPENTER),
+            "TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. Covered",
+            id="drain by Karpenter: the node is excluded first and deleted at last",
+        ),
+        pytest.param(
+            cluster(*ONE, objects=[budget(0)]), Drain(("a",)), "unchanged", id="drain: the budget allows nothing"
+        ),
+        pytest.param(
+            cluster(pod("p1", "a", owner="DaemonSet/web"), pod("p2", "b", owner="DaemonSet/web")),
+            Drain(("a",)),
+            "unchanged",
+            id="drain: the pods of DaemonSets stay",
+        ),
+        pytest.param(
+            cluster(pod("p1", "a", owner="DaemonSet/web"), pod("p2", "b", owner="DaemonSet/web")),
+            Drain(("a",), then_delete=True),
+            "TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy",
+            id="drain and delete: they go with the node",
+        ),
+        pytest.param(
+            cluster(*TWO),
+            Scale(DEPLOYMENT, 0),
+            "TargetsUnhealthy | NoEndpoints .. NoEndpoints | NoEndpoints .. NoEndpoints",
+            id="scale to nothing",
+        ),
+        pytest.param(
+            cluster(pod("p1", "a"), pod("p2", "a"), pod("p3", "b")),
+            Scale(DEPLOYMENT, 2),
+            "TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy",
+            id="scale in: one of the pods that share a node",
+        ),
+        pytest.param(
+            cluster(*TWO),
+            Scale(DEPLOYMENT, 3),
+            "TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. Covered",
+            id="scale out",
+        ),
+        pytest.param(
+            cluster(*ONE),
+            Rollout(DEPLOYMENT),
+            "unchanged",
+            id="rollout: with a surge, no pod is missing",
+        ),
+        pytest.param(
+            [*NODES, service(), endpoints(ONE), *ONE, *alb(), *deployment(1, strategy={"type": "Recreate"})],
+            Rollout(DEPLOYMENT),
+            "TargetsUnhealthy | NoEndpoints .. TargetsUnhealthy | NoEndpoints .. TargetsUnhealthy",
+            id="rollout: Recreate removes all pods first",
+        ),
+        pytest.param(
+            [
+                *NODES,
+                service(),
+                *(three := [pod(f"d{n}", n, owner="DaemonSet/web") for n in "abc"]),
+                endpoints(three),
+                *alb(),
+                workload("DaemonSet"),
+            ],
+            Rollout(Workload("DaemonSet", WEB)),
+            "Covered | TargetsUnhealthy .. TargetsUnhealthy | Covered .. Covered",
+            id="rollout of a DaemonSet: one node at a time",
+        ),
+        pytest.param(
+            cluster(*TWO),
+            Policy(WEB, "Cluster"),
+            "TargetsUnhealthy | NotAffected .. NotAffected | NotAffected .. NotAffected",
+            id="policy Cluster",
+        ),
+        pytest.param(
+            [*NODES, service("Cluster"), endpoints(TWO), *TWO, *alb(), *deployment(2)],
+            Policy(WEB, "Local"),
+            "NotAffected | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy",
+            id="policy Local",
+        ),
+        pytest.param(
+            cluster(*TWO),
+            TargetNodes(WEB, f"{HOSTNAME}=a"),
+            "TargetsUnhealthy | Covered .. Covered | Covered .. Covered",
+            id="target only the node of a pod",
+        ),
+        pytest.param(
+            cluster(*TWO),
+            TargetNodes(WEB, f"{HOSTNAME}=c"),
+            "TargetsUnhealthy | Outage .. Outage | Outage .. Outage",
+            id="target only a node without a pod",
+        ),
+    ],
+)
+def test_phases(objects: list[Json], change: Change, expected: str) -> None:
+    assert seen(forecast(objects, change)) == expected
+
+
+def test_a_budget_lets_pods_go_one_after_the_other() -> None:
+    found = forecast(cluster(pod("p1", "a"), pod("p2", "a"), objects=[budget(1)]), Drain(("a",)))
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.settled.best.assessment is not None
+    assert phases.settled.best.assessment.uncovered.bit_count() == 1, "two replacements on two other nodes"
+    assert phases.settled.worst.assessment is not None
+    assert phases.settled.worst.assessment.uncovered.bit_count() == 2, "both on one, or one still where it was"
+    assert any("1 of 2 pods go at a time" in text for text in found.assumptions)
+
+
+def test_anti_affinity_bounds_the_best_case() -> None:
+    """Two replacements, and one node that has no such pod yet."""
+    pods = [pod("p1", "a", **APART), pod("p2", "b", **APART), pod("p3", "c", **APART)]
+    objects = [*NODES, node("d"), service(), endpoints(pods), *pods, *alb(), *deployment(3)]
+    phases = phases_of(forecast(objects, Lose(("a", "b"))))
+    assert phases is not None
+    assert phases.settled.best.outcome.name == "Covered"
+    phases = phases_of(forecast([each for each in objects if each != node("d")], Lose(("a", "b"))))
+    assert phases is None or phases.settled.best.outcome.name == "Covered"
+
+
+def test_statefulsets_lose_the_highest_ordinals() -> None:
+    pods = [pod(f"web-{number}", name, owner="StatefulSet/web") for number, name in enumerate("abc")]
+    objects = [*NODES, service(), endpoints(pods), *pods, *alb(), workload("StatefulSet", replicas=3)]
+    phases = phases_of(forecast(objects, Scale(Workload("StatefulSet", WEB), 2)))
+    assert phases is not None
+    for case in (phases.settled.worst, phases.settled.best):
+        assert case.assessment is not None
+        assert case.assessment.uncovered == 0b100, "web-2 was on node c"
+
+
+def test_an_autoscaler_keeps_its_minimum() -> None:
+    autoscaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "minReplicas": 2, "maxReplicas": 5},
+    }
+    found = forecast(cluster(*TWO, objects=[autoscaler]), Scale(DEPLOYMENT, 1))
+    assert seen(found) == "unchanged"
+    assert found.warnings == ["HorizontalPodAutoscaler shop/web keeps Deployment shop/web at 2 replicas, not 1"]
+
+
+def test_changes_follow_one_another() -> None:
+    objects = cluster(*TWO)
+    assert seen(forecast(objects, Drain(("a",)), Lose(("b",)))) == (
+        "TargetsUnhealthy | NoEndpoints .. TargetsUnhealthy | NoEndpoints .. TargetsUnhealthy"
+    )
+    found = forecast(objects, Policy(WEB, "Cluster"), Lose(("a",)))
+    assert seen(found) == "TargetsUnhealthy | NotAffected .. NotAffected | NotAffected .. NotAffected"
+    assert found.changes == [
+        "set externalTrafficPolicy of Service shop/web to Cluster",
+        "lose node a",
+    ]
+
+
+def test_without_pods_the_bounds_are_wider() -> None:
+    """The endpoint on the drained node may be a DaemonSet's, or have a replacement anywhere."""
+    found = forecast(cluster(*TWO), Drain(("a",)), unread=("pods",))
+    phases = phases_of(found)
+    assert phases is not None
+    uncovered = [
+        c.assessment.uncovered.bit_count() for c in (phases.settled.worst, phases.settled.best) if c.assessment
+    ]
+    assert uncovered == [2, 0]
+    assert any("Pods cannot be read" in text for text in found.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (Lose(("gone",)), "there is no Node gone"),
+        (Scale(Workload("DaemonSet", WEB), 1), "has no replicas"),
+        (Scale(Workload("Deployment", Key("shop", "gone")), 1), "there is no Deployment shop/gone"),
+        (Rollout(Workload("ReplicaSet", Key("shop", "web-1"))), "roll out its Deployment"),
+        (Policy(Key("shop", "gone"), "Local"), "there is no Service shop/gone"),
+        (TargetNodes(Key("shop", "gone"), "a=b"), "there is no Service shop/gone"),
+    ],
+)
+def test_what_is_not_there_is_refused(change: Change, words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        forecast(cluster(*TWO), change)
