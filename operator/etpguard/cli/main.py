@@ -283,8 +283,20 @@ def what_if(**options: Any) -> int:
     is_flag=True,
     help="replace names, addresses, hosts and provider IDs, the same ones alike. `check` gives the same outcomes",
 )
+@click.option(
+    "--with-workloads",
+    is_flag=True,
+    help="also dump what `what-if` reads: Pods, workloads, PodDisruptionBudgets, HorizontalPodAutoscalers",
+)
 @setting_options(CLUSTER)
-def dump(namespace: str | None, all_namespaces: bool, output: str, anonymize: bool, **options: Any) -> int:
+def dump(
+    namespace: str | None,
+    all_namespaces: bool,
+    output: str,
+    anonymize: bool,
+    with_workloads: bool,
+    **options: Any,
+) -> int:
     """Write the objects that `check` reads to a file, for `check -f`.
 
     The dump has only the fields that a rule of etpguard reads, and no Secrets. It names the kinds that could not
@@ -292,11 +304,14 @@ def dump(namespace: str | None, all_namespaces: bool, output: str, anonymize: bo
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
+    if with_workloads and anonymize:
+        raise click.UsageError("--with-workloads and --anonymize exclude each other")
     settings = take_settings(options, CLUSTER)
     from etpguard.cli.dump.command import dump as run_dump
     from etpguard.cli.input.sources import Sources
 
-    return run_dump(Sources(namespace=namespace or "", settings=settings), output, anonymize=anonymize)
+    sources = Sources(namespace=namespace or "", settings=settings, for_what_if=with_workloads)
+    return run_dump(sources, output, anonymize=anonymize)
 
 
 @cli.command()

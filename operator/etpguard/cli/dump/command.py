@@ -20,6 +20,7 @@ from etpguard.cli.errors import Failure
 from etpguard.cli.input import cluster_dump
 from etpguard.cli.input.sources import Sources, read_cluster
 from etpguard.cli.output.streams import deliver
+from etpguard.objects import Key
 
 if TYPE_CHECKING:
     from etpguard.assess.consumers.interface import ConsumerFamily
@@ -34,14 +35,32 @@ def dump(sources: Sources, output: str, *, anonymize: bool = False) -> int:
     loaded, families, namespace = read_cluster(sources)
     head = cluster_dump.describe(loaded, __version__, namespace)
     services = needed_services(loaded.picture, families, namespace) if namespace else None
-    reads = vocabulary().reads_annotation
-    objects = dumped_objects(loaded.picture, reads, services)
+    reads = _reads_annotation if sources.for_what_if else vocabulary().reads_annotation
+    shown_by_name = {(named.kind.name, record.key) for named, record in loaded.named.found.items()}
+    objects = (
+        each
+        for each in dumped_objects(loaded.picture, reads, services)
+        if (each["kind"], _key(each)) not in shown_by_name
+    )
     items = [head.as_object(), *objects, *dumped_named(loaded.named, reads)]
     if anonymize:
         items = _anonymized(items, loaded, families, namespace)
     _write(items, output)
     warn([*loaded.all_warnings(), *loaded.picture.unread.values()])
     return 0
+
+
+def _reads_annotation(key: str) -> bool:
+    """Also what `what-if` reads of Pods."""
+    from etpguard.foresight.eviction import DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT
+    from etpguard.foresight.scale_in import DELETION_COST
+
+    of_pods = (DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT, DELETION_COST)
+    return key in of_pods or vocabulary().reads_annotation(key)
+
+
+def _key(item: Json) -> Key:
+    return Key(item["metadata"].get("namespace", ""), item["metadata"]["name"])
 
 
 def _anonymized(

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from etpguard.cluster import Picture
-from etpguard.objects import ENDPOINT_SLICE, SERVICE_COVERAGE, AnyKind, EndpointSlice, Key, Record
+from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE_COVERAGE, AnyKind, EndpointSlice, Key, Record
 from etpguard.objects.named import NamedObjects
+from etpguard.objects.pods import NODE_DETAILS
 
 Json = dict[str, Any]
 
@@ -23,12 +24,18 @@ def dumped_objects(
     configuration, and of managedFields only the names of the managers.
     """
     for kind in picture.kinds:
+        if kind == NODE_DETAILS:
+            continue  # part of the Nodes
         records = sorted(picture.store(kind), key=lambda record: record.key)
         if kind == ENDPOINT_SLICE and services is not None:
             kept = [record for record in records if _service_of(record) in services]
             records = kept or records[:1]  # a picture without any EndpointSlice is one that lacks the kind
         for record in records:
-            yield dumped_object(kind, record, reads_annotation)
+            made = dumped_object(kind, record, reads_annotation)
+            if kind == NODE and (details := picture.get(NODE_DETAILS, record.key)):
+                for part in ("spec", "status"):
+                    made[part] = made.get(part, {}) | _without_nulls(msgspec.to_builtins(details)).get(part, {})
+            yield made
 
 
 def dumped_named(objects: NamedObjects, reads_annotation: Callable[[str], bool]) -> Iterator[Json]:

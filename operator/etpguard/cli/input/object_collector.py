@@ -142,6 +142,8 @@ class ObjectCollector:
             self._malformed(f"{where}no {name}" if not value else f"{where}{name}: not a string")
             return
         known = self._kinds.get((version, kind))
+        if known is not None and (named := NAMED_KINDS.get((version, kind))):
+            self._add_named(where, named, source)
         if known is None:
             if (version, kind) == ("v1", "Status"):
                 _refuse_failure(where, source)
