@@ -20,8 +20,7 @@ from etpguard.objects import (
     Service,
     decode_item,
 )
-from etpguard.objects.endpoints import EndpointConditions, EndpointPort, TargetRef
-from etpguard.objects.records import LabelledMeta
+from etpguard.objects.endpoints import EndpointConditions, EndpointPort, SliceMeta, TargetRef
 
 Json = dict[str, Any]
 
@@ -75,7 +74,7 @@ def slices_of(service: Service, pods: Pods) -> list[EndpointSlice]:
             address = f"198.19.{number // 250}.{number % 250 + 1}"
             endpoints.append(Endpoint([address], conditions, pod.node, TargetRef("Pod", pod.key.name)))
     ports = [EndpointPort(port.label, port.transport, port.port) for port in service.ports]
-    meta = LabelledMeta(
+    meta = SliceMeta(
         name=f"what-if-{service.key.name}",
         namespace=service.key.namespace,
         labels={"kubernetes.io/service-name": service.key.name},

@@ -17,9 +17,8 @@ from etpguard.foresight.pods import Pods
 from etpguard.foresight.scheduling import NewPod, Scheduling
 from etpguard.foresight.world import World
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Key, Service
-from etpguard.objects.endpoints import EndpointConditions, EndpointPort
+from etpguard.objects.endpoints import EndpointConditions, EndpointPort, SliceMeta
 from etpguard.objects.kinds import SERVICE
-from etpguard.objects.records import LabelledMeta
 
 _NEW_SLICE = "what-if-new-pods"
 _SERVICE_NAME = "kubernetes.io/service-name"
@@ -238,7 +237,7 @@ def _new_slices(service: Service, existing: Sequence[EndpointSlice], nodes: Sequ
     }
     return [
         EndpointSlice(
-            LabelledMeta(
+            SliceMeta(
                 name=f"{_NEW_SLICE}-{family.lower()}",
                 namespace=service.key.namespace,
                 labels={_SERVICE_NAME: service.key.name},
