@@ -143,11 +143,12 @@ def test_stdin_is_there_once() -> None:
 
 
 def test_strict_holds_here_too(tmp_path: Path) -> None:
-    state = json.dumps({"apiVersion": "v1", "kind": "List", "items": [{"metadata": {"name": "x"}}]})
+    items = [*yaml.safe_load(SEED.read_text())["items"], {"metadata": {"name": "x"}}]
+    state = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     (tmp_path / "state.json").write_text(state)
     asked = ("check", "-f", tmp_path / "state.json", "--policy", "-")
     assert etpguard(*asked, stdin=yaml.safe_dump(POLICY)).code == 0
-    assert "item 1: no kind" in failed(etpguard(*asked, "--strict", stdin=yaml.safe_dump(POLICY)))
+    assert ": no kind" in failed(etpguard(*asked, "--strict", stdin=yaml.safe_dump(POLICY)))
 
 
 def served(name: str, annotations: dict[str, str], node_port: int, *, app: str) -> list[dict[str, Any]]:

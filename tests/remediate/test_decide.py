@@ -265,9 +265,26 @@ def test_waits(given: Ledger, reason: str, again: float | None) -> None:
 
 def test_an_exhausted_budget_says_whose_it_is() -> None:
     spent = decide(case(), ledger(applied={POLICY_UID: (NOW - 599,)}), NOW)
-    assert spent.reason.detail == "CoveragePolicy default/mend budgets[0]: 1 in 600 s"
+    assert (
+        spent.reason.detail
+        == "CoveragePolicy default/mend budgets[0]: 1 in 600 s; the next slot is at 2027-01-15T08:00:01Z"
+    )
     spent = decide(case(), ledger(applied={"": (NOW - 599,)}), NOW)
-    assert spent.reason.detail == "the operator's --max-remediations: 1 in 600 s"
+    assert (
+        spent.reason.detail
+        == "the operator's --max-remediations: 1 in 600 s; the next slot is at 2027-01-15T08:00:01Z"
+    )
+
+
+def test_waits_say_until_when_and_limits_name_their_numbers() -> None:
+    dwell = decide(case(in_need_since=NOW - 290), ledger(), NOW)
+    assert dwell.reason.detail == "the outcome must last for 300 s, until 2027-01-15T08:00:10Z"
+    cooling = decide(case(), ledger(shares={POLICY_UID: Share(1, 10, NOW - 599), "": Share(1, 10)}), NOW)
+    assert cooling.reason.detail.endswith("wait until 2027-01-15T08:00:01Z")
+    storm = decide(case(), ledger(shares={POLICY_UID: Share(5, 10), "": Share(1, 99)}), NOW)
+    assert storm.reason.detail == (
+        "5 of 10 Services of CoveragePolicy default/mend need remediation; the limit is 4 (40%)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,18 @@ class Stand:
             self.service(name, outcome)
         self.policy()
 
-    def policy(self, rollbackRequests: Sequence[str] = (), **remediation: Any) -> None:  # noqa: N803
+    def policy(
+        self,
+        rollbackRequests: Sequence[str] = (),  # noqa: N803
+        *,
+        mode: str = "Enforce",
+        generation: int = 1,
+        **remediation: Any,
+    ) -> None:
         """The policy with these fields under `remediation`."""
         spec = {
             "rollbackRequests": list(rollbackRequests),
-            "mode": "Enforce",
+            "mode": mode,
             "serviceSelector": {"matchLabels": {"mend": "yes"}},
             "unhealthyWhen": {"forSeconds": 20},
             "remediation": {
@@ -67,7 +74,7 @@ class Stand:
                 **remediation,
             },
         }
-        self.put(COVERAGE_POLICY, "mend", {"spec": spec})
+        self.put(COVERAGE_POLICY, "mend", {"spec": spec}, generation=generation)
 
     def put(self, kind: AnyKind, name: str, body: dict[str, Any], **metadata: Any) -> None:
         meta = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": "7", **metadata}
@@ -126,6 +133,16 @@ def test_a_service_in_need_is_due_after_its_dwell() -> None:
     stand = Stand(mended=Outcome.Blackhole)
     assert stand.decision(0)[1] == "DwellTime"
     assert stand.decision(20) == (Action.APPLY, "Due")
+
+
+def test_a_change_of_the_mode_does_not_restart_the_dwell_and_any_other_does() -> None:
+    stand = Stand(mended=Outcome.Blackhole)
+    stand.policy(mode="DryRun", generation=2)
+    assert stand.decision(0)[1] == "DwellTime"
+    stand.policy(mode="Enforce", generation=3)
+    assert stand.decision(20) == (Action.APPLY, "Due")
+    stand.policy(mode="Enforce", generation=4, gitOpsOwned="Patch")
+    assert stand.decision(21)[1] == "DwellTime"
 
 
 @pytest.mark.parametrize(
@@ -258,7 +275,7 @@ def test_no_other_namespace_alone_opens_the_operators_breaker(
 @pytest.mark.parametrize(
     ("spec", "reason"), [({}, "ProbedByOthers"), ({"probesFromOtherNamespaces": "Ignore"}, "Due")]
 )
-def test_a_policy_may_ignore_probes_from_other_namespaces(spec: dict[str, str], reason: str) -> None:
+def test_a_policy_may_ignore_probes_from_other_namespaces(spec: dict[str, Any], reason: str) -> None:
     stand = Stand(mended=Outcome.Blackhole, probing=Outcome.Covered)
     stand.policy(**spec)
     key = Key("default", "probing")
@@ -289,7 +306,7 @@ def test_a_probe_from_the_same_namespace_counts_whatever_the_policy_says() -> No
     ],
 )
 def test_other_kinds_of_network_policy(
-    served: list[tuple[str, str]] | None, spec: dict[str, str], reason: str
+    served: list[tuple[str, str]] | None, spec: dict[str, Any], reason: str
 ) -> None:
     stand = Stand(mended=Outcome.Blackhole)
     stand.policy(**spec)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from etpguard.assess import Reason
+from etpguard.assess import Outcome, Reason
 from etpguard.objects.policies import Budget, CoveragePolicy
 from etpguard.remediate.facts import Ledger, Round, Share
 from etpguard.remediate.status import policy_status
@@ -19,6 +20,18 @@ FUTURE = {"services": "0", "perSeconds": 600, "schedule": "0 0 1 1 *", "duration
 def status(of: CoveragePolicy, given: Ledger) -> dict[str, Any]:
     key = case().service.key
     return policy_status(of, Round({key: case(of)}, given, (of,), {POLICY_UID: (key,)}), {}, NOW)
+
+
+def test_a_service_without_endpoints_is_not_uncovered() -> None:
+    key = case().service.key
+    counts = []
+    for outcome in (Outcome.Blackhole, Outcome.NoEndpoints):
+        found = case(policy())
+        assert found.assessment is not None
+        found = replace(found, assessment=replace(found.assessment, outcome=outcome))
+        made = policy_status(policy(), Round({key: found}, ledger(), (policy(),), {POLICY_UID: (key,)}), {}, NOW)
+        counts.append(made["uncoveredServices"])
+    assert counts == [1, 0]
 
 
 @pytest.mark.parametrize(

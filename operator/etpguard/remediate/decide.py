@@ -8,12 +8,14 @@ etpguard done enough for now.
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import NamedTuple
 
 from etpguard.assess import Reason
 from etpguard.objects import PolicyRef, Remediation
 from etpguard.objects.policies import Budget
+from etpguard.objects.times import rfc3339
 from etpguard.remediate import checks, reasons
 from etpguard.remediate.budgets import seconds_left
 from etpguard.remediate.facts import Case, Ledger, Share, everywhere, reference
@@ -132,10 +134,15 @@ def _rollback_waits(ledger: Ledger, now: float) -> tuple[Reason, float] | None:
     if share.in_need > most and share.tripped_at is not None:
         left = share.tripped_at + ledger.rollback_breaker.storm_cooldown_seconds - now
         if left > 0:
-            many = f"rollbacks are due for {share.in_need} of {share.of} remediated Services"
+            many = (
+                f"rollbacks are due for {share.in_need} of {share.of} remediated Services; wait until "
+                f"{_time(now + left)}"
+            )
             return reasons.TOO_MANY_ROLLBACKS.because(many), left
     left = seconds_left(ledger.rollback_budget, ledger.rollbacks, share.of, now)
-    return (reasons.ROLLBACKS_LIMITED.because(), left) if left > 0 else None
+    if left <= 0:
+        return None
+    return reasons.ROLLBACKS_LIMITED.because(f"the next rollback may begin at {_time(now + left)}"), left
 
 
 def _waits(case: Case, governing: Governing, ledger: Ledger, now: float) -> tuple[Reason, float | None] | None:
@@ -143,8 +150,8 @@ def _waits(case: Case, governing: Governing, ledger: Ledger, now: float) -> tupl
     since = now if case.in_need_since is None else case.in_need_since
     left = since + governing.dwell_seconds - now
     if left > 0:
-        waited = f"{int(now - since)} s of {governing.dwell_seconds} s"
-        return reasons.DWELL_TIME.because(f"the outcome has lasted for {waited}"), left
+        waits = f"the outcome must last for {governing.dwell_seconds} s, until {_time(now + left)}"
+        return reasons.DWELL_TIME.because(waits), left
     namespace = case.service.key.namespace
     asked = (governing.versions, namespace, now)
     if asked not in ledger.shared_waits:
@@ -161,20 +168,24 @@ def _shared_wait(
         share = ledger.shares.get(uid, Share(0, 0)) if uid else everywhere(ledger, namespace)
         most = amount(breaker.uncovered_services_less_than_or_equal_to, share.of)
         if share.in_need > most:
+            limit = breaker.uncovered_services_less_than_or_equal_to
             many = f"{share.in_need} of {share.of} Services of {name} need remediation"
-            return reasons.TOO_MANY_AFFECTED.because(many), None
+            allowed = f"{most} ({limit})" if str(limit) != str(most) else str(most)
+            return reasons.TOO_MANY_AFFECTED.because(f"{many}; the limit is {allowed}"), None
         if share.tripped_at is not None:
             left = share.tripped_at + breaker.storm_cooldown_seconds - now
             if left > 0:
-                return reasons.STORM_COOLDOWN.because(
-                    f"the circuit breaker of {name} was open shortly before"
-                ), left
+                why = f"the circuit breaker of {name} was open shortly before; wait until {_time(now + left)}"
+                return reasons.STORM_COOLDOWN.because(why), left
     for policy, number, budget in [*governing.budgets, (None, 0, ledger.budget)]:
         left = _budget_wait(ledger, policy.uid if policy else "", number, budget, now)
         if left > 0:
             operators = "the operator's --max-remediations"
             whose = f"{policy.kind} {policy.key} budgets[{number}]" if policy else operators
-            return reasons.BUDGET_EXHAUSTED.because(f"{whose}: {budget.services} in {budget.per_seconds} s"), left
+            spent = (
+                f"{whose}: {budget.services} in {budget.per_seconds} s; the next slot is at {_time(now + left)}"
+            )
+            return reasons.BUDGET_EXHAUSTED.because(spent), left
     return None
 
 
@@ -186,6 +197,11 @@ def _budget_wait(ledger: Ledger, uid: str, number: int, budget: Budget, now: flo
         applied, whole = ledger.applied.get(uid, ()), ledger.shares.get(uid, Share(0, 0)).of
         ledger.waits[asked] = seconds_left(budget, applied, whole, now)
     return ledger.waits[asked]
+
+
+def _time(seconds: float) -> str:
+    """In whole seconds, rounded up: at this time the wait is over."""
+    return rfc3339(math.ceil(seconds))
 
 
 def _need(case: Case) -> str:

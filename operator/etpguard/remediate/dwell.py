@@ -24,7 +24,7 @@ class Since:
     in_need: float | None = None
     covered: float | None = None
     rules: str = ""
-    """The policy versions by which `in_need` was decided."""
+    """`Governing.rules` by which `in_need` was decided."""
     governing: Governing | None = None
 
 
@@ -41,7 +41,7 @@ class DwellHistory:
         since = self._since.get(key)
         if since is None or since.uid != uid:
             since = self._since[key] = Since(uid)
-        rules = governing.versions if governing else ""
+        rules = governing.rules if governing else ""
         if not in_need(assessment, governing) or since.rules != rules:
             since.in_need = None
         if in_need(assessment, governing) and since.in_need is None:

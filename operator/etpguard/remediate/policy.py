@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
 from cronsim import CronSim, CronSimError
 
 from etpguard.objects import Service
@@ -117,6 +118,13 @@ class Governing:
     def versions(self) -> str:
         """Uids and generations: another value means that a spec changed."""
         return ",".join(f"{p.uid}@{p.metadata.generation or 0}" for p in self.policies)
+
+    @cached_property
+    def rules(self) -> str:
+        """What the policies say apart from their modes: another value means that the dwell begins again."""
+        by_uid = sorted(self.policies, key=lambda policy: policy.uid)
+        specs = [(p.uid, msgspec.structs.replace(p.spec, mode="Observe")) for p in by_uid]
+        return msgspec.json.encode(specs).decode()
 
     def enough_uncovered(self, uncovered: int, eligible: int) -> bool:
         """Whether the number reaches every policy's `unhealthyWhen.uncoveredNodes`. Percentages round up."""

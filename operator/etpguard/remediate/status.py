@@ -3,12 +3,14 @@ API server refuses. Pure."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from etpguard.assess import Outcome, Reason
 from etpguard.objects import Key
 from etpguard.objects.policies import CoveragePolicy, TriggerIf
+from etpguard.objects.times import rfc3339
 from etpguard.remediate import reasons
 from etpguard.remediate.budgets import allowed
 from etpguard.remediate.decide import Action, Decision
@@ -20,7 +22,7 @@ MAX_LISTED = 50
 
 Json = dict[str, Any]
 
-_PASSING = frozenset({reasons.DWELL_TIME.code, reasons.TOO_MANY_AFFECTED.code})
+_PASSING = frozenset({reasons.TOO_MANY_AFFECTED.code})
 """Reasons whose detail changes from second to second: the status has their code alone."""
 
 _GOOD = (Outcome.Covered, Outcome.NotAffected)
@@ -38,7 +40,7 @@ def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key,
     return {
         "observedGeneration": policy.metadata.generation or 0,
         "matchedServices": len(keys),
-        "uncoveredServices": len(uncovered),
+        "uncoveredServices": sum(not _lacks_endpoints(case) for case in uncovered),
         "remediatedServices": len(remediated),
         "remediationsAllowed": left if policy.spec.mode == "Enforce" else 0,
         "conditions": _conditions(policy, barred, left),
@@ -82,6 +84,11 @@ def _conditions(policy: CoveragePolicy, barred: Reason | None, left: int) -> lis
     return [ready, may]
 
 
+def _lacks_endpoints(case: Case) -> bool:
+    """Whether no endpoint is usable: then the policy is not the cause, and no node is uncovered."""
+    return case.assessment is not None and case.assessment.outcome is Outcome.NoEndpoints
+
+
 def _barred(policy: CoveragePolicy, round_: Round, now: float) -> Reason | None:
     """Why no Service of the policy can be remediated now; None if one might be. Budgets are not considered."""
     spec, ledger = policy.spec, round_.ledger
@@ -106,9 +113,12 @@ def _tripped(breaker: TriggerIf, share: Share | None, whose: str, now: float) ->
     if share is None:
         return None
     if share.in_need > amount(limit, share.of):
-        return reasons.TOO_MANY_AFFECTED.because(f"more than {limit} of {whose} Services need remediation")
-    if share.tripped_at is not None and now < share.tripped_at + breaker.storm_cooldown_seconds:
-        return reasons.STORM_COOLDOWN.because(f"more than {limit} of {whose} Services needed remediation recently")
+        many = f"{share.in_need} of {share.of}, more than {limit}, of {whose} Services need remediation"
+        return reasons.TOO_MANY_AFFECTED.because(many)
+    ends = (share.tripped_at or 0.0) + breaker.storm_cooldown_seconds
+    if share.tripped_at is not None and now < ends:
+        recently = f"more than {limit} of {whose} Services needed remediation recently"
+        return reasons.STORM_COOLDOWN.because(f"{recently}; wait until {rfc3339(math.ceil(ends))}")
     return None
 
 
