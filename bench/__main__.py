@@ -10,10 +10,9 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import devcluster
-from bench import big_cluster, curve, latency, lists, operator, other_tools, results, start, updates
+from bench import big_cluster, curve, latency, lists, machine, operator, other_tools, results, start, updates
 from bench.checkouts import HERE, Checkout
 from devcluster import Cluster, binaries
 
@@ -27,6 +26,8 @@ FLAGS = (
 
 def main() -> None:
     given = _options()
+    about = {"nodes": given.nodes, "services": given.services, "local": given.local}
+    given.machine = {**machine.description(), **about}
     checkouts = [Checkout.at("", HERE)]
     if given.against:
         checkouts = [Checkout.at("here", HERE), Checkout.at("there", given.against)]
@@ -45,10 +46,10 @@ def main() -> None:
             if "curve" in given.parts:
                 with big_cluster.at_work(cluster):
                     points.append(curve.point(cluster, present, given.pairs, checkouts[0]))
-        if points:
-            grown = curve.growth(points)
-            print(f"per object, twice the size / once the size: {grown}", flush=True)
-            results.write(given.out, "curve", {"points": points, "growth": grown}, _about(given))
+            if len(points) >= 2:  # kept as they come, since the largest takes the longest
+                grown = curve.growth(points)
+                print(f"per object, the size / half the size: {grown}", flush=True)
+                results.write(given.out, "curve", {"points": points, "growth": grown}, given.machine)
 
 
 def _once(cluster: Cluster, size: big_cluster.Size, given: argparse.Namespace, checkouts: list[Checkout]) -> None:
@@ -76,11 +77,10 @@ def _measure(parts: dict[str, Callable[[], dict[str, object]]], given: argparse.
     for part, work in parts.items():
         if part in given.parts:
             began = time.monotonic()
-            about = _about(given)
             figures = work()
             print(f"[{part}: {time.monotonic() - began:.0f} s]", flush=True)
             if not given.against:
-                results.write(given.out, part, figures, about)
+                results.write(given.out, part, figures, given.machine)
 
 
 def _load(cluster: Cluster, size: big_cluster.Size, beyond: big_cluster.Size) -> None:
@@ -88,10 +88,6 @@ def _load(cluster: Cluster, size: big_cluster.Size, beyond: big_cluster.Size) ->
     print(f"loading {size}", flush=True)
     big_cluster.load(cluster, size, beyond)
     print(f"loaded in {time.monotonic() - began:.0f} s", flush=True)
-
-
-def _about(given: argparse.Namespace) -> dict[str, Any]:
-    return {"nodes": given.nodes, "services": given.services, "local": given.local}
 
 
 def _options() -> argparse.Namespace:

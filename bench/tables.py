@@ -22,7 +22,7 @@ def _prose(text: str) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+    lines = [head, ["---"] * len(head), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -86,6 +86,9 @@ def _work(measured: Json) -> str:
         own = part["figures"]
         played, behind = own["playedPerSecond"], own["behindSeconds"]
         rows.append(["updates per second with which the operator keeps up", f"{played:,} ({behind:g} s behind)"])
+        rows.append(
+            ["updates per second that the API server takes from 8 writers", f"{own['recordedPerSecond']:,}"]
+        )
         rows.append(["CPU of 1,000 updates of EndpointSlices, played back", f"{own['cpuMsPer1000']} ms"])
     if part := measured.get("latency"):
         own = part["figures"]["asked rate"]
@@ -132,7 +135,7 @@ def _curve(measured: Json) -> str:
     grown = measured["curve"]["figures"]["growth"]
     most = max(grown, key=lambda name: grown[name])
     last = _prose(
-        "From once to twice the size, the largest growth of a figure per object is "
+        "From half of the last size to the last size, the largest growth of a figure per object is "
         f"{grown[most]:.2f} times ({most})."
     )
     return f"{_when(measured['curve'])}\n\n{_table(head, rows)}\n\n{last}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import results
+from bench import machine, results
 from bench.big_cluster import Size, is_local
 from bench.extrapolate import fit
 from bench.pairs import Command, alternate, show
@@ -77,11 +78,15 @@ def test_the_share_of_local_services_is_even(size: Size) -> None:
 
 def test_a_part_replaces_only_itself(tmp_path: Path) -> None:
     file = tmp_path / "figures" / "bench.json"
-    results.write(file, "check", {"seconds": 1}, {"nodes": 3})
-    results.write(file, "wire", {"seconds": 2}, {"nodes": 3})
-    results.write(file, "check", {"seconds": 3}, {"nodes": 3})
-    text = file.read_text()
-    assert '"seconds": 3' in text
-    assert '"seconds": 2' in text
-    assert '"seconds": 1' not in text
-    assert '"load"' in text
+    for part, seconds in (("check", 1), ("wire", 2), ("check", 3)):
+        results.write(file, part, {"seconds": seconds}, {"cores": seconds})
+    assert json.loads(file.read_text()) == {
+        "check": {"machine": {"cores": 3}, "figures": {"seconds": 3}},
+        "wire": {"machine": {"cores": 2}, "figures": {"seconds": 2}},
+    }
+
+
+def test_a_description_says_what_a_reader_must_know() -> None:
+    found = machine.description()
+    assert {"date", "cpu", "cores", "memoryGB", "load", "python", "commit"} <= found.keys()
+    assert all(value != "" for name, value in found.items() if name != "commit")
