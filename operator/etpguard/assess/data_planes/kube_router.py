@@ -133,7 +133,7 @@ class _Endpoints:
         nodes = 0
         for endpoint in self._named(port):
             conditions = endpoint.conditions
-            if conditions is None or conditions.terminating or not endpoint.addresses:
+            if conditions is None or conditions.terminating or not any(map(family_of, endpoint.addresses or ())):
                 continue
             if conditions.ready is True or conditions.serving is True:
                 nodes |= self._node(endpoint)

@@ -1,0 +1,329 @@
+"""One fault each in a line of a rule, which the comparison with the oracles must catch."""
+
+from __future__ import annotations
+
+FAULTS: dict[str, list[tuple[str, str, str]]] = {
+    "cilium": [
+        (
+            "data_planes.cilium.backends",
+            "local = named if name else EVERYWHERE",
+            "local = named",
+        ),
+        (
+            "data_planes.cilium.backends",
+            "if ending and conditions.serving is not False",
+            "if ending and conditions.serving",
+        ),
+        (
+            "data_planes.cilium.backends",
+            "if not name or not names or name in names:",
+            "if not name or name in names:",
+        ),
+        (
+            "data_planes.cilium.backends",
+            "if not name or not names or name in names:",
+            "if not names or name in names:",
+        ),
+        (
+            "data_planes.cilium.backends",
+            'return weight is not None and bool(weight) and not weight.strip("0")',
+            'return weight == "0"',
+        ),
+        (
+            "data_planes.cilium.backends",
+            "if maintenance:",
+            "if False:",
+        ),
+        (
+            "data_planes.cilium.backends",
+            'return (endpoint.deprecated_topology or {}).get(_HOSTNAME, "")',
+            'return ""',
+        ),
+        (
+            "data_planes.cilium.backends",
+            "for address in endpoint.addresses or ():",
+            "for address in (endpoint.addresses or ())[:1]:",
+        ),
+        (
+            "data_planes.cilium.backends",
+            "by_address[parsed] = (index, endpoint)",
+            "by_address.setdefault(parsed, (index, endpoint))",
+        ),
+        (
+            "data_planes.cilium.backends",
+            'frozenset(each - {""})',
+            "frozenset(each)",
+        ),
+        (
+            "data_planes.cilium.frontends",
+            "return frozenset(spec.ip_families)",
+            "return frozenset(spec.ip_families[:1])",
+        ),
+        (
+            "data_planes.cilium.frontends",
+            "for ip in spec.cluster_ips or (spec.cluster_ip,)",
+            "for ip in (spec.cluster_ip,)",
+        ),
+        (
+            "data_planes.cilium.frontends",
+            "if _HEADLESS in service.labels or",
+            "if",
+        ),
+        (
+            "data_planes.cilium.frontends",
+            "served.add(Frontend.EXTERNAL_IP)",
+            "pass",
+        ),
+        (
+            "data_planes.cilium.frontends",
+            "return -1 if selector is None else",
+            "return 0 if selector is None else",
+        ),
+        (
+            "data_planes.cilium.frontends",
+            'if value is None else nodes.having((Requirement(NODE, "In", (value,)),))',
+            "",
+        ),
+        (
+            "data_planes.cilium.frontends",
+            'Frontend.NODE_PORT: only in (None, "NodePort")',
+            "Frontend.NODE_PORT: True",
+        ),
+        (
+            "data_planes.cilium.rule",
+            "and labels.get(_MANAGED_BY) != _MESH",
+            "",
+        ),
+        (
+            "data_planes.cilium.rule",
+            "if _HEADLESS in labels and not self._reads_headless:",
+            "if False:",
+        ),
+        (
+            "data_planes.cilium.rule",
+            "Sets(active=-1, any_active=True) if of_envoy else found.sets",
+            "found.sets",
+        ),
+    ],
+    "cilium with Gateway API": [
+        (
+            "data_planes.cilium.rule",
+            "if _HEADLESS in labels and not self._reads_headless:",
+            "if _HEADLESS in labels:",
+        ),
+    ],
+    "cilium 1.15": [
+        (
+            "data_planes.cilium.old_backends",
+            "return _is_ready(endpoint) if serving is None else serving",
+            "return True if serving is None else serving",
+        ),
+        (
+            "data_planes.cilium.old_backends",
+            "local = named if name else EVERYWHERE",
+            "local = named",
+        ),
+        (
+            "data_planes.cilium.old_backends",
+            "if ending and not _is_ready(endpoint):",
+            "if not _is_ready(endpoint):",
+        ),
+        (
+            "data_planes.cilium.old_backends",
+            "if name in names and family_of",
+            "if (name in names or not names) and family_of",
+        ),
+        (
+            "data_planes.cilium.old_backends",
+            "if name in names and family_of(address) == family",
+            "if family_of(address) == family",
+        ),
+        (
+            "data_planes.cilium.rule",
+            "< _NEW_PLANE",
+            "< (1, 15, 0)",
+        ),
+    ],
+    "cilium 1.15 without terminating endpoints": [
+        (
+            "data_planes.cilium.old_backends",
+            "and not (terminating and _is_serving(endpoint))",
+            "and not _is_serving(endpoint)",
+        ),
+    ],
+    "calico 3.32": [
+        (
+            "data_planes.calico_ebpf",
+            "if by_zone_alone and not (hints and hints.for_zones):",
+            "if False:",
+        ),
+        (
+            "data_planes.calico_ebpf",
+            "if not is_ready(endpoint) and not is_terminating(endpoint):",
+            "if not is_ready(endpoint):",
+        ),
+        (
+            "data_planes.calico_ebpf",
+            "    if not by_zone_alone:\n        for node_name",
+            "    if True:\n        for node_name",
+        ),
+        (
+            "data_planes.calico_ebpf",
+            "if not kinds - through.keys():",
+            "if False:",
+        ),
+        (
+            "data_planes.calico_ebpf",
+            "if PROXY_NAME not in slice_.labels]",
+            "]",
+        ),
+        (
+            "data_planes.calico_ebpf",
+            "if HEADLESS not in service.labels else ()",
+            "",
+        ),
+        (
+            "data_planes.calico_ebpf",
+            "if everywhere and Frontend.VIP in kinds:",
+            "if False:",
+        ),
+        (
+            "data_planes.calico_ebpf",
+            "anywhere = -1 if plain.any_ready else 0",
+            "anywhere = -1 if plain.usable else 0",
+        ),
+    ],
+    "calico 3.30": [
+        (
+            "data_planes.calico_ebpf",
+            "self._release >= _HINTS_SINCE",
+            "True",
+        ),
+        (
+            "data_planes.calico_ebpf",
+            "self._release >= _MAGLEV_SINCE",
+            "True",
+        ),
+    ],
+    "ovn-kubernetes": [
+        (
+            "data_planes.ovn_kubernetes",
+            "return is_terminating(endpoint) and (is_ready(endpoint) if serving is None else serving)",
+            "return is_terminating(endpoint) and (True if serving is None else serving)",
+        ),
+        (
+            "data_planes.ovn_kubernetes",
+            "if publish_not_ready or is_ready(endpoint):",
+            "if is_ready(endpoint):",
+        ),
+        (
+            "data_planes.ovn_kubernetes",
+            "self.slices = [slice_ for slice_ in self.slices if HEADLESS not in slice_.labels]",
+            "self.slices = list(self.slices)",
+        ),
+        (
+            "data_planes.ovn_kubernetes",
+            "for entry in service.load_balancer_ingress if entry.ip]",
+            "for entry in service.load_balancer_ingress if entry.ip and not entry.ip_mode]",
+        ),
+        (
+            "data_planes.ovn_kubernetes",
+            "elif _is_fallback(endpoint):",
+            "elif False:",
+        ),
+        (
+            "data_planes.ovn_kubernetes",
+            '(q.name or "", q.protocol or "TCP") == (port.label, port.transport)',
+            '(q.name or "") == port.label',
+        ),
+    ],
+    "ovn-kubernetes of OpenShift": [
+        (
+            "data_planes.ovn_kubernetes",
+            "ready |= elsewhere",
+            "pass",
+        ),
+        (
+            "data_planes.ovn_kubernetes",
+            "in service.annotations and sets.usable:",
+            "in service.annotations:",
+        ),
+    ],
+    "antrea": [
+        (
+            "data_planes.antrea",
+            "local[address, port, endpoint.node_name] = endpoint",
+            "local.setdefault((address, port, endpoint.node_name), endpoint)",
+        ),
+        (
+            "data_planes.antrea",
+            "for endpoint in (*first.values(), *local.values()):",
+            "for endpoint in local.values():",
+        ),
+        (
+            "data_planes.antrea",
+            "elif is_terminating(endpoint) and is_serving(endpoint):",
+            "elif is_terminating(endpoint):",
+        ),
+        (
+            "data_planes.antrea",
+            "ready[key[0]] |= found.ready",
+            "pass",
+        ),
+        (
+            "data_planes.antrea",
+            "first.setdefault((address, port), endpoint)",
+            "first[address, port] = endpoint",
+        ),
+    ],
+    "kube-router": [
+        (
+            "data_planes.kube_router",
+            "is_ready = conditions is not None and conditions.ready is True",
+            "is_ready = conditions is None or conditions.ready is not False",
+        ),
+        (
+            "data_planes.kube_router",
+            "and conditions.serving is True):\n                continue",
+            "and conditions.serving is not False):\n                continue",
+        ),
+        (
+            "data_planes.kube_router",
+            'if any(q.port and (q.name or "") == port.label for q',
+            'if any(q.port and (q.name or "") == port.label and (q.protocol or "TCP") == port.transport for q',
+        ),
+        (
+            "data_planes.kube_router",
+            "health_not_known=some & ~all_ports",
+            "health_not_known=0",
+        ),
+        (
+            "data_planes.kube_router",
+            "if conditions is None or conditions.terminating or not any(",
+            "if conditions is None or not any(",
+        ),
+        (
+            "data_planes.kube_router",
+            "                ready = kept = 0",
+            "                pass",
+        ),
+    ],
+    "winkernel": [
+        (
+            "data_planes.winkernel",
+            "                found.ready,\n                0,",
+            "                found.ready,\n                found.terminating,",
+        ),
+        (
+            "data_planes.winkernel",
+            "by_port.get((family, port.label, port.transport)",
+            'by_port.get((family, port.label, "TCP")',
+        ),
+        (
+            "data_planes.winkernel",
+            "                found.usable,",
+            "                found.any_ready,",
+        ),
+    ],
+}
+"""For each data plane: the module below `etpguard.assess`, what it says, and the fault."""
