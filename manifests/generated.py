@@ -11,7 +11,7 @@ import yaml
 
 from etpguard.remediate import reasons
 from etpguard.settings import Option, options
-from manifests import consumers, reference, roles
+from manifests import api_page, chart_page, cli_page, consumers, reference, roles
 from manifests.monitoring import dashboard
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +61,7 @@ _Dumper.add_representer(str, _text)
 def files() -> dict[Path, str]:
     """The content of each generated file, by path."""
     rules = (MONITORING / "rules.yaml").read_text()
+    values = _with_settings((CHART / "values.yaml").read_text())
     board = dashboard.as_json()
     crds = {CHART / "crds" / file.name: file.read_text() for file in sorted((ROOT / "crds").glob("*.yaml"))}
     pages = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
@@ -72,7 +73,10 @@ def files() -> dict[Path, str]:
         CHART / "files" / "optional-rules.yaml": (MONITORING / "optional-rules.yaml").read_text(),
         CHART / "files" / "dashboard.json": board,
         ROOT / "docs" / "reference.md": reference.page(),
-        CHART / "values.yaml": _with_settings((CHART / "values.yaml").read_text()),
+        ROOT / "docs" / "api.md": api_page.page(),
+        ROOT / "docs" / "cli.md": cli_page.page(),
+        CHART / "values.yaml": values,
+        CHART / "README.md": chart_page.page(values),
         CHART / "values.schema.json": _with_setting_schemas((CHART / "values.schema.json").read_text()),
         CONSUMERS_PAGE: _with_consumers(CONSUMERS_PAGE.read_text()),
         REMEDIATION_PAGE: _with_reasons(REMEDIATION_PAGE.read_text()),

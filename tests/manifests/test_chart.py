@@ -19,6 +19,7 @@ from etpguard import __version__
 from etpguard.assess import picture_for
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.settings import Settings, SettingsError, parse
+from manifests import chart_page
 from manifests.generated import SET_BY_CHART, chart_settings
 from tests.manifests import grants
 from tests.manifests.rendered import (
@@ -114,6 +115,15 @@ def test_the_chart_has_a_switch_for_each_api_group_that_is_read() -> None:
     core = {"", "discovery.k8s.io", "networking.k8s.io", "events.k8s.io", "etpguard.dev"}
     read = {kind.group for kind in picture_for(consumer_families()).kinds}
     assert left & read - core == set()
+
+
+def test_every_value_has_a_comment_and_a_row_in_the_readme_of_the_chart() -> None:
+    values = list(chart_page.read((CHART / "values.yaml").read_text()))
+    assert [value.path for value in values if not value.comment] == []
+    readme = (CHART / "README.md").read_text()
+    assert all(f"| `{value.path}` |" in readme for value in values)
+    sections = {path.partition(".")[0] for path in (value.path for value in values)}
+    assert sections == set(yaml.safe_load((CHART / "values.yaml").read_text()))
 
 
 def test_labels_of_all_monitoring_objects() -> None:
