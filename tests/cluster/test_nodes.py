@@ -77,3 +77,16 @@ def test_after_compaction_names_get_new_bits() -> None:
     new = table.bit("gone-3")
     assert new & table.present == 0
     assert table.names(new) == ["gone-3"]
+
+
+def test_names_are_those_of_now() -> None:
+    table = NodeTable()
+    table.add("b")
+    everything = (1 << 40) - 1
+    table.names(table.present).append("no node")
+    assert table.names(table.present) == ["b"]
+    table.add("a")
+    assert table.names(table.present) == ["a", "b"]
+    for number in range(100):
+        table.add(f"n{number:03}")
+        assert len(table.names(table.present & everything)) == min(number + 3, 40)

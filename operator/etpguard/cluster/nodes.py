@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_MOST_LISTED = 32
+
 
 class NodeTable:
     """Names to bit positions. A name gets its bit when first seen, on a Node or on an endpoint.
@@ -16,6 +18,7 @@ class NodeTable:
         self._names: list[str] = []
         self._position: dict[str, int] = {}
         self._in_order = True
+        self._listed: dict[tuple[int, int], list[str]] = {}
 
     def bit(self, name: str) -> int:
         """The set of just this node."""
@@ -24,6 +27,7 @@ class NodeTable:
             position = self._position[name] = len(self._names)
             self._in_order &= not position or self._names[-1] < name
             self._names.append(name)
+            self._listed.clear()
         return 1 << position
 
     def add(self, name: str) -> None:
@@ -34,6 +38,15 @@ class NodeTable:
 
     def names(self, nodes: int, limit: int = 0) -> list[str]:
         """Sorted names of a set; the first `limit` of them, all with 0."""
+        # The ports and consumers of a Service have the same few sets, and many Services the same eligible nodes.
+        found = self._listed.get((nodes, limit))
+        if found is None:
+            if len(self._listed) >= _MOST_LISTED:
+                self._listed.clear()
+            found = self._listed[nodes, limit] = self._sorted(nodes, limit)
+        return found.copy()
+
+    def _sorted(self, nodes: int, limit: int) -> list[str]:
         if self._in_order:
             return [self._names[position] for position in positions(nodes, limit)]
         found = sorted(self._names[position] for position in positions(nodes))
@@ -48,6 +61,7 @@ class NodeTable:
             return False
         kept = self.names(self.present)
         self._names, self._position, self.present, self._in_order = [], {}, 0, True
+        self._listed.clear()
         for name in kept:
             self.add(name)
         self.epoch += 1
@@ -56,6 +70,7 @@ class NodeTable:
 
 _BITS = tuple(tuple(offset for offset in range(8) if byte >> offset & 1) for byte in range(256))
 """Which bits each byte has."""
+_NO_BITS = bytes(16)
 
 
 def positions(nodes: int, limit: int = 0) -> list[int]:
@@ -64,9 +79,14 @@ def positions(nodes: int, limit: int = 0) -> list[int]:
     if nodes < 0:
         raise ValueError("an unbounded set of nodes; intersect it with those present first")
     found: list[int] = []
-    for index, byte in enumerate(nodes.to_bytes((nodes.bit_length() + 7) // 8, "little")):
-        if byte:
-            found += [index * 8 + offset for offset in _BITS[byte]]
-            if limit and len(found) >= limit:
-                return found[:limit]
+    data = nodes.to_bytes((nodes.bit_length() + 7) // 8, "little")
+    for start in range(0, len(data), 16):
+        part = data[start : start + 16]
+        if part == _NO_BITS:  # most sets are small: the nodes of the endpoints of one Service
+            continue
+        for index, byte in enumerate(part, start):
+            if byte:
+                found += [index * 8 + offset for offset in _BITS[byte]]
+        if limit and len(found) >= limit:
+            return found[:limit]
     return found

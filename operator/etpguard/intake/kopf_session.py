@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import weakref
 from collections.abc import Callable, Iterable
 from typing import cast
@@ -17,6 +16,7 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.credentials import Credentials
 from etpguard.kube.exchange import OnRequest
 from etpguard.kube.threads import in_thread
+from etpguard.kube.tls import tls_context
 from etpguard.objects import AnyKind
 
 
@@ -57,7 +57,7 @@ class KopfSession:
             self._connection.forget()
         now = await self._credentials()
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=_ssl_context(now)),
+            connector=aiohttp.TCPConnector(limit=0, ssl=tls_context(now)),
             proxy=now.proxy or None,
             middlewares=(self._middleware,),
         )
@@ -142,15 +142,3 @@ class KopfSession:
             if kind in self._relisting:
                 self._relisting.discard(kind)
                 self._put(WatchRelisted(kind))
-
-
-def _ssl_context(now: Credentials) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=now.ca_file or None)
-    if now.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if now.certificate_file:
-        context.load_cert_chain(now.certificate_file, now.key_file or None)
-    # Go accepts a CA without the key usage extension, strict checks of Python do not.
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-    return context

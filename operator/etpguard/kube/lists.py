@@ -1,4 +1,4 @@
-"""Paged lists, read raw through pykube's session and decoded straight into records.
+"""Paged lists, read raw and decoded straight into records.
 
 Kubernetes' own kinds are requested in protobuf, in which the API server keeps them. JSON, which it makes for each
 answer, takes it twice the CPU time. A server or a proxy may answer in JSON all the same.
@@ -31,7 +31,7 @@ from etpguard.kube.errors import (
     Unauthorized,
     Unreachable,
 )
-from etpguard.kube.pykube_client import PykubeClient, Response
+from etpguard.kube.read_client import ReadClient, Response
 from etpguard.objects import AnyKind, Deferred, Held, Kind, Page, Record, Reject, decode_page, nothing_held
 from etpguard.objects.text import describe
 
@@ -201,7 +201,7 @@ class _Pages:
         self.server = connection.server
         self._connection = connection
         self._kind = kind
-        self._client = PykubeClient(connection, (min(CONNECT_SECONDS, timeout), timeout))
+        self._client = ReadClient(connection, (min(CONNECT_SECONDS, timeout), timeout))
         head, _, plural = kind.path.rpartition("/")
         self._path = f"{head}/namespaces/{namespace}/{plural}" if namespace and kind.namespaced else kind.path
         self._limit = limit

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, Forbidden, KubeError, Status, Unreachable
-from etpguard.kube.exchange import OnRequest
-from etpguard.kube.pykube_client import PykubeClient
+from etpguard.kube.read_client import ReadClient
 from etpguard.objects import Reject, decode_item
 from etpguard.objects.named import NAMED_OBJECTS, NamedObject, NamedObjects
 from etpguard.objects.text import describe
+
+if TYPE_CHECKING:
+    from etpguard.kube.exchange import OnRequest  # which loads asyncio
 
 TIMEOUT_SECONDS = 10.0
 """The server may take this long to accept a connection, and may be silent for this long."""
@@ -70,7 +72,7 @@ def named_objects(results: Mapping[NamedObject, Result], before: NamedObjects | 
 class _Reads:
     def __init__(self, connection: Connection, timeout: float, on_request: OnRequest) -> None:
         self._connection = connection
-        self._client = PykubeClient(connection, (timeout, timeout))
+        self._client = ReadClient(connection, (timeout, timeout))
         self._on_request = on_request
         self._served: dict[str, bool] = {}
 

@@ -1,82 +1,56 @@
-"""Blocking GET requests through pykube's session, made from a Connection."""
+"""Blocking GET requests through pykube's session, for what only pykube and requests know."""
 
 from __future__ import annotations
 
-import http.client
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from etpguard.kube.connection import Connection
 from etpguard.kube.credentials import Credentials
-from etpguard.kube.errors import BadKubeconfig, Unreachable
+from etpguard.kube.direct_client import Headers
+from etpguard.kube.errors import BadKubeconfig
 
 if TYPE_CHECKING:
     from pykube import HTTPClient
 
 
-class Response(NamedTuple):
-    """`retry_after` is the header in seconds, 0 without one. `media_type` is that of the body, without
-    parameters."""
-
-    status: int
-    body: bytes
-    retry_after: float
-    media_type: str
-
-
 class PykubeClient:
-    """One TCP connection at most, with the credentials of the moment at which it is made. For one thread.
-
-    `timeout` is how long the server may take to accept a connection, and how long it may be silent, in seconds.
-    """
+    """One TCP connection at most. `timeout` as in ReadClient."""
 
     def __init__(self, connection: Connection, timeout: tuple[float, float]) -> None:
+        """Raises BadKubeconfig."""
         self._connection = connection
         self._timeout = timeout
-        self._client: HTTPClient | None = None
+        try:
+            self._client = new_client(connection)
+        except (ImportError, NotImplementedError, LookupError, _pykube_error()) as error:
+            raise self._provider_failed(error) from None
 
-    def get(self, path: str, parameters: Mapping[str, str], accept: str = "application/json") -> Response:
-        """`accept` are the media types that the answer may have.
-
-        Raises Unreachable where no answer came, and BadKubeconfig where there are no credentials.
-        """
-        import requests  # pykube, requests and urllib3 take 0.25 s to load: in the thread that needs them
+    def get(self, target: str, headers: Mapping[str, str]) -> tuple[int, bytes, Headers]:
+        """Raises OSError or http.client.HTTPException where no answer came, and BadKubeconfig."""
         import urllib3
 
-        server = self._connection.server
         try:
-            client = self._client = self._client or new_client(self._connection)
-        except OSError as error:  # no file descriptor, no temporary folder
-            raise Unreachable(f"cannot prepare a connection to {server}: {error}") from None
-        except (ImportError, NotImplementedError, LookupError, _pykube_error()) as e:
-            raise self._provider_failed(e) from None
-        try:
-            with client.session.get(
-                server + path,
-                params=parameters,
-                headers={"Accept": accept, "Accept-Encoding": "gzip"},
+            with self._client.session.get(
+                self._connection.server + target,
+                headers=headers,
                 stream=True,
                 allow_redirects=False,
                 timeout=self._timeout,
             ) as response:
                 # Not `.content`, which reads by ten kilobytes.
                 body: bytes = response.raw.read(decode_content=True)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as e:
-            raise Unreachable(f"cannot reach {server}: {cause(e)}") from None
-        except (ImportError, NotImplementedError, LookupError, _pykube_error()) as e:
-            raise self._provider_failed(e) from None
-        after = response.headers.get("Retry-After", "")
-        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return Response(response.status_code, body, float(after) if after.isdigit() else 0.0, media_type)
+        except urllib3.exceptions.HTTPError as error:
+            raise OSError(str(error)) from error
+        except (ImportError, NotImplementedError, LookupError, _pykube_error()) as error:
+            raise self._provider_failed(error) from None
+        return response.status_code, body, response.headers
 
     def close(self) -> None:
-        """Close the connection. The next request opens another, with the credentials of then."""
-        if self._client is not None:
-            self._client.session.close()
-            self._client = None
+        self._client.session.close()
 
     def _provider_failed(self, error: Exception) -> BadKubeconfig:
         return BadKubeconfig(f"context {self._connection.context!r}: its auth-provider failed: {error!r}")
@@ -111,27 +85,6 @@ def new_client(connection: Connection) -> HTTPClient:
     if credentials.insecure:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return made
-
-
-def cause(error: BaseException) -> str:
-    """The innermost reason in the nested errors of requests and urllib3, in one line."""
-    import urllib3
-
-    for _ in range(10):
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate does not verify: {error.verify_message}"
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((a for a in error.args if isinstance(a, BaseException)), None) or error.__cause__
-        if inner is None or inner is error:
-            break
-        error = inner
-    if isinstance(error, (TimeoutError, urllib3.exceptions.TimeoutError)) or "timed out" in str(error):
-        return "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = str(error) or type(error).__name__
-    return " ".join(text.rpartition("object at 0x")[2].partition(">: ")[2].split() or text.split())
 
 
 def _document(credentials: Credentials) -> dict[str, Any]:

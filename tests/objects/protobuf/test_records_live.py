@@ -14,7 +14,7 @@ import devcluster
 from devcluster import Cluster
 from etpguard.kube.connection import Connection
 from etpguard.kube.lists import PROTOBUF, list_kind
-from etpguard.kube.pykube_client import PykubeClient
+from etpguard.kube.read_client import ReadClient
 from etpguard.objects import (
     ENDPOINT_SLICE,
     INGRESS,
@@ -81,7 +81,7 @@ def create(cluster: Cluster, kind: AnyKind, made: dict[str, Any], status: dict[s
 
 def both(cluster: Cluster, kind: AnyKind) -> tuple[dict[Key, Record], dict[Key, Record]]:
     """The records from JSON and from protobuf, of the same version of the list."""
-    client = PykubeClient(Connection(cluster.kubeconfig), (10, 60))
+    client = ReadClient(Connection(cluster.kubeconfig), (10, 60))
     plain, compact = client.get(kind.path, {}), client.get(kind.path, {}, PROTOBUF)
     client.close()
     json, protobuf = decode_page(kind, plain.body), pages.decode_page(kind, compact.body)
