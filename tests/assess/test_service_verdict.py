@@ -292,6 +292,17 @@ def test_unknown_where_an_input_is_missing(given: Json, consumers: list[Consumer
     assert verdict_of(*consumers, **given) == expected
 
 
+def test_node_ports_that_some_nodes_do_not_serve() -> None:
+    """OpenYurt's listen annotation, and edge nodes of KubeEdge, through a known consumer too."""
+    listen = service(meta={"annotations": {"nodeport.openyurt.io/listen": "pool-a"}})
+    assert outcome(listen, ON_N1, *NODES, consumers=[consumer()]) == "Unknown"
+    edge = node("n1", labels={"node-role.kubernetes.io/edge": ""})
+    assert outcome(service(), ON_N1, edge, *NODES[1:], consumers=[consumer()]) == "Unknown"
+    assert outcome(service(), ON_N1, *NODES[1:], node("n1"), consumers=[consumer()]) == "TargetsUnhealthy"
+    lossy = consumer(probe=AnswersEverywhere())
+    assert outcome(service(), ON_N1, edge, *NODES[1:], consumers=[lossy]) == "Blackhole"
+
+
 def test_unknown_without_any_endpoint_slice() -> None:
     found, picture = assess(service(), *NODES, consumers=[consumer()])
     assert found is not None

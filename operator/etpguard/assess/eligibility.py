@@ -74,6 +74,8 @@ class NodeRule:
     left out. None where taints do not decide."""
     needs_network: bool = False
     """Whether a node whose condition NetworkUnavailable is True is left out."""
+    needs_external_ipv4: bool = False
+    """Whether a node without an IPv4 address of the type ExternalIP is left out."""
     readiness: Readiness = Readiness.TRUE
     exclude_label_as_bool: bool = False
     """Whether `exclude-from-external-load-balancers` excludes a node unless it parses as false:
@@ -84,6 +86,9 @@ class NodeRule:
     blocks the registration of all."""
     skips_unidentified: bool = False
     """Whether a node whose providerID does not match is left out instead, and blocks nothing."""
+    prefers_external_ipv4: bool = False
+    """If a node that all other parts admit has an IPv4 address of the type ExternalIP, only such nodes are
+    eligible."""
     prefers: tuple[Requirement, ...] = ()
     """If a node that all other parts admit also has these labels, only such nodes are eligible."""
     follows_endpoints: bool = False
@@ -121,6 +126,8 @@ class NodeRule:
             return "the choice of nodes by name"
         if self.needs_network and node.network_unavailable:
             return "the condition NetworkUnavailable"
+        if self.needs_external_ipv4 and not node.external_ipv4:
+            return "the lack of an external IPv4 address"
         if self.tolerated is not None:
             for taint in barring(node):
                 if taint.key not in self.tolerated:
@@ -301,6 +308,10 @@ class EligibleNodes:
             preferred = replace(plain, requirements=plain.requirements + rule.prefers)
             self._unidentified[rule] = 0
             return self.of(preferred, nodes) or self.of(plain, nodes)
+        if rule.prefers_external_ipv4:
+            plain = replace(rule, prefers_external_ipv4=False)
+            self._unidentified[rule] = 0
+            return self.of(replace(plain, needs_external_ipv4=True), nodes) or self.of(plain, nodes)
         if rule not in self._selected:
             self._selected[rule] = self._unidentified[rule] = 0
             for node in nodes:

@@ -21,7 +21,7 @@ from etpguard.assess.data_planes.interface import Detector, NodePlanes
 from etpguard.assess.data_planes.mixed import Rules
 from etpguard.assess.data_planes.signs_of_nodes import SignsOfNodes
 from etpguard.assess.eligibility import EligibleNodes, NodeRule, Readiness
-from etpguard.assess.node_states import ServiceStates
+from etpguard.assess.node_states import ServiceStates, proxied
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled
@@ -325,7 +325,7 @@ class Engine:
 
     def _judged(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
         states = self._states_of(key, service)
-        if not states.ports:
+        if not states.ports and not _served_past_nodes(service):
             return None
         consumers = yield from self._consumers.of(key, service)
         return (yield from self._judge.assessment(key, service, states, consumers))
@@ -386,6 +386,12 @@ def _named(planes: NodePlanes) -> str:
     return " and ".join(dict.fromkeys(group.plane.name.value for group in planes.groups))
 
 
+def _served_past_nodes(service: Service) -> bool:
+    """Whether a load balancer may serve ports for which kube-proxy has no rule: without node ports, behind a host
+    name or without an address."""
+    return service.type == "LoadBalancer" and bool(service.uid and service.ports) and proxied(service)
+
+
 def picture_for(families: Sequence[ConsumerFamily], others: Iterable[AnyKind] = ()) -> Picture:
     """An empty picture of all kinds that these families and the engine read, and of `others`."""
     kinds: dict[Any, None] = dict.fromkeys(
@@ -396,7 +402,7 @@ def picture_for(families: Sequence[ConsumerFamily], others: Iterable[AnyKind] = 
         kinds.update(dict.fromkeys(family.kinds))
         for kind, functions in family.refers.items():
             refers[kind].extend(functions)
-    return Picture(kinds, refers)
+    return Picture(kinds, {kind: tuple(dict.fromkeys(functions)) for kind, functions in refers.items()})
 
 
 def _remediated(service: Service, local: Assessment) -> Assessment:

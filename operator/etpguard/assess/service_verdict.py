@@ -45,6 +45,11 @@ PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kube
 _REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET, TOO_FEW_HEALTHY)}
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
 _HARMLESS = (Outcome.Covered, Outcome.TargetsUnhealthy)
+_NO_NODE_PORT = Reason(
+    "NoNodePort",
+    "the Service has no node ports, no address that the nodes serve, and no consumer that an object shows: a load "
+    "balancer that sends to pods loses nothing, and one that sends to nodes has no target",
+)
 
 
 class Judge:
@@ -85,6 +90,8 @@ class Judge:
             if len(judged) % CONSUMERS_A_TURN == 0:
                 yield
         verdicts = _where_one_node_announces(tuple(judged))
+        if self._eligible.edge or _LISTEN in service.annotations:
+            verdicts = tuple(self._where_node_ports_are_limited(service, verdict) for verdict in verdicts)
         known = [v for v in verdicts if not v.consumer.incidental]
         if known:
             worst = _worst(known)
@@ -171,6 +178,8 @@ class Judge:
         """The outcome of a Service without a known consumer: any client may address any eligible node."""
         if self._options.unread_is_unknown and (hidden := self._hidden_consumers(service)):
             return Outcome.Unknown, hidden, 0, 0
+        if not states.ports:
+            return Outcome.Unknown, _NO_NODE_PORT, 0, 0
         if PER_NODE_SELECTORS & (service.spec.selector or {}).keys():
             reason = Reason("AddressedPerNode", "its selector picks a single pod, so clients address its node")
             return Outcome.NotAffected, reason, 0, 0
@@ -207,6 +216,12 @@ class Judge:
         off = self._picture.switched_off
         return [kind for kind in self._picture.unread if kind not in off and _may_consume(kind)]
 
+    def _where_node_ports_are_limited(self, service: Service, verdict: ConsumerVerdict) -> ConsumerVerdict:
+        if verdict.outcome not in _HARMLESS:
+            return verdict
+        limits = _limits(service, verdict.eligible & ~verdict.uncovered & self._eligible.edge)
+        return replace(verdict, outcome=Outcome.Unknown, reason=limits) if limits else verdict
+
     def _through(self, states: ServiceStates, consumer: Consumer, blind: Reason | None) -> ConsumerVerdict:
         targets = consumer.targets
         if isinstance(targets, PodTargets):
@@ -227,10 +242,12 @@ class Judge:
             for family in consumer.families
             if (state := states.of(consumer.port, family)) is not None
         ]
+        if not verdicts and isinstance(targets, NodeTargets) and targets.no_target and not eligible:
+            return ConsumerVerdict(consumer, Outcome.NoTargets, targets.no_target)
         if not verdicts:
             served = " and ".join(consumer.families)
             reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
-            if isinstance(targets, UnknownOutcome):
+            if isinstance(targets, UnknownOutcome) or (isinstance(targets, PossibleNodes) and not states.ports):
                 reason = targets.reason
             return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
         worst = _worst(verdicts)

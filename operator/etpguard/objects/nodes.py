@@ -125,6 +125,12 @@ class Node(LabelledRecord, frozen=True):
         return found is not None and found.status == "True"
 
     @property
+    def external_ipv4(self) -> bool:
+        """Whether it has an IPv4 address of the type ExternalIP."""
+        addresses = (self.status and self.status.addresses) or ()
+        return any(each.type == "ExternalIP" and ":" not in each.address for each in addresses)
+
+    @property
     def other_hostname(self) -> str:
         """A hostname of the Node that differs from its name, ignoring case; "" if there is none."""
         name = self.metadata.name.lower()

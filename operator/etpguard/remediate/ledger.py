@@ -20,7 +20,9 @@ from etpguard.remediate.spent import IntentAges
 Spent = dict[tuple[str, float], float]
 """By Service uid and recorded time: when an intent counts."""
 
-_LOST = frozenset({Outcome.Blackhole, Outcome.Outage})
+_LOST = frozenset({Outcome.Blackhole, Outcome.NoTargets, Outcome.Outage})
+"""What the breaker of the operator counts although no policy selects it: a label that excludes all nodes from load
+balancers is a common cause like any other."""
 
 
 @dataclass(frozen=True, slots=True)

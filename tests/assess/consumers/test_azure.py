@@ -14,6 +14,7 @@ from tests.assess.consumers.worlds import (
     ingress_class,
     node,
     nodes,
+    not_ready,
     port,
     seen,
     service,
@@ -186,6 +187,13 @@ def test_with_several_load_balancers_the_targets_are_the_nodes_with_endpoints() 
     verdict = made.consumer()
     assert (verdict.outcome.name, made.names(verdict.eligible)) == ("Covered", "a")
     assert CONFIGURATIONS in verdict.consumer.assumptions[-1]
+
+
+def test_with_several_load_balancers_an_endpoint_that_is_not_ready_keeps_its_node() -> None:
+    """azure_local_services.go:546: the pool has the nodes of any endpoint."""
+    made = world(service(annotations={CONFIGURATIONS: "lb-2"}), endpoints("a"), not_ready("b"), *nodes("azure"))
+    verdict = made.consumer()
+    assert (verdict.outcome.name, made.names(verdict.eligible)) == ("TargetsUnhealthy", "ab")
 
 
 def test_where_the_hint_decides_it_is_not_known() -> None:

@@ -68,6 +68,17 @@ def held_by(host: str) -> Json:
             id="kube-router: turned off",
         ),
         pytest.param(service(annotations={ADVERTISE: "true"}), ONLY_A, id="kube-router: turned on"),
+        pytest.param(service(annotations={ADVERTISE: "1"}), ONLY_A, id="kube-router: ParseBool takes 1"),
+        pytest.param(
+            service(annotations={ADVERTISE: "yes"}),
+            Seen("NoTargets", "NotAdvertised", "", ""),
+            id="kube-router: what ParseBool rejects is false",
+        ),
+        pytest.param(
+            service(annotations={ADVERTISE: "true", "kube-router.io/service.skiplbips": ""}),
+            Seen("NoTargets", "NotAdvertised", "", ""),
+            id="kube-router: skiplbips by presence",
+        ),
     ],
 )
 def test_announcers(subject: Json, expected: Seen) -> None:

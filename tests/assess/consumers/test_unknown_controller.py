@@ -15,6 +15,7 @@ from tests.assess.consumers.worlds import (
     ingress,
     ingress_class,
     nodes,
+    port,
     seen,
     world,
 )
@@ -293,3 +294,40 @@ def test_where_each_node_is_kept_from_load_balancers_it_may_have_no_target() -> 
     ]
     assert seen(*objects, *nodes("")) == Seen("Covered", "Covered", "abc", "")
     assert seen(*objects, *excluded) == Seen("Unknown", "ControllerNotModelled", "abc", "")
+
+
+HOST = [{"hostname": "lb.example.com"}]
+
+
+@pytest.mark.parametrize(
+    ("subject", "scheme", "expected"),
+    [
+        pytest.param(
+            {"ingress": HOST},
+            "",
+            ("Unknown", "LoadBalancerNotRecognised"),
+            id="a host name that nothing shows the maker of",
+        ),
+        pytest.param({"ingress": HOST}, "linode", ("NoTargets", "NoNodePort"), id="it sends to node ports"),
+        pytest.param({"in_cluster": True}, "linode", ("Unknown", "NoAddress"), id="no address"),
+        pytest.param({"ingress": [], "in_cluster": True}, "", ("Unknown", "NoNodePort"), id="no load balancer"),
+    ],
+)
+def test_a_load_balancer_without_node_ports_is_reported(
+    subject: Json, scheme: str, expected: tuple[str, str]
+) -> None:
+    """allocateLoadBalancerNodePorts: false behind a host name: kube-proxy has no rule for it."""
+    bare = worlds.service(ports=[port(node_port=0)], allocateLoadBalancerNodePorts=False, **subject)
+    found = world(bare, endpoints("a"), *nodes(scheme)).assessment
+    assert (found.outcome.name, found.reason.code) == expected
+
+
+def test_a_load_balancer_without_node_ports_that_sends_to_pods_is_not_affected() -> None:
+    bare = worlds.service(
+        ports=[port(node_port=0)],
+        allocateLoadBalancerNodePorts=False,
+        ingress=[{"hostname": "k8s-shop-web-0123456789.elb.eu-west-1.amazonaws.com"}],
+        loadBalancerClass="service.k8s.aws/nlb",
+        annotations={"service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip"},
+    )
+    assert world(bare, endpoints("a"), *nodes("aws")).assessment.outcome.name == "NotAffected"

@@ -37,7 +37,7 @@ from etpguard.assess.consumers.load_balancers import (
     standard_check,
 )
 from etpguard.assess.consumers.remedies import drop_annotation, health_checked, unpin
-from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
+from etpguard.assess.eligibility import EXCLUDE_LABEL, Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NotModelled, OwnNodePort
 from etpguard.objects import Node, Requirement, Service, ServicePort
@@ -91,7 +91,8 @@ _BY_CLOUD_CONFIG = Otherwise(
 )
 
 CONFIGURATIONS = f"{_PREFIX}azure-load-balancer-configurations"
-_LOCAL_POOL = replace(AZURE_NODES, follows_endpoints=True)
+_LOCAL_POOL = replace(AZURE_NODES, hosts=Hosts.ANY)
+"""azure_local_services.go:546: the nodes of any endpoint, ready or not."""
 _SINGLE = Otherwise(
     AZURE_NODES,
     Reason(

@@ -112,3 +112,35 @@ def test_a_disowned_load_balancer_is_no_longer_updated(value: str, outcome: str)
 def test_advice_says_what_becomes_of_the_client_address(kind: str, words: str) -> None:
     advice = world(web(type=kind), endpoints("a"), *nodes("digitalocean")).advice()
     assert any(words in text for text in advice)
+
+
+PUBLIC: Json = {"type": "ExternalIP", "address": "203.0.113.7"}
+PUBLIC_IPV6: Json = {"type": "ExternalIP", "address": "2001:db8::7"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        pytest.param(
+            {"type": "REGIONAL_NETWORK"},
+            Seen("Covered", "Covered", "a", ""),
+            id="595 external IPv4 only",
+        ),
+        pytest.param({"type": "REGIONAL"}, UNHEALTHY, id="587 a REGIONAL one takes private nodes"),
+        pytest.param({"type": "REGIONAL_NETWORK", "network": "INTERNAL"}, UNHEALTHY, id="606 internal: all nodes"),
+        pytest.param({}, Seen("Covered", "Covered", "a", ""), id="the type is not shown, and both deliver"),
+    ],
+)
+def test_nodes_without_an_external_ipv4_address(annotations: dict[str, str], expected: Seen) -> None:
+    members = nodes("digitalocean")
+    members[0]["status"]["addresses"].append(PUBLIC)
+    members[1]["status"]["addresses"].append(PUBLIC_IPV6)
+    assert seen(web(None, **annotations), endpoints("a"), *members) == expected
+
+
+def test_where_the_type_decides_it_is_not_known() -> None:
+    members = nodes("digitalocean")
+    members[0]["status"]["addresses"].append(PUBLIC)
+    found = seen(web(), endpoints("b"), *members)
+    assert found == Seen("Unknown", "LoadBalancerTypeNotKnown", "a", "a")
+    assert seen(web(type="REGIONAL_NETWORK"), endpoints("b"), *members) == Seen("Outage", "Outage", "a", "a")

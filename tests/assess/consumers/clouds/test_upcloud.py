@@ -31,7 +31,9 @@ def web(ports: list[Json] | None = None, **annotations: str) -> Json:
             web(node_selector="a in"), Seen("Unknown", "InvalidAnnotation", "abc", "bc"), id="a bad selector"
         ),
         pytest.param(
-            web(node_selector="role=edge"), Seen("NoTargets", "NoNodeSelected", "", ""), id="no node selected"
+            web(node_selector="role=edge"),
+            Seen("Unknown", "NoMatchingNodes", "", ""),
+            id="loadbalancer_request.go:111 without a node the controller fails and keeps the members",
         ),
         pytest.param(web([port(node_port=0)]), Seen("NoTargets", "NoNodePort", "", ""), id="no node port"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, first_port, not_understood, on_node_port
 from etpguard.assess.consumers.clouds.known_annotations import DIGITALOCEAN
@@ -12,6 +13,8 @@ from etpguard.assess.consumers.interface import (
     DocumentedConsumer,
     Evidence,
     HealthCheck,
+    NodeTargets,
+    Otherwise,
     PossibleNodes,
     Targets,
     View,
@@ -33,6 +36,19 @@ DISOWN = "service.kubernetes.io/do-loadbalancer-disown"
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
+_PUBLIC_NODES = replace(CLOUD_NODES, prefers_external_ipv4=True)
+"""filterAndClassifyNodes (:595): the targets of an external load balancer of type REGIONAL_NETWORK. Without any
+such node the controller fails, and the load balancer keeps its targets."""
+_REGIONAL = Otherwise(
+    CLOUD_NODES,
+    Reason(
+        "LoadBalancerTypeNotKnown",
+        f"{TYPE} is not set, and an option of the controller decides: a REGIONAL_NETWORK load balancer, the "
+        "default, sends to the nodes with an external IPv4 address, a REGIONAL one to all nodes",
+    ),
+)
+
+
 class DigitalOcean(CheckedCloud):
     """digitalocean-cloud-controller-manager 70d527e cloud-controller-manager/do/loadbalancers.go: one check for
     all ports (buildHealthCheck), nodes by the generic contract; a REGIONAL_NETWORK load balancer passes packets
@@ -47,7 +63,7 @@ class DigitalOcean(CheckedCloud):
         DocumentedConsumer(
             consumer="DigitalOcean",
             found_by=f"`{PREFIX}` annotation, providerID `digitalocean://`",
-            nodes="cloud nodes",
+            nodes="cloud nodes; those with an external IPv4 address for `REGIONAL_NETWORK`",
             health_check=(
                 "one for all ports: HTTP `/healthz` on healthCheckNodePort; with `override-health-check` the node "
                 "port of `healthcheck-port` or of the first TCP port"
@@ -80,7 +96,11 @@ class DigitalOcean(CheckedCloud):
                     "default type"
                 )
                 return PossibleNodes(CLOUD_NODES, Reason("LoadBalancerTypeNotKnown", detail))
-        return super().targets(service, port, view)
+        targets = super().targets(service, port, view)
+        if kind == "REGIONAL" or given.get(NETWORK) == "INTERNAL" or not isinstance(targets, NodeTargets):
+            return targets
+        public = replace(targets, rule=_PUBLIC_NODES)
+        return public if kind else replace(public, otherwise=_REGIONAL)
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         given = service.annotations

@@ -6,14 +6,28 @@ from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud
 from etpguard.assess.consumers.clouds.known_annotations import UPCLOUD
-from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
-from etpguard.assess.consumers.load_balancers import standard_check, standard_settings
+from etpguard.assess.consumers.interface import (
+    DocumentedConsumer,
+    Evidence,
+    HealthCheck,
+    NodeTargets,
+    Targets,
+    View,
+)
+from etpguard.assess.consumers.load_balancers import NO_NODE, standard_check, standard_settings
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
 
 PREFIX = "service.beta.kubernetes.io/upcloud-load-balancer-"
 CONFIG = f"{PREFIX}config"
+
+
+_FAILS = Reason(
+    "NoMatchingNodes",
+    "no node matches, so the controller fails and leaves the members of the load balancer as they were: if those "
+    "nodes forward, traffic arrives; if not, all is lost",
+)
 
 
 class UpCloud(CheckedCloud):
@@ -33,11 +47,18 @@ class UpCloud(CheckedCloud):
             found_by=f"`{PREFIX}` annotation, providerID `upcloud://`",
             nodes="cloud nodes, of those the `node-selector`",
             health_check="HTTP `/` on healthCheckNodePort; `config` may replace it",
-            with_local="`TargetsUnhealthy`; `Unknown` with `config` or UDP",
+            with_local="`TargetsUnhealthy`; `Unknown` with `config` or UDP, and where no node matches",
             evidence=Evidence.DOCUMENTED,
             source="upcloud-cloud-controller-manager d04f4e8 internal/loadbalancer/loadbalancer_request.go",
         ),
     )
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        """loadbalancer_request.go:111: without a node the controller fails."""
+        targets = super().targets(service, port, view)
+        if isinstance(targets, NodeTargets) and targets.rule != NO_NODE:
+            return replace(targets, no_target=None, keeps_targets=_FAILS)
+        return targets
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         if port.transport != "TCP":

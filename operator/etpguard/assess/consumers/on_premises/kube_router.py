@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from etpguard.assess.consumers.interface import (
     DocumentedConsumer,
     Evidence,
@@ -12,12 +14,18 @@ from etpguard.assess.consumers.interface import (
 )
 from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED, Recognition, by_class, by_mark
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
+from etpguard.assess.eligibility import Hosts
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 
 CLASS = "kube-router"
 MARK = "kube-router.io/service."
 ADVERTISE = "kube-router.io/service.advertise.loadbalancerip"
+SKIP = "kube-router.io/service.skiplbips"
+"""Deprecated; its presence counts."""
+
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+"""Of Go's strconv.ParseBool; kube-router takes what it rejects for false."""
 
 _FLAG = Reason(
     "AdvertisementNotKnown",
@@ -25,12 +33,15 @@ _FLAG = Reason(
     "without, "
     f"no node does. No API object shows the flag; look at the DaemonSet kube-router, or set {ADVERTISE}",
 )
-_OFF = Reason("NotAdvertised", f"the annotation {ADVERTISE} is false, so no node advertises the address")
+_OFF = Reason("NotAdvertised", f"by the annotation {SKIP} or {ADVERTISE}, no node advertises the address")
+
+NODES = replace(HOSTING, follows_endpoints=False, hosts=Hosts.ANY)
+"""nodeHasEndpointsForService: the nodes of any endpoint, whatever its conditions."""
 
 
 class KubeRouter(Announcer):
-    """kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go: under Local only nodes with an endpoint advertise;
-    the exclude label is not read."""
+    """kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go shouldAdvertiseService: under Local only nodes
+    with an endpoint advertise; the annotations go before the flag; the exclude label is not read."""
 
     name = "kube-router"
     without_address = (
@@ -55,10 +66,9 @@ class KubeRouter(Announcer):
         return by_class(service, CLASS) or marked
 
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
-        match service.annotations.get(ADVERTISE):
-            case "true":
-                return NodeTargets(HOSTING, UNCHECKED), False
-            case "false":
-                return NodeTargets(NO_NODE, UNCHECKED, no_target=_OFF), False
-            case _:
-                return PossibleNodes(HOSTING, _FLAG), False
+        written = service.annotations.get(ADVERTISE)
+        if SKIP in service.annotations or (written is not None and written not in _TRUE):
+            return NodeTargets(NO_NODE, UNCHECKED, no_target=_OFF), False
+        if written is None:
+            return PossibleNodes(NODES, _FLAG), False
+        return NodeTargets(NODES, UNCHECKED), False
