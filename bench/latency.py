@@ -1,4 +1,4 @@
-"""From the API server's answer to who wrote a slice until the assessment made from that version stands."""
+"""From the answer of the API server to the writer of a slice until the assessment of that version is made."""
 
 from __future__ import annotations
 

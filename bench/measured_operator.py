@@ -1,4 +1,4 @@
-"""The operator in a process of its own, with a 1 ms ticker on its main loop and one on Kopf's.
+"""The operator in a separate process, with a 1 ms ticker on its main loop and one on Kopf's.
 
     python -m bench.measured_operator KUBECONFIG BEGAN [--until SLICE@VERSION] [--no-tick] [--assessed FILE]
 

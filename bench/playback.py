@@ -1,4 +1,4 @@
-"""A recorded API server: lists and one watch stream, as a real one sent them, over TLS by a process of its own.
+"""A recorded API server: lists and one watch stream, as a real one sent them, over TLS by a separate process.
 
     python -m bench.playback FOLDER PORT CERT KEY RATE
 

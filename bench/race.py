@@ -98,9 +98,9 @@ def run(lab: Lab, runs: int, spacing: float) -> list[Race]:
         stack.callback(checker.close)
         checker.ask(json.dumps(_order(lab, races)))
         print(
-            f"{len(races)} Services stand; waiting until all is told and {CONDITION_INTERVAL} s more", flush=True
+            f"{len(races)} Services exist; waiting for all conditions and {CONDITION_INTERVAL} s more", flush=True
         )
-        wait_for(lambda: _told(cluster, "Covered", races), timeout=180, what="every Service to be told Covered")
+        wait_for(lambda: _published(cluster, "Covered", races), timeout=180, what="every condition to be Covered")
         wait_for(lambda: _states(checker, races) == {"healthy"}, timeout=30, what="every target to be healthy")
         time.sleep(CONDITION_INTERVAL)
         position = cluster.audit_position()
@@ -112,9 +112,9 @@ def run(lab: Lab, runs: int, spacing: float) -> list[Race]:
             time.sleep(max(0.0, began + spacing * random.uniform(1, 1.5) - time.monotonic()))
         wait_for(lambda: _states(checker, races) == {"unhealthy"}, timeout=30, what="every target to be unhealthy")
         wait_for(lambda: _read_audit(cluster, position, races), timeout=120, what="every condition and Event")
-        told = json.loads(checker.ask("?"))
+        states = json.loads(checker.ask("?"))
         for race in races:
-            race.moments["health check"] = told[race.name][LOSER][1]
+            race.moments["health check"] = states[race.name][LOSER][1]
     return races
 
 
@@ -197,20 +197,20 @@ def _order(lab: Lab, races: Sequence[Race]) -> dict[str, Any]:
     }
 
 
-def _told(cluster: Cluster, outcome: str, races: Sequence[Race]) -> bool:
+def _published(cluster: Cluster, outcome: str, races: Sequence[Race]) -> bool:
     """Whether the condition of every Service says so."""
-    told = {
+    found = {
         f"{service['metadata']['namespace']}/{service['metadata']['name']}"
         for service in cluster.call("GET", "/api/v1/services")["items"]
         for condition in service.get("status", {}).get("conditions", ())
         if (condition["type"], condition["reason"]) == ("etpguard.dev/Covered", outcome)
     }
-    return told >= {race.name for race in races}
+    return found >= {race.name for race in races}
 
 
 def _states(checker: Child, races: Sequence[Race]) -> set[str]:
-    told = json.loads(checker.ask("?"))
-    return {told[race.name][LOSER][0] for race in races}
+    states = json.loads(checker.ask("?"))
+    return {states[race.name][LOSER][0] for race in races}
 
 
 def _race(lab: Lab, race: Race, port: int) -> None:

@@ -44,8 +44,8 @@ async def main() -> None:
         checks += [asyncio.create_task(_check(balancer, target, order["spread"])) for target in own]
     print("ok", flush=True)
     while await asyncio.to_thread(sys.stdin.readline):
-        told = {name: {t.node: (t.state, t.changed) for t in own} for name, own in targets.items()}
-        print(json.dumps(told), flush=True)
+        states = {name: {t.node: (t.state, t.changed) for t in own} for name, own in targets.items()}
+        print(json.dumps(states), flush=True)
     for task in checks:
         task.cancel()
 

@@ -1,4 +1,4 @@
-"""What explains a race in which someone did not follow: everything on the way from the write to the metric."""
+"""What explains a race in which a part did not react: each step from the write to the metric."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from devcluster.dataplane import evidence
 from devcluster.dataplane.lab import Lab
 
 LATE = 60.0
-"""For how many seconds the operator is asked again, to tell what comes late from what never comes."""
+"""Seconds in which the operator is asked again, to distinguish what comes late from what never comes."""
 _LOG_LINES = 40
-_HEARD = (
+_ABOUT_WATCHES = (
     "etpguard_event_to_verdict_seconds_count",
     "etpguard_last_list_timestamp_seconds",
     "etpguard_picture_fresh",
@@ -39,26 +39,26 @@ def _lines(lab: Lab, race: Race, loser: str, port: int, log: Path) -> Iterator[s
     yield from evidence.rules_of(lab.nodes.rules(loser), race.name)
     yield f"--- kube-proxy of {loser}: {lab.nodes.running[loser].proxy.log_tail(3)}"
     yield "--- the operator"
-    yield from (told := _told(race, port))
-    before, end = _uncovered(told), time.monotonic() + LATE
-    while _uncovered(told) == before and time.monotonic() < end:
+    yield from (shown := _shown(race, port))
+    before, end = _uncovered(shown), time.monotonic() + LATE
+    while _uncovered(shown) == before and time.monotonic() < end:
         time.sleep(0.5)
-        told = _told(race, port)
+        shown = _shown(race, port)
     yield f"--- the operator, {time.time() - race.write:.1f} s after the write"
-    yield from told
+    yield from shown
     yield "--- its log"
     yield from log.read_text().splitlines()[-_LOG_LINES:]
 
 
-def _told(race: Race, port: int) -> list[str]:
-    """/readyz, and the metrics that tell of the Service or of what was heard of the cluster at all."""
+def _shown(race: Race, port: int) -> list[str]:
+    """/readyz, and the metrics about the Service and about the lists and watches."""
     about = f'{{namespace="{race.namespace}",service="{race.service}"'
-    metrics = [line for line in _get(port, "/metrics") if line.startswith(_HEARD) or about in line]
+    metrics = [line for line in _get(port, "/metrics") if line.startswith(_ABOUT_WATCHES) or about in line]
     return _get(port, "/readyz") + metrics
 
 
-def _uncovered(told: Sequence[str]) -> list[str]:
-    return [line for line in told if line.startswith("etpguard_service_uncovered_nodes")]
+def _uncovered(shown: Sequence[str]) -> list[str]:
+    return [line for line in shown if line.startswith("etpguard_service_uncovered_nodes")]
 
 
 def _get(port: int, path: str) -> list[str]:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 SERVICE = "nginx-nginx-ingress-controller"
 INGRESS = "web"
 SHORTENED = {"hold": "1s", "hold-urgent": "1s", "condition-interval": "1s", "event-interval": "1s"}
-"""The settings that the demo shortens, so that nobody waits: the defaults spare the API server."""
+"""The settings that the demo shortens, to be quick. The defaults protect the API server."""
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "kube-proxy")
 
 
@@ -160,7 +160,7 @@ def operator(cluster: Cluster) -> Iterator[Path]:
     """`etpguard run` until the end of the block. Yields the path of its log, which contains its port."""
     log = cluster.directory / "etpguard.log"
     flags = [f"--{name}={value}" for name, value in SHORTENED.items()]
-    say(f"the demo shortens settings, so that nobody waits; the defaults: {defaults()}")
+    say(f"the demo shortens these settings to be quick; the defaults: {defaults()}")
     command(" ".join(["etpguard run", *flags]))
     with log.open("w") as output:
         process = subprocess.Popen(

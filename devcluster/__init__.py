@@ -26,7 +26,7 @@ up`` runs a control plane until Ctrl-C.
         kubeconfig = cluster.kubeconfig_for(namespace="default", service_account="etpguard")
         writes = [event for event in cluster.audit() if event["verb"] == "patch"]
 
-No kubelet runs: Nodes and Pods are and stay what ``objects`` tells of them, which is all that the EndpointSlice
+No kubelet runs: Nodes and Pods keep the status that ``objects`` gives them, which is all that the EndpointSlice
 controller looks at. Tests share one cluster through the fixtures ``cluster`` and ``namespace`` of
 tests/conftest.py, and start one of their own where they break it.
 

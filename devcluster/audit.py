@@ -52,5 +52,5 @@ def read(log: Path, since: int) -> Iterator[dict[str, Any]]:
         file.seek(since)
         for line in file:
             if not line.endswith(b"\n"):
-                return  # to go on would take its rest for a line of its own
+                return  # else the rest of it would count as another line
             yield json.loads(line)

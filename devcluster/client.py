@@ -32,7 +32,7 @@ class Response:
 
 
 class Client:
-    """Sends requests to one server. Safe to use from any number of threads; each takes a connection of its own."""
+    """Sends requests to one server. Safe to use from any number of threads; each uses its own connection."""
 
     def __init__(self, server: str, context: ssl.SSLContext) -> None:
         self._server = urlsplit(server)

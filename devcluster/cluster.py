@@ -163,13 +163,13 @@ class Cluster:
         """The audit events so far (audit.k8s.io/v1 ``Event``), from a position given by ``audit_position()``
         on.
 
-        The event of a request stands there once its response has been read to the end. A watch has two: stage
+        The event of a request is there once its response has been read to the end. A watch has two: stage
         ``ResponseStarted`` at once, ``ResponseComplete`` when it ends.
         """
         return audit.read(self._control_plane.audit_log, since)
 
     def audit_position(self) -> int:
-        """Behind the last event that stands whole in the audit log now."""
+        """The position behind the last complete event in the audit log."""
         return audit.end(self._control_plane.audit_log)
 
     def compact_etcd(self, *, restart_apiserver: bool = True) -> int:
@@ -177,7 +177,7 @@ class Cluster:
         revision.
 
         The API server's own cache still serves the last events of each kind, and snapshots of lists for up to
-        15 s, so that it is restarted unless told otherwise.
+        15 s, so that it is restarted by default.
         """
         revision = self._control_plane.etcd.compact()
         if restart_apiserver:
@@ -185,7 +185,7 @@ class Cluster:
         return revision
 
     def backup_etcd(self) -> Path:
-        """A copy of all data as it stands, for ``restore_etcd``; nobody notices."""
+        """A copy of all present data, for ``restore_etcd``. No client notices."""
         backup = self.directory / f"etcd-backup-{next(self._numbers)}"
         self._control_plane.backup_etcd(backup)
         return backup
@@ -193,8 +193,8 @@ class Cluster:
     def restore_etcd(self, backup: Path) -> None:
         """As after a disaster: all programs are stopped, the data is put back, and they start on the same ports.
 
-        ResourceVersions go on from those of the backup, and no client is told. Returns when the API server is
-        ready.
+        ResourceVersions continue from those of the backup, and no client is informed. Returns when the API server
+        is ready.
         """
         self._control_plane.restore_etcd(backup)
 
@@ -233,9 +233,8 @@ def start(
 ) -> Iterator[Cluster]:
     """A control plane for the length of a ``with`` block.
 
-    controllers: of kube-controller-manager, by their names with dashes (``deployment-controller``); none: it
-    does not
-        run. Without ``node-lifecycle-controller`` a Node stays as it is told to be.
+    controllers: of kube-controller-manager, by their names with dashes (``deployment-controller``); without any
+        it does not run. Without ``node-lifecycle-controller`` a Node keeps the status that it was given.
     audit_level: for all requests; audit_bodies: writes at RequestResponse.
     apiserver_flags, controller_flags: added at the end, so that a flag given twice takes the value from here.
     bind_address: where the API server listens; ``0.0.0.0`` for all addresses, with ``server`` on loopback.

@@ -85,7 +85,7 @@ def apiserver(
         "--allow-privileged=true",
         f"--audit-policy-file={audit_policy}",
         f"--audit-log-path={audit_log}",
-        "--audit-log-mode=blocking-strict",  # an event stands in the log before its response ends
+        "--audit-log-mode=blocking-strict",  # an event is in the log before its response ends
         "--audit-log-maxsize=1000000",  # megabytes: never rotated
         # Given, so that SIGTERM ends the watches and then the process; else it waits a minute for them.
         "--shutdown-watch-termination-grace-period=1s",

@@ -33,7 +33,7 @@ from devcluster.http_stream import WatchStream
 from devcluster.loop_thread import LoopServer
 
 _HOST = "127.0.0.1"
-# Of one hop only (RFC 9110, 7.6.1), or set anew by the HTTP library.
+# Of one hop only (RFC 9110, 7.6.1), or set by the HTTP library.
 _NOT_FORWARDED = frozenset(
     (
         "connection",
@@ -54,12 +54,10 @@ class HttpProxy(LoopServer):
 
     Two hooks, called in the proxy's thread; nothing else passes while they run:
 
-    before_forward(request): right before a request is sent on. Gives False to have it dropped and the connection
-    cut:
-        the client's process may be killed here, at every request in turn.
-    after_response(request): when the API server has answered (``request.status`` and ``.response`` are set) and
-    the
-        client has not: whatever was written stands, and who wrote it does not know.
+    before_forward(request): right before a request is sent on. False drops it and cuts the connection. The
+        client's process may be killed here, at every request in turn.
+    after_response(request): when the API server has answered (``request.status`` and ``.response`` are set),
+        before the client gets the answer: the write is done, and its writer does not know.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What ``HttpProxy`` is told to do with requests."""
+"""The rules by which ``HttpProxy`` treats requests."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class WatchError:
-    """Answers a watch with 200 and one ERROR event, then ends it: how the API server tells of a 410 (Expired)."""
+    """Answers a watch with 200 and one ERROR event, then ends it: how the API server reports a 410 (Expired)."""
 
     code: int
 

@@ -1,4 +1,4 @@
-"""An asyncio event loop in a thread of its own, driven from ordinary code, and a server that lives in one."""
+"""An asyncio event loop in a separate thread, driven from ordinary code, and a server that runs in one."""
 
 from __future__ import annotations
 

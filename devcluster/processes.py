@@ -26,7 +26,7 @@ _TIED_TO_PARENT = Path(__file__).with_name("tied_to_parent.py")
 class Process:
     """A running program with its output in a log file.
 
-    It gets a session of its own, so that Ctrl-C in a terminal reaches it only through us, and SIGKILL from
+    It gets its own session, so that Ctrl-C in a terminal reaches it only through us, and SIGKILL from
     the kernel when this process ends in whatever way.
     """
 
@@ -73,7 +73,7 @@ class Process:
         self.require_running()
         self.send_signal(signal.SIGSTOP)
         try:
-            os.waitid(os.P_PID, self.pid, os.WSTOPPED)  # told once the last thread has stopped
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED)  # returns once the last thread has stopped
             yield
         finally:
             self.send_signal(signal.SIGCONT)

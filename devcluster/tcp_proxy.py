@@ -155,7 +155,7 @@ class Connection:
 
 
 class TcpProxy(LoopServer):
-    """Forwards a port of its own to a server."""
+    """Forwards a port to a server."""
 
     def __init__(self, server: str) -> None:
         """``server``: a URL, such as ``cluster.server``."""

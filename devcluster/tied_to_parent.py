@@ -13,6 +13,6 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>; kept across execve(2)
 parent, program, *arguments = sys.argv[1:]
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):  # it went before the kernel was told
+    if os.getppid() != int(parent):  # it ended before the call above
         sys.exit(1)
 os.execv(program, [program, *arguments])

@@ -1,4 +1,4 @@
-"""A helper of this package in a process of its own, spoken to by lines on its standard input and output.
+"""A helper of this package in a separate process, which exchanges lines on its standard input and output.
 
 Such a helper ends when its input ends, so that it never outlives the process that started it.
 """

@@ -97,12 +97,12 @@ def plan(report: Json, namespace: str, service: str, addresses: Mapping[str, str
     family = "IPv6" if any(":" in address for address in addresses.values()) else "IPv4"
     ports = {p["port"]: p["nodePort"] for p in entry["ports"] if p["family"] == family}
     number = ports[user["port"]]
-    told = user["healthCheck"]
+    probe = user["healthCheck"]
     check = None
-    if told is not None:
-        port = str(told["port"])
+    if probe is not None:
+        port = str(probe["port"])
         on = number if port == "traffic-port" else int(port) if port.isdigit() else ports[port]
-        check = HealthCheck(told["protocol"], on, told.get("path") or "/")
+        check = HealthCheck(probe["protocol"], on, probe.get("path") or "/")
     return Plan([Target(node, addresses[node], number) for node in user["eligibleNodes"]], check)
 
 

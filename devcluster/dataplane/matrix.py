@@ -96,7 +96,7 @@ def again(lab: Lab, cells: Iterable[Cell]) -> dict[Cell, Observation]:
 def compare(predicted: Prediction, matrix: Matrix) -> list[Mismatch]:
     """Where the packets contradict the prediction. A pod elsewhere that answers for a node contradicts it too.
 
-    Cluster is predicted by nobody; there all nodes must do the same, and none may drop.
+    There is no prediction for Cluster: all nodes must do the same, and none may drop.
     """
     found = [
         Mismatch(key, "nothing", "a port served under Local") for key in sorted(matrix.local - predicted.keys())

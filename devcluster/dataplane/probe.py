@@ -24,7 +24,7 @@ _MODULE = "devcluster.dataplane.probe"
 
 Result = Literal["answered", "timed out", "refused", "failed"]
 
-# Every probe gets a source port of its own, in turn: one used again within conntrack's life time of a flow
+# Every probe gets another source port, in turn: one used again within conntrack's life time of a flow
 # (UDP: 30 s) would be sent where the earlier flow went, whatever the rules say by then.
 SOURCE_PORTS = range(10_000, 60_000)
 

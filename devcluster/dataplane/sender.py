@@ -33,9 +33,9 @@ async def main() -> None:
     sending = asyncio.create_task(_send(order, ended))
     print("ok", flush=True)
     while await asyncio.to_thread(sys.stdin.readline):
-        told = sorted(ended)
+        finished = sorted(ended)
         ended.clear()
-        print(json.dumps(told), flush=True)
+        print(json.dumps(finished), flush=True)
     sending.cancel()
 
 

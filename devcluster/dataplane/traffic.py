@@ -70,8 +70,8 @@ class LoadBalancer:
 
     def targets(self) -> dict[str, tuple[str, str]]:
         """State and reason of each target, by node."""
-        told = json.loads(self._child.ask("targets"))
-        return {target["node"]: (target["state"], target["reason"]) for target in told["targets"]}
+        found = json.loads(self._child.ask("targets"))
+        return {target["node"]: (target["state"], target["reason"]) for target in found["targets"]}
 
     def send(self, requests: int, timeout: float = 5) -> Loss:
         """So many requests from the client outside, at once."""
