@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from etpguard.assess.node_states import Client
 from etpguard.verification import (
     Answer,
     Connection,
@@ -21,6 +22,10 @@ CONNECTS, TIMES_OUT, REFUSED, UNREACHABLE = Answer
 AGREES, DIFFERS, INCONCLUSIVE = Verdict
 
 
+_CLIENTS: dict[State, Client] = {"dropped": Client.TIMEOUT, "rejected": Client.REFUSED}
+"""kube-proxy's."""
+
+
 def judged(
     state: State,
     answer: Answer,
@@ -28,10 +33,11 @@ def judged(
     health: HealthAnswer | None = None,
     expects_local: bool | None = None,
     inside: str = "",
+    doubt: str = "",
     node: str = "node1",
 ) -> Judged:
     return judge_connection(
-        Prediction(node, "192.0.2.1", "IPv4", "http", 30851, state),
+        Prediction(node, "192.0.2.1", "IPv4", "http", 30851, state, _CLIENTS.get(state), doubt),
         Connection(answer, "192.0.2.99", "No route to host" if answer is UNREACHABLE else ""),
         health,
         expects_local=expects_local,
@@ -57,6 +63,23 @@ def test_each_state_and_answer(state: State, connects: Verdict, times_out: Verdi
     assert judged(state, TIMES_OUT).verdict is times_out
     assert judged(state, REFUSED).verdict is refused
     assert judged(state, UNREACHABLE).verdict is INCONCLUSIVE
+
+
+def test_a_data_plane_that_refuses() -> None:
+    """A time-out may then be a firewall, and a refusal is what is predicted."""
+    refuses = Prediction("node1", "192.0.2.1", "IPv4", "http", 30851, "dropped", Client.REFUSED)
+    found = {
+        answer: judge_connection(refuses, Connection(answer, "192.0.2.99"), None, expects_local=None, inside="")
+        for answer in (CONNECTS, TIMES_OUT, REFUSED)
+    }
+    assert {answer: row.verdict for answer, row in found.items()} == {
+        CONNECTS: DIFFERS, TIMES_OUT: INCONCLUSIVE, REFUSED: AGREES,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", list(Answer))
+def test_a_state_that_is_not_known_is_never_fine(answer: Answer) -> None:
+    assert judged("ready", answer, doubt="its data plane is not known").verdict is INCONCLUSIVE
 
 
 @pytest.mark.parametrize("state", ["ready", "terminating", "dropped", "rejected"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from etpguard.assess import Assessment, Outcome, PortState
+from etpguard.assess.node_states import ServiceStates
 from etpguard.assess.outcome import Reason
 from etpguard.cluster import NodeTable
-from etpguard.objects import Key
+from etpguard.objects import IPFamily, Key
 from etpguard.verification.predictions import eligible_nodes, predict, spread_over_states
 
 NAMES = [f"node{number:03}" for number in range(100)]
@@ -34,6 +35,11 @@ def assessment(nodes: NodeTable, *ports: PortState, eligible: int = 0) -> Assess
     )  # fmt: skip
 
 
+def health(open_: int = -1, **healthy: int) -> ServiceStates:
+    by_family: dict[IPFamily, int] = {"IPv4": healthy["IPv4"]} if healthy else {}
+    return ServiceStates((), by_family, health_port_open=open_)
+
+
 def test_a_sample_has_nodes_of_each_state() -> None:
     """One node of a hundred has an endpoint: every sample has it."""
     nodes = table()
@@ -51,9 +57,9 @@ def test_what_is_not_tried_is_said() -> None:
     udp, vip = port(nodes, protocol="UDP"), port(nodes, node_port=0)
     found = assessment(nodes, port(nodes, "node001"), udp, vip)
     addresses = {"node001": ["2001:db8::1", "192.0.2.1", "192.0.2.2"], "node002": ["2001:db8::2"]}
-    made = predict(found, nodes, ["node001", "node002", "node003"], addresses, {"IPv4": nodes.bit("node001")})
+    made = predict(found, nodes, ["node001", "node002", "node003"], addresses, health(IPv4=nodes.bit("node001")))
     assert [(row.node, row.address, row.state) for row in made.rows] == [("node001", "192.0.2.1", "ready")]
-    assert made.healthy == {"IPv4": frozenset({"node001"})}
+    assert made.health == {("node001", "IPv4"): True, ("node002", "IPv4"): False, ("node003", "IPv4"): False}
     assert any("UDP" in note for note in made.notes)
     assert any("no node port" in note for note in made.notes)
     assert sum("no IPv4 address" in note for note in made.notes) == 2
@@ -63,15 +69,21 @@ def test_states() -> None:
     nodes = table()
     addresses = {name: [f"192.0.2.{number}"] for number, name in enumerate(NAMES[:3], 1)}
     found = assessment(nodes, port(nodes, "node000"))
-    assert [row.state for row in predict(found, nodes, NAMES[:3], addresses, {}).rows] == [
+    assert [row.state for row in predict(found, nodes, NAMES[:3], addresses, health()).rows] == [
         "ready",
         *["dropped"] * 2,
     ]
     nothing = assessment(nodes, port(nodes, usable=False))
-    assert {row.state for row in predict(nothing, nodes, NAMES[:3], addresses, {}).rows} == {"rejected"}
+    assert {row.state for row in predict(nothing, nodes, NAMES[:3], addresses, health()).rows} == {"rejected"}
 
 
 def test_without_eligible_nodes_all_are_tried() -> None:
     nodes = table()
     assert eligible_nodes(assessment(nodes, eligible=nodes.bit("node001"))) == nodes.bit("node001")
     assert eligible_nodes(assessment(nodes)) == nodes.present
+
+
+def test_health_check_node_port_is_predicted_only_where_it_is_known() -> None:
+    nodes = table()
+    made = predict(assessment(nodes), nodes, ["node001", "node002"], {}, health(nodes.bit("node002"), IPv4=0))
+    assert made.health == {("node002", "IPv4"): False}

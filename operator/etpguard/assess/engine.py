@@ -189,11 +189,10 @@ class Engine:
             return NotModelled(f"there is no Service {key}")
         return self._judge.passing(self._states_of(key, service), consumer, family)
 
-    def health_check_nodes(self, key: Key, family: IPFamily) -> int | None:
-        """The nodes on which healthCheckNodePort of that Service is predicted to answer 200; None if it is not
-        served in this family."""
+    def states(self, key: Key) -> ServiceStates | None:
+        """The node states of that Service as if its policy were Local; None if there is no such Service."""
         service = self._picture.get(SERVICE, key)
-        return self._states_of(key, service).healthy.get(family) if service else None
+        return self._states_of(key, service) if service else None
 
     def invalidate(self, touched: Touched) -> Iterable[Key]:
         """The first half of `refresh`: drop the results that `touched` outdates. Returns the Services to

@@ -1,9 +1,8 @@
 """Compares the answers of one node with the prediction. Pure.
 
-What a client outside meets under `Local` is kube-proxy's rule: a node with a local endpoint forwards; a node
-without one drops; where no endpoint is usable, all nodes refuse (k8s.io/kubernetes v1.37.2,
-pkg/proxy/iptables/proxier.go:1139-1197, nftables/proxier.go). A connection from a node or from a pod is internal
-traffic for the data plane, and proves nothing.
+A node with a local endpoint forwards. What a client meets elsewhere depends on the data plane: kube-proxy drops
+the packets, others refuse the connection (see `assess.data_planes`). A connection from a node or from a pod is
+internal traffic for the data plane, and proves nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address, ip_network
 
+from etpguard.assess.node_states import Client
 from etpguard.verification.predictions import FORWARDING, Prediction
 
 
@@ -160,6 +160,8 @@ def _by_connection(
     prediction: Prediction, connection: Connection, health: HealthAnswer | None
 ) -> tuple[Verdict, str]:
     answer, counted = connection.answer, health is not None and health.status is not None
+    if prediction.doubt:
+        return Verdict.INCONCLUSIVE, f"the state of this node is not known: {prediction.doubt}"
     if answer is Answer.UNREACHABLE:
         return Verdict.INCONCLUSIVE, f"no route from here to {prediction.address}: {connection.detail}"
     if prediction.state in FORWARDING:
@@ -179,14 +181,14 @@ def _by_connection(
             f"no usable endpoint is {where}, but the connection succeeds: the data plane follows other rules, it "
             "has not seen the last change, or another machine answers at this address"
         )
-    if prediction.state == "rejected" and answer is Answer.TIMES_OUT:
+    if answer is Answer.TIMES_OUT and prediction.client is Client.REFUSED:
         return Verdict.INCONCLUSIVE, (
-            "no endpoint is usable, so the connection should be refused, but it times out: a firewall or a "
-            "security group drops the packets, or the data plane does not refuse"
+            "no usable endpoint is here, so the connection should be refused, but it times out: a firewall or a "
+            "security group drops the packets, or the data plane is another one"
         )
-    if prediction.state == "dropped" and answer is Answer.REFUSED:
+    if answer is Answer.REFUSED and prediction.client is Client.TIMEOUT:
         return (
             Verdict.AGREES,
-            "refused, not timed out: the traffic is lost, but the data plane is not kube-proxy's drop",
+            "the traffic is lost, but by a refusal instead of a time-out: is the data plane another one?",
         )
     return Verdict.AGREES, ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from etpguard.assess import Assessment, PortState
-from etpguard.assess.node_states import family_of
+from etpguard.assess.node_states import Client, Frontend, ServiceStates, family_of
 from etpguard.cluster import NodeTable
 from etpguard.objects import IPFamily, Node
 
@@ -27,16 +27,20 @@ class Prediction:
     port: str
     node_port: int
     state: State
+    client: Client | None = None
+    """What a client meets if the node does not forward; None if it forwards."""
+    doubt: str = ""
+    """Why the state is not known; "" if it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """`rows` in the order of nodes, ports and families. `healthy` are the nodes of each family on which
-    healthCheckNodePort is predicted to answer 200; it is empty where the answer is not predicted.
+    """`rows` in the order of nodes, ports and families. `health` says for nodes and families whether
+    healthCheckNodePort is predicted to answer 200; it lacks those for which the answer is not predicted.
     `left_out`: eligible nodes above the limit. `notes`: what is not tried, and why."""
 
     rows: tuple[Prediction, ...]
-    healthy: Mapping[IPFamily, frozenset[str]]
+    health: Mapping[tuple[str, IPFamily], bool]
     left_out: int = 0
     notes: tuple[str, ...] = ()
 
@@ -55,10 +59,10 @@ def predict(
     table: NodeTable,
     chosen: Sequence[str],
     addresses: Mapping[str, Sequence[str]],
-    healthy: Mapping[IPFamily, int],
+    states: ServiceStates,
 ) -> Predictions:
     """The predictions for the nodes `chosen`. `addresses` are those to try for each node, at most one of a family
-    is used. `healthy`: see `Predictions`, as sets of `table`."""
+    is used. `states` are those of the Service, for its healthCheckNodePort."""
     rows: list[Prediction] = []
     notes: dict[str, None] = {}
     ports = [port for port in assessment.ports if port.node_port]
@@ -82,10 +86,34 @@ def predict(
             if port.family not in own:
                 notes[f"node {node} has no {port.family} address of the wanted type"] = None
                 continue
-            state = state_of(port, table.bit(node))
-            rows.append(Prediction(node, own[port.family], port.family, port.port, port.node_port, state))
-    predicted = {family: frozenset(n for n in chosen if table.bit(n) & nodes) for family, nodes in healthy.items()}
-    return Predictions(tuple(rows), predicted, notes=tuple(notes))
+            rows.append(
+                _prediction(node, own[port.family], port.seen_through(Frontend.NODE_PORT), table.bit(node))
+            )
+    return Predictions(tuple(rows), _health(states, table, chosen), notes=tuple(notes))
+
+
+def _prediction(node: str, address: str, port: PortState, bit: int) -> Prediction:
+    doubt = port.doubt(bit)
+    return Prediction(
+        node,
+        address,
+        port.family,
+        port.port,
+        port.node_port,
+        state_of(port, bit),
+        port.client(bit),
+        str(doubt) if doubt else "",
+    )
+
+
+def _health(states: ServiceStates, table: NodeTable, chosen: Sequence[str]) -> dict[tuple[str, IPFamily], bool]:
+    known = states.health_port_open & ~states.health_not_known
+    return {
+        (node, family): bool(healthy & table.bit(node))
+        for family, healthy in states.healthy.items()
+        for node in chosen
+        if known & table.bit(node)
+    }
 
 
 def state_of(port: PortState, node: int) -> State:
@@ -94,7 +122,7 @@ def state_of(port: PortState, node: int) -> State:
         return "ready"
     if port.terminating & node:
         return "terminating"
-    return "dropped" if port.usable else "rejected"
+    return "rejected" if port.rejected(node) else "dropped"
 
 
 def spread_over_states(assessment: Assessment, table: NodeTable, nodes: int, limit: int) -> list[str]:

@@ -111,9 +111,9 @@ def _predictions(request: VerifyRequest, assessed: Assessed, assessment: Assessm
     if request.addresses_file:
         addresses = _addresses_of(request.addresses_file)
         chosen = [name for name in chosen if name in addresses]
-    families: tuple[IPFamily, ...] = ("IPv4", "IPv6")
-    healthy = {f: h for f in families if (h := assessed.engine.health_check_nodes(assessment.key, f)) is not None}
-    made = predict(assessment, table, chosen, addresses, healthy)
+    states = assessed.engine.states(assessment.key)
+    assert states is not None
+    made = predict(assessment, table, chosen, addresses, states)
     return replace(made, left_out=wanted.bit_count() - len(chosen))
 
 
@@ -148,7 +148,7 @@ def _tried(assessed: Assessed, predictions: Predictions, health_port: int) -> li
     ports = {row: Endpoint(row.family, row.address, row.node_port) for row in predictions.rows}
     checks: dict[tuple[str, IPFamily], Endpoint] = {}
     for row in predictions.rows if health_port else ():
-        if row.family in predictions.healthy:
+        if (row.node, row.family) in predictions.health:
             checks[row.node, row.family] = Endpoint(row.family, row.address, health_port)
     progress = _Progress(len({*ports.values(), *checks.values()}))
     connections, answers = asyncio.run(try_all(set(ports.values()), set(checks.values()), progress.show))
@@ -163,7 +163,7 @@ def _tried(assessed: Assessed, predictions: Predictions, health_port: int) -> li
                 row,
                 connection,
                 answers[asked] if asked else None,
-                expects_local=row.node in predictions.healthy[row.family] if asked else None,
+                expects_local=predictions.health[row.node, row.family] if asked else None,
                 inside=viewpoint.inside(connection.source) if routed else "",
             )
         )
@@ -195,7 +195,7 @@ def _without_changed(request: VerifyRequest, before: Predictions, rows: Sequence
 
     assessed = assess(request.sources)
     after = _predictions(request, assessed, _local(assessed, Key(assessed.namespace, request.name)))
-    if (after.rows, after.healthy) == (before.rows, before.healthy):
+    if (after.rows, after.health) == (before.rows, before.health):
         return list(rows)
     why = "the prediction changed while etpguard tried it: run this again"
     return [

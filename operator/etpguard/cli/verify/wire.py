@@ -107,10 +107,10 @@ def _answer(error: OSError) -> tuple[Answer, str]:
 
 
 async def ask(session: aiohttp.ClientSession, at: Endpoint) -> HealthAnswer:
-    """GET / of healthCheckNodePort."""
+    """GET /healthz of healthCheckNodePort: OVN-Kubernetes answers on this path alone, the others on any."""
     host = f"[{at.address}]" if at.family == "IPv6" else at.address
     try:
-        async with session.get(f"http://{host}:{at.port}/", allow_redirects=False) as response:
+        async with session.get(f"http://{host}:{at.port}/healthz", allow_redirects=False) as response:
             body = await response.content.read(_MOST_BYTES)
             return _health(response.status, body)
     except TimeoutError:
