@@ -221,3 +221,46 @@ def test_a_long_history_ends_with_the_command_that_shows_all() -> None:
 
 def test_the_history_of_another_service_of_that_name_is_not_shown() -> None:
     assert "recorded" not in told(report(transition(0, "", "Covered"), uid="another"))
+
+
+def pods(**container: Any) -> Callable[[dict[str, Json]], None]:
+    """Adds the Pod that the slice of the seed case names, and the Deployment behind it."""
+
+    def change(by_kind: dict[str, Json]) -> None:
+        labels = by_kind["Service"]["spec"]["selector"]
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "namespace": "default",
+                "name": "nginx-nginx-ingress-controller-6d9c7f5b8-x2x9k",
+                "uid": "pod",
+                "labels": labels,
+            },
+            "spec": {
+                "terminationGracePeriodSeconds": 300,
+                "containers": [{"image": "shop/web:1", "ports": [{"containerPort": 80}], **container}],
+            },
+        }
+        deployment = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"namespace": "default", "name": "web", "uid": "deployment"},
+            "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}},
+        }
+        by_kind["Service"] |= {"kind": "List", "items": [dict(by_kind["Service"]), pod, deployment]}
+
+    return change
+
+
+def test_the_end_of_a_pod_behind_a_check_of_the_traffic_port() -> None:
+    out = told(pods(lifecycle={"preStop": {"sleep": {"seconds": 120}}}), "--hand-off")
+    start = out.index("When the last pod of a node ends")
+    assert "Ingress default/web: Lossy: requests to the node are lost for 15 to 35 s" in out[start:]
+    assert "so a preStop delay does not help" in out[start:]
+    assert "minReadySeconds is 0" in out[start:]
+
+
+def test_without_pods_the_end_of_a_pod_is_not_known() -> None:
+    assert "no Pod of it was read" in told(lambda by_kind: None, "--hand-off")
+    assert "When the last pod" not in told(lambda by_kind: None)

@@ -6,6 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etpguard.cli.check import warn
@@ -27,10 +28,10 @@ class Command(str):
     """A line with a command to copy, which is never folded."""
 
 
-def explain(sources: Sources, name: str, max_nodes: int) -> int:
-    """Print the explanation of that Service in the sources' namespace to stdout. Returns 0. Raises Failure if
-    there is no such Service."""
-    assessed = assess(sources)
+def explain(sources: Sources, name: str, max_nodes: int, *, hand_off: bool = False) -> int:
+    """Print the explanation of that Service in the sources' namespace to stdout. `hand_off` also explains the end
+    of its pods. Returns 0. Raises Failure if there is no such Service."""
+    assessed = assess(replace(sources, for_what_if=hand_off))
     key = Key(assessed.namespace, name)
     service = assessed.loaded.picture.get(SERVICE, key)
     if service is None:
@@ -38,14 +39,14 @@ def explain(sources: Sources, name: str, max_nodes: int) -> int:
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
     lines = [
         harmless(line) if isinstance(line, Command) else _fold(harmless(line), width)
-        for line in story(assessed, service, max_nodes)
+        for line in story(assessed, service, max_nodes, hand_off=hand_off)
     ]
     deliver(lambda: print("\n".join(lines)))
     warn(assessed.warnings)
     return 0
 
 
-def story(assessed: Assessed, service: Service, max_nodes: int = 10) -> Lines:
+def story(assessed: Assessed, service: Service, max_nodes: int = 10, *, hand_off: bool = False) -> Lines:
     """The lines of the explanation, unfolded. A deeper indent belongs to the line above."""
     assessment = assessed.assessments.get(service.key)
     yield f"Service {service.key}: {service.type}, externalTrafficPolicy {service.policy}"
@@ -62,6 +63,10 @@ def story(assessed: Assessed, service: Service, max_nodes: int = 10) -> Lines:
     yield from _history(assessed, service)
     yield from _ports(assessed, service, assessment, max_nodes)
     yield from _consumers(assessed, local or assessment, max_nodes, remediated=local is not None)
+    if hand_off:
+        from etpguard.cli.hand_off import lines
+
+        yield from lines(assessed, service, local or assessment)
     if local is None:
         yield from _traps(assessed, assessment)
     yield from _advice(assessed, assessment)

@@ -145,7 +145,12 @@ def check(namespace: str | None, all_namespaces: bool, **options: Any) -> int:
 @_sources
 @_NAMESPACE
 @_max_nodes(10, "nodes shown of each state; 0 for all")
-def explain(service: str, namespace: str | None, max_nodes: int, **options: Any) -> int:
+@click.option(
+    "--hand-off",
+    is_flag=True,
+    help="also say whether requests are lost when the last pod of a node ends; reads Pods and workloads",
+)
+def explain(service: str, namespace: str | None, max_nodes: int, hand_off: bool, **options: Any) -> int:
     """Explain the outcome of one Service.
 
     Shows its ports, the state of each node, its consumers, and advice.
@@ -153,7 +158,7 @@ def explain(service: str, namespace: str | None, max_nodes: int, **options: Any)
     from etpguard.cli.explain import explain as run_explain
 
     space, name = _service_name(service, namespace)
-    return run_explain(_take_sources(options, space), name, max_nodes)
+    return run_explain(_take_sources(options, space), name, max_nodes, hand_off=hand_off)
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from etpguard.objects.arguments import kept_arguments
 from etpguard.objects.kinds import Kind, Reach
 from etpguard.objects.nodes import Taint
 from etpguard.objects.records import (
@@ -96,10 +97,55 @@ class HostPort(Shape, frozen=True):
     protocol: str | None = None
 
 
+class Sleep(Shape, frozen=True):
+    seconds: int = 0
+
+
+class Handler(Shape, frozen=True):
+    """A preStop hook. Of one that is no sleep only its kind is kept."""
+
+    sleep: Sleep | None = None
+    exec: dict[str, Any] | None = None
+    http_get: dict[str, Any] | None = msgspec.field(name="httpGet", default=None)
+
+    def __post_init__(self) -> None:
+        for kind in ("exec", "http_get"):
+            if getattr(self, kind) is not None:
+                msgspec.structs.force_setattr(self, kind, {})
+
+
+class Lifecycle(Shape, frozen=True):
+    pre_stop: Handler | None = None
+
+
+class ReadinessProbe(Shape, frozen=True):
+    """The defaults are those of the API: core/v1 Probe."""
+
+    period_seconds: int | None = None
+    failure_threshold: int | None = None
+
+
+SHUTDOWN_ARGUMENTS = ("shutdown-grace-period",)
+"""Arguments of a container that decide on how its program ends, without their dashes."""
+
+
 class PodContainer(Shape, frozen=True):
+    """Of the arguments only `SHUTDOWN_ARGUMENTS` are kept, and of the image its name without registry and tag."""
+
     resources: Resources | None = None
     ports: list[HostPort] | None = None
     restart_policy: str | None = None
+    image: str | None = None
+    args: list[str] | None = None
+    lifecycle: Lifecycle | None = None
+    readiness_probe: ReadinessProbe | None = None
+
+    def __post_init__(self) -> None:
+        put = msgspec.structs.force_setattr
+        if self.image:
+            *path, name = self.image.partition("@")[0].split("/")
+            put(self, "image", "/".join([*path[-1:], name.partition(":")[0]]))
+        put(self, "args", kept_arguments(self.args or (), SHUTDOWN_ARGUMENTS) or None)
 
 
 class Volume(Shape, frozen=True):
@@ -118,6 +164,7 @@ class PodSpec(Shape, frozen=True):
     volumes: list[Volume] | None = None
     host_network: bool | None = None
     overhead: dict[str, str | int | float] | None = None
+    termination_grace_period_seconds: int | None = None
 
 
 class PodStatus(Shape, frozen=True):

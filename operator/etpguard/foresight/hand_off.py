@@ -1,0 +1,117 @@
+"""Whether the end of the last pod of a node is seamless: does the load balancer stop sending to the node while the
+pod still serves? Pure.
+
+The load balancer's side starts at the deletion where the health check is the healthCheckNodePort, which counts
+ready endpoints alone, and at the end of the serving where it is the traffic port, which passes until then. The
+pod's side is `pod_end.serving_window`. Where a data plane forwards to terminating endpoints, the node forwards
+meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.probe import (
+    AnswersEverywhere,
+    HealthCheckNodePort,
+    KubeProxyHealthz,
+    NoHealthCheck,
+    OwnNodePort,
+)
+from etpguard.foresight.detection import Timing, timing_of
+from etpguard.foresight.pod_end import ServingWindow
+
+MARGIN = 2
+"""Seconds by which the pod must serve on: the caches of the API server, the data plane and the health server."""
+
+
+class Seam(Enum):
+    SEAMLESS = "Seamless"
+    LOSSY = "Lossy"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class HandOff:
+    """`seconds`: the least and the most for which requests to the node are lost, the most None without a bound. It
+    is None unless the verdict is Lossy. `because`: what it rests on, a sentence each."""
+
+    verdict: Seam
+    seconds: tuple[int, int | None] | None
+    because: tuple[str, ...]
+
+
+def hand_off(consumer: Consumer, window: ServingWindow, *, forwards_to_terminating: bool | None) -> HandOff:
+    """The verdict for one consumer of node targets. `forwards_to_terminating`: whether the data plane of the node
+    does, None if that is not known."""
+    probe, pod = consumer.probe, tuple(window.because)
+    if forwards_to_terminating is None:
+        return _unknown("it is not known whether the data plane forwards to pods that terminate", *pod)
+    if isinstance(probe, KubeProxyHealthz | AnswersEverywhere | NoHealthCheck):
+        return _never(pod)
+    if isinstance(probe, HealthCheckNodePort) and probe.any_answer:
+        return _never(pod)
+    if isinstance(probe, HealthCheckNodePort) and probe.service is not None:
+        return _unknown("the health check asks another Service", *pod)
+    timing = timing_of(consumer)
+    if isinstance(probe, OwnNodePort):
+        return _traffic_port(timing, pod)
+    if not isinstance(probe, HealthCheckNodePort):
+        return _unknown("it is not known when the health check fails", *pod)
+    if timing is None:
+        return _unknown("the interval and threshold of the health check are not known", *pod)
+    return _health_check_node_port(timing, window if forwards_to_terminating else ServingWindow(0, 0, pod), pod)
+
+
+def _never(pod: tuple[str, ...]) -> HandOff:
+    why = (
+        "the health check passes on a node without a pod, so requests to it are lost until a pod runs there again"
+    )
+    return HandOff(Seam.LOSSY, (0, None), (why, *pod))
+
+
+def _traffic_port(timing: Timing | None, pod: tuple[str, ...]) -> HandOff:
+    why = "the health check on the traffic port passes as long as the pod serves, so a preStop delay does not help"
+    if timing is None:
+        return HandOff(Seam.LOSSY, (0, None), (why, "how fast the load balancer notices is not known", *pod))
+    least, most = timing.down(dropped=True)
+    notices = f"the load balancer notices {least} to {most} s after the pod has ended, with the default settings"
+    return HandOff(Seam.LOSSY, (least, most), (why, notices, *pod))
+
+
+def _health_check_node_port(timing: Timing, window: ServingWindow, pod: tuple[str, ...]) -> HandOff:
+    least, most = timing.down(dropped=False)
+    notices = (
+        f"healthCheckNodePort fails at the deletion, and the load balancer has stopped {least} to {most} s later, "
+        "with the default settings"
+    )
+    serves = f"the pod is Ready and serves for {_range(window.least, window.most)} s after its deletion"
+    because = (notices, serves, *pod)
+    if window.least >= most + MARGIN:
+        return HandOff(Seam.SEAMLESS, None, because)
+    lost = max(0, least - window.most), max(0, most - window.least)
+    if window.most >= most + MARGIN:
+        return HandOff(Seam.UNKNOWN, None, (f"up to {lost[1]} s may be lost", *because))
+    return HandOff(Seam.LOSSY, lost, because)
+
+
+def _unknown(*because: str) -> HandOff:
+    return HandOff(Seam.UNKNOWN, None, because)
+
+
+def _range(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def outruns(consumer: Consumer, min_ready_seconds: int) -> str:
+    """Why a rollout may be faster than the load balancer: it moves on before new nodes get traffic. "" if it waits
+    long enough, or if the time is not known."""
+    timing = timing_of(consumer)
+    if timing is None or min_ready_seconds >= timing.up:
+        return ""
+    return (
+        f"a new node gets traffic up to {timing.up} s after its pod is ready, but minReadySeconds is "
+        f"{min_ready_seconds}: a rollout may end all old pods before"
+    )

@@ -1,0 +1,112 @@
+"""For how long a pod goes on receiving traffic after its deletion: while it is Ready and accepts connections.
+Pure.
+
+kube-proxy falls back to a terminating endpoint only while it is serving, which is the pod's readiness, and the
+kubelet goes on with readiness probes after the deletion (k8s.io/kubernetes v1.37.2
+pkg/kubelet/prober/worker.go). A program that fails its readiness at shutdown therefore ends its traffic before
+it stops to accept connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from etpguard.objects.arguments import last_value
+from etpguard.objects.pods import PodContainer, PodSpec
+
+DEFAULT_GRACE = 30
+_PERIOD, _FAILURES = 10, 3
+"""Of a readiness probe, by default: core/v1 Probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServingWindow:
+    """The least and the most seconds after the deletion, and what they rest on, a sentence each."""
+
+    least: int
+    most: int
+    because: tuple[str, ...]
+
+
+def serving_window(spec: PodSpec, labels: Mapping[str, str]) -> ServingWindow:
+    """The window of a pod: that of the container that ends first. Of an unknown program it begins at 0 and ends
+    with the grace period."""
+    grace = spec.termination_grace_period_seconds
+    grace = DEFAULT_GRACE if grace is None else max(grace, 0)
+    windows = [_container(each, labels, grace) for each in _serving(spec.containers or ())]
+    if not windows:
+        return ServingWindow(0, grace, (f"its containers are not known; the grace period is {grace} s",))
+    first = min(windows, key=lambda window: (window.least, window.most))
+    return ServingWindow(min(w.least for w in windows), min(w.most for w in windows), first.because)
+
+
+def _serving(containers: Sequence[PodContainer]) -> list[PodContainer]:
+    """The containers that may serve: those with a port, or all if none has one."""
+    return [each for each in containers if each.ports] or list(containers)
+
+
+def _container(container: PodContainer, labels: Mapping[str, str], grace: int) -> ServingWindow:
+    hook = container.lifecycle and container.lifecycle.pre_stop
+    delay = min(hook.sleep.seconds, grace) if hook and hook.sleep else 0
+    because = [f"a preStop sleep of {delay} s"] if delay else []
+    if container.image and _is_ingress_nginx(container.image):
+        if hook and hook.sleep is None and hook.exec is None:
+            return _unknown(container, grace, "a preStop request")
+        stays = min(delay + _whole(last_value(container.args or (), "shutdown-grace-period")), grace)
+        fails = _readiness(container, delay)
+        because += [
+            f"ingress-nginx fails its readiness at shutdown, so the pod is not Ready {fails[0]} to {fails[1]} s "
+            f"after its deletion, and --shutdown-grace-period lets it close its listeners after {stays} s"
+        ]
+        return ServingWindow(min(stays, fails[0]), min(stays, fails[1]), tuple(because))
+    if _fails_readiness(labels):
+        fails = _readiness(container, delay)
+        name = labels.get("app.kubernetes.io/name") or labels.get("app.kubernetes.io/managed-by")
+        because += [
+            f"the Envoy of {name} fails its readiness at shutdown, so the pod is not Ready {fails[0]} to "
+            f"{fails[1]} s after its deletion"
+        ]
+        return ServingWindow(delay, min(fails[1], grace), tuple(because))
+    if hook and hook.sleep is None:
+        return _unknown(container, grace, "a preStop command" if hook.exec is not None else "a preStop request")
+    because += [f"the grace period of {grace} s", "how its program ends is not known"]
+    return ServingWindow(delay, grace, tuple(because))
+
+
+def _unknown(container: PodContainer, grace: int, hook: str) -> ServingWindow:
+    image = container.image or "its program"
+    return ServingWindow(
+        0, grace, (f"{hook}, whose effect on {image} is not known", f"the grace period of {grace} s")
+    )
+
+
+def _is_ingress_nginx(image: str) -> bool:
+    """registry.k8s.io/ingress-nginx/controller, and the image of Bitnami. cmd/nginx/main.go: /wait-shutdown sends
+    SIGTERM at once, and /healthz fails from then on (internal/ingress/controller/checker.go:38)."""
+    return image in ("ingress-nginx/controller", "ingress-nginx/controller-chroot") or image.endswith(
+        "/nginx-ingress-controller"
+    )
+
+
+def _fails_readiness(labels: Mapping[str, str]) -> bool:
+    """The Envoys of Envoy Gateway d32f2829 and of Contour: their shutdown managers post `healthcheck/fail` at
+    once."""
+    gateway = labels.get("app.kubernetes.io/managed-by") == "envoy-gateway"
+    contour = labels.get("app.kubernetes.io/name") == "contour" and "envoy" in (
+        labels.get("app.kubernetes.io/component"),
+        labels.get("app"),
+    )
+    return gateway or contour
+
+
+def _readiness(container: PodContainer, delay: int) -> tuple[int, int]:
+    """When the pod is no longer Ready if its probe fails from `delay` seconds on."""
+    probe = container.readiness_probe
+    period = (probe and probe.period_seconds) or _PERIOD
+    failures = (probe and probe.failure_threshold) or _FAILURES
+    return delay + (failures - 1) * period, delay + failures * period
+
+
+def _whole(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 7 else 0

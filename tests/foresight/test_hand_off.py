@@ -1,0 +1,172 @@
+"""The pod's side, the load balancer's side, and what they make of the end of a pod."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etpguard.assess.consumers.interface import Consumer, HealthCheck, NodeTargets
+from etpguard.assess.eligibility import ANY_CLIENT
+from etpguard.assess.probe import (
+    AnswersEverywhere,
+    HealthCheckNodePort,
+    KubeProxyHealthz,
+    NoHealthCheck,
+    NotModelled,
+    OwnNodePort,
+    Probe,
+)
+from etpguard.foresight.detection import Timing, timing_of
+from etpguard.foresight.hand_off import MARGIN, Seam, hand_off, outruns
+from etpguard.foresight.pod_end import ServingWindow, serving_window
+from etpguard.objects import Key
+from etpguard.objects.pods import PodSpec
+
+NGINX = "registry.k8s.io/ingress-nginx/controller:v1.15.1@sha256:0123"
+
+
+def spec(image: str = "shop/web:1", grace: int | None = None, **container: Any) -> PodSpec:
+    made: dict[str, Any] = {"containers": [{"image": image, "ports": [{"containerPort": 80}], **container}]}
+    if grace is not None:
+        made["terminationGracePeriodSeconds"] = grace
+    return msgspec.convert(made, PodSpec)
+
+
+def sleep(seconds: int) -> dict[str, Any]:
+    return {"preStop": {"sleep": {"seconds": seconds}}}
+
+
+EXEC = {"preStop": {"exec": {"command": ["/wait-shutdown"]}}}
+ENVOY_GATEWAY = {"app.kubernetes.io/managed-by": "envoy-gateway"}
+CONTOUR = {"app.kubernetes.io/name": "contour", "app.kubernetes.io/component": "envoy"}
+
+
+@pytest.mark.parametrize(
+    ("given_spec", "labels", "window"),
+    [
+        pytest.param(spec(), {}, (0, 30), id="an unknown program: anything within the default grace period"),
+        pytest.param(spec(grace=0), {}, (0, 0), id="no grace period"),
+        pytest.param(spec(lifecycle=sleep(20), grace=60), {}, (20, 60), id="it serves while preStop sleeps"),
+        pytest.param(spec(lifecycle=sleep(90), grace=60), {}, (60, 60), id="the grace period ends the sleep"),
+        pytest.param(spec(lifecycle=EXEC, grace=60), {}, (0, 60), id="an unknown preStop command may end it"),
+        pytest.param(spec(NGINX, lifecycle=EXEC, grace=300), {}, (0, 0), id="ingress-nginx closes at once"),
+        pytest.param(
+            spec(NGINX, lifecycle=EXEC, grace=300, args=["--shutdown-grace-period=120"]), {}, (20, 30),
+            id="ingress-nginx is unready before it closes",
+        ),
+        pytest.param(
+            spec(
+                NGINX, lifecycle=EXEC, grace=300, args=["--shutdown-grace-period", "60"],
+                readinessProbe={"periodSeconds": 30, "failureThreshold": 4},
+            ), {}, (60, 60), id="ingress-nginx as it should be",
+        ),
+        pytest.param(spec(NGINX, lifecycle=sleep(70), grace=300), {}, (70, 70), id="ingress-nginx with a sleep"),
+        pytest.param(spec("envoyproxy/envoy", grace=360), ENVOY_GATEWAY, (0, 30), id="Envoy Gateway"),
+        pytest.param(
+            spec("envoyproxy/envoy", readinessProbe={"periodSeconds": 4}), CONTOUR, (0, 12), id="Contour"
+        ),
+        pytest.param(PodSpec(), {}, (0, 30), id="no container is known"),
+    ],
+)  # fmt: skip
+def test_how_long_a_pod_serves(given_spec: PodSpec, labels: dict[str, str], window: tuple[int, int]) -> None:
+    found = serving_window(given_spec, labels)
+    assert (found.least, found.most) == window
+    assert found.because
+
+
+def test_the_container_that_ends_first_counts() -> None:
+    one, other = spec(lifecycle=sleep(50), grace=60), spec(lifecycle=sleep(10), grace=60)
+    both = msgspec.structs.replace(one, containers=[*(one.containers or ()), *(other.containers or ())])
+    assert serving_window(both, {}).least == 10
+
+
+def test_a_container_without_a_port_does_not_count_beside_one_with() -> None:
+    serves = spec(lifecycle=sleep(50), grace=60)
+    beside = spec(ports=None)
+    both = msgspec.structs.replace(serves, containers=[*(serves.containers or ()), *(beside.containers or ())])
+    assert serving_window(both, {}).least == 50
+
+
+def consumer(probe: Probe, family: str = "gke-l4", kind: str = "Service") -> Consumer:
+    targets = NodeTargets(ANY_CLIENT, HealthCheck(probe))
+    return Consumer(kind, "shop", "web", "c", "instance", "http", targets, family=family)
+
+
+def window(least: int, most: int) -> ServingWindow:
+    return ServingWindow(least, most, ("why",))
+
+
+HCNP, OWN = HealthCheckNodePort(), OwnNodePort("http")
+
+
+@pytest.mark.parametrize(
+    ("probe", "serves", "verdict", "seconds"),
+    [
+        pytest.param(HCNP, (14, 14), Seam.SEAMLESS, None, id="it serves until the load balancer has stopped"),
+        pytest.param(HCNP, (13, 13), Seam.LOSSY, (0, 0), id="within the margin"),
+        pytest.param(HCNP, (0, 0), Seam.LOSSY, (3, 12), id="it ends at once"),
+        pytest.param(HCNP, (5, 8), Seam.LOSSY, (0, 7), id="it ends too early"),
+        pytest.param(HCNP, (0, 30), Seam.UNKNOWN, None, id="how it ends is not known"),
+        pytest.param(OWN, (300, 300), Seam.LOSSY, (3, 13), id="the traffic port passes as long as it serves"),
+        pytest.param(KubeProxyHealthz(), (300, 300), Seam.LOSSY, (0, None), id="10256 never fails"),
+        pytest.param(NoHealthCheck(), (300, 300), Seam.LOSSY, (0, None), id="no health check"),
+        pytest.param(AnswersEverywhere(), (300, 300), Seam.LOSSY, (0, None), id="a port that answers everywhere"),
+        pytest.param(
+            HealthCheckNodePort(any_answer=True), (300, 300), Seam.LOSSY, (0, None), id="any answer passes"
+        ),
+        pytest.param(NotModelled("?"), (300, 300), Seam.UNKNOWN, None, id="an unknown check"),
+        pytest.param(HealthCheckNodePort(service=Key("a", "b")), (300, 300), Seam.UNKNOWN, None, id="of another"),
+    ],
+)
+def test_the_verdict(
+    probe: Probe, serves: tuple[int, int], verdict: Seam, seconds: tuple[int, int | None] | None
+) -> None:
+    """GKE's check: 2 probes, 3 s apart, and a lag of up to 6 s."""
+    found = hand_off(consumer(probe), window(*serves), forwards_to_terminating=True)
+    assert (found.verdict, found.seconds) == (verdict, seconds)
+    assert found.because
+
+
+def test_without_the_fallback_to_terminating_pods_a_delay_does_not_help() -> None:
+    assert hand_off(consumer(HCNP), window(60, 60), forwards_to_terminating=False).seconds == (3, 12)
+    assert hand_off(consumer(HCNP), window(60, 60), forwards_to_terminating=None).verdict is Seam.UNKNOWN
+
+
+def test_a_load_balancer_whose_settings_are_not_known() -> None:
+    assert (
+        hand_off(consumer(HCNP, "vultr"), window(600, 600), forwards_to_terminating=True).verdict is Seam.UNKNOWN
+    )
+    lossy = hand_off(consumer(OWN, "vultr"), window(600, 600), forwards_to_terminating=True)
+    assert (lossy.verdict, lossy.seconds) == (Seam.LOSSY, (0, None))
+
+
+@given(
+    st.integers(0, 400), st.integers(0, 400),
+    st.sampled_from(["aws-load-balancer-controller", "aws-cloud-provider", "gke-l4", "azure-load-balancer"]),
+)  # fmt: skip
+def test_a_window_that_grows_never_makes_it_worse(least: int, more: int, family: str) -> None:
+    order = [Seam.SEAMLESS, Seam.UNKNOWN, Seam.LOSSY]
+    exact = hand_off(consumer(HCNP, family), window(least, least), forwards_to_terminating=True)
+    longer = hand_off(consumer(HCNP, family), window(least + more, least + more), forwards_to_terminating=True)
+    assert order.index(longer.verdict) <= order.index(exact.verdict)
+    timing = timing_of(consumer(HCNP, family))
+    assert timing is not None
+    assert (exact.verdict is Seam.SEAMLESS) == (least >= timing.down(dropped=False)[1] + MARGIN)
+
+
+def test_a_rollout_that_outruns_the_load_balancer() -> None:
+    alb = consumer(OWN, "aws-load-balancer-controller", "Ingress")
+    assert "minReadySeconds is 0" in outruns(alb, 0)
+    assert outruns(alb, 35) == ""
+    assert outruns(consumer(OWN, "vultr"), 0) == ""
+
+
+def test_the_timing_of_an_application_load_balancer() -> None:
+    """aws-load-balancer-controller 225f4456: 15 s, 5 s, 2 and 2."""
+    timing = timing_of(consumer(OWN, "aws-load-balancer-controller", "Ingress"))
+    assert timing == Timing(15, 5, 2, 2)
+    assert timing.down(dropped=True) == (15, 35)
