@@ -255,7 +255,7 @@ def what_if(**options: Any) -> int:
     \b
     Exit codes:
       0  no Service that changes reaches the outcome of --fail-on
-      1  one does, during the change or in the worst case after it
+      1  one does, during the change or in the worst case after it, or one loses its last endpoint
       2  the forecast could not be completed
     """
     from etpguard.cli.what_if import WhatIfRequest

@@ -72,7 +72,11 @@ class Phases:
         return any(case.figures != self.now.figures for case in cases)
 
     def reaches(self, outcome: Outcome) -> bool:
-        return max(self.during.worst.outcome, self.settled.worst.outcome) >= outcome
+        """Whether the change makes it this outcome or a worse one, in the worst case. A change that takes the last
+        endpoint loses all traffic, so NoEndpoints reaches every outcome if it was another one before."""
+        worst = (self.during.worst.outcome, self.settled.worst.outcome)
+        emptied = Outcome.NoEndpoints in worst and self.now.outcome is not Outcome.NoEndpoints
+        return emptied or max(worst) >= outcome
 
 
 @dataclass
