@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
+from etpguard import __version__
 from etpguard.remediate import reasons
 from etpguard.settings import Option, options
-from manifests import api_page, chart_page, cli_page, consumers, reference, roles
+from manifests import api_page, chart_page, cli_page, consumers, data_planes, reference, roles
 from manifests.monitoring import dashboard
 
 ROOT = Path(__file__).parents[1]
@@ -78,6 +79,8 @@ def files() -> dict[Path, str]:
         CHART / "values.yaml": values,
         CHART / "README.md": chart_page.page(values),
         CHART / "values.schema.json": _with_setting_schemas((CHART / "values.schema.json").read_text()),
+        ROOT / "manifests" / "base" / "rbac-data-planes.yaml": data_planes.base(__version__),
+        CHART / "templates" / "rbac-data-planes.yaml": data_planes.chart(),
         CONSUMERS_PAGE: _with_consumers(CONSUMERS_PAGE.read_text()),
         REMEDIATION_PAGE: _with_reasons(REMEDIATION_PAGE.read_text()),
         READER_ROLE: roles.manifest(),
@@ -140,6 +143,7 @@ def _with_reasons(page: str) -> str:
 def _with_consumers(page: str) -> str:
     """The page with its tables of consumers and of kinds."""
     page = _with_table(page, "table of consumers", consumers.table())
+    page = _with_table(page, "table of data plane objects", data_planes.table())
     return _with_table(page, "table of kinds", consumers.kinds())
 
 

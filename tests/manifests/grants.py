@@ -95,7 +95,9 @@ permission is granted and not used, or if a request is refused.
 TAIL = """
 The roles are installed with:
 
-- `etpguard-observe`: every overlay. `observe-only` has no other role.
+- `etpguard-observe`: every overlay. `observe-only` has no role beside it and `etpguard-data-planes`.
+- `etpguard-data-planes`: every overlay. It has `get` only, for the
+  [objects that show the data plane](consumers.md#objects-that-show-the-data-plane), each by its name.
 - `etpguard-conditions`, `etpguard-reports`, `etpguard-events`: the base.
 - `etpguard-leader`: the base. A Role in the namespace of the operator, with `get` and `update` only for the
   Lease `etpguard`.

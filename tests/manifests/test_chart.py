@@ -157,6 +157,15 @@ def test_the_controllers_deployment_is_one_objects_permission() -> None:
     assert parse({}, environment(manifests)).aws_lbc_deployment == "kube-system/lbc"
 
 
+def test_the_objects_that_show_the_data_plane_are_read_by_name() -> None:
+    rules = [rule for role in helm_template() if role["kind"] == "ClusterRole" for rule in role.get("rules") or ()]
+    named = [rule for rule in rules if "configmaps" in rule["resources"] or "daemonsets" in rule["resources"]]
+    assert len(named) == 2
+    assert all(rule["verbs"] == ["get"] and rule["resourceNames"] for rule in named)
+    without = grants.granted(helm_template("--set", "dataPlaneObjects.enabled=false"))
+    assert {"configmaps", "daemonsets", "installations"}.isdisjoint(grant.resource for grant in without)
+
+
 def test_another_release_keeps_its_own_account_in_the_admission_policy() -> None:
     rendered = helm_template(release="second", namespace="elsewhere")
     policies = [m for m in rendered if m["kind"] == "ValidatingAdmissionPolicy"]
