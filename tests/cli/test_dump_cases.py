@@ -20,13 +20,14 @@ Json = dict[str, Any]
 
 @pytest.mark.parametrize("world", sorted(worlds()))
 def test_the_outcomes_are_those_of_the_cluster(world: str) -> None:
-    cluster = load([head().as_object(), *worlds()[world]]).picture
+    cluster = load([head().as_object(), *worlds()[world]])
     items = dumped(worlds()[world])
-    assert changed_outcomes(cluster, consumer_families(), items, lambda name: name) == []
+    families = consumer_families()
+    assert changed_outcomes(cluster.picture, families, items, lambda name: name, named=cluster.named) == []
     names = Anonymizer(vocabulary(), b"salt", lambda: 7)
     names.learn(items)
     anonymized = [names.item(item) for item in items]
-    assert changed_outcomes(cluster, consumer_families(), anonymized, names.text) == []
+    assert changed_outcomes(cluster.picture, families, anonymized, names.text, named=cluster.named) == []
 
 
 @pytest.mark.parametrize("world", sorted(worlds()))

@@ -16,6 +16,12 @@ def test_json_is_the_documented_report() -> None:
     assert (run.code, run.err) == (0, "")
     report = run.report
     (service,) = report.pop("services")
+    (group,) = report["dataPlane"].pop("groups")
+    assert (group["name"], group["evidence"], group["nodes"]) == (
+        "kube-proxy",
+        "assumed",
+        ["node1", "node2", "node3"],
+    )
     assert report == {
         "apiVersion": "etpguard.dev/v1alpha1",
         "kind": "CoverageReport",

@@ -9,6 +9,7 @@ import msgspec
 
 from etpguard.assess import Assessment, Outcome, PortState
 from etpguard.assess.consumers.interface import Evidence
+from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane, NodePlanes, PlaneGroup
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Key
 from etpguard.report import (
@@ -74,6 +75,10 @@ CONTRACT: Json = {
 }
 
 
+def planes_of(plane: KnownDataPlane) -> NodePlanes:
+    return NodePlanes((PlaneGroup(plane, -1),))
+
+
 def part_of(whole: Any, contract: Any) -> Any:
     """`whole` without what it has beyond the contract; lists keep their length."""
     if isinstance(contract, dict) and isinstance(whole, dict):
@@ -87,8 +92,8 @@ def test_the_json_contract_on_the_nginx_case() -> None:
     assessment, table = nginx()
     report = coverage_report(
         Contents(
-            "kube-proxy",
-            "assumed",
+            planes_of(KnownDataPlane(DataPlane.KUBE_PROXY)),
+            assessment.nodes,
             [assessment],
             table,
             advice=lambda _: ["do this", "or that"],
@@ -111,11 +116,12 @@ def test_the_report_lists_each_assumption_once() -> None:
         replace(big(1, 1, table), key=Key("default", name), assumptions=assumptions)
         for name, assumptions in (("a", (RENAMED, "it is Acme's")), ("b", ()), ("c", (RENAMED,)))
     ]
-    for how, first in (
-        ("assumed", ["the data plane of every node is cilium; --data-plane names another"]),
-        ("", []),
+    for evidence, first in (
+        (Evidence.ASSUMED, ["the data plane of every node is cilium; --data-plane names another"]),
+        (Evidence.STATED, []),
     ):
-        report = coverage_report(Contents("cilium", how, services, table, advice=lambda _: ()))
+        planes = planes_of(KnownDataPlane(DataPlane.CILIUM, evidence=evidence))
+        report = coverage_report(Contents(planes, 1, services, table, advice=lambda _: ()))
         assert report["assumptions"] == [*first, RENAMED, "it is Acme's"]
         assert [service["assumptions"] for service in report["services"]] == [
             [RENAMED, "it is Acme's"],

@@ -8,20 +8,25 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from types import ModuleType
 
 from etpguard.app.health import HealthReport, metrics_state
 from etpguard.app.tasks import Keeper, finished_before, run_until_one_ends
 from etpguard.app.timing import OperatorTiming
 from etpguard.app.writing import Writing
-from etpguard.assess import AllNodes, DataPlane, Engine, Evidence, KnownDataPlane, Options, picture_for
+from etpguard.assess import Engine, Options, picture_for
 from etpguard.assess.advice import Advisor
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController
 from etpguard.assess.consumers.registry import ConsumerOptions, consumer_families
-from etpguard.assess.platforms import CILIUM
+from etpguard.assess.data_planes.choice import Choice
+from etpguard.assess.data_planes.detection import Detection
+from etpguard.assess.data_planes.mixed import not_known
+from etpguard.assess.evidence import Evidence
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.controller_options import follow
 from etpguard.intake.corrections import Corrections
+from etpguard.intake.data_plane_objects import DataPlaneObjects
 from etpguard.intake.freshness import Freshness
 from etpguard.intake.inbox import AssessAll, Inbox
 from etpguard.intake.resync import Resync
@@ -33,6 +38,7 @@ from etpguard.kube.threads import in_thread
 from etpguard.metrics import CONTENT_TYPE, Metrics
 from etpguard.objects import GROUP, AnyKind
 from etpguard.objects.log_fields import action_fields
+from etpguard.objects.named import NamedObjects
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.report.advice import advice_texts
 from etpguard.settings import Settings, SettingsError
@@ -40,6 +46,7 @@ from etpguard.web import Health, serve
 
 logger = logging.getLogger(__name__)
 
+NOT_READ = NamedObjects.none_read("it has not been read yet")
 STOP_SECONDS = 4.0
 """After SIGTERM, all parts together have this long to end."""
 
@@ -67,11 +74,11 @@ class Operator:
         skipped = _skipped(self.picture.kinds, settings.skip_api_groups)
         self.picture.switched_off = skipped
         self.picture.unread.update(dict.fromkeys(skipped, "switched off by --skip-api-groups"))
-        options = Options(
-            data_planes=_data_planes(settings),
+        self._engine_options = Options(
+            data_planes=Detection(Choice.parse(settings.data_plane), NOT_READ),
             answers_everywhere_ports=settings.answers_everywhere_ports,
         )
-        self.engine = Engine(self.picture, consumers, options)
+        self.engine = Engine(self.picture, consumers, self._engine_options)
         self.freshness = Freshness(
             [kind for kind in self.picture.kinds if kind not in skipped], settings.resync_interval, time.monotonic
         )
@@ -81,6 +88,9 @@ class Operator:
             settings.metrics_per_service,
             kinds=self.picture.kinds,
             parts=PARTS,
+        )
+        self._data_plane_objects = DataPlaneObjects(
+            connection, settings.resync_interval, self._use_objects, self.metrics.request
         )
         self._assessed = asyncio.Event()
         failures = Failures(self.metrics.internal_error)
@@ -109,7 +119,7 @@ class Operator:
             connection,
             picture=self.picture,
             assessments=self.engine.assessments,
-            engine=lambda picture: Engine(picture, consumers, options),
+            engine=lambda picture: Engine(picture, consumers, self._engine_options),
             served=self.freshness.served,
             advice=advice_texts(Advisor(self.picture, consumers)),
             stale=self._stale,
@@ -153,6 +163,14 @@ class Operator:
                 family.options = options.aws
         self._inbox.put(AssessAll(asyncio.Event()))
 
+    def _use_objects(self, objects: NamedObjects) -> None:
+        """The objects that show the data plane say something else now: assess every Service again."""
+        detection = Detection(Choice.parse(self._settings.data_plane), objects)
+        self._engine_options = replace(self._engine_options, data_planes=detection)
+        self.engine.use_data_planes(detection)
+        if self._assessed.is_set():
+            self._inbox.put(AssessAll(asyncio.Event()))
+
     def serving(self) -> AbstractAsyncContextManager[int]:
         """The HTTP server, as a context that gives its port."""
         return serve(
@@ -185,7 +203,7 @@ class Operator:
     async def _live(self, stop: asyncio.Event) -> None:
         """List, assess, become ready, and only then watch and write."""
         began = time.monotonic()
-        if not await finished_before(stop, asyncio.create_task(self._resync.first())):
+        if not await finished_before(stop, asyncio.create_task(self._first())):
             return
         self._inbox.put(AssessAll(self._assessed))
         await self._assessed.wait()
@@ -204,11 +222,18 @@ class Operator:
             asyncio.create_task(self._resync.run(), name="resync"),
             asyncio.create_task(keep("watch", "the operator", self._supervisor.run, stop), name="watch"),
             asyncio.create_task(self._writing.run(stop), name="writing"),
+            asyncio.create_task(
+                keep("options", "the data plane's objects", self._data_plane_objects.run, stop), name="data planes"
+            ),
         ]
         if self._settings.aws_lbc_deployment:
             follow_options = keep("options", "the operator", self._follow_options, stop)
             parts.append(asyncio.create_task(follow_options, name="options"))
         await run_until_one_ends(parts)
+
+    async def _first(self) -> None:
+        """The first lists, and the first read of the objects that show the data plane."""
+        await asyncio.gather(self._resync.first(), self._data_plane_objects.read())
 
     async def _follow_options(self) -> None:
         await follow(self._settings, self._connection, self._options, self.use_options)
@@ -220,9 +245,14 @@ class Operator:
         return [self._absorber.problem] if self._absorber.problem else []
 
     def _data_plane_notes(self) -> list[str]:
-        if self._settings.data_plane == "auto" and CILIUM in self.engine.platforms:
-            return ["the nodes run Cilium: if it replaces kube-proxy, set --data-plane=cilium"]
-        return []
+        """Contradictions, what is not excluded, and objects that could not be read where something is assumed."""
+        planes, objects = self.engine.planes, self._data_plane_objects.objects
+        notes = [f"{text}; --data-plane names the right one" for text in planes.contradictions]
+        if planes.otherwise and not planes.contradictions:
+            notes.append(f"{not_known(planes)}; --data-plane names the right one")
+        if objects and objects.unread and any(g.plane.evidence is Evidence.ASSUMED for g in planes.groups):
+            notes.append(f"the data plane of some nodes is assumed: {objects.refusal}")
+        return notes
 
 
 def _skipped(kinds: Iterable[AnyKind], groups: frozenset[str]) -> frozenset[AnyKind]:
@@ -241,9 +271,3 @@ def _kopf() -> ModuleType:
     from etpguard.intake import kopf_watch
 
     return kopf_watch
-
-
-def _data_planes(settings: Settings) -> AllNodes:
-    if settings.data_plane == "auto":
-        return AllNodes()
-    return AllNodes(KnownDataPlane(DataPlane(settings.data_plane), evidence=Evidence.STATED, how="--data-plane"))

@@ -134,8 +134,8 @@ def _structured(
     from etpguard.report.advice import advice_texts
 
     contents = Contents(
-        data_plane=assessed.data_plane,
-        data_plane_how=assessed.data_plane_how,
+        planes=assessed.engine.planes,
+        nodes=assessed.loaded.picture.nodes.present,
         assessments=chosen,
         table=assessed.loaded.picture.nodes,
         advice=advice_texts(assessed.advisor),

@@ -16,7 +16,7 @@ from etpguard.cli.output import aws_console
 from etpguard.cli.output.streams import deliver
 from etpguard.objects import NODE, SERVICE, Endpoint, Key, Service
 from etpguard.objects.text import harmless
-from etpguard.report.sentences import data_plane_sentence
+from etpguard.report.data_planes import data_plane_sentences
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment, PortState
@@ -253,7 +253,8 @@ def _traps(assessed: Assessed, assessment: Assessment) -> Lines:
         yield "  A dropped packet causes no refusal and no log line. Clients time out."
     for hint in hints:
         yield f"  {hint}"
-    yield f"  {data_plane_sentence(assessed.data_plane, assessed.data_plane_how)}"
+    sentences = data_plane_sentences(assessed.engine.planes, assessed.loaded.picture.nodes.present)
+    yield from (f"  {sentence}" for sentence in sentences)
 
 
 def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:

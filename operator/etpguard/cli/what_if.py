@@ -62,9 +62,9 @@ def _not_read(assessed: Assessed) -> list[str]:
 
 
 def _assumptions(assessed: Assessed) -> list[str]:
-    from etpguard.report.sentences import assumed_data_plane
+    from etpguard.report.data_planes import assumed_data_planes
 
-    return list(assumed_data_plane(assessed.data_plane, assessed.data_plane_how))
+    return assumed_data_planes(assessed.engine.planes, assessed.loaded.picture.nodes.present)
 
 
 def _show(request: WhatIfRequest, given: object) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 from etpguard.assess import Assessment, PortState
 from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.data_planes.interface import NodePlanes
 from etpguard.cluster import NodeTable
 from etpguard.objects import API_VERSION
+from etpguard.report.data_planes import assumed_data_planes, data_plane_report
 from etpguard.report.resilience import resilience_report
-from etpguard.report.sentences import assumed_data_plane, explain_reason, explain_verdict
+from etpguard.report.sentences import explain_reason, explain_verdict
 
 NO_NAMES = -1
 """As a limit of names: list none. 0 lists all."""
@@ -23,11 +25,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The content of a CoverageReport. `advice` gives the advice for one assessment. `max_nodes` bounds each list
-    of names, 0 for no bound. `remediations`: what the policies would do, None if that was not asked for."""
+    """The content of a CoverageReport. `nodes` are all Nodes. `advice` gives the advice for one assessment.
+    `max_nodes` bounds each list of names, 0 for no bound. `remediations`: what the policies would do, None if that
+    was not asked for."""
 
-    data_plane: str
-    data_plane_how: str
+    planes: NodePlanes
+    nodes: int
     assessments: Iterable[Assessment]
     table: NodeTable
     advice: Callable[[Assessment], Sequence[str]]
@@ -44,7 +47,9 @@ def coverage_report(contents: Contents) -> Json:
     return {
         "apiVersion": API_VERSION,
         "kind": "CoverageReport",
-        "dataPlane": {"name": contents.data_plane, "how": contents.data_plane_how},
+        "dataPlane": data_plane_report(
+            contents.planes, contents.nodes, lambda nodes: _names(contents.table, nodes, contents.max_nodes)
+        ),
         "services": [service_report(a, contents.table, contents.advice(a), contents.max_nodes) for a in ordered],
         **asked,
         "assumptions": _assumptions(contents, ordered),
@@ -77,7 +82,7 @@ def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[st
 def _assumptions(contents: Contents, assessments: Sequence[Assessment]) -> list[str]:
     """The data plane where no API object and no flag names it, then what single Services rest on, each once."""
     found = dict.fromkeys(text for each in assessments for text in each.assumptions)
-    return [*assumed_data_plane(contents.data_plane, contents.data_plane_how), *found]
+    return [*assumed_data_planes(contents.planes, contents.nodes), *found]
 
 
 def if_local_report(local: Assessment) -> Json:

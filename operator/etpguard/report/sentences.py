@@ -15,20 +15,6 @@ from etpguard.objects.events import clip_note
 MAX_NAMED_PORTS = 10
 
 
-def assumed_data_plane(name: str, how: str) -> list[str]:
-    """The assumption about the data plane; empty where a flag names it. `how` is that of the CoverageReport."""
-    if how != "assumed":
-        return []
-    return [f"the data plane of every node is {name}; --data-plane names another"]
-
-
-def data_plane_sentence(name: str, how: str) -> str:
-    """Where the data plane is known from. `how` is that of the CoverageReport."""
-    if how == "assumed":
-        return f"etpguard assumes that the data plane of every node is {name}; --data-plane names another."
-    return f"The data plane is {name}, by {how}."
-
-
 def explain_reason(assessment: Assessment) -> str:
     """Why the Service has its outcome, in one sentence."""
     deciding = [v for v in assessment.consumers if not v.consumer.incidental and v.outcome == assessment.outcome]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from etpguard.assess.data_planes.antrea import Antrea
 from etpguard.assess.data_planes.calico_ebpf import CalicoEBPF
@@ -16,6 +17,7 @@ from etpguard.assess.data_planes.ovn_kubernetes import OVNKubernetes
 from etpguard.assess.data_planes.rule import Rule
 from etpguard.assess.data_planes.winkernel import Winkernel
 from etpguard.assess.node_states import Frontend, PortState, ServiceStates, Uncertain
+from etpguard.assess.outcome import Reason
 from etpguard.objects import EndpointSlice, IPFamily, Service
 
 _RULES: dict[DataPlane, Callable[[KnownDataPlane], Rule]] = {
@@ -28,6 +30,19 @@ _RULES: dict[DataPlane, Callable[[KnownDataPlane], Rule]] = {
     DataPlane.WINKERNEL: Winkernel,
     DataPlane.OTHER: Other,
 }
+
+
+NOT_KNOWN = "DataPlaneNotKnown"
+"""The code of the reason where the outcome depends on a data plane that the signs leave open."""
+
+
+def not_known(planes: NodePlanes) -> str:
+    """Why a data plane is left open: signs that contradict one another, or what nothing excludes."""
+    if planes.contradictions:
+        return planes.contradictions[0]
+    known = {group.plane for group in planes.groups}
+    others = (group.plane for variant in planes.otherwise for group in variant.groups)
+    return next((plane.how for plane in others if plane not in known), "")
 
 
 def rule_of(plane: KnownDataPlane) -> Rule:
@@ -51,6 +66,11 @@ class Rules:
         """Nodes whose port 10256 answers with success while they are Ready."""
         self.healthz_not_known = [(nodes, answer) for answer, nodes in healthz if isinstance(answer, str)]
         """Nodes of which that is not known, with the reason."""
+        self._otherwise = [Rules(variant) for variant in planes.otherwise]
+        self._doubt = Reason(NOT_KNOWN, f"{not_known(planes)}; --data-plane names the right one")
+        for other in self._otherwise:
+            if differ := self.healthz_passes ^ other.healthz_passes:
+                self.healthz_not_known.append((differ, self._doubt.detail))
 
     def misleading(self, nodes: int) -> list[str]:
         """The sentences on requests that prove nothing, for the data planes of these nodes."""
@@ -59,9 +79,50 @@ class Rules:
     def states(self, service: Service, slices: Iterable[EndpointSlice], nodes: Nodes) -> ServiceStates:
         """The states of a Service as if its policy were Local, whatever it is."""
         inputs = Inputs(service, slices, nodes)
+        states = self._states(inputs)
+        for other in self._otherwise:
+            states = _doubted(states, other._states(inputs), self._doubt)
+        return states
+
+    def _states(self, inputs: Inputs) -> ServiceStates:
         if len(self._rules) == 1:
             return self._rules[0][0].states(inputs)
         return _assembled([(rule.states(inputs), members) for rule, members in self._rules])
+
+
+def _doubted(states: ServiceStates, other: ServiceStates, reason: Reason) -> ServiceStates:
+    """`states`, where nodes on which `other` has another state are uncertain."""
+    others = {(port.port, port.protocol, port.family): port for port in other.ports}
+    ports = []
+    for port in states.ports:
+        found = others.pop((port.port, port.protocol, port.family), None)
+        nodes = -1 if found is None else _differing(port, found)
+        lost = nodes | port.silent ^ found.silent if found else nodes
+        ports.append(
+            replace(
+                port,
+                uncertain=(*port.uncertain, Uncertain(nodes, reason)) if nodes else port.uncertain,
+                unanswered=port.unanswered | lost,
+            )
+        )
+    ports += (replace(port, uncertain=(*port.uncertain, Uncertain(-1, reason))) for port in others.values())
+    families = {*states.healthy, *other.healthy}
+    unhealthy = _union(states.healthy.get(family, 0) ^ other.healthy.get(family, 0) for family in families)
+    return replace(
+        states,
+        ports=tuple(ports),
+        health_not_known=states.health_not_known | unhealthy | states.health_port_open ^ other.health_port_open,
+    )
+
+
+def _differing(port: PortState, other: PortState) -> int:
+    """The nodes on which the port has another state. Which endpoints of a node are used does not matter."""
+    forwarding = port.forwarding ^ other.forwarding
+    through = {kind for kind, _ in (*port.through, *other.through)}
+    for kind in through:
+        forwarding |= port.seen_through(kind).forwarding ^ other.seen_through(kind).forwarding
+    rejects = (port.unusable if port.usable else -1) ^ (other.unusable if other.usable else -1)
+    return forwarding | rejects & ~(port.forwarding & other.forwarding) | (port.doubtful ^ other.doubtful)
 
 
 def _assembled(parts: Sequence[tuple[ServiceStates, int]]) -> ServiceStates:

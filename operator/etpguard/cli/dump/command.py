@@ -73,7 +73,7 @@ def _anonymized(
     anonymizer = Anonymizer(vocabulary(), secrets.token_bytes(32), lambda: 1 + secrets.randbelow(9))
     anonymizer.learn(items)
     made = [anonymizer.item(item) for item in items]
-    if changed := changed_outcomes(loaded.picture, families, made, anonymizer.text, namespace):
+    if changed := changed_outcomes(loaded.picture, families, made, anonymizer.text, namespace, loaded.named):
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         names = f"{', '.join(map(str, changed[:3]))}{more}"
         loaded.warnings.append(f"the anonymized dump has another outcome for {names}: it depends on names")

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from etpguard.assess import Assessment, Engine, picture_for
+from etpguard.assess import Assessment, Engine, Options, picture_for
 from etpguard.assess.consumers.interface import ConsumerFamily
+from etpguard.assess.data_planes.choice import Choice
+from etpguard.assess.data_planes.detection import Detection
 from etpguard.cli.input.loaded import Loaded
 from etpguard.cli.input.object_collector import ObjectCollector, yaml_document
 from etpguard.cluster import Picture
 from etpguard.objects import Key
+from etpguard.objects.named import NamedObjects
 
 Json = dict[str, Any]
+
+NOTHING_READ = NamedObjects.none_read("it was not looked for")
 
 
 def changed_outcomes(
@@ -21,17 +26,18 @@ def changed_outcomes(
     items: Sequence[Json],
     rename: Callable[[str], str],
     namespace: str = "",
+    named: NamedObjects = NOTHING_READ,
 ) -> list[Key]:
     """The Services of the picture with another outcome, reason or number of nodes in the dump `items`.
 
-    `rename` gives the name there of a namespace or a Service here.
+    `named` are the objects that show the data plane. `rename` gives the name there of a namespace or a Service.
     """
-    before = _assessments(picture, families)
+    before = _assessments(picture, families, named)
     dumped = Loaded(picture_for(families), live=False, where="dump")
     collector = ObjectCollector(dumped)
     collector.add(yaml_document("", {"apiVersion": "v1", "kind": "List", "items": list(items)}))
     collector.finish()
-    after = _assessments(dumped.picture, families)
+    after = _assessments(dumped.picture, families, dumped.named)
     return [
         key
         for key, assessment in sorted(before.items())
@@ -40,8 +46,10 @@ def changed_outcomes(
     ]
 
 
-def _assessments(picture: Picture, families: Sequence[ConsumerFamily]) -> Mapping[Key, Assessment]:
-    engine = Engine(picture, families)
+def _assessments(
+    picture: Picture, families: Sequence[ConsumerFamily], named: NamedObjects
+) -> Mapping[Key, Assessment]:
+    engine = Engine(picture, families, Options(Detection(Choice(), named)))
     engine.refresh_all()
     return engine.assessments
 

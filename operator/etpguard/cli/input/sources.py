@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etpguard.cli.errors import Failure
@@ -12,7 +12,7 @@ from etpguard.cli.input.loaded import Loaded
 from etpguard.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from etpguard.assess import Assessment, Engine, PortState
+    from etpguard.assess import Assessment, Engine
     from etpguard.assess.advice import Advisor
     from etpguard.assess.consumers.interface import ConsumerFamily
     from etpguard.kube.connection import Connection
@@ -51,8 +51,6 @@ class Assessed:
     """The command's, or that of the dump; "" for all."""
     engine: Engine
     advisor: Advisor
-    data_plane: str
-    data_plane_how: str
 
     @property
     def assessments(self) -> dict[Any, Assessment]:
@@ -166,9 +164,10 @@ def _families(sources: Sources, connection: Connection | None) -> Sequence[Consu
 def _assessed(
     sources: Sources, namespace: str, loaded: Loaded, consumer_families: Sequence[ConsumerFamily]
 ) -> Assessed:
-    from etpguard.assess import AllNodes, DataPlane, Engine, Evidence, KnownDataPlane, Options
+    from etpguard.assess import Engine, Options
     from etpguard.assess.advice import Advisor
-    from etpguard.assess.platforms import CILIUM
+    from etpguard.assess.data_planes.choice import Choice
+    from etpguard.assess.data_planes.detection import Detection
     from etpguard.objects import INGRESS, INGRESS_CLASS, NODE
 
     picture, settings = loaded.picture, sources.settings
@@ -177,45 +176,34 @@ def _assessed(
         for kind in needed:
             if kind in picture.unlisted:
                 picture.unread[kind] = f"there are no {kind.plural} in the input"
-    auto = settings.data_plane == "auto"
-    data_plane = DataPlane.KUBE_PROXY if auto else DataPlane(settings.data_plane)
-    stated = KnownDataPlane(data_plane) if auto else KnownDataPlane(data_plane, evidence=Evidence.STATED)
-    options = Options(AllNodes(stated), settings.answers_everywhere_ports, unread_is_unknown=loaded.complete)
+    detection = Detection(Choice.parse(settings.data_plane), loaded.named)
+    options = Options(detection, settings.answers_everywhere_ports, unread_is_unknown=loaded.complete)
     engine = Engine(picture, consumer_families, options)
     engine.refresh_all()
     if engine.assessments and not len(picture.store(NODE)):
         raise Failure(f"{loaded.where}: there are Services with externalTrafficPolicy Local but no Node")
-    if auto and CILIUM in engine.platforms:
-        with_cilium = Engine(
-            picture, consumer_families, replace(options, data_planes=AllNodes(KnownDataPlane(DataPlane.CILIUM)))
-        )
-        _warn_of_cilium(loaded, engine, with_cilium)
+    _warn_of_data_planes(loaded, engine)
     if not loaded.complete:
         _warn_of_missing_kinds(loaded, engine)
-    how = "assumed" if auto else "--data-plane"
-    return Assessed(sources, loaded, namespace, engine, Advisor(picture, consumer_families), data_plane.value, how)
+    return Assessed(sources, loaded, namespace, engine, Advisor(picture, consumer_families))
 
 
-def _warn_of_cilium(loaded: Loaded, engine: Engine, with_cilium: Engine) -> None:
-    """Warn if the outcome of a Service depends on whether Cilium replaces kube-proxy, as in `with_cilium`."""
-    with_cilium.refresh_all()
-    differ = [
-        str(key)
-        for key, assessment in sorted(engine.assessments.items())
-        if (other := with_cilium.assessments.get(key)) is None
-        or other.outcome is not assessment.outcome
-        or [_forwarding(port) for port in other.ports] != [_forwarding(port) for port in assessment.ports]
-    ]
-    if differ:
-        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
-        loaded.warnings.append(
-            f"the nodes run Cilium. If it replaces kube-proxy, the result differs for {', '.join(differ[:3])}"
-            f"{more}: use --data-plane cilium or --data-plane kube-proxy"
-        )
+def _warn_of_data_planes(loaded: Loaded, engine: Engine) -> None:
+    """Warn of signs that contradict one another, of outcomes that depend on a data plane that is not known, and of
+    a data plane that is assumed because objects could not be read."""
+    from etpguard.assess.data_planes.mixed import NOT_KNOWN
+    from etpguard.report.data_planes import assumed_data_planes
 
-
-def _forwarding(port: PortState) -> object:
-    return port.port, port.protocol, port.family, port.ready, port.terminating, port.usable
+    planes = engine.planes
+    loaded.warnings += [f"{text}; --data-plane names the right one" for text in planes.contradictions]
+    unknown = [a for _, a in sorted(engine.assessments.items()) if a.reason.code == NOT_KNOWN]
+    if unknown and not planes.contradictions:
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        names = f"{', '.join(str(each.key) for each in unknown[:3])}{more}"
+        loaded.warnings.append(f"the outcome is Unknown for {names}: {unknown[0].reason.detail}")
+    assumed = assumed_data_planes(planes, loaded.picture.nodes.present)
+    if assumed and loaded.complete and loaded.named.unread:
+        loaded.warnings.append(f"{loaded.named.refusal}. So {assumed[0]}")
 
 
 def _warn_of_missing_kinds(loaded: Loaded, engine: Engine) -> None:

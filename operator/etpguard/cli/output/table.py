@@ -14,8 +14,8 @@ from etpguard.assess.consumers.interface import ConsumerVerdict, Evidence
 from etpguard.cli.output.streams import complain
 from etpguard.objects.text import harmless
 from etpguard.report import explain_reason
+from etpguard.report.data_planes import assumed_data_planes
 from etpguard.report.resilience import tolerates
-from etpguard.report.sentences import assumed_data_plane
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -150,7 +150,7 @@ def footnotes(assessed: Assessed, ordered: Sequence[Assessment], *, wide: bool) 
     resting = sum(bool(assessment.assumptions) for assessment in ordered)
     where = "see the column ASSUMPTIONS" if wide else "-o wide shows it"
     own = f"{resting} {'Service rests' if resting == 1 else 'Services rest'} on an assumption: {where}."
-    plane = assumed_data_plane(assessed.data_plane, assessed.data_plane_how)
+    plane = assumed_data_planes(assessed.engine.planes, assessed.loaded.picture.nodes.present)
     return [*(f"Assumed: {line}." for line in plane), *([own] if resting else [])]
 
 

@@ -1,0 +1,69 @@
+"""The data planes of the nodes in a report: which, how each is known, and what is only assumed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from etpguard.assess.data_planes.interface import KnownDataPlane, NodePlanes, PlaneGroup
+from etpguard.assess.evidence import Evidence
+
+MIXED = "mixed"
+"""The name of the data plane of a cluster that has several."""
+
+Json = dict[str, Any]
+Names = Callable[[int], list[str]]
+"""The names of a set of nodes, within the bound of the report."""
+
+
+def data_plane_report(planes: NodePlanes, nodes: int, names: Names) -> Json:
+    """`dataPlane` of a CoverageReport. `nodes` are all Nodes."""
+    only = planes.only
+    head = {"name": only.name.value, "how": only.how} if only else {"name": MIXED, "how": "see groups"}
+    return {**head, "groups": [_group(group, nodes, names) for group in planes.groups]}
+
+
+def _group(group: PlaneGroup, nodes: int, names: Names) -> Json:
+    plane, members = group.plane, group.nodes & nodes
+    details = {field: value for field, value in (("mode", plane.mode), ("version", plane.version)) if value}
+    return {
+        "name": plane.name.value,
+        **details,
+        "how": plane.how,
+        "evidence": plane.evidence.value,
+        "nodes": names(members),
+        "count": members.bit_count(),
+    }
+
+
+def data_plane_sentences(planes: NodePlanes, nodes: int) -> list[str]:
+    """A sentence for each group of nodes: its data plane, and how it is known."""
+    return [_sentence(group, nodes, planes) for group in planes.groups]
+
+
+def _sentence(group: PlaneGroup, nodes: int, planes: NodePlanes) -> str:
+    if group.plane.evidence is Evidence.ASSUMED:
+        return f"etpguard assumes that {_assumed(group, nodes, planes)}."
+    return f"The data plane of {_where(group, nodes, planes)} is {_named(group.plane)}, by {group.plane.how}."
+
+
+def assumed_data_planes(planes: NodePlanes, nodes: int) -> list[str]:
+    """A sentence for each group of nodes whose data plane is only assumed."""
+    return [_assumed(group, nodes, planes) for group in planes.groups if group.plane.evidence is Evidence.ASSUMED]
+
+
+def _assumed(group: PlaneGroup, nodes: int, planes: NodePlanes) -> str:
+    where = _where(group, nodes, planes)
+    why = "" if group.plane.how == "assumed" else f" ({group.plane.how})"
+    return f"the data plane of {where} is {group.plane.name.value}{why}; --data-plane names another"
+
+
+def _where(group: PlaneGroup, nodes: int, planes: NodePlanes) -> str:
+    if planes.only:
+        return "every node"
+    count = (group.nodes & nodes).bit_count()
+    return f"{count} {'node' if count == 1 else 'nodes'}"
+
+
+def _named(plane: KnownDataPlane) -> str:
+    return " ".join(filter(None, (plane.name.value, plane.mode, plane.version)))
