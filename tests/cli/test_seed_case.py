@@ -7,7 +7,14 @@ import shlex
 
 from tests.cli.program import SEED, etpguard
 
-PORT = {"protocol": "TCP", "family": "IPv4", "ready": ["node1"], "terminating": [], "rejected": []}
+PORT = {
+    "protocol": "TCP",
+    "family": "IPv4",
+    "ready": ["node1"],
+    "terminating": [],
+    "rejected": [],
+    "client": "timeout",
+}
 COUNTS = {"ready": 1, "terminating": 0, "dropped": 2, "rejected": 0}
 
 

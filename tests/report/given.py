@@ -70,7 +70,7 @@ def big(ports: int, consumers: int, table: NodeTable, **fields: Any) -> Assessme
     """A Service whose ports are all in different states."""
     everything = table.present
     states = tuple(
-        PortState(f"p{n}", n, "TCP", "IPv4", 30000 + n, ready=n, terminating=0, usable=True)
+        PortState(f"p{n}", n, "TCP", "IPv4", 30000 + n, ready=n, terminating=0, usable=True, silent=-1)
         for n in range(1, ports + 1)
     )
     verdicts = tuple(verdict(number, everything, **fields) for number in range(consumers))

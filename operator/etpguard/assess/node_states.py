@@ -9,6 +9,7 @@ names below are under pkg/proxy there.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache
@@ -125,6 +126,14 @@ class PortState:
         for members, _ in self.uncertain:
             found |= members
         return found
+
+
+def client_of(ports: Iterable[PortState], nodes: int) -> Client | None:
+    """What a client of any of these ports meets on `nodes`; None if all of them forward."""
+    met = {client for port in ports if (client := port.client(nodes & port.dropped(nodes)))}
+    if len(met) < 2:
+        return next(iter(met), None)
+    return Client.NOT_KNOWN if Client.NOT_KNOWN in met else Client.MIXED
 
 
 @dataclass(frozen=True, slots=True)

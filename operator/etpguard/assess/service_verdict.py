@@ -306,7 +306,8 @@ class Judge:
                 return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
         reason = _no_endpoints(state) if verdict.outcome is Outcome.NoEndpoints else _REASONS[verdict.code]
         coverage = self._coverage(state, eligible, sees, spare, consumer)
-        return ConsumerVerdict(consumer, verdict.outcome, reason, eligible, uncovered, unused, (coverage,))
+        client = state.client(uncovered) if uncovered else None
+        return ConsumerVerdict(consumer, verdict.outcome, reason, eligible, uncovered, unused, (coverage,), client)
 
     def _coverage(self, state: PortState, eligible: int, passes: int, spare: int, consumer: Consumer) -> Coverage:
         zones, targets = self._eligible.zones, consumer.targets

@@ -123,11 +123,19 @@ _MEANING = {
     "dropped": "no usable endpoint here: packets from outside are dropped, without an answer",
     "rejected": "no usable endpoint anywhere: connections are refused",
 }
+_DROPPED = {
+    "timeout": _MEANING["dropped"],
+    "refused": "no usable endpoint here: connections from outside are refused",
+    "timeout or refused": "no usable endpoint here: some nodes drop packets from outside without an answer, "
+    "others refuse connections",
+    "not known": "no usable endpoint here: traffic from outside is not forwarded",
+}
+"""By what a client meets there."""
 _UNDER_LOCAL = {
     "ready": "a ready endpoint is here: under Local, too, this node would forward the traffic",
     "terminating": "only terminating endpoints that still serve are here: under Local this node would forward "
     "the traffic until they end",
-    "dropped": "no usable endpoint here: under Local this node would drop packets from outside",
+    "dropped": "no usable endpoint here: under Local this node would not forward traffic from outside",
     "rejected": "no usable endpoint anywhere: connections are refused, with Cluster as with Local",
 }
 _STATE_UNDER_LOCAL = {"dropped": "would drop"}
@@ -153,7 +161,11 @@ def _states(
         count = members.bit_count()
         meaning = _MEANING if assessment.if_local is None else _UNDER_LOCAL
         shown = state if assessment.if_local is None else _STATE_UNDER_LOCAL.get(state, state)
-        yield f"  {shown} on {count} node{'s' if count > 1 else ''}: {meaning[state]}"
+        what = meaning[state]
+        if state == "dropped" and assessment.if_local is None:
+            client = port.client(members)
+            what = _DROPPED[client.value] if client else what
+        yield f"  {shown} on {count} node{'s' if count > 1 else ''}: {what}"
         names = table.names(members, max_nodes)
         for name in names:
             here = [_endpoint(endpoint) for endpoint in found.get(name, ())]
@@ -236,6 +248,8 @@ def _consumers(assessed: Assessed, assessment: Assessment, max_nodes: int, *, re
 
 def _traps(assessed: Assessed, assessment: Assessment) -> Lines:
     """What a person may take for a proof. Empty where nothing is dropped."""
+    from etpguard.assess.node_states import client_of
+
     hints = list(_renamed(assessed, assessment))
     dropping = [port for port in assessment.ports if port.dropped(assessment.nodes)]
     if not dropping and not hints:
@@ -244,12 +258,10 @@ def _traps(assessed: Assessed, assessment: Assessment) -> Lines:
     yield "What misleads"
     node_port = next((port.node_port for port in dropping if port.node_port), 0)
     if node_port:
-        yield (
-            f"  curl localhost:{node_port} on a node proves nothing. Traffic that starts on a node is internal "
-            "traffic and may go to any endpoint of the cluster (in nftables mode kube-proxy does not serve "
-            "localhost). Only a request from another machine to the node's own address shows what clients get."
-        )
-    if dropping:
+        for sentence in assessed.engine.misleading(assessment.nodes):
+            yield f"  {sentence.format(port=node_port)}"
+    met = client_of(dropping, assessment.nodes)
+    if met is not None and met.value.startswith("timeout"):
         yield "  A dropped packet causes no refusal and no log line. Clients time out."
     for hint in hints:
         yield f"  {hint}"

@@ -108,6 +108,7 @@ def port_report(port: PortState, nodes: int, table: NodeTable, max_nodes: int) -
         "family": port.family,
         "nodePort": port.node_port,
         **{state: _names(table, members, max_nodes) for state, members in states.items()},
+        "client": client.value if (client := port.client(nodes)) else None,
         "counts": {state: members.bit_count() for state, members in states.items()},
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from etpguard.assess import Assessment, Outcome, PortState
 from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.node_states import Client, client_of
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 from etpguard.assess.probe import NoHealthCheck, PassesNowhere
 from etpguard.cluster import NodeTable
@@ -34,7 +35,7 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
     eligible, uncovered = verdict.eligible.bit_count(), verdict.uncovered.bit_count()
     check = verdict.consumer.check and verdict.consumer.check.settings
     probed = f"{check.protocol} health check on {check.port}" if check else "health check"
-    drop = _drop(uncovered, eligible, "target")
+    drop = _drop(uncovered, eligible, "target", verdict.client)
     them, they_receive = _them(uncovered), "it receives" if uncovered == 1 else "they receive"
     match verdict.outcome:
         case Outcome.Covered:
@@ -68,8 +69,8 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
             )
         case Outcome.Outage:
             if eligible == 1:
-                return "the only target node drops the traffic"
-            return f"all {eligible} target nodes drop the traffic"
+                return f"the only target node {_verb(1, verdict.client)} the traffic"
+            return f"all {eligible} target nodes {_verb(eligible, verdict.client)} the traffic"
         case _:
             return str(verdict.reason)
 
@@ -80,7 +81,7 @@ def _without_consumer(assessment: Assessment) -> str:
         case Outcome.Covered:
             return f"no known consumer; {_all_covered(eligible, 'eligible')}"
         case Outcome.Uncovered:
-            drop = _drop(uncovered, eligible, "eligible")
+            drop = _drop(uncovered, eligible, "eligible", client_of(assessment.ports, assessment.uncovered))
             return f"no known consumer; {drop} of clients that use {_them(uncovered)}"
         case Outcome.NoTargets:
             why = f": {assessment.reason.detail}" if assessment.reason.detail else ""
@@ -119,11 +120,19 @@ def _why_it_fails(verdict: ConsumerVerdict) -> str:
     return f" ({probe.detail})" if isinstance(probe, PassesNowhere) else ""
 
 
-def _drop(uncovered: int, eligible: int, kind: str) -> str:
+def _drop(uncovered: int, eligible: int, kind: str, client: Client | None) -> str:
     """ "2 of 3 target nodes drop the traffic"; the verb agrees with the first number."""
-    return (
-        f"{uncovered} of {eligible} {kind} {_nodes(eligible)} {'drops' if uncovered == 1 else 'drop'} the traffic"
-    )
+    return f"{uncovered} of {eligible} {kind} {_nodes(eligible)} {_verb(uncovered, client)} the traffic"
+
+
+def _verb(number: int, client: Client | None) -> str:
+    """ "drop" where packets get no answer, "refuse" where connections are refused."""
+    one = number == 1
+    if client is Client.REFUSED:
+        return "refuses" if one else "refuse"
+    if client in (Client.MIXED, Client.NOT_KNOWN):
+        return "drops or refuses" if one else "drop or refuse"
+    return "drops" if one else "drop"
 
 
 def _all_covered(eligible: int, kind: str) -> str:

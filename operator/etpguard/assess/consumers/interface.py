@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.evidence import Evidence as Evidence
+from etpguard.assess.node_states import Client
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import (
     KUBE_PROXY_HEALTHZ_PORT,
@@ -198,6 +199,8 @@ class ConsumerVerdict:
     """Nodes with endpoints to which the consumer never sends."""
     coverage: tuple[Coverage, ...] = ()
     """For each IP family that is served."""
+    client: Client | None = None
+    """What a client meets on the uncovered nodes; None where there is none."""
 
     @property
     def resilience(self) -> Resilience | None:

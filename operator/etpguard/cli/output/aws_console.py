@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from etpguard.assess import Outcome
 from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.node_states import Client
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 
 _ALB = frozenset({"ingress.k8s.aws/alb", "gateway.k8s.aws/alb", "eks.amazonaws.com/alb"})
@@ -14,7 +15,8 @@ def shown(verdict: ConsumerVerdict) -> str:
     """One sentence; "" for another console, or where no node drops.
 
     Reason codes of AWS: TargetHealth.Reason in the ELBv2 API; Target.Timeout is for Application Load
-    Balancers, Target.FailedHealthChecks is the only one of a Network Load Balancer.
+    Balancers, Target.FailedHealthChecks is the only one of a Network Load Balancer, and what an Application Load
+    Balancer shows where the connection fails.
     """
     if not verdict.uncovered or verdict.outcome not in _SHOWN:
         return ""
@@ -37,11 +39,15 @@ def shown(verdict: ConsumerVerdict) -> str:
             f"{'drop' if count > 1 else 'drops'} every request"
         )
     if verdict.outcome is Outcome.Blackhole:
+        refused = verdict.client is Client.REFUSED
+        verb = "refuse" if refused else "drop"
+        get = "refused connections" if refused else "time-outs"
         return (
-            f"{targets} healthy, though {'they drop' if count > 1 else 'it drops'} every request: clients get "
-            f"{'time-outs' if network else '504 or time-outs'}, and the console does not show why"
+            f"{targets} healthy, though {f'they {verb}' if count > 1 else f'it {verb}s'} every request: "
+            f"clients get {get if network else '502' if refused else '504 or time-outs'}, and the console "
+            "does not show why"
         )
-    if network:
+    if network or verdict.client is Client.REFUSED:
         return f'{targets} unhealthy, Target.FailedHealthChecks "Health checks failed"'
     probes_itself = check is None or check.port in ("traffic-port", "")
     timeout = f'{targets} unhealthy, Target.Timeout "Request timed out"'
