@@ -104,12 +104,14 @@ def endpoint_slice(
     namespace: str = "default",
     family: str = "IPv4",
     labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> EndpointSlice:
     raw: Json = {
         "metadata": {
             "name": name,
             "namespace": namespace,
             "labels": {"kubernetes.io/service-name": of, **(labels or {})},
+            **({"annotations": dict(annotations)} if annotations else {}),
         },
         "addressType": family,
         "ports": list(ports),

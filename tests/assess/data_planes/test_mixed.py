@@ -1,0 +1,208 @@
+"""Clusters whose nodes have different data planes, through the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from etpguard.assess import Assessment, DataPlane, Engine, KnownDataPlane, Options, PortState
+from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup
+from etpguard.assess.node_states import Client
+from etpguard.objects import NODE, Node, Record
+from tests.assess.build import (
+    WEB,
+    Given,
+    consumer,
+    endpoint,
+    endpoint_slice,
+    node,
+    picture_with,
+    service,
+)
+from tests.assess.data_planes.states import ENDING, letters
+
+Json = dict[str, Any]
+PLANE = "plane"
+CILIUM = KnownDataPlane(DataPlane.CILIUM, version="v1.20.2", settings=())
+KUBE_PROXY = KnownDataPlane(DataPlane.KUBE_PROXY)
+PLANES = {
+    "cilium": CILIUM,
+    "calico": KnownDataPlane(DataPlane.CALICO_EBPF, version="v3.30.0"),
+    "windows": KnownDataPlane(DataPlane.WINKERNEL),
+    "other": KnownDataPlane(DataPlane.OTHER),
+}
+
+
+@dataclass(frozen=True)
+class ByLabel:
+    """Nodes have the data plane that their label names, or kube-proxy."""
+
+    otherwise: Mapping[str, KnownDataPlane] | None = None
+    """Another reading of the labels that is possible."""
+
+    def signs(self, node: Node) -> Hashable:
+        return node.labels.get(PLANE, "")
+
+    def planes(self, nodes: Mapping[Hashable, int]) -> NodePlanes:
+        if not nodes:
+            return NodePlanes((PlaneGroup(KUBE_PROXY, 0),))
+
+        def read(names: Mapping[str, KnownDataPlane]) -> tuple[PlaneGroup, ...]:
+            return tuple(PlaneGroup(names.get(str(sign), KUBE_PROXY), members) for sign, members in nodes.items())
+
+        others = (NodePlanes(read(self.otherwise)),) if self.otherwise is not None else ()
+        return NodePlanes(read(PLANES), otherwise=others)
+
+
+def labelled(**planes: str) -> list[Node]:
+    return [node(name, labels={PLANE: plane} if plane else {}) for name, plane in planes.items()]
+
+
+class Cluster:
+    def __init__(self, *objects: Record, detector: ByLabel | None = None, without_consumer: bool = False) -> None:
+        families = [Given() if without_consumer else Given(web=[consumer()])]
+        self.picture = picture_with(*objects, families=families)
+        self.engine = Engine(self.picture, families, Options(detector or ByLabel()))
+        self.engine.refresh_all()
+
+    @property
+    def assessment(self) -> Assessment:
+        return self.engine.assessments[WEB]
+
+    @property
+    def port(self) -> PortState:
+        (port,) = self.assessment.ports
+        return port
+
+    def letters(self, *names: str) -> str:
+        return letters(self.port, self.picture.nodes, names)
+
+    def met(self, name: str) -> Client | None:
+        return self.port.client(self.picture.nodes.bit(name))
+
+
+POOLS = labelled(a="", b="", c="cilium", d="cilium")
+
+
+@pytest.mark.parametrize(
+    ("slices", "spec", "expected"),
+    [
+        pytest.param([endpoint_slice([endpoint("a"), endpoint("c")])], {}, "RDRD", id="one node in each pool"),
+        pytest.param([endpoint_slice([endpoint(None)])], {}, "DDRR", id="without a nodeName"),
+        pytest.param(
+            [endpoint_slice([endpoint("a"), endpoint("c")], [{"name": "", "protocol": "TCP", "port": 8080}])],
+            {},
+            "JJRD",
+            id="an unnamed port counts for Cilium alone",
+        ),
+        pytest.param([endpoint_slice()], {}, "JJJJ", id="no endpoint"),
+        pytest.param(
+            [endpoint_slice([endpoint("a"), endpoint("c")], annotations={"service.cilium.io/weight": "0"})],
+            {},
+            "RDJJ",
+            id="a weight counts for Cilium alone",
+        ),
+    ],
+)
+def test_pools_of_kube_proxy_and_of_cilium(slices: list[Record], spec: Json, expected: str) -> None:
+    assert Cluster(service(**spec), *slices, *POOLS).letters("a", "b", "c", "d") == expected
+
+
+def test_a_port_that_one_data_plane_does_not_serve_is_closed_on_its_nodes() -> None:
+    made = Cluster(
+        service(meta={"annotations": {"service.cilium.io/type": "ClusterIP"}}),
+        endpoint_slice([endpoint("a"), endpoint("c")]),
+        *POOLS,
+    )
+    assert made.letters("a", "b", "c", "d") == "RDDD"
+    assert (made.met("b"), made.met("c")) == (Client.TIMEOUT, Client.REFUSED)
+
+
+def test_clients_time_out_in_one_pool_and_are_refused_in_the_other() -> None:
+    made = Cluster(service(), endpoint_slice([endpoint("a"), endpoint("c")]), *POOLS)
+    assert (made.met("b"), made.met("d")) == (Client.TIMEOUT, Client.REFUSED)
+    assert made.port.client(made.assessment.nodes) is Client.MIXED
+    assert made.assessment.outcome.name == "TargetsUnhealthy"
+
+
+def test_windows_and_linux() -> None:
+    made = Cluster(
+        service(type="LoadBalancer", status={"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}),
+        endpoint_slice([endpoint("a", **ENDING), endpoint("b", **ENDING), endpoint("d")]),
+        *labelled(a="", b="windows", c="windows", d="windows"),
+    )
+    assert made.letters("a", "b", "c", "d") == "T?DR"
+    assert made.assessment.reason.code == "DataPlaneNotModelled"
+
+
+def test_one_node_of_another_data_plane_leaves_the_outcome_open() -> None:
+    objects = [service(), endpoint_slice([endpoint("a")])]
+    assert Cluster(*objects, *labelled(a="", b="other")).assessment.outcome.name == "Unknown"
+    alone = Cluster(*objects, *labelled(a="", b="", c="other"), without_consumer=True)
+    assert alone.assessment.outcome.name == "Uncovered", "node b is uncovered for certain"
+
+
+def test_a_migration_node_by_node() -> None:
+    """Each node changes its data plane, and the assessment is that of a new engine."""
+    objects = [service(), endpoint_slice([endpoint(None), endpoint("b")])]
+    made = Cluster(*objects, *labelled(a="", b="", c=""))
+    seen = [made.letters("a", "b", "c")]
+    for done in ("a", "b", "c"):
+        after = {name: "cilium" if name <= done else "" for name in "abc"}
+        store = made.picture.store(NODE)
+        made.engine.refresh(made.picture.absorb(store.replace(labelled(**after))))
+        fresh = Cluster(*objects, *labelled(**after))
+        assert made.letters("a", "b", "c") == fresh.letters("a", "b", "c")
+        assert made.assessment.outcome is fresh.assessment.outcome
+        seen.append(made.letters("a", "b", "c"))
+    assert seen == ["DRD", "RRD", "RRD", "RRR"]
+
+
+def test_another_detector_assesses_every_service_again() -> None:
+    made = Cluster(service(), endpoint_slice([endpoint(None)]), *labelled(a="", b=""))
+    assert made.letters("a", "b") == "DD"
+    made.engine.use_data_planes(AllCilium())
+    made.engine.refresh(made.picture.absorb([]))
+    assert made.letters("a", "b") == "RR"
+
+
+class AllCilium(ByLabel):
+    def planes(self, nodes: Mapping[Hashable, int]) -> NodePlanes:
+        members = 0
+        for each in nodes.values():
+            members |= each
+        return NodePlanes((PlaneGroup(CILIUM, members),))
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "outcome"),
+    [
+        pytest.param([endpoint("a"), endpoint("b")], "Covered", id="both agree"),
+        pytest.param([endpoint(None)], "Unknown", id="they differ"),
+    ],
+)
+def test_an_outcome_that_another_possible_data_plane_changes_is_unknown(
+    endpoints: list[Json], outcome: str
+) -> None:
+    possible = ByLabel(otherwise={"": CILIUM})
+    found = Cluster(service(), endpoint_slice(endpoints), *labelled(a="", b=""), detector=possible).assessment
+    assert found.outcome.name == outcome
+    if outcome == "Unknown":
+        assert found.reason.code == "DataPlaneNotKnown"
+        assert "with kube-proxy the outcome is Outage, with cilium it is Covered" in found.reason.detail
+        assert [verdict.outcome.name for verdict in found.consumers] == ["Unknown"]
+
+
+def test_labels_of_nodes_decide_where_cilium_installs_a_service() -> None:
+    subject = service(meta={"annotations": {"service.cilium.io/node": "edge"}})
+    edge = {PLANE: "cilium", "service.cilium.io/node": "edge"}
+    nodes = [node("a", labels=edge), node("b", labels={PLANE: "cilium"})]
+    made = Cluster(subject, endpoint_slice([endpoint("a"), endpoint("b", "10.0.0.9")]), *nodes)
+    assert made.letters("a", "b") == "RD"
+    store = made.picture.store(NODE)
+    both = [node("a", labels=edge), node("b", labels=edge)]
+    made.engine.refresh(made.picture.absorb(store.replace(both)))
+    assert made.letters("a", "b") == "RR"
