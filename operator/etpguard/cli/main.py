@@ -385,6 +385,43 @@ def reader_role() -> int:
     return 0
 
 
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> int:
+    """Print the lines that complete commands and options in a shell.
+
+    \b
+    bash:  source <(etpguard completion bash)
+    zsh:   source <(etpguard completion zsh)
+    fish:  etpguard completion fish | source
+
+    `kubectl etpguard` needs none: kubectl 1.26 and later ask the program kubectl_complete-etpguard, which is
+    installed together with etpguard.
+    """
+    from etpguard.cli.completion import script
+    from etpguard.cli.output.streams import deliver
+
+    deliver(lambda: print(script(shell)))
+    return 0
+
+
+@cli.command()
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="output format"
+)
+def version(output: str) -> int:
+    """Print the version of etpguard and of Python."""
+    import json
+    import platform
+
+    from etpguard.cli.output.streams import deliver
+
+    found = {"version": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    line = f"etpguard {__version__} (Python {found['python']}, {found['platform']})"
+    deliver(lambda: print(json.dumps(found) if output == "json" else line))
+    return 0
+
+
 def _service_name(service: str, namespace: str | None) -> tuple[str | None, str]:
     """Namespace and name of NAMESPACE/SERVICE, or of SERVICE with -n; None for the context's own namespace."""
     space, slash, name = service.rpartition("/")
