@@ -36,7 +36,11 @@ def test_the_command_line_and_the_plugin_are_installed(tmp_path: Path) -> None:
         return done.stdout
 
     sh(block(ROOT / "README.md", "uv tool install"))
-    assert {program.name for program in programs.iterdir()} == {"etpguard", "kubectl-etpguard", "kubectl_complete-etpguard"}
+    assert {program.name for program in programs.iterdir()} == {
+        "etpguard",
+        "kubectl-etpguard",
+        "kubectl_complete-etpguard",
+    }
     assert __version__ in sh("etpguard --version")
     said = sh(f"{binaries.path('kubectl')} etpguard check -f examples/nginx-alb/cluster-state.yaml")
     assert "TargetsUnhealthy" in said
