@@ -131,6 +131,7 @@ def test_a_release_without_a_digest_is_refused(answer: str, code: int, tmp_path:
 
 DISTRIBUTIONS = {
     "yaml": "pyyaml",
+    "google": "protobuf",
     "pykube": "pykube-ng",
     "prometheus_client": "prometheus-client",
     "pythonjsonlogger": "python-json-logger",

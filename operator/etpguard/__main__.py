@@ -57,6 +57,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     return 2
 
 
+def kubectl_complete() -> None:
+    """The program `kubectl_complete-etpguard`, which kubectl 1.26 and later ask for completions."""
+    from etpguard.cli.completion import answer
+    from etpguard.cli.main import cli
+
+    print("\n".join(answer(cli, sys.argv[1:])))
+
+
 def program() -> NoReturn:
     """The process of one command. A fault of the program exits with 2, because 1 is a finding of `check`."""
     code: object = 2

@@ -12,6 +12,7 @@ import pytest
 
 from etpguard import __version__
 from etpguard.cli.completion import answer
+from etpguard.cli.main import cli
 from tests.cli.program import etpguard
 
 
@@ -54,11 +55,18 @@ def test_another_shell_is_an_error_that_lists_the_shells() -> None:
 
 
 def test_kubectl_gets_a_line_for_each_completion_and_a_directive() -> None:
-    *lines, directive = answer(["exp"])
+    *lines, directive = answer(cli, ["exp"])
     assert directive == ":4"
     assert lines == ["explain\tExplain the outcome of one Service."]
-    assert "kubeconfig" in " ".join(answer(["check", "--ku"]))
-    assert answer([])[-1] == ":4"
+    assert "kubeconfig" in " ".join(answer(cli, ["check", "--ku"]))
+    assert answer(cli, [])[-1] == ":4"
+
+
+def test_the_program_that_kubectl_asks() -> None:
+    program = Path(sys.executable).parent / "kubectl_complete-etpguard"
+    done = subprocess.run([program, "che"], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == ":4"
+    assert done.stdout.startswith("check\t")
 
 
 def test_the_version() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
+from click import Command
 from click.shell_completion import ShellComplete, get_completion_class
 
 from etpguard.cli.errors import Failure
@@ -15,30 +15,21 @@ _NO_FILES = 4
 """The directive by which cobra does not add the names of files: ShellCompDirectiveNoFileComp."""
 
 
-def script(shell: str) -> str:
+def script(command: Command, shell: str) -> str:
     """The lines that a shell reads at its start. Raises Failure where the shell is too old for them."""
-    from etpguard.cli.main import cli
-
     found = get_completion_class(shell)
     if found is None:
         raise Failure(f"completion: no completion for {shell}")
     try:
-        return found(cli, {}, PROGRAM, VARIABLE).source()
+        return found(command, {}, PROGRAM, VARIABLE).source()
     except RuntimeError as error:
         raise Failure(f"completion: {error}") from None
 
 
-def answer(words: Sequence[str]) -> list[str]:
+def answer(command: Command, words: Sequence[str]) -> list[str]:
     """What kubectl shows for `kubectl etpguard WORDS`, the last of which is not complete: a line for each
     completion, with its help after a tab, and cobra's directive."""
-    from etpguard.cli.main import cli
-
     *before, incomplete = words or [""]
-    found = ShellComplete(cli, {}, PROGRAM, VARIABLE).get_completions(list(before), incomplete)
+    found = ShellComplete(command, {}, PROGRAM, VARIABLE).get_completions(list(before), incomplete)
     lines = [f"{item.value}\t{item.help.splitlines()[0]}" if item.help else str(item.value) for item in found]
     return [*lines, f":{_NO_FILES}"]
-
-
-def kubectl_complete() -> None:
-    """The program `kubectl_complete-etpguard`, which kubectl 1.26 and later ask."""
-    print("\n".join(answer(sys.argv[1:])))

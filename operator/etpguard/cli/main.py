@@ -401,7 +401,7 @@ def completion(shell: str) -> int:
     from etpguard.cli.completion import script
     from etpguard.cli.output.streams import deliver
 
-    deliver(lambda: print(script(shell)))
+    deliver(lambda: print(script(cli, shell)))
     return 0
 
 
