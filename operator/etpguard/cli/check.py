@@ -128,9 +128,7 @@ def _structured(
     chosen: Sequence[Assessment],
     remediations: Sequence[dict[str, Any]] | None = None,
 ) -> None:
-    import msgspec
-
-    from etpguard.report import Contents, coverage_report
+    from etpguard.report import Contents
     from etpguard.report.advice import advice_texts
 
     contents = Contents(
@@ -144,12 +142,17 @@ def _structured(
         not_read=assessed.loaded.not_read,
         remediations=remediations,
     )
-    report = coverage_report(contents)
     if request.output == "json":
+        from etpguard.cli.output.json_report import json_report
+
+        parts = json_report(contents)
         sys.stdout.flush()
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        sys.stdout.buffer.writelines(parts)
     else:
         import yaml
 
+        from etpguard.report import coverage_report
+
+        report = coverage_report(contents)
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
         yaml.dump(report, sys.stdout, Dumper=dumper, sort_keys=False, allow_unicode=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ class Contents:
 
     planes: NodePlanes
     nodes: int
-    assessments: Iterable[Assessment]
+    assessments: Collection[Assessment]
     table: NodeTable
     advice: Callable[[Assessment], Sequence[str]]
     max_nodes: int = 100
@@ -40,9 +40,9 @@ class Contents:
     remediations: Sequence[Json] | None = None
 
 
-def coverage_report(contents: Contents) -> Json:
-    """The CoverageReport: `etpguard check -o json`."""
-    ordered = sorted(contents.assessments, key=lambda a: a.key)
+def coverage_report(contents: Contents, services: Sequence[Any] | None = None) -> Json:
+    """The CoverageReport: `etpguard check -o json`. `services` are the entries of `services[]`, if the caller
+    makes them."""
     asked = {} if contents.remediations is None else {"remediations": list(contents.remediations)}
     return {
         "apiVersion": API_VERSION,
@@ -50,12 +50,22 @@ def coverage_report(contents: Contents) -> Json:
         "dataPlane": data_plane_report(
             contents.planes, contents.nodes, lambda nodes: _names(contents.table, nodes, contents.max_nodes)
         ),
-        "services": [service_report(a, contents.table, contents.advice(a), contents.max_nodes) for a in ordered],
+        "services": list(service_reports(contents)) if services is None else services,
         **asked,
-        "assumptions": _assumptions(contents, ordered),
+        "assumptions": _assumptions(contents),
         "warnings": list(contents.warnings),
         "notRead": list(contents.not_read),
     }
+
+
+def service_reports(contents: Contents) -> Iterator[Json]:
+    """The entries of `services[]`, one after the other: together they may be large."""
+    for each in _ordered(contents):
+        yield service_report(each, contents.table, contents.advice(each), contents.max_nodes)
+
+
+def _ordered(contents: Contents) -> Sequence[Assessment]:
+    return sorted(contents.assessments, key=lambda assessment: assessment.key)
 
 
 def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[str], max_nodes: int = 100) -> Json:
@@ -79,9 +89,9 @@ def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[st
     return report
 
 
-def _assumptions(contents: Contents, assessments: Sequence[Assessment]) -> list[str]:
+def _assumptions(contents: Contents) -> list[str]:
     """The data plane where no API object and no flag names it, then what single Services rest on, each once."""
-    found = dict.fromkeys(text for each in assessments for text in each.assumptions)
+    found = dict.fromkeys(text for each in _ordered(contents) for text in each.assumptions)
     return [*assumed_data_planes(contents.planes, contents.nodes), *found]
 
 
