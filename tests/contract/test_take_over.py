@@ -1,5 +1,4 @@
-"""An operator of the tree before takes over from one of this tree, and back, and writes nothing but its "
-"Lease."""
+"""An operator of the tree before takes over from one of this tree, and back, and writes nothing but its Lease."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def _is_not_noise(record: logging.LogRecord) -> bool:
 
 
 class TextFormatter(logging.Formatter):
-    """A line a record. Text from objects cannot start a line of its own."""
+    """One line for each record. Text from objects cannot start a new line."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -71,8 +71,8 @@ class Judge:
         self._unreadable = 0
 
     def reset(self) -> None:
-        """Note the Nodes that cannot be read. Call it when they change, and when the node table deals new "
-        "bits."""
+        """Note the Nodes that cannot be read. Call it when they change, and when the node table deals new
+        bits."""
         self._unreadable = 0
         for reject in self._picture.store(NODE).rejects:
             self._unreadable |= self._picture.nodes.bit(reject.key.name)

@@ -29,8 +29,7 @@ from etpguard.remediate.shared_probes import SharedProbes
 from etpguard.remediate.spent import IntentAges
 
 BLIND_SECONDS = 120.0
-"""After a longer time without a recent picture each dwell starts again. The start of a watch may take a "
-"minute."""
+"""After a longer time without a recent picture each dwell starts again. The start of a watch may take a minute."""
 
 
 class Gatherer:
@@ -74,8 +73,8 @@ class Gatherer:
     def steps(
         self, blind: Reason | None, monotonic: float, wall: float, term: int = 0
     ) -> Generator[None, None, Round]:
-        """As `gather`, with a yield after each Service and each policy, so that the caller can let others "
-        "run."""
+        """As `gather`, with a yield after each Service and each policy, so that the caller can let others
+        run."""
         picture = self._picture
         policies = self._policies()
         by_uid = {policy.uid: policy for policy in policies}
