@@ -11,7 +11,7 @@ from tests.arena import own_cluster, own_namespace
 from tests.remediate.stage import Scene, install_crds
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")  # not package: a worker comes back to it after files of other packages
 def arena() -> Iterator[Cluster]:
     yield from own_cluster(install_crds)
 

@@ -1,6 +1,7 @@
 """Whether another etpguard installation writes in the cluster: one installation per cluster.
 
-Two would overwrite each other's conditions, reports and Events, and each would apply its own limits of remediation.
+Two would overwrite each other's conditions, reports and Events, and each would apply its own limits of
+remediation.
 """
 
 from __future__ import annotations

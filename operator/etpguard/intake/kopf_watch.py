@@ -14,8 +14,8 @@ A run watches the kinds that the API server serves and that may be listed, out o
 `on.event` with a handler that returns None is the only kind of handler for which Kopf writes nothing to the
 object: no annotation, no status, no finalizer. kopf_settings lists what else Kopf is configured not to do.
 
-Kopf runs in a thread and a loop of its own: one kind's 403 or one ERROR event of a watch ends it, and its exit
-cancels all tasks of its loop. `WatchSupervisor` starts the next run.
+Kopf has its own thread and its own event loop: a 403 for one kind, or one ERROR event of a watch, ends Kopf, and
+its exit cancels all tasks of its loop. `WatchSupervisor` starts the next run.
 """
 
 from __future__ import annotations

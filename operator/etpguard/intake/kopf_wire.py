@@ -1,18 +1,18 @@
 """What Kopf reads from the API server, made small before Kopf sees it.
 
-Of its own lists Kopf gets the resourceVersion to watch from, and no object. It would make an event of each, at
-0.7 ms of CPU: for 25,000 objects 18 s at each start and each 410, with gaps on the loops and the largest memory of
-the process's life. Nothing is lost: the picture has lists of its own, one before Kopf starts and one after each
-sign that Kopf has listed a kind.
+A list of Kopf returns only the resourceVersion to watch from, and no object. Kopf would make an event of each
+object, at 0.7 ms of CPU: 18 s for 25,000 objects at each start and each 410, with gaps on the loops and the
+highest memory use of the process. Nothing is lost: `Resync` lists each kind for the picture, once before Kopf
+starts and once after each sign that Kopf has listed the kind.
 
 Lines of a watch are decoded once, to the record. Kopf would decode each line with the standard library, which
 costs more than the record, and give each object a worker, with two tasks and a time-out for each event. Kopf
 gets a stand-in for the object instead: its uid is the name of the kind, so that one worker takes the events of
-a kind in their order, and its name is a number under which the handler finds the record. A stand-in carries no
+a kind in their order, and its name is a number under which the handler finds the record. A stand-in has no
 finalizer, the only thing that Kopf could remove.
 
-A line that is not an event of a readable object passes unchanged. So do all lines if a later Kopf reads its
-content in another way than 1.45.2 (_cogs/clients/api.py, iter_jsonlines): the handler then decodes the object
+A line that is not an event of a readable object passes unchanged. So do all lines if a later version of Kopf reads
+its content in another way than 1.45.2 (_cogs/clients/api.py, iter_jsonlines): the handler then decodes the object
 itself.
 """
 

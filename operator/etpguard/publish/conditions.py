@@ -81,7 +81,7 @@ class ConditionPublisher:
 
 
 def removal(service: Service) -> verbs.Request:
-    """The patch that removes the condition, also if another manager owns it. The Service must have the condition."""
+    """The patch that removes the condition, also of another manager. The Service must have the condition."""
     conditions = (service.status and service.status.conditions) or []
     place = next(i for i, c in enumerate(conditions) if c.type == CONDITION)
     operations: list[Json] = [

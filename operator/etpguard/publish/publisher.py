@@ -1,7 +1,7 @@
 """Compares what should be in the API with what is there, and sends what is missing.
 
-The publisher is level-triggered: an offer only says where to look. Each output (conditions, reports, Events) has a
-worker of its own, so that Events do not wait for conditions. A worker looks at a Service, sends at most one write,
+The publisher is level-triggered: an offer only says where to look. Each output (conditions, reports, Events) has
+its own worker, so that Events do not wait for conditions. A worker looks at a Service, sends at most one write,
 and looks again.
 """
 

@@ -235,8 +235,8 @@ def _as_read(case: Case, now: CurrentService) -> Case:
     record = case.remediation
     if record is None or not record.stands_for(now.service.uid) or now.service.policy != "Local":
         return case
-    # An intent that was never carried out finds the policy as it was before the intent, whoever set it then. Both
-    # times are by the clock of the API server: that of the leader which wrote the intent may have been ahead.
+    # An intent that was never carried out finds the policy as it was before the intent. Both times are by the
+    # clock of the API server: the clock of the leader that wrote the intent may have been ahead.
     begun = now.recorded_at or (record.intents[-1] if record.intents else "")
     if last is None or (record.phase == "Applying" and last.time <= begun):
         return replace(case, local_set_by="")
