@@ -11,6 +11,7 @@ import msgspec
 from etpguard.objects import Node
 from etpguard.objects.arguments import last_value, values_of
 from etpguard.objects.named import NamedObject
+from etpguard.objects.nodes import NO_ANNOTATIONS
 
 OS = "kubernetes.io/os"
 AKS_CILIUM = "kubernetes.azure.com/ebpf-dataplane"
@@ -82,10 +83,11 @@ class Cluster:
         )
 
 
-def signs_of(node: Node, chosen: int, runs: Iterable[NamedObject]) -> NodeSigns:
-    labels, annotations = node.labels, node.annotations
+def signs_of(node: Node, chosen: int, runs: tuple[NamedObject, ...]) -> NodeSigns:
+    labels, annotations = node.labels, node.metadata.annotations or NO_ANNOTATIONS
     mode, node_ports = _gateway(annotations.l3_gateway_config)
     compute = labels.get(EKS_COMPUTE, "")
+    network = node.network
     return NodeSigns(
         chosen=chosen,
         windows=labels.get(OS) == "windows",
@@ -99,8 +101,8 @@ def signs_of(node: Node, chosen: int, runs: Iterable[NamedObject]) -> NodeSigns:
         ovn_mode=mode,
         ovn_node_ports=node_ports,
         embedded=_embedded("k3s", annotations.k3s_args) or _embedded("rke2", annotations.rke2_args),
-        network=node.network if node.network == "CiliumIsUp" else "",
-        runs=tuple(runs),
+        network=network if network == "CiliumIsUp" else "",
+        runs=runs,
     )
 
 

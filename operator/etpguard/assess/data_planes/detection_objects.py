@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from etpguard.assess.data_planes.detection_nodes import KUBE_PROXY_MODES
@@ -41,6 +40,11 @@ class Objects:
 
     def __init__(self, objects: NamedObjects) -> None:
         self._objects = objects
+        self._running = [
+            (each, found)
+            for each in DAEMON_SETS
+            if (found := self.daemon_set(each)) is not None and not found.idle
+        ]
 
     def daemon_set(self, which: NamedObject) -> DaemonSet | None:
         found: DaemonSet | None = self._objects.found.get(which)
@@ -62,13 +66,13 @@ class Objects:
                     return match[1]
         return ""
 
-    def runs_on(self, name: str, labels: dict[str, str]) -> Iterable[NamedObject]:
+    def runs_on(self, name: str, labels: dict[str, str]) -> tuple[NamedObject, ...]:
         """The DaemonSets whose pods may run on that node, those that want no pod at all excluded."""
-        labels = {"kubernetes.io/os": "linux", **labels}  # a Node in a file may lack the label
-        for each in DAEMON_SETS:
-            found = self.daemon_set(each)
-            if found is not None and not found.idle and found.selects(name, labels):
-                yield each
+        if not self._running:
+            return ()
+        if "kubernetes.io/os" not in labels:  # in a file a Node may lack it
+            labels = {"kubernetes.io/os": "linux", **labels}
+        return tuple(each for each, found in self._running if found.selects(name, labels))
 
     def cilium_replaces_kube_proxy(self) -> Statement:
         """Cilium 1.20.2 pkg/option, operator: kube-proxy-replacement is "true" or "false"; before 1.14 "strict",

@@ -69,7 +69,8 @@ class Rules:
         self._otherwise = [Rules(variant) for variant in planes.otherwise]
         self._doubt = Reason(NOT_KNOWN, f"{not_known(planes)}; --data-plane names the right one")
         for other in self._otherwise:
-            if differ := self.healthz_passes ^ other.healthz_passes:
+            open_ = _union(nodes for nodes, _ in other.healthz_not_known)
+            if differ := (self.healthz_passes ^ other.healthz_passes) | open_:
                 self.healthz_not_known.append((differ, self._doubt.detail))
 
     def misleading(self, nodes: int) -> list[str]:
@@ -106,12 +107,16 @@ def _doubted(states: ServiceStates, other: ServiceStates, reason: Reason) -> Ser
             )
         )
     ports += (replace(port, uncertain=(*port.uncertain, Uncertain(-1, reason))) for port in others.values())
-    families = {*states.healthy, *other.healthy}
+    families = {port.family for port in (*states.ports, *other.ports)}
     unhealthy = _union(states.healthy.get(family, 0) ^ other.healthy.get(family, 0) for family in families)
     return replace(
         states,
         ports=tuple(ports),
-        health_not_known=states.health_not_known | unhealthy | states.health_port_open ^ other.health_port_open,
+        health_not_known=states.health_not_known
+        | other.health_not_known
+        | unhealthy
+        | states.health_port_open ^ other.health_port_open
+        | states.healthz_only ^ other.healthz_only,
     )
 
 

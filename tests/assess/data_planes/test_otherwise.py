@@ -1,0 +1,95 @@
+"""What signs leave open: a node on which it makes a difference is uncertain, and no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etpguard.assess import DataPlane, KnownDataPlane
+from etpguard.assess.data_planes.inputs import Nodes
+from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup
+from etpguard.assess.data_planes.mixed import NOT_KNOWN, Rules
+from etpguard.assess.node_states import Client
+from tests.assess.build import endpoint, endpoint_slice, service
+from tests.assess.data_planes.states import ENDING, NODES, letters, no_labels, three_nodes
+
+CILIUM = KnownDataPlane(DataPlane.CILIUM, version="v1.20.2", settings=())
+KUBE_PROXY = KnownDataPlane(DataPlane.KUBE_PROXY, how="the DaemonSet")
+CALICO = KnownDataPlane(DataPlane.CALICO_EBPF)
+KUBE_ROUTER = KnownDataPlane(DataPlane.KUBE_ROUTER)
+OTHER = KnownDataPlane(DataPlane.OTHER)
+N1, N2, N3 = 1, 2, 4
+ALL = N1 | N2 | N3
+
+
+def cluster(*groups: tuple[KnownDataPlane, int], otherwise: tuple[NodePlanes, ...] = ()) -> NodePlanes:
+    return NodePlanes(tuple(PlaneGroup(plane, nodes) for plane, nodes in groups), (), otherwise)
+
+
+def found(planes: NodePlanes, *endpoints: Any, **spec: Any) -> Any:
+    table = three_nodes()
+    assert [table.bit(name) for name in NODES] == [N1, N2, N3]
+    states = Rules(planes).states(service(**spec), [endpoint_slice(endpoints)], Nodes(table.bit, no_labels))
+    (port,) = states.ports
+    return letters(port, table), port, states
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "endpoints", "expected"),
+    [
+        pytest.param(CILIUM, KUBE_PROXY, [endpoint("n1")], "RDD", id="the same nodes forward"),
+        pytest.param(CILIUM, KUBE_PROXY, [endpoint("n1"), endpoint(None)], "R??", id="an endpoint without a node"),
+        pytest.param(KUBE_PROXY, CILIUM, [endpoint("n1"), endpoint(None)], "R??", id="the other way round"),
+        pytest.param(
+            KUBE_PROXY, CALICO, [endpoint("n1"), endpoint("n2", **ENDING)], "R?D", id="a terminating one"
+        ),
+        pytest.param(KUBE_PROXY, CALICO, [endpoint("n2", **ENDING)], "???", id="and no other one"),
+        pytest.param(KUBE_PROXY, KUBE_PROXY, [endpoint("n1"), endpoint(None)], "RDD", id="no difference"),
+        pytest.param(KUBE_PROXY, OTHER, [endpoint("n1")], "???", id="one that has no rule"),
+    ],
+)
+def test_what_makes_a_difference_is_uncertain(
+    first: KnownDataPlane, second: KnownDataPlane, endpoints: list[Any], expected: str
+) -> None:
+    planes = cluster((first, ALL), otherwise=(cluster((second, ALL)),))
+    assert found(planes, *endpoints)[0] == expected
+
+
+def test_the_reason_names_what_is_open() -> None:
+    planes = cluster((CILIUM, ALL), otherwise=(cluster((KUBE_PROXY, ALL)),))
+    _, port, _ = found(planes, endpoint("n1"), endpoint(None))
+    reason = port.doubt(N2)
+    assert (reason.code, reason.detail) == (NOT_KNOWN, "the DaemonSet; --data-plane names the right one")
+    assert port.doubt(N1) is None
+
+
+def test_only_the_nodes_that_are_open_are_uncertain() -> None:
+    """n1 and n2 are surely Cilium's; n3 may have kube-proxy."""
+    planes = cluster((CILIUM, ALL), otherwise=(cluster((CILIUM, N1 | N2), (KUBE_PROXY, N3)),))
+    assert found(planes, endpoint("n1"), endpoint(None))[0] == "RR?"
+
+
+def test_what_a_client_meets_is_not_known_where_only_that_differs() -> None:
+    planes = cluster((CILIUM, ALL), otherwise=(cluster((KUBE_PROXY, ALL)),))
+    _, port, _ = found(planes, endpoint("n1"))
+    assert port.client(N2 | N3) is Client.NOT_KNOWN
+    assert found(cluster((CILIUM, ALL)), endpoint("n1"))[1].client(N2) is Client.REFUSED
+
+
+def test_health_checks_that_differ_are_not_known() -> None:
+    """Cilium counts an endpoint without a node on every node, kube-proxy on none."""
+    planes = cluster((CILIUM, ALL), otherwise=(cluster((KUBE_PROXY, ALL)),))
+    _, _, states = found(planes, endpoint("n1"), endpoint(None), type="LoadBalancer", healthCheckNodePort=31000)
+    assert states.health_not_known & ALL == N2 | N3
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(KUBE_PROXY, KUBE_ROUTER), (KUBE_ROUTER, KUBE_PROXY), (KUBE_ROUTER, OTHER)],
+    ids=lambda plane: plane.name.value,
+)
+def test_port_10256_is_not_known(first: KnownDataPlane, second: KnownDataPlane) -> None:
+    rules = Rules(cluster((first, ALL), otherwise=(cluster((second, ALL)),)))
+    assert any(nodes & N1 for nodes, _ in rules.healthz_not_known)
+    assert not Rules(cluster((KUBE_PROXY, ALL), otherwise=(cluster((KUBE_PROXY, ALL)),))).healthz_not_known
