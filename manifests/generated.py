@@ -12,7 +12,7 @@ import yaml
 from etpguard import __version__
 from etpguard.remediate import reasons
 from etpguard.settings import Option, options
-from manifests import api_page, chart_page, cli_page, consumers, data_planes, reference, roles
+from manifests import api_page, chart_page, cli_page, consumers, data_planes, examples, reference, roles
 from manifests.monitoring import dashboard
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +88,7 @@ def files() -> dict[Path, str]:
         CHART / "templates" / "rbac-reader.yaml": roles.template(),
         POLICY_SCHEMAS: json.dumps(_policy_schemas(), indent=1) + "\n",
         **crds,
+        **examples.files(),
         **runbooks,
     }
 

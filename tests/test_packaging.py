@@ -201,3 +201,19 @@ def test_a_python_that_is_not_there(every: str, code: int, says: str, tmp_path: 
     assert done.returncode == code, done.stdout
     assert "Python 3.12: not on this machine" in done.stdout
     assert says in done.stdout
+
+
+def test_an_installer_names_python_where_it_is_too_old_or_too_new() -> None:
+    """Without an upper bound, an installer tries to build dependencies that have no wheel for a new Python."""
+    bounds = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", declared()["requires-python"])
+    assert bounds is not None
+    minors = sorted(int(version.partition(".")[2]) for version in pythons())
+    assert (int(bounds[1]), int(bounds[2]) > minors[-1]) == (minors[0], True)
+    versions = re.search(r"^for version in (.+); do$", (ROOT / ".ci" / "pythons").read_text(), re.MULTILINE)
+    assert versions is not None
+    assert versions[1].split()[-1] == f"3.{int(bounds[2]) - 1}", "the last one that make pythons runs"
+
+
+def declared() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project

@@ -138,4 +138,4 @@ def test_it_is_structural_and_known_by_its_names(cluster: Cluster) -> None:
     names = crd["status"]["acceptedNames"]
     assert (names["shortNames"], names["categories"]) == (["cov"], ["etpguard"])
     columns = [c["name"] for c in crd["spec"]["versions"][0]["additionalPrinterColumns"]]
-    assert columns == ["Outcome", "Eligible", "Uncovered", "Remediation", "Age", "Since"]
+    assert columns == ["Outcome", "Eligible", "Uncovered", "Remediation", "Age", "Since", "Consumer", "Reason"]

@@ -211,7 +211,7 @@ class Operator:
         # the loop for 70 ms; after the freeze it does not look at these objects.
         gc.freeze()
         logger.info(
-            "ready after %.2f s: %d Services with Local",
+            "ready after %.2f s: Services with Local: %d",
             time.monotonic() - began,
             len(self.engine.assessments),
             extra=action_fields("start"),

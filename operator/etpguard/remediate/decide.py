@@ -169,7 +169,7 @@ def _shared_wait(
         most = amount(breaker.uncovered_services_less_than_or_equal_to, share.of)
         if share.in_need > most:
             limit = breaker.uncovered_services_less_than_or_equal_to
-            many = f"{share.in_need} of {share.of} Services of {name} need remediation"
+            many = f"{services_in_need(share)} of {name} {'needs' if share.in_need == 1 else 'need'} remediation"
             allowed = f"{most} ({limit})" if str(limit) != str(most) else str(most)
             return reasons.TOO_MANY_AFFECTED.because(f"{many}; the limit is {allowed}"), None
         if share.tripped_at is not None:
@@ -197,6 +197,11 @@ def _budget_wait(ledger: Ledger, uid: str, number: int, budget: Budget, now: flo
         applied, whole = ledger.applied.get(uid, ()), ledger.shares.get(uid, Share(0, 0)).of
         ledger.waits[asked] = seconds_left(budget, applied, whole, now)
     return ledger.waits[asked]
+
+
+def services_in_need(share: Share) -> str:
+    """ "2 of 3 Services" """
+    return f"{share.in_need} of {share.of} Service{'s' if share.of != 1 else ''}"
 
 
 def _time(seconds: float) -> str:
