@@ -141,8 +141,15 @@ def _median_of(rounds: int, make: Callable[[int], Callable[[], object]]) -> floa
 
 def _picture(options: argparse.Namespace) -> Picture:
     picture = picture_for(consumer_families())
+    for kind, items in large_cluster(options):
+        picture.absorb(picture.store(kind).replace([_decoded(kind, raw) for raw in items]))
+    return picture
+
+
+def large_cluster(options: argparse.Namespace) -> list[tuple[AnyKind, list[Json]]]:
+    """The objects by kind. `options` has the numbers that `main` takes."""
     alb = {"metadata": {"name": "alb", "resourceVersion": "1"}, "spec": {"controller": "ingress.k8s.aws/alb"}}
-    objects: list[tuple[AnyKind, list[Json]]] = [
+    return [
         (NODE, [_node(i, "True", i + 1) for i in range(options.nodes)]),
         (SERVICE, [_service(i, options, i + 1) for i in range(options.services)]),
         (ENDPOINT_SLICE, [_slice(i, options, i + 1) for i in range(options.services)]),
@@ -150,9 +157,6 @@ def _picture(options: argparse.Namespace) -> Picture:
         (INGRESS, [_ingress(i, i + 1) for i in range(options.fronted)]),
         (TARGET_GROUP_BINDING, [_binding(i, options, i + 1) for i in range(options.bindings)]),
     ]
-    for kind, items in objects:
-        picture.absorb(picture.store(kind).replace([_decoded(kind, raw) for raw in items]))
-    return picture
 
 
 def _decoded(kind: AnyKind, raw: Json) -> Any:

@@ -23,6 +23,8 @@ LONG = (
     "tests/manifests/test_image.py",
     "tests/manifests/test_hostile_tenant.py",
     "tests/manifests/test_kubectl.py",
+    "tests/foresight/test_drain_live.py",
+    "tests/foresight/test_scale_in_live.py",
     "tests/remediate/test_ways_back_live.py",
     "tests/remediate/test_refusals_live.py",
     "tests/remediate/test_policy_verdict_live.py",

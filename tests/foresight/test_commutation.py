@@ -169,7 +169,8 @@ def test_scale_in_of_a_deployment_has_the_bounds_of_all_victims(cluster: Cluster
     if replicas > len(pods):
         return
     records = [decode_item(POD, each) for each in pods]
-    found = victims([each for each in records if isinstance(each, Pod)], len(pods) - replicas)
+    known = [each for each in records if isinstance(each, Pod)]
+    found = victims(known, len(pods) - replicas, known)
     ends = []
     for chosen in combinations(found.tied, found.of_tied):
         gone = {key.name for key in (*found.certain, *chosen)}

@@ -87,6 +87,13 @@ def result(pods: list[Json], budgets: list[Json] | None = None, **drain: Any) ->
         pytest.param(
             [pod("p", "a")], [budget(1, observedGeneration=0)], {}, "p=DisruptionBudget429", id="a stale budget"
         ),
+        pytest.param(
+            [pod("p", "a")],
+            [budget(0, observedGeneration=None)],
+            {},
+            "p=DisruptionBudget429",
+            id="a budget whose pods its controller cannot count",
+        ),
         pytest.param([pod("p", "a")], None, {}, "p?", id="budgets cannot be read"),
         pytest.param(
             [pod("p", "a", owner="", **EMPTY_DIR)], [], {"by": By.KARPENTER}, "p", id="Karpenter evicts bare pods"

@@ -38,10 +38,16 @@ def records(*raw: Json) -> list[Pod]:
     ],
 )
 def test_victims(pods: list[Json], number: int, expected: str) -> None:
-    found = victims(records(*pods), number)
+    found = victims(records(*pods), number, records(*pods))
     certain = " ".join(key.name for key in found.certain)
     tied = " ".join(key.name for key in found.tied)
     assert (f"{certain} | {tied} :{found.of_tied}".strip() if tied else certain) == expected
+
+
+def test_a_replicaset_without_a_controller_does_not_count_pods_that_share_a_node() -> None:
+    pods = records(pod("p", "a"), pod("q", "b"), pod("r", "b"))
+    assert victims(pods, 1, ()).of_tied == 1
+    assert len(victims(pods, 1, ()).tied) == 3
 
 
 @pytest.mark.parametrize(

@@ -170,10 +170,11 @@ def _lets_unready_go(budget: PodDisruptionBudget) -> bool:
 
 
 def _allowed(budget: PodDisruptionBudget) -> int | None:
-    """How many disruptions the budget allows now; None if its controller has not said."""
+    """How many disruptions the budget allows now: none while its controller has not seen its last version, or
+    cannot count the pods, as those of a DaemonSet. None for a manifest without a status."""
     status = budget.status
-    if status is None or status.observed_generation is None:
+    if status is None or status.disruptions_allowed is None:
         return None
-    if status.observed_generation < (budget.metadata.generation or 0):
+    if (status.observed_generation or 0) < (budget.metadata.generation or 0):
         return 0
-    return max(status.disruptions_allowed or 0, 0)
+    return max(status.disruptions_allowed, 0)

@@ -27,11 +27,12 @@ class Victims(NamedTuple):
     of_tied: int
 
 
-def victims(pods: Sequence[Pod], number: int, related: Sequence[Pod] | None = None) -> Victims:
+def victims(pods: Sequence[Pod], number: int, related: Sequence[Pod]) -> Victims:
     """The victims among the active `pods` of one ReplicaSet. `related` are the active pods of all ReplicaSets of
-    the same controller, by which pods that share a node are counted; the ReplicaSet's own by default."""
+    the same controller, by which pods that share a node are counted. A ReplicaSet without a controller has none:
+    getReplicaSetsWithSameController."""
     number = min(max(number, 0), len(pods))
-    shared = Counter(pod.node for pod in (pods if related is None else related) if pod.node)
+    shared = Counter(pod.node for pod in related if pod.node)
     ranked = sorted((_rank(pod, shared), pod.key) for pod in pods)
     ranks = [rank for rank, _ in ranked]
     if number in (0, len(ranked)):

@@ -209,7 +209,8 @@ class Steps:
         if len(sets) > 1:
             self.assumptions[f"a rollout of {workload} is under way: each of its pods may be deleted"] = None
             return [_with(before, choices=(Choice(keys, missing, missing),))]
-        found = victims(running, missing)
+        alone = workload.kind == "ReplicaSet" and controller.owner is None
+        found = victims(running, missing, () if alone else running)
         tied = (Choice(frozenset(found.tied), found.of_tied, found.of_tied),) if found.of_tied else ()
         return [_with(before, frozenset(found.certain), tied)]
 
