@@ -24,15 +24,18 @@ _BLOCK = re.compile(
 
 
 def load() -> dict[str, Any]:
-    """All parts of the benchmark, and the soak as one more."""
-    return {**json.loads(BENCH.read_text()), "soak": json.loads(SOAK.read_text())}
+    """All parts that were measured; the soak is one more part."""
+    measured: dict[str, Any] = json.loads(BENCH.read_text()) if BENCH.exists() else {}
+    return {**measured, "soak": json.loads(SOAK.read_text())} if SOAK.exists() else measured
 
 
 def renewed(text: str, measured: dict[str, Any]) -> str:
-    """The page with its figures. Raises KeyError for a block with an unknown name."""
+    """The page with its figures. A block whose parts were not all measured stays as it is. Raises KeyError for a
+    block with an unknown name."""
 
     def block(match: re.Match[str]) -> str:
-        return match["begin"] + tables.BLOCKS[match["name"]](measured) + "\n" + match["end"]
+        made = tables.BLOCKS[match["name"]]
+        return f"{match['begin']}{made.of(measured)}\n{match['end']}" if made.measured(measured) else match[0]
 
     return _BLOCK.sub(block, text)
 
@@ -45,7 +48,12 @@ def files() -> dict[Path, str]:
     """Each file that is made from the figures, with its content."""
     measured = load()
     pages = {page: renewed(page.read_text(), measured) for page in PAGES}
-    return {**pages, **{PICTURES / name: draw(measured) for name, draw in tables.PICTURES.items()}}
+    pictures = {
+        PICTURES / name: picture.of(measured)
+        for name, picture in tables.PICTURES.items()
+        if picture.measured(measured)
+    }
+    return {**pages, **pictures}
 
 
 if __name__ == "__main__":

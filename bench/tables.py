@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -82,24 +83,18 @@ def _start(measured: Json) -> str:
 
 def _work(measured: Json) -> str:
     rows = []
-    if part := measured.get("updates"):
-        own = part["figures"]
-        played, behind = own["playedPerSecond"], own["behindSeconds"]
-        rows.append(["updates per second with which the operator keeps up", f"{played:,} ({behind:g} s behind)"])
-        rows.append(
-            ["updates per second that the API server takes from 8 writers", f"{own['recordedPerSecond']:,}"]
-        )
-        rows.append(["CPU of 1,000 updates of EndpointSlices, played back", f"{own['cpuMsPer1000']} ms"])
-    if part := measured.get("latency"):
-        own = part["figures"]["asked rate"]
-        rate = f"{own['perSecond']} updates per second"
-        took = f"median {own['medianMs']:.0f} ms, 99th percentile {own['p99Ms']:.0f} ms"
-        rows.append([f"from the answer of the API server to the new assessment, at {rate}", took])
-    if part := measured.get("churn"):
-        own = part["figures"]
-        rows.append(["largest gap of the main loop under churn", f"{own['main']['maxMs']:.0f} ms"])
-    latest = next(measured[name] for name in ("latency", "updates", "churn") if name in measured)
-    return f"{_when(latest)}\n\n{_table(('measure', 'value'), rows)}"
+    own = measured["updates"]["figures"]
+    played, behind = own["playedPerSecond"], own["behindSeconds"]
+    rows.append(["updates per second with which the operator keeps up", f"{played:,} ({behind:g} s behind)"])
+    rows.append(["updates per second that the API server takes from 8 writers", f"{own['recordedPerSecond']:,}"])
+    rows.append(["CPU of 1,000 updates of EndpointSlices, played back", f"{own['cpuMsPer1000']} ms"])
+    own = measured["latency"]["figures"]["asked rate"]
+    took = f"median {own['medianMs']:.0f} ms, 99th percentile {own['p99Ms']:.0f} ms"
+    rate = f"{own['perSecond']} updates per second"
+    rows.append([f"from the answer of the API server to the new assessment, at {rate}", took])
+    own = measured["churn"]["figures"]["main"]
+    rows.append(["largest gap of the main loop under churn", f"{own['maxMs']:.0f} ms"])
+    return f"{_when(measured['updates'])}\n\n{_table(('measure', 'value'), rows)}"
 
 
 def _points(measured: Json) -> list[Json]:
@@ -138,7 +133,8 @@ def _curve(measured: Json) -> str:
         "From half of the last size to the last size, the largest growth of a figure per object is "
         f"{grown[most]:.2f} times ({most})."
     )
-    return f"{_when(measured['curve'])}\n\n{_table(head, rows)}\n\n{last}"
+    picture = "![Seconds, memory and CPU by the size of the cluster](pictures/scale.svg)"
+    return f"{picture}\n\n{_when(measured['curve'])}\n\n{_table(head, rows)}\n\n{last}"
 
 
 def _fits(measured: Json) -> dict[str, Fit]:
@@ -209,19 +205,31 @@ def _soak(measured: Json) -> str:
         f"{counts['resets']} resets of all connections of one replica, "
         f"{counts['leaderChanges']} changes of the leader."
     )
-    return f"{first}\n\n{_table(head, rows)}"
+    picture = "![Memory, threads, file descriptors and requests a minute](pictures/soak.svg)"
+    return f"{picture}\n\n{first}\n\n{_table(head, rows)}"
 
 
-BLOCKS: dict[str, Callable[[Json], str]] = {
-    "check": lambda measured: _compared(measured["check"]),
-    "wire": lambda measured: _compared(measured["wire"]),
-    "file": lambda measured: _compared(measured["file"]),
-    "start": _start,
-    "work": _work,
-    "curve": _curve,
-    "large": _large,
-    "resources": _resources,
-    "soak": _soak,
+@dataclass(frozen=True)
+class Block:
+    """`parts` of the benchmark that it shows. `of` gives its text, or the content of a picture."""
+
+    parts: Sequence[str]
+    of: Callable[[Json], str]
+
+    def measured(self, figures: Json) -> bool:
+        return all(part in figures for part in self.parts)
+
+
+BLOCKS = {
+    "check": Block(["check"], lambda measured: _compared(measured["check"])),
+    "wire": Block(["wire"], lambda measured: _compared(measured["wire"])),
+    "file": Block(["file"], lambda measured: _compared(measured["file"])),
+    "start": Block(["start"], _start),
+    "work": Block(["updates", "latency", "churn"], _work),
+    "curve": Block(["curve"], _curve),
+    "large": Block(["curve"], _large),
+    "resources": Block(["start", "updates", "latency", "churn"], _resources),
+    "soak": Block(["soak"], _soak),
 }
 """By the name that a page uses."""
 
@@ -280,4 +288,4 @@ def _draw_soak(measured: Json) -> str:
     )
 
 
-PICTURES: dict[str, Callable[[Json], str]] = {"scale.svg": _draw_curve, "soak.svg": _draw_soak}
+PICTURES = {"scale.svg": Block(["curve"], _draw_curve), "soak.svg": Block(["soak"], _draw_soak)}
