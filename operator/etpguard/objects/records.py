@@ -7,7 +7,7 @@ value of another type is an error that `decode` turns into a `Reject`.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -115,11 +115,15 @@ class AnnotatedRecord(LabelledRecord, frozen=True):
         return (meta.uid, meta.labels, meta.annotations, self.deleting, meta.owner_references)
 
 
+Operator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
+OPERATORS: dict[str, Operator] = {operator: operator for operator in get_args(Operator)}
+
+
 class Requirement(Shape, frozen=True):
     """One `matchExpressions` entry of a label selector."""
 
     key: str
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    operator: Operator
     values: tuple[str, ...] | None = None
 
     def admits(self, labels: dict[str, str]) -> bool:

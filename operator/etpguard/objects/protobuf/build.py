@@ -3,7 +3,7 @@
 The API server's JSON leaves out what is empty (`omitempty` in Go), its protobuf writes it. An empty value is None
 here, except where JSON writes it too, and except for pointers in Go, whose presence counts: they are `optional` in
 kubernetes.proto. Two things have no record: a label selector with an unknown operator, and a time beyond the year
-9999. For these, functions raise ValueError or msgspec.ValidationError.
+9999. For these, functions raise ValueError.
 """
 
 from __future__ import annotations
@@ -49,7 +49,15 @@ from etpguard.objects.nodes import (
     Taint,
 )
 from etpguard.objects.protobuf import kubernetes_pb2 as pb
-from etpguard.objects.records import Condition, FullMeta, LabelledMeta, OwnerReference, Requirement, Selector
+from etpguard.objects.records import (
+    OPERATORS,
+    Condition,
+    FullMeta,
+    LabelledMeta,
+    OwnerReference,
+    Requirement,
+    Selector,
+)
 from etpguard.objects.services import (
     LoadBalancerIngress,
     LoadBalancerStatus,
@@ -238,8 +246,11 @@ def _selector(message: pb.LabelSelector) -> Selector:
 
 
 def _requirement(message: pb.LabelSelectorRequirement) -> Requirement:
-    values = tuple(message.values) or None
-    return msgspec.convert({"key": message.key, "operator": message.operator, "values": values}, Requirement)
+    # Not by msgspec.convert: in a thread, it needs the lock of objects.decode.
+    operator = OPERATORS.get(message.operator)
+    if operator is None:
+        raise ValueError(f"operator: invalid enum value {message.operator!r}")
+    return Requirement(message.key, operator, tuple(message.values) or None)
 
 
 def _condition(message: pb.Condition) -> Condition:
