@@ -21,7 +21,9 @@ from tests.cli.program import SEED, etpguard, failed
         pytest.param(
             ["check", "--context", "a", "--context", "b"], "--context is given 2 times", id="two contexts"
         ),
-        pytest.param(["check", "-o", "xml"], "'table', 'wide', 'json', 'yaml'", id="an unknown output"),
+        pytest.param(
+            ["check", "-o", "xml"], "'table', 'wide', 'json', 'yaml', 'junit', 'markdown'", id="an unknown output"
+        ),
         pytest.param(["explain", "a/b/c"], "'a/b/c' is not NAMESPACE/SERVICE", id="a name with two slashes"),
         pytest.param(["rollback", "/b"], "'/b' is not NAMESPACE/SERVICE", id="a namespace that is empty"),
         pytest.param(
@@ -45,7 +47,11 @@ def test_usage_errors_exit_with_2(arguments: list[str], told: str) -> None:
 
 def test_the_outcomes_that_are_told_are_all_there_are_best_to_worst() -> None:
     told = etpguard("check", "--fail-on", "?").err.rpartition("is not one of ")[2]
-    assert told.rstrip(".\n").split(", ") == [outcome.name for outcome in sorted(Outcome)]
+    assert told.rstrip(".\n").split(", ") == [*(outcome.name for outcome in sorted(Outcome)), "never"]
+
+
+def test_never_fails_for_no_outcome() -> None:
+    assert [etpguard("check", "-f", SEED, "--fail-on", o).code for o in ("NotAffected", "never")] == [1, 0]
 
 
 def test_an_outcome_is_taken_in_any_case() -> None:

@@ -21,7 +21,7 @@ SHOWN_ASSUMPTIONS = 5
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """`namespace` "" means all; `fail_on` is the name of an outcome; `max_nodes` 0 means all names."""
+    """`namespace` "" means all; `fail_on` is the name of an outcome, or "never"; `max_nodes` 0 means all names."""
 
     sources: Sources
     namespace: str = ""
@@ -45,7 +45,8 @@ def check(request: CheckRequest) -> int:
     deliver(lambda: _show(request, assessed, chosen))
     warn(assessed.warnings)
     warn(assumed(chosen))
-    return int(any(assessment.outcome >= Outcome[request.fail_on] for assessment in chosen))
+    fail_on = Outcome.__members__.get(request.fail_on)
+    return int(fail_on is not None and any(assessment.outcome >= fail_on for assessment in chosen))
 
 
 def _check_policies(request: CheckRequest) -> int:
@@ -56,6 +57,9 @@ def _check_policies(request: CheckRequest) -> int:
     given = policy_preview.read(request.policies, request.namespace)
     assessed = _assessed(request, replace(request.sources, for_policies=True))
     rows = policy_preview.explain(assessed, given, request.namespace)
+
+    if request.output in ("junit", "markdown"):
+        raise Failure(f"-o {request.output} does not show policies: use table, json or yaml with --policy")
 
     def show() -> None:
         if request.output in ("json", "yaml"):
@@ -87,7 +91,7 @@ def _chosen(assessed: Assessed) -> list[Assessment]:
 
 
 def _show(request: CheckRequest, assessed: Assessed, chosen: Sequence[Assessment]) -> None:
-    if request.output in ("json", "yaml"):
+    if request.output in ("json", "yaml", "junit", "markdown"):
         _structured(request, assessed, chosen)
     else:
         from etpguard.cli.output import table
@@ -128,7 +132,7 @@ def _structured(
     chosen: Sequence[Assessment],
     remediations: Sequence[dict[str, Any]] | None = None,
 ) -> None:
-    from etpguard.report import Contents
+    from etpguard.report import Contents, coverage_report
     from etpguard.report.advice import advice_texts
 
     contents = Contents(
@@ -148,10 +152,17 @@ def _structured(
         parts = json_report(contents)
         sys.stdout.flush()
         sys.stdout.buffer.writelines(parts)
+    elif request.output == "junit":
+        from etpguard.cli.output.junit import junit
+        from etpguard.outcomes import Outcome
+
+        print(junit(coverage_report(contents), Outcome.__members__.get(request.fail_on)))
+    elif request.output == "markdown":
+        from etpguard.cli.output.markdown import markdown
+
+        print(markdown(coverage_report(contents)), end="")
     else:
         import yaml
-
-        from etpguard.report import coverage_report
 
         report = coverage_report(contents)
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -99,7 +99,7 @@ def run(**options: Any) -> int:
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["table", "wide", "json", "yaml"]),
+    type=click.Choice(["table", "wide", "json", "yaml", "junit", "markdown"]),
     default="table",
     show_default=True,
     help="output format",
@@ -111,7 +111,8 @@ def run(**options: Any) -> int:
     default="Blackhole",
     show_default=True,
     metavar="OUTCOME",
-    help=f"exit with 1 if a Service has this outcome or a worse one; best to worst: {', '.join(OUTCOMES)}",
+    help=f"exit with 1 if a Service has this outcome or a worse one; best to worst: {', '.join(OUTCOMES)}. "
+    "`never` fails for none",
 )
 @click.option("--strict", is_flag=True, help="exit with 2 if an object or a kind cannot be read")
 @click.option(

@@ -25,11 +25,15 @@ class OnceOption(click.Option):
         return found[0] if found else None
 
 
+NEVER = "never"
+"""As the value of `--fail-on`: no outcome fails."""
+
+
 class OutcomeName(click.Choice[str]):
-    """An outcome in any case, converted to the spelling of `Outcome`."""
+    """An outcome in any case, converted to the spelling of `Outcome`, or `NEVER`."""
 
     def __init__(self) -> None:
-        super().__init__(OUTCOMES, case_sensitive=False)
+        super().__init__((*OUTCOMES, NEVER), case_sensitive=False)
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """Without the default message's "did you mean" and brackets, and with the outcomes from best to worst."""

@@ -15,7 +15,7 @@ from etpguard.cli.what_if_changes import Words, change
 
 @dataclass(frozen=True)
 class WhatIfRequest:
-    """`fail_on` is the name of an outcome; `max_nodes` 0 means all names."""
+    """`fail_on` is the name of an outcome, or "never"; `max_nodes` 0 means all names."""
 
     sources: Sources
     changes: Sequence[Words]
@@ -50,7 +50,8 @@ def what_if(request: WhatIfRequest) -> int:
     )
     deliver(lambda: _show(request, given))
     warn([*forecast.warnings, *assessed.warnings])
-    return int(any(phases.reaches(Outcome[request.fail_on]) for phases in forecast.services))
+    fail_on = Outcome.__members__.get(request.fail_on)
+    return int(fail_on is not None and any(phases.reaches(fail_on) for phases in forecast.services))
 
 
 def _not_read(assessed: Assessed) -> list[str]:

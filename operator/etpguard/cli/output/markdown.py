@@ -1,0 +1,50 @@
+"""A CoverageReport as Markdown, for the summary of a pipeline or a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from etpguard.outcomes import Outcome
+
+Json = Mapping[str, Any]
+
+NAMED = 5
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")
+
+
+def markdown(report: Json) -> str:
+    """A table of the Services, the worst first, and the assumptions and warnings below it."""
+    services = sorted(
+        report["services"], key=lambda each: (-Outcome[each["outcome"]], each["namespace"], each["name"])
+    )
+    if not services:
+        return "No Service with externalTrafficPolicy Local is reachable from outside.\n"
+    lines = ["| Outcome | Service | Uncovered | Nodes | Reason |", "|---|---|---|---|---|"]
+    lines += [_row(service) for service in services]
+    for title, field in (("Assumed", "assumptions"), ("Warnings", "warnings")):
+        if report[field]:
+            lines += ["", f"**{title}**", "", *(f"- {_escaped(each)}" for each in report[field])]
+    return "\n".join(lines) + "\n"
+
+
+def _row(service: Json) -> str:
+    counts = service["counts"]
+    worst = max(service["consumers"], key=lambda each: Outcome[each["outcome"]], default=None)
+    names = list((worst or {}).get("uncoveredNodes", ()))
+    more = counts["uncovered"] - len(names[:NAMED])
+    shown = ", ".join(names[:NAMED]) + (f" and {more} more" if names and more > 0 else "")
+    cells = (
+        service["outcome"],
+        f"{service['namespace']}/{service['name']}",
+        f"{counts['uncovered']}/{counts['eligible']}" if counts["eligible"] else "-",
+        shown or "-",
+        service.get("reason", ""),
+    )
+    return f"| {' | '.join(map(_escaped, cells))} |"
+
+
+def _escaped(text: str) -> str:
+    """Text of objects is not markup, and a table has one line for each row."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
