@@ -101,7 +101,5 @@ def test_markdown_of_the_example() -> None:
 
 @pytest.mark.parametrize("output", ["junit", "markdown"])
 def test_policies_have_no_such_output(output: str, tmp_path: Path) -> None:
-    policy = tmp_path / "policy.yaml"
-    policy.write_text("apiVersion: v1\nkind: List\nitems: []\n")
-    line = failed(etpguard("check", "-f", SEED, "-o", output, "--policy", policy))
-    assert "use table, json or yaml" in line or "no policy" in line.lower()
+    line = failed(etpguard("check", "-f", SEED, "-o", output, "--policy", tmp_path / "policy.yaml"))
+    assert "use table, json or yaml" in line

@@ -52,14 +52,13 @@ def check(request: CheckRequest) -> int:
 def _check_policies(request: CheckRequest) -> int:
     from etpguard.cli import policy_preview
 
+    if request.output in ("junit", "markdown"):
+        raise Failure(f"-o {request.output} does not show policies: use table, json or yaml with --policy")
     if "-" in request.policies and "-" in request.sources.files:
         raise Failure("stdin cannot be both -f and --policy")
     given = policy_preview.read(request.policies, request.namespace)
     assessed = _assessed(request, replace(request.sources, for_policies=True))
     rows = policy_preview.explain(assessed, given, request.namespace)
-
-    if request.output in ("junit", "markdown"):
-        raise Failure(f"-o {request.output} does not show policies: use table, json or yaml with --policy")
 
     def show() -> None:
         if request.output in ("json", "yaml"):
