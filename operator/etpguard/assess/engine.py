@@ -122,19 +122,25 @@ class Engine:
         not change before all of them are done."""
         changed: dict[Key, Assessment | None] = {}
         for key in keys:
-            changed |= in_full(self.reassessment(key))
+            fresh = in_full(self._assess_safely(key))
+            if self._note(key, fresh):
+                changed[key] = fresh
         return changed
 
     def reassessment(self, key: Key) -> Generator[None, None, dict[Key, Assessment | None]]:
         """`reassess` for one Service, with a yield after some of its consumers: one Service may have thousands,
         and the caller can let others run meanwhile."""
         fresh = yield from self._assess_safely(key)
+        return {key: fresh} if self._note(key, fresh) else {}
+
+    def _note(self, key: Key, fresh: Assessment | None) -> bool:
+        """Keep the assessment. Whether it changed."""
         changed = fresh != self.assessments.get(key)
         if fresh is None:
             self.assessments.pop(key, None)
         else:
             self.assessments[key] = fresh
-        return {key: fresh} if changed else {}
+        return changed
 
     def _assess_safely(self, key: Key) -> Generator[None, None, Assessment | None]:
         try:
@@ -314,6 +320,8 @@ class Engine:
     def _assess_local(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
         """Under the data planes that the signs show, or Unknown where others that they leave possible make another
         outcome."""
+        if len(self._variants) == 1:
+            return (yield from self._judged(key, service))
         found = []
         for variant in self._variants:
             judged = yield from self._under(variant, self._judged(key, service))

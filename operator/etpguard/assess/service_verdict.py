@@ -34,7 +34,7 @@ from etpguard.assess.outcome import (
     through_consumer,
     without_consumer,
 )
-from etpguard.assess.probe import HealthCheckNodePort, NotModelled, passing
+from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, passing
 from etpguard.assess.resilience import Coverage
 from etpguard.assess.turns import CONSUMERS_A_TURN
 from etpguard.cluster import Picture
@@ -121,8 +121,9 @@ class Judge:
 
     def _assumptions(self, states: ServiceStates, known: Sequence[ConsumerVerdict]) -> tuple[str, ...]:
         """What the node states and the consumers rest on; see `Assessment.assumptions`."""
-        by_hostname = self._rules().planes.nodes_with(DataPlane.KUBE_PROXY, DataPlane.WINKERNEL)
-        renamed = states.hosting & self._eligible.renamed & self._picture.nodes.present & by_hostname
+        renamed = states.hosting & self._eligible.renamed & self._picture.nodes.present
+        if renamed:
+            renamed &= self._rules().planes.nodes_with(DataPlane.KUBE_PROXY, DataPlane.WINKERNEL)
         if not renamed and not any(v.consumer.assumptions for v in known):
             return ()
         found = dict.fromkeys(text for v in known for text in v.consumer.assumptions)
@@ -148,9 +149,8 @@ class Judge:
             return NotModelled("its health check is not known")
         present = self._picture.nodes.present
         path = consumer.check.settings.path if consumer.check and consumer.check.settings else ""
-        return passing(
-            probe, family, states, self._other, healthz=self._healthz(present), everywhere=present, path=path
-        )
+        healthz = self._healthz(present) if isinstance(probe, KubeProxyHealthz) else 0
+        return passing(probe, family, states, self._other, healthz=healthz, everywhere=present, path=path)
 
     def _healthz(self, present: int) -> int | NotModelled:
         """The nodes whose port 10256 answers with success."""
@@ -228,17 +228,18 @@ class Judge:
             return ConsumerVerdict(consumer, Outcome.NotAffected, _PODS)
         if targets.rule is None:
             return ConsumerVerdict(consumer, Outcome.Unknown, targets.reason)
-        eligible = self._nodes_of(targets.rule)
+        rule = targets.rule
+        eligible = self._nodes_of(rule)
         if blind:
             return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
-        if targets.rule.follows_endpoints:
-            eligible &= states.hosting_ready if targets.rule.follows_ready else states.hosting
-        if targets.rule.hosts is Hosts.NOT_TERMINATING:
+        if rule.follows_endpoints:
+            eligible &= states.hosting_ready if rule.follows_ready else states.hosting
+        if rule.hosts is Hosts.NOT_TERMINATING:
             eligible &= states.placed
-        elif targets.rule.hosts is Hosts.ANY:
+        elif rule.hosts is Hosts.ANY:
             eligible &= states.addressed
         verdicts = [
-            self._through_family(states, consumer, targets.rule, state, eligible)
+            self._through_family(states, consumer, rule, state, eligible)
             for family in consumer.families
             if (state := states.of(consumer.port, family)) is not None
         ]
@@ -256,7 +257,7 @@ class Judge:
         if isinstance(targets, NodeTargets):
             if targets.one_of:  # the one node forwards in each family, or not
                 worst = replace(worst, uncovered=reduce(or_, (each.uncovered for each in verdicts)))
-            known = self._with_cause(_as_far_as_known(worst, targets), targets.rule)
+            known = self._with_cause(_as_far_as_known(worst, targets), rule)
             if targets.otherwise is None:
                 return known
             instead = replace(targets, rule=targets.otherwise.rule, otherwise=None)
@@ -289,7 +290,7 @@ class Judge:
     ) -> ConsumerVerdict:
         if rule.hosts is Hosts.READY_OF_PORT:
             eligible &= state.ready
-        if (frontend := _frontend(consumer)) is not None:
+        if state.through and (frontend := _frontend(consumer)) is not None:
             state = state.seen_through(frontend)
         unused = state.forwarding & self._picture.nodes.present & ~eligible
         uncovered = state.dropped(eligible)
@@ -333,7 +334,11 @@ class Judge:
                 f"providerID, "
                 "so it neither registers nor removes any node",
             )
-        if (doubt := state.doubt(eligible)) and not _routed_around(consumer, state, eligible, passes):
+        if (
+            state.uncertain
+            and (doubt := state.doubt(eligible))
+            and not _routed_around(consumer, state, eligible, passes)
+        ):
             return doubt
         if hidden := self._hidden_node(state, eligible, uncovered):
             return hidden
@@ -426,11 +431,13 @@ def _pending(consumer: Consumer) -> ConsumerVerdict:
 
 def _as_far_as_known(verdict: ConsumerVerdict, targets: NodeTargets) -> ConsumerVerdict:
     """The verdict for a consumer that may have no target at all, or targets that the API does not show."""
+    if verdict.outcome not in (Outcome.NoTargets, Outcome.Outage):
+        return verdict
     if targets.no_target and verdict.outcome is Outcome.NoTargets:
         return replace(verdict, reason=targets.no_target)
     if targets.keeps_targets and verdict.outcome is Outcome.NoTargets:
         return replace(verdict, outcome=Outcome.Unknown, reason=targets.keeps_targets)
-    if targets.other_targets and verdict.outcome in (Outcome.NoTargets, Outcome.Outage):
+    if targets.other_targets:
         return replace(verdict, outcome=Outcome.Unknown, reason=targets.other_targets)
     return verdict
 
@@ -446,7 +453,12 @@ def _agreed(verdict: ConsumerVerdict, other: Outcome, reason: Reason) -> Consume
 def _where_one_node_announces(verdicts: tuple[ConsumerVerdict, ...]) -> tuple[ConsumerVerdict, ...]:
     """The verdicts. Where one node gets the traffic of all ports and it is not known which one, the outcome is
     known only if each node loses some of it, or none does."""
-    lossy = reduce(or_, (each.uncovered for each in verdicts if _by_one_node(each)), 0)
+    lossy = 0
+    for each in verdicts:
+        if _by_one_node(each):
+            lossy |= each.uncovered
+    if not lossy:
+        return verdicts
 
     def known(verdict: ConsumerVerdict) -> ConsumerVerdict:
         why = _by_one_node(verdict)
@@ -454,7 +466,7 @@ def _where_one_node_announces(verdicts: tuple[ConsumerVerdict, ...]) -> tuple[Co
             return verdict
         return replace(verdict, outcome=Outcome.Unknown, reason=why)
 
-    return tuple(known(verdict) for verdict in verdicts) if lossy else verdicts
+    return tuple(known(verdict) for verdict in verdicts)
 
 
 def _by_one_node(verdict: ConsumerVerdict) -> Reason | None:
