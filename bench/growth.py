@@ -60,19 +60,26 @@ def minutes(samples: Sequence[Sample]) -> list[Minute]:
     return found
 
 
-def per_hour(points: Sequence[tuple[int, float]]) -> float:
-    """The growth of a value per hour, from (minute, value): the median of the slopes of all pairs (Theil-Sen), so
-    that a few odd minutes do not count. 0.0 for fewer than two points."""
-    slopes = [(later - sooner) / (b - a) for (a, sooner), (b, later) in combinations(points, 2)]
+def per_hour(points: Sequence[tuple[int, float, bool]]) -> float:
+    """The growth of a value per hour, from (minute, value, leading): the median slope of pairs (Theil-Sen), so
+    that a few odd minutes do not count. Both minutes of a pair have the same role, because a leader has more
+    connections and sends more requests than a standby. 0.0 for fewer than two points."""
+    slopes = [
+        (later[1] - sooner[1]) / (later[0] - sooner[0])
+        for sooner, later in combinations(points, 2)
+        if sooner[2] == later[2]
+    ]
     return 60 * statistics.median(slopes) if slopes else 0.0
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Per hour, after `SETTLED_MINUTES`. `requests` is the growth of the requests in a minute, as a share of their
-    median."""
+    """Per hour, after `SETTLED_MINUTES`. `steady_memory_mb` is that of the memory between two changes of the
+    leader, without the steps that a change itself makes. `requests` is the growth of the requests in a minute, as
+    a share of their median."""
 
     memory_mb: float
+    steady_memory_mb: float
     threads: float
     descriptors: float
     requests: float
@@ -92,12 +99,25 @@ def growth(series: Sequence[Minute]) -> Growth:
     settled = [each for each in series if each.minute >= SETTLED_MINUTES]
 
     def slope(name: str) -> float:
-        return per_hour([(each.minute, getattr(each, name)) for each in settled])
+        return per_hour([(each.minute, getattr(each, name), each.leading) for each in settled])
 
     typical = statistics.median([each.requests for each in settled]) if settled else 0.0
     return Growth(
         memory_mb=round(slope("memory_mb"), 3),
+        steady_memory_mb=round(_between_changes(settled), 3),
         threads=round(slope("threads"), 2),
         descriptors=round(slope("descriptors"), 2),
         requests=round(slope("requests") / typical, 3) if typical else 0.0,
     )
+
+
+def _between_changes(series: Sequence[Minute]) -> float:
+    """The median of the growth of the memory per hour in each stretch without a change of the leader. The two
+    minutes after a change are left out: a replica that was cut off then lists everything."""
+    stretches = [list(group) for _, group in groupby(series, key=lambda minute: minute.leading)]
+    slopes = [
+        per_hour([(each.minute, each.memory_mb, each.leading) for each in stretch[2:]])
+        for stretch in stretches
+        if len(stretch) >= 5
+    ]
+    return statistics.median(slopes) if slopes else 0.0

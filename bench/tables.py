@@ -184,6 +184,7 @@ def _soak(measured: Json) -> str:
                 name,
                 memory,
                 f"{grown['memory_mb']:+.2f} MB",
+                f"{grown['steady_memory_mb']:+.2f} MB",
                 f"{grown['threads']:+.1f}",
                 f"{grown['descriptors']:+.1f}",
                 f"{grown['requests']:+.0%}",
@@ -192,7 +193,8 @@ def _soak(measured: Json) -> str:
     head = (
         "replica",
         "memory after minute 15",
-        "memory per hour",
+        "growth per hour: memory",
+        "memory between changes of the leader",
         "threads",
         "file descriptors",
         "requests a minute",
@@ -206,7 +208,9 @@ def _soak(measured: Json) -> str:
         f"{counts['leaderChanges']} changes of the leader."
     )
     picture = "![Memory, threads, file descriptors and requests a minute](pictures/soak.svg)"
-    return f"{picture}\n\n{first}\n\n{_table(head, rows)}"
+    faults = soak["faults"]
+    last = _prose(f"Above the goal: {'; '.join(faults)}." if faults else "All are within the goal.")
+    return f"{picture}\n\n{first}\n\n{_table(head, rows)}\n\n{last}"
 
 
 @dataclass(frozen=True)

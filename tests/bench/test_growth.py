@@ -24,13 +24,14 @@ def test_a_minute_with_one_sample_is_left_out() -> None:
     ("points", "expected"),
     [
         pytest.param([], 0.0, id="nothing"),
-        pytest.param([(15, 3.0)], 0.0, id="one minute"),
-        pytest.param([(15, 100.0), (30, 100.5), (45, 101.0)], 2.0, id="two an hour"),
-        pytest.param([(m, 100.0 + 50 * (m == 30)) for m in range(15, 60)], 0.0, id="one odd minute"),
-        pytest.param([(m, 100.0 - m / 60) for m in range(15, 60)], -1.0, id="it shrinks"),
+        pytest.param([(15, 3.0, True)], 0.0, id="one minute"),
+        pytest.param([(15, 100.0, True), (30, 100.5, True), (45, 101.0, True)], 2.0, id="two an hour"),
+        pytest.param([(m, 100.0 + 50 * (m == 30), True) for m in range(15, 60)], 0.0, id="one odd minute"),
+        pytest.param([(m, 100.0 - m / 60, False) for m in range(15, 60)], -1.0, id="it shrinks"),
+        pytest.param([(m, 30.0 if m > 30 else 20.0, m > 30) for m in range(15, 60)], 0.0, id="it leads later"),
     ],
 )
-def test_growth_per_hour(points: list[tuple[int, float]], expected: float) -> None:
+def test_growth_per_hour(points: list[tuple[int, float, bool]], expected: float) -> None:
     assert per_hour(points) == pytest.approx(expected)
 
 
@@ -66,4 +67,16 @@ def test_what_grows_is_a_fault(grown: list[Minute], faults: int) -> None:
 
 
 def test_no_requests_are_no_growth() -> None:
-    assert growth([]) == Growth(0.0, 0.0, 0.0, 0.0)
+    assert growth([]) == Growth(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def test_steps_at_a_change_of_the_leader_are_not_a_leak() -> None:
+    """Ten minutes each, three megabytes more after each change: that grows, but not between the changes."""
+    steps = [
+        Minute(
+            m, 100.0 + 3 * (m // 10), threads=8, descriptors=30, requests=100, cpu=1.0, leading=m // 10 % 2 == 0
+        )
+        for m in range(60)
+    ]
+    assert growth(steps).memory_mb > 10
+    assert growth(steps).steady_memory_mb == 0.0
