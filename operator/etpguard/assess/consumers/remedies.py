@@ -26,6 +26,12 @@ class ClientIP(Enum):
         "The client's address is not affected: this load balancer already hides it. X-Forwarded-For and PROXY "
         "protocol stay as they are."
     )
+    PROXY_PROTOCOL = (
+        "The client's address is not affected: PROXY protocol is on and carries it. Pods must go on to accept it."
+    )
+    NO_PROXY_PROTOCOL = (
+        "The client's address is not affected: this load balancer already hides it, because PROXY protocol is off."
+    )
     VARIES = "Pods may see the node's address instead of the client's."
 
 

@@ -5,18 +5,11 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess.consumers.interface import CheckSettings
-from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
+from tests.assess.consumers.clouds.alike import NO_NODE_PORT, UNHEALTHY, UNKNOWN, annotated
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, world
 
 LB = "k8s.cloudscale.ch/loadbalancer-"
-ADDRESS = [{"ip": "203.0.113.7"}]
-
-UNHEALTHY = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
-UNKNOWN = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
-
-
-def web(ports: list[Json] | None = None, **annotations: str) -> Json:
-    given = {f"{LB}{key.replace('_', '-')}": value for key, value in annotations.items()}
-    return service(annotations=given, ports=ports or [], ingress=ADDRESS)
+web = annotated(LB)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +31,7 @@ def web(ports: list[Json] | None = None, **annotations: str) -> Json:
         pytest.param(
             web(node_selector="env=prod"), Seen("NoTargets", "NoNodeSelected", "", ""), id="297 an emptied pool"
         ),
-        pytest.param(web([port(node_port=0)]), Seen("NoTargets", "NoNodePort", "", ""), id="no node port: error"),
+        pytest.param(web([port(node_port=0)]), NO_NODE_PORT, id="no node port: error"),
     ],
 )
 def test_check(subject: Json, expected: Seen) -> None:

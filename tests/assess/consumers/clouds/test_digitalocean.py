@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests.assess.consumers.clouds.alike import ADDRESS, NO_NODE_PORT, UNHEALTHY, UNKNOWN, annotated
 from tests.assess.consumers.worlds import Json, Seen, endpoints, nodes, port, seen, service, world
 
 LB = "service.beta.kubernetes.io/do-loadbalancer-"
 DISOWN = "service.kubernetes.io/do-loadbalancer-disown"
-ADDRESS = [{"ip": "203.0.113.7"}]
-
-UNHEALTHY = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
-UNKNOWN = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
-
-
-def web(ports: list[Json] | None = None, **annotations: str) -> Json:
-    given = {f"{LB}{key.replace('_', '-')}": value for key, value in annotations.items()}
-    return service(annotations=given, ports=ports or [], ingress=ADDRESS)
+web = annotated(LB)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +75,7 @@ def test_udp(annotations: dict[str, str], expected: Seen) -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        pytest.param("REGIONAL", Seen("NoTargets", "NoNodePort", "", ""), id="1199 REGIONAL sends to node ports"),
+        pytest.param("REGIONAL", NO_NODE_PORT, id="1199 REGIONAL sends to node ports"),
         pytest.param("REGIONAL_NETWORK", UNHEALTHY, id="1177 REGIONAL_NETWORK passes packets to the service port"),
         pytest.param(
             "",

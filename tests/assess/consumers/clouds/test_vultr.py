@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.assess.consumers.worlds import Json, Seen, endpoints, nodes, port, seen, service
+from tests.assess.consumers.clouds.alike import NO_NODE_PORT, UNHEALTHY, UNKNOWN, annotated
+from tests.assess.consumers.worlds import Json, Seen, endpoints, nodes, port, seen
 
 LB = "service.beta.kubernetes.io/vultr-loadbalancer-"
-ADDRESS = [{"ip": "203.0.113.7"}]
-
-UNHEALTHY = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
-UNKNOWN = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
-
-
-def web(ports: list[Json] | None = None, **annotations: str) -> Json:
-    given = {f"{LB}{key.replace('_', '-')}": value for key, value in annotations.items()}
-    return service(annotations=given, ports=ports or [], ingress=ADDRESS)
+web = annotated(LB)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +27,7 @@ def web(ports: list[Json] | None = None, **annotations: str) -> Json:
         pytest.param(
             web(healthcheck_protocol="udp"), Seen("Unknown", "UdpNotModelled", "abc", "bc"), id="a UDP check"
         ),
-        pytest.param(web([port(node_port=0)]), Seen("NoTargets", "NoNodePort", "", ""), id="no node port"),
+        pytest.param(web([port(node_port=0)]), NO_NODE_PORT, id="no node port"),
     ],
 )
 def test_check(subject: Json, expected: Seen) -> None:

@@ -46,6 +46,10 @@ CHANGES_TARGETS = (
 """Of `Cluster`, for such a controller."""
 
 
+_PROXY_PROTOCOL_ON = frozenset({"true", "1", "t", "*", "v1", "v2"})
+_PROXY_PROTOCOL_OFF = frozenset({"", "false", "0", "f", "none"})
+
+
 class Cloud(BaseFamily):
     """A provider whose load balancers serve Services without a class, or with one of its classes; see `SIGNS` for
     these and for the other signs."""
@@ -60,6 +64,8 @@ class Cloud(BaseFamily):
     matters."""
     needs_node_ports: ClassVar[bool] = True
     """Whether a port without a node port has no target."""
+    proxy_protocol: ClassVar[tuple[str, ...]] = ()
+    """Annotations that switch PROXY protocol on, of a load balancer that is a proxy."""
     client_ip: ClassVar[ClientIP] = ClientIP.VARIES
     """What `Cluster` does to the client's address."""
     without_address: ClassVar[str] = ""
@@ -106,7 +112,15 @@ class Cloud(BaseFamily):
 
     def client_ip_of(self, service: Service) -> ClientIP:
         """What `Cluster` does to the client's address on the way to this Service."""
-        return self.client_ip
+        return self.with_proxy_protocol(service) if self.proxy_protocol else self.client_ip
+
+    def with_proxy_protocol(self, service: Service) -> ClientIP:
+        """What becomes of the client's address behind a proxy, by its PROXY protocol."""
+        values = {service.annotations.get(key, "").strip().lower() for key in self.proxy_protocol}
+        if values & _PROXY_PROTOCOL_ON:
+            return ClientIP.PROXY_PROTOCOL
+        # Other values name ports, for which it is on.
+        return ClientIP.HIDDEN if values - _PROXY_PROTOCOL_OFF else ClientIP.NO_PROXY_PROTOCOL
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         targets = verdict.consumer.targets

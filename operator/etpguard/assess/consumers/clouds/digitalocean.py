@@ -58,6 +58,8 @@ class DigitalOcean(CheckedCloud):
     provider = "DigitalOcean"
     annotations = (PREFIX, DIGITALOCEAN)
     needs_node_ports = False
+    proxy_protocol = (f"{PREFIX}enable-proxy-protocol",)
+    """Read for a load balancer of the type REGIONAL."""
     without_address = "no node has an external IPv4 address, or an annotation is rejected"
     documented = (
         DocumentedConsumer(
@@ -131,7 +133,7 @@ class DigitalOcean(CheckedCloud):
     def client_ip_of(self, service: Service) -> ClientIP:
         match service.annotations.get(TYPE, ""):
             case "REGIONAL":
-                return ClientIP.HIDDEN
+                return self.with_proxy_protocol(service)
             case "REGIONAL_NETWORK":
                 return ClientIP.LOST
             case _:

@@ -44,6 +44,7 @@ class HetznerCloud(CheckedCloud):
     provider = "Hetzner Cloud"
     annotations = (PREFIX, HCLOUD)
     client_ip = ClientIP.HIDDEN
+    proxy_protocol = (f"{PREFIX}uses-proxyprotocol",)
     protocols = frozenset({"TCP"})
     node_selectors = (f"{PREFIX}node-selector",)
     without_address = "a location or network is missing, a selector or another annotation does not parse"

@@ -31,6 +31,7 @@ class Linode(CheckedCloud):
     provider = "Linode"
     annotations = (PREFIX, LINODE)
     client_ip = ClientIP.HIDDEN
+    proxy_protocol = (f"{PREFIX}default-proxy-protocol",)
     documented = (
         DocumentedConsumer(
             consumer="Linode NodeBalancer",

@@ -45,7 +45,9 @@ class Outscale(Cloud):
     node_selectors = (NODE_LABELS,)
     reads = (NODE_LABELS, CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH)
     client_ip = ClientIP.HIDDEN
-    """A load balancer unit is a proxy; osc-load-balancer-proxy-protocol names the ports with PROXY protocol."""
+    """A load balancer unit is a proxy."""
+    proxy_protocol = (f"{_PREFIX}proxy-protocol",)
+    """It names the ports, or "*"."""
     without_address = "a port is not TCP, sessionAffinity or loadBalancerIP is set, the name is taken"
     documented = (
         DocumentedConsumer(

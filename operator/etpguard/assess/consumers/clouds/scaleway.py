@@ -32,6 +32,8 @@ class Scaleway(CheckedCloud):
     provider = "Scaleway"
     annotations = (PREFIX, SCALEWAY)
     client_ip = ClientIP.HIDDEN
+    proxy_protocol = (f"{PREFIX}proxy-protocol-v1", f"{PREFIX}proxy-protocol-v2")
+    """Each is "true", "*", or names the ports."""
     protocols = frozenset({"TCP"})
     node_selectors = (f"{PREFIX}target-node-labels",)
     documented = (

@@ -25,6 +25,7 @@ class Vultr(CheckedCloud):
     provider = "Vultr"
     annotations = (PREFIX, VULTR)
     client_ip = ClientIP.HIDDEN
+    proxy_protocol = (f"{PREFIX}proxy-protocol",)
     without_address = "one node's providerID does not parse, or an annotation is rejected"
     documented = (
         DocumentedConsumer(
