@@ -53,9 +53,34 @@ def test_what_it_would_do(text: str, from_stdin: bool, tmp_path: Path) -> None:
     file = tmp_path / "policy"
     file.write_text(text)
     run = etpguard(*ASKED, "-" if from_stdin else file, "-o", "json", stdin=text if from_stdin else None)
-    assert (run.code, run.err) == (0, "")
+    assert run.code == 0
+    assert all("warning" in line for line in run.err.splitlines()), run.err
     assert run.report["remediations"] == [ROW]
     assert run.report["services"] == etpguard("check", "-f", SEED, "-o", "json").report["services"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "warnings"),
+    [
+        pytest.param(
+            POLICY, ["other kinds of network policy", "no NetworkPolicy", "no ServiceCoverage"], id="Refuse"
+        ),
+        pytest.param(
+            changed(remediation={**POLICY["spec"]["remediation"], "networkPolicy": "Ignore"}),
+            ["no ServiceCoverage"],
+            id="Ignore",
+        ),
+        pytest.param(changed(suspend=True), [], id="it would do nothing"),
+    ],
+)
+def test_a_warning_says_what_was_not_looked_for(policy: Any, warnings: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "policy"
+    file.write_text(yaml.safe_dump(policy))
+    found = etpguard(*ASKED, file, "-o", "json").report["warnings"]
+    about = [text for text in found if "network policy" in text or "in the input" in text]
+    assert len(about) == len(warnings), about
+    for text, words in zip(about, warnings, strict=True):
+        assert words in text
 
 
 def test_as_yaml_and_as_a_table(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def _check_policies(request: CheckRequest) -> int:
     given = policy_preview.read(request.policies, request.namespace)
     assessed = _assessed(request, replace(request.sources, for_policies=True))
     rows = policy_preview.explain(assessed, given, request.namespace)
+    assessed.loaded.warnings += policy_preview.not_looked_for(assessed.loaded.picture, rows)
 
     def show() -> None:
         if request.output in ("json", "yaml"):

@@ -25,7 +25,8 @@ from etpguard.cli.input.files import as_utf8
 from etpguard.cli.input.sources import Assessed
 from etpguard.cli.output import table
 from etpguard.cluster import Picture
-from etpguard.objects import Key, Reject, decode_item
+from etpguard.objects import NAMESPACE, SERVICE_COVERAGE, Key, Reject, decode_item
+from etpguard.objects.network_policies import NETWORK_POLICY
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
 from etpguard.remediate import reasons
 from etpguard.remediate.decide import Action, decide
@@ -52,7 +53,8 @@ _RECORD = ("Record", "record")
 
 class Row(NamedTuple):
     """What etpguard would do about one Service. `policy` is the deciding one. `after`: for how many seconds the
-    outcome must last first; 0 where etpguard would do nothing."""
+    outcome must last first; 0 where etpguard would do nothing. `refuses`: whether a policy of the Service has
+    networkPolicy: Refuse."""
 
     service: Key
     outcome: str
@@ -60,6 +62,7 @@ class Row(NamedTuple):
     action: Action
     reason: Reason
     after: int
+    refuses: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """An entry of the CoverageReport's `remediations`."""
@@ -195,4 +198,29 @@ def _row(key: Key, case: Case, round_: Round, about: CoveragePolicy, now: float)
     decision = decide(waited, round_.ledger, now)
     begins = decision.action in (Action.APPLY, Action.DRY_RUN)
     after = governing.dwell_seconds if begins else 0
-    return Row(key, outcome, governing.deciding, decision.action, decision.reason, after)
+    refuses = not governing.ignores_network_policies
+    return Row(key, outcome, governing.deciding, decision.action, decision.reason, after, refuses)
+
+
+def not_looked_for(picture: Picture, rows: Sequence[Row]) -> list[str]:
+    """Warnings about facts that the operator would know, and that could change what it does about `rows`."""
+    begins = [row for row in rows if row.action in (Action.APPLY, Action.DRY_RUN)]
+    found = []
+    if any(row.refuses for row in begins):
+        kinds = "CiliumNetworkPolicy, Calico, Antrea, AdminNetworkPolicy"
+        found.append(
+            f"check does not look for other kinds of network policy ({kinds}). If the API server serves one, the "
+            "operator leaves Services alone, unless their policies have networkPolicy: Ignore"
+        )
+        if NETWORK_POLICY in picture.unlisted:
+            found.append(
+                "no NetworkPolicy in the input: if one admits the clients of a Service by address, the operator "
+                "leaves the Service alone, unless its policies have networkPolicy: Ignore"
+            )
+    if begins and SERVICE_COVERAGE in picture.unlisted:
+        found.append(
+            "no ServiceCoverage in the input: remediations, rollbacks and reverts of the past do not count"
+        )
+    if NAMESPACE in picture.unlisted and any(row.policy.metadata.namespace is None for row in rows):
+        found.append("no Namespace in the input: a namespaceSelector that is not empty selects nothing")
+    return found
