@@ -160,10 +160,6 @@ def test_the_package_declares_what_it_imports() -> None:
     assert [each for each in project["optional-dependencies"]["cli"] if each.startswith("rich")]
 
 
-def test_python_has_no_upper_bound() -> None:
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"] == ">=3.11"
-
-
 def test_the_hooks_before_a_commit_are_what_make_lint_runs() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     hooks = [hook["entry"] for repository in config["repos"] for hook in repository["hooks"]]
