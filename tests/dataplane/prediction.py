@@ -72,7 +72,8 @@ def assessed(cluster: Cluster) -> tuple[Engine, NodeTable]:
     connection = Connection(cluster.kubeconfig)
     for kind in picture.kinds:
         with contextlib.suppress(NotServed):
-            picture.absorb(picture.store(kind).replace(list_kind(connection, kind).items))
+            listed = list_kind(connection, kind)
+            picture.absorb(picture.store(kind).replace([*listed.items, *listed.deferred]))
     engine = Engine(picture, consumer_families())
     engine.refresh_all()
     return engine, picture.nodes

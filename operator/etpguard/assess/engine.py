@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.consumer_index import ConsumerIndex
@@ -19,7 +19,6 @@ from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, Consum
 from etpguard.assess.data_planes.inputs import Nodes
 from etpguard.assess.data_planes.interface import DataPlane, Detector, NodePlanes
 from etpguard.assess.data_planes.kube_router import SERVICE_LOCAL
-from etpguard.assess.data_planes.mixed import Rules
 from etpguard.assess.data_planes.signs_of_nodes import SignsOfNodes
 from etpguard.assess.eligibility import EligibleNodes, NodeRule, Readiness
 from etpguard.assess.node_states import ServiceStates, proxied
@@ -28,6 +27,7 @@ from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled
 from etpguard.assess.service_verdict import Judge
 from etpguard.assess.turns import in_full
+from etpguard.assess.variants import Variant, agreed, variants_of
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import (
     ENDPOINT_SLICE,
@@ -75,7 +75,7 @@ class Engine:
         self._eligible = EligibleNodes(picture.nodes)
         self._detector = self._options.data_planes
         self._signs = SignsOfNodes()
-        self._variants = _variants(self._detector.planes({}))
+        self._variants = variants_of(self._detector.planes({}))
         self._variant = self._variants[0]
         self._nodes = Nodes(picture.nodes.bit, self._having)
         self._by_labels: set[Key] = set()
@@ -260,7 +260,7 @@ class Engine:
         self._judge.reset()
         self._by_labels.clear()
         self._signs.reset(self._detector, self._picture.store(NODE), self._picture.nodes.bit)
-        self._variants = _variants(self._detector.planes(self._signs.nodes))
+        self._variants = variants_of(self._detector.planes(self._signs.nodes))
         self._variant = self._variants[0]
 
     def _move_nodes(self, names: Iterable[str]) -> bool:
@@ -288,7 +288,7 @@ class Engine:
         if planes == before:
             return False
         kept = self._variants[0].states
-        self._variants = _variants(planes)
+        self._variants = variants_of(planes)
         self._variant = self._variants[0]
         # The states of a cluster of one data plane do not depend on which nodes there are.
         if planes.only is not None and planes.only == before.only:
@@ -328,10 +328,10 @@ class Engine:
             found.append(judged)
         assessment = found[0]
         for variant, other in zip(self._variants[1:], found[1:], strict=True):
-            assessment = _agreed(assessment, self.planes, other, variant.rules.planes)
+            assessment = agreed(assessment, self.planes, other, variant.rules.planes)
         return assessment
 
-    def _under(self, variant: _Variant, steps: Generator[None, None, T]) -> Generator[None, None, T]:
+    def _under(self, variant: Variant, steps: Generator[None, None, T]) -> Generator[None, None, T]:
         """The same steps, each under the rules of `variant`: between them, others may read states."""
         while True:
             self._variant = variant
@@ -350,61 +350,6 @@ class Engine:
             return None
         consumers = yield from self._consumers.of(key, service)
         return (yield from self._judge.assessment(key, service, states, consumers))
-
-
-class _Variant(NamedTuple):
-    """The rules of the nodes, and the node states under them that were computed so far."""
-
-    rules: Rules
-    states: dict[Key, ServiceStates]
-
-
-def _variants(planes: NodePlanes) -> list[_Variant]:
-    """First the data planes that the signs show, then the others that they leave possible."""
-    return [_Variant(Rules(each), {}) for each in (planes, *planes.otherwise)]
-
-
-def _agreed(
-    assessment: Assessment | None, planes: NodePlanes, other: Assessment | None, others: NodePlanes
-) -> Assessment | None:
-    """The assessment, Unknown where it would be another one under the other data planes."""
-    if other is None:
-        return assessment and _not_known(assessment, assessment.outcome.name, planes, "not served", others)
-    if assessment is None:
-        return _not_known(other, "not served", planes, other.outcome.name, others)
-    verdicts = tuple(
-        mine
-        if mine.outcome is theirs.outcome or mine.outcome is Outcome.Unknown
-        else replace(
-            mine,
-            outcome=Outcome.Unknown,
-            reason=_depends(mine.outcome.name, planes, theirs.outcome.name, others),
-        )
-        for mine, theirs in zip(assessment.consumers, other.consumers, strict=True)
-    )
-    assessment = replace(assessment, consumers=verdicts)
-    if Outcome.Unknown is assessment.outcome or assessment.outcome is other.outcome:
-        return assessment
-    return _not_known(assessment, assessment.outcome.name, planes, other.outcome.name, others)
-
-
-def _not_known(
-    assessment: Assessment, mine: str, planes: NodePlanes, theirs: str, others: NodePlanes
-) -> Assessment:
-    reason = _depends(mine, planes, theirs, others)
-    return replace(assessment, outcome=Outcome.Unknown, reason=reason)
-
-
-def _depends(mine: str, planes: NodePlanes, theirs: str, others: NodePlanes) -> Reason:
-    detail = (
-        f"the data plane of the nodes is not certain: with {_named(planes)} the outcome is {mine}, with "
-        f"{_named(others)} it is {theirs}; --data-plane names the data plane"
-    )
-    return Reason("DataPlaneNotKnown", detail)
-
-
-def _named(planes: NodePlanes) -> str:
-    return " and ".join(dict.fromkeys(group.plane.name.value for group in planes.groups))
 
 
 def _served_past_nodes(service: Service) -> bool:

@@ -14,7 +14,6 @@ from etpguard.objects import EndpointSlice, Requirement, Service
 DUMMY_ADDRESS, DUMMY_PORT = "192.192.192.192", 9999
 """The placeholder endpoint of the Services of Cilium's Ingress and Gateway API controllers: Cilium v1.20.2
 operator/pkg/model/translation; pkg/loadbalancer/reflectors/conversions.go isIngressDummyEndpoint."""
-ENVOY_LABELS = ("cilium.io/ingress", "io.cilium.gateway/owning-gateway", "gateway.networking.k8s.io/gateway-name")
 
 
 class Nodes(NamedTuple):

@@ -22,8 +22,7 @@ The names of `KnownDataPlane.settings` are those of the data plane's own configu
 | antrea | keys of antrea-agent.conf: `serviceProxyName`, `skipServices` (separated by commas), `disableServiceHealthCheckServer` |
 | kube-router | `service-external-ip-range` (separated by commas) |
 
-Names of external traffic that the data plane hands to another one are not its own: a node whose Cilium does not
-replace kube-proxy, or whose Antrea has no `proxyAll`, has kube-proxy.
+A node whose Cilium does not replace kube-proxy, or whose Antrea has no `proxyAll`, has kube-proxy.
 """  # noqa: E501
 
 from __future__ import annotations
