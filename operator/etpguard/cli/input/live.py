@@ -17,6 +17,11 @@ from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Reject
 from etpguard.objects.named import NAMED_OBJECTS, NamedObject
 
 LARGE: tuple[AnyKind, ...] = (ENDPOINT_SLICE, NODE, SERVICE)
+PAGE = 2500
+"""Most objects in a page. It is larger than the operator's: a page costs a round trip, and no main loop waits here
+for its decoding."""
+NODES_PAGE = 500
+"""A Node is up to ten times as large as other objects, because it names its images."""
 TOGETHER = 3
 """Threads for all other kinds."""
 NAMED_TOGETHER = 2
@@ -87,7 +92,7 @@ class Lists:
 
     def _list(self, kind: AnyKind) -> Listing[Any]:
         try:
-            return list_kind(self._connection, kind)
+            return list_kind(self._connection, kind, limit=NODES_PAGE if kind is NODE else PAGE)
         except Forbidden:
             if not self.namespace or not kind.namespaced:
                 raise
