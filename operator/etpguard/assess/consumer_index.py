@@ -100,8 +100,9 @@ class ConsumerIndex:
                         own.append(replace(consumer, family=family.name, targets=targets))
             except Exception as error:
                 own.append(_failed(service, family, error))
-            owned |= {consumer.object for consumer in own}
-            found += own
+            if own:
+                owned |= {consumer.object for consumer in own}
+                found += own
         return tuple(found)
 
     def _shared(self, targets: Targets) -> Targets:
