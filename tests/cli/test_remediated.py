@@ -37,7 +37,7 @@ def test_explain_says_what_local_would_do_and_the_two_ways_on(remediated: str) -
         "externalTrafficPolicy Cluster",
         "Outcome: NotAffected: Remediated",
         "Under Local its outcome would be TargetsUnhealthy",
-        "would drop on 2 nodes: no usable endpoint here: under Local this node would drop packets from outside",
+        "would drop on 2 nodes: no usable endpoint here: under Local this node would not forward traffic",
         "under Local it would be TargetsUnhealthy",
         "1. Keep Cluster: set it at the source.",
         "2. Or go back to Local.",
