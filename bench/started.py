@@ -17,8 +17,9 @@ from devcluster import ports
 
 KINDS = ("nodes", "services", "endpointslices")
 READY_SECONDS = 300.0
-_SCRAPES = 5
-_RESYNC_LOOKS = 120
+_SCRAPES = 10
+_LOOK_SECONDS = 3.0
+_RESYNC_LOOKS = 40
 
 
 class Started:
@@ -86,7 +87,7 @@ class Started:
         forget_peak(self._process.pid)
         before, looks = self.usage().cpu, 0
         while True:
-            time.sleep(1)
+            time.sleep(_LOOK_SECONDS)
             looks += 1
             if all(at > lists[kind] for kind, at in self.lists().items()):
                 break
