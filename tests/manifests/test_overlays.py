@@ -74,6 +74,7 @@ def test_every_kind_that_is_read_is_granted_in_every_overlay() -> None:
             <= read
             | {
                 ("events.k8s.io", "events"),
+                ("coordination.k8s.io", "leases"),
                 ("networking.k8s.io", "networkpolicies"),
                 ("etpguard.dev", "coveragepolicies"),
                 ("etpguard.dev", "clustercoveragepolicies"),
