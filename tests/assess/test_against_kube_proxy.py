@@ -235,8 +235,8 @@ TRACKERS, NODE_STATES, KUBE_PROXY_RULE = "data_planes.trackers", "node_states", 
         ),
         pytest.param(
             TRACKERS,
-            "terminating & ~ready, any_ready",
-            "terminating, any_ready",
+            "terminating & ~ready, usable",
+            "terminating, usable",
             id="ready and terminating at once",
         ),
         pytest.param(
