@@ -49,6 +49,7 @@ class Maker:
             "rke2.io/node-args": arguments,
             "k8s.ovn.org/node-chassis-id": "c",
             "k8s.ovn.org/l3-gateway-config": '{"default":{"mode":"local"}}',
+            "service.cilium.io/weight": "7",
         }
         return {
             **{f"example.com/{self.one(*NAMES)}": self.one("", *WORDS) for _ in range(self.number(4) - 1)},
@@ -135,6 +136,7 @@ class Maker:
                 ports=[{"port": 80}] if self.one(True, False) else ports,
                 selector=self.maybe(self.labels),
                 externalName="example.com" if type_ == "ExternalName" else None,
+                publishNotReadyAddresses=self.maybe(lambda: True),
                 externalIPs=self.maybe(lambda: [self.address()]),
                 externalTrafficPolicy="Local" if local else None,
                 loadBalancerClass=self.maybe(lambda: "example.com/lb") if type_ == "LoadBalancer" else None,
@@ -181,6 +183,7 @@ class Maker:
                     targetRef=self.maybe(pod),
                     hostname=self.maybe(lambda: "h"),
                     zone=self.maybe(lambda: "z"),
+                    hints=self.maybe(self.hints),
                 )
                 for _ in range(self.number(6) - 1)
             ],
@@ -194,6 +197,15 @@ class Maker:
                 for name in names
             ],
         }
+
+    def hints(self) -> Object:
+        def names(of: tuple[str, ...]) -> list[Object]:
+            return [{"name": name} for name in of[: self.number(len(of))]]
+
+        return given(
+            forZones=self.maybe(lambda: names(("zone-a", "zone-b"))),
+            forNodes=self.maybe(lambda: names(("node-a", "node-b"))),
+        )
 
     def backend(self) -> Object:
         if self.one(True, False, False):

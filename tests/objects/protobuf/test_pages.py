@@ -131,6 +131,15 @@ def test_slices_are_deferred() -> None:
     )
 
 
+def test_the_labels_of_a_node_in_a_slice_that_was_converted_from_v1beta1() -> None:
+    converted = endpoint_slice("web-1", "web", "n1")
+    converted.endpoints[0].deprecatedTopology["kubernetes.io/hostname"] = "n1"
+    (deferred,) = decode_page(ENDPOINT_SLICE, answer(ENDPOINT_SLICE, converted)).deferred
+    endpoints = deferred.record().endpoints
+    assert endpoints is not None
+    assert endpoints[0].deprecated_topology == {"kubernetes.io/hostname": "n1"}
+
+
 @pytest.mark.parametrize("kind", [NODE, ENDPOINT_SLICE])
 def test_of_objects_that_are_held_only_the_keys_are_given(kind: AnyKind) -> None:
     items = [node("a", "3"), node("b", "4"), node("c", "5")]

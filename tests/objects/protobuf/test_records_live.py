@@ -80,13 +80,12 @@ def create(cluster: Cluster, kind: AnyKind, made: dict[str, Any], status: dict[s
 
 
 def both(cluster: Cluster, kind: AnyKind) -> tuple[dict[Key, Record], dict[Key, Record]]:
-    """The records from JSON and from protobuf, of the same version of the list."""
+    """The records from JSON and from protobuf, of objects that nobody writes meanwhile."""
     client = ReadClient(Connection(cluster.kubeconfig), (10, 60))
     plain, compact = client.get(kind.path, {}), client.get(kind.path, {}, PROTOBUF)
     client.close()
     json, protobuf = decode_page(kind, plain.body), pages.decode_page(kind, compact.body)
     assert json.rejects == protobuf.rejects == []
-    assert json.version == protobuf.version
     made = [*protobuf.items, *(deferred.record() for deferred in protobuf.deferred)]
     return {record.key: record for record in json.items}, {record.key: record for record in made}
 
@@ -110,6 +109,8 @@ def test_each_field_that_is_read_is_set_in_some_object(filled: Cluster, kind: An
     expected = set(declared(kind.record, kind.name))
     # Cluster-scoped objects have no namespace, and Services no generation.
     expected.discard("Service.metadata.generation" if kind.namespaced else f"{kind.name}.metadata.namespace")
+    # Only an EndpointSlice that was written as v1beta1 has this; `test_pages` sets it.
+    expected.discard("EndpointSlice.endpoints.deprecated_topology")
     assert {path for path in expected if len(seen.get(path, ())) < 2} == set(), "no two objects differ in these"
 
 
