@@ -9,6 +9,7 @@ import sys
 
 from etpguard import __version__
 from etpguard.app import logs
+from etpguard.app.heap import return_freed_memory
 from etpguard.app.operator import Operator
 from etpguard.app.tasks import finished_before
 from etpguard.intake.controller_options import consumer_options
@@ -37,6 +38,7 @@ def run(settings: Settings) -> int:
     with one line on stderr for a bad kubeconfig, address or option of a controller."""
     logs.set_up(settings.log_format, settings.log_level)
     tune_interpreter()
+    return_freed_memory()
     try:
         connection = Connection(settings.kubeconfig or None, settings.context or None)
         return asyncio.run(_run(settings, connection))
