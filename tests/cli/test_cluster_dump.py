@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from etpguard.cli.input.cluster_dump import ClusterDump, Rejected, qualified
 from etpguard.objects import INGRESS, INGRESS_CLASS
+from etpguard.objects.named import NAMED_OBJECTS
 from tests.cli import every_kind
 from tests.cli.dump_worlds import head
 from tests.cli.program import SEED, Run, etpguard, failed
@@ -34,7 +36,9 @@ def outcome(run: Run) -> tuple[str, list[str]]:
 
 
 def with_head(dump: ClusterDump, *without: str) -> Run:
-    return check([dump.as_object(), *seed(*without)])
+    """The seed case with this head, in a cluster that has none of the objects that show the data plane."""
+    absent = tuple(each.address for each in NAMED_OBJECTS)
+    return check([msgspec.structs.replace(dump, named_absent=absent).as_object(), *seed(*without)])
 
 
 def test_kinds_that_were_read_and_have_no_objects_are_not_missing() -> None:

@@ -30,6 +30,7 @@ from tests.manifests.rendered import (
     helm_template,
     kustomize,
     run,
+    with_monitoring,
 )
 from tests.remediate.stage import Scene
 
@@ -71,7 +72,7 @@ def in_another_release() -> list[Json]:
 
 
 INSTALLED = [
-    pytest.param(lambda: kustomize("overlays/monitoring"), "etpguard", NAMESPACE, id="kustomize"),
+    pytest.param(lambda: with_monitoring("base"), "etpguard", NAMESPACE, id="kustomize"),
     pytest.param(in_another_release, RELEASE, ELSEWHERE, id="chart"),
 ]
 
