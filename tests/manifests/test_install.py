@@ -36,7 +36,7 @@ from tests.remediate.stage import Scene
 
 PAGE = ROOT / "docs" / "install.md"
 README = ROOT / "README.md"
-INSTALL = f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace"
+INSTALL = f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace --set {IMAGE}"
 
 
 def test_the_values_that_are_shown_are_taken() -> None:
@@ -70,7 +70,7 @@ def test_the_crds_of_a_later_version_go_over_those_that_helm_installed(tmp_path:
         sh(command)
         path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd['metadata']['name']}"
         assert "later" in _properties(cluster.call("GET", path))
-        sh(f"helm upgrade etpguard {CHART} -n {NAMESPACE}")
+        sh(f"helm upgrade etpguard {CHART} -n {NAMESPACE} --reuse-values")
 
 
 def _properties(crd: Json) -> Any:
@@ -132,7 +132,12 @@ def test_what_is_switched_off_leaves_nothing_behind(tmp_path: Path) -> None:
         assert scene.report("other") == scene.report("web") == {}
         assert scene.traffic_policy() == "Cluster"
         assert sh(f"helm get values etpguard -n {NAMESPACE} -o json").strip() == json.dumps(
-            {"publish": {"conditions": False}, "remediation": {"enabled": True}}, separators=(",", ":")
+            {
+                "image": {"repository": "etpguard"},
+                "publish": {"conditions": False},
+                "remediation": {"enabled": True},
+            },
+            separators=(",", ":"),
         )
         (deployment,) = json.loads(sh(f"kubectl get deployment -n {NAMESPACE} -o json"))["items"]
         assert deployment["spec"]["replicas"] == 2
@@ -196,7 +201,7 @@ def test_the_operator_runs_from_your_own_machine(tmp_path: Path) -> None:
             text=True,
         )
         try:
-            wait_for(lambda: scene.report().get("status", {}).get("outcome") == "Blackhole", 30, "the report")
+            wait_for(lambda: scene.report().get("status", {}).get("outcome") == "Blackhole", 60, "the report")
             assert (
                 sh(f"kubectl get lease etpguard -n {NAMESPACE} -o name") == "lease.coordination.k8s.io/etpguard\n"
             )

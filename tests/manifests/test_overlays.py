@@ -175,7 +175,7 @@ def test_observe_only_writes_nothing_and_asks_for_nothing(tmp_path: Path) -> Non
         events = list(cluster.audit(since))
         assert grants.requests(events)
         assert grants.refused(events) == []
-        assert {grant.verb for grant in grants.used(events)} == {"list", "watch"}
+        assert {grant.verb for grant in grants.used(events)} == {"get", "list", "watch"}
 
 
 def test_the_admission_policy_allows_the_events_that_the_operator_sends() -> None:
