@@ -162,8 +162,6 @@ def _structured(
 
         print(markdown(coverage_report(contents)), end="")
     else:
-        import yaml
+        from etpguard.cli.output.structured import write_yaml
 
-        report = coverage_report(contents)
-        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-        yaml.dump(report, sys.stdout, Dumper=dumper, sort_keys=False, allow_unicode=True)
+        write_yaml(coverage_report(contents), sys.stdout)

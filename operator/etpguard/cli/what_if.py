@@ -77,14 +77,10 @@ def _show(request: WhatIfRequest, given: object) -> None:
 
         print("\n".join(harmless(line) for line in what_if_report.lines(given)))
         return
+    from etpguard.cli.output.structured import print_json, write_yaml
+
     made = what_if_report.report(given)
     if request.output == "json":
-        import msgspec
-
-        sys.stdout.flush()
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+        print_json(made)
     else:
-        import yaml
-
-        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-        yaml.dump(made, sys.stdout, Dumper=dumper, sort_keys=False, allow_unicode=True)
+        write_yaml(made, sys.stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import secrets
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from etpguard.cli.errors import Failure
 from etpguard.cli.input import cluster_dump
 from etpguard.cli.input.sources import Sources, read_cluster
 from etpguard.cli.output.streams import deliver
+from etpguard.cli.output.structured import write_yaml
 from etpguard.objects import Key
 
 if TYPE_CHECKING:
@@ -104,9 +106,6 @@ def _as_json(items: Sequence[Json]) -> str:
 
 
 def _as_yaml(items: Sequence[Json]) -> str:
-    import yaml
-
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    document = {"apiVersion": "v1", "kind": "List", "items": list(items)}
-    text: str = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True)
-    return text
+    text = io.StringIO()
+    write_yaml({"apiVersion": "v1", "kind": "List", "items": list(items)}, text)
+    return text.getvalue()

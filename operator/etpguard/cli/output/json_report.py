@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from etpguard.cli.output.structured import formatted
 from etpguard.report import Contents, coverage_report
 from etpguard.report.contract import service_reports
 
@@ -14,15 +15,11 @@ _INDENT = b"\n    "
 def json_report(contents: Contents) -> list[bytes]:
     """The text in parts. Each Service becomes text as soon as its report is made: the reports of 2,000 Services as
     Python objects, and two copies of the text, take 40 MB."""
-    frame = _formatted(coverage_report(contents, [_SERVICES]))
+    frame = formatted(coverage_report(contents, [_SERVICES]))
     before, _, after = frame.partition(_INDENT + msgspec.json.encode(_SERVICES))
     parts = [before]
     for report in service_reports(contents):
-        parts += [b"," if len(parts) > 1 else b"", _INDENT, _formatted(report).replace(b"\n", _INDENT)]
+        parts += [b"," if len(parts) > 1 else b"", _INDENT, formatted(report).replace(b"\n", _INDENT)]
     if len(parts) == 1:  # an empty list takes one line
         return [before, after.lstrip(), b"\n"]
     return [*parts, after, b"\n"]
-
-
-def _formatted(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2)

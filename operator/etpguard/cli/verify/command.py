@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -171,16 +170,17 @@ def _tried(assessed: Assessed, predictions: Predictions, health_port: int) -> li
 
 
 def _viewpoint(assessed: Assessed) -> Viewpoint:
+    from etpguard.assess.node_states import canonical
     from etpguard.verification import Viewpoint
 
     picture = assessed.loaded.picture
     nodes = {
-        _canonical(address.address): node.metadata.name
+        canonical(address.address): node.metadata.name
         for node in picture.store(NODE)
         for address in (node.status and node.status.addresses) or ()
     }
     pods = frozenset(
-        _canonical(address)
+        canonical(address)
         for slice_ in picture.store(ENDPOINT_SLICE)
         for endpoint in slice_.endpoints or ()
         for address in endpoint.addresses or ()
@@ -202,14 +202,6 @@ def _without_changed(request: VerifyRequest, before: Predictions, rows: Sequence
         replace(row, verdict=Verdict.INCONCLUSIVE, reason=why) if row.verdict is Verdict.DIFFERS else row
         for row in rows
     ]
-
-
-def _canonical(address: str) -> str:
-    """One spelling for each address; text that is none stays."""
-    try:
-        return str(ip_address(address))
-    except ValueError:
-        return address
 
 
 class _Progress:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
+from etpguard.cli.output.structured import print_json
 from etpguard.cli.output.table import plain
 from etpguard.objects import API_VERSION, Key
 from etpguard.verification import Conclusion, HealthAnswer, Judged, Verdict
@@ -115,5 +113,4 @@ def _json(service: Key, rows: dict[str, Any], verdict: Verdict, sentence: str) -
         "verdict": verdict.value,
         "conclusion": sentence,
     }
-    sys.stdout.flush()
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    print_json(report)
