@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
+from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, unmet_selector, untolerated
 from etpguard.foresight.quantity import quantity
 from etpguard.objects import Key, Node
-from etpguard.objects.nodes import Taint
-from etpguard.objects.pods import Expression, NodeDetails, NodeTerm, Pod, PodContainer, PodSpec, PodTerm
+from etpguard.objects.pods import NodeDetails, Pod, PodContainer, PodSpec, PodTerm
 
-UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
 _HOSTNAME = "kubernetes.io/hostname"
 
 
@@ -113,19 +112,9 @@ class Scheduling:
     def _admits(self, site: Site, pod: NewPod, needed: Mapping[str, Fraction]) -> bool:
         spec = pod.spec
         taints = [*site.node.taints, *([UNSCHEDULABLE] if site.unschedulable else [])]
-        tolerations = spec.tolerations or ()
-        for taint in taints:
-            if taint.effect in ("NoSchedule", "NoExecute") and not any(t.tolerates(taint) for t in tolerations):
-                return False
-        labels = site.node.labels
-        if any(labels.get(key) != value for key, value in (spec.node_selector or {}).items()):
+        if untolerated(spec.tolerations or (), taints) or unmet_selector(spec, site.node.labels):
             return False
-        affinity = spec.affinity and spec.affinity.node_affinity
-        if affinity and affinity.required is not None:
-            terms = affinity.required.node_selector_terms
-            if not any(_term_admits(term, labels, site.name) for term in terms):
-                return False
-        return _fits(site, needed) and _ports_free(site, spec)
+        return affinity_admits(spec, site.node) and _fits(site, needed) and _ports_free(site, spec)
 
     def _domains(self, pod: NewPod) -> tuple[set[tuple[str, str | None]], dict[str, set[str | None]]]:
         """The topology domains that anti-affinity excludes, its own and that of running pods, and those that
@@ -185,36 +174,6 @@ def _selects(
         if key in own_labels and labels.get(key) == own_labels[key]:
             return False
     return term.label_selector is not None and term.label_selector.admits(dict(labels))
-
-
-def _term_admits(term: NodeTerm, labels: Mapping[str, str], name: str) -> bool:
-    """component-helpers scheduling/corev1/nodeaffinity: an empty term matches nothing."""
-    if not term.match_expressions and not term.match_fields:
-        return False
-    return all(_admits(each, labels) for each in term.match_expressions or ()) and all(
-        _admits(each, {"metadata.name": name}) for each in term.match_fields or ()
-    )
-
-
-def _admits(expression: Expression, labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(expression.key), expression.values or ()
-    match expression.operator:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt":
-            try:
-                left, right = int(value or ""), int(values[0])
-            except (ValueError, IndexError):
-                return False
-            return left > right if expression.operator == "Gt" else left < right
-        case _:
-            return False
 
 
 def requests(spec: PodSpec) -> dict[str, Fraction]:

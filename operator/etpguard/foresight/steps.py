@@ -29,9 +29,10 @@ from etpguard.foresight.changes import (
 )
 from etpguard.foresight.eviction import Blocked, evictions
 from etpguard.foresight.forecast import Evaluator, new_pods
+from etpguard.foresight.node_filters import UNSCHEDULABLE
 from etpguard.foresight.pods import Pods, Seen
 from etpguard.foresight.scale_in import highest_ordinals, victims
-from etpguard.foresight.scheduling import UNSCHEDULABLE, NewPod, Scheduling, Site
+from etpguard.foresight.scheduling import NewPod, Scheduling, Site
 from etpguard.foresight.workloads import Workloads, new_pod
 from etpguard.foresight.world import World
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, Key, Node, Service

@@ -62,7 +62,15 @@ class ControllerSpec(Shape, frozen=True):
 
 
 class ControllerStatus(Shape, frozen=True):
+    """The union of the fields of all kinds. The API server leaves out a number that is 0."""
+
+    observed_generation: int | None = None
     desired_number_scheduled: int | None = None
+    updated_number_scheduled: int | None = None
+    replicas: int | None = None
+    updated_replicas: int | None = None
+    current_revision: str | None = None
+    update_revision: str | None = None
 
 
 class PodController(LabelledRecord, frozen=True):

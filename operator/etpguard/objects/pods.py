@@ -167,9 +167,30 @@ class PodSpec(Shape, frozen=True):
     termination_grace_period_seconds: int | None = None
 
 
+class StateDetail(Shape, frozen=True):
+    """`reason` is a word of the kubelet or of the container runtime, such as CrashLoopBackOff."""
+
+    reason: str | None = None
+
+
+class ContainerState(Shape, frozen=True):
+    waiting: StateDetail | None = None
+    terminated: StateDetail | None = None
+
+
+class ContainerStatus(Shape, frozen=True):
+    name: str = ""
+    ready: bool | None = None
+    state: ContainerState | None = None
+
+
 class PodStatus(Shape, frozen=True):
     phase: str | None = None
+    reason: str | None = None
     conditions: list[Condition] | None = None
+    start_time: str | None = None
+    container_statuses: list[ContainerStatus] | None = None
+    init_container_statuses: list[ContainerStatus] | None = None
 
 
 class Pod(AnnotatedRecord, frozen=True):
@@ -201,13 +222,13 @@ class Pod(AnnotatedRecord, frozen=True):
 
     @property
     def ready(self) -> bool:
-        found = self._ready_condition
+        found = self.condition("Ready")
         return found is not None and found.status == "True"
 
     @property
     def ready_since(self) -> str:
         """The time of the Ready condition of a ready pod, RFC 3339; "" if it is not known."""
-        found = self._ready_condition
+        found = self.condition("Ready")
         return (found.last_transition_time or "") if found is not None and found.status == "True" else ""
 
     @property
@@ -215,10 +236,9 @@ class Pod(AnnotatedRecord, frozen=True):
         owners = self.metadata.owner_references or ()
         return next((owner for owner in owners if owner.controller), None)
 
-    @property
-    def _ready_condition(self) -> Condition | None:
+    def condition(self, type_: str) -> Condition | None:
         conditions = (self.status and self.status.conditions) or ()
-        return next((each for each in conditions if each.type == "Ready"), None)
+        return next((each for each in conditions if each.type == type_), None)
 
 
 class BudgetSpec(Shape, frozen=True):

@@ -1,0 +1,69 @@
+"""Which nodes a pod template leaves out: taints, the node selector, and the required node affinity. Pure.
+
+k8s.io/kubernetes v1.37.2 pkg/scheduler/framework/plugins tainttoleration and nodeaffinity;
+k8s.io/component-helpers v0.37.2 scheduling/corev1/nodeaffinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from etpguard.objects import Node
+from etpguard.objects.nodes import Taint
+from etpguard.objects.pods import Expression, NodeTerm, PodSpec, Toleration
+
+UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
+_REPELLING = ("NoSchedule", "NoExecute")
+
+
+def untolerated(tolerations: Iterable[Toleration], taints: Iterable[Taint]) -> Taint | None:
+    """The first of these taints that keeps a pod with these tolerations away."""
+    known = tuple(tolerations)
+    for taint in taints:
+        if taint.effect in _REPELLING and not any(each.tolerates(taint) for each in known):
+            return taint
+    return None
+
+
+def unmet_selector(spec: PodSpec, labels: Mapping[str, str]) -> dict[str, str]:
+    """The entries of the node selector that a node with these labels does not meet."""
+    return {key: value for key, value in (spec.node_selector or {}).items() if labels.get(key) != value}
+
+
+def affinity_admits(spec: PodSpec, node: Node) -> bool:
+    """Whether the required node affinity admits the node. No affinity admits every node."""
+    affinity = spec.affinity and spec.affinity.node_affinity
+    if not affinity or affinity.required is None:
+        return True
+    return any(_term_admits(term, node) for term in affinity.required.node_selector_terms)
+
+
+def _term_admits(term: NodeTerm, node: Node) -> bool:
+    """An empty term matches nothing."""
+    if not term.match_expressions and not term.match_fields:
+        return False
+    fields = {"metadata.name": node.metadata.name}
+    return all(_admits(each, node.labels) for each in term.match_expressions or ()) and all(
+        _admits(each, fields) for each in term.match_fields or ()
+    )
+
+
+def _admits(expression: Expression, labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(expression.key), expression.values or ()
+    match expression.operator:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt" | "Lt":
+            try:
+                left, right = int(value or ""), int(values[0])
+            except (ValueError, IndexError):
+                return False
+            return left > right if expression.operator == "Gt" else left < right
+        case _:
+            return False
