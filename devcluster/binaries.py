@@ -46,20 +46,23 @@ _HELM_STAMP = "-X helm.sh/helm/v4/internal/version.version=v4.3.1"
 
 @dataclass(frozen=True)
 class Program:
-    """A main package, the folder of the go.mod that pins it, and its linker flags."""
+    """A main package, the folder of the go.mod that pins it, its linker flags, and the folder of its sources if no
+    pinned module has them."""
 
     package: str
     module: Path
     ldflags: str
+    sources: Path | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that decides what the program is: pinned modules, flags, platform."""
+        """Hash of all that decides what the program is: pinned modules, flags, platform, own sources."""
         digest = hashlib.sha256()
         for part in (
             (self.module / "go.mod").read_bytes(),
             (self.module / "go.sum").read_bytes(),
             f"trimpath {self.ldflags} {sys.platform} {platform.machine()}".encode(),
+            *(file.read_bytes() for file in (sorted(self.sources.glob("*.go")) if self.sources else ())),
         ):
             digest.update(hashlib.sha256(part).digest())
         return digest.hexdigest()[:16]
@@ -71,6 +74,7 @@ PROGRAMS: dict[str, Program] = {
         name: Program(f"k8s.io/kubernetes/cmd/{name}", _HERE, f"{_STRIP} {_STAMP}")
         for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl")
     },
+    "proxystates": Program("etpguard.dev/devcluster/proxystates", _HERE, _STRIP, _HERE / "proxystates"),
     "helm": Program("helm.sh/helm/v4/cmd/helm", _HERE / "helm", f"{_STRIP} {_HELM_STAMP}"),
     "kube-score": Program("github.com/zegl/kube-score/cmd/kube-score", _HERE / "kube-score", _STRIP),
 }

@@ -44,11 +44,12 @@ def test_junit_of_the_example() -> None:
     assert {name: suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped")} == {
         "name": "etpguard", "tests": "1", "failures": "1", "errors": "0", "skipped": "0",
     }  # fmt: skip
-    (case,) = suite
+    case, notes = suite
     assert (case.get("classname"), case.get("name")) == ("default", "nginx-nginx-ingress-controller")
     (failure,) = case
     assert failure.get("type") == "TargetsUnhealthy"
     assert "uncovered nodes: node2, node3" in (failure.text or "")
+    assert "Assumed: the data plane of every node is kube-proxy" in (notes.text or "")
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,13 @@ def test_hostile_text_stays_text() -> None:
     assert "\\<b\\>" in row
     assert "\\[a\\]\\(http" in row
     assert row.replace("\\|", "").count("|") == 6
+
+
+def test_junit_has_the_assumptions_and_warnings_after_the_tests() -> None:
+    text = junit(report(service("a", "Covered"), assumptions=["one"], warnings=["two\x00"]), None)
+    case, notes = ElementTree.fromstring(text)
+    assert (case.tag, notes.tag) == ("testcase", "system-out")
+    assert notes.text == "Assumed: one.\nWarning: two\ufffd"
 
 
 def test_markdown_has_the_worst_first_and_few_names() -> None:

@@ -99,14 +99,15 @@ def test_a_program_is_built_once_and_then_found(
     assert {file.name for file in path.parent.iterdir()} == {"tiny", ".lock"}
 
 
-@pytest.mark.parametrize("change", ["go.mod", "go.sum", "flags"])
+@pytest.mark.parametrize("change", ["go.mod", "go.sum", "flags", "main.go"])
 def test_what_goes_into_a_program_decides_its_fingerprint(module: Path, change: str) -> None:
-    before = Program("example.com/tiny", module, "-s").fingerprint
-    assert Program("example.com/tiny", module, "-s").fingerprint == before
+    before = Program("example.com/tiny", module, "-s", module).fingerprint
+    assert Program("example.com/tiny", module, "-s", module).fingerprint == before
     if change != "flags":
         with (module / change).open("a") as file:
             file.write("\n")
-    assert Program("example.com/tiny", module, "-s -w" if change == "flags" else "-s").fingerprint != before
+    flags = "-s -w" if change == "flags" else "-s"
+    assert Program("example.com/tiny", module, flags, module).fingerprint != before
 
 
 def test_programs_of_a_module_are_built_together(

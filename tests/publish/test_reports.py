@@ -39,6 +39,7 @@ class Server:
         self.version = 1
         self.stored: Json | None = None
         self.advice: tuple[str, ...] = ("do this",)
+        self.assumed: tuple[str, ...] = ("the data plane is kube-proxy",)
         self.picture = Picture([SERVICE, INGRESS, SERVICE_COVERAGE])
         for name in ("node1", "node2", "node3"):
             self.picture.nodes.add(name)
@@ -63,6 +64,7 @@ class Server:
             lambda assessed: self.advice,
             clock,
             clock,
+            lambda: self.assumed,
         )
 
     def shown(self) -> None:
@@ -212,6 +214,20 @@ class TestAnotherWriter:
             server.shown()
             server.now = write.due if write is not None else server.now + 0.1
         assert 10 <= len(server.writes) <= 16
+
+
+class TestAnAssumedDataPlane:
+    def test_is_in_the_report_until_it_is_known(self) -> None:
+        server = reported()
+        assert server.stored is not None
+        assert server.stored["status"]["assumptions"] == ["the data plane is kube-proxy"]
+        server.assumed = ()
+        server.settle(BLACKHOLE)
+        server.shown()
+        server.now += 3600
+        server.settle(BLACKHOLE)
+        assert server.writes == ["status"]
+        assert "assumptions" not in server.stored["status"]
 
 
 class TestADeletedReport:

@@ -8,7 +8,12 @@ import pytest
 
 from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane, NodePlanes, PlaneGroup
 from etpguard.assess.evidence import Evidence
-from etpguard.report.data_planes import assumed_data_planes, data_plane_report, data_plane_sentences
+from etpguard.report.data_planes import (
+    assumed_data_planes,
+    assumed_of_services,
+    data_plane_report,
+    data_plane_sentences,
+)
 
 ASSUMED = KnownDataPlane(DataPlane.KUBE_PROXY)
 CILIUM = KnownDataPlane(DataPlane.CILIUM, version="v1.18.4", evidence=Evidence.OBSERVED, how="the label a=b")
@@ -73,6 +78,16 @@ def test_a_mixed_cluster() -> None:
 )
 def test_what_is_assumed(planes: NodePlanes, sentences: list[str]) -> None:
     assert assumed_data_planes(planes, NODES) == sentences
+
+
+def test_what_the_report_of_a_service_assumes_has_no_number_of_nodes() -> None:
+    other = replace(ASSUMED, how="the label a=b, contradicted")
+    assert assumed_of_services(of((CILIUM, 3))) == []
+    assert assumed_of_services(of((ASSUMED, 3))) == assumed_data_planes(of((ASSUMED, 3)), NODES)
+    assert assumed_of_services(of((CILIUM, 3), (ASSUMED, 4), (other, 8))) == [
+        "the data plane of some nodes is kube-proxy; --data-plane names another",
+        "the data plane of some nodes is kube-proxy (the label a=b, contradicted); --data-plane names another",
+    ]
 
 
 def test_sentences() -> None:

@@ -77,6 +77,37 @@ def test_ports_in_equal_states_share_a_group() -> None:
     (group,) = status(assessment, table, [])["ports"]
     assert [port["nodePort"] for port in group["ports"]] == [30851, 32350]
     assert group["dropped"] == ["node2", "node3"]
+    assert group["client"] == "timeout"
+
+
+def test_ports_whose_clients_meet_something_else_have_a_group_each() -> None:
+    assessment, table = nginx()
+    http, https = assessment.ports
+    assessment = replace(assessment, ports=(http, replace(https, silent=0)))
+    groups = status(assessment, table, [])["ports"]
+    assert [group["client"] for group in groups] == ["timeout", "refused"]
+
+
+def test_a_port_that_all_nodes_forward_has_no_client() -> None:
+    assessment, table = nginx()
+    ports = tuple(replace(port, ready=-1) for port in assessment.ports)
+    (group,) = status(replace(assessment, ports=ports), table, [])["ports"]
+    assert "client" not in group
+
+
+def test_what_every_service_rests_on_comes_first() -> None:
+    assessment, table = nginx()
+    assert "assumptions" not in status(assessment, table, [])
+    made = status(replace(assessment, assumptions=("own",) * 20), table, [], ("the data plane",))
+    assert made["assumptions"] == ["the data plane", *["own"] * 15]
+
+
+def test_what_a_client_meets_is_no_difference_of_facts() -> None:
+    assessment, table = nginx()
+    refused = tuple(replace(port, silent=0) for port in assessment.ports)
+    before, after = status(assessment, table, []), status(replace(assessment, ports=refused), table, [])
+    assert same_facts(before, after)
+    assert not same(before, after)
 
 
 O = Outcome  # noqa: E741

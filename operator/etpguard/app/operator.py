@@ -41,6 +41,7 @@ from etpguard.objects.log_fields import action_fields
 from etpguard.objects.named import NamedObjects
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.report.advice import advice_texts
+from etpguard.report.data_planes import assumed_of_services
 from etpguard.settings import Settings, SettingsError
 from etpguard.web import Health, serve
 
@@ -122,6 +123,7 @@ class Operator:
             engine=lambda picture: Engine(picture, consumers, self._engine_options),
             served=self.freshness.served,
             advice=advice_texts(Advisor(self.picture, consumers)),
+            assumed=lambda: assumed_of_services(self.engine.planes),
             stale=self._stale,
             metrics=self.metrics,
             failures=failures,

@@ -54,6 +54,7 @@ class Writing:
         engine: Callable[[Picture], Engine],
         served: Callable[[AnyKind], bool],
         advice: Callable[[Assessment], Sequence[str]],
+        assumed: Callable[[], Sequence[str]],
         stale: Callable[[], str | None],
         metrics: Metrics,
         failures: Failures,
@@ -117,6 +118,7 @@ class Writing:
             ),
             term=(lambda: elector.term) if elector else (lambda: 1),
             failures=failures,
+            assumed=assumed,
         )
         self._remediation = (
             remediation_controller(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 
 from etpguard.assess import Assessment
@@ -52,6 +52,7 @@ class Publisher:
         *,
         term: Callable[[], int] = lambda: 1,
         failures: Failures | None = None,
+        assumed: Callable[[], Sequence[str]] = tuple,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -74,7 +75,9 @@ class Publisher:
             clock,
             wall,
         )
-        self._reports = ReportPublisher(writer, picture, own_writes, self._debounce, settings, advice, clock, wall)
+        self._reports = ReportPublisher(
+            writer, picture, own_writes, self._debounce, settings, advice, clock, wall, assumed
+        )
         self._own_term: int | None = None
         self._sweep_at = self._load_at = float("-inf")
         self._workers: dict[str, Worker] = {}

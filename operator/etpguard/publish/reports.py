@@ -27,7 +27,7 @@ Advice = Callable[[Assessment], Sequence[str]]
 
 
 class ReportPublisher:
-    """`clock` is monotonic, `wall` seconds since the epoch."""
+    """`clock` is monotonic, `wall` seconds since the epoch. `assumed` gives what every Service rests on."""
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class ReportPublisher:
         advice: Advice,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        assumed: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._writer = writer
         self._picture = picture
@@ -48,10 +49,11 @@ class ReportPublisher:
         self._advice = advice
         self._clock = clock
         self._wall = wall
+        self._assumed = assumed
         self._status_written: dict[Key, float] = {}
         self._buckets: dict[Key, TokenBucket] = {}
-        # Assessment, version of the report and epoch of the node table that were found to agree.
-        self._agreed: dict[Key, tuple[Assessment, int, int]] = {}
+        # Assessment, version of the report, epoch of the node table and assumptions that were found to agree.
+        self._agreed: dict[Key, tuple[Assessment, int, int, Sequence[str]]] = {}
         self._wording: Wording[Key] = Wording(service_coverage.published_part, service_coverage.facts)
 
     def look(self, key: Key, assessment: Assessment | None, now: float) -> Write | None:
@@ -67,10 +69,11 @@ class ReportPublisher:
             return self._withdrawal(service, existing, now)
         if existing is not None and service_coverage.owned_by_another(existing, service):
             return self._write(key, now, now, partial(self._delete, existing))
-        state = (assessment, existing.version if existing else -1, self._picture.nodes.epoch)
+        assumed = self._assumed()
+        state = (assessment, existing.version if existing else -1, self._picture.nodes.epoch, assumed)
         if self._agreed.get(key) == state:
             return None
-        wanted = service_coverage.status(assessment, self._picture.nodes, self._advice(assessment))
+        wanted = service_coverage.status(assessment, self._picture.nodes, self._advice(assessment), assumed)
         status = existing.status if existing else None
         owned = existing is not None and service_coverage.owned_by(existing, service)
         if owned and self._wording.same(key, status, wanted):

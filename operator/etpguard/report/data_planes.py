@@ -52,10 +52,21 @@ def assumed_data_planes(planes: NodePlanes, nodes: int) -> list[str]:
     return [_assumed(group, nodes, planes) for group in planes.groups if group.plane.evidence is Evidence.ASSUMED]
 
 
+def assumed_of_services(planes: NodePlanes) -> list[str]:
+    """`assumed_data_planes` for the report of one Service: without the number of nodes, which changes with each
+    node."""
+    assumed = [group.plane for group in planes.groups if group.plane.evidence is Evidence.ASSUMED]
+    where = "every node" if planes.only else "some nodes"
+    return list(dict.fromkeys(_taken_for(plane, where) for plane in assumed))
+
+
 def _assumed(group: PlaneGroup, nodes: int, planes: NodePlanes) -> str:
-    where = _where(group, nodes, planes)
-    why = "" if group.plane.how == "assumed" else f" ({group.plane.how})"
-    return f"the data plane of {where} is {group.plane.name.value}{why}; --data-plane names another"
+    return _taken_for(group.plane, _where(group, nodes, planes))
+
+
+def _taken_for(plane: KnownDataPlane, where: str) -> str:
+    why = "" if plane.how == "assumed" else f" ({plane.how})"
+    return f"the data plane of {where} is {plane.name.value}{why}; --data-plane names another"
 
 
 def _where(group: PlaneGroup, nodes: int, planes: NodePlanes) -> str:

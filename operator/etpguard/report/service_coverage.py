@@ -44,24 +44,32 @@ _BOUNDS = (
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]*(?=: |$)")
 _NOT_COMPARED = ("remediation", transitions.FIELD)
 """Remediation writes the one; the other follows from what is compared."""
-_WORDS = frozenset({"source", "evidence", "assumptions", "resilience"})
-"""Fields that say how the facts are known, and the resilience, which follows from the facts: a report that an
-older etpguard wrote without it gets it with the next change."""
+_WORDS = frozenset({"source", "evidence", "assumptions", "resilience", "client"})
+"""Fields that say how the facts are known, and what follows from the facts: the resilience, what a client
+meets. A report that an older etpguard wrote without it gets it with the next change."""
 
 
-def status(assessment: Assessment, table: NodeTable, advice: Sequence[str]) -> Json:
+def status(assessment: Assessment, table: NodeTable, advice: Sequence[str], assumed: Sequence[str] = ()) -> Json:
     """The status of the Service's ServiceCoverage, without times, `transitions`, and `remediation`, which
-    remediation writes: 64 ports (equal states share one group), 32 consumers, 20 names in a list with totals
-    beside, 64 KiB in all. Names are dropped first."""
+    remediation writes. `assumed` is what every Service rests on, such as the data plane. Bounds: 64 ports (equal
+    states share one group), 32 consumers, 20 names in a list with totals beside, 64 KiB in all. Names are dropped
+    first."""
     made: Json = {}
     for names, consumers, advised in _BOUNDS:
-        made = _status(assessment, table, advice[:advised], names, consumers)
+        made = _status(assessment, table, advice[:advised], names, consumers, assumed)
         if len(msgspec.json.encode(made)) <= MAX_STATUS_BYTES - transitions.MAX_BYTES:
             break
     return made
 
 
-def _status(assessment: Assessment, table: NodeTable, advice: Sequence[str], names: int, consumers: int) -> Json:
+def _status(
+    assessment: Assessment,
+    table: NodeTable,
+    advice: Sequence[str],
+    names: int,
+    consumers: int,
+    assumed: Sequence[str],
+) -> Json:
     worst_first = sorted(assessment.consumers, key=lambda v: (-v.outcome, -v.uncovered.bit_count()))
     made: Json = {
         "outcome": assessment.outcome.name,
@@ -77,8 +85,8 @@ def _status(assessment: Assessment, table: NodeTable, advice: Sequence[str], nam
     }
     if (resilience := assessment.resilience) is not None:
         made["resilience"] = resilience_report(resilience, table, names)
-    if assessment.assumptions:
-        made["assumptions"] = list(assessment.assumptions[:MAX_STATUS_ASSUMPTIONS])
+    if assumptions := [*assumed, *assessment.assumptions]:
+        made["assumptions"] = assumptions[:MAX_STATUS_ASSUMPTIONS]
     if assessment.if_local is not None:
         made["ifLocal"] = if_local_report(assessment.if_local)
     fitted: Json = fitting(made)
@@ -196,10 +204,11 @@ def conditions(assessment: Assessment) -> list[Json]:
 
 
 def port_groups(assessment: Assessment, table: NodeTable, names: int) -> list[Json]:
-    """Ports whose nodes are in equal states share one entry that lists them."""
-    groups: dict[tuple[int, int, bool], list[PortState]] = {}
+    """Ports whose nodes are in equal states, and whose clients meet the same, share one entry that lists them."""
+    groups: dict[tuple[object, ...], list[PortState]] = {}
     for port in assessment.ports[:MAX_STATUS_PORTS]:
-        at = (port.ready & assessment.nodes, port.terminating & assessment.nodes, port.usable)
+        nodes = assessment.nodes
+        at = (port.ready & nodes, port.terminating & nodes, port.usable, port.client(nodes))
         groups.setdefault(at, []).append(port)
     made = []
     for members in groups.values():
@@ -208,7 +217,8 @@ def port_groups(assessment: Assessment, table: NodeTable, names: int) -> list[Js
         listed = [
             {"port": p.port, "protocol": p.protocol, "family": p.family, "nodePort": p.node_port} for p in members
         ]
-        made.append({"ports": listed, **states})
+        client = {} if entry["client"] is None else {"client": entry["client"]}
+        made.append({"ports": listed, **states, **client})
     return made
 
 

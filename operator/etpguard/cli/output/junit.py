@@ -37,12 +37,22 @@ def junit(report: Json, fail_on: Outcome | None) -> str:
             ElementTree.SubElement(case, "skipped", message=f"{outcome.name}: {reason}")
         else:
             ElementTree.SubElement(case, "system-out").text = f"{outcome.name}: {reason}"
+    if notes := _notes(report):
+        ElementTree.SubElement(suite, "system-out").text = _text("\n".join(notes))
     suite.set("tests", str(len(report["services"])))
     suite.set("failures", str(failures))
     suite.set("skipped", str(skipped))
     suite.set("errors", "0")
     ElementTree.indent(suite)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suite, encoding="unicode")}'
+
+
+def _notes(report: Json) -> list[str]:
+    """What the outcomes rest on, and the warnings."""
+    return [
+        *(f"Assumed: {each}." for each in report["assumptions"]),
+        *(f"Warning: {each}" for each in report["warnings"]),
+    ]
 
 
 def _details(service: Json) -> list[str]:
