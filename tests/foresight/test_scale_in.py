@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.foresight.scale_in import deletion_cost, highest_ordinals, victims
-from etpguard.objects import decode_item
+from etpguard.foresight.scale_in import deletion_cost, outside, victims
+from etpguard.objects import Key, decode_item
+from etpguard.objects.pod_controllers import STATEFUL_SET, PodController
 from etpguard.objects.pods import POD, Pod
-from tests.foresight.clusters import Json, pod
+from tests.foresight.clusters import Json, pod, workload
 
 COST = "controller.kubernetes.io/pod-deletion-cost"
 
@@ -58,6 +59,17 @@ def test_deletion_costs(text: str, cost: int) -> None:
     assert deletion_cost(record) == cost
 
 
-def test_the_highest_ordinals_go_first() -> None:
-    pods = records(*(pod(f"web-{number}", "a") for number in (2, 10, 9)))
-    assert [key.name for key in highest_ordinals(pods, 2)] == ["web-10", "web-9"]
+@pytest.mark.parametrize(
+    ("start", "replicas", "gone"),
+    [
+        pytest.param(None, 2, {"web-3"}, id="only ordinals that it has no more, also where one is missing"),
+        pytest.param(None, 0, {"web-0", "web-1", "web-3"}, id="all"),
+        pytest.param(2, 2, set(), id="the ordinals begin later"),
+    ],
+)
+def test_the_pods_that_a_statefulset_deletes(start: int | None, replicas: int, gone: set[str]) -> None:
+    ordinals = None if start is None else {"start": start}
+    controller = decode_item(STATEFUL_SET, workload("StatefulSet", replicas=4, ordinals=ordinals))
+    assert isinstance(controller, PodController)
+    pods = [Key("shop", f"web-{number}") for number in (0, 1, 3)]
+    assert {key.name for key in outside(controller, pods, replicas)} == gone

@@ -220,6 +220,26 @@ def test_statefulsets_lose_the_highest_ordinals() -> None:
         assert case.assessment.uncovered == 0b100, "web-2 was on node c"
 
 
+def test_a_statefulset_without_one_of_its_pods_loses_and_creates_by_ordinal() -> None:
+    """web-1 is missing: a scale from 3 to 2 deletes web-2 all the same, and web-1 is created."""
+    pods = [pod(f"web-{n}", name, owner="StatefulSet/web") for n, name in ((0, "a"), (2, "c"))]
+    objects = [*NODES, service(), endpoints(pods), *pods, *alb(), workload("StatefulSet", replicas=3)]
+    scale = Scale(Workload("StatefulSet", WEB), 2)
+    phases = phases_of(forecast(objects, scale))
+    assert phases is not None
+    cases = (phases.during.worst, phases.settled.worst, phases.settled.best)
+    uncovered = [case.assessment.uncovered for case in cases if case.assessment]
+    assert uncovered == [0b110, 0b110, 0b100], "web-1 may run on node b, which is worth as much as node c"
+    phases = phases_of(forecast(objects, Lose(("c",)), scale))
+    assert phases is not None
+    assert phases.settled.worst.assessment is not None
+    assert phases.settled.worst.assessment.eligible == 0b011, "the replacement of web-2 is not created"
+    assert phases.settled.best.outcome.name == "Covered"
+    phases = phases_of(forecast(objects, Lose(("a",)), scale))
+    assert phases is not None
+    assert phases.settled.best.outcome.name == "Covered", "web-0 and web-1 on two nodes"
+
+
 def test_an_autoscaler_keeps_its_minimum() -> None:
     autoscaler = {
         "apiVersion": "autoscaling/v2",

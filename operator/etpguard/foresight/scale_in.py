@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from etpguard.objects import Key
+from etpguard.objects.pod_controllers import PodController
 from etpguard.objects.pods import Pod
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -62,10 +63,12 @@ def deletion_cost(pod: Pod) -> int:
     return value if -(2**31) <= value < 2**31 else 0
 
 
-def highest_ordinals(pods: Sequence[Pod], number: int) -> tuple[Key, ...]:
-    """The pods that a StatefulSet deletes: those with the highest ordinals."""
-    ordered = sorted(pods, key=lambda pod: ordinal(pod.key.name), reverse=True)
-    return tuple(pod.key for pod in ordered[:number])
+def outside(stateful_set: PodController, pods: Iterable[Key], replicas: int) -> frozenset[Key]:
+    """The pods that a StatefulSet with so many replicas deletes: those whose ordinal is none of its own.
+    pkg/controller/statefulset/stateful_set_control.go updateStatefulSet."""
+    ordinals = stateful_set.spec.ordinals
+    end = (ordinals.start if ordinals and ordinals.start else 0) + replicas
+    return frozenset(pod for pod in pods if ordinal(pod.name) >= end)
 
 
 def ordinal(name: str) -> int:

@@ -31,7 +31,7 @@ from etpguard.foresight.eviction import Blocked, evictions
 from etpguard.foresight.forecast import Evaluator, new_pods
 from etpguard.foresight.node_filters import UNSCHEDULABLE
 from etpguard.foresight.pods import Pods, Seen
-from etpguard.foresight.scale_in import highest_ordinals, victims
+from etpguard.foresight.scale_in import outside, victims
 from etpguard.foresight.scheduling import NewPod, Scheduling, Site
 from etpguard.foresight.workloads import Workloads, new_pod
 from etpguard.foresight.world import World
@@ -178,7 +178,9 @@ class Steps:
             here = [pod for pod in pods if pod.key not in each.gone]
             pending = [new for new in each.new if _belongs(new, controller)]
             missing = max(0, len(here) + len(pending) - wanted)
-            if missing:
+            if workload.kind == "StatefulSet" and known:
+                made.append(_scaled_stateful_set(controller, each, here, pending, wanted))
+            elif missing:
                 made += self._scaled_in(workload, controller, each, here, pending, missing)
             else:
                 additional = wanted - len(here) - len(pending) if known else wanted
@@ -204,8 +206,6 @@ class Steps:
             # Replacements that are not there yet, or pods that cannot be read: which of them go is not known.
             least = max(0, missing - len(pending))
             return [_with(before, choices=(Choice(keys, least, min(missing, len(keys))),))]
-        if workload.kind == "StatefulSet":
-            return [_with(before, gone=frozenset(highest_ordinals(running, missing)))]
         sets = {owner.name for pod in running if (owner := pod.controller) is not None}
         if len(sets) > 1:
             self.assumptions[f"a rollout of {workload} is under way: each of its pods may be deleted"] = None
@@ -403,6 +403,19 @@ def _with(
         (*before.choices, *(choice for choice in choices if choice.pods)),
         (*before.new, *new),
     )
+
+
+def _scaled_stateful_set(
+    controller: PodController, before: Alternative, here: Sequence[Seen], pending: Sequence[NewPod], wanted: int
+) -> Alternative:
+    """A StatefulSet has one pod for each of its ordinals: the others go, and the missing ones are created, whatever
+    the number of pods that exist."""
+    leave = outside(controller, [each.key for each in here], wanted)
+    superfluous = outside(controller, [new.origin for new in pending if new.origin is not None], wanted)
+    kept = tuple(new for new in before.new if new not in pending or new.origin not in superfluous)
+    present = len(here) - len(leave) + len(pending) - len(superfluous)
+    created = (new_pod(controller),) * max(0, wanted - present)
+    return Alternative(before.gone | leave, before.choices, (*kept, *created))
 
 
 def _belongs(new: NewPod, controller: PodController) -> bool:
