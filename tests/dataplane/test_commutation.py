@@ -109,8 +109,8 @@ class Play:
         return Lose((EXTRA,)), make
 
     def assert_commutes(self, change: Change, make: Callable[[], object]) -> None:
-        """The forecast of `during` for a loss, of `settled` for all others. Nothing here creates pods: where a scale
-        would create those that a loss took, the truth is within the bounds."""
+        """The forecast of `during` for a loss, of `settled` for all others. Nothing here creates pods: where a
+        scale would create those that a loss took, the truth is within the bounds."""
         self.scene.lab.settle()
         before, forecast = self._forecast(change)
         make()

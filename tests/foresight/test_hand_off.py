@@ -20,7 +20,7 @@ from etpguard.assess.probe import (
     OwnNodePort,
     Probe,
 )
-from etpguard.foresight.detection import Timing, timing_of
+from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.hand_off import MARGIN, Seam, hand_off, outruns
 from etpguard.foresight.pod_end import ServingWindow, serving_window
 from etpguard.objects import Key
@@ -101,15 +101,18 @@ def window(least: int, most: int) -> ServingWindow:
 
 
 HCNP, OWN = HealthCheckNodePort(), OwnNodePort("http")
+GKE = Timing.of(3, 1, 2, 1, lag=6)
+UNKNOWN = NotKnown("nobody knows")
 
 
 @pytest.mark.parametrize(
     ("probe", "serves", "verdict", "seconds"),
     [
-        pytest.param(HCNP, (14, 14), Seam.SEAMLESS, None, id="it serves until the load balancer has stopped"),
-        pytest.param(HCNP, (13, 13), Seam.LOSSY, (0, 0), id="within the margin"),
-        pytest.param(HCNP, (0, 0), Seam.LOSSY, (3, 12), id="it ends at once"),
-        pytest.param(HCNP, (5, 8), Seam.LOSSY, (0, 7), id="it ends too early"),
+        pytest.param(HCNP, (14, 20), Seam.SEAMLESS, None, id="it serves until the load balancer has stopped"),
+        pytest.param(HCNP, (13, 13), Seam.LOSSY, (0, 1), id="within the margin"),
+        pytest.param(HCNP, (0, 0), Seam.LOSSY, (3, 14), id="it ends at once"),
+        pytest.param(HCNP, (1, 8), Seam.LOSSY, (0, 13), id="it may end late enough for the fastest load balancer"),
+        pytest.param(HCNP, (1, 2), Seam.LOSSY, (1, 13), id="it ends too early"),
         pytest.param(HCNP, (0, 30), Seam.UNKNOWN, None, id="how it ends is not known"),
         pytest.param(OWN, (300, 300), Seam.LOSSY, (3, 13), id="the traffic port passes as long as it serves"),
         pytest.param(KubeProxyHealthz(), (300, 300), Seam.LOSSY, (0, None), id="10256 never fails"),
@@ -126,47 +129,50 @@ def test_the_verdict(
     probe: Probe, serves: tuple[int, int], verdict: Seam, seconds: tuple[int, int | None] | None
 ) -> None:
     """GKE's check: 2 probes, 3 s apart, and a lag of up to 6 s."""
-    found = hand_off(consumer(probe), window(*serves), forwards_to_terminating=True)
+    found = hand_off(consumer(probe), GKE, window(*serves), forwards_to_terminating=True)
     assert (found.verdict, found.seconds) == (verdict, seconds)
     assert found.because
 
 
 def test_without_the_fallback_to_terminating_pods_a_delay_does_not_help() -> None:
-    assert hand_off(consumer(HCNP), window(60, 60), forwards_to_terminating=False).seconds == (3, 12)
-    assert hand_off(consumer(HCNP), window(60, 60), forwards_to_terminating=None).verdict is Seam.UNKNOWN
+    found = hand_off(consumer(HCNP), GKE, window(60, 60), forwards_to_terminating=False)
+    assert found.seconds == (3, 14)
+    found = hand_off(consumer(HCNP), GKE, window(60, 60), forwards_to_terminating=None)
+    assert found.verdict is Seam.UNKNOWN
 
 
 def test_a_load_balancer_whose_settings_are_not_known() -> None:
-    assert (
-        hand_off(consumer(HCNP, "vultr"), window(600, 600), forwards_to_terminating=True).verdict is Seam.UNKNOWN
-    )
-    lossy = hand_off(consumer(OWN, "vultr"), window(600, 600), forwards_to_terminating=True)
+    found = hand_off(consumer(HCNP), UNKNOWN, window(600, 600), forwards_to_terminating=True)
+    assert found.verdict is Seam.UNKNOWN
+    assert "nobody knows" in found.because
+    lossy = hand_off(consumer(OWN), UNKNOWN, window(600, 600), forwards_to_terminating=True)
     assert (lossy.verdict, lossy.seconds) == (Seam.LOSSY, (0, None))
 
 
-@given(
-    st.integers(0, 400), st.integers(0, 400),
-    st.sampled_from(["aws-load-balancer-controller", "aws-cloud-provider", "gke-l4", "azure-load-balancer"]),
-)  # fmt: skip
-def test_a_window_that_grows_never_makes_it_worse(least: int, more: int, family: str) -> None:
+def test_a_lag_that_is_not_known_is_never_seamless() -> None:
+    timing = Timing.of(3, 1, 2, 1, lag=None)
+    found = hand_off(consumer(HCNP), timing, window(600, 600), forwards_to_terminating=True)
+    assert found.verdict is Seam.UNKNOWN
+    lossy = hand_off(consumer(HCNP), timing, window(0, 0), forwards_to_terminating=True)
+    assert (lossy.verdict, lossy.seconds) == (Seam.LOSSY, (3, 8))
+    assert any("not counted" in each for each in lossy.because)
+
+
+@given(st.integers(0, 400), st.integers(0, 400), st.integers(1, 60), st.integers(1, 10), st.integers(0, 60))
+def test_a_window_that_grows_never_makes_it_worse(
+    least: int, more: int, interval: int, threshold: int, lag: int
+) -> None:
+    timing = Timing.of(interval, 5, threshold, 2, lag=lag)
     order = [Seam.SEAMLESS, Seam.UNKNOWN, Seam.LOSSY]
-    exact = hand_off(consumer(HCNP, family), window(least, least), forwards_to_terminating=True)
-    longer = hand_off(consumer(HCNP, family), window(least + more, least + more), forwards_to_terminating=True)
+    exact = hand_off(consumer(HCNP), timing, window(least, least), forwards_to_terminating=True)
+    longer = hand_off(consumer(HCNP), timing, window(least + more, least + more), forwards_to_terminating=True)
     assert order.index(longer.verdict) <= order.index(exact.verdict)
-    timing = timing_of(consumer(HCNP, family))
-    assert timing is not None
     assert (exact.verdict is Seam.SEAMLESS) == (least >= timing.down(dropped=False)[1] + MARGIN)
 
 
 def test_a_rollout_that_outruns_the_load_balancer() -> None:
-    alb = consumer(OWN, "aws-load-balancer-controller", "Ingress")
+    alb = Timing.of(15, 5, 2, 2)
     assert "minReadySeconds is 0" in outruns(alb, 0)
     assert outruns(alb, 35) == ""
-    assert outruns(consumer(OWN, "vultr"), 0) == ""
-
-
-def test_the_timing_of_an_application_load_balancer() -> None:
-    """aws-load-balancer-controller 225f4456: 15 s, 5 s, 2 and 2."""
-    timing = timing_of(consumer(OWN, "aws-load-balancer-controller", "Ingress"))
-    assert timing == Timing(15, 5, 2, 2)
-    assert timing.down(dropped=True) == (15, 35)
+    assert outruns(UNKNOWN, 0) == ""
+    assert outruns(Timing.of(15, 5, 2, None), 0) == ""

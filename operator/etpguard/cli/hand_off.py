@@ -8,6 +8,7 @@ from etpguard.assess import Assessment
 from etpguard.assess.consumers.interface import NodeTargets
 from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.cli.input.sources import Assessed
+from etpguard.foresight.detection import timing_of
 from etpguard.foresight.hand_off import HandOff, Seam, hand_off, outruns
 from etpguard.foresight.pod_end import ServingWindow, serving_window
 from etpguard.objects import Key, Service
@@ -35,14 +36,15 @@ def lines(assessed: Assessed, service: Service, assessment: Assessment) -> Itera
     ready = _min_ready_seconds(assessed, pods)
     said: set[tuple[str, HandOff]] = set()
     for consumer in able:
-        found = hand_off(consumer, window, forwards_to_terminating=terminating)
+        timing = timing_of(consumer, service, assessed.loaded.picture)
+        found = hand_off(consumer, timing, window, forwards_to_terminating=terminating)
         name = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
         if (name, found) in said:
             continue
         said.add((name, found))
         yield f"  {name}: {_verdict(found)}"
         yield from (f"    {each}" for each in found.because)
-        if ready is not None and (why := outruns(consumer, ready)):
+        if ready is not None and (why := outruns(timing, ready)):
             yield f"    {why}"
 
 

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etpguard.assess import Outcome
-from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.cli.output.table import nodes, plain
 from etpguard.cluster import NodeTable
-from etpguard.foresight.detection import detection_seconds
 from etpguard.foresight.eviction import Blocked
 from etpguard.foresight.forecast import Bounds, Case, Forecast, Phases
 from etpguard.objects import API_VERSION
@@ -55,7 +52,7 @@ def _service(phases: Phases, given: WhatIf) -> Json:
         "now": _case(phases.now, given),
         "during": _bounds(phases.during, given),
         "settled": _bounds(phases.settled, given),
-        "exposureSeconds": exposure(phases),
+        "exposureSeconds": None if phases.exposure is None else list(phases.exposure),
         "because": list(phases.because),
     }
 
@@ -90,32 +87,6 @@ def _blocked(each: Blocked) -> Json:
         "stays": each.stays,
     }
     return {**made, "status": each.code} if each.code else made
-
-
-def exposure(phases: Phases) -> list[int] | None:
-    """The least and the most seconds during which requests may be lost before the load balancers send to no node
-    that drops. [0, 0] where no node becomes uncovered. None where that is not bounded: traffic is lost in `during`
-    until it is over, or the time of detection is not known."""
-    worst = phases.during.worst.assessment
-    if worst is None or phases.during.worst.figures == phases.now.figures:
-        return [0, 0]
-    if worst.outcome > Outcome.TargetsUnhealthy:
-        return None
-    if not _newly_uncovered(phases):
-        return [0, 0]
-    found = [detection_seconds(v.consumer) for v in worst.consumers if _routes_around(v)]
-    known = [seconds for seconds in found if seconds is not None]
-    return [0, max(known)] if known and len(known) == len(found) else None
-
-
-def _newly_uncovered(phases: Phases) -> bool:
-    now, then = phases.now.assessment, phases.during.worst.assessment
-    before = now.uncovered if now else 0
-    return bool(then and then.uncovered & ~before)
-
-
-def _routes_around(verdict: ConsumerVerdict) -> bool:
-    return verdict.outcome is Outcome.TargetsUnhealthy and not verdict.consumer.incidental
 
 
 _HEADER = (
@@ -158,7 +129,7 @@ def _row(phases: Phases, given: WhatIf) -> tuple[str, ...]:
     worst = settled.worst.assessment or during.worst.assessment
     shown = during.worst.assessment or worst
     uncovered = shown.uncovered if shown else 0
-    seconds = exposure(phases)
+    seconds = phases.exposure
     return (
         str(phases.service),
         _cell(phases.now),

@@ -64,6 +64,8 @@ class Phases:
     during: Bounds
     settled: Bounds
     because: list[str] = field(default_factory=list)
+    exposure: tuple[int, int] | None = None
+    """For how long requests may be lost in `during`; see `exposure`. None without a bound."""
 
     @property
     def changes(self) -> bool:

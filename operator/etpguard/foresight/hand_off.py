@@ -20,7 +20,7 @@ from etpguard.assess.probe import (
     NoHealthCheck,
     OwnNodePort,
 )
-from etpguard.foresight.detection import Timing, timing_of
+from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.pod_end import ServingWindow
 
 MARGIN = 2
@@ -43,9 +43,11 @@ class HandOff:
     because: tuple[str, ...]
 
 
-def hand_off(consumer: Consumer, window: ServingWindow, *, forwards_to_terminating: bool | None) -> HandOff:
-    """The verdict for one consumer of node targets. `forwards_to_terminating`: whether the data plane of the node
-    does, None if that is not known."""
+def hand_off(
+    consumer: Consumer, timing: Timing | NotKnown, window: ServingWindow, *, forwards_to_terminating: bool | None
+) -> HandOff:
+    """The verdict for one consumer of node targets, whose health check has this timing. `forwards_to_terminating`:
+    whether the data plane of the node does, None if that is not known."""
     probe, pod = consumer.probe, tuple(window.because)
     if forwards_to_terminating is None:
         return _unknown("it is not known whether the data plane forwards to pods that terminate", *pod)
@@ -55,13 +57,12 @@ def hand_off(consumer: Consumer, window: ServingWindow, *, forwards_to_terminati
         return _never(pod)
     if isinstance(probe, HealthCheckNodePort) and probe.service is not None:
         return _unknown("the health check asks another Service", *pod)
-    timing = timing_of(consumer)
     if isinstance(probe, OwnNodePort):
         return _traffic_port(timing, pod)
     if not isinstance(probe, HealthCheckNodePort):
         return _unknown("it is not known when the health check fails", *pod)
-    if timing is None:
-        return _unknown("the interval and threshold of the health check are not known", *pod)
+    if isinstance(timing, NotKnown):
+        return _unknown(timing.why, *pod)
     return _health_check_node_port(timing, window if forwards_to_terminating else ServingWindow(0, 0, pod), pod)
 
 
@@ -72,29 +73,40 @@ def _never(pod: tuple[str, ...]) -> HandOff:
     return HandOff(Seam.LOSSY, (0, None), (why, *pod))
 
 
-def _traffic_port(timing: Timing | None, pod: tuple[str, ...]) -> HandOff:
+def _traffic_port(timing: Timing | NotKnown, pod: tuple[str, ...]) -> HandOff:
     why = "the health check on the traffic port passes as long as the pod serves, so a preStop delay does not help"
-    if timing is None:
-        return HandOff(Seam.LOSSY, (0, None), (why, "how fast the load balancer notices is not known", *pod))
+    if isinstance(timing, NotKnown):
+        return HandOff(Seam.LOSSY, (0, None), (why, timing.why, *pod))
     least, most = timing.down(dropped=True)
-    notices = f"the load balancer notices {least} to {most} s after the pod has ended, with the default settings"
-    return HandOff(Seam.LOSSY, (least, most), (why, notices, *pod))
+    notices = f"the load balancer stops {least} to {most} s after the pod has ended"
+    return HandOff(Seam.LOSSY, (least, most), (why, notices, *_settings(timing), *pod))
 
 
 def _health_check_node_port(timing: Timing, window: ServingWindow, pod: tuple[str, ...]) -> HandOff:
     least, most = timing.down(dropped=False)
     notices = (
-        f"healthCheckNodePort fails at the deletion, and the load balancer has stopped {least} to {most} s later, "
-        "with the default settings"
+        f"healthCheckNodePort fails within {MARGIN} s of the deletion, and the load balancer stops {least} to "
+        f"{most} s later"
     )
     serves = f"the pod is Ready and serves for {_range(window.least, window.most)} s after its deletion"
-    because = (notices, serves, *pod)
-    if window.least >= most + MARGIN:
-        return HandOff(Seam.SEAMLESS, None, because)
-    lost = max(0, least - window.most), max(0, most - window.least)
-    if window.most >= most + MARGIN:
-        return HandOff(Seam.UNKNOWN, None, (f"up to {lost[1]} s may be lost", *because))
+    because = (notices, *_settings(timing), serves, *pod)
+    last = most + MARGIN
+    if window.least >= last:
+        if timing.lag_known:
+            return HandOff(Seam.SEAMLESS, None, because)
+        return _unknown("it is seamless if the load balancer stops as soon as its check has failed", *because)
+    lost = max(0, least - window.most), last - window.least
+    if window.most >= last:
+        return _unknown(f"up to {lost[1]} s may be lost", *because)
     return HandOff(Seam.LOSSY, lost, because)
+
+
+_NO_LAG = "for how long the load balancer sends on after its check has failed is not known, and not counted"
+
+
+def _settings(timing: Timing) -> tuple[str, ...]:
+    read = f"its health check: {timing.settings}"
+    return (read,) if timing.lag_known else (read, _NO_LAG)
 
 
 def _unknown(*because: str) -> HandOff:
@@ -105,13 +117,12 @@ def _range(least: int, most: int) -> str:
     return str(least) if least == most else f"{least} to {most}"
 
 
-def outruns(consumer: Consumer, min_ready_seconds: int) -> str:
-    """Why a rollout may be faster than the load balancer: it moves on before new nodes get traffic. "" if it waits
+def outruns(timing: Timing | NotKnown, min_ready_seconds: int) -> str:
+    """Why a rollout may be faster than the load balancer: it goes on before new nodes get traffic. "" if it waits
     long enough, or if the time is not known."""
-    timing = timing_of(consumer)
-    if timing is None or min_ready_seconds >= timing.up:
+    if isinstance(timing, NotKnown) or timing.starts is None or min_ready_seconds >= timing.starts:
         return ""
     return (
-        f"a new node gets traffic up to {timing.up} s after its pod is ready, but minReadySeconds is "
+        f"a new node gets traffic up to {timing.starts} s after its pod is ready, but minReadySeconds is "
         f"{min_ready_seconds}: a rollout may end all old pods before"
     )

@@ -408,8 +408,7 @@ def _with(
 def _scaled_stateful_set(
     controller: PodController, before: Alternative, here: Sequence[Seen], pending: Sequence[NewPod], wanted: int
 ) -> Alternative:
-    """A StatefulSet has one pod for each of its ordinals: the others go, and the missing ones are created, whatever
-    the number of pods that exist."""
+    """A StatefulSet has one pod for each of its ordinals: the others go, and the missing ones are created."""
     leave = outside(controller, [each.key for each in here], wanted)
     superfluous = outside(controller, [new.origin for new in pending if new.origin is not None], wanted)
     kept = tuple(new for new in before.new if new not in pending or new.origin not in superfluous)

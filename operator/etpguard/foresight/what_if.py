@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from etpguard.assess import Engine
 from etpguard.cluster import Picture
 from etpguard.foresight.changes import Change
+from etpguard.foresight.exposure import exposure
 from etpguard.foresight.forecast import Evaluator, Forecast
 from etpguard.foresight.pods import Pods
 from etpguard.foresight.steps import Steps
@@ -31,14 +32,17 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
         steps.apply(change)
     steps.settle()
     assumptions = list(steps.assumptions)
-    if any(each.new for each in steps.alternatives):
+    if any(alternative.new for alternative in steps.alternatives):
         assumptions.append(_NEW_POD_ASSUMPTIONS)
     if not pods.known:
         assumptions.append(
             "Pods cannot be read: each endpoint counts as a pod that may go or stay, and its replacement may run "
             "on any node"
         )
-    return Forecast(list(map(str, changes)), evaluator.phases(), steps.blocked, assumptions, steps.warnings)
+    phases = evaluator.phases()
+    for each in phases:
+        each.exposure = exposure(each, picture)
+    return Forecast(list(map(str, changes)), phases, steps.blocked, assumptions, steps.warnings)
 
 
 def unread_kinds(picture: Picture) -> list[AnyKind]:

@@ -11,6 +11,10 @@ class BackendHealthCheck(Shape, frozen=True):
     port: int | None = None
     type: str | None = None
     request_path: str | None = None
+    check_interval_sec: int | None = None
+    timeout_sec: int | None = None
+    healthy_threshold: int | None = None
+    unhealthy_threshold: int | None = None
 
 
 class BackendConfigSpec(Shape, frozen=True):

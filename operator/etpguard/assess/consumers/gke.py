@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.ingresses import Handler, IngressBackend, backends
@@ -42,8 +42,9 @@ from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import GKE
 from etpguard.assess.probe import NotModelled, OwnNodePort
+from etpguard.cluster import Picture
 from etpguard.objects import INGRESS_CLASS, Ingress, Key, Node, Requirement, Service
-from etpguard.objects.gke import BACKEND_CONFIG
+from etpguard.objects.gke import BACKEND_CONFIG, BackendConfig
 
 NEG, NEG_STATUS = "cloud.google.com/neg", "cloud.google.com/neg-status"
 BACKEND_CONFIGS = ("cloud.google.com/backend-config", "beta.cloud.google.com/backend-config")
@@ -267,9 +268,7 @@ def _configured(standard: HealthCheck, backend: IngressBackend, view: View) -> N
     if names is None:
         reason = Reason("InvalidAnnotation", f"{annotation} is no JSON object of names")
         return UnknownOutcome(reason, INSTANCE_GROUP_NODES, standard)
-    port = service.port(backend.port)
-    wanted = [f"ports.{backend.port}", f"ports.{port.port if port else ''}", "default"]
-    name = next((names[key] for key in wanted if key in names), None)
+    name = _config_name(names, service, backend.port)
     if name is None:
         return unchanged
     if why := view.unread(BACKEND_CONFIG):
@@ -286,6 +285,20 @@ def _configured(standard: HealthCheck, backend: IngressBackend, view: View) -> N
     if not check.port:
         return NodeTargets(INSTANCE_GROUP_NODES, replace(standard, settings=settings))
     return NodeTargets(INSTANCE_GROUP_NODES, view.check_on(check.port, service, settings))
+
+
+def backend_config(service: Service, label: str, picture: Picture) -> BackendConfig | None:
+    """The BackendConfig of the port with that label; None if there is none, or if it is not known."""
+    annotation = next((key for key in BACKEND_CONFIGS if key in service.annotations), None)
+    names = _string_map(service.annotations[annotation]) if annotation else None
+    name = _config_name(names, service, label) if names else None
+    return picture.get(BACKEND_CONFIG, Key(service.key.namespace, name)) if name else None
+
+
+def _config_name(names: Mapping[str, str], service: Service, label: str) -> str | None:
+    port = service.port(label)
+    wanted = [f"ports.{label}", f"ports.{port.port if port else ''}", "default"]
+    return next((names[key] for key in wanted if key in names), None)
 
 
 def _string_map(written: str) -> dict[str, str] | None:
