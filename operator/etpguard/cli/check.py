@@ -52,7 +52,7 @@ def check(request: CheckRequest) -> int:
 def _check_policies(request: CheckRequest) -> int:
     from etpguard.cli import policy_preview
 
-    if request.output in ("junit", "markdown"):
+    if request.output in ("junit", "markdown", "html"):
         raise Failure(f"-o {request.output} does not show policies: use table, json or yaml with --policy")
     if "-" in request.policies and "-" in request.sources.files:
         raise Failure("stdin cannot be both -f and --policy")
@@ -93,6 +93,11 @@ def _chosen(assessed: Assessed) -> list[Assessment]:
 def _show(request: CheckRequest, assessed: Assessed, chosen: Sequence[Assessment]) -> None:
     if request.output in ("json", "yaml", "junit", "markdown"):
         _structured(request, assessed, chosen)
+    elif request.output == "html":
+        from etpguard.cli.output.html import html
+
+        sys.stdout.flush()
+        sys.stdout.buffer.write(html(assessed, chosen).encode())
     else:
         from etpguard.cli.output import table
 

@@ -99,7 +99,7 @@ def run(**options: Any) -> int:
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["table", "wide", "json", "yaml", "junit", "markdown"]),
+    type=click.Choice(["table", "wide", "json", "yaml", "junit", "markdown", "html"]),
     default="table",
     show_default=True,
     help="output format",
