@@ -69,6 +69,7 @@ CONTRACT: Json = {
             "advice": ["do this", "or that"],
         }
     ],
+    "internal": [],
     "assumptions": ["the data plane of every node is kube-proxy; --data-plane names another"],
     "warnings": ["odd"],
     "notRead": ["gateways.gateway.networking.k8s.io"],

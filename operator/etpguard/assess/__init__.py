@@ -4,6 +4,7 @@ from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.data_planes.interface import AllNodes, DataPlane, KnownDataPlane
 from etpguard.assess.engine import Engine, picture_for
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.internal import InternalAssessment, InternalPort
 from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome, Reason
 
@@ -13,6 +14,8 @@ __all__ = [
     "DataPlane",
     "Engine",
     "Evidence",
+    "InternalAssessment",
+    "InternalPort",
     "KnownDataPlane",
     "Options",
     "Outcome",

@@ -190,10 +190,15 @@ def _node_ports(service: Service) -> Advice:
 def lacking_endpoints(assessment: Assessment) -> list[str]:
     """The ports and families without a usable endpoint, each with the cause to look for, if others have one; empty
     if all lack it."""
-    usable = {port.port for port in assessment.ports if port.usable}
+    return lacking(assessment.ports)
+
+
+def lacking(ports: Sequence[PortState]) -> list[str]:
+    """The same for these ports."""
+    usable = {port.port for port in ports if port.usable}
     if not usable:
         return []
-    return [_lacking(port, port.port in usable) for port in assessment.ports if not port.usable]
+    return [_lacking(port, port.port in usable) for port in ports if not port.usable]
 
 
 def _lacking(port: PortState, other_family: bool) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from etpguard.assess import internal
 from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.consumer_index import ConsumerIndex
 from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
@@ -21,6 +22,7 @@ from etpguard.assess.data_planes.interface import DataPlane, Detector, NodePlane
 from etpguard.assess.data_planes.kube_router import SERVICE_LOCAL
 from etpguard.assess.data_planes.signs_of_nodes import SignsOfNodes
 from etpguard.assess.eligibility import EligibleNodes, NodeRule, Readiness
+from etpguard.assess.internal import InternalAssessment
 from etpguard.assess.node_states import ServiceStates, proxied
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import Platforms
@@ -85,6 +87,9 @@ class Engine:
         self._present = 0
         self._shared: object = None
         self.assessments: dict[Key, Assessment] = {}
+        self.internal: dict[Key, InternalAssessment] = {}
+        """For clients in the cluster, of the Services with `internalTrafficPolicy: Local` and a cluster IP. A
+        Service may have an entry here, in `assessments`, or in both."""
         self.failures: dict[Key, Exception] = {}
         """Services whose last assessment raised: a fault of etpguard that one object shows. They are Unknown."""
 
@@ -113,8 +118,9 @@ class Engine:
         return frozenset(self._view.missed)
 
     def refresh(self, touched: Touched) -> dict[Key, Assessment | None]:
-        """Assess again the Services that `touched` reaches. Returns the assessments that changed; None for a
-        Service that is no longer assessed."""
+        """Assess again the Services that `touched` reaches. Returns the assessments that changed, and those of
+        Services whose entry in `internal` changed; None for a Service that is not assessed for external
+        traffic."""
         return self.reassess(self.invalidate(touched))
 
     def reassess(self, keys: Iterable[Key]) -> dict[Key, Assessment | None]:
@@ -134,13 +140,43 @@ class Engine:
         return {key: fresh} if self._note(key, fresh) else {}
 
     def _note(self, key: Key, fresh: Assessment | None) -> bool:
-        """Keep the assessment. Whether it changed."""
-        changed = fresh != self.assessments.get(key)
-        if fresh is None:
-            self.assessments.pop(key, None)
-        else:
-            self.assessments[key] = fresh
-        return changed
+        """Keep the assessment, and assess the Service for clients in the cluster. Whether one of both changed."""
+        return _replaced(self.assessments, key, fresh) | _replaced(self.internal, key, self._internal_safely(key))
+
+    def _internal_safely(self, key: Key) -> InternalAssessment | None:
+        service = self._picture.get(SERVICE, key)
+        if service is None or not internal.applies(service):
+            return None
+        try:
+            return self._assess_internal(key, service)
+        except Exception as error:
+            self.failures[key] = error
+            nodes = self._picture.nodes
+            ready = self._eligible.ready & nodes.present
+            return InternalAssessment(
+                key,
+                service.uid,
+                service.type,
+                Outcome.Unknown,
+                _failed(error),
+                ports=(),
+                eligible=ready,
+                unknown=ready,
+                epoch=nodes.epoch,
+            )
+
+    def _assess_internal(self, key: Key, service: Service) -> InternalAssessment | None:
+        if service.annotations.get(IGNORE_ANNOTATION) == "true":
+            return None
+        variant = self._variant
+        states = variant.internal.get(key)
+        if states is None:
+            self._selecting = False
+            states = variant.rules.internal_ports(service, self._picture.slices(key), self._nodes)
+            variant.internal[key] = states
+            if self._selecting:
+                self._by_labels.add(key)
+        return internal.assess_internal(service, states, self._judge.circumstances(key, states))
 
     def _assess_safely(self, key: Key) -> Generator[None, None, Assessment | None]:
         try:
@@ -160,9 +196,7 @@ class Engine:
             type=service.type,
             policy=service.policy,
             outcome=Outcome.Unknown,
-            reason=Reason(
-                "AssessmentFailed", f"etpguard failed to assess this Service ({describe(error, 200)}); report this"
-            ),
+            reason=_failed(error),
             ports=(),
             consumers=(),
             nodes=nodes.present,
@@ -222,7 +256,7 @@ class Engine:
         if touched.everything or shared != self._shared:
             self._shared = shared
             self._reset()
-            return {*self._picture.store(SERVICE).keys(), *self.assessments}
+            return {*self._picture.store(SERVICE).keys(), *self.assessments, *self.internal}
         services = set(touched.services)
         for number in touched.node_ports:
             services |= self._consumers.reading_port(number)
@@ -241,7 +275,9 @@ class Engine:
         for key in touched.endpoints:
             self._forget_states(key)
             services |= {key, *self._consumers.reading(key)}
-        return services | self.assessments.keys() if self._move_nodes(touched.nodes) else services
+        if self._move_nodes(touched.nodes):
+            return services | self.assessments.keys() | self.internal.keys()
+        return services
 
     def _shared_inputs(self) -> object:
         """The inputs that every assessment depends on, and that hardly ever change."""
@@ -287,12 +323,13 @@ class Engine:
         before, planes = self.planes, self._detector.planes(self._signs.nodes)
         if planes == before:
             return False
-        kept = self._variants[0].states
+        kept = self._variants[0]
         self._variants = variants_of(planes)
         self._variant = self._variants[0]
         # The states of a cluster of one data plane do not depend on which nodes there are.
         if planes.only is not None and planes.only == before.only:
-            self._variant.states.update(kept)
+            self._variant.states.update(kept.states)
+            self._variant.internal.update(kept.internal)
         else:
             self._view.forget()
             self._consumers.forget_all()
@@ -301,6 +338,7 @@ class Engine:
     def _forget_states(self, key: Key) -> None:
         for variant in self._variants:
             variant.states.pop(key, None)
+            variant.internal.pop(key, None)
 
     def _having(self, requirements: tuple[Requirement, ...]) -> int:
         self._selecting = True
@@ -308,7 +346,7 @@ class Engine:
         return self._eligible.of(rule, self._picture.store(NODE))
 
     def _states_of(self, key: Key, service: Service) -> ServiceStates:
-        rules, kept = self._variant
+        rules, kept, _ = self._variant
         states = kept.get(key)
         if states is None:
             self._selecting = False
@@ -350,6 +388,21 @@ class Engine:
             return None
         consumers = yield from self._consumers.of(key, service)
         return (yield from self._judge.assessment(key, service, states, consumers))
+
+
+def _replaced(kept: dict[Key, T], key: Key, fresh: T | None) -> bool:
+    """Keep `fresh` under the key, or nothing for None. Whether that is a change."""
+    changed = fresh != kept.get(key)
+    if fresh is not None:
+        kept[key] = fresh
+    elif changed:
+        del kept[key]
+    return changed
+
+
+def _failed(error: Exception) -> Reason:
+    why = f"etpguard failed to assess this Service ({describe(error, 200)}); report this"
+    return Reason("AssessmentFailed", why)
 
 
 def _served_past_nodes(service: Service) -> bool:

@@ -213,6 +213,14 @@ def external_ports(service: Service, proxy_name: str = "") -> list[tuple[Service
     return [(p, f) for f in ip_families(service) for p in service.ports if p.node_port or f in addressed]
 
 
+def cluster_ip_ports(service: Service, proxy_name: str = "") -> list[tuple[ServicePort, IPFamily]]:
+    """The service ports that clients in the cluster reach at a cluster IP: every port, in the families that have
+    one (iptables/proxier.go:888-900). A headless Service has none."""
+    if not proxied(service, proxy_name):
+        return []
+    return [(port, family) for family in ip_families(service) for port in service.ports]
+
+
 def frontends_of(service: Service, port: ServicePort, family: IPFamily) -> set[Frontend]:
     """The kinds of addresses that an external port has in a family."""
     found = {Frontend.NODE_PORT} if port.node_port else set()

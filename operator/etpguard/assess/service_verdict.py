@@ -23,7 +23,8 @@ from etpguard.assess.consumers.interface import (
 )
 from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.data_planes.mixed import Rules
-from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, Hosts, NodeRule
+from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, Hosts, NodeRule, Readiness
+from etpguard.assess.internal import VIRTUAL, Circumstances
 from etpguard.assess.node_states import Frontend, PortState, ServiceStates
 from etpguard.assess.outcome import (
     NO_HEALTHY_TARGET,
@@ -45,6 +46,7 @@ PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kube
 _REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET, TOO_FEW_HEALTHY)}
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
 _HARMLESS = (Outcome.Covered, Outcome.TargetsUnhealthy)
+_VIRTUAL_NODES = NodeRule(requirements=VIRTUAL, taints=(), readiness=Readiness.IGNORED)
 _NO_NODE_PORT = Reason(
     "NoNodePort",
     "the Service has no node ports, no address that the nodes serve, and no consumer that an object shows: a load "
@@ -121,15 +123,35 @@ class Judge:
 
     def _assumptions(self, states: ServiceStates, known: Sequence[ConsumerVerdict]) -> tuple[str, ...]:
         """What the node states and the consumers rest on; see `Assessment.assumptions`."""
-        renamed = states.hosting & self._eligible.renamed & self._picture.nodes.present
-        if renamed:
-            renamed &= self._rules().planes.nodes_with(DataPlane.KUBE_PROXY, DataPlane.WINKERNEL)
+        renamed = self._renamed(states.hosting)
         if not renamed and not any(v.consumer.assumptions for v in known):
             return ()
         found = dict.fromkeys(text for v in known for text in v.consumer.assumptions)
         if renamed:
             found[self._hostname_override(renamed)] = None
         return tuple(found)
+
+    def circumstances(self, key: Key, states: Sequence[PortState]) -> Circumstances:
+        """What decides about clients in the cluster of the Service, besides these states of its cluster IPs."""
+        nodes = self._picture.nodes
+        ready = self._eligible.ready & nodes.present
+        hosting = reduce(or_, (state.forwarding for state in states), 0)
+        renamed = self._renamed(hosting)
+        hidden = self._unreadable and nodes.names(self._unreadable & nodes.present, 1)
+        return Circumstances(
+            ready=ready,
+            unproxied=ready & (self._eligible.edge | self._nodes_of(_VIRTUAL_NODES)),
+            unreadable=self._unreadable & nodes.present,
+            unreadable_reason=_unreadable_node(hidden[0]) if hidden else None,
+            blind=self._blind(key),
+            epoch=nodes.epoch,
+            assumptions=(self._hostname_override(renamed),) if renamed else (),
+        )
+
+    def _renamed(self, hosting: int) -> int:
+        """Of these nodes, those where kube-proxy finds no endpoint without --hostname-override."""
+        renamed = hosting & self._eligible.renamed & self._picture.nodes.present
+        return renamed and renamed & self._rules().planes.nodes_with(DataPlane.KUBE_PROXY, DataPlane.WINKERNEL)
 
     def _hostname_override(self, renamed: int) -> str:
         """For kube-proxy an endpoint is local if its nodeName is the hostname of kube-proxy: component-helpers
@@ -366,7 +388,11 @@ class Judge:
         if not hidden:
             return None
         name = self._picture.nodes.names(hidden & self._picture.nodes.present, 1)[0]
-        return Reason("UnreadableNode", f"Node {name} cannot be read, and may be one that gets traffic")
+        return _unreadable_node(name)
+
+
+def _unreadable_node(name: str) -> Reason:
+    return Reason("UnreadableNode", f"Node {name} cannot be read, and may be one that gets traffic")
 
 
 def _routed_around(consumer: Consumer, state: PortState, eligible: int, passes: int | NotModelled) -> bool:

@@ -8,21 +8,23 @@ from typing import NamedTuple
 from etpguard.assess.assessment import Assessment
 from etpguard.assess.data_planes.interface import NodePlanes
 from etpguard.assess.data_planes.mixed import Rules
-from etpguard.assess.node_states import ServiceStates
+from etpguard.assess.node_states import PortState, ServiceStates
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Key
 
 
 class Variant(NamedTuple):
-    """The rules of the nodes, and the node states under them that were computed so far."""
+    """The rules of the nodes, and the node states under them that were computed so far: for external traffic, and
+    for traffic to the cluster IPs."""
 
     rules: Rules
     states: dict[Key, ServiceStates]
+    internal: dict[Key, tuple[PortState, ...]]
 
 
 def variants_of(planes: NodePlanes) -> list[Variant]:
     """First the data planes that the signs show, then the others that they leave possible."""
-    return [Variant(Rules(each), {}) for each in (planes, *planes.otherwise)]
+    return [Variant(Rules(each), {}, {}) for each in (planes, *planes.otherwise)]
 
 
 def agreed(

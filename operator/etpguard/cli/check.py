@@ -137,6 +137,7 @@ def _structured(
     chosen: Sequence[Assessment],
     remediations: Sequence[dict[str, Any]] | None = None,
 ) -> None:
+    from etpguard.assess.internal_advice import InternalAdvisor
     from etpguard.report import Contents, coverage_report
     from etpguard.report.advice import advice_texts
 
@@ -150,6 +151,12 @@ def _structured(
         warnings=assessed.warnings,
         not_read=assessed.loaded.not_read,
         remediations=remediations,
+        internal=[
+            assessment
+            for key, assessment in assessed.internal.items()
+            if assessed.namespace in ("", key.namespace)
+        ],
+        internal_advice=advice_texts(InternalAdvisor(assessed.loaded.picture)),
     )
     if request.output == "json":
         from etpguard.cli.output.json_report import json_report

@@ -59,6 +59,7 @@ class ServiceSpec(Shape, frozen=True):
     health_check_node_port: int | None = None
     load_balancer_class: str | None = None
     publish_not_ready_addresses: bool | None = None
+    internal_traffic_policy: str | None = None
 
 
 class LoadBalancerIngress(Shape, frozen=True):
@@ -114,6 +115,10 @@ class Service(AnnotatedRecord, frozen=True):
     @property
     def policy(self) -> str:
         return self.spec.external_traffic_policy or "Cluster"
+
+    @property
+    def internal_policy(self) -> str:
+        return self.spec.internal_traffic_policy or "Cluster"
 
     @property
     def load_balancer_ingress(self) -> list[LoadBalancerIngress]:

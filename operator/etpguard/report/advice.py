@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-from etpguard.assess import Assessment
 from etpguard.assess.consumers.interface import Advice
 from etpguard.objects.events import clip_note
 
+A = TypeVar("A")
 MAX_BYTES = 1024
 
 
@@ -22,6 +23,6 @@ def advice_text(advice: Advice) -> str:
     return clip_note(f"{advice.title}. {advice.effect}")
 
 
-def advice_texts(advisor: Callable[[Assessment], Iterable[Advice]]) -> Callable[[Assessment], list[str]]:
+def advice_texts(advisor: Callable[[A], Iterable[Advice]]) -> Callable[[A], list[str]]:
     """The advisor with its advice as strings."""
     return lambda assessment: [advice_text(advice) for advice in advisor(assessment)]

@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etpguard.assess import Assessment, PortState
+from etpguard.assess import Assessment, InternalAssessment, PortState
 from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.assess.data_planes.interface import NodePlanes
 from etpguard.cluster import NodeTable
 from etpguard.objects import API_VERSION
 from etpguard.report.data_planes import assumed_data_planes, data_plane_report
+from etpguard.report.internal import internal_report
 from etpguard.report.resilience import resilience_report
 from etpguard.report.sentences import explain_reason, explain_verdict
 
@@ -38,6 +39,8 @@ class Contents:
     warnings: Sequence[str] = ()
     not_read: Sequence[str] = ()
     remediations: Sequence[Json] | None = None
+    internal: Collection[InternalAssessment] = ()
+    internal_advice: Callable[[InternalAssessment], Sequence[str]] = lambda assessment: ()
 
 
 def coverage_report(contents: Contents, services: Sequence[Any] | None = None) -> Json:
@@ -51,6 +54,10 @@ def coverage_report(contents: Contents, services: Sequence[Any] | None = None) -
             contents.planes, contents.nodes, lambda nodes: _names(contents.table, nodes, contents.max_nodes)
         ),
         "services": list(service_reports(contents)) if services is None else services,
+        "internal": [
+            internal_report(each, contents.table, contents.internal_advice(each), contents.max_nodes)
+            for each in sorted(contents.internal, key=lambda assessment: assessment.key)
+        ],
         **asked,
         "assumptions": _assumptions(contents),
         "warnings": list(contents.warnings),
@@ -92,6 +99,7 @@ def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[st
 def _assumptions(contents: Contents) -> list[str]:
     """The data plane where no API object and no flag names it, then what single Services rest on, each once."""
     found = dict.fromkeys(text for each in _ordered(contents) for text in each.assumptions)
+    found |= dict.fromkeys(text for each in contents.internal for text in each.assumptions)
     return [*assumed_data_planes(contents.planes, contents.nodes), *found]
 
 

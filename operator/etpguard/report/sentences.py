@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etpguard.assess import Assessment, Outcome, PortState
+from etpguard.assess import Assessment, InternalAssessment, Outcome, PortState
 from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.assess.node_states import Client, client_of
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
@@ -73,6 +73,26 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
             return f"all {eligible} target nodes {_verb(eligible, verdict.client)} the traffic"
         case _:
             return str(verdict.reason)
+
+
+def explain_internal(assessment: InternalAssessment) -> str:
+    """Why clients in the cluster of a Service have its outcome, in one sentence."""
+    ports = [port.state for port in assessment.ports]
+    deciding = [port for port in assessment.ports if port.outcome is assessment.outcome]
+    nodes = assessment.eligible.bit_count()
+    match assessment.outcome:
+        case Outcome.Covered:
+            return _all_covered(nodes, "Ready")
+        case Outcome.Uncovered:
+            client = client_of(ports, assessment.uncovered)
+            drop = _drop(assessment.uncovered.bit_count(), nodes, "Ready", client)
+            unknown = assessment.unknown.bit_count()
+            more = f"; the state of {unknown} {_nodes(unknown)} is not known" if unknown else ""
+            return f"{drop} of clients on {_them(assessment.uncovered.bit_count())}{more}"
+        case Outcome.NoEndpoints:
+            return _no_usable_endpoint(_ports_without_endpoints([port.state for port in deciding], ports))
+        case _:
+            return str(assessment.reason)
 
 
 def _without_consumer(assessment: Assessment) -> str:

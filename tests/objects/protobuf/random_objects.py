@@ -139,6 +139,7 @@ class Maker:
                 publishNotReadyAddresses=self.maybe(lambda: True),
                 externalIPs=self.maybe(lambda: [self.address()]),
                 externalTrafficPolicy="Local" if local else None,
+                internalTrafficPolicy=None if type_ == "ExternalName" else self.one("Local", "Cluster", None),
                 loadBalancerClass=self.maybe(lambda: "example.com/lb") if type_ == "LoadBalancer" else None,
             ),
         }

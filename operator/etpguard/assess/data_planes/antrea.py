@@ -6,7 +6,7 @@ answers: with a RST or an ICMP message by packet-in. Without proxyAll, kube-prox
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.crowds import crowded
@@ -19,11 +19,12 @@ from etpguard.assess.node_states import (
     ServiceStates,
     Uncertain,
     canonical,
+    cluster_ip_ports,
     external_ports,
     ip_families,
 )
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Endpoint
+from etpguard.objects import Endpoint, IPFamily, Service, ServicePort
 
 _SKIPPED = Reason(
     "NotServedByAntrea",
@@ -49,18 +50,44 @@ class Antrea:
 
     def states(self, inputs: Inputs) -> ServiceStates:
         service = inputs.service
-        by_port: dict[trackers.PortKey, _Sets] = {}
+        by_port = _by_port(inputs)
         ready = dict.fromkeys(ip_families(service), 0)
-        for key, pairs in trackers.sources(inputs.slices, ready).items():
-            found = by_port[key] = _fold(pairs, inputs.nodes.bit)
+        for key, found in by_port.items():
             ready[key[0]] |= found.ready
-        # A Service that Antrea leaves to another proxy, which no API object shows.
-        left = str(service.key) in self._skipped or (bool(self._proxy_name) and PROXY_NAME not in service.labels)
-        uncertain = (Uncertain(-1, _SKIPPED),) if left else ()
-        ports = []
-        for port, family in external_ports(service, "" if left else self._proxy_name):
+        tracked = inputs.tracked
+        return ServiceStates(
+            self._states(service, external_ports(service, self._name_on(service)), by_port),
+            ready,
+            tracked.placed,
+            tracked.addressed,
+            tracked.hosting,
+            tracked.hosting_ready,
+            health_port_open=-1 if self._health_server else 0,
+        )
+
+    def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
+        service = inputs.service
+        return self._states(service, cluster_ip_ports(service, self._name_on(service)), _by_port(inputs))
+
+    def _leaves(self, service: Service) -> bool:
+        """Whether Antrea leaves the Service to another proxy, which no API object shows."""
+        return str(service.key) in self._skipped or (bool(self._proxy_name) and PROXY_NAME not in service.labels)
+
+    def _name_on(self, service: Service) -> str:
+        """The name that the label of a Service of this proxy has."""
+        return "" if self._leaves(service) else self._proxy_name
+
+    def _states(
+        self,
+        service: Service,
+        ports: Iterable[tuple[ServicePort, IPFamily]],
+        by_port: Mapping[trackers.PortKey, _Sets],
+    ) -> tuple[PortState, ...]:
+        uncertain = (Uncertain(-1, _SKIPPED),) if self._leaves(service) else ()
+        made = []
+        for port, family in ports:
             found = by_port.get((family, port.label, port.transport), _Sets())
-            ports.append(
+            made.append(
                 PortState(
                     port.label,
                     port.port,
@@ -74,16 +101,7 @@ class Antrea:
                     uncertain=uncertain,
                 )
             )
-        tracked = inputs.tracked
-        return ServiceStates(
-            tuple(ports),
-            ready,
-            tracked.placed,
-            tracked.addressed,
-            tracked.hosting,
-            tracked.hosting_ready,
-            health_port_open=-1 if self._health_server else 0,
-        )
+        return tuple(made)
 
 
 class _Sets:
@@ -94,6 +112,11 @@ class _Sets:
         self.readies: list[int] = []
         self.endings: list[int] = []
         self.usable = False
+
+
+def _by_port(inputs: Inputs) -> dict[trackers.PortKey, _Sets]:
+    sources = trackers.sources(inputs.slices, ip_families(inputs.service))
+    return {key: _fold(pairs, inputs.nodes.bit) for key, pairs in sources.items()}
 
 
 def _fold(pairs: Iterable[trackers.Source], bit: Callable[[str], int]) -> _Sets:

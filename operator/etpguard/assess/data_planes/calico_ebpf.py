@@ -18,18 +18,20 @@ from etpguard.assess.node_states import (
     PortState,
     ServiceStates,
     Uncertain,
+    cluster_ip_ports,
     external_ports,
     frontends_of,
     ip_families,
 )
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Endpoint, EndpointSlice, Requirement
+from etpguard.objects import Endpoint, EndpointSlice, Requirement, Service
 
 _ZONE = "topology.kubernetes.io/zone"
 _TOPOLOGY = "service.kubernetes.io/topology-mode"
 _EXCLUDED = "projectcalico.org/natExcludeService"
 _STRATEGY = "lb.projectcalico.org/external-traffic-strategy"
 _HINTS_SINCE, _MAGLEV_SINCE = (3, 31, 0), (3, 32, 0)
+_INTERNAL_SINCE = (3, 27, 0)
 
 _NOT_HANDLED = Reason(
     "NotServedByCalico",
@@ -39,6 +41,12 @@ _VERSION_DECIDES = Reason(
     "CalicoVersionNotKnown",
     "the endpoints have topology hints: Calico from 3.31 narrows the local endpoints by them, and its "
     "version is not known",
+)
+
+_IGNORES_INTERNAL = Reason(
+    "InternalPolicyNotKnown",
+    "Calico before 3.27 ignores internalTrafficPolicy unless the release has the fix (projectcalico/calico#8255): "
+    "if it ignores the policy, nothing is lost",
 )
 
 
@@ -57,17 +65,8 @@ class CalicoEBPF:
 
     def states(self, inputs: Inputs) -> ServiceStates:
         service = inputs.service
-        slices = [slice_ for slice_ in inputs.slices if PROXY_NAME not in slice_.labels]
-        tracked = inputs.tracked
-        if len(slices) < len(inputs.slices):
-            tracked = trackers.track(slices, ip_families(service), inputs.nodes.bit)
-        hinted = any(endpoint.hints for slice_ in slices for endpoint in slice_.endpoints or ())
-        narrowed: dict[trackers.PortKey, int] = {}
-        uncertain: list[Uncertain] = []
-        if hinted and (self._release is None or self._release >= _HINTS_SINCE):
-            narrowed = self._narrowed(slices, inputs)
-        if service.annotations.get(_EXCLUDED) == "true":
-            uncertain.append(Uncertain(-1, _NOT_HANDLED))
+        tracked, narrowed = self._tracked(inputs)
+        uncertain = _excluded(service)
         maglev = service.annotations.get(_STRATEGY) == "maglev"
         everywhere = maglev and (self._release is None or self._release >= _MAGLEV_SINCE)
         ports = []
@@ -109,12 +108,61 @@ class CalicoEBPF:
             tracked.hosting_ready,
         )
 
+    def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
+        """How a connection fails depends on whether the client's node balances at connect time, which no API
+        object shows."""
+        service = inputs.service
+        tracked, narrowed = self._tracked(inputs)
+        uncertain = _excluded(service)
+        if self._release is not None and self._release < _INTERNAL_SINCE:
+            uncertain.append(Uncertain(-1, _IGNORES_INTERNAL))
+        if HEADLESS in service.labels:
+            return ()
+        made = []
+        for port, family in cluster_ip_ports(service):
+            key = (family, port.label, port.transport)
+            plain = tracked.by_port.get(key, trackers.NO_NODES)
+            ready = narrowed.get(key, plain.ready)
+            doubts = list(uncertain)
+            if self._release is None and ready != plain.ready:
+                doubts.append(Uncertain(ready ^ plain.ready, _VERSION_DECIDES))
+            made.append(
+                PortState(
+                    port.label,
+                    port.port,
+                    port.transport,
+                    family,
+                    0,
+                    ready,
+                    0,
+                    plain.any_ready,
+                    unanswered=-1,
+                    uncertain=tuple(doubts),
+                )
+            )
+        return tuple(made)
+
+    def _tracked(self, inputs: Inputs) -> tuple[trackers.Tracked, dict[trackers.PortKey, int]]:
+        """The endpoints that Calico reads, and the nodes with a local ready one among those that hints leave."""
+        slices = [slice_ for slice_ in inputs.slices if PROXY_NAME not in slice_.labels]
+        tracked = inputs.tracked
+        if len(slices) < len(inputs.slices):
+            tracked = trackers.track(slices, ip_families(inputs.service), inputs.nodes.bit)
+        hinted = any(endpoint.hints for slice_ in slices for endpoint in slice_.endpoints or ())
+        if hinted and (self._release is None or self._release >= _HINTS_SINCE):
+            return tracked, self._narrowed(slices, inputs)
+        return tracked, {}
+
     def _narrowed(self, slices: Sequence[EndpointSlice], inputs: Inputs) -> dict[trackers.PortKey, int]:
         by_zone_alone = inputs.service.annotations.get(_TOPOLOGY, "").lower() == "auto"
         return {
             key: _by_hints(list(trackers.merged(pairs)), inputs.nodes, by_zone_alone)
             for key, pairs in trackers.sources(slices, ip_families(inputs.service)).items()
         }
+
+
+def _excluded(service: Service) -> list[Uncertain]:
+    return [Uncertain(-1, _NOT_HANDLED)] if service.annotations.get(_EXCLUDED) == "true" else []
 
 
 def _by_hints(endpoints: Sequence[Endpoint], nodes: Nodes, by_zone_alone: bool) -> int:

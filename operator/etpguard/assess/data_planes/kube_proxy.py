@@ -7,14 +7,14 @@ endpoint is usable anywhere, it rejects them; under ipvs the kernel does (Linux 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.trackers import NO_NODES, NodeSets, PortKey
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, external_ports
+from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, cluster_ip_ports, external_ports
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, ServicePort
 
@@ -43,6 +43,7 @@ class KubeProxy:
 
     def __init__(self, plane: KnownDataPlane) -> None:
         self._assumed = plane.evidence is Evidence.ASSUMED
+        self._ipvs = plane.mode == "ipvs"
 
     @property
     def misleading(self) -> str:
@@ -72,6 +73,30 @@ class KubeProxy:
             tracked.hosting,
             tracked.hosting_ready,
         )
+
+    def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
+        """The table is the external one: iptables/proxier.go:888-916, nftables/proxier.go:1399-1442."""
+        service, by_port = inputs.service, inputs.tracked.by_port
+        uncertain = (Uncertain(-1, _OF_ENVOY),) if inputs.of_envoy else ()
+        ports = port_states(cluster_ip_ports(service), by_port, uncertain)
+        if not self._ipvs:
+            return tuple(ports)
+        outside = {(port.label, port.transport, family) for port, family in external_ports(service)}
+        return tuple(_under_ipvs(port, by_port, outside) for port in ports)
+
+
+def _under_ipvs(
+    port: PortState, by_port: Mapping[PortKey, NodeSets], outside: Container[tuple[str, str, IPFamily]]
+) -> PortState:
+    """ipvs/proxier.go:1605-1627: where no endpoint is local, a virtual server gets clusterEndpoints. Only a port
+    that is reachable from outside has some (topology.go:48-60); any other one is left without a real server, and
+    the kernel refuses (Linux ip_vs_leave)."""
+    if not port.usable or (port.port, port.protocol, port.family) not in outside:
+        return replace(port, silent=0)
+    elsewhere = ~port.forwarding
+    if by_port[port.family, port.port, port.protocol].any_ready:
+        return replace(port, ready=port.ready | elsewhere, silent=0)
+    return replace(port, terminating=port.terminating | elsewhere, silent=0)
 
 
 def port_states(

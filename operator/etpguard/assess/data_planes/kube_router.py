@@ -17,6 +17,7 @@ from etpguard.assess.node_states import (
     PortState,
     ServiceStates,
     Uncertain,
+    cluster_ip_ports,
     external_ports,
     family_of,
     frontends_of,
@@ -72,6 +73,32 @@ class KubeRouter:
             healthz_only=-1,
             health_not_known=some & ~all_ports,
         )
+
+    def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
+        """service_endpoints_sync.go:113-230. With the annotation SERVICE_LOCAL the internal policy is Cluster
+        (network_services_controller.go:952-960). Without a local endpoint the cluster IP is not programmed, and
+        how a connection then fails was not verified."""
+        every = _Endpoints(inputs)
+        anywhere = inputs.service.annotations.get(SERVICE_LOCAL) == "true"
+        made = []
+        for port, family in cluster_ip_ports(inputs.service):
+            ready, kept, usable, _ = every.of(port, family)
+            if anywhere and usable:
+                ready |= ~kept
+            made.append(
+                PortState(
+                    port.label,
+                    port.port,
+                    port.transport,
+                    family,
+                    0,
+                    ready,
+                    kept & ~ready,
+                    usable,
+                    unanswered=-1,
+                )
+            )
+        return tuple(made)
 
     def _port_state(self, service: Service, port: ServicePort, family: IPFamily, every: _Endpoints) -> PortState:
         ready, kept, usable, more = every.of(port, family)

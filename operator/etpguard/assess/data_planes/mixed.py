@@ -85,6 +85,21 @@ class Rules:
             states = _doubted(states, other._states(inputs), self._doubt)
         return states
 
+    def internal_ports(
+        self, service: Service, slices: Iterable[EndpointSlice], nodes: Nodes
+    ) -> tuple[PortState, ...]:
+        """The states for traffic to the cluster IPs of a Service, as if `internalTrafficPolicy` were Local,
+        whatever it is. They have no node port."""
+        inputs = Inputs(service, slices, nodes)
+        states = self._internal(inputs)
+        for other in self._otherwise:
+            states = _doubted(states, other._internal(inputs), self._doubt)
+        return tuple(replace(port, node_port=0) for port in states.ports)
+
+    def _internal(self, inputs: Inputs) -> ServiceStates:
+        parts = [(ServiceStates(rule.internal_ports(inputs), {}), members) for rule, members in self._rules]
+        return parts[0][0] if len(parts) == 1 else _assembled(parts)
+
     def _states(self, inputs: Inputs) -> ServiceStates:
         if len(self._rules) == 1:
             return self._rules[0][0].states(inputs)

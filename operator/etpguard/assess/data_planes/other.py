@@ -3,11 +3,14 @@ those of kube-proxy, and none of them counts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.trackers import NO_NODES
-from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, external_ports
+from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, cluster_ip_ports, external_ports
 from etpguard.assess.outcome import Reason
+from etpguard.objects import IPFamily, ServicePort
 
 _NOT_MODELLED = Reason("DataPlaneNotModelled", "etpguard has no rule for the data plane of the nodes")
 
@@ -26,26 +29,8 @@ class Other:
 
     def states(self, inputs: Inputs) -> ServiceStates:
         tracked = inputs.tracked
-        ports = []
-        for port, family in external_ports(inputs.service):
-            found = tracked.by_port.get((family, port.label, port.transport), NO_NODES)
-            ports.append(
-                PortState(
-                    port.label,
-                    port.port,
-                    port.transport,
-                    family,
-                    port.node_port or 0,
-                    found.ready,
-                    found.terminating,
-                    found.usable,
-                    found.crowded,
-                    unanswered=-1,
-                    uncertain=(Uncertain(-1, _NOT_MODELLED),),
-                )
-            )
         return ServiceStates(
-            tuple(ports),
+            _not_modelled(inputs, external_ports(inputs.service)),
             tracked.ready,
             tracked.placed,
             tracked.addressed,
@@ -53,3 +38,28 @@ class Other:
             tracked.hosting_ready,
             health_not_known=-1,
         )
+
+    def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
+        return _not_modelled(inputs, cluster_ip_ports(inputs.service))
+
+
+def _not_modelled(inputs: Inputs, ports: Iterable[tuple[ServicePort, IPFamily]]) -> tuple[PortState, ...]:
+    made = []
+    for port, family in ports:
+        found = inputs.tracked.by_port.get((family, port.label, port.transport), NO_NODES)
+        made.append(
+            PortState(
+                port.label,
+                port.port,
+                port.transport,
+                family,
+                port.node_port or 0,
+                found.ready,
+                found.terminating,
+                found.usable,
+                found.crowded,
+                unanswered=-1,
+                uncertain=(Uncertain(-1, _NOT_MODELLED),),
+            )
+        )
+    return tuple(made)

@@ -21,6 +21,7 @@ from etpguard.assess.node_states import (
     PortState,
     ServiceStates,
     Uncertain,
+    cluster_ip_ports,
     family_of,
     ip_families,
     policy_applies,
@@ -82,6 +83,33 @@ class OVNKubernetes:
             healthy,
         )
 
+    def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
+        """lb_config.go: the load balancers of the cluster IPs are then those of each node, too."""
+        service = inputs.service
+        every = _Endpoints(inputs.slices, inputs.nodes.bit)
+        wakes_up = self._wakes_up(service)
+        made = []
+        for port, family in cluster_ip_ports(service):
+            sets = every.of(port, family, bool(service.spec.publish_not_ready_addresses))
+            made.append(
+                PortState(
+                    port.label,
+                    port.port,
+                    port.transport,
+                    family,
+                    0,
+                    sets.ready,
+                    sets.terminating & ~sets.ready,
+                    sets.usable,
+                    silent=-1 if wakes_up and not sets.usable else 0,
+                )
+            )
+        return tuple(made)
+
+    def _wakes_up(self, service: Service) -> bool:
+        """The load balancer holds the first packet of an idled Service, and an event wakes the Service up."""
+        return self._unidles and _IDLED in service.annotations
+
     def _port_state(self, service: Service, port: ServicePort, family: IPFamily, every: _Endpoints) -> PortState:
         sets = every.of(port, family, bool(service.spec.publish_not_ready_addresses))
         ready, terminating = sets.ready, sets.terminating & ~sets.ready
@@ -92,8 +120,6 @@ class OVNKubernetes:
                 ready |= elsewhere
             elif not self._configured:
                 uncertain = (Uncertain(elsewhere, _FALLBACK),)
-        # The load balancer holds the first packet of an idled Service, and an event wakes the Service up.
-        wakes_up = self._unidles and _IDLED in service.annotations
         # In gateway mode local, no rule exists for an address without node port and without local endpoint.
         unruled = self._mode == "local" and not port.node_port
         closed = not self._node_ports and bool(port.node_port)
@@ -107,7 +133,7 @@ class OVNKubernetes:
             terminating,
             sets.usable,
             sets.crowded,
-            silent=-1 if wakes_up and not sets.usable else 0,
+            silent=-1 if self._wakes_up(service) and not sets.usable else 0,
             unanswered=-1 if unruled else 0,
             uncertain=uncertain,
             through=((Frontend.NODE_PORT, 0),) if closed else (),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from etpguard.assess.data_planes.inputs import Inputs
-from etpguard.assess.node_states import ServiceStates
+from etpguard.assess.node_states import PortState, ServiceStates
 
 Healthz = bool | str
 """Whether port 10256 of a Ready node answers health checks with success; a sentence why that is not known."""
@@ -31,4 +31,8 @@ class Rule(Protocol):
 
     def states(self, inputs: Inputs) -> ServiceStates:
         """The states of the Service as if its policy were Local, whatever it is."""
+        ...
+
+    def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
+        """The states for traffic to the cluster IPs, as if `internalTrafficPolicy` were Local, whatever it is."""
         ...

@@ -7,13 +7,15 @@ address (L1117-1138, L1319-1352, L1560-1615). How a node without an endpoint fai
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.trackers import NO_NODES
-from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, external_ports
+from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, cluster_ip_ports, external_ports
 from etpguard.assess.outcome import Reason
+from etpguard.objects import IPFamily, ServicePort
 
 _TERMINATING = Reason(
     "DataPlaneNotModelled",
@@ -36,9 +38,24 @@ class Winkernel:
 
     def states(self, inputs: Inputs) -> ServiceStates:
         tracked = inputs.tracked
+        return ServiceStates(
+            self._states(inputs, external_ports(inputs.service)),
+            tracked.ready,
+            tracked.placed,
+            tracked.addressed,
+            tracked.hosting,
+            tracked.hosting_ready,
+        )
+
+    def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
+        """The same endpoints: L1506-1508."""
+        return self._states(inputs, cluster_ip_ports(inputs.service))
+
+    def _states(self, inputs: Inputs, ports: Iterable[tuple[ServicePort, IPFamily]]) -> tuple[PortState, ...]:
+        tracked = inputs.tracked
         balanced = any(entry.ip for entry in inputs.service.load_balancer_ingress)
-        ports = []
-        for port, family in external_ports(inputs.service):
+        made = []
+        for port, family in ports:
             found = tracked.by_port.get((family, port.label, port.transport), NO_NODES)
             state = PortState(
                 port.label,
@@ -54,7 +71,5 @@ class Winkernel:
             )
             if balanced and found.terminating:
                 state = replace(state, uncertain=(Uncertain(found.terminating, _TERMINATING),))
-            ports.append(state)
-        return ServiceStates(
-            tuple(ports), tracked.ready, tracked.placed, tracked.addressed, tracked.hosting, tracked.hosting_ready
-        )
+            made.append(state)
+        return tuple(made)

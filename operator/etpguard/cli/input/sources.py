@@ -12,7 +12,7 @@ from etpguard.cli.input.loaded import Loaded
 from etpguard.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from etpguard.assess import Assessment, Engine
+    from etpguard.assess import Assessment, Engine, InternalAssessment
     from etpguard.assess.advice import Advisor
     from etpguard.assess.consumers.interface import ConsumerFamily
     from etpguard.kube.connection import Connection
@@ -55,6 +55,10 @@ class Assessed:
     @property
     def assessments(self) -> dict[Any, Assessment]:
         return self.engine.assessments
+
+    @property
+    def internal(self) -> dict[Any, InternalAssessment]:
+        return self.engine.internal
 
     @property
     def warnings(self) -> list[str]:

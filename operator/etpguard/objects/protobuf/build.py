@@ -122,6 +122,7 @@ def service(message: pb.Service) -> Service:
             spec.healthCheckNodePort or None,
             spec.loadBalancerClass if spec.HasField("loadBalancerClass") else None,
             spec.publishNotReadyAddresses or None,
+            spec.internalTrafficPolicy if spec.HasField("internalTrafficPolicy") else None,
         ),
         ServiceStatus(
             LoadBalancerStatus([_ingress_point(each) for each in status.loadBalancer.ingress] or None),

@@ -71,6 +71,26 @@ def frontend_ports(service: Service, proxy_name: str) -> Iterable[FrontendPort]:
                 yield FrontendPort(port, family, frozenset(served), left_out)
 
 
+def cluster_ip_ports(service: Service, proxy_name: str) -> Iterable[FrontendPort]:
+    """The ports that release 1.18 and later serve at a cluster IP."""
+    if not selected(service.labels, proxy_name) or _HEADLESS in service.labels or not _has_cluster_ip(service):
+        return
+    families = _families(service)
+    for port in service.ports:
+        for family in _BOTH:
+            if family in families:
+                yield FrontendPort(port, family, frozenset(), frozenset())
+
+
+def leaves_out_cluster_ip(service: Service) -> bool:
+    """Whether an annotation limits the Service to another kind of address."""
+    return service.annotations.get(TYPE) in _TYPES - {"ClusterIP"}
+
+
+def _has_cluster_ip(service: Service) -> bool:
+    return service.type != "ExternalName" and (service.spec.cluster_ip or "").lower() != "none"
+
+
 _BOTH: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 _WITH_NODE_PORT = ("NodePort", "LoadBalancer")
 

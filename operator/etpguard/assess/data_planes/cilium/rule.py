@@ -7,7 +7,8 @@ matter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from etpguard.assess.data_planes.cilium.backends import NOTHING, Backends, Sets
@@ -15,16 +16,26 @@ from etpguard.assess.data_planes.cilium.frontends import (
     NODE,
     NODE_SELECTOR,
     TYPE,
+    FrontendPort,
     frontend_ports,
     installing,
+    leaves_out_cluster_ip,
     selected,
 )
+from etpguard.assess.data_planes.cilium.frontends import cluster_ip_ports as cluster_ip_frontends
 from etpguard.assess.data_planes.cilium.old_backends import OldBackends
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.rule import Healthz
-from etpguard.assess.node_states import Frontend, PortState, ServiceStates, Uncertain, external_ports
+from etpguard.assess.node_states import (
+    Frontend,
+    PortState,
+    ServiceStates,
+    Uncertain,
+    cluster_ip_ports,
+    external_ports,
+)
 from etpguard.assess.outcome import Reason
 from etpguard.objects import EndpointSlice, IPFamily, ServicePort
 
@@ -52,6 +63,17 @@ _ANNOTATION_DECIDES = Reason(
     "CiliumVersionNotKnown",
     "the Service has an annotation service.cilium.io/node, node-selector or type, and it is not known "
     "whether this release of Cilium reads it",
+)
+
+_ENVOY_INSIDE = Reason(
+    "ServedByEnvoy",
+    "the Service belongs to an Ingress or a Gateway of Cilium, and its endpoint is a placeholder: whether the "
+    "Envoy of a node serves the cluster IP is not known",
+)
+_NO_CLUSTER_IP = Reason(
+    "NotServedByCilium",
+    f"the annotation {TYPE} limits the Service to another kind of address: Cilium does not serve its cluster IP, "
+    "and no API object shows what does",
 )
 
 
@@ -103,23 +125,12 @@ class Cilium:
 
     def states(self, inputs: Inputs) -> ServiceStates:
         service = inputs.service
-        uncertain: list[Uncertain] = []
-        if self._release is not None and self._release < _NEW_PLANE:
-            found, everything = self._old(inputs)
-            installed = -1
-            if self._release >= (1, 16, 0) and {NODE, NODE_SELECTOR, TYPE} & service.annotations.keys():
-                uncertain.append(Uncertain(-1, _ANNOTATION_DECIDES))
-        else:
-            found, backends = self._new(inputs)
-            everything = backends.all
-            installed = installing(service, inputs.nodes)
-            if self._release is None and _may_differ(inputs, backends, found):
-                old, _ = self._old(inputs)
-                if [each.essence for each in old] != [each.essence for each in found]:
-                    uncertain.append(Uncertain(-1, _VERSION_DECIDES))
-            if not self._configured and any(_HEADLESS in slice_.labels for slice_ in inputs.slices):
-                uncertain.append(Uncertain(-1, _OPTION_DECIDES))
-        ports = tuple(self._port_state(each, installed, inputs.of_envoy, tuple(uncertain)) for each in found)
+        found, everything, installed, uncertain = self._known(
+            inputs,
+            lambda: frontend_ports(service, self._proxy_name),
+            lambda: external_ports(service, self._proxy_name),
+        )
+        ports = tuple(self._port_state(each, installed, inputs.of_envoy, uncertain) for each in found)
         healthy = (-1 if inputs.of_envoy else everything.active) & installed if self._serves_health else 0
         envoy_fails = inputs.of_envoy and (self._release is None or self._release < _ENVOY_IS_HEALTHY)
         return ServiceStates(
@@ -132,6 +143,53 @@ class Cilium:
             health_port_open=installed if self._serves_health else 0,
             health_not_known=-1 if envoy_fails else 0,
         )
+
+    def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
+        """A connection that the socket load balancer cannot place fails at once with EHOSTUNREACH. Where packets
+        are balanced instead, the answer is the external one."""
+        service = inputs.service
+        found, _, installed, uncertain = self._known(
+            inputs,
+            lambda: cluster_ip_frontends(service, self._proxy_name),
+            lambda: cluster_ip_ports(service, self._proxy_name),
+        )
+        if inputs.of_envoy:
+            uncertain = (*uncertain, Uncertain(-1, _ENVOY_INSIDE))
+        if leaves_out_cluster_ip(service):
+            uncertain = (*uncertain, Uncertain(-1, _NO_CLUSTER_IP))
+        unanswered = -1 if self._silent else ~installed
+        return tuple(
+            replace(
+                self._port_state(each, installed, inputs.of_envoy, uncertain),
+                crowded=(),
+                silent=0,
+                unanswered=unanswered,
+            )
+            for each in found
+        )
+
+    def _known(
+        self,
+        inputs: Inputs,
+        new_ports: Callable[[], Iterable[FrontendPort]],
+        old_ports: Callable[[], Iterable[tuple[ServicePort, IPFamily]]],
+    ) -> tuple[list[_State], Sets, int, tuple[Uncertain, ...]]:
+        """The states of these ports, the backends of all ports, the nodes that install the Service, and what is
+        not known. `new_ports` are those of release 1.18 and later, `old_ports` those of earlier ones."""
+        uncertain: list[Uncertain] = []
+        service = inputs.service
+        if self._release is not None and self._release < _NEW_PLANE:
+            if self._release >= (1, 16, 0) and {NODE, NODE_SELECTOR, TYPE} & service.annotations.keys():
+                uncertain.append(Uncertain(-1, _ANNOTATION_DECIDES))
+            return *self._old(inputs, old_ports()), -1, tuple(uncertain)
+        found, backends = self._new(inputs, new_ports())
+        if self._release is None and _may_differ(inputs, backends, found):
+            old, _ = self._old(inputs, old_ports())
+            if [each.essence for each in old] != [each.essence for each in found]:
+                uncertain.append(Uncertain(-1, _VERSION_DECIDES))
+        if not self._configured and any(_HEADLESS in slice_.labels for slice_ in inputs.slices):
+            uncertain.append(Uncertain(-1, _OPTION_DECIDES))
+        return found, backends.all, installing(service, inputs.nodes), tuple(uncertain)
 
     def _port_state(
         self, found: _State, installed: int, of_envoy: bool, uncertain: tuple[Uncertain, ...]
@@ -153,21 +211,20 @@ class Cilium:
             through=found.through,
         )
 
-    def _new(self, inputs: Inputs) -> tuple[list[_State], Backends]:
+    def _new(self, inputs: Inputs, ports: Iterable[FrontendPort]) -> tuple[list[_State], Backends]:
         slices = [slice_ for slice_ in inputs.slices if self._reads(slice_)]
         backends = Backends(slices, inputs.nodes.bit)
         found = []
-        for port, family, _, left_out in frontend_ports(inputs.service, self._proxy_name):
+        for port, family, _, left_out in ports:
             sets = backends.of(port.label, port.transport, family)
             found.append(_State(port, family, sets, tuple((kind, 0) for kind in Frontend if kind in left_out)))
         return found, backends
 
-    def _old(self, inputs: Inputs) -> tuple[list[_State], Sets]:
+    def _old(self, inputs: Inputs, ports: Iterable[tuple[ServicePort, IPFamily]]) -> tuple[list[_State], Sets]:
         slices = [slice_ for slice_ in inputs.slices if _HEADLESS not in slice_.labels]
         backends = OldBackends(slices, inputs.nodes.bit, self._terminating)
-        ports: Iterable[tuple[ServicePort, IPFamily]] = ()
-        if _HEADLESS not in inputs.service.labels:
-            ports = external_ports(inputs.service, self._proxy_name)
+        if _HEADLESS in inputs.service.labels:
+            ports = ()
         return [_State(port, family, backends.of(port.label, family)) for port, family in ports], backends.all
 
     def _reads(self, slice_: EndpointSlice) -> bool:

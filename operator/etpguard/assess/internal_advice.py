@@ -1,0 +1,99 @@
+"""What to do about a Service with `internalTrafficPolicy: Local` that clients on some nodes do not reach. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from etpguard.assess.advice import lacking, no_endpoints
+from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.consumers.remedies import kubectl
+from etpguard.assess.eligibility import barring
+from etpguard.assess.internal import InternalAssessment
+from etpguard.assess.outcome import Outcome
+from etpguard.cluster import Picture
+from etpguard.objects import NODE, SERVICE, Key, Node, Service
+
+MAX_TAINTS = 4
+"""Tolerations in one item of advice."""
+_PLACEHOLDER = "DAEMONSET"
+
+
+class InternalAdvisor:
+    """Advice for the internal assessments of one picture."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+
+    def __call__(self, assessment: InternalAssessment) -> list[Advice]:
+        service = self._picture.get(SERVICE, assessment.key)
+        if service is None:
+            return []
+        names = self._picture.nodes.names(assessment.uncovered)
+        nodes = (self._picture.get(NODE, Key("", name)) for name in names)
+        return internal_advice(service, assessment, [node for node in nodes if node is not None])
+
+
+def internal_advice(
+    service: Service,
+    assessment: InternalAssessment,
+    uncovered: Sequence[Node],
+    daemon_set: str = _PLACEHOLDER,
+) -> list[Advice]:
+    """The advice for one Service, the most effective first. `uncovered` are the uncovered nodes; `daemon_set` is
+    the name of the DaemonSet behind the Service, if it is known."""
+    match assessment.outcome:
+        case Outcome.NoEndpoints:
+            return [no_endpoints(service, lacking([port.state for port in assessment.ports]))]
+        case Outcome.Uncovered:
+            tolerated = tolerate(service, uncovered, daemon_set)
+            return [prefer_same_node(service), *([tolerated] if tolerated else []), surge(service, daemon_set)]
+        case _:
+            return []
+
+
+def prefer_same_node(service: Service) -> Advice:
+    """The local endpoint first, else any other one: KEP-3015, beta in Kubernetes 1.34, GA in 1.35."""
+    patch = {"spec": {"internalTrafficPolicy": "Cluster", "trafficDistribution": "PreferSameNode"}}
+    return Advice(
+        "Prefer the endpoint on the client's node instead of requiring it",
+        "With trafficDistribution: PreferSameNode, kube-proxy sends a client to a ready endpoint on its node, or "
+        "to an endpoint on another node if there is none. PreferSameNode is GA in Kubernetes 1.35 and beta in "
+        "1.34; an older API server refuses it. A data plane that ignores topology hints sends to any endpoint.",
+        "Cost: a connection may reach a pod on another node. An agent that takes each client for one of its own "
+        "node then attributes data to the wrong node.",
+        kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", json.dumps(patch)),
+    )
+
+
+def tolerate(service: Service, uncovered: Sequence[Node], daemon_set: str = _PLACEHOLDER) -> Advice | None:
+    """Run the DaemonSet on tainted nodes too; None if no uncovered node has a taint that keeps it off."""
+    found = dict.fromkeys((taint.key, taint.effect) for node in uncovered for taint in barring(node))
+    if not found:
+        return None
+    wanted = [{"key": key, "operator": "Exists", "effect": effect} for key, effect in list(found)[:MAX_TAINTS]]
+    tainted = sum(1 for node in uncovered if barring(node))
+    more = f" There are {len(found) - MAX_TAINTS} more taints." if len(found) > MAX_TAINTS else ""
+    return Advice(
+        "Let the DaemonSet tolerate the taints of the uncovered nodes",
+        f"{tainted} of the uncovered nodes {'has a taint' if tainted == 1 else 'have taints'} that keeps pods off "
+        f"unless they tolerate it. Add to spec.template.spec.tolerations: {json.dumps(wanted)}.{more}",
+        "Cost: a pod on each of these nodes, which their taints reserve for other pods.",
+        kubectl("-n", service.key.namespace, "edit", "daemonset", daemon_set),
+    )
+
+
+def surge(service: Service, daemon_set: str = _PLACEHOLDER) -> Advice:
+    """Start each new pod before the old one ends: spec.updateStrategy of a DaemonSet, stable since 1.25."""
+    patch = {
+        "spec": {
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+        }
+    }
+    return Advice(
+        "Let rollouts of the DaemonSet start the new pod before the old one ends",
+        "Without a surge, each rollout leaves each node without an endpoint until its new pod is ready.",
+        "Cost: two pods on a node during a rollout. With a hostPort or hostNetwork, the two pods cannot run side "
+        "by side, and the rollout waits.",
+        kubectl("-n", service.key.namespace, "patch", "daemonset", daemon_set, "-p", json.dumps(patch)),
+    )

@@ -1,0 +1,67 @@
+"""An internal assessment as JSON: an entry of `internal[]` of a CoverageReport. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from etpguard.assess import InternalAssessment, InternalPort
+from etpguard.cluster import NodeTable
+from etpguard.report.sentences import explain_internal
+
+Json = dict[str, Any]
+
+
+def internal_report(
+    assessment: InternalAssessment, table: NodeTable, advice: Sequence[str], max_nodes: int = 100
+) -> Json:
+    """One entry of `internal[]`. `max_nodes` bounds each list of names: 0 for no bound, -1 for no names. `counts`
+    count all nodes."""
+    return {
+        "namespace": assessment.key.namespace,
+        "name": assessment.key.name,
+        "type": assessment.type,
+        "outcome": assessment.outcome.name,
+        "reason": explain_internal(assessment),
+        "counts": internal_counts(assessment),
+        "uncoveredNodes": _names(table, assessment.uncovered, max_nodes),
+        "unknownNodes": _names(table, assessment.unknown, max_nodes),
+        "ports": [internal_port(port, assessment.eligible, table, max_nodes) for port in assessment.ports],
+        "advice": list(advice),
+        "assumptions": list(assessment.assumptions),
+    }
+
+
+def internal_counts(assessment: InternalAssessment) -> Json:
+    return {
+        "eligible": assessment.eligible.bit_count(),
+        "uncovered": assessment.uncovered.bit_count(),
+        "unknown": assessment.unknown.bit_count(),
+    }
+
+
+def internal_port(port: InternalPort, eligible: int, table: NodeTable, max_nodes: int) -> Json:
+    """One port. Each Ready node is in exactly one of the lists."""
+    state, known = port.state, eligible & ~port.unknown
+    members = {
+        "ready": state.ready & known,
+        "terminating": state.terminating & known,
+        "dropped": state.dropped(known),
+        "rejected": state.rejected(known),
+        "unknown": port.unknown,
+    }
+    return {
+        "port": state.port,
+        "number": state.number,
+        "protocol": state.protocol,
+        "family": state.family,
+        "outcome": port.outcome.name,
+        "reason": str(port.reason),
+        **{name: _names(table, nodes, max_nodes) for name, nodes in members.items()},
+        "client": client.value if (client := state.client(known)) else None,
+        "counts": {name: nodes.bit_count() for name, nodes in members.items()},
+    }
+
+
+def _names(table: NodeTable, nodes: int, limit: int) -> list[str]:
+    return [] if limit < 0 else table.names(nodes, limit)
