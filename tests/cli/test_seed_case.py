@@ -33,6 +33,7 @@ def test_json_is_the_documented_report() -> None:
         "apiVersion": "etpguard.dev/v1alpha1",
         "kind": "CoverageReport",
         "dataPlane": {"name": "kube-proxy", "how": "assumed"},
+        "internal": [],
         "assumptions": ["the data plane of every node is kube-proxy; --data-plane names another"],
         "warnings": [],
         "notRead": [],
