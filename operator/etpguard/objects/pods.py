@@ -132,6 +132,7 @@ SHUTDOWN_ARGUMENTS = ("shutdown-grace-period",)
 class PodContainer(Shape, frozen=True):
     """Of the arguments only `SHUTDOWN_ARGUMENTS` are kept, and of the image its name without registry and tag."""
 
+    name: str = ""
     resources: Resources | None = None
     ports: list[HostPort] | None = None
     restart_policy: str | None = None

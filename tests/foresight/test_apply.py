@@ -1,0 +1,168 @@
+"""`what-if apply`: objects as they will be, and what becomes of their Services."""
+
+from __future__ import annotations
+
+import pytest
+
+from etpguard.foresight.apply import merged
+from etpguard.foresight.changes import Applied, Apply
+from etpguard.objects import SERVICE, AnyKind, Reject, Service, decode_item
+from etpguard.objects.pod_controllers import CONTROLLER_KINDS, PodController
+from tests.foresight.clusters import (
+    APP,
+    WEB,
+    Json,
+    alb,
+    deployment,
+    endpoints,
+    forecast,
+    node,
+    phases_of,
+    pod,
+    seen,
+    service,
+    workload,
+)
+
+KINDS = {kind.name: kind for kind in CONTROLLER_KINDS}
+NODES = [node("a"), node("b"), node("c")]
+NEW_TEMPLATE = {"metadata": {"labels": {**APP, "version": "2"}}}
+TWO = (pod("p1", "a"), pod("p2", "b"))
+
+
+def cluster(*objects: Json, pods: tuple[Json, ...] = TWO) -> list[Json]:
+    return [*NODES, service(), endpoints(pods), *pods, *alb(), *(objects or deployment(len(pods)))]
+
+
+def apply(*manifests: Json) -> Apply:
+    made = []
+    for manifest in manifests:
+        kind: AnyKind = SERVICE if manifest["kind"] == "Service" else KINDS[manifest["kind"]]
+        record = decode_item(kind, manifest)
+        assert not isinstance(record, Reject), record.message
+        made.append(Applied(kind, record))
+    return Apply(made, "file.yaml")
+
+
+def known(kind_name: str, manifest: Json) -> PodController:
+    record = decode_item(KINDS[kind_name], manifest)
+    assert isinstance(record, PodController)
+    return record
+
+
+def test_a_manifest_leaves_what_it_does_not_name() -> None:
+    before = decode_item(SERVICE, service())
+    assert isinstance(before, Service)
+    ports = [{"port": 443, "nodePort": 30443}, {"port": 80, "protocol": "TCP"}]
+    manifest = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"ports": ports}}
+    after = merged(SERVICE, manifest, before)
+    assert isinstance(after, Service)
+    assert after.type == "NodePort"
+    assert after.spec.selector == APP
+    assert [(port.port, port.node_port, port.name) for port in after.spec.ports or ()] == [
+        (443, 30443, None),
+        (80, 30080, "http"),
+    ], "port 80 keeps the fields that the manifest leaves out, and port 443 is new"
+
+
+def test_a_manifest_of_a_new_object_is_the_object() -> None:
+    after = merged(SERVICE, service(name="new"), None)
+    assert isinstance(after, Service)
+    assert after.key.name == "new"
+
+
+def test_a_container_is_merged_by_its_name() -> None:
+    kind = KINDS["Deployment"]
+    before = known("Deployment", deployment(1)[0])
+    template = {"spec": {"containers": [{"name": "c", "image": "web:2"}, {"name": "sidecar"}], "nodeName": None}}
+    manifest = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"template": template}}
+    after = merged(kind, manifest, before)
+    assert isinstance(after, PodController)
+    assert after.replicas == 1
+    assert [each.name for each in (after.template.spec and after.template.spec.containers) or ()] == [
+        "c",
+        "sidecar",
+    ]
+    assert after.template.labels == APP
+
+
+def test_a_malformed_manifest_is_a_reject() -> None:
+    assert isinstance(merged(SERVICE, {"metadata": {"name": "web"}, "spec": {"ports": "none"}}, None), Reject)
+
+
+@pytest.mark.parametrize(
+    ("objects", "manifests", "expected"),
+    [
+        pytest.param(
+            cluster(),
+            [service("Cluster")],
+            "TargetsUnhealthy | NotAffected .. NotAffected | NotAffected .. NotAffected",
+            id="a Service that turns to Cluster",
+        ),
+        pytest.param(
+            cluster(),
+            [service(selector={"app": "other"})],
+            "TargetsUnhealthy | NoEndpoints .. NoEndpoints | NoEndpoints .. NoEndpoints",
+            id="a Service whose selector selects no pod",
+        ),
+        pytest.param(
+            cluster(pods=(*TWO, pod("p3", "c", phase="Succeeded"), pod("p4", "c", ready=False))),
+            [service(selector={**APP, "tier": "web"})],
+            "TargetsUnhealthy | NoEndpoints .. NoEndpoints | NoEndpoints .. NoEndpoints",
+            id="a Service that demands one more label",
+        ),
+        pytest.param(
+            [*NODES, service(selector={"app": "old"}), *TWO, pod("p3", "c", ready=False), *alb(), *deployment(2)],
+            [service()],
+            "Unknown | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy",
+            id="a Service that now selects the pods, and has no EndpointSlice yet",
+        ),
+        pytest.param(cluster(), [service(selector={})], "unchanged", id="a Service without a selector"),
+        pytest.param(
+            cluster(),
+            [workload("Deployment", replicas=0)],
+            "TargetsUnhealthy | NoEndpoints .. NoEndpoints | NoEndpoints .. NoEndpoints",
+            id="a Deployment with fewer replicas",
+        ),
+        pytest.param(
+            cluster(),
+            [workload("Deployment", "more", 1)],
+            "TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. Covered",
+            id="a new Deployment behind the Service",
+        ),
+        pytest.param(cluster(), [workload("DaemonSet", "more")], "unchanged", id="a new DaemonSet"),
+        pytest.param(
+            cluster(*deployment(2, strategy={"type": "Recreate"})),
+            [workload("Deployment", replicas=2, template=NEW_TEMPLATE, strategy={"type": "Recreate"})],
+            "TargetsUnhealthy | NoEndpoints .. TargetsUnhealthy | NoEndpoints .. TargetsUnhealthy",
+            id="a new template is a rollout",
+        ),
+    ],
+)
+def test_phases(objects: list[Json], manifests: list[Json], expected: str) -> None:
+    assert seen(forecast(objects, apply(*manifests))) == expected
+
+
+def test_the_pods_of_a_new_daemonset_are_not_placed() -> None:
+    found = forecast(cluster(), apply(workload("DaemonSet", "more")))
+    assert found.warnings == ["DaemonSet shop/more is new: etpguard does not place the pods of a new DaemonSet"]
+
+
+def test_a_workload_that_no_rollout_reaches_is_a_warning() -> None:
+    objects = cluster(*deployment(2, paused=True))
+    changed = workload("Deployment", replicas=2, paused=True, template={"metadata": {"labels": APP}})
+    found = forecast(objects, apply(changed))
+    assert found.warnings == ["Deployment shop/web is paused: no rollout runs"]
+    assert phases_of(found) is None
+
+
+def test_without_pods_the_endpoints_of_a_new_selector_are_not_known() -> None:
+    found = forecast(cluster(), apply(service(selector={"app": "other"})), unread=("pods",))
+    assert found.warnings == ["Pods cannot be read, so the endpoints of Service shop/web are not known"]
+
+
+def test_a_service_that_is_new() -> None:
+    found = forecast(cluster(), apply(service(name="second", externalIPs=["192.0.2.1"])))
+    assert phases_of(found) is None, "nothing changes for the first one"
+    assert found.changes == ["apply file.yaml"]
+    assert all(each.service != WEB for each in found.services)
