@@ -26,6 +26,9 @@ The output of `etpguard check -o json` and `-o yaml`. It is not an object of the
 contract: later versions add fields and remove none. A list of names has at most `--max-nodes` entries; `counts`
 beside it has the totals. `services[].reason`, `advice` and the other sentences are for people and may change.
 
+With several `--context`, or with `--all-contexts`, the output is a `CoverageReportList`: `items[]` has a
+CoverageReport for each cluster. `failed[]` has the `cluster` and the `error` of each one that could not be read.
+
 """
 
 
@@ -66,6 +69,7 @@ def _resilience(at: str, of: str) -> list[Field]:
 FIELDS = (
     Field("apiVersion", "string", "`etpguard.dev/v1alpha1`."),
     Field("kind", "string", "`CoverageReport`."),
+    Field("cluster", "string", "Name of the context. Only in a report of several clusters.", True),
     Field("dataPlane", "object", "What forwards node ports."),
     Field("dataPlane.name", "string", "Name of the data plane."),
     Field("dataPlane.how", "string", "How it is known: `assumed`, the name of the flag, a label, or an object."),

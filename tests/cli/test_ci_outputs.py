@@ -1,17 +1,36 @@
-"""What CI systems read: JUnit XML and Markdown."""
+"""What CI systems read: JUnit XML, SARIF and Markdown. The first two are valid by their schemas."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
+import xmlschema
 
 from etpguard.cli.output.junit import junit
 from etpguard.cli.output.markdown import markdown
+from etpguard.cli.output.sarif import sarif
 from etpguard.outcomes import Outcome
 from tests.cli.program import SEED, etpguard, failed
+
+SCHEMAS = Path(__file__).parent / "schemas"
+EVERY = tuple(Outcome.__members__)
+
+
+@pytest.fixture(scope="module")
+def sarif_schema() -> jsonschema.Draft4Validator:
+    """The schema of SARIF 2.1.0 (rtm.5), as in @microsoft/jest-sarif 1.0.0-beta.0."""
+    return jsonschema.Draft4Validator(json.loads((SCHEMAS / "sarif-2.1.0.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def junit_schema() -> xmlschema.XMLSchema:
+    """junit-10.xsd of the xUnit plugin of Jenkins, as in pytest 9.2.0."""
+    return xmlschema.XMLSchema(SCHEMAS / "junit-10.xsd")
 
 
 def service(name: str, outcome: str, reason: str = "why") -> dict[str, Any]:
@@ -33,7 +52,7 @@ def service(name: str, outcome: str, reason: str = "why") -> dict[str, Any]:
     }
 
 
-def report(*services: dict[str, Any], **more: list[str]) -> dict[str, Any]:
+def report(*services: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"services": list(services), "assumptions": [], "warnings": [], **more}
 
 
@@ -64,22 +83,22 @@ def test_junit_of_the_example() -> None:
     ],
 )
 def test_which_element_a_service_gets(outcome: str, fail_on: Outcome | None, element: str) -> None:
-    (case,) = ElementTree.fromstring(junit(report(service("web", outcome)), fail_on))
+    (case,) = ElementTree.fromstring(junit([report(service("web", outcome))], fail_on, {}))
     assert [each.tag for each in case] == [element]
 
 
 def test_hostile_text_stays_text() -> None:
     reason = "<b>&\x00\x1b]0;x\x07 | `x` [a](http://b)\n# x"
-    (case,) = ElementTree.fromstring(junit(report(service("web", "Outage", reason)), Outcome.Outage))
+    (case,) = ElementTree.fromstring(junit([report(service("web", "Outage", reason))], Outcome.Outage, {}))
     assert "<b>&" in (case[0].get("message") or "")
-    (_, _, row) = markdown(report(service("web", "Outage", reason))).splitlines()
+    (_, _, row) = markdown([report(service("web", "Outage", reason))], {}).splitlines()
     assert "\\<b\\>" in row
     assert "\\[a\\]\\(http" in row
     assert row.replace("\\|", "").count("|") == 6
 
 
 def test_junit_has_the_assumptions_and_warnings_after_the_tests() -> None:
-    text = junit(report(service("a", "Covered"), assumptions=["one"], warnings=["two\x00"]), None)
+    text = junit([report(service("a", "Covered"), assumptions=["one"], warnings=["two\x00"])], None, {})
     case, notes = ElementTree.fromstring(text)
     assert (case.tag, notes.tag) == ("testcase", "system-out")
     assert notes.text == "Assumed: one.\nWarning: two\ufffd"
@@ -87,7 +106,8 @@ def test_junit_has_the_assumptions_and_warnings_after_the_tests() -> None:
 
 def test_markdown_has_the_worst_first_and_few_names() -> None:
     text = markdown(
-        report(service("a", "Covered"), service("b", "Outage"), assumptions=["one"], warnings=["two *stars*"])
+        [report(service("a", "Covered"), service("b", "Outage"), assumptions=["one"], warnings=["two *stars*"])],
+        {},
     )
     lines = text.splitlines()
     assert lines[2].startswith("| Outage | shop/b | 7/9 | node0, node1, node2, node3, node4 and 2 more | why |")
@@ -97,8 +117,8 @@ def test_markdown_has_the_worst_first_and_few_names() -> None:
 
 
 def test_no_service_at_all() -> None:
-    assert "No Service" in markdown(report())
-    assert ElementTree.fromstring(junit(report(), Outcome.Outage)).get("tests") == "0"
+    assert "No Service" in markdown([report()], {})
+    assert ElementTree.fromstring(junit([report()], Outcome.Outage, {})).get("tests") == "0"
 
 
 def test_markdown_of_the_example() -> None:
@@ -107,7 +127,112 @@ def test_markdown_of_the_example() -> None:
     assert "| TargetsUnhealthy | default/nginx\\-nginx\\-ingress\\-controller | 2/3 | node2, node3 |" in run.out
 
 
-@pytest.mark.parametrize("output", ["junit", "markdown"])
+@pytest.mark.parametrize("output", ["junit", "markdown", "sarif", "html"])
 def test_policies_have_no_such_output(output: str, tmp_path: Path) -> None:
     line = failed(etpguard("check", "-f", SEED, "-o", output, "--policy", tmp_path / "policy.yaml"))
     assert "use table, json or yaml" in line
+
+
+FAILED = {"mars": "cannot reach https://mars: <no route>\x00"}
+HOSTILE = "<b>&\x00\x1b]0;x\x07 | `x` \ud7ff"
+
+
+@pytest.mark.parametrize("fail_on", [Outcome.Blackhole, None])
+@pytest.mark.parametrize("failed_clusters", [{}, FAILED])
+def test_both_are_valid_for_every_outcome(
+    fail_on: Outcome | None,
+    failed_clusters: dict[str, str],
+    sarif_schema: jsonschema.Draft4Validator,
+    junit_schema: xmlschema.XMLSchema,
+) -> None:
+    whole = report(*(service(name.lower(), name, HOSTILE) for name in EVERY), warnings=["w"], assumptions=["a"])
+    reports = [whole | {"cluster": "earth"}, report(cluster="moon")] if failed_clusters else [whole]
+    junit_schema.validate(junit(reports, fail_on, failed_clusters))
+    made = sarif([(each, "https://127.0.0.1:6443") for each in reports], fail_on, failed_clusters)
+    assert [error.message for error in sarif_schema.iter_errors(made)] == []
+    assert len(made["runs"]) == len(reports) + len(failed_clusters)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--fail-on", "TargetsUnhealthy"), ("--fail-on", "never")])
+def test_what_the_command_prints_is_valid(
+    arguments: tuple[str, ...], sarif_schema: jsonschema.Draft4Validator, junit_schema: xmlschema.XMLSchema
+) -> None:
+    log = etpguard("check", "-f", SEED, "-o", "sarif", *arguments).report
+    assert [error.message for error in sarif_schema.iter_errors(log)] == []
+    junit_schema.validate(etpguard("check", "-f", SEED, "-o", "junit", *arguments).out)
+
+
+def test_the_schemas_refuse_what_is_wrong(
+    sarif_schema: jsonschema.Draft4Validator, junit_schema: xmlschema.XMLSchema
+) -> None:
+    assert not sarif_schema.is_valid({"version": "2.1.0", "runs": [{"results": []}]})
+    assert not junit_schema.is_valid("<testsuite><case/></testsuite>")
+
+
+def test_sarif_of_the_example() -> None:
+    (run,) = etpguard("check", "-f", SEED, "-o", "sarif").report["runs"]
+    (result,) = run["results"]
+    assert (result["ruleId"], result["level"]) == ("TargetsUnhealthy", "warning")
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "TargetsUnhealthy"
+    (place,) = result["locations"]
+    assert place["physicalLocation"]["artifactLocation"] == {"uri": str(SEED)}
+    assert place["logicalLocations"][0]["fullyQualifiedName"] == "default/nginx-nginx-ingress-controller"
+    texts = [each["message"]["text"] for each in run["invocations"][0]["toolExecutionNotifications"]]
+    assert any(text.startswith("kube-proxy") or "kube-proxy" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fail_on", "level"),
+    [
+        ("Blackhole", Outcome.Blackhole, "error"),
+        ("Outage", None, "warning"),
+        ("TargetsUnhealthy", Outcome.Blackhole, "warning"),
+        ("Unknown", Outcome.Blackhole, "note"),
+        ("Unknown", Outcome.Unknown, "error"),
+    ],
+)
+def test_the_level_of_a_result(outcome: str, fail_on: Outcome | None, level: str) -> None:
+    (run,) = sarif([(report(service("web", outcome)), "")], fail_on, {})["runs"]
+    assert [each["level"] for each in run["results"]] == [level]
+
+
+@pytest.mark.parametrize("outcome", ["Covered", "NotAffected"])
+def test_a_service_without_a_problem_is_no_result(outcome: str) -> None:
+    (run,) = sarif([(report(service("web", outcome)), "")], Outcome.NotAffected, {})["runs"]
+    assert run["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "artifact", "bases"),
+    [
+        pytest.param(
+            "https://api:6443",
+            {"uri": "namespaces/shop/services/web", "uriBaseId": "CLUSTER"},
+            {"CLUSTER": {"uri": "https://api:6443/api/v1/"}},
+            id="a cluster",
+        ),
+        pytest.param("dir/a b.yaml", {"uri": "dir/a%20b.yaml"}, None, id="a file"),
+        pytest.param("", {"uri": "namespaces/shop/services/web"}, None, id="several files, or stdin"),
+    ],
+)
+def test_where_a_result_is(place: str, artifact: dict[str, str], bases: Any) -> None:
+    (run,) = sarif([(report(service("web", "Outage")), place)], None, {})["runs"]
+    assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"] == artifact
+    assert run.get("originalUriBaseIds") == bases
+
+
+def test_markdown_of_several_clusters() -> None:
+    text = markdown(
+        [report(service("a", "Covered"), cluster="earth"), report(cluster="moon")], {"mars": "no *answer*"}
+    )
+    assert [line for line in text.splitlines() if line.startswith("##")] == ["## earth", "## moon", "## mars"]
+    assert "Not read: no \\*answer\\*" in text
+
+
+def test_junit_of_several_clusters() -> None:
+    reports = [report(service("a", "Outage"), cluster="earth")]
+    suites = ElementTree.fromstring(junit(reports, Outcome.Outage, {"mars": "no answer"}))
+    assert [(each.get("name"), each.get("failures"), each.get("errors")) for each in suites] == [
+        ("etpguard earth", "1", "0"), ("etpguard mars", "0", "1"),
+    ]  # fmt: skip
+    assert suites[0][0].get("classname") == "earth.shop"

@@ -16,13 +16,40 @@ from tests.cli.program import SEED, etpguard, failed
             ["check", "--fail-on", "Doom"], "'Doom' is not one of NotAffected, Covered,", id="an unknown outcome"
         ),
         pytest.param(["check", "-n", "a", "-A"], "-n and -A exclude each other", id="a namespace and all"),
-        pytest.param(["check", "-n", "a", "-n", "b"], "--namespace is given 2 times", id="two namespaces"),
+        pytest.param(
+            ["dump", "-n", "a", "-n", "b"], "--namespace is given 2 times", id="two namespaces of a dump"
+        ),
         pytest.param(["explain", "a", "-n", "a", "-n", "b"], "--namespace is given 2 times", id="two for explain"),
         pytest.param(
-            ["check", "--context", "a", "--context", "b"], "--context is given 2 times", id="two contexts"
+            ["explain", "a/b", "--context", "a", "--context", "b"], "--context is given 2 times", id="two contexts"
         ),
         pytest.param(
-            ["check", "-o", "xml"], "'table', 'wide', 'json', 'yaml', 'junit', 'markdown'", id="an unknown output"
+            ["check", "-f", "x", "--all-contexts"],
+            "--all-contexts and -f exclude each other",
+            id="files and contexts",
+        ),
+        pytest.param(
+            ["check", "--context", "a", "--all-contexts"],
+            "--all-contexts and --context exclude each other",
+            id="a context and all",
+        ),
+        pytest.param(
+            ["check", "--context", "a", "--context", "b", "-f", "x"],
+            "-f and --context exclude each other",
+            id="files and two contexts",
+        ),
+        pytest.param(
+            ["check", "--all-contexts", "--policy", "x"], "--policy is for one cluster", id="policies of a fleet"
+        ),
+        pytest.param(
+            ["check", "--all-contexts", "-o", "html"], "-o html is for one cluster", id="a fleet as a page"
+        ),
+        pytest.param(["check", "-l", "a in ("], "'a in (' is not a label selector", id="no selector"),
+        pytest.param(["check", "--outcome", "Doom"], "'Doom' is not one of", id="no outcome"),
+        pytest.param(
+            ["check", "-o", "xml"],
+            "'table', 'wide', 'json', 'yaml', 'junit', 'sarif', 'markdown', 'html'",
+            id="an unknown output",
         ),
         pytest.param(["explain", "a/b/c"], "'a/b/c' is not NAMESPACE/SERVICE", id="a name with two slashes"),
         pytest.param(["rollback", "/b"], "'/b' is not NAMESPACE/SERVICE", id="a namespace that is empty"),

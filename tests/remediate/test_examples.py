@@ -23,7 +23,7 @@ def would(policy: str, state: str) -> list[tuple[str, str]]:
     file = ROOT / "examples" / state / "cluster-state.yaml"
     given = read([str(POLICIES / f"{policy}.yaml")], "")
     assessed = assess(Sources(files=[str(file)], for_policies=True))
-    return [(row.as_json()["action"], row.reason.code) for row in explain(assessed, given, "")]
+    return [(row.as_json()["action"], row.reason.code) for row in explain(assessed, given)]
 
 
 @pytest.mark.parametrize(

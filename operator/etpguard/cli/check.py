@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
+from etpguard.cli.output.formats import STRUCTURED, TABLES
 from etpguard.cli.output.streams import complain, deliver
+from etpguard.cli.selection import ALL, Selection
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment
+    from etpguard.cli.reading import ClusterReport, Reading
 
 
 SHOWN_ASSUMPTIONS = 5
@@ -21,50 +23,100 @@ SHOWN_ASSUMPTIONS = 5
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """`namespace` "" means all; `fail_on` is the name of an outcome, or "never"; `max_nodes` 0 means all names."""
+    """`fail_on` is the name of an outcome, or "never"; `max_nodes` 0 means all names."""
 
     sources: Sources
-    namespace: str = ""
     output: str = "table"
     max_nodes: int = 100
     fail_on: str = "Blackhole"
     strict: bool = False
     policies: Sequence[str] = ()
     """Files of policies. The table shows what they would do instead of the outcomes; JSON and YAML show both."""
+    contexts: Sequence[str] = ()
+    """Read the clusters of these contexts instead of one. The report then names the cluster of each Service."""
+    select: Selection = ALL
 
 
 def check(request: CheckRequest) -> int:
-    """Print the report. Returns 1 if a Service has the outcome `fail_on` or a worse one, else 0. With `policies`
-    always 0. Raises Failure."""
-    from etpguard.assess import Outcome
-
+    """Print the report. Returns 2 if one of several clusters cannot be read, else 1 if a Service that is shown has
+    the outcome `fail_on` or a worse one, else 0. With `policies` always 0. Raises Failure."""
     if request.policies:
         return _check_policies(request)
-    assessed = _assessed(request, request.sources)
-    chosen = _chosen(assessed)
-    deliver(lambda: _show(request, assessed, chosen))
-    warn(assessed.warnings)
-    warn(assumed(chosen))
-    fail_on = Outcome.__members__.get(request.fail_on)
-    return int(fail_on is not None and any(assessment.outcome >= fail_on for assessment in chosen))
+    reading = read(request)
+    from etpguard.cli.output import report
+
+    deliver(lambda: report.write(reading, request.output, request.max_nodes, request.fail_on))
+    for each in reading.reports:
+        warn(each.assessed.warnings, each.cluster)
+        warn(assumed(each.chosen), each.cluster)
+    for cluster, why in reading.failed.items():
+        complain(f"etpguard: {cluster}: {' '.join(why.split())}")
+    return exit_code(reading, request.fail_on)
+
+
+def read(request: CheckRequest) -> Reading:
+    """Read one cluster, the files, or all `contexts`. Raises Failure if nothing can be reported."""
+    if not request.contexts:
+        only = _cluster_report(request, request.sources)
+        from etpguard.cli.reading import Reading
+
+        return Reading([only], selected=bool(request.select))
+    from etpguard.cli.fleet import read_all
+
+    def read_one(context: str) -> ClusterReport:
+        settings = replace(request.sources.settings, context=context)
+        return _cluster_report(request, replace(request.sources, settings=settings), context)
+
+    return replace(read_all(request.contexts, read_one), selected=bool(request.select))
+
+
+def exit_code(reading: Reading, fail_on: str) -> int:
+    """2 if a cluster could not be read, else 1 if a Service that is shown has the outcome `fail_on` or a worse
+    one, else 0."""
+    from etpguard.assess import Outcome
+
+    if reading.failed:
+        return 2
+    least = Outcome.__members__.get(fail_on)
+    return int(least is not None and any(a.outcome >= least for each in reading.reports for a in each.chosen))
+
+
+def _cluster_report(request: CheckRequest, sources: Sources, cluster: str = "") -> ClusterReport:
+    assessed = _assessed(request, sources)
+    from etpguard.cli.reading import ClusterReport
+
+    select = request.select
+    return ClusterReport(
+        assessed,
+        select.of(assessed, assessed.assessments.values()),
+        cluster,
+        internal=select.of(assessed, assessed.internal.values()),
+    )
 
 
 def _check_policies(request: CheckRequest) -> int:
     from etpguard.cli import policy_preview
+    from etpguard.cli.output import report
+    from etpguard.cli.reading import ClusterReport, Reading
 
-    if request.output in ("junit", "markdown", "html"):
+    if request.output not in (*TABLES, *STRUCTURED):
         raise Failure(f"-o {request.output} does not show policies: use table, json or yaml with --policy")
     if "-" in request.policies and "-" in request.sources.files:
         raise Failure("stdin cannot be both -f and --policy")
-    given = policy_preview.read(request.policies, request.namespace)
+    namespaces = request.sources.namespaces or ()
+    given = policy_preview.read(request.policies, namespaces[0] if len(namespaces) == 1 else "")
     assessed = _assessed(request, replace(request.sources, for_policies=True))
-    rows = policy_preview.explain(assessed, given, request.namespace)
+    chosen = request.select.of(assessed, assessed.assessments.values())
+    internal = request.select.of(assessed, assessed.internal.values())
+    shown = {assessment.key for assessment in chosen}
+    rows = [row for row in policy_preview.explain(assessed, given) if row.service in shown]
     assessed.loaded.warnings += policy_preview.not_looked_for(assessed.loaded.picture, rows)
 
     def show() -> None:
-        if request.output in ("json", "yaml"):
-            would = [row.as_json() for row in rows]
-            _structured(request, assessed, _chosen(assessed), would)
+        if request.output in STRUCTURED:
+            would: Sequence[dict[str, Any]] = [row.as_json() for row in rows]
+            reading = Reading([ClusterReport(assessed, chosen, remediations=would, internal=internal)])
+            report.write(reading, request.output, request.max_nodes, request.fail_on)
         else:
             policy_preview.show(rows)
 
@@ -81,32 +133,10 @@ def _assessed(request: CheckRequest, sources: Sources) -> Assessed:
     return assessed
 
 
-def _chosen(assessed: Assessed) -> list[Assessment]:
-    """The assessments in the namespace of the command, sorted."""
-    return [
-        assessment
-        for key, assessment in sorted(assessed.assessments.items())
-        if assessed.namespace in ("", key.namespace)
-    ]
-
-
-def _show(request: CheckRequest, assessed: Assessed, chosen: Sequence[Assessment]) -> None:
-    if request.output in ("json", "yaml", "junit", "markdown"):
-        _structured(request, assessed, chosen)
-    elif request.output == "html":
-        from etpguard.cli.output.html import html
-
-        sys.stdout.flush()
-        sys.stdout.buffer.write(html(assessed, chosen).encode())
-    else:
-        from etpguard.cli.output import table
-
-        table.show(assessed, chosen, wide=request.output == "wide", max_nodes=request.max_nodes)
-
-
-def warn(lines: Sequence[str]) -> None:
+def warn(lines: Sequence[str], cluster: str = "") -> None:
+    about = f"{cluster}: " if cluster else ""
     for line in lines:
-        complain(f"etpguard: warning: {' '.join(line.split())}")
+        complain(f"etpguard: warning: {about}{' '.join(line.split())}")
 
 
 def assumed(chosen: Sequence[Assessment]) -> list[str]:
@@ -129,51 +159,3 @@ def _some(names: Sequence[str]) -> str:
 def _strict(problems: Sequence[str]) -> str:
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"--strict: {problems[0]}{more}"
-
-
-def _structured(
-    request: CheckRequest,
-    assessed: Assessed,
-    chosen: Sequence[Assessment],
-    remediations: Sequence[dict[str, Any]] | None = None,
-) -> None:
-    from etpguard.assess.internal_advice import InternalAdvisor
-    from etpguard.report import Contents, coverage_report
-    from etpguard.report.advice import advice_texts
-
-    contents = Contents(
-        planes=assessed.engine.planes,
-        nodes=assessed.loaded.picture.nodes.present,
-        assessments=chosen,
-        table=assessed.loaded.picture.nodes,
-        advice=advice_texts(assessed.advisor),
-        max_nodes=request.max_nodes,
-        warnings=assessed.warnings,
-        not_read=assessed.loaded.not_read,
-        remediations=remediations,
-        internal=[
-            assessment
-            for key, assessment in assessed.internal.items()
-            if assessed.namespace in ("", key.namespace)
-        ],
-        internal_advice=advice_texts(InternalAdvisor(assessed.loaded.picture)),
-    )
-    if request.output == "json":
-        from etpguard.cli.output.json_report import json_report
-
-        parts = json_report(contents)
-        sys.stdout.flush()
-        sys.stdout.buffer.writelines(parts)
-    elif request.output == "junit":
-        from etpguard.cli.output.junit import junit
-        from etpguard.outcomes import Outcome
-
-        print(junit(coverage_report(contents), Outcome.__members__.get(request.fail_on)))
-    elif request.output == "markdown":
-        from etpguard.cli.output.markdown import markdown
-
-        print(markdown(coverage_report(contents)), end="")
-    else:
-        from etpguard.cli.output.structured import write_yaml
-
-        write_yaml(coverage_report(contents), sys.stdout)

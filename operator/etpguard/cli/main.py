@@ -2,71 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from etpguard import __version__
-from etpguard.cli.option_types import OUTCOMES, OnceOption, OutcomeName
-from etpguard.cli.setting_options import (
-    ALL,
-    ASSESSMENT,
-    CLUSTER,
-    CONTROLLER_DEPLOYMENT,
-    setting_options,
-    take_settings,
-)
+from etpguard.cli.check_command import check
+from etpguard.cli.common_options import max_nodes, only, service_name, service_namespace, sources, take_sources
+from etpguard.cli.option_types import OnceOption, OutcomeName
+from etpguard.cli.setting_options import ALL, CLUSTER, setting_options, take_settings
 from etpguard.cli.what_if_changes import CHANGES, ChangesCommand
 
 # The modules of a command are imported in its function: `etpguard --help` takes 0.16 s of CPU this way, and 1.6 s
 # with those of all commands (time, median of three).
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_MOST_NODES = 1_000_000
-"""More than any cluster has."""
-
-_NAMESPACE = click.option(
-    "-n",
-    "--namespace",
-    cls=OnceOption,
-    metavar="NS",
-    help="namespace of a SERVICE that is given without one; without it the namespace of the context",
-)
 _VERIFY_OPTIONS = ("nodes", "max_nodes", "address_type", "addresses_file", "target_health", "output")
-_SOURCE_SETTINGS = (*CLUSTER, *ASSESSMENT)
-_OF_A_CLUSTER = (*CLUSTER, CONTROLLER_DEPLOYMENT)
-"""The settings that do not apply to files."""
-
-
-def _max_nodes(default: int, help: str) -> Callable[[F], F]:  # noqa: A002
-    bounded = click.IntRange(0, _MOST_NODES)
-    return click.option("--max-nodes", type=bounded, default=default, show_default=True, metavar="N", help=help)
-
-
-def _sources(command: F) -> F:
-    """The options of a command that reads files or a cluster and assesses the Services."""
-    files = click.option(
-        "-f",
-        "--filename",
-        "files",
-        multiple=True,
-        metavar="FILE|DIR|-",
-        help="read the output of `kubectl get -o json|yaml` instead of a cluster; can be repeated",
-    )
-    return files(setting_options(_SOURCE_SETTINGS)(command))
-
-
-def _take_sources(options: dict[str, Any], namespace: str | None) -> Any:
-    from etpguard.cli.input.sources import Sources
-
-    files = options.pop("files")
-    for name in _OF_A_CLUSTER if files else ():
-        if options[name] is not None:
-            raise click.UsageError(f"-f and --{name.replace('_', '-')} exclude each other")
-    settings = take_settings(options, _SOURCE_SETTINGS, without=_OF_A_CLUSTER if files else ())
-    return Sources(files=files, namespace=namespace, settings=settings)
 
 
 @click.group(
@@ -92,60 +42,14 @@ def run(**options: Any) -> int:
     return app.run(settings)
 
 
-@cli.command()
-@_sources
-@click.option("-n", "--namespace", cls=OnceOption, metavar="NS", help="report only Services in this namespace")
-@click.option("-A", "--all-namespaces", is_flag=True, help="report Services in all namespaces: the default")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "wide", "json", "yaml", "junit", "markdown", "html"]),
-    default="table",
-    show_default=True,
-    help="output format",
-)
-@_max_nodes(100, "names in each list of nodes; 0 for all")
-@click.option(
-    "--fail-on",
-    type=OutcomeName(),
-    default="Blackhole",
-    show_default=True,
-    metavar="OUTCOME",
-    help=f"exit with 1 if a Service has this outcome or a worse one; best to worst: {', '.join(OUTCOMES)}. "
-    "`never` fails for none",
-)
-@click.option("--strict", is_flag=True, help="exit with 2 if an object or a kind cannot be read")
-@click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="FILE|-",
-    help="show what the CoveragePolicies in this file would do now to each Service, and the reason, as a table or "
-    "under `remediations` in JSON and YAML; can be repeated",
-)
-def check(namespace: str | None, all_namespaces: bool, **options: Any) -> int:
-    """Report all Services with externalTrafficPolicy: Local.
-
-    \b
-    Exit codes:
-      0  no Service has the outcome of --fail-on or a worse one, or --policy was given
-      1  a Service has it
-      2  the check could not be completed
-    """
-    if namespace and all_namespaces:
-        raise click.UsageError("-n and -A exclude each other")
-    from etpguard.cli.check import CheckRequest
-    from etpguard.cli.check import check as run_check
-
-    sources = _take_sources(options, namespace or "")
-    return run_check(CheckRequest(sources, namespace=namespace or "", **options))
+cli.add_command(check)
 
 
 @cli.command()
 @click.argument("service", metavar="NAMESPACE/SERVICE")
-@_sources
-@_NAMESPACE
-@_max_nodes(10, "nodes shown of each state; 0 for all")
+@sources
+@service_namespace
+@max_nodes(10, "nodes shown of each state; 0 for all")
 @click.option(
     "--hand-off",
     is_flag=True,
@@ -158,16 +62,16 @@ def explain(service: str, namespace: str | None, max_nodes: int, hand_off: bool,
     """
     from etpguard.cli.explain import explain as run_explain
 
-    space, name = _service_name(service, namespace)
-    return run_explain(_take_sources(options, space), name, max_nodes, hand_off=hand_off)
+    space, name = service_name(service, namespace)
+    return run_explain(take_sources(options, only(space)), name, max_nodes, hand_off=hand_off)
 
 
 @cli.command()
 @click.argument("service", metavar="NAMESPACE/SERVICE")
-@_sources
-@_NAMESPACE
+@sources
+@service_namespace
 @click.option("--node", "nodes", multiple=True, metavar="NAME", help="try this node; can be repeated")
-@_max_nodes(50, "eligible nodes to try; 0 for all")
+@max_nodes(50, "eligible nodes to try; 0 for all")
 @click.option(
     "--address-type",
     type=click.Choice(["InternalIP", "ExternalIP"]),
@@ -215,13 +119,13 @@ def verify(service: str, namespace: str | None, **options: Any) -> int:
     from etpguard.cli.verify.command import VerifyRequest
     from etpguard.cli.verify.command import verify as run_verify
 
-    space, name = _service_name(service, namespace)
+    space, name = service_name(service, namespace)
     own = {field: options.pop(field) for field in _VERIFY_OPTIONS}
-    return run_verify(VerifyRequest(_take_sources(options, space), name, **own))
+    return run_verify(VerifyRequest(take_sources(options, only(space)), name, **own))
 
 
 @cli.command("what-if", cls=ChangesCommand)
-@_sources
+@sources
 @click.option(
     "-o",
     "--output",
@@ -230,7 +134,7 @@ def verify(service: str, namespace: str | None, **options: Any) -> int:
     show_default=True,
     help="output format",
 )
-@_max_nodes(100, "names in each list of nodes; 0 for all")
+@max_nodes(100, "names in each list of nodes; 0 for all")
 @click.option(
     "--fail-on",
     type=OutcomeName(),
@@ -263,8 +167,8 @@ def what_if(**options: Any) -> int:
     from etpguard.cli.what_if import what_if as run_what_if
 
     changes = click.get_current_context().meta[CHANGES]
-    sources = _take_sources(options, "")
-    return run_what_if(WhatIfRequest(sources, changes, **options))
+    given = take_sources(options, ())
+    return run_what_if(WhatIfRequest(given, changes, **options))
 
 
 @cli.command()
@@ -316,13 +220,13 @@ def dump(
     from etpguard.cli.dump.command import dump as run_dump
     from etpguard.cli.input.sources import Sources
 
-    sources = Sources(namespace=namespace or "", settings=settings, for_what_if=with_workloads)
-    return run_dump(sources, output, anonymize=anonymize)
+    given = Sources(namespaces=only(namespace) or (), settings=settings, for_what_if=with_workloads)
+    return run_dump(given, output, anonymize=anonymize)
 
 
 @cli.command()
 @click.argument("service", metavar="NAMESPACE/SERVICE")
-@_NAMESPACE
+@service_namespace
 @click.option("--force", is_flag=True, help="restore Local even if another manager declares Cluster now")
 @setting_options(CLUSTER)
 def rollback(service: str, namespace: str | None, force: bool, **options: Any) -> int:
@@ -334,7 +238,7 @@ def rollback(service: str, namespace: str | None, force: bool, **options: Any) -
     from etpguard.cli.rollback import rollback as run_rollback
 
     return run_rollback(
-        settings.kubeconfig or None, settings.context or None, *_service_name(service, namespace), force=force
+        settings.kubeconfig or None, settings.context or None, *service_name(service, namespace), force=force
     )
 
 
@@ -421,13 +325,3 @@ def version(output: str) -> int:
     line = f"etpguard {__version__} (Python {found['python']}, {found['platform']})"
     deliver(lambda: print(json.dumps(found) if output == "json" else line))
     return 0
-
-
-def _service_name(service: str, namespace: str | None) -> tuple[str | None, str]:
-    """Namespace and name of NAMESPACE/SERVICE, or of SERVICE with -n; None for the context's own namespace."""
-    space, slash, name = service.rpartition("/")
-    if not name or "/" in space or (slash and not space):
-        raise click.UsageError(f"{service!r} is not NAMESPACE/SERVICE")
-    if slash and namespace and namespace != space:
-        raise click.UsageError(f"{service!r} is not in the namespace {namespace!r}")
-    return space or namespace, name

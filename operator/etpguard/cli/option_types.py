@@ -1,4 +1,4 @@
-"""The type of `--fail-on`, and options that may be given once."""
+"""The types of option values, and options that may be given once."""
 
 from __future__ import annotations
 
@@ -38,3 +38,16 @@ class OutcomeName(click.Choice[str]):
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """Without the default message's "did you mean" and brackets, and with the outcomes from best to worst."""
         return f"{value!r} is not one of {', '.join(self.choices)}."
+
+
+class LabelSelector(click.ParamType[str]):
+    """A label selector as kubectl accepts it. The value is its text."""
+
+    name = "selector"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from etpguard.assess.node_selection import label_selector
+
+        if value and label_selector(value) is None:
+            self.fail(f"{value!r} is not a label selector", param, ctx)
+        return value

@@ -154,11 +154,9 @@ def show(rows: Sequence[Row]) -> None:
 def explain(
     assessed: Assessed,
     policies: Sequence[CoveragePolicy],
-    namespace: str,
     wall: Callable[[], float] = time.time,
 ) -> list[Row]:
-    """A row for each Service that one of `policies` selects, sorted; `namespace` "" is all. `wall` gives seconds
-    since the epoch."""
+    """A row for each Service that one of `policies` selects, sorted. `wall` gives seconds since the epoch."""
     picture = assessed.loaded.picture
     given = [_edited(picture, policy) for policy in policies]
     for kind in _KINDS.values():
@@ -173,7 +171,7 @@ def explain(
     rows = []
     for key, case in sorted(round_.cases.items()):
         about = [policy for policy in given if key in round_.matched.get(policy.uid, ())]
-        if about and namespace in ("", key.namespace):
+        if about:
             rows.append(_row(key, case, round_, about[0], now))
     return rows
 

@@ -34,14 +34,17 @@ _BY_NAME = {each.name: each for each in options()}
 ALL = tuple(_BY_NAME)
 
 
-def setting_options(names: Sequence[str]) -> Callable[[F], F]:
-    """Add an option for each of these settings. The command gets the text of each, or None if it was not given."""
+def setting_options(names: Sequence[str], several: Sequence[str] = ()) -> Callable[[F], F]:
+    """Add an option for each of these settings. The command gets the text of each, or None if it was not given;
+    for those in `several`, which can be repeated, a tuple of texts."""
 
     def add(command: F) -> F:
         for name in reversed(names):
             option = _BY_NAME[name]
-            how: dict[str, Any] = {"multiple": True} if option.type.separator else {"cls": OnceOption}
-            metavar, text = option.type.metavar, _help(option)
+            how: dict[str, Any] = {"multiple": True}
+            if not option.type.separator and name not in several:
+                how = {"cls": OnceOption}
+            metavar, text = option.type.metavar, _help(option, name in several)
             command = click.option(option.flag, name, metavar=metavar, help=text, **how)(command)
         return command
 
@@ -67,6 +70,6 @@ def _text(name: str, given: str | tuple[str, ...] | None) -> str | None:
     return given
 
 
-def _help(option: Option) -> str:
+def _help(option: Option, several: bool) -> str:
     default = f"; default: {option.default_text}" if option.default_text else ""
-    return f"{option.help}  [env var: {option.variable}{default}]"
+    return f"{option.help}{'; can be repeated' if several else ''}  [env var: {option.variable}{default}]"

@@ -83,10 +83,10 @@ def load(files: Sequence[Path], context: str | None, *, missing_is_error: bool) 
 
     None if not one of the files exists, unless that is an error. Raises BadKubeconfig.
     """
-    found = [(path, document) for path in files if (document := _read(path)) is not None]
+    found = _existing(files)
     if not found:
         if missing_is_error:
-            raise BadKubeconfig(f"kubeconfig {os.pathsep.join(map(str, files))}: no such file")
+            raise _none_of(files)
         return None
     where = os.pathsep.join(str(path) for path, _ in found)
     merged = _merge([document for _, document in found])
@@ -104,6 +104,26 @@ def load(files: Sequence[Path], context: str | None, *, missing_is_error: bool) 
         raise BadKubeconfig(f"kubeconfig {where}: user {chosen.user!r}: impersonation (as) is not supported")
     merged["current-context"] = name
     return Chosen(name, chosen.namespace or "default", cluster, user, merged, tuple(path for path, _ in found))
+
+
+def context_names(files: Sequence[Path]) -> tuple[str, ...]:
+    """The names of all contexts in `files`, sorted. Raises BadKubeconfig if there are none."""
+    found = _existing(files)
+    if not found:
+        raise _none_of(files)
+    merged = _merge([document for _, document in found])
+    names = sorted({name for entry in merged["contexts"] if (name := entry.get("name")) and isinstance(name, str)})
+    if not names:
+        raise BadKubeconfig(f"kubeconfig {os.pathsep.join(str(path) for path, _ in found)}: no contexts")
+    return tuple(names)
+
+
+def _existing(files: Sequence[Path]) -> list[tuple[Path, dict[str, Any]]]:
+    return [(path, document) for path in files if (document := _read(path)) is not None]
+
+
+def _none_of(files: Sequence[Path]) -> BadKubeconfig:
+    return BadKubeconfig(f"kubeconfig {os.pathsep.join(map(str, files))}: no such file")
 
 
 T = TypeVar("T")

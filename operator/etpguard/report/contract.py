@@ -41,15 +41,19 @@ class Contents:
     remediations: Sequence[Json] | None = None
     internal: Collection[InternalAssessment] = ()
     internal_advice: Callable[[InternalAssessment], Sequence[str]] = lambda assessment: ()
+    cluster: str = ""
+    """Its name in a report of several clusters."""
 
 
 def coverage_report(contents: Contents, services: Sequence[Any] | None = None) -> Json:
     """The CoverageReport: `etpguard check -o json`. `services` are the entries of `services[]`, if the caller
     makes them."""
     asked = {} if contents.remediations is None else {"remediations": list(contents.remediations)}
+    named = {"cluster": contents.cluster} if contents.cluster else {}
     return {
         "apiVersion": API_VERSION,
         "kind": "CoverageReport",
+        **named,
         "dataPlane": data_plane_report(
             contents.planes, contents.nodes, lambda nodes: _names(contents.table, nodes, contents.max_nodes)
         ),

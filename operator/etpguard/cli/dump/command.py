@@ -34,7 +34,8 @@ Json = dict[str, Any]
 def dump(sources: Sources, output: str, *, anonymize: bool = False) -> int:
     """Write the List to the file `output`, or to stdout for "-". Returns 0. Raises Failure."""
     gc.disable()  # as in input.sources.assess
-    loaded, families, namespace = read_cluster(sources)
+    loaded, families, namespaces = read_cluster(sources)
+    namespace = next(iter(namespaces), "")
     head = cluster_dump.describe(loaded, __version__, namespace)
     services = needed_services(loaded.picture, families, namespace) if namespace else None
     reads = _reads_annotation if sources.for_what_if else vocabulary().reads_annotation

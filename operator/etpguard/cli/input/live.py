@@ -32,11 +32,11 @@ Outcome = Listing[Any] | KubeError
 
 class Lists:
     """Lists in threads. Creation starts those of the large kinds, so that the caller imports meanwhile; `rest`
-    starts the others. A list that RBAC forbids for the whole cluster is read in `namespace`."""
+    starts the others. A list that RBAC forbids for the whole cluster is read in each of `namespaces`."""
 
-    def __init__(self, connection: Connection, namespace: str = "") -> None:
+    def __init__(self, connection: Connection, namespaces: Sequence[str] = ()) -> None:
         self._connection = connection
-        self.namespace = namespace
+        self.namespaces = namespaces
         self._found: SimpleQueue[tuple[AnyKind, Outcome]] = SimpleQueue()
         self._named: SimpleQueue[dict[NamedObject, Result]] = SimpleQueue()
         self._pending: set[AnyKind] = set()
@@ -94,11 +94,20 @@ class Lists:
         try:
             return list_kind(self._connection, kind, limit=NODES_PAGE if kind is NODE else PAGE)
         except Forbidden:
-            if not self.namespace or not kind.namespaced:
+            if not self.namespaces or not kind.namespaced:
                 raise
-            found = list_kind(self._connection, kind, namespace=self.namespace)
+            found = [list_kind(self._connection, kind, namespace=each) for each in self.namespaces]
             self.narrowed.append(kind)
-            return found
+            return joined(found)
+
+
+def joined(lists: Sequence[Listing[Any]]) -> Listing[Any]:
+    """The lists of several namespaces as one."""
+    return Listing(
+        [item for each in lists for item in each.items],
+        [reject for each in lists for reject in each.rejects],
+        [later for each in lists for later in each.deferred],
+    )
 
 
 def load(loaded: Loaded, lists: Lists) -> None:
@@ -122,22 +131,22 @@ def load(loaded: Loaded, lists: Lists) -> None:
             loaded.not_served.append(kind)
             continue
         if kind.required and isinstance(error, Forbidden):
-            raise Failure(f"{error}{_way_out(kind, lists.namespace)}")
+            raise Failure(f"{error}{_way_out(kind, narrowed=bool(lists.namespaces))}")
         if kind.required or not isinstance(error, Forbidden | Overloaded):
             raise Failure(str(error))
         loaded.note_unread(kind, str(error))
     for kind in sorted(rejected, key=_order):
         for reject in rejected[kind]:
             loaded.reject(kind, reject)
-    loaded.note_narrowed(lists.narrowed)
+    loaded.note_narrowed(lists.narrowed, len(lists.namespaces))
     loaded.named = named_objects(lists.named())
     loaded.not_read += [named.address for named in loaded.named.unread]
 
 
-def _way_out(kind: AnyKind, namespace: str) -> str:
+def _way_out(kind: AnyKind, *, narrowed: bool) -> str:
     """What a person without the permission to list this kind can do, as the end of a message."""
     narrower = (
-        "use -n NAMESPACE if your role is for one namespace, or " if kind.namespaced and not namespace else ""
+        "use -n NAMESPACE if your role is for one namespace, or " if kind.namespaced and not narrowed else ""
     )
     return f"; {narrower}ask for the ClusterRole etpguard-reader, which `etpguard reader-role` prints"
 

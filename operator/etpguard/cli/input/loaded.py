@@ -62,11 +62,12 @@ class Loaded:
         self.picture.unread[kind] = why
         self.not_read.append(kind.resource)
 
-    def note_narrowed(self, kinds: Iterable[AnyKind]) -> None:
+    def note_narrowed(self, kinds: Iterable[AnyKind], namespaces: int = 1) -> None:
         self.narrowed += sorted(kinds, key=lambda kind: kind.resource)
         if self.narrowed:
             names = ", ".join(kind.resource for kind in self.narrowed)
-            self.warnings.append(f"read in one namespace only, because RBAC does not allow more: {names}")
+            where = "one namespace" if namespaces == 1 else f"{namespaces} namespaces"
+            self.warnings.append(f"read in {where} only, because RBAC does not allow more: {names}")
 
     def no_service_in(self, namespace: str) -> str:
         """A sentence for a namespace that has no Service; "" for one that has."""

@@ -28,12 +28,12 @@ _DEFAULTS = Settings()
 class Sources:
     """Without `files` the objects come from a live cluster.
 
-    `namespace` is the command's: "" for all, None for the context's. A list that RBAC forbids for the whole
-    cluster is read in this namespace.
+    `namespaces` are the command's: empty for all, None for that of the context. A list that RBAC forbids for the
+    whole cluster is read in these namespaces.
     """
 
     files: Sequence[str] = ()
-    namespace: str | None = ""
+    namespaces: Sequence[str] | None = ()
     settings: Settings = _DEFAULTS
     for_policies: bool = False
     """Also read what policies decide on."""
@@ -47,10 +47,15 @@ class Assessed:
 
     sources: Sources
     loaded: Loaded
-    namespace: str
-    """The command's, or that of the dump; "" for all."""
+    namespaces: Sequence[str]
+    """The command's, or that of the dump; empty for all."""
     engine: Engine
     advisor: Advisor
+
+    @property
+    def namespace(self) -> str:
+        """The only namespace of the command; "" for several and for all."""
+        return self.namespaces[0] if len(self.namespaces) == 1 else ""
 
     @property
     def assessments(self) -> dict[Any, Assessment]:
@@ -72,13 +77,12 @@ def assess(sources: Sources) -> Assessed:
     gc.disable()
     if sources.files:
         loaded, families = _from_files(sources)
-        namespace = (loaded.namespace or "default") if sources.namespace is None else sources.namespace
-        namespace = namespace or loaded.namespace
+        own = (loaded.namespace,) if loaded.namespace else ()
+        namespaces = (own or ("default",)) if sources.namespaces is None else sources.namespaces or own
     else:
-        loaded, families, namespace = read_cluster(sources)
-    if namespace and (lacking := loaded.no_service_in(namespace)):
-        loaded.warnings.append(lacking)
-    return _assessed(sources, namespace, loaded, families)
+        loaded, families, namespaces = read_cluster(sources)
+    loaded.warnings += filter(None, map(loaded.no_service_in, namespaces))
+    return _assessed(sources, namespaces, loaded, families)
 
 
 def _from_files(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily]]:
@@ -104,8 +108,8 @@ def _nothing_checked(loaded: Loaded) -> str:
     return f"{loaded.where}: nothing was checked, because there is {lacking} in the input{hint}{first}"
 
 
-def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], str]:
-    """All objects of a live cluster, the families that read them, and the command's namespace. Raises Failure."""
+def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], Sequence[str]]:
+    """All objects of a live cluster, the families that read them, and the command's namespaces. Raises Failure."""
     from etpguard.cli.input import live
     from etpguard.kube.connection import Connection
     from etpguard.kube.errors import KubeError
@@ -115,8 +119,8 @@ def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], st
         connection = Connection(settings.kubeconfig or None, settings.context or None)
     except KubeError as error:
         raise Failure(str(error)) from None
-    namespace = connection.namespace if sources.namespace is None else sources.namespace
-    lists = live.Lists(connection, namespace)
+    namespaces = (connection.namespace,) if sources.namespaces is None else sources.namespaces
+    lists = live.Lists(connection, namespaces)
     families = _families(sources, connection)
     from etpguard.assess import (
         advice,  # noqa: F401
@@ -127,7 +131,7 @@ def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], st
     lists.rest(list(picture.kinds))
     loaded = Loaded(picture, live=True, where=connection.server)
     live.load(loaded, lists)
-    return loaded, families, namespace
+    return loaded, families, namespaces
 
 
 def _further_kinds(sources: Sources) -> tuple[AnyKind, ...]:
@@ -166,7 +170,7 @@ def _families(sources: Sources, connection: Connection | None) -> Sequence[Consu
 
 
 def _assessed(
-    sources: Sources, namespace: str, loaded: Loaded, consumer_families: Sequence[ConsumerFamily]
+    sources: Sources, namespaces: Sequence[str], loaded: Loaded, consumer_families: Sequence[ConsumerFamily]
 ) -> Assessed:
     from etpguard.assess import Engine, Options
     from etpguard.assess.advice import Advisor
@@ -189,7 +193,7 @@ def _assessed(
     _warn_of_data_planes(loaded, engine)
     if not loaded.complete:
         _warn_of_missing_kinds(loaded, engine)
-    return Assessed(sources, loaded, namespace, engine, Advisor(picture, consumer_families))
+    return Assessed(sources, loaded, namespaces, engine, Advisor(picture, consumer_families))
 
 
 def _warn_of_data_planes(loaded: Loaded, engine: Engine) -> None:

@@ -1,25 +1,50 @@
-"""A CoverageReport as JSON that people can read."""
+"""A CoverageReport as JSON that people can read, and those of several clusters as a CoverageReportList."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from etpguard.cli.output.structured import formatted
+from etpguard.objects import API_VERSION
 from etpguard.report import Contents, coverage_report
 from etpguard.report.contract import service_reports
 
 _SERVICES = "the entries of services"
+_REPORTS = "the entries of items"
 _INDENT = b"\n    "
 
 
 def json_report(contents: Contents) -> list[bytes]:
     """The text in parts. Each Service becomes text as soon as its report is made: the reports of 2,000 Services as
     Python objects, and two copies of the text, take 40 MB."""
-    frame = formatted(coverage_report(contents, [_SERVICES]))
-    before, _, after = frame.partition(_INDENT + msgspec.json.encode(_SERVICES))
+    return _filled(coverage_report(contents, [_SERVICES]), _SERVICES, map(formatted, service_reports(contents)))
+
+
+def json_reports(reports: Sequence[Contents], failed: Mapping[str, str]) -> list[bytes]:
+    """The text of a CoverageReportList, in parts."""
+    texts = (b"".join(json_report(each)).rstrip(b"\n") for each in reports)
+    return _filled(report_list([_REPORTS], failed), _REPORTS, texts)
+
+
+def report_list(reports: Sequence[Any], failed: Mapping[str, str]) -> dict[str, Any]:
+    """A CoverageReportList: the reports of several clusters, and why a cluster has none."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "CoverageReportList",
+        "items": list(reports),
+        "failed": [{"cluster": cluster, "error": why} for cluster, why in failed.items()],
+    }
+
+
+def _filled(frame: object, mark: str, entries: Iterator[bytes]) -> list[bytes]:
+    """The text of `frame`, in parts, with the entries of a list in the place of `mark`."""
+    before, _, after = formatted(frame).partition(_INDENT + msgspec.json.encode(mark))
     parts = [before]
-    for report in service_reports(contents):
-        parts += [b"," if len(parts) > 1 else b"", _INDENT, formatted(report).replace(b"\n", _INDENT)]
+    for entry in entries:
+        parts += [b"," if len(parts) > 1 else b"", _INDENT, entry.replace(b"\n", _INDENT)]
     if len(parts) == 1:  # an empty list takes one line
         return [before, after.lstrip(), b"\n"]
     return [*parts, after, b"\n"]

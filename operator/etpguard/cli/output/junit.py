@@ -6,7 +6,7 @@ The elements and attributes are those of the schema of Jenkins (junit-10.xsd of 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,13 +18,24 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What XML 1.0 does not allow."""
 
 
-def junit(report: Json, fail_on: Outcome | None) -> str:
+def junit(reports: Sequence[Json], fail_on: Outcome | None, failed: Mapping[str, str]) -> str:
     """A failure for each Service with the outcome `fail_on` or a worse one, None for never. Unknown is skipped
-    unless it fails."""
-    suite = ElementTree.Element("testsuite", name="etpguard")
+    unless it fails. Several clusters are a suite each; one that could not be read (`failed`) has an error."""
+    suites = [_suite(report, fail_on) for report in reports]
+    suites += [_error(cluster, why) for cluster, why in failed.items()]
+    root = suites[0] if len(suites) == 1 else ElementTree.Element("testsuites", name="etpguard")
+    root.extend(suites if len(suites) > 1 else ())
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}'
+
+
+def _suite(report: Json, fail_on: Outcome | None) -> ElementTree.Element:
+    cluster = _text(report.get("cluster", ""))
+    suite = ElementTree.Element("testsuite", name=f"etpguard {cluster}".rstrip())
     failures = skipped = 0
     for service in report["services"]:
-        case = ElementTree.SubElement(suite, "testcase", classname=service["namespace"], name=service["name"])
+        group = f"{cluster}.{service['namespace']}" if cluster else service["namespace"]
+        case = ElementTree.SubElement(suite, "testcase", classname=group, name=service["name"])
         outcome, reason = Outcome[service["outcome"]], _text(service.get("reason", ""))
         if fail_on is not None and outcome >= fail_on:
             failures += 1
@@ -39,12 +50,23 @@ def junit(report: Json, fail_on: Outcome | None) -> str:
             ElementTree.SubElement(case, "system-out").text = f"{outcome.name}: {reason}"
     if notes := _notes(report):
         ElementTree.SubElement(suite, "system-out").text = _text("\n".join(notes))
-    suite.set("tests", str(len(report["services"])))
-    suite.set("failures", str(failures))
-    suite.set("skipped", str(skipped))
-    suite.set("errors", "0")
-    ElementTree.indent(suite)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suite, encoding="unicode")}'
+    return _counted(suite, len(report["services"]), failures=failures, skipped=skipped)
+
+
+def _error(cluster: str, why: str) -> ElementTree.Element:
+    suite = ElementTree.Element("testsuite", name=f"etpguard {_text(cluster)}")
+    case = ElementTree.SubElement(suite, "testcase", classname=_text(cluster), name="cluster")
+    ElementTree.SubElement(case, "error", type="NotRead", message=_text(why))
+    return _counted(suite, 1, errors=1)
+
+
+def _counted(
+    suite: ElementTree.Element, tests: int, *, failures: int = 0, skipped: int = 0, errors: int = 0
+) -> ElementTree.Element:
+    counts = {"tests": tests, "failures": failures, "skipped": skipped, "errors": errors}
+    for name, count in counts.items():
+        suite.set(name, str(count))
+    return suite
 
 
 def _notes(report: Json) -> list[str]:

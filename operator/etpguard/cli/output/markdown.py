@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etpguard.outcomes import Outcome
@@ -14,14 +14,22 @@ NAMED = 5
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")
 
 
-def markdown(report: Json) -> str:
+def markdown(reports: Sequence[Json], failed: Mapping[str, str]) -> str:
+    """Several clusters have a section each; one that could not be read (`failed`) says why."""
+    sections = [_section(report) for report in reports]
+    sections += [f"## {_escaped(cluster)}\n\nNot read: {_escaped(why)}\n" for cluster, why in failed.items()]
+    return "\n".join(sections)
+
+
+def _section(report: Json) -> str:
     """A table of the Services, the worst first, and the assumptions and warnings below it."""
+    head = [f"## {_escaped(report['cluster'])}", ""] if "cluster" in report else []
     services = sorted(
         report["services"], key=lambda each: (-Outcome[each["outcome"]], each["namespace"], each["name"])
     )
     if not services:
-        return "No Service with externalTrafficPolicy Local is reachable from outside.\n"
-    lines = ["| Outcome | Service | Uncovered | Nodes | Reason |", "|---|---|---|---|---|"]
+        return "\n".join([*head, "No Service with externalTrafficPolicy Local is reachable from outside.\n"])
+    lines = [*head, "| Outcome | Service | Uncovered | Nodes | Reason |", "|---|---|---|---|---|"]
     lines += [_row(service) for service in services]
     for title, field in (("Assumed", "assumptions"), ("Warnings", "warnings")):
         if report[field]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from etpguard.cli.input.sources import Assessed
+    from etpguard.cli.reading import ClusterReport, Reading
 
 NAMED = 3
 """Names of uncovered nodes on a line."""
@@ -40,30 +41,47 @@ _STYLE = {
     Outcome.NoTargets: "bold white on red",
     Outcome.Outage: "bold white on red",
 }
+_CLUSTER = ("CLUSTER",)
 _HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES")
 _WHOLE = ("OUTCOME", "UNCOVERED", "TYPE")
 """The columns that are not folded."""
 _WIDE = ("TYPE", "PORTS", "CONSUMERS", "TOLERATES", "REASON", "ASSUMPTIONS")
 
 
-def show(assessed: Assessed, chosen: Sequence[Assessment], *, wide: bool, max_nodes: int) -> None:
+def show(reading: Reading, *, wide: bool, max_nodes: int) -> None:
     """Print the table to stdout: on a terminal in colour and folded to its width, otherwise in whole lines."""
-    ordered = sorted(chosen, key=lambda a: (-a.outcome, -a.uncovered.bit_count(), a.key))
-    if not ordered:
-        where = f" in namespace {assessed.namespace}" if assessed.namespace else ""
-        print(f"No Service with externalTrafficPolicy Local that is reachable from outside{where}.")
+    found = [(each, assessment) for each in reading.reports for assessment in each.chosen]
+    if not found:
+        print(_nothing(reading))
         return
-    rows = [row(assessed, assessment, wide=wide, max_nodes=max_nodes) for assessment in ordered]
-    header = _HEADER + _WIDE if wide else _HEADER
+    found.sort(key=lambda pair: (-pair[1].outcome, -pair[1].uncovered.bit_count(), pair[0].cluster, pair[1].key))
+    ordered = [assessment for _, assessment in found]
+    rows = [
+        (*_cluster(reading, each), *row(each.assessed, assessment, wide=wide, max_nodes=max_nodes))
+        for each, assessment in found
+    ]
+    header = (*(_CLUSTER if reading.fleet else ()), *_HEADER, *(_WIDE if wide else ()))
     if sys.stdout.isatty():
         _draw(header, rows, ordered)
     else:
         print("\n".join(plain(header, rows)))
     print(f"\n{summary(ordered)}")
-    for line in footnotes(assessed, ordered, wide=wide):
-        print(line)
+    for each in reading.reports:
+        for line in footnotes(each.assessed, each.chosen, wide=wide):
+            print(f"{each.cluster}: {line}" if each.cluster else line)
     if not wide and ordered[0].outcome > Outcome.Covered:
-        print(f"\nFor the reason and what to do:\n  {harmless(explain_command(assessed, ordered[0]))}")
+        print(f"\nFor the reason and what to do:\n  {harmless(explain_command(found[0][0].assessed, ordered[0]))}")
+
+
+def _nothing(reading: Reading) -> str:
+    namespaces = reading.reports[0].assessed.namespaces
+    where = f" in namespace {' or '.join(namespaces)}" if namespaces else ""
+    matches = " matches" if reading.selected else ""
+    return f"No Service with externalTrafficPolicy Local that is reachable from outside{where}{matches}."
+
+
+def _cluster(reading: Reading, each: ClusterReport) -> tuple[str, ...]:
+    return (each.cluster,) if reading.fleet else ()
 
 
 def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: int) -> tuple[str, ...]:
@@ -184,9 +202,11 @@ def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequenc
         print("\n".join(plain(header, rows)))
         return
     made = _table(header)
+    coloured = header.index("OUTCOME")
     for cells, assessment in zip(rows, ordered, strict=True):
-        outcome, *others = map(harmless, cells)
-        made.add_row(Text(outcome, style=_STYLE[assessment.outcome]), *map(Text, others))
+        texts = [Text(harmless(cell)) for cell in cells]
+        texts[coloured].stylize(_STYLE[assessment.outcome])
+        made.add_row(*texts)
     console.print(made)
 
 

@@ -1,0 +1,112 @@
+"""The command `etpguard check` and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import click
+
+from etpguard.cli.common_options import max_nodes, sources, take_sources
+from etpguard.cli.option_types import OUTCOMES, LabelSelector, OutcomeName
+from etpguard.cli.output.formats import FORMATS
+
+_CONTEXT = "context"
+
+
+@click.command()
+@partial(sources, several=[_CONTEXT])
+@click.option("--all-contexts", is_flag=True, help="report the clusters of all contexts of the kubeconfig")
+@click.option(
+    "-n",
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    metavar="NS",
+    help="report only Services in this namespace; can be repeated",
+)
+@click.option("-A", "--all-namespaces", is_flag=True, help="report Services in all namespaces: the default")
+@click.option(
+    "-l",
+    "--selector",
+    type=LabelSelector(),
+    default="",
+    metavar="SELECTOR",
+    help="report only Services whose labels match, as kubectl does: a=b, a!=b, a in (b,c), a, !a; separated by "
+    "commas",
+)
+@click.option(
+    "--outcome",
+    "outcomes",
+    type=click.Choice(OUTCOMES, case_sensitive=False),
+    multiple=True,
+    metavar="OUTCOME",
+    help="report only Services with this outcome; can be repeated",
+)
+@click.option(
+    "-o", "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="output format"
+)
+@max_nodes(100, "names in each list of nodes; 0 for all")
+@click.option(
+    "--fail-on",
+    type=OutcomeName(),
+    default="Blackhole",
+    show_default=True,
+    metavar="OUTCOME",
+    help=f"exit with 1 if a Service has this outcome or a worse one; best to worst: {', '.join(OUTCOMES)}. "
+    "`never` fails for none",
+)
+@click.option("--strict", is_flag=True, help="exit with 2 if an object or a kind cannot be read")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="FILE|-",
+    help="show what the CoveragePolicies in this file would do now to each Service, and the reason, as a table or "
+    "under `remediations` in JSON and YAML; can be repeated",
+)
+def check(
+    all_contexts: bool,
+    namespaces: Sequence[str],
+    all_namespaces: bool,
+    selector: str,
+    outcomes: Sequence[str],
+    **options: Any,
+) -> int:
+    """Report all Services with externalTrafficPolicy: Local.
+
+    With several contexts, the clusters are read at the same time. A cluster that cannot be read has a line on
+    stderr, and the others are reported.
+
+    \b
+    Exit codes:
+      0  no Service that is reported has the outcome of --fail-on or a worse one, or --policy was given
+      1  a Service that is reported has it
+      2  the check could not be completed, or a cluster could not be read
+    """
+    if namespaces and all_namespaces:
+        raise click.UsageError("-n and -A exclude each other")
+    contexts = tuple(dict.fromkeys(options.pop(_CONTEXT)))
+    if all_contexts and (contexts or options["files"]):
+        raise click.UsageError(f"--all-contexts and {'--context' if contexts else '-f'} exclude each other")
+    fleet = all_contexts or len(contexts) > 1
+    if fleet and options["policies"]:
+        raise click.UsageError("--policy is for one cluster")
+    if fleet and options["output"] == "html":
+        raise click.UsageError("-o html is for one cluster")
+    if fleet and options["files"]:
+        raise click.UsageError("-f and --context exclude each other")
+    options[_CONTEXT] = contexts[0] if len(contexts) == 1 else None
+    given = take_sources(options, tuple(dict.fromkeys(namespaces)), without=[_CONTEXT] if fleet else ())
+    from etpguard.cli.check import CheckRequest
+    from etpguard.cli.check import check as run_check
+    from etpguard.cli.selection import Selection
+
+    if all_contexts:
+        from etpguard.cli.fleet import all_contexts as known_contexts
+
+        contexts = known_contexts(given.settings.kubeconfig)
+    return run_check(
+        CheckRequest(given, contexts=contexts if fleet else (), select=Selection(selector, outcomes), **options)
+    )

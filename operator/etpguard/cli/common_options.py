@@ -1,0 +1,80 @@
+"""Options and arguments that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from etpguard.cli.option_types import OnceOption
+from etpguard.cli.setting_options import (
+    ASSESSMENT,
+    CLUSTER,
+    CONTROLLER_DEPLOYMENT,
+    setting_options,
+    take_settings,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MOST_NODES = 1_000_000
+"""More than any cluster has."""
+SOURCE_SETTINGS = (*CLUSTER, *ASSESSMENT)
+_OF_A_CLUSTER = (*CLUSTER, CONTROLLER_DEPLOYMENT)
+"""The settings that do not apply to files."""
+
+service_namespace = click.option(
+    "-n",
+    "--namespace",
+    cls=OnceOption,
+    metavar="NS",
+    help="namespace of a SERVICE that is given without one; without it the namespace of the context",
+)
+
+
+def max_nodes(default: int, help: str) -> Callable[[F], F]:  # noqa: A002
+    bounded = click.IntRange(0, _MOST_NODES)
+    return click.option("--max-nodes", type=bounded, default=default, show_default=True, metavar="N", help=help)
+
+
+def sources(command: F, several: Sequence[str] = ()) -> F:
+    """The options of a command that reads files or a cluster and assesses the Services. The settings in `several`
+    can be repeated."""
+    files = click.option(
+        "-f",
+        "--filename",
+        "files",
+        multiple=True,
+        metavar="FILE|DIR|-",
+        help="read the output of `kubectl get -o json|yaml` instead of a cluster; can be repeated",
+    )
+    return files(setting_options(SOURCE_SETTINGS, several)(command))
+
+
+def take_sources(options: dict[str, Any], namespaces: Sequence[str] | None, without: Sequence[str] = ()) -> Any:
+    """The Sources of a command with the options of `sources`; removes them from `options`. `without`: settings
+    whose variables do not apply to this call."""
+    from etpguard.cli.input.sources import Sources
+
+    files = options.pop("files")
+    for name in _OF_A_CLUSTER if files else ():
+        if options[name]:
+            raise click.UsageError(f"-f and --{name.replace('_', '-')} exclude each other")
+    settings = take_settings(options, SOURCE_SETTINGS, without=_OF_A_CLUSTER if files else without)
+    return Sources(files=files, namespaces=namespaces, settings=settings)
+
+
+def service_name(service: str, namespace: str | None) -> tuple[str | None, str]:
+    """Namespace and name of NAMESPACE/SERVICE, or of SERVICE with -n; None for the namespace of the context."""
+    space, slash, name = service.rpartition("/")
+    if not name or "/" in space or (slash and not space):
+        raise click.UsageError(f"{service!r} is not NAMESPACE/SERVICE")
+    if slash and namespace and namespace != space:
+        raise click.UsageError(f"{service!r} is not in the namespace {namespace!r}")
+    return space or namespace, name
+
+
+def only(namespace: str | None) -> tuple[str, ...] | None:
+    """The namespaces of a command that is about this one; None for the namespace of the context."""
+    return (namespace,) if namespace else None

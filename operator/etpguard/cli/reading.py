@@ -1,0 +1,56 @@
+"""What `etpguard check` read and shows, of one cluster or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from etpguard.assess import Assessment
+from etpguard.assess.internal import InternalAssessment
+from etpguard.assess.internal_advice import InternalAdvisor
+from etpguard.cli.input.sources import Assessed
+from etpguard.report import Contents
+from etpguard.report.advice import advice_texts
+
+
+@dataclass(frozen=True)
+class ClusterReport:
+    """`chosen` are the assessments to show, sorted. `cluster` is the name of the context if several are read, else
+    "". `remediations`: what policies would do, None if that was not asked for."""
+
+    assessed: Assessed
+    chosen: Sequence[Assessment]
+    cluster: str = ""
+    remediations: Sequence[dict[str, Any]] | None = None
+    internal: Sequence[InternalAssessment] = ()
+    """The assessments for clients in the cluster to show."""
+
+    def contents(self, max_nodes: int) -> Contents:
+        """What a CoverageReport is made from."""
+        return Contents(
+            planes=self.assessed.engine.planes,
+            nodes=self.assessed.loaded.picture.nodes.present,
+            assessments=self.chosen,
+            table=self.assessed.loaded.picture.nodes,
+            advice=advice_texts(self.assessed.advisor),
+            max_nodes=max_nodes,
+            warnings=self.assessed.warnings,
+            not_read=self.assessed.loaded.not_read,
+            remediations=self.remediations,
+            internal=self.internal,
+            internal_advice=advice_texts(InternalAdvisor(self.assessed.loaded.picture)),
+            cluster=self.cluster,
+        )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`reports` in the order of the command line. `failed`: why a cluster could not be read, by its context."""
+
+    reports: Sequence[ClusterReport]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    fleet: bool = False
+    """Whether several clusters were asked for."""
+    selected: bool = False
+    """Whether only Services with certain labels or outcomes were asked for."""
