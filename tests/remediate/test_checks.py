@@ -51,6 +51,11 @@ FAILS: list[tuple[Check, Case, RemediationReason]] = [
     (checks.another_object_controls_it, case(service=CONTROLLED), reasons.CONTROLLED),
     (checks.it_is_not_assessed, case(assessment=None), reasons.NOT_LOCAL),
     (
+        checks.an_annotation_makes_it_local,
+        case(assessment=replace(assessment(), forced_local="kube-router.io/service.local")),
+        reasons.FORCED_LOCAL,
+    ),
+    (
         checks.it_changed_since_the_assessment,
         case(assessment=replace(assessment(), uid="former")),
         reasons.CHANGED,

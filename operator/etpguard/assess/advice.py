@@ -7,7 +7,14 @@ from dataclasses import replace
 
 from etpguard.assess.assessment import Assessment
 from etpguard.assess.consumers.interface import Advice, ConsumerFamily, ConsumerVerdict
-from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, spread
+from etpguard.assess.consumers.remedies import (
+    ClientIP,
+    changes_policy,
+    cluster,
+    drop_annotation,
+    kubectl,
+    spread,
+)
 from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
@@ -33,6 +40,8 @@ class Advisor:
         items = self._of_families(service, assessment)
         if not items or not any(not v.consumer.incidental for v in assessment.consumers):
             items += self._of_any(service, assessment)
+        if assessment.forced_local:
+            items = _without_policy(service, items, assessment.forced_local)
         return list(dict.fromkeys(items))[:LIMIT]
 
     def _of_families(self, service: Service, assessment: Assessment) -> list[Advice]:
@@ -117,6 +126,15 @@ class Advisor:
 def _deciding(assessment: Assessment) -> PortState:
     """The port that most nodes drop, which decides the outcome."""
     return max(assessment.ports, key=lambda port: port.dropped(assessment.eligible).bit_count())
+
+
+def _without_policy(service: Service, items: Sequence[Advice], annotation: str) -> list[Advice]:
+    """The advice where an annotation makes the policy Local: it goes instead of a change of the policy."""
+    kept = [item for item in items if not changes_policy(item)]
+    if len(kept) == len(items):
+        return kept
+    effect = "It makes the policy Local, so externalTrafficPolicy: Cluster alone has no effect."
+    return [*kept, drop_annotation(service, annotation, effect)]
 
 
 _UNKNOWN = {

@@ -36,6 +36,9 @@ class Assessment:
     assumptions: tuple[str, ...] = ()
     """What the outcome takes for true without proof, a sentence each: the assumptions of its consumers, and those
     about its nodes. The data planes are not among them: they are the same for all Services."""
+    forced_local: str = ""
+    """The annotation that makes the data plane of some nodes take the policy for Local whatever it is: a change of
+    the policy has no effect there. "" if there is none."""
     coverage: tuple[Coverage, ...] = ()
     """For each port and family of a Service without a known consumer."""
 

@@ -219,7 +219,8 @@ class Engine:
         if service is None or service.annotations.get(IGNORE_ANNOTATION) == "true":
             return None
         if service.policy == "Local":
-            return (yield from self._assess_local(key, service))
+            found = yield from self._assess_local(key, service)
+            return self._as_forced(service, found)
         report = self._picture.get(SERVICE_COVERAGE, key)
         intent = report.remediation if report else None
         if intent is None or not intent.stands_for(service.uid):
@@ -234,7 +235,15 @@ class Engine:
         if service.annotations.get(SERVICE_LOCAL) != "true" or self.planes.nodes_with(DataPlane.KUBE_ROUTER) != -1:
             return None
         local = yield from self._assess_local(key, service.under_local(None))
-        return replace(local, assumptions=(*local.assumptions, _MADE_LOCAL)) if local else None
+        made = replace(local, assumptions=(*local.assumptions, _MADE_LOCAL)) if local else None
+        return self._as_forced(service, made)
+
+    def _as_forced(self, service: Service, found: Assessment | None) -> Assessment | None:
+        """The assessment with the annotation that makes the policy Local on the nodes with kube-router."""
+        if found is None or service.annotations.get(SERVICE_LOCAL) != "true":
+            return found
+        forced = self.planes.nodes_with(DataPlane.KUBE_ROUTER) & found.nodes
+        return replace(found, forced_local=SERVICE_LOCAL) if forced else found
 
     def probe_passes(self, key: Key, consumer: Consumer, family: IPFamily) -> int | NotModelled:
         """The nodes on which the health check of a consumer of that Service is predicted to pass."""

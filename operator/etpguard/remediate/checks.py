@@ -99,6 +99,11 @@ def the_outcome_rests_on_an_assumed_rule(facts: Facts) -> Reason | None:
     return reasons.ASSUMED_RULE.because(f"the rule of {first.controller} is assumed{why}")
 
 
+def an_annotation_makes_it_local(facts: Facts) -> Reason | None:
+    annotation = facts.case.assessment.forced_local if facts.case.assessment else ""
+    return reasons.FORCED_LOCAL.because(f"annotation {annotation}") if annotation else None
+
+
 def a_health_check_is_pinned(facts: Facts) -> Reason | None:
     verdicts = facts.case.assessment.consumers if facts.case.assessment else ()
     pinned = any(v.consumer.check and v.consumer.check.pins_health_check_node_port for v in verdicts)
@@ -209,6 +214,7 @@ NEVER_LIFTED: tuple[Check, ...] = (
     namespace_is_unreadable,
     another_object_controls_it,
     it_is_not_assessed,
+    an_annotation_makes_it_local,
     it_changed_since_the_assessment,
     the_outcome_is_never_remediated,
     the_outcome_rests_on_an_assumed_rule,

@@ -77,6 +77,11 @@ ASSUMED_RULE = RemediationReason(
     "`etpguard explain` gives the assumption. Give the Service what identifies its load balancer, such as a "
     "`loadBalancerClass` or an annotation of the provider, or set Cluster by hand",
 )
+FORCED_LOCAL = RemediationReason(
+    "ForcedLocal",
+    "an annotation of the Service makes the policy Local on the nodes with kube-router, so Cluster has no effect",
+    "Remove the annotation `kube-router.io/service.local`",
+)
 HEALTH_CHECK_PINNED = RemediationReason(
     "HealthCheckPinned",
     "a health check names the healthCheckNodePort, which Cluster removes",
@@ -250,6 +255,7 @@ LEFT_ALONE = (
     CHANGED,
     OUTCOME_NEVER_REMEDIATED,
     ASSUMED_RULE,
+    FORCED_LOCAL,
     HEALTH_CHECK_PINNED,
     PROBED_BY_OTHERS,
     SHARED_ADDRESS,

@@ -189,6 +189,25 @@ def test_nodes_that_do_not_install_a_service(annotations: dict[str, str], expect
         assert states(EVERYWHERE, plane=OLD_CILIUM, labels=LABELS, meta=meta) == "???"
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("delegate-if-local", "??D", id="delegated"),
+        pytest.param("Delegate-If-Local", "??D", id="in capitals"),
+        pytest.param("none", "RTD", id="not delegated"),
+        pytest.param("other", "RTD", id="a value that Cilium ignores"),
+    ],
+)
+def test_a_service_that_a_proxy_on_the_node_serves(value: str, expected: str) -> None:
+    """Cilium 1.20.2: a node without a backend refuses all the same."""
+    meta = {"annotations": {"service.cilium.io/proxy-delegation": value}}
+    slices = (endpoint_slice([on("n1"), on("n2", "10.0.0.9", **ENDING)]),)
+    assert states(*slices, plane=CILIUM, meta=meta) == expected
+    (found,) = [service_states(service(meta=meta), slices, three_nodes(), CILIUM)]
+    assert bool(found.health_not_known) is ("?" in expected)
+    assert states(*slices, plane=KUBE_PROXY, meta=meta) == "RTD"
+
+
 def port_of(known: KnownDataPlane, *slices: EndpointSlice, **spec: Any) -> PortState:
     (port,) = service_states(service(**spec), slices, three_nodes(), known).ports
     return port

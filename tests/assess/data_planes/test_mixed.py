@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from etpguard.assess import Assessment, DataPlane, Engine, KnownDataPlane, Options, PortState
+from etpguard.assess.advice import Advisor
 from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup
 from etpguard.assess.node_states import Client
 from etpguard.objects import NODE, Node, Record
@@ -226,5 +227,40 @@ def test_an_annotation_of_kube_router_makes_a_service_local(
     made = Cluster(subject, endpoint_slice([ready]), *labelled(**planes), without_consumer=True)
     assert (WEB in made.engine.assessments) is assessed
     if assessed:
+        assert made.assessment.forced_local == "kube-router.io/service.local"
         assert made.assessment.outcome.name == "Uncovered"
         assert any("kube-router.io/service.local" in text for text in made.assessment.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("planes", "annotation", "forced"),
+    [
+        pytest.param({"a": "router", "b": ""}, "true", True, id="on one node"),
+        pytest.param({"a": "router", "b": ""}, "false", False, id="the annotation says no"),
+        pytest.param({"a": "", "b": ""}, "true", False, id="no node reads it"),
+    ],
+)
+def test_a_service_that_an_annotation_keeps_local(planes: dict[str, str], annotation: str, forced: bool) -> None:
+    """The advice is to remove the annotation, since Cluster alone has no effect."""
+    subject = service(meta={"annotations": {"kube-router.io/service.local": annotation}})
+    ready = endpoint("a", ready=True, serving=True)
+    made = Cluster(subject, endpoint_slice([ready]), *labelled(**planes), without_consumer=True)
+    assert bool(made.assessment.forced_local) is forced
+    advised = [item.title for item in Advisor(made.picture, [Given()])(made.assessment)]
+    assert ("Remove the annotation kube-router.io/service.local" in advised) is forced
+    assert ("Let every node forward" in advised) is not forced
+
+
+def test_an_annotation_needs_no_removal_where_nothing_is_wrong() -> None:
+    subject = service(meta={"annotations": {"kube-router.io/service.local": "true"}})
+    ready = endpoint("a", ready=True, serving=True)
+    made = Cluster(subject, endpoint_slice([ready]), *labelled(a="router"), without_consumer=True)
+    assert Advisor(made.picture, [Given()])(made.assessment) == []
+
+
+@pytest.mark.parametrize("plane", ["", "cilium"])
+def test_a_service_without_a_frontend_is_not_reachable(plane: str) -> None:
+    """Cilium serves the cluster IP alone."""
+    subject = service(meta={"annotations": {"service.cilium.io/type": "ClusterIP"}})
+    made = Cluster(subject, endpoint_slice([endpoint("a")]), *labelled(a=plane), without_consumer=True)
+    assert (WEB in made.engine.assessments) is (plane == "")

@@ -87,6 +87,11 @@ def cluster(service: Service, cost: ClientIP, extra: str = "") -> Advice:
     )
 
 
+def changes_policy(advice: Advice) -> bool:
+    """Whether the advice changes externalTrafficPolicy."""
+    return "externalTrafficPolicy" in advice.command
+
+
 def annotate_service(service: Service, *pairs: str) -> str:
     return kubectl("-n", service.key.namespace, "annotate", "service", service.key.name, "--overwrite", *pairs)
 

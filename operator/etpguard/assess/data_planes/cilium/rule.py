@@ -77,6 +77,16 @@ _NO_CLUSTER_IP = Reason(
 )
 
 
+_DELEGATION = "service.cilium.io/proxy-delegation"
+_DELEGATED = Reason(
+    "ProxyDelegated",
+    f"the Service has the annotation {_DELEGATION}: where a backend has an address of the node, Cilium gives the "
+    "packets to a proxy on that node, and no API object shows whether one answers",
+)
+"""pkg/loadbalancer/service.go GetProxyDelegation; bpf/lib/lb.h SVC_FLAG_L7_DELEGATE;
+Documentation/network/kubernetes/kubeproxy-free.rst."""
+
+
 class _State(NamedTuple):
     """One port in one family; the fields are those of `PortState`."""
 
@@ -130,6 +140,9 @@ class Cilium:
             lambda: frontend_ports(service, self._proxy_name),
             lambda: external_ports(service, self._proxy_name),
         )
+        delegated = service.annotations.get(_DELEGATION, "").lower() == "delegate-if-local"
+        if delegated:
+            uncertain = (*uncertain, Uncertain(everything.active | everything.terminating, _DELEGATED))
         ports = tuple(self._port_state(each, installed, inputs.of_envoy, uncertain) for each in found)
         healthy = (-1 if inputs.of_envoy else everything.active) & installed if self._serves_health else 0
         envoy_fails = inputs.of_envoy and (self._release is None or self._release < _ENVOY_IS_HEALTHY)
@@ -141,7 +154,7 @@ class Cilium:
             everything.named_active | everything.named_terminating,
             everything.named_active,
             health_port_open=installed if self._serves_health else 0,
-            health_not_known=-1 if envoy_fails else 0,
+            health_not_known=-1 if envoy_fails or delegated else 0,
         )
 
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
