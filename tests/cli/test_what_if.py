@@ -198,3 +198,61 @@ def test_apply_of_a_new_service_gets_the_pods_that_it_selects(state: Path, tmp_p
     (found,) = report(state, "apply", "-f", str(file))["services"]
     assert found["now"] == {"outcome": "NotAffected", "eligible": 0, "uncovered": 0}
     assert found["settled"]["worst"]["uncoveredNodes"] == ["c"]
+
+
+def test_the_hand_off_of_a_drained_node(state: Path) -> None:
+    (found,) = report(state, "drain", "a")["services"]
+    handed = found["handOff"]
+    assert (handed["verdict"], handed["seconds"]) == ("Lossy", [15, 35])
+    (end,) = handed["ends"]
+    because = end.pop("because")
+    assert any("unhealthy threshold 2 (default)" in each for each in because)
+    assert end == {
+        "change": "drain node a",
+        "kind": "Ingress",
+        "namespace": "shop",
+        "name": "web",
+        "port": "http",
+        "nodes": ["a"],
+        "verdict": "Lossy",
+        "seconds": [15, 35],
+        "detectionSeconds": [15, 35],
+        "servesSeconds": [0, 30],
+        "trafficAfterSeconds": 35,
+        "minReadySeconds": None,
+    }
+    out = what_if(state, "drain", "a").out
+    assert "When the last pod of a node ends:" in out
+    assert "  shop/web behind Ingress shop/web, node a: Lossy: requests to the node are lost for 15 to 35 s" in out
+
+
+def test_a_rollout_that_outruns_the_load_balancer_says_by_how_much(state: Path) -> None:
+    out = what_if(state, "rollout", "shop/Deployment/web").out
+    assert "traffic up to 35 s after its pod is ready, but minReadySeconds is 0" in out
+
+
+def test_a_change_that_ends_no_pod_hands_nothing_off(state: Path) -> None:
+    (found,) = report(state, "lose", "a")["services"]
+    assert found["handOff"] is None
+    assert "When the last pod of a node ends" not in what_if(state, "lose", "a").out
+
+
+def test_without_pods_and_with_many_services_the_hand_off_is_short(tmp_path: Path) -> None:
+    objects = [each for each in OBJECTS if each["kind"] not in ("Pod", "Service", "EndpointSlice", "Ingress")]
+    for number in range(22):
+        name = f"web-{number}"
+        made = service(
+            name=name, ports=[{"name": "http", "port": 80, "nodePort": 30080 + number, "protocol": "TCP"}]
+        )
+        sent = json.loads(json.dumps(alb()[1]))
+        sent["metadata"]["name"] = name
+        sent["spec"]["defaultBackend"]["service"]["name"] = name
+        objects += [made, endpoints([*PODS, pod("p3", "c"), pod("p4", "c")], of=name), sent]
+    state = tmp_path / "many.yaml"
+    state.write_text(yaml.safe_dump_all(objects))
+    out = what_if(state, "drain", "a").out
+    assert "  and 2 more Services (-o json lists all)" in out
+    assert "Pods cannot be read, so it is not known how they end" in out
+    every = report(state, "drain", "a", "b", "c")["services"]
+    assert every[0]["handOff"]["ends"][0]["servesSeconds"] is None
+    assert "nodes a, b, c" in what_if(state, "drain", "a", "b", "c").out

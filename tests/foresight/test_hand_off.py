@@ -21,7 +21,7 @@ from etpguard.assess.probe import (
     Probe,
 )
 from etpguard.foresight.detection import NotKnown, Timing
-from etpguard.foresight.hand_off import MARGIN, Seam, hand_off, outruns
+from etpguard.foresight.hand_off import MARGIN, HandOff, Seam, hand_off, outruns, words
 from etpguard.foresight.pod_end import ServingWindow, serving_window
 from etpguard.objects import Key
 from etpguard.objects.pods import PodSpec
@@ -176,3 +176,17 @@ def test_a_rollout_that_outruns_the_load_balancer() -> None:
     assert outruns(alb, 35) == ""
     assert outruns(UNKNOWN, 0) == ""
     assert outruns(Timing.of(15, 5, 2, None), 0) == ""
+
+
+@pytest.mark.parametrize(
+    ("verdict", "seconds", "expected"),
+    [
+        (Seam.SEAMLESS, None, "Seamless: the load balancer stops before the pod does"),
+        (Seam.UNKNOWN, None, "Unknown"),
+        (Seam.LOSSY, (3, 12), "Lossy: requests to the node are lost for 3 to 12 s"),
+        (Seam.LOSSY, (4, 4), "Lossy: requests to the node are lost for 4 s"),
+        (Seam.LOSSY, (0, None), "Lossy: requests to the node are lost, for a time that has no known bound"),
+    ],
+)
+def test_the_verdict_in_words(verdict: Seam, seconds: tuple[int, int | None] | None, expected: str) -> None:
+    assert words(HandOff(verdict, seconds, ())) == expected

@@ -6,19 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from etpguard.assess import Assessment
 from etpguard.assess.consumers.interface import NodeTargets
-from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.cli.input.sources import Assessed
 from etpguard.foresight.detection import timing_of
-from etpguard.foresight.hand_off import HandOff, Seam, hand_off, outruns
-from etpguard.foresight.pod_end import ServingWindow, serving_window
+from etpguard.foresight.hand_off import HandOff, hand_off, outruns, words
+from etpguard.foresight.pod_ends import first_window, forwards_to_terminating
 from etpguard.objects import Key, Service
 from etpguard.objects.pod_controllers import DEPLOYMENT
 from etpguard.objects.pods import POD, Pod
-
-_WORDS = {
-    Seam.SEAMLESS: "Seamless: the load balancer stops before the pod does",
-    Seam.UNKNOWN: "Unknown",
-}
 
 
 def lines(assessed: Assessed, service: Service, assessment: Assessment) -> Iterable[str]:
@@ -32,7 +26,7 @@ def lines(assessed: Assessed, service: Service, assessment: Assessment) -> Itera
     if not pods:
         yield "  no Pod of it was read, so it is not known how its pods end"
         return
-    window, terminating = _window(pods), _forwards_to_terminating(assessed)
+    window, terminating = first_window(pods), forwards_to_terminating(assessed.engine.planes)
     ready = _min_ready_seconds(assessed, pods)
     said: set[tuple[str, HandOff]] = set()
     for consumer in able:
@@ -42,19 +36,10 @@ def lines(assessed: Assessed, service: Service, assessment: Assessment) -> Itera
         if (name, found) in said:
             continue
         said.add((name, found))
-        yield f"  {name}: {_verdict(found)}"
+        yield f"  {name}: {words(found)}"
         yield from (f"    {each}" for each in found.because)
         if ready is not None and (why := outruns(timing, ready)):
             yield f"    {why}"
-
-
-def _verdict(found: HandOff) -> str:
-    if found.seconds is None:
-        return _WORDS[found.verdict]
-    least, most = found.seconds
-    if most is None:
-        return "Lossy: requests to the node are lost, for a time that has no known bound"
-    return f"Lossy: requests to the node are lost for {least} to {most} s"
 
 
 def _pods(assessed: Assessed, service: Service) -> list[Pod]:
@@ -68,22 +53,6 @@ def _pods(assessed: Assessed, service: Service) -> list[Pod]:
     }
     found = (picture.get(POD, Key(service.key.namespace, name)) for name in sorted(names))
     return [pod for pod in found if pod is not None]
-
-
-def _window(pods: Sequence[Pod]) -> ServingWindow:
-    """That of the pod that ends first."""
-    windows = [serving_window(pod.spec, pod.labels) for pod in pods]
-    return min(windows, key=lambda window: (window.least, window.most))
-
-
-def _forwards_to_terminating(assessed: Assessed) -> bool | None:
-    """Whether every node forwards to terminating endpoints that still serve: kube-proxy and Cilium do."""
-    planes = [group.plane for group in assessed.engine.planes.groups]
-    if all(plane.name is DataPlane.KUBE_PROXY for plane in planes):
-        return True
-    if all(plane.name in (DataPlane.KUBE_PROXY, DataPlane.CILIUM) for plane in planes):
-        return all(plane.enabled("enable-k8s-terminating-endpoint", default=True) for plane in planes)
-    return None
 
 
 def _min_ready_seconds(assessed: Assessed, pods: Sequence[Pod]) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etpguard.cli.output.table import nodes, plain
+from etpguard.cli.what_if_hand_off import hand_off_lines, hand_off_report
 from etpguard.cluster import NodeTable
 from etpguard.foresight.eviction import Blocked
 from etpguard.foresight.forecast import Bounds, Case, Forecast, Phases
@@ -53,6 +54,7 @@ def _service(phases: Phases, given: WhatIf) -> Json:
         "during": _bounds(phases.during, given),
         "settled": _bounds(phases.settled, given),
         "exposureSeconds": None if phases.exposure is None else list(phases.exposure),
+        "handOff": hand_off_report(phases, given.max_nodes),
         "because": list(phases.because),
     }
 
@@ -109,6 +111,8 @@ def lines(given: WhatIf) -> list[str]:
         made += plain(_HEADER, [_row(each, given) for each in forecast.services])
     else:
         made.append("No Service with externalTrafficPolicy Local changes its outcome or its resilience.")
+    if ends := list(hand_off_lines(forecast.services)):
+        made += ["", *ends]
     stopped = [each for each in forecast.blocked if not each.stays]
     if stopped:
         made += ["", "These pods are not evicted:"]

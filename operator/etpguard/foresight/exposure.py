@@ -7,7 +7,8 @@ from etpguard.assess.consumers.interface import ConsumerVerdict
 from etpguard.cluster import Picture
 from etpguard.foresight.detection import detection_seconds
 from etpguard.foresight.forecast import Phases
-from etpguard.objects import SERVICE
+from etpguard.foresight.hand_off import HandOff, Seam
+from etpguard.objects import SERVICE, Service
 
 
 def exposure(phases: Phases, picture: Picture) -> tuple[int, int] | None:
@@ -20,14 +21,34 @@ def exposure(phases: Phases, picture: Picture) -> tuple[int, int] | None:
     if worst.outcome > Outcome.TargetsUnhealthy:
         return None
     now = phases.now.assessment
-    if not worst.uncovered & ~(now.uncovered if now else 0):
+    fresh = worst.uncovered & ~(now.uncovered if now else 0)
+    if not fresh:
         return 0, 0
     service = picture.get(SERVICE, phases.service)
     if service is None:
         return None
-    found = [detection_seconds(v.consumer, service, picture) for v in worst.consumers if _routes_around(v)]
+    newly = set(picture.nodes.names(fresh))
+    found = [_seconds(v, phases, newly, service, picture) for v in worst.consumers if _routes_around(v)]
     known = [seconds for seconds in found if seconds is not None]
     return (0, max(known)) if known and len(known) == len(found) else None
+
+
+def _seconds(
+    verdict: ConsumerVerdict, phases: Phases, newly: set[str], service: Service, picture: Picture
+) -> int | None:
+    """The most seconds through one consumer: those of the hand-off where pods end on all of these nodes, else
+    those until the load balancer notices."""
+    ends = phases.hand_off.ends if phases.hand_off else ()
+    own = [end for end in ends if end.consumer == verdict.consumer]
+    if newly <= {node for end in own for node in end.nodes} and all(_bounded(end.found) for end in own):
+        return max(end.found.seconds[1] or 0 if end.found.seconds else 0 for end in own)
+    return detection_seconds(verdict.consumer, service, picture)
+
+
+def _bounded(found: HandOff) -> bool:
+    if found.verdict is Seam.LOSSY:
+        return found.seconds is not None and found.seconds[1] is not None
+    return found.verdict is Seam.SEAMLESS
 
 
 def _routes_around(verdict: ConsumerVerdict) -> bool:

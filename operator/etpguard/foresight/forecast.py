@@ -13,6 +13,8 @@ from etpguard.assess import Assessment, Outcome
 from etpguard.assess.node_states import external_ports
 from etpguard.foresight.alternatives import Alternative, Ground, worlds
 from etpguard.foresight.eviction import Blocked
+from etpguard.foresight.hosts import hosts_of, pod_of
+from etpguard.foresight.pod_ends import ServiceHandOff
 from etpguard.foresight.pods import Pods
 from etpguard.foresight.scheduling import NewPod, Scheduling
 from etpguard.foresight.world import World
@@ -66,6 +68,8 @@ class Phases:
     because: list[str] = field(default_factory=list)
     exposure: tuple[int, int] | None = None
     """For how long requests may be lost in `during`; see `exposure`. None without a bound."""
+    hand_off: ServiceHandOff | None = None
+    """None where no change ends the last pod of a node that gets traffic."""
 
     @property
     def changes(self) -> bool:
@@ -178,17 +182,7 @@ class Evaluator:
         return cases
 
     def _ground(self, key: Key, base: Assessment) -> Ground:
-        hosts: dict[Key, str] = {}
-        fixed: set[str] = set()
-        for slice_ in self._world.picture.slices(key):
-            for endpoint in slice_.endpoints or ():
-                if not _gets_traffic(endpoint) or endpoint.node_name is None:
-                    continue
-                pod = _pod_of(slice_, endpoint)
-                if pod is None:
-                    fixed.add(endpoint.node_name)
-                else:
-                    hosts[pod] = endpoint.node_name
+        hosts, fixed = hosts_of(key, self._world.picture)
         table = self._world.picture.nodes
         eligible, uncovered, passing = base.eligible, base.uncovered, 0
         for verdict in base.consumers:
@@ -200,34 +194,20 @@ class Evaluator:
         wanted = (*table.names(urgent), *table.names(uncovered & ~urgent))
         # Its nodes may become uncovered, too.
         wanted += tuple(sorted(name for name in set(hosts.values()) if table.bit(name) & eligible))
-        return Ground(hosts, frozenset(fixed), frozenset(table.names(eligible)), tuple(dict.fromkeys(wanted)))
+        return Ground(hosts, fixed, frozenset(table.names(eligible)), tuple(dict.fromkeys(wanted)))
 
     def _slices(
         self, key: Key, service: Service, removed: frozenset[Key], added: Sequence[str]
     ) -> list[EndpointSlice]:
         made = []
         for slice_ in self._world.picture.slices(key):
-            kept = [e for e in slice_.endpoints or () if _pod_of(slice_, e) not in removed]
+            kept = [e for e in slice_.endpoints or () if pod_of(slice_, e) not in removed]
             made.append(msgspec.structs.replace(slice_, endpoints=kept))
         return [*made, *_new_slices(service, made, added)] if added else made
 
 
 def _bounds(cases: Sequence[Case]) -> Bounds:
     return Bounds(max(cases, key=lambda case: case.badness), min(cases, key=lambda case: case.badness))
-
-
-def _gets_traffic(endpoint: Endpoint) -> bool:
-    conditions = endpoint.conditions
-    if conditions is None or conditions.ready is not False:
-        return True
-    return bool(conditions.terminating) and conditions.serving is not False
-
-
-def _pod_of(slice_: EndpointSlice, endpoint: Endpoint) -> Key | None:
-    target = endpoint.target_ref
-    if target is None or target.kind != "Pod" or not target.name:
-        return None
-    return Key(slice_.metadata.namespace or "", target.name)
 
 
 def _new_slices(service: Service, existing: Sequence[EndpointSlice], nodes: Sequence[str]) -> list[EndpointSlice]:

@@ -30,6 +30,7 @@ from etpguard.foresight.changes import (
 from etpguard.foresight.eviction import Blocked, evictions
 from etpguard.foresight.forecast import Evaluator, new_pods
 from etpguard.foresight.node_filters import UNSCHEDULABLE
+from etpguard.foresight.pod_ends import Ending, PodEnds, Replaced
 from etpguard.foresight.pods import Pods, Seen
 from etpguard.foresight.scale_in import outside, victims
 from etpguard.foresight.scheduling import NewPod, Scheduling, Site
@@ -48,12 +49,13 @@ _AUTOSCALER = Taint(AUTOSCALER_TAINT, "NoSchedule")
 class Steps:
     """Applies changes in order. `alternatives` are the ways in which the pods may be after the last one."""
 
-    def __init__(self, world: World, pods: Pods, evaluator: Evaluator) -> None:
+    def __init__(self, world: World, pods: Pods, evaluator: Evaluator, ends: PodEnds) -> None:
         self._world = world
         self._picture: Picture = world.picture
         self._pods = pods
         self._workloads = Workloads(world.picture, pods)
         self._evaluator = evaluator
+        self._ends = ends
         self.alternatives: list[Alternative] = [Alternative()]
         self.blocked: list[Blocked] = []
         self.assumptions: dict[str, None] = {}
@@ -114,6 +116,11 @@ class Steps:
         on_nodes = [(name, [p for p in self._pods.on(name) if p.key not in gone]) for name in change.nodes]
         found = evictions(change, on_nodes, self._budgets())
         self.blocked += found.blocked
+        evicted = [*found.free, *found.doubtful, *(pod for each in found.limited for pod in each.pods)]
+        marks = change.by is not By.KUBECTL
+        everyone = Alternative(frozenset(each.key for each in evicted))
+        removes = change.by.value if marks else ""
+        self._note_ends(Ending(str(change), [everyone], Replaced.MEANWHILE, removes_nodes=removes))
         if not (change.by is By.CLUSTER_AUTOSCALER and not found.complete):
             self._world.put(NODE, [_marked(node, change.by) for node in nodes])
         changed = self._world.refresh()
@@ -185,6 +192,7 @@ class Steps:
             else:
                 additional = wanted - len(here) - len(pending) if known else wanted
                 made.append(_with(each, new=(new_pod(controller),) * max(0, additional)))
+        self._note_ends(Ending(str(change), made, Replaced.NOT_MEANWHILE))
         if not known:
             self.assumptions["Pods cannot be read: any endpoint of its Services may be one of the workload"] = None
         for service in self._pods.services_for(new_pod(controller)):
@@ -240,6 +248,11 @@ class Steps:
             self._evaluator.because(
                 service, f"a rollout of {workload} replaces {len(keys)} pods, of which {missing} may be missing"
             )
+        if missing or not batch.replaced_in_place:
+            waits = (template or controller).spec.min_ready_seconds or 0
+            how = Replaced.BEFORE if missing < len(keys) else Replaced.NOT_MEANWHILE
+            way = Alternative(keys)
+            self._note_ends(Ending(f"roll out {workload}", [way], how, min_ready_seconds=waits))
         if batch.replaced_in_place:
             during = partly if missing else list(self.alternatives)
             self._step(set(), during, list(self.alternatives), keep=self.alternatives)
@@ -380,6 +393,9 @@ class Steps:
         if POD_DISRUPTION_BUDGET in picture.unread or POD_DISRUPTION_BUDGET in picture.unlisted:
             return None
         return list(picture.store(POD_DISRUPTION_BUDGET))
+
+    def _note_ends(self, ending: Ending) -> None:
+        self._ends.note(ending, self.alternatives)
 
     def _note_moves(self, pods: Iterable[Seen], verb: str) -> None:
         for each in pods:

@@ -9,6 +9,7 @@ from etpguard.cluster import Picture
 from etpguard.foresight.changes import Change
 from etpguard.foresight.exposure import exposure
 from etpguard.foresight.forecast import Evaluator, Forecast
+from etpguard.foresight.pod_ends import PodEnds
 from etpguard.foresight.pods import Pods
 from etpguard.foresight.steps import Steps
 from etpguard.foresight.world import World
@@ -27,7 +28,8 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
     world = World(picture, engine)
     pods = Pods(picture)
     evaluator = Evaluator(world, pods)
-    steps = Steps(world, pods, evaluator)
+    ends = PodEnds(world, pods)
+    steps = Steps(world, pods, evaluator, ends)
     for change in changes:
         steps.apply(change)
     steps.settle()
@@ -41,6 +43,7 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
         )
     phases = evaluator.phases()
     for each in phases:
+        each.hand_off = ends.of(each.service)
         each.exposure = exposure(each, picture)
     return Forecast(list(map(str, changes)), phases, steps.blocked, assumptions, steps.warnings)
 

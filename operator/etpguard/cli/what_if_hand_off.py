@@ -1,0 +1,75 @@
+"""The hand-off in the WhatIfReport, and the lines below its table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from etpguard.assess.probe import OwnNodePort
+from etpguard.foresight.detection import NotKnown
+from etpguard.foresight.forecast import Phases
+from etpguard.foresight.hand_off import words
+from etpguard.foresight.pod_ends import PodEnd
+
+Json = dict[str, Any]
+
+_SHOWN = 20
+"""Services below the table."""
+_SHOWN_NODES = 3
+
+
+def hand_off_report(phases: Phases, max_nodes: int) -> Json | None:
+    """None where no change ends the last pod of a node that gets traffic."""
+    if phases.hand_off is None:
+        return None
+    worst = phases.hand_off.worst.found
+    return {
+        "verdict": worst.verdict.value,
+        "seconds": _pair(worst.seconds),
+        "ends": [_end(each, max_nodes) for each in phases.hand_off.ends],
+    }
+
+
+def _end(end: PodEnd, max_nodes: int) -> Json:
+    known = None if isinstance(end.timing, NotKnown) else end.timing
+    dropped = isinstance(end.consumer.probe, OwnNodePort)
+    return {
+        "change": end.change,
+        "kind": end.consumer.kind,
+        "namespace": end.consumer.namespace,
+        "name": end.consumer.name,
+        "port": end.consumer.port,
+        "nodes": list(end.nodes[:max_nodes] if max_nodes else end.nodes),
+        "verdict": end.found.verdict.value,
+        "seconds": _pair(end.found.seconds),
+        "detectionSeconds": _pair(known.down(dropped=dropped)) if known else None,
+        "servesSeconds": [end.window.least, end.window.most] if end.window else None,
+        "trafficAfterSeconds": known.starts if known else None,
+        "minReadySeconds": end.min_ready_seconds,
+        "because": list(end.found.because),
+    }
+
+
+def _pair(seconds: tuple[int, int | None] | None) -> list[int | None] | None:
+    return None if seconds is None else list(seconds)
+
+
+def hand_off_lines(services: Sequence[Phases]) -> Iterable[str]:
+    """The verdict of each end, and what it rests on."""
+    shown = [each for each in services if each.hand_off is not None]
+    if not shown:
+        return
+    yield "When the last pod of a node ends:"
+    for phases in shown[:_SHOWN]:
+        for end in phases.hand_off.ends if phases.hand_off else ():
+            sender = f"{end.consumer.kind} {end.consumer.namespace}/{end.consumer.name}"
+            yield f"  {phases.service} behind {sender}, {_nodes(end.nodes)}: {words(end.found)}"
+            yield from (f"    {each}" for each in end.found.because)
+    if len(shown) > _SHOWN:
+        yield f"  and {len(shown) - _SHOWN} more Services (-o json lists all)"
+
+
+def _nodes(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:_SHOWN_NODES])
+    more = f" and {len(names) - _SHOWN_NODES} more" if len(names) > _SHOWN_NODES else ""
+    return f"node{'s' if len(names) > 1 else ''} {listed}{more}"

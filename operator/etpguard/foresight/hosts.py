@@ -1,0 +1,45 @@
+"""The nodes of a Service's endpoints. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from etpguard.cluster import Picture
+from etpguard.objects import Endpoint, EndpointSlice, Key
+
+
+class Hosts(NamedTuple):
+    of_pods: Mapping[Key, str]
+    """The node of each pod with an endpoint that gets traffic."""
+    fixed: frozenset[str]
+    """The nodes of endpoints that are no pods: they stay."""
+
+
+def hosts_of(service: Key, picture: Picture) -> Hosts:
+    of_pods: dict[Key, str] = {}
+    fixed: set[str] = set()
+    for slice_ in picture.slices(service):
+        for endpoint in slice_.endpoints or ():
+            if not _gets_traffic(endpoint) or endpoint.node_name is None:
+                continue
+            pod = pod_of(slice_, endpoint)
+            if pod is None:
+                fixed.add(endpoint.node_name)
+            else:
+                of_pods[pod] = endpoint.node_name
+    return Hosts(of_pods, frozenset(fixed))
+
+
+def pod_of(slice_: EndpointSlice, endpoint: Endpoint) -> Key | None:
+    target = endpoint.target_ref
+    if target is None or target.kind != "Pod" or not target.name:
+        return None
+    return Key(slice_.metadata.namespace or "", target.name)
+
+
+def _gets_traffic(endpoint: Endpoint) -> bool:
+    conditions = endpoint.conditions
+    if conditions is None or conditions.ready is not False:
+        return True
+    return bool(conditions.terminating) and conditions.serving is not False

@@ -1,0 +1,197 @@
+"""The pods that a drain, a scale or a rollout ends, and whether each Service hands their nodes off without a loss.
+Pure.
+
+Only a node that loses its last pod of the Service counts: another pod takes the requests over at once. The verdict
+is that of the pod that ends first. Where no other node has a pod, the time counts when replacements get traffic.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from etpguard.assess import Assessment, Outcome
+from etpguard.assess.consumers.interface import Consumer, NodeTargets
+from etpguard.assess.data_planes.interface import DataPlane, NodePlanes
+from etpguard.foresight.alternatives import Alternative
+from etpguard.foresight.detection import NotKnown, Timing, timing_of
+from etpguard.foresight.hand_off import HandOff, Seam, hand_off, outruns
+from etpguard.foresight.hosts import hosts_of
+from etpguard.foresight.pod_end import ServingWindow, serving_window
+from etpguard.foresight.pods import Pods
+from etpguard.foresight.world import World
+from etpguard.objects import SERVICE, Key, Service
+from etpguard.objects.pods import Pod
+
+_ORDER = (Seam.SEAMLESS, Seam.UNKNOWN, Seam.LOSSY)
+"""The best first."""
+
+
+class Replaced(Enum):
+    """When the pods that take their place serve."""
+
+    BEFORE = "a rollout waits for them, as long as minReadySeconds says"
+    MEANWHILE = "they are created when the pods are evicted"
+    NOT_MEANWHILE = "never, or after all pods have ended"
+
+
+@dataclass(frozen=True, slots=True)
+class PodEnd:
+    """What one change does to one consumer, where the last pods of `nodes` end."""
+
+    change: str
+    consumer: Consumer
+    nodes: tuple[str, ...]
+    timing: Timing | NotKnown
+    window: ServingWindow | None
+    """None where the Pods are not known."""
+    found: HandOff
+    min_ready_seconds: int | None = None
+    """See `Ending`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHandOff:
+    """One Service: at least one end."""
+
+    ends: tuple[PodEnd, ...]
+
+    @property
+    def worst(self) -> PodEnd:
+        """That with the worst verdict, and of these that with the longest loss."""
+        return max(self.ends, key=lambda end: (_ORDER.index(end.found.verdict), _longest(end.found)))
+
+
+def _longest(found: HandOff) -> float:
+    if found.seconds is None:
+        return 0
+    return float("inf") if found.seconds[1] is None else found.seconds[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Pods that a change ends, in one of these ways."""
+
+    change: str
+    ways: Sequence[Alternative]
+    replaced: Replaced
+    removes_nodes: str = ""
+    """Who takes the nodes out of load balancers meanwhile; "" if nobody does."""
+    min_ready_seconds: int | None = None
+    """Of a rollout: how long it waits after a new pod is ready."""
+
+
+class PodEnds:
+    """Collects the ends while the changes are applied: each is judged by the objects as they are at the time."""
+
+    def __init__(self, world: World, pods: Pods) -> None:
+        self._world = world
+        self._pods = pods
+        self._found: dict[Key, list[PodEnd]] = defaultdict(list)
+
+    def of(self, service: Key) -> ServiceHandOff | None:
+        found = self._found.get(service)
+        return ServiceHandOff(tuple(found)) if found else None
+
+    def note(self, ending: Ending, before: Sequence[Alternative]) -> None:
+        """Judge the pods that end in one of the ways and that are not surely gone in the alternatives `before`."""
+        gone = frozenset.intersection(*(each.gone for each in before))
+        keys = frozenset[Key]().union(*(way.pods() for way in ending.ways)) - gone
+        services = {service for pod in keys for service in self._pods.services_of(pod)}
+        for key in sorted(services):
+            service = self._world.picture.get(SERVICE, key)
+            assessment = self._world.engine.assessments.get(key)
+            if service is not None and assessment is not None:
+                self._found[key] += self._judged(ending, service, assessment, keys, gone)
+
+    def _judged(
+        self, ending: Ending, service: Service, assessment: Assessment, keys: frozenset[Key], gone: frozenset[Key]
+    ) -> Iterable[PodEnd]:
+        hosts, fixed = hosts_of(service.key, self._world.picture)
+        here = {pod: node for pod, node in hosts.items() if pod not in gone}
+        touched = {node for pod, node in here.items() if pod in keys} - fixed
+        emptied = {node for node in touched if any(_empties(here, way, {node}) for way in ending.ways)}
+        if not emptied:
+            return
+        ends = [pod for pod, node in here.items() if pod in keys and node in emptied]
+        window = self._window(ends)
+        table = self._world.picture.nodes
+        terminating = forwards_to_terminating(self._world.engine.planes)
+        for verdict in assessment.consumers:
+            consumer = verdict.consumer
+            if not isinstance(consumer.targets, NodeTargets) or verdict.outcome is Outcome.NotAffected:
+                continue
+            nodes = tuple(sorted(node for node in emptied if table.bit(node) & verdict.eligible))
+            if not nodes or consumer.incidental:
+                continue
+            timing = timing_of(consumer, service, self._world.picture)
+            if window is None:
+                found = HandOff(Seam.UNKNOWN, None, ("Pods cannot be read, so it is not known how they end",))
+            else:
+                found = hand_off(consumer, timing, window, forwards_to_terminating=terminating)
+            covered = set(table.names(verdict.eligible & ~verdict.uncovered))
+            alone = covered <= emptied and any(_empties(here, way, covered) for way in ending.ways)
+            found = _alone(found, timing, ending) if alone else _with_rollout(found, timing, ending)
+            if ending.removes_nodes:
+                found = _with_removal(found, ending.removes_nodes)
+            yield PodEnd(ending.change, consumer, nodes, timing, window, found, ending.min_ready_seconds)
+
+    def _window(self, pods: Iterable[Key]) -> ServingWindow | None:
+        seen = (self._pods.seen.get(key) for key in pods)
+        known = [each.pod for each in seen if each is not None and each.pod is not None]
+        return first_window(known) if known else None
+
+
+def _empties(hosts: Mapping[Key, str], way: Alternative, nodes: Set[str]) -> bool:
+    """Whether these nodes may all lose all of their pods in this way."""
+    left = {pod for pod, node in hosts.items() if node in nodes} - way.gone
+    possible = sum(min(len(choice.pods & left), choice.most) for choice in way.choices)
+    return left <= way.pods() and possible >= len(left)
+
+
+def _with_rollout(found: HandOff, timing: Timing | NotKnown, ending: Ending) -> HandOff:
+    why = "" if ending.min_ready_seconds is None else outruns(timing, ending.min_ready_seconds)
+    return replace(found, because=(*found.because, why)) if why else found
+
+
+def _alone(found: HandOff, timing: Timing | NotKnown, ending: Ending) -> HandOff:
+    """No other node of the consumer has a pod, so its replacements decide, too."""
+    least = found.seconds[0] if found.seconds else 0
+    if ending.replaced is Replaced.NOT_MEANWHILE:
+        why = "no other node that gets traffic has a pod meanwhile, so all requests are lost then"
+        return HandOff(Seam.LOSSY, (least, None), (why, *found.because))
+    if ending.replaced is Replaced.BEFORE:
+        waits = ending.min_ready_seconds or 0
+        starts = None if isinstance(timing, NotKnown) else timing.starts
+        if starts is not None and waits >= starts:
+            return found
+        why = outruns(timing, waits) or "it is not known how soon the nodes of new pods get traffic"
+    else:
+        why = "no other node that gets traffic has a pod, and when replacements get traffic is not known"
+    if found.verdict is Seam.LOSSY:
+        return HandOff(Seam.LOSSY, (least, None), (why, *found.because))
+    return HandOff(Seam.UNKNOWN, None, (why, *found.because))
+
+
+def _with_removal(found: HandOff, who: str) -> HandOff:
+    why = f"{who} takes the node out of load balancers before it evicts pods; how soon each one stops is not known"
+    return replace(found, verdict=Seam.UNKNOWN, seconds=None, because=(why, *found.because))
+
+
+def first_window(pods: Iterable[Pod]) -> ServingWindow:
+    """That of the pod that ends first, of at least one."""
+    windows = [serving_window(pod.spec, pod.labels) for pod in pods]
+    return min(windows, key=lambda window: (window.least, window.most))
+
+
+def forwards_to_terminating(planes: NodePlanes) -> bool | None:
+    """Whether every node forwards to terminating endpoints that still serve, as kube-proxy and Cilium do. None if
+    that is not known."""
+    known = [group.plane for group in planes.groups]
+    if all(plane.name is DataPlane.KUBE_PROXY for plane in known):
+        return True
+    if all(plane.name in (DataPlane.KUBE_PROXY, DataPlane.CILIUM) for plane in known):
+        return all(plane.enabled("enable-k8s-terminating-endpoint", default=True) for plane in known)
+    return None

@@ -1,0 +1,330 @@
+"""The hand-off in a forecast: which pods end on which nodes, who replaces them, and the exposure that is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane, NodePlanes, PlaneGroup
+from etpguard.foresight.changes import Applied, Apply, By, Change, Drain, Lose, Policy, Rollout, Scale, Workload
+from etpguard.foresight.exposure import exposure
+from etpguard.foresight.forecast import Forecast, Phases
+from etpguard.foresight.hosts import hosts_of
+from etpguard.foresight.pod_ends import ServiceHandOff, forwards_to_terminating
+from etpguard.objects import SERVICE, Key, decode_item
+from tests.foresight.clusters import (
+    WEB,
+    Json,
+    alb,
+    budget,
+    deployment,
+    endpoints,
+    forecast,
+    node,
+    phases_of,
+    picture_of,
+    pod,
+    service,
+    workload,
+)
+
+NODES = [node("a"), node("b"), node("c")]
+NODES_OF_GCE = [{**each, "spec": {"providerID": f"gce://p/z/{each['metadata']['name']}"}} for each in NODES]
+DEPLOYMENT = Workload("Deployment", WEB)
+ALB = "alb.ingress.kubernetes.io/"
+FINALIZER = "gke.networking.io/l4-netlb-v2"
+
+
+def sleeps(seconds: int) -> Json:
+    """A pod that certainly serves for so long: it sleeps, and then has no time left."""
+    hook = {"preStop": {"sleep": {"seconds": seconds}}}
+    return {"containers": [{"name": "c", "lifecycle": hook}], "terminationGracePeriodSeconds": seconds}
+
+
+def behind_gke(pods: list[Json], *more: Json) -> list[Json]:
+    """Behind a passthrough load balancer that checks healthCheckNodePort: 3 to 12 s."""
+    balanced = service(type="LoadBalancer", healthCheckNodePort=31000)
+    balanced["metadata"]["finalizers"] = [FINALIZER]
+    balanced["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
+    return [*NODES_OF_GCE, balanced, endpoints(pods), *pods, *more]
+
+
+def ends(found: Forecast) -> ServiceHandOff:
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.hand_off is not None
+    return phases.hand_off
+
+
+def told(found: Forecast) -> tuple[str, tuple[int, int | None] | None, tuple[str, ...]]:
+    worst = ends(found).worst
+    return worst.found.verdict.value, worst.found.seconds, worst.nodes
+
+
+def because(found: Forecast) -> str:
+    return "; ".join(ends(found).worst.found.because)
+
+
+TWO_AND_TWO = [pod("p1", "a", **sleeps(14)), pod("p2", "b", **sleeps(14)), pod("p3", "b", **sleeps(14))]
+
+
+def test_a_drain_of_pods_that_serve_long_enough_is_seamless() -> None:
+    found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Drain(("a",)))
+    assert told(found) == ("Seamless", None, ("a",))
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.exposure == (0, 0), "the node drops only when nobody sends to it"
+
+
+def test_a_drain_of_pods_that_end_too_early_loses_the_difference() -> None:
+    pods = [pod("p1", "a", **sleeps(5)), pod("p2", "b", **sleeps(5))]
+    found = forecast(behind_gke(pods, *deployment(2)), Drain(("a",)))
+    assert told(found) == ("Lossy", (0, 9), ("a",))
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.exposure == (0, 9)
+
+
+def test_a_check_of_the_traffic_port_notices_after_the_end() -> None:
+    pods = [pod("p1", "a", **sleeps(60)), pod("p2", "b", **sleeps(60))]
+    found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(2)], Drain(("a",)))
+    assert told(found) == ("Lossy", (15, 35), ("a",))
+    end = ends(found).worst
+    assert (end.change, end.consumer.kind, end.min_ready_seconds) == ("drain node a", "Ingress", None)
+    assert end.window is not None
+    assert end.window.least == 60
+
+
+def test_pods_of_which_one_stays_on_the_node_hand_nothing_off() -> None:
+    found = forecast(behind_gke(TWO_AND_TWO, workload("StatefulSet", replicas=3)), Scale(DEPLOYMENT_SET, 2))
+    phases = phases_of(found)
+    assert phases is None or phases.hand_off is None
+
+
+DEPLOYMENT_SET = Workload("StatefulSet", WEB)
+
+
+def stateful(*on: str, seconds: int = 14) -> list[Json]:
+    return [pod(f"web-{n}", at, owner="StatefulSet/web", **sleeps(seconds)) for n, at in enumerate(on)]
+
+
+@pytest.mark.parametrize(
+    ("on", "replicas", "expected"),
+    [
+        pytest.param("ab", 1, ("Seamless", None, ("b",)), id="another node takes over"),
+        pytest.param("ab", 0, ("Lossy", (0, None), ("a", "b")), id="no pod is left"),
+        pytest.param("abb", 2, None, id="a pod is left on the node"),
+        pytest.param("aab", 1, ("Seamless", None, ("b",)), id="of two nodes one keeps a pod"),
+    ],
+)
+def test_scale_in(on: str, replicas: int, expected: Any) -> None:
+    found = forecast(
+        behind_gke(stateful(*on), workload("StatefulSet", replicas=len(on))), Scale(DEPLOYMENT_SET, replicas)
+    )
+    phases = phases_of(found)
+    if expected is None:
+        assert phases is None or phases.hand_off is None
+    else:
+        assert told(found) == expected
+
+
+def test_victims_that_are_tied_may_empty_any_of_their_nodes() -> None:
+    pods = [pod(f"p{n}", at, **sleeps(20)) for n, at in enumerate("abc")]
+    found = forecast(behind_gke(pods, *deployment(3)), Scale(DEPLOYMENT, 2))
+    assert told(found) == ("Seamless", None, ("a", "b", "c"))
+
+
+def test_a_drain_of_all_pods_depends_on_their_replacements() -> None:
+    found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Drain(("a", "b")))
+    assert told(found) == ("Unknown", None, ("a", "b"))
+    assert "replacements" in because(found)
+    pods = [pod("p1", "a", **sleeps(2))]
+    assert told(forecast(behind_gke(pods, *deployment(1)), Drain(("a",))))[:2] == ("Lossy", (1, None))
+
+
+def test_who_takes_the_node_out_first_decides_as_well() -> None:
+    found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Drain(("a",), By.KARPENTER))
+    assert told(found) == ("Unknown", None, ("a",))
+    assert "karpenter takes the node out of load balancers" in because(found)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected", "why"),
+    [
+        pytest.param({"minReadySeconds": 4}, "Seamless", "", id="it waits for the load balancer"),
+        pytest.param(
+            {},
+            "Unknown",
+            "gets traffic up to 4 s after its pod is ready, but minReadySeconds is 0",
+            id="it does not",
+        ),
+        pytest.param({"strategy": {"type": "Recreate"}}, "Lossy", "no other node", id="all pods end first"),
+    ],
+)
+def test_a_rollout(spec: Json, expected: str, why: str) -> None:
+    found = forecast(behind_gke(TWO_AND_TWO, *deployment(3, **spec)), Rollout(DEPLOYMENT))
+    assert told(found)[0] == expected
+    assert why in because(found)
+    assert ends(found).worst.min_ready_seconds == spec.get("minReadySeconds", 0)
+
+
+def test_a_lossy_rollout_that_outruns_the_load_balancer_has_no_bound() -> None:
+    pods = [pod("p1", "a", **sleeps(0)), pod("p2", "b", **sleeps(0))]
+    found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(2)], Rollout(DEPLOYMENT))
+    assert told(found)[:2] == ("Lossy", (15, None))
+    waits = deployment(2, minReadySeconds=35)
+    found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *waits], Rollout(DEPLOYMENT))
+    assert told(found)[:2] == ("Lossy", (15, 35))
+
+
+def test_a_rollout_beside_pods_of_another_workload() -> None:
+    """The other pod keeps its node, and the sentence on minReadySeconds stays."""
+    other = pod("q", "c", owner="ReplicaSet/other", **sleeps(14))
+    pods = [pod("p1", "a", **sleeps(14)), other]
+    found = forecast(behind_gke(pods, *deployment(1)), Rollout(DEPLOYMENT))
+    assert told(found) == ("Seamless", None, ("a",))
+    assert "minReadySeconds is 0" in because(found)
+
+
+@pytest.mark.parametrize(
+    ("update", "handed_off"),
+    [
+        pytest.param({"maxUnavailable": 1}, True, id="the old pod ends first"),
+        pytest.param({"maxSurge": 1, "maxUnavailable": 0}, False, id="the new pod on the node is ready first"),
+    ],
+)
+def test_a_rollout_of_a_daemonset(update: Json, handed_off: bool) -> None:
+    pods = [pod(f"p{n}", at, owner="DaemonSet/web", **sleeps(14)) for n, at in enumerate("abc")]
+    controller = workload("DaemonSet", updateStrategy={"rollingUpdate": update}, minReadySeconds=10)
+    phases = phases_of(forecast(behind_gke(pods, controller), Rollout(Workload("DaemonSet", WEB))))
+    assert (phases is not None and phases.hand_off is not None) is handed_off
+
+
+def test_a_timing_that_is_not_known_has_no_bound() -> None:
+    pods = [pod("p1", "a", **sleeps(600)), pod("p2", "b", **sleeps(600))]
+    objects = [
+        *NODES,
+        service(),
+        endpoints(pods),
+        *pods,
+        *alb(**{f"{ALB}healthcheck-interval-seconds": "400"}),
+        *deployment(2),
+    ]
+    found = forecast(objects, Rollout(DEPLOYMENT))
+    assert told(found)[:2] == ("Lossy", (0, None))
+
+
+def test_without_pods_it_is_not_known() -> None:
+    found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Drain(("a",)), unread=("pods",))
+    assert told(found) == ("Unknown", None, ("a",))
+    assert ends(found).worst.window is None
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.exposure == (0, 12), "the load balancer stops by then"
+
+
+def test_changes_that_end_no_pod_hand_nothing_off() -> None:
+    for change in (Lose(("a",)), Policy(WEB, "Cluster")):
+        phases = phases_of(forecast(behind_gke(TWO_AND_TWO, *deployment(3)), change))
+        assert phases is not None
+        assert phases.hand_off is None
+
+
+def test_what_is_gone_already_does_not_end_again() -> None:
+    found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Drain(("a",)), Drain(("a",)))
+    assert [end.change for end in ends(found).ends] == ["drain node a"]
+
+
+def test_a_service_that_is_not_local_is_left_out() -> None:
+    found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Policy(WEB, "Cluster"), Drain(("a",)))
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.hand_off is None
+
+
+def test_nodes_without_traffic_and_endpoints_without_a_pod_do_not_count() -> None:
+    excluded = "node.kubernetes.io/exclude-from-external-load-balancers"
+    objects = behind_gke([*TWO_AND_TWO, pod("p4", "c", **sleeps(1))], *deployment(4))
+    objects[2] = {**objects[2], "metadata": {**objects[2]["metadata"], "labels": {excluded: ""}}}
+    phases = phases_of(forecast(objects, Drain(("c",))))
+    assert phases is None or phases.hand_off is None
+    objects = behind_gke(TWO_AND_TWO, *deployment(3))
+    objects[4]["endpoints"].append({"addresses": ["10.9.9.9"], "conditions": {"ready": True}, "nodeName": "a"})
+    phases = phases_of(forecast(objects, Drain(("a",))))
+    assert phases is None or phases.hand_off is None
+
+
+def test_a_budget_that_lets_one_go_at_a_time_ends_all_of_them() -> None:
+    pods = [pod("p1", "a", **sleeps(14)), pod("p2", "a", **sleeps(14)), pod("p3", "b", **sleeps(14))]
+    found = forecast(behind_gke(pods, *deployment(3), budget(1)), Drain(("a",)))
+    assert told(found) == ("Seamless", None, ("a",))
+
+
+def test_a_consumer_that_sends_to_no_node_has_no_hand_off() -> None:
+    pods = [pod("p1", "a"), pod("p2", "b")]
+    objects = [*NODES, service(), endpoints(pods), *pods, *alb(**{f"{ALB}target-type": "ip"}), *deployment(2)]
+    phases = phases_of(forecast(objects, Drain(("a",))))
+    assert phases is None or phases.hand_off is None
+
+
+def test_the_exposure_of_nodes_that_no_pod_left() -> None:
+    """A target set that grows makes other nodes uncovered: what counts is how soon the load balancer notices."""
+    label = {"alb.ingress.kubernetes.io/target-node-labels": "kubernetes.io/hostname=a"}
+    pods = [pod("p1", "a", **sleeps(60)), pod("p2", "b", **sleeps(60))]
+    narrow = service()
+    narrow["metadata"]["annotations"] = label
+    objects = [*NODES, narrow, endpoints(pods), *pods, *alb(), *deployment(2)]
+    wide = decode_item(SERVICE, service())
+    apply = Apply([Applied(SERVICE, wide)], "f")  # type: ignore[arg-type]
+    changes: list[Change] = [apply, Drain(("a",))]
+    phases = phases_of(forecast(objects, *changes))
+    assert isinstance(phases, Phases)
+    assert phases.service == Key("shop", "web")
+    assert phases.exposure == (0, 35)
+
+
+KUBE_PROXY, CILIUM = KnownDataPlane(DataPlane.KUBE_PROXY), KnownDataPlane(DataPlane.CILIUM)
+
+
+@pytest.mark.parametrize(
+    ("planes", "expected"),
+    [
+        pytest.param([KUBE_PROXY], True, id="kube-proxy"),
+        pytest.param([KUBE_PROXY, CILIUM], True, id="Cilium, by default"),
+        pytest.param(
+            [replace(CILIUM, settings=(("enable-k8s-terminating-endpoint", "false"),))],
+            False,
+            id="Cilium without it",
+        ),
+        pytest.param([KUBE_PROXY, KnownDataPlane(DataPlane.ANTREA)], None, id="another data plane"),
+    ],
+)
+def test_which_data_planes_forward_to_terminating_pods(
+    planes: list[KnownDataPlane], expected: bool | None
+) -> None:
+    groups = tuple(PlaneGroup(plane, 1 << number) for number, plane in enumerate(planes))
+    assert forwards_to_terminating(NodePlanes(groups)) is expected
+
+
+def test_a_service_that_is_removed_has_no_exposure() -> None:
+    pods = [pod("p1", "a", **sleeps(60)), pod("p2", "b", **sleeps(60))]
+    found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(2)], Drain(("a",)))
+    phases = phases_of(found)
+    assert phases is not None
+    assert exposure(phases, picture_of(NODES)[0]) is None
+
+
+def test_endpoints_that_get_no_traffic_have_no_host() -> None:
+    ready, unready = pod("p1", "a"), pod("p2", "b", ready=False)
+    ending = pod("p3", "c", deleting=True)
+    slice_ = endpoints([ready, unready, ending])
+    slice_["endpoints"] += [
+        {"addresses": ["10.9.9.9"], "nodeName": "a", "targetRef": {"kind": "VirtualMachine", "name": "v"}},
+        {"addresses": ["10.9.9.8"]},
+    ]
+    picture, _ = picture_of([*NODES, service(), slice_])
+    hosts, fixed = hosts_of(WEB, picture)
+    assert hosts == {Key("shop", "p1"): "a", Key("shop", "p3"): "c"}
+    assert fixed == {"a"}
