@@ -13,6 +13,7 @@ from etpguard.settings.values import DATA_PLANE_NAMES
 from tests.cli.program import etpguard, failed
 
 COUNT = "a number from 0 to 999999999"
+LOOPBACK = "off, or a loopback ADDRESS:PORT such as 127.0.0.1:8081"
 QUOTA = "a number and a duration, such as 1/600s"
 SHARE = "a number or a percentage such as 40%"
 PLANE = f"one of {', '.join(DATA_PLANE_NAMES)}, or NAME:LABEL-SELECTOR"
@@ -99,6 +100,16 @@ def test_a_value(name: str, given: str, value: object, by: str) -> None:
             "cilium;other",
             "one entry without a label selector at most, but there are cilium and other",
             id="two data planes for the same nodes",
+        ),
+        *(
+            pytest.param("page", given, LOOPBACK, id=f"page {name}")
+            for name, given in (
+                ("on every address", ":8081"),
+                ("on another address", "10.0.0.1:8081"),
+                ("without a port", "127.0.0.1"),
+                ("on", "on"),
+                ("", ""),
+            )
         ),
         pytest.param("breaker", "", SHARE, id="no share"),
         pytest.param("breaker", "%", SHARE, id="a bare sign"),

@@ -27,7 +27,7 @@ from etpguard.settings import Address, Settings
 T = TypeVar("T")
 
 READ_ONLY = {"write_conditions": False, "write_reports": False, "write_events": False, "remediation": False}
-DEFAULTS = {**READ_ONLY, "second_installation": "allow"}
+DEFAULTS = {**READ_ONLY, "second_installation": "allow", "page": None}
 """Other tests leave Leases of operators that they killed."""
 
 

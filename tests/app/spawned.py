@@ -44,6 +44,7 @@ class Spawned(Served):
             "lease-namespace": "default",
             "lease-name": name,
             "second-installation": "allow",
+            "page": "off",
             **{flag.replace("_", "-"): value for flag, value in flags.items()},
         }
         self._command = [

@@ -10,7 +10,7 @@ import pytest
 
 from etpguard.assess.consumers.interface import Advice
 from etpguard.assess.outcome import Reason
-from etpguard.objects import SERVICE_COVERAGE
+from etpguard.objects import SERVICE_COVERAGE, Key
 from etpguard.outcomes import Outcome
 from etpguard.page import Assets, PageContents, page_view, render
 from etpguard.page.view import Status
@@ -157,7 +157,8 @@ def test_hostile_text_is_text() -> None:
         service(HOSTILE, [{"name": HOSTILE, "port": 80, "nodePort": 30080}]),
         consumers={HOSTILE: [hostile]},
         advisor=lambda assessment: advice,
-        recorded=lambda key: status,
+        recorded={Key("default", HOSTILE): status},
+        why_not={Key("default", HOSTILE): (HOSTILE,)},
         source=HOSTILE,
         status=Status(HOSTILE, HOSTILE, fresh=False, problems=[HOSTILE]),
     )

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from etpguard.assess.consumers.interface import Advice
 from etpguard.assess.outcome import Reason
 from etpguard.page import PageContents, ServiceViews, page_view, zones_of
 from etpguard.page.view import FEW_NAMES, HISTORY, MAX_NAMES, WHOLE_STORIES, ServiceView
 from etpguard.report import coverage_report
-from etpguard.report.contract import Json
 from tests.assess.build import consumer, endpoint, endpoint_slice, node, picture_with, service
 from tests.page.worlds import ZONE, page_of, recorded, small
 
@@ -93,11 +94,10 @@ def test_beyond_the_worst_services_a_story_is_short() -> None:
 
 def test_a_view_is_kept_while_nothing_it_shows_changes() -> None:
     kept = ServiceViews()
-    statuses: dict[str, Json] = {"web": {"transitions": []}}
-    page = page_of(*small(), recorded=lambda key: statuses.get(key.name))
+    page = page_of(*small(), recorded=recorded(web={"transitions": []}))
     first = {each.name: each for each in page_view(page, kept).services}
-    statuses["web"] = {"transitions": [{"time": "t", "to": "Covered"}]}
-    second = {each.name: each for each in page_view(page, kept).services}
+    changed = replace(page, recorded=recorded(web={"transitions": [{"time": "t", "to": "Covered"}]}))
+    second = {each.name: each for each in page_view(changed, kept).services}
     assert second["default/api"] is first["default/api"]
     assert second["default/web"] is not first["default/web"]
     page.contents.assessments.clear()  # type: ignore[attr-defined]

@@ -69,9 +69,9 @@ def page_of(
     return contents_of(picture, engine, **more)
 
 
-def recorded(**statuses: Json) -> Callable[[Key], Json | None]:
+def recorded(**statuses: Json) -> dict[Key, Json]:
     """Statuses of ServiceCoverages by the name of their Service."""
-    return lambda key: statuses.get(key.name)
+    return {Key("default", name): status for name, status in statuses.items()}
 
 
 def large(nodes: int = 5_000, services: int = 2_000) -> PageContents:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import ModuleType
 
 from etpguard.app.health import HealthReport, metrics_state
+from etpguard.app.page import LivePage
 from etpguard.app.tasks import Keeper, finished_before, run_until_one_ends
 from etpguard.app.timing import OperatorTiming
 from etpguard.app.writing import Writing
@@ -39,6 +40,7 @@ from etpguard.metrics import CONTENT_TYPE, Metrics
 from etpguard.objects import GROUP, AnyKind
 from etpguard.objects.log_fields import action_fields
 from etpguard.objects.named import NamedObjects
+from etpguard.page import Status
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.report.advice import advice_texts
 from etpguard.report.data_planes import assumed_of_services
@@ -143,11 +145,19 @@ class Operator:
             scope=settings.scope,
             failures=failures,
         )
+        self.page = LivePage(
+            self.picture,
+            self.engine,
+            reported,
+            Advisor(self.picture, consumers),
+            connection.server,
+            self._page_status,
+        )
         self._health = HealthReport(
             self.freshness,
             self._supervisor,
             self._assessed,
-            (self._data_plane_notes, self._assessment_notes, self._writing.problems),
+            (self._data_plane_notes, self._assessment_notes, self._writing.problems, self._page_notes),
         )
 
     def watching(self) -> frozenset[AnyKind]:
@@ -228,6 +238,8 @@ class Operator:
                 keep("options", "the data plane's objects", self._data_plane_objects.run, stop), name="data planes"
             ),
         ]
+        if self._settings.page is not None:
+            parts.append(asyncio.create_task(self.page.run(self._settings.page, stop), name="page"))
         if self._settings.aws_lbc_deployment:
             follow_options = keep("options", "the operator", self._follow_options, stop)
             parts.append(asyncio.create_task(follow_options, name="options"))
@@ -245,6 +257,18 @@ class Operator:
 
     def _assessment_notes(self) -> list[str]:
         return [self._absorber.problem] if self._absorber.problem else []
+
+    def _page_notes(self) -> list[str]:
+        return [self.page.problem] if self.page.problem else []
+
+    def _page_status(self, revision: str) -> Status:
+        health = self.health()
+        return Status(
+            revision,
+            leader=self._writing.leader,
+            fresh=self._stale() is None,
+            problems=[*health.blockers, *health.notes, *health.failures],
+        )
 
     def _data_plane_notes(self) -> list[str]:
         """Contradictions, what is not excluded, and objects that could not be read where something is assumed."""

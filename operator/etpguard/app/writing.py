@@ -67,7 +67,7 @@ class Writing:
         )
         self._client = LazyClient(connection)
         self._keeper = keeper
-        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        self._identity = identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         timing = Timing.of(int(settings.lease_duration))
         self._elector = (
             Elector(
@@ -152,6 +152,17 @@ class Writing:
     def receivers(self) -> Sequence[Receiver]:
         """What acts on assessments."""
         return (self._publisher, self._remediation) if self._remediation else (self._publisher,)
+
+    @property
+    def leader(self) -> str:
+        """Which replica writes, in words."""
+        if not self._enabled:
+            return "none: every output is off"
+        if self._elector is None:
+            return "this replica: the election of a leader is off"
+        if self._elector.leading:
+            return f"this replica, {self._identity}"
+        return self._elector.holder or "not known"
 
     def problems(self) -> list[str]:
         """What prevents writes, one line each. Another replica's leadership is not a problem."""

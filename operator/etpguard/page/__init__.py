@@ -4,7 +4,28 @@ Three steps: the assessments become view records (`view`, with the columns of `m
 into text (`render`). The template shows what the records say and decides nothing.
 """
 
+from etpguard.page.recorded import recorded_statuses, why_not_remediated
 from etpguard.page.render import Assets, render
-from etpguard.page.view import PageContents, PageView, ServiceViews, page_view, zones_of
+from etpguard.page.view import (
+    PageContents,
+    PageView,
+    ServiceViews,
+    Status,
+    page_view,
+    service_views,
+    zones_of,
+)
 
-__all__ = ["Assets", "PageContents", "PageView", "ServiceViews", "page_view", "render", "zones_of"]
+__all__ = [
+    "Assets",
+    "PageContents",
+    "PageView",
+    "ServiceViews",
+    "Status",
+    "page_view",
+    "recorded_statuses",
+    "render",
+    "service_views",
+    "why_not_remediated",
+    "zones_of",
+]

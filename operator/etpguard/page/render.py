@@ -9,7 +9,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from etpguard.objects.text import harmless
@@ -63,6 +62,11 @@ def render(view: PageView) -> str:
 
 @cache
 def _template() -> Any:
+    from jinja2 import (  # 2 MB, which an operator needs once somebody looks at its page
+        Environment,
+        StrictUndefined,
+    )
+
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,

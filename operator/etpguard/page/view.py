@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,9 +28,6 @@ FEW_NAMES = 2
 HISTORY = 5
 """Changes of the outcome that are shown, as in `explain`."""
 
-Recorded = Callable[[Key], Json | None]
-"""The status of the ServiceCoverage of a Service; None if there is none."""
-
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -43,18 +40,25 @@ class Status:
     fresh: bool
     problems: Sequence[str] = ()
 
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """All but the revision."""
+        return (self.leader, self.fresh, tuple(self.problems))
+
 
 @dataclass(frozen=True, slots=True)
 class PageContents:
     """What a page shows. `source` says where the objects come from, `made` when the page was made (RFC 3339).
-    `status` is None for a file."""
+    `recorded` are the statuses of the ServiceCoverages, `why_not` the reasons that policies give for Services that
+    they do not remediate, both by Service. `status` is None for a file."""
 
     contents: Contents
     zones: Zones
     advisor: Callable[[Assessment], Iterable[Advice]]
     source: str
     made: str
-    recorded: Recorded = lambda key: None
+    recorded: Mapping[Key, Json] = field(default_factory=dict)
+    why_not: Mapping[Key, tuple[str, ...]] = field(default_factory=dict)
     status: Status | None = None
 
 
@@ -114,6 +118,7 @@ class ServiceView:
     """Whether all advice is shown, and lists are as long as in `explain`."""
     history: tuple[Change, ...]
     remediation: RemediationLine | None
+    why_not: tuple[str, ...]
     rows: tuple[PortRow, ...]
 
     @property
@@ -160,12 +165,11 @@ class ServiceViews:
     _kept: dict[Key, tuple[tuple[object, ...], ServiceView]] = field(default_factory=dict)
 
     def view(self, page: PageContents, assessment: Assessment, *, whole: bool) -> ServiceView:
-        recorded = page.recorded(assessment.key)
-        made_from = (assessment, recorded, whole, page.contents.table.epoch)
-        kept = self._kept.get(assessment.key)
-        if kept is None or any(a is not b for a, b in zip(kept[0], made_from, strict=True)):
-            kept = (made_from, service_view(page, assessment, recorded, whole=whole))
-            self._kept[assessment.key] = kept
+        key = assessment.key
+        made_from = (assessment, page.recorded.get(key), page.why_not.get(key), whole, page.contents.table.epoch)
+        kept = self._kept.get(key)
+        if kept is None or any(a is not b and a != b for a, b in zip(kept[0], made_from, strict=True)):
+            kept = self._kept[key] = (made_from, service_view(page, assessment, whole=whole))
         return kept[1]
 
     def retain(self, keys: Iterable[Key]) -> None:
@@ -183,14 +187,18 @@ def zones_of(picture: Picture) -> Zones:
     return tuple(sorted(found.items())) if len(found) <= MAX_ZONES else ()
 
 
+def service_views(page: PageContents, views: ServiceViews) -> Iterator[ServiceView]:
+    """The views of all Services, the worst first, made one after the other: together they may take seconds."""
+    ordered = sorted(page.contents.assessments, key=lambda a: (-a.outcome, a.key))
+    for place, assessment in enumerate(ordered):
+        yield views.view(page, assessment, whole=place < WHOLE_STORIES)
+
+
 def page_view(page: PageContents, views: ServiceViews | None = None) -> PageView:
     """The records of the page, the worst Services first. `views` keeps those of Services that do not change."""
     contents, views = page.contents, views or ServiceViews()
-    ordered = sorted(contents.assessments, key=lambda a: (-a.outcome, a.key))
-    services = tuple(
-        views.view(page, assessment, whole=place < WHOLE_STORIES) for place, assessment in enumerate(ordered)
-    )
-    views.retain(assessment.key for assessment in ordered)
+    services = tuple(service_views(page, views))
+    views.retain(assessment.key for assessment in contents.assessments)
     made = matrix([row for each in services for row in each.rows], contents.nodes, page.zones, contents.table)
     return PageView(
         page=page,
@@ -210,10 +218,9 @@ def _matrix_rows(service: ServiceView, made: Matrix) -> Iterable[MatrixRow]:
         yield MatrixRow(service, ", ".join(line.labels), cells, first=not index)
 
 
-def service_view(
-    page: PageContents, assessment: Assessment, recorded: Json | None, *, whole: bool = True
-) -> ServiceView:
+def service_view(page: PageContents, assessment: Assessment, *, whole: bool = True) -> ServiceView:
     table, names = page.contents.table, MAX_NAMES if whole else FEW_NAMES
+    recorded = page.recorded.get(assessment.key)
     rows = port_rows(assessment)
     report = service_report(assessment, table, (), names)
     lines = [
@@ -231,6 +238,7 @@ def service_view(
         whole=whole,
         history=tuple(_change(each) for each in transitions_of(recorded)[:HISTORY]),
         remediation=remediation_line(recorded),
+        why_not=page.why_not.get(assessment.key, ()),
         rows=rows,
     )
 

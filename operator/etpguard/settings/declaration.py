@@ -51,6 +51,8 @@ def _setting(default: Any, type: ValueType, help: str) -> Any:  # noqa: A002
 
 
 _LISTEN = Address("", 8080)
+_PAGE = Address("127.0.0.1", 8081)
+_PAGE_HELP = "loopback address that serves the page of Services and nodes, for `kubectl port-forward`, or off"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +159,7 @@ class Settings:
     )
 
     listen: Address = _setting(_LISTEN, values.ADDRESS, "address that serves /metrics, /readyz and /livez")  # noqa: RUF009
+    page: Address | None = _setting(_PAGE, values.PAGE, _PAGE_HELP)  # noqa: RUF009
     metrics_per_service: Literal["all", "affected"] = _setting(
         "all",
         values.one_of("all|affected", "all", "affected"),

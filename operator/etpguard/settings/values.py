@@ -110,6 +110,21 @@ def address(text: str) -> Address:
     return Address(host, listened)
 
 
+def page(text: str) -> Address | None:
+    """`off`, or a loopback address: who may forward a port to the pod may read the page, and nobody else."""
+    import ipaddress
+
+    if text.lower() in ("off", "false", "no", "0"):
+        return None
+    try:
+        found = address(text)
+    except ValueError:
+        found = Address("", 0)
+    if not found.host or not ipaddress.ip_address(found.host).is_loopback:
+        raise ValueError("off, or a loopback ADDRESS:PORT such as 127.0.0.1:8081")
+    return found
+
+
 def count(text: str) -> int:
     if (found := number(text)) is None:
         raise ValueError(f"a number from 0 to {_LARGEST}")
@@ -166,6 +181,7 @@ COUNT = ValueType("N", count, _pattern("[0-9]{1,9}"))
 QUOTA = ValueType("N/DURATION", quota, _pattern(f"[0-9]{{1,9}}/{_DURATION_SCHEMA}"))
 SHARE = ValueType("N|N%", share, _pattern("[0-9]{1,9}%?"))
 ADDRESS = ValueType("ADDRESS:PORT", address, _pattern(r".*:[0-9]{1,5}"))
+PAGE = ValueType("off|ADDRESS:PORT", page, _pattern(r"(off|false|.+:[0-9]{1,5})"))
 DATA_PLANE_NAMES = (
     "auto",
     "kube-proxy",

@@ -1,6 +1,7 @@
-"""HTTP: /metrics, /readyz and /livez, for any number of clients of any kind."""
+"""HTTP: /metrics, /readyz and /livez, and the operator's page, for any number of clients of any kind."""
 
 from etpguard.web.listener import ListenError
+from etpguard.web.live import serve_page
 from etpguard.web.pages import Health, serve
 
-__all__ = ["Health", "ListenError", "serve"]
+__all__ = ["Health", "ListenError", "serve", "serve_page"]

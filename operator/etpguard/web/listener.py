@@ -26,11 +26,14 @@ class ListenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`connections` at once; `scrapes`: how many of them may receive /metrics. `header_seconds`: a client has this
-    long to send its request; `request_seconds`: and this long to receive the answer."""
+    """`connections` at once; `scrapes`: how many of them may receive /metrics; `streams`: how many may follow the
+    page. `header_seconds`: a client has this long to send its request; `request_seconds`: and this long to receive
+    the answer; `stream_seconds`: the same for one that follows the page."""
 
     connections: int = 128
     scrapes: int = 64
+    streams: int = 16
+    stream_seconds: float = 3600.0
     header_seconds: float = 5.0
     request_seconds: float = 15.0
     accept_pause: float = 1.0
@@ -44,8 +47,10 @@ class Listener:
     one: half-sent requests, however many, never keep a probe out.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, flag: str = "--listen") -> None:
+        """`flag` is the option that gives the address."""
         self._limits = limits
+        self._flag = flag
         self._deadlines: OrderedDict[asyncio.BaseTransport, asyncio.TimerHandle] = OrderedDict()
         """Of connections whose request is not complete yet, oldest first."""
         self._accept_problem = ""
@@ -53,7 +58,7 @@ class Listener:
     @asynccontextmanager
     async def serving(self, address: Address, server: web.Server) -> AsyncIterator[int]:
         """Listen until the block ends; yields the port. Raises ListenError."""
-        with _listening(address) as listening:
+        with _listening(address, self._flag) as listening:
             accepting = asyncio.create_task(self._accept(listening, server), name="accept HTTP connections")
             try:
                 yield listening.getsockname()[1]
@@ -63,11 +68,11 @@ class Listener:
                 for deadline in self._deadlines.values():
                     deadline.cancel()
 
-    def headers_received(self, transport: asyncio.BaseTransport) -> None:
-        """A request is complete; from now on the time limit is that of the answer."""
+    def headers_received(self, transport: asyncio.BaseTransport, seconds: float | None = None) -> None:
+        """A request is complete; from now on the time limit is that of the answer, or `seconds`."""
         if deadline := self._deadlines.pop(transport, None):
             deadline.cancel()
-        asyncio.get_running_loop().call_later(self._limits.request_seconds, _abort, transport)
+        asyncio.get_running_loop().call_later(seconds or self._limits.request_seconds, _abort, transport)
 
     async def _accept(self, listening: socket.socket, server: web.Server) -> None:
         loop = asyncio.get_running_loop()
@@ -112,7 +117,7 @@ def _abort(transport: asyncio.BaseTransport) -> None:
         transport.abort()
 
 
-def _listening(address: Address) -> socket.socket:
+def _listening(address: Address, flag: str) -> socket.socket:
     """A socket for one address, or for all addresses of both IP families."""
     dual = not address.host and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if dual or ":" in address.host else socket.AF_INET
@@ -122,6 +127,6 @@ def _listening(address: Address) -> socket.socket:
         )
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ListenError(f"--listen {address}: {reason}") from None
+        raise ListenError(f"{flag} {address}: {reason}") from None
     listening.setblocking(False)
     return listening

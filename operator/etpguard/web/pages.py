@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -57,27 +57,39 @@ async def serve(
     async def metrics(request: web.Request) -> web.StreamResponse:
         try:
             async with scrapes.page() as page:
-                compress = _accepts_gzip(request)
+                compress = accepts_gzip(request)
                 body = page.compressed if compress else page.plain
                 headers: dict[str, str] = {hdrs.CONTENT_TYPE: content_type, hdrs.VARY: hdrs.ACCEPT_ENCODING}
                 if compress:
                     headers[hdrs.CONTENT_ENCODING] = "gzip"
-                return await _send(request, body, headers)
+                return await send(request, body, headers)
         except Busy:
-            return _text(503, "too many scrapes at once", (), ())
+            return text_answer(503, "too many scrapes at once", (), ())
 
     async def readyz(request: web.Request) -> web.Response:
         now = health()
         if now.blockers:
-            return _text(503, "not ready", now.blockers, now.notes)
-        return _text(200, "ready", (), now.notes)
+            return text_answer(503, "not ready", now.blockers, now.notes)
+        return text_answer(200, "ready", (), now.notes)
 
     async def livez(request: web.Request) -> web.Response:
         now = health()
-        return _text(500, "not alive", now.failures, ()) if now.failures else _text(200, "alive", (), ())
+        return (
+            text_answer(500, "not alive", now.failures, ()) if now.failures else text_answer(200, "alive", (), ())
+        )
 
-    app = web.Application(middlewares=[_one_request_per_connection(listener)])
-    app.add_routes([web.get("/metrics", metrics), web.get("/readyz", readyz), web.get("/livez", livez)])
+    routes = [web.get("/metrics", metrics), web.get("/readyz", readyz), web.get("/livez", livez)]
+    async with serving(address, listener, routes, [one_request_per_connection(listener)]) as port:
+        yield port
+
+
+@asynccontextmanager
+async def serving(
+    address: Address, listener: Listener, routes: Sequence[web.RouteDef], middlewares: Sequence[Middleware]
+) -> AsyncIterator[int]:
+    """Serve these routes until the block ends; yields the port."""
+    app = web.Application(middlewares=middlewares)
+    app.add_routes(routes)
     runner = web.AppRunner(
         app, access_log=None, logger=_silent, shutdown_timeout=1.0, lingering_time=0.0, handler_cancellation=True
     )
@@ -90,27 +102,29 @@ async def serve(
         await runner.cleanup()
 
 
-def _one_request_per_connection(listener: Listener) -> Middleware:
-    """The time limits of the listener are those of a connection, so each connection serves one request."""
+def one_request_per_connection(listener: Listener, streams: Mapping[str, float] | None = None) -> Middleware:
+    """The time limits of the listener are those of a connection, so each connection serves one request. `streams`
+    gives the paths whose answers may take longer, in seconds."""
+    longer = streams or {}
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.transport is not None:
-            listener.headers_received(request.transport)
+            listener.headers_received(request.transport, longer.get(request.path))
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            response = _text(error.status, error.reason, (), ())
+            response = text_answer(error.status, error.reason, (), ())
         except Exception:
             logger.exception("%s failed", request.path, extra=action_fields("serve", path=request.path))
-            response = _text(500, "internal error, see the log", (), ())
+            response = text_answer(500, "internal error, see the log", (), ())
         response.force_close()
         return response
 
     return middleware
 
 
-async def _send(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
+async def send(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
     """Returns when the last piece is handed over."""
     response = web.StreamResponse(headers=headers)
     response.force_close()
@@ -123,7 +137,7 @@ async def _send(request: web.Request, body: bytes, headers: dict[str, str]) -> w
     return response
 
 
-def _accepts_gzip(request: web.Request) -> bool:
+def accepts_gzip(request: web.Request) -> bool:
     for coding in request.headers.get(hdrs.ACCEPT_ENCODING, "").split(","):
         name, _, weight = coding.replace(" ", "").partition(";")
         if name == "gzip":
@@ -131,7 +145,7 @@ def _accepts_gzip(request: web.Request) -> bool:
     return False
 
 
-def _text(status: int, verdict: str, first: Sequence[str], second: Sequence[str]) -> web.Response:
+def text_answer(status: int, verdict: str, first: Sequence[str], second: Sequence[str]) -> web.Response:
     lines = [verdict, *(f"- {line}" for line in first), *(f"- {line}" for line in second)]
     return web.Response(status=status, text="\n".join(lines) + "\n")
 

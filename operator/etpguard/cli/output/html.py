@@ -6,23 +6,17 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from etpguard.objects import SERVICE_COVERAGE, Key
 from etpguard.objects.times import rfc3339
-from etpguard.page import PageContents, page_view, render, zones_of
+from etpguard.page import PageContents, page_view, recorded_statuses, render, why_not_remediated, zones_of
 from etpguard.report import Contents
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment
     from etpguard.cli.input.sources import Assessed
-    from etpguard.report.contract import Json
 
 
 def html(assessed: Assessed, chosen: Sequence[Assessment]) -> str:
     picture = assessed.loaded.picture
-
-    def recorded(key: Key) -> Json | None:
-        report = picture.get(SERVICE_COVERAGE, key)
-        return report.status if report else None
 
     contents = Contents(
         planes=assessed.engine.planes,
@@ -39,6 +33,7 @@ def html(assessed: Assessed, chosen: Sequence[Assessment]) -> str:
         advisor=assessed.advisor,
         source=assessed.loaded.where,
         made=rfc3339(time.time()),
-        recorded=recorded,
+        recorded=recorded_statuses(picture),
+        why_not=why_not_remediated(picture),
     )
     return render(page_view(page))

@@ -1,0 +1,148 @@
+"""The operator's page, made from its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from etpguard.assess import Assessment, Engine
+from etpguard.assess.advice import Advisor
+from etpguard.cluster import Picture
+from etpguard.kube.stopping import stopped_within
+from etpguard.kube.threads import in_thread
+from etpguard.objects import Key
+from etpguard.objects.log_fields import action_fields
+from etpguard.objects.times import rfc3339
+from etpguard.page import (
+    Assets,
+    PageContents,
+    ServiceViews,
+    Status,
+    page_view,
+    recorded_statuses,
+    render,
+    service_views,
+    why_not_remediated,
+    zones_of,
+)
+from etpguard.report import Contents
+from etpguard.settings import Address
+from etpguard.web import ListenError, serve_page
+
+logger = logging.getLogger(__name__)
+
+TURN_SECONDS = 0.01
+"""The views of many Services hold the event loop for this long at a time."""
+RETRY_SECONDS = 30.0
+"""From one try to listen on the address to the next."""
+
+
+class LivePage:
+    """`assessments` are those that the operator reports. `status` gives what it says about itself at a revision.
+    `problem` says why the page is not served; "" if it is. `port` is None while it is not served."""
+
+    def __init__(
+        self,
+        picture: Picture,
+        engine: Engine,
+        assessments: Mapping[Key, Assessment],
+        advisor: Advisor,
+        source: str,
+        status: Callable[[str], Status],
+    ) -> None:
+        self._picture = picture
+        self._engine = engine
+        self._assessments = assessments
+        self._advisor = advisor
+        self._source = source
+        self._status = status
+        self._views = ServiceViews()
+        self._shown: PageContents | None = None
+        self.problem = ""
+        self.port: int | None = None
+
+    async def run(self, address: Address, stop: asyncio.Event) -> None:
+        """Serve until `stop`. An address that cannot be listened on is a problem of the page alone."""
+        while not stop.is_set():
+            try:
+                async with serve_page(address, self, Assets.of(live=True).policy) as self.port:
+                    self.problem = ""
+                    await stop.wait()
+            except ListenError as error:
+                if not self.problem:
+                    logger.warning("The page is not served: %s", error, extra=action_fields("listen"))
+                self.problem = f"the page is not served: {error}"
+                await stopped_within(stop, RETRY_SECONDS)
+            finally:
+                self.port = None
+
+    def changed(self) -> bool:
+        now, shown = self._contents(""), self._shown
+        return shown is None or _differ(now, shown)
+
+    async def render(self, revision: str) -> str:
+        """In turns where it reads the picture, else in a thread."""
+        while True:
+            contents = self._contents(revision)
+            epoch = self._picture.nodes.epoch
+            ends = time.monotonic() + TURN_SECONDS
+            for _ in service_views(contents, self._views):
+                if time.monotonic() > ends:
+                    await asyncio.sleep(0)
+                    ends = time.monotonic() + TURN_SECONDS
+            text = await in_thread(partial(self._text, contents), "render the page")
+            if self._picture.nodes.epoch == epoch:
+                self._shown = contents
+                return text
+            # Sets of nodes of another epoch name other nodes.
+
+    def _text(self, contents: PageContents) -> str:
+        return render(page_view(contents, self._views))
+
+    def forget(self) -> None:
+        self._views = ServiceViews()
+        self._shown = None
+
+    def _contents(self, revision: str) -> PageContents:
+        picture = self._picture
+        return PageContents(
+            contents=Contents(
+                planes=self._engine.planes,
+                nodes=picture.nodes.present,
+                assessments=list(self._assessments.values()),
+                table=picture.nodes,
+                advice=_no_advice,
+            ),
+            zones=zones_of(picture),
+            advisor=self._advisor,
+            source=self._source,
+            made=rfc3339(time.time()),
+            recorded=recorded_statuses(picture),
+            why_not=why_not_remediated(picture),
+            status=self._status(revision),
+        )
+
+
+def _no_advice(assessment: Assessment) -> Sequence[str]:
+    """The page shows the advice in its parts."""
+    return ()
+
+
+def _differ(now: PageContents, shown: PageContents) -> bool:
+    """Whether the two give another page, apart from the time and the revision."""
+    a, b = now.contents, shown.contents
+    assert now.status is not None
+    assert shown.status is not None
+    return (
+        a.nodes != b.nodes
+        or len(a.assessments) != len(b.assessments)
+        or any(x is not y for x, y in zip(a.assessments, b.assessments, strict=True))
+        or a.planes != b.planes
+        or now.zones != shown.zones
+        or now.recorded != shown.recorded
+        or now.why_not != shown.why_not
+        or now.status.facts != shown.status.facts
+    )
