@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from etpguard.assess.assessment import Assessment
+from etpguard.assess.consumers.changes import service_spec
 from etpguard.assess.consumers.interface import Advice, ConsumerFamily, ConsumerVerdict
 from etpguard.assess.consumers.remedies import (
     ClientIP,
@@ -195,13 +196,12 @@ def _ways_on(service: Service) -> list[Advice]:
 
 
 def _node_ports(service: Service) -> Advice:
-    patch = '{"spec":{"allocateLoadBalancerNodePorts":true}}'
     return Advice(
         "Give the Service node ports",
         "The load balancer sends to node ports, and a port of the Service has none. The API server allocates them "
         "when the Service is updated.",
         "",
-        kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", patch),
+        *service_spec(service.key, {"allocateLoadBalancerNodePorts": True}),
     )
 
 

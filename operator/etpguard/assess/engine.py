@@ -9,7 +9,7 @@ the three together         -> Assessment        (integers; some microseconds)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -74,6 +74,7 @@ class Engine:
         )
         self._view = view
         self._consumers = ConsumerIndex(families, view)
+        self.families: Mapping[str, ConsumerFamily] = {family.name: family for family in families}
         self._eligible = EligibleNodes(picture.nodes)
         self._detector = self._options.data_planes
         self._signs = SignsOfNodes()

@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from etpguard.cli.check import warn
@@ -28,18 +28,33 @@ class Command(str):
     """A line with a command to copy, which is never folded."""
 
 
-def explain(sources: Sources, name: str, max_nodes: int, *, hand_off: bool = False) -> int:
-    """Print the explanation of that Service in the sources' namespace to stdout. `hand_off` also explains the end
-    of its pods. Returns 0. Raises Failure if there is no such Service."""
-    assessed = assess(replace(sources, for_what_if=hand_off))
+@dataclass(frozen=True)
+class ExplainOptions:
+    """`max_nodes` 0 means all names. `hand_off` also explains the end of the pods. `patch` prints the ways out as
+    documents instead, `way` only the one with this number."""
+
+    max_nodes: int = 10
+    hand_off: bool = False
+    patch: bool = False
+    way: int | None = None
+
+
+def explain(sources: Sources, name: str, options: ExplainOptions) -> int:
+    """Print the explanation of that Service in the sources' namespace to stdout. Returns 0. Raises Failure if
+    there is no such Service."""
+    assessed = assess(replace(sources, for_what_if=options.hand_off or options.patch))
     key = Key(assessed.namespace, name)
     service = assessed.loaded.picture.get(SERVICE, key)
     if service is None:
         raise Failure(not_found(assessed, key))
+    if options.patch:
+        from etpguard.cli.explain_patch import print_patches
+
+        return print_patches(assessed, service, options.way)
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
     lines = [
         harmless(line) if isinstance(line, Command) else _fold(harmless(line), width)
-        for line in story(assessed, service, max_nodes, hand_off=hand_off)
+        for line in story(assessed, service, options.max_nodes, hand_off=options.hand_off)
     ]
     deliver(lambda: print("\n".join(lines)))
     warn(assessed.warnings)
@@ -94,8 +109,7 @@ def _history(assessed: Assessed, service: Service) -> Lines:
         before = f"{change['from']} to " if "from" in change else ""
         yield f"  {change['time']}  {before}{change['to']}: {change.get('reason', '')}"
     if len(changes) > HISTORY:
-        more = f"{len(changes) - HISTORY} more:"
-        yield f"  {more}"
+        yield f"  {len(changes) - HISTORY} more:"
         yield Command(
             f"    kubectl get servicecoverage -n {service.key.namespace} {service.key.name} "
             "-o jsonpath='{.status.transitions}'"

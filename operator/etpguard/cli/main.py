@@ -55,15 +55,31 @@ cli.add_command(check)
     is_flag=True,
     help="also say whether requests are lost when the last pod of a node ends; reads Pods and workloads",
 )
-def explain(service: str, namespace: str | None, max_nodes: int, hand_off: bool, **options: Any) -> int:
+@click.option(
+    "--patch",
+    is_flag=True,
+    help="print only the advice, as documents for `kubectl patch`, `kubectl apply` or `helm upgrade`, each after "
+    "a comment; reads Pods and workloads",
+)
+@click.option(
+    "--way",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="with --patch: print only the documents of the advice with this number",
+)
+def explain(service: str, namespace: str | None, **options: Any) -> int:
     """Explain the outcome of one Service.
 
     Shows its ports, the state of each node, its consumers, and advice.
     """
+    from etpguard.cli.explain import ExplainOptions
     from etpguard.cli.explain import explain as run_explain
 
     space, name = service_name(service, namespace)
-    return run_explain(take_sources(options, only(space)), name, max_nodes, hand_off=hand_off)
+    own = ExplainOptions(**{field: options.pop(field) for field in ("max_nodes", "hand_off", "patch", "way")})
+    if own.way is not None and not own.patch:
+        raise click.UsageError("--way needs --patch")
+    return run_explain(take_sources(options, only(space)), name, own)
 
 
 @cli.command()

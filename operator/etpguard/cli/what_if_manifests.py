@@ -10,9 +10,9 @@ import msgspec
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.files import documents
 from etpguard.cluster import Picture
-from etpguard.foresight.apply import merged
+from etpguard.foresight.apply import kinds_by_name, merged
 from etpguard.foresight.changes import Applied
-from etpguard.objects import AnyKind, Key, Reject
+from etpguard.objects import Key, Reject
 
 Json = dict[str, Any]
 
@@ -20,9 +20,7 @@ Json = dict[str, Any]
 def applied(files: Sequence[str], picture: Picture) -> list[Applied]:
     """Raises Failure for a file that cannot be read, and for an object that cannot be decoded. Objects of kinds
     that no rule reads are left out."""
-    kinds: dict[tuple[str, str], AnyKind] = {}
-    for each in picture.kinds:
-        kinds.setdefault((each.api_version, each.name), each)
+    kinds = kinds_by_name(picture)
     made = []
     for where, manifest in _manifests(files):
         kind = kinds.get((str(manifest.get("apiVersion")), str(manifest.get("kind"))))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from etpguard.cluster import Picture
+from etpguard.foresight.changes import Applied, Refused
 from etpguard.foresight.pods import Pods, selects
 from etpguard.foresight.scheduling import NewPod
 from etpguard.objects import (
@@ -28,14 +30,17 @@ _KEYED = {
     "containers": ("name",),
     "initContainers": ("name",),
     "ports": ("port", "protocol"),
+    "topologySpreadConstraints": ("topologyKey",),
     "volumes": ("name",),
 }
 """The lists that an apply merges by a key: struct tags patchMergeKey of k8s.io/api."""
+_KEPT = frozenset({"containers", "initContainers", "topologySpreadConstraints", "volumes"})
+"""Those of which an item that the manifest leaves out stays, as a field does: the manifest may be a patch."""
 
 
 def merged(kind: AnyKind, manifest: Json, existing: Record | None) -> Record | Reject:
-    """The object after the apply. Fields that the manifest leaves out keep their value: what a former apply set
-    and this one removes cannot be seen."""
+    """The object after the apply, or after a patch with these fields. Fields that the manifest leaves out keep
+    their value: what a former apply set and this one removes cannot be seen. Those that are null are removed."""
     if existing is None:
         return decode_item(kind, manifest)
     before: Json = msgspec.to_builtins(existing)
@@ -46,17 +51,51 @@ def _over(before: Any, after: Any, name: str = "") -> Any:
     if isinstance(before, dict) and isinstance(after, dict):
         made = dict(before)
         for key, value in after.items():
-            made[key] = _over(before.get(key), value, key)
+            if value is None:
+                made.pop(key, None)
+            else:
+                made[key] = _over(before.get(key), value, key)
         return made
+    if isinstance(after, dict):
+        return {key: _over(None, value, key) for key, value in after.items() if value is not None}
     keys = _KEYED.get(name)
     if keys and isinstance(before, list) and isinstance(after, list):
         known = {_key(each, keys): each for each in before if isinstance(each, dict)}
-        return [_over(known.get(_key(each, keys)), each) if isinstance(each, dict) else each for each in after]
+        merged_items = [
+            _over(known.pop(_key(each, keys), None), each) if isinstance(each, dict) else each for each in after
+        ]
+        return [*merged_items, *(known.values() if name in _KEPT else ())]
     return after
 
 
 def _key(item: Json, names: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(item.get(name) or ("TCP" if name == "protocol" else None) for name in names)
+
+
+def kinds_by_name(picture: Picture) -> dict[tuple[str, str], AnyKind]:
+    """The kinds of the picture by apiVersion and kind; the first of two records of one kind."""
+    kinds: dict[tuple[str, str], AnyKind] = {}
+    for each in picture.kinds:
+        kinds.setdefault((each.api_version, each.name), each)
+    return kinds
+
+
+def applied_documents(documents: Iterable[Json], picture: Picture) -> list[Applied]:
+    """The objects of patches after all of them. Raises Refused for one that cannot be decoded. Kinds that no rule
+    reads are left out."""
+    kinds = kinds_by_name(picture)
+    made: dict[tuple[AnyKind, Key], Record] = {}
+    for document in documents:
+        kind = kinds.get((document["apiVersion"], document["kind"]))
+        if kind is None:
+            continue
+        meta = document["metadata"]
+        key = Key(meta.get("namespace", ""), meta["name"])
+        record = merged(kind, document, made.get((kind, key)) or picture.get(kind, key))
+        if isinstance(record, Reject):
+            raise Refused(record.message)
+        made[kind, key] = record
+    return [Applied(kind, record) for (kind, _), record in made.items()]
 
 
 def slices_of(service: Service, pods: Pods) -> list[EndpointSlice]:

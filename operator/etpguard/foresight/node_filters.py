@@ -18,11 +18,17 @@ _REPELLING = ("NoSchedule", "NoExecute")
 
 def untolerated(tolerations: Iterable[Toleration], taints: Iterable[Taint]) -> Taint | None:
     """The first of these taints that keeps a pod with these tolerations away."""
+    return next(iter(all_untolerated(tolerations, taints)), None)
+
+
+def all_untolerated(tolerations: Iterable[Toleration], taints: Iterable[Taint]) -> list[Taint]:
+    """Those of these taints that keep a pod with these tolerations away."""
     known = tuple(tolerations)
-    for taint in taints:
-        if taint.effect in _REPELLING and not any(each.tolerates(taint) for each in known):
-            return taint
-    return None
+    return [
+        taint
+        for taint in taints
+        if taint.effect in _REPELLING and not any(each.tolerates(taint) for each in known)
+    ]
 
 
 def unmet_selector(spec: PodSpec, labels: Mapping[str, str]) -> dict[str, str]:

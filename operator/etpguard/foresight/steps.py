@@ -271,10 +271,11 @@ class Steps:
         if assessment is None:
             raise Refused(f"Service {change.service} is not assessed: its policy is not Local")
         self.assumptions[
-            "a controller other than that of AWS reads a changed node selector with the next change of the "
-            "Service or of the set of Nodes"
+            "cloud controllers know the labels of the nodes as of their last sync: they read a label that changes "
+            "later with the next change of the Service or of the set of Nodes"
         ] = None
-        self._change_objects(target_nodes.applied(change, self._picture, assessment), str(change))
+        families = self._world.engine.families
+        self._change_objects(target_nodes.applied(change, self._picture, assessment, families), str(change))
 
     def _apply(self, change: Apply) -> None:
         workloads: list[tuple[Workload, PodController | None, PodController]] = []

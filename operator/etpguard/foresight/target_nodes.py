@@ -2,65 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from etpguard.assess import Assessment
+from etpguard.assess.consumers.interface import ConsumerFamily, SelectsNodes
 from etpguard.cluster import Picture
+from etpguard.foresight.apply import Json, applied_documents
 from etpguard.foresight.changes import Applied, Refused, TargetNodes
 from etpguard.objects import SERVICE, Selector, Service
 from etpguard.objects.aws import TARGET_GROUP_BINDING
 
-_AWS_LBC = "aws-load-balancer-controller"
-_INGRESS = "alb.ingress.kubernetes.io/target-node-labels"
-_AWS_SERVICE = "service.beta.kubernetes.io/aws-load-balancer-target-node-labels"
-_OF_FAMILY = {
-    "aws-cloud-provider": _AWS_SERVICE,
-    "hcloud": "load-balancer.hetzner.cloud/node-selector",
-    "openstack": "loadbalancer.openstack.org/node-selector",
-}
-"""The annotations of Services; see `assess.consumers` for the sources."""
 
-
-def applied(change: TargetNodes, picture: Picture, assessment: Assessment) -> list[Applied]:
+def applied(
+    change: TargetNodes, picture: Picture, assessment: Assessment, families: Mapping[str, ConsumerFamily]
+) -> list[Applied]:
     """The objects as they will be. Raises Refused where a consumer takes no node selector, or there is none."""
     service = picture.get(SERVICE, change.service)
     assert service is not None
-    annotations: dict[str, str] = {}
+    wanted = labels(change.selector)
+    documents: list[Json] = []
     without: list[str] = []
     for verdict in assessment.consumers:
         consumer = verdict.consumer
         if consumer.targets.rule is None:
             continue
-        name = _annotation(consumer.family, consumer.kind)
-        if name == "":
+        family = families.get(consumer.family)
+        selects = family if isinstance(family, SelectsNodes) else None
+        step = selects and selects.target_nodes(service, consumer, wanted, keep=False)
+        if step is not None and isinstance(step.change, tuple):
+            documents += [each.document for each in step.change]
+        else:
             without.append(f"{consumer.kind} {consumer.namespace}/{consumer.name} ({consumer.controller})")
-        elif name is not None:
-            annotations[name] = change.selector
-    bound = list(_bindings(change, picture, service))
-    if without or not (annotations or bound):
+    if without or not documents:
         who = without[0] if without else f"Service {change.service} has no consumer"
-        raise Refused(f"{who}: etpguard knows no node selector of it")
-    metadata = msgspec.structs.replace(service.metadata, annotations={**service.annotations, **annotations})
-    return [Applied(SERVICE, msgspec.structs.replace(service, metadata=metadata)), *bound]
+        raise Refused(f"{who}: etpguard knows no node selector of it that takes {change.selector}")
+    changed = [*applied_documents(documents, picture), *_bindings(wanted, picture, service)]
+    return list({(each.kind, each.record.key): each for each in changed}.values())
 
 
-def _annotation(family: str, kind: str) -> str | None:
-    """The annotation of the Service that this consumer reads: None for a TargetGroupBinding, which has a field,
-    and "" where there is none."""
-    if family == _AWS_LBC:
-        return {"Ingress": _INGRESS, "Service": _AWS_SERVICE, "TargetGroupBinding": None}.get(kind, "")
-    return _OF_FAMILY.get(family, "")
-
-
-def _bindings(change: TargetNodes, picture: Picture, service: Service) -> Iterable[Applied]:
-    """The TargetGroupBindings of the Service: the controller writes the labels of the annotation into them."""
+def _bindings(wanted: Mapping[str, str], picture: Picture, service: Service) -> Iterable[Applied]:
+    """The TargetGroupBindings of the Service: the AWS controller writes the labels of the annotation into them."""
     if TARGET_GROUP_BINDING not in picture.kinds:
         return
     for binding in picture.referring(TARGET_GROUP_BINDING, service.key):
         if binding.spec.target_type != "ip":
-            spec = msgspec.structs.replace(binding.spec, node_selector=Selector(labels(change.selector)))
+            spec = msgspec.structs.replace(binding.spec, node_selector=Selector(dict(wanted)))
             yield Applied(TARGET_GROUP_BINDING, msgspec.structs.replace(binding, spec=spec))
 
 

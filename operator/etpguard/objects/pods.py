@@ -72,6 +72,7 @@ class Toleration(Shape, frozen=True):
     operator: str | None = None
     value: str | None = None
     effect: str | None = None
+    toleration_seconds: int | None = None
 
     def tolerates(self, taint: Taint) -> bool:
         """k8s.io/api core/v1/toleration.go ToleratesTaint."""
@@ -166,6 +167,7 @@ class PodSpec(Shape, frozen=True):
     host_network: bool | None = None
     overhead: dict[str, str | int | float] | None = None
     termination_grace_period_seconds: int | None = None
+    topology_spread_constraints: list[dict[str, Any]] | None = None
 
 
 class StateDetail(Shape, frozen=True):

@@ -5,10 +5,12 @@ cloud-provider-aws 63ec440 (1.36), pkg/providers/v1; file names without a path a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM, minimum_healthy, named_by_aws
+from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.interface import (
     Advice,
     BaseFamily,
@@ -150,7 +152,7 @@ class AwsCloudProvider(BaseFamily):
                 "Let the health check connect to the node port",
                 "With PROXY protocol on, only nodes with an endpoint accept such a check.",
                 "",
-                annotate_service(service, f"{CHECK_PORT}=traffic-port", f"{CHECK_PROTOCOL}=TCP"),
+                *annotate_service(service, f"{CHECK_PORT}=traffic-port", f"{CHECK_PROTOCOL}=TCP"),
             )
         elif verdict.outcome in (Outcome.Blackhole, Outcome.Unknown) and verdict.reason.code != TOO_FEW_HEALTHY:
             for key in (CHECK_PORT, CHECK_PROTOCOL):
@@ -171,6 +173,14 @@ class AwsCloudProvider(BaseFamily):
         if check is not None and check.pins_health_check_node_port:
             extra = f"{unpin(CHECK_PORT)} {extra}".strip()
         yield from health_checked(service, verdict, nodes, cost, extra)
+
+    follows_labels = False
+
+    def target_nodes(
+        self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
+    ) -> Step | None:
+        written = with_labels(service.annotations.get(TARGET_NODES, ""), labels, keep=keep)
+        return changes.annotated("Service", service.key, {TARGET_NODES: written})
 
 
 def _recognition(service: Service, view: View) -> Recognition | None:

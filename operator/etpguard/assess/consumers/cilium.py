@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from etpguard.assess.consumers import changes
+from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.interface import (
     Advice,
     BaseFamily,
@@ -155,12 +157,22 @@ class Cilium(BaseFamily):
             yield Advice(
                 "Let only nodes with endpoints announce the address",
                 f"In the CiliumL2AnnouncementPolicy that selects Service {service.key}, set spec.nodeSelector to "
-                f"a "
-                f"label of the nodes with its pods ({names}), and bind the pods to that label by nodeSelector. "
+                f"a label of the nodes with its pods ({names}), and bind the pods to that label by nodeSelector. "
                 "Or announce the address by BGP, which follows endpoints.",
             )
         yield spread(service, "every node that may answer for the address")
         yield cluster(service, ClientIP.LOST)
+
+    follows_labels = True
+    """operator/pkg/nodeipam/nodesvclb.go: a Node is a source of reconciliations, with its labels."""
+
+    def target_nodes(
+        self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
+    ) -> Step | None:
+        if consumer.controller != NODE_IPAM:
+            return None
+        written = with_labels(service.annotations.get(_MATCH_NODES, ""), labels, keep=keep)
+        return changes.annotated("Service", service.key, {_MATCH_NODES: written})
 
 
 def _recognised(service: Service) -> Recognition | None:

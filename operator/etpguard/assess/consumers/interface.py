@@ -8,11 +8,12 @@ which are plain data. The engine computes node sets and outcomes from them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
+from etpguard.assess.consumers.changes import Change, Step
 from etpguard.assess.data_planes.interface import NodePlanes
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.evidence import Evidence as Evidence
@@ -223,6 +224,8 @@ class Advice:
     effect: str = ""
     cost: str = ""
     command: str = ""
+    change: Change = field(default=(), compare=False)
+    """What the command changes, as data; see `foresight.patches`."""
 
 
 class View:
@@ -375,6 +378,23 @@ class ConsumerFamily(Protocol):
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         """What to do about a bad outcome of this consumer, best first. `nodes` are those with a ready endpoint."""
+        ...
+
+
+@runtime_checkable
+class SelectsNodes(Protocol):
+    """A family whose controller can be made to target only some nodes by their labels."""
+
+    def target_nodes(
+        self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
+    ) -> Step | None:
+        """How to make the consumer target only nodes with these labels, with `keep` in addition to the selector
+        that it has. None if it has no node selector, or none that takes these labels."""
+        ...
+
+    @property
+    def follows_labels(self) -> bool:
+        """Whether the controller reads a changed label of a node at once, and not with its next sync."""
         ...
 
 

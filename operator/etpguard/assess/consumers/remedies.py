@@ -1,12 +1,14 @@
-"""Advice that several families give, and the commands in it. `shlex` quotes every word of a command."""
+"""Advice that several families give."""
 
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
+from etpguard.assess.consumers import changes
+from etpguard.assess.consumers.changes import Step, WorkloadChange
+from etpguard.assess.consumers.changes import kubectl as kubectl
 from etpguard.assess.consumers.interface import Advice, ConsumerVerdict
 from etpguard.assess.eligibility import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
@@ -35,14 +37,6 @@ class ClientIP(Enum):
     VARIES = "Pods may see the node's address instead of the client's."
 
 
-def kubectl(*words: str) -> str:
-    return f"kubectl {shlex.join(words)}"
-
-
-def apply(body: object) -> str:
-    return f"kubectl apply -f - <<< {shlex.quote(json.dumps(body))}"
-
-
 def spread(service: Service, where: str = "every target node") -> Advice:
     """Run an endpoint on every node that gets traffic.
 
@@ -68,6 +62,7 @@ def spread(service: Service, where: str = "every target node") -> Advice:
         kubectl("-n", service.key.namespace, "patch", "deployment", "DEPLOYMENT", "-p", json.dumps(patch))
         if labels
         else "",
+        WorkloadChange.SPREAD,
     )
 
 
@@ -78,12 +73,11 @@ def unpin(annotation: str) -> str:
 
 def cluster(service: Service, cost: ClientIP, extra: str = "") -> Advice:
     """Change the policy; `cost` is what that costs on this path."""
-    patch = '{"spec":{"externalTrafficPolicy":"Cluster"}}'
     return Advice(
         "Let every node forward",
         extra,
         f"Cost: one extra network hop. {cost.value}",
-        kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", patch),
+        *changes.service_spec(service.key, {"externalTrafficPolicy": "Cluster"}),
     )
 
 
@@ -92,18 +86,20 @@ def changes_policy(advice: Advice) -> bool:
     return "externalTrafficPolicy" in advice.command
 
 
-def annotate_service(service: Service, *pairs: str) -> str:
-    return kubectl("-n", service.key.namespace, "annotate", "service", service.key.name, "--overwrite", *pairs)
+def annotate_service(service: Service, *pairs: str) -> Step:
+    """Set annotations `name=value` of the Service."""
+    named_values = (pair.partition("=") for pair in pairs)
+    return changes.annotated("Service", service.key, {name: value for name, _, value in named_values})
 
 
 def drop_annotation(service: Service, annotation: str, effect: str) -> Advice:
-    where = ("-n", service.key.namespace, "annotate", "service", service.key.name)
-    return Advice(f"Remove the annotation {annotation}", effect, "", kubectl(*where, f"{annotation}-"))
+    step = changes.annotated("Service", service.key, {annotation: None})
+    return Advice(f"Remove the annotation {annotation}", effect, "", *step)
 
 
 def annotate(service: Service, annotation: str, value: str, effect: str, cost: str = "") -> Advice:
-    command = annotate_service(service, f"{annotation}={value}")
-    return Advice(f"Set the annotation {annotation}", effect, cost, command)
+    step = annotate_service(service, f"{annotation}={value}")
+    return Advice(f"Set the annotation {annotation}", effect, cost, *step)
 
 
 def named(nodes: Sequence[Node], most: int = 5, room: int = 260) -> list[str]:
@@ -145,10 +141,9 @@ def admit_nodes(service: Service, nodes: Sequence[Node], label: str) -> Iterable
         yield Advice(
             "Admit the nodes that host the pods",
             f"The label {label} keeps nodes with endpoints of Service {service.key} from getting traffic. Remove "
-            f"it "
-            "unless the nodes are about to be deleted, or move the pods to nodes that get traffic.",
+            "it unless the nodes are about to be deleted, or move the pods to nodes that get traffic.",
             "",
-            kubectl("label", "node", *named(kept_out), f"{label}-"),
+            *changes.without_label(named(kept_out), label),
         )
 
 
@@ -175,6 +170,7 @@ def health_checked(
                 "The health check keeps traffic off these nodes, which show as unhealthy by design.",
                 "Cost: when the last pod of a node stops, requests are lost until the check has failed there. "
                 f"{NEW_NODE}",
+                change=WorkloadChange.HAND_OVER,
             )
             yield cluster(service, cost, extra)
         case Outcome.Blackhole | Outcome.Unknown:

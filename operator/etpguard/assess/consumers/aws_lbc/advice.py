@@ -9,6 +9,7 @@ from etpguard.assess.consumers.aws_lbc.annotations import NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configuration, is_nlb
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
 from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM
+from etpguard.assess.consumers.changes import NO_STEP, Step, WorkloadChange
 from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.remedies import NEW_NODE, ClientIP, cluster, kubectl, spread
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome
@@ -67,8 +68,7 @@ def _look(consumer: Consumer) -> Advice:
     return Advice(
         "Find out what the health check probes",
         "On traffic-port, or by HTTP on the healthCheckNodePort, the load balancer routes around these nodes. On "
-        "any "
-        "other port, requests to them are lost.",
+        "any other port, requests to them are lost.",
         "",
         f"aws elbv2 describe-target-groups --target-group-arns {arn(consumer)} --query "
         "'TargetGroups[].[HealthCheckProtocol,HealthCheckPort,HealthCheckPath]'",
@@ -95,7 +95,10 @@ def _harmless(verdict: ConsumerVerdict) -> Advice:
             "serving."
         )
     return Advice(
-        "Leave it as it is: nothing is lost while the pods stay on their nodes", effect, f"{cost} {NEW_NODE}"
+        "Leave it as it is: nothing is lost while the pods stay on their nodes",
+        effect,
+        f"{cost} {NEW_NODE}",
+        change=WorkloadChange.HAND_OVER,
     )
 
 
@@ -103,33 +106,38 @@ def _probe_the_node_port(service: Service, consumer: Consumer) -> Advice:
     if consumer.check is not None and consumer.check.proxy_protocol:
         return _connect_to_the_node_port(service, consumer)
     effect = "It then fails on nodes that drop the traffic, and the load balancer routes around them."
+    step: Step
     match consumer.kind:
         case "Ingress":
-            command = annotate(service, consumer, "healthcheck-port=traffic-port")
+            step = annotate(service, consumer, healthcheck_port="traffic-port")
         case "Service" if consumer.name == service.key.name and service.type == "LoadBalancer":
-            keys = (f"{NLB}healthcheck-{part}-" for part in ("port", "protocol", "success-codes"))
             effect += " Without these annotations it uses HTTP on the healthCheckNodePort."
-            command = kubectl("-n", consumer.namespace, "annotate", "service", consumer.name, *keys)
+            step = annotate(
+                service,
+                consumer,
+                healthcheck_port=None,
+                healthcheck_protocol=None,
+                healthcheck_success_codes=None,
+            )
         case "Service":
-            command = annotate(service, consumer, "healthcheck-port=traffic-port")
+            step = annotate(service, consumer, healthcheck_port="traffic-port")
             if consumer.name != service.key.name:
                 effect += (
-                    f" This changes the check of both Services: the load balancer probes Service "
-                    f"{service.key.name} "
-                    f"on a port of Service {consumer.name}, whose pods may be on other nodes."
+                    " This changes the check of both Services: the load balancer probes Service "
+                    f"{service.key.name} on a port of Service {consumer.name}, whose pods may be on other nodes."
                 )
         case "Gateway":
-            command = configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
+            step = configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
         case _:
             group = f"--target-group-arn {arn(consumer)}"
-            command = f"aws elbv2 modify-target-group {group} --health-check-port traffic-port"
-    return Advice("Let the health check probe the node port", effect, "", command)
+            step = Step(f"aws elbv2 modify-target-group {group} --health-check-port traffic-port", ())
+    return Advice("Let the health check probe the node port", effect, "", *step)
 
 
 def _connect_to_the_node_port(service: Service, consumer: Consumer) -> Advice:
     """With PROXY protocol on, no HTTP check of kube-proxy passes."""
     if consumer.kind == "Gateway":
-        command = configuration(
+        step = configuration(
             service,
             {
                 "healthCheckConfig": {"healthCheckPort": "traffic-port", "healthCheckProtocol": "TCP"},
@@ -137,16 +145,14 @@ def _connect_to_the_node_port(service: Service, consumer: Consumer) -> Advice:
             },
         )
     else:
-        command = annotate(service, consumer, "healthcheck-port=traffic-port", "healthcheck-protocol=tcp")
+        step = annotate(service, consumer, healthcheck_port="traffic-port", healthcheck_protocol="tcp")
     return Advice(
         "Let the health check connect to the node port",
         "With PROXY protocol on, only nodes with an endpoint accept such a check. Or turn PROXY protocol off, in "
-        "the "
-        "pods' settings too: with Local they see the client's address anyway, unless preserve_client_ip.enabled "
-        "is "
-        "false.",
+        "the pods' settings too: with Local they see the client's address anyway, unless "
+        "preserve_client_ip.enabled is false.",
         "",
-        command,
+        *step,
     )
 
 
@@ -156,47 +162,44 @@ def _pod_targets(service: Service, consumer: Consumer) -> Advice:
     if is_nlb(consumer):
         cost = (
             "Pods lose the client's address (preserve_client_ip is off by default for ip targets), unless the "
-            "target "
-            "group attribute preserve_client_ip.enabled=true or PROXY protocol v2 is set."
+            "target group attribute preserve_client_ip.enabled=true or PROXY protocol v2 is set."
         )
     elif consumer.kind == "TargetGroupBinding":
         cost = "Behind an NLB, pods lose the client's address unless preserve_client_ip.enabled=true."
     else:
         cost = "Pods see the load balancer's address and X-Forwarded-For, as before."
-    command = ""
+    step = NO_STEP
     match consumer.kind:
         case "Ingress":
-            command = annotate(service, consumer, "target-type=ip")
+            step = annotate(service, consumer, target_type="ip")
             needs += " A targetType in IngressClassParams goes before the annotation."
         case "Service":
-            command = annotate(service, consumer, "nlb-target-type=ip")
+            step = annotate(service, consumer, nlb_target_type="ip")
         case "Gateway":
-            command = configuration(service, {"targetType": "ip"})
+            step = configuration(service, {"targetType": "ip"})
         case _:
             effect += (
                 " A target group's type cannot change: make one of type ip, and bind it by a TargetGroupBinding "
-                "with "
-                f"targetType ip and serviceRef {service.key.name}."
+                f"with targetType ip and serviceRef {service.key.name}."
             )
-    return Advice("Target the pods", effect, f"{needs} {cost}", command)
+    return Advice("Target the pods", effect, f"{needs} {cost}", *step)
 
 
 def _to_cluster(service: Service, consumer: Consumer) -> Advice:
     check = consumer.check
     if check is not None and check.pins_health_check_node_port:
         number = service.spec.health_check_node_port
-        command = (
+        step = (
             configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
             if consumer.kind == "Gateway"
-            else annotate(service, consumer, "healthcheck-port=traffic-port")
+            else annotate(service, consumer, healthcheck_port="traffic-port")
         )
         return Advice(
             "Do not change the policy to Cluster before the health check",
             f"The health check is set to healthCheckNodePort {number}. Cluster removes that port, and every "
-            f"target "
-            "would turn unhealthy. Set the check to the traffic port first.",
+            "target would turn unhealthy. Set the check to the traffic port first.",
             "",
-            command,
+            *step,
         )
     if not is_nlb(consumer):
         cost = ClientIP.VARIES if consumer.kind == "TargetGroupBinding" else ClientIP.FORWARDED
@@ -210,8 +213,7 @@ def _to_cluster(service: Service, consumer: Consumer) -> Advice:
         service,
         ClientIP.LOST,
         "To keep the client's address: after this patch, and not before it, let the pods accept PROXY protocol "
-        "v2, "
-        f"then {how}. PROXY protocol breaks the HTTP check of Local.",
+        f"v2, then {how}. PROXY protocol breaks the HTTP check of Local.",
     )
 
 
@@ -223,8 +225,7 @@ def _find_out(service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
             yield Advice(
                 "Find the node that cannot be registered, and exclude it",
                 "It keeps the controller from registering and removing any node. The last part of a providerID "
-                "must "
-                "begin with i-.",
+                "must begin with i-.",
                 "",
                 "kubectl get nodes -o custom-columns=NAME:.metadata.name,PROVIDER:.spec.providerID\n"
                 "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers=true",

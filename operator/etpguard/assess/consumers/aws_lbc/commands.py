@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import json
-
-from etpguard.assess.consumers import remedies
+from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
+from etpguard.assess.consumers.changes import Step, kubectl
 from etpguard.assess.consumers.interface import Consumer
-from etpguard.assess.consumers.remedies import kubectl
-from etpguard.objects import Service
+from etpguard.objects import Key, Service
+from etpguard.objects.aws import TARGET_GROUP_BINDING
 
 
 def is_nlb(consumer: Consumer) -> bool:
     return consumer.kind == "Service" or consumer.controller.endswith("/nlb")
 
 
-def annotate(service: Service, consumer: Consumer, *pairs: str) -> str:
-    """Annotations `suffix=value` on the Service, which go before the Ingress's; for an NLB on the Service that
-    owns it."""
+def annotate(service: Service, consumer: Consumer, **values: str | None) -> Step:
+    """Annotations with these suffixes, `_` for `-`, on the Service, which go before the Ingress's; for an NLB on
+    the Service that owns it. None removes one."""
     nlb = consumer.kind == "Service"
-    namespace, name = (consumer.namespace, consumer.name) if nlb else service.key
-    annotations = (f"{NLB if nlb else ALB}{pair}" for pair in pairs)
-    return kubectl("-n", namespace, "annotate", "service", name, "--overwrite", *annotations)
+    key = Key(consumer.namespace, consumer.name) if nlb else service.key
+    prefix = NLB if nlb else ALB
+    return changes.annotated(
+        "Service", key, {prefix + name.replace("_", "-"): value for name, value in values.items()}
+    )
 
 
-def patch_binding(consumer: Consumer, spec: object) -> str:
-    where = ("-n", consumer.namespace, "patch", "targetgroupbinding", consumer.name)
-    return kubectl(*where, "--type", "merge", "-p", json.dumps({"spec": spec}))
+def patch_binding(consumer: Consumer, spec: object) -> Step:
+    key = Key(consumer.namespace, consumer.name)
+    return changes.merge(TARGET_GROUP_BINDING.api_version, TARGET_GROUP_BINDING.name, key, spec)
 
 
 def arn(consumer: Consumer) -> str:
@@ -34,9 +35,9 @@ def arn(consumer: Consumer) -> str:
     return f'"$({kubectl(*where, "-o", "jsonpath={.spec.targetGroupARN}")})"'
 
 
-def configuration(service: Service, settings: object) -> str:
+def configuration(service: Service, settings: object) -> Step:
     """A TargetGroupConfiguration, for Gateways."""
-    return remedies.apply(
+    return changes.apply(
         {
             "apiVersion": "gateway.k8s.aws/v1beta1",
             "kind": "TargetGroupConfiguration",

@@ -16,8 +16,10 @@ from etpguard.assess.consumers.aws_lbc.health_checks import unknown_check
 from etpguard.assess.consumers.aws_lbc.ingresses import IngressPath
 from etpguard.assess.consumers.aws_lbc.listener_actions import weighted_services
 from etpguard.assess.consumers.aws_lbc.load_balancers import LoadBalancerPath
+from etpguard.assess.consumers.aws_lbc.node_advice import select
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
+from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.interface import (
     Advice,
@@ -125,6 +127,14 @@ class AwsLoadBalancerController:
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         return advice(service, verdict, nodes)
+
+    follows_labels = True
+    """controllers/elbv2/eventhandlers/node.go: each change of a node that meets the selector, or met it before."""
+
+    def target_nodes(
+        self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
+    ) -> Step | None:
+        return select(service, consumer, labels, keep=keep) if consumer.targets.rule else None
 
     def _alone(self, service: Service, binding: TargetGroupBinding, owner: Owner | None, view: View) -> Consumer:
         """A binding whose owner is a Gateway, a person, or an object that cannot be read or is gone."""

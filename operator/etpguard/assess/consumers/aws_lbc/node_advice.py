@@ -4,16 +4,18 @@ selects none."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, configuration, patch_binding
 from etpguard.assess.consumers.aws_lbc.node_rules import DEFAULT_REQUIREMENTS, EXCLUDING_LABELS, node_rule
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
+from etpguard.assess.consumers.changes import NO_STEP, Step, with_labels
 from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.remedies import admit_nodes, kubectl, named
 from etpguard.assess.outcome import Outcome
-from etpguard.objects import Node, Requirement, Service
+from etpguard.objects import Key, Node, Requirement, Service
 
 _MARK = "lb-target"
 _ANY = node_rule(None, AwsOptions())
@@ -38,29 +40,44 @@ def narrow(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
     labels = {r.key: r.values[0] for r in kept if _is_label(r) and r.values}
     key, value = _MARK, service.key.name[:63].rstrip("-.")
     labels[key] = value
-    match consumer.kind:
-        case "Ingress" | "Service":
-            written = ",".join(f"{k}={v}" for k, v in labels.items())
-            command = annotate(service, consumer, f"target-node-labels={written}")
-        case "Gateway":
-            command = configuration(service, {"nodeSelector": {"matchLabels": labels}})
-        case _:
-            dropped = [r for r in own if r not in kept]
-            selector: dict[str, object] = {"matchLabels": {**{r.key: None for r in dropped}, **labels}}
-            # A merge patch keeps what it does not name.
-            command = patch_binding(
-                consumer, {"nodeSelector": {**selector, "matchExpressions": None} if dropped else selector}
-            )
+    step = _select(service, consumer, labels, [r for r in own if r not in kept])
     shown = named(hosts, most=8)
     others = " Label the other nodes with pods too." if len(hosts) > len(shown) else ""
+    # The labels come first, so the selector is no change that can be applied by itself.
     yield Advice(
         "Or target only the nodes of the pods",
-        f"Label these nodes, select the label, and keep the pods there by nodeSelector "
-        f"{json.dumps({key: value})} in "
-        f"their template.{others}",
+        "Label these nodes, select the label, and keep the pods there by nodeSelector "
+        f"{json.dumps({key: value})} in their template.{others}",
         "Cost: fewer targets to fail over to, and a pod on another node gets no traffic.",
-        f"{kubectl('label', 'node', *(shown or ['NODE']), f'{key}={value}')}\n{command}",
+        f"{kubectl('label', 'node', *(shown or ['NODE']), f'{key}={value}')}\n{step.command}",
     )
+
+
+def select(service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool) -> Step | None:
+    """Target only nodes with these labels. None with `keep` where the selector has more than labels."""
+    own = _own(consumer)
+    if not keep:
+        return _select(service, consumer, labels, own)
+    if not all(_is_label(each) for each in own):
+        return None
+    return _select(service, consumer, {**{r.key: r.values[0] for r in own if r.values}, **labels}, [])
+
+
+def _select(
+    service: Service, consumer: Consumer, labels: Mapping[str, str], dropped: Sequence[Requirement]
+) -> Step:
+    """Set the selector to these labels, instead of those that are dropped."""
+    match consumer.kind:
+        case "Ingress" | "Service":
+            return annotate(service, consumer, target_node_labels=with_labels("", labels, keep=False))
+        case "Gateway":
+            return configuration(service, {"nodeSelector": {"matchLabels": dict(labels)}})
+        case _:
+            # A merge patch keeps what it does not name.
+            selector: dict[str, object] = {"matchLabels": {**{r.key: None for r in dropped}, **labels}}
+            return patch_binding(
+                consumer, {"nodeSelector": {**selector, "matchExpressions": None} if dropped else selector}
+            )
 
 
 def no_node_selected(service: Service, consumer: Consumer) -> Advice:
@@ -70,26 +87,27 @@ def no_node_selected(service: Service, consumer: Consumer) -> Advice:
             "Find out why no node is a target",
             "The controller takes Ready nodes without the autoscaler's taint and without the labels "
             "node-role.kubernetes.io/master and node.kubernetes.io/exclude-from-external-load-balancers (any "
-            "value "
-            "excludes, false too).",
+            "value excludes, false too).",
             "",
             kubectl("get", "nodes", "--show-labels"),
         )
     look = kubectl("get", "nodes", "-l", ",".join(selected))
     effect = "No eligible node has the labels that the consumer selects."
+    step = NO_STEP
     match consumer.kind:
         case "Ingress" | "Service":
-            prefix, kind = (NLB, "service") if consumer.kind == "Service" else (ALB, "ingress")
-            where = ("-n", consumer.namespace, "annotate", kind, consumer.name)
-            command = f"{look}\n{kubectl(*where, f'{prefix}target-node-labels-')}"
+            prefix = NLB if consumer.kind == "Service" else ALB
+            key = Key(consumer.namespace, consumer.name)
+            step = changes.annotated(consumer.kind, key, {f"{prefix}target-node-labels": None})
             if consumer.kind == "Ingress":
                 effect += f" Service {service.key.name} may have the annotation instead of the Ingress."
         case "Gateway":
             effect += f" They come from nodeSelector in the TargetGroupConfiguration of Service {service.key}."
-            command = look
         case _:
-            command = f"{look}\n{patch_binding(consumer, {'nodeSelector': None})}"
-    return Advice("Correct the labels that select the target nodes, or remove them", effect, "", command)
+            step = patch_binding(consumer, {"nodeSelector": None})
+    command = "\n".join(filter(None, (look, step.command)))
+    title = "Correct the labels that select the target nodes, or remove them"
+    return Advice(title, effect, "", command, step.change)
 
 
 def _own(consumer: Consumer) -> list[Requirement]:

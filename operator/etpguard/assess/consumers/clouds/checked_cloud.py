@@ -93,8 +93,7 @@ def not_understood(service: Service, annotation: str) -> Reason:
     return Reason(
         "InvalidAnnotation",
         f"the annotation {annotation}: {value!r} is not understood, so the nodes and the health check are "
-        "those of "
-        "an earlier sync, if there was one; look at the events of the Service",
+        "those of an earlier sync, if there was one; look at the events of the Service",
     )
 
 

@@ -5,9 +5,11 @@ A provider declares how its load balancers are recognised; a family gives the ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from etpguard.assess.consumers import changes
+from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.clouds.signs import SIGNS, Signs
 from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.interface import (
@@ -128,6 +130,21 @@ class Cloud(BaseFamily):
             return
         yield from misspelt(service, self.reads)
         yield from health_checked(service, verdict, nodes, self.client_ip_of(service))
+
+    def selector_key(self, service: Service) -> str:
+        """The annotation of this Service that selects nodes by label; "" if there is none."""
+        return next(iter(self.node_selectors), "")
+
+    follows_labels = False
+
+    def target_nodes(
+        self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
+    ) -> Step | None:
+        key = self.selector_key(service)
+        if not key:
+            return None
+        written = with_labels(service.annotations.get(key, ""), labels, keep=keep)
+        return changes.annotated("Service", service.key, {key: written})
 
     def _as_of_last_sync(self, service: Service) -> str:
         """k8s.io/cloud-provider 4666611 controllers/service/controller.go:693-711: a changed label alone does not

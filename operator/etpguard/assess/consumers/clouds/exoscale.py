@@ -103,6 +103,6 @@ class Exoscale(CheckedCloud):
                 "Check the nodes by HTTP",
                 "The default check only connects to the healthCheckNodePort, which is open on every node.",
                 "",
-                annotate_service(service, f"{MODE}=http", f"{URI}=/healthz"),
+                *annotate_service(service, f"{MODE}=http", f"{URI}=/healthz"),
             )
         yield from super().advise(service, verdict, nodes)

@@ -7,11 +7,15 @@ balancers of classic infrastructure are not in it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from etpguard.assess.consumers import changes
+from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.interface import (
     CheckSettings,
+    Consumer,
     DocumentedConsumer,
     Evidence,
     HealthCheck,
@@ -76,6 +80,16 @@ class IBMCloud(Cloud):
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         """One check for all ports, so the same targets."""
         return view.once("ibm", service, _targets)
+
+    def target_nodes(
+        self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
+    ) -> Step | None:
+        """The annotation takes one label, with a key of the list, and goes before that of the zone."""
+        if len(labels) != 1 or not labels.keys() <= _SELECTABLE:
+            return None
+        if keep and any(_compact(service, key) for key in (NODE_SELECTOR, ZONE)):
+            return None
+        return changes.annotated("Service", service.key, {NODE_SELECTOR: with_labels("", labels, keep=False)})
 
 
 def _targets(service: Service) -> Targets:

@@ -70,6 +70,9 @@ class OracleCloud(Cloud):
         kept = service.annotations.get(TYPE) == "nlb" and service.annotations.get(PRESERVE_SOURCE) not in _FALSE
         return ClientIP.LOST if kept else ClientIP.HIDDEN
 
+    def selector_key(self, service: Service) -> str:
+        return _selector_key(service)
+
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if isinstance(verdict.consumer.targets, NodeTargets) and verdict.consumer.targets.no_target:
             return

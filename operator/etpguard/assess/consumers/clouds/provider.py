@@ -5,10 +5,11 @@ A cluster is on one cloud, and the imports of all the others would take a tenth 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 
+from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.clouds.signs import Signs
 from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import (
@@ -17,6 +18,7 @@ from etpguard.assess.consumers.interface import (
     Consumer,
     ConsumerVerdict,
     DocumentedConsumer,
+    SelectsNodes,
     View,
 )
 from etpguard.objects import Node, Service
@@ -48,6 +50,17 @@ class Provider(BaseFamily):
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         return self.rules.advise(service, verdict, nodes)
+
+    follows_labels = False
+    """True of no controller of a cloud: the service controller does not watch labels."""
+
+    def target_nodes(
+        self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
+    ) -> Step | None:
+        rules = self.rules
+        if not isinstance(rules, SelectsNodes):
+            return None
+        return rules.target_nodes(service, consumer, labels, keep=keep)
 
     def _may_serve(self, service: Service, view: View) -> bool:
         """Whether the Service, or an Ingress before it, has one of the signs."""

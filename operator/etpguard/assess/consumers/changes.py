@@ -1,0 +1,113 @@
+"""The changes that advice proposes: as data for patches and forecasts, and as commands to copy. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+from etpguard.objects import Key
+
+Json = dict[str, Any]
+
+_API_VERSIONS = {"Service": "v1", "Node": "v1", "Ingress": "networking.k8s.io/v1"}
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """A change of one object. `fields` is JSON with the fields that change, null for one that is removed: a
+    strategic merge patch of a kind that Kubernetes serves itself, a merge patch of any other."""
+
+    api_version: str
+    kind: str
+    key: Key
+    fields: str
+    creates: bool = False
+    """Whether `fields` are those of a whole object, which may not exist yet."""
+
+    @property
+    def document(self) -> Json:
+        """The change with the apiVersion, kind and name of its object."""
+        fields: Json = json.loads(self.fields)
+        namespace = {"namespace": self.key.namespace} if self.key.namespace else {}
+        metadata = {"name": self.key.name, **namespace, **fields.pop("metadata", {})}
+        return {"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata, **fields}
+
+
+class WorkloadChange(Enum):
+    """A change of the workload behind the Service. Its object and fields depend on Pods and workloads, which
+    families do not read."""
+
+    SPREAD = "a ready pod on every node that its pods may use"
+    HAND_OVER = "pods that serve until the load balancer has stopped"
+
+
+Change = tuple[ObjectChange, ...] | WorkloadChange
+"""What an item of advice changes; () for nothing that the API holds, and for what needs a decision first."""
+
+
+class Step(NamedTuple):
+    """The last two fields of an `Advice`."""
+
+    command: str
+    change: Change
+
+
+NO_STEP = Step("", ())
+
+
+def kubectl(*words: str) -> str:
+    """`shlex` quotes every word."""
+    return f"kubectl {shlex.join(words)}"
+
+
+def annotated(kind: str, key: Key, pairs: Mapping[str, str | None]) -> Step:
+    """Set annotations of a Service or an Ingress; None removes one."""
+    fields = json.dumps({"metadata": {"annotations": dict(pairs)}})
+    words = [f"{name}-" if value is None else f"{name}={value}" for name, value in pairs.items()]
+    overwrite = ["--overwrite"] if any(value is not None for value in pairs.values()) else []
+    command = kubectl("-n", key.namespace, "annotate", kind.lower(), key.name, *overwrite, *words)
+    return Step(command, (ObjectChange(_API_VERSIONS[kind], kind, key, fields),))
+
+
+def service_spec(key: Key, spec: Json) -> Step:
+    """Patch the spec of a Service."""
+    patch = json.dumps({"spec": spec}, separators=(",", ":"))
+    command = kubectl("-n", key.namespace, "patch", "service", key.name, "-p", patch)
+    return Step(command, (ObjectChange("v1", "Service", key, patch),))
+
+
+def without_label(nodes: Iterable[str], label: str) -> Step:
+    """Remove a label from Nodes."""
+    names = list(nodes)
+    fields = json.dumps({"metadata": {"labels": {label: None}}})
+    return Step(
+        kubectl("label", "node", *names, f"{label}-"),
+        tuple(ObjectChange("v1", "Node", Key("", name), fields) for name in names),
+    )
+
+
+def merge(api_version: str, kind: str, key: Key, spec: object) -> Step:
+    """Patch the spec of a custom resource."""
+    fields = json.dumps({"spec": spec})
+    where = ("-n", key.namespace) if key.namespace else ()
+    command = kubectl(*where, "patch", kind.lower(), key.name, "--type", "merge", "-p", fields)
+    return Step(command, (ObjectChange(api_version, kind, key, fields),))
+
+
+def apply(body: Json) -> Step:
+    """Apply a whole object."""
+    meta = body["metadata"]
+    key = Key(meta.get("namespace", ""), meta["name"])
+    change = ObjectChange(body["apiVersion"], body["kind"], key, json.dumps(body), creates=True)
+    return Step(f"kubectl apply -f - <<< {shlex.quote(json.dumps(body))}", (change,))
+
+
+def with_labels(written: str, labels: Mapping[str, str], *, keep: bool) -> str:
+    """A selector `k=v,k=v` for these labels. With `keep` beside those of `written`, which is a selector in which
+    commas mean `and`."""
+    added = ",".join(f"{key}={value}" for key, value in labels.items())
+    return f"{written},{added}" if keep and written else added

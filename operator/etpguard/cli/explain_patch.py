@@ -1,0 +1,88 @@
+"""`etpguard explain --patch`: the ways out of a Service's outcome as documents."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from etpguard.cli.check import warn
+from etpguard.cli.errors import Failure
+from etpguard.cli.input.sources import Assessed
+from etpguard.cli.output.streams import complain, deliver
+from etpguard.cli.output.structured import write_yaml
+from etpguard.foresight.patches import FILE, Document, Way, ways
+from etpguard.foresight.world import World
+from etpguard.objects import Service
+from etpguard.objects.text import harmless
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+WIDTH = 98
+
+
+def ways_out(assessed: Assessed, service: Service) -> list[Way]:
+    """The ways out of a Service, from input with workloads; empty where it is not assessed."""
+    assessment = assessed.assessments.get(service.key)
+    if assessment is None:
+        return []
+    world = World(assessed.loaded.picture, assessed.engine)
+    return ways(service, assessment, assessed.advisor(assessment), world)
+
+
+def print_patches(assessed: Assessed, service: Service, only: int | None) -> int:
+    """Print the documents as YAML to stdout, each after a comment, and to stderr what has none and what is not
+    known. `only` is the number of one way, None for all. Returns 0. Raises Failure if there is no such way."""
+    found = ways_out(assessed, service)
+    if only is not None and not any(way.number == only for way in found):
+        known = f"the ways out are 1 to {len(found)}" if found else "it has none"
+        raise Failure(f"Service {service.key} has no way out number {only}: {known}")
+    shown = [way for way in found if only in (None, way.number)]
+    deliver(lambda: write(shown, sys.stdout))
+    if not found:
+        complain(f"etpguard: no change of Service {service.key} is advised")
+    for way in shown:
+        for line in remarks(way):
+            complain(f"etpguard: {line}")
+    warn(assessed.warnings)
+    return 0
+
+
+def write(shown: Sequence[Way], to: TextIO) -> None:
+    """The documents as a YAML stream."""
+    for way in shown:
+        for document in way.documents:
+            to.write("---\n")
+            for line in _comment(way, document):
+                to.write(f"# {line}\n")
+            write_yaml(document.content, to)
+
+
+def _comment(way: Way, document: Document) -> Iterator[str]:
+    """What the document does, what it costs, and how to apply it."""
+    yield from _folded(f"{way.number}. {way.advice.title}.")
+    for part in (way.effect, way.cost):
+        if part:
+            yield from _folded(part)
+    where = f"Save this document as {FILE}, for example by --patch --way {way.number}. To apply it"
+    yield f"{where}, as Helm values:" if document.values else f"{where}:"
+    yield f"  {_one_line(document.command)}"
+
+
+def _folded(text: str) -> list[str]:
+    return textwrap.wrap(_one_line(text), WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _one_line(text: str) -> str:
+    """Names come from objects: no line feed of one may end the comment."""
+    return " ".join(harmless(text).splitlines())
+
+
+def remarks(way: Way) -> Iterator[str]:
+    """What stderr says about a way."""
+    if not way.documents:
+        yield f"no document for way {way.number} ({way.advice.title}): {'; '.join(way.notes)}"
+        return
+    yield from (f"way {way.number}: {note}" for note in way.notes)

@@ -1,0 +1,116 @@
+"""Labels that nodes bear already and that would make a load balancer target exactly the covered nodes. Pure.
+
+With such a label no node shows as unhealthy, and Local stays. The nodeSelector or the required affinity of the
+pods demands the label, so no pod leaves the nodes with it. etpguard does not label nodes: a label that follows the
+pods would put it into the path of the traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from etpguard.assess import Assessment, Outcome
+from etpguard.assess.consumers.changes import Step
+from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict, NodeTargets, SelectsNodes
+from etpguard.foresight.apply import applied_documents
+from etpguard.foresight.changes import Applied
+from etpguard.foresight.world import World
+from etpguard.objects import NODE, Key, Service
+from etpguard.objects.pods import Expression, NodeTerm, PodSpec
+
+_HOSTNAME = "kubernetes.io/hostname"
+_BAD = (Outcome.TargetsUnhealthy, Outcome.Blackhole)
+
+
+def advice(service: Service, assessment: Assessment, pods: PodSpec, world: World) -> Iterable[Advice]:
+    """One item for each consumer that has a node selector and such a label. Each was tried on the picture, which
+    is as before afterwards: with it the consumer is Covered."""
+    for verdict in assessment.consumers:
+        family = world.engine.families.get(verdict.consumer.family)
+        if verdict.outcome not in _BAD or not isinstance(verdict.consumer.targets, NodeTargets):
+            continue
+        if not isinstance(family, SelectsNodes):
+            continue
+        for key, value in _candidates(verdict, pods, world):
+            step = family.target_nodes(service, verdict.consumer, {key: value}, keep=True)
+            if step is not None and _covers(step, service.key, verdict.consumer, world):
+                yield _item(verdict, key, value, step, follows_labels=family.follows_labels)
+                break
+
+
+def demanded(pods: PodSpec) -> dict[str, str]:
+    """The labels with a value that every node of the pods has: by nodeSelector, and by each term of the required
+    affinity. That of a single node comes last."""
+    found = dict(pods.node_selector or {})
+    affinity = pods.affinity and pods.affinity.node_affinity
+    terms = (affinity.required.node_selector_terms if affinity and affinity.required else ()) or ()
+    of_terms = [_of_term(term) for term in terms]
+    for key, value in of_terms[0].items() if of_terms else ():
+        if all(each.get(key) == value for each in of_terms):
+            found.setdefault(key, value)
+    return dict(sorted(found.items(), key=lambda item: (item[0] == _HOSTNAME, item[0])))
+
+
+def _of_term(term: NodeTerm) -> dict[str, str]:
+    return {each.key: each.values[0] for each in term.match_expressions or () if _one_value(each) and each.values}
+
+
+def _one_value(expression: Expression) -> bool:
+    return expression.operator == "In" and len(expression.values or ()) == 1
+
+
+def _candidates(verdict: ConsumerVerdict, pods: PodSpec, world: World) -> Iterable[tuple[str, str]]:
+    """The labels that exactly the covered nodes have, of those that are eligible."""
+    covered = verdict.eligible & ~verdict.uncovered
+    names = world.picture.nodes.names(verdict.eligible)
+    nodes = [node for name in names if (node := world.picture.get(NODE, Key("", name))) is not None]
+    for key, value in demanded(pods).items():
+        bearing = 0
+        for node in nodes:
+            if node.labels.get(key) == value:
+                bearing |= world.picture.nodes.bit(node.metadata.name)
+        if bearing and bearing == covered:
+            yield key, value
+
+
+def _covers(step: Step, service: Key, consumer: Consumer, world: World) -> bool:
+    """Whether the consumer is Covered after the change. The picture is as before afterwards."""
+    if not isinstance(step.change, tuple):
+        return False
+    objects = applied_documents([each.document for each in step.change], world.picture)
+    before = [
+        Applied(each.kind, record)
+        for each in objects
+        if (record := world.picture.get(each.kind, each.record.key)) is not None
+    ]
+    if not objects or len(before) != len(objects):
+        return False
+    _put(world, objects)
+    after = world.engine.assessments.get(service)
+    _put(world, before)
+    same = [v for v in (after.consumers if after else ()) if v.consumer.object == consumer.object]
+    return bool(same) and all(v.outcome is Outcome.Covered for v in same if v.consumer.port == consumer.port)
+
+
+def _put(world: World, objects: Iterable[Applied]) -> None:
+    for each in objects:
+        world.put(each.kind, [each.record])
+    world.refresh()
+
+
+def _item(verdict: ConsumerVerdict, key: str, value: str, step: Step, *, follows_labels: bool) -> Advice:
+    consumer = verdict.consumer
+    sync = (
+        ""
+        if follows_labels
+        else " Its controller knows the labels of the nodes as of its last sync: this change starts one, a later "
+        "change of a label does not."
+    )
+    return Advice(
+        f"Target only the nodes with the label {key}={value}",
+        f"The pods demand this label, and of the nodes that {consumer.kind} {consumer.namespace}/{consumer.name} "
+        f"sends to, exactly those with a pod have it. The other nodes are then no targets.{sync}",
+        "Cost: fewer targets to fail over to. A node that gets the label later may be a target before a pod runs "
+        "on it.",
+        *step,
+    )

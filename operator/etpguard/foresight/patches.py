@@ -1,0 +1,192 @@
+"""The ways out of a Service's outcome as documents that `kubectl` or `helm` takes. Pure.
+
+Each item of advice is one way. Its documents are patches of the objects that it changes, or Helm values where
+labels show a chart whose values are known. What cannot be known has no document but a note.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from etpguard.assess import Assessment
+from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange
+from etpguard.assess.consumers.interface import Advice
+from etpguard.cluster import Picture
+from etpguard.foresight import charts, held_labels
+from etpguard.foresight.behind import Behind, behind
+from etpguard.foresight.charts import Release
+from etpguard.foresight.detection import timing_of
+from etpguard.foresight.scheduling import Scheduling, Site
+from etpguard.foresight.workload_patch import HOSTNAME, WorkloadPatch, hand_over, spread
+from etpguard.foresight.world import World
+from etpguard.objects import NODE, SERVICE, Service
+from etpguard.objects.pods import NODE_DETAILS, PodSpec
+
+Json = dict[str, Any]
+
+FILE = "FILE"
+"""Stands in commands for the file with the document."""
+_BUILT_IN = ("v1", "apps/v1", "networking.k8s.io/v1")
+_NO_PATCH = "it is no patch of one object; `etpguard explain` shows its commands"
+_LOOK = "it is no change of an object; `etpguard explain` says what to look at"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A patch with the apiVersion, kind and name of its object, or Helm values. `command` applies it."""
+
+    content: Json
+    command: str
+    values: bool = False
+    """Whether it is Helm values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One item of advice, numbered from 1. `notes` say what is not known, why there is no document, and what a
+    document does not do: clauses without a full stop. `effect` and `cost` are those of the documents."""
+
+    number: int
+    advice: Advice
+    effect: str
+    cost: str
+    documents: tuple[Document, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def ways(service: Service, assessment: Assessment, advice: Sequence[Advice], world: World) -> list[Way]:
+    """The ways of these items of advice. A label that nodes bear already goes before the advice to label them, or
+    before the last one."""
+    maker = _Maker(service, assessment, world)
+    items = [*advice]
+    if isinstance(maker.behind, Behind):
+        pods = maker.behind.controller.template.spec or PodSpec()
+        held = list(dict.fromkeys(held_labels.advice(service, assessment, pods, world)))
+        items = _with_labels(items, held)
+    return [maker.way(number, item) for number, item in enumerate(items, 1)]
+
+
+def _with_labels(items: list[Advice], held: list[Advice]) -> list[Advice]:
+    if not held:
+        return items
+    at = next((n for n, item in enumerate(items) if item.title.startswith(LABEL_THE_NODES)), len(items) - 1)
+    return [*items[: max(at, 0)], *held, *items[max(at, 0) :]]
+
+
+LABEL_THE_NODES = "Or target only the nodes of the pods"
+"""The title of advice that asks people to label nodes."""
+
+
+class _Maker:
+    def __init__(self, service: Service, assessment: Assessment, world: World) -> None:
+        self._service = service
+        self._assessment = assessment
+        self._picture = world.picture
+        self.behind = behind(service, world.picture)
+
+    def way(self, number: int, advice: Advice) -> Way:
+        change = advice.change
+        if isinstance(change, WorkloadChange):
+            return self._of_workload(number, advice, change)
+        documents: list[Document] = []
+        notes: list[str] = []
+        for each in change:
+            made, note = self._of_object(each)
+            documents.append(made)
+            notes += note
+        if not change:
+            notes.append(_NO_PATCH if advice.command else _LOOK)
+        return Way(number, advice, advice.effect, advice.cost, tuple(documents), tuple(notes))
+
+    def _of_workload(self, number: int, advice: Advice, change: WorkloadChange) -> Way:
+        if isinstance(self.behind, str):
+            return Way(number, advice, advice.effect, advice.cost, notes=(self.behind,))
+        patch = self._patch(self.behind, change)
+        if patch.empty:
+            why = patch.notes or (f"{self.behind.workload} has these settings already",)
+            return Way(number, advice, advice.effect, advice.cost, notes=(*why, *self.behind.notes))
+        document, more = self._workload_document(self.behind, patch)
+        notes = (*patch.notes, *self.behind.notes, *more)
+        effect = patch.effect if change is WorkloadChange.SPREAD else f"{advice.effect} {patch.effect}".strip()
+        return Way(number, advice, effect, patch.cost, (document,), notes)
+
+    def _patch(self, behind: Behind, change: WorkloadChange) -> WorkloadPatch:
+        if change is WorkloadChange.HAND_OVER:
+            consumers = [verdict.consumer for verdict in self._assessment.consumers]
+            return hand_over(behind, [(each, timing_of(each, self._service, self._picture)) for each in consumers])
+        uncovered = self._picture.nodes.names(self._assessment.uncovered)
+        return spread(behind, node_sites(self._picture), uncovered)
+
+    def _workload_document(self, behind: Behind, patch: WorkloadPatch) -> tuple[Document, list[str]]:
+        workload, controller = behind.workload, behind.controller
+        meta = controller.metadata
+        release = charts.release_of(controller.labels, meta.annotations or {}, workload.key.namespace)
+        if release is None and controller.template.labels.get("app.kubernetes.io/managed-by") == "envoy-gateway":
+            release = charts.release_of(controller.template.labels, {}, workload.key.namespace)
+        if release is not None:
+            given = (controller.template.spec or PodSpec()).topology_spread_constraints or []
+            others = [each for each in given if each.get("topologyKey") != HOSTNAME]
+            values = charts.workload_values(release.chart, patch, others)
+            if values is not None:
+                return _helm(release, values)
+        spec = patch.spec(workload.kind)
+        content = {
+            "apiVersion": "apps/v1",
+            "kind": workload.kind,
+            "metadata": {"name": workload.key.name, "namespace": workload.key.namespace},
+            "spec": spec,
+        }
+        return Document(content, patch_command(content)), _reverts(controller.labels, str(workload))
+
+    def _of_object(self, change: ObjectChange) -> tuple[Document, list[str]]:
+        content = change.document
+        if change.kind == "Service":
+            service = self._picture.get(SERVICE, change.key)
+            if service is not None:
+                release = charts.release_of(service.labels, service.annotations, change.key.namespace)
+                internal = change.key.name.endswith("-internal")
+                values = None if release is None or internal else charts.service_values(release.chart, content)
+                if release is not None and values is not None:
+                    return _helm(release, values)
+                return Document(content, patch_command(content)), _reverts(service.labels, f"Service {change.key}")
+        command = f"kubectl apply -f {FILE}" if change.creates else patch_command(content)
+        return Document(content, command), []
+
+
+def patch_command(content: Json) -> str:
+    """`kubectl patch` with the document as a file."""
+    namespace = content["metadata"].get("namespace")
+    where = ["-n", namespace] if namespace else []
+    kind = content["kind"].lower()
+    how = [] if content["apiVersion"] in _BUILT_IN else ["--type=merge"]
+    name = content["metadata"]["name"]
+    return shlex.join(["kubectl", *where, "patch", kind, name, *how, f"--patch-file={FILE}"])
+
+
+def _helm(release: Release, values: Json) -> tuple[Document, list[str]]:
+    notes = [] if release.name else ["the name of its Helm release is not known: put it in place of RELEASE"]
+    if release.chart.note:
+        notes.append(release.chart.note)
+    return Document(values, release.command(FILE), values=True), notes
+
+
+def _reverts(labels: dict[str, str], what: str) -> list[str]:
+    """A patch is no part of a release."""
+    if not charts.helm_manages(labels):
+        return []
+    chart = labels.get("helm.sh/chart", "")
+    return [f"Helm manages {what}{f' (chart {chart})' if chart else ''}: its next upgrade may undo the patch"]
+
+
+def node_sites(picture: Picture) -> Scheduling:
+    """The nodes without their pods."""
+    details = {each.key: each for each in picture.store(NODE_DETAILS)}
+    return Scheduling(
+        Site(node, known, unschedulable=bool(known and known.unschedulable))
+        for node in picture.store(NODE)
+        if not node.deleting
+        for known in [details.get(node.key)]
+    )

@@ -1,0 +1,195 @@
+"""Each way out as documents, and the outcome that they promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etpguard.assess import Outcome
+from tests.foresight.clusters import Json, alb, deployment, endpoints, node, pod, service, workload
+from tests.foresight.given_ways import after, way, ways_of
+
+POD = pod("p1", "a")
+NODES = [node("a"), node("b"), node("c")]
+BASE = [*NODES, service(), endpoints([POD]), POD, *deployment(1)]
+ALB = [*BASE, *alb()]
+HCNP = 32000
+
+
+def load_balancer(annotations: Json | None = None, **spec: Any) -> list[Json]:
+    """A Service with an NLB of the AWS Load Balancer Controller."""
+    made = service(type="LoadBalancer", healthCheckNodePort=HCNP, loadBalancerClass="service.k8s.aws/nlb", **spec)
+    made["metadata"]["annotations"] = {
+        "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "instance",
+        **(annotations or {}),
+    }
+    made["status"] = {"loadBalancer": {"ingress": [{"hostname": "x.elb.eu-west-1.amazonaws.com"}]}}
+    return [*NODES, made, endpoints([POD]), POD, *deployment(1)]
+
+
+ON_10256 = alb(health_check="10256")
+EXCLUDED = [node("a", labels={"node.kubernetes.io/exclude-from-external-load-balancers": ""}), node("b")]
+
+CASES = [
+    pytest.param(ALB, "Leave it as it is", Outcome.TargetsUnhealthy, id="leave it"),
+    pytest.param(ALB, "Target the pods", Outcome.NotAffected, id="pods as targets of an ALB"),
+    pytest.param(ALB, "Run a ready pod", Outcome.Covered, id="a pod on every node"),
+    pytest.param(ALB, "Let every node forward", Outcome.NotAffected, id="Cluster"),
+    pytest.param(
+        [*BASE, *ON_10256], "Let the health check probe", Outcome.TargetsUnhealthy, id="the check of an ALB"
+    ),
+    pytest.param(load_balancer(), "Target the pods", Outcome.NotAffected, id="pods as targets of an NLB"),
+    pytest.param(
+        load_balancer({"service.beta.kubernetes.io/aws-load-balancer-healthcheck-port": "10256"}),
+        "Let the health check probe",
+        Outcome.TargetsUnhealthy,
+        id="the check of an NLB",
+    ),
+    pytest.param(
+        [*EXCLUDED, service(), endpoints([POD]), POD, *deployment(1), *alb()],
+        "Admit the nodes",
+        Outcome.TargetsUnhealthy,
+        id="a node that is excluded",
+    ),
+    pytest.param(BASE, "Let every node forward", Outcome.NotAffected, id="Cluster without a consumer"),
+    pytest.param(
+        [*BASE, *alb(**{"alb.ingress.kubernetes.io/target-node-labels": "x=y"})],
+        "Correct the labels",
+        Outcome.TargetsUnhealthy,
+        id="labels that select no node",
+    ),
+]
+
+
+@pytest.mark.parametrize(("objects", "title", "promised"), CASES)
+def test_the_documents_lead_to_the_promised_outcome(objects: list[Json], title: str, promised: Outcome) -> None:
+    found = way(objects, title)
+    assert found.documents
+    assert after(objects, [each.content for each in found.documents]) is promised
+
+
+def test_a_patch_names_its_object_and_its_command() -> None:
+    (document,) = way(ALB, "Let every node forward").documents
+    assert document.content == {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"externalTrafficPolicy": "Cluster"},
+    }
+    assert document.command == "kubectl -n shop patch service web --patch-file=FILE"
+
+
+def test_a_workload_that_is_not_known_gives_no_document() -> None:
+    without = [each for each in ALB if each["kind"] not in ("Deployment", "ReplicaSet")]
+    found = way(without, "Run a ready pod")
+    assert found.documents == ()
+    assert found.notes == ("no workload has pods that the selector of Service shop/web selects",)
+
+
+def test_workloads_that_were_not_read_leave_a_note() -> None:
+    found = [w for w in ways_of(ALB, unread=["statefulsets"]) if w.advice.title.startswith("Run a ready pod")]
+    assert found[0].documents
+    assert found[0].notes == ("statefulsets were not read (forbidden), so another workload may be behind it too",)
+
+
+def test_a_workload_that_has_the_settings() -> None:
+    hook = {"lifecycle": {"preStop": {"sleep": {"seconds": 100}}}}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", **hook}]}}
+    made = [*NODES, service(), endpoints([POD]), POD, *alb()]
+    ready = workload("Deployment", "web", 1, template=template, minReadySeconds=60)
+    found = way([*made, ready, deployment(1)[1]], "Leave it as it is")
+    assert found.documents == ()
+    assert "Ingress shop/web checks the traffic port, which a preStop delay does not help" in found.notes
+    nlb = [each for each in load_balancer() if each["kind"] != "Deployment"]
+    assert way([*nlb, ready], "Leave it as it is").notes == ("Deployment shop/web has these settings already",)
+
+
+def test_labels_that_people_must_set_first_are_no_patch() -> None:
+    found = way(ALB, "Or target only the nodes of the pods")
+    assert found.documents == ()
+    assert found.notes == ("it is no patch of one object; `etpguard explain` shows its commands",)
+
+
+def test_advice_to_look_is_no_change() -> None:
+    found = way(BASE, "Find out who sends traffic")
+    assert found.notes == ("it is no change of an object; `etpguard explain` says what to look at",)
+
+
+HELM = {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "edge"}
+NGINX = {**HELM, "helm.sh/chart": "ingress-nginx-4.15.1", "app.kubernetes.io/component": "controller"}
+
+
+def managed(
+    labels: Json, objects: list[Json] = ALB, kinds: tuple[str, ...] = ("Service", "Deployment")
+) -> list[Json]:
+    return [
+        {**each, "metadata": {**each["metadata"], "labels": labels}} if each["kind"] in kinds else each
+        for each in objects
+    ]
+
+
+def test_helm_values_for_a_known_chart() -> None:
+    found = way(managed(NGINX), "Run a ready pod")
+    (document,) = found.documents
+    assert document.values
+    assert document.command.startswith("helm -n shop upgrade edge ingress-nginx ")
+    assert document.content["controller"]["replicaCount"] == 3
+    (policy,) = way(managed(NGINX), "Let every node forward").documents
+    assert policy.content == {"controller": {"service": {"externalTrafficPolicy": "Cluster"}}}
+
+
+def test_the_constraints_of_other_keys_stay_in_helm_values() -> None:
+    zones = {"topologyKey": "topology.kubernetes.io/zone", "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}
+    spec = {
+        "containers": [{"name": "c"}],
+        "topologySpreadConstraints": [zones, {"topologyKey": "kubernetes.io/hostname"}],
+    }
+    made = workload("Deployment", "web", 1, template={"metadata": {"labels": {"app": "web"}}, "spec": spec})
+    objects = managed(NGINX, [*NODES, service(), endpoints([POD]), POD, made, deployment(1)[1], *alb()])
+    (document,) = way(objects, "Run a ready pod").documents
+    constraints = document.content["controller"]["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in constraints] == [
+        "topology.kubernetes.io/zone",
+        "kubernetes.io/hostname",
+    ]
+
+
+@pytest.mark.parametrize("title", ["Run a ready pod", "Let every node forward"])
+def test_an_unknown_chart_gets_the_plain_patch(title: str) -> None:
+    found = way(managed({**HELM, "helm.sh/chart": "web-1.0.0"}), title)
+    (document,) = found.documents
+    assert not document.values
+    (note,) = found.notes
+    assert "(chart web-1.0.0): its next upgrade may undo the patch" in note
+
+
+def test_an_internal_service_of_a_chart_has_other_values() -> None:
+    objects = managed(NGINX, ALB, ("Service",))
+    renamed = [
+        {**each, "metadata": {**each["metadata"], "name": "web-internal"}} if each["kind"] == "Service" else each
+        for each in objects
+    ]
+    from etpguard.objects import Key
+
+    slice_ = endpoints([POD], "web-internal")
+    made = [*(each for each in renamed if each["kind"] != "EndpointSlice"), slice_]
+    found = ways_of(made, Key("shop", "web-internal"))
+    assert not any(document.values for each in found for document in each.documents)
+
+
+def test_a_release_without_a_name() -> None:
+    labels = {k: v for k, v in NGINX.items() if k != "app.kubernetes.io/instance"}
+    assert way(managed(labels), "Run a ready pod").notes == (
+        "the name of its Helm release is not known: put it in place of RELEASE",
+    )
+
+
+def test_proxies_of_envoy_gateway_show_it_by_their_pods() -> None:
+    labels = {"app": "web", "app.kubernetes.io/managed-by": "envoy-gateway"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "envoy"}]}}
+    made = workload("Deployment", "web", 1, template=template)
+    found = way([*NODES, service(), endpoints([POD]), POD, made, deployment(1)[1], *alb()], "Run a ready pod")
+    (document,) = found.documents
+    assert document.content["config"]["envoyGateway"]["envoyProxy"]["provider"]["kubernetes"]["envoyDeployment"]
+    assert any("EnvoyProxy" in note for note in found.notes)
