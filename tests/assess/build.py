@@ -163,6 +163,7 @@ class Given:
     """A family whose consumers are those that it was made with, each by the name of its Service."""
 
     name = "given"
+    balancers_only = False
     kinds: Sequence[Kind[Any]] = ()
     refers: Mapping[Kind[Any], Sequence[Referrer]] = {}
 

@@ -66,6 +66,7 @@ class Front:
     Service. Its rule, the port that it probes and its faults are in its annotations and its class."""
 
     name = "front"
+    balancers_only = False
     kinds: Sequence[Kind[Any]] = ()
     refers: Mapping[Kind[Any], Sequence[Referrer]] = {
         INGRESS: (lambda i: [Key(i.key.namespace, i.annotations["also"])] if "also" in i.annotations else (),)

@@ -24,6 +24,7 @@ class ConsumerIndex:
 
     def __init__(self, families: Sequence[ConsumerFamily], view: View) -> None:
         self._families = tuple(families)
+        self._for_all_types = tuple(family for family in families if not family.balancers_only)
         self._view = view
         self._consumers: dict[Key, tuple[Consumer, ...]] = {}
         self._rules: dict[NodeRule, NodeRule] = {}
@@ -89,7 +90,7 @@ class ConsumerIndex:
     def _find(self, service: Service) -> Generator[None, None, tuple[Consumer, ...]]:
         found: list[Consumer] = []
         owned: set[tuple[str, str, str]] = set()
-        for family in self._families:
+        for family in self._families if service.type == "LoadBalancer" else self._for_all_types:
             own: list[Consumer] = []
             try:
                 for number, consumer in enumerate(family.find(service, self._view), 1):

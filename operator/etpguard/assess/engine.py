@@ -225,16 +225,18 @@ class Engine:
         report = self._picture.get(SERVICE_COVERAGE, key)
         intent = report.remediation if report else None
         if intent is None or not intent.stands_for(service.uid):
-            return (yield from self._assess_made_local(key, service))
+            return (yield from self._assess_made_local(key, service)) if self._made_local(service) else None
         local = yield from self._assess_local(key, service.under_local(intent.original_health_check_node_port))
         return _remediated(service, local) if local else None
+
+    def _made_local(self, service: Service) -> bool:
+        made = service.annotations.get(SERVICE_LOCAL) == "true"
+        return made and self.planes.nodes_with(DataPlane.KUBE_ROUTER) == -1
 
     def _assess_made_local(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
         """The assessment of a Service that is not Local by its policy, but by an annotation that kube-router
         reads. Only a cluster where every node has kube-router is assessed: other nodes forward to any endpoint.
         The assessment names the policy Local, so remediation, which could not help, takes it for outdated."""
-        if service.annotations.get(SERVICE_LOCAL) != "true" or self.planes.nodes_with(DataPlane.KUBE_ROUTER) != -1:
-            return None
         local = yield from self._assess_local(key, service.under_local(None))
         made = replace(local, assumptions=(*local.assumptions, _MADE_LOCAL)) if local else None
         return self._as_forced(service, made)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -115,7 +115,34 @@ class Coverage:
     @cached_property
     def resilience(self) -> Resilience:
         """Computed when first read: most passes of the engine need only the outcome."""
-        covered, uncovered = self.eligible & self.state.forwarding, self.eligible & ~self.state.forwarding
+        return _resilience(
+            _Traffic(
+                self.state.forwarding,
+                self.state.crowded,
+                self.eligible,
+                self.passes,
+                self.zones,
+                self.fails_open,
+                self.minimum,
+                self.spare,
+            )
+        )
+
+
+class _Traffic(NamedTuple):
+    """The node sets of a `Coverage`, without what distinguishes its port from others."""
+
+    forwarding: int
+    crowded: tuple[int, ...]
+    eligible: int
+    passes: int
+    zones: Zones
+    fails_open: bool
+    minimum: MinimumHealthy
+    spare: int
+
+    def resilience(self) -> Resilience:
+        covered, uncovered = self.eligible & self.forwarding, self.eligible & ~self.forwarding
         classes = (
             covered & self.passes,
             covered & ~self.passes,
@@ -160,7 +187,7 @@ class Coverage:
         """The lost share after the loss of that set of nodes, which leaves so many eligible ones."""
         if not self.spare or self.eligible & ~lost:
             return self._lost(left)
-        eligible, forwarding, passes = self.spare & ~lost, self.state.forwarding & ~lost, self.passes & ~lost
+        eligible, forwarding, passes = self.spare & ~lost, self.forwarding & ~lost, self.passes & ~lost
         covered, uncovered = eligible & forwarding, eligible & ~forwarding
         return self._lost(_counted((covered & passes, covered & ~passes, uncovered & passes, uncovered & ~passes)))
 
@@ -207,10 +234,10 @@ class Coverage:
 
     def _pods(self, covered: int) -> tuple[int, int] | None:
         """The least and the most pods on one of the covered nodes."""
-        if not covered or self.state.forwarding < 0:
+        if not covered or self.forwarding < 0:
             return None
         least = most = 1
-        for level, nodes in enumerate(self.state.crowded, 2):
+        for level, nodes in enumerate(self.crowded, 2):
             crowded = nodes & covered
             if not crowded:
                 break
@@ -218,6 +245,12 @@ class Coverage:
             if crowded == covered:
                 least = level
         return least, most
+
+
+@lru_cache(maxsize=8)
+def _resilience(traffic: _Traffic) -> Resilience:
+    """The ports of a Service usually have the same endpoints."""
+    return traffic.resilience()
 
 
 def _counted(classes: Iterable[int]) -> _Counts:

@@ -39,6 +39,8 @@ class NodeTable:
     def names(self, nodes: int, limit: int = 0) -> list[str]:
         """Sorted names of a set; the first `limit` of them, all with 0."""
         # The ports and consumers of a Service have the same few sets, and many Services the same eligible nodes.
+        if limit >= nodes.bit_count():
+            limit = 0
         found = self._listed.get((nodes, limit))
         if found is None:
             if len(self._listed) >= _MOST_LISTED:
@@ -71,6 +73,8 @@ class NodeTable:
 _BITS = tuple(tuple(offset for offset in range(8) if byte >> offset & 1) for byte in range(256))
 """Which bits each byte has."""
 _NO_BITS = bytes(16)
+_FEW = 32
+"""So few members are found one by one. Each takes a pass over the whole integer."""
 
 
 def positions(nodes: int, limit: int = 0) -> list[int]:
@@ -79,10 +83,16 @@ def positions(nodes: int, limit: int = 0) -> list[int]:
     if nodes < 0:
         raise ValueError("an unbounded set of nodes; intersect it with those present first")
     found: list[int] = []
+    if nodes.bit_count() <= _FEW:  # the nodes of the endpoints of one Service
+        while nodes:
+            lowest = nodes & -nodes
+            found.append(lowest.bit_length() - 1)
+            nodes ^= lowest
+        return found[:limit] if limit else found
     data = nodes.to_bytes((nodes.bit_length() + 7) // 8, "little")
     for start in range(0, len(data), 16):
         part = data[start : start + 16]
-        if part == _NO_BITS:  # most sets are small: the nodes of the endpoints of one Service
+        if part == _NO_BITS:
             continue
         for index, byte in enumerate(part, start):
             if byte:

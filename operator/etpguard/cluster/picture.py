@@ -104,9 +104,12 @@ class Picture:
 
     def referring(self, kind: Kind[R], service: Key) -> list[R]:
         """The objects of `kind` that refer to that Service, by key."""
-        if kind not in self._stores:
+        index = self._referring.get(kind)
+        keys = index.get(service) if index else None
+        if not keys:
             return []
-        found = (self._stores[kind].get(key) for key in sorted(self._referring[kind].get(service, ())))
+        store = self._stores[kind]
+        found = map(store.get, sorted(keys) if len(keys) > 1 else keys)
         return [record for record in found if record is not None]
 
     def slices(self, service: Key) -> list[EndpointSlice]:
@@ -134,7 +137,8 @@ class Picture:
 
     def _absorb(self, change: Change[Any], touched: Touched) -> None:
         kind, key = change.kind, change.key
-        before, after = self._indexed_references(change), self._references(kind, change.new)
+        before = set[Key]() if change.old is None else self._indexed_references(change)
+        after = self._references(kind, change.new)
         rejected = change.new if isinstance(change.new, Reject) else None
         if isinstance(after, Exception):
             assert change.new is not None
@@ -144,7 +148,7 @@ class Picture:
             )
             rejected = Reject(kind.name, key, change.new.uid, change.new.version, message)
             after = set[Key]()
-        was_rejected = self._note_rejected(change, rejected)
+        was_rejected = (rejected is not None or change.old is not None) and self._note_rejected(change, rejected)
         index = self._referring[kind]
         for service in before - after:
             index[service].discard(key)
@@ -207,7 +211,10 @@ class Picture:
         if isinstance(entry, Deferred):
             return {entry.service} if entry.service else set()
         try:
-            return {service for refers in self._referrers[kind] for service in refers(entry)}
+            found: set[Key] = set()
+            for refers in self._referrers[kind]:
+                found.update(refers(entry))
+            return found
         except Exception as error:
             return error
 

@@ -93,7 +93,7 @@ def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
             raise msgspec.DecodeError("nested too deeply") from None
         items = []
         for raw in page.items or ():
-            decoded = decode_item(kind, bytes(raw))
+            decoded = decode_item(kind, raw)
             if isinstance(decoded, Reject):
                 rejects.append(decoded)
             else:
@@ -105,14 +105,15 @@ def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
     return Page(items, rejects, int(version), meta.continue_token or "")
 
 
-def decode_item(kind: Kind[R], source: bytes | dict[str, Any]) -> R | Reject:
+Source = bytes | msgspec.Raw | dict[str, Any]
+"""An object in JSON, or decoded."""
+
+
+def decode_item(kind: Kind[R], source: Source) -> R | Reject:
     """Decode one object, from JSON or from the dict of a watch event."""
     try:
         decoder = _item_decoder(kind.record)  # made first, for what `convert` would learn by itself
-        if isinstance(source, bytes):
-            record: R = decoder.decode(source)
-        else:
-            record = msgspec.convert(source, kind.record)
+        record: R = msgspec.convert(source, kind.record) if isinstance(source, dict) else decoder.decode(source)
         check_version(record.metadata.resource_version)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _without_nulls(kind, source) or _reject(kind.name, source, str(error))
@@ -121,7 +122,7 @@ def decode_item(kind: Kind[R], source: bytes | dict[str, Any]) -> R | Reject:
     return record
 
 
-def _without_nulls(kind: Kind[R], source: bytes | dict[str, Any]) -> R | None:
+def _without_nulls(kind: Kind[R], source: Source) -> R | None:
     """The record of an object that is only wrong in being null where the API's own decoding would take the
     zero value; rare enough to be worth a second look instead of a `| None` on each field."""
     try:
@@ -156,7 +157,7 @@ def _is_version(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 20
 
 
-def _reject(kind: str, source: bytes | dict[str, Any], error: str) -> Reject:
+def _reject(kind: str, source: Source, error: str) -> Reject:
     """Name what can still be named of an object that could not be read."""
     raw = _parsed(source)
     meta = raw.get("metadata") if isinstance(raw, dict) else None
@@ -191,9 +192,9 @@ def reject(kind: str, key: Key, uid: str, version: str, error: str, service: str
     )
 
 
-def _parsed(source: bytes | dict[str, Any]) -> Any:
+def _parsed(source: Source) -> Any:
     """None for what is no JSON."""
-    if not isinstance(source, bytes):
+    if isinstance(source, dict):
         return source
     try:
         return msgspec.json.decode(source)

@@ -89,6 +89,7 @@ Service with any other one."""
 
 class AwsCloudProvider(BaseFamily):
     name = "aws-cloud-provider"
+    balancers_only = True
     documented = (
         DocumentedConsumer(
             consumer="AWS Network Load Balancer of the cloud provider",

@@ -118,6 +118,7 @@ class AzureLoadBalancer(BaseFamily):
     """
 
     name = "azure-load-balancer"
+    balancers_only = True
     documented = (
         DocumentedConsumer(
             consumer="Azure Load Balancer",

@@ -106,6 +106,7 @@ the Node is Ready or not."""
 
 class Cilium(BaseFamily):
     name = "cilium"
+    balancers_only = True
     kinds = (CILIUM_L2_ANNOUNCEMENT_POLICY, CILIUM_BGP_ADVERTISEMENT, CILIUM_BGP_CLUSTER_CONFIG)
     documented = (
         DocumentedConsumer(

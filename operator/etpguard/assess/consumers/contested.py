@@ -65,6 +65,7 @@ class Contested(BaseFamily):
     """First in the registry: it takes what several of the others would."""
 
     name = "contested"
+    balancers_only = True
     documented = (
         DocumentedConsumer(
             consumer="a Service with the marks of two load balancers",

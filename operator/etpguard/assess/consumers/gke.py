@@ -166,6 +166,7 @@ class GkeLoadBalancer(BaseFamily):
     dropTrafficIfUnhealthy is off)."""
 
     name = "gke-l4"
+    balancers_only = True
     documented = (
         DocumentedConsumer(
             consumer="GKE passthrough load balancer",

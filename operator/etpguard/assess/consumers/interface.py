@@ -362,6 +362,12 @@ class ConsumerFamily(Protocol):
     def name(self) -> str: ...
 
     @property
+    def balancers_only(self) -> bool:
+        """Whether it finds nothing for a Service of another type than LoadBalancer. The engine then does not
+        ask."""
+        ...
+
+    @property
     def kinds(self) -> Sequence[Kind[Any]]:
         """The kinds it reads beyond Services, EndpointSlices, Nodes, Ingresses and IngressClasses."""
         ...
@@ -399,9 +405,11 @@ class SelectsNodes(Protocol):
 
 
 class BaseFamily:
-    """A family that reads no further kinds, follows no further references and has no advice."""
+    """A family for Services of all types that reads no further kinds, follows no further references and has no
+    advice."""
 
     name: str = ""
+    balancers_only: bool = False
     kinds: Sequence[Kind[Any]] = ()
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType({})
     documented: Sequence[DocumentedConsumer] = ()

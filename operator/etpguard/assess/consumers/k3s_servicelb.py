@@ -55,6 +55,7 @@ class K3sServiceLB(BaseFamily):
     Local an svclb Pod sends to the node port of its own node."""
 
     name = "k3s-servicelb"
+    balancers_only = True
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
         {NODE: (addresses_of,), SERVICE: (_status_addresses,)}
     )

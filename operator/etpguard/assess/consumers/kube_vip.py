@@ -53,6 +53,7 @@ class KubeVip(BaseFamily):
     alone."""
 
     name = "kube-vip"
+    balancers_only = True
     documented = (
         DocumentedConsumer(
             consumer="kube-vip",

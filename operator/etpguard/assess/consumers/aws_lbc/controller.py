@@ -15,7 +15,7 @@ from etpguard.assess.consumers.aws_lbc.groups import groups_named, membership
 from etpguard.assess.consumers.aws_lbc.health_checks import unknown_check
 from etpguard.assess.consumers.aws_lbc.ingresses import IngressPath
 from etpguard.assess.consumers.aws_lbc.listener_actions import weighted_services
-from etpguard.assess.consumers.aws_lbc.load_balancers import LoadBalancerPath
+from etpguard.assess.consumers.aws_lbc.load_balancers import LoadBalancerPath, owns
 from etpguard.assess.consumers.aws_lbc.node_advice import select
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
@@ -81,6 +81,7 @@ class AwsLoadBalancerController:
             source="aws-load-balancer-controller v3.5.0 pkg/backend/endpoint_utils.go",
         ),
     )
+    balancers_only = False
     kinds: Sequence[Kind[Any]] = (TARGET_GROUP_BINDING, INGRESS_CLASS_PARAMS, NAMESPACE, *GATEWAY_KINDS)
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
         {INGRESS: (services_of, membership), SERVICE: (weighted_services,)}
@@ -118,7 +119,10 @@ class AwsLoadBalancerController:
             used |= {b.key for b in own if label_of(service, b.spec.service_ref.port) in labels - {None}}
         for base in view.referring(SERVICE, service.key):
             own = [b for owner in _owners("Service", "nlb", base.key) for b in by_owner.get(owner, ())]
-            path_of_base = LoadBalancerPath(_as_assessed(base, service), service, own, view, self.options)
+            assessed = _as_assessed(base, service)
+            if not own and not owns(assessed, self.options):
+                continue  # each Service refers to itself, and most have no NLB
+            path_of_base = LoadBalancerPath(assessed, service, own, view, self.options)
             yield from unseen(path_of_base.consumers())
             used |= {b.key for b in own}
         for binding in bindings:

@@ -29,6 +29,7 @@ class NotModelledCloud(BaseFamily):
     """Last of the clouds."""
 
     name = "cloud-not-modelled"
+    balancers_only = True
     documented = (
         DocumentedConsumer(
             consumer="any other cloud",

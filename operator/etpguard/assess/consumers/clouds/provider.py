@@ -30,8 +30,8 @@ class Provider(BaseFamily):
 
     def __init__(self, name: str, signs: Signs) -> None:
         self.name = name
+        self.balancers_only = not signs.ingress_controllers
         self._signs = signs
-        self._serves_ingresses = bool(signs.ingress_controllers)
 
     @cached_property
     def rules(self) -> BaseFamily:
@@ -44,8 +44,6 @@ class Provider(BaseFamily):
         return self.rules.documented
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        if service.spec.type != "LoadBalancer" and not self._serves_ingresses:
-            return ()
         return self.rules.find(service, view) if self._may_serve(service, view) else ()
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:

@@ -40,6 +40,7 @@ _MOST_TWINS = 200
 
 class MetalLB(BaseFamily):
     name = "metallb"
+    balancers_only = True
     kinds = (*CONFIGURATION, *STATUSES)
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType({SERVICE: (shared_addresses,)})
     documented = (

@@ -38,6 +38,7 @@ def named_node(name: str, where: str, view: View) -> NodeTargets | PossibleNodes
 class Announcer(BaseFamily):
     """A controller that is recognised by a mark on the Service."""
 
+    balancers_only = True
     without_address: ClassVar[str] = ""
 
     def recognise(self, service: Service) -> Recognition | None:
