@@ -1,12 +1,12 @@
 """Paged lists, read raw and decoded straight into records.
 
-Kubernetes' own kinds are requested in protobuf, in which the API server keeps them. JSON, which it makes for each
-answer, takes it twice the CPU time. A server or a proxy may answer in JSON all the same.
+Some kinds are requested in protobuf, in which the API server keeps its own kinds; see `Kind.protobuf`. A server
+or a proxy may answer in JSON all the same.
 
-Pages come compressed with gzip. On loopback this costs client and server together as much as plain text, and on a
-network it saves 19 of 20 bytes. The API server (1.37.2) spends half the CPU on HTTP/1.1 that it spends on HTTP/2
-for the same pages. It serves pages from its watch cache if that has seen a change of the kind since the last
-compaction of etcd, else from etcd.
+Pages come compressed with gzip. On loopback, plain text saves the API server (1.37.2) 0.05 to 0.1 s of CPU time
+for a kind of 10,000 objects and costs the client up to as much; on a network gzip saves 19 of 20 bytes. The API
+server spends half the CPU on HTTP/1.1 that it spends on HTTP/2 for the same pages. It serves pages from its watch
+cache if that has seen a change of the kind since the last compaction of etcd, else from etcd.
 """
 
 from __future__ import annotations

@@ -46,7 +46,20 @@ class Kind(Generic[R]):
     """Whether its objects only add detail to consumers that other objects show: while they cannot be
     read, no consumer stays unseen."""
     protobuf: bool = False
-    """Whether the API server can give its objects in protobuf, as it can for its own kinds."""
+    """Whether its lists are requested in protobuf, which the API server can give for its own kinds.
+
+    Seconds of CPU time of the client and of the API server (1.37.2), with gzip, for 5,000 Nodes of 50 images,
+    10,000 Services and 10,000 EndpointSlices of which 2,000 are read:
+
+    | | JSON | protobuf |
+    |---|---|---|
+    | Nodes | 0.18 + 0.31 | 0.17 + 0.18 |
+    | Services | 0.06 + 0.19 | 0.17 + 0.13 |
+    | EndpointSlices | 0.22 + 0.26 | 0.22 + 0.20 |
+
+    msgspec makes a record from JSON in one call; from protobuf, Python reads each field. So protobuf pays for
+    objects that are large beside their records, and not for Services.
+    """
 
     @property
     def api_version(self) -> str:
@@ -79,7 +92,7 @@ def _backends(ingress: Ingress) -> Iterable[Key]:
     return {Key(namespace, b.service.name) for b in ingress.backends if b.service}
 
 
-SERVICE = Kind("Service", "services", "", "v1", Service, required=True, refers=lambda s: (s.key,), protobuf=True)
+SERVICE = Kind("Service", "services", "", "v1", Service, required=True, refers=lambda s: (s.key,))
 ENDPOINT_SLICE = Kind(
     "EndpointSlice",
     "endpointslices",
