@@ -95,7 +95,7 @@ def files() -> dict[Path, str]:
 
 def chart_settings() -> list[Option]:
     """The settings that the chart has under `settings`, by the name of their flag."""
-    return [option for option in options() if option.name not in SET_BY_CHART]
+    return [option for option in options() if option.of_run and option.name not in SET_BY_CHART]
 
 
 def _with_settings(values: str) -> str:

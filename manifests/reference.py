@@ -50,6 +50,15 @@ series, conditions, reports or Events, and are not remediated. These settings do
 reads: nodes, classes and load balancers belong to the whole cluster. So the ClusterRoles do not change.
 """
 
+OTHERS = """
+## Settings of other commands
+
+`etpguard run` does not have these. [cli.md](cli.md) names the commands that have them.
+
+| flag | variable | default | meaning |
+|---|---|---|---|
+"""
+
 METRICS = """
 ## Metrics
 
@@ -79,15 +88,19 @@ NONE = "–"
 
 
 def page() -> str:
-    settings = (
-        _row(f"`{each.flag}` {each.type.metavar}", f"`{each.variable}`", _default(each), each.help)
-        for each in options()
-    )
+    settings = [_setting(each) for each in options() if each.of_run]
+    others = [_setting(each) for each in options() if not each.of_run]
     exported = (
         _row(f"`{name}`", family.type, ", ".join(f"`{label}`" for label in labels) or NONE, family.documentation)
         for name, family, labels in families()
     )
-    return HEAD + "".join(settings) + NAMESPACES + METRICS + "".join(exported) + _dumps()
+    return (
+        HEAD + "".join(settings) + NAMESPACES + OTHERS + "".join(others) + METRICS + "".join(exported) + _dumps()
+    )
+
+
+def _setting(option: Option) -> str:
+    return _row(f"`{option.flag}` {option.type.metavar}", f"`{option.variable}`", _default(option), option.help)
 
 
 def _dumps() -> str:

@@ -201,7 +201,7 @@ def test_a_namespace_cannot_be_watched_and_skipped() -> None:
     [
         pytest.param("ETPGUARD_HOLDS", "; did you mean ETPGUARD_HOLD?", id="a letter too many"),
         pytest.param("ETPGUARD_AWS_LBC_MAXTARGETS", "; did you mean ETPGUARD_AWS_LBC_MAX_TARGETS?", id="a typo"),
-        pytest.param("ETPGUARD_COLOUR", "; `etpguard run --help` lists all variables", id="nothing near"),
+        pytest.param("ETPGUARD_VERBOSE", "; `etpguard run --help` lists all variables", id="nothing near"),
         pytest.param("ETPGUARD_", "; `etpguard run --help` lists all variables", id="no name"),
         pytest.param("ETPGUARD_hold", "; did you mean ETPGUARD_HOLD?", id="small letters"),
         pytest.param(

@@ -9,14 +9,15 @@ from typing import Any
 import click
 
 from etpguard.cli.common_options import max_nodes, sources, take_sources
-from etpguard.cli.option_types import OUTCOMES, LabelSelector, OutcomeName
-from etpguard.cli.output.formats import FORMATS
+from etpguard.cli.option_types import OUTCOMES, LabelSelector, OutcomeName, Seconds
+from etpguard.cli.output.formats import FORMATS, TABLES
 
 _CONTEXT = "context"
+_FURTHER = ("color",)
 
 
 @click.command()
-@partial(sources, several=[_CONTEXT])
+@partial(sources, several=[_CONTEXT], further=_FURTHER)
 @click.option("--all-contexts", is_flag=True, help="report the clusters of all contexts of the kubeconfig")
 @click.option(
     "-n",
@@ -66,12 +67,29 @@ _CONTEXT = "context"
     help="show what the CoveragePolicies in this file would do now to each Service, and the reason, as a table or "
     "under `remediations` in JSON and YAML; can be repeated",
 )
+@click.option(
+    "-w",
+    "--watch",
+    is_flag=True,
+    help="go on until SIGINT or SIGTERM: refresh the table in place on a terminal, else print a line for each "
+    "change. Lists all objects again after each --interval, and keeps no watch open",
+)
+@click.option(
+    "--interval",
+    type=Seconds(5),
+    default="30s",
+    show_default=True,
+    metavar="DURATION",
+    help="pause between two reads of --watch, at least 5s",
+)
 def check(
     all_contexts: bool,
     namespaces: Sequence[str],
     all_namespaces: bool,
     selector: str,
     outcomes: Sequence[str],
+    watch: bool,
+    interval: float,
     **options: Any,
 ) -> int:
     """Report all Services with externalTrafficPolicy: Local.
@@ -84,6 +102,8 @@ def check(
       0  no Service that is reported has the outcome of --fail-on or a worse one, or --policy was given
       1  a Service that is reported has it
       2  the check could not be completed, or a cluster could not be read
+
+    With --watch the code is that of what was shown last.
     """
     if namespaces and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
@@ -97,8 +117,12 @@ def check(
         raise click.UsageError("-o html is for one cluster")
     if fleet and options["files"]:
         raise click.UsageError("-f and --context exclude each other")
+    if watch:
+        _refuse_with_watch(options)
     options[_CONTEXT] = contexts[0] if len(contexts) == 1 else None
-    given = take_sources(options, tuple(dict.fromkeys(namespaces)), without=[_CONTEXT] if fleet else ())
+    given = take_sources(
+        options, tuple(dict.fromkeys(namespaces)), further=_FURTHER, without=[_CONTEXT] if fleet else ()
+    )
     from etpguard.cli.check import CheckRequest
     from etpguard.cli.check import check as run_check
     from etpguard.cli.selection import Selection
@@ -107,6 +131,18 @@ def check(
         from etpguard.cli.fleet import all_contexts as known_contexts
 
         contexts = known_contexts(given.settings.kubeconfig)
-    return run_check(
-        CheckRequest(given, contexts=contexts if fleet else (), select=Selection(selector, outcomes), **options)
-    )
+    select = Selection(selector, outcomes)
+    request = CheckRequest(given, contexts=contexts if fleet else (), select=select, **options)
+    if watch:
+        from etpguard.cli.watch import watch as run_watch
+
+        return run_watch(request, interval)
+    return run_check(request)
+
+
+def _refuse_with_watch(options: dict[str, Any]) -> None:
+    for name, flag in (("files", "-f"), ("policies", "--policy")):
+        if options[name]:
+            raise click.UsageError(f"--watch and {flag} exclude each other")
+    if options["output"] not in TABLES:
+        raise click.UsageError(f"--watch shows a table, not -o {options['output']}")

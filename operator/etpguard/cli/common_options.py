@@ -10,8 +10,9 @@ import click
 from etpguard.cli.option_types import OnceOption
 from etpguard.cli.setting_options import (
     ASSESSMENT,
-    CLUSTER,
     CONTROLLER_DEPLOYMENT,
+    READING,
+    flag,
     setting_options,
     take_settings,
 )
@@ -20,8 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _MOST_NODES = 1_000_000
 """More than any cluster has."""
-SOURCE_SETTINGS = (*CLUSTER, *ASSESSMENT)
-_OF_A_CLUSTER = (*CLUSTER, CONTROLLER_DEPLOYMENT)
+SOURCE_SETTINGS = (*READING, *ASSESSMENT)
+_OF_A_CLUSTER = (*READING, CONTROLLER_DEPLOYMENT)
 """The settings that do not apply to files."""
 
 service_namespace = click.option(
@@ -38,9 +39,9 @@ def max_nodes(default: int, help: str) -> Callable[[F], F]:  # noqa: A002
     return click.option("--max-nodes", type=bounded, default=default, show_default=True, metavar="N", help=help)
 
 
-def sources(command: F, several: Sequence[str] = ()) -> F:
+def sources(command: F, several: Sequence[str] = (), further: Sequence[str] = ()) -> F:
     """The options of a command that reads files or a cluster and assesses the Services. The settings in `several`
-    can be repeated."""
+    can be repeated. `further` are settings that other commands do not have."""
     files = click.option(
         "-f",
         "--filename",
@@ -49,10 +50,16 @@ def sources(command: F, several: Sequence[str] = ()) -> F:
         metavar="FILE|DIR|-",
         help="read the output of `kubectl get -o json|yaml` instead of a cluster; can be repeated",
     )
-    return files(setting_options(SOURCE_SETTINGS, several)(command))
+    return files(setting_options((*SOURCE_SETTINGS, *further), several)(command))
 
 
-def take_sources(options: dict[str, Any], namespaces: Sequence[str] | None, without: Sequence[str] = ()) -> Any:
+def take_sources(
+    options: dict[str, Any],
+    namespaces: Sequence[str] | None,
+    *,
+    further: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> Any:
     """The Sources of a command with the options of `sources`; removes them from `options`. `without`: settings
     whose variables do not apply to this call."""
     from etpguard.cli.input.sources import Sources
@@ -60,8 +67,8 @@ def take_sources(options: dict[str, Any], namespaces: Sequence[str] | None, with
     files = options.pop("files")
     for name in _OF_A_CLUSTER if files else ():
         if options[name]:
-            raise click.UsageError(f"-f and --{name.replace('_', '-')} exclude each other")
-    settings = take_settings(options, SOURCE_SETTINGS, without=_OF_A_CLUSTER if files else without)
+            raise click.UsageError(f"-f and {flag(name)} exclude each other")
+    settings = take_settings(options, (*SOURCE_SETTINGS, *further), without=_OF_A_CLUSTER if files else without)
     return Sources(files=files, namespaces=namespaces, settings=settings)
 
 

@@ -10,7 +10,7 @@ from etpguard import __version__
 from etpguard.cli.check_command import check
 from etpguard.cli.common_options import max_nodes, only, service_name, service_namespace, sources, take_sources
 from etpguard.cli.option_types import OnceOption, OutcomeName
-from etpguard.cli.setting_options import ALL, CLUSTER, setting_options, take_settings
+from etpguard.cli.setting_options import CLUSTER, OF_RUN, READING, setting_options, take_settings
 from etpguard.cli.what_if_changes import CHANGES, ChangesCommand
 
 # The modules of a command are imported in its function: `etpguard --help` takes 0.16 s of CPU this way, and 1.6 s
@@ -30,13 +30,13 @@ def cli() -> None:
 
 
 @cli.command()
-@setting_options(ALL)
+@setting_options(OF_RUN)
 def run(**options: Any) -> int:
     """Run the operator.
 
     A duration is 30s, 10m or 1h30m. A switch is on or off. An option overrides its environment variable.
     """
-    settings = take_settings(options, ALL)
+    settings = take_settings(options, OF_RUN)
     from etpguard import app
 
     return app.run(settings)
@@ -214,7 +214,7 @@ def what_if(**options: Any) -> int:
     is_flag=True,
     help="also dump what `what-if` reads: Pods, workloads, PodDisruptionBudgets, HorizontalPodAutoscalers",
 )
-@setting_options(CLUSTER)
+@setting_options(READING)
 def dump(
     namespace: str | None,
     all_namespaces: bool,
@@ -232,7 +232,7 @@ def dump(
         raise click.UsageError("-n and -A exclude each other")
     if with_workloads and anonymize:
         raise click.UsageError("--with-workloads and --anonymize exclude each other")
-    settings = take_settings(options, CLUSTER)
+    settings = take_settings(options, READING)
     from etpguard.cli.dump.command import dump as run_dump
     from etpguard.cli.input.sources import Sources
 

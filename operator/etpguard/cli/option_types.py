@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from etpguard.outcomes import Outcome
+from etpguard.settings import values
 
 OUTCOMES = tuple(Outcome.__members__)
 
@@ -51,3 +52,18 @@ class LabelSelector(click.ParamType[str]):
         if value and label_selector(value) is None:
             self.fail(f"{value!r} is not a label selector", param, ctx)
         return value
+
+
+class Seconds(click.ParamType[float]):
+    """A duration such as 30s or 10m, of at least `least` seconds."""
+
+    name = "duration"
+
+    def __init__(self, least: float) -> None:
+        self._parse = values.duration(least).parse
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return value if isinstance(value, float) else float(self._parse(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: expected {error}", param, ctx)

@@ -17,6 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 CLUSTER = ("kubeconfig", "context")
 """The settings of each command that connects to a cluster."""
 
+READING = (*CLUSTER, "as_", "as_group", "request_timeout")
+"""The settings of each command that only reads a cluster."""
+
 CONTROLLER_DEPLOYMENT = "aws_lbc_deployment"
 
 ASSESSMENT = (
@@ -31,7 +34,12 @@ ASSESSMENT = (
 """The settings of each command that assesses Services: what no API object shows."""
 
 _BY_NAME = {each.name: each for each in options()}
-ALL = tuple(_BY_NAME)
+OF_RUN = tuple(name for name, option in _BY_NAME.items() if option.of_run)
+
+
+def flag(name: str) -> str:
+    """The flag of this setting."""
+    return _BY_NAME[name].flag
 
 
 def setting_options(names: Sequence[str], several: Sequence[str] = ()) -> Callable[[F], F]:

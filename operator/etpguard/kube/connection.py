@@ -14,12 +14,28 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from etpguard.kube import exec_plugin, kubeconfig
 from etpguard.kube.credential_files import CredentialFiles
 from etpguard.kube.credentials import Credentials, file_state
 from etpguard.kube.errors import BadKubeconfig
 from etpguard.kube.kubeconfig import Chosen, Cluster, User
+
+
+class Impersonation(NamedTuple):
+    """The user and the groups as which requests are sent; "" for the user of the credentials. Only reads do this:
+    the client of the writes does not."""
+
+    user: str = ""
+    groups: tuple[str, ...] = ()
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        user = [("Impersonate-User", self.user)] if self.user else []
+        return (*user, *(("Impersonate-Group", group) for group in self.groups))
+
+
+NOBODY = Impersonation()
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -37,6 +53,7 @@ class Connection:
         path: str | Path | None = None,
         context: str | None = None,
         *,
+        impersonate: Impersonation = NOBODY,
         service_account: Path = SERVICE_ACCOUNT,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -49,6 +66,7 @@ class Connection:
         self._folder = CredentialFiles()
         weakref.finalize(self, self._folder.remove)
         self._wall = wall
+        self._impersonation = impersonate.headers()
         self._loaded = self._on_disk()
         self._issued: exec_plugin.Issued | None = None
         self._lock = threading.Lock()
@@ -95,6 +113,7 @@ class Connection:
                 ),
                 key_file=self._file("client-key", user.client_key, key or issued.key),
                 proxy=self._proxy,
+                impersonation=self._impersonation,
             )
 
     def _reload(self) -> None:

@@ -20,6 +20,8 @@ class Credentials:
     certificate_file: str = ""
     key_file: str = ""
     proxy: str = ""
+    impersonation: tuple[tuple[str, str], ...] = ()
+    """Headers, of which several may have one name."""
 
     def tls_fingerprint(self) -> tuple[object, ...]:
         """What a TLS context is made from. A client whose context has another fingerprint must make a new one.

@@ -62,7 +62,10 @@ class DirectClient:
             connection.connect()
             assert connection.sock is not None
             connection.sock.settimeout(self._timeout[1])
-        connection.request("GET", self._prefix + target, headers={**headers, **self._authorization()})
+        connection.putrequest("GET", self._prefix + target, skip_accept_encoding=True)
+        for name, value in (*headers.items(), *self._authorization().items(), *self._credentials.impersonation):
+            connection.putheader(name, value.encode())
+        connection.endheaders()
         answer = connection.getresponse()
         body = answer.read()
         if (answer.headers.get("Content-Encoding") or "").lower() == "gzip" and body:

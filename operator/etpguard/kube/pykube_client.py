@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +82,18 @@ def new_client(connection: Connection) -> HTTPClient:
     made.session.trust_env = False  # else a ~/.netrc or REQUESTS_CA_BUNDLE would outrank the kubeconfig
     if credentials.proxy:
         made.session.proxies = {"http": credentials.proxy, "https": credentials.proxy}
+    made.session.headers.update(_single(credentials.impersonation))
     if credentials.insecure:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return made
+
+
+def _single(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Raises BadKubeconfig for two headers of one name, which requests cannot send."""
+    found = dict(headers)
+    if len(found) < len(headers):
+        raise BadKubeconfig("several --as-group are not possible with a proxy or an auth-provider")
+    return found
 
 
 def _document(credentials: Credentials) -> dict[str, Any]:

@@ -31,14 +31,16 @@ class Option(NamedTuple):
     type: ValueType
     help: str
     default: Any
+    of_run: bool = True
+    """Whether `etpguard run` has it, and not only other commands."""
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        return "--" + self.name.rstrip("_").replace("_", "-")
 
     @property
     def variable(self) -> str:
-        return PREFIX + self.name.upper()
+        return PREFIX + self.name.rstrip("_").upper()
 
     @property
     def default_text(self) -> str:
@@ -46,8 +48,8 @@ class Option(NamedTuple):
         return values.as_text(self.default)
 
 
-def _setting(default: Any, type: ValueType, help: str) -> Any:  # noqa: A002
-    return field(default=default, metadata={"type": type, "help": help})
+def _setting(default: Any, type: ValueType, help: str, *, of_run: bool = True) -> Any:  # noqa: A002
+    return field(default=default, metadata={"type": type, "help": help, "of_run": of_run})
 
 
 _LISTEN = Address("", 8080)
@@ -63,6 +65,25 @@ class Settings:
         "", values.text("FILE"), "kubeconfig file; without it $KUBECONFIG, ~/.kube/config, or the pod's account"
     )
     context: str = _setting("", values.text("NAME"), "context of the kubeconfig; without it the current one")
+
+    as_: str = _setting(
+        "", values.text("USER"), "read as this user or system:serviceaccount:NAMESPACE:NAME", of_run=False
+    )
+    as_group: tuple[str, ...] = _setting(
+        (), values.LINES, "read as a member of this group; needs --as; can be repeated", of_run=False
+    )
+    request_timeout: float = _setting(
+        30.0,
+        values.duration(1),
+        "how long the API server may be silent before a request fails",
+        of_run=False,
+    )
+    color: Literal["auto", "always", "never"] = _setting(
+        "auto",
+        values.one_of("WHEN", "auto", "always", "never"),
+        "colour the table: auto (on a terminal, unless NO_COLOR is set), always or never",
+        of_run=False,
+    )
 
     namespaces: frozenset[str] = _setting(
         frozenset(), values.NAMESPACES, "report only Services in these namespaces, separated by commas"
@@ -177,6 +198,8 @@ class Settings:
     def __post_init__(self) -> None:
         if both := self.namespaces & self.skip_namespaces:
             raise SettingsError(f"--namespaces and --skip-namespaces both name {min(both)}")
+        if self.as_group and not self.as_:
+            raise SettingsError("--as-group needs --as")
 
     @property
     def aws_lbc_options(self) -> dict[str, Any]:
@@ -196,4 +219,6 @@ class Settings:
 def options() -> Iterator[Option]:
     """All settings, in the order in which help shows them."""
     for each in dataclasses.fields(Settings):
-        yield Option(each.name, each.metadata["type"], each.metadata["help"], each.default)
+        yield Option(
+            each.name, each.metadata["type"], each.metadata["help"], each.default, each.metadata["of_run"]
+        )

@@ -83,6 +83,11 @@ def api_groups(text: str) -> frozenset[str]:
     return found
 
 
+def lines(text: str) -> tuple[str, ...]:
+    """Values that may contain any other separator, one a line."""
+    return tuple(line for line in text.split("\n") if line)
+
+
 def port(text: str) -> int:
     if (found := number(text, 1, 65535)) is None:
         raise ValueError("port numbers separated by commas")
@@ -196,6 +201,9 @@ DATA_PLANE_NAMES = (
 _ENTRY = rf"({'|'.join(DATA_PLANE_NAMES)})(:[^;]+)?"
 DATA_PLANES = ValueType("NAME[:SELECTOR]", data_planes, _pattern(f"{_ENTRY}(;{_ENTRY})*"), separator=";")
 OBJECT = ValueType("NAMESPACE/NAME", object_name, _pattern(r"([^/\s]+/[^/\s]+)?"))
+
+
+LINES = ValueType("NAME", lines, {"type": "string"}, separator="\n")
 
 
 def text(metavar: str) -> ValueType:

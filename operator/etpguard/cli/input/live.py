@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from queue import SimpleQueue
 from typing import Any
 
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.loaded import Loaded
+from etpguard.cli.progress import progress
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Overloaded, Unreachable
-from etpguard.kube.lists import Listing, list_kind
+from etpguard.kube.lists import PAGE as PAGE_OF_NAMESPACE
+from etpguard.kube.lists import TIMEOUT_SECONDS, Listing, list_kind
+from etpguard.kube.named_reads import TIMEOUT_SECONDS as NAMED_SECONDS
 from etpguard.kube.named_reads import Result, named_objects, read_named
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Reject
 from etpguard.objects.named import NAMED_OBJECTS, NamedObject
@@ -34,9 +38,13 @@ class Lists:
     """Lists in threads. Creation starts those of the large kinds, so that the caller imports meanwhile; `rest`
     starts the others. A list that RBAC forbids for the whole cluster is read in each of `namespaces`."""
 
-    def __init__(self, connection: Connection, namespaces: Sequence[str] = ()) -> None:
+    def __init__(
+        self, connection: Connection, namespaces: Sequence[str] = (), timeout: float = TIMEOUT_SECONDS
+    ) -> None:
         self._connection = connection
         self.namespaces = namespaces
+        self._timeout = timeout
+        self._progress = progress()
         self._found: SimpleQueue[tuple[AnyKind, Outcome]] = SimpleQueue()
         self._named: SimpleQueue[dict[NamedObject, Result]] = SimpleQueue()
         self._pending: set[AnyKind] = set()
@@ -53,12 +61,17 @@ class Lists:
             which = NAMED_OBJECTS[number::NAMED_TOGETHER]
             threading.Thread(target=self._read_named, args=(which,), daemon=True).start()
 
-    def results(self) -> Iterator[tuple[AnyKind, Outcome]]:
+    def results(self) -> Generator[tuple[AnyKind, Outcome]]:
         """The result of each list, in the order in which they end."""
-        while self._pending:
-            kind, outcome = self._found.get()
-            self._pending.discard(kind)
-            yield kind, outcome
+        try:
+            while self._pending:
+                kind, outcome = self._found.get()
+                self._pending.discard(kind)
+                self._progress.done()
+                yield kind, outcome
+        finally:
+            if self._pending:
+                self._progress.done(len(self._pending))
 
     def named(self) -> dict[NamedObject, Result]:
         """The results of the reads of the named objects. Waits for them."""
@@ -69,13 +82,14 @@ class Lists:
 
     def _read_named(self, which: Sequence[NamedObject]) -> None:
         try:
-            self._named.put(dict(read_named(self._connection, which)))
+            self._named.put(dict(read_named(self._connection, which, timeout=min(NAMED_SECONDS, self._timeout))))
         except Exception as error:  # what no rule expects must not keep the command waiting
             failed = KubeError(f"cannot read the objects that show the data plane: {error!r}")
             self._named.put(dict.fromkeys(which, failed))
 
     def _start(self, kinds: Sequence[AnyKind]) -> None:
         self._pending.update(kinds)
+        self._progress.expect(len(kinds))
         threading.Thread(target=self._read, args=(kinds,), daemon=True).start()
 
     def _read(self, kinds: Sequence[AnyKind]) -> None:
@@ -92,13 +106,23 @@ class Lists:
 
     def _list(self, kind: AnyKind) -> Listing[Any]:
         try:
-            return list_kind(self._connection, kind, limit=NODES_PAGE if kind is NODE else PAGE)
+            return self._list_in(kind, "", NODES_PAGE if kind is NODE else PAGE)
         except Forbidden:
             if not self.namespaces or not kind.namespaced:
                 raise
-            found = [list_kind(self._connection, kind, namespace=each) for each in self.namespaces]
+            found = [self._list_in(kind, each) for each in self.namespaces]
             self.narrowed.append(kind)
             return joined(found)
+
+    def _list_in(self, kind: AnyKind, namespace: str, limit: int = PAGE_OF_NAMESPACE) -> Listing[Any]:
+        return list_kind(
+            self._connection,
+            kind,
+            namespace=namespace,
+            limit=limit,
+            timeout=self._timeout,
+            on_request=lambda verb, resource, status: self._progress.page(),
+        )
 
 
 def joined(lists: Sequence[Listing[Any]]) -> Listing[Any]:
@@ -117,14 +141,15 @@ def load(loaded: Loaded, lists: Lists) -> None:
     """
     failed: dict[AnyKind, KubeError] = {}
     rejected: dict[AnyKind, Sequence[Reject]] = {}
-    for kind, outcome in lists.results():
-        if isinstance(outcome, Listing):
-            loaded.put(kind, [*outcome.items, *outcome.deferred])
-            rejected[kind] = outcome.rejects
-        elif isinstance(outcome, Unreachable):
-            raise Failure(str(outcome))  # every other list would fail the same way, after a time-out
-        else:
-            failed[kind] = outcome
+    with closing(lists.results()) as results:
+        for kind, outcome in results:
+            if isinstance(outcome, Listing):
+                loaded.put(kind, [*outcome.items, *outcome.deferred])
+                rejected[kind] = outcome.rejects
+            elif isinstance(outcome, Unreachable):
+                raise Failure(str(outcome))  # every other list would fail the same way, after a time-out
+            else:
+                failed[kind] = outcome
     for kind in sorted(failed, key=_order):
         error = failed[kind]
         if isinstance(error, NotServed) and not kind.required:

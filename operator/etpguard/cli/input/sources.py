@@ -111,16 +111,17 @@ def _nothing_checked(loaded: Loaded) -> str:
 def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], Sequence[str]]:
     """All objects of a live cluster, the families that read them, and the command's namespaces. Raises Failure."""
     from etpguard.cli.input import live
-    from etpguard.kube.connection import Connection
+    from etpguard.kube.connection import Connection, Impersonation
     from etpguard.kube.errors import KubeError
 
     settings = sources.settings
+    impersonate = Impersonation(settings.as_, settings.as_group)
     try:
-        connection = Connection(settings.kubeconfig or None, settings.context or None)
+        connection = Connection(settings.kubeconfig or None, settings.context or None, impersonate=impersonate)
     except KubeError as error:
         raise Failure(str(error)) from None
     namespaces = (connection.namespace,) if sources.namespaces is None else sources.namespaces
-    lists = live.Lists(connection, namespaces)
+    lists = live.Lists(connection, namespaces, settings.request_timeout)
     families = _families(sources, connection)
     from etpguard.assess import (
         advice,  # noqa: F401

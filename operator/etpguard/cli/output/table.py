@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from etpguard.assess import Assessment, Outcome
@@ -41,6 +41,18 @@ _STYLE = {
     Outcome.NoTargets: "bold white on red",
     Outcome.Outage: "bold white on red",
 }
+_CODES = {
+    Outcome.NotAffected: "2",
+    Outcome.Covered: "32",
+    Outcome.TargetsUnhealthy: "33",
+    Outcome.NoEndpoints: "33",
+    Outcome.Unknown: "35",
+    Outcome.Uncovered: "1;33",
+    Outcome.Blackhole: "1;31",
+    Outcome.NoTargets: "1;37;41",
+    Outcome.Outage: "1;37;41",
+}
+"""The same as codes of the terminal."""
 _CLUSTER = ("CLUSTER",)
 _HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES")
 _WHOLE = ("OUTCOME", "UNCOVERED", "TYPE")
@@ -61,8 +73,11 @@ def show(reading: Reading, *, wide: bool, max_nodes: int) -> None:
         for each, assessment in found
     ]
     header = (*(_CLUSTER if reading.fleet else ()), *_HEADER, *(_WIDE if wide else ()))
+    color = reading.reports[0].assessed.sources.settings.color
     if sys.stdout.isatty():
-        _draw(header, rows, ordered)
+        _draw(header, rows, ordered, color)
+    elif color == "always":
+        print("\n".join(_coloured(header, rows, ordered)))
     else:
         print("\n".join(plain(header, rows)))
     print(f"\n{summary(ordered)}")
@@ -179,6 +194,8 @@ def explain_command(assessed: Assessed, assessment: Assessment) -> str:
     for flag, value, default in (
         ("--kubeconfig", sources.settings.kubeconfig, ""),
         ("--context", sources.settings.context, ""),
+        ("--as", sources.settings.as_, ""),
+        *(("--as-group", group, "") for group in sources.settings.as_group),
         ("--data-plane", sources.settings.data_plane, "auto"),
     ):
         options += [flag, value] if value != default else []
@@ -189,7 +206,19 @@ def _assumed(verdict: ConsumerVerdict) -> str:
     return f", {Evidence.ASSUMED.value}" if verdict.consumer.evidence is Evidence.ASSUMED else ""
 
 
-def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequence[Assessment]) -> None:
+def _coloured(
+    header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequence[Assessment]
+) -> Iterator[str]:
+    """As `plain`, with the outcomes in colour."""
+    head, *lines = plain(header, rows)
+    yield head
+    at = head.index("OUTCOME")
+    for line, cells, assessment in zip(lines, rows, ordered, strict=True):
+        end = at + len(harmless(cells[header.index("OUTCOME")]))
+        yield f"{line[:at]}\x1b[{_CODES[assessment.outcome]}m{line[at:end]}\x1b[0m{line[end:]}"
+
+
+def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequence[Assessment], color: str) -> None:
     try:
         from rich.console import Console
         from rich.text import Text
@@ -197,7 +226,8 @@ def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequenc
         print("\n".join(plain(header, rows)))
         complain("etpguard: for a table in colour that fits the terminal, install etpguard[cli]")
         return
-    console = Console(no_color=bool(os.environ.get("NO_COLOR")), highlight=False)
+    off = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
+    console = Console(no_color=off, color_system="standard" if color == "always" else "auto", highlight=False)
     if console.width < _least(header, rows):
         print("\n".join(plain(header, rows)))
         return
