@@ -74,6 +74,8 @@ def pod(
     ports: Mapping[str, int] | None = None,
     udp_ports: Mapping[str, int] | None = None,
     host_network: bool = False,
+    grace: int | None = None,
+    pre_stop_sleep: int = 0,
 ) -> Object:
     """Creates a Pod bound to ``node``, then gives it the status of a running one with these IPs.
 
@@ -93,14 +95,19 @@ def pod(
             "metadata": {"name": name, "labels": dict(labels)},
             "spec": {
                 "nodeName": node,
-                # Nobody here ends containers: a deleted pod stays terminating for an hour unless forced.
-                "terminationGracePeriodSeconds": 3600,
+                # Nobody here ends containers: a deleted pod stays terminating unless forced, whatever this says.
+                "terminationGracePeriodSeconds": 3600 if grace is None else grace,
                 "tolerations": [{"operator": "Exists"}],
                 "hostNetwork": host_network,
                 "containers": [
                     {
                         "name": "main",
                         "image": "unused",
+                        **(
+                            {"lifecycle": {"preStop": {"sleep": {"seconds": pre_stop_sleep}}}}
+                            if pre_stop_sleep
+                            else {}
+                        ),
                         "ports": [
                             {"name": n, "containerPort": number, "protocol": protocol}
                             for protocol, named in (("TCP", ports), ("UDP", udp_ports))

@@ -74,10 +74,13 @@ class Pods:
         ports: Mapping[str, Listen] = DEFAULT_PORTS,
         host_network: bool = False,
         families: Sequence[Family] = FAMILIES,
+        grace: int | None = None,
+        pre_stop_sleep: int = 0,
     ) -> Pod:
         """Starts its servers, creates it bound to the node, and gives it the status of a running pod.
 
-        `families` are those that its status shows an address of.
+        `families` are those that its status shows an address of. `grace` and `pre_stop_sleep`, in seconds, are
+        only written in its object: the caller ends the pod.
         """
         key, what = (namespace, name), f"pod-{namespace}-{name}"
         if host_network:
@@ -103,6 +106,8 @@ class Pods:
             ports={port: listen.port for port, listen in ports.items() if listen.kind != "udp"},
             udp_ports={port: listen.port for port, listen in ports.items() if listen.kind == "udp"},
             host_network=host_network,
+            grace=grace,
+            pre_stop_sleep=pre_stop_sleep,
         )
         return pod
 

@@ -51,6 +51,8 @@ class Scene:
         ports: Mapping[str, Listen] = DEFAULT_PORTS,
         host_network: bool = False,
         families: Sequence[Family] = FAMILIES,
+        grace: int | None = None,
+        pre_stop_sleep: int = 0,
     ) -> Pod:
         return self.lab.pods.start(
             self.namespace,
@@ -61,6 +63,8 @@ class Scene:
             ports=ports,
             host_network=host_network,
             families=families,
+            grace=grace,
+            pre_stop_sleep=pre_stop_sleep,
         )
 
     def slice(
