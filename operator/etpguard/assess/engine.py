@@ -20,6 +20,7 @@ from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, Consum
 from etpguard.assess.data_planes.inputs import Nodes
 from etpguard.assess.data_planes.interface import DataPlane, Detector, NodePlanes
 from etpguard.assess.data_planes.kube_router import SERVICE_LOCAL
+from etpguard.assess.data_planes.mixed import StatesByPlane
 from etpguard.assess.data_planes.signs_of_nodes import SignsOfNodes
 from etpguard.assess.eligibility import EligibleNodes, NodeRule, Readiness
 from etpguard.assess.internal import InternalAssessment
@@ -82,6 +83,8 @@ class Engine:
         self._variant = self._variants[0]
         self._nodes = Nodes(picture.nodes.bit, self._having)
         self._by_labels: set[Key] = set()
+        # What the states of a mixed cluster are put together from.
+        self._by_plane: dict[Key, StatesByPlane] = {}
         self._selecting = False
         self._judge = Judge(picture, self._options, self._eligible, self._states_of, lambda: self._variant.rules)
         self._epoch = -1
@@ -307,6 +310,7 @@ class Engine:
         self._platforms.reset(self._picture.store(NODE))
         self._judge.reset()
         self._by_labels.clear()
+        self._by_plane.clear()
         self._signs.reset(self._detector, self._picture.store(NODE), self._picture.nodes.bit)
         self._variants = variants_of(self._detector.planes(self._signs.nodes))
         self._variant = self._variants[0]
@@ -342,15 +346,22 @@ class Engine:
         if planes.only is not None and planes.only == before.only:
             self._variant.states.update(kept.states)
             self._variant.internal.update(kept.internal)
-        else:
+        if planes.distinct != before.distinct:
+            self._by_plane.clear()
             self._view.forget()
             self._consumers.forget_all()
         return True
 
     def _forget_states(self, key: Key) -> None:
+        self._by_plane.pop(key, None)
         for variant in self._variants:
             variant.states.pop(key, None)
             variant.internal.pop(key, None)
+
+    @property
+    def _several(self) -> bool:
+        """Whether the states of a Service are put together from those of several data planes."""
+        return len(self._variants) > 1 or self.planes.only is None
 
     def _having(self, requirements: tuple[Requirement, ...]) -> int:
         self._selecting = True
@@ -362,7 +373,8 @@ class Engine:
         states = kept.get(key)
         if states is None:
             self._selecting = False
-            states = kept[key] = rules.states(service, self._picture.slices(key), self._nodes)
+            known = self._by_plane.setdefault(key, {}) if self._several else {}
+            states = kept[key] = rules.states(service, self._picture.slices(key), self._nodes, known)
             if self._selecting:
                 self._by_labels.add(key)
         return states

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,12 @@ import pytest
 
 from etpguard.assess import Assessment, DataPlane, Engine, KnownDataPlane, Options, PortState
 from etpguard.assess.advice import Advisor
+from etpguard.assess.data_planes.cilium import Cilium
+from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup
-from etpguard.assess.node_states import Client
+from etpguard.assess.data_planes.kube_proxy import KubeProxy
+from etpguard.assess.data_planes.winkernel import Winkernel
+from etpguard.assess.node_states import Client, ServiceStates
 from etpguard.objects import NODE, Node, Record
 from tests.assess.build import (
     WEB,
@@ -264,3 +268,34 @@ def test_a_service_without_a_frontend_is_not_reachable(plane: str) -> None:
     subject = service(meta={"annotations": {"service.cilium.io/type": "ClusterIP"}})
     made = Cluster(subject, endpoint_slice([endpoint("a")]), *labelled(a=plane), without_consumer=True)
     assert (WEB in made.engine.assessments) is (plane == "")
+
+
+def test_a_node_that_comes_or_goes_computes_no_rule_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only another data plane does, as only it makes the engine find the consumers again."""
+    made = Cluster(service(), endpoint_slice([endpoint("a"), endpoint(None)]), *labelled(a="", b="cilium"))
+    store = made.picture.store(NODE)
+
+    def letters_with(**planes: str) -> tuple[str, int]:
+        calls: list[str] = []
+
+        def counted(plain: Callable[[Any, Inputs], ServiceStates]) -> Callable[[Any, Inputs], ServiceStates]:
+            def states(rule: Any, inputs: Inputs) -> ServiceStates:
+                calls.append(type(rule).__name__)
+                return plain(rule, inputs)
+
+            return states
+
+        for rule in (KubeProxy, Cilium, Winkernel):
+            monkeypatch.setattr(rule, "states", counted(rule.states))
+        made.engine.refresh(made.picture.absorb(store.replace(labelled(**planes))))
+        monkeypatch.undo()
+        fresh = Cluster(service(), endpoint_slice([endpoint("a"), endpoint(None)]), *labelled(**planes))
+        found = made.letters(*planes)
+        assert found == fresh.letters(*planes)
+        assert made.assessment.outcome is fresh.assessment.outcome
+        return found, len(calls)
+
+    assert letters_with(a="", b="cilium", c="cilium", d="") == ("RRRD", 0)
+    assert letters_with(a="cilium", b="", c="cilium") == ("RDR", 0)
+    _, computed = letters_with(a="cilium", b="windows", c="cilium")
+    assert computed > 0

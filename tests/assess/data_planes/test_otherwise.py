@@ -30,7 +30,7 @@ def cluster(*groups: tuple[KnownDataPlane, int], otherwise: tuple[NodePlanes, ..
 def found(planes: NodePlanes, *endpoints: Any, **spec: Any) -> Any:
     table = three_nodes()
     assert [table.bit(name) for name in NODES] == [N1, N2, N3]
-    states = Rules(planes).states(service(**spec), [endpoint_slice(endpoints)], Nodes(table.bit, no_labels))
+    states = Rules(planes).states(service(**spec), [endpoint_slice(endpoints)], Nodes(table.bit, no_labels), {})
     (port,) = states.ports
     return letters(port, table), port, states
 

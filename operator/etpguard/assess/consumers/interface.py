@@ -259,7 +259,7 @@ class View:
     @property
     def planes(self) -> NodePlanes | None:
         """The data planes of the nodes; None if nobody looked for them. The engine finds all consumers again when
-        they change."""
+        there are others, not when only their nodes change."""
         return self._planes() if self._planes else None
 
     def get(self, kind: Kind[R], key: Key) -> R | None:

@@ -110,6 +110,11 @@ class NodePlanes:
         """The data plane of a cluster that has only one; None for a mixed cluster."""
         return self.groups[0].plane if len(self.groups) == 1 else None
 
+    @property
+    def distinct(self) -> object:
+        """The data planes without their nodes: equal for two values that differ only in which nodes have which."""
+        return frozenset(group.plane for group in self.groups), tuple(each.distinct for each in self.otherwise)
+
     def nodes_with(self, *names: DataPlane) -> int:
         """The set of nodes with one of these data planes; every bit in a cluster that has no other."""
         found = [group for group in self.groups if group.plane.name in names]

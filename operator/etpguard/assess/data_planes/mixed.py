@@ -49,15 +49,19 @@ def rule_of(plane: KnownDataPlane) -> Rule:
     return _RULES[plane.name](plane)
 
 
+StatesByPlane = dict[KnownDataPlane, ServiceStates]
+"""The states of one Service as if every node had that data plane."""
+
+
 class Rules:
     """The rules of a cluster, one for each data plane that its nodes have."""
 
     def __init__(self, planes: NodePlanes) -> None:
         self.planes = planes
-        self._rules: list[tuple[Rule, int]] = []
         by_plane: dict[KnownDataPlane, int] = {}
         for group in planes.groups:
             by_plane[group.plane] = by_plane.get(group.plane, 0) | group.nodes
+        self._planes = list(by_plane)
         self._rules = [(rule_of(plane), nodes) for plane, nodes in by_plane.items()]
         if len(self._rules) == 1:
             self._rules = [(self._rules[0][0], -1)]
@@ -77,12 +81,15 @@ class Rules:
         """The sentences on requests that prove nothing, for the data planes of these nodes."""
         return list(dict.fromkeys(rule.misleading for rule, members in self._rules if members & nodes))
 
-    def states(self, service: Service, slices: Iterable[EndpointSlice], nodes: Nodes) -> ServiceStates:
-        """The states of a Service as if its policy were Local, whatever it is."""
+    def states(
+        self, service: Service, slices: Iterable[EndpointSlice], nodes: Nodes, known: StatesByPlane
+    ) -> ServiceStates:
+        """The states of a Service as if its policy were Local, whatever it is. What is in `known` is not computed
+        again, and what is computed goes in: it does not depend on which nodes have which data plane."""
         inputs = Inputs(service, slices, nodes)
-        states = self._states(inputs)
+        states = self._states(inputs, known)
         for other in self._otherwise:
-            states = _doubted(states, other._states(inputs), self._doubt)
+            states = _doubted(states, other._states(inputs, known), self._doubt)
         return states
 
     def internal_ports(
@@ -100,10 +107,14 @@ class Rules:
         parts = [(ServiceStates(rule.internal_ports(inputs), {}), members) for rule, members in self._rules]
         return parts[0][0] if len(parts) == 1 else _assembled(parts)
 
-    def _states(self, inputs: Inputs) -> ServiceStates:
-        if len(self._rules) == 1:
-            return self._rules[0][0].states(inputs)
-        return _assembled([(rule.states(inputs), members) for rule, members in self._rules])
+    def _states(self, inputs: Inputs, known: StatesByPlane) -> ServiceStates:
+        parts = []
+        for plane, (rule, members) in zip(self._planes, self._rules, strict=True):
+            states = known.get(plane)
+            if states is None:
+                states = known[plane] = rule.states(inputs)
+            parts.append((states, members))
+        return parts[0][0] if len(parts) == 1 else _assembled(parts)
 
 
 def _doubted(states: ServiceStates, other: ServiceStates, reason: Reason) -> ServiceStates:
