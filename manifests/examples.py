@@ -16,7 +16,7 @@ ABOUT_DUMP = (
 BY_HAND = "nginx-alb"
 """Its manifests are the worked example of the README."""
 
-_BY_THE_CLUSTER = frozenset({"Node", "EndpointSlice"})
+_BY_THE_CLUSTER = frozenset({"Node", "EndpointSlice", "Pod", "ReplicaSet"})
 _SET_BY_THE_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 _ALLOCATED = ("clusterIP", "clusterIPs", "healthCheckNodePort")
 

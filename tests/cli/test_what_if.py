@@ -96,6 +96,7 @@ def test_the_json_is_the_contract(state: Path) -> None:
         "kind",
         "changes",
         "services",
+        "internal",
         "blocked",
         "assumptions",
         "warnings",

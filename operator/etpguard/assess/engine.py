@@ -147,6 +147,10 @@ class Engine:
         """Keep the assessment, and assess the Service for clients in the cluster. Whether one of both changed."""
         return _replaced(self.assessments, key, fresh) | _replaced(self.internal, key, self._internal_safely(key))
 
+    def assess_internal(self, key: Key) -> InternalAssessment | None:
+        """The assessment of one Service for clients in the cluster; None unless its internal policy is Local."""
+        return self._internal_safely(key)
+
     def _internal_safely(self, key: Key) -> InternalAssessment | None:
         service = self._picture.get(SERVICE, key)
         if service is None or not internal.applies(service):

@@ -13,6 +13,7 @@ from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output import aws_console
+from etpguard.cli.output.command_line import Command
 from etpguard.cli.output.streams import deliver
 from etpguard.objects import NODE, SERVICE, Endpoint, Key, Service
 from etpguard.objects.text import harmless
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from etpguard.assess import Assessment, PortState
 
 Lines = Iterable[str]
-
-
-class Command(str):
-    """A line with a command to copy, which is never folded."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +49,9 @@ def explain(sources: Sources, name: str, options: ExplainOptions) -> int:
 
         return print_patches(assessed, service, options.way)
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
-    lines = [
-        harmless(line) if isinstance(line, Command) else _fold(harmless(line), width)
-        for line in story(assessed, service, options.max_nodes, hand_off=options.hand_off)
-    ]
+    whole = list(story(assessed, service, options.max_nodes, hand_off=options.hand_off))
+    whole += _clients_inside(assessed, service, options.max_nodes)
+    lines = [harmless(line) if isinstance(line, Command) else _fold(harmless(line), width) for line in whole]
     deliver(lambda: print("\n".join(lines)))
     warn(assessed.warnings)
     return 0
@@ -64,7 +60,8 @@ def explain(sources: Sources, name: str, options: ExplainOptions) -> int:
 def story(assessed: Assessed, service: Service, max_nodes: int = 10, *, hand_off: bool = False) -> Lines:
     """The lines of the explanation, unfolded. A deeper indent belongs to the line above."""
     assessment = assessed.assessments.get(service.key)
-    yield f"Service {service.key}: {service.type}, externalTrafficPolicy {service.policy}"
+    internal = ", internalTrafficPolicy Local" if service.key in assessed.internal else ""
+    yield f"Service {service.key}: {service.type}, externalTrafficPolicy {service.policy}{internal}"
     if assessment is None:
         yield ""
         yield from _unassessed(service)
@@ -85,6 +82,18 @@ def story(assessed: Assessed, service: Service, max_nodes: int = 10, *, hand_off
     if local is None:
         yield from _traps(assessed, assessment)
     yield from _advice(assessed, assessment)
+
+
+def _clients_inside(assessed: Assessed, service: Service, max_nodes: int) -> Lines:
+    """The part on `internalTrafficPolicy: Local`. Reads Pods and workloads where clients fail."""
+    assessment = assessed.internal.get(service.key)
+    if assessment is None:
+        return
+    from etpguard.cli.inside.findings import findings
+    from etpguard.cli.inside.story import lines
+
+    (finding,) = findings(assessed, [assessment])
+    yield from lines(assessed, finding, max_nodes)
 
 
 HISTORY = 5

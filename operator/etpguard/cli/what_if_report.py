@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from etpguard.cli.inside import what_if as inside
 from etpguard.cli.output.table import nodes, plain
 from etpguard.cli.what_if_hand_off import hand_off_lines, hand_off_report
 from etpguard.cluster import NodeTable
@@ -39,6 +40,7 @@ def report(given: WhatIf) -> Json:
         "kind": "WhatIfReport",
         "changes": list(forecast.changes),
         "services": [_service(each, given) for each in forecast.services],
+        "internal": inside.entries(forecast.internal, given.table, given.max_nodes),
         "blocked": [_blocked(each) for each in forecast.blocked],
         "assumptions": [*given.assumptions, *forecast.assumptions],
         "warnings": [*forecast.warnings, *given.warnings],
@@ -113,6 +115,7 @@ def lines(given: WhatIf) -> list[str]:
         made.append("No Service with externalTrafficPolicy Local changes its outcome or its resilience.")
     if ends := list(hand_off_lines(forecast.services)):
         made += ["", *ends]
+    made += inside.lines(forecast.internal, given.table)
     stopped = [each for each in forecast.blocked if not each.stays]
     if stopped:
         made += ["", "These pods are not evicted:"]

@@ -4,26 +4,21 @@ Pure."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from etpguard.assess import Assessment, Outcome
-from etpguard.assess.node_states import external_ports
 from etpguard.foresight.alternatives import Alternative, Ground, worlds
+from etpguard.foresight.changed_slices import Reach, changed_slices, reach
 from etpguard.foresight.eviction import Blocked
-from etpguard.foresight.hosts import hosts_of, pod_of
+from etpguard.foresight.hosts import hosts_of
+from etpguard.foresight.internal_forecast import InternalEvaluator, InternalPhases
 from etpguard.foresight.pod_ends import ServiceHandOff
 from etpguard.foresight.pods import Pods
 from etpguard.foresight.scheduling import NewPod, Scheduling
 from etpguard.foresight.world import World
-from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Key, Service
-from etpguard.objects.endpoints import EndpointConditions, EndpointPort, SliceMeta
+from etpguard.objects import Key
 from etpguard.objects.kinds import SERVICE
-
-_NEW_SLICE = "what-if-new-pods"
-_SERVICE_NAME = "kubernetes.io/service-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +86,21 @@ class Forecast:
 
     changes: list[str]
     services: list[Phases]
+    internal: list[InternalPhases]
+    """Of the Services with `internalTrafficPolicy: Local`, for clients in the cluster."""
     blocked: list[Blocked]
     assumptions: list[str]
     warnings: list[str]
 
 
-_Reach = tuple[set[Key], dict[Key, list[NewPod]]]
-
-
 class Evaluator:
-    """Evaluates the alternatives for one Service at a time, on the picture as the world has it."""
+    """Evaluates the alternatives for one Service at a time, on the picture as the world has it. `internal` does
+    the same for clients in the cluster."""
 
     def __init__(self, world: World, pods: Pods) -> None:
         self._world = world
         self._pods = pods
+        self.internal = InternalEvaluator(world, pods)
         self._now = dict(world.engine.assessments)
         self._during: dict[Key, list[Case]] = defaultdict(list)
         self._settled: dict[Key, list[Case]] = defaultdict(list)
@@ -112,22 +108,25 @@ class Evaluator:
 
     def touched_by(self, alternatives: Iterable[Alternative]) -> set[Key]:
         """The Services that lose or gain endpoints in one of the alternatives."""
-        return {key for losing, new_for in self._reach(alternatives) for key in (*losing, *new_for)}
+        return {key for losing, new_for in reach(alternatives, self._pods) for key in (*losing, *new_for)}
 
     def during(self, services: Iterable[Key], alternatives: Sequence[Alternative], scheduling: Scheduling) -> None:
-        reach = self._reach(alternatives)
-        for key in services:
-            self._during[key] += self._cases(key, alternatives, reach, scheduling)
+        found, keys = reach(alternatives, self._pods), set(services)
+        for key in keys:
+            self._during[key] += self._cases(key, alternatives, found, scheduling)
+        self.internal.during(keys, alternatives, found, scheduling)
 
     def settled(
         self, services: Iterable[Key], alternatives: Sequence[Alternative], scheduling: Scheduling
     ) -> None:
-        reach = self._reach(alternatives)
-        for key in services:
-            self._settled[key] += self._cases(key, alternatives, reach, scheduling)
+        found, keys = reach(alternatives, self._pods), set(services)
+        for key in keys:
+            self._settled[key] += self._cases(key, alternatives, found, scheduling)
+        self.internal.settled(keys, alternatives, found, scheduling)
 
     def because(self, service: Key, sentence: str) -> None:
         self._because[service][sentence] = None
+        self.internal.because(service, sentence)
 
     @property
     def affected(self) -> set[Key]:
@@ -147,20 +146,8 @@ class Evaluator:
     def _base(self, key: Key) -> Case:
         return Case(self._world.engine.assessments.get(key))
 
-    def _reach(self, alternatives: Iterable[Alternative]) -> list[_Reach]:
-        """For each alternative the Services that lose endpoints, and those that get new pods, with these pods."""
-        found = []
-        for each in alternatives:
-            losing = {service for pod in each.pods() for service in self._pods.services_of(pod)}
-            new_for: dict[Key, list[NewPod]] = defaultdict(list)
-            for new in each.new:
-                for service in self._pods.services_for(new):
-                    new_for[service].append(new)
-            found.append((losing, new_for))
-        return found
-
     def _cases(
-        self, key: Key, alternatives: Sequence[Alternative], reach: Sequence[_Reach], scheduling: Scheduling
+        self, key: Key, alternatives: Sequence[Alternative], found: Sequence[Reach], scheduling: Scheduling
     ) -> list[Case]:
         base = self._world.engine.assessments.get(key)
         service = self._world.picture.get(SERVICE, key)
@@ -168,7 +155,7 @@ class Evaluator:
             return [Case(base)]
         ground: Ground | None = None
         cases: list[Case] = []
-        for alternative, (losing, new_for) in zip(alternatives, reach, strict=True):
+        for alternative, (losing, new_for) in zip(alternatives, found, strict=True):
             new = tuple(new_for.get(key, ()))
             if not new and key not in losing:
                 cases.append(Case(base))
@@ -177,7 +164,7 @@ class Evaluator:
                 ground = self._ground(key, base)
             own = Alternative(alternative.gone, alternative.choices, new)
             for removed, added in worlds(ground, own, scheduling):
-                slices = self._slices(key, service, removed, added)
+                slices = changed_slices(self._world.picture, service, removed, added)
                 cases.append(Case(self._world.trial(key, slices)))
         return cases
 
@@ -196,47 +183,9 @@ class Evaluator:
         wanted += tuple(sorted(name for name in set(hosts.values()) if table.bit(name) & eligible))
         return Ground(hosts, fixed, frozenset(table.names(eligible)), tuple(dict.fromkeys(wanted)))
 
-    def _slices(
-        self, key: Key, service: Service, removed: frozenset[Key], added: Sequence[str]
-    ) -> list[EndpointSlice]:
-        made = []
-        for slice_ in self._world.picture.slices(key):
-            kept = [e for e in slice_.endpoints or () if pod_of(slice_, e) not in removed]
-            made.append(msgspec.structs.replace(slice_, endpoints=kept))
-        return [*made, *_new_slices(service, made, added)] if added else made
-
 
 def _bounds(cases: Sequence[Case]) -> Bounds:
     return Bounds(max(cases, key=lambda case: case.badness), min(cases, key=lambda case: case.badness))
-
-
-def _new_slices(service: Service, existing: Sequence[EndpointSlice], nodes: Sequence[str]) -> list[EndpointSlice]:
-    """The endpoints of new pods: ready, with the ports of the Service's other endpoints. Where it has none, each
-    port of the Service leads to the port of that number."""
-    ports = next((slice_.ports for slice_ in existing if slice_.ports), None)
-    if ports is None:
-        ports = [EndpointPort(port.label, port.transport, port.port) for port in service.ports]
-    families: list[IPFamily] = list(dict.fromkeys(family for _, family in external_ports(service)))
-    template: dict[IPFamily, Callable[[int], str]] = {
-        "IPv4": lambda number: f"198.18.{number // 250}.{number % 250 + 1}",
-        "IPv6": lambda number: f"2001:2::{number + 1:x}",
-    }
-    return [
-        EndpointSlice(
-            SliceMeta(
-                name=f"{_NEW_SLICE}-{family.lower()}",
-                namespace=service.key.namespace,
-                labels={_SERVICE_NAME: service.key.name},
-            ),
-            family,
-            [
-                Endpoint([template[family](number)], EndpointConditions(True, True, False), node)
-                for number, node in enumerate(nodes)
-            ],
-            ports,
-        )
-        for family in families
-    ]
 
 
 def new_pods(pods: Iterable[NewPod | None], certain: int = 0) -> tuple[NewPod, ...]:

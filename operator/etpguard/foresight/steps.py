@@ -34,6 +34,7 @@ from etpguard.foresight.pod_ends import Ending, PodEnds, Replaced
 from etpguard.foresight.pods import Pods, Seen
 from etpguard.foresight.scale_in import outside, victims
 from etpguard.foresight.scheduling import NewPod, Scheduling, Site
+from etpguard.foresight.start_time import start_time
 from etpguard.foresight.workloads import Workloads, new_pod
 from etpguard.foresight.world import World
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, Key, Node, Service
@@ -254,6 +255,8 @@ class Steps:
             way = Alternative(keys)
             self._note_ends(Ending(f"roll out {workload}", [way], how, min_ready_seconds=waits))
         if batch.replaced_in_place:
+            for service in self._pods.services_for(new_pod(template or controller)):
+                self._evaluator.internal.replaced_in_place(service, start_time(batch.pods))
             during = partly if missing else list(self.alternatives)
             self._step(set(), during, list(self.alternatives), keep=self.alternatives)
             return

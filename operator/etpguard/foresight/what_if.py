@@ -45,7 +45,8 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
     for each in phases:
         each.hand_off = ends.of(each.service)
         each.exposure = exposure(each, picture)
-    return Forecast(list(map(str, changes)), phases, steps.blocked, assumptions, steps.warnings)
+    internal = evaluator.internal.phases()
+    return Forecast(list(map(str, changes)), phases, internal, steps.blocked, assumptions, steps.warnings)
 
 
 def unread_kinds(picture: Picture) -> list[AnyKind]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
-from etpguard.assess import Assessment, Engine
+from etpguard.assess import Assessment, Engine, InternalAssessment
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import ENDPOINT_SLICE, EndpointSlice, Key, Kind, Record
 
@@ -35,12 +36,22 @@ class World:
 
     def trial(self, service: Key, slices: Sequence[EndpointSlice]) -> Assessment | None:
         """The assessment of one Service as if these were its EndpointSlices. The picture stays as it is."""
+        with self._as_if(service, slices):
+            return self.engine.assess(service)
+
+    def internal_trial(self, service: Key, slices: Sequence[EndpointSlice]) -> InternalAssessment | None:
+        """The same for clients in the cluster."""
+        with self._as_if(service, slices):
+            return self.engine.assess_internal(service)
+
+    @contextmanager
+    def _as_if(self, service: Key, slices: Sequence[EndpointSlice]) -> Iterator[None]:
         store, before = self.picture.store(ENDPOINT_SLICE), self.picture.slices(service)
         kept = {slice_.key for slice_ in before}
         added = [slice_.key for slice_ in slices if slice_.key not in kept]
         self.engine.invalidate(self.picture.absorb(store.replace(slices)))
         try:
-            return self.engine.assess(service)
+            yield
         finally:
             changes = store.replace(before)
             gone = [store.delete(key, store.version(key) or 0) for key in added]

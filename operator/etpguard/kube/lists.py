@@ -124,9 +124,11 @@ def list_kind(
     held: Held = nothing_held,
     timeout: float = TIMEOUT_SECONDS,
     namespace: str = "",
+    field_selector: str = "",
     on_request: OnRequest = _uncounted,
 ) -> Listing[R]:
-    """List `kind`, in one namespace or in all, by pages of `limit` objects (0: all at once).
+    """List `kind`, in one namespace or in all, by pages of `limit` objects (0: all at once). `field_selector`
+    selects objects, such as those with "spec.nodeName=node1"; "" selects all.
 
     `on_page` is called with each page, in this thread; the result then holds no objects. Of objects that are
     `held`, a page may have the keys only. A list starts over, and so do its pages, when its continue token has
@@ -137,7 +139,7 @@ def list_kind(
     error.
     """
     try:
-        with _Pages(connection, kind, namespace, limit, timeout, on_request) as pages:
+        with _Pages(connection, kind, namespace, limit, timeout, on_request, field_selector) as pages:
             for _ in range(STARTS):
                 whole = _once(pages, kind, on_page, held)
                 if whole is not None:
@@ -197,7 +199,9 @@ class _Pages:
         limit: int,
         timeout: float,
         on_request: OnRequest,
+        field_selector: str = "",
     ) -> None:
+        self._selector = {"fieldSelector": field_selector} if field_selector else {}
         self.server = connection.server
         self._connection = connection
         self._kind = kind
@@ -217,7 +221,7 @@ class _Pages:
         """The answer with the page of a continue token; None if the token has expired."""
         renewed = False
         for attempt in range(THROTTLED):
-            parameters = {"limit": str(self._limit)} if self._limit else {}
+            parameters = self._selector | ({"limit": str(self._limit)} if self._limit else {})
             if token:
                 parameters["continue"] = token
             answer = self._page(parameters)

@@ -23,7 +23,9 @@ def load(loaded: Loaded, sources: Sequence[str]) -> None:
     """Put the objects of all sources ("-" is stdin) into `loaded`, in their order. Raises Failure for a source
     that cannot be read or parsed."""
     collector = ObjectCollector(loaded)
-    for name, body in _bodies(sources):
+    if "-" in sources and loaded.stdin is None:
+        loaded.stdin = _stdin()
+    for name, body in _bodies(sources, loaded.stdin):
         for document in _documents(name, body):
             collector.add(document)
     collector.finish()
@@ -52,12 +54,16 @@ def as_utf8(name: str, body: bytes) -> bytes:
         raise Failure(f"{name}: begins with the mark of UTF-16, but is not UTF-16: {error}") from None
 
 
-def _bodies(sources: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _stdin() -> bytes:
+    if sys.stdin is None:
+        raise Failure("stdin: closed")
+    return sys.stdin.buffer.read()
+
+
+def _bodies(sources: Sequence[str], stdin: bytes | None = None) -> Iterator[tuple[str, bytes]]:
     for source in sources:
         if source == "-":
-            if sys.stdin is None:
-                raise Failure("stdin: closed")
-            yield shown(source), sys.stdin.buffer.read()
+            yield shown(source), _stdin() if stdin is None else stdin
         elif not source:
             raise Failure("-f '': the name of the file is empty")  # Path would read the working directory
         else:

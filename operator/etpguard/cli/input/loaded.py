@@ -37,6 +37,8 @@ class Loaded:
     narrowed: list[AnyKind] = field(default_factory=list)
     """Kinds of which only the objects in one namespace could be read."""
     rejects: list[tuple[AnyKind, Reject]] = field(default_factory=list)
+    stdin: bytes | None = None
+    """What was read from stdin, which can be read only once."""
 
     @property
     def complete(self) -> bool:

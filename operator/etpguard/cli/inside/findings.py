@@ -1,0 +1,126 @@
+"""What is known about the nodes whose clients do not reach a Service: why, and which pods run there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from etpguard.assess import InternalAssessment, Outcome
+from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.internal_advice import internal_advice
+from etpguard.cli.input.sources import Assessed
+from etpguard.cli.inside.workloads import workloads
+from etpguard.foresight.absence import Absence, absences, workloads_behind
+from etpguard.foresight.clients import Clients, clients
+from etpguard.objects import NODE, SERVICE, Key
+
+Json = dict[str, Any]
+
+SHOWN_OWNERS = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One Service with an internal assessment. `clients` is None where the Pods of the uncovered nodes are not
+    known, or no node is uncovered; `unread` says why they are not known."""
+
+    assessment: InternalAssessment
+    absences: Sequence[Absence] = ()
+    clients: Sequence[Clients] | None = None
+    unread: str = ""
+    daemon_set: str = ""
+    """The name of the DaemonSet behind the Service; "" if there is none, or not just one."""
+
+    @property
+    def key(self) -> Key:
+        return self.assessment.key
+
+
+def severity(assessment: InternalAssessment) -> Outcome:
+    """As which outcome `--fail-on` counts it. Connections from uncovered nodes fail, and those from other nodes
+    do not: that is a Blackhole."""
+    return Outcome.Blackhole if assessment.outcome is Outcome.Uncovered else assessment.outcome
+
+
+def findings(assessed: Assessed, wanted: Iterable[InternalAssessment]) -> list[Finding]:
+    """What is known, by Service. Reads Pods and workloads if a node is uncovered or a Service has no endpoint."""
+    every = sorted(wanted, key=lambda each: each.key)
+    table = assessed.loaded.picture.nodes
+    dark = [each for each in every if each.outcome is Outcome.NoEndpoints or each.uncovered]
+    if not dark:
+        return [Finding(each) for each in every]
+    uncovered = {name for each in dark for name in table.names(each.uncovered)}
+    found = workloads(assessed, {each.key.namespace for each in dark}, uncovered)
+    made = []
+    for each in every:
+        service = assessed.loaded.picture.get(SERVICE, each.key)
+        if each not in dark or service is None:
+            made.append(Finding(each))
+            continue
+        names = table.names(each.uncovered or each.eligible)
+        why = absences(assessed.loaded.picture, found.picture, service, names)
+        behind = [workload for workload, _ in workloads_behind(found.picture, service)]
+        daemon_set = behind[0].key.name if len(behind) == 1 and behind[0].kind == "DaemonSet" else ""
+        known = clients(found.picture, service, names) if each.uncovered and not found.elsewhere else None
+        unread = found.elsewhere if each.uncovered else ""
+        made.append(Finding(each, why, known, unread, daemon_set))
+    return made
+
+
+def advice_for(assessed: Assessed, finding: Finding) -> list[Advice]:
+    """The advice of the assessment, with the name of the DaemonSet where it is known."""
+    picture = assessed.loaded.picture
+    service = picture.get(SERVICE, finding.key)
+    if service is None:
+        return []
+    names = picture.nodes.names(finding.assessment.uncovered)
+    nodes = [node for name in names if (node := picture.get(NODE, Key("", name)))]
+    named = {"daemon_set": finding.daemon_set} if finding.daemon_set else {}
+    return internal_advice(service, finding.assessment, nodes, **named)
+
+
+def not_read(found: Sequence[Finding]) -> list[str]:
+    """A warning if the Pods that may be clients were not read."""
+    why = dict.fromkeys(each.unread for each in found if each.unread)
+    return [f"which pods run on uncovered nodes is not known: {text}" for text in why]
+
+
+def details(finding: Finding, max_nodes: int) -> Json:
+    """The fields that the report has beside the assessment: `causes` and `clients`."""
+    return {
+        "causes": [_cause(each, max_nodes) for each in finding.absences],
+        "clients": None if finding.clients is None else _clients(finding.clients),
+    }
+
+
+def _cause(absence: Absence, max_nodes: int) -> Json:
+    return {
+        "reasons": [
+            {
+                "cause": reason.cause.value,
+                "message": reason.sentence,
+                **({"workload": str(reason.workload)} if reason.workload else {}),
+            }
+            for reason in absence.reasons
+        ],
+        "nodes": list(absence.nodes[: max_nodes or None]),
+        "pods": [str(key) for key in absence.pods[: max_nodes or None]],
+        "counts": {"nodes": len(absence.nodes), "pods": len(absence.pods)},
+    }
+
+
+def _clients(found: Sequence[Clients]) -> Json:
+    return {
+        "owners": [
+            {
+                "kind": each.owner.kind,
+                "namespace": each.owner.key.namespace,
+                "name": each.owner.key.name,
+                "pods": each.pods,
+                "nodes": each.nodes,
+            }
+            for each in found[:SHOWN_OWNERS]
+        ],
+        "counts": {"owners": len(found), "pods": sum(each.pods for each in found)},
+    }

@@ -1,0 +1,81 @@
+"""The second table of `check`: a line for each Service with `internalTrafficPolicy: Local`, the worst first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from etpguard.assess import InternalAssessment
+from etpguard.cli.inside.findings import Finding
+from etpguard.cli.output.table import NAMED, nodes
+from etpguard.cluster import NodeTable
+from etpguard.report.sentences import explain_internal
+
+HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES", "REASON")
+WIDE = ("TYPE", "PORTS", "CLIENTS", "ASSUMPTIONS")
+TITLE = "Clients in the cluster (internalTrafficPolicy Local):"
+_NAMED_OWNERS = 3
+
+
+def ordered(found: Sequence[Finding]) -> list[Finding]:
+    return sorted(found, key=_badness)
+
+
+def _badness(finding: Finding) -> tuple[int, int, object]:
+    assessment = finding.assessment
+    return -assessment.outcome, -assessment.uncovered.bit_count(), assessment.key
+
+
+def row(finding: Finding, table: NodeTable, *, wide: bool, max_nodes: int) -> tuple[str, ...]:
+    """The cells of one Service, one line each."""
+    assessment = finding.assessment
+    uncovered, eligible = assessment.uncovered.bit_count(), assessment.eligible.bit_count()
+    named = max_nodes if wide else min(NAMED, max_nodes or NAMED)
+    cells = (
+        assessment.outcome.name,
+        str(assessment.key),
+        f"{uncovered}/{eligible}" if eligible else "-",
+        nodes(table.names(assessment.uncovered, named), uncovered),
+        reason(finding),
+    )
+    if not wide:
+        return cells
+    ports = dict.fromkeys(f"{p.state.port or p.state.number}/{p.state.protocol}" for p in assessment.ports)
+    return (
+        *cells,
+        assessment.type,
+        ", ".join(ports) or "-",
+        _clients(finding),
+        " | ".join(assessment.assumptions) or "-",
+    )
+
+
+def reason(finding: Finding) -> str:
+    """Why no endpoint is there, by number of nodes; the reason of the assessment where that is not asked."""
+    if not finding.absences:
+        return explain_internal(finding.assessment)
+    parts = []
+    for each in finding.absences:
+        sentences = ", and ".join(reason.sentence for reason in each.reasons)
+        count = len(each.nodes)
+        parts.append(sentences if len(finding.absences) == 1 else f"{count} node{'s' * (count > 1)}: {sentences}")
+    return "; ".join(parts)
+
+
+def _clients(finding: Finding) -> str:
+    """`57 pods: Deployment shop/api (40), DaemonSet ops/logs (17)`."""
+    if finding.clients is None:
+        return "not read" if finding.unread else "-"
+    total = sum(each.pods for each in finding.clients)
+    if not total:
+        return "none"
+    listed = [f"{each.owner} ({each.pods})" for each in finding.clients[:_NAMED_OWNERS]]
+    more = len(finding.clients) - len(listed)
+    return f"{total} pod{'s' * (total > 1)}: {', '.join(listed)}{f' and {more} more' if more else ''}"
+
+
+def summary(assessments: Sequence[InternalAssessment]) -> str:
+    counts = Counter(each.outcome.name for each in assessments)
+    number = len(assessments)
+    listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return f"{number} Service{'s' * (number > 1)} with internalTrafficPolicy Local: {listed}"

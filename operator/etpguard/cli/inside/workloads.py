@@ -1,0 +1,107 @@
+"""Read Pods and workloads after the assessment, and only for nodes whose clients fail.
+
+A check of a cluster without such a node reads none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etpguard.cli.input.loaded import Loaded
+from etpguard.cli.input.sources import Assessed
+from etpguard.cluster import Picture
+from etpguard.foresight.absence import why_unread
+from etpguard.objects import AnyKind, Record, Reject
+from etpguard.objects.pod_controllers import CONTROLLER_KINDS
+from etpguard.objects.pods import POD
+
+if TYPE_CHECKING:
+    from etpguard.kube.connection import Connection
+
+KINDS: tuple[AnyKind, ...] = (POD, *CONTROLLER_KINDS)
+FEW_NODES = 20
+"""Up to so many nodes, the Pods of each are listed, and else all Pods of the cluster."""
+_TOGETHER = 4
+
+Entries = list[Record | Reject]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read. A kind that cannot be read is in `picture.unread`. `elsewhere` says why the Pods of other
+    namespaces than those of the Services are not known; "" if they are."""
+
+    picture: Picture
+    elsewhere: str = ""
+
+
+def workloads(assessed: Assessed, namespaces: Collection[str], nodes: Collection[str]) -> Found:
+    """The workloads and the Pods in these namespaces, and all Pods on these nodes."""
+    picture = assessed.loaded.picture
+    if POD not in picture.kinds:
+        if not assessed.sources.files:
+            return _from_cluster(assessed, sorted(namespaces), sorted(nodes))
+        picture = _from_files(assessed)
+    return Found(picture, why_unread(picture, POD) or "")
+
+
+def _from_files(assessed: Assessed) -> Picture:
+    from etpguard.cli.input import files
+
+    picture = Picture(KINDS)
+    loaded = Loaded(picture, live=False, where=assessed.loaded.where, stdin=assessed.loaded.stdin)
+    files.load(loaded, assessed.sources.files)
+    known = set(assessed.loaded.malformed)
+    assessed.loaded.malformed += [line for line in loaded.malformed if line not in known]
+    return picture
+
+
+def _from_cluster(assessed: Assessed, namespaces: list[str], nodes: list[str]) -> Found:
+    from etpguard.kube.connection import Connection
+    from etpguard.kube.errors import KubeError
+
+    picture = Picture(KINDS)
+    settings = assessed.sources.settings
+    try:
+        connection = Connection(settings.kubeconfig or None, settings.context or None)
+    except KubeError as error:
+        picture.unread |= dict.fromkeys(KINDS, str(error))
+        return Found(picture, str(error))
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        asked = {kind: pool.submit(_in_namespaces, connection, kind, namespaces) for kind in KINDS}
+        on_nodes = pool.submit(_pods_on, connection, nodes)
+        for kind, result in asked.items():
+            if why := _take(picture, kind, result):
+                picture.unread[kind] = why
+        return Found(picture, _take(picture, POD, on_nodes))
+
+
+def _take(picture: Picture, kind: AnyKind, result: Future[Entries]) -> str:
+    """Put the objects into the picture. Returns why they could not be read, or ""."""
+    from etpguard.kube.errors import KubeError
+
+    try:
+        picture.absorb(picture.store(kind).replace(result.result()))
+    except KubeError as error:
+        return str(error)
+    return ""
+
+
+def _in_namespaces(connection: Connection, kind: AnyKind, namespaces: list[str]) -> Entries:
+    return [entry for each in namespaces for entry in _list(connection, kind, namespace=each)]
+
+
+def _pods_on(connection: Connection, nodes: list[str]) -> Entries:
+    if len(nodes) > FEW_NODES:
+        return _list(connection, POD)
+    return [each for node in nodes for each in _list(connection, POD, field_selector=f"spec.nodeName={node}")]
+
+
+def _list(connection: Connection, kind: AnyKind, *, namespace: str = "", field_selector: str = "") -> Entries:
+    from etpguard.kube.lists import list_kind
+
+    found = list_kind(connection, kind, namespace=namespace, field_selector=field_selector)
+    return [*found.items, *found.rejects]

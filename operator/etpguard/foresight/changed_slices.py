@@ -1,0 +1,75 @@
+"""The EndpointSlices of a Service in one of the possible worlds, and what its present ones show. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from etpguard.assess.node_states import ip_families
+from etpguard.cluster import Picture
+from etpguard.foresight.alternatives import Alternative
+from etpguard.foresight.hosts import pod_of
+from etpguard.foresight.pods import Pods
+from etpguard.foresight.scheduling import NewPod
+from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Key, Service
+from etpguard.objects.endpoints import EndpointConditions, EndpointPort, SliceMeta
+
+_NEW_SLICE = "what-if-new-pods"
+_SERVICE_NAME = "kubernetes.io/service-name"
+
+Reach = tuple[set[Key], dict[Key, list[NewPod]]]
+
+
+def reach(alternatives: Iterable[Alternative], pods: Pods) -> list[Reach]:
+    """For each alternative the Services that lose endpoints, and those that get new pods, with these pods."""
+    found = []
+    for each in alternatives:
+        losing = {service for pod in each.pods() for service in pods.services_of(pod)}
+        new_for: dict[Key, list[NewPod]] = defaultdict(list)
+        for new in each.new:
+            for service in pods.services_for(new):
+                new_for[service].append(new)
+        found.append((losing, new_for))
+    return found
+
+
+def changed_slices(
+    picture: Picture, service: Service, removed: frozenset[Key], added: Sequence[str]
+) -> list[EndpointSlice]:
+    """The slices of the Service without the endpoints of the `removed` pods, and with one on each node `added`."""
+    made = []
+    for slice_ in picture.slices(service.key):
+        kept = [each for each in slice_.endpoints or () if pod_of(slice_, each) not in removed]
+        made.append(msgspec.structs.replace(slice_, endpoints=kept))
+    return [*made, *_new_slices(service, made, added)] if added else made
+
+
+def _new_slices(service: Service, existing: Sequence[EndpointSlice], nodes: Sequence[str]) -> list[EndpointSlice]:
+    """The endpoints of new pods: ready, with the ports of the Service's other endpoints. Where it has none, each
+    port of the Service leads to the port of that number."""
+    ports = next((slice_.ports for slice_ in existing if slice_.ports), None)
+    if ports is None:
+        ports = [EndpointPort(port.label, port.transport, port.port) for port in service.ports]
+    families: list[IPFamily] = list(ip_families(service))
+    template: dict[IPFamily, Callable[[int], str]] = {
+        "IPv4": lambda number: f"198.18.{number // 250}.{number % 250 + 1}",
+        "IPv6": lambda number: f"2001:2::{number + 1:x}",
+    }
+    return [
+        EndpointSlice(
+            SliceMeta(
+                name=f"{_NEW_SLICE}-{family.lower()}",
+                namespace=service.key.namespace,
+                labels={_SERVICE_NAME: service.key.name},
+            ),
+            family,
+            [
+                Endpoint([template[family](number)], EndpointConditions(True, True, False), node)
+                for number, node in enumerate(nodes)
+            ],
+            ports,
+        )
+        for family in families
+    ]

@@ -1,0 +1,218 @@
+"""The phases of each Service with `internalTrafficPolicy: Local` that a change affects, for clients in the
+cluster: which nodes go dark, how many at a time, and for how long. Pure.
+
+A node is dark if a connection from it to the Service fails: it is uncovered, or no endpoint is usable anywhere.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from etpguard.assess import InternalAssessment, Outcome
+from etpguard.cluster import NodeTable
+from etpguard.foresight.alternatives import Alternative, Ground, worlds
+from etpguard.foresight.changed_slices import Reach, changed_slices
+from etpguard.foresight.hosts import hosts_of
+from etpguard.foresight.pods import Pods
+from etpguard.foresight.scheduling import Scheduling
+from etpguard.foresight.start_time import StartTime
+from etpguard.foresight.world import World
+from etpguard.objects import Key
+from etpguard.objects.kinds import SERVICE
+
+
+@dataclass(frozen=True, slots=True)
+class InternalCase:
+    """The result for clients in the cluster in one world. `assessment` is None where the policy is not Local."""
+
+    assessment: InternalAssessment | None
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.assessment.outcome if self.assessment else Outcome.NotAffected
+
+    @property
+    def eligible(self) -> int:
+        return self.assessment.eligible if self.assessment else 0
+
+    @property
+    def dark(self) -> int:
+        """The Ready nodes whose clients surely fail, for at least one port."""
+        found = 0
+        for port in self.assessment.ports if self.assessment else ():
+            found |= port.uncovered | port.state.rejected(self.eligible & ~port.unknown)
+        return found
+
+    @property
+    def badness(self) -> tuple[int, int]:
+        return self.dark.bit_count(), self.outcome
+
+    @property
+    def figures(self) -> tuple[object, ...]:
+        """What a change is seen by."""
+        return self.outcome, self.eligible, self.dark
+
+
+@dataclass(frozen=True, slots=True)
+class InternalBounds:
+    worst: InternalCase
+    best: InternalCase
+
+
+@dataclass(slots=True)
+class InternalPhases:
+    """One Service. `dark` are the nodes that go dark for some time, and are not dark now. `replaced_in_place`: a
+    rollout replaces each pod on its node; `lasts` is then how long a pod took to start, if the Pods show it."""
+
+    service: Key
+    now: InternalCase
+    during: InternalBounds
+    settled: InternalBounds
+    dark: int
+    replaced_in_place: bool = False
+    lasts: StartTime | None = None
+    because: list[str] = field(default_factory=list)
+
+    @property
+    def at_once(self) -> int:
+        """How many of them are dark at the same time, at most."""
+        return (self.during.worst.dark & ~self.now.dark).bit_count()
+
+    @property
+    def changes(self) -> bool:
+        cases = (self.during.worst, self.during.best, self.settled.worst, self.settled.best)
+        return bool(self.dark) or any(case.figures != self.now.figures for case in cases)
+
+
+class InternalEvaluator:
+    """Evaluates the alternatives for one Service at a time, on the picture as the world has it."""
+
+    def __init__(self, world: World, pods: Pods) -> None:
+        self._world = world
+        self._pods = pods
+        self._now = dict(world.engine.internal)
+        self._during: dict[Key, list[InternalCase]] = defaultdict(list)
+        self._settled: dict[Key, list[InternalCase]] = defaultdict(list)
+        self._dark: dict[Key, int] = defaultdict(int)
+        self._in_place: dict[Key, StartTime | None] = {}
+        self._because: dict[Key, dict[str, None]] = defaultdict(dict)
+
+    def during(
+        self,
+        services: Iterable[Key],
+        alternatives: Sequence[Alternative],
+        found: Sequence[Reach],
+        scheduling: Scheduling,
+    ) -> None:
+        for key in self._concerned(services):
+            cases = self._cases(key, alternatives, found, scheduling)
+            self._during[key] += cases
+            self._dark[key] |= self._may_go_dark(key, alternatives) | max(cases, key=_badness).dark
+
+    def settled(
+        self,
+        services: Iterable[Key],
+        alternatives: Sequence[Alternative],
+        found: Sequence[Reach],
+        scheduling: Scheduling,
+    ) -> None:
+        for key in self._concerned(services):
+            self._settled[key] += self._cases(key, alternatives, found, scheduling)
+
+    def because(self, service: Key, sentence: str) -> None:
+        self._because[service][sentence] = None
+
+    def replaced_in_place(self, service: Key, lasts: StartTime | None) -> None:
+        """Note that each pod is replaced on its node, and how long a new one takes."""
+        self._in_place[service] = lasts
+
+    def phases(self) -> list[InternalPhases]:
+        """One entry for each Service that the changes affect, the worst first."""
+        made = []
+        for key in {*self._during, *self._settled}:
+            now = InternalCase(self._now.get(key))
+            settled = _bounds(self._settled.get(key) or [self._base(key)])
+            made.append(
+                InternalPhases(
+                    key,
+                    now,
+                    _bounds(self._during.get(key) or [now]),
+                    settled,
+                    self._dark[key] & ~now.dark & self._eligible(key),
+                    key in self._in_place,
+                    self._in_place.get(key),
+                    list(self._because.get(key, ())),
+                )
+            )
+        changed = [each for each in made if each.changes]
+        return sorted(changed, key=lambda each: (-each.at_once, -each.dark.bit_count(), each.service))
+
+    def _concerned(self, services: Iterable[Key]) -> list[Key]:
+        internal = self._world.engine.internal
+        return [key for key in services if key in internal or key in self._now]
+
+    def _base(self, key: Key) -> InternalCase:
+        return InternalCase(self._world.engine.internal.get(key))
+
+    def _eligible(self, key: Key) -> int:
+        before = self._now.get(key)
+        return (before.eligible if before else 0) | self._base(key).eligible
+
+    def _cases(
+        self, key: Key, alternatives: Sequence[Alternative], found: Sequence[Reach], scheduling: Scheduling
+    ) -> list[InternalCase]:
+        base = self._base(key)
+        service = self._world.picture.get(SERVICE, key)
+        if service is None or base.assessment is None:
+            return [base]
+        cases: list[InternalCase] = []
+        for alternative, (losing, new_for) in zip(alternatives, found, strict=True):
+            new = tuple(new_for.get(key, ()))
+            if not new and key not in losing:
+                cases.append(base)
+                continue
+            own = Alternative(alternative.gone, alternative.choices, new)
+            for removed, added in worlds(self._ground(key, base.assessment), own, scheduling):
+                slices = changed_slices(self._world.picture, service, removed, added)
+                cases.append(InternalCase(self._world.internal_trial(key, slices)))
+        return cases
+
+    def _ground(self, key: Key, base: InternalAssessment) -> Ground:
+        hosts, fixed = hosts_of(key, self._world.picture)
+        table = self._world.picture.nodes
+        wanted = table.names(base.uncovered)
+        # Its nodes may become uncovered, too.
+        wanted += sorted(name for name in set(hosts.values()) if table.bit(name) & base.eligible)
+        return Ground(hosts, fixed, frozenset(table.names(base.eligible)), tuple(dict.fromkeys(wanted)))
+
+    def _may_go_dark(self, key: Key, alternatives: Sequence[Alternative]) -> int:
+        """The nodes of which all endpoints go in one of the alternatives."""
+        hosts, fixed = hosts_of(key, self._world.picture)
+        by_node: dict[str, set[Key]] = defaultdict(set)
+        for pod, node in hosts.items():
+            by_node[node].add(pod)
+        table: NodeTable = self._world.picture.nodes
+        found = 0
+        for node, pods in by_node.items():
+            if node not in fixed and any(_all_may_go(each, pods) for each in alternatives):
+                found |= table.bit(node)
+        return found
+
+
+def _all_may_go(alternative: Alternative, pods: set[Key]) -> bool:
+    left = pods - alternative.gone
+    for choice in alternative.choices:
+        chosen = left & choice.pods
+        if len(chosen) <= choice.most:
+            left -= chosen
+    return not left
+
+
+def _badness(case: InternalCase) -> tuple[int, int]:
+    return case.badness
+
+
+def _bounds(cases: Sequence[InternalCase]) -> InternalBounds:
+    return InternalBounds(max(cases, key=_badness), min(cases, key=_badness))
