@@ -10,7 +10,7 @@ STATES = (
     ("unknown", "Ready nodes whose state is not known."),
 )
 FIELDS = (
-    ("internal[]", "object", "A Service with `internalTrafficPolicy: Local` and a cluster IP, for its clients in the "
+    ("internal[]", "object", "A Service with `internalTrafficPolicy: Local` and a cluster IP, for clients in the "
      "cluster.", False),
     ("internal[].namespace", "string", "Namespace of the Service.", False),
     ("internal[].name", "string", "Name of the Service.", False),
@@ -22,8 +22,7 @@ FIELDS = (
     ("internal[].counts.eligible", "integer", "All Ready nodes.", False),
     ("internal[].counts.uncovered", "integer", "Number of uncovered nodes.", False),
     ("internal[].counts.unknown", "integer", "Number of nodes whose state is not known.", False),
-    ("internal[].uncoveredNodes", "list of names", "Ready nodes that drop the traffic of clients on them, for a port.",
-     False),
+    ("internal[].uncoveredNodes", "list of names", "Ready nodes that drop the traffic of clients on them.", False),
     ("internal[].unknownNodes", "list of names", "Ready nodes whose state is not known.", False),
     ("internal[].ports[]", "object", "A service port, in one family.", False),
     ("internal[].ports[].port", "string", "Name of the port; empty for the unnamed one.", False),
@@ -33,13 +32,13 @@ FIELDS = (
     ("internal[].ports[].outcome", "string", "The outcome of the port.", False),
     ("internal[].ports[].reason", "string", "The reason of that outcome.", False),
     *((f"internal[].ports[].{name}", "list of names", text, False) for name, text in STATES),
-    ("internal[].ports[].client", "string or null", "What a client meets on the nodes that do not forward: `timeout`, "
+    ("internal[].ports[].client", "string or null", "What a client meets on nodes that do not forward: `timeout`, "
      "`refused`, `timeout or refused` or `not known`. `null` if all forward.", False),
     ("internal[].ports[].counts", "object", "Totals of the lists beside it.", False),
-    *((f"internal[].ports[].counts.{name}", "integer", f"Number of nodes in `{name}`.", False) for name, _ in STATES),
-    ("internal[].advice", "list of strings", "What to do, best first.", False),
+    *((f"internal[].ports[].counts.{name}", "integer", f"Nodes in `{name}`.", False) for name, _ in STATES),
+    ("internal[].advice[]", "string", "What to do, best first.", False),
     ("internal[].assumptions", "list of strings", "What the outcome takes for true without proof.", False),
-    ("internal[].causes[]", "object", "Why nodes have no usable endpoint. Nodes with the same reasons are one entry. "
+    ("internal[].causes[]", "object", "Why nodes have no usable endpoint, an entry for the same reasons. "
      "Empty if no node is uncovered.", False),
     ("internal[].causes[].reasons[]", "object", "One reason.", False),
     ("internal[].causes[].reasons[].cause", "string", "A code, such as `UntoleratedTaint`, `PodNotReady` or "
@@ -47,11 +46,11 @@ FIELDS = (
     ("internal[].causes[].reasons[].message", "string", "The reason in words.", False),
     ("internal[].causes[].reasons[].workload", "string", "The workload, as `KIND NAMESPACE/NAME`.", True),
     ("internal[].causes[].nodes", "list of names", "The nodes.", False),
-    ("internal[].causes[].pods", "list of names", "The pods on them that should serve, as `NAMESPACE/NAME`.", False),
+    ("internal[].causes[].pods", "list of names", "The pods on them that should serve: `NAMESPACE/NAME`.", False),
     ("internal[].causes[].counts", "object", "Totals of the lists beside it.", False),
     ("internal[].causes[].counts.nodes", "integer", "Number of nodes.", False),
     ("internal[].causes[].counts.pods", "integer", "Number of pods.", False),
-    ("internal[].clients", "object or null", "The pods on the uncovered nodes, whose connections to the Service fail. "
+    ("internal[].clients", "object or null", "The pods on uncovered nodes. Their connections to the Service fail. "
      "`null` if Pods could not be read, or no node is uncovered.", False),
     ("internal[].clients.owners[]", "object", "The pods of one owner. The ten owners with most pods are listed.",
      False),

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from manifests import api_internal
+
 CRDS = Path(__file__).parents[1] / "crds"
 _FILES = ("coveragepolicies", "clustercoveragepolicies", "servicecoverages")
 
@@ -144,6 +146,7 @@ FIELDS = (
     Field("services[].ifLocal.reason", "string", "Why.", True),
     Field("services[].ifLocal.eligible", "integer", "Nodes that get traffic.", True),
     Field("services[].ifLocal.uncovered", "integer", "Eligible nodes that would drop it.", True),
+    *(Field(*each) for each in api_internal.FIELDS),
     Field("remediations[]", "object", "With `--policy`: what the policies would do to each Service.", True),
     Field("remediations[].namespace", "string", "Namespace of the Service.", True),
     Field("remediations[].name", "string", "Name of the Service.", True),

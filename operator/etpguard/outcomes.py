@@ -30,3 +30,9 @@ class Outcome(IntEnum):
 def outcome_named(name: object) -> Outcome | None:
     """The Outcome of that name; None for anything else."""
     return Outcome.__members__.get(name) if isinstance(name, str) else None
+
+
+def severity(internal: Outcome) -> Outcome:
+    """As which outcome `--fail-on` counts that of clients in the cluster. Connections from uncovered nodes fail,
+    and those from other nodes do not: that is a Blackhole."""
+    return Outcome.Blackhole if internal is Outcome.Uncovered else internal

@@ -53,7 +53,7 @@ def service(name: str, outcome: str, reason: str = "why") -> dict[str, Any]:
 
 
 def report(*services: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"services": list(services), "assumptions": [], "warnings": [], **more}
+    return {"services": list(services), "internal": [], "assumptions": [], "warnings": [], **more}
 
 
 def test_junit_of_the_example() -> None:

@@ -161,7 +161,8 @@ COMMANDS = ("kubectl ", "etpguard ")
 def test_commands_can_be_copied_from_a_narrow_terminal(case: str) -> None:
     """Each command is alone on its line, whole, and without punctuation that does not belong to it."""
     file = SEED.parents[1] / case / SEED.name
-    (service,) = etpguard("check", "-f", file, "-o", "json").report["services"]
+    found = etpguard("check", "-f", file, "-o", "json").report
+    (service,) = found["services"] or found["internal"]
     out = etpguard("explain", f"{service['namespace']}/{service['name']}", "-f", file, COLUMNS="80").out
     for line in out.splitlines():
         if any(word in line for word in COMMANDS) and "etpguard assumes" not in line:

@@ -14,6 +14,7 @@ from etpguard.cli.selection import ALL, Selection
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment
+    from etpguard.cli.inside.findings import Finding
     from etpguard.cli.reading import ClusterReport, Reading
 
 
@@ -35,6 +36,8 @@ class CheckRequest:
     contexts: Sequence[str] = ()
     """Read the clusters of these contexts instead of one. The report then names the cluster of each Service."""
     select: Selection = ALL
+    internal: bool = False
+    """Whether `fail_on` also counts what clients in the cluster lose."""
 
 
 def check(request: CheckRequest) -> int:
@@ -60,14 +63,15 @@ def read(request: CheckRequest) -> Reading:
         only = _cluster_report(request, request.sources)
         from etpguard.cli.reading import Reading
 
-        return Reading([only], selected=bool(request.select))
+        return Reading([only], selected=bool(request.select), internal=request.internal)
     from etpguard.cli.fleet import read_all
 
     def read_one(context: str) -> ClusterReport:
         settings = replace(request.sources.settings, context=context)
         return _cluster_report(request, replace(request.sources, settings=settings), context)
 
-    return replace(read_all(request.contexts, read_one), selected=bool(request.select))
+    found = read_all(request.contexts, read_one)
+    return replace(found, selected=bool(request.select), internal=request.internal)
 
 
 def exit_code(reading: Reading, fail_on: str) -> int:
@@ -78,7 +82,10 @@ def exit_code(reading: Reading, fail_on: str) -> int:
     if reading.failed:
         return 2
     least = Outcome.__members__.get(fail_on)
-    return int(least is not None and any(a.outcome >= least for each in reading.reports for a in each.chosen))
+    found = [assessment.outcome for each in reading.reports for assessment in each.chosen]
+    if reading.internal:
+        found += [finding.severity for each in reading.reports for finding in each.internal]
+    return int(least is not None and any(outcome >= least for outcome in found))
 
 
 def _cluster_report(request: CheckRequest, sources: Sources, cluster: str = "") -> ClusterReport:
@@ -90,8 +97,18 @@ def _cluster_report(request: CheckRequest, sources: Sources, cluster: str = "") 
         assessed,
         select.of(assessed, assessed.assessments.values()),
         cluster,
-        internal=select.of(assessed, assessed.internal.values()),
+        internal=inside(assessed, select),
     )
+
+
+def inside(assessed: Assessed, select: Selection) -> Sequence[Finding]:
+    """The Services with `internalTrafficPolicy: Local`. Reads Pods and workloads where clients fail."""
+    chosen = select.of(assessed, assessed.internal.values())
+    if not chosen:
+        return ()
+    from etpguard.cli.inside.findings import findings
+
+    return findings(assessed, chosen)
 
 
 def _check_policies(request: CheckRequest) -> int:
@@ -107,7 +124,7 @@ def _check_policies(request: CheckRequest) -> int:
     given = policy_preview.read(request.policies, namespaces[0] if len(namespaces) == 1 else "")
     assessed = _assessed(request, replace(request.sources, for_policies=True))
     chosen = request.select.of(assessed, assessed.assessments.values())
-    internal = request.select.of(assessed, assessed.internal.values())
+    internal = inside(assessed, request.select)
     shown = {assessment.key for assessment in chosen}
     rows = [row for row in policy_preview.explain(assessed, given) if row.service in shown]
     assessed.loaded.warnings += policy_preview.not_looked_for(assessed.loaded.picture, rows)

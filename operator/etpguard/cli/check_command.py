@@ -58,6 +58,12 @@ _FURTHER = ("color",)
     help=f"exit with 1 if a Service has this outcome or a worse one; best to worst: {', '.join(OUTCOMES)}. "
     "`never` fails for none",
 )
+@click.option(
+    "--internal",
+    is_flag=True,
+    help="--fail-on also counts Services with internalTrafficPolicy: Local; one that clients on some nodes do not "
+    "reach counts as Blackhole",
+)
 @click.option("--strict", is_flag=True, help="exit with 2 if an object or a kind cannot be read")
 @click.option(
     "--policy",
@@ -92,7 +98,7 @@ def check(
     interval: float,
     **options: Any,
 ) -> int:
-    """Report all Services with externalTrafficPolicy: Local.
+    """Report all Services with externalTrafficPolicy: Local, and those with internalTrafficPolicy: Local.
 
     With several contexts, the clusters are read at the same time. A cluster that cannot be read has a line on
     stderr, and the others are reported.

@@ -90,7 +90,7 @@ def _clients_inside(assessed: Assessed, service: Service, max_nodes: int) -> Lin
     if assessment is None:
         return
     from etpguard.cli.inside.findings import findings
-    from etpguard.cli.inside.story import lines
+    from etpguard.cli.output.inside_story import lines
 
     (finding,) = findings(assessed, [assessment])
     yield from lines(assessed, finding, max_nodes)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etpguard.assess import Assessment
+from etpguard.assess.consumers.interface import Advice
 from etpguard.assess.internal import InternalAssessment
-from etpguard.assess.internal_advice import InternalAdvisor
 from etpguard.cli.input.sources import Assessed
+from etpguard.cli.inside.findings import Finding, advice_for, details
 from etpguard.report import Contents
 from etpguard.report.advice import advice_texts
 
@@ -23,11 +24,16 @@ class ClusterReport:
     chosen: Sequence[Assessment]
     cluster: str = ""
     remediations: Sequence[dict[str, Any]] | None = None
-    internal: Sequence[InternalAssessment] = ()
-    """The assessments for clients in the cluster to show."""
+    internal: Sequence[Finding] = ()
+    """The Services to show for clients in the cluster, and why they fail."""
 
     def contents(self, max_nodes: int) -> Contents:
         """What a CoverageReport is made from."""
+        found = {each.key: each for each in self.internal}
+
+        def advice(assessment: InternalAssessment) -> Sequence[Advice]:
+            return advice_for(self.assessed, found[assessment.key])
+
         return Contents(
             planes=self.assessed.engine.planes,
             nodes=self.assessed.loaded.picture.nodes.present,
@@ -38,8 +44,9 @@ class ClusterReport:
             warnings=self.assessed.warnings,
             not_read=self.assessed.loaded.not_read,
             remediations=self.remediations,
-            internal=self.internal,
-            internal_advice=advice_texts(InternalAdvisor(self.assessed.loaded.picture)),
+            internal=[each.assessment for each in self.internal],
+            internal_advice=advice_texts(advice),
+            internal_details=lambda assessment: details(found[assessment.key], max_nodes),
             cluster=self.cluster,
         )
 
@@ -54,3 +61,5 @@ class Reading:
     """Whether several clusters were asked for."""
     selected: bool = False
     """Whether only Services with certain labels or outcomes were asked for."""
+    internal: bool = False
+    """Whether what clients in the cluster lose fails the check."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etpguard.cli.inside import what_if as inside
+from etpguard.cli.output import inside_what_if as inside
 from etpguard.cli.output.table import nodes, plain
 from etpguard.cli.what_if_hand_off import hand_off_lines, hand_off_report
 from etpguard.cluster import NodeTable

@@ -41,6 +41,8 @@ class Contents:
     remediations: Sequence[Json] | None = None
     internal: Collection[InternalAssessment] = ()
     internal_advice: Callable[[InternalAssessment], Sequence[str]] = lambda assessment: ()
+    internal_details: Callable[[InternalAssessment], Json] = lambda assessment: {}
+    """Further fields of the entry of a Service in `internal[]`."""
     cluster: str = ""
     """Its name in a report of several clusters."""
 
@@ -59,7 +61,10 @@ def coverage_report(contents: Contents, services: Sequence[Any] | None = None) -
         ),
         "services": list(service_reports(contents)) if services is None else services,
         "internal": [
-            internal_report(each, contents.table, contents.internal_advice(each), contents.max_nodes)
+            {
+                **internal_report(each, contents.table, contents.internal_advice(each), contents.max_nodes),
+                **contents.internal_details(each),
+            }
             for each in sorted(contents.internal, key=lambda assessment: assessment.key)
         ],
         **asked,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etpguard.assess import InternalAssessment, Outcome
+from etpguard.assess import InternalAssessment
 from etpguard.assess.consumers.interface import Advice
 from etpguard.assess.internal_advice import internal_advice
 from etpguard.cli.input.sources import Assessed
@@ -14,6 +14,8 @@ from etpguard.cli.inside.workloads import workloads
 from etpguard.foresight.absence import Absence, absences, workloads_behind
 from etpguard.foresight.clients import Clients, clients
 from etpguard.objects import NODE, SERVICE, Key
+from etpguard.objects.pods import POD
+from etpguard.outcomes import Outcome, severity
 
 Json = dict[str, Any]
 
@@ -36,11 +38,9 @@ class Finding:
     def key(self) -> Key:
         return self.assessment.key
 
-
-def severity(assessment: InternalAssessment) -> Outcome:
-    """As which outcome `--fail-on` counts it. Connections from uncovered nodes fail, and those from other nodes
-    do not: that is a Blackhole."""
-    return Outcome.Blackhole if assessment.outcome is Outcome.Uncovered else assessment.outcome
+    @property
+    def severity(self) -> Outcome:
+        return severity(self.assessment.outcome)
 
 
 def findings(assessed: Assessed, wanted: Iterable[InternalAssessment]) -> list[Finding]:
@@ -52,6 +52,9 @@ def findings(assessed: Assessed, wanted: Iterable[InternalAssessment]) -> list[F
         return [Finding(each) for each in every]
     uncovered = {name for each in dark for name in table.names(each.uncovered)}
     found = workloads(assessed, {each.key.namespace for each in dark}, uncovered)
+    if found.elsewhere and uncovered:
+        assessed.loaded.warnings.append(f"which pods run on uncovered nodes is not known: {found.elsewhere}")
+        assessed.loaded.not_read += [POD.resource] if POD.resource not in assessed.loaded.not_read else []
     made = []
     for each in every:
         service = assessed.loaded.picture.get(SERVICE, each.key)
@@ -78,12 +81,6 @@ def advice_for(assessed: Assessed, finding: Finding) -> list[Advice]:
     nodes = [node for name in names if (node := picture.get(NODE, Key("", name)))]
     named = {"daemon_set": finding.daemon_set} if finding.daemon_set else {}
     return internal_advice(service, finding.assessment, nodes, **named)
-
-
-def not_read(found: Sequence[Finding]) -> list[str]:
-    """A warning if the Pods that may be clients were not read."""
-    why = dict.fromkeys(each.unread for each in found if each.unread)
-    return [f"which pods run on uncovered nodes is not known: {text}" for text in why]
 
 
 def details(finding: Finding, max_nodes: int) -> Json:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from etpguard.outcomes import Outcome
+from etpguard.outcomes import Outcome, severity
 
 Json = Mapping[str, Any]
 
@@ -18,10 +18,13 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What XML 1.0 does not allow."""
 
 
-def junit(reports: Sequence[Json], fail_on: Outcome | None, failed: Mapping[str, str]) -> str:
+def junit(
+    reports: Sequence[Json], fail_on: Outcome | None, failed: Mapping[str, str], *, internal: bool = False
+) -> str:
     """A failure for each Service with the outcome `fail_on` or a worse one, None for never. Unknown is skipped
-    unless it fails. Several clusters are a suite each; one that could not be read (`failed`) has an error."""
-    suites = [_suite(report, fail_on) for report in reports]
+    unless it fails. What clients in the cluster lose is a further test, which fails only with `internal`. Several
+    clusters are a suite each; one that could not be read (`failed`) has an error."""
+    suites = [_suite(report, fail_on, fail_on if internal else None) for report in reports]
     suites += [_error(cluster, why) for cluster, why in failed.items()]
     root = suites[0] if len(suites) == 1 else ElementTree.Element("testsuites", name="etpguard")
     root.extend(suites if len(suites) > 1 else ())
@@ -29,15 +32,20 @@ def junit(reports: Sequence[Json], fail_on: Outcome | None, failed: Mapping[str,
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}'
 
 
-def _suite(report: Json, fail_on: Outcome | None) -> ElementTree.Element:
+def _suite(report: Json, fail_on: Outcome | None, internal_fail_on: Outcome | None) -> ElementTree.Element:
     cluster = _text(report.get("cluster", ""))
     suite = ElementTree.Element("testsuite", name=f"etpguard {cluster}".rstrip())
     failures = skipped = 0
-    for service in report["services"]:
+    tests = [(service, service["name"], _severity(service), fail_on) for service in report["services"]]
+    tests += [
+        (entry, f"{entry['name']} (clients in the cluster)", severity(_severity(entry)), internal_fail_on)
+        for entry in report["internal"]
+    ]
+    for service, name, weight, least in tests:
         group = f"{cluster}.{service['namespace']}" if cluster else service["namespace"]
-        case = ElementTree.SubElement(suite, "testcase", classname=group, name=service["name"])
+        case = ElementTree.SubElement(suite, "testcase", classname=group, name=name)
         outcome, reason = Outcome[service["outcome"]], _text(service.get("reason", ""))
-        if fail_on is not None and outcome >= fail_on:
+        if least is not None and weight >= least:
             failures += 1
             failure = ElementTree.SubElement(
                 case, "failure", type=outcome.name, message=f"{outcome.name}: {reason}"
@@ -50,7 +58,7 @@ def _suite(report: Json, fail_on: Outcome | None) -> ElementTree.Element:
             ElementTree.SubElement(case, "system-out").text = f"{outcome.name}: {reason}"
     if notes := _notes(report):
         ElementTree.SubElement(suite, "system-out").text = _text("\n".join(notes))
-    return _counted(suite, len(report["services"]), failures=failures, skipped=skipped)
+    return _counted(suite, len(tests), failures=failures, skipped=skipped)
 
 
 def _error(cluster: str, why: str) -> ElementTree.Element:
@@ -77,9 +85,16 @@ def _notes(report: Json) -> list[str]:
     ]
 
 
+def _severity(entry: Json) -> Outcome:
+    return Outcome[entry["outcome"]]
+
+
 def _details(service: Json) -> list[str]:
-    lines = []
-    for consumer in service["consumers"]:
+    lines = [
+        f"{', '.join(cause['nodes'])}: {', and '.join(reason['message'] for reason in cause['reasons'])}"
+        for cause in service.get("causes", ())
+    ]
+    for consumer in service.get("consumers", ()):
         lines.append(f"{consumer['kind']} {consumer['namespace']}/{consumer['name']}: {consumer['outcome']}")
         if consumer["uncoveredNodes"]:
             lines.append(f"  uncovered nodes: {', '.join(consumer['uncoveredNodes'])}")

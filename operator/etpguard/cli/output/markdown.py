@@ -11,6 +11,7 @@ from etpguard.outcomes import Outcome
 Json = Mapping[str, Any]
 
 NAMED = 5
+_HEADER = ("| Outcome | Service | Uncovered | Nodes | Reason |", "|---|---|---|---|---|")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")
 
 
@@ -27,20 +28,35 @@ def _section(report: Json) -> str:
     services = sorted(
         report["services"], key=lambda each: (-Outcome[each["outcome"]], each["namespace"], each["name"])
     )
-    if not services:
-        return "\n".join([*head, "No Service with externalTrafficPolicy Local is reachable from outside.\n"])
-    lines = [*head, "| Outcome | Service | Uncovered | Nodes | Reason |", "|---|---|---|---|---|"]
-    lines += [_row(service) for service in services]
+    if services:
+        lines = [*head, *_HEADER, *map(_row, services)]
+    else:
+        lines = [*head, "No Service with externalTrafficPolicy Local is reachable from outside."]
+    if report["internal"]:
+        inside = sorted(report["internal"], key=lambda each: (-Outcome[each["outcome"]], each["namespace"]))
+        lines += ["", "**Clients in the cluster** (internalTrafficPolicy Local)", "", *_HEADER]
+        lines += map(_internal_row, inside)
     for title, field in (("Assumed", "assumptions"), ("Warnings", "warnings")):
         if report[field]:
             lines += ["", f"**{title}**", "", *(f"- {_escaped(each)}" for each in report[field])]
     return "\n".join(lines) + "\n"
 
 
+def _internal_row(entry: Json) -> str:
+    causes = [
+        f"{cause['counts']['nodes']}: {', and '.join(reason['message'] for reason in cause['reasons'])}"
+        for cause in entry["causes"]
+    ]
+    return _cells(entry, entry["uncoveredNodes"], "; ".join(causes) or entry["reason"])
+
+
 def _row(service: Json) -> str:
-    counts = service["counts"]
     worst = max(service["consumers"], key=lambda each: Outcome[each["outcome"]], default=None)
-    names = list((worst or {}).get("uncoveredNodes", ()))
+    return _cells(service, list((worst or {}).get("uncoveredNodes", ())), service.get("reason", ""))
+
+
+def _cells(service: Json, names: Sequence[str], reason: str) -> str:
+    counts = service["counts"]
     more = counts["uncovered"] - len(names[:NAMED])
     shown = ", ".join(names[:NAMED]) + (f" and {more} more" if names and more > 0 else "")
     cells = (
@@ -48,7 +64,7 @@ def _row(service: Json) -> str:
         f"{service['namespace']}/{service['name']}",
         f"{counts['uncovered']}/{counts['eligible']}" if counts["eligible"] else "-",
         shown or "-",
-        service.get("reason", ""),
+        reason,
     )
     return f"| {' | '.join(map(_escaped, cells))} |"
 

@@ -18,6 +18,10 @@ def write(reading: Reading, output: str, max_nodes: int, fail_on: str) -> None:
         from etpguard.cli.output import table
 
         table.show(reading, wide=output == "wide", max_nodes=max_nodes)
+        if any(each.internal for each in reading.reports):
+            from etpguard.cli.output import inside_table
+
+            inside_table.show(reading, wide=output == "wide", max_nodes=max_nodes)
     elif output == "json":
         from etpguard.cli.output.json_report import json_report, json_reports
 
@@ -34,7 +38,7 @@ def write(reading: Reading, output: str, max_nodes: int, fail_on: str) -> None:
         from etpguard.cli.output.junit import junit
 
         reports = [coverage_report(each.contents(max_nodes)) for each in reading.reports]
-        print(junit(reports, fails, reading.failed))
+        print(junit(reports, fails, reading.failed, internal=reading.internal))
     elif output == "sarif":
         from etpguard.cli.output.sarif import sarif
         from etpguard.cli.output.structured import print_json

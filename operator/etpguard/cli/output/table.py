@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from etpguard.assess import Assessment, Outcome
 from etpguard.assess.consumers.interface import ConsumerVerdict, Evidence
 from etpguard.cli.output.streams import complain
+from etpguard.objects import Key
 from etpguard.objects.text import harmless
 from etpguard.report import explain_reason
 from etpguard.report.data_planes import assumed_data_planes
@@ -74,18 +75,14 @@ def show(reading: Reading, *, wide: bool, max_nodes: int) -> None:
     ]
     header = (*(_CLUSTER if reading.fleet else ()), *_HEADER, *(_WIDE if wide else ()))
     color = reading.reports[0].assessed.sources.settings.color
-    if sys.stdout.isatty():
-        _draw(header, rows, ordered, color)
-    elif color == "always":
-        print("\n".join(_coloured(header, rows, ordered)))
-    else:
-        print("\n".join(plain(header, rows)))
+    print_table(header, rows, [assessment.outcome for assessment in ordered], color)
     print(f"\n{summary(ordered)}")
     for each in reading.reports:
         for line in footnotes(each.assessed, each.chosen, wide=wide):
             print(f"{each.cluster}: {line}" if each.cluster else line)
     if not wide and ordered[0].outcome > Outcome.Covered:
-        print(f"\nFor the reason and what to do:\n  {harmless(explain_command(found[0][0].assessed, ordered[0]))}")
+        command = explain_command(found[0][0].assessed, ordered[0].key)
+        print(f"\nFor the reason and what to do:\n  {harmless(command)}")
 
 
 def _nothing(reading: Reading) -> str:
@@ -187,7 +184,7 @@ def footnotes(assessed: Assessed, ordered: Sequence[Assessment], *, wide: bool) 
     return [*(f"Assumed: {line}." for line in plane), *([own] if resting else [])]
 
 
-def explain_command(assessed: Assessed, assessment: Assessment) -> str:
+def explain_command(assessed: Assessed, service: Key) -> str:
     """The command that explains this Service, from the same sources."""
     sources = assessed.sources
     options = [part for name in sources.files for part in ("-f", name)]
@@ -199,26 +196,36 @@ def explain_command(assessed: Assessed, assessment: Assessment) -> str:
         ("--data-plane", sources.settings.data_plane, "auto"),
     ):
         options += [flag, value] if value != default else []
-    return shlex.join(["etpguard", "explain", str(assessment.key), *options])
+    return shlex.join(["etpguard", "explain", str(service), *options])
 
 
 def _assumed(verdict: ConsumerVerdict) -> str:
     return f", {Evidence.ASSUMED.value}" if verdict.consumer.evidence is Evidence.ASSUMED else ""
 
 
-def _coloured(
-    header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequence[Assessment]
-) -> Iterator[str]:
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], outcomes: Sequence[Outcome], color: str
+) -> None:
+    """Print a line for each outcome: on a terminal folded and in colour, elsewhere padded. `color` is the setting."""
+    if sys.stdout.isatty():
+        _draw(header, rows, outcomes, color)
+    elif color == "always":
+        print("\n".join(_coloured(header, rows, outcomes)))
+    else:
+        print("\n".join(plain(header, rows)))
+
+
+def _coloured(header: Sequence[str], rows: Sequence[Sequence[str]], outcomes: Sequence[Outcome]) -> Iterator[str]:
     """As `plain`, with the outcomes in colour."""
     head, *lines = plain(header, rows)
     yield head
     at = head.index("OUTCOME")
-    for line, cells, assessment in zip(lines, rows, ordered, strict=True):
+    for line, cells, outcome in zip(lines, rows, outcomes, strict=True):
         end = at + len(harmless(cells[header.index("OUTCOME")]))
-        yield f"{line[:at]}\x1b[{_CODES[assessment.outcome]}m{line[at:end]}\x1b[0m{line[end:]}"
+        yield f"{line[:at]}\x1b[{_CODES[outcome]}m{line[at:end]}\x1b[0m{line[end:]}"
 
 
-def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequence[Assessment], color: str) -> None:
+def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], outcomes: Sequence[Outcome], color: str) -> None:
     try:
         from rich.console import Console
         from rich.text import Text
@@ -233,9 +240,9 @@ def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], ordered: Sequenc
         return
     made = _table(header)
     coloured = header.index("OUTCOME")
-    for cells, assessment in zip(rows, ordered, strict=True):
+    for cells, outcome in zip(rows, outcomes, strict=True):
         texts = [Text(harmless(cell)) for cell in cells]
-        texts[coloured].stylize(_STYLE[assessment.outcome])
+        texts[coloured].stylize(_STYLE[outcome])
         made.add_row(*texts)
     console.print(made)
 

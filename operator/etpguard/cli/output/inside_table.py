@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from etpguard.assess import InternalAssessment
+from etpguard.assess import InternalAssessment, Outcome
 from etpguard.cli.inside.findings import Finding
-from etpguard.cli.output.table import NAMED, nodes
+from etpguard.cli.output.table import NAMED, explain_command, footnotes, nodes, print_table
+from etpguard.cli.reading import Reading
 from etpguard.cluster import NodeTable
+from etpguard.objects.text import harmless
 from etpguard.report.sentences import explain_internal
 
 HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES", "REASON")
@@ -17,13 +19,35 @@ TITLE = "Clients in the cluster (internalTrafficPolicy Local):"
 _NAMED_OWNERS = 3
 
 
-def ordered(found: Sequence[Finding]) -> list[Finding]:
-    return sorted(found, key=_badness)
+def show(reading: Reading, *, wide: bool, max_nodes: int) -> None:
+    """Print the table to stdout, after that of external traffic."""
+    found = [(each, finding) for each in reading.reports for finding in each.internal]
+    found.sort(key=lambda pair: (_badness(pair[1].assessment), pair[0].cluster, pair[1].key))
+    rows = [
+        (
+            *([each.cluster] if reading.fleet else ()),
+            *row(finding, each.assessed.loaded.picture.nodes, wide=wide, max_nodes=max_nodes),
+        )
+        for each, finding in found
+    ]
+    header = (*(("CLUSTER",) if reading.fleet else ()), *HEADER, *(WIDE if wide else ()))
+    assessments = [finding.assessment for _, finding in found]
+    print(f"\n{TITLE}")
+    color = reading.reports[0].assessed.sources.settings.color
+    print_table(header, rows, [each.outcome for each in assessments], color)
+    print(f"\n{summary(assessments)}")
+    if not any(each.chosen for each in reading.reports):  # else they are below the first table
+        for report in reading.reports:
+            for line in footnotes(report.assessed, (), wide=wide):
+                print(f"{report.cluster}: {line}" if report.cluster else line)
+    each, worst = found[0]
+    if not wide and worst.assessment.outcome > Outcome.Covered:
+        command = explain_command(each.assessed, worst.key)
+        print(f"\nFor the pods that are affected, and what to do:\n  {harmless(command)}")
 
 
-def _badness(finding: Finding) -> tuple[int, int, object]:
-    assessment = finding.assessment
-    return -assessment.outcome, -assessment.uncovered.bit_count(), assessment.key
+def _badness(assessment: InternalAssessment) -> tuple[int, int]:
+    return -assessment.outcome, -assessment.uncovered.bit_count()
 
 
 def row(finding: Finding, table: NodeTable, *, wide: bool, max_nodes: int) -> tuple[str, ...]:
