@@ -206,7 +206,7 @@ def _assumed(verdict: ConsumerVerdict) -> str:
 def print_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], outcomes: Sequence[Outcome], color: str
 ) -> None:
-    """Print a line for each outcome: on a terminal folded and in colour, elsewhere padded. `color` is the setting."""
+    """Print a line for each outcome: on a terminal folded and in colour, elsewhere padded."""
     if sys.stdout.isatty():
         _draw(header, rows, outcomes, color)
     elif color == "always":
