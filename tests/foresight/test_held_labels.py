@@ -99,6 +99,14 @@ def test_a_label_goes_before_the_advice_to_label_nodes() -> None:
     assert after(objects, documents(objects)) is Outcome.Covered
 
 
+def cloud(annotations: Json, provider: str, **spec: Any) -> list[Json]:
+    made = service(type="LoadBalancer", healthCheckNodePort=32000, **spec)
+    made["metadata"]["annotations"] = annotations
+    made["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+    nodes = [{**each, "spec": {"providerID": f"{provider}{each['metadata']['name']}"}} for each in NODES]
+    return cluster(SELECTED, nodes=nodes, made=made)
+
+
 @pytest.mark.parametrize(
     ("objects", "why"),
     [
@@ -110,18 +118,12 @@ def test_a_label_goes_before_the_advice_to_label_nodes() -> None:
         ),
         pytest.param(cluster(SELECTED, *alb(), nodes=NODES[:2]), "nothing is wrong", id="covered"),
         pytest.param(cluster(SELECTED), "nobody has a selector", id="no consumer"),
+        pytest.param(cloud({}, "azure://"), "it has no selector", id="a cloud without a selector"),
+        pytest.param(cloud({}, "digitalocean://"), "it has no selector", id="another one"),
     ],
 )
 def test_no_label_fits(objects: list[Json], why: str) -> None:
     assert held(objects) == [], why
-
-
-def cloud(annotations: Json, provider: str, **spec: Any) -> list[Json]:
-    made = service(type="LoadBalancer", healthCheckNodePort=32000, **spec)
-    made["metadata"]["annotations"] = annotations
-    made["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
-    nodes = [{**each, "spec": {"providerID": f"{provider}{each['metadata']['name']}"}} for each in NODES]
-    return cluster(SELECTED, nodes=nodes, made=made)
 
 
 @pytest.mark.parametrize(
@@ -160,3 +162,21 @@ def test_clouds(annotations: Json, provider: str, written: Json) -> None:
     assert after(objects, [document]) is Outcome.Covered
     (way,) = [way for way in ways_of(objects) if "with the label" in way.advice.title]
     assert "as of its last sync" in way.advice.effect
+
+
+def test_a_label_that_would_add_targets_is_not_offered() -> None:
+    """The load balancer of IBM uses the nodes with dedicated=edge alone, until a selector takes the place."""
+    pool = "ibm-cloud.kubernetes.io/worker-pool-name"
+    nodes = [
+        node("a", labels={"dedicated": "edge", pool: "x"}),
+        node("b", labels={"dedicated": "edge", pool: "x"}),
+        node("c", labels={"dedicated": "edge", pool: "y"}),
+        node("d", labels={pool: "x"}),
+    ]
+    for number, each in enumerate(nodes):
+        each["spec"] = {"providerID": f"ibm://{number}"}
+    made = service(type="LoadBalancer", healthCheckNodePort=32000)
+    made["status"] = {"loadBalancer": {"ingress": [{"hostname": "x.lb.appdomain.cloud"}]}}
+    spec = {"nodeSelector": {pool: "x"}}
+    assert held(cluster(spec, nodes=nodes, made=made)) == []
+    assert held(cluster(spec, nodes=nodes[:3], made=made)) == [f"Target only the nodes with the label {pool}=x"]

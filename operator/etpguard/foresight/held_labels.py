@@ -13,7 +13,7 @@ from etpguard.assess import Assessment, Outcome
 from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict, NodeTargets, SelectsNodes
 from etpguard.foresight.apply import applied_documents
-from etpguard.foresight.changes import Applied
+from etpguard.foresight.changed_objects import Trial
 from etpguard.foresight.world import World
 from etpguard.objects import NODE, Key, Service
 from etpguard.objects.pods import Expression, NodeTerm, PodSpec
@@ -75,27 +75,12 @@ def _candidates(verdict: ConsumerVerdict, pods: PodSpec, world: World) -> Iterab
 
 def _covers(step: Step, service: Key, consumer: Consumer, world: World) -> bool:
     """Whether the consumer is Covered after the change. The picture is as before afterwards."""
-    if not isinstance(step.change, tuple):
-        return False
-    objects = applied_documents([each.document for each in step.change], world.picture)
-    before = [
-        Applied(each.kind, record)
-        for each in objects
-        if (record := world.picture.get(each.kind, each.record.key)) is not None
-    ]
-    if not objects or len(before) != len(objects):
-        return False
-    _put(world, objects)
+    changed = step.change if isinstance(step.change, tuple) else ()
+    trial = Trial(world, applied_documents([each.document for each in changed], world.picture))
     after = world.engine.assessments.get(service)
-    _put(world, before)
+    trial.undo()
     same = [v for v in (after.consumers if after else ()) if v.consumer.object == consumer.object]
     return bool(same) and all(v.outcome is Outcome.Covered for v in same if v.consumer.port == consumer.port)
-
-
-def _put(world: World, objects: Iterable[Applied]) -> None:
-    for each in objects:
-        world.put(each.kind, [each.record])
-    world.refresh()
 
 
 def _item(verdict: ConsumerVerdict, key: str, value: str, step: Step, *, follows_labels: bool) -> Advice:

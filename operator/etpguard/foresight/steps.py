@@ -10,7 +10,7 @@ import msgspec
 
 from etpguard.assess.eligibility import AUTOSCALER_TAINT, EXCLUDE_LABEL
 from etpguard.cluster import Picture
-from etpguard.foresight import target_nodes
+from etpguard.foresight import changed_objects, target_nodes
 from etpguard.foresight.alternatives import Alternative, Choice
 from etpguard.foresight.apply import replaced_slices, slices_of
 from etpguard.foresight.changes import (
@@ -309,12 +309,12 @@ class Steps:
 
     def _change_objects(self, objects: Sequence[Applied], what: str) -> None:
         services: set[Key] = set()
+        former = {each.record.key: self._picture.get(SERVICE, each.record.key) for each in objects}
+        changed_objects.put(self._world, objects)
         for each in objects:
-            before = self._picture.get(each.kind, each.record.key)
-            self._world.put(each.kind, [each.record])
             if isinstance(each.record, Service):
                 services.add(each.record.key)
-                self._reselect(before if isinstance(before, Service) else None, each.record)
+                self._reselect(former[each.record.key], each.record)
         changed = self._world.refresh()
         for key in changed | services:
             self._evaluator.because(key, what)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
-import msgspec
+from collections.abc import Mapping
 
 from etpguard.assess import Assessment
 from etpguard.assess.consumers.interface import ConsumerFamily, SelectsNodes
 from etpguard.cluster import Picture
 from etpguard.foresight.apply import Json, applied_documents
 from etpguard.foresight.changes import Applied, Refused, TargetNodes
-from etpguard.objects import SERVICE, Selector, Service
-from etpguard.objects.aws import TARGET_GROUP_BINDING
+from etpguard.objects import SERVICE
 
 
 def applied(
@@ -38,18 +35,7 @@ def applied(
     if without or not documents:
         who = without[0] if without else f"Service {change.service} has no consumer"
         raise Refused(f"{who}: etpguard knows no node selector of it that takes {change.selector}")
-    changed = [*applied_documents(documents, picture), *_bindings(wanted, picture, service)]
-    return list({(each.kind, each.record.key): each for each in changed}.values())
-
-
-def _bindings(wanted: Mapping[str, str], picture: Picture, service: Service) -> Iterable[Applied]:
-    """The TargetGroupBindings of the Service: the AWS controller writes the labels of the annotation into them."""
-    if TARGET_GROUP_BINDING not in picture.kinds:
-        return
-    for binding in picture.referring(TARGET_GROUP_BINDING, service.key):
-        if binding.spec.target_type != "ip":
-            spec = msgspec.structs.replace(binding.spec, node_selector=Selector(dict(wanted)))
-            yield Applied(TARGET_GROUP_BINDING, msgspec.structs.replace(binding, spec=spec))
+    return applied_documents(documents, picture)
 
 
 def labels(selector: str) -> dict[str, str]:
