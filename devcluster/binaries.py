@@ -9,7 +9,6 @@ others compile. A first build of all takes some minutes; afterwards Go's own bui
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -97,6 +96,8 @@ def paths(names: Iterable[str], progress: Progress = _to_stderr) -> dict[str, Pa
     Safe to call from several processes at once: one builds, the others wait. Raises ``KeyError`` for a
     program not in ``PROGRAMS``, ``MissingToolError`` when one is not there and cannot be built.
     """
+    if sys.platform != "linux":
+        raise MissingToolError(f"the control plane runs on Linux only, not on {sys.platform}")
     wanted = list(names)
     missing: dict[Path, list[str]] = {}
     for name in wanted:
@@ -136,6 +137,8 @@ def cache_directory() -> Path:
 
 @contextmanager
 def _lock(directory: Path, name: str, progress: Progress) -> Iterator[None]:
+    import fcntl  # Linux; the package is imported elsewhere too
+
     with (directory / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

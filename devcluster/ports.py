@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
 import socket
@@ -15,7 +14,6 @@ from pathlib import Path
 _CANDIDATES = range(10_000, 20_000)
 
 
-_LOCKS = Path(tempfile.gettempdir(), f"etpguard-ports-{os.getuid()}")
 _given: set[int] = set()
 
 
@@ -40,6 +38,8 @@ def _reserved(port: int) -> bool:
 
     The kernel releases the lock when this process ends. Within one process such locks do not exclude each other.
     """
+    import fcntl  # Linux; the package is imported elsewhere too
+
     try:
         fcntl.lockf(_locks(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
     except BlockingIOError:
@@ -50,4 +50,5 @@ def _reserved(port: int) -> bool:
 @cache
 def _locks() -> int:
     """Stays open: to close any descriptor of the file would release the locks."""
-    return os.open(_LOCKS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    file = Path(tempfile.gettempdir(), f"etpguard-ports-{os.getuid()}")
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

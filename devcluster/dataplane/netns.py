@@ -14,14 +14,19 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 PREFIX = "etpguard"
 DIRECTORY = Path("/run/netns")
 
 _CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
 _runs = itertools.count()
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 class NetworkError(RuntimeError):
@@ -123,5 +128,5 @@ def _start_time(pid: int) -> str | None:
 
 
 def _setns(fd: int, name: str) -> None:
-    if _libc.setns(fd, _CLONE_NEWNET):  # os.setns came with Python 3.12
+    if _libc().setns(fd, _CLONE_NEWNET):  # os.setns came with Python 3.12
         raise NetworkError(f"cannot enter {name}: {os.strerror(ctypes.get_errno())}")

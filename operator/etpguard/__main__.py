@@ -68,8 +68,9 @@ def kubectl_complete() -> None:
 def program() -> NoReturn:
     """The process of one command. A fault of the program exits with 2, because 1 is a finding of `check`."""
     code: object = 2
-    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        if signal.getsignal(each) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+        each = getattr(signal, name, None)  # Windows has no SIGHUP
+        if each is not None and signal.getsignal(each) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(each, _terminate)
     try:
         main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from etpguard import __version__
 from etpguard.cli.check_command import check
 from etpguard.cli.common_options import max_nodes, only, service_name, service_namespace, sources, take_sources
+from etpguard.cli.errors import Failure
 from etpguard.cli.option_types import OnceOption, OutcomeName
 from etpguard.cli.setting_options import CLUSTER, OF_RUN, READING, setting_options, take_settings
 from etpguard.cli.what_if_changes import CHANGES, ChangesCommand
@@ -36,6 +38,8 @@ def run(**options: Any) -> int:
 
     A duration is 30s, 10m or 1h30m. A switch is on or off. An option overrides its environment variable.
     """
+    if sys.platform != "linux":
+        raise Failure("run: the operator runs on Linux only")
     settings = take_settings(options, OF_RUN)
     from etpguard import app
 

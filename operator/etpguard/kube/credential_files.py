@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -11,6 +10,8 @@ import tempfile
 import threading
 import weakref
 from pathlib import Path
+
+from etpguard.kube.file_lock import lock
 
 _PREFIX = "etpguard-"
 _LOCK = "lock"
@@ -57,16 +58,22 @@ class CredentialFiles:
         self._close()
         self._path = path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # with mode 0700
         try:
-            # The lock is held before it has its name: from then on other processes look at it.
-            temporary = path / f"{_LOCK}.new"
+            # The lock is held before it has its name: from then on other processes look at it. Windows renames no
+            # file that is open.
+            named = path / _LOCK
+            temporary = named if os.name == "nt" else path / f"{_LOCK}.new"
             self._lock = os.open(temporary, os.O_CREAT | os.O_RDWR, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            temporary.rename(path / _LOCK)
+            lock(self._lock)
+            if temporary != named:
+                temporary.rename(named)
         except OSError:
             self._close()  # without its lock nobody would ever remove the folder
             raise
 
     def _close(self) -> None:
+        if self._lock is not None and os.name == "nt":
+            os.close(self._lock)  # Windows removes no file that is open
+            self._lock = None
         if self._path is not None:
             shutil.rmtree(self._path, ignore_errors=True)
         if self._lock is not None:
@@ -95,14 +102,14 @@ def remove_left_behind() -> None:
 def _remove_if_left_behind(folder: Path) -> None:
     """Raises OSError for a folder that another process holds, and for one that is none of ours."""
     found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+    if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
         return
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    held = os.open(folder / _LOCK, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(held)
         shutil.rmtree(folder, ignore_errors=True)
     finally:
-        os.close(lock)
+        os.close(held)
 
 
 def _write(file: Path, content: bytes) -> None:
