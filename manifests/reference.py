@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from etpguard.assess import Assessment, Outcome, PortState, Reason, picture_for
+from etpguard.assess import Assessment, InternalAssessment, Outcome, PortState, Reason, picture_for
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.assess.resilience import Coverage
 from etpguard.metrics import Metrics, State
@@ -144,12 +144,14 @@ def _exported() -> str:
         nodes=1,
         coverage=(Coverage(port, eligible=1, passes=1),),
     )
+    inside = InternalAssessment(service.key, "uid", "NodePort", Outcome.Covered, Reason("Covered"), ports=())
     state = State(
         assessments={service.key: service},
         rejected={"services": 0},
         listed={"services": 0.0},
         unread=["ingresses.networking.k8s.io"],
         fresh=True,
+        internal={service.key: inside},
     )
     metrics = Metrics(lambda: state)
     metrics.correction(SERVICE, "added")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import prometheus_client
@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from etpguard import __version__
-from etpguard.assess import Assessment, Outcome
+from etpguard.assess import Assessment, InternalAssessment, Outcome
 from etpguard.objects import AnyKind, Key
 
 # Otherwise each counter and histogram has a second series with the time of its creation.
@@ -52,6 +52,7 @@ class State:
     listed: Mapping[str, float]
     unread: Iterable[str]
     fresh: bool
+    internal: Mapping[Key, InternalAssessment] = field(default_factory=dict)
 
 
 class Metrics:
@@ -174,6 +175,9 @@ class _Scrape(Collector):
         self._assessments = [
             a for a in state.assessments.values() if per_service == "all" or a.outcome > Outcome.Covered
         ]
+        self._internal = [
+            a for a in state.internal.values() if per_service == "all" or a.outcome > Outcome.Covered
+        ]
 
     def describe(self) -> Iterable[Metric]:
         return ()
@@ -233,6 +237,14 @@ class _Scrape(Collector):
                 tolerated.add_metric(key, resilience.tolerates_nodes)
             for possible in Outcome:
                 outcome.add_metric([*key, possible.name], possible is each.outcome)
+        internal = GaugeMetricFamily(
+            "etpguard_service_internal_uncovered_nodes",
+            "Ready nodes on which clients of a Service with internalTrafficPolicy Local lose their connections.",
+            labels=labels,
+        )
+        for inside in self._internal:
+            internal.add_metric(list(inside.key), inside.uncovered.bit_count())
+        yield internal
         yield uncovered
         yield eligible
         yield covered

@@ -112,8 +112,8 @@ RBAC is too coarse for some resources. For example, `services/status` would allo
 labels, annotations and finalizers, and `services` would allow every field. Three ValidatingAdmissionPolicies
 restrict the ServiceAccount:
 
-- `etpguard-services`: on Services, only the condition `etpguard.dev/Covered`, and
-  `spec.externalTrafficPolicy` with `spec.healthCheckNodePort`.
+- `etpguard-services`: on Services, only the conditions `etpguard.dev/Covered` and
+  `etpguard.dev/CoveredInternally`, and `spec.externalTrafficPolicy` with `spec.healthCheckNodePort`.
 - `etpguard-reports`: only reports that the Service of the same name owns. No finalizers, labels, annotations
   or `blockOwnerDeletion`.
 - `etpguard-events`: only Events with its own reporting controllers and reasons, about Services and Ingresses.

@@ -164,7 +164,15 @@ def event(scene: Scene, uid: str, **changes: Any) -> Json:
 OWN_EVENTS = [
     *(
         pytest.param("etpguard.dev/operator", reason, id=reason)
-        for reason in ("NodesCovered", "NodesUncovered", "TrafficBlackhole", "TrafficOutage", "NoEligibleNodes")
+        for reason in (
+            "NodesCovered",
+            "NodesUncovered",
+            "TrafficBlackhole",
+            "TrafficOutage",
+            "NoEligibleNodes",
+            "NodesUncoveredInternally",
+            "NodesCoveredInternally",
+        )
     ),
     *(
         pytest.param("etpguard.dev/remediation", f"Remediation{what}", id=f"Remediation{what}")

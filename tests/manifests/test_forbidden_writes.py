@@ -26,6 +26,7 @@ def condition(kind: str, **more: Any) -> Json:
 
 
 OWN = "etpguard.dev/Covered"
+INTERNAL = "etpguard.dev/CoveredInternally"
 OTHER, ANOTHER = condition("example.com/Other"), condition("example.com/Another")
 
 
@@ -98,6 +99,16 @@ ON_SERVICE = [
         "/status", conditions(OTHER, ANOTHER, condition(OWN, message="x" * 1_000_000)), id="a message of 1 MB"
     ),
     pytest.param("/status", conditions(OTHER, ANOTHER, condition(OWN, reason="R" * 65)), id="a long reason"),
+    pytest.param(
+        "/status",
+        conditions(OTHER, ANOTHER, *[condition(INTERNAL)] * 2),
+        id="two copies of the internal condition",
+    ),
+    pytest.param(
+        "/status",
+        conditions(OTHER, ANOTHER, condition(INTERNAL, status="Maybe")),
+        id="an invalid status of the internal condition",
+    ),
     pytest.param("/status", conditions(OTHER, ANOTHER, condition(OWN, status="Maybe")), id="an invalid status"),
     pytest.param(
         "/status", {"metadata": {"annotations": {"example.com/a": "1"}}}, id="an annotation by the status"
@@ -212,7 +223,8 @@ def test_copies_of_its_condition_may_be_removed_one_by_one(site: Cluster, token:
 def test_what_it_is_for_is_let_through(site: Cluster, token: str, service: str) -> None:
     """The condition, the policy with its port, and managedFields: each as the operator writes it."""
     mine = condition(OWN, status="False", reason="Blackhole", message="m" * 32768)
-    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, **conditions(mine)}
+    inside = condition(INTERNAL, status="False", reason="Uncovered")
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, **conditions(mine, inside)}
     apply = "application/apply-patch+yaml"
 
     def send(path: str, body: object, content: str) -> Json:
@@ -222,7 +234,9 @@ def test_what_it_is_for_is_let_through(site: Cluster, token: str, service: str) 
 
     status = f"{service}/status?fieldManager=etpguard&force=true"
     after = send(status, body, apply)
-    assert {c["type"] for c in after["status"]["conditions"]} == {OWN, OTHER["type"], ANOTHER["type"]}
+    assert {c["type"] for c in after["status"]["conditions"]} == {OWN, INTERNAL, OTHER["type"], ANOTHER["type"]}
+    one = send(status, {**body, **conditions(mine)}, apply)
+    assert {c["type"] for c in one["status"]["conditions"]} == {OWN, OTHER["type"], ANOTHER["type"]}
     port = after["spec"]["healthCheckNodePort"]
     manager = f"{service}?fieldManager=etpguard-remediation"
     away = send(manager, [_policy("Cluster")], JSON_PATCH)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etpguard.assess import Assessment, Outcome, PortState, Reason
+from etpguard.assess import Assessment, InternalAssessment, InternalPort, Outcome, PortState, Reason
 from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck, NodeTargets
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort, Probe
@@ -66,6 +66,27 @@ def assessment(
         eligible=eligible,
         uncovered=uncovered,
         if_local=if_local,
+    )
+
+
+def internal(
+    outcome: Outcome, *, uncovered: int = 0b110, unknown: int = 0, key: Key = KEY, ports: int = 1
+) -> InternalAssessment:
+    """For clients in the cluster: an endpoint on the first of three Ready nodes."""
+    made = tuple(
+        InternalPort(
+            PortState(
+                f"p{i}", 80 + i, "TCP", "IPv4", 0, 0b111 & ~uncovered, 0, outcome is not Outcome.NoEndpoints
+            ),
+            outcome,
+            Reason(outcome.name),
+            uncovered,
+            unknown,
+        )
+        for i in range(ports)
+    )
+    return InternalAssessment(
+        key, f"uid-{key.name}", "ClusterIP", outcome, Reason(outcome.name), made, 0b111, uncovered, unknown
     )
 
 

@@ -16,6 +16,7 @@ from etpguard.objects import SERVICE, Key, decode_item
 from etpguard.publish.conditions import ConditionPublisher
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.worker import Write
+from etpguard.report.service_condition import CONDITION, INTERNAL_CONDITION
 from tests.kube.fake_api import Call, FakeApi, ok
 from tests.publish.given import KEY, assessment, verdict
 
@@ -37,13 +38,14 @@ class Given:
         self.recovered: list[tuple[str, str]] = []
         self.picture = Picture([SERVICE])
         self.debounce: Debounce[Key] = Debounce(30, 5)
+        self.internal_debounce: Debounce[Key] = Debounce(30, 5)
         clock = lambda: self.now  # noqa: E731
         self.published = ConditionPublisher(
             Writer(FakeApi(self._answer), clock=clock),
             OwnWrites(self.picture),
-            self.debounce,
+            {CONDITION: self.debounce, INTERNAL_CONDITION: self.internal_debounce},
             60,
-            lambda uid, reason: self.recovered.append((uid, reason)),
+            lambda uid, type_, reason: self.recovered.append((uid, reason)),
             clock,
             clock,
         )

@@ -10,6 +10,7 @@ from etpguard.kube.writes import Writer
 from etpguard.objects import INGRESS, SERVICE, AnyKind, Key, decode_item
 from etpguard.publish.event_publisher import EventPublisher
 from etpguard.publish.settings import PublishSettings
+from etpguard.report.service_condition import CONDITION
 from tests.kube.fake_api import Call, FakeApi
 from tests.publish.given import KEY, assessment, verdict
 
@@ -79,7 +80,7 @@ def test_of_a_service_that_is_gone_nothing_is_left() -> None:
     async def run() -> None:
         await given.events.load()
         given.take(INGRESS, "uid-ingress")
-        given.events.note_recovery("uid-web", "Blackhole")
+        given.events.note_recovery("uid-web", CONDITION, "Blackhole")
         await given.settle()
 
     asyncio.run(run())

@@ -7,8 +7,8 @@ import pytest
 from etpguard.assess import Outcome
 from etpguard.objects import SERVICE, Condition, Reject, Service, decode_item
 from etpguard.report.service_condition import (
-    condition_body,
     condition_differs,
+    conditions_body,
     existing_condition,
     wanted_condition,
 )
@@ -62,7 +62,7 @@ def test_a_condition_is_written_for_its_status_or_reason(
 def test_the_time_of_a_transition(status: str, time: str) -> None:
     existing = Condition("etpguard.dev/Covered", "False", "Outage", "", "2026-01-01T00:00:00Z")
     wanted = Condition("etpguard.dev/Covered", status, "Blackhole", "")
-    [made] = condition_body(wanted, existing, "2026-02-02T00:00:00Z")["status"]["conditions"]
+    [made] = conditions_body([(wanted, existing)], "2026-02-02T00:00:00Z")["status"]["conditions"]
     assert made["lastTransitionTime"] == time
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from etpguard.assess import Assessment
+from etpguard.assess import Assessment, InternalAssessment
 from etpguard.cluster import Picture
 from etpguard.intake.freshness import Freshness
 from etpguard.intake.watch_supervisor import WatchSupervisor
@@ -37,7 +37,12 @@ class HealthReport:
         return Health(blockers, notes, [hung] if hung else [])
 
 
-def metrics_state(picture: Picture, assessments: Mapping[Key, Assessment], freshness: Freshness) -> State:
+def metrics_state(
+    picture: Picture,
+    assessments: Mapping[Key, Assessment],
+    freshness: Freshness,
+    internal: Mapping[Key, InternalAssessment],
+) -> State:
     kinds = freshness.kinds.items()
     return State(
         assessments=dict(assessments),
@@ -45,4 +50,5 @@ def metrics_state(picture: Picture, assessments: Mapping[Key, Assessment], fresh
         listed={kind.resource: status.listed_at for kind, status in kinds if status.listed_at is not None},
         unread=[kind.resource for kind, status in kinds if status.unread is not None],
         fresh=freshness.picture_status().fresh,
+        internal=dict(internal),
     )

@@ -24,6 +24,7 @@ from etpguard.assess.data_planes.choice import Choice
 from etpguard.assess.data_planes.detection import Detection
 from etpguard.assess.data_planes.mixed import not_known
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.internal_advice import InternalAdvisor
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.controller_options import follow
 from etpguard.intake.corrections import Corrections
@@ -86,8 +87,9 @@ class Operator:
             [kind for kind in self.picture.kinds if kind not in skipped], settings.resync_interval, time.monotonic
         )
         reported = settings.scope.select(self.engine.assessments)
+        internal = settings.scope.select(self.engine.internal)
         self.metrics = Metrics(
-            lambda: metrics_state(self.picture, reported, self.freshness),
+            lambda: metrics_state(self.picture, reported, self.freshness, internal),
             settings.metrics_per_service,
             kinds=self.picture.kinds,
             parts=PARTS,
@@ -126,6 +128,8 @@ class Operator:
             served=self.freshness.served,
             advice=advice_texts(Advisor(self.picture, consumers)),
             assumed=lambda: assumed_of_services(self.engine.planes),
+            internal=self.engine.internal,
+            internal_advice=advice_texts(InternalAdvisor(self.picture)),
             stale=self._stale,
             metrics=self.metrics,
             failures=failures,

@@ -14,7 +14,7 @@ from functools import partial
 from etpguard.app.other_installation import OtherInstallation
 from etpguard.app.remediation import remediation_controller
 from etpguard.app.tasks import Keeper, finished_before
-from etpguard.assess import Assessment, Engine
+from etpguard.assess import Assessment, Engine, InternalAssessment
 from etpguard.cluster import Picture
 from etpguard.intake.absorb import Receiver
 from etpguard.kube.client import LazyClient
@@ -27,6 +27,7 @@ from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.metrics import Metrics
 from etpguard.objects import AnyKind, Key
 from etpguard.publish.publisher import Publisher
+from etpguard.publish.reports import InternalAdvice
 from etpguard.publish.settings import PublishSettings
 from etpguard.remediate.controller import Pacing
 from etpguard.settings import Settings
@@ -55,6 +56,8 @@ class Writing:
         served: Callable[[AnyKind], bool],
         advice: Callable[[Assessment], Sequence[str]],
         assumed: Callable[[], Sequence[str]],
+        internal: Mapping[Key, InternalAssessment],
+        internal_advice: InternalAdvice,
         stale: Callable[[], str | None],
         metrics: Metrics,
         failures: Failures,
@@ -119,6 +122,8 @@ class Writing:
             term=(lambda: elector.term) if elector else (lambda: 1),
             failures=failures,
             assumed=assumed,
+            internal=settings.scope.select(internal),
+            internal_advice=internal_advice,
         )
         self._remediation = (
             remediation_controller(

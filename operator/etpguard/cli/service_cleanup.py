@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from etpguard.cli.errors import Failure
@@ -15,7 +16,7 @@ from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Service, Se
 from etpguard.publish import conditions
 from etpguard.remediate import patches
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER
-from etpguard.report.service_condition import CONDITION, existing_condition
+from etpguard.report.service_condition import CONDITIONS, existing_condition, has_condition
 
 if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
@@ -70,8 +71,9 @@ class ServiceCleanup:
             if service is not None:
                 if remediated(service, report):
                     await self._remediation()
-                if await self._take(_condition):
-                    self._note(f"condition {CONDITION} removed")
+                for type_ in CONDITIONS:
+                    if await self._take(partial(_condition, type_=type_)):
+                        self._note(f"condition {type_} removed")
                 if await self._take(_ownership):
                     self._note("etpguard manages no field any more")
             if report is not None and await self._sender.send(
@@ -131,14 +133,14 @@ def remediated(service: Service, report: ServiceCoverage | None) -> bool:
 
 def marked(service: Service) -> bool:
     """Whether the Service has anything of etpguard's."""
-    return existing_condition(service) is not None or bool(MANAGERS & service.managers)
+    return has_condition(service) or bool(MANAGERS & service.managers)
 
 
-def _condition(raw: verbs.Json) -> verbs.Request | None:
+def _condition(raw: verbs.Json, *, type_: str) -> verbs.Request | None:
     service = decode_item(SERVICE, raw)
     if isinstance(service, Reject):
         raise Failure(service.message)
-    return conditions.removal(service) if existing_condition(service) else None
+    return conditions.removal(service, type_) if existing_condition(service, type_) else None
 
 
 def _ownership(raw: verbs.Json) -> verbs.Request | None:

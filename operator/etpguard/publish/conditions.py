@@ -1,11 +1,11 @@
-"""The condition on the Service: the one thing that etpguard keeps on objects of others."""
+"""The conditions on the Service: the one thing that etpguard keeps on objects of others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from functools import partial
 
-from etpguard.assess import Assessment
+from etpguard.assess import Assessment, InternalAssessment
 from etpguard.kube import verbs
 from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.writes import Writer
@@ -16,77 +16,102 @@ from etpguard.publish.debounce import Debounce
 from etpguard.publish.worker import Write
 from etpguard.report.service_condition import (
     CONDITION,
+    CONDITIONS,
+    INTERNAL_CONDITION,
     Json,
-    condition_body,
     condition_differs,
+    conditions_body,
     existing_condition,
     wanted_condition,
+    wanted_internal_condition,
 )
 
 
 class ConditionPublisher:
-    """`on_recovery(uid, reason)` receives the former reason of each condition that is about to turn True. `clock`
-    is monotonic, `wall` seconds since the epoch; `interval`: seconds between two writes to one Service."""
+    """`debounces` has one for each type of condition. `on_recovery(uid, type, reason)` receives the former reason
+    of each condition that is about to turn True. `clock` is monotonic, `wall` seconds since the epoch; `interval`:
+    seconds between two writes to one Service."""
 
     def __init__(
         self,
         writer: Writer,
         own_writes: OwnWrites,
-        debounce: Debounce[Key],
+        debounces: Mapping[str, Debounce[Key]],
         interval: float,
-        on_recovery: Callable[[str, str], None],
+        on_recovery: Callable[[str, str, str], None],
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self._writer = writer
         self._own_writes = own_writes
-        self._debounce = debounce
+        self._debounces = debounces
         self._interval = interval
         self._on_recovery = on_recovery
         self._clock = clock
         self._wall = wall
         self._written: dict[Key, float] = {}
 
-    def look(self, key: Key, assessment: Assessment | None, now: float) -> Write | None:
-        """The write that the Service's condition needs; None if it is as it should be."""
+    def look(
+        self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None
+    ) -> Write | None:
+        """The write that the Service's conditions need; None if they are as they should be. A condition that is
+        not due yet stays as it is."""
         service = self._own_writes.get(SERVICE, key, now)
         if service is None or service.deleting:
             self._written.pop(key, None)
             return None
-        wanted = wanted_condition(assessment) if assessment else None
-        existing = existing_condition(service)
-        if not condition_differs(existing, wanted):
+        existing = {type_: existing_condition(service, type_) for type_ in CONDITIONS}
+        wanted = {
+            CONDITION: wanted_condition(assessment) if assessment else None,
+            INTERNAL_CONDITION: wanted_internal_condition(internal) if internal else None,
+        }
+        due = {
+            type_: self._debounces[type_].due(key, outcome_named(before.reason if before else None), now)
+            for type_, before in existing.items()
+            if condition_differs(before, wanted[type_])
+        }
+        if not due:
             return None
-        spaced = self._written.get(key, float("-inf")) + self._interval
-        held = self._debounce.due(key, outcome_named(existing.reason if existing else None), now)
-        return Write(max(held, spaced), partial(self._send, service, wanted, existing))
+        at = max(min(due.values()), self._written.get(key, float("-inf")) + self._interval)
+        late = {type_ for type_, when in due.items() if when > max(at, now)}
+        made = {type_: existing[type_] if type_ in late else condition for type_, condition in wanted.items()}
+        return Write(at, partial(self._send, service, made, existing))
 
     def retain(self, keys: Container[Key]) -> None:
         """Forget all other keys."""
         self._written = {key: at for key, at in self._written.items() if key in keys}
 
-    async def _send(self, service: Service, wanted: Condition | None, existing: Condition | None) -> None:
+    async def _send(
+        self,
+        service: Service,
+        wanted: Mapping[str, Condition | None],
+        existing: Mapping[str, Condition | None],
+    ) -> None:
         """The resourceVersion in each request makes sure that nothing is written from an outdated Service."""
         key, version = service.key, service.metadata.resource_version or ""
-        if wanted and wanted.status == "True" and existing:
-            self._on_recovery(service.uid, existing.reason or "")
-        body = condition_body(wanted, existing, rfc3339(self._wall()))
+        for type_, condition in wanted.items():
+            before = existing[type_]
+            if condition and before and condition.status == "True" != before.status:
+                self._on_recovery(service.uid, type_, before.reason or "")
+        pairs = ((condition, existing[type_]) for type_, condition in wanted.items())
+        body = conditions_body(pairs, rfc3339(self._wall()))
         request = verbs.apply(SERVICE, key, body, subresource="status", uid=service.uid, version=version)
         self._own_writes.wrote(SERVICE, await self._writer.write(request), self._clock())
-        left = self._own_writes.get(SERVICE, key, self._clock())
-        if wanted is None and left is not None and existing_condition(left):
-            # A manager that wrote the whole list owns the condition too, so our apply leaves it there.
-            self._own_writes.wrote(SERVICE, await self._writer.write(removal(left)), self._clock())
+        for type_, condition in wanted.items():
+            left = self._own_writes.get(SERVICE, key, self._clock())
+            if condition is None and left is not None and existing_condition(left, type_):
+                # A manager that wrote the whole list owns the condition too, so our apply leaves it there.
+                self._own_writes.wrote(SERVICE, await self._writer.write(removal(left, type_)), self._clock())
         self._written[key] = self._clock()
 
 
-def removal(service: Service) -> verbs.Request:
+def removal(service: Service, type_: str = CONDITION) -> verbs.Request:
     """The patch that removes the condition, also of another manager. The Service must have the condition."""
     conditions = (service.status and service.status.conditions) or []
-    place = next(i for i, c in enumerate(conditions) if c.type == CONDITION)
+    place = next(i for i, c in enumerate(conditions) if c.type == type_)
     operations: list[Json] = [
         {"op": "test", "path": "/metadata/resourceVersion", "value": service.metadata.resource_version},
-        {"op": "test", "path": f"/status/conditions/{place}/type", "value": CONDITION},
+        {"op": "test", "path": f"/status/conditions/{place}/type", "value": type_},
         {"op": "remove", "path": f"/status/conditions/{place}"},
     ]
     return verbs.json_patch(SERVICE, service.key, operations, subresource="status")

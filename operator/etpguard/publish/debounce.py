@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Container, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from etpguard.assess import Assessment, Outcome
+from etpguard.assess import Outcome
 
 K = TypeVar("K", bound=Hashable)
+
+
+class View(Protocol):
+    """The part of an assessment that decides when it is published. The node sets are integers."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def eligible(self) -> int: ...
+    @property
+    def uncovered(self) -> int: ...
 
 
 @dataclass(slots=True)
@@ -34,7 +45,7 @@ class Debounce(Generic[K]):
         self._urgent = urgent
         self._tracks: dict[K, Track] = {}
 
-    def observe(self, key: K, view: Assessment | None, now: float) -> None:
+    def observe(self, key: K, view: View | None, now: float) -> None:
         outcome = view.outcome if view else None
         nodes = (view.eligible, view.uncovered) if view else (0, 0)
         track = self._tracks.get(key)

@@ -11,7 +11,7 @@ from etpguard.assess import Assessment
 from etpguard.objects import INGRESS, SERVICE, Key
 from etpguard.objects.events import COVERAGE_CONTROLLER, Event, EventRecord, ObjectRef, clip_note
 from etpguard.objects.times import parse
-from etpguard.report.events import NODES_COVERED, Subject
+from etpguard.report.events import RECOVERIES, Subject
 
 MAX_INGRESSES = 10
 _APART = 0.001
@@ -98,7 +98,7 @@ def next_event(
     """
     if wanted is None:
         return None
-    if wanted.reason == NODES_COVERED and not (_warned(sent) or (warned_before and not sent)):
+    if wanted.reason in RECOVERIES and not (_warned(sent) or (warned_before and not sent)):
         return None
     latest = max(sent, key=lambda s: s.last, default=None)
     same = next((s for s in sent if s.same_as(wanted)), None)
@@ -110,7 +110,7 @@ def next_event(
 def _warned(sent: Sequence[SentEvent]) -> bool:
     """Whether a Warning came after the last recovery."""
     warning = max((s.last for s in sent if s.warning), default=None)
-    recovered = max((s.last for s in sent if s.reason == NODES_COVERED), default=float("-inf"))
+    recovered = max((s.last for s in sent if s.reason in RECOVERIES), default=float("-inf"))
     return warning is not None and warning > recovered
 
 

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from etpguard.assess import Assessment, Outcome
+from etpguard.assess import Assessment, InternalAssessment, Outcome
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.event_sender import EventSender
 from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import Writer
-from etpguard.objects import INGRESS, SERVICE, Key
+from etpguard.objects import INGRESS, SERVICE, Key, Service
 from etpguard.objects.events import COVERAGE_CONTROLLER, EVENT, Event, EventRecord
-from etpguard.publish.debounce import Debounce
+from etpguard.publish.debounce import Debounce, View
 from etpguard.publish.event_plan import Next, Pace, SentEvent, SentEvents, next_event, subjects
 from etpguard.publish.settings import PublishSettings
 from etpguard.publish.worker import Write
-from etpguard.report.events import LOST_REASONS, WARNING_OUTCOMES, coverage_event
-from etpguard.report.service_condition import existing_condition
+from etpguard.report.events import (
+    INTERNAL_REASONS,
+    LOST_REASONS,
+    WARNING_OUTCOMES,
+    coverage_event,
+    internal_event,
+)
+from etpguard.report.service_condition import CONDITION, INTERNAL_CONDITION, existing_condition
 
 _WARNING_REASONS = frozenset(outcome.name for outcome in WARNING_OUTCOMES)
 
 
 class _Track(NamedTuple):
-    """What a hold is about: one object, by its uid, in its relation to one Service."""
+    """What a hold is about: one object, by its uid, in its relation to one Service. `internal`: to the clients of
+    the Service in the cluster."""
 
     service: Key
     uid: str
+    internal: bool = False
 
 
 class EventPublisher:
@@ -54,7 +62,7 @@ class EventPublisher:
         self._tracks: dict[Key, frozenset[_Track]] = {}
         self._sent = SentEvents()
         self._buckets: dict[str, TokenBucket] = {}
-        self._recovering: set[str] = set()
+        self._recovering: set[tuple[str, bool]] = set()
         self._loaded = False
 
     @property
@@ -85,21 +93,25 @@ class EventPublisher:
         self._sent = SentEvents(found)
         self._loaded = True
 
-    def observe(self, key: Key, assessment: Assessment | None, now: float) -> None:
+    def observe(
+        self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None
+    ) -> None:
         """Take in an assessment when it is made, for the holds of each object that it concerns."""
         found = subjects(assessment, self._ingress_uid) if assessment else []
-        tracks = {_Track(key, subject.regarding.uid): subject.view for subject in found}
+        tracks: dict[_Track, View] = {_Track(key, subject.regarding.uid): subject.view for subject in found}
+        if internal:
+            tracks[_Track(key, internal.uid, internal=True)] = internal
         self._debounce.forget(self._tracks.pop(key, frozenset()) - tracks.keys())
         if tracks:
             self._tracks[key] = frozenset(tracks)
         for track, view in tracks.items():
             self._debounce.observe(track, view, now)
 
-    def note_recovery(self, uid: str, reason: str) -> None:
+    def note_recovery(self, uid: str, type_: str, reason: str) -> None:
         """The condition of a Service, with this reason until now, is about to turn True. If its Warning has
         expired, this is all that remembers it."""
         if reason in _WARNING_REASONS:
-            self._recovering.add(uid)
+            self._recovering.add((uid, type_ == INTERNAL_CONDITION))
 
     def retain(self, keys: Container[Key]) -> None:
         """Forget all other Services, and objects that do not exist any more."""
@@ -112,35 +124,55 @@ class EventPublisher:
         self._buckets = {
             uid: bucket for uid, bucket in self._buckets.items() if uid in uids and not bucket.full(now)
         }
-        self._recovering &= uids
+        self._recovering = {(uid, internal) for uid, internal in self._recovering if uid in uids}
 
-    def look(self, key: Key, assessment: Assessment | None, now: float) -> Write | None:
+    def look(
+        self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None
+    ) -> Write | None:
         """The Event that is due first; None if none is missing."""
         service = self._picture.get(SERVICE, key)
-        if not self._loaded or assessment is None or service is None or service.deleting:
+        if not self._loaded or service is None or service.deleting:
             return None
-        condition = existing_condition(service)
-        warned = service.uid in self._recovering or bool(condition and condition.reason in _WARNING_REASONS)
         first: Write | None = None
-        for subject in subjects(assessment, self._ingress_uid):
-            uid, related = subject.regarding.uid, subject.service.uid if subject.service else ""
-            wanted = coverage_event(subject, self._picture.nodes)
-            sent = self._sent.of(uid, related, self._wall())
+        for wanted, inside in self._wanted(assessment, internal):
+            uid, related = wanted.regarding.uid, wanted.related.uid if wanted.related else ""
+            sent = [
+                event
+                for event in self._sent.of(uid, related, self._wall())
+                if (event.reason in INTERNAL_REASONS) is inside
+            ]
             following = next_event(
                 wanted,
                 sent,
                 self._pace,
                 last_sent=self._sent.last_sent(uid),
-                warned_before=warned and subject.service is None,
+                warned_before=not related and self._warned(service, inside),
             )
-            if wanted is None or following is None:
+            if following is None:
                 continue
-            due = self._due(_Track(key, uid), wanted, sent, following, now)
+            due = self._due(_Track(key, uid, inside), wanted, sent, following, now)
             if first is None or due < first.due:
                 first = Write(due, partial(self._send, wanted, following))
             if due <= now:
                 break
         return first
+
+    def _wanted(
+        self, assessment: Assessment | None, internal: InternalAssessment | None
+    ) -> Iterator[tuple[Event, bool]]:
+        """The Events for the present outcomes, each with whether it is about clients in the cluster."""
+        for subject in subjects(assessment, self._ingress_uid) if assessment else ():
+            if event := coverage_event(subject, self._picture.nodes):
+                yield event, False
+        if internal and (event := internal_event(internal)):
+            yield event, True
+
+    def _warned(self, service: Service, inside: bool) -> bool:
+        """Whether the condition shows, or showed until now, an outcome that has a Warning."""
+        condition = existing_condition(service, INTERNAL_CONDITION if inside else CONDITION)
+        return (service.uid, inside) in self._recovering or bool(
+            condition and condition.reason in _WARNING_REASONS
+        )
 
     def _due(self, track: _Track, wanted: Event, sent: list[SentEvent], following: Next, now: float) -> float:
         """`following.at` in the monotonic clock, put off by the hold and by the object's own budget."""
@@ -169,7 +201,7 @@ class EventPublisher:
         uid = wanted.regarding.uid
         if following.fresh:
             self._spend(uid)
-        self._recovering.discard(uid)
+        self._recovering.discard((uid, wanted.reason in INTERNAL_REASONS))
 
     def _spend(self, uid: str) -> None:
         bucket = self._buckets.get(uid)

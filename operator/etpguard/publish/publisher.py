@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 
-from etpguard.assess import Assessment
+from etpguard.assess import Assessment, InternalAssessment
 from etpguard.cluster import Picture
 from etpguard.kube.errors import ApiError
 from etpguard.kube.failures import Failures
@@ -26,18 +26,19 @@ from etpguard.objects.log_fields import request_fields, service_fields
 from etpguard.publish.conditions import ConditionPublisher
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.event_publisher import EventPublisher
-from etpguard.publish.reports import Advice, ReportPublisher
+from etpguard.publish.reports import Advice, InternalAdvice, ReportPublisher
 from etpguard.publish.settings import PublishSettings
 from etpguard.publish.worker import Worker, Write
-from etpguard.report.service_condition import existing_condition
+from etpguard.report.service_condition import CONDITION, INTERNAL_CONDITION, has_condition
 
 _log = logging.getLogger(__name__)
 
-LookAtAssessment = Callable[[Key, Assessment | None, float], Write | None]
+LookAtAssessment = Callable[[Key, Assessment | None, float, InternalAssessment | None], Write | None]
 
 
 class Publisher:
-    """`assessments` is the engine's own mapping, read at the moment of each comparison. `term` grows whenever this
+    """`assessments` and `internal` are the engine's own mappings, for external traffic and for clients in the
+    cluster. They are read at the moment of each comparison. `term` grows whenever this
     process becomes the leader (it is constant without election): whatever is remembered of the API is then read
     again. `clock` is monotonic, `wall` seconds since the epoch.
     """
@@ -53,30 +54,44 @@ class Publisher:
         term: Callable[[], int] = lambda: 1,
         failures: Failures | None = None,
         assumed: Callable[[], Sequence[str]] = tuple,
+        internal: Mapping[Key, InternalAssessment] | None = None,
+        internal_advice: InternalAdvice = lambda assessment: (),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._writer = writer
         self._picture = picture
         self._assessments = assessments
+        self._internal = internal if internal is not None else {}
         self._settings = settings = settings or PublishSettings()
         self._term = term
         self._failures = failures or Failures()
         self._clock = clock
         self._own_writes = own_writes = OwnWrites(picture)
         self._debounce: Debounce[Key] = Debounce(settings.hold, settings.urgent_hold)
+        self._internal_debounce: Debounce[Key] = Debounce(settings.hold, settings.urgent_hold)
         self._events = EventPublisher(writer, picture, settings, clock, wall)
         self._conditions = ConditionPublisher(
             writer,
             own_writes,
-            self._debounce,
+            {CONDITION: self._debounce, INTERNAL_CONDITION: self._internal_debounce},
             settings.condition_interval,
             self._events.note_recovery,
             clock,
             wall,
         )
         self._reports = ReportPublisher(
-            writer, picture, own_writes, self._debounce, settings, advice, clock, wall, assumed
+            writer,
+            picture,
+            own_writes,
+            self._debounce,
+            settings,
+            advice,
+            clock,
+            wall,
+            assumed,
+            internal_debounce=self._internal_debounce,
+            internal_advice=internal_advice,
         )
         self._own_term: int | None = None
         self._sweep_at = self._load_at = float("-inf")
@@ -95,6 +110,7 @@ class Publisher:
 
         self._retain: tuple[Callable[[Container[Key]], None], ...] = (
             self._debounce.retain,
+            self._internal_debounce.retain,
             self._conditions.retain,
             self._reports.retain,
             self._events.retain,
@@ -107,7 +123,8 @@ class Publisher:
         for key, assessment in changed.items():
             self._enqueue(key, assessment)
         for key in touched:
-            if key not in changed and (key in self._assessments or self._is_published(key)):
+            assessed = key in self._assessments or key in self._internal
+            if key not in changed and (assessed or self._is_published(key)):
                 self._enqueue(key, self._assessments.get(key))
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -132,8 +149,8 @@ class Publisher:
 
     def sweep(self) -> None:
         """Forget what does not exist any more, and look at everything else."""
-        known = {*self._assessments, *self._picture.store(SERVICE_COVERAGE).keys()}
-        known |= {s.key for s in self._picture.store(SERVICE) if existing_condition(s)}
+        known = {*self._assessments, *self._internal, *self._picture.store(SERVICE_COVERAGE).keys()}
+        known |= {s.key for s in self._picture.store(SERVICE) if has_condition(s)}
         self._own_writes.expire(self._clock())
         for retain in self._retain:
             retain(known)
@@ -179,8 +196,8 @@ class Publisher:
         except ApiError as error:
             _log.debug("cannot list Events: %s", error, extra=request_fields("list", EVENT.resource, ""))
             return self._settings.reload_interval
-        for key, assessment in list(self._assessments.items()):
-            self._enqueue(key, assessment)
+        for key in {*self._assessments, *self._internal}:
+            self._enqueue(key, self._assessments.get(key))
         return 0.0
 
     def _is_open(self) -> bool:
@@ -192,9 +209,11 @@ class Publisher:
             return
         try:
             now = self._clock()
+            internal = self._internal.get(key)
             self._debounce.observe(key, assessment, now)
+            self._internal_debounce.observe(key, internal, now)
             if self._settings.events:
-                self._events.observe(key, assessment, now)
+                self._events.observe(key, assessment, now, internal)
         except Exception as error:
             self._failures.note(
                 "publish", f"the assessment of {key}", error, service_fields(key, action="publish")
@@ -204,7 +223,7 @@ class Publisher:
 
     def _is_published(self, key: Key) -> bool:
         service = self._picture.get(SERVICE, key)
-        if service is not None and existing_condition(service):
+        if service is not None and has_condition(service):
             return True
         return self._picture.get(SERVICE_COVERAGE, key) is not None
 
@@ -213,4 +232,4 @@ class Publisher:
         return assessment.outcome.name if assessment else ""
 
     def _with_assessment(self, look: LookAtAssessment, key: Key, now: float) -> Write | None:
-        return look(key, self._assessments.get(key), now)
+        return look(key, self._assessments.get(key), now, self._internal.get(key))

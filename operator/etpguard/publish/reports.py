@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Container, Sequence
 from functools import partial
 
-from etpguard.assess import Assessment
+from etpguard.assess import Assessment, InternalAssessment
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
@@ -24,10 +24,12 @@ from etpguard.report.statuses import Json
 from etpguard.report.wording import Wording
 
 Advice = Callable[[Assessment], Sequence[str]]
+InternalAdvice = Callable[[InternalAssessment], Sequence[str]]
 
 
 class ReportPublisher:
-    """`clock` is monotonic, `wall` seconds since the epoch. `assumed` gives what every Service rests on."""
+    """`debounce` is about the outcomes for external traffic, `internal_debounce` about those for clients in the
+    cluster. `clock` is monotonic, `wall` seconds since the epoch. `assumed` gives what every Service rests on."""
 
     def __init__(
         self,
@@ -40,6 +42,9 @@ class ReportPublisher:
         clock: Callable[[], float],
         wall: Callable[[], float],
         assumed: Callable[[], Sequence[str]] = tuple,
+        *,
+        internal_debounce: Debounce[Key] | None = None,
+        internal_advice: InternalAdvice = lambda assessment: (),
     ) -> None:
         self._writer = writer
         self._picture = picture
@@ -50,13 +55,19 @@ class ReportPublisher:
         self._clock = clock
         self._wall = wall
         self._assumed = assumed
+        # An empty Debounce is false.
+        own = Debounce[Key](settings.hold, settings.urgent_hold)
+        self._internal_debounce = own if internal_debounce is None else internal_debounce
+        self._internal_advice = internal_advice
         self._status_written: dict[Key, float] = {}
         self._buckets: dict[Key, TokenBucket] = {}
-        # Assessment, version of the report, epoch of the node table and assumptions that were found to agree.
-        self._agreed: dict[Key, tuple[Assessment, int, int, Sequence[str]]] = {}
+        # Assessments, version of the report, epoch of the node table and assumptions that were found to agree.
+        self._agreed: dict[Key, tuple[object, ...]] = {}
         self._wording: Wording[Key] = Wording(service_coverage.published_part, service_coverage.facts)
 
-    def look(self, key: Key, assessment: Assessment | None, now: float) -> Write | None:
+    def look(
+        self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None
+    ) -> Write | None:
         """The next write that the report needs; None if it is as it should be."""
         service = self._picture.get(SERVICE, key)
         existing = self._own_writes.get(SERVICE_COVERAGE, key, now)
@@ -64,22 +75,29 @@ class ReportPublisher:
             # The garbage collector deletes the report with its owner.
             self._agreed.pop(key, None)
             return None
-        if assessment is None:
+        if assessment is None and internal is None:
             self._agreed.pop(key, None)
             return self._withdrawal(service, existing, now)
         if existing is not None and service_coverage.owned_by_another(existing, service):
             return self._write(key, now, now, partial(self._delete, existing))
         assumed = self._assumed()
-        state = (assessment, existing.version if existing else -1, self._picture.nodes.epoch, assumed)
+        state = (assessment, internal, existing.version if existing else -1, self._picture.nodes.epoch, assumed)
         if self._agreed.get(key) == state:
             return None
-        wanted = service_coverage.status(assessment, self._picture.nodes, self._advice(assessment), assumed)
+        wanted = service_coverage.status(
+            assessment,
+            self._picture.nodes,
+            self._advice(assessment) if assessment else (),
+            assumed,
+            internal=internal,
+            internal_advice=self._internal_advice(internal) if internal else (),
+        )
         status = existing.status if existing else None
         owned = existing is not None and service_coverage.owned_by(existing, service)
         if owned and self._wording.same(key, status, wanted):
             self._agreed[key] = state
             return None
-        due = self._due(key, assessment, status, now)
+        due = self._due(key, wanted, status or {}, now)
         if existing is None or not owned:
             return self._write(key, now, due, partial(self._create, service))
         return self._write(key, now, due, partial(self._send_status, existing, wanted))
@@ -97,14 +115,23 @@ class ReportPublisher:
         self._wording.retain(keys)
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.full(now)}
 
-    def _due(self, key: Key, assessment: Assessment, status: Json | None, now: float) -> float:
+    def _due(self, key: Key, wanted: Json, status: Json, now: float) -> float:
         """A new outcome is due after its hold. The same outcome with other nodes or ports is due soon, but not
         too often."""
-        published = outcome_named((status or {}).get("outcome"))
-        if published != assessment.outcome:
-            return self._debounce.due(key, published, now)
+        holds = [
+            debounce.due(key, outcome_named(published), now)
+            for debounce, published, outcome in (
+                (self._debounce, status.get("outcome"), wanted["outcome"]),
+                (self._internal_debounce, _internal_outcome(status), _internal_outcome(wanted)),
+            )
+            if published != outcome
+        ]
+        if holds:
+            return min(holds)
         spaced = self._status_written.get(key, float("-inf")) + self._settings.report_interval
-        return max(spaced, self._debounce.nodes_since(key, now) + min(1.0, self._settings.hold))
+        debounces = (self._debounce, self._internal_debounce) if "internal" in wanted else (self._debounce,)
+        moved = max(debounce.nodes_since(key, now) for debounce in debounces)
+        return max(spaced, moved + min(1.0, self._settings.hold))
 
     def _withdrawal(self, service: Service, existing: ServiceCoverage | None, now: float) -> Write | None:
         """What becomes of the report of a Service that is not assessed any more."""
@@ -157,3 +184,9 @@ class ReportPublisher:
             if error.status != 404 or error.kind_absent:
                 raise
         self._own_writes.deleted(SERVICE_COVERAGE, key, existing.uid, self._clock())
+
+
+def _internal_outcome(status: Json) -> str | None:
+    """The name of the outcome for clients in the cluster; None where the status has none."""
+    internal = status.get("internal")
+    return internal.get("outcome") if isinstance(internal, dict) else None

@@ -8,22 +8,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from etpguard.assess import Assessment, Outcome
+from etpguard.assess import Assessment, InternalAssessment, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.cluster import NodeTable
+from etpguard.objects import SERVICE
 from etpguard.objects.events import Event, ObjectRef
-from etpguard.report.sentences import event_note
+from etpguard.report.sentences import event_note, internal_note
 
 NODES_COVERED = "NodesCovered"
 NODES_UNCOVERED = "NodesUncovered"
 TRAFFIC_BLACKHOLE = "TrafficBlackhole"
 TRAFFIC_OUTAGE = "TrafficOutage"
 NO_ELIGIBLE_NODES = "NoEligibleNodes"
+NODES_UNCOVERED_INTERNALLY = "NodesUncoveredInternally"
+NODES_COVERED_INTERNALLY = "NodesCoveredInternally"
 
 WARNING_OUTCOMES = frozenset(outcome for outcome in Outcome if outcome >= Outcome.Uncovered)
 """Outcomes whose Event is always a Warning. TargetsUnhealthy is not among them: its type depends on the probe."""
 LOST_REASONS = frozenset({NO_ELIGIBLE_NODES, TRAFFIC_BLACKHOLE, TRAFFIC_OUTAGE})
 """Reasons of the Events about outcomes that lose requests."""
+
+INTERNAL_REASONS = frozenset({NODES_UNCOVERED_INTERNALLY, NODES_COVERED_INTERNALLY})
+"""Reasons of the Events about clients in the cluster. They and the others do not follow one another."""
+RECOVERIES = frozenset({NODES_COVERED, NODES_COVERED_INTERNALLY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,32 @@ def traffic_outage(*, subject: Subject, table: NodeTable) -> Event:
 def no_eligible_nodes(*, subject: Subject, table: NodeTable) -> Event:
     """The consumer sends traffic to no node."""
     return _event(subject, table, reason=NO_ELIGIBLE_NODES, warning=True)
+
+
+def internal_event(assessment: InternalAssessment) -> Event | None:
+    """The Event for clients in the cluster of a Service; None for NoEndpoints and Unknown, which have none."""
+    match assessment.outcome:
+        case Outcome.Uncovered:
+            return nodes_uncovered_internally(assessment)
+        case Outcome.Covered:
+            return nodes_covered_internally(assessment)
+        case _:
+            return None
+
+
+def nodes_uncovered_internally(assessment: InternalAssessment) -> Event:
+    """Clients on some Ready nodes lose their connections to the cluster IP."""
+    return _internal(assessment, reason=NODES_UNCOVERED_INTERNALLY, warning=True)
+
+
+def nodes_covered_internally(assessment: InternalAssessment) -> Event:
+    """Each Ready node has an endpoint again. Sent after a Warning only."""
+    return _internal(assessment, reason=NODES_COVERED_INTERNALLY, warning=False)
+
+
+def _internal(assessment: InternalAssessment, *, reason: str, warning: bool) -> Event:
+    regarding = ObjectRef(SERVICE, assessment.key, assessment.uid)
+    return Event(regarding=regarding, reason=reason, warning=warning, note=internal_note(assessment))
 
 
 def _event(subject: Subject, table: NodeTable, *, reason: str, warning: bool) -> Event:

@@ -32,6 +32,40 @@ def internal_report(
     }
 
 
+def internal_status(
+    assessment: InternalAssessment, table: NodeTable, advice: Sequence[str], max_ports: int, max_nodes: int
+) -> Json:
+    """`status.internal` of a ServiceCoverage. Ports whose nodes are in equal states share one entry."""
+    return {
+        "outcome": assessment.outcome.name,
+        "reason": explain_internal(assessment),
+        "counts": internal_counts(assessment),
+        "uncoveredNodes": _names(table, assessment.uncovered, max_nodes),
+        "unknownNodes": _names(table, assessment.unknown, max_nodes),
+        "ports": _groups(assessment.ports[:max_ports], assessment.eligible, table, max_nodes),
+        "portsTotal": len(assessment.ports),
+        "advice": list(advice),
+    }
+
+
+def _groups(ports: Sequence[InternalPort], eligible: int, table: NodeTable, max_nodes: int) -> list[Json]:
+    groups: dict[tuple[object, ...], list[InternalPort]] = {}
+    for port in ports:
+        state = port.state
+        forwarding = (state.ready & eligible, state.terminating & eligible)
+        groups.setdefault((*forwarding, state.usable, port.unknown, port.outcome, port.reason), []).append(port)
+    made = []
+    for members in groups.values():
+        entry = internal_port(members[0], eligible, table, max_nodes)
+        listed = [
+            {"port": state.port, "number": state.number, "protocol": state.protocol, "family": state.family}
+            for state in (member.state for member in members)
+        ]
+        shared = {name: value for name, value in entry.items() if name not in listed[0]}
+        made.append({"ports": listed, **shared})
+    return made
+
+
 def internal_counts(assessment: InternalAssessment) -> Json:
     return {
         "eligible": assessment.eligible.bit_count(),

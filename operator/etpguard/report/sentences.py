@@ -202,6 +202,30 @@ def condition_message(assessment: Assessment) -> str:
     return f"{outcome}{detail}: port{'s' if len(ports) > 1 else ''} {named}{through}"
 
 
+def internal_message(assessment: InternalAssessment) -> str:
+    """Outcome and ports. Counts and node names change too often."""
+    outcome = assessment.outcome.name
+    deciding = [port.state for port in assessment.ports if port.outcome is assessment.outcome]
+    ports = sorted({port.port for port in deciding})
+    named = ", ".join(port or "(unnamed)" for port in ports[:MAX_NAMED_PORTS])
+    if len(ports) > MAX_NAMED_PORTS:
+        named += " and others"
+    detail = f" ({assessment.reason.code})" if assessment.reason.code != outcome else ""
+    return f"{outcome}{detail}: port{'s' if len(ports) > 1 else ''} {named}" if ports else f"{outcome}{detail}"
+
+
+def internal_note(assessment: InternalAssessment) -> str:
+    """The note of an Event about clients in the cluster. It names no node: a rollout of a DaemonSet leaves one
+    node after the other uncovered, and must not make an Event for each."""
+    message = internal_message(assessment)
+    if assessment.outcome is not Outcome.Uncovered:
+        return clip_note(message)
+    return clip_note(
+        f"{message}; clients in the cluster lose their connections on nodes without an endpoint. "
+        f"ServiceCoverage {assessment.key.name} lists the nodes"
+    )
+
+
 def event_note(assessment: Assessment, table: NodeTable) -> str:
     """Outcome, ports, counts and up to five nodes, within the bound of events.k8s.io/v1.
 

@@ -1,16 +1,22 @@
-"""The condition `etpguard.dev/Covered` of a Service: its content, its comparison, the body of its apply. Pure."""
+"""The conditions `etpguard.dev/Covered` and `etpguard.dev/CoveredInternally` of a Service: their content, their
+comparison, the body of the apply. Pure.
+
+One apply has both: an apply of one field manager removes what it leaves out."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from etpguard.assess import Assessment
-from etpguard.objects import Condition, Service
+from etpguard.assess import Assessment, InternalAssessment, Outcome
+from etpguard.objects import Condition, Key, Service
 from etpguard.objects.text import harmless
-from etpguard.report.sentences import condition_message, covered
+from etpguard.report.sentences import condition_message, covered, internal_message
 
 CONDITION = "etpguard.dev/Covered"
+INTERNAL_CONDITION = "etpguard.dev/CoveredInternally"
+CONDITIONS = (CONDITION, INTERNAL_CONDITION)
 MAX_MESSAGE = 32768
 
 Json = dict[str, Any]
@@ -22,17 +28,30 @@ def wanted_condition(assessment: Assessment) -> Condition:
     """The Service's condition, without a time. Raises ValueError for one that breaks the rules of
     metav1.Condition: the API server does not check a Service's conditions (1.37 validation.go
     ValidateServiceStatusUpdate)."""
-    message = harmless(condition_message(assessment))[:MAX_MESSAGE]
-    made = Condition(CONDITION, covered(assessment.outcome), assessment.outcome.name, message)
+    return _condition(assessment.key, CONDITION, assessment.outcome, condition_message(assessment))
+
+
+def wanted_internal_condition(assessment: InternalAssessment) -> Condition:
+    """The same for clients in the cluster."""
+    return _condition(assessment.key, INTERNAL_CONDITION, assessment.outcome, internal_message(assessment))
+
+
+def _condition(key: Key, type_: str, outcome: Outcome, text: str) -> Condition:
+    made = Condition(type_, covered(outcome), outcome.name, harmless(text)[:MAX_MESSAGE])
     if made.status not in ("True", "False", "Unknown") or not _REASON.fullmatch(made.reason or ""):
-        raise ValueError(f"{assessment.key}: not a condition: {made}")
+        raise ValueError(f"{key}: not a condition: {made}")
     return made
 
 
-def existing_condition(service: Service) -> Condition | None:
-    """The condition that the Service has; None if it has none."""
+def existing_condition(service: Service, type_: str = CONDITION) -> Condition | None:
+    """The condition of that type that the Service has; None if it has none."""
     conditions = (service.status and service.status.conditions) or ()
-    return next((c for c in conditions if c.type == CONDITION), None)
+    return next((c for c in conditions if c.type == type_), None)
+
+
+def has_condition(service: Service) -> bool:
+    """Whether the Service has a condition of etpguard's."""
+    return any(existing_condition(service, type_) for type_ in CONDITIONS)
 
 
 def condition_differs(existing: Condition | None, wanted: Condition | None) -> bool:
@@ -43,21 +62,19 @@ def condition_differs(existing: Condition | None, wanted: Condition | None) -> b
     return (existing.status, existing.reason) != (wanted.status, wanted.reason)
 
 
-def condition_body(wanted: Condition | None, existing: Condition | None, now: str) -> Json:
-    """The body of the apply: the condition with its time, or an empty status, which removes it."""
-    if wanted is None:
-        return {"status": {}}
+def conditions_body(pairs: Iterable[tuple[Condition | None, Condition | None]], now: str) -> Json:
+    """The body of the apply, from each wanted condition and the existing one of its type: the conditions with
+    their times. One that is not wanted is left out, which removes it."""
+    made = [_timed(wanted, existing, now) for wanted, existing in pairs if wanted is not None]
+    return {"status": {"conditions": made} if made else {}}
+
+
+def _timed(wanted: Condition, existing: Condition | None, now: str) -> Json:
     kept = existing.last_transition_time if existing and existing.status == wanted.status else None
     return {
-        "status": {
-            "conditions": [
-                {
-                    "type": wanted.type,
-                    "status": wanted.status,
-                    "reason": wanted.reason,
-                    "message": wanted.message,
-                    "lastTransitionTime": kept or now,
-                }
-            ]
-        }
+        "type": wanted.type,
+        "status": wanted.status,
+        "reason": wanted.reason,
+        "message": wanted.message,
+        "lastTransitionTime": kept or now,
     }

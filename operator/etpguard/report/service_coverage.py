@@ -10,14 +10,15 @@ from typing import Any
 
 import msgspec
 
-from etpguard.assess import Assessment, Outcome, PortState
+from etpguard.assess import Assessment, InternalAssessment, Outcome, PortState
 from etpguard.cluster import NodeTable
 from etpguard.objects import SERVICE, Remediation, Service, ServiceCoverage
 from etpguard.objects.times import parse
 from etpguard.report import transitions
 from etpguard.report.contract import NO_NAMES, Json, consumer_report, if_local_report, port_report
+from etpguard.report.internal import internal_status
 from etpguard.report.resilience import resilience_report
-from etpguard.report.sentences import condition_message, covered, delivered, explain_reason
+from etpguard.report.sentences import condition_message, covered, delivered, explain_reason, internal_message
 from etpguard.report.statuses import comparable, conditions_of, fitting, with_times
 
 MAX_STATUS_PORTS = 64
@@ -44,32 +45,46 @@ _BOUNDS = (
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]*(?=: |$)")
 _NOT_COMPARED = ("remediation", transitions.FIELD)
 """Remediation writes the one; the other follows from what is compared."""
-_WORDS = frozenset({"source", "evidence", "assumptions", "resilience", "client"})
+_WORDS = frozenset({"advice", "source", "evidence", "assumptions", "resilience", "client"})
 """Fields that say how the facts are known, and what follows from the facts: the resilience, what a client
 meets. A report that an older etpguard wrote without it gets it with the next change."""
 
 
-def status(assessment: Assessment, table: NodeTable, advice: Sequence[str], assumed: Sequence[str] = ()) -> Json:
+def status(
+    assessment: Assessment | None,
+    table: NodeTable,
+    advice: Sequence[str],
+    assumed: Sequence[str] = (),
+    *,
+    internal: InternalAssessment | None = None,
+    internal_advice: Sequence[str] = (),
+) -> Json:
     """The status of the Service's ServiceCoverage, without times, `transitions`, and `remediation`, which
-    remediation writes. `assumed` is what every Service rests on, such as the data plane. Bounds: 64 ports (equal
-    states share one group), 32 consumers, 20 names in a list with totals beside, 64 KiB in all. Names are dropped
-    first."""
+    remediation writes. `assessment` is None for a Service that is assessed for clients in the cluster alone.
+    `assumed` is what every Service rests on, such as the data plane. Bounds: 64 ports (equal states share one
+    group), 32 consumers, 20 names in a list with totals beside, 64 KiB in all. Names are dropped first."""
     made: Json = {}
     for names, consumers, advised in _BOUNDS:
-        made = _status(assessment, table, advice[:advised], names, consumers, assumed)
+        made = _external(assessment, table, advice[:advised], names, consumers) if assessment else _no_external()
+        texts = [*assumed, *(assessment.assumptions if assessment else ())]
+        texts += [text for text in (internal.assumptions if internal else ()) if text not in texts]
+        if texts:
+            made["assumptions"] = texts[:MAX_STATUS_ASSUMPTIONS]
+        if internal:
+            made["internal"] = internal_status(internal, table, internal_advice[:advised], MAX_STATUS_PORTS, names)
+            made["conditions"].append(internal_condition(internal))
+        made = fitting(made)
         if len(msgspec.json.encode(made)) <= MAX_STATUS_BYTES - transitions.MAX_BYTES:
             break
     return made
 
 
-def _status(
-    assessment: Assessment,
-    table: NodeTable,
-    advice: Sequence[str],
-    names: int,
-    consumers: int,
-    assumed: Sequence[str],
-) -> Json:
+def _no_external() -> Json:
+    why = "NotLocal: externalTrafficPolicy is not Local, or nothing outside reaches the Service through a node"
+    return {"outcome": Outcome.NotAffected.name, "reason": why, "conditions": []}
+
+
+def _external(assessment: Assessment, table: NodeTable, advice: Sequence[str], names: int, consumers: int) -> Json:
     worst_first = sorted(assessment.consumers, key=lambda v: (-v.outcome, -v.uncovered.bit_count()))
     made: Json = {
         "outcome": assessment.outcome.name,
@@ -85,12 +100,9 @@ def _status(
     }
     if (resilience := assessment.resilience) is not None:
         made["resilience"] = resilience_report(resilience, table, names)
-    if assumptions := [*assumed, *assessment.assumptions]:
-        made["assumptions"] = assumptions[:MAX_STATUS_ASSUMPTIONS]
     if assessment.if_local is not None:
         made["ifLocal"] = if_local_report(assessment.if_local)
-    fitted: Json = fitting(made)
-    return fitted
+    return made
 
 
 def history_status() -> Json:
@@ -201,6 +213,16 @@ def conditions(assessment: Assessment) -> list[Json]:
         {"type": "Covered", "status": covered(assessment.outcome), "reason": reason, "message": message},
         {"type": "Delivered", "status": delivered(assessment.outcome), "reason": reason, "message": message},
     ]
+
+
+def internal_condition(internal: InternalAssessment) -> Json:
+    """`CoveredInternally`, without lastTransitionTime."""
+    return {
+        "type": "CoveredInternally",
+        "status": covered(internal.outcome),
+        "reason": internal.outcome.name,
+        "message": internal_message(internal),
+    }
 
 
 def port_groups(assessment: Assessment, table: NodeTable, names: int) -> list[Json]:

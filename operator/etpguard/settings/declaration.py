@@ -120,7 +120,9 @@ class Settings:
     event_interval: float = _setting(60.0, values.duration(1), "create Events about one object at most this often")
 
     write_conditions: bool = _setting(
-        True, values.switch(), "write the condition etpguard.dev/Covered to Services"
+        True,
+        values.switch(),
+        "write the conditions etpguard.dev/Covered and CoveredInternally to Services",
     )
     write_reports: bool = _setting(True, values.switch(), "write ServiceCoverage objects")
     write_events: bool = _setting(True, values.switch(), "write Events")
