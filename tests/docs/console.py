@@ -13,7 +13,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "outcomes.md", ROOT / "docs" / "verify.md")
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "internal.md",
+    ROOT / "docs" / "outcomes.md",
+    ROOT / "docs" / "verify.md",
+)
 """Every page with console blocks."""
 
 _BLOCK = re.compile(

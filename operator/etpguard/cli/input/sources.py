@@ -111,13 +111,11 @@ def _nothing_checked(loaded: Loaded) -> str:
 def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], Sequence[str]]:
     """All objects of a live cluster, the families that read them, and the command's namespaces. Raises Failure."""
     from etpguard.cli.input import live
-    from etpguard.kube.connection import Connection, Impersonation
     from etpguard.kube.errors import KubeError
 
     settings = sources.settings
-    impersonate = Impersonation(settings.as_, settings.as_group)
     try:
-        connection = Connection(settings.kubeconfig or None, settings.context or None, impersonate=impersonate)
+        connection = connect(settings)
     except KubeError as error:
         raise Failure(str(error)) from None
     namespaces = (connection.namespace,) if sources.namespaces is None else sources.namespaces
@@ -133,6 +131,14 @@ def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], Se
     loaded = Loaded(picture, live=True, where=connection.server)
     live.load(loaded, lists)
     return loaded, families, namespaces
+
+
+def connect(settings: Settings) -> Connection:
+    """The cluster of these settings. Raises KubeError."""
+    from etpguard.kube.connection import Connection, Impersonation
+
+    impersonate = Impersonation(settings.as_, settings.as_group)
+    return Connection(settings.kubeconfig or None, settings.context or None, impersonate=impersonate)
 
 
 def _further_kinds(sources: Sources) -> tuple[AnyKind, ...]:

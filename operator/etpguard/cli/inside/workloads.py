@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from etpguard.cli.input.loaded import Loaded
-from etpguard.cli.input.sources import Assessed
+from etpguard.cli.input.sources import Assessed, connect
 from etpguard.cluster import Picture
 from etpguard.foresight.absence import why_unread
 from etpguard.objects import AnyKind, Record, Reject
@@ -60,19 +60,19 @@ def _from_files(assessed: Assessed) -> Picture:
 
 
 def _from_cluster(assessed: Assessed, namespaces: list[str], nodes: list[str]) -> Found:
-    from etpguard.kube.connection import Connection
     from etpguard.kube.errors import KubeError
 
     picture = Picture(KINDS)
     settings = assessed.sources.settings
     try:
-        connection = Connection(settings.kubeconfig or None, settings.context or None)
+        connection = connect(settings)
     except KubeError as error:
         picture.unread |= dict.fromkeys(KINDS, str(error))
         return Found(picture, str(error))
     with ThreadPoolExecutor(_TOGETHER) as pool:
-        asked = {kind: pool.submit(_in_namespaces, connection, kind, namespaces) for kind in KINDS}
-        on_nodes = pool.submit(_pods_on, connection, nodes)
+        reader = _Reader(connection, settings.request_timeout)
+        asked = {kind: pool.submit(reader.in_namespaces, kind, namespaces) for kind in KINDS}
+        on_nodes = pool.submit(reader.pods_on, nodes)
         for kind, result in asked.items():
             if why := _take(picture, kind, result):
                 picture.unread[kind] = why
@@ -90,18 +90,25 @@ def _take(picture: Picture, kind: AnyKind, result: Future[Entries]) -> str:
     return ""
 
 
-def _in_namespaces(connection: Connection, kind: AnyKind, namespaces: list[str]) -> Entries:
-    return [entry for each in namespaces for entry in _list(connection, kind, namespace=each)]
+@dataclass(frozen=True)
+class _Reader:
+    """Lists of one cluster. `timeout` is how long the API server may be silent, in seconds."""
 
+    connection: Connection
+    timeout: float
 
-def _pods_on(connection: Connection, nodes: list[str]) -> Entries:
-    if len(nodes) > FEW_NODES:
-        return _list(connection, POD)
-    return [each for node in nodes for each in _list(connection, POD, field_selector=f"spec.nodeName={node}")]
+    def in_namespaces(self, kind: AnyKind, namespaces: list[str]) -> Entries:
+        return [entry for each in namespaces for entry in self._list(kind, namespace=each)]
 
+    def pods_on(self, nodes: list[str]) -> Entries:
+        if len(nodes) > FEW_NODES:
+            return self._list(POD)
+        return [each for node in nodes for each in self._list(POD, field_selector=f"spec.nodeName={node}")]
 
-def _list(connection: Connection, kind: AnyKind, *, namespace: str = "", field_selector: str = "") -> Entries:
-    from etpguard.kube.lists import list_kind
+    def _list(self, kind: AnyKind, *, namespace: str = "", field_selector: str = "") -> Entries:
+        from etpguard.kube.lists import list_kind
 
-    found = list_kind(connection, kind, namespace=namespace, field_selector=field_selector)
-    return [*found.items, *found.rejects]
+        found = list_kind(
+            self.connection, kind, namespace=namespace, field_selector=field_selector, timeout=self.timeout
+        )
+        return [*found.items, *found.rejects]
