@@ -40,10 +40,29 @@ def test_marks_of_an_autoscaler_stay(host: Json, admitted: bool) -> None:
 
 
 def test_to_leave_it_costs_the_traffic_of_new_nodes() -> None:
-    """cloud-provider-aws issue 87: a node gets traffic until its check has failed."""
+    """cloud-provider-aws issue 87: a node gets traffic from an NLB until its check has failed."""
+
+    def left(made: Json, scheme: str) -> str:
+        (leave,) = [t for t in world(made, endpoints("a"), *nodes(scheme)).advice() if "leave it as it is" in t]
+        return leave
+
     nlb = service(annotations={"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"})
-    (leave,) = [text for text in world(nlb, endpoints("a"), *nodes("aws")).advice() if "leave it as it is" in text]
-    assert "A new node without a pod gets traffic until its check has failed." in leave
+    assert "A new node without a pod gets traffic until its check has failed." in left(nlb, "aws")
+    assert "new node" not in left(service(), "aws"), "a Classic Load Balancer waits for the check"
+    assert "Some load balancers send to a new node" in left(service(ingress=[{"ip": "192.0.2.1"}]), "azure")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "annotation"),
+    [
+        pytest.param("aws", "service.beta.kubernetes.io/aws-load-balancer-target-node-labels", id="AWS"),
+        pytest.param("hcloud", "load-balancer.hetzner.cloud/node-selector", id="Hetzner Cloud"),
+    ],
+)
+def test_labels_count_as_of_the_last_sync(scheme: str, annotation: str) -> None:
+    made = world(service(annotations={annotation: "pool=x"}), endpoints("a"), *nodes(scheme, labels={"pool": "x"}))
+    assert f"{annotation} selects by the labels as of the last sync" in made.consumer().consumer.source
+    assert "last sync" not in world(service(), endpoints("a"), *nodes(scheme)).consumer().consumer.source
 
 
 def test_without_an_address_no_change_is_advised() -> None:

@@ -43,8 +43,10 @@ from etpguard.assess.consumers.load_balancers import (
     standard_settings,
 )
 from etpguard.assess.consumers.remedies import (
+    NEW_NODE,
     ClientIP,
     annotate_service,
+    as_of_last_sync,
     drop_annotation,
     health_checked,
     unpin,
@@ -119,6 +121,8 @@ class AwsCloudProvider(BaseFamily):
         recognition = _recognition(service, view)
         if recognition is None:
             return
+        if TARGET_NODES in service.annotations:
+            recognition = recognition._replace(how=recognition.how + as_of_last_sync(TARGET_NODES))
         network = kind == "nlb"
         controller = "cloud-provider/aws-" + ("nlb" if network else "clb")
         balancer = Balancer.of(service, controller, recognition, without_address=_refusals(service, network))
@@ -173,7 +177,7 @@ class AwsCloudProvider(BaseFamily):
             cost, extra = ClientIP.UNCHANGED, "PROXY protocol v2 is on and keeps carrying it."
         if check is not None and check.pins_health_check_node_port:
             extra = f"{unpin(CHECK_PORT)} {extra}".strip()
-        yield from health_checked(service, verdict, nodes, cost, extra)
+        yield from health_checked(service, verdict, nodes, cost, extra, NEW_NODE if network else "")
 
     follows_labels = False
 

@@ -66,6 +66,12 @@ def spread(service: Service, where: str = "every target node") -> Advice:
     )
 
 
+def as_of_last_sync(annotation: str) -> str:
+    """k8s.io/cloud-provider 4666611 controllers/service/controller.go:693-711: a changed label alone starts no
+    sync."""
+    return f"; its nodes are those that {annotation} selects by the labels as of the last sync of the controller"
+
+
 def unpin(annotation: str) -> str:
     """Goes before a change to `Cluster` where the check is set by hand to the healthCheckNodePort."""
     return f"First remove {annotation}: Cluster removes the port that it names, and every target turns unhealthy."
@@ -131,7 +137,10 @@ def may_admit(node: Node) -> bool:
 
 
 NEW_NODE = "A new node without a pod gets traffic until its check has failed."
-"""Load balancers send to a target that they have not checked yet: cloud-provider-aws issue 87."""
+"""An NLB sends to a target that it has not checked yet: cloud-provider-aws issue 87. An ALB and a Classic Load
+Balancer do not."""
+MAYBE_NEW_NODE = "Some load balancers send to a new node without a pod until its check has failed."
+"""Where it is not known which do."""
 
 
 def admit_nodes(service: Service, nodes: Sequence[Node], label: str) -> Iterable[Advice]:
@@ -153,9 +162,10 @@ def health_checked(
     nodes: Sequence[Node],
     cost: ClientIP = ClientIP.LOST,
     extra: str = "",
+    new_node: str = MAYBE_NEW_NODE,
 ) -> Iterable[Advice]:
     """For a load balancer whose health check can find the nodes with endpoints; `extra` goes with the change to
-    `Cluster`."""
+    `Cluster`. `new_node` says what a new node without a pod gets."""
     match verdict.outcome:
         case Outcome.NoTargets:
             yield from admit_nodes(service, nodes, EXCLUDE_LABEL)
@@ -169,7 +179,7 @@ def health_checked(
                 "Or leave it as it is",
                 "The health check keeps traffic off these nodes, which show as unhealthy by design.",
                 "Cost: when the last pod of a node stops, requests are lost until the check has failed there. "
-                f"{NEW_NODE}",
+                f"{new_node}".rstrip(),
                 change=WorkloadChange.HAND_OVER,
             )
             yield cluster(service, cost, extra)

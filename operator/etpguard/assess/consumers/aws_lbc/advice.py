@@ -97,7 +97,7 @@ def _harmless(verdict: ConsumerVerdict) -> Advice:
     return Advice(
         "Leave it as it is: nothing is lost while the pods stay on their nodes",
         effect,
-        f"{cost} {NEW_NODE}",
+        f"{cost} {NEW_NODE}" if is_nlb(verdict.consumer) else cost,
         change=WorkloadChange.HAND_OVER,
     )
 

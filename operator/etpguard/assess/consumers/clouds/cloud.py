@@ -31,7 +31,7 @@ from etpguard.assess.consumers.load_balancers import (
     classless,
     no_node_port,
 )
-from etpguard.assess.consumers.remedies import ClientIP, health_checked
+from etpguard.assess.consumers.remedies import ClientIP, as_of_last_sync, health_checked
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort
@@ -147,12 +147,8 @@ class Cloud(BaseFamily):
         return changes.annotated("Service", service.key, {key: written})
 
     def _as_of_last_sync(self, service: Service) -> str:
-        """k8s.io/cloud-provider 4666611 controllers/service/controller.go:693-711: a changed label alone does not
-        start a sync."""
         used = [key for key in self.node_selectors if key in service.annotations]
-        if not used:
-            return ""
-        return f"; its nodes are those that {used[0]} selects by the labels as of the last sync of the controller"
+        return as_of_last_sync(used[0]) if used else ""
 
 
 def _modelled(targets: Targets) -> bool:
