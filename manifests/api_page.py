@@ -166,8 +166,47 @@ FIELDS = (
 """tests/docs/test_api.py compares these with the reports of the examples."""
 
 
+EXPLANATION = (
+    Field("apiVersion", "string", "`etpguard.dev/v1alpha1`."),
+    Field("kind", "string", "`ServiceExplanation`."),
+    Field("namespace", "string", "Namespace of the Service."),
+    Field("name", "string", "Name of the Service."),
+    Field("type", "string", "Type of the Service."),
+    Field("externalTrafficPolicy", "string", "Its policy for external traffic."),
+    Field("service", "object or null", "As `services[]` of the CoverageReport. Null if it is not assessed."),
+    Field("internal", "object or null", "As `internal[]` of the CoverageReport. Null without such a policy."),
+    Field("endpoints[]", "object", "The endpoints of all EndpointSlices of the Service."),
+    Field("endpoints[].node", "string or null", "The node."),
+    Field("endpoints[].family", "string", "IPv4 or IPv6."),
+    Field("endpoints[].addresses", "list of names", "The addresses."),
+    Field("endpoints[].kind", "string or null", "Kind of the object behind it, usually Pod."),
+    Field("endpoints[].name", "string or null", "Its name."),
+    Field("endpoints[].ready", "boolean or null", "The condition, null if it is not set."),
+    Field("endpoints[].serving", "boolean or null", "The condition, null if it is not set."),
+    Field("endpoints[].terminating", "boolean or null", "The condition, null if it is not set."),
+    Field("history[]", "object", "Changes of the outcome that the operator recorded, newest first."),
+    Field("advice[]", "object", "What to do, best first."),
+    Field("advice[].title", "string", "What to do."),
+    Field("advice[].effect", "string", "What it changes; may be empty."),
+    Field("advice[].cost", "string", "What it costs; may be empty."),
+    Field("advice[].command", "string", "Commands to copy, one a line; may be empty."),
+    Field("text[]", "string", "The lines of the text output, for people. They may change."),
+    Field("dataPlane", "object", "As in the CoverageReport."),
+    Field("warnings[]", "string", "As on stderr."),
+    Field("notRead[]", "string", "Resources that could not be read, or are not in the files."),
+)
+_EXPLANATION = """\
+
+## ServiceExplanation
+
+The output of `etpguard explain -o json`: what the text says, for programs.
+
+"""
+
+
 def page() -> str:
-    return _HEAD + "".join(map(_kind, _FILES)) + _REPORT + _table(FIELDS)
+    explained = _EXPLANATION + _table(EXPLANATION)
+    return _HEAD + "".join(map(_kind, _FILES)) + _REPORT + _table(FIELDS) + explained
 
 
 def _kind(plural: str) -> str:

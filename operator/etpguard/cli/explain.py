@@ -21,6 +21,7 @@ from etpguard.report.data_planes import data_plane_sentences
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment, PortState
+    from etpguard.cli.inside.findings import Finding
 
 Lines = Iterable[str]
 
@@ -34,6 +35,8 @@ class ExplainOptions:
     hand_off: bool = False
     patch: bool = False
     way: int | None = None
+    output: str = "text"
+    """Or json."""
 
 
 def explain(sources: Sources, name: str, options: ExplainOptions) -> int:
@@ -50,7 +53,15 @@ def explain(sources: Sources, name: str, options: ExplainOptions) -> int:
         return print_patches(assessed, service, options.way)
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
     whole = list(story(assessed, service, options.max_nodes, hand_off=options.hand_off))
-    whole += _clients_inside(assessed, service, options.max_nodes)
+    inside = _inside(assessed, service)
+    whole += _clients_inside(assessed, inside, options.max_nodes)
+    if options.output == "json":
+        from etpguard.cli.explain_json import explanation
+        from etpguard.cli.output.structured import print_json
+
+        deliver(lambda: print_json(explanation(assessed, service, inside, whole, options.max_nodes)))
+        warn(assessed.warnings)
+        return 0
     lines = [harmless(line) if isinstance(line, Command) else _fold(harmless(line), width) for line in whole]
     deliver(lambda: print("\n".join(lines)))
     warn(assessed.warnings)
@@ -84,16 +95,23 @@ def story(assessed: Assessed, service: Service, max_nodes: int = 10, *, hand_off
     yield from _advice(assessed, assessment)
 
 
-def _clients_inside(assessed: Assessed, service: Service, max_nodes: int) -> Lines:
-    """The part on `internalTrafficPolicy: Local`. Reads Pods and workloads where clients fail."""
+def _inside(assessed: Assessed, service: Service) -> Sequence[Finding]:
+    """What is known of a Service with `internalTrafficPolicy: Local`, at most one entry. Reads Pods and workloads
+    where clients fail."""
     assessment = assessed.internal.get(service.key)
     if assessment is None:
-        return
+        return ()
     from etpguard.cli.inside.findings import findings
-    from etpguard.cli.output.inside_story import lines
 
-    (finding,) = findings(assessed, [assessment])
-    yield from lines(assessed, finding, max_nodes)
+    return findings(assessed, [assessment])
+
+
+def _clients_inside(assessed: Assessed, inside: Sequence[Finding], max_nodes: int) -> Lines:
+    """The part on `internalTrafficPolicy: Local`."""
+    for finding in inside:
+        from etpguard.cli.output.inside_story import lines
+
+        yield from lines(assessed, finding, max_nodes)
 
 
 HISTORY = 5

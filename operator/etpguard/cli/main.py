@@ -53,6 +53,14 @@ cli.add_command(check)
 @click.argument("service", metavar="NAMESPACE/SERVICE")
 @sources
 @service_namespace
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="output format",
+)
 @max_nodes(10, "nodes shown of each state; 0 for all")
 @click.option(
     "--hand-off",
@@ -80,9 +88,13 @@ def explain(service: str, namespace: str | None, **options: Any) -> int:
     from etpguard.cli.explain import explain as run_explain
 
     space, name = service_name(service, namespace)
-    own = ExplainOptions(**{field: options.pop(field) for field in ("max_nodes", "hand_off", "patch", "way")})
+    own = ExplainOptions(
+        **{field: options.pop(field) for field in ("max_nodes", "hand_off", "patch", "way", "output")}
+    )
     if own.way is not None and not own.patch:
         raise click.UsageError("--way needs --patch")
+    if own.patch and own.output != "text":
+        raise click.UsageError("--patch and -o json exclude each other")
     return run_explain(take_sources(options, only(space)), name, own)
 
 
