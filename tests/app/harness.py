@@ -49,7 +49,7 @@ class Served:
     def ready(self) -> bool:
         return self.get("/readyz")[0] == 200
 
-    def wait_ready(self, timeout: float = 20) -> None:
+    def wait_ready(self, timeout: float = 60) -> None:
         wait_for(self.ready, timeout, "/readyz")
 
     def metric(self, name: str, **labels: str) -> float | None:
@@ -125,7 +125,7 @@ class Running(Served):
         self._loop.call_soon_threadsafe(call)
         return done.result(20)
 
-    def wait_fresh(self, timeout: float = 30) -> None:
+    def wait_fresh(self, timeout: float = 90) -> None:
         """Until Kopf's first pass, and the list that follows it, are through."""
 
         def fresh() -> bool:
@@ -148,7 +148,7 @@ def stored(cluster: Cluster, kind: AnyKind) -> dict[str, str]:
     return found
 
 
-def wait_same(running: Running, cluster: Cluster, kind: AnyKind, timeout: float = 15) -> None:
+def wait_same(running: Running, cluster: Cluster, kind: AnyKind, timeout: float = 60) -> None:
     """Until the picture of the kind equals a fresh list."""
     wait_for(lambda: running.held(kind) == stored(cluster, kind), timeout, f"the picture of {kind} to be right")
 

@@ -135,7 +135,7 @@ def operator(scene: Scene) -> Iterator[Served]:
             (port,) = wait_for(lambda: serving.findall(log.read_text()), 30, "the operator's port")
             served = Served(int(port))
             wait_for(lambda: served.metric("etpguard_leader") == 1.0, 30, "the operator to lead")
-            wait_for(lambda: served.metric("etpguard_picture_fresh") == 1.0, 30, "a fresh picture")
+            wait_for(lambda: served.metric("etpguard_picture_fresh") == 1.0, 90, "a fresh picture")
             yield served
         finally:
             process.terminate()

@@ -218,7 +218,7 @@ def test_the_operator_in_the_container_works(
         found = re.search(r"ready after ([\d.]+) s", log.read_text())
         assert found is not None
         assert float(found[1]) < 3
-        wait_for(lambda: "etpguard_picture_fresh 1.0" in running.get("/metrics")[1], 30, "a fresh picture")
+        wait_for(lambda: "etpguard_picture_fresh 1.0" in running.get("/metrics")[1], 90, "a fresh picture")
         wait_for(lambda: scene.report().get("status", {}).get("outcome") == "Blackhole", 30, "the report")
         asked = time.monotonic()
         _inner(process.pid, signal.SIGTERM)
