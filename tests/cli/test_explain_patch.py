@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.cli.program import etpguard, failed
-from tests.foresight.clusters import alb, deployment, endpoints, node, pod, service
+from tests.foresight.clusters import alb, deployment, endpoints, node, pod, service, workload
 
 Json = dict[str, Any]
 POD = pod("p1", "a")
@@ -39,6 +40,28 @@ def test_one_way_alone_can_be_piped() -> None:
     (document,) = yaml.safe_load_all(run.out)
     assert document["spec"] == {"externalTrafficPolicy": "Cluster"}
     assert "way 4" not in run.err
+
+
+def test_what_if_applies_a_way(tmp_path: Path) -> None:
+    objects = tmp_path / "objects.json"
+    objects.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": CLUSTER}))
+    way = tmp_path / "way.yaml"
+    way.write_text(explained("--patch", "--way", "3").out)
+    run = etpguard("what-if", "-f", objects, "-o", "json", "apply", "-f", way)
+    (service_,) = run.report["services"]
+    assert service_["now"]["outcome"] == "TargetsUnhealthy"
+    assert service_["settled"]["best"]["outcome"] == "Covered"
+
+
+def test_the_explanation_has_the_label_where_workloads_are_read() -> None:
+    labelled = [node("a", labels={"pool": "edge"}), node("b"), node("c")]
+    spec = {"containers": [{"name": "c"}], "nodeSelector": {"pool": "edge"}}
+    made = workload("Deployment", "web", 1, template={"metadata": {"labels": {"app": "web"}}, "spec": spec})
+    objects = [*labelled, service(), endpoints([POD]), POD, made, deployment(1)[1], *alb()]
+    label = "Target only the nodes with the label pool=edge."
+    assert label in explained("--hand-off", objects=objects).out
+    assert label not in explained(objects=objects).out
+    assert label in explained("--patch", objects=objects).out
 
 
 def test_a_way_that_does_not_exist() -> None:

@@ -16,7 +16,7 @@ from devcluster.objects import wait_for
 from etpguard.cli.explain_patch import ways_out
 from etpguard.cli.input.sources import Sources, assess
 from etpguard.foresight.patches import FILE, Document, Way
-from etpguard.objects import SERVICE, Key
+from etpguard.objects import Key
 from etpguard.settings import Settings
 from tests.app.alb import definitions
 from tests.foresight.clusters import alb, deployment, endpoints, node, pod, service, workload
@@ -201,9 +201,8 @@ def stuck(made: Site) -> bool:
 def spread_way(made: Site) -> Way:
     settings = Settings(kubeconfig=str(made.cluster.kubeconfig))
     assessed = assess(Sources(settings=settings, for_what_if=True))
-    found = assessed.loaded.picture.get(SERVICE, Key(made.namespace, "web"))
-    assert found is not None
-    (way,) = [each for each in ways_out(assessed, found) if each.advice.title.startswith("Run a ready pod")]
+    found = ways_out(assessed, Key(made.namespace, "web"))
+    (way,) = [each for each in found if each.advice.title.startswith("Run a ready pod")]
     return way
 
 

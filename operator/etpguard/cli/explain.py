@@ -328,6 +328,11 @@ def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:
 def _advice(assessed: Assessed, assessment: Assessment) -> Lines:
     """Title, effect and cost, then each command alone on its line."""
     items = assessed.advisor(assessment)
+    if assessed.sources.for_what_if:
+        from etpguard.cli.explain_patch import ways_out
+
+        # With the labels that the nodes of the pods have already.
+        items = [way.advice for way in ways_out(assessed, assessment.key)]
     if not items:
         return
     yield ""

@@ -14,7 +14,7 @@ from etpguard.cli.output.streams import complain, deliver
 from etpguard.cli.output.structured import write_yaml
 from etpguard.foresight.patches import FILE, Document, Way, ways
 from etpguard.foresight.world import World
-from etpguard.objects import Service
+from etpguard.objects import SERVICE, Key, Service
 from etpguard.objects.text import harmless
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 WIDTH = 98
 
 
-def ways_out(assessed: Assessed, service: Service) -> list[Way]:
+def ways_out(assessed: Assessed, key: Key) -> list[Way]:
     """The ways out of a Service, from input with workloads; empty where it is not assessed."""
-    assessment = assessed.assessments.get(service.key)
-    if assessment is None:
+    assessment = assessed.assessments.get(key)
+    service = assessed.loaded.picture.get(SERVICE, key)
+    if assessment is None or service is None:
         return []
     world = World(assessed.loaded.picture, assessed.engine)
     return ways(service, assessment, assessed.advisor(assessment), world)
@@ -35,7 +36,7 @@ def ways_out(assessed: Assessed, service: Service) -> list[Way]:
 def print_patches(assessed: Assessed, service: Service, only: int | None) -> int:
     """Print the documents as YAML to stdout, each after a comment, and to stderr what has none and what is not
     known. `only` is the number of one way, None for all. Returns 0. Raises Failure if there is no such way."""
-    found = ways_out(assessed, service)
+    found = ways_out(assessed, service.key)
     if only is not None and not any(way.number == only for way in found):
         known = f"the ways out are 1 to {len(found)}" if found else "it has none"
         raise Failure(f"Service {service.key} has no way out number {only}: {known}")
