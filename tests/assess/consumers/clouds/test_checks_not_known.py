@@ -27,6 +27,12 @@ def test_covered_where_every_node_is(cloud: str) -> None:
     assert seen(service(), endpoints("a", "b", "c"), *nodes(cloud)) == Seen("Covered", "Covered", "abc", "")
 
 
+@CLOUDS
+def test_lost_where_no_node_is(cloud: str) -> None:
+    """Whatever is checked: no target has an endpoint."""
+    assert seen(service(), endpoints("ghost"), *nodes(cloud)) == Seen("Outage", "Outage", "abc", "abc")
+
+
 @pytest.mark.parametrize(
     ("annotation", "cloud"),
     [

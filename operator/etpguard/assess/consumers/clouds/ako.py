@@ -50,14 +50,15 @@ exclude label is read."""
 
 _MODE = Reason(
     "ServiceTypeNotKnown",
-    "the setting serviceType of AKO decides, which etpguard does not read: with ClusterIP or NodePortLocal AKO "
-    "sends to pods, and the policy is not on the path; with NodePort it sends to the nodes with an endpoint "
-    "(before 1.14.1 to all nodes, and a share of the requests may be lost)",
+    "the setting serviceType of AKO decides (ConfigMap avi-system/avi-k8s-config), which etpguard does not read: "
+    "with ClusterIP or NodePortLocal AKO sends to pods, and the policy is not on the path; with NodePort it sends "
+    "to the nodes with an endpoint (before 1.14.1 to all nodes, and a share of the requests may be lost)",
 )
 
 _NOT_SHOWN = Reason(
     "ServiceTypeNotKnown",
-    "no node with an endpoint is known; AKO may send to pods instead, as its setting serviceType decides",
+    "no node with an endpoint is known; AKO may send to pods instead, as its setting serviceType decides "
+    "(ConfigMap avi-system/avi-k8s-config)",
 )
 
 

@@ -29,11 +29,11 @@ class Civo(Cloud):
             found_by="`kubernetes.civo.com/` annotation, providerID `civo://`",
             nodes="cloud nodes",
             health_check="unknown",
-            with_local="`Unknown` unless all nodes are covered",
+            with_local="`Unknown` unless all nodes are covered, or none",
             evidence=Evidence.DOCUMENTED,
             source="civo-cloud-controller-manager 0c98dc9 loadbalancer.go",
         ),
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        return PossibleNodes(CLOUD_NODES, _NOT_KNOWN)
+        return PossibleNodes(CLOUD_NODES, _NOT_KNOWN, sends_to_one=True)

@@ -73,7 +73,7 @@ class Exoscale(CheckedCloud):
                 "member "
                 "that has an endpoint all is lost"
             )
-            return PossibleNodes(EVERY_NODE, Reason("InstancePoolNotKnown", detail))
+            return PossibleNodes(EVERY_NODE, Reason("InstancePoolNotKnown", detail), sends_to_one=True)
         return targets
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:

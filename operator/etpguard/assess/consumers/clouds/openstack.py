@@ -69,7 +69,9 @@ class OpenStack(Cloud):
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         found = view.once("openstack", service, _targets)
         checked = isinstance(found, NodeTargets) and not isinstance(found.check.probe, NoHealthCheck)
-        return PossibleNodes(found.rule, _UDP) if checked and port.transport == "UDP" and found.rule else found
+        if checked and port.transport == "UDP" and found.rule:
+            return PossibleNodes(found.rule, _UDP, sends_to_one=True)
+        return found
 
     def client_ip_of(self, service: Service) -> ClientIP:
         """The provider amphora sends from an address of its own, and shows the client's in a header where one of
@@ -109,7 +111,7 @@ def _targets(service: Service) -> Targets:
             return NodeTargets(rule, UNCHECKED)
         case None:
             detail = f"{MONITOR} is not set, and {_NOT_SHOWN}: {_BOTH}"
-            return PossibleNodes(rule, Reason("HealthMonitorNotKnown", detail))
+            return PossibleNodes(rule, Reason("HealthMonitorNotKnown", detail), sends_to_one=True)
         case other:
             effect = f'only "true" and "false" are, so create-monitor decides, and {_NOT_SHOWN}: {_BOTH}'
             return unreadable(MONITOR, other, rule, effect)

@@ -30,11 +30,11 @@ class Stackit(Cloud):
             found_by="`lb.stackit.cloud/` or `yawol.stackit.cloud/` annotation, providerID `stackit://`",
             nodes="cloud nodes",
             health_check="unknown",
-            with_local="`Unknown` unless all nodes are covered; STACKIT does not support Local",
+            with_local="`Unknown` unless all nodes are covered, or none; STACKIT does not support Local",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-stackit d561f8e pkg/ccm/loadbalancer_spec.go, docs/load-balancer.md",
         ),
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        return PossibleNodes(CLOUD_NODES, _NOT_KNOWN)
+        return PossibleNodes(CLOUD_NODES, _NOT_KNOWN, sends_to_one=True)

@@ -70,5 +70,5 @@ def _targets(service: Service) -> Targets:
             "not read: if a node with an endpoint is among them, the others are taken out of use; if none is, all "
             "is lost"
         )
-        return PossibleNodes(CLOUD_NODES, Reason("TargetGroupNotKnown", detail))
+        return PossibleNodes(CLOUD_NODES, Reason("TargetGroupNotKnown", detail), sends_to_one=True)
     return NodeTargets(CLOUD_NODES, standard_check(service))
