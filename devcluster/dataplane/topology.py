@@ -107,12 +107,13 @@ class Topology:
             f"route add default via {via.ipv6} dev eth0",
             namespace=name,
         )
+        # The kernel removes the link of a former pod with this address some time after its namespace.
         netns.ip(
             f"addr add {via.ipv4}/32 dev {link}",
             f"addr add {via.ipv6}/128 dev {link} nodad",
             f"link set {link} up",
-            f"route add {own.ipv4} dev {link}",
-            f"route add {own.ipv6} dev {link}",
+            f"route replace {own.ipv4} dev {link}",
+            f"route replace {own.ipv6} dev {link}",
             namespace=at_node,
         )
         return name

@@ -419,13 +419,15 @@ class Engine:
 
 
 def _replaced(kept: dict[Key, T], key: Key, fresh: T | None) -> bool:
-    """Keep `fresh` under the key, or nothing for None. Whether that is a change."""
-    changed = fresh != kept.get(key)
+    """Keep `fresh` under the key, or nothing for None. Whether that is a change. The former one stays if it is equal,
+    with the resilience that was computed for it."""
+    if fresh == kept.get(key):
+        return False
     if fresh is not None:
         kept[key] = fresh
-    elif changed:
+    else:
         del kept[key]
-    return changed
+    return True
 
 
 def _failed(error: Exception) -> Reason:
