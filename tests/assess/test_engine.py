@@ -87,6 +87,16 @@ def test_a_node_deleted_and_created_again() -> None:
     assert watched.engine.assessments[WEB] == before
 
 
+def test_an_equal_assessment_is_the_former_one_with_its_resilience() -> None:
+    watched = Watched(service(), ON_N1, *NODES)
+    before = watched.engine.assessments[WEB]
+    resilience = before.consumers[0].coverage[0].resilience if before.consumers else before.coverage[0].resilience
+    assert watched.engine.refresh_all() == {}
+    after = watched.engine.assessments[WEB]
+    assert after is before
+    assert (after.consumers[0].coverage if after.consumers else after.coverage)[0].resilience is resilience
+
+
 def test_what_changes_nothing_is_not_told() -> None:
     watched = Watched(service(), EVERYWHERE, *NODES)
     assert watched.put(node("n1", labels={"unheeded": "x"})) == {}
