@@ -419,7 +419,7 @@ class Engine:
 
 
 def _replaced(kept: dict[Key, T], key: Key, fresh: T | None) -> bool:
-    """Keep `fresh` under the key, or nothing for None. Whether that is a change. The former one stays if it is equal,
+    """Keep `fresh` under the key, or nothing for None. Whether that is a change. A former one that is equal stays,
     with the resilience that was computed for it."""
     if fresh == kept.get(key):
         return False
