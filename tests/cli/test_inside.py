@@ -163,3 +163,20 @@ def test_what_if_says_what_has_no_bound(tmp_path: Path) -> None:
     drained = etpguard("what-if", "-f", state, "-o", "json", "drain", "worker-1").report["internal"]
     assert [(each["goDark"]["nodes"], each["goDark"]["seconds"]) for each in drained] == [(["worker-1"], None)]
     assert drained[0]["goDark"]["duration"] in ("not bounded", "until another change")
+
+
+def titles(state: Path) -> list[str]:
+    return [each.partition(".")[0] for each in entry(etpguard("check", "-f", state, "-o", "json"))["advice"]]
+
+
+def test_advice_fits_the_workload(tmp_path: Path) -> None:
+    assert len(titles(AGENT)) == 3
+    content = yaml.safe_load(AGENT.read_text())
+    (daemon_set,) = [item for item in content["items"] if item["kind"] == "DaemonSet"]
+    daemon_set["spec"]["updateStrategy"]["rollingUpdate"] = {"maxSurge": 1, "maxUnavailable": 0}
+    state = tmp_path / "state.yaml"
+    state.write_text(yaml.safe_dump(content))
+    assert titles(state) == titles(AGENT)[:2]
+    daemon_set["kind"] = "Deployment"
+    state.write_text(yaml.safe_dump(content))
+    assert titles(state) == titles(AGENT)[:1]

@@ -310,6 +310,13 @@ def test_without_pods_an_endpoint_shows_the_pod(there: Json, expected: str) -> N
     assert of_b(daemon_set(), endpoints([READY, there]), unread=["pods"]) == [expected]
 
 
+def test_without_pods_an_endpoint_that_is_no_pod_shows_nothing() -> None:
+    slice_ = endpoints([READY, on_b()])
+    for endpoint in slice_["endpoints"]:
+        del endpoint["targetRef"]
+    assert of_b(daemon_set(), slice_, unread=["pods"]) == ["NotRead: Pods were not read: forbidden"]
+
+
 def test_nodes_with_the_same_reasons_are_one_entry_the_most_first() -> None:
     names = ["b", "c", "d"]
     pods = [READY, on_b(), pod("agent-d", "d", owner="DaemonSet/web", ready=False)]

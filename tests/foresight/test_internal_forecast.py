@@ -107,6 +107,18 @@ TWO = [pod("p1", "a"), pod("p2", "b")]
             id="a rollout: another pod serves on the node",
         ),
         pytest.param(
+            cluster([*agents("ab"), pod("agent-a2", "a", owner="DaemonSet/web")], daemon_set()),
+            Rollout(DAEMON_SET),
+            "Uncovered 1/3 | Uncovered 2/3 | Uncovered 1/3 .. Uncovered 1/3 | b 1",
+            id="a rollout: one of two pods on a node",
+        ),
+        pytest.param(
+            [*NODES, service(**INTERNAL), *deployment(0)],
+            Scale(DEPLOYMENT, 1),
+            "NoEndpoints 3/3 | NoEndpoints 3/3 | NoEndpoints 3/3 .. Uncovered 2/3 | - 0",
+            id="scale out from nothing",
+        ),
+        pytest.param(
             cluster(agents(), daemon_set()),
             Drain(("a",)),
             "unchanged",

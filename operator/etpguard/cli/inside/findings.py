@@ -8,12 +8,15 @@ from typing import Any
 
 from etpguard.assess import InternalAssessment
 from etpguard.assess.consumers.interface import Advice
-from etpguard.assess.internal_advice import internal_advice
+from etpguard.assess.internal_advice import internal_advice, surge, tolerate
 from etpguard.cli.input.sources import Assessed
 from etpguard.cli.inside.workloads import workloads
 from etpguard.foresight.absence import Absence, absences, workloads_behind
+from etpguard.foresight.changes import Workload
 from etpguard.foresight.clients import Clients, clients
+from etpguard.foresight.rollout_state import surges
 from etpguard.objects import NODE, SERVICE, Key
+from etpguard.objects.pod_controllers import PodController
 from etpguard.objects.pods import POD
 from etpguard.outcomes import Outcome, severity
 
@@ -31,8 +34,8 @@ class Finding:
     absences: Sequence[Absence] = ()
     clients: Sequence[Clients] | None = None
     unread: str = ""
-    daemon_set: str = ""
-    """The name of the DaemonSet behind the Service; "" if there is none, or not just one."""
+    behind: Sequence[tuple[Workload, PodController]] = ()
+    """The workloads whose pods the Service selects, as far as they were read."""
 
     @property
     def key(self) -> Key:
@@ -50,6 +53,7 @@ def findings(assessed: Assessed, wanted: Iterable[InternalAssessment]) -> list[F
     dark = [each for each in every if each.outcome is Outcome.NoEndpoints or each.uncovered]
     if not dark:
         return [Finding(each) for each in every]
+    keys = {each.key for each in dark}
     uncovered = {name for each in dark for name in table.names(each.uncovered)}
     found = workloads(assessed, {each.key.namespace for each in dark}, uncovered)
     if found.elsewhere and uncovered:
@@ -58,29 +62,34 @@ def findings(assessed: Assessed, wanted: Iterable[InternalAssessment]) -> list[F
     made = []
     for each in every:
         service = assessed.loaded.picture.get(SERVICE, each.key)
-        if each not in dark or service is None:
+        if each.key not in keys or service is None:
             made.append(Finding(each))
             continue
         names = table.names(each.uncovered or each.eligible)
         why = absences(assessed.loaded.picture, found.picture, service, names)
-        behind = [workload for workload, _ in workloads_behind(found.picture, service)]
-        daemon_set = behind[0].key.name if len(behind) == 1 and behind[0].kind == "DaemonSet" else ""
+        behind = workloads_behind(found.picture, service)
         known = clients(found.picture, service, names) if each.uncovered and not found.elsewhere else None
         unread = found.elsewhere if each.uncovered else ""
-        made.append(Finding(each, why, known, unread, daemon_set))
+        made.append(Finding(each, why, known, unread, behind))
     return made
 
 
 def advice_for(assessed: Assessed, finding: Finding) -> list[Advice]:
-    """The advice of the assessment, with the name of the DaemonSet where it is known."""
+    """The advice of the assessment, as far as it fits the workload behind the Service, with its name."""
     picture = assessed.loaded.picture
     service = picture.get(SERVICE, finding.key)
     if service is None:
         return []
     names = picture.nodes.names(finding.assessment.uncovered)
     nodes = [node for name in names if (node := picture.get(NODE, Key("", name)))]
-    named = {"daemon_set": finding.daemon_set} if finding.daemon_set else {}
-    return internal_advice(service, finding.assessment, nodes, **named)
+    if len(finding.behind) != 1:
+        return internal_advice(service, finding.assessment, nodes)
+    ((workload, controller),) = finding.behind
+    advised = internal_advice(service, finding.assessment, nodes, workload.key.name)
+    if workload.kind != "DaemonSet":
+        of_daemon_sets = (tolerate(service, nodes, workload.key.name), surge(service, workload.key.name))
+        return [each for each in advised if each not in of_daemon_sets]
+    return [each for each in advised if not surges(controller) or each != surge(service, workload.key.name)]
 
 
 def details(finding: Finding, max_nodes: int) -> Json:
