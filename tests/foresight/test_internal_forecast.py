@@ -113,7 +113,7 @@ TWO = [pod("p1", "a"), pod("p2", "b")]
             id="a rollout: one of two pods on a node",
         ),
         pytest.param(
-            [*NODES, service(**INTERNAL), *deployment(0)],
+            [*NODES, service(**INTERNAL), {**endpoints([]), "ports": None}, *deployment(0)],
             Scale(DEPLOYMENT, 1),
             "NoEndpoints 3/3 | NoEndpoints 3/3 | NoEndpoints 3/3 .. Uncovered 2/3 | - 0",
             id="scale out from nothing",
