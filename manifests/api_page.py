@@ -190,6 +190,13 @@ EXPLANATION = (
     Field("advice[].effect", "string", "What it changes; may be empty."),
     Field("advice[].cost", "string", "What it costs; may be empty."),
     Field("advice[].command", "string", "Commands to copy, one a line; may be empty."),
+    Field("advice[].documents[]", "object", "With --patch or --hand-off: its patches.", True),
+    Field(
+        "advice[].documents[].document", "object", "A patch with the names of its object, or Helm values.", True
+    ),
+    Field("advice[].documents[].command", "string", "The command that applies it from the file FILE.", True),
+    Field("advice[].documents[].helmValues", "boolean", "Whether it is Helm values.", True),
+    Field("advice[].notes[]", "string", "What is not known, and why there is no document.", True),
     Field("text[]", "string", "The lines of the text output, for people. They may change."),
     Field("dataPlane", "object", "As in the CoverageReport."),
     Field("warnings[]", "string", "As on stderr."),

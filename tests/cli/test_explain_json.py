@@ -72,7 +72,15 @@ def test_a_service_that_is_not_assessed(changed: Path) -> None:
     assert [each["to"] for each in made["history"]] == ["Covered"]
 
 
-def test_patches_are_no_json() -> None:
-    run = etpguard("explain", NAME, "-f", SEED, "-o", "json", "--patch")
+def test_the_advice_has_its_patches() -> None:
+    made = explained(SEED, "--patch")
+    (policy,) = [each for each in made["advice"] if each["title"] == "Let every node forward"]
+    (document,) = policy["documents"]
+    assert document["document"]["spec"] == {"externalTrafficPolicy": "Cluster"}
+    assert document["command"].endswith("--patch-file=FILE")
+    assert (document["helmValues"], policy["notes"]) == (False, [])
+    assert any(each["notes"] and not each["documents"] for each in made["advice"])
+    assert "documents" not in explained(SEED)["advice"][0]
+    run = etpguard("explain", NAME, "-f", SEED, "-o", "json", "--patch", "--way", "1")
     assert (run.code, run.out) == (2, "")
-    assert "--patch and -o json exclude each other" in run.err
+    assert "--way and -o json exclude each other" in run.err

@@ -29,7 +29,7 @@ Lines = Iterable[str]
 @dataclass(frozen=True)
 class ExplainOptions:
     """`max_nodes` 0 means all names. `hand_off` also explains the end of the pods. `patch` prints the ways out as
-    documents instead, `way` only the one with this number."""
+    documents instead of the text, `way` only the one with this number. In JSON the advice has the documents."""
 
     max_nodes: int = 10
     hand_off: bool = False
@@ -47,7 +47,7 @@ def explain(sources: Sources, name: str, options: ExplainOptions) -> int:
     service = assessed.loaded.picture.get(SERVICE, key)
     if service is None:
         raise Failure(not_found(assessed, key))
-    if options.patch:
+    if options.patch and options.output == "text":
         from etpguard.cli.explain_patch import print_patches
 
         return print_patches(assessed, service, options.way)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from etpguard.assess import Assessment
+from etpguard.assess.consumers.interface import Advice
 from etpguard.cli.input.sources import Assessed
 from etpguard.cli.inside.findings import Finding
 from etpguard.cli.reading import ClusterReport
@@ -25,7 +27,6 @@ def explanation(
     chosen = [assessment] if assessment else []
     cluster = ClusterReport(assessed, chosen, internal=inside)
     report = coverage_report(cluster.contents(max_nodes))
-    advice = assessed.advisor(assessment) if assessment else ()
     return {
         "apiVersion": API_VERSION,
         "kind": "ServiceExplanation",
@@ -37,15 +38,35 @@ def explanation(
         "internal": next(iter(report["internal"]), None),
         "endpoints": list(_endpoints(assessed, service)),
         "history": _history(assessed, service),
-        "advice": [
-            {"title": each.title, "effect": each.effect, "cost": each.cost, "command": each.command}
-            for each in advice
-        ],
+        "advice": _advice(assessed, assessment) if assessment else [],
         "text": [str(line) for line in story],
         "dataPlane": report["dataPlane"],
         "warnings": report["warnings"],
         "notRead": report["notRead"],
     }
+
+
+def _advice(assessed: Assessed, assessment: Assessment) -> list[Json]:
+    """The items of advice, with documents where workloads were read."""
+    if not assessed.sources.for_what_if:
+        return [_item(each) for each in assessed.advisor(assessment)]
+    from etpguard.cli.explain_patch import ways_out
+
+    return [
+        {
+            **_item(way.advice),
+            "documents": [
+                {"document": each.content, "command": each.command, "helmValues": each.values}
+                for each in way.documents
+            ],
+            "notes": list(way.notes),
+        }
+        for way in ways_out(assessed, assessment.key)
+    ]
+
+
+def _item(advice: Advice) -> Json:
+    return {"title": advice.title, "effect": advice.effect, "cost": advice.cost, "command": advice.command}
 
 
 def _endpoints(assessed: Assessed, service: Service) -> Iterator[Json]:

@@ -71,7 +71,7 @@ cli.add_command(check)
     "--patch",
     is_flag=True,
     help="print only the advice, as documents for `kubectl patch`, `kubectl apply` or `helm upgrade`, each after "
-    "a comment; reads Pods and workloads",
+    "a comment; reads Pods and workloads. With -o json the explanation has these documents",
 )
 @click.option(
     "--way",
@@ -93,8 +93,8 @@ def explain(service: str, namespace: str | None, **options: Any) -> int:
     )
     if own.way is not None and not own.patch:
         raise click.UsageError("--way needs --patch")
-    if own.patch and own.output != "text":
-        raise click.UsageError("--patch and -o json exclude each other")
+    if own.way is not None and own.output != "text":
+        raise click.UsageError("--way and -o json exclude each other")
     return run_explain(take_sources(options, only(space)), name, own)
 
 
