@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etpguard.assess import Assessment
-from etpguard.assess.consumers.interface import Advice
 from etpguard.assess.internal import InternalAssessment
 from etpguard.cli.input.sources import Assessed
-from etpguard.cli.inside.findings import Finding, advice_for, details
 from etpguard.report import Contents
 from etpguard.report.advice import advice_texts
+
+if TYPE_CHECKING:
+    from etpguard.assess.consumers.interface import Advice
+    from etpguard.cli.inside.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,14 @@ class ClusterReport:
         found = {each.key: each for each in self.internal}
 
         def advice(assessment: InternalAssessment) -> Sequence[Advice]:
+            from etpguard.cli.inside.findings import advice_for  # slow to load, and few clusters need it
+
             return advice_for(self.assessed, found[assessment.key])
+
+        def further(assessment: InternalAssessment) -> dict[str, Any]:
+            from etpguard.cli.inside.findings import details
+
+            return details(found[assessment.key], max_nodes)
 
         return Contents(
             planes=self.assessed.engine.planes,
@@ -46,7 +55,7 @@ class ClusterReport:
             remediations=self.remediations,
             internal=[each.assessment for each in self.internal],
             internal_advice=advice_texts(advice),
-            internal_details=lambda assessment: details(found[assessment.key], max_nodes),
+            internal_details=further,
             cluster=self.cluster,
         )
 
