@@ -83,11 +83,15 @@ class PortState:
 
     @property
     def forwarding(self) -> int:
-        return self.ready | self.terminating
+        # Each operation on a set copies it. Most Services have no terminating endpoint.
+        return self.ready | self.terminating if self.terminating else self.ready
 
     def dropped(self, nodes: int) -> int:
         """Of `nodes`, those that do not forward although usable endpoints exist: none of them is here."""
-        return nodes & ~self.forwarding & ~self.unusable if self.usable else 0
+        if not self.usable:
+            return 0
+        lost = nodes & ~self.forwarding
+        return lost & ~self.unusable if self.unusable else lost
 
     def rejected(self, nodes: int) -> int:
         """Of `nodes`, those that do not forward because no endpoint is usable anywhere."""

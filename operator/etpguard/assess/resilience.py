@@ -259,7 +259,7 @@ def _counted(classes: Iterable[int]) -> _Counts:
 
 def worst(found: Sequence[Resilience]) -> Resilience | None:
     """The worst of each figure over ports, families or consumers: the traffic of each counts. None for none."""
-    if len(found) < 2:
+    if not found or all(each is found[0] for each in found):
         return found[0] if found else None
     single_points = 0
     for each in found:

@@ -314,7 +314,8 @@ class Judge:
             eligible &= state.ready
         if state.through and (frontend := _frontend(consumer)) is not None:
             state = state.seen_through(frontend)
-        unused = state.forwarding & self._picture.nodes.present & ~eligible
+        forwarding = state.forwarding
+        unused = forwarding & self._picture.nodes.present & ~eligible
         uncovered = state.dropped(eligible)
         spare = self._eligible.spare(rule, self._picture.store(NODE))
         passes = self.passing(states, consumer, state.family) if uncovered or spare else 0
@@ -322,7 +323,7 @@ class Judge:
             known = uncovered & ~state.doubtful
             return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, known, unused)
         sees = 0 if isinstance(passes, NotModelled) else passes
-        verdict = through_consumer(eligible, state.forwarding, state.usable, sees)
+        verdict = through_consumer(eligible, forwarding, state.usable, sees)
         if isinstance(consumer.targets, NodeTargets):
             verdict, unknown = _with_too_few_healthy(verdict, consumer.targets, sees)
             if unknown:

@@ -116,11 +116,13 @@ class Picture:
         return self.referring(ENDPOINT_SLICE, service)
 
     def rejected_slices(self, service: Key) -> list[Reject]:
-        return _in_order(self._rejected_slices.get(service, {}))
+        found = self._rejected_slices.get(service)
+        return _in_order(found) if found else []
 
     def rejected_referrers(self, namespace: str) -> list[Reject]:
         """The objects of the namespace that could not be read and might refer to any Service there."""
-        return _in_order(self._rejected_referrers.get(namespace, {}))
+        found = self._rejected_referrers.get(namespace)
+        return _in_order(found) if found else []
 
     def node_port_owners(self, number: int) -> list[Service]:
         """The Services that hold a node port of that number (one for each protocol at most)."""
