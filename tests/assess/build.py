@@ -177,6 +177,10 @@ class Given:
         return ()
 
 
+def kind_of(each: Record) -> AnyKind:
+    return _KINDS[type(each)]
+
+
 def picture_with(*objects: Record | Reject, families: Sequence[ConsumerFamily] = ()) -> Picture:
     picture = picture_for(families)
     for each in objects:
