@@ -4,7 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/etpguard
 UV    := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN   := $(UV) run --locked --
 PYTEST := $(RUN) pytest
-UNIT  := not controlplane and not dataplane and not image
+UNIT  := not controlplane and not dataplane and not image and not browser
 
 .PHONY: help binaries demo test unit pythons soak lint protobuf build bench clean
 

@@ -109,6 +109,7 @@ class Tab:
 
     def picture(self, path: Path) -> None:
         """A WebP of what the window shows."""
+        self.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))")
         shot = self.call("Page.captureScreenshot", format="webp", quality=75)
         path.write_bytes(base64.b64decode(shot["data"]))
 

@@ -33,6 +33,7 @@ class LiveServer:
             self._picture,
             self._engine,
             self._engine.assessments,
+            self._engine.internal,
             Advisor(self._picture, [family]),
             "https://127.0.0.1:6443",
             self._status,

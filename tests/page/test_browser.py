@@ -46,8 +46,10 @@ def written(folder: Path, text: str) -> str:
     return file.as_uri()
 
 
-def example(folder: Path, *more: str) -> str:
-    return written(folder, etpguard("check", "-f", SEED, "-o", "html", *more).out)
+def example(folder: Path) -> str:
+    run = etpguard("check", "-f", SEED.relative_to(Path.cwd()), "-o", "html")  # the page shows the path
+    assert run.code == 0, run.err
+    return written(folder, run.out)
 
 
 def violations(tab: Tab) -> list[str]:
@@ -244,7 +246,7 @@ def test_the_page_of_a_large_cluster_opens_soon(tab: Tab, tmp_path: Path) -> Non
     assert tab.value("document.querySelectorAll('details[id]').length") == 2_000
 
 
-@pytest.mark.skipif("ETPGUARD_PICTURES" not in os.environ, reason="ETPGUARD_PICTURES=1 renews docs/images")
+@pytest.mark.skipif("RENEW_PICTURES" not in os.environ, reason="RENEW_PICTURES=1 renews docs/images")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pictures_of_the_readme(tab: Tab, tmp_path: Path, scheme: str) -> None:
     IMAGES.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import html5lib
@@ -115,6 +116,28 @@ def test_what_the_operator_says_of_itself() -> None:
     assert "nodes: forbidden" in summary
     assert tree.find(".//meta[@http-equiv]") is None, "the operator sends the policy as a header"
     assert "fresh" in text_of(shown(page_of(*small(), status=Status("r1", "none", fresh=True))))
+
+
+def test_clients_in_the_cluster() -> None:
+    local: dict[str, Any] = {"internalTrafficPolicy": "Local", "externalTrafficPolicy": None, "type": "ClusterIP"}
+    ports: list[dict[str, Any]] = [{"name": "http", "port": 80}]
+    page = page_of(
+        node("n1"),
+        node("n2"),
+        service("lost", ports, **local),
+        endpoint_slice([endpoint("n1")], name="lost-1", of="lost"),
+        service("found", ports, **local),
+        endpoint_slice([endpoint("n1"), endpoint("n2")], name="found-1", of="found"),
+    )
+    details = {"causes": [{"reasons": [{"message": "a taint"}]}]}
+    contents = replace(
+        page.contents, internal_details=lambda each: details, internal_advice=lambda each: ["Tolerate it."]
+    )
+    (part,) = (e for e in shown(replace(page, contents=contents)).iter("section") if e.get("id") == "internal")
+    assert "Covered: 1." in text_of(part)
+    assert [text_of(each).partition(":")[0] for each in part.iter("li")] == ["Uncovered default/lost"]
+    for text in ("uncovered: n2", "a taint", "what to do: Tolerate it."):
+        assert text in text_of(part)
 
 
 def test_a_file_allows_its_own_style_and_script_alone() -> None:

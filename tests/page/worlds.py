@@ -51,6 +51,7 @@ def contents_of(
         planes=engine.planes,
         nodes=picture.nodes.present,
         assessments=list(engine.assessments.values()),
+        internal=list(engine.internal.values()),
         table=picture.nodes,
         advice=lambda assessment: (),
     )

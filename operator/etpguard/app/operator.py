@@ -153,6 +153,7 @@ class Operator:
             self.picture,
             self.engine,
             reported,
+            settings.scope.select(self.engine.internal),
             Advisor(self.picture, consumers),
             connection.server,
             self._page_status,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
-from etpguard.assess import Assessment, Engine
+from etpguard.assess import Assessment, Engine, InternalAssessment
 from etpguard.assess.advice import Advisor
 from etpguard.cluster import Picture
 from etpguard.kube.stopping import stopped_within
@@ -41,14 +41,16 @@ RETRY_SECONDS = 30.0
 
 
 class LivePage:
-    """`assessments` are those that the operator reports. `status` gives what it says about itself at a revision.
-    `problem` says why the page is not served; "" if it is. `port` is None while it is not served."""
+    """`assessments` and `internal` are those that the operator reports. `status` gives what it says about itself,
+    with that revision. `problem` says why the page is not served; "" if it is. `port` is None while it is not
+    served."""
 
     def __init__(
         self,
         picture: Picture,
         engine: Engine,
         assessments: Mapping[Key, Assessment],
+        internal: Mapping[Key, InternalAssessment],
         advisor: Advisor,
         source: str,
         status: Callable[[str], Status],
@@ -56,6 +58,7 @@ class LivePage:
         self._picture = picture
         self._engine = engine
         self._assessments = assessments
+        self._internal = internal
         self._advisor = advisor
         self._source = source
         self._status = status
@@ -115,6 +118,7 @@ class LivePage:
                 assessments=list(self._assessments.values()),
                 table=picture.nodes,
                 advice=_no_advice,
+                internal=list(self._internal.values()),
             ),
             zones=zones_of(picture),
             advisor=self._advisor,
@@ -138,11 +142,16 @@ def _differ(now: PageContents, shown: PageContents) -> bool:
     assert shown.status is not None
     return (
         a.nodes != b.nodes
-        or len(a.assessments) != len(b.assessments)
-        or any(x is not y for x, y in zip(a.assessments, b.assessments, strict=True))
+        or _other(a.assessments, b.assessments)
+        or _other(a.internal, b.internal)
         or a.planes != b.planes
         or now.zones != shown.zones
         or now.recorded != shown.recorded
         or now.why_not != shown.why_not
         or now.status.facts != shown.status.facts
     )
+
+
+def _other(now: Collection[object], shown: Collection[object]) -> bool:
+    """Whether one of the assessments was made since. To compare what they say would take longer."""
+    return len(now) != len(shown) or any(x is not y for x, y in zip(now, shown, strict=True))

@@ -52,7 +52,8 @@
       const answer = await fetch("/", { cache: "no-store" });
       if (!answer.ok) throw new Error(`the operator answers ${answer.status}`);
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (Boolean(next.getElementById("services")) !== Boolean(document.getElementById("services"))) {
+      const sections = (root) => [...root.querySelectorAll("main > section")].map((part) => part.id).join(" ");
+      if (sections(next) !== sections(document)) {
         location.reload();
         return;
       }
@@ -63,6 +64,7 @@
         replace("matrix", next);
         replaceServices(next);
       }
+      if (document.getElementById("internal")) replace("internal", next);
       if (document.activeElement !== before) restore();
       document.title = next.title;
       shown = next.documentElement.dataset.revision;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +16,7 @@ from etpguard.cluster import NodeTable, Picture
 from etpguard.objects import NODE, Key, Remediation
 from etpguard.page.matrix import Cell, Mark, Matrix, PortRow, cell, matrix, port_rows
 from etpguard.report.contract import Contents, Json, coverage_report, service_report
+from etpguard.report.internal import internal_report
 from etpguard.report.resilience import resilience_lines
 from etpguard.report.transitions import transitions_of
 
@@ -141,8 +142,8 @@ class MatrixRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """The whole page. `report` is the CoverageReport without `services`. `outcomes` counts the Services, the worst
-    outcome first."""
+    """The whole page. `report` is the CoverageReport without `services` and `internal`. `outcomes` counts the
+    Services, the worst outcome first."""
 
     page: PageContents
     report: Json
@@ -151,6 +152,9 @@ class PageView:
     matrix: Matrix
     rows: tuple[MatrixRow, ...]
     services: tuple[ServiceView, ...]
+    internal: tuple[Json, ...]
+    """Entries of `internal[]`, the worst first, without those that are Covered."""
+    internal_covered: int
 
     @property
     def losing(self) -> int:
@@ -202,13 +206,22 @@ def page_view(page: PageContents, views: ServiceViews | None = None) -> PageView
     made = matrix([row for each in services for row in each.rows], contents.nodes, page.zones, contents.table)
     return PageView(
         page=page,
-        report=coverage_report(contents, []),
+        report=coverage_report(replace(contents, internal=()), []),
         outcomes=tuple(sorted(Counter(s.outcome for s in services).items(), reverse=True)),
         nodes=contents.nodes.bit_count(),
         matrix=made,
         rows=tuple(row for each in services for row in _matrix_rows(each, made)),
         services=services,
+        internal=tuple(_internal(contents)),
+        internal_covered=sum(each.outcome is Outcome.Covered for each in contents.internal),
     )
+
+
+def _internal(contents: Contents) -> Iterator[Json]:
+    failing = [each for each in contents.internal if each.outcome is not Outcome.Covered]
+    for each in sorted(failing, key=lambda a: (-a.outcome, a.key)):
+        report = internal_report(each, contents.table, contents.internal_advice(each), MAX_NAMES)
+        yield {"causes": [], **report, **contents.internal_details(each)}
 
 
 def _matrix_rows(service: ServiceView, made: Matrix) -> Iterable[MatrixRow]:

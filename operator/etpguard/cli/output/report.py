@@ -50,7 +50,7 @@ def write(reading: Reading, output: str, max_nodes: int, fail_on: str) -> None:
 
         (only,) = reading.reports
         sys.stdout.flush()
-        sys.stdout.buffer.write(html(only.assessed, only.chosen).encode())
+        sys.stdout.buffer.write(html(only).encode())
     else:
         from etpguard.cli.output.markdown import markdown
 
