@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from etpguard import __version__
-from etpguard.assess import Assessment, Outcome, Reason
+from etpguard.assess import Assessment, InternalAssessment, Outcome, Reason
 from etpguard.metrics import Metrics, State
 from etpguard.objects import SERVICE, Key
 
@@ -101,3 +101,21 @@ def test_what_is_counted() -> None:
 
 def test_there_are_no_creation_series() -> None:
     assert not [name for name, _ in samples(made()) if name.endswith("_created")]
+
+
+@pytest.mark.parametrize(
+    ("per_service", "exported"), [("all", {"bad": 2.0, "good": 0.0}), ("affected", {"bad": 2.0})]
+)
+def test_clients_in_the_cluster(per_service: Literal["all", "affected"], exported: dict[str, float]) -> None:
+    inside = [
+        InternalAssessment(Key("default", name), "uid", "ClusterIP", outcome, Reason(outcome.name), (), 7, nodes)
+        for name, outcome, nodes in (("bad", Outcome.Uncovered, 0b110), ("good", Outcome.Covered, 0))
+    ]
+    state = State({}, {}, {}, (), True, internal={each.key: each for each in inside})
+    found = samples(Metrics(lambda: state, per_service))
+    shown = {
+        dict(labels)["service"]: value
+        for (name, labels), value in found.items()
+        if name == "etpguard_service_internal_uncovered_nodes"
+    }
+    assert shown == exported

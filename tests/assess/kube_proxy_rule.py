@@ -117,6 +117,22 @@ class Proxier:
                 states[name] = TERMINATING
         return states
 
+    def internal_states(self) -> dict[ServicePortName, str]:
+        """What happens to a connection from this node to the cluster IP of each ServicePort whose internal policy
+        is Local (iptables/proxier.go:888-916)."""
+        states = {}
+        for name, info in self.service_map.items():
+            if not info.internal_policy_local:
+                continue
+            found = self._categorize_endpoints(self.endpoints_map.get(name, []), info)
+            if not found.has_any:
+                states[name] = REJECTED
+            elif not found.local:
+                states[name] = DROPPED
+            else:
+                states[name] = READY if all(endpoint.ready for endpoint in found.local) else TERMINATING
+        return states
+
     def health_check_counts(self) -> dict[NamespacedName, int]:
         """For each Service with a healthCheckNodePort the count that its server answers with: 200 iff not 0
         (healthcheck/service_health.go; servicechangetracker.go HealthCheckNodePorts;

@@ -132,6 +132,7 @@ def services(draw: st.DrawFn) -> Json:
         "type": draw(st.sampled_from(("NodePort", "NodePort", "LoadBalancer", "ClusterIP"))),
         "clusterIP": draw(st.sampled_from(5 * ["10.0.0.1"] + ["fd00::1", "None"])),
         "externalTrafficPolicy": draw(st.sampled_from(("Local", "Local", "Local", "Cluster"))),
+        "internalTrafficPolicy": draw(st.sampled_from(("Local", "Local", "Cluster"))),
         "ports": ports,
         "selector": draw(seldom("apps.kubernetes.io/pod-index")),
     }
@@ -319,15 +320,17 @@ class Incremental(RuleBasedStateMachine):
 
     @rule()
     def refresh(self) -> None:
-        before = self.told
+        before, inside = self.told, dict(self.engine.internal)
         changed = self.engine.refresh(self.touched)
         self.touched = Touched()
         self.told = {k: a for k, a in {**before, **changed}.items() if a is not None}
-        assert all(before.get(key) != assessment for key, assessment in changed.items()), "only what differs"
+        moved = {key for key in changed if inside.get(key) != self.engine.internal.get(key)}
+        assert all(key in moved or before.get(key) != each for key, each in changed.items()), "only what differs"
 
         fresh = Engine(self.picture, self.families, self.options)
         fresh.refresh_all()
         assert self.engine.assessments == fresh.assessments
+        assert self.engine.internal == fresh.internal
         assert self.told == fresh.assessments, "the differences add up"
 
     @invariant()

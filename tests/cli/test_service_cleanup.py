@@ -43,7 +43,7 @@ class Api:
         self.service: dict[str, Any] = {
             "metadata": {"name": "web", "namespace": "shop", "uid": "u", "resourceVersion": "1"},
             "spec": {"externalTrafficPolicy": "Local"},
-            "status": {"conditions": [CONDITION]},
+            "status": {"conditions": [dict(CONDITION)]},
         }
         self.there = True
         self.report: dict[str, Any] = {"metadata": {"name": "web", "namespace": "shop", "uid": "r"}}
@@ -66,7 +66,10 @@ class Api:
 
     def _carry_out(self, call: Call) -> Answer:
         if call.method == "PATCH":
-            self.service["status"] = {"conditions": []}
+            body = json.loads(call.body) if isinstance(call.body, str) else call.body
+            where, _, place = body[-1]["path"].rpartition("/")
+            if where == "/status/conditions":
+                self.service["status"]["conditions"].pop(int(place))
         return ok(self.service)
 
     def clean(self) -> CleanupResult:
@@ -265,3 +268,12 @@ def test_a_rollback_that_the_api_server_accepts_and_does_not_carry_out_is_a_fail
     api = cluster_by("etpguard-remediation")
     with pytest.raises(Failure, match="a mutating webhook or admission policy sets it"):
         asyncio.run(Rollback(api.client, KEY).run())
+
+
+def test_both_conditions_are_removed() -> None:
+    api = Api()
+    inside = "etpguard.dev/CoveredInternally"
+    api.service["status"]["conditions"] = [{**CONDITION, "type": inside}, {**CONDITION, "type": "x"}, CONDITION]
+    removed = f"Service shop/web: condition {inside} removed"
+    assert api.clean() == CleanupResult((REMOVED, removed, DELETED))
+    assert [condition["type"] for condition in api.service["status"]["conditions"]] == ["x"]

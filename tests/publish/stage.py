@@ -67,7 +67,15 @@ class Stage:
         found = consumer_families()
         self.picture = picture_for(found)
         self.engine = Engine(self.picture, found)
-        self.publisher = Publisher(writer, self.picture, self.engine.assessments, advice, settings, term=term)
+        self.publisher = Publisher(
+            writer,
+            self.picture,
+            self.engine.assessments,
+            advice,
+            settings,
+            term=term,
+            internal=self.engine.internal,
+        )
 
     def refresh(self) -> None:
         """List every kind, and offer the publisher what changed."""
@@ -86,7 +94,7 @@ class Stage:
             changes += store.end_list(page.version, {item.key for item in page.items})
         touched = self.picture.absorb(changes)
         changed = self.engine.refresh(touched)
-        self.publisher.offer(changed, touched.services)
+        self.publisher.offer(changed, touched.services | touched.endpoints)
 
     async def until(self, predicate: Callable[[], T], what: str, timeout: float = 15) -> T:  # noqa: ASYNC109
         """Wait, the picture being kept up to date, until `predicate` gives something true."""

@@ -9,11 +9,20 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess import Assessment, Outcome, Reason, picture_for
+from etpguard.assess import Assessment, Engine, Outcome, Reason, picture_for
 from etpguard.assess.consumers.interface import ConsumerVerdict, HealthCheck, NodeTargets
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OtherNodePort
-from etpguard.objects import SERVICE, SERVICE_COVERAGE, AnyKind, Key, decode_item, times
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    NODE,
+    SERVICE,
+    SERVICE_COVERAGE,
+    AnyKind,
+    Key,
+    decode_item,
+    times,
+)
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, TriggerIf
 from etpguard.objects.scope import NamespaceScope
 from etpguard.remediate.decide import Action, decide
@@ -24,6 +33,10 @@ from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.remediate.ledger import OperatorLimits
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
+from tests.assess.build import NODES
+from tests.assess.build import endpoint as internal_endpoint
+from tests.assess.build import endpoint_slice as internal_slice
+from tests.assess.test_internal import inside as internal_service
 from tests.remediate.given import NOW, assessment
 
 SCOPE = NamespaceScope(skipped=frozenset({"kube-system"}))
@@ -361,3 +374,21 @@ def test_a_rollback_that_is_asked_for_does_not_wait() -> None:
         stand.remediated(name, on_delete="Revert")
     stand.policy(rollbackRequests=names)
     assert stand.decision(0, "mended19") == (Action.ROLL_BACK, "RollbackRequested")
+
+
+def test_a_service_with_an_internal_policy_alone_is_no_case() -> None:
+    """Clients in the cluster lose their connections; remediation changes the external policy, which is not at
+    fault."""
+    stand = Stand()
+    labels = {"mend": "yes"}
+    inside = internal_service(meta={"labels": labels, "uid": "uid-web"})
+    picture = stand.picture
+    picture.absorb(picture.store(SERVICE).replace([inside]))
+    picture.absorb(picture.store(ENDPOINT_SLICE).replace([internal_slice([internal_endpoint("n1")])]))
+    picture.absorb(picture.store(NODE).replace(NODES))
+    engine = Engine(picture, [])
+    engine.refresh_all()
+    assert engine.internal[inside.key].outcome is Outcome.Uncovered
+    stand.assessments.update(engine.assessments)
+    round_ = stand.cases.gather(None, 0.0, NOW)
+    assert round_.cases == {}
