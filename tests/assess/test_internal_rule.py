@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etpguard.assess import Engine, Options, Outcome
@@ -77,6 +77,7 @@ CONDITIONS: tuple[Json, ...] = (
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     ready=st.lists(st.booleans(), min_size=4, max_size=4),
     pods=st.lists(st.tuples(st.sampled_from((*NAMES, None)), st.sampled_from(CONDITIONS)), max_size=6),
