@@ -6,8 +6,24 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess import Outcome
-from tests.foresight.clusters import Json, alb, deployment, endpoints, node, pod, service, workload
+from etpguard.assess import Engine, Outcome
+from etpguard.assess.consumers.changes import Change, annotated, apply
+from etpguard.assess.consumers.interface import Advice
+from etpguard.foresight.patches import ways
+from etpguard.foresight.world import World
+from etpguard.objects import SERVICE, Key
+from tests.foresight.clusters import (
+    WEB,
+    Json,
+    alb,
+    deployment,
+    endpoints,
+    node,
+    picture_of,
+    pod,
+    service,
+    workload,
+)
 from tests.foresight.given_ways import after, way, ways_of
 
 POD = pod("p1", "a")
@@ -170,8 +186,6 @@ def test_an_internal_service_of_a_chart_has_other_values() -> None:
         {**each, "metadata": {**each["metadata"], "name": "web-internal"}} if each["kind"] == "Service" else each
         for each in objects
     ]
-    from etpguard.objects import Key
-
     slice_ = endpoints([POD], "web-internal")
     made = [*(each for each in renamed if each["kind"] != "EndpointSlice"), slice_]
     found = ways_of(made, Key("shop", "web-internal"))
@@ -193,3 +207,34 @@ def test_proxies_of_envoy_gateway_show_it_by_their_pods() -> None:
     (document,) = found.documents
     assert document.content["config"]["envoyGateway"]["envoyProxy"]["provider"]["kubernetes"]["envoyDeployment"]
     assert any("EnvoyProxy" in note for note in found.notes)
+
+
+def commands(change: Change, *objects: Json) -> list[str]:
+    """The commands of a way with this change."""
+    picture, families = picture_of([*ALB, *objects])
+    engine = Engine(picture, families)
+    engine.refresh_all()
+    found = picture.get(SERVICE, WEB)
+    assert found is not None
+    (made,) = ways(found, engine.assessments[WEB], [Advice("Do it", change=change)], World(picture, engine))
+    return [document.command for document in made.documents]
+
+
+def test_a_service_that_was_not_read_gets_the_plain_patch() -> None:
+    change = annotated("Service", Key("shop", "other"), {"a": "b"}).change
+    assert commands(change) == ["kubectl -n shop patch service other --patch-file=FILE"]
+
+
+def test_an_object_that_exists_is_patched_and_a_new_one_applied() -> None:
+    configuration: Json = {
+        "apiVersion": "gateway.k8s.aws/v1beta1",
+        "kind": "TargetGroupConfiguration",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"targetReference": {"name": "web"}, "defaultConfiguration": {"targetType": "ip"}},
+    }
+    change = apply(configuration).change
+    assert commands(change) == ["kubectl apply -f FILE"]
+    patch = "kubectl -n shop patch targetgroupconfiguration web --type=merge --patch-file=FILE"
+    assert commands(change, configuration) == [patch]
+    thing = {**configuration, "apiVersion": "example.com/v1"}
+    assert commands(apply(thing).change) == ["kubectl apply -f FILE"]

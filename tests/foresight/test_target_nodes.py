@@ -82,6 +82,16 @@ def test_the_nodes_of_the_pods_become_the_only_targets(objects: list[Json]) -> N
         pytest.param(
             [*NODES, service("Cluster"), endpoints(TWO), *TWO, *alb()], "its policy is not Local", id="Cluster"
         ),
+        pytest.param(
+            balanced([{**each, "spec": {"providerID": f"azure://{n}"}} for n, each in enumerate(NODES)]),
+            r"Service shop/web \(.*\): etpguard knows no node selector of it",
+            id="Azure has none",
+        ),
+        pytest.param(
+            [*NODES, service(), endpoints(TWO), *TWO, *alb(**{"alb.ingress.kubernetes.io/target-type": "ip"})],
+            "knows no node selector",
+            id="pods are the targets",
+        ),
     ],
 )
 def test_what_has_no_node_selector_is_refused(objects: list[Json], words: str) -> None:

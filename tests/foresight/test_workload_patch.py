@@ -8,7 +8,7 @@ import pytest
 
 from etpguard.assess.consumers.interface import Consumer, HealthCheck, NodeTargets, PodTargets
 from etpguard.assess.eligibility import NodeRule
-from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort, Probe
+from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, OwnNodePort, Probe
 from etpguard.foresight.behind import Behind, behind
 from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.patches import node_sites
@@ -231,6 +231,11 @@ def test_a_check_of_the_traffic_port_gets_no_delay() -> None:
     patch = hand_over(hooked(), [(consumer(OwnNodePort("http"), kind="Ingress"), SLOW)])
     assert patch.spec("Deployment") == {"minReadySeconds": 10}
     assert patch.notes == ("Ingress shop/web checks the traffic port, which a preStop delay does not help",)
+
+
+def test_a_check_that_passes_everywhere_gets_no_delay() -> None:
+    patch = hand_over(hooked(), [(consumer(AnswersEverywhere()), SLOW)])
+    assert (patch.spec("Deployment"), patch.notes) == ({"minReadySeconds": 10}, ())
 
 
 def test_what_has_no_known_timing_or_no_node() -> None:

@@ -16,6 +16,7 @@ from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange
 from etpguard.assess.consumers.interface import Advice
 from etpguard.cluster import Picture
 from etpguard.foresight import charts, held_labels
+from etpguard.foresight.apply import kinds_by_name
 from etpguard.foresight.behind import Behind, behind
 from etpguard.foresight.charts import Release
 from etpguard.foresight.detection import timing_of
@@ -152,8 +153,14 @@ class _Maker:
                 if release is not None and values is not None:
                     return _helm(release, values)
                 return Document(content, patch_command(content)), _reverts(service.labels, f"Service {change.key}")
-        command = f"kubectl apply -f {FILE}" if change.creates else patch_command(content)
+        # An apply would remove the fields of an object that exists and that the document does not have.
+        new = change.creates and not self._exists(change)
+        command = f"kubectl apply -f {FILE}" if new else patch_command(content)
         return Document(content, command), []
+
+    def _exists(self, change: ObjectChange) -> bool:
+        kind = kinds_by_name(self._picture).get((change.api_version, change.kind))
+        return kind is not None and self._picture.get(kind, change.key) is not None
 
 
 def patch_command(content: Json) -> str:
