@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,6 +13,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 import xmlschema
+import yaml
 
 from etpguard.cli.output.junit import junit
 from etpguard.cli.output.markdown import markdown
@@ -219,6 +223,36 @@ def test_where_a_result_is(place: str, artifact: dict[str, str], bases: Any) -> 
     (run,) = sarif([(report(service("web", "Outage")), place)], None, {})["runs"]
     assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"] == artifact
     assert run.get("originalUriBaseIds") == bases
+
+
+def test_the_reusable_workflow_reads_once_and_fails_by_the_report(tmp_path: Path) -> None:
+    """Its last step as the runner runs it, with a dump instead of a cluster."""
+    workflow = yaml.safe_load((SEED.parents[2] / ".github" / "workflows" / "check.yaml").read_text())
+    script = workflow["jobs"]["check"]["steps"][-1]["run"].replace(
+        "etpguard dump -o state.json", f"cp {SEED} state.json"
+    )
+    (tmp_path / "etpguard").write_text(f'#!/bin/sh\nexec {sys.executable} -m etpguard "$@"\n')
+    (tmp_path / "etpguard").chmod(0o755)
+    codes = []
+    for fail_on in ("Blackhole", "TargetsUnhealthy"):
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", script],
+            cwd=tmp_path,
+            env=os.environ
+            | {
+                "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                "FAIL_ON": fail_on,
+                "ARGUMENTS": "-n default --max-nodes 5",
+                "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        codes.append(done.returncode)
+        assert "Traceback" not in done.stderr
+    assert codes == [0, 1]
+    assert (tmp_path / "summary").read_text().count("| TargetsUnhealthy |") == 2
 
 
 def test_markdown_of_several_clusters() -> None:
