@@ -28,7 +28,7 @@ class InsideClients:
         self._from_pods = from_pods
         self._from_nodes = from_nodes
 
-    def compared(self, *, nodes_too: bool = True) -> dict[str, set[str]]:
+    def compared(self, *, nodes_too: bool = False) -> dict[str, set[str]]:
         """Settle, and compare what the clients of each node meet with the report. `nodes_too`: connect from the
         nodes, too. Returns the nodes by state."""
         self._scene.lab.settle()

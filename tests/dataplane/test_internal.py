@@ -30,7 +30,8 @@ def test_who_times_out_and_the_advised_patch(scene: Scene) -> None:
         assert clients.compared() == {"ready": {"node1", "node2"}, "dropped": {"node3"}}
 
         scene.lab.pods.terminate(ending)
-        assert clients.compared() == {"ready": {"node1"}, "terminating": {"node2"}, "dropped": {"node3"}}
+        found = clients.compared(nodes_too=True)
+        assert found == {"ready": {"node1"}, "terminating": {"node2"}, "dropped": {"node3"}}
 
         scene.lab.pods.set_ready(ending, False)
         assert clients.compared() == {"ready": {"node1"}, "dropped": {"node2", "node3"}}
@@ -79,15 +80,15 @@ def test_a_rollout_of_the_daemon_set(scene: Scene) -> None:
             others = set(pods) - {name}
             scene.lab.pods.terminate(old)
             if not number:
-                assert clients.compared(nodes_too=False) == {"ready": others, "terminating": {name}}
+                assert clients.compared() == {"ready": others, "terminating": {name}}
 
             scene.lab.pods.end(old)
             new = scene.pod(f"new-{name}", name, app="agent", ready=False)
-            found = clients.compared(nodes_too=False)
+            found = clients.compared()
             assert found == {"ready": others, "dropped": {name}}
             dark |= found["dropped"]
             scene.lab.pods.set_ready(new, True)
-        assert clients.compared(nodes_too=False) == {"ready": set(pods)}
+        assert clients.compared() == {"ready": set(pods)}
     assert (dark, 1) == (set(forecast["nodes"]), forecast["atOnce"])
 
 

@@ -128,6 +128,13 @@ def test_pages_follow_the_continue_token(server: Server, connection: Connection)
     assert server.requests == [asked, {**asked, "continue": "t1"}, {**asked, "continue": "t2"}]
 
 
+def test_each_page_has_the_field_selector(server: Server, connection: Connection) -> None:
+    pages = {"": page(range(1), 7, "t1"), "t1": page(range(1, 2), 7)}
+    server.answer = lambda parameters, number: pages[parameters.get("continue", "")]
+    list_kind(connection, NODE, limit=1, field_selector="spec.nodeName=a")
+    assert [request["fieldSelector"] for request in server.requests] == ["spec.nodeName=a", "spec.nodeName=a"]
+
+
 PROTOBUF = {"Content-Type": "application/vnd.kubernetes.protobuf;charset=utf-8"}
 
 
