@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from etpguard.assess import Engine, InternalAssessment, Options, Outcome
-from etpguard.assess.data_planes.interface import AllNodes, DataPlane
+from etpguard.assess.data_planes.interface import (
+    AllNodes,
+    DataPlane,
+    Detector,
+    KnownDataPlane,
+    NodePlanes,
+    PlaneGroup,
+)
 from etpguard.assess.node_states import Client
 from etpguard.cluster import Picture
-from etpguard.objects import NODE, Key, Record, Reject, Service
+from etpguard.objects import NODE, Key, Node, Record, Reject, Service
 from tests.assess.build import (
     NODES,
     WEB,
@@ -38,7 +46,7 @@ def inside(name: str = "web", ports: Any = HTTP, **fields: Any) -> Service:
 
 
 def assessed(
-    *objects: Record | Reject, planes: AllNodes | None = None, of: Key = WEB
+    *objects: Record | Reject, planes: Detector | None = None, of: Key = WEB
 ) -> tuple[InternalAssessment | None, Picture]:
     picture = picture_with(*objects)
     engine = Engine(picture, [], Options(data_planes=planes) if planes else None)
@@ -452,6 +460,33 @@ def test_a_failure_is_that_of_one_service(monkeypatch: pytest.MonkeyPatch) -> No
     found = watched.engine.internal[WEB]
     assert (found.outcome, found.reason.code) == (Outcome.Unknown, "AssessmentFailed")
     assert WEB in watched.engine.failures
+
+
+class Undecided:
+    """The signs leave Cilium possible beside kube-proxy."""
+
+    def signs(self, node: Node) -> Hashable:
+        return ()
+
+    def planes(self, nodes: Mapping[Hashable, int]) -> NodePlanes:
+        every = nodes.get((), 0)
+        cilium = KnownDataPlane(DataPlane.CILIUM, version="v1.20.2", settings=(), how="a sign")
+        other = NodePlanes((PlaneGroup(cilium, every),))
+        return NodePlanes((PlaneGroup(KnownDataPlane(DataPlane.KUBE_PROXY), every),), otherwise=(other,))
+
+
+def test_a_data_plane_that_is_not_certain_leaves_open_what_differs() -> None:
+    without_node = endpoint_slice([endpoint("n1"), endpoint(None, "10.0.0.9")])
+    found, picture = assessed(inside(), without_node, *NODES, planes=Undecided())
+    assert found is not None
+    assert (found.outcome, found.reason.code) == (Outcome.Unknown, "DataPlaneNotKnown")
+    assert picture.nodes.names(found.unknown) == ["n2", "n3"]
+    certain, picture = assessed(inside(), ON_N1, *NODES, planes=Undecided())
+    assert certain is not None
+    assert (certain.outcome, certain.ports[0].state.client(certain.eligible)) == (
+        Outcome.Uncovered,
+        Client.NOT_KNOWN,
+    )
 
 
 class TestIncremental:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from etpguard.assess import Engine
 from etpguard.assess.data_planes.interface import AllNodes
 from etpguard.report import Contents, coverage_report
 from etpguard.report.internal import internal_report
-from etpguard.report.sentences import explain_internal
-from tests.assess.build import NODES, endpoint, endpoint_slice, node, picture_with
+from etpguard.report.sentences import explain_internal, internal_message, internal_note
+from etpguard.report.service_coverage import MAX_STATUS_BYTES, status
+from tests.assess.build import NODES, WEB, endpoint, endpoint_slice, node, picture_with
 from tests.assess.test_internal import HTTP, NOWHERE, ON_N1, VIRTUAL, assessed, inside
 
 
@@ -119,3 +122,56 @@ def test_a_data_plane_that_refuses_is_said() -> None:
     found, _ = assessed(inside(), ON_N1, *NODES, planes=AllNodes(KnownDataPlane(DataPlane.ANTREA)))
     assert found is not None
     assert explain_internal(found) == "2 of 3 Ready nodes refuse the traffic of clients on them"
+
+
+def test_the_message_of_the_condition_names_ports_and_no_nodes() -> None:
+    found, _ = assessed(inside(), ON_N1, *NODES)
+    unnamed, _ = assessed(
+        inside(ports=({"port": 80},)),
+        endpoint_slice([endpoint("n1")], ({"name": "", "protocol": "TCP", "port": 8080},)),
+        *NODES,
+    )
+    ports = [{"name": f"p{n:02}", "port": 8000 + n} for n in range(12)]
+    slice_ports = [{"name": port["name"], "protocol": "TCP", "port": port["port"]} for port in ports]
+    many, _ = assessed(inside(ports=ports), endpoint_slice([endpoint("n1")], slice_ports), *NODES)
+    blind, _ = assessed(inside(), *NODES)
+    assert found is not None
+    assert unnamed is not None
+    assert many is not None
+    assert blind is not None
+    assert internal_message(found) == "Uncovered: port http"
+    assert internal_message(unnamed) == "Uncovered: port (unnamed)"
+    assert internal_message(many) == (
+        "Uncovered: ports p00, p01, p02, p03, p04, p05, p06, p07, p08, p09 and others"
+    )
+    assert internal_message(blind) == "Unknown (NoEndpointSlices): port http"
+    assert internal_message(replace(blind, ports=())) == "Unknown (NoEndpointSlices)"
+    note = internal_note(found)
+    assert note.startswith("Uncovered: port http; clients in the cluster lose their connections")
+    assert "n2" not in note
+
+
+def test_a_report_that_is_too_large_loses_names_first() -> None:
+    ports = [{"name": f"{'p' * 50}{n:02}", "port": 8000 + n} for n in range(60)]
+    picture = picture_with(
+        inside(ports=ports),
+        *(
+            endpoint_slice(
+                [endpoint(f"{'n' * 200}{n}", f"10.0.0.{n}")],
+                [{"name": port["name"], "protocol": "TCP", "port": port["port"]}],
+                name=f"web-{n}",
+            )
+            for n, port in enumerate(ports)
+        ),
+        *(node(f"{'n' * 200}{n}") for n in range(60)),
+    )
+    engine = Engine(picture, [])
+    engine.refresh_all()
+    found = engine.internal[WEB]
+    made = status(None, picture.nodes, (), internal=found, internal_advice=("inside",) * 9)
+    assert len(msgspec.json.encode(made)) <= MAX_STATUS_BYTES
+    inner = made["internal"]
+    assert inner["portsTotal"] == 60
+    assert inner["counts"] == {"eligible": 60, "uncovered": 60, "unknown": 0}
+    assert len(inner["uncoveredNodes"]) < 20
+    assert [condition["type"] for condition in made["conditions"]] == ["CoveredInternally"]
