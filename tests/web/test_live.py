@@ -218,13 +218,13 @@ def test_a_follower_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatc
         assert session._base_url is not None
         reader, writer = await asyncio.open_connection("127.0.0.1", session._base_url.port, limit=1024)
         writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"  # it has the only place
         while True:
             async with session.get("/events") as answer:
                 if answer.status == 200:
                     break
             await asyncio.sleep(0.05)
         writer.transport.abort()
-        del reader
 
     play(scene, Changing(), streams=1)
 

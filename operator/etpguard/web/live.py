@@ -195,22 +195,22 @@ async def _follow(request: web.Request, rendering: Rendering, headers: dict[str,
     response = web.StreamResponse(headers={**headers, hdrs.CONTENT_TYPE: "text/event-stream"})
     response.force_close()
     await response.prepare(request)
-    shown, heard = "", time.monotonic()
-    await response.write(b"retry: 1000\n\n")
+    shown, heard, text = "", time.monotonic(), b"retry: 1000\n\n"
     while True:
-        now = await rendering.page()
-        text = b""
-        if now.revision != shown:
-            text = f"event: revision\ndata: {now.revision}\n\n".encode()
-        elif time.monotonic() - heard > HEARTBEAT_SECONDS:
-            text = b": still here\n\n"
         if text:
             try:
                 async with asyncio.timeout(STALLED_SECONDS):
                     await response.write(text)
-            except TimeoutError:
+            except (TimeoutError, ConnectionError):  # it does not read, or it has gone away
                 if request.transport is not None:
                     request.transport.abort()
                 return response
-            shown, heard = now.revision, time.monotonic()
+            heard = time.monotonic()
+        now, text = await rendering.page(), b""
+        if now.revision != shown:
+            shown, text = now.revision, f"event: revision\ndata: {now.revision}\n\n".encode()
+            continue
+        if time.monotonic() - heard > HEARTBEAT_SECONDS:
+            text = b": still here\n\n"
+            continue
         await asyncio.sleep(LOOK_SECONDS)
