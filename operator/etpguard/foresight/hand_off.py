@@ -130,13 +130,11 @@ def outruns(timing: Timing | NotKnown, min_ready_seconds: int) -> str:
 
 def words(found: HandOff) -> str:
     """The verdict, for people."""
-    match found.verdict:
-        case Seam.SEAMLESS:
-            return "Seamless: the load balancer stops before the pod does"
-        case Seam.UNKNOWN:
-            return "Unknown"
-        case Seam.LOSSY:
-            least, most = found.seconds or (0, None)
-            if most is None:
-                return "Lossy: requests to the node are lost, for a time that has no known bound"
-            return f"Lossy: requests to the node are lost for {_range(least, most)} s"
+    if found.verdict is Seam.SEAMLESS:
+        return "Seamless: the load balancer stops before the pod does"
+    if found.verdict is Seam.UNKNOWN:
+        return "Unknown"
+    least, most = found.seconds or (0, None)
+    if most is None:
+        return "Lossy: requests to the node are lost, for a time that has no known bound"
+    return f"Lossy: requests to the node are lost for {_range(least, most)} s"
