@@ -62,6 +62,16 @@ def test_no_endpoint_slice_at_all_is_unknown() -> None:
     assert found["notRead"] == ["endpointslices.discovery.k8s.io"]
 
 
+def test_one_warning_says_that_endpoints_are_not_read_instead_of_endpoint_slices() -> None:
+    """`kubectl get svc,ep,nodes` is a frequent input."""
+    endpoints = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "web", "namespace": "default"}}
+    found = report([*seed("EndpointSlice"), endpoints])
+    assert found["warnings"] == [
+        "no endpointslices.discovery.k8s.io in the input: no outcome is known without EndpointSlices, "
+        "and Endpoints are not read instead"
+    ]
+
+
 @pytest.mark.parametrize(
     ("items", "lacking", "named"),
     [

@@ -227,17 +227,20 @@ def _warn_of_missing_kinds(loaded: Loaded, engine: Engine) -> None:
     from etpguard.objects import ENDPOINT_SLICE
     from etpguard.objects.aws import TARGET_GROUP_BINDING
 
-    if engine.assessments and not len(loaded.picture.store(ENDPOINT_SLICE)):
-        loaded.not_read.append(ENDPOINT_SLICE.resource)
     lacking: list[str] = []
     effects: list[str] = []
+    if engine.assessments and not len(loaded.picture.store(ENDPOINT_SLICE)):
+        lacking.append(ENDPOINT_SLICE.resource)
+        effects.append("no outcome is known without EndpointSlices, and Endpoints are not read instead")
     if unclaimed := sum(a.reason.code == "NoKnownConsumer" for a in engine.assessments.values()):
-        lacking += [kind.resource for kind in loaded.picture.unread]
+        unread = [kind.resource for kind in loaded.picture.unread]
         if "aws" in engine.platforms and TARGET_GROUP_BINDING in loaded.picture.unlisted:
             # Not among the unread kinds: most clusters have none, so a dump without them is usually complete.
-            lacking.append(TARGET_GROUP_BINDING.resource)
-    if lacking:
-        effects.append(f"{unclaimed} Service{'s' if unclaimed > 1 else ''} without a known consumer may have one")
+            unread.append(TARGET_GROUP_BINDING.resource)
+        if unread:
+            lacking += unread
+            services = f"{unclaimed} Service{'s' if unclaimed > 1 else ''}"
+            effects.append(f"{services} without a known consumer may have one")
     verdicts = [verdict for a in engine.assessments.values() for verdict in a.consumers]
     if engine.missed and any(verdict.outcome is Outcome.Unknown for verdict in verdicts):
         lacking += sorted({kind.resource for kind in engine.missed} - {*lacking})
