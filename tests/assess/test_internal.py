@@ -420,8 +420,7 @@ def test_a_node_that_cannot_be_read_may_be_uncovered() -> None:
     reject = Reject(NODE.name, Key("", "n9"), "u", 5, "Node n9: labels: expected an object")
     found, _ = assessed(inside(), ON_N1, node("n1"), reject)
     assert found is not None
-    # A Node without a record is not among the Nodes, so nothing is known that would make it Ready.
-    assert found.reason.code in ("Covered", "UnreadableNode")
+    assert (found.outcome, found.reason.code) == (Outcome.Unknown, "UnreadableNode")
 
 
 def test_an_unreadable_slice_is_unknown() -> None:
