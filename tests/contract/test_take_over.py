@@ -183,11 +183,11 @@ def _facts_of_all(scene: Scene) -> Json:
 
 
 def _facts(value: Any, *, condition: bool = False) -> Any:
-    """The `reason` of a condition is a code, any other is a sentence. The tree before knows no `evidence`,
-    `resilience` and `transitions`."""
+    """The `reason` of a condition is a code, any other is a sentence. The tree before knows no `assumptions`,
+    `client`, `evidence`, `resilience` and `transitions`."""
     match value:
         case dict():
-            later = {"evidence", "resilience", "transitions"}
+            later = {"assumptions", "client", "evidence", "resilience", "transitions"}
             prose = {"message", "advice", "lastTransitionTime", *later, *(() if condition else ("reason",))}
             return {k: _facts(v, condition=k == "conditions") for k, v in value.items() if k not in prose}
         case list():
