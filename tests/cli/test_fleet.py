@@ -125,6 +125,7 @@ def two_contexts(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.controlplane
+@pytest.mark.usefixtures("a_node")
 def test_live(two_contexts: Path) -> None:
     def check(*arguments: str) -> Any:
         return etpguard(

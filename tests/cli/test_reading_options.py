@@ -169,6 +169,7 @@ class TestProgress:
 
 
 @pytest.mark.controlplane
+@pytest.mark.usefixtures("a_node")
 def test_live_as_another(cluster: Cluster) -> None:
     check = ("check", "--kubeconfig", cluster.kubeconfig, "-n", "kube-node-lease")
     assert "nobody-known" in failed(etpguard(*check, "--as", "nobody-known"))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from devcluster import Cluster, objects
+from devcluster import Cluster
 from etpguard.cli.check import CheckRequest
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Sources, assess
@@ -136,12 +136,12 @@ def test_what_it_is_refused_with(arguments: list[str], line: str) -> None:
 
 
 @pytest.mark.controlplane
+@pytest.mark.usefixtures("a_node")
 @pytest.mark.parametrize("terminal", [False, True], ids=["a pipe", "a terminal"])
 def test_live(cluster: Cluster, tmp_path: Path, terminal: bool) -> None:
     """A Service appears while it watches, and SIGTERM ends it with the code of what it shows."""
     space = f"watched-{'terminal' if terminal else 'pipe'}"
     cluster.kubectl("create", "namespace", space)
-    objects.node(cluster, f"{space}-node")
     file = tmp_path / "out"
     ours, its = pty.openpty() if terminal else (0, os.open(file, os.O_CREAT | os.O_WRONLY))
     process = subprocess.Popen(
@@ -183,5 +183,5 @@ def test_live(cluster: Cluster, tmp_path: Path, terminal: bool) -> None:
         process.communicate()
         if terminal:
             os.close(ours)
-        cluster.request("DELETE", f"/api/v1/nodes/{space}-node")
+        cluster.request("DELETE", f"/api/v1/namespaces/{space}/services/web")
         cluster.request("DELETE", f"/api/v1/namespaces/{space}")
