@@ -28,6 +28,21 @@ def test_a_name_keeps_its_bit_whether_a_node_bears_it_or_not() -> None:
     assert (table.present, table.bit("a")) == (0, bit)
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param([], id="none"),
+        pytest.param([7, 4_999], id="few, far apart"),
+        pytest.param([*range(40), *range(1_000, 5_000, 9)], id="many, with a gap"),
+        pytest.param(list(range(200)), id="many, without a gap"),
+    ],
+)
+@pytest.mark.parametrize("limit", [0, 1, 39, 100])
+def test_positions_of_few_and_of_many_members(members: list[int], limit: int) -> None:
+    found = positions(sum(1 << member for member in members), limit)
+    assert found == (members[:limit] if limit else members)
+
+
 def test_positions() -> None:
     assert list(positions(0b1011 << 100)) == [100, 101, 103]
 
