@@ -36,8 +36,17 @@ def test_every_field_is_documented() -> None:
     made = explained(SEED)
     assert {field.path.partition(".")[0].removesuffix("[]") for field in api_page.EXPLANATION} == made.keys()
     for name in ("endpoints", "advice"):
-        fields = {f.path.partition(".")[2] for f in api_page.EXPLANATION if f.path.startswith(f"{name}[].")}
-        assert fields == made[name][0].keys()
+        fields = [f for f in api_page.EXPLANATION if f.path.startswith(f"{name}[].")]
+        assert {f.path.partition(".")[2] for f in fields if not f.optional} == made[name][0].keys()
+
+
+def test_the_documents_of_the_advice_are_documented_too() -> None:
+    advice = explained(SEED, "--hand-off")["advice"]
+    paths = {f.path for f in api_page.EXPLANATION}
+    assert all({f"advice[].{name}" for name in each} <= {p.removesuffix("[]") for p in paths} for each in advice)
+    documents = [document for each in advice for document in each["documents"]]
+    assert documents
+    assert all({f"advice[].documents[].{name}" for name in each} <= paths for each in documents)
 
 
 @pytest.fixture
