@@ -12,13 +12,14 @@ import yaml
 from etpguard import __version__
 from etpguard.remediate import reasons
 from etpguard.settings import Option, options
-from manifests import api_page, chart_page, cli_page, consumers, data_planes, examples, reference, roles
+from manifests import alerts, api_page, chart_page, cli_page, consumers, data_planes, examples, reference, roles
 from manifests.monitoring import dashboard
 
 ROOT = Path(__file__).parents[1]
 MONITORING = ROOT / "manifests" / "monitoring"
 CHART = ROOT / "manifests" / "chart" / "etpguard"
 CONSUMERS_PAGE = ROOT / "docs" / "consumers.md"
+INSTALL_PAGE = ROOT / "docs" / "install.md"
 REMEDIATION_PAGE = ROOT / "docs" / "remediation.md"
 READER_ROLE = ROOT / "operator" / "etpguard" / "cli" / "reader_role.yaml"
 POLICY_SCHEMAS = ROOT / "operator" / "etpguard" / "cli" / "policy_schemas.json"
@@ -82,6 +83,7 @@ def files() -> dict[Path, str]:
         ROOT / "manifests" / "base" / "rbac-data-planes.yaml": data_planes.base(__version__),
         CHART / "templates" / "rbac-data-planes.yaml": data_planes.chart(),
         CONSUMERS_PAGE: _with_consumers(CONSUMERS_PAGE.read_text()),
+        INSTALL_PAGE: _with_table(INSTALL_PAGE.read_text(), "table of alerts", alerts.table()),
         REMEDIATION_PAGE: _with_reasons(REMEDIATION_PAGE.read_text()),
         READER_ROLE: roles.manifest(),
         ROOT / "manifests" / "base" / "rbac-reader.yaml": roles.manifest(),

@@ -13,6 +13,7 @@ from etpguard.assess.consumers.registry import consumer_families
 from etpguard.assess.resilience import Coverage
 from etpguard.metrics import Metrics, State
 from etpguard.objects import SERVICE, Key
+from etpguard.objects.named import NAMED_OBJECTS
 from etpguard.settings import Option, options
 
 HEAD = """# Reference
@@ -73,15 +74,21 @@ labels `namespace` and `service` name the Service that the series is about: scra
 DUMPS = """
 ## Dumps
 
-`etpguard dump -o FILE` reads these kinds, and so do `etpguard check` and the operator. If etpguard cannot reach
-the cluster, run this command instead. It prints an error for each kind that the API server does not serve.
-`check -f` then does not know that there are no such objects, and outcomes that depend on them are `Unknown`.
+`etpguard dump -o FILE` reads these kinds and objects, and so do `etpguard check` and the operator. If etpguard
+cannot reach the cluster, run this command instead. The last paths are the
+[objects that show the data plane](consumers.md#objects-that-show-the-data-plane). The command writes whole
+objects; `etpguard dump` writes only the fields that decide.
 
 ```sh
 for path in \\
 {paths}
 do kubectl get --raw "$path" && echo; done > dump.json
 ```
+
+It prints an error on stderr for each kind that the API server does not serve, and for each object that does not
+exist. Most outcomes do not depend on these. But the file does not say that there are no such objects, as a file
+of `etpguard dump` does. So if an outcome depends on a kind that is not in the file, it is `Unknown`. A Service
+without a known consumer stays `Uncovered`. A warning names the missing kinds in both cases.
 """
 
 NONE = "–"
@@ -105,7 +112,8 @@ def _setting(option: Option) -> str:
 
 def _dumps() -> str:
     kinds = sorted(picture_for(consumer_families()).kinds, key=lambda kind: (not kind.required, kind.path))
-    return DUMPS.format(paths=" \\\n".join(f"  {kind.path}" for kind in kinds))
+    paths = [*(kind.path for kind in kinds), *(named.path for named in NAMED_OBJECTS)]
+    return DUMPS.format(paths=" \\\n".join(f"  {path}" for path in paths))
 
 
 def families() -> Iterator[tuple[str, Metric, tuple[str, ...]]]:

@@ -99,6 +99,7 @@ The roles are installed with:
 - `etpguard-data-planes`: every overlay. It has `get` only, for the
   [objects that show the data plane](consumers.md#objects-that-show-the-data-plane), each by its name.
 - `etpguard-conditions`, `etpguard-reports`, `etpguard-events`: the base.
+- `etpguard-other-installations`: the base. It has `list` on Leases, to find a second installation.
 - `etpguard-leader`: the base. A Role in the namespace of the operator, with `get` and `update` only for the
   Lease `etpguard`.
 - `etpguard-remediation`: the overlay `remediation`.
