@@ -112,7 +112,7 @@ def test_a_refusal_is_named(calico: Cluster, tmp_path: Path) -> None:
     (warning,) = [line for line in run.report["warnings"] if "data plane" in line]
     assert warning.startswith("may not read ConfigMap kube-system/cilium-config: ")
     assert "15 more objects" in warning
-    assert warning.endswith("the data plane of every node is kube-proxy; --data-plane names another")
+    assert warning.endswith("the data plane of every node is kube-proxy; use --data-plane to name another one")
     file = tmp_path / "dump.json"
     assert etpguard("dump", "--kubeconfig", kubeconfig, "-o", file).code == 0
     assert {name for name in check("-f", file).report["notRead"] if " " in name} == refused

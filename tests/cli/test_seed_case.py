@@ -34,7 +34,7 @@ def test_json_is_the_documented_report() -> None:
         "kind": "CoverageReport",
         "dataPlane": {"name": "kube-proxy", "how": "assumed"},
         "internal": [],
-        "assumptions": ["the data plane of every node is kube-proxy; --data-plane names another"],
+        "assumptions": ["the data plane of every node is kube-proxy; use --data-plane to name another one"],
         "warnings": [],
         "notRead": [],
     }

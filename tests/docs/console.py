@@ -18,6 +18,7 @@ PAGES = (
     ROOT / "docs" / "internal.md",
     ROOT / "docs" / "outcomes.md",
     ROOT / "docs" / "verify.md",
+    ROOT / "docs" / "what-if.md",
 )
 """Every page with console blocks."""
 

@@ -70,7 +70,7 @@ CONTRACT: Json = {
         }
     ],
     "internal": [],
-    "assumptions": ["the data plane of every node is kube-proxy; --data-plane names another"],
+    "assumptions": ["the data plane of every node is kube-proxy; use --data-plane to name another one"],
     "warnings": ["odd"],
     "notRead": ["gateways.gateway.networking.k8s.io"],
 }
@@ -118,7 +118,7 @@ def test_the_report_lists_each_assumption_once() -> None:
         for name, assumptions in (("a", (RENAMED, "it is Acme's")), ("b", ()), ("c", (RENAMED,)))
     ]
     for evidence, first in (
-        (Evidence.ASSUMED, ["the data plane of every node is cilium; --data-plane names another"]),
+        (Evidence.ASSUMED, ["the data plane of every node is cilium; use --data-plane to name another one"]),
         (Evidence.STATED, []),
     ):
         planes = planes_of(KnownDataPlane(DataPlane.CILIUM, evidence=evidence))

@@ -60,18 +60,21 @@ def test_a_mixed_cluster() -> None:
     [
         pytest.param(
             of((ASSUMED, 3)),
-            ["the data plane of every node is kube-proxy; --data-plane names another"],
+            ["the data plane of every node is kube-proxy; use --data-plane to name another one"],
             id="assumed",
         ),
         pytest.param(of((CILIUM, 3)), [], id="observed"),
         pytest.param(
             of((CILIUM, 3), (ASSUMED, 4)),
-            ["the data plane of 1 node is kube-proxy; --data-plane names another"],
+            ["the data plane of 1 node is kube-proxy; use --data-plane to name another one"],
             id="assumed for a part",
         ),
         pytest.param(
             of((DOUBTFUL, 3)),
-            ["the data plane of every node is cilium (the label a=b, contradicted); --data-plane names another"],
+            [
+                "the data plane of every node is cilium (the label a=b, contradicted); "
+                "use --data-plane to name another one"
+            ],
             id="contradicted",
         ),
     ],
@@ -85,15 +88,16 @@ def test_what_the_report_of_a_service_assumes_has_no_number_of_nodes() -> None:
     assert assumed_of_services(of((CILIUM, 3))) == []
     assert assumed_of_services(of((ASSUMED, 3))) == assumed_data_planes(of((ASSUMED, 3)), NODES)
     assert assumed_of_services(of((CILIUM, 3), (ASSUMED, 4), (other, 8))) == [
-        "the data plane of some nodes is kube-proxy; --data-plane names another",
-        "the data plane of some nodes is kube-proxy (the label a=b, contradicted); --data-plane names another",
+        "the data plane of some nodes is kube-proxy; use --data-plane to name another one",
+        "the data plane of some nodes is kube-proxy (the label a=b, contradicted); "
+        "use --data-plane to name another one",
     ]
 
 
 def test_sentences() -> None:
     assert data_plane_sentences(of((CILIUM, 7), (ASSUMED, 8)), NODES) == [
         "The data plane of 3 nodes is cilium v1.18.4, by the label a=b.",
-        "etpguard assumes that the data plane of 1 node is kube-proxy; --data-plane names another.",
+        "etpguard assumes that the data plane of 1 node is kube-proxy; use --data-plane to name another one.",
     ]
     (sentence,) = data_plane_sentences(of((CILIUM, 7)), NODES)
     assert sentence == "The data plane of every node is cilium v1.18.4, by the label a=b."

@@ -73,11 +73,12 @@ def tolerate(service: Service, uncovered: Sequence[Node], daemon_set: str = _PLA
         return None
     wanted = [{"key": key, "operator": "Exists", "effect": effect} for key, effect in list(found)[:MAX_TAINTS]]
     tainted = sum(1 for node in uncovered if barring(node))
+    keep, them = ("has a taint that keeps", "it") if tainted == 1 else ("have taints that keep", "them")
     more = f" There are {len(found) - MAX_TAINTS} more taints." if len(found) > MAX_TAINTS else ""
     return Advice(
         "Let the DaemonSet tolerate the taints of the uncovered nodes",
-        f"{tainted} of the uncovered nodes {'has a taint' if tainted == 1 else 'have taints'} that keeps pods off "
-        f"unless they tolerate it. Add to spec.template.spec.tolerations: {json.dumps(wanted)}.{more}",
+        f"{tainted} of the uncovered nodes {keep} pods off unless they tolerate {them}. "
+        f"Add to spec.template.spec.tolerations: {json.dumps(wanted)}.{more}",
         "Cost: a pod on each of these nodes, which their taints reserve for other pods.",
         kubectl("-n", service.key.namespace, "edit", "daemonset", daemon_set),
     )

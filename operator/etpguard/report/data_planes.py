@@ -66,7 +66,7 @@ def _assumed(group: PlaneGroup, nodes: int, planes: NodePlanes) -> str:
 
 def _taken_for(plane: KnownDataPlane, where: str) -> str:
     why = "" if plane.how == "assumed" else f" ({plane.how})"
-    return f"the data plane of {where} is {plane.name.value}{why}; --data-plane names another"
+    return f"the data plane of {where} is {plane.name.value}{why}; use --data-plane to name another one"
 
 
 def _where(group: PlaneGroup, nodes: int, planes: NodePlanes) -> str:

@@ -90,9 +90,9 @@ def _harmless(verdict: ConsumerVerdict) -> Advice:
     else:
         cost = (
             "Cost: when the last pod of a node stops, requests to that node are lost until the check has failed "
-            "there (an ALB's defaults: 2 checks, 15 s apart, so 20 to 35 s). A preStop delay does not help, since "
-            "the check passes as long as the pod serves, unless its path fails that long before the pod stops "
-            "serving."
+            "there (an ALB's defaults: 2 checks, 15 s apart, so 20 to 35 s). A preStop delay does not help: the "
+            "check passes as long as the pod serves. It helps only if the path of the check begins to fail while "
+            "the pod still serves for that time."
         )
     return Advice(
         "Leave it as it is: nothing is lost while the pods stay on their nodes",
