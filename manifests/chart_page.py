@@ -25,6 +25,110 @@ Install it once per cluster. Helm rejects a value that is not in this table. For
 |---|---|---|
 """
 
+REFUSED = (
+    (
+        "`replicaCount`, `autoscaling`",
+        "Use `replicas`. Each replica watches the whole cluster and only one of them writes, so more replicas "
+        "carry no more load. Raise `resources` instead.",
+    ),
+    (
+        "`fullnameOverride`",
+        "Use `nameOverride`: it replaces the whole name, and the Lease and the cluster roles follow it.",
+    ),
+    (
+        "`namespaceOverride`",
+        "Use `helm install -n`. The admission policy and the bindings name this namespace.",
+    ),
+    (
+        "`securityContext`",
+        "The container has a read-only root file system, no capability and no privilege escalation. etpguard "
+        "needs no exception. `podSecurityContext` sets the user and the group.",
+    ),
+    (
+        "`livenessProbe`, `readinessProbe`, `startupProbe`",
+        "Their limits belong to how this version answers /livez and /readyz under load. A stricter liveness probe "
+        "restarts a busy operator.",
+    ),
+    (
+        "`hostNetwork`, `dnsPolicy`, `dnsConfig`, `hostAliases`",
+        "etpguard has no webhook, so the API server never connects to it, and it needs no DNS.",
+    ),
+    (
+        "`service.type`, `service.port`, `ingress`, `httpRoute`",
+        "The Service exists for discovery by Prometheus alone. The page is served on a loopback address, for "
+        "`kubectl port-forward`, so that RBAC decides who reads it.",
+    ),
+    (
+        "`rbac.create`, `additionalClusterRoleRules`",
+        "etpguard has exactly the permissions of the features that are on: see `publish`, `providers` and "
+        "`remediation`. A ClusterRoleBinding to its ServiceAccount adds others.",
+    ),
+    (
+        "`serviceAccount.automountServiceAccountToken`",
+        "Off on the ServiceAccount and on in the pods, which cannot work without the token.",
+    ),
+    (
+        "`extraArgs`",
+        "Use `settings`: it has every flag of `etpguard run` that no other value sets, and is validated.",
+    ),
+    (
+        "`envFrom`",
+        "Use `settings` or `extraEnv`. Each setting has an environment variable too.",
+    ),
+    (
+        "`initContainers`, `extraContainers`, `shareProcessNamespace`",
+        "etpguard needs no second container.",
+    ),
+    (
+        "`deploymentAnnotations`, `commonAnnotations`",
+        "The annotations of the pods, the Service, the ServiceAccount and the dashboard can be set. No tool is "
+        "known that needs them on the other objects.",
+    ),
+    (
+        "`terminationGracePeriodSeconds`, `revisionHistoryLimit`",
+        "The operator ends within 5 seconds and hands over the Lease; three old ReplicaSets permit a rollback.",
+    ),
+    (
+        "`crds.install`, `crds.keep`",
+        "The CRDs are in `crds/`: Helm installs them and never deletes them, because the reports would go with "
+        "them.",
+    ),
+    (
+        "`podMonitor`",
+        "Use `monitoring.serviceMonitor`. With both, Prometheus scrapes each replica twice.",
+    ),
+    (
+        "`serviceMonitor.honorLabels`, `serviceMonitor.metricRelabelings`",
+        "The alerts need the labels namespace and service of the series, and all series that the rules name. "
+        "`settings.metrics-per-service: affected` exports fewer series.",
+    ),
+    (
+        "`rules.alerts.NAME.for`, `rules.alerts.NAME.expr`",
+        "The duration of an alert and the range in its expression belong together. To change them, switch the "
+        "alert off and load your own rule.",
+    ),
+    (
+        "`extraObjects`, `extraDeploy`",
+        "Put other objects into a chart that depends on this one.",
+    ),
+    (
+        "`verticalPodAutoscaler`",
+        "The measured sizes are in `docs/install.md`. A VerticalPodAutoscaler can name the Deployment of this "
+        "release.",
+    ),
+)
+"""What other charts offer and this one does not: the names of the values, and the reason."""
+
+_REFUSED_HEAD = """
+## Values of other charts that this chart refuses
+
+The starter chart of `helm create` or the charts of cert-manager, external-dns, Karpenter and kube-prometheus-stack
+have these values or similar ones. Helm rejects them here.
+
+| value | reason |
+|---|---|
+"""
+
 
 class Value(NamedTuple):
     path: str
@@ -33,7 +137,8 @@ class Value(NamedTuple):
 
 
 def page(values: str) -> str:
-    return _HEAD + "".join(map(_row, read(values)))
+    refused = "".join(f"| {names} | {reason} |\n" for names, reason in REFUSED)
+    return _HEAD + "".join(map(_row, read(values))) + _REFUSED_HEAD + refused
 
 
 def read(values: str) -> Iterator[Value]:

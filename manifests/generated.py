@@ -79,7 +79,7 @@ def files() -> dict[Path, str]:
         ROOT / "docs" / "cli.md": cli_page.page(),
         CHART / "values.yaml": values,
         CHART / "README.md": chart_page.page(values),
-        CHART / "values.schema.json": _with_setting_schemas((CHART / "values.schema.json").read_text()),
+        CHART / "values.schema.json": _with_generated_schemas((CHART / "values.schema.json").read_text()),
         ROOT / "manifests" / "base" / "rbac-data-planes.yaml": data_planes.base(__version__),
         CHART / "templates" / "rbac-data-planes.yaml": data_planes.chart(),
         CONSUMERS_PAGE: _with_consumers(CONSUMERS_PAGE.read_text()),
@@ -113,10 +113,20 @@ def _with_settings(values: str) -> str:
     return "\n".join([f"{head}{found.rstrip()}", *lines, "", tail])
 
 
-def _with_setting_schemas(text: str) -> str:
+def alert_names() -> list[str]:
+    """The names of all alerts, the optional ones last."""
+    files = (yaml.safe_load((MONITORING / name).read_text()) for name in ("rules.yaml", "optional-rules.yaml"))
+    rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
+    return [rule["alert"] for rule in rules if "alert" in rule]
+
+
+def _with_generated_schemas(text: str) -> str:
+    """The schema of the values with that of each setting and that of each alert."""
     schema = json.loads(text)
     schemas = {option.flag.removeprefix("--"): dict(option.type.schema) for option in chart_settings()}
     schema["properties"]["settings"]["properties"] = schemas
+    rules = schema["properties"]["monitoring"]["properties"]["rules"]["properties"]
+    rules["alerts"]["properties"] = {name: {"$ref": "#/definitions/alert"} for name in alert_names()}
     return json.dumps(schema, indent=2) + "\n"
 
 

@@ -13,8 +13,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "etpguard.labels" -}}
-{{ include "etpguard.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion }}
+{{- include "etpguard.labelsWith" (dict "root" .) -}}
+{{- end -}}
+
+{{/* The labels of an object: those of the release, then `labels`, then commonLabels. The first one of a name counts. */}}
+{{- define "etpguard.labelsWith" -}}
+{{- $own := dict "app.kubernetes.io/name" "etpguard" "app.kubernetes.io/instance" .root.Release.Name "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- toYaml (merge $own (.labels | default dict) (.root.Values.commonLabels | default dict)) -}}
 {{- end -}}
 
 {{/* Not empty if the operator writes anything. It then needs the Lease. */}}

@@ -1,0 +1,195 @@
+"""What a platform sets in the chart: labels, the rollout, volumes, and the alerts one by one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from devcluster import binaries
+from manifests import chart_page
+from manifests.generated import alert_names
+from tests.manifests.rendered import CHART, IMAGE, Json, helm_template
+
+MONITORING = (
+    "monitoring.serviceMonitor.enabled=true,monitoring.rules.enabled=true,monitoring.dashboard.enabled=true"
+)
+ALL_ON = f"{MONITORING},remediation.enabled=true,awsLoadBalancerController.deployment=kube-system/lbc"
+
+
+def one(manifests: list[Json], kind: str) -> Any:
+    (found,) = (m for m in manifests if m["kind"] == kind)
+    return found
+
+
+def pod(manifests: list[Json]) -> Any:
+    return one(manifests, "Deployment")["spec"]["template"]
+
+
+def test_common_labels_are_on_every_object_and_pod() -> None:
+    manifests = helm_template("--set", f"{ALL_ON},commonLabels.team=net")
+    ours = [m for m in manifests if m["kind"] != "CustomResourceDefinition"]
+    assert [m["kind"] for m in ours if m["metadata"]["labels"].get("team") != "net"] == []
+    assert pod(manifests)["metadata"]["labels"]["team"] == "net"
+    for kind in ("Deployment", "PodDisruptionBudget", "Service"):
+        selector = one(manifests, kind)["spec"]["selector"]
+        assert "team" not in selector.get("matchLabels", selector)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        pytest.param("service.labels", "Service", id="Service"),
+        pytest.param("monitoring.labels", "ServiceMonitor", id="ServiceMonitor"),
+        pytest.param("monitoring.labels", "PrometheusRule", id="PrometheusRule"),
+    ],
+)
+def test_a_label_of_one_object_replaces_a_common_one(value: str, kind: str) -> None:
+    manifests = helm_template("--set", f"{MONITORING},commonLabels.team=net,{value}.team=own")
+    assert one(manifests, kind)["metadata"]["labels"]["team"] == "own"
+    assert one(manifests, "Deployment")["metadata"]["labels"]["team"] == "net"
+
+
+def test_no_label_replaces_one_that_selects_pods() -> None:
+    labels = pod(helm_template("--set", r"podLabels.app\.kubernetes\.io/name=other,commonLabels.team=net"))
+    assert labels["metadata"]["labels"]["app.kubernetes.io/name"] == "etpguard"
+
+
+def test_labels_of_monitoring_are_on_the_runbooks_and_the_dashboard_too() -> None:
+    values = f"{MONITORING},monitoring.labels.release=kps,monitoring.dashboard.annotations.grafana_folder=Net"
+    maps = {
+        m["metadata"]["name"]: m["metadata"] for m in helm_template("--set", values) if m["kind"] == "ConfigMap"
+    }
+    assert {name: each["labels"].get("release") for name, each in maps.items()} == {
+        "etpguard-runbooks": "kps",
+        "etpguard-dashboard": "kps",
+    }
+    assert maps["etpguard-dashboard"]["annotations"] == {"grafana_folder": "Net"}
+
+
+def test_annotations_of_the_service() -> None:
+    manifests = helm_template("--set-string", r"service.annotations.prometheus\.io/scrape=true")
+    assert one(manifests, "Service")["metadata"]["annotations"] == {"prometheus.io/scrape": "true"}
+
+
+@pytest.mark.parametrize(
+    ("values", "budget"),
+    [
+        pytest.param("", {"maxUnavailable": 1}, id="default"),
+        pytest.param("podDisruptionBudget.maxUnavailable=50%", {"maxUnavailable": "50%"}, id="a share"),
+        pytest.param("podDisruptionBudget.minAvailable=1", {"minAvailable": 1}, id="a minimum instead"),
+        pytest.param("podDisruptionBudget.minAvailable=0", {"minAvailable": 0}, id="zero is a minimum"),
+    ],
+)
+def test_disruption_budget(values: str, budget: Json) -> None:
+    spec = one(helm_template(*(("--set", values) if values else ())), "PodDisruptionBudget")["spec"]
+    assert {key: spec[key] for key in spec if key.endswith("Available") or key == "maxUnavailable"} == budget
+
+
+@pytest.mark.parametrize(
+    ("values", "strategy"),
+    [
+        pytest.param(
+            "strategy.rollingUpdate.maxSurge=0",
+            {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
+            id="no surge",
+        ),
+        pytest.param("strategy.type=Recreate", {"type": "Recreate"}, id="recreate"),
+    ],
+)
+def test_rollout_strategy(values: str, strategy: Json) -> None:
+    assert one(helm_template("--set", values), "Deployment")["spec"]["strategy"] == strategy
+
+
+def test_extra_volumes_stand_beside_the_own_ones() -> None:
+    volume = {"name": "ca", "configMap": {"name": "company-ca"}}
+    mount = {"name": "ca", "mountPath": "/etc/ssl/company", "readOnly": True}
+    spec = pod(
+        helm_template(
+            *("--set-json", f"extraVolumes={json.dumps([volume])}"),
+            *("--set-json", f"extraVolumeMounts={json.dumps([mount])}"),
+        )
+    )["spec"]
+    assert [each["name"] for each in spec["volumes"]] == ["tmp", "ca"]
+    assert spec["volumes"][1] == volume
+    assert spec["containers"][0]["volumeMounts"][1] == mount
+
+
+def rendered_alerts(*values: str) -> dict[str, Json]:
+    chosen = ",".join(("monitoring.rules.enabled=true", *values))
+    groups = one(helm_template("--set", chosen), "PrometheusRule")["spec"]["groups"]
+    assert all(group["rules"] for group in groups)
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+
+
+def test_each_alert_can_be_switched_off() -> None:
+    off = (f"monitoring.rules.alerts.{name}.enabled=false" for name in alert_names())
+    assert rendered_alerts(*off) == {}
+
+
+def test_one_alert_that_is_off_leaves_the_others() -> None:
+    before, after = (
+        rendered_alerts(),
+        rendered_alerts("monitoring.rules.alerts.EtpguardTargetsUnhealthy.enabled=false"),
+    )
+    assert before.keys() - after.keys() == {"EtpguardTargetsUnhealthy"}
+    assert all(before[name] == rule for name, rule in after.items())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param("monitoring.rules.optional={EtpguardOneNodeFromOutage}", id="by the list"),
+        pytest.param("monitoring.rules.alerts.EtpguardOneNodeFromOutage.enabled=true", id="by its switch"),
+    ],
+)
+def test_an_optional_alert_can_be_switched_on(values: str) -> None:
+    assert rendered_alerts(values).keys() - rendered_alerts().keys() == {"EtpguardOneNodeFromOutage"}
+
+
+def test_severity_and_labels_of_an_alert() -> None:
+    found = rendered_alerts(
+        "monitoring.rules.alertLabels.team=net",
+        "monitoring.rules.alerts.EtpguardTrafficLost.severity=page",
+        "monitoring.rules.alerts.EtpguardTrafficLost.labels.team=edge",
+    )
+    assert found["EtpguardTrafficLost"]["labels"] == {"severity": "page", "team": "edge"}
+    assert found["EtpguardAbsent"]["labels"] == {"severity": "warning", "team": "net"}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        pytest.param(r"commonLabels.app\.kubernetes\.io/name=x", "commonLabels", id="a label that selects pods"),
+        pytest.param(
+            r"commonLabels.rbac\.authorization\.k8s\.io/aggregate-to-edit=x", "commonLabels", id="an aggregation"
+        ),
+        pytest.param("monitoring.rules.alerts.EtpguardLost.enabled=false", "EtpguardLost", id="no alert"),
+        pytest.param("monitoring.rules.alerts.EtpguardAbsent.for=1m", "for", id="the duration of an alert"),
+        pytest.param("monitoring.rules.alertLabels.severity=page", "severity", id="one severity for all"),
+        pytest.param("strategy.type=OnDelete", "strategy", id="no strategy of a Deployment"),
+        pytest.param("podDisruptionBudget.maxUnavailable=many", "maxUnavailable", id="no number"),
+        pytest.param("extraVolumes[0].name=tmp", "extraVolumes", id="a volume name in use"),
+        pytest.param("extraVolumeMounts[0].name=ca", "mountPath", id="a mount without a path"),
+    ],
+)
+def test_bad_values_are_refused(values: str, says: str) -> None:
+    done = subprocess.run(
+        [binaries.path("helm"), "template", "x", str(CHART), "--set", IMAGE, "--set", values],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert "schema" in done.stderr
+
+
+def test_the_readme_of_the_chart_says_why_it_refuses_what_other_charts_offer() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    readme = (CHART / "README.md").read_text()
+    for names, reason in chart_page.REFUSED:
+        assert f"| {names} | {reason} |\n" in readme
+        assert not {name.strip("` ") for name in names.split(",")} & set(values)
