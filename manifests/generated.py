@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ CONSUMERS_PAGE = ROOT / "docs" / "consumers.md"
 INSTALL_PAGE = ROOT / "docs" / "install.md"
 REMEDIATION_PAGE = ROOT / "docs" / "remediation.md"
 READER_ROLE = ROOT / "operator" / "etpguard" / "cli" / "reader_role.yaml"
+WARN_ON_APPLY = ROOT / "manifests" / "overlays" / "warn-on-apply" / "admission-policy.yaml"
 POLICY_SCHEMAS = ROOT / "operator" / "etpguard" / "cli" / "policy_schemas.json"
 
 SET_BY_CHART = frozenset(
@@ -88,6 +90,7 @@ def files() -> dict[Path, str]:
         READER_ROLE: roles.manifest(),
         ROOT / "manifests" / "base" / "rbac-reader.yaml": roles.manifest(),
         CHART / "templates" / "rbac-reader.yaml": roles.template(),
+        CHART / "templates" / "warn-on-apply.yaml": _warning_template(WARN_ON_APPLY.read_text()),
         POLICY_SCHEMAS: json.dumps(_policy_schemas(), indent=1) + "\n",
         **crds,
         **examples.files(),
@@ -141,6 +144,17 @@ def _prometheus_rule(rules: str) -> str:
     }
     body = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=110)
     return f"# Generated from rules.yaml by manifests/generated.py.\n{body}"
+
+
+def _warning_template(manifest: str) -> str:
+    """The policy of the overlay in the chart, with the names and the labels of a release."""
+    named = manifest.replace("ame: etpguard-warn-on-apply", 'ame: {{ include "etpguard.name" . }}-warn-on-apply')
+    labelled = re.sub(
+        r"(    app\.kubernetes\.io/\w+: .*\n)+(?=spec:)",
+        '    {{- include "etpguard.labels" . | nindent 4 }}\n',
+        named,
+    )
+    return f"{{{{- if .Values.warnOnApply.enabled }}}}\n{labelled}{{{{- end }}}}\n"
 
 
 def _with_reasons(page: str) -> str:

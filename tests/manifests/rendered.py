@@ -33,12 +33,16 @@ def kustomize_text(folder: str) -> str:
     return run(binaries.path("kubectl"), "kustomize", str(MANIFESTS / folder))
 
 
-def with_monitoring(folder: str) -> list[Json]:
-    """The objects of an overlay combined with the component overlays/monitoring."""
+def with_component(folder: str, component: str) -> list[Json]:
+    """The objects of an overlay combined with a component such as overlays/monitoring."""
     with tempfile.TemporaryDirectory() as place:
-        base, component = (os.path.relpath(MANIFESTS / name, place) for name in (folder, "overlays/monitoring"))
-        (Path(place) / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{component}]\n")
+        base, added = (os.path.relpath(MANIFESTS / name, place) for name in (folder, component))
+        (Path(place) / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{added}]\n")
         return parse(run(binaries.path("kubectl"), "kustomize", place))
+
+
+def with_monitoring(folder: str) -> list[Json]:
+    return with_component(folder, "overlays/monitoring")
 
 
 def kustomize(folder: str) -> list[Json]:

@@ -33,6 +33,7 @@ from tests.manifests.rendered import (
     helm_template,
     kustomize,
     run,
+    with_component,
     with_monitoring,
 )
 
@@ -50,6 +51,11 @@ MONITORING = (
         pytest.param(ON, lambda: kustomize("overlays/remediation"), id="remediation"),
         pytest.param(ALL_OFF, lambda: kustomize("overlays/observe-only"), id="observe only"),
         pytest.param(MONITORING, lambda: with_monitoring("base"), id="monitoring"),
+        pytest.param(
+            "warnOnApply.enabled=true",
+            lambda: with_component("base", "overlays/warn-on-apply"),
+            id="warn on apply",
+        ),
     ],
 )
 def test_the_chart_equals_kustomize_object_by_object(values: str, overlay: Callable[[], list[Json]]) -> None:
@@ -172,6 +178,15 @@ def test_the_objects_that_show_the_data_plane_are_read_by_name() -> None:
     assert all(rule["verbs"] == ["get"] and rule["resourceNames"] for rule in named)
     without = grants.granted(helm_template("--set", "dataPlaneObjects.enabled=false"))
     assert {"configmaps", "daemonsets", "installations"}.isdisjoint(grant.resource for grant in without)
+
+
+def test_the_warning_of_another_release_has_its_own_name() -> None:
+    """And matches every user, as in the overlay: the chart changes names and labels alone."""
+    rendered = helm_template("--set", "warnOnApply.enabled=true", release="second", namespace="elsewhere")
+    found = {m["kind"]: m for m in rendered if m["metadata"]["name"] == "second-warn-on-apply"}
+    assert found["ValidatingAdmissionPolicyBinding"]["spec"]["policyName"] == "second-warn-on-apply"
+    (policy,) = (m for m in kustomize("overlays/warn-on-apply") if m["kind"] == "ValidatingAdmissionPolicy")
+    assert found["ValidatingAdmissionPolicy"]["spec"] == policy["spec"]
 
 
 def test_another_release_keeps_its_own_account_in_the_admission_policy() -> None:

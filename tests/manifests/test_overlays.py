@@ -32,7 +32,7 @@ from tests.manifests.rendered import (
     kustomize,
     kustomize_text,
     run,
-    with_monitoring,
+    with_component,
 )
 from tests.manifests.rendered import parse as parse_manifests
 from tests.remediate.stage import Scene
@@ -132,15 +132,31 @@ def test_crds_are_those_of_the_folder() -> None:
 ALTERNATIVES = ("base", "overlays/observe-only", "overlays/remediation")
 
 
+COMPONENTS = ("overlays/monitoring", "overlays/warn-on-apply")
+
+
 @pytest.mark.parametrize("other", ALTERNATIVES)
-@pytest.mark.parametrize("monitoring_first", [True, False])
-def test_monitoring_changes_nothing_of_another_overlay(other: str, monitoring_first: bool) -> None:
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component_first", [True, False])
+def test_a_component_changes_nothing_of_another_overlay(other: str, component: str, component_first: bool) -> None:
     """It has no object in common with them, so the order in which both are applied does not matter."""
-    overlay, monitoring = by_name(kustomize(other)), by_name(kustomize("overlays/monitoring"))
-    applied = {**monitoring, **overlay} if monitoring_first else {**overlay, **monitoring}
-    assert overlay.keys() & monitoring.keys() == set()
+    overlay, added = by_name(kustomize(other)), by_name(kustomize(component))
+    applied = {**added, **overlay} if component_first else {**overlay, **added}
+    assert overlay.keys() & added.keys() == set()
     assert {name: applied[name] for name in overlay} == overlay
-    assert by_name(with_monitoring(other)) == applied
+    assert by_name(with_component(other, component)) == applied
+
+
+def test_components_have_no_object_in_common() -> None:
+    monitoring, warning = (by_name(kustomize(component)) for component in COMPONENTS)
+    assert monitoring.keys() & warning.keys() == set()
+
+
+def test_the_warning_rejects_nothing() -> None:
+    objects = {m["kind"]: m["spec"] for m in kustomize("overlays/warn-on-apply")}
+    assert set(objects) == {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    assert objects["ValidatingAdmissionPolicy"]["failurePolicy"] == "Ignore"
+    assert objects["ValidatingAdmissionPolicyBinding"]["validationActions"] == ["Warn"]
 
 
 @pytest.mark.parametrize("first", ALTERNATIVES)

@@ -13,13 +13,24 @@ import pytest
 import yaml
 
 from devcluster import Cluster, binaries
-from tests.manifests.rendered import CHART, ROOT, Json, helm_template, kustomize, parse, run, with_monitoring
+from tests.manifests.rendered import (
+    CHART,
+    ROOT,
+    Json,
+    helm_template,
+    kustomize,
+    parse,
+    run,
+    with_component,
+    with_monitoring,
+)
 
 VERSIONS = ("1.35", "1.36", "1.37")
 # The Prometheus Operator's have none; a CustomResourceDefinition's refers to itself: the API server judges it.
 NO_SCHEMA = ("ServiceMonitor", "PrometheusRule", "CustomResourceDefinition")
 EVERYTHING = (
-    "remediation.enabled=true,monitoring.dashboard.enabled=true,awsLoadBalancerController.deployment=kube-system/lbc,"
+    "remediation.enabled=true,warnOnApply.enabled=true,monitoring.dashboard.enabled=true,"
+    "awsLoadBalancerController.deployment=kube-system/lbc,"
     "imagePullSecrets[0].name=pull,priorityClassName=system-cluster-critical,nodeSelector.disk=ssd,podLabels.team=net,"
     "tolerations[0].key=dedicated,tolerations[0].operator=Exists,podAnnotations.a=b,serviceAccount.annotations.c=d,"
     "topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=topology.kubernetes.io/zone,"
@@ -33,6 +44,7 @@ SOURCES: dict[str, Callable[[], list[Json]]] = {
     "observe-only": lambda: kustomize("overlays/observe-only"),
     "remediation": lambda: kustomize("overlays/remediation"),
     "monitoring": lambda: with_monitoring("base"),
+    "warn-on-apply": lambda: with_component("base", "overlays/warn-on-apply"),
     "chart": lambda: helm_template(),
     "chart with everything": lambda: helm_template("--set", EVERYTHING),
 }
