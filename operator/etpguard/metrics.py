@@ -220,7 +220,8 @@ class _Scrape(Collector):
         )
         tolerated = GaugeMetricFamily(
             "etpguard_service_tolerated_node_losses",
-            "The loss of any so many nodes loses no more traffic than now; absent if that is not known.",
+            "How many nodes can be lost, whichever they are, without losing more traffic than now; absent if that "
+            "is not known.",
             labels=labels,
         )
         outcome = GaugeMetricFamily(

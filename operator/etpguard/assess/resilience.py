@@ -51,13 +51,13 @@ class Resilience:
     covered_nodes: int
     """How many eligible nodes forward the traffic."""
     tolerates_nodes: int
-    """The loss of any so many nodes does no harm."""
+    """How many nodes can be lost, whichever they are, without harm."""
     single_points: int
     """The set of the nodes whose loss alone does harm."""
     covered_zones: int | None = None
     """How many zones have a covered node."""
     tolerates_zones: int | None = None
-    """The loss of any so many zones does no harm."""
+    """How many zones can be lost, whichever they are, without harm."""
     uncovered_zones: tuple[str, ...] = ()
     """Zones that have eligible nodes and no covered one."""
     pods: tuple[int, int] | None = None
