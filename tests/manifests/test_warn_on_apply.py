@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from devcluster import Cluster, binaries
+from devcluster import Cluster, KubectlError, binaries
 from devcluster.objects import wait_for
 from tests.assess.consumers import worlds
 from tests.manifests.rendered import Json, kustomize_text
@@ -230,6 +230,15 @@ def test_the_longest_names(warned: Cluster) -> None:
         warned.request("DELETE", f"/api/v1/namespaces/{namespace}")
     assert said == EXTERNAL.format(command=command)
     assert said.isascii()
+
+
+@pytest.mark.controlplane
+def test_warnings_as_errors_in_a_dry_run(warned: Cluster, namespace: str) -> None:
+    made = yaml.safe_dump(service("web", namespace, {**NODE_PORT, **LOCAL}))
+    with pytest.raises(KubectlError) as failed:
+        warned.kubectl("apply", "--dry-run=server", "--warnings-as-errors", "-f", "-", input=made)
+    assert "error: 1 warning received" in str(failed.value)
+    assert warned.request("GET", f"/api/v1/namespaces/{namespace}/services/web").status == 404
 
 
 @pytest.mark.controlplane
