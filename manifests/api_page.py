@@ -26,6 +26,8 @@ and `kubectl explain cov.status` show the same descriptions. All kinds have the 
 | [ServiceCoverage](#servicecoverage) | `cov` | the report of the operator about one Service |
 | [CoverageReport](#coveragereport) | | the output of `check -o json` |
 | [ServiceExplanation](#serviceexplanation) | | the output of `explain -o json` |
+
+[Terms](outcomes.md#terms) explains consumer, eligible, ready, terminating, dropped and rejected.
 """
 
 _REPORT = """\
