@@ -98,6 +98,10 @@ REFUSED = (
         "Use `monitoring.serviceMonitor`. With both, Prometheus scrapes each replica twice.",
     ),
     (
+        "`serviceMonitor.scheme`, `serviceMonitor.tlsConfig`",
+        "The operator serves metrics over HTTP only. `networkPolicy` restricts who may scrape them.",
+    ),
+    (
         "`serviceMonitor.honorLabels`, `serviceMonitor.metricRelabelings`",
         "The alerts need the labels namespace and service of the series, and all series that the rules name. "
         "`settings.metrics-per-service: affected` exports fewer series.",
