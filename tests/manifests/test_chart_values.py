@@ -17,7 +17,10 @@ from tests.manifests.rendered import CHART, IMAGE, Json, helm_template
 MONITORING = (
     "monitoring.serviceMonitor.enabled=true,monitoring.rules.enabled=true,monitoring.dashboard.enabled=true"
 )
-ALL_ON = f"{MONITORING},remediation.enabled=true,awsLoadBalancerController.deployment=kube-system/lbc"
+ALL_ON = (
+    f"{MONITORING},remediation.enabled=true,warnOnApply.enabled=true,"
+    "awsLoadBalancerController.deployment=kube-system/lbc"
+)
 
 
 def one(manifests: list[Json], kind: str) -> Any:
