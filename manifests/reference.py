@@ -82,7 +82,7 @@ objects; `etpguard dump` writes only the fields that decide.
 ```sh
 for path in \\
 {paths}
-do kubectl get --raw "$path" && echo; done > dump.json
+do kubectl get --raw "$path" && echo || true; done > dump.json
 ```
 
 It prints an error on stderr for each kind that the API server does not serve, and for each object that does not
