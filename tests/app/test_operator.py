@@ -88,6 +88,7 @@ def test_a_service_deleted_and_recreated_under_its_name_a_hundred_times(
     for _ in range(100):
         made = cluster.call("POST", path, node_port_service("phoenix"))
         cluster.call("DELETE", f"{path}/phoenix")
+    cluster.call("POST", path, node_port_service("last"))  # once it is seen, all events before it were
     wait_same(running, cluster, SERVICE)
     assert running.on_loop(lambda o: o.picture.get(SERVICE, key)) is None
     made = cluster.call("POST", path, node_port_service("phoenix"))

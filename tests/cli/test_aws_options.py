@@ -138,7 +138,11 @@ def test_a_deployment_that_cannot_be_read(cluster: Cluster, shop: str) -> None:
             "--resource-name=aws-lbc",
         )
         kubectl("-n", shop, "create", "rolebinding", "args", "--role=args", f"--serviceaccount={shop}:reader")
-        wait_for(lambda: check(kubeconfig, shop, "--aws-lbc-deployment", at).code != 2, what="the permission")
+        wait_for(
+            lambda: check(kubeconfig, shop, "--aws-lbc-deployment", at).code != 2,
+            timeout=60,
+            what="the permission",
+        )
         assert consumer(check(kubeconfig, shop, "--aws-lbc-deployment", at))["targetType"] == "ip"
     finally:
         kubectl("delete", "clusterrole,clusterrolebinding", shop)

@@ -86,10 +86,13 @@ class LiveServer:
     def _run(self) -> None:
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            serving = asyncio.create_task(self._page.run(Address("127.0.0.1", 0), self._stop))
+            serving = asyncio.create_task(self._page.run(Address("127.0.0.1", 0)))
             while self._page.port is None and not serving.done():  # noqa: ASYNC110  nothing says when it listens
                 await asyncio.sleep(0.01)
             self._port.set_result(self._page.port or 0)
-            await serving
+            stopping = asyncio.create_task(self._stop.wait())
+            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
 
-        asyncio.run(main())
+        asyncio.run(main())  # cancels what still runs

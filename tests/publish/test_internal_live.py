@@ -78,6 +78,7 @@ def test_a_rollout_is_one_pair_of_events_and_one_change_of_the_condition(arena: 
     async def scenario() -> None:
         async with staged(arena, replace(FAST, hold=1.0)) as stage:
             await stage.until(lambda: agents.shown() == "True" and agents.report(), "the condition", timeout=60)
+            await stage.settle(3.0)  # the report follows the condition
             since = arena.audit_position()
             await stage.settle(1.5)
             assert agents.writes(since) == [], "a steady cluster"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 
 from etpguard.app.health import HealthReport, metrics_state
@@ -218,7 +219,11 @@ class Operator:
         return code
 
     async def _live(self, stop: asyncio.Event) -> None:
-        """List, assess, become ready, and only then watch and write."""
+        """List, assess, become ready, and only then watch and write.
+
+        The first part that ends takes the others with it. So after `stop` only the writes end by themselves, once
+        they have handed the Lease over.
+        """
         began = time.monotonic()
         if not await finished_before(stop, asyncio.create_task(self._first())):
             return
@@ -244,7 +249,8 @@ class Operator:
             ),
         ]
         if self._settings.page is not None:
-            parts.append(asyncio.create_task(self.page.run(self._settings.page, stop), name="page"))
+            serve_page = partial(self.page.run, self._settings.page)
+            parts.append(asyncio.create_task(keep("page", "the operator", serve_page, stop), name="page"))
         if self._settings.aws_lbc_deployment:
             follow_options = keep("options", "the operator", self._follow_options, stop)
             parts.append(asyncio.create_task(follow_options, name="options"))

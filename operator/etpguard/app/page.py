@@ -11,7 +11,6 @@ from functools import partial
 from etpguard.assess import Assessment, Engine, InternalAssessment
 from etpguard.assess.advice import Advisor
 from etpguard.cluster import Picture
-from etpguard.kube.stopping import stopped_within
 from etpguard.kube.threads import in_thread
 from etpguard.objects import Key
 from etpguard.objects.log_fields import action_fields
@@ -67,20 +66,20 @@ class LivePage:
         self.problem = ""
         self.port: int | None = None
 
-    async def run(self, address: Address, stop: asyncio.Event) -> None:
-        """Serve until `stop`. An address that cannot be listened on is a problem of the page alone."""
-        while not stop.is_set():
+    async def run(self, address: Address) -> None:
+        """Serve for ever. An address that cannot be listened on is a problem of the page alone."""
+        while True:
             try:
                 async with serve_page(address, self, Assets.of(live=True).policy) as self.port:
                     self.problem = ""
-                    await stop.wait()
+                    await asyncio.Event().wait()
             except ListenError as error:
                 if not self.problem:
                     logger.warning("The page is not served: %s", error, extra=action_fields("listen"))
                 self.problem = f"the page is not served: {error}"
-                await stopped_within(stop, RETRY_SECONDS)
             finally:
                 self.port = None
+            await asyncio.sleep(RETRY_SECONDS)
 
     def changed(self) -> bool:
         now, shown = self._contents(""), self._shown

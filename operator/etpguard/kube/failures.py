@@ -13,7 +13,9 @@ from etpguard.objects.text import describe
 
 logger = logging.getLogger(__name__)
 
-Part = Literal["assessment", "confinement", "lease", "list", "merge", "options", "publish", "remediation", "watch"]
+Part = Literal[
+    "assessment", "confinement", "lease", "list", "merge", "options", "page", "publish", "remediation", "watch"
+]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 REMEMBERED = 1000
