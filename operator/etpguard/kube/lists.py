@@ -188,6 +188,10 @@ class _Discovered(msgspec.Struct, frozen=True):
     resources: list[_Resource]
 
 
+# Made here, not in the threads that list: see `objects.decode` on what msgspec learns of a type.
+_discovered = msgspec.json.Decoder(_Discovered)
+
+
 class _Pages:
     """The requests of one list."""
 
@@ -273,7 +277,7 @@ class _Pages:
         if status == 404:
             return False
         try:
-            resources = msgspec.json.decode(body, type=_Discovered).resources if status == 200 else None
+            resources = _discovered.decode(body).resources if status == 200 else None
         except msgspec.MsgspecError:
             return True
         return resources is None or any(resource.name == self._kind.plural for resource in resources)

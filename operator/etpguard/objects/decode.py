@@ -33,6 +33,9 @@ class _Raw(msgspec.Struct, gc=False):
     metadata: ListMeta | None = None
 
 
+_raw_page = msgspec.json.Decoder(_Raw)
+
+
 Held = Callable[[Key, int, str], bool]
 """Whether the caller has the object of this key in this version, with this uid."""
 
@@ -88,7 +91,7 @@ def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
             check_version(record.metadata.resource_version)
     except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
         try:
-            page = msgspec.json.decode(body, type=_Raw)
+            page = _raw_page.decode(body)
         except RecursionError:
             raise msgspec.DecodeError("nested too deeply") from None
         items = []

@@ -47,12 +47,15 @@ class _Bridge(msgspec.Struct, gc=False, rename="kebab", omit_defaults=True):
     node_port_enable: str = ""
 
 
+_bridge = msgspec.json.Decoder(_Bridge)
+
+
 def _reduced_gateway(text: str) -> str:
     """ovn-kubernetes go-controller/pkg/util/node_annotations.go L3GatewayConfig, of the default network. "{}" for
     what is no such object."""
     try:
         networks = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        default = msgspec.json.decode(networks["default"], type=_Bridge)
+        default = _bridge.decode(networks["default"])
     except (KeyError, msgspec.MsgspecError, ValueError, RecursionError):
         return "{}"
     return msgspec.json.encode({"default": default}).decode()
