@@ -1,7 +1,6 @@
 """Which nodes a pod template leaves out: taints, the node selector, and the required node affinity. Pure.
 
-k8s.io/kubernetes v1.37.2 pkg/scheduler/framework/plugins tainttoleration and nodeaffinity;
-k8s.io/component-helpers v0.37.2 scheduling/corev1/nodeaffinity.
+k8s.io/kubernetes v1.37.2 pkg/scheduler/framework/plugins tainttoleration and nodeaffinity.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from etpguard.objects import Node
+from etpguard.objects.node_affinity import requirement_admits
 from etpguard.objects.nodes import Taint
 from etpguard.objects.pods import Expression, NodeTerm, PodSpec, Toleration
 
@@ -55,21 +55,4 @@ def _term_admits(term: NodeTerm, node: Node) -> bool:
 
 
 def _admits(expression: Expression, labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(expression.key), expression.values or ()
-    match expression.operator:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt":
-            try:
-                left, right = int(value or ""), int(values[0])
-            except (ValueError, IndexError):
-                return False
-            return left > right if expression.operator == "Gt" else left < right
-        case _:
-            return False
+    return requirement_admits(expression.key, expression.operator, expression.values or (), labels)

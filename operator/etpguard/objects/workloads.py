@@ -10,6 +10,7 @@ import msgspec
 
 from etpguard.objects.arguments import kept_arguments
 from etpguard.objects.kinds import Kind, Reach
+from etpguard.objects.node_affinity import requirement_admits
 from etpguard.objects.records import BareMeta, Record, Shape
 
 CONTAINER_ARGUMENTS = ("config", "proxy-mode", "run-service-proxy", "service-external-ip-range")
@@ -144,28 +145,12 @@ class Container(Shape, frozen=True):
 
 
 class NodeRequirement(Shape, frozen=True):
-    """k8s.io/component-helpers v0.37.2 scheduling/corev1/nodeaffinity/nodeaffinity.go."""
-
     key: str
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
     values: tuple[str, ...] | None = None
 
     def admits(self, labels: Mapping[str, str]) -> bool:
-        value, values = labels.get(self.key), self.values or ()
-        match self.operator:
-            case "In":
-                return value in values
-            case "NotIn":
-                return value not in values
-            case "Exists":
-                return value is not None
-            case "DoesNotExist":
-                return value is None
-        try:
-            number, bound = int(value or ""), int(values[0] if values else "")
-        except ValueError:
-            return False
-        return number > bound if self.operator == "Gt" else number < bound
+        return requirement_admits(self.key, self.operator, self.values or (), labels)
 
 
 class NodeTerm(Shape, frozen=True):
