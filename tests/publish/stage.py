@@ -96,7 +96,7 @@ class Stage:
         changed = self.engine.refresh(touched)
         self.publisher.offer(changed, touched.services | touched.endpoints)
 
-    async def until(self, predicate: Callable[[], T], what: str, timeout: float = 15) -> T:  # noqa: ASYNC109
+    async def until(self, predicate: Callable[[], T], what: str, timeout: float = 60) -> T:  # noqa: ASYNC109
         """Wait, the picture being kept up to date, until `predicate` gives something true."""
         end = time.monotonic() + timeout
         while True:
