@@ -160,8 +160,7 @@ class Judge:
         more = f" and of {others} more" if others else ""
         return (
             f"kube-proxy has --hostname-override, since the hostname of node {name}{more} differs from the name "
-            "of the "
-            "Node; without it, kube-proxy finds no local endpoint there"
+            "of the Node; without it, kube-proxy finds no local endpoint there"
         )
 
     def passing(self, states: ServiceStates, consumer: Consumer, family: IPFamily) -> int | NotModelled:
@@ -354,8 +353,7 @@ class Judge:
             return Reason(
                 "RegistrationBlocked",
                 f"the controller cannot register node {self._picture.nodes.names(blocking, 1)[0]} by its "
-                f"providerID, "
-                "so it neither registers nor removes any node",
+                "providerID, so it neither registers nor removes any node",
             )
         if (
             state.uncertain

@@ -96,8 +96,7 @@ PROBED_BY_OTHERS = RemediationReason(
 )
 SHARED_ADDRESS = RemediationReason(
     "SharedAddress",
-    "the Service shares its MetalLB address with another one, and MetalLB takes the address from a Service "
-    "whose "
+    "the Service shares its MetalLB address with another one, and MetalLB takes the address from a Service whose "
     "policy differs",
     "Set Cluster on all Services that share the address, by hand; `etpguard explain` gives the commands",
 )
@@ -148,8 +147,7 @@ GIT_OPS_OWNED = RemediationReason(
 NETWORK_POLICY = RemediationReason(
     "NetworkPolicy",
     "a network policy may refuse a node's address",
-    "A NetworkPolicy of the pods admits by address (`ipBlock`), the operator cannot read NetworkPolicies, or "
-    "the "
+    "A NetworkPolicy of the pods admits by address (`ipBlock`), the operator cannot read NetworkPolicies, or the "
     "API server serves another kind (Cilium, Calico, Antrea, AdminNetworkPolicy), which etpguard does not read. "
     "Set `networkPolicy: Ignore` if the policies admit the addresses of the nodes",
 )
@@ -196,10 +194,9 @@ REFUSED = RemediationReason(
     "Refused",
     "the API server refuses the remediation or the rollback",
     "The message says why: a webhook, an admission policy, a missing permission. "
-    '"changes no metadata of Services" '
-    "means that a mutating webhook or policy adds something to etpguard's own request; exempt its "
-    "ServiceAccount "
-    "there. etpguard tries again after 10 s, then after twice as long each time, at most 10 min",
+    '"changes no metadata of Services" means that a mutating webhook or policy adds something to '
+    "etpguard's own request; exempt its ServiceAccount there. etpguard tries again after 10 s, then after twice "
+    "as long each time, at most 10 min",
 )
 DRY_RUN_DONE = RemediationReason(
     "DryRunDone", "the API server accepted the patch as a dry run", "Set `mode: Enforce` to remediate the Service"

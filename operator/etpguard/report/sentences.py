@@ -49,8 +49,7 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
             return f"no node is eligible, so the consumer has no target{why}"
         case Outcome.Blackhole if no_healthy_target:
             return (
-                f"{drop}, and the {probed} fails on the others too{_why_it_fails(verdict)}: no target is "
-                "healthy, "
+                f"{drop}, and the {probed} fails on the others too{_why_it_fails(verdict)}: no target is healthy, "
                 "so the load balancer sends traffic to all of them, and a share of the requests is lost"
             )
         case Outcome.Blackhole if too_few_healthy:

@@ -67,9 +67,8 @@ _PROXIED = "proxy_protocol_v2.enabled"
 _PROXY_PROTOCOL = (
     "To keep the client's address: change the policy first, since this makes new target groups. Only then let the "
     f"pods accept PROXY protocol v2 and set {ATTRIBUTES} to {_PROXIED}=true: with Local it breaks the health "
-    f"check. "
-    "An older cloud controller manager ignores this annotation; then set the attribute of the target groups in "
-    f"AWS. ({_PREFIX}proxy-protocol is for Classic Load Balancers.)"
+    "check. An older cloud controller manager ignores this annotation; then set the attribute of the target "
+    f"groups in AWS. ({_PREFIX}proxy-protocol is for Classic Load Balancers.)"
 )
 """aws_loadbalancer.go:308-320; aws_validations.go validateServiceAnnotationTargetGroupAttributes; the order is
 that of aws-load-balancer-controller docs/guide/service/nlb.md:158."""

@@ -157,8 +157,7 @@ class AzureLoadBalancer(BaseFamily):
         if verdict.outcome in (Outcome.Blackhole, Outcome.Unknown):
             effect = (
                 "Its rule then uses the probe of the healthCheckNodePort, and the load balancer routes around "
-                "nodes "
-                "without an endpoint."
+                "nodes without an endpoint."
             )
             own = [port for port in service.ports if port.label == verdict.consumer.port]
             for what in ("no_probe_rule", "health-probe_port"):

@@ -55,8 +55,7 @@ _NAME, _NAMESPACE = "io.kubernetes.service.name", "io.kubernetes.service.namespa
 
 _WITHOUT_ADDRESS = (
     "no CiliumLoadBalancerIPPool selects the Service or has a free address; the requested address is taken, and "
-    "the "
-    "Services do not share it"
+    "the Services do not share it"
 )
 _GATEWAY = "io.cilium.gateway/"
 _INGRESS = "cilium.io/ingress"
@@ -83,9 +82,8 @@ _BEFORE = (
 _OF_ENVOY = Reason(
     "EnvoyOnEachNode",
     "Cilium redirects this Service of a Gateway or an Ingress to the Envoy of the node, and its endpoint is a "
-    "placeholder: which nodes announce the address under Local depends on the release of Cilium. Nothing is "
-    "lost where "
-    "one does; all is lost where none does",
+    "placeholder: which nodes announce the address under Local depends on the release of Cilium. Nothing is lost "
+    "where one does; all is lost where none does",
 )
 
 BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True, follows_ready=True)
@@ -284,10 +282,9 @@ def _by_bgp(service: Service, view: View) -> Targets:
     if not view.has(CILIUM_BGP_ADVERTISEMENT):
         why = view.unseen(CILIUM_BGP_ADVERTISEMENT)
         detail = (
-            f"no CiliumBGPAdvertisement was read{f' ({why})' if why else ''}: if an older "
-            f"CiliumBGPPeeringPolicy or "
-            "another object selects the Service, nodes with an endpoint advertise the address; if none does, no "
-            "node does"
+            f"no CiliumBGPAdvertisement was read{f' ({why})' if why else ''}: if an older CiliumBGPPeeringPolicy "
+            "or another object selects the Service, nodes with an endpoint advertise the address; if none does, "
+            "no node does"
         )
         reason = Reason("AdvertisementsNotSeen", detail)
         return UnknownOutcome(reason, BGP_NODES, UNCHECKED) if why else PossibleNodes(BGP_NODES, reason)

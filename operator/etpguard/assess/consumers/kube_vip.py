@@ -35,15 +35,13 @@ IGNORE, VIP_HOST, LEASE_NAME = "kube-vip.io/ignore", "kube-vip.io/vipHost", "kub
 
 _ELECTION = (
     "with services election, kube-vip announces only from nodes with an endpoint; without it, one leader "
-    "announces "
-    "all addresses and drops this one while it has no endpoint itself; no API object shows the setting"
+    "announces all addresses and drops this one while it has no endpoint itself; no API object shows the setting"
 )
 """pkg/endpoints/endpoints_generic.go:88-103 and endpoints.go:114-123."""
 _LEASE_REFUSED = Reason(
     "CommonLeaseRefused",
     f"kube-vip refuses {LEASE_NAME} with Local and does not serve the Service; what still announces its address "
-    f"is "
-    "not known",
+    "is not known",
 )
 
 
@@ -96,8 +94,7 @@ def _targets(service: Service) -> Targets:
     if host := service.annotations.get(VIP_HOST):
         detail += (
             f". {VIP_HOST} names {host[:253]}: with ARP, that node announces the address, and all is lost if it "
-            f"has "
-            "no endpoint; with BGP it proves nothing"
+            "has no endpoint; with BGP it proves nothing"
         )
     return PossibleNodes(EVERY_NODE, Reason("ServicesElectionNotKnown", detail))
 

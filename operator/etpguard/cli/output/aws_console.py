@@ -34,8 +34,7 @@ def shown(verdict: ConsumerVerdict) -> str:
         )
     if verdict.reason.code == TOO_FEW_HEALTHY:
         return (
-            f"{targets} unhealthy; too few are healthy, so it sends requests to all targets, and {count} of "
-            "them "
+            f"{targets} unhealthy; too few are healthy, so it sends requests to all targets, and {count} of them "
             f"{'drop' if count > 1 else 'drops'} every request"
         )
     if verdict.outcome is Outcome.Blackhole:

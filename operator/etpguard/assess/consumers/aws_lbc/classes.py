@@ -170,8 +170,7 @@ def _admit(ingress: Ingress, params: IngressClassParams, view: View) -> None:
         raise UnclearError(
             "NamespaceNotReadable",
             f"etpguard cannot tell whether the namespaceSelector of IngressClassParams {params.metadata.name} "
-            f"admits "
-            f"namespace {ingress.key.namespace}: {why}",
+            f"admits namespace {ingress.key.namespace}: {why}",
         )
     if not selector.admits(namespace.labels):
         raise ModelError(

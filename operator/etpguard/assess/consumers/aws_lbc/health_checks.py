@@ -82,8 +82,7 @@ def health_check_node_port(settings: CheckSettings, service: Key | None = None) 
     if unhealthy:
         return NotModelled(
             f"a health check that takes {settings.success_codes} for success on healthCheckNodePort, which "
-            f"answers "
-            "503 where no endpoint is ready"
+            "answers 503 where no endpoint is ready"
         )
     return PassesNowhere(f"{settings.success_codes} is success, and the healthCheckNodePort answers 200 or 503")
 

@@ -91,11 +91,9 @@ class DigitalOcean(CheckedCloud):
                 return no_node_port(port, f"{self.provider}'s load balancer of type REGIONAL")
             if not kind:
                 detail = (
-                    f"port {port.label or port.port} has no node port, and {TYPE} is not set: a "
-                    "REGIONAL_NETWORK load "
-                    "balancer (the default) does not need one, a REGIONAL one sends nothing; look at the "
-                    "controller's "
-                    "default type"
+                    f"port {port.label or port.port} has no node port, and {TYPE} is not set: a REGIONAL_NETWORK "
+                    "load balancer (the default) does not need one, a REGIONAL one sends nothing; look at the "
+                    "controller's default type"
                 )
                 return PossibleNodes(CLOUD_NODES, Reason("LoadBalancerTypeNotKnown", detail))
         targets = super().targets(service, port, view)

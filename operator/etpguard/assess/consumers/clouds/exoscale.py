@@ -70,8 +70,7 @@ class Exoscale(CheckedCloud):
             )
             detail = (
                 f"{named} names an instance pool, whose members no API object shows: {check}, and without a "
-                "member "
-                "that has an endpoint all is lost"
+                "member that has an endpoint all is lost"
             )
             return PossibleNodes(EVERY_NODE, Reason("InstancePoolNotKnown", detail), sends_to_one=True)
         return targets

@@ -47,8 +47,7 @@ label, whatever its value. The manifests' speaker tolerates the taints of contro
 _SPEAKER = Reason(
     "SpeakerNotKnown",
     "no node announces the address, unless nodes with a taint do: the speaker of MetalLB's manifests tolerates "
-    "the "
-    "taints of control planes alone. Look at the tolerations of the DaemonSet speaker",
+    "the taints of control planes alone. Look at the tolerations of the DaemonSet speaker",
 )
 _SILENT = (
     "no node announces the address: MetalLB announces from nodes with an endpoint that an advertisement selects, "
@@ -152,9 +151,8 @@ def _for_service(
     if may_share(service) and any(spec.service_selectors for spec in layer2):
         layer2 = ()
         detail = (
-            "MetalLB does not announce a Service with allow-shared-ip by L2 where an L2Advertisement of its "
-            "pool has "
-            "serviceSelectors"
+            "MetalLB does not announce a Service with allow-shared-ip by L2 where an L2Advertisement of its pool "
+            "has serviceSelectors"
         )
     else:
         layer2 = [spec for spec in layer2 if _selects(spec, service)]
@@ -175,8 +173,8 @@ def _without_advertisement(view: View) -> _Advertisements | Reason:
     return Reason(
         "AdvertisementsNotSeen",
         f"no L2Advertisement or BGPAdvertisement was read{f' ({unseen})' if unseen else ''}: with one for all "
-        f"nodes, "
-        "each node with an endpoint may announce the address; with another or none, other nodes or no node do",
+        "nodes, each node with an endpoint may announce the address; with another or none, other nodes or no node "
+        "do",
     )
 
 

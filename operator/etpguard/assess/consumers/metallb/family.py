@@ -30,9 +30,8 @@ MARKS = ("metallb.io/", "metallb.universe.tf/")
 
 _WITHOUT_ADDRESS = (
     "no pool has a free address; no pool takes this Service (autoAssign, serviceAllocation); another Service "
-    "holds "
-    "the address: to share it, both need the same key in metallb.io/allow-shared-ip, different ports and, under "
-    "Local, the same selector"
+    "holds the address: to share it, both need the same key in metallb.io/allow-shared-ip, different ports and, "
+    "under Local, the same selector"
 )
 _MOST_TWINS = 200
 """Characters of the names of Services in one piece of advice."""
@@ -49,8 +48,7 @@ class MetalLB(BaseFamily):
             found_by="`metallb.io/` or `metallb.universe.tf/` annotation, class `metallb`",
             nodes=(
                 "those that `ServiceL2Status` and `ServiceBGPStatus` name; else nodes with an endpoint of any "
-                "port, "
-                "a network and no exclude label, as advertisements and BGP peers select them"
+                "port, a network and no exclude label, as advertisements and BGP peers select them"
             ),
             health_check="none",
             with_local="`Covered`, unless the ports have pods on different nodes; `NoTargets` if not advertised",
@@ -107,8 +105,7 @@ def _cluster(service: Service, consumer: Consumer) -> Advice:
     more = f" and {len(twins) - len(named)} more" if len(twins) > len(named) else ""
     effect = (
         f"It shares its address with {', '.join(map(str, named))}{more}. Change all of them: until the last one "
-        f"is "
-        "changed, MetalLB takes the address from the first, and may give it another one."
+        "is changed, MetalLB takes the address from the first, and may give it another one."
     )
     commands = [alone.command, *(_command(alone.command, service.key, key) for key in named)]
     return replace(alone, effect=effect, command="\n".join(commands))

@@ -13,8 +13,7 @@ POOL = "service.antrea.io/external-ip-pool"
 _NOT_NAMED = Reason(
     "AnnouncerNotKnown",
     "Antrea assigns the address to one node of its pool with a serving endpoint, and the status of the Service "
-    "has no "
-    "hostname that names it: if it is a node with an endpoint, nothing is lost; if not, all is lost",
+    "has no hostname that names it: if it is a node with an endpoint, nothing is lost; if not, all is lost",
 )
 
 

@@ -30,8 +30,7 @@ _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FLAG = Reason(
     "AdvertisementNotKnown",
     "with --advertise-loadbalancer-ip, kube-router advertises the address from the nodes with an endpoint; "
-    "without, "
-    f"no node does. No API object shows the flag; look at the DaemonSet kube-router, or set {ADVERTISE}",
+    f"without, no node does. No API object shows the flag; look at the DaemonSet kube-router, or set {ADVERTISE}",
 )
 _OFF = Reason("NotAdvertised", f"by the annotation {SKIP} or {ADVERTISE}, no node advertises the address")
 

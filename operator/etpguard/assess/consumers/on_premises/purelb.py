@@ -27,15 +27,13 @@ _RESETS = Reason(
 )
 _ANY_NODE = Reason(
     "AnnouncerNotKnown",
-    f"with {ALLOW_LOCAL}, any node may win the election for a local address, with or without an endpoint: "
-    f"nothing is "
-    "lost if the winner has one, all is lost if not",
+    f"with {ALLOW_LOCAL}, any node may win the election for a local address, with or without an endpoint: nothing "
+    "is lost if the winner has one, all is lost if not",
 )
 _POOL_NOT_KNOWN = Reason(
     "PoolNotKnown",
-    f"no annotation {POOL_TYPE} shows whether the address is local, so that any node may announce it, or "
-    f"remote, so "
-    "that nodes with an endpoint do",
+    f"no annotation {POOL_TYPE} shows whether the address is local, so that any node may announce it, or remote, "
+    "so that nodes with an endpoint do",
 )
 
 
