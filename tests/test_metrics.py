@@ -68,7 +68,7 @@ def test_which_services_are_exported(per_service: Literal["all", "affected"], ex
     assert {dict(labels)["service"] for _, labels in samples(metrics) if "service" in dict(labels)} == exported
 
 
-def test_what_stands_in_the_state() -> None:
+def test_the_state_metrics_have_the_values_of_the_state() -> None:
     found = samples(made())
     assert found["etpguard_rejected_objects", (("kind", "services"),)] == 2
     assert found["etpguard_last_list_timestamp_seconds", (("kind", "services"),)] == 1234.5

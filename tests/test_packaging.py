@@ -83,7 +83,7 @@ def test_a_pull_request_is_linted_and_tested_with_every_python() -> None:
 
 
 def test_actions_are_pinned_by_commit() -> None:
-    """A tag can be moved. The comment names the release, for whoever raises it."""
+    """A tag can be moved. The comment names the release, for the person who raises it."""
     lines = [line for file in WORKFLOWS.iterdir() for line in file.read_text().splitlines() if "uses:" in line]
     assert lines
     pinned = re.compile(r" *(- )?uses: [\w-]+/[\w-]+@[0-9a-f]{40}  # v\d+(\.\d+)*")

@@ -83,7 +83,7 @@ class Shop:
         }
         self.cluster.call("POST", INGRESS_CLASS_PARAMS.path, body)
 
-    def told(self, running: Running) -> tuple[str, str, str]:
+    def reported(self, running: Running) -> tuple[str, str, str]:
         """Outcome, target type, and source or reason of the only consumer, as the operator has them now."""
 
         def look(operator: Any) -> tuple[str, str, str]:
@@ -98,13 +98,13 @@ class Shop:
 
     def wait(self, running: Running, outcome: str, target_type: str, why: str = "") -> None:
         def so() -> bool:
-            told = self.told(running)
-            return told[:2] == (outcome, target_type) and why in told[2]
+            found = self.reported(running)
+            return found[:2] == (outcome, target_type) and why in found[2]
 
         try:
             wait_for(so, 30)
         except TimeoutError:
-            raise AssertionError(f"{self.told(running)}, not {(outcome, target_type, why)}") from None
+            raise AssertionError(f"{self.reported(running)}, not {(outcome, target_type, why)}") from None
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def test_bindings_and_class_params_come_and_go(cluster: Cluster, namespace: str)
         assert running.metric("etpguard_watch_restarts_total") == 0.0
 
 
-def test_bindings_that_may_not_be_read_are_told_until_they_may(cluster: Cluster, namespace: str) -> None:
+def test_forbidden_bindings_are_reported_until_they_can_be_read(cluster: Cluster, namespace: str) -> None:
     account = f"aws-{namespace}"
     base = (*REQUIRED_RULES, *INGRESS_RULES)
     params, bindings = (
@@ -87,7 +87,7 @@ def test_bindings_that_may_not_be_read_are_told_until_they_may(cluster: Cluster,
         web.wait(running, "NotAffected", "ip")
 
 
-def test_class_params_that_may_not_be_read_are_told_until_they_may(cluster: Cluster, namespace: str) -> None:
+def test_forbidden_class_params_are_reported_until_they_can_be_read(cluster: Cluster, namespace: str) -> None:
     account = f"aws-{namespace}"
     base = (*REQUIRED_RULES, *INGRESS_RULES, ("elbv2.k8s.aws", "targetgroupbindings", "list,watch"))
     grant(cluster, account, *base)
@@ -117,8 +117,8 @@ def test_the_arguments_of_the_controllers_deployment_are_followed(
         cluster.call("PATCH", f"{path}/aws-lbc", {"spec": {"template": {"spec": changed}}})
 
     at = f"{namespace}/aws-lbc"
-    told = {"aws_lbc_deployment": at, "resync_interval": 2.0}
-    with shop(cluster, namespace) as web, Running(cluster.kubeconfig, QUICK, **told) as running:
+    options = {"aws_lbc_deployment": at, "resync_interval": 2.0}
+    with shop(cluster, namespace) as web, Running(cluster.kubeconfig, QUICK, **options) as running:
         web.wait(running, "NotAffected", "ip", f"--default-target-type=ip (Deployment {at})")
         arguments("--feature-gates=EndpointsFailOpen=false")
         web.wait(

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.controlplane
 PATH = "/apis/networking.k8s.io/v1/ingresses"
 
 
-def test_a_kind_that_fails_for_ever_holds_up_nothing_and_makes_what_it_could_tell_unknown(
+def test_a_kind_that_always_fails_blocks_nothing_and_makes_unknown_what_depends_on_it(
     cluster: Cluster, namespace: str
 ) -> None:
     timing = OperatorTiming(lists=ListTiming(start_failing=2.0, failing=4.0, look_again=1.0))
@@ -56,7 +56,7 @@ def test_a_kind_that_fails_for_ever_holds_up_nothing_and_makes_what_it_could_tel
             assert running.ready()
 
 
-def test_a_kind_that_the_watch_has_not_found_is_told_and_looked_for_again(cluster: Cluster) -> None:
+def test_a_kind_that_the_watch_has_not_found_is_reported_and_tried_again(cluster: Cluster) -> None:
     """One API server knows a new definition already, and another, asked by Kopf, does not."""
     timing = OperatorTiming(lists=ListTiming(longest_burst=3.0), watch=WatchTiming(look=2.0))
     group = PATH.rpartition("/")[0]
@@ -64,10 +64,10 @@ def test_a_kind_that_the_watch_has_not_found_is_told_and_looked_for_again(cluste
     lacking["resources"] = [r for r in lacking["resources"] if not r["name"].startswith("ingresses")]
     with HttpProxy(cluster) as proxy:
         proxy.on(Answer(200, lacking), path=group, times=1)
-        told: list[str] = []
+        answers: list[str] = []
 
         def watched() -> bool:
-            told.append(running.get("/readyz")[1])
+            answers.append(running.get("/readyz")[1])
             return INGRESS in running.operator.watching()
 
         with Running(cluster.kubeconfig_for(server=proxy.server), timing) as running:
@@ -75,5 +75,5 @@ def test_a_kind_that_the_watch_has_not_found_is_told_and_looked_for_again(cluste
             assert not watched()
             wait_for(watched, 30, "a watch of the kind")
             assert running.metric("etpguard_watch_restarts_total") == 1.0
-            assert any("ingresses.networking.k8s.io: its watch has not started" in text for text in told)
+            assert any("ingresses.networking.k8s.io: its watch has not started" in text for text in answers)
             assert "has not started" not in running.get("/readyz")[1]

@@ -52,7 +52,7 @@ def services(cluster: Cluster) -> str:
     return "/api/v1/namespaces/faults/services"
 
 
-def test_a_delete_that_no_watch_ever_tells(own: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_list_finds_a_delete_that_no_watch_delivered(own: Cluster, caplog: pytest.LogCaptureFixture) -> None:
     """Cut off, objects deleted and made, etcd's history compacted: the watch gets 410, and Kopf's relist names
     only what still exists."""
     caplog.set_level(logging.DEBUG, "kopf._cogs.clients.watching")
@@ -143,8 +143,8 @@ def corrected(running: Running, times: int) -> bool:
     return running.metric("etpguard_resync_corrections_total", kind="services", correction="added") == times
 
 
-def test_a_watch_that_stays_silent_is_corrected_by_lists_and_started_anew(own: Cluster) -> None:
-    """One kind's watches alone are silent, however often they are dialled, and others go on."""
+def test_a_watch_that_stays_silent_is_corrected_by_lists_and_started_again(own: Cluster) -> None:
+    """Only one kind's watches are silent, also after each reconnect. The others go on."""
     with HttpProxy(own) as proxy:
         kubeconfig = own.kubeconfig_for(server=proxy.server)
         with Running(kubeconfig, resync_interval=5.0) as running:
@@ -155,7 +155,9 @@ def test_a_watch_that_stays_silent_is_corrected_by_lists_and_started_anew(own: C
                 own.call("POST", services(own), node_port_service(f"deaf-{number}"))
                 wait_same(running, own, SERVICE, timeout=20)
             wait_for(partial(corrected, running, 2), 30, "the corrections to be counted")
-            wait_for(lambda: running.metric("etpguard_watch_restarts_total") == 1.0, 30, "the watch to start anew")
+            wait_for(
+                lambda: running.metric("etpguard_watch_restarts_total") == 1.0, 30, "the watch to start again"
+            )
             wait_for(
                 lambda: [s for s in proxy.streams(path="/api/v1/services") if s is not stream],
                 30,
@@ -186,11 +188,11 @@ def test_not_ready_while_there_is_no_api_server_and_ready_after(own: Cluster) ->
         proxy.cut()
         with Running(own.kubeconfig_for(server=proxy.server)) as running:
 
-            def told() -> bool:
+            def named() -> bool:
                 status, text = running.get("/readyz")
                 return status == 503 and "- services: cannot reach https://" in text
 
-            wait_for(told, 20, "/readyz to say why")
+            wait_for(named, 20, "/readyz to say why")
             assert running.get("/livez")[0] == 200
             proxy.restore()
             running.wait_ready(40)
@@ -219,7 +221,7 @@ def test_a_token_is_rotated_and_the_old_one_expires(own: Cluster, tmp_path: Path
             running.wait_fresh()
             token_file.write_text(own.sign_token("default", "rotating", 600))
             wait_for(lambda: own.request("GET", "/api/v1/services", token=old).status == 401, 40, "its end")
-            proxy.reset()  # every watch is dialled anew
+            proxy.reset()  # every watch reconnects
             before = running.metric("etpguard_last_list_timestamp_seconds", kind="services") or 0.0
             own.call("POST", services(own), node_port_service("rotated"))
             wait_for(lambda: "faults/rotated" in running.held(SERVICE), 5, "the watch to go on")
@@ -243,8 +245,8 @@ def test_the_case_survives_a_restart_of_the_api_server(own: Cluster) -> None:
 
 def test_etcd_restored_from_a_backup() -> None:
     """What was made, changed and deleted since is undone, and resourceVersions start over from the backup's, of
-    which no watch tells. The operator, running all the while, comes to tell what a fresh list tells, writes anew
-    what was lost of its writes, its Lease among it, and hears of what follows."""
+    which no watch reports. The operator runs all the while. It then reports what a fresh list shows, repeats its
+    lost writes (the Lease too), and receives later changes."""
     timing = OperatorTiming(
         lists=ListTiming(look_again=2.0),
         publish=PublishSettings(report_interval=1.0),
@@ -259,7 +261,7 @@ def test_etcd_restored_from_a_backup() -> None:
         backup = cluster.backup_etcd()
         with Running(cluster.kubeconfig, timing, lease_namespace="default", **settings) as running:
             running.wait_fresh()
-            wait_told_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0})
+            wait_reported_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0})
 
             pod(cluster, "default", "nginx-2", "default-node2", {"app": service}, ip="10.0.2.1")
             pod(cluster, "default", "changed-1", "default-node1", {"app": "changed"}, ip="10.0.1.2")
@@ -268,19 +270,21 @@ def test_etcd_restored_from_a_backup() -> None:
             cluster.call("POST", path, node_port_service("made"))
             for number in range(500):  # more writes than follow the restore until it is noticed
                 cluster.call("PATCH", f"{path}/changed", {"metadata": {"labels": {"number": str(number)}}})
-            wait_told_everywhere(running, cluster, {service: 2.0, "changed": 3.0, "made": 0.0})
+            wait_reported_everywhere(running, cluster, {service: 2.0, "changed": 3.0, "made": 0.0})
             before = int(cluster.call("GET", path)["metadata"]["resourceVersion"])
 
             cluster.restore_etcd(backup)
             assert int(cluster.call("GET", path)["metadata"]["resourceVersion"]) < before
-            wait_told_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0}, timeout=60)
+            wait_reported_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0}, timeout=60)
             running.wait_fresh()
             cluster.call("POST", path, node_port_service("after"))
             wait_for(lambda: "default/after" in running.held(SERVICE), 3, "the watch to deliver")
-            wait_told_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0, "after": 0.0})
+            wait_reported_everywhere(
+                running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0, "after": 0.0}
+            )
 
 
-def wait_told_everywhere(
+def wait_reported_everywhere(
     running: Running, cluster: Cluster, uncovered: dict[str, float], timeout: float = 20
 ) -> None:
     """Until the picture equals a fresh list; the metrics have these Services of namespace default, with so many

@@ -43,7 +43,7 @@ def test_a_leader_whose_picture_stays_stale_gives_way_to_a_standby_that_can_writ
         "hold_urgent": 0.0,
     }
 
-    def told() -> str:
+    def condition() -> str:
         """The outcome on the Service."""
         service = cluster.call("GET", f"/api/v1/namespaces/{namespace}/services/nginx")
         return "".join(condition["reason"] for condition in service["status"].get("conditions", ()))
@@ -55,7 +55,7 @@ def test_a_leader_whose_picture_stays_stale_gives_way_to_a_standby_that_can_writ
     ):
         first.wait_fresh()
         wait_for(lambda: leads(first), 20, "the first one to lead")
-        wait_for(lambda: told() == "Uncovered", 20, "its condition")
+        wait_for(lambda: condition() == "Uncovered", 20, "its condition")
         with Running(cluster.kubeconfig, **settings) as second:
             second.wait_fresh()
             assert not leads(second)
@@ -78,7 +78,7 @@ def test_a_leader_whose_picture_stays_stale_gives_way_to_a_standby_that_can_writ
             wait_for(lambda: leads(second), PATIENCE + 10, "the second one to lead")
             assert time.monotonic() - began > PATIENCE / 2, "a moment's staleness is no reason"
             assert not leads(first)
-            wait_for(lambda: told() == "Covered", 10, "the condition of the new leader")
+            wait_for(lambda: condition() == "Covered", 10, "the condition of the new leader")
             assert not fresh(first), "it was not stale all the while"
 
             proxy.restore()

@@ -88,7 +88,7 @@ def test_a_traceback_is_a_field_of_its_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "logger", "message", "told"),
+    ("level", "logger", "message", "printed"),
     [
         pytest.param("info", "etpguard.x", "ready", True, id="our own at its level"),
         pytest.param("warning", "etpguard.x", "ready", False, id="our own below it"),
@@ -98,15 +98,15 @@ def test_a_traceback_is_a_field_of_its_line() -> None:
     ],
 )
 def test_information(
-    capsys: pytest.CaptureFixture[str], level: Level, logger: str, message: str, told: bool
+    capsys: pytest.CaptureFixture[str], level: Level, logger: str, message: str, printed: bool
 ) -> None:
     set_up("text", level)
     logging.getLogger(logger).info(message)
-    assert (message in capsys.readouterr().err) is told
+    assert (message in capsys.readouterr().err) is printed
 
 
 @pytest.mark.parametrize(
-    ("level", "logger", "message", "told"),
+    ("level", "logger", "message", "printed"),
     [
         pytest.param("info", "kopf.activities", "OS signals are ignored: not the main thread", False, id="noise"),
         pytest.param("info", "kopf.clients", "Request attempt #1 failed", False, id="a failed request of Kopf's"),
@@ -116,10 +116,12 @@ def test_information(
         pytest.param("error", "aiohttp.server", "odd", False, id="a library's warning below the level"),
     ],
 )
-def test_warnings(capsys: pytest.CaptureFixture[str], level: Level, logger: str, message: str, told: bool) -> None:
+def test_warnings(
+    capsys: pytest.CaptureFixture[str], level: Level, logger: str, message: str, printed: bool
+) -> None:
     set_up("text", level)
     logging.getLogger(logger).warning(message)
-    assert (message in capsys.readouterr().err) is told
+    assert (message in capsys.readouterr().err) is printed
 
 
 def test_set_up_twice_writes_each_line_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,7 @@ def test_the_picture_equals_a_fresh_list(cluster: Cluster, namespace: str) -> No
             wait_same(running, cluster, kind)
 
 
-def test_only_namespaces_asked_for_are_spoken_of(cluster: Cluster, namespace: str) -> None:
+def test_only_namespaces_in_scope_are_reported(cluster: Cluster, namespace: str) -> None:
     cluster.call("POST", f"/api/v1/namespaces/{namespace}/services", node_port_service("one"))
     with Running(cluster.kubeconfig, namespaces=frozenset({namespace})) as running:
         running.wait_ready()
@@ -98,7 +98,7 @@ def test_a_service_deleted_and_recreated_under_its_name_a_hundred_times(
     assert running.metric("etpguard_resync_corrections_total", kind="services") == 0.0
 
 
-def test_a_kind_that_may_not_be_read_is_told_and_recovers(
+def test_a_forbidden_kind_is_reported_and_recovers(
     cluster: Cluster, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     account = f"reader-{namespace}"
@@ -106,15 +106,15 @@ def test_a_kind_that_may_not_be_read_is_told_and_recovers(
     kubeconfig = cluster.kubeconfig_for(namespace="default", service_account=account)
     with the_case(cluster, namespace) as service, Running(kubeconfig, QUICK) as running:
         running.wait_ready()
-        told = "ingresses.networking.k8s.io: may not list ingresses.networking.k8s.io"
-        assert told in running.get("/readyz")[1]
+        problem = "ingresses.networking.k8s.io: may not list ingresses.networking.k8s.io"
+        assert problem in running.get("/readyz")[1]
         unread = {"kind": "ingresses.networking.k8s.io"}
         assert running.metric("etpguard_unread_kind", **unread) == 1.0
         outcome = {"namespace": namespace, "service": service, "outcome": "Unknown"}
         assert running.metric("etpguard_service_outcome", **outcome) == 1.0
         running.wait_fresh()
         time.sleep(3)  # it is tried several times meanwhile
-        assert caplog.text.count(told) == 1
+        assert caplog.text.count(problem) == 1
         assert "targetgroupbindings" not in running.get("/readyz")[1], "it may not be read, and does not exist"
 
         grant(cluster, account, *REQUIRED_RULES, *INGRESS_RULES)
@@ -135,11 +135,11 @@ def test_a_required_kind_that_may_not_be_read_keeps_it_from_being_ready(cluster:
     kubeconfig = cluster.kubeconfig_for(namespace="default", service_account=account)
     with Running(kubeconfig) as running:
 
-        def told() -> bool:
+        def named() -> bool:
             status, text = running.get("/readyz")
             return status == 503 and "- endpointslices.discovery.k8s.io: may not list" in text
 
-        wait_for(told, what="/readyz to name the kind")
+        wait_for(named, what="/readyz to name the kind")
         assert running.get("/livez")[0] == 200
         grant(cluster, account, *REQUIRED_RULES, *INGRESS_RULES)
         running.wait_ready(30)
@@ -250,7 +250,7 @@ def test_fifty_nodes_that_come_and_go_add_no_write_to_any_service(cluster: Clust
             try:
                 for name in names:
                     node(cluster, name)
-                wait_for(lambda: running.uncovered(namespace, service) == 52.0, what="all of them to be told")
+                wait_for(lambda: running.uncovered(namespace, service) == 52.0, what="the metric of all 52 nodes")
                 time.sleep(1)
             finally:
                 for name in names:
@@ -270,7 +270,7 @@ def test_fifty_nodes_that_come_and_go_add_no_write_to_any_service(cluster: Clust
 
 
 def test_nothing_is_written_in_a_namespace_that_is_skipped(cluster: Cluster, namespace: str) -> None:
-    """Not even removed: what stands there may be another instance's."""
+    """Nothing is removed either: a condition there may be another instance's."""
     other = f"{namespace}-other"
     cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": other}})
     try:

@@ -60,7 +60,7 @@ def test_at_most_one_pair_of_events(cluster: Cluster, namespace: str, down: floa
             seen = []
             for number in (1, 2, 3):
                 replace_pod(web, number, down)
-                seen.append(web.told(running)[0])
+                seen.append(web.reported(running)[0])
             web.wait(running, "Covered", "instance")
             if down > HOLD:
 

@@ -88,9 +88,9 @@ def test_an_answer_that_is_no_deployment_is_said_and_outlived(
     async def scene() -> None:
         async with api_server(WEB_PAGE, tmp_path) as kubeconfig:
             connection = Connection(kubeconfig)
-            told = await consumer_options(settings(kubeconfig), connection)
-            assert told == ConsumerOptions()
-            following = asyncio.create_task(follow(settings(kubeconfig, 0.1), connection, told, never))
+            options = await consumer_options(settings(kubeconfig), connection)
+            assert options == ConsumerOptions()
+            following = asyncio.create_task(follow(settings(kubeconfig, 0.1), connection, options, never))
             for _ in range(300):
                 if STAY in caplog.text:
                     break

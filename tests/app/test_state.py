@@ -49,7 +49,7 @@ def then(kind: AnyKind, access: Access, began: float | None) -> Callable[[Operat
 
 
 @pytest.mark.parametrize(
-    ("kind", "access", "began", "unread", "told"),
+    ("kind", "access", "began", "unread", "present"),
     [
         pytest.param(INGRESS, Access.READ, 1.0, False, True, id="read"),
         pytest.param(INGRESS, Access.ABSENT, None, False, False, id="gone"),
@@ -60,8 +60,8 @@ def then(kind: AnyKind, access: Access, began: float | None) -> Callable[[Operat
     ],
 )
 def test_a_kind(
-    tmp_path: Path, kind: AnyKind, access: Access, began: float | None, unread: bool, told: bool
+    tmp_path: Path, kind: AnyKind, access: Access, began: float | None, unread: bool, present: bool
 ) -> None:
     text = scrape(tmp_path, listed, then(kind, access, began))
     assert (f'etpguard_unread_kind{{kind="{kind.resource}"}} 1.0' in text) is unread
-    assert (f'etpguard_last_list_timestamp_seconds{{kind="{kind.resource}"}}' in text) is told
+    assert (f'etpguard_last_list_timestamp_seconds{{kind="{kind.resource}"}}' in text) is present

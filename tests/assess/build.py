@@ -88,7 +88,7 @@ def service(
 
 
 def endpoint(node: str | None, address: str = "", **conditions: bool | None) -> Json:
-    """Ready unless told otherwise; the address follows from the node where none is given."""
+    """Ready by default; without an address, the address follows from the node."""
     if not address:
         address = f"10.0.{sum(map(ord, node or '-')) % 250}.{len(node or '')}"
     made: Json = {"addresses": [address], "conditions": conditions}
@@ -198,7 +198,7 @@ def assess(
     unread: Mapping[AnyKind, str] | None = None,
     of: str = "default/web",
 ) -> tuple[Assessment | None, Picture]:
-    """The assessment of one Service, with the picture whose nodes it speaks of."""
+    """The assessment of one Service, with the picture that has its nodes."""
     family = Given(web=consumers or ())
     picture = picture_with(*objects, families=[family])
     picture.unread.update(unread or {})

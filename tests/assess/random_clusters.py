@@ -1,6 +1,6 @@
 """Random clusters as the API would serve them: plain dicts, each wholly given by its seed.
 
-They hold every shape that kube-proxy's rule tells apart; `features` counts what a cluster really contains.
+They hold every shape that kube-proxy's rule distinguishes; `features` counts what a cluster really contains.
 One thing is left out, since kube-proxy's own answer to it depends on the order of a Go map: copies of one
 ip:port of a Service that are all non-terminating, or all terminating, and yet differ in readiness or node
 (endpointslicecache.go:240-249). Copies of one kind agree here; a terminating and a running one may differ.
@@ -235,7 +235,7 @@ class _Maker:
         }
 
     def _say(self, conditions: Json, name: str, value: bool, *, nil_means: bool) -> None:
-        """A condition that has its default may be told by null, or by its absence."""
+        """A condition that has its default may be null or absent."""
         if value != nil_means or self._chance(0.5):
             conditions[name] = value
         elif self._chance(0.3):
@@ -243,7 +243,7 @@ class _Maker:
 
 
 def features(cluster: Cluster) -> Counter[str]:
-    """How often each shape that the rule tells apart occurs."""
+    """How often each shape that the rule distinguishes occurs."""
     found: Counter[str] = Counter()
     for service in cluster.services:
         spec, labels = service["spec"], service["metadata"].get("labels") or {}

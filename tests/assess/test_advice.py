@@ -53,7 +53,7 @@ def advice(
 
 
 @pytest.mark.parametrize(
-    ("objects", "given", "told"),
+    ("objects", "given", "expected"),
     [
         pytest.param(
             [service(selector={"app": "web"}), NOWHERE, *NODES],
@@ -96,10 +96,10 @@ def advice(
         ),
     ],
 )
-def test_without_a_consumer(objects: list[Record], given: dict[str, Any], told: list[str]) -> None:
+def test_without_a_consumer(objects: list[Record], given: dict[str, Any], expected: list[str]) -> None:
     found = advice(*objects, **given)
-    assert len(found) == len(told)
-    assert all(piece.startswith(beginning) for piece, beginning in zip(found, told, strict=True)), found
+    assert len(found) == len(expected)
+    assert all(piece.startswith(beginning) for piece, beginning in zip(found, expected, strict=True)), found
 
 
 def test_nodes_with_an_endpoint_are_named_up_to_five() -> None:
@@ -114,7 +114,7 @@ ADMIN = {"name": "admin", "protocol": "TCP", "port": 9000}
 
 
 @pytest.mark.parametrize(
-    ("on_n1", "on_n2", "told"),
+    ("on_n1", "on_n2", "expected"),
     [
         pytest.param([HTTP, ADMIN], [HTTP], "Nodes with an endpoint of port admin: n1.", id="the second port"),
         pytest.param(
@@ -128,7 +128,7 @@ ADMIN = {"name": "admin", "protocol": "TCP", "port": 9000}
             [HTTP, ADMIN],
             [HTTP, ADMIN],
             "Nodes with an endpoint of port http: n1, n2.",
-            id="both, of which the first is told",
+            id="both, of which the advice names the first",
         ),
         pytest.param(
             [HTTP],
@@ -139,7 +139,7 @@ ADMIN = {"name": "admin", "protocol": "TCP", "port": 9000}
     ],
 )
 def test_nodes_with_an_endpoint_are_those_of_the_port_that_most_drop(
-    on_n1: Sequence[Any], on_n2: Sequence[Any], told: str
+    on_n1: Sequence[Any], on_n2: Sequence[Any], expected: str
 ) -> None:
     ports = [{"name": "http", "port": 80, "nodePort": 30080}, {"name": "admin", "port": 90, "nodePort": 30090}]
     slices = [
@@ -147,10 +147,10 @@ def test_nodes_with_an_endpoint_are_those_of_the_port_that_most_drop(
         for n, served in ((1, on_n1), (2, on_n2))
     ]
     first, *_ = advice(service(ports=ports), *slices, *NODES)
-    assert first.endswith(told)
+    assert first.endswith(expected)
 
 
-def test_the_worst_consumer_goes_first_and_what_is_said_twice_is_told_once() -> None:
+def test_advice_for_the_worst_consumer_is_first_and_no_advice_is_repeated() -> None:
     family = Advising(web=[consumer("mild"), consumer("bad", AnswersEverywhere())])
     assert advice(service(), ON_N1, *NODES, family=family) == [
         "bad (Blackhole): n1 (Ingress default/bad, port http)",

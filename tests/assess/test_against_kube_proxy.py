@@ -120,11 +120,11 @@ def by_etpguard(cluster: Cluster, copy: Copy = RIGHT) -> Observed:
             continue
         slices = picture.slices(service.key)
         found: ServiceStates = copy.states(KUBE_PROXY, service, slices, picture.nodes.bit, no_labels)
-        _tell(service, found, picture.nodes, states, healthy)
+        _record(service, found, picture.nodes, states, healthy)
     return states, healthy
 
 
-def _tell(service: Service, found: ServiceStates, nodes: NodeTable, states: States, healthy: Healthy) -> None:
+def _record(service: Service, found: ServiceStates, nodes: NodeTable, states: States, healthy: Healthy) -> None:
     for port in found.ports:
         sets = {
             READY: port.ready & nodes.present,
@@ -144,22 +144,22 @@ def _tell(service: Service, found: ServiceStates, nodes: NodeTable, states: Stat
 
 def test_no_random_cluster_differs_from_kube_proxy() -> None:
     seen: Counter[str] = Counter()
-    told: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
     for seed in range(CLUSTERS):
         cluster = random_cluster(seed)
         expected, healthy = by_kube_proxy(cluster)
         assert by_etpguard(cluster) == (expected, healthy), f"random_cluster({seed})"
         seen += features(cluster)
-        told += Counter(expected.values())
-        told["healthCheckNodePort 200"] += sum(healthy.values())
-        told["healthCheckNodePort 503"] += len(healthy) - sum(healthy.values())
+        counted += Counter(expected.values())
+        counted["healthCheckNodePort 200"] += sum(healthy.values())
+        counted["healthCheckNodePort 503"] += len(healthy) - sum(healthy.values())
     print(f"\n{CLUSTERS} clusters contained")
     for shape, count in sorted(seen.items()):
         print(f"  {count:6} x {shape}")
-    print("answers, one a node, port and family:", dict(told))
+    print("answers, one a node, port and family:", dict(counted))
     assert {shape for shape, count in seen.items() if count} >= SHAPES
     answers = (READY, TERMINATING, DROPPED, REJECTED, "healthCheckNodePort 200", "healthCheckNodePort 503")
-    assert all(told[answer] > 1000 for answer in answers)
+    assert all(counted[answer] > 1000 for answer in answers)
 
 
 def test_the_engine_assesses_just_the_services_that_kube_proxy_serves_externally() -> None:

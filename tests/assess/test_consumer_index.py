@@ -39,7 +39,7 @@ def test_one_family_of_consumers_owns_an_object() -> None:
 
 
 class Reading(Given):
-    """Probes a node port of whoever owns it, and says what the platform is."""
+    """Probes a node port, whichever Service owns it, and says what the platform is."""
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         if service.key != WEB:
@@ -71,7 +71,7 @@ def test_the_owner_of_a_probed_node_port_is_followed() -> None:
     assert watched.outcome == "Unknown"
 
 
-def test_consumers_are_found_anew_when_the_platform_changes() -> None:
+def test_consumers_are_found_again_when_the_platform_changes() -> None:
     watched = Watched(service(), ON_N1, *NODES, family=Reading())
     assert [v.consumer.name for v in watched.engine.assessments[WEB].consumers] == ["none"]
     watched.put(node("n1", provider_id="aws:///zone/i-1"))

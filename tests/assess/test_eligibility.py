@@ -66,7 +66,9 @@ CA_TAINT = {"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule", "va
         ),
         pytest.param(ANY_CLIENT, node("n", labels={"eks.amazonaws.com/compute-type": "ec2"}), True, id="ec2"),
         pytest.param(ANY_CLIENT, node("n", labels={"type": "virtual-kubelet"}), False, id="virtual-kubelet"),
-        pytest.param(NodeRule(), node("n", deleting=True), True, id="deletion matters only where told"),
+        pytest.param(
+            NodeRule(), node("n", deleting=True), True, id="deletion matters only where the rule says so"
+        ),
         pytest.param(NodeRule(readiness=Readiness.IGNORED), node("n", "False"), True, id="readiness ignored"),
         pytest.param(
             NodeRule(taints=(TaintRule("k", "NoExecute"),)),
@@ -146,7 +148,7 @@ def test_provider_id_blocks(provider_id: str, blocked: bool) -> None:
     assert bool(sets.blocking(rule)) is blocked
 
 
-def test_sets_follow_updates_and_tell_whether_any_moved() -> None:
+def test_sets_follow_updates_and_return_whether_any_changed() -> None:
     table = NodeTable()
     sets = EligibleNodes(table)
     first = node("a")

@@ -97,7 +97,7 @@ def test_an_equal_assessment_is_the_former_one_with_its_resilience() -> None:
     assert (after.consumers[0].coverage if after.consumers else after.coverage)[0].resilience is resilience
 
 
-def test_what_changes_nothing_is_not_told() -> None:
+def test_a_reassessment_that_changes_nothing_is_not_returned() -> None:
     watched = Watched(service(), EVERYWHERE, *NODES)
     assert watched.put(node("n1", labels={"unheeded": "x"})) == {}
     assert watched.put(EVERYWHERE) == {}
@@ -145,7 +145,7 @@ def test_ignoring_and_unignoring() -> None:
     assert list(watched.put(service())) == [WEB]
 
 
-def test_positions_dealt_anew_change_every_assessment() -> None:
+def test_renumbered_nodes_change_every_assessment() -> None:
     watched = Watched(service(), EVERYWHERE, node("n0"), *NODES)
     change = watched.picture.store(NODE).delete(Key("", "n0"), 10**9)
     assert change is not None

@@ -235,7 +235,7 @@ class Incremental(RuleBasedStateMachine):
         self.picture: Picture = picture_for(self.families)
         self.touched = Touched()
         self.version = 0
-        self.told: dict[Key, Assessment] = {}
+        self.known: dict[Key, Assessment] = {}
         self.objects: list[tuple[AnyKind, Key]] = []
 
     @initialize(data=st.data(), data_plane=st.sampled_from(DATA_PLANES), unread_is_unknown=st.booleans())
@@ -247,7 +247,7 @@ class Incremental(RuleBasedStateMachine):
             for _ in range(number):
                 self.put(data, kind)
         self.engine = Engine(self.picture, self.families, self.options)
-        self.told = {k: a for k, a in self.engine.refresh_all().items() if a is not None}
+        self.known = {k: a for k, a in self.engine.refresh_all().items() if a is not None}
         self.touched = Touched()
 
     def put(self, data: st.DataObject, kind: AnyKind, malformed: bool = False) -> None:
@@ -314,16 +314,16 @@ class Incremental(RuleBasedStateMachine):
         self.refresh()
 
     @rule()
-    def deal_positions_anew(self) -> None:
+    def renumber_nodes(self) -> None:
         self.picture.nodes.compact(slack=0)
         self.refresh()
 
     @rule()
     def refresh(self) -> None:
-        before, inside = self.told, dict(self.engine.internal)
+        before, inside = self.known, dict(self.engine.internal)
         changed = self.engine.refresh(self.touched)
         self.touched = Touched()
-        self.told = {k: a for k, a in {**before, **changed}.items() if a is not None}
+        self.known = {k: a for k, a in {**before, **changed}.items() if a is not None}
         moved = {key for key in changed if inside.get(key) != self.engine.internal.get(key)}
         assert all(key in moved or before.get(key) != each for key, each in changed.items()), "only what differs"
 
@@ -331,11 +331,11 @@ class Incremental(RuleBasedStateMachine):
         fresh.refresh_all()
         assert self.engine.assessments == fresh.assessments
         assert self.engine.internal == fresh.internal
-        assert self.told == fresh.assessments, "the differences add up"
+        assert self.known == fresh.assessments, "the differences add up"
 
     @invariant()
     def counts_are_of_nodes_that_exist(self) -> None:
-        for assessment in self.told.values():
+        for assessment in self.known.values():
             assert assessment.uncovered & ~assessment.eligible == 0
             assert assessment.eligible & ~assessment.nodes == 0
             for verdict in assessment.consumers:

@@ -1,6 +1,6 @@
 """The work of an assessment is linear in the objects: ten times the size costs at most twelve times the work.
 
-An object of the API has at most 1.5 MB, so linear work is bounded, whoever wrote the object. Work is counted, not
+An object of the API has at most 1.5 MB, so linear work is bounded for every object. Work is counted, not
 timed: lines executed in etpguard, and characters that string operations read in annotations.
 """
 

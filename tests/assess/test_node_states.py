@@ -1,4 +1,4 @@
-"""kube-proxy's rule case by case; each names where Kubernetes 1.37.2 says so (under pkg/proxy unless told)."""
+"""kube-proxy's rule case by case; each names its source in Kubernetes 1.37.2 (by default under pkg/proxy)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def record(made: Json) -> Node:
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        pytest.param(node("a"), set(), id="nothing told"),
+        pytest.param(node("a"), set(), id="nothing known"),
         pytest.param(node("a", "aws:///eu-west-1a/i-1"), {"aws"}, id="aws"),
         pytest.param(
             node("a", "gce://p/z/n", labels={"cloud.google.com/gke-nodepool": "x"}), {"gce", "gke"}, id="gke"

@@ -66,7 +66,7 @@ PODS = consumer("pods", nodes=None)
             "TargetsUnhealthy TargetsUnhealthy 2/3",
             id="incidental: its own outcome does not count",
         ),
-        pytest.param([consumer(unknown=Reason("Odd"))], "Unknown Odd 2/3", id="unknown, nodes still told"),
+        pytest.param([consumer(unknown=Reason("Odd"))], "Unknown Odd 2/3", id="unknown, nodes still reported"),
         pytest.param([consumer(unknown=Reason("Odd"), nodes=None)], "Unknown Odd 0/0", id="unknown without nodes"),
         pytest.param(
             [consumer(unknown=Reason("Odd")), consumer("b", AnswersEverywhere())],

@@ -1,4 +1,4 @@
-"""A Node that cannot be read may be eligible: what that could change is not told."""
+"""A Node that cannot be read may be eligible: every outcome that this could change is Unknown."""
 
 from __future__ import annotations
 
@@ -73,5 +73,5 @@ def test_a_node_that_cannot_be_read(
     assert outcome(nodes, pods_on) == expected
 
 
-def test_it_is_told_again_once_it_can_be_read() -> None:
+def test_the_outcome_is_known_again_once_the_node_can_be_read() -> None:
     assert outcome([node("a"), unreadable("b"), node("b")], ["a"])[0] is Outcome.Uncovered

@@ -156,7 +156,7 @@ def test_arguments_that_the_controller_would_not_start_with(cluster: Cluster, sh
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         pytest.param(
             ["--aws-lbc-deployment", "a/b"],
@@ -171,10 +171,10 @@ def test_arguments_that_the_controller_would_not_start_with(cluster: Cluster, sh
         pytest.param(["--aws-lbc-max-targets", "-1"], "-1", id="a negative number"),
     ],
 )
-def test_bad_options(arguments: list[str], told: str) -> None:
+def test_bad_options(arguments: list[str], expected: str) -> None:
     run = etpguard("check", "-f", SEED, *arguments)
     assert (run.code, run.out) == (2, "")
-    assert told in run.err
+    assert expected in run.err
 
 
 def test_a_deployment_without_a_namespace() -> None:

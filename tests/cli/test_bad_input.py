@@ -40,7 +40,7 @@ MERGE_BOMB = "a0: &a0 {k0: v}\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         pytest.param('{"kind": "List", "items": [', ["state: not JSON", "truncated"], id="broken JSON"),
         pytest.param(
@@ -76,11 +76,11 @@ MERGE_BOMB = "a0: &a0 {k0: v}\n" + "".join(
         ),
     ],
 )
-def test_what_cannot_be_parsed_ends_the_command(tmp_path: Path, body: str | bytes, told: list[str]) -> None:
+def test_what_cannot_be_parsed_ends_the_command(tmp_path: Path, body: str | bytes, expected: list[str]) -> None:
     file = tmp_path / "state"
     file.write_bytes(body if isinstance(body, bytes) else body.encode())
     line = failed(etpguard("check", "-f", file))
-    for part in told:
+    for part in expected:
         assert part in line
 
 
@@ -103,7 +103,7 @@ def test_a_directory_with_other_files_among_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "expected"),
     [
         pytest.param(
             lambda items: items.insert(1, {"metadata": {"name": "x"}}),
@@ -137,7 +137,7 @@ def test_a_directory_with_other_files_among_them(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("form", ["json", "yaml"])
-def test_a_malformed_object_is_lost_alone(tmp_path: Path, spoil: Any, told: str, form: str) -> None:
+def test_a_malformed_object_is_lost_alone(tmp_path: Path, spoil: Any, expected: str, form: str) -> None:
     items: list[Any] = seed()
     spoil(items)
     file = tmp_path / "state"
@@ -147,9 +147,9 @@ def test_a_malformed_object_is_lost_alone(tmp_path: Path, spoil: Any, told: str,
     assert [s["outcome"] for s in run.report["services"]] == ["TargetsUnhealthy"]
     (warning,) = run.report["warnings"]
     assert str(file) in warning
-    assert told in warning
+    assert expected in warning
     assert run.err == f"etpguard: warning: {warning}\n"
-    assert told in failed(etpguard("check", "-f", file, "--strict", "-o", "json"))
+    assert expected in failed(etpguard("check", "-f", file, "--strict", "-o", "json"))
 
 
 def test_a_service_with_null_ports_has_none() -> None:
@@ -190,7 +190,7 @@ def test_the_last_of_two_wins_with_a_warning(tmp_path: Path) -> None:
     assert "later.json: Service default/nginx-nginx-ingress-controller came before; the last one counts" in warning
 
 
-def test_an_api_version_that_is_not_read_is_told() -> None:
+def test_a_warning_names_an_api_version_that_is_not_read() -> None:
     items = seed()
     next(i for i in items if i["kind"] == "EndpointSlice")["apiVersion"] = "discovery.k8s.io/v1beta1"
     report = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items)).report

@@ -15,7 +15,7 @@ LABELS = {"type": "object", "maxProperties": 1, "additionalProperties": TEXT}
 
 
 @pytest.mark.parametrize(
-    ("schema", "value", "told"),
+    ("schema", "value", "expected"),
     [
         pytest.param(NUMBER, 9, [], id="a number"),
         pytest.param(NUMBER, 10, ["x: 10 is more than 9"], id="too large"),
@@ -50,8 +50,8 @@ LABELS = {"type": "object", "maxProperties": 1, "additionalProperties": TEXT}
         pytest.param(LABELS, {"a": "bc", "d": "ef"}, ["x has 2 entries, more than 1"], id="too many labels"),
     ],
 )
-def test_a_value(schema: dict[str, Any], value: Any, told: list[str]) -> None:
-    assert list(violations(value, schema, "x")) == told
+def test_a_value(schema: dict[str, Any], value: Any, expected: list[str]) -> None:
+    assert list(violations(value, schema, "x")) == expected
 
 
 OBJECT = {
@@ -62,7 +62,7 @@ OBJECT = {
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         pytest.param({"must": 1}, [], id="the least"),
         pytest.param({}, ["x.must: required"], id="what is required"),
@@ -73,5 +73,5 @@ OBJECT = {
         pytest.param([], ["x: expected object, got list"], id="no object"),
     ],
 )
-def test_an_object(value: Any, told: list[str]) -> None:
-    assert list(violations(value, OBJECT, "x")) == told
+def test_an_object(value: Any, expected: list[str]) -> None:
+    assert list(violations(value, OBJECT, "x")) == expected

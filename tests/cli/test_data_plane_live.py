@@ -100,7 +100,7 @@ def test_it_is_recognised_live_and_in_a_dump(calico: Cluster, tmp_path: Path) ->
 
 
 def test_a_refusal_is_named(calico: Cluster, tmp_path: Path) -> None:
-    """The objects of kinds that are not served do not exist, whoever asks."""
+    """Objects of kinds that are not served do not exist for any account."""
     grant(calico, "blind", *REQUIRED_RULES, *INGRESS_RULES)
     kubeconfig = calico.kubeconfig_for(namespace="default", service_account="blind")
     run = check("--kubeconfig", kubeconfig)

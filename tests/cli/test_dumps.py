@@ -119,7 +119,7 @@ def deep(levels: int) -> Json:
 
 @FORMS
 @pytest.mark.parametrize(
-    ("odd", "told"),
+    ("odd", "expected"),
     [
         pytest.param(listed(["x"]), "item 1: item 1: ", id="an item of the inner List that is no object"),
         pytest.param(
@@ -130,12 +130,12 @@ def deep(levels: int) -> Json:
     ],
 )
 def test_what_is_malformed_in_a_list_within_a_list_is_lost_alone(
-    form: str, odd: Json, told: str, plain: Json
+    form: str, odd: Json, expected: str, plain: Json
 ) -> None:
     run = check(text(listed([odd, *seed()]), form))
     assert run.report["services"] == plain["services"]
     (warning,) = run.report["warnings"]
-    assert told in warning
+    assert expected in warning
 
 
 @FORMS
@@ -166,7 +166,7 @@ def test_the_api_servers_consent_is_passed_over(plain: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         pytest.param(
             gzip.compress(SEED.read_bytes()), "the file is compressed; decompress it first: gzip -dc", id="gzip"
@@ -190,8 +190,8 @@ def test_the_api_servers_consent_is_passed_over(plain: Json) -> None:
         ),
     ],
 )
-def test_what_is_no_dump_is_told_in_a_line(body: bytes | str, told: str) -> None:
-    assert told in failed(check(body))
+def test_a_file_that_is_no_dump_ends_the_command_with_one_line(body: bytes | str, expected: str) -> None:
+    assert expected in failed(check(body))
 
 
 def test_a_name_that_is_empty_is_not_the_directory_of_work() -> None:

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 NAME = "default/nginx-nginx-ingress-controller"
 
 
-def told(change: Callable[[dict[str, Json]], None] = lambda by_kind: None, *more: str) -> str:
+def explained(change: Callable[[dict[str, Json]], None] = lambda by_kind: None, *more: str) -> str:
     """What explain prints for the seed case, after `change` of its objects by kind (Node is the last one)."""
     items = yaml.safe_load(SEED.read_text())["items"]
     change({item["kind"]: item for item in items})
@@ -25,7 +25,7 @@ def told(change: Callable[[dict[str, Json]], None] = lambda by_kind: None, *more
 
 
 def test_the_seed_case_from_the_ports_to_the_way_out() -> None:
-    out = told()
+    out = explained()
     assert f"Service {NAME}: NodePort, externalTrafficPolicy Local" in out
     for part in (
         "Outcome: TargetsUnhealthy: 2 of 3 target nodes drop",
@@ -43,7 +43,7 @@ def test_the_seed_case_from_the_ports_to_the_way_out() -> None:
     assert "\x1b" not in out
 
 
-def test_conditions_of_endpoints_are_told() -> None:
+def test_conditions_of_endpoints_are_printed() -> None:
     def end(by_kind: dict[str, Json]) -> None:
         by_kind["EndpointSlice"]["endpoints"][0]["conditions"] = {
             "ready": False,
@@ -51,19 +51,19 @@ def test_conditions_of_endpoints_are_told() -> None:
             "terminating": True,
         }
 
-    out = told(end)
+    out = explained(end)
     assert "terminating on 1 node" in out
     assert "10.244.1.7 (not ready, serving, terminating)" in out
 
 
 def test_an_endpoint_without_a_node_is_local_nowhere() -> None:
-    out = told(lambda by_kind: by_kind["EndpointSlice"]["endpoints"][0].pop("nodeName"))
+    out = explained(lambda by_kind: by_kind["EndpointSlice"]["endpoints"][0].pop("nodeName"))
     assert "local to no node for kube-proxy: pod nginx" in out
     assert "dropped on 3 nodes" in out
 
 
 def test_an_endpoint_on_a_node_that_is_gone() -> None:
-    out = told(lambda by_kind: by_kind["EndpointSlice"]["endpoints"][0].update(nodeName="gone"))
+    out = explained(lambda by_kind: by_kind["EndpointSlice"]["endpoints"][0].update(nodeName="gone"))
     assert "endpoints on gone, which has no Node object" in out
 
 
@@ -88,7 +88,7 @@ ON_NODE2 = {"addresses": ["10.244.2.9"], "nodeName": "node2", "conditions": {"re
         ),
     ],
 )
-def test_an_endpoint_is_told_under_the_ports_that_it_serves(change: Json, there: set[str]) -> None:
+def test_an_endpoint_is_printed_under_the_ports_that_it_serves(change: Json, there: set[str]) -> None:
     items = yaml.safe_load(SEED.read_text())["items"]
     by_kind = {item["kind"]: item for item in items}
     first = by_kind["EndpointSlice"]
@@ -118,28 +118,30 @@ def test_an_endpoint_is_told_under_the_ports_that_it_serves(change: Json, there:
     ],
 )
 def test_a_hostname_that_is_not_the_nodes_name_is_pointed_out(change: Callable[[Json], None]) -> None:
-    assert "Node node3 has the hostname ip-10-0-0-3." in told(lambda by_kind: change(by_kind["Node"]))
-    assert "has the hostname" not in told()
+    assert "Node node3 has the hostname ip-10-0-0-3." in explained(lambda by_kind: change(by_kind["Node"]))
+    assert "has the hostname" not in explained()
 
 
 def test_cluster_policy_gets_an_answer() -> None:
-    out = told(lambda by_kind: by_kind["Service"]["spec"].update(externalTrafficPolicy="Cluster"))
+    out = explained(lambda by_kind: by_kind["Service"]["spec"].update(externalTrafficPolicy="Cluster"))
     assert "NotAffected: with this policy every node forwards" in out
 
 
 def test_a_service_nobody_reaches_from_outside_gets_an_answer() -> None:
-    out = told(lambda by_kind: by_kind["Service"]["spec"].update(type="ClusterIP"))
+    out = explained(lambda by_kind: by_kind["Service"]["spec"].update(type="ClusterIP"))
     assert "clients outside the cluster cannot reach any of its ports" in out
 
 
 def test_an_ignored_service_gets_an_answer() -> None:
     ignore = {"etpguard.dev/ignore": "true"}
-    assert "etpguard skips it" in told(lambda by_kind: by_kind["Service"]["metadata"].update(annotations=ignore))
+    assert "etpguard skips it" in explained(
+        lambda by_kind: by_kind["Service"]["metadata"].update(annotations=ignore)
+    )
 
 
 def test_max_nodes_bounds_the_nodes_of_a_state() -> None:
-    assert "and 1 more (--max-nodes 0 for all)" in told(lambda by_kind: None, "--max-nodes", "1")
-    assert "more (--max-nodes" not in told(lambda by_kind: None, "--max-nodes", "0")
+    assert "and 1 more (--max-nodes 0 for all)" in explained(lambda by_kind: None, "--max-nodes", "1")
+    assert "more (--max-nodes" not in explained(lambda by_kind: None, "--max-nodes", "0")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_commands_can_be_copied_from_a_narrow_terminal(case: str) -> None:
 
 def test_each_item_of_advice_has_a_title_an_effect_a_cost_and_a_command_alone_on_its_line() -> None:
     """In a narrow terminal, too, commands are not folded."""
-    advice = told().partition("What to do, best first\n")[2].splitlines()
+    advice = explained().partition("What to do, best first\n")[2].splitlines()
     at = next(i for i, line in enumerate(advice) if line.strip().endswith("Let every node forward."))
     assert advice[at + 1].strip().startswith("Cost: one extra network hop.")
     command = "kubectl -n default patch service nginx-nginx-ingress-controller -p "
@@ -204,7 +206,7 @@ def transition(minute: int, before: str, after: str) -> Json:
 
 
 def test_the_history_that_the_operator_recorded() -> None:
-    out = told(report(transition(5, "Covered", "Blackhole"), transition(0, "", "Covered")))
+    out = explained(report(transition(5, "Covered", "Blackhole"), transition(0, "", "Covered")))
     lines = out.splitlines()
     start = lines.index("Changes of the outcome that the operator recorded, newest first")
     assert lines[start + 1 : start + 3] == [
@@ -214,14 +216,14 @@ def test_the_history_that_the_operator_recorded() -> None:
 
 
 def test_a_long_history_ends_with_the_command_that_shows_all() -> None:
-    out = told(report(*(transition(minute, "Covered", "Outage") for minute in range(19, -1, -1))))
+    out = explained(report(*(transition(minute, "Covered", "Outage") for minute in range(19, -1, -1))))
     assert out.count("Covered to Outage") == 5
     assert "  15 more:" in out
     assert "    kubectl get servicecoverage -n default nginx-nginx-ingress-controller -o jsonpath=" in out
 
 
 def test_the_history_of_another_service_of_that_name_is_not_shown() -> None:
-    assert "recorded" not in told(report(transition(0, "", "Covered"), uid="another"))
+    assert "recorded" not in explained(report(transition(0, "", "Covered"), uid="another"))
 
 
 def pods(**container: Any) -> Callable[[dict[str, Json]], None]:
@@ -255,7 +257,7 @@ def pods(**container: Any) -> Callable[[dict[str, Json]], None]:
 
 
 def test_the_end_of_a_pod_behind_a_check_of_the_traffic_port() -> None:
-    out = told(pods(lifecycle={"preStop": {"sleep": {"seconds": 120}}}), "--hand-off")
+    out = explained(pods(lifecycle={"preStop": {"sleep": {"seconds": 120}}}), "--hand-off")
     start = out.index("When the last pod of a node ends")
     assert "Ingress default/web: Lossy: requests to the node are lost for 15 to 35 s" in out[start:]
     assert "so a preStop delay does not help" in out[start:]
@@ -263,5 +265,5 @@ def test_the_end_of_a_pod_behind_a_check_of_the_traffic_port() -> None:
 
 
 def test_without_pods_the_end_of_a_pod_is_not_known() -> None:
-    assert "no Pod of it was read" in told(lambda by_kind: None, "--hand-off")
-    assert "When the last pod" not in told(lambda by_kind: None)
+    assert "no Pod of it was read" in explained(lambda by_kind: None, "--hand-off")
+    assert "When the last pod" not in explained(lambda by_kind: None)

@@ -1,4 +1,4 @@
-"""Kinds that a dump lacks, and where that is told."""
+"""Kinds that a dump lacks, and where the output says so."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_one_warning_says_that_endpoints_are_not_read_instead_of_endpoint_slices
         ),
     ],
 )
-def test_lacking_kinds_are_told_where_no_consumer_is_known(
+def test_lacking_kinds_are_named_where_no_consumer_is_known(
     items: Callable[[], list[Json]], lacking: list[str], named: str
 ) -> None:
     found = report(items())

@@ -1,4 +1,4 @@
-"""A namespace that has nothing to report on is told of, so that a misspelt one is not taken for a healthy one."""
+"""A namespace with nothing to report gets a warning, so that a misspelt one is not taken for a healthy one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_one_with_services_that_are_all_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         pytest.param("nope/web", f"no Service nope/web in {SEED}: {NONE_IN_INPUT}", id="nothing is called so"),
         pytest.param(
@@ -44,8 +44,8 @@ def test_one_with_services_that_are_all_well(tmp_path: Path) -> None:
         pytest.param("default/web", f"no Service default/web in {SEED}", id="the namespace has others"),
     ],
 )
-def test_explain_says_so_too(name: str, told: str) -> None:
-    assert failed(etpguard("explain", name, "-f", SEED)).endswith(told)
+def test_explain_says_so_too(name: str, expected: str) -> None:
+    assert failed(etpguard("explain", name, "-f", SEED)).endswith(expected)
 
 
 def test_policies_of_one_without_any_service_say_so(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.cli.program import SEED, etpguard, failed
 POLICY: dict[str, Any] = {
     "apiVersion": "etpguard.dev/v1alpha1",
     "kind": "CoveragePolicy",
-    "metadata": {"name": "mend", "namespace": "default"},
+    "metadata": {"name": "opt-in", "namespace": "default"},
     "spec": {
         "mode": "Enforce",
         "serviceSelector": {"matchLabels": {"app.kubernetes.io/name": "nginx-ingress"}},
@@ -26,7 +26,7 @@ ROW = {
     "namespace": "default",
     "name": "nginx-nginx-ingress-controller",
     "outcome": "TargetsUnhealthy",
-    "policy": {"kind": "CoveragePolicy", "namespace": "default", "name": "mend"},
+    "policy": {"kind": "CoveragePolicy", "namespace": "default", "name": "opt-in"},
     "action": "SetCluster",
     "reason": "Due",
     "message": "TargetsUnhealthy, 2 of 3 eligible nodes uncovered",
@@ -88,7 +88,9 @@ def test_as_yaml_and_as_a_table(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(POLICY))
     assert yaml.safe_load(etpguard(*ASKED, file, "-o", "yaml").out)["remediations"] == [ROW]
     _, line = etpguard(*ASKED, file).out.splitlines()
-    assert line.startswith(f"default/{ROW['name']}   TargetsUnhealthy   CoveragePolicy default/mend   set Cluster")
+    assert line.startswith(
+        f"default/{ROW['name']}   TargetsUnhealthy   CoveragePolicy default/opt-in   set Cluster"
+    )
 
 
 def test_without_a_policy_the_report_has_no_such_key() -> None:
@@ -108,7 +110,7 @@ def test_the_exit_code_is_not_the_outcomes(outcome: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "told"),
+    ("policy", "expected"),
     [
         pytest.param({**POLICY, "kind": "Service"}, "not a CoveragePolicy or", id="another kind"),
         pytest.param({**POLICY, "items": []}, "no CoveragePolicy found", id="an empty List"),
@@ -123,7 +125,7 @@ def test_the_exit_code_is_not_the_outcomes(outcome: str) -> None:
         ),
         pytest.param(
             changed(unhealthyWhen={"forSeconds": 90000}),
-            "CoveragePolicy default/mend: spec.unhealthyWhen.forSeconds: 90000 is more than 86400",
+            "CoveragePolicy default/opt-in: spec.unhealthyWhen.forSeconds: 90000 is more than 86400",
             id="beyond a bound",
         ),
         pytest.param(
@@ -150,10 +152,10 @@ def test_the_exit_code_is_not_the_outcomes(outcome: str) -> None:
         ),
     ],
 )
-def test_what_the_api_server_would_not_take(policy: Any, told: str) -> None:
+def test_what_the_api_server_would_not_take(policy: Any, expected: str) -> None:
     line = failed(etpguard(*ASKED, "-", stdin=yaml.safe_dump(policy)))
     assert line.startswith("etpguard: --policy -: ")
-    assert told in line
+    assert expected in line
     assert len(line) < 300
 
 

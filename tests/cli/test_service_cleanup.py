@@ -1,4 +1,4 @@
-"""What one Service's refusals do to `etpguard uninstall`; how an operator at work is told from one that died."""
+"""How `etpguard uninstall` handles refusals of one Service, and tells a running operator from one that died."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_conflict_is_looked_at_again() -> None:
     assert api.sent("PATCH") == 3
 
 
-def test_a_write_that_was_carried_out_without_an_answer_is_told() -> None:
+def test_a_write_that_took_effect_without_an_answer_is_reported() -> None:
     api = Api(PATCH=[ConnectionResetError("reset")])
     assert api.clean() == CleanupResult((REMOVED, DELETED))
 
@@ -110,9 +110,9 @@ def test_a_write_that_was_carried_out_without_an_answer_is_told() -> None:
 )
 def test_a_refusal_keeps_the_report(answer: Answer, writes: int) -> None:
     api = Api(PATCH=[answer] * 20)
-    told = api.clean()
-    assert told.done == ()
-    assert told.problem.startswith(f"Service shop/web: {answer[0]} ")
+    result = api.clean()
+    assert result.done == ()
+    assert result.problem.startswith(f"Service shop/web: {answer[0]} ")
     assert api.sent("PATCH") == writes
     assert api.sent("DELETE") == 0
 
@@ -123,10 +123,10 @@ def test_what_is_gone_meanwhile_needs_nothing() -> None:
     assert api.clean() == CleanupResult()
 
 
-def test_a_report_of_another_service_by_now_is_told() -> None:
-    told = Api(DELETE=[CONFLICT]).clean()
-    assert told.done == (REMOVED,)
-    assert "409 Conflict" in told.problem
+def test_a_report_that_now_belongs_to_another_service_is_reported() -> None:
+    result = Api(DELETE=[CONFLICT]).clean()
+    assert result.done == (REMOVED,)
+    assert "409 Conflict" in result.problem
 
 
 def lease(version: int, holder: str = "pod-1", seconds: int = 15) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def through_shell(redirection: str, *arguments: str | Path) -> subprocess.Comple
     ],
 )
 @pytest.mark.parametrize("redirection", ["| true", ">&-"], ids=["a reader that is gone", "closed"])
-def test_the_exit_code_is_the_reports_whoever_reads_it(
+def test_the_exit_code_is_the_reports_whatever_happens_to_its_reader(
     redirection: str, arguments: tuple[str | Path, ...], code: int
 ) -> None:
     done = through_shell(redirection, *arguments)
@@ -55,17 +55,17 @@ def test_the_exit_code_is_the_reports_whoever_reads_it(
         pytest.param(EXPLAIN, id="a story"),
     ],
 )
-def test_a_full_disk_is_told_in_a_line(arguments: tuple[str | Path, ...]) -> None:
+def test_a_full_disk_is_one_line_on_stderr(arguments: tuple[str | Path, ...]) -> None:
     done = through_shell(">/dev/full", *arguments)
     assert (done.returncode, done.stderr) == (2, "etpguard: standard output: No space left on device\n")
 
 
-def test_a_closed_standard_input_is_told_in_a_line() -> None:
+def test_a_closed_standard_input_is_one_line_on_stderr() -> None:
     done = through_shell("<&-", "check", "-f", "-")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "etpguard: stdin: closed\n")
 
 
-def test_an_empty_standard_input_is_told_in_a_line() -> None:
+def test_an_empty_standard_input_is_one_line_on_stderr() -> None:
     assert failed(etpguard("check", "-f", "-", stdin="")) == "etpguard: stdin: empty"
 
 

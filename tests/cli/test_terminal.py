@@ -123,7 +123,7 @@ def deceiving() -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
-def test_an_annotation_does_not_speak_for_the_program(deceiving: str) -> None:
+def test_an_annotation_cannot_imitate_the_output_of_the_program(deceiving: str) -> None:
     run = etpguard("explain", NAME, "-f", "-", stdin=deceiving)
     assert run.code == 0
     assert r"HTTP /\x1b[2J\nOutcome: é on port" in run.out

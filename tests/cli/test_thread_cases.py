@@ -39,7 +39,7 @@ class Trap(NamedTuple):
 
 
 def of(prefix: str, **values: str) -> dict[str, str]:
-    """Annotations with this prefix; "_" stands for "-"."""
+    """Annotations with this prefix; each "_" becomes "-"."""
     return {f"{prefix}{name.replace('_', '-')}": value for name, value in values.items()}
 
 

@@ -65,7 +65,7 @@ def lease(scene: Scene) -> dict[str, Any]:
 
 
 def remediated(scene: Scene) -> int:
-    """Play it with an operator until all that it writes stands; gives the healthCheckNodePort that there was."""
+    """Runs an operator until all its writes are in the API; returns the healthCheckNodePort from before."""
     scene.create(scene.service_manifest(type="LoadBalancer"))
     scene.cluster.call("PATCH", f"{scene.service_path()}/status", {"status": {"conditions": [OTHER]}})
     port = scene.service()["spec"]["healthCheckNodePort"]
@@ -123,13 +123,17 @@ def test_a_change_is_kept_and_nothing_else(scene: Scene) -> None:
 def test_it_refuses_while_an_operator_is_at_work_unless_forced(scene: Scene) -> None:
     scene.blackhole()
     with operator(scene, **settings(scene)):
-        wait_for(lambda: CONDITION in conditions(scene) and scene.report().get("status"), 20, "what is told")
+        wait_for(
+            lambda: CONDITION in conditions(scene) and scene.report().get("status"),
+            20,
+            "the condition and the report",
+        )
         holder = lease(scene)["spec"]["holderIdentity"]
         refused = uninstall(scene, "keep")
         assert (refused.code, refused.out) == (2, "")
-        waiting, told = refused.err.splitlines()
+        waiting, refusal = refused.err.splitlines()
         assert waiting == f"etpguard: waiting to see if a Lease is renewed: {scene.namespace}/etpguard of {holder}"
-        assert told.startswith(f"etpguard: {holder} holds Lease {scene.namespace}/etpguard: an operator runs")
+        assert refusal.startswith(f"etpguard: {holder} holds Lease {scene.namespace}/etpguard: an operator runs")
         assert CONDITION in conditions(scene)
 
         forced = uninstall(scene, "keep", "--force")
@@ -156,7 +160,7 @@ def test_an_operator_that_ends_during_the_wait_is_no_failure(scene: Scene) -> No
     path = f"/apis/coordination.k8s.io/v1/namespaces/{scene.namespace}/leases"
     spec = {"holderIdentity": "ending", "leaseDurationSeconds": 60}
     scene.cluster.call("POST", path, {"metadata": {"name": "etpguard"}, "spec": spec})
-    told(scene, "web")
+    wait_reported(scene, "web")
     command = ("uninstall", "--remediations", "keep", "--kubeconfig", str(scene.cluster.kubeconfig))
     with subprocess.Popen(
         [sys.executable, "-m", "etpguard", *command],
@@ -175,7 +179,7 @@ def test_an_operator_that_ends_during_the_wait_is_no_failure(scene: Scene) -> No
     assert (scene.report(), lease(scene)) == ({}, {})
 
 
-def test_what_is_forbidden_is_told_and_the_rest_goes_on(scene: Scene, arena: Cluster) -> None:
+def test_a_forbidden_write_is_reported_and_the_rest_goes_on(scene: Scene, arena: Cluster) -> None:
     account = f"helper-{scene.namespace}"
     grant(
         arena,
@@ -186,7 +190,7 @@ def test_what_is_forbidden_is_told_and_the_rest_goes_on(scene: Scene, arena: Clu
     )
     names = ("closed", "open")
     for name in names:
-        told(scene, name)
+        wait_reported(scene, name)
     allow_one(scene, account, "open")
     run = etpguard(
         *("uninstall", "--remediations", "keep", "--kubeconfig"),
@@ -204,7 +208,7 @@ def test_what_is_forbidden_is_told_and_the_rest_goes_on(scene: Scene, arena: Clu
     assert uninstall(scene, "keep").out.splitlines()[-1] == f"ServiceCoverage {scene.namespace}/closed: deleted"
 
 
-def told(scene: Scene, name: str) -> None:
+def wait_reported(scene: Scene, name: str) -> None:
     """A Service with our condition, and its report, as an operator leaves them."""
     scene.create(scene.service_manifest(name))
     condition = {**OTHER, "type": CONDITION}

@@ -9,7 +9,7 @@ from tests.cli.program import SEED, etpguard, failed
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         pytest.param(["check", "--no-such"], "--no-such", id="an unknown option"),
         pytest.param(
@@ -63,18 +63,18 @@ from tests.cli.program import SEED, etpguard, failed
         ),
     ],
 )
-def test_usage_errors_exit_with_2(arguments: list[str], told: str) -> None:
+def test_usage_errors_exit_with_2(arguments: list[str], expected: str) -> None:
     run = etpguard(*arguments)
     assert (run.code, run.out) == (2, "")
     *_, line = run.err.splitlines()
     assert line.startswith("Error: ")
-    assert told in line
+    assert expected in line
     assert "Traceback" not in run.err
 
 
-def test_the_outcomes_that_are_told_are_all_there_are_best_to_worst() -> None:
-    told = etpguard("check", "--fail-on", "?").err.rpartition("is not one of ")[2]
-    assert told.rstrip(".\n").split(", ") == [*(outcome.name for outcome in sorted(Outcome)), "never"]
+def test_the_usage_error_lists_every_outcome_from_best_to_worst() -> None:
+    choices = etpguard("check", "--fail-on", "?").err.rpartition("is not one of ")[2]
+    assert choices.rstrip(".\n").split(", ") == [*(outcome.name for outcome in sorted(Outcome)), "never"]
 
 
 def test_never_fails_for_no_outcome() -> None:

@@ -50,7 +50,7 @@ TEXT = {
 }
 
 
-@pytest.mark.parametrize("text", [pytest.param(text, id=told) for text, told in TEXT.items()])
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for text, name in TEXT.items()])
 @pytest.mark.parametrize("place", ["a: {}", "a: [{}]", "a:\n- {}\n"], ids=["a value", "a flow item", "an item"])
 def test_plain_scalars_that_are_text(text: str, place: str) -> None:
     found = read(place.format(text))["a"]
@@ -84,7 +84,7 @@ def test_a_merge_key_merges_still() -> None:
 
 
 @pytest.mark.parametrize("text", ['!!int ""', "!!bool perhaps", "!!timestamp x", "!!int x", "!!float x", "!any x"])
-def test_a_tag_that_its_text_does_not_bear_is_told(text: str) -> None:
+def test_a_tag_that_does_not_fit_its_text_is_an_error(text: str) -> None:
     with pytest.raises(Failure, match=r"it: document 1: .*not YAML"):
         read(f"a: {text}")
 

@@ -62,9 +62,9 @@ class Merging(RuleBasedStateMachine):
         self.queues: dict[str, deque[Event]] = {}
         self.reading: Reading | None = None
         self.store: Store[Namespace] = Store(NAMESPACE)
-        # What the store was told is gone, and at which revision: it must never come back with an earlier one.
+        # What was deleted, and at which revision: it must never come back with an earlier one.
         self.removed: dict[str, int] = {}
-        # The watch saw all since the last complete list (Kopf's own list after a 410 tells of no deletion).
+        # The watch saw all since the last complete list (Kopf's own list after a 410 shows no deletion).
         self.sees_all = True
         # Versions of before a restore may be held, until a list is complete.
         self.mixed = False
@@ -119,7 +119,7 @@ class Merging(RuleBasedStateMachine):
     @precondition(lambda self: self.revision % 5 == 0)  # rarely, or no queue ever gets long
     @rule()
     def lose_the_watch(self) -> None:
-        """410 Gone: events are lost. Kopf lists anew and hands on what exists, each as an event of its own."""
+        """410 Gone: events are lost. Kopf lists again and delivers what exists, one event for each object."""
         self.queues.clear()
         self.sees_all = False
         if self.reading is not None:

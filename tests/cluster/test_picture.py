@@ -116,7 +116,7 @@ def by_looking_through(picture: Picture) -> Json:
 
 @settings(max_examples=300, deadline=None)
 @given(STEPS)
-def test_indices_kept_are_indices_made_anew(steps: list[tuple[AnyKind, Key, str, str, int]]) -> None:
+def test_updated_indices_equal_indices_built_from_scratch(steps: list[tuple[AnyKind, Key, str, str, int]]) -> None:
     picture = play(steps)
     fresh = picture_for(())
     for kind in KINDS:

@@ -113,7 +113,7 @@ def test_merge_rule(steps: list[Step], held: int | None) -> None:
     assert (record and record.version) == held
 
 
-def test_a_list_below_what_was_seen_before_its_request_tells_of_a_restore() -> None:
+def test_a_list_below_what_was_seen_before_its_request_means_a_restore() -> None:
     store = Store(NAMESPACE)
     listed(store, 50, entry(40))
     store.upsert(entry(80))
@@ -125,7 +125,7 @@ def test_a_list_below_what_was_seen_before_its_request_tells_of_a_restore() -> N
     assert store.newest == 70
 
 
-def test_a_restored_object_of_the_same_version_is_told_apart_by_its_uid() -> None:
+def test_a_restored_object_of_the_same_version_differs_by_its_uid() -> None:
     store = Store(NAMESPACE)
     listed(store, 50, entry(40, "u1"))
     (change,) = listed(store, 60, entry(40, "u2"))
@@ -140,7 +140,7 @@ def test_a_live_event_that_outruns_a_list_is_no_restore() -> None:
     assert store.version(KEY) == 80
 
 
-def test_changes_tell_old_and_new() -> None:
+def test_changes_carry_the_old_and_the_new_record() -> None:
     store = Store(NAMESPACE)
     first, second = entry(5), entry(6, label="x")
     added, changed, removed = store.upsert(first), store.upsert(second), store.delete(KEY, 7)

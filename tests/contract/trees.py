@@ -36,7 +36,7 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """`name` is also its ServiceAccount, by which the audit log tells the trees apart."""
+    """`name` is also its ServiceAccount, which identifies the tree in the audit log."""
 
     name: str
     python: Path

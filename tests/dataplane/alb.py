@@ -12,7 +12,7 @@ from tests.dataplane.scene import PORTS, Scene
 # An ALB's behaviour at a fiftieth of its pace; a request waits for longer than any time-out of the checks.
 FAST = Settings(interval=0.3, timeout=0.2, connect_timeout=0.6)
 
-# The AWS controller wants the stacks of Service and load balancer to agree; an ALB is IPv4 unless told otherwise.
+# The AWS controller wants the stacks of Service and load balancer to agree; an ALB is IPv4 by default.
 WEB: dict[str, Any] = {"ports": PORTS[:1], "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]}
 
 

@@ -29,7 +29,7 @@ from tests.assess.data_planes.states import service_states
 
 
 class Predictor(Protocol):
-    """Says what the packets should do, from what stands in the API."""
+    """Says what the packets should do, from the objects in the API."""
 
     def states(self, cluster: Cluster, namespaces: Collection[str]) -> Mapping[PortKey, Mapping[str, State]]:
         """The state of every Node for each externally served port of the namespaces' Services with Local."""
@@ -67,7 +67,7 @@ def report_in_process(cluster: Cluster) -> dict[str, Any]:
 
 
 def assessed(cluster: Cluster) -> tuple[Engine, NodeTable]:
-    """The cluster as it stands, assessed in this process, to look into what the report does not tell."""
+    """The cluster as it is now, assessed in this process, for what the report does not show."""
     picture = picture_for(consumer_families())
     connection = Connection(cluster.kubeconfig)
     for kind in picture.kinds:
@@ -87,7 +87,7 @@ class Etpguard:
         self._report = report
 
     def states(self, cluster: Cluster, namespaces: Collection[str]) -> dict[PortKey, dict[str, State]]:
-        told: dict[PortKey, dict[str, State]] = {}
+        predicted: dict[PortKey, dict[str, State]] = {}
         for service in self._report(cluster)["services"]:
             if service["namespace"] not in namespaces:
                 continue
@@ -95,8 +95,8 @@ class Etpguard:
                 key = PortKey(
                     service["namespace"], service["name"], port["port"], port["protocol"], port["family"]
                 )
-                told[key] = {node: state for state in STATES for node in port[state]}
-        return told
+                predicted[key] = {node: state for state in STATES for node in port[state]}
+        return predicted
 
     def healthy(self, cluster: Cluster, namespace: str, name: str, family: Family) -> set[str]:
         services = decode_page(SERVICE, cluster.request("GET", SERVICE.path).body).items

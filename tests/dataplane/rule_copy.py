@@ -23,7 +23,7 @@ class RuleCopy:
 
     def states(self, cluster: Cluster, namespaces: Collection[str]) -> dict[PortKey, dict[str, State]]:
         nodes = [node["metadata"]["name"] for node in cluster.call("GET", "/api/v1/nodes")["items"]]
-        told: dict[PortKey, dict[str, State]] = {}
+        predicted: dict[PortKey, dict[str, State]] = {}
         for namespace in namespaces:
             slices = cluster.call("GET", f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices")[
                 "items"
@@ -32,14 +32,14 @@ class RuleCopy:
                 if service["spec"].get("externalTrafficPolicy") == "Local":
                     for key, _, _ in served(service):
                         endpoints = _endpoints(slices, key)
-                        told[key] = {node: self._state(endpoints, node) for node in nodes}
-        return told
+                        predicted[key] = {node: self._state(endpoints, node) for node in nodes}
+        return predicted
 
     def healthy(self, cluster: Cluster, namespace: str, name: str, family: Family) -> set[str]:
-        told = self.states(cluster, [namespace])
+        predicted = self.states(cluster, [namespace])
         return {
             node
-            for key, states in told.items()
+            for key, states in predicted.items()
             if (key.service, key.family) == (name, family)
             for node, state in states.items()
             if state == "ready"
@@ -80,6 +80,6 @@ def _endpoints(slices: list[Json], key: PortKey) -> list[Json]:
     return list(found.values())
 
 
-def _holds(endpoint: Json, condition: str, untold: bool) -> bool:
-    told = endpoint.get("conditions", {}).get(condition)
-    return untold if told is None else bool(told)
+def _holds(endpoint: Json, condition: str, default: bool) -> bool:
+    value = endpoint.get("conditions", {}).get(condition)
+    return default if value is None else bool(value)

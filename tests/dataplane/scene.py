@@ -25,7 +25,7 @@ PORTS: tuple[dict[str, Any], ...] = (
 )
 DUAL_STACK: dict[str, Any] = {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}
 
-Told = Mapping[PortKey, Mapping[str, State]]
+Predicted = Mapping[PortKey, Mapping[str, State]]
 
 
 class Scene:
@@ -93,20 +93,20 @@ class Scene:
         path = f"/api/v1/namespaces/{self.namespace}/services/{name}" + ("/status" if status else "")
         self.lab.cluster.call("PATCH", path, patch)
 
-    def compared(self) -> tuple[Told, Matrix]:
+    def compared(self) -> tuple[Predicted, Matrix]:
         """Settles, and fails unless the packets do what etpguard says; gives both."""
-        told, seen = self._both(Etpguard())
-        mismatches = matrix.check(self.lab, told, seen)
+        predicted, seen = self._both(Etpguard())
+        mismatches = matrix.check(self.lab, predicted, seen)
         if mismatches:
             pytest.fail(evidence.describe(self.lab, mismatches), pytrace=False)
-        return told, seen
+        return predicted, seen
 
     def mismatches(self, predictor: Predictor) -> list[Mismatch]:
         """Settles, and compares the packets with what another says."""
-        told, seen = self._both(predictor)
-        return matrix.check(self.lab, told, seen)
+        predicted, seen = self._both(predictor)
+        return matrix.check(self.lab, predicted, seen)
 
-    def told(self) -> Told:
+    def predicted(self) -> Predicted:
         """What etpguard says now."""
         return Etpguard().states(self.lab.cluster, [self.namespace])
 
@@ -127,26 +127,26 @@ class Scene:
 
         def agrees() -> bool:  # kube-proxy updates these servers right after the rules
             seen = [one.status == 200 for one in self.lab.client.probe(probes)]
-            told = Etpguard().healthy(self.lab.cluster, self.namespace, name, family)
-            return seen == [node in told for node in nodes]
+            healthy = Etpguard().healthy(self.lab.cluster, self.namespace, name, family)
+            return seen == [node in healthy for node in nodes]
 
         self.lab.settle()
         objects.wait_for(agrees, timeout=5, what="healthCheckNodePort to say what etpguard says")
         return dict(zip(nodes, (one.status for one in self.lab.client.probe(probes)), strict=True))
 
-    def _both(self, predictor: Predictor) -> tuple[Told, Matrix]:
-        """Settles; then what is told and what is observed, at the same time."""
+    def _both(self, predictor: Predictor) -> tuple[Predicted, Matrix]:
+        """Settles; then what etpguard says and what is observed, at the same time."""
         self.lab.settle()
         with ThreadPoolExecutor(1) as beside:
-            told = beside.submit(predictor.states, self.lab.cluster, [self.namespace])
+            predicted = beside.submit(predictor.states, self.lab.cluster, [self.namespace])
             seen = matrix.observe(self.lab, [self.namespace])
-            return told.result(), seen
+            return predicted.result(), seen
 
     def states(self) -> dict[tuple[str, str, Family], dict[str, State]]:
         """As `compared`; gives by Service, port name and family the state of each node, which is as observed."""
-        told, _ = self.compared()
+        predicted, _ = self.compared()
         running = self.lab.nodes.running
         return {
             (key.service, key.port, key.family): {node: states[node] for node in sorted(running)}
-            for key, states in told.items()
+            for key, states in predicted.items()
         }

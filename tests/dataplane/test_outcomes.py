@@ -15,7 +15,7 @@ from tests.dataplane.scene import Scene
 REQUESTS = 60
 
 
-def told(scene: Scene) -> tuple[dict[str, Any], str]:
+def reported(scene: Scene) -> tuple[dict[str, Any], str]:
     """The report, once the data plane has settled, and the outcome of Service web in it."""
     scene.lab.settle()
     whole = report(scene.lab.cluster)
@@ -28,7 +28,7 @@ def test_covered_loses_nothing(behind_alb: Scene) -> None:
         behind_alb.pod(f"web-{number}", f"node{number}")
     behind_alb.service(**WEB)
     ingress(behind_alb)
-    whole, outcome = told(behind_alb)
+    whole, outcome = reported(behind_alb)
     assert outcome == "Covered"
     with load_balancer(behind_alb.lab, whole, behind_alb.namespace, "web", settings=FAST) as balancer:
         wait_for_states(balancer, dict.fromkeys(("node1", "node2", "node3"), "healthy"))
@@ -41,7 +41,7 @@ def test_targets_unhealthy_loses_nothing_once_thresholds_have_passed(behind_alb:
     behind_alb.pod("web-1", "node1")
     behind_alb.service(**WEB)
     ingress(behind_alb, healthcheck_path="/nginx-health")
-    whole, outcome = told(behind_alb)
+    whole, outcome = reported(behind_alb)
     assert outcome == "TargetsUnhealthy"
     with load_balancer(behind_alb.lab, whole, behind_alb.namespace, "web", settings=FAST) as balancer:
         wait_for_states(balancer, {"node1": "healthy", "node2": "unhealthy", "node3": "unhealthy"})
@@ -55,7 +55,7 @@ def test_a_pod_that_moves_costs_requests_until_the_thresholds_have_passed(behind
     behind_alb.pod("web-2", "node2")
     behind_alb.service(**WEB)
     ingress(behind_alb)
-    whole, _ = told(behind_alb)
+    whole, _ = reported(behind_alb)
     slow = Settings(interval=2, timeout=0.2, connect_timeout=0.6)
     with load_balancer(behind_alb.lab, whole, behind_alb.namespace, "web", settings=slow) as balancer:
         wait_for_states(balancer, {"node1": "healthy", "node2": "healthy", "node3": "unhealthy"})
@@ -71,7 +71,7 @@ def test_blackhole_goes_on_losing_its_share_until_the_policy_is_cluster(behind_a
     behind_alb.pod("web-1", "node1")
     behind_alb.service(**WEB)
     ingress(behind_alb, healthcheck_port="10256", healthcheck_path="/healthz")
-    whole, outcome = told(behind_alb)
+    whole, outcome = reported(behind_alb)
     assert outcome == "Blackhole"
     (consumer,) = whole["services"][-1]["consumers"]
     uncovered, eligible = len(consumer["uncoveredNodes"]), len(consumer["eligibleNodes"])
@@ -117,7 +117,7 @@ def test_outage_loses_all_until_the_policy_is_cluster(behind_alb: Scene) -> None
         behind_alb.pod("web-3", "node3")
         behind_alb.service(**WEB)
         ingress(behind_alb)
-        whole, outcome = told(behind_alb)
+        whole, outcome = reported(behind_alb)
         assert outcome == "Outage"
         with load_balancer(lab, whole, behind_alb.namespace, "web", settings=FAST) as balancer:
             wait_for_states(balancer, {"node1": "unhealthy", "node2": "unhealthy"})

@@ -42,10 +42,10 @@ KNOWN_AFTER = PATIENT.connect_timeout + 0.5
 POLICY: dict[str, Any] = {
     "apiVersion": "etpguard.dev/v1alpha1",
     "kind": "CoveragePolicy",
-    "metadata": {"name": "mend"},
+    "metadata": {"name": "opt-in"},
     "spec": {
         "mode": "Enforce",
-        "serviceSelector": {"matchLabels": {"mend": "yes"}},
+        "serviceSelector": {"matchLabels": {"remediate": "yes"}},
         "unhealthyWhen": {"forSeconds": DWELL},
         "remediation": {"sourceIPLoss": "Accept"},
         "rollback": {"mode": "WhenCovered", "coveredForSeconds": COVERED_FOR},
@@ -77,7 +77,7 @@ def test_a_blackhole_ends_by_itself_and_local_comes_back(
         position = lab.cluster.audit_position()
         fault = time.time()
         lab.pods.set_ready(pods["node3"], False)
-        wait_for(lambda: running.uncovered(namespace, "web") == 1.0, what="node3 to be told as uncovered")
+        wait_for(lambda: running.uncovered(namespace, "web") == 1.0, what="node3 to be reported as uncovered")
         metric = time.time()
         wait_for(lambda: traffic_policy(scene) == "Cluster", timeout=20)
         wait_for(
@@ -94,24 +94,24 @@ def test_a_blackhole_ends_by_itself_and_local_comes_back(
         assert patch - 1 < ended < patch + 5
 
         position = lab.cluster.audit_position()
-        mended = time.time()
+        healed = time.time()
         lab.pods.set_ready(pods["node3"], True)
         wait_for(lambda: traffic_policy(scene) == "Local", timeout=20)
         time.sleep(QUIET + KNOWN_AFTER)
         assert stream.last_lost(fault) == max(lost)
         rollback = accepted(scene, position)
-        assert rollback - mended > COVERED_FOR
+        assert rollback - healed > COVERED_FOR
         phase = "{.status.remediation.phase}"
         assert lab.cluster.kubectl("get", "cov", "web", "-n", namespace, f"-ojsonpath={phase}") == "RolledBack"
         sent = [request.sent for request in stream.requests()]
         assert max(later - earlier for earlier, later in pairwise(sent)) < 1, "the client paused"
-    told, _ = scene.compared()
-    assert [set(states.values()) for states in told.values()] == [{"ready"}]
+    predicted, _ = scene.compared()
+    assert [set(states.values()) for states in predicted.values()] == [{"ready"}]
     with capsys.disabled():
         print(
             f"\n{lab.mode}, seconds from fault: metric {metric - fault:.2f}, condition {condition - fault:.2f}, "
             f"patch {patch - fault:.2f} (dwell {DWELL}), end of the loss {ended - fault:.2f}; "
-            f"{len(lost)} of {len(sent)} requests lost. From the recovery to Local: {rollback - mended:.2f} "
+            f"{len(lost)} of {len(sent)} requests lost. From the recovery to Local: {rollback - healed:.2f} "
             f"(covered for {COVERED_FOR}), none lost"
         )
 

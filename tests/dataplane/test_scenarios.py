@@ -90,7 +90,7 @@ def test_ready_and_terminating_on_one_node(scene: Scene) -> None:
     scene.service()
     scene.lab.pods.terminate(old)
     everywhere(scene, nodes("ready", "dropped", "dropped"))
-    assert scene.answers()["node1"] == ["web-2"] * 6  # the fallback is for want of ready ones only
+    assert scene.answers()["node1"] == ["web-2"] * 6  # the fallback applies only without a ready one
 
 
 def test_terminating_and_no_longer_serving(scene: Scene) -> None:
@@ -183,9 +183,9 @@ def test_selectorless_with_and_without_node_name(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("conditions", "state"),
     [
-        pytest.param({}, "ready", id="none told"),
-        pytest.param({"ready": False}, "dropped", id="not ready, serving not told"),
-        pytest.param({"ready": False, "terminating": True}, "terminating", id="serving not told counts as true"),
+        pytest.param({}, "ready", id="no condition set"),
+        pytest.param({"ready": False}, "dropped", id="not ready, serving not set"),
+        pytest.param({"ready": False, "terminating": True}, "terminating", id="serving not set counts as true"),
         pytest.param({"ready": True, "terminating": True}, "ready", id="ready and terminating"),
         pytest.param({"ready": False, "serving": False, "terminating": True}, "dropped", id="not serving"),
     ],
@@ -193,8 +193,8 @@ def test_selectorless_with_and_without_node_name(scene: Scene) -> None:
 def test_conditions_of_a_slice_written_by_hand(scene: Scene, conditions: dict[str, bool], state: State) -> None:
     here, elsewhere = scene.pod("here", "node1", app="other"), scene.pod("elsewhere", "node2", app="other")
     scene.service(selector=None, **HTTP_ONLY)
-    told = {"nodeName": "node1", "conditions": conditions}
-    scene.slice("web", "web-1", [(here, told), (elsewhere, {"nodeName": "node2"})])
+    endpoint = {"nodeName": "node1", "conditions": conditions}
+    scene.slice("web", "web-1", [(here, endpoint), (elsewhere, {"nodeName": "node2"})])
     assert scene.states()["web", "http", "IPv4"] == nodes(state, "ready", "dropped")
 
 
@@ -231,7 +231,7 @@ def test_another_proxys_service_is_not_served(scene: Scene) -> None:
         "PATCH", path, {"metadata": {"labels": {"service.kubernetes.io/service-proxy-name": "x"}}}
     )
     assert scene.answers() == {node: ["refused"] * 6 for node in THREE}
-    assert scene.told() == {}
+    assert scene.predicted() == {}
 
 
 def test_load_balancer_with_its_health_check_port(scene: Scene) -> None:
@@ -280,8 +280,8 @@ def test_external_ip_beside_a_node_port(scene: Scene) -> None:
 def test_cluster_for_contrast(scene: Scene) -> None:
     scene.pod("web-1", "node1")
     scene.service(externalTrafficPolicy="Cluster")
-    told, _ = scene.compared()
-    assert told == {}
+    predicted, _ = scene.compared()
+    assert predicted == {}
     assert scene.answers() == {node: ["web-1"] * 6 for node in THREE}
 
 
@@ -310,7 +310,7 @@ def test_host_network_pods(scene: Scene) -> None:
 
 
 def test_a_node_that_joins_and_leaves(scene: Scene) -> None:
-    """A new node starts uncovered; one without a Node object is not spoken of, though its endpoints may linger."""
+    """A new node starts uncovered; one without a Node object is not reported, though its endpoints may linger."""
     lab = scene.lab
     scene.service()
     scene.pod("web-1", "node1")
@@ -322,7 +322,7 @@ def test_a_node_that_joins_and_leaves(scene: Scene) -> None:
     finally:
         lab.nodes.remove("node4")
     lab.settle()
-    assert set(map(str, scene.told().values())) == {str(nodes("ready", "dropped", "dropped"))}
+    assert set(map(str, scene.predicted().values())) == {str(nodes("ready", "dropped", "dropped"))}
     for pod in lab.pods.on("node4"):
         lab.pods.end(pod)
     everywhere(scene, nodes("ready", "dropped", "dropped"))

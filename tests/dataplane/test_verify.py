@@ -15,7 +15,7 @@ import pytest
 from devcluster.dataplane import addresses, netns
 from devcluster.dataplane.lab import Lab
 from devcluster.dataplane.matrix import PortKey, State
-from tests.dataplane.scene import PORTS, Scene, Told
+from tests.dataplane.scene import PORTS, Predicted, Scene
 
 TCP = PORTS[:2]
 
@@ -53,7 +53,7 @@ def verify(scene: Scene, *more: str, namespace: str | None = None, name: str = "
     return Verified(done.returncode, done.stdout, done.stderr)
 
 
-def agrees_with_the_packets(scene: Scene, told: Told, verified: Verified) -> None:
+def agrees_with_the_packets(scene: Scene, predicted: Predicted, verified: Verified) -> None:
     """Each row is what the lab's own client saw, and no TCP port is left out."""
     rows = {
         (row["node"], row["port"], row["family"]): (row["predicted"], row["connection"])
@@ -64,7 +64,7 @@ def agrees_with_the_packets(scene: Scene, told: Told, verified: Verified) -> Non
     }  # fmt: skip
     expected = {
         (node, key.port, key.family): (state, meets[state])
-        for key, states in told.items()
+        for key, states in predicted.items()
         if isinstance(key, PortKey) and key.protocol == "TCP"
         for node, state in states.items()
     }
@@ -74,9 +74,9 @@ def agrees_with_the_packets(scene: Scene, told: Told, verified: Verified) -> Non
 def test_ready_and_dropped(scene: Scene) -> None:
     scene.pod("web-1", "node1")
     scene.service()
-    told, _ = scene.compared()
+    predicted, _ = scene.compared()
     verified = verify(scene)
-    agrees_with_the_packets(scene, told, verified)
+    agrees_with_the_packets(scene, predicted, verified)
     assert verified.code == 0
     assert verified.report["verdict"] == "agrees"
     assert "Nodes node2, node3 cannot forward" in verified.report["conclusion"]
@@ -90,17 +90,17 @@ def test_terminating(scene: Scene) -> None:
     for family in addresses.FAMILIES:
         end = {"nodeName": "node1", "conditions": conditions}
         scene.slice("web", f"web-{family.lower()}", [(pod, end)], family=family)
-    told, _ = scene.compared()
+    predicted, _ = scene.compared()
     verified = verify(scene)
-    agrees_with_the_packets(scene, told, verified)
+    agrees_with_the_packets(scene, predicted, verified)
     assert verified.code == 0
 
 
 def test_rejected(scene: Scene) -> None:
     scene.service(ports=TCP)
-    told, _ = scene.compared()
+    predicted, _ = scene.compared()
     verified = verify(scene)
-    agrees_with_the_packets(scene, told, verified)
+    agrees_with_the_packets(scene, predicted, verified)
     assert (verified.code, verified.report["verdict"]) == (0, "agrees")
 
 

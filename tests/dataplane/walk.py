@@ -41,7 +41,7 @@ _SERVICES: Mapping[str, dict[str, Any]] = {
 
 
 class Walk:
-    """Makes its Services at once; never removes a node that was there before. `said` tells the steps so far."""
+    """Makes its Services at once; never removes a node that was there before. `said` lists the steps so far."""
 
     def __init__(self, lab: Lab, namespace: str, seed: int, predict: Predictor) -> None:
         self._scene = Scene(lab, namespace)
@@ -171,9 +171,9 @@ class Walk:
             self._write_slice()
             return f"{pod.name} leaves the slice by hand"
         conditions = {
-            condition: told
+            condition: value
             for condition in ("ready", "serving", "terminating")
-            if (told := self._random.choice((None, True, False))) is not None
+            if (value := self._random.choice((None, True, False))) is not None
         }
         named = {"nodeName": pod.node} if self._random.random() < 0.8 else {}
         more = {**named, "conditions": conditions}
@@ -198,8 +198,8 @@ class Walk:
         nodes = self._lab.nodes.running
         wanted = []
         for family in FAMILIES:
-            told = self._predict.healthy(self._lab.cluster, self._scene.namespace, "lb", family)
-            wanted += [200 if name in told else 503 for name in nodes]
+            healthy = self._predict.healthy(self._lab.cluster, self._scene.namespace, "lb", family)
+            wanted += [200 if name in healthy else 503 for name in nodes]
         probes = [Probe("http", n.addresses.of(family), number) for family in FAMILIES for n in nodes.values()]
         seen: list[int] = []
 

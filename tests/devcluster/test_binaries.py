@@ -38,7 +38,7 @@ def module(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Empty, but for what Go itself keeps: else each test would compile its standard library anew."""
+    """Empty, except for Go's own cache: without it each test would compile the standard library again."""
     own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "go-build"
     monkeypatch.setenv("GOCACHE", os.environ.get("GOCACHE") or str(own))
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
@@ -80,22 +80,22 @@ def test_the_wheel_has_the_go_that_the_modules_ask_for(name: str) -> None:
 def test_a_program_is_built_once_and_then_found(
     tiny: str, cache: Path, monkeypatch: pytest.MonkeyPatch, heartbeat: float
 ) -> None:
-    """A build that lasts longer than the heartbeat, which a busy machine makes of any, tells how far it is."""
+    """A build that lasts longer than the heartbeat, as any build does on a busy machine, prints its progress."""
     monkeypatch.setattr(binaries, "_HEARTBEAT_SECONDS", heartbeat)
-    told: list[str] = []
+    messages: list[str] = []
     assert binaries.find(tiny) is None
-    path = binaries.path(tiny, told.append)
+    path = binaries.path(tiny, messages.append)
     assert subprocess.check_output([path], text=True) == "42"
     assert path.is_relative_to(cache)
-    assert {line.split(": ")[1] for line in told} == {"tiny"}
-    first, *beats, last = told
+    assert {line.split(": ")[1] for line in messages} == {"tiny"}
+    first, *beats, last = messages
     assert re.search(r"building with", first)
     assert re.search(r"built in \d+ s, tiny \d+ MB", last)
     assert bool(beats) == (heartbeat < 1)
     assert all(re.search(r"\d+ s, \d+ packages compiled, at most \d+ left", beat) for beat in beats)
-    told.clear()
-    assert binaries.path(tiny, told.append) == binaries.find(tiny) == path
-    assert told == []
+    messages.clear()
+    assert binaries.path(tiny, messages.append) == binaries.find(tiny) == path
+    assert messages == []
     assert {file.name for file in path.parent.iterdir()} == {"tiny", ".lock"}
 
 
@@ -186,7 +186,7 @@ def test_assets_come_first_where_they_hold_the_program(
 @pytest.mark.parametrize(
     "go", [pytest.param({}, id="no go"), pytest.param({"go": "echo go1.25.9"}, id="an old go")]
 )
-def test_without_a_recent_go_and_its_wheel_the_reason_is_told(
+def test_without_a_recent_go_and_its_wheel_the_error_says_why(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go: dict[str, str]
 ) -> None:
     _hide_go(monkeypatch, tmp_path / "bin", uv="echo no network >&2; exit 1", **go)
@@ -200,10 +200,10 @@ def test_the_toolchain_of_the_wheel_builds_a_program(
 ) -> None:
     folders = os.environ["PATH"].split(os.pathsep)
     monkeypatch.setenv("PATH", os.pathsep.join(folder for folder in folders if not Path(folder, "go").exists()))
-    told: list[str] = []
-    path = binaries.path(tiny, told.append)
+    messages: list[str] = []
+    path = binaries.path(tiny, messages.append)
     assert subprocess.check_output([path], text=True) == "42"
-    assert f"building with {cache}" in told[0]
+    assert f"building with {cache}" in messages[0]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_the_endpointslice_controller_follows_a_bound_pod(cluster: Cluster, name
     objects.delete(cluster, node)
 
 
-def test_nodes_are_as_they_were_told_to_be(cluster: Cluster, namespace: str) -> None:
+def test_nodes_are_as_the_arguments_say(cluster: Cluster, namespace: str) -> None:
     taint = {"key": "example.com/spot", "effect": "NoSchedule"}
     name = objects.node(
         cluster, f"node-{namespace}", ready=False, labels={"zone": "a"}, taints=[taint], provider_id="aws:///a/i-1"

@@ -178,7 +178,7 @@ def test_a_watch_ends_with_410_by_rule(proxy: HttpProxy, ask: Asking, namespace:
     assert response.json()["object"]["code"] == 410
 
 
-def test_hooks_stand_before_and_after_the_servers_answer(cluster: Cluster, namespace: str) -> None:
+def test_hooks_run_before_and_after_the_servers_answer(cluster: Cluster, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     seen: list[tuple[str, int | None, int]] = []
 
@@ -202,7 +202,7 @@ def test_hooks_stand_before_and_after_the_servers_answer(cluster: Cluster, names
         ask.client.close_idle()
 
 
-def test_a_write_that_was_sent_on_stands_though_its_client_is_gone(cluster: Cluster, namespace: str) -> None:
+def test_a_write_that_was_sent_on_takes_effect_though_its_client_is_gone(cluster: Cluster, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     gone = threading.Event()
 

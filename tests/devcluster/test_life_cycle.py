@@ -30,8 +30,8 @@ import devcluster
 # A shell that starts the tests in the background has it ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with devcluster.start() as cluster:
-    told = {"pids": cluster.pids, "directory": str(cluster.directory), "server": cluster.server}
-    print(json.dumps(told), flush=True)
+    started = {"pids": cluster.pids, "directory": str(cluster.directory), "server": cluster.server}
+    print(json.dumps(started), flush=True)
     signal.pause()
 """
 
@@ -41,7 +41,7 @@ def _running(pid: int) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"  # ended, not yet reaped by whoever adopted it
+    return state != "Z"  # ended, not yet reaped by the process that adopted it
 
 
 def _listens(server: str) -> bool:
@@ -89,8 +89,8 @@ def test_a_signal_to_the_process_that_runs_it_leaves_nothing(number: signal.Sign
         text=True,
     ) as process:
         assert process.stdout is not None
-        told: dict[str, Any] = json.loads(process.stdout.readline())
-        pids, directory, server = told["pids"], Path(told["directory"]), told["server"]
+        started: dict[str, Any] = json.loads(process.stdout.readline())
+        pids, directory, server = started["pids"], Path(started["directory"]), started["server"]
         assert all(map(_running, pids.values()))
         process.send_signal(number)
         process.communicate(timeout=20)

@@ -58,7 +58,7 @@ def ends(found: Forecast) -> ServiceHandOff:
     return phases.hand_off
 
 
-def told(found: Forecast) -> tuple[str, tuple[int, int | None] | None, tuple[str, ...]]:
+def summary(found: Forecast) -> tuple[str, tuple[int, int | None] | None, tuple[str, ...]]:
     worst = ends(found).worst
     return worst.found.verdict.value, worst.found.seconds, worst.nodes
 
@@ -72,7 +72,7 @@ TWO_AND_TWO = [pod("p1", "a", **sleeps(14)), pod("p2", "b", **sleeps(14)), pod("
 
 def test_a_drain_of_pods_that_serve_long_enough_is_seamless() -> None:
     found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Drain(("a",)))
-    assert told(found) == ("Seamless", None, ("a",))
+    assert summary(found) == ("Seamless", None, ("a",))
     phases = phases_of(found)
     assert phases is not None
     assert phases.exposure == (0, 0), "the node drops only when nobody sends to it"
@@ -81,7 +81,7 @@ def test_a_drain_of_pods_that_serve_long_enough_is_seamless() -> None:
 def test_a_drain_of_pods_that_end_too_early_loses_the_difference() -> None:
     pods = [pod("p1", "a", **sleeps(5)), pod("p2", "b", **sleeps(5))]
     found = forecast(behind_gke(pods, *deployment(2)), Drain(("a",)))
-    assert told(found) == ("Lossy", (0, 9), ("a",))
+    assert summary(found) == ("Lossy", (0, 9), ("a",))
     phases = phases_of(found)
     assert phases is not None
     assert phases.exposure == (0, 9)
@@ -90,7 +90,7 @@ def test_a_drain_of_pods_that_end_too_early_loses_the_difference() -> None:
 def test_a_check_of_the_traffic_port_notices_after_the_end() -> None:
     pods = [pod("p1", "a", **sleeps(60)), pod("p2", "b", **sleeps(60))]
     found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(2)], Drain(("a",)))
-    assert told(found) == ("Lossy", (15, 35), ("a",))
+    assert summary(found) == ("Lossy", (15, 35), ("a",))
     end = ends(found).worst
     assert (end.change, end.consumer.kind, end.min_ready_seconds) == ("drain node a", "Ingress", None)
     assert end.window is not None
@@ -127,26 +127,26 @@ def test_scale_in(on: str, replicas: int, expected: Any) -> None:
     if expected is None:
         assert phases is None or phases.hand_off is None
     else:
-        assert told(found) == expected
+        assert summary(found) == expected
 
 
 def test_victims_that_are_tied_may_empty_any_of_their_nodes() -> None:
     pods = [pod(f"p{n}", at, **sleeps(20)) for n, at in enumerate("abc")]
     found = forecast(behind_gke(pods, *deployment(3)), Scale(DEPLOYMENT, 2))
-    assert told(found) == ("Seamless", None, ("a", "b", "c"))
+    assert summary(found) == ("Seamless", None, ("a", "b", "c"))
 
 
 def test_a_drain_of_all_pods_depends_on_their_replacements() -> None:
     found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Drain(("a", "b")))
-    assert told(found) == ("Unknown", None, ("a", "b"))
+    assert summary(found) == ("Unknown", None, ("a", "b"))
     assert "replacements" in because(found)
     pods = [pod("p1", "a", **sleeps(2))]
-    assert told(forecast(behind_gke(pods, *deployment(1)), Drain(("a",))))[:2] == ("Lossy", (1, None))
+    assert summary(forecast(behind_gke(pods, *deployment(1)), Drain(("a",))))[:2] == ("Lossy", (1, None))
 
 
 def test_who_takes_the_node_out_first_decides_as_well() -> None:
     found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Drain(("a",), By.KARPENTER))
-    assert told(found) == ("Unknown", None, ("a",))
+    assert summary(found) == ("Unknown", None, ("a",))
     assert "karpenter takes the node out of load balancers" in because(found)
 
 
@@ -165,7 +165,7 @@ def test_who_takes_the_node_out_first_decides_as_well() -> None:
 )
 def test_a_rollout(spec: Json, expected: str, why: str) -> None:
     found = forecast(behind_gke(TWO_AND_TWO, *deployment(3, **spec)), Rollout(DEPLOYMENT))
-    assert told(found)[0] == expected
+    assert summary(found)[0] == expected
     assert why in because(found)
     assert ends(found).worst.min_ready_seconds == spec.get("minReadySeconds", 0)
 
@@ -173,10 +173,10 @@ def test_a_rollout(spec: Json, expected: str, why: str) -> None:
 def test_a_lossy_rollout_that_outruns_the_load_balancer_has_no_bound() -> None:
     pods = [pod("p1", "a", **sleeps(0)), pod("p2", "b", **sleeps(0))]
     found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(2)], Rollout(DEPLOYMENT))
-    assert told(found)[:2] == ("Lossy", (15, None))
+    assert summary(found)[:2] == ("Lossy", (15, None))
     waits = deployment(2, minReadySeconds=35)
     found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *waits], Rollout(DEPLOYMENT))
-    assert told(found)[:2] == ("Lossy", (15, 35))
+    assert summary(found)[:2] == ("Lossy", (15, 35))
 
 
 def test_a_rollout_beside_pods_of_another_workload() -> None:
@@ -184,7 +184,7 @@ def test_a_rollout_beside_pods_of_another_workload() -> None:
     other = pod("q", "c", owner="ReplicaSet/other", **sleeps(14))
     pods = [pod("p1", "a", **sleeps(14)), other]
     found = forecast(behind_gke(pods, *deployment(1)), Rollout(DEPLOYMENT))
-    assert told(found) == ("Seamless", None, ("a",))
+    assert summary(found) == ("Seamless", None, ("a",))
     assert "minReadySeconds is 0" in because(found)
 
 
@@ -213,12 +213,12 @@ def test_a_timing_that_is_not_known_has_no_bound() -> None:
         *deployment(2),
     ]
     found = forecast(objects, Rollout(DEPLOYMENT))
-    assert told(found)[:2] == ("Lossy", (0, None))
+    assert summary(found)[:2] == ("Lossy", (0, None))
 
 
 def test_without_pods_it_is_not_known() -> None:
     found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Drain(("a",)), unread=("pods",))
-    assert told(found) == ("Unknown", None, ("a",))
+    assert summary(found) == ("Unknown", None, ("a",))
     assert ends(found).worst.window is None
     phases = phases_of(found)
     assert phases is not None
@@ -259,7 +259,7 @@ def test_nodes_without_traffic_and_endpoints_without_a_pod_do_not_count() -> Non
 def test_a_budget_that_lets_one_go_at_a_time_ends_all_of_them() -> None:
     pods = [pod("p1", "a", **sleeps(14)), pod("p2", "a", **sleeps(14)), pod("p3", "b", **sleeps(14))]
     found = forecast(behind_gke(pods, *deployment(3), budget(1)), Drain(("a",)))
-    assert told(found) == ("Seamless", None, ("a",))
+    assert summary(found) == ("Seamless", None, ("a",))
 
 
 def test_a_consumer_that_sends_to_no_node_has_no_hand_off() -> None:

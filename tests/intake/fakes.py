@@ -67,7 +67,7 @@ def endpoint_slice(name: str, of: str, nodes: Iterable[str], version: int, names
 
 @dataclass
 class ScriptedReader:
-    """Answers lists with pages, or raises, as `answers` says by kind: the last answer stands."""
+    """Answers lists with pages, or raises, as `answers` says by kind; the last answer repeats."""
 
     answers: dict[AnyKind, list[list[Page[Any]] | Exception]]
     listed: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Messages through the inbox into a real picture and engine: order, slices, and who is told of what."""
+"""Messages through the inbox into a real picture and engine: order, slices, and what each receiver gets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ WEB = Key("default", "web")
 
 @dataclass
 class Rig:
-    """An absorber that runs, with what it told."""
+    """A running absorber, with what it passed on."""
 
     offered: dict[Key, Assessment | None] = field(default_factory=dict)
     touched: set[Key] = field(default_factory=set)
@@ -168,7 +168,7 @@ def test_a_live_event_is_assessed_offered_and_timed() -> None:
     assert 0 <= rig.seconds[0] < 5
 
 
-def test_many_events_of_one_service_are_each_timed_and_only_the_last_state_stands() -> None:
+def test_many_events_of_one_service_are_each_timed_and_only_the_last_state_remains() -> None:
     async def scene(rig: Rig) -> None:
         await the_case(rig)
         await rig.begin()
@@ -181,7 +181,7 @@ def test_many_events_of_one_service_are_each_timed_and_only_the_last_state_stand
     assert rig.engine.assessments[WEB].outcome is Outcome.Uncovered
 
 
-def test_touched_services_are_told_even_where_their_assessment_is_the_same() -> None:
+def test_touched_services_are_offered_even_where_their_assessment_is_the_same() -> None:
     async def scene(rig: Rig) -> None:
         await the_case(rig)
         await rig.begin()
@@ -234,7 +234,7 @@ def test_a_deleted_service_is_offered_as_none() -> None:
     assert play(scene).offered == {WEB: None}
 
 
-def test_what_only_a_list_tells_is_a_correction() -> None:
+def test_a_change_that_only_a_list_shows_is_a_correction() -> None:
     async def scene(rig: Rig) -> None:
         await the_case(rig)
         await rig.listed(NODE, 20, node("n1", 1), node("n3", 15), watched=True)
@@ -300,14 +300,14 @@ def test_a_restore_replaces_what_was_known(caplog: pytest.LogCaptureFixture) -> 
     assert "nodes: listed at resourceVersion 500 after 1000: etcd was restored" in caplog.text
 
 
-def test_a_restore_is_one_of_all_kinds_and_told_once() -> None:
-    """Else each kind's list would have the watch start anew, and put off the other kinds' lists."""
+def test_a_restore_concerns_all_kinds_and_is_announced_once() -> None:
+    """Otherwise each kind's list would restart the watch and delay the lists of the other kinds."""
 
     async def scene(rig: Rig) -> None:
         await rig.listed(NODE, 1000, node("n1", 900))
         await rig.listed(SERVICE, 1000, service("web", 990))
         await rig.listed(NODE, 500, node("n1", 400))
-        assert rig.picture.store(SERVICE).get(WEB) is not None, "it stands until its list says otherwise"
+        assert rig.picture.store(SERVICE).get(WEB) is not None, "it stays until its list says otherwise"
         await rig.listed(SERVICE, 501, service("other", 300))
         assert [record.key.name for record in rig.picture.store(SERVICE)] == ["other"]
 
@@ -475,7 +475,7 @@ def test_a_receiver_that_raises_silences_no_other() -> None:
     assert set(rig.failed) == {"publish"}
 
 
-def test_when_node_positions_are_dealt_anew_every_assessment_follows() -> None:
+def test_when_nodes_are_renumbered_every_assessment_follows() -> None:
     async def scene(rig: Rig) -> None:
         await the_case(rig)
         await rig.listed(NODE, 20, node("n1", 1), node("n2", 2), *(node(f"gone{i}", 15) for i in range(3000)))

@@ -118,7 +118,7 @@ def test_kinds_are_apart(seen: Seen) -> None:
     assert sorted(kind.name for kind, _ in seen.counted) == ["Node", "Service"]
 
 
-def test_what_was_missed_while_the_watch_began_anew_is_counted_and_does_not_make_it_deaf(seen: Seen) -> None:
+def test_changes_missed_while_the_watch_restarted_are_counted_and_do_not_make_it_deaf(seen: Seen) -> None:
     for number in range(1, 4):
         seen.corrections.watch_relisted(SERVICE)
         seen.list_finds("changed", A, number, now=600 * number)

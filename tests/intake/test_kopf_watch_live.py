@@ -86,22 +86,22 @@ def test_kopf_learns_where_to_watch_from_and_gets_no_object_of_a_list(cluster: C
     collection = f"/api/v1/namespaces/{namespace}/services"
     for number in range(5):
         cluster.call("POST", collection, node_port_service(f"before-{number}"))
-    told: list[Message] = []
+    messages: list[Message] = []
 
     def names() -> list[str]:
-        mine = [m for m in told if isinstance(m, WatchEvent) and m.entry.key.namespace == namespace]
+        mine = [m for m in messages if isinstance(m, WatchEvent) and m.entry.key.namespace == namespace]
         return [f"{'-' if m.deleted else '+'}{m.entry.key.name}" for m in mine]
 
     async def scenario(proxy: HttpProxy) -> None:
-        run = KopfRun([SERVICE], Connection(cluster.kubeconfig_for(server=proxy.server)), told.append)
+        run = KopfRun([SERVICE], Connection(cluster.kubeconfig_for(server=proxy.server)), messages.append)
         try:
-            await until(lambda: WatchRelisted(SERVICE) in told)
+            await until(lambda: WatchRelisted(SERVICE) in messages)
             await asyncio.to_thread(cluster.call, "POST", collection, node_port_service("after"))
             await until(lambda: bool(names()))
             expired = proxy.on(WatchError(410), path="/api/v1/services", watch=True, times=1)
             for stream in proxy.streams(path="/api/v1/services"):
                 stream.cut()
-            await until(lambda: told.count(WatchRelisted(SERVICE)) == 2 or run.ended.is_set())
+            await until(lambda: messages.count(WatchRelisted(SERVICE)) == 2 or run.ended.is_set())
             assert expired.hits == 1
             await asyncio.to_thread(cluster.call, "DELETE", f"{collection}/after")
             await until(lambda: len(names()) == 2)
@@ -121,7 +121,7 @@ FOREIGN = "kopf.zalando.org/KopfFinalizerMarker"
 
 
 def test_the_finalizer_of_another_operator_that_uses_kopf_stays(cluster: Cluster, namespace: str) -> None:
-    """Whoever watched may even write."""
+    """The account that watches may even write."""
     account = f"watcher-{namespace}"
     grant(cluster, account, ("", "services,services/status", "*"))
     kubeconfig = cluster.kubeconfig_for(namespace="default", service_account=account)
@@ -164,7 +164,7 @@ def test_the_finalizer_of_another_operator_that_uses_kopf_stays(cluster: Cluster
         cluster.request("PATCH", f"{collection}/foreign", {"metadata": {"finalizers": None}})
 
 
-def test_no_object_can_bear_the_finalizer_that_kopf_is_told_of(cluster: Cluster, namespace: str) -> None:
+def test_no_object_can_have_the_finalizer_that_kopf_is_configured_with(cluster: Cluster, namespace: str) -> None:
     service = node_port_service("own")
     service["metadata"]["finalizers"] = [NO_FINALIZER]
     answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/services", service)

@@ -89,7 +89,7 @@ def read(*chunks: bytes) -> tuple[ParkedRecords, bytes]:
     async def all_of_it() -> bytes:
         return b"".join([data async for data in small.iter_chunked(1024)])
 
-    assert small.total == sum(map(len, chunks))  # else it is what it stands for
+    assert small.total == sum(map(len, chunks))  # else it is the whole object
     return parked, asyncio.run(all_of_it())
 
 

@@ -177,7 +177,7 @@ def test_kinds_that_change_and_change_back_are_no_reason() -> None:
     assert len(play(lambda: Rig(SERVICE), scene).runs) == 1
 
 
-def test_asked_to_start_anew() -> None:
+def test_a_request_restarts_the_watches() -> None:
     async def scene(rig: Rig) -> None:
         await rig.runs_made(1)
         rig.supervisor.watch_misses_events(SERVICE)
@@ -198,7 +198,7 @@ def test_no_run_without_a_kind_and_one_as_soon_as_there_is() -> None:
     play(lambda: Rig(), scene)
 
 
-def test_a_kind_that_may_not_be_watched_is_left_out_and_told() -> None:
+def test_a_kind_that_may_not_be_watched_is_left_out_and_reported() -> None:
     async def scene(rig: Rig) -> None:
         run = await rig.runs_made(1)
         run.forbidden.add(INGRESS)
@@ -225,8 +225,8 @@ def test_a_kind_whose_watch_does_not_start_is_reported_and_the_watch_restarts() 
         await rig.runs_made(1)
         rig.resync.silent = {INGRESS}
         await rig.runs_made(2)
-        told = "ingresses.networking.k8s.io: its watch has not started; its changes are seen late"
-        assert rig.supervisor.missing() == [told]
+        problem = "ingresses.networking.k8s.io: its watch has not started; its changes are seen late"
+        assert rig.supervisor.missing() == [problem]
         await asyncio.sleep(0.15)
         assert len(rig.runs) == 2, "each start lists all kinds"
         await rig.runs_made(3)

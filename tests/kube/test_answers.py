@@ -64,4 +64,4 @@ def test_a_page_that_is_none(body: bytes, caplog: pytest.LogCaptureFixture) -> N
     with pytest.raises(ApiError, match="something else than was requested"):
         asyncio.run(one.read_page(NODE, verbs.list_page(NODE)))
     assert asyncio.run(one.read_page(NODE, verbs.list_page(NODE))).version == 7
-    assert [record.levelname for record in caplog.records] == ["WARNING"], "told once"
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "logged once"

@@ -110,7 +110,7 @@ def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_in_a_pod_the_service_account_is_read_anew_each_time(service_account: Path) -> None:
+def test_in_a_pod_the_service_account_is_read_again_each_time(service_account: Path) -> None:
     connection = Connection(service_account=service_account)
     assert (connection.server, connection.namespace) == ("https://[2001:db8::1]:6443", "tools")
     assert connection.credentials().token == "one"
@@ -167,14 +167,14 @@ def test_a_credential_is_renewed_a_minute_before_it_expires(tmp_path: Path) -> N
 
 def test_an_expired_credential_is_renewed(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
-    told = credential(token="t", expirationTimestamp="2001-01-01T00:00:00Z")
-    connection = Connection(plugin(tmp_path, f"echo x >> {calls}; echo '{told}'"))
+    issued = credential(token="t", expirationTimestamp="2001-01-01T00:00:00Z")
+    connection = Connection(plugin(tmp_path, f"echo x >> {calls}; echo '{issued}'"))
     connection.credentials()
     assert calls.read_text() == "x\nx\n"
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "expected"),
     [
         pytest.param("a: [", "not YAML", id="broken YAML"),
         pytest.param("[]", "not a mapping", id="a list"),
@@ -192,8 +192,8 @@ def test_an_expired_credential_is_renewed(tmp_path: Path) -> None:
         pytest.param(config(**of("certificate-authority-data", "%")), "not base64", id="CA data in another form"),
     ],
 )
-def test_kubeconfigs_that_cannot_be_used(tmp_path: Path, document: Any, told: str) -> None:
-    with pytest.raises(BadKubeconfig, match=told) as raised:
+def test_kubeconfigs_that_cannot_be_used(tmp_path: Path, document: Any, expected: str) -> None:
+    with pytest.raises(BadKubeconfig, match=expected) as raised:
         Connection(write(tmp_path / "k", document))
     assert "\n" not in str(raised.value)
 

@@ -28,7 +28,7 @@ def test_nobody_else_may_read_what_is_kept(tmp_path: Path) -> None:
     assert file.parent.parent == tmp_path
 
 
-def test_what_changed_is_written_anew_under_its_name() -> None:
+def test_a_changed_credential_is_written_again_under_its_name() -> None:
     folder = CredentialFiles()
     assert folder.keep("client-key", b"old") == folder.keep("client-key", b"new")
     assert Path(folder.keep("client-key", b"new")).read_bytes() == b"new"

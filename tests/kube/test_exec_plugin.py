@@ -1,4 +1,4 @@
-"""What a credential plugin is told, and what becomes of what it says."""
+"""What etpguard passes to a credential plugin, and how it uses the answer."""
 
 from __future__ import annotations
 
@@ -80,15 +80,17 @@ def test_when_it_is_asked_again(expires: float | None, now: float, expired: bool
         ),
     ],
 )
-def test_what_it_is_told(tmp_path: Path, provide: bool | None, spec: dict[str, Any]) -> None:
+def test_it_gets_the_exec_info_and_its_environment(
+    tmp_path: Path, provide: bool | None, spec: dict[str, Any]
+) -> None:
     seen = tmp_path / "seen"
-    told = Exec(
+    plugin = Exec(
         script(tmp_path, f'echo "$1 $REGION $KUBERNETES_EXEC_INFO" > {seen}; {says(token="t")}'),
         args=["get"],
         env=[ExecVariable("REGION", "eu")],
         provide_cluster_info=provide,
     )
-    exec_plugin.run(told, CLUSTER)
+    exec_plugin.run(plugin, CLUSTER)
     argument, region, info = seen.read_text().split(" ", 2)
     assert (argument, region) == ("get", "eu")
     assert json.loads(info) == {
@@ -99,7 +101,7 @@ def test_what_it_is_told(tmp_path: Path, provide: bool | None, spec: dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         pytest.param("exit 3", "exit code 3", id="it fails"),
         pytest.param("echo hello", "no ExecCredential", id="it prints something else"),
@@ -112,12 +114,12 @@ def test_what_it_is_told(tmp_path: Path, provide: bool | None, spec: dict[str, A
         ),
     ],
 )
-def test_one_that_fails_is_named(tmp_path: Path, body: str, told: str) -> None:
+def test_one_that_fails_is_named(tmp_path: Path, body: str, expected: str) -> None:
     command = script(tmp_path, body)
     with pytest.raises(BadKubeconfig) as raised:
         exec_plugin.run(Exec(command), CLUSTER)
     assert str(raised.value).startswith(f"credential plugin {command}: ")
-    assert told in str(raised.value)
+    assert expected in str(raised.value)
 
 
 def test_one_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ class Candidate:
         async def is_quiet(seconds: float) -> bool:
             return bool(quiet)
 
-        asyncio.run(self.elector._leave("told to", None if quiet is None else is_quiet))
+        asyncio.run(self.elector._leave("asked to", None if quiet is None else is_quiet))
 
 
 def test_the_first_to_come_leads_and_the_second_waits() -> None:
@@ -201,7 +201,7 @@ def test_a_renewal_whose_answer_was_lost_is_no_loss_and_no_gain() -> None:
     a = Candidate(server, "a")
     a.round()
     server.lose_answers = True
-    assert a.round(2)  # stands in the API, but a does not know
+    assert a.round(2)  # it is in the API, but a does not know
     assert not a.elector.may_start(11.1)
     server.lose_answers = False
     assert a.round(2)

@@ -212,7 +212,7 @@ def test_a_list_that_always_expires_is_given_up(server: Server, connection: Conn
 
 
 @pytest.mark.parametrize(
-    ("answer", "error", "told"),
+    ("answer", "error", "expected"),
     [
         pytest.param(refusal(403, 'User "x" cannot list'), Forbidden, 'may not list nodes: User "x"', id="403"),
         pytest.param(refusal(404, "not found"), NotServed, "nodes is not served", id="404"),
@@ -241,17 +241,17 @@ def test_a_list_that_always_expires_is_given_up(server: Server, connection: Conn
     ],
 )
 def test_refusals(
-    server: Server, connection: Connection, answer: Answer, error: type[KubeError], told: str
+    server: Server, connection: Connection, answer: Answer, error: type[KubeError], expected: str
 ) -> None:
     server.answer = lambda parameters, number: answer
-    with pytest.raises(error, match=told) as raised:
+    with pytest.raises(error, match=expected) as raised:
         list_kind(connection, NODE)
     assert "\n" not in str(raised.value)
     with pytest.raises(error):
         ListReader(connection).ask(NODE)
 
 
-def test_to_ask_is_to_read_one_object_and_tells_the_version(server: Server, connection: Connection) -> None:
+def test_a_probe_reads_one_object_and_returns_the_version(server: Server, connection: Connection) -> None:
     server.answer = lambda parameters, number: page(range(1), 7, "t1")
     assert ListReader(connection).ask(NODE) == 7
     assert [request["limit"] for request in server.requests] == ["1"]

@@ -39,7 +39,7 @@ def test_what_exists_and_what_does_not(server: Server, connection: Connection) -
     assert "/apis/apps/v1/namespaces/openshift-ovn-kubernetes/daemonsets/ovnkube-node" in paths
 
 
-def test_a_refusal_is_told_from_a_kind_that_is_not_served(server: Server, connection: Connection) -> None:
+def test_a_refusal_differs_from_a_kind_that_is_not_served(server: Server, connection: Connection) -> None:
     """The API server checks the permission first, so it refuses what it does not serve, too."""
     served = Answer({"resources": [{"name": "configmaps"}]})
     answers(server, {CONFIG: FORBIDDEN, "/api/v1": served, "/apis/operator.tigera.io/v1": NOT_FOUND}, FORBIDDEN)

@@ -52,7 +52,7 @@ def test_a_write_counts_until_the_picture_shows_it() -> None:
 
 @pytest.mark.parametrize("how", ["watch", "list"])
 def test_what_was_deleted_right_after_our_write_is_gone_at_once(how: str) -> None:
-    """The picture never showed the object: only the delete, or a later list without it, tells."""
+    """The picture never showed the object: only the delete, or a later list without it, shows that it is gone."""
     given = Given()
     given.listed(3)
     given.own.wrote(SERVICE_COVERAGE, body(5), 0)

@@ -63,7 +63,7 @@ def test_a_token_is_that_of_now(tmp_path: Path) -> None:
     ("settings", "verified"),
     [
         pytest.param({}, True, id="by the system's trust"),
-        pytest.param({"insecure-skip-tls-verify": True}, False, id="told not to"),
+        pytest.param({"insecure-skip-tls-verify": True}, False, id="verification is off"),
     ],
 )
 def test_tls_is_verified_as_go_does(tmp_path: Path, settings: dict[str, Any], verified: bool) -> None:

@@ -19,7 +19,7 @@ def patch(namespace: str = "ns", name: str = "web") -> Request:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         pytest.param(RBAC, f"may not patch services: {RBAC.message}", id="the authorizer's word"),
         pytest.param(
@@ -44,11 +44,11 @@ def patch(namespace: str = "ns", name: str = "web") -> Request:
         pytest.param(ApiError(0, "", "no answer"), None, id="silence"),
     ],
 )
-def test_what_is_a_refusal_of_more_than_one_object(error: ApiError, told: str | None) -> None:
+def test_what_is_a_refusal_of_more_than_one_object(error: ApiError, expected: str | None) -> None:
     refusals = Refusals(HOLD)
-    assert refusals.note(patch(), error, 0) == told
-    assert refusals.problems(0) == ([told] if told else [])
-    assert refusals.of(patch(name="other"), 1) == ((told, 59.0) if told else None)
+    assert refusals.note(patch(), error, 0) == expected
+    assert refusals.problems(0) == ([expected] if expected else [])
+    assert refusals.of(patch(name="other"), 1) == ((expected, 59.0) if expected else None)
 
 
 def test_it_is_news_once() -> None:
@@ -113,7 +113,7 @@ def test_the_last_success_ends_it_and_says_so() -> None:
     assert refusals.allowed(patch("b")) is None, "nothing was wrong"
 
 
-def test_one_that_is_met_no_more_is_told_of_for_a_quarter_of_an_hour() -> None:
+def test_a_refusal_that_does_not_recur_is_reported_for_a_quarter_of_an_hour() -> None:
     """Of what is not wanted any more no success will ever tell."""
     refusals = Refusals(HOLD)
     refusals.note(patch(), RBAC, 0)

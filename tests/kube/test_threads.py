@@ -44,7 +44,7 @@ def test_the_loop_goes_on_meanwhile() -> None:
 
 
 class Slow:
-    """Work that ends when it is told to."""
+    """Work that ends when stop() is called."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.began, self.may_end = threading.Event(), threading.Event()
@@ -61,10 +61,10 @@ class Slow:
 
 @pytest.mark.parametrize("error", [None, ValueError("too late")], ids=["it returns", "it raises"])
 def test_a_cancelled_caller_does_not_wait_and_what_comes_after_all_is_unheard(error: Exception | None) -> None:
-    work, told = Slow(error), list[dict[str, object]]()
+    work, contexts = Slow(error), list[dict[str, object]]()
 
     async def caller() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: contexts.append(context))
         task = asyncio.create_task(in_thread(work, "slow"))
         await asyncio.to_thread(work.began.wait)
         task.cancel()
@@ -75,7 +75,7 @@ def test_a_cancelled_caller_does_not_wait_and_what_comes_after_all_is_unheard(er
         await asyncio.sleep(0)
 
     asyncio.run(caller())
-    assert told == []
+    assert contexts == []
 
 
 def test_a_loop_that_is_closed_by_then_is_no_trouble() -> None:

@@ -27,7 +27,7 @@ def test_never_more_than_the_burst_and_the_rate(steps: list[float], rate: float,
 
 
 @given(st.floats(0.1, 10), st.integers(1, 5))
-def test_who_waits_as_told_gets_one(rate: float, burst: int) -> None:
+def test_a_caller_that_waits_the_returned_time_gets_a_token(rate: float, burst: int) -> None:
     bucket, now = TokenBucket(rate, burst), 0.0
     for _ in range(20):
         now += bucket.wait(now)

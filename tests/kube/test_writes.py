@@ -267,7 +267,7 @@ def test_writes_are_spread_by_the_rate() -> None:
     assert gate.clock.now - 1000 == pytest.approx(1.0)
 
 
-def test_what_rbac_forbids_is_told_once_kept_from_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_forbidden_write_is_logged_once_paused_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate(failure(403, "Forbidden", RBAC), ok(), failure(403, "Forbidden", RBAC), ok())
     with pytest.raises(ApiError):
         gate.write()

@@ -13,13 +13,13 @@ from tests.manifests.rendered import ROOT
 
 
 def block(page: Path, word: str) -> str:
-    """The one block of commands of a page in which that word stands."""
+    """The one block of commands of a page that contains this word."""
     (found,) = (each for each in re.findall(r"```sh\n(.*?)```", page.read_text(), re.S) if word in each)
     return str(found)
 
 
 class Shell:
-    """bash in a folder, the repository's root unless told, with kubectl, helm and etpguard for one cluster."""
+    """bash in a folder (by default the repository's root), with kubectl, helm and etpguard for one cluster."""
 
     def __init__(self, cluster: Cluster, home: Path, folder: Path = ROOT) -> None:
         tools = [binaries.path(name).parent for name in ("kubectl", "helm")]

@@ -303,7 +303,7 @@ def test_the_platform_may_pick_the_user() -> None:
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-def test_the_network_policy_names_what_it_is_told() -> None:
+def test_the_network_policy_has_the_peers_of_the_values() -> None:
     proxy = {"ports": [{"port": 3128, "protocol": "TCP"}], "to": [{"ipBlock": {"cidr": "198.51.100.7/32"}}]}
     named = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}}
     scraper = {"podSelector": {"matchLabels": {"app": "scraper"}}}

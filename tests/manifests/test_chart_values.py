@@ -107,7 +107,7 @@ def test_rollout_strategy(values: str, strategy: Json) -> None:
     assert one(helm_template("--set", values), "Deployment")["spec"]["strategy"] == strategy
 
 
-def test_extra_volumes_stand_beside_the_own_ones() -> None:
+def test_extra_volumes_are_added_to_the_charts_own() -> None:
     volume = {"name": "ca", "configMap": {"name": "company-ca"}}
     mount = {"name": "ca", "mountPath": "/etc/ssl/company", "readOnly": True}
     spec = pod(

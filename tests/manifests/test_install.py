@@ -102,7 +102,7 @@ def test_an_overlay_that_may_do_less_leaves_no_permission_of_the_former(tmp_path
 
 @pytest.mark.controlplane
 def test_what_is_switched_off_leaves_nothing_behind(tmp_path: Path) -> None:
-    """One Service that is mended, one that no policy selects and whose condition says so."""
+    """One Service is remediated; another is selected by no policy, and its condition says so."""
     on = ("--set", "remediation.enabled=true")
     commands = block(PAGE, "helm upgrade")
     with devcluster.start() as cluster:
@@ -120,8 +120,8 @@ def test_what_is_switched_off_leaves_nothing_behind(tmp_path: Path) -> None:
         scene.policy()
 
         def conditions(name: str) -> dict[str, str]:
-            told = scene.service(name).get("status", {}).get("conditions", [])
-            return {condition["type"]: condition["reason"] for condition in told}
+            found = scene.service(name).get("status", {}).get("conditions", [])
+            return {condition["type"]: condition["reason"] for condition in found}
 
         with operator(cluster, helm_template(*on), tmp_path):
             scene.wait_phase("Applied")
@@ -143,7 +143,7 @@ def test_what_is_switched_off_leaves_nothing_behind(tmp_path: Path) -> None:
         assert deployment["spec"]["replicas"] == 2
         since = cluster.audit_position()
         with operator(cluster, [deployment], tmp_path, name="again"):
-            wait_for(lambda: scene.report("other").get("status"), 20, "the report, anew")
+            wait_for(lambda: scene.report("other").get("status"), 20, "the report, again")
             wait_for(lambda: scene.read_policy().get("status"), 20, "the policy's status")
         assert conditions("other") == {}
         assert scene.report("web") == {}
@@ -157,7 +157,7 @@ def test_what_is_switched_off_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.controlplane
-def test_what_is_mended_stays_in_sight_while_remediation_is_off(
+def test_a_remediated_service_is_reported_while_remediation_is_off(
     site: Cluster, scene: Scene, tmp_path: Path
 ) -> None:
     only = {"ETPGUARD_NAMESPACES": scene.namespace}
@@ -168,8 +168,8 @@ def test_what_is_mended_stays_in_sight_while_remediation_is_off(
     with operator(site, kustomize("base"), tmp_path, name="off", **only) as running:
         for number in (2, 3):
             scene.place(number)
-        told = 'outcome="NotAffected",service="web"} 1.0'
-        wait_for(lambda: told in running.get("/metrics")[1], 20, "the metric")
+        series = 'outcome="NotAffected",service="web"} 1.0'
+        wait_for(lambda: series in running.get("/metrics")[1], 20, "the metric")
         wait_for(lambda: _if_local(scene) == "Covered", 20, "the report to say that it could go back")
     assert (scene.phase(), scene.traffic_policy()) == ("Applied", "Cluster")
     with operator(site, kustomize("overlays/remediation"), tmp_path, name="on-again", **only):

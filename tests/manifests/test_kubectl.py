@@ -167,7 +167,7 @@ def test_a_remediation(site: Cluster, scene: Scene, tmp_path: Path) -> None:
         scene.policy()
         met(site, "cov/web", "create", namespace=scene.namespace)
         met(site, "cov/web", "jsonpath={.status.remediation.phase}=Applied", namespace=scene.namespace)
-        met(site, "covpol/mend", "jsonpath={.status.remediatedServices}=1", namespace=scene.namespace)
+        met(site, "covpol/opt-in", "jsonpath={.status.remediatedServices}=1", namespace=scene.namespace)
         met(site, "cov/web", "condition=Covered", namespace=scene.namespace)
         (row,) = table(site.kubectl("get", "cov", *space, "-o", "wide"))
         assert (row["OUTCOME"], row["UNCOVERED"], row["REMEDIATION"]) == ("NotAffected", "0", "Applied")

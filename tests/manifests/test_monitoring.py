@@ -127,7 +127,7 @@ def test_no_runbook_goes_by_the_api_servers_proxy() -> None:
         assert "/proxy" not in page.read_text(), page.name
 
 
-def test_the_chart_gives_urls_where_it_is_told_where_the_pages_are_served() -> None:
+def test_the_chart_sets_runbook_urls_where_the_values_say_where_the_pages_are_served() -> None:
     optional = ",".join(each["alert"] for each in alerts(OPTIONAL_RULES))
     switched_on = f"{WITH_URLS},monitoring.rules.optional={{{optional}}}"
     (rule,) = (m for m in helm_template("--set", switched_on) if m["kind"] == "PrometheusRule")
@@ -156,12 +156,12 @@ def test_promtool_accepts_the_rules_and_each_alert_fires_when_it_should(tmp_path
     for file in (RULES, OPTIONAL_RULES, cases):
         shutil.copy(file, tmp_path)
     run(tool("promtool"), "test", "rules", str(tmp_path / cases.name))
-    told = {
+    expected = {
         case["alertname"]: case.get("exp_alerts")
         for test in yaml.safe_load(cases.read_text())["tests"]
         for case in sorted(test.get("alert_rule_test", ()), key=lambda case: bool(case.get("exp_alerts")))
     }
-    assert told.keys() == {each["alert"] for each in alerts()}
+    assert expected.keys() == {each["alert"] for each in alerts()}
 
 
 def test_every_metric_that_is_asked_for_is_exported() -> None:
@@ -209,8 +209,8 @@ def test_the_alert_goes_pending_firing_resolved_once(site: Cluster, scene: Scene
             states = ["inactive"]
             scene.blackhole()
             _follow(watching, scene, states, until="firing", seconds=40)
-            told = watching.alerts(ALERT)[0]["annotations"]["summary"]
-            assert told == f"External traffic to Service {scene.namespace}/web is being lost."
+            summary = watching.alerts(ALERT)[0]["annotations"]["summary"]
+            assert summary == f"External traffic to Service {scene.namespace}/web is being lost."
             for number in (2, 3):
                 scene.place(number)
             _follow(watching, scene, states, until="inactive", seconds=40)

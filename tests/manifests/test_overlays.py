@@ -94,17 +94,17 @@ def test_security_names_all_that_can_be_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "writes", "mends"),
+    ("folder", "writes", "remediates"),
     [
         pytest.param("base", True, False, id="base"),
         pytest.param("overlays/observe-only", False, False, id="observe-only"),
         pytest.param("overlays/remediation", True, True, id="remediation"),
     ],
 )
-def test_settings_agree_with_the_permissions(folder: str, writes: bool, mends: bool) -> None:
+def test_settings_agree_with_the_permissions(folder: str, writes: bool, remediates: bool) -> None:
     settings = parse({}, environment(kustomize(folder)))
     assert {settings.write_conditions, settings.write_reports, settings.write_events} == {writes}
-    assert settings.remediation is mends
+    assert settings.remediation is remediates
 
 
 def test_the_version_is_the_packages() -> None:

@@ -24,7 +24,7 @@ PAGE = ROOT / "docs" / "permissions.md"
 def test_all_that_is_granted_is_used_and_nothing_more(site: Cluster, scene: Scene, tmp_path: Path) -> None:
     values = f"remediation.enabled=true,awsLoadBalancerController.deployment={'/'.join(CONTROLLER)}"
     manifests = helm_template("--set", values)
-    # The rest stands already: it is what kustomize makes.
+    # The rest exists already: kustomize made it.
     arguments = [m for m in manifests if m["metadata"]["name"] == "etpguard-controller-arguments"]
     assert {m["kind"] for m in arguments} == {"Role", "RoleBinding"}
     apply(site, [*arguments, _controller()])
@@ -46,7 +46,7 @@ def test_all_that_is_granted_is_used_and_nothing_more(site: Cluster, scene: Scen
         if e["objectRef"]["resource"] == "leases" and e["verb"] != "list"
     }
     assert leases == {NAMESPACE}
-    # It speaks of one namespace, and reads all: so docs/reference.md has it.
+    # It reports one namespace and reads all, as docs/reference.md says.
     watched = [e["objectRef"] for e in grants.requests(events) if e["verb"] == "watch"]
     assert {"services", "endpointslices", "ingresses"} <= {ref["resource"] for ref in watched}
     assert [ref for ref in watched if "namespace" in ref] == []
@@ -74,7 +74,7 @@ def _controller() -> Json:
 
 
 def _live_through_it(site: Cluster, scene: Scene) -> None:
-    """A loss of traffic is found, mended, rolled back, found and mended again; a Service leaves Local by hand."""
+    """A loss of traffic is found, remediated, rolled back, remediated again; a person takes it off Local."""
     policy = scene.policy(rollback=BACK)
     spec = {key: value for key, value in policy["spec"].items() if key != "rollback"}
     wide = cluster_policy(scene.namespace, **spec, rollback=BACK)
@@ -94,7 +94,7 @@ def _live_through_it(site: Cluster, scene: Scene) -> None:
         for number in (2, 3):
             scene.remove(number)
         scene.wait_phase("Applied")
-        wait_for(lambda: _times_told(scene, "RemediationApplied") == 2, 20, "the second Event")
+        wait_for(lambda: _events_sent(scene, "RemediationApplied") == 2, 20, "the second Event")
         wait_for(lambda: scene.report("by-hand").get("status"), what="a report on the other Service")
         site.call("PATCH", scene.service_path("by-hand"), {"spec": {"externalTrafficPolicy": "Cluster"}})
         wait_for(lambda: not scene.report("by-hand"), 20, "its end")
@@ -106,7 +106,7 @@ def _live_through_it(site: Cluster, scene: Scene) -> None:
 
 
 def _delete_the_deciding_policy(site: Cluster, scene: Scene, path: str) -> None:
-    """What it has mended is put back, once a look at the API server agrees that it is gone."""
+    """Its remediations are rolled back, once a read from the API server confirms that it is gone."""
     decided = scene.wait_phase("Applied")["policy"]
     if decided["kind"] == "CoveragePolicy":
         scene.delete_policy(decided["name"])
@@ -117,8 +117,8 @@ def _delete_the_deciding_policy(site: Cluster, scene: Scene, path: str) -> None:
         now = scene.remediation()
         return bool(now["phase"] == "RolledBack" or now["policy"] != decided)
 
-    wait_for(put_back, 30, f"the end of what {decided} has mended")
+    wait_for(put_back, 30, f"the rollback of what {decided} remediated")
 
 
-def _times_told(scene: Scene, reason: str) -> int:
+def _events_sent(scene: Scene, reason: str) -> int:
     return sum((event.get("series") or {}).get("count", 1) for event in scene.events(reason))

@@ -87,7 +87,7 @@ OBJECTS: list[tuple[AnyKind, Json]] = [
     (INGRESS, INGRESS_JSON),
 ]
 
-# Without these there is no object to speak of.
+# An object without these cannot be identified.
 REQUIRED = {
     SERVICE: {"metadata", "metadata.name", "spec", "spec.ports.0.port", "status.conditions.0.type"},
     ENDPOINT_SLICE: {"metadata", "metadata.name"},
@@ -215,7 +215,7 @@ def test_a_malformed_object_is_named_with_its_field(kind: AnyKind, change: Json,
         assert found.message == message
 
 
-def test_a_reject_tells_what_can_still_be_told() -> None:
+def test_a_reject_names_what_can_still_be_read() -> None:
     labels = {"kubernetes.io/service-name": "web"}
     meta = {"name": "web-1", "namespace": "default", "uid": "u", "resourceVersion": "12", "labels": labels}
     found = decode_item(ENDPOINT_SLICE, {"metadata": meta, "endpoints": "x"})
@@ -327,6 +327,6 @@ def test_a_remediation_that_we_could_not_have_written_is_none() -> None:
     assert found.remediation is None
 
 
-def test_defaults_stand_for_absent_fields() -> None:
+def test_absent_fields_have_their_defaults() -> None:
     assert msgspec.convert({"type": "T"}, Condition).status == "Unknown"
     assert msgspec.convert({}, ClassParameters) == ClassParameters()

@@ -105,7 +105,7 @@ def test_a_view_is_kept_while_nothing_it_shows_changes() -> None:
     assert not kept._kept
 
 
-def test_families_and_unnamed_ports_are_told_apart() -> None:
+def test_families_and_unnamed_ports_are_separate_rows() -> None:
     ports = [{"port": 80, "nodePort": 30080}]
     dual = service(ports=ports, ipFamilies=["IPv4", "IPv6"], clusterIPs=["10.96.0.1", "fd00::1"])
     targets = [{"name": "", "protocol": "TCP", "port": 1}]

@@ -122,7 +122,7 @@ def test_writes_to_one_service_are_spaced_and_a_recovery_is_noted() -> None:
         pytest.param(True, ["apply-patch", "json-patch"], id="another manager's too"),
     ],
 )
-def test_it_is_removed_whoever_owns_it(shared: bool, requests: list[str]) -> None:
+def test_it_is_removed_whichever_manager_owns_it(shared: bool, requests: list[str]) -> None:
     given = Given(shared)
     given.send(BLACKHOLE)
     given.requests.clear()

@@ -32,7 +32,7 @@ def test_it_turns_with_the_outcome(arena: Cluster, case: Case) -> None:
     play(scenario)
 
 
-def test_another_managers_condition_stands_beside_it(arena: Cluster, case: Case) -> None:
+def test_another_managers_condition_stays_beside_it(arena: Cluster, case: Case) -> None:
     other = {
         "apiVersion": "v1",
         "kind": "Service",

@@ -117,7 +117,7 @@ def test_another_set_of_nodes_is_another_event_and_an_old_one_coming_back_is_bum
     play(scenario)
 
 
-def test_an_event_that_expired_meanwhile_is_made_anew(arena: Cluster, case: Case) -> None:
+def test_an_event_that_expired_meanwhile_is_created_again(arena: Cluster, case: Case) -> None:
     async def scenario() -> None:
         case.place(1)
         async with staged(arena, replace(FAST, event_repeat=1.5)) as stage:

@@ -153,7 +153,7 @@ class Server:
         return ok(self.report)
 
 
-def test_both_conditions_stand_side_by_side_and_each_has_its_own_hold() -> None:
+def test_both_conditions_are_written_and_each_has_its_own_hold() -> None:
     server = Server()
     server.after(10, BLACKHOLE, UNCOVERED)
     assert (server.shown(CONDITION), server.shown(INTERNAL_CONDITION)) == (("False", "Blackhole"), None)

@@ -13,7 +13,7 @@ from tests.publish.stage import Case, play, staged
 pytestmark = pytest.mark.controlplane
 
 
-def test_the_next_leader_writes_nothing_anew_and_loses_nothing(arena: Cluster, case: Case) -> None:
+def test_the_next_leader_repeats_no_write_and_loses_nothing(arena: Cluster, case: Case) -> None:
     lease = Key(case.namespace, "etpguard")
 
     async def scenario() -> None:

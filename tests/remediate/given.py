@@ -19,10 +19,10 @@ from etpguard.remediate.policy import together
 
 NOW = 1_800_000_000.0
 UID = "uid-web"
-POLICY_UID = "uid-mend"
+POLICY_UID = "uid-opt-in"
 
 
-def policy(name: str = "mend", **spec: Any) -> CoveragePolicy:
+def policy(name: str = "opt-in", **spec: Any) -> CoveragePolicy:
     """Under Enforce for all; nested fields as in YAML."""
     whole = {
         "apiVersion": "etpguard.dev/v1alpha1",
@@ -71,7 +71,7 @@ def changed(local: Outcome = Outcome.Blackhole) -> Assessment:
 
 
 def record(phase: str = "Applied", **fields: Any) -> Remediation:
-    ref = PolicyRef("CoveragePolicy", "mend", POLICY_UID, "default")
+    ref = PolicyRef("CoveragePolicy", "opt-in", POLICY_UID, "default")
     return Remediation(**{"phase": phase, "service_uid": UID, "policy": ref, **fields})
 
 

@@ -22,8 +22,8 @@ class Killed(BaseException):
 
 
 class ModelApi:
-    """Stands in for a Writer. `objects` by (plural, namespace, name); `on_flip(name, manager, policy)` hears of
-    each change of a Service's policy, whoever makes it, while all is as it was before."""
+    """A fake Writer. `objects` by (plural, namespace, name); `on_flip(name, manager, policy)` is called before
+    each change of a Service's policy, by any manager."""
 
     def __init__(self, clock: Callable[[], float], on_flip: Callable[[str, str, str], None]) -> None:
         self.objects: dict[tuple[str, str, str], Json] = {}

@@ -90,7 +90,7 @@ class Replica:
 
 
 def leader(scene: Scene, replicas: Sequence[Replica]) -> Replica:
-    """Whoever holds the Lease; waits for one."""
+    """The replica that holds the Lease; waits for one."""
 
     def holder() -> Replica | None:
         path = f"/apis/coordination.k8s.io/v1/namespaces/{scene.namespace}/leases/etpguard"

@@ -122,7 +122,7 @@ class Scene:
         return {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": {"name": name, "namespace": self.namespace, "labels": {"app": name, "mend": "yes"}},
+            "metadata": {"name": name, "namespace": self.namespace, "labels": {"app": name, "remediate": "yes"}},
             "spec": {
                 "type": "NodePort",
                 "externalTrafficPolicy": "Local",
@@ -149,12 +149,12 @@ class Scene:
             "spec": {"ingressClassName": "alb", "rules": [{"http": {"paths": [path]}}]},
         }
 
-    def policy(self, name: str = "mend", **changes: Any) -> Json:
-        """A CoveragePolicy under Enforce for all Services labelled `mend`; `changes` go into the spec, dicts
+    def policy(self, name: str = "opt-in", **changes: Any) -> Json:
+        """A CoveragePolicy under Enforce for all Services labelled `remediate`; `changes` go into the spec, dicts
         merged."""
         spec: Json = {
             "mode": "Enforce",
-            "serviceSelector": {"matchLabels": {"mend": "yes"}},
+            "serviceSelector": {"matchLabels": {"remediate": "yes"}},
             "unhealthyWhen": {"forSeconds": 1},
             "remediation": {
                 "sourceIPLoss": "Accept",
@@ -172,13 +172,13 @@ class Scene:
         }
         return self.create(manifest)
 
-    def patch_policy(self, spec: Json, name: str = "mend") -> Json:
+    def patch_policy(self, spec: Json, name: str = "opt-in") -> Json:
         return self.cluster.call("PATCH", self._policy(name), {"spec": spec})
 
-    def delete_policy(self, name: str = "mend") -> None:
+    def delete_policy(self, name: str = "opt-in") -> None:
         self.cluster.call("DELETE", self._policy(name))
 
-    def read_policy(self, name: str = "mend") -> Json:
+    def read_policy(self, name: str = "opt-in") -> Json:
         return self.cluster.call("GET", self._policy(name))
 
     def _policy(self, name: str) -> str:
@@ -209,7 +209,7 @@ class Scene:
     def phase(self, name: str = "web") -> str:
         return str(self.remediation(name).get("phase", ""))
 
-    def excluded(self, policy: str = "mend", service: str = "web") -> str:
+    def excluded(self, policy: str = "opt-in", service: str = "web") -> str:
         """The reason that the policy's status gives for leaving the Service alone."""
         listed = self.read_policy(policy).get("status", {}).get("excluded", [])
         return next((str(entry["reason"]) for entry in listed if entry["name"] == service), "")
@@ -239,7 +239,7 @@ class Scene:
         path = f"/apis/etpguard.dev/v1alpha1/namespaces/{self.namespace}/coveragepolicies"
         return list(self.cluster.call("GET", path)["items"])
 
-    def wait_excluded(self, reason: str, timeout: float = 60, policy: str = "mend") -> None:
+    def wait_excluded(self, reason: str, timeout: float = 60, policy: str = "opt-in") -> None:
         wait_for(lambda: self.excluded(policy) == reason, timeout, f"exclusion by {reason}")
 
     def policy_patches(self, since: int) -> list[Json]:

@@ -1,4 +1,4 @@
-"""A Blackhole under Enforce on the real control plane: mended, in sight, and put back by each of the ways."""
+"""A Blackhole under Enforce on the real control plane: remediated, still reported, and rolled back in each way."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tests.remediate.stage import MANAGER, Scene, operator
 pytestmark = pytest.mark.controlplane
 
 
-def test_a_blackhole_is_mended_and_stays_in_sight(scene: Scene) -> None:
+def test_a_blackhole_is_remediated_and_still_reported(scene: Scene) -> None:
     scene.blackhole()
     scene.policy()
     with operator(scene) as running:
         applied = scene.wait_phase("Applied")
         assert scene.traffic_policy() == "Cluster"
         assert applied["originalPolicy"] == "Local"
-        assert applied["policy"]["name"] == "mend"
+        assert applied["policy"]["name"] == "opt-in"
         assert applied["serviceUID"] == scene.service()["metadata"]["uid"]
         wait_for(lambda: "ifLocal" in scene.report().get("status", {}), 15, "ifLocal")
         status = scene.report()["status"]
@@ -25,16 +25,16 @@ def test_a_blackhole_is_mended_and_stays_in_sight(scene: Scene) -> None:
         assert status["ifLocal"]["outcome"] == "Blackhole"
         shown = scene.cluster.kubectl("get", "cov", "-n", scene.namespace)
         assert "Applied" in shown.splitlines()[1]
-        [told] = scene.wait_events("RemediationApplied")
-        assert told["regarding"]["name"] == "web"
-        assert told["type"] == "Normal"
-        assert f"etpguard rollback {scene.namespace}/web" in told["note"]
+        [event] = scene.wait_events("RemediationApplied")
+        assert event["regarding"]["name"] == "web"
+        assert event["type"] == "Normal"
+        assert f"etpguard rollback {scene.namespace}/web" in event["note"]
         assert running.metric("etpguard_remediations_total", action="apply", result="succeeded") == 1.0
         wait_for(lambda: scene.read_policy().get("status", {}).get("remediatedServices") == 1, 25, "the count")
         listed = scene.read_policy()["status"]["remediations"]
         assert [(r["name"], r["state"]) for r in listed] == [("web", "Applied")]
         scene.cluster.kubectl(
-            "wait", "--for=condition=Ready", "covpol/mend", "-n", scene.namespace, "--timeout=5s"
+            "wait", "--for=condition=Ready", "covpol/opt-in", "-n", scene.namespace, "--timeout=5s"
         )
 
 

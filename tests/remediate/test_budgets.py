@@ -56,7 +56,7 @@ NIGHT = Budget(services="0", schedule="0 1 * * *", duration_seconds=7200, time_z
         pytest.param(NIGHT, "2026-10-25T00:30:00+00:00", 1800, id="two hours are two hours as clocks go back"),
         pytest.param(TWICE, "2026-10-25T00:30:00+00:00", 3600, id="it begins in the hour that comes twice"),
         pytest.param(TWICE, "2026-10-25T01:15:00+00:00", 900, id="and is in force when that comes again"),
-        pytest.param(TWICE, "2026-10-25T01:30:00+00:00", 0, id="it does not begin anew then"),
+        pytest.param(TWICE, "2026-10-25T01:30:00+00:00", 0, id="it does not begin again then"),
         pytest.param(NIGHT, "2026-03-29T01:30:00+00:00", 1800, id="and forward"),
     ],
 )

@@ -18,11 +18,11 @@ WRITES = ("create", "update", "patch", "delete")
 
 
 def manifest(scene: Scene, **spec: Any) -> Json:
-    selector = {"matchLabels": {"mend": "yes"}}
+    selector = {"matchLabels": {"remediate": "yes"}}
     return {
         "apiVersion": "etpguard.dev/v1alpha1",
         "kind": "CoveragePolicy",
-        "metadata": {"name": "mend", "namespace": scene.namespace},
+        "metadata": {"name": "opt-in", "namespace": scene.namespace},
         "spec": {
             "mode": "Enforce",
             "serviceSelector": selector,
@@ -52,18 +52,18 @@ def test_it_says_what_the_operator_then_does(scene: Scene) -> None:
     accepting = {"sourceIPLoss": "Accept", "triggerIf": {"uncoveredServicesLessThanOrEqualTo": "100%"}}
     policy = manifest(scene, unhealthyWhen=quick, remediation=accepting)
     began = scene.cluster.audit_position()
-    told = check(scene, policy, "-o", "json")
-    assert told.code == 0
-    (warning,) = told.err.splitlines()
+    result = check(scene, policy, "-o", "json")
+    assert result.code == 0
+    (warning,) = result.err.splitlines()
     assert "check does not look for other kinds of network policy" in warning
-    assert told.report["kind"] == "CoverageReport"
-    assert [service["outcome"] for service in told.report["services"]] == ["Blackhole"]
-    assert told.report["remediations"] == [
+    assert result.report["kind"] == "CoverageReport"
+    assert [service["outcome"] for service in result.report["services"]] == ["Blackhole"]
+    assert result.report["remediations"] == [
         {
             "namespace": scene.namespace,
             "name": "web",
             "outcome": "Blackhole",
-            "policy": {"kind": "CoveragePolicy", "namespace": scene.namespace, "name": "mend"},
+            "policy": {"kind": "CoveragePolicy", "namespace": scene.namespace, "name": "opt-in"},
             "action": "SetCluster",
             "reason": "Due",
             "message": "Blackhole, 2 of 3 eligible nodes uncovered",
@@ -71,7 +71,7 @@ def test_it_says_what_the_operator_then_does(scene: Scene) -> None:
         }
     ]
     as_yaml = check(scene, policy, "-o", "yaml")
-    assert yaml.safe_load(as_yaml.out)["remediations"] == told.report["remediations"]
+    assert yaml.safe_load(as_yaml.out)["remediations"] == result.report["remediations"]
     header, line = check(scene, policy).out.splitlines()
     assert header.split() == ["SERVICE", "OUTCOME", "POLICY", "WOULD", "REASON"]
     assert line.startswith(f"{scene.namespace}/web ")
@@ -101,10 +101,10 @@ def test_what_kubectl_prints_is_taken_too(scene: Scene) -> None:
     scene.policy()
     listed = json.loads(scene.cluster.kubectl("get", "covpol", "-n", scene.namespace, "-o", "json"))
     [row] = check(scene, listed, "-o", "json").report["remediations"]
-    assert (row["policy"]["name"], row["action"]) == ("mend", "SetCluster")
+    assert (row["policy"]["name"], row["action"]) == ("opt-in", "SetCluster")
 
 
-def test_a_person_who_put_local_back_is_heeded_until_the_spec_changes(scene: Scene) -> None:
+def test_a_person_who_put_local_back_is_respected_until_the_spec_changes(scene: Scene) -> None:
     scene.policy()
     with operator(scene):
         scene.wait_phase("Applied")

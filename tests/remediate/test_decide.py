@@ -129,7 +129,7 @@ def test_due(given: Case) -> None:
     decision = decide(given, ledger(), NOW)
     assert decision.action is Action.APPLY, decision
     assert decision.policy is not None
-    assert decision.policy.name == "mend"
+    assert decision.policy.name == "opt-in"
 
 
 DRY = policy(mode="DryRun")
@@ -267,7 +267,7 @@ def test_an_exhausted_budget_says_whose_it_is() -> None:
     spent = decide(case(), ledger(applied={POLICY_UID: (NOW - 599,)}), NOW)
     assert (
         spent.reason.detail
-        == "CoveragePolicy default/mend budgets[0]: 1 in 600 s; the next slot is at 2027-01-15T08:00:01Z"
+        == "CoveragePolicy default/opt-in budgets[0]: 1 in 600 s; the next slot is at 2027-01-15T08:00:01Z"
     )
     spent = decide(case(), ledger(applied={"": (NOW - 599,)}), NOW)
     assert (
@@ -283,7 +283,7 @@ def test_waits_say_until_when_and_limits_name_their_numbers() -> None:
     assert cooling.reason.detail.endswith("wait until 2027-01-15T08:00:01Z")
     storm = decide(case(), ledger(shares={POLICY_UID: Share(5, 10), "": Share(1, 99)}), NOW)
     assert storm.reason.detail == (
-        "5 of 10 Services of CoveragePolicy default/mend need remediation; the limit is 4 (40%)"
+        "5 of 10 Services of CoveragePolicy default/opt-in need remediation; the limit is 4 (40%)"
     )
 
 
@@ -342,7 +342,7 @@ def test_allowances_round_up(services: str, whole: int, expected: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "told"),
+    ("budget", "expected"),
     [
         pytest.param({"schedule": "0 9 * *", "durationSeconds": 60}, "schedule", id="four fields"),
         pytest.param({"schedule": "0 0 30 2 *", "durationSeconds": 60}, "schedule", id="no such day"),
@@ -354,9 +354,9 @@ def test_allowances_round_up(services: str, whole: int, expected: int) -> None:
         ),
     ],
 )
-def test_what_means_nothing_is_named(budget: dict[str, object], told: str) -> None:
+def test_what_means_nothing_is_named(budget: dict[str, object], expected: str) -> None:
     assert mistake(policy(remediation=accepting(budgets=[{}, budget]))).startswith(
-        f"spec.remediation.budgets[1].{told}"
+        f"spec.remediation.budgets[1].{expected}"
     )
 
 

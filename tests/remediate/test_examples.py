@@ -1,4 +1,4 @@
-"""The policies in examples/ do what their comments say, and `check --policy` tells so."""
+"""The policies in examples/ do what their comments say, and `check --policy` says so."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_what_they_would_do(policy: str, state: str, expected: list[tuple[str, s
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         pytest.param("kind: Service\napiVersion: v1\n", "not a CoveragePolicy", id="another kind"),
         pytest.param(
@@ -60,10 +60,10 @@ def test_what_they_would_do(policy: str, state: str, expected: list[tuple[str, s
         pytest.param("# nothing\n", "no CoveragePolicy", id="empty"),
     ],
 )
-def test_what_is_no_policy(text: str, told: str, tmp_path: Path) -> None:
+def test_what_is_no_policy(text: str, expected: str, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(text)
-    with pytest.raises(Failure, match=told):
+    with pytest.raises(Failure, match=expected):
         read([str(file)], "")
 
 
@@ -74,7 +74,7 @@ def test_the_api_server_takes_them(arena: Cluster, name: str) -> None:
 
 
 @pytest.mark.controlplane
-def test_the_case_is_mended(scene: Scene) -> None:
+def test_the_case_is_remediated(scene: Scene) -> None:
     """The seed case: TargetsUnhealthy, owned by Helm. The dwell alone is shortened."""
     service = scene.service_manifest()
     service["metadata"]["labels"] = {

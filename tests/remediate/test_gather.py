@@ -44,7 +44,7 @@ BLIND = Reason("PictureNotFresh", "a list is pending")
 
 
 class Stand:
-    """Services by name, each with its outcome; one policy, under Enforce, for those labelled `mend`."""
+    """Services by name, each with its outcome; one policy, under Enforce, for those labelled `remediate`."""
 
     def __init__(self, breaker: str = "100%", **outcomes: Outcome) -> None:
         self.picture = picture_for((), REMEDIATION_KINDS)
@@ -79,7 +79,7 @@ class Stand:
         spec = {
             "rollbackRequests": list(rollbackRequests),
             "mode": mode,
-            "serviceSelector": {"matchLabels": {"mend": "yes"}},
+            "serviceSelector": {"matchLabels": {"remediate": "yes"}},
             "unhealthyWhen": {"forSeconds": 20},
             "remediation": {
                 "sourceIPLoss": "Accept",
@@ -87,7 +87,7 @@ class Stand:
                 **remediation,
             },
         }
-        self.put(COVERAGE_POLICY, "mend", {"spec": spec}, generation=generation)
+        self.put(COVERAGE_POLICY, "opt-in", {"spec": spec}, generation=generation)
 
     def put(self, kind: AnyKind, name: str, body: dict[str, Any], **metadata: Any) -> None:
         meta = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": "7", **metadata}
@@ -96,18 +96,18 @@ class Stand:
 
     def remediated(self, name: str, phase: str = "Applied", **record: str) -> None:
         """The Service has, or had, a record of a remediation by the policy."""
-        ref = {"kind": "CoveragePolicy", "name": "mend", "namespace": "default", "uid": "uid-mend"}
+        ref = {"kind": "CoveragePolicy", "name": "opt-in", "namespace": "default", "uid": "uid-opt-in"}
         fields = {"onDelete" if field == "on_delete" else field: value for field, value in record.items()}
         made = {"phase": phase, "serviceUID": f"uid-{name}", "policy": ref, **fields}
         self.put(SERVICE_COVERAGE, name, {"status": {"remediation": made}})
         spec = {"type": "NodePort", "externalTrafficPolicy": "Local" if phase == "RolledBack" else "Cluster"}
-        self.put(SERVICE, name, {"spec": spec}, labels={"mend": "yes"})
+        self.put(SERVICE, name, {"spec": spec}, labels={"remediate": "yes"})
 
     def stamp(self, at: float) -> str:
         return times.rfc3339(NOW + at)
 
     def service(self, name: str, outcome: Outcome, **spec: Any) -> None:
-        labels = {"mend": "yes"} if name.startswith("mended") else {}
+        labels = {"remediate": "yes"} if name.startswith("governed") else {}
         body = {"spec": {"type": "NodePort", "externalTrafficPolicy": "Local", **spec}}
         self.put(SERVICE, name, body, labels=labels)
         key = Key("default", name)
@@ -136,20 +136,20 @@ class Stand:
     def look(self, at: float, blind: Reason | None = None) -> Round:
         return self.cases.gather(blind, at, NOW + at)
 
-    def decision(self, at: float, name: str = "mended") -> tuple[Action, str]:
+    def decision(self, at: float, name: str = "governed") -> tuple[Action, str]:
         round_ = self.look(at)
         made = decide(round_.cases[Key("default", name)], round_.ledger, NOW + at)
         return made.action, made.reason.code
 
 
 def test_a_service_in_need_is_due_after_its_dwell() -> None:
-    stand = Stand(mended=Outcome.Blackhole)
+    stand = Stand(governed=Outcome.Blackhole)
     assert stand.decision(0)[1] == "DwellTime"
     assert stand.decision(20) == (Action.APPLY, "Due")
 
 
 def test_a_change_of_the_mode_does_not_restart_the_dwell_and_any_other_does() -> None:
-    stand = Stand(mended=Outcome.Blackhole)
+    stand = Stand(governed=Outcome.Blackhole)
     stand.policy(mode="DryRun", generation=2)
     assert stand.decision(0)[1] == "DwellTime"
     stand.policy(mode="Enforce", generation=3)
@@ -163,17 +163,17 @@ def test_a_change_of_the_mode_does_not_restart_the_dwell_and_any_other_does() ->
     [
         pytest.param({}, {}, "Due", id="nobody"),
         pytest.param(
-            {"probe": OtherNodePort(Key("default", "mended"), "http")}, {}, "ProbedByOthers", id="its node port"
+            {"probe": OtherNodePort(Key("default", "governed"), "http")}, {}, "ProbedByOthers", id="its node port"
         ),
         pytest.param(
-            {"probe": HealthCheckNodePort(service=Key("default", "mended"))},
+            {"probe": HealthCheckNodePort(service=Key("default", "governed"))},
             {},
             "ProbedByOthers",
             id="weighted NLB",
         ),
         pytest.param({"probe": OtherNodePort(Key("default", "else"), "http")}, {}, "Due", id="another's"),
         pytest.param(
-            {"reads": frozenset({Key("default", "mended")}), "probe": KubeProxyHealthz()},
+            {"reads": frozenset({Key("default", "governed")}), "probe": KubeProxyHealthz()},
             {},
             "Due",
             id="a sibling",
@@ -190,16 +190,16 @@ def test_a_change_of_the_mode_does_not_restart_the_dwell_and_any_other_does() ->
     ],
 )
 def test_a_service_that_others_health_checks_ask(reads: dict[str, Any], spec: dict[str, Any], reason: str) -> None:
-    stand = Stand(mended=Outcome.Blackhole, web=Outcome.TargetsUnhealthy)
-    stand.service("mended", Outcome.Blackhole, **spec)
+    stand = Stand(governed=Outcome.Blackhole, web=Outcome.TargetsUnhealthy)
+    stand.service("governed", Outcome.Blackhole, **spec)
     stand.asks("web", **reads)
     stand.look(0)
     assert stand.decision(20)[1] == reason
 
 
 def test_the_health_check_of_a_service_that_is_changed_already_does_no_harm() -> None:
-    stand = Stand(mended=Outcome.Blackhole, web=Outcome.NotAffected)
-    stand.asks("web", probe=OtherNodePort(Key("default", "mended"), "http"))
+    stand = Stand(governed=Outcome.Blackhole, web=Outcome.NotAffected)
+    stand.asks("web", probe=OtherNodePort(Key("default", "governed"), "http"))
     key = Key("default", "web")
     stand.assessments[key] = replace(stand.assessments[key], if_local=stand.assessments[key])
     stand.look(0)
@@ -216,13 +216,13 @@ def test_the_health_check_of_a_service_that_is_changed_already_does_no_harm() ->
     ],
 )
 def test_the_operators_breaker_counts_services_of_no_policy_too(others: dict[str, Outcome], reason: str) -> None:
-    stand = Stand("40%", mended=Outcome.Blackhole, **others)
+    stand = Stand("40%", governed=Outcome.Blackhole, **others)
     stand.look(0)
     assert stand.decision(20)[1] == reason
 
 
 def test_the_operators_breaker_counts_services_in_scope_only() -> None:
-    stand = Stand("40%", mended=Outcome.Blackhole, a=Outcome.Covered)
+    stand = Stand("40%", governed=Outcome.Blackhole, a=Outcome.Covered)
     elsewhere = Key("kube-system", "b")
     stand.assessments[elsewhere] = replace(assessment(Outcome.Outage), key=elsewhere)
     stand.look(0)
@@ -231,7 +231,7 @@ def test_the_operators_breaker_counts_services_in_scope_only() -> None:
 
 
 def test_a_moment_without_a_fresh_picture_does_not_end_the_dwell() -> None:
-    stand = Stand(mended=Outcome.Blackhole)
+    stand = Stand(governed=Outcome.Blackhole)
     stand.look(0)
     stand.look(5, BLIND)
     stand.look(15, BLIND)
@@ -239,7 +239,7 @@ def test_a_moment_without_a_fresh_picture_does_not_end_the_dwell() -> None:
 
 
 def test_a_dwell_counts_no_time_in_which_nobody_looked() -> None:
-    stand = Stand(mended=Outcome.Blackhole)
+    stand = Stand(governed=Outcome.Blackhole)
     stand.look(0)
     for at in range(10, 1010, 30):
         stand.look(at, BLIND)
@@ -249,15 +249,15 @@ def test_a_dwell_counts_no_time_in_which_nobody_looked() -> None:
 
 
 def test_nor_if_the_picture_was_fresh_again_before_the_next_look() -> None:
-    stand = Stand(mended=Outcome.Blackhole)
+    stand = Stand(governed=Outcome.Blackhole)
     stand.look(0)
     stand.look(5, BLIND)
     assert stand.decision(5 + BLIND_SECONDS + 1)[1] == "DwellTime"
 
 
 def spread(breaker: str, **needy: tuple[int, int]) -> Stand:
-    """By namespace, of how many Services how many lose traffic; `mended` in namespace default is one more."""
-    stand = Stand(breaker, mended=Outcome.Blackhole)
+    """By namespace, of how many Services how many lose traffic; `governed` in namespace default is one more."""
+    stand = Stand(breaker, governed=Outcome.Blackhole)
     for namespace, (of, losing) in needy.items():
         for number in range(of):
             outcome = Outcome.Outage if number < losing else Outcome.Covered
@@ -289,19 +289,19 @@ def test_no_other_namespace_alone_opens_the_operators_breaker(
     ("spec", "reason"), [({}, "ProbedByOthers"), ({"probesFromOtherNamespaces": "Ignore"}, "Due")]
 )
 def test_a_policy_may_ignore_probes_from_other_namespaces(spec: dict[str, Any], reason: str) -> None:
-    stand = Stand(mended=Outcome.Blackhole, probing=Outcome.Covered)
+    stand = Stand(governed=Outcome.Blackhole, probing=Outcome.Covered)
     stand.policy(**spec)
     key = Key("default", "probing")
-    stand.asks("probing", probe=OtherNodePort(Key("default", "mended"), "http"), namespace="tenant")
+    stand.asks("probing", probe=OtherNodePort(Key("default", "governed"), "http"), namespace="tenant")
     stand.assessments[Key("tenant", "probing")] = replace(stand.assessments.pop(key), key=Key("tenant", "probing"))
     stand.look(0)
     assert stand.decision(20)[1] == reason
 
 
 def test_a_probe_from_the_same_namespace_counts_whatever_the_policy_says() -> None:
-    stand = Stand(mended=Outcome.Blackhole, probing=Outcome.Covered)
+    stand = Stand(governed=Outcome.Blackhole, probing=Outcome.Covered)
     stand.policy(probesFromOtherNamespaces="Ignore")
-    stand.asks("probing", probe=OtherNodePort(Key("default", "mended"), "http"))
+    stand.asks("probing", probe=OtherNodePort(Key("default", "governed"), "http"))
     stand.look(0)
     assert stand.decision(20)[1] == "ProbedByOthers"
 
@@ -321,7 +321,7 @@ def test_a_probe_from_the_same_namespace_counts_whatever_the_policy_says() -> No
 def test_other_kinds_of_network_policy(
     served: list[tuple[str, str]] | None, spec: dict[str, Any], reason: str
 ) -> None:
-    stand = Stand(mended=Outcome.Blackhole)
+    stand = Stand(governed=Outcome.Blackhole)
     stand.policy(**spec)
     if served is not None:
         stand.others.discovered(served)
@@ -333,54 +333,56 @@ def test_other_kinds_of_network_policy(
 
 @pytest.mark.parametrize("kind", [COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, SERVICE_COVERAGE])
 def test_an_absent_kind_decides_nothing_while_records_are_there(kind: AnyKind) -> None:
-    stand = Stand(mended=Outcome.Blackhole)
-    stand.remediated("mended")
+    stand = Stand(governed=Outcome.Blackhole)
+    stand.remediated("governed")
     assert stand.look(0).ledger.blind is None
     stand.absent.add(kind)
     assert stand.look(1).ledger.blind == Reason("NotReadable", f"{kind.resource} is not served")
 
 
 def test_rollbacks_that_nobody_asked_for_have_a_breaker_and_a_rate() -> None:
-    names = [f"mended{n:02}" for n in range(20)]
+    names = [f"governed{n:02}" for n in range(20)]
     stand = Stand("40%", **dict.fromkeys(names, Outcome.Blackhole))
     for name in names:
         stand.remediated(name, on_delete="Revert")
     stand.picture.store(COVERAGE_POLICY).clear()
-    assert stand.decision(0, "mended00") == (Action.NONE, "TooManyRollbacks")
-    assert stand.decision(599, "mended00") == (Action.NONE, "TooManyRollbacks")
-    assert stand.decision(600, "mended00") == (Action.ROLL_BACK, "PolicyDeleted")
+    assert stand.decision(0, "governed00") == (Action.NONE, "TooManyRollbacks")
+    assert stand.decision(599, "governed00") == (Action.NONE, "TooManyRollbacks")
+    assert stand.decision(600, "governed00") == (Action.ROLL_BACK, "PolicyDeleted")
     for name in names[:10]:
         stand.remediated(name, phase="RolledBack", on_delete="Revert", since=stand.stamp(610))
-    assert stand.decision(620, "mended19") == (Action.NONE, "RollbacksLimited")
-    assert stand.decision(1219, "mended19") == (Action.NONE, "RollbacksLimited"), "they count from the first look"
-    assert stand.decision(1221, "mended19") == (Action.ROLL_BACK, "PolicyDeleted")
+    assert stand.decision(620, "governed19") == (Action.NONE, "RollbacksLimited")
+    assert stand.decision(1219, "governed19") == (Action.NONE, "RollbacksLimited"), (
+        "they count from the first look"
+    )
+    assert stand.decision(1221, "governed19") == (Action.ROLL_BACK, "PolicyDeleted")
 
 
 def test_rollbacks_by_a_leader_whose_clock_runs_behind_count_for_the_next() -> None:
-    names = [f"mended{n:02}" for n in range(20)]
+    names = [f"governed{n:02}" for n in range(20)]
     stand = Stand("100%", **dict.fromkeys(names, Outcome.Blackhole))
     for name in names:
         stand.remediated(name, on_delete="Revert")
     stand.picture.store(COVERAGE_POLICY).clear()
     for name in names[:10]:
         stand.remediated(name, phase="RolledBack", on_delete="Revert", since=stand.stamp(-3600))
-    assert stand.decision(0, "mended19") == (Action.NONE, "RollbacksLimited")
+    assert stand.decision(0, "governed19") == (Action.NONE, "RollbacksLimited")
 
 
 def test_a_rollback_that_is_asked_for_does_not_wait() -> None:
-    names = [f"mended{n:02}" for n in range(20)]
+    names = [f"governed{n:02}" for n in range(20)]
     stand = Stand("40%", **dict.fromkeys(names, Outcome.Blackhole))
     for name in names:
         stand.remediated(name, on_delete="Revert")
     stand.policy(rollbackRequests=names)
-    assert stand.decision(0, "mended19") == (Action.ROLL_BACK, "RollbackRequested")
+    assert stand.decision(0, "governed19") == (Action.ROLL_BACK, "RollbackRequested")
 
 
 def test_a_service_with_an_internal_policy_alone_is_no_case() -> None:
     """Clients in the cluster lose their connections; remediation changes the external policy, which is not at
     fault."""
     stand = Stand()
-    labels = {"mend": "yes"}
+    labels = {"remediate": "yes"}
     inside = internal_service(meta={"labels": labels, "uid": "uid-web"})
     picture = stand.picture
     picture.absorb(picture.store(SERVICE).replace([inside]))

@@ -1,4 +1,4 @@
-"""Three replicas that mend under load, while the one that leads is killed, or cut off and later let in again: only
+"""Three replicas remediate under load, while the leader is killed, or cut off and later reconnected: only
 the leader's writes are accepted, and no change is lost or made twice."""
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def play(scene: Scene, folder: Path, times: int) -> None:
         for service, covered in zip(SERVICES, cycle((False, True))):
             traffic.put(service, covered)
         for service in SERVICES:
-            wait_for(partial(stands, scene, service, traffic.covered[service]), 60, f"what becomes of {service}")
+            wait_for(
+                partial(as_decided, scene, service, traffic.covered[service]), 60, f"what becomes of {service}"
+            )
         wait_for(lambda: counted(scene, traffic), 30, "the policy's count")
     writes = accepted(scene.cluster.audit(began), scene.namespace, [r.user for r in replicas])
     assert_only_the_leader_wrote(writes, 1 + 2 * times)
@@ -98,13 +100,13 @@ def under_way(scene: Scene) -> set[str]:
     return {json.dumps(record) for record in found if record.get("phase") in ("Applying", "RollingBack")}
 
 
-def stands(scene: Scene, service: str, covered: bool) -> bool:
+def as_decided(scene: Scene, service: str, covered: bool) -> bool:
     """Whether Service, record and report are what the policy says and agree."""
     status: Json = scene.report(service).get("status", {})
-    told = (scene.traffic_policy(service), scene.phase(service), status.get("outcome"))
+    found = (scene.traffic_policy(service), scene.phase(service), status.get("outcome"))
     if covered:
-        return told in [("Local", ended, "Covered") for ended in ("RolledBack", "Cancelled", "")]
-    return told == ("Cluster", "Applied", "NotAffected") and status["ifLocal"]["outcome"] == "Blackhole"
+        return found in [("Local", ended, "Covered") for ended in ("RolledBack", "Cancelled", "")]
+    return found == ("Cluster", "Applied", "NotAffected") and status["ifLocal"]["outcome"] == "Blackhole"
 
 
 def counted(scene: Scene, traffic: Traffic) -> bool:

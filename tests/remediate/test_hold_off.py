@@ -15,19 +15,19 @@ def version(of: CoveragePolicy, generation: int) -> CoveragePolicy:
     return msgspec.structs.replace(of, metadata=msgspec.structs.replace(of.metadata, generation=generation))
 
 
-MEND, OTHER, NEW = policy(), policy("other"), policy("new")
+OPT_IN, OTHER, NEW = policy(), policy("other"), policy("new")
 
 
 @pytest.mark.parametrize(
     ("overruled", "now", "held"),
     [
-        pytest.param([MEND], [MEND], True, id="nothing changed"),
-        pytest.param([MEND, OTHER], [MEND], True, id="another of several policies is deleted"),
-        pytest.param([MEND, OTHER], [OTHER, MEND], True, id="another order"),
-        pytest.param([MEND], [MEND, NEW], False, id="a policy is new"),
-        pytest.param([MEND, OTHER], [version(MEND, 2), OTHER], False, id="a spec changed"),
-        pytest.param([version(MEND, 3)], [version(MEND, 2)], True, id="an older picture of the policy"),
-        pytest.param([], [MEND], False, id="no policy governed it then"),
+        pytest.param([OPT_IN], [OPT_IN], True, id="nothing changed"),
+        pytest.param([OPT_IN, OTHER], [OPT_IN], True, id="another of several policies is deleted"),
+        pytest.param([OPT_IN, OTHER], [OTHER, OPT_IN], True, id="another order"),
+        pytest.param([OPT_IN], [OPT_IN, NEW], False, id="a policy is new"),
+        pytest.param([OPT_IN, OTHER], [version(OPT_IN, 2), OTHER], False, id="a spec changed"),
+        pytest.param([version(OPT_IN, 3)], [version(OPT_IN, 2)], True, id="an older picture of the policy"),
+        pytest.param([], [OPT_IN], False, id="no policy governed it then"),
     ],
 )
 def test_until_when_it_holds(overruled: list[CoveragePolicy], now: list[CoveragePolicy], held: bool) -> None:
@@ -43,7 +43,7 @@ def test_until_when_it_holds(overruled: list[CoveragePolicy], now: list[Coverage
 def test_the_record_never_outgrows_the_bound_of_the_crd(count: int) -> None:
     uid = "0b5a6c1e-7f1d-4d0a-9a55-{:012d}"
     many = [
-        msgspec.structs.replace(MEND, metadata=msgspec.structs.replace(MEND.metadata, uid=uid.format(n)))
+        msgspec.structs.replace(OPT_IN, metadata=msgspec.structs.replace(OPT_IN.metadata, uid=uid.format(n)))
         for n in range(count)
     ]
     text = hold_off.recorded(many)

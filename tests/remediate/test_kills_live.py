@@ -108,7 +108,7 @@ def survive(scene: Scene, number: int, *, after: bool, begin: Callable[[], objec
 
 
 def known(scene: Scene) -> bool:
-    """Whether a report tells of whatever stands."""
+    """Whether the report records the change, if the Service has one."""
     changed = scene.traffic_policy() == "Cluster"
     return not changed or scene.phase() in ("Applying", "Applied", "RollingBack")
 

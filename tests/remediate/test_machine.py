@@ -39,7 +39,7 @@ from tests.remediate.given import NOW, assessment
 from tests.remediate.model_api import Json, Killed, ModelApi
 
 NAMES = ("a", "b", "c")
-POLICIES = ("mend", "other")
+POLICIES = ("opt-in", "other")
 PER_SECONDS = 300
 MOST = 1
 """Each policy's budget; the operator's is twice that."""
@@ -87,7 +87,7 @@ class World(RuleBasedStateMachine):
         self.api.create(("namespaces", "", "default"), {})
         for name in NAMES:
             self.make_service(name)
-        self.people_write_a_policy("mend", "Enforce", True, "Revert", False)
+        self.people_write_a_policy("opt-in", "Enforce", True, "Revert", False)
         self.restart()
 
     def make_service(self, name: str) -> None:
@@ -176,7 +176,7 @@ class World(RuleBasedStateMachine):
             return made
         report = picture.get(SERVICE_COVERAGE, key)
         remediation = report.remediation if report else None
-        if remediation is None or not remediation.stands_for(service.uid):
+        if remediation is None or not remediation.in_force_for(service.uid):
             return None
         changed = assessment(Outcome.NotAffected, uncovered=0)
         return replace(
@@ -247,10 +247,10 @@ class World(RuleBasedStateMachine):
         part = [policy["metadata"] for policy in found if policy["spec"]["mode"] != "Observe"]
         return frozenset((meta["uid"], meta["generation"]) for meta in part)
 
-    @rule(name=st.sampled_from(NAMES), outcome=outcomes, told=st.booleans())
-    def traffic(self, name: str, outcome: Outcome, told: bool) -> None:
+    @rule(name=st.sampled_from(NAMES), outcome=outcomes, assessed=st.booleans())
+    def traffic(self, name: str, outcome: Outcome, assessed: bool) -> None:
         self.outcomes[name] = outcome
-        if told:
+        if assessed:
             self.seen[name] = outcome
             self.reassess()
 
@@ -260,16 +260,16 @@ class World(RuleBasedStateMachine):
         self.reassess()
 
     @rule(kind=st.sampled_from(KINDS))
-    def watch_tells(self, kind: AnyKind) -> None:
+    def watch_delivers(self, kind: AnyKind) -> None:
         self.sync(kind)
         self.reassess()
 
     @rule()
-    def watch_tells_all(self) -> None:
+    def watch_delivers_all(self) -> None:
         self.sync_all()
 
     @rule(skew=st.sampled_from(SKEWS))
-    def leads_anew(self, skew: int) -> None:
+    def leads_again(self, skew: int) -> None:
         self.term += 1
         self.skew = skew
 
@@ -341,7 +341,7 @@ class World(RuleBasedStateMachine):
         service, record = self.api.objects["services", "default", name], self.record(name)
         cluster = service["spec"]["externalTrafficPolicy"] == "Cluster"
         ours = cluster and [found.manager for found in setters(service)] == [MANAGER]
-        begun = record and record.stands_for(service["metadata"]["uid"]) and record.phase != "RollingBack"
+        begun = record and record.in_force_for(service["metadata"]["uid"]) and record.phase != "RollingBack"
         self.overruled.pop(name, None)
         if person and policy == "Local" and ours and begun:
             self.overruled[name] = self.policies()
@@ -355,7 +355,7 @@ class World(RuleBasedStateMachine):
         self.overruled.pop(name, None)
 
     @rule(name=st.sampled_from(NAMES))
-    def service_is_made_anew(self, name: str) -> None:
+    def service_is_created_again(self, name: str) -> None:
         """Its report goes with it, or is still there. What it was given no longer counts after a restart."""
         self.make_service(name)
         self.forgotten_by_a_restart.add(name)
@@ -378,7 +378,7 @@ class World(RuleBasedStateMachine):
             self.work()
 
     @rule(rounds=st.integers(2, 16))
-    def operator_works_while_the_watch_tells(self, rounds: int) -> None:
+    def operator_works_while_the_watch_delivers(self, rounds: int) -> None:
         for _ in range(rounds):
             self.sync_all()
             self.work()
@@ -388,8 +388,8 @@ class World(RuleBasedStateMachine):
     def traffic_is_lost_for_long(self, name: str, outcome: Outcome) -> None:
         """Without which next to nothing would ever be changed."""
         self.api.closed_because = None
-        self.traffic(name, outcome, told=True)
-        self.operator_works_while_the_watch_tells(10)
+        self.traffic(name, outcome, assessed=True)
+        self.operator_works_while_the_watch_delivers(10)
 
     @rule(manager=st.sampled_from(["argocd-controller", "helm"]))
     def what_is_changed_is_declared(self, manager: str) -> None:
@@ -442,7 +442,7 @@ class World(RuleBasedStateMachine):
         self.skew = 0
         self.settle()
         self.nothing_was_done_that_must_not_be()
-        self.what_stands_is_known()
+        self.every_change_is_recorded()
         before = {name: len(flips) for name, flips in self.flips.items()}
         for _ in range(30):
             self.quiet_round()
@@ -463,10 +463,10 @@ class World(RuleBasedStateMachine):
         self.budgets_hold()
 
     def owes_revert(self, name: str) -> bool:
-        """Whether a change stands whose record promises to take it back with its policy."""
+        """Whether the Service is remediated and its record promises a revert when its policy is deleted."""
         uid = self.api.objects["services", "default", name]["metadata"]["uid"]
         record = self.record(name)
-        return record is not None and record.stands_for(uid) and record.on_delete == "Revert"
+        return record is not None and record.in_force_for(uid) and record.on_delete == "Revert"
 
     def adopted(self, name: str) -> str:
         """Who declares what we changed it to, "" if nobody does."""
@@ -483,7 +483,7 @@ class World(RuleBasedStateMachine):
         self.work()
         self.now += 20
 
-    def what_stands_is_known(self) -> None:
+    def every_change_is_recorded(self) -> None:
         policies = [o for key, o in self.api.objects.items() if key[0] == COVERAGE_POLICY.plural]
         if all(policy["spec"]["mode"] == "Observe" for policy in policies):
             return  # a lost record is made again only where a policy governs the Service
@@ -492,7 +492,7 @@ class World(RuleBasedStateMachine):
             owners = [found.manager for found in setters(service)]
             if service["spec"]["externalTrafficPolicy"] == "Cluster" and owners == [MANAGER]:
                 record = self.record(name)
-                known = record is not None and record.stands_for(service["metadata"]["uid"])
+                known = record is not None and record.in_force_for(service["metadata"]["uid"])
                 assert known, f"{name} is changed, and {record} is all that is known"
 
     def record(self, name: str) -> Remediation | None:

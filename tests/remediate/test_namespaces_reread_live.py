@@ -62,7 +62,7 @@ def policy_by_label(scene: Scene, label: Json) -> Iterator[None]:
     spec: dict[str, Any] = {
         "mode": "Enforce",
         "namespaceSelector": {"matchLabels": label},
-        "serviceSelector": {"matchLabels": {"mend": "yes"}},
+        "serviceSelector": {"matchLabels": {"remediate": "yes"}},
         "unhealthyWhen": {"forSeconds": 1},
         "remediation": {
             "sourceIPLoss": "Accept",

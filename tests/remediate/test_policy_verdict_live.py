@@ -55,7 +55,7 @@ VALUES: tuple[Any, ...] = (
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Where something stands in `value`, and beside each object a field that does not belong there."""
+    """The path of each value in `value`, and for each object the path of a field that it does not have."""
     if path:
         yield path
     if isinstance(value, dict):
@@ -81,7 +81,7 @@ def fault(spec: Json, file: Path) -> str:
     document = {
         "apiVersion": "etpguard.dev/v1alpha1",
         "kind": "CoveragePolicy",
-        "metadata": {"name": "mend", "namespace": "default"},
+        "metadata": {"name": "opt-in", "namespace": "default"},
         "spec": spec,
     }
     file.write_text(json.dumps(document))
@@ -98,7 +98,7 @@ def taken(cluster: Cluster, spec: Json) -> str:
     body = {
         "apiVersion": "etpguard.dev/v1alpha1",
         "kind": "CoveragePolicy",
-        "metadata": {"name": "mend"},
+        "metadata": {"name": "opt-in"},
         "spec": spec,
     }
     answer = cluster.request("POST", path, body)

@@ -1,4 +1,4 @@
-"""What the loop makes of a step that fails: whose fault it is, what is told of it, and when it is tried again."""
+"""How the loop handles a step that fails: whose fault it is, what it reports, and when it tries the step again."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Loop:
         )
 
     def play(self) -> None:
-        """Rounds, each as soon as the one before asks for it, until every outcome was met and told of."""
+        """Runs rounds, each when the one before asks for it, until every outcome occurred and is reported."""
 
         async def rounds() -> None:
             while self.outcomes:
@@ -130,21 +130,21 @@ def test_a_pause_that_the_api_server_asks_for_is_kept_and_is_no_failure() -> Non
     assert loop.events == [("RemediationSkipped", "Refused: could not apply: a webhook denied the request")]
 
 
-def test_a_gate_that_closes_is_never_told_of() -> None:
+def test_a_gate_that_closes_is_never_reported() -> None:
     loop = Loop(case(), STALE, STALE, STALE)
     loop.play()
     assert loop.events == []
     assert loop.pauses == pytest.approx([1, 1])
 
 
-def test_silence_puts_off_and_is_told_of_as_no_refusal() -> None:
+def test_silence_postpones_and_is_not_reported_as_a_refusal() -> None:
     loop = Loop(case(), SILENCE, SILENCE, SILENCE)
     loop.play()
     assert loop.pauses == pytest.approx([FIRST, 2 * FIRST])
     assert loop.events == []
 
 
-def test_a_refusal_that_is_known_puts_off_and_is_told_of() -> None:
+def test_a_known_refusal_postpones_and_is_reported() -> None:
     loop = Loop(case(), FORBIDDEN, FORBIDDEN, FORBIDDEN)
     loop.play()
     assert loop.pauses == pytest.approx([FIRST, 2 * FIRST])
@@ -160,14 +160,14 @@ def test_a_refusal_is_announced_once_whatever_comes_between(between: Exception) 
     assert len(loop.events) == 1
 
 
-def test_after_a_success_a_refusal_is_announced_anew() -> None:
+def test_after_a_success_a_refusal_is_announced_again() -> None:
     loop = Loop(case(), DENIED, DENIED, "applied", DENIED, DENIED)
     loop.play()
     assert len(loop.events) == 2
 
 
 @pytest.mark.parametrize("mode", ["Enforce", "Observe"])
-def test_a_rollback_that_is_refused_stands_in_the_status_and_in_the_event(mode: str) -> None:
+def test_a_refused_rollback_is_in_the_status_and_in_the_event(mode: str) -> None:
     loop = Loop(standing(policy(mode=mode, rollbackRequests=["web"])), LOCKED, LOCKED)
     loop.play()
     [entry] = loop.excluded

@@ -135,7 +135,7 @@ REFUSED = [
     ),
     pytest.param(
         nothing,
-        {"serviceSelector": {"matchExpressions": [{"key": "mend", "operator": "Exists"}]}, "suspend": True},
+        {"serviceSelector": {"matchExpressions": [{"key": "remediate", "operator": "Exists"}]}, "suspend": True},
         "Suspended",
         id="selected by an expression",
     ),
@@ -226,7 +226,7 @@ def test_a_health_check_pinned_to_the_port_that_would_go(scene: Scene) -> None:
 
 
 def test_a_service_that_anothers_health_check_asks(scene: Scene) -> None:
-    """To mend `health` would make the health check of `web` pass on nodes that drop."""
+    """Remediating `health` would make the health check of `web` pass on nodes that drop."""
     scene.blackhole()
     scene.create(scene.service_manifest("health"))
     scene.place(1, "health")
@@ -250,8 +250,8 @@ def test_after_a_storm_it_waits(scene: Scene) -> None:
         trigger = {"uncoveredServicesLessThanOrEqualTo": "100%", "stormCooldownSeconds": 600}
         scene.patch_policy({"remediation": {"triggerIf": trigger}})
         scene.wait_excluded("StormCooldown")
-        told = {c["type"]: c["reason"] for c in scene.read_policy()["status"]["conditions"]}
-        assert told["RemediationAllowed"] == "StormCooldown"
+        reasons = {c["type"]: c["reason"] for c in scene.read_policy()["status"]["conditions"]}
+        assert reasons["RemediationAllowed"] == "StormCooldown"
         assert scene.traffic_policy() == "Local"
         scene.patch_policy({"remediation": {"triggerIf": {"stormCooldownSeconds": 0}}})
         scene.wait_phase("Applied")
@@ -376,8 +376,8 @@ def test_without_the_permission_to_patch_services(scene: Scene) -> None:
     with operator(scene, kubeconfig) as running:
         cancelled = scene.wait_phase("Cancelled")
         assert "cannot patch resource" in cancelled["message"]
-        told = "may not patch services"
-        assert told in running.get("/readyz")[1]
+        problem = "may not patch services"
+        assert problem in running.get("/readyz")[1]
         scene.wait_excluded("Refused")
     assert scene.traffic_policy() == "Local"
 
@@ -407,7 +407,7 @@ def test_an_answer_that_refuses_the_patch_once(scene: Scene, status: int) -> Non
     assert len(applied["intents"]) == 1
 
 
-def test_slices_that_are_told_of_by_no_watch(scene: Scene) -> None:
+def test_slices_that_no_watch_delivered(scene: Scene) -> None:
     """Only the watch of slices goes silent; the pods heal; the dwell passes: what the API server says counts."""
     scene.blackhole()
     scene.policy(unhealthyWhen={"forSeconds": 8})
@@ -443,7 +443,7 @@ def test_ignored_while_remediated(scene: Scene) -> None:
         scene.patch_policy({"rollbackRequests": ["web"]})
         wait_for(lambda: scene.traffic_policy() == "Local", 30, "the rollback")
         wait_for(lambda: scene.phase() == "RolledBack", 30, "the record")
-        # What was spent counts for as long as the longest budget: the report stays, and tells of nothing else.
+        # A remediation counts for as long as the longest budget: the report stays, with the history only.
         wait_for(lambda: "history" in scene.report()["status"].get("reason", ""), 30, "what is left of the report")
         assert scene.report()["status"]["outcome"] == "NotAffected"
 
@@ -461,7 +461,7 @@ def test_recreated_under_its_name(scene: Scene) -> None:
     assert scene.traffic_policy() == "Cluster"
 
 
-def test_a_lost_report_is_made_anew(scene: Scene) -> None:
+def test_a_lost_report_is_created_again(scene: Scene) -> None:
     scene.blackhole()
     scene.policy()
     with operator(scene):
@@ -470,7 +470,7 @@ def test_a_lost_report_is_made_anew(scene: Scene) -> None:
     with operator(scene):
         rebuilt = scene.wait_phase("Applied")
         assert "managedFields" in rebuilt["message"]
-        assert rebuilt["policy"]["name"] == "mend"
+        assert rebuilt["policy"]["name"] == "opt-in"
         scene.patch_policy({"rollbackRequests": ["web"]})
         scene.wait_phase("RolledBack")
     assert scene.traffic_policy() == "Local"

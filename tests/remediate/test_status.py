@@ -102,6 +102,6 @@ def test_a_service_without_endpoints_is_not_uncovered() -> None:
 )
 def test_whether_anything_may_be_changed(given: CoveragePolicy, sums: Ledger, allowed: int, reason: str) -> None:
     made = status(given, sums)
-    (told,) = (c for c in made["conditions"] if c["type"] == "RemediationAllowed")
-    assert (made["remediationsAllowed"], told["reason"]) == (allowed, reason)
-    assert (told["status"] == "True") is (reason in ("Enforce", "DryRun"))
+    (condition,) = (c for c in made["conditions"] if c["type"] == "RemediationAllowed")
+    assert (made["remediationsAllowed"], condition["reason"]) == (allowed, reason)
+    assert (condition["status"] == "True") is (reason in ("Enforce", "DryRun"))

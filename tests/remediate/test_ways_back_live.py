@@ -98,8 +98,8 @@ def test_the_command_while_an_operator_runs(scene: Scene) -> None:
         ended = scene.wait_phase("RolledBackByUser")
         assert ended["message"] == "by etpguard-rollback"
         wait_for(lambda: not {MANAGER, "etpguard-rollback"} & scene.managers(), 10, "ownership handed back")
-        [told] = scene.wait_events("RemediationRolledBack")
-        assert told["type"] == "Normal"
+        [event] = scene.wait_events("RemediationRolledBack")
+        assert event["type"] == "Normal"
         scene.wait_excluded("RolledBackByUser")
         assert running.metric("etpguard_remediations_total", action="rollback", result="by-user") == 1.0
         assert rollback(scene).stdout.endswith("nothing to roll back\n")
@@ -239,11 +239,11 @@ def test_a_tool_puts_local_back(scene: Scene, tool: Callable[[Scene], str]) -> N
         manager = tool(scene)
         ended = scene.wait_phase("Reverted")
         assert [revert["manager"] for revert in ended["reverts"]] == [manager]
-        [told] = scene.wait_events("RemediationReverted")
-        assert told["type"] == "Warning"
-        assert manager in told["note"]
+        [event] = scene.wait_events("RemediationReverted")
+        assert event["type"] == "Warning"
+        assert manager in event["note"]
         if manager == "argocd-controller":
-            assert "ignoreDifferences" in told["note"]
+            assert "ignoreDifferences" in event["note"]
         scene.wait_excluded("Drift")
         assert scene.traffic_policy() == "Local"
         assert running.metric("etpguard_remediation_reverts_total") == 1.0
@@ -301,8 +301,8 @@ def test_what_the_owner_declares_by_now_is_not_taken_back(scene: Scene, way: str
             scene.place(3)
         adopted = scene.wait_phase("Adopted")
         assert adopted["message"] == "helm declares externalTrafficPolicy Cluster now"
-        [told] = scene.wait_events("RemediationSkipped")
-        assert "left externalTrafficPolicy at Cluster" in told["note"]
+        [event] = scene.wait_events("RemediationSkipped")
+        assert "left externalTrafficPolicy at Cluster" in event["note"]
         wait_for(lambda: MANAGER not in scene.managers(), 10, "the end of our ownership")
         assert running.metric("etpguard_remediations_total", action="rollback", result="adopted") == 1.0
     assert scene.traffic_policy() == "Cluster"
@@ -337,8 +337,8 @@ def test_a_lost_report_of_what_the_owner_declares_by_now(scene: Scene) -> None:
 
 
 def test_helm_4(scene: Scene, tmp_path: Path) -> None:
-    """Without force its upgrade conflicts while the change stands, and works after a rollback; with force it is a
-    revert, by name."""
+    """Without force its upgrade conflicts while the Service is remediated, and works after a rollback. With force,
+    it is a revert, and the Event names Helm."""
     installed = helm(scene, "install", "web", str(chart(scene, tmp_path, "1")))
     assert installed.returncode == 0, installed.stderr
     scene.create(scene.ingress_manifest())

@@ -1,5 +1,5 @@
-"""A webhook that denies the change, or does not answer: a dry run shows it, Enforce tells why, nothing is asked in
-a hurry, and once the webhook is gone all goes on."""
+"""A webhook that denies the change, or does not answer: a dry run shows it, Enforce says why, retries are slow,
+and once the webhook is gone remediation goes on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def webhook(scene: Scene) -> Iterator[Webhook]:
         yield made
 
 
-def told(scene: Scene) -> str:
+def refusal(scene: Scene) -> str:
     """What the policy's status says of the refusal."""
     listed = scene.read_policy().get("status", {}).get("excluded", [])
     return next((str(entry["message"]) for entry in listed if entry["reason"] == "Refused"), "")
@@ -56,7 +56,7 @@ def test_a_dry_run_shows_it_before_anyone_relies_on_the_change(scene: Scene, web
         wait_for_tries(scene, began, 3)
         assert webhook.asked
         assert all(request["dryRun"] for request in webhook.asked)
-        wait_for(lambda: WORDS in told(scene), 20, "the webhook's words in the status")
+        wait_for(lambda: WORDS in refusal(scene), 20, "the webhook's words in the status")
         [event] = scene.wait_events("RemediationSkipped")
         assert WORDS in event["note"]
         webhook.remove()
@@ -72,14 +72,14 @@ def test_enforce_gives_the_reason_and_goes_on_without_the_webhook(scene: Scene, 
         cancelled = scene.wait_phase("Cancelled")
         assert WORDS in cancelled["message"]
         wait_for_tries(scene, began, 3)
-        wait_for(lambda: WORDS in told(scene), 20, "the webhook's words in the status")
+        wait_for(lambda: WORDS in refusal(scene), 20, "the webhook's words in the status")
         [event] = scene.wait_events("RemediationSkipped")
         assert WORDS in event["note"]
         assert scene.traffic_policy() == "Local"
         webhook.remove()
         applied = scene.wait_phase("Applied")
         assert len(applied["intents"]) == 1
-        wait_for(lambda: not told(scene), 20, "the end of the refusal in the status")
+        wait_for(lambda: not refusal(scene), 20, "the end of the refusal in the status")
     assert scene.traffic_policy() == "Cluster"
 
 
@@ -89,7 +89,7 @@ def test_a_webhook_that_does_not_answer(scene: Scene, webhook: Webhook) -> None:
     scene.policy()
     with operator(scene):
         wait_for_tries(scene, began, 4)
-        wait_for(lambda: "failed calling webhook" in told(scene), 20, "the API server's words in the status")
+        wait_for(lambda: "failed calling webhook" in refusal(scene), 20, "the API server's words in the status")
         assert scene.traffic_policy() == "Local"
         webhook.remove()
         scene.wait_phase("Applied")

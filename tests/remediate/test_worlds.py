@@ -14,7 +14,7 @@ from etpguard.remediate.ownership import MANAGER
 from tests.remediate.model_api import Json, Killed
 from tests.remediate.test_machine import MOST, ROLLBACKS, World
 
-POLICY = (COVERAGE_POLICY.plural, "default", "mend")
+POLICY = (COVERAGE_POLICY.plural, "default", "opt-in")
 
 
 def remediated(when_covered: bool = False) -> World:
@@ -22,7 +22,7 @@ def remediated(when_covered: bool = False) -> World:
     world = World()
     world.begin()
     world.outcomes |= dict.fromkeys("bc", Outcome.Covered)
-    world.people_write_a_policy("mend", "Enforce", when_covered, "Revert", False)
+    world.people_write_a_policy("opt-in", "Enforce", when_covered, "Revert", False)
     world.sync_all()
     world.traffic_is_lost_for_long("a", Outcome.Outage)
     assert world.flips["a"] == [(MANAGER, "Cluster")]
@@ -58,7 +58,7 @@ def test_nor_if_discovery_has_not_shown_it_yet() -> None:
 def test_a_policy_that_is_deleted_is_rolled_back_once_its_kind_is_served_again() -> None:
     world = remediated()
     world.kind_vanishes(COVERAGE_POLICY, True)
-    world.people_delete_a_policy("mend")
+    world.people_delete_a_policy("opt-in")
     for _ in range(10):
         world.quiet_round()
     assert policy_of(world) == "Cluster"
@@ -142,7 +142,7 @@ def test_a_report_that_is_deleted_is_made_again_at_once_with_what_memory_knows()
     """The policy goes before the record is made again: memory knows that its onDelete was Revert."""
     world = remediated()
     world.report_is_lost("a")
-    world.people_delete_a_policy("mend")
+    world.people_delete_a_policy("opt-in")
     for _ in range(6):
         world.quiet_round()
     assert policy_of(world) == "Local"
@@ -168,7 +168,7 @@ def test_a_rebuilt_record_spends_nothing_and_takes_no_time_from_a_field_manager(
 def test_an_earlier_rollback_counts_after_a_record_is_rebuilt() -> None:
     """Else an editor who takes etpguard's name again and again has etpguard roll back without limit."""
     world = remediated()
-    world.people_delete_a_policy("mend")
+    world.people_delete_a_policy("opt-in")
     world.people_write_a_policy("other", "Enforce", False, "Keep", False)
     for _ in range(10):
         world.quiet_round()
@@ -179,7 +179,7 @@ def test_an_earlier_rollback_counts_after_a_record_is_rebuilt() -> None:
 def test_no_record_is_made_where_no_policy_governs_the_service() -> None:
     world = World()
     world.begin()
-    world.people_delete_a_policy("mend")
+    world.people_delete_a_policy("opt-in")
     world.someone_takes_our_name("a")
     for _ in range(10):
         world.quiet_round()
@@ -211,10 +211,10 @@ def test_a_service_that_is_created_again_spends_the_budgets_of_all_its_policies(
     record = world.record("a")
     assert record is not None
     assert record.policy is not None
-    assert record.policy.name == "mend"
+    assert record.policy.name == "opt-in"
     world.make_service("a")
     world.outcomes |= {"a": Outcome.Covered, "b": Outcome.Outage}
-    world.people_write_a_policy("mend", "Observe", False, "Revert", False)
+    world.people_write_a_policy("opt-in", "Observe", False, "Revert", False)
     for _ in range(8):
         world.quiet_round()
     assert world.flips["b"] == []
@@ -287,7 +287,7 @@ def test_a_record_of_a_later_version_is_left_alone() -> None:
     report = world.api.objects[SERVICE_COVERAGE.plural, "default", "a"]
     report["status"]["remediation"]["phase"] = "Escalated"
     world.api.touch((SERVICE_COVERAGE.plural, "default", "a"))
-    world.people_delete_a_policy("mend")
+    world.people_delete_a_policy("opt-in")
     for _ in range(10):
         world.quiet_round()
     assert report["status"]["remediation"]["phase"] == "Escalated"

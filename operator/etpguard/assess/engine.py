@@ -231,7 +231,7 @@ class Engine:
             return self._as_forced(service, found)
         report = self._picture.get(SERVICE_COVERAGE, key)
         intent = report.remediation if report else None
-        if intent is None or not intent.stands_for(service.uid):
+        if intent is None or not intent.in_force_for(service.uid):
             return (yield from self._assess_made_local(key, service)) if self._made_local(service) else None
         local = yield from self._assess_local(key, service.under_local(intent.original_health_check_node_port))
         return _remediated(service, local) if local else None

@@ -148,7 +148,7 @@ class Rollback:
                 notes.append(
                     f"cannot read the report, so the API server chooses the healthCheckNodePort: {error.message}"
                 )
-        changed = remediation is not None and remediation.stands_for(service.uid)
+        changed = remediation is not None and remediation.in_force_for(service.uid)
         if not changed and MANAGER not in service.managers:
             raise Failure(f"Service {self._key}: externalTrafficPolicy is Cluster, but etpguard did not set it")
         return remediation

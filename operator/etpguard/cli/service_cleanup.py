@@ -128,7 +128,7 @@ def remediated(service: Service, report: ServiceCoverage | None) -> bool:
     if service.spec.external_traffic_policy != "Cluster":
         return False
     record = report.remediation if report else None
-    return MANAGER in service.managers or (record is not None and record.stands_for(service.uid))
+    return MANAGER in service.managers or (record is not None and record.in_force_for(service.uid))
 
 
 def marked(service: Service) -> bool:

@@ -192,6 +192,6 @@ def new_pods(pods: Iterable[NewPod | None], certain: int = 0) -> tuple[NewPod, .
     """Those that are created, of which so many are surely ready."""
     made = [pod for pod in pods if pod is not None]
     return tuple(
-        NewPod(pod.namespace, pod.labels, pod.spec, pod.origin, pod.stands_for, number < certain)
+        NewPod(pod.namespace, pod.labels, pod.spec, pod.origin, pod.known_by_endpoint, number < certain)
         for number, pod in enumerate(made)
     )

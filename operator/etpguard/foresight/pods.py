@@ -37,7 +37,7 @@ class Seen:
         """What its controller creates in its place, on any node; None for a DaemonSet's, a mirror or a bare pod.
         Where the controller is not known, a replacement that needs nothing."""
         if self.pod is None:
-            return NewPod(self.key.namespace, {}, PodSpec(), stands_for=self.key)
+            return NewPod(self.key.namespace, {}, PodSpec(), known_by_endpoint=self.key)
         if self.controlled_by in ("", "DaemonSet", "Node"):
             return None
         return NewPod(self.key.namespace, self.pod.labels, self.pod.spec, origin=self.key)
@@ -85,8 +85,8 @@ class Pods:
 
     def services_for(self, pod: NewPod) -> set[Key]:
         """The Services that a new pod will serve, by their selectors."""
-        if pod.stands_for is not None:
-            return self.services_of(pod.stands_for)
+        if pod.known_by_endpoint is not None:
+            return self.services_of(pod.known_by_endpoint)
         return {service.key for service in self._by_namespace.get(pod.namespace, ()) if selects(service, pod)}
 
 

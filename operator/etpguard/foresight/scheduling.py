@@ -30,7 +30,7 @@ class NewPod:
     spec: PodSpec
     origin: Key | None = None
     """The pod that it replaces; None for an additional one."""
-    stands_for: Key | None = None
+    known_by_endpoint: Key | None = None
     """The pod that it replaces, of which only an endpoint is known: it serves the same Services."""
     certain: bool = False
     """Whether it is surely ready, wherever it is: otherwise it may stay pending."""

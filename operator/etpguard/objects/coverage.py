@@ -60,7 +60,7 @@ class Remediation(Shape, frozen=True):
     """After RolledBackByUser: the versions of the policies that a person overruled."""
     message: str = ""
 
-    def stands_for(self, uid: str) -> bool:
+    def in_force_for(self, uid: str) -> bool:
         """Whether etpguard has changed the Service of that uid, or is about to."""
         return self.service_uid == uid and self.phase in ("Applying", "Applied", "RollingBack")
 

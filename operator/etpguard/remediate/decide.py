@@ -55,7 +55,7 @@ def decide(case: Case, ledger: Ledger, now: float) -> Decision:
     if case.record_unreadable:
         return Decision(Action.NONE, reasons.RECORD_UNREADABLE.because())
     record = case.remediation
-    if record is not None and record.stands_for(case.service.uid):
+    if record is not None and record.in_force_for(case.service.uid):
         return _remediated(case, record, ledger, now)
     governing = case.governing
     if governing is None:

@@ -71,7 +71,7 @@ class Executor:
         now = await self._reader.service(case.service.key)
         case = _as_read(case, now)
         again = decide(case, ledger, self._wall())
-        begun = case.remediation is not None and case.remediation.stands_for(case.service.uid)
+        begun = case.remediation is not None and case.remediation.in_force_for(case.service.uid)
         if not begun and again.action is not decision.action:
             raise Changed(str(again.reason))
         match again.action:
@@ -233,7 +233,7 @@ def _as_read(case: Case, now: CurrentService) -> Case:
     asked = replace(case, service=now.service, owner=owner(now.service), behind=False)
     case = refreshed(asked, now.remediation)
     record = case.remediation
-    if record is None or not record.stands_for(now.service.uid) or now.service.policy != "Local":
+    if record is None or not record.in_force_for(now.service.uid) or now.service.policy != "Local":
         return case
     # An intent that was never carried out finds the policy as it was before the intent. Both times are by the
     # clock of the API server: the clock of the leader that wrote the intent may have been ahead.

@@ -163,7 +163,7 @@ class Gatherer:
             if not self._scope.includes(service.key.namespace) or self._memory.behind(service):
                 continue
             remediation = self._memory.remediation(service.key)
-            if self._unreadable(service.key) or (remediation and remediation.stands_for(service.uid)):
+            if self._unreadable(service.key) or (remediation and remediation.in_force_for(service.uid)):
                 continue
             candidates.append(service)
         if not candidates:
@@ -172,7 +172,7 @@ class Gatherer:
         return [
             service.key
             for service in candidates
-            if ((former := self._memory.former(service)) and former.stands_for(service.uid))
+            if ((former := self._memory.former(service)) and former.in_force_for(service.uid))
             or together(index.selecting(service))
         ]
 
@@ -184,7 +184,7 @@ class Gatherer:
     def _absence(self, remediations: Mapping[Key, Remediation]) -> Reason | None:
         """Why an absent kind means that nothing can be decided. It looks like a kind without objects: as if every
         policy, or every record, had been deleted."""
-        in_force = any(record.stands_for(record.service_uid) for record in remediations.values())
+        in_force = any(record.in_force_for(record.service_uid) for record in remediations.values())
         for kind in (SERVICE_COVERAGE, COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY):
             if (kind == SERVICE_COVERAGE or in_force) and not self._served(kind):
                 return reasons.NOT_READABLE.because(f"{kind.resource} is not served")

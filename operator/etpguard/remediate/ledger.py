@@ -140,7 +140,7 @@ class LedgerKeeper:
                 del self._rolled_back[uid]
 
     def _rollback_share(self, cases: Iterable[Case], monotonic: float, wall: float) -> Share:
-        remediated = [c for c in cases if c.remediation and c.remediation.stands_for(c.service.uid)]
+        remediated = [c for c in cases if c.remediation and c.remediation.in_force_for(c.service.uid)]
         due = sum(unasked_rollback(case, wall) for case in remediated)
         most = amount(self._limits.rollback_breaker.uncovered_services_less_than_or_equal_to, len(remediated))
         since = self._history.rollback_storm(due > most, monotonic)

@@ -136,10 +136,10 @@ class RemediationMemory:
         record = before.remediation
         if record is None:
             return
-        again = (
-            (Revert(times.rfc3339(self._wall()), CREATED_AGAIN),) if record.stands_for(before.service_uid) else ()
-        )
-        self._reverts[key] = (*self.former_reverts(key), *record.reverts, *again)[-_KEPT_REVERTS:]
+        reverts = [*self.former_reverts(key), *record.reverts]
+        if record.in_force_for(before.service_uid):
+            reverts.append(Revert(times.rfc3339(self._wall()), CREATED_AGAIN))
+        self._reverts[key] = tuple(reverts[-_KEPT_REVERTS:])
 
     def _shown(self, key: Key, seen: _Seen) -> bool:
         """Whether the picture shows the report as it was seen or later, or shows that it is gone."""

@@ -166,7 +166,7 @@ class Rollback:
         """
         now = await self._reader.service(key)
         known = now.remediation
-        if now.service.policy == "Local" or (known is not None and known.stands_for(now.service.uid)):
+        if now.service.policy == "Local" or (known is not None and known.in_force_for(now.service.uid)):
             return ""
         ours = next((found for found in setters(now.raw) if found.manager == MANAGER), None)
         who = adopter(now.raw)

@@ -34,7 +34,7 @@ def policy_status(policy: CoveragePolicy, round_: Round, decisions: Mapping[Key,
     cases = [round_.cases[key] for key in keys if key in round_.cases]
     uncovered = [c for c in cases if c.assessment and c.assessment.outcome not in _GOOD]
     decided = round_.decided.get(policy.uid, [])
-    remediated = [c for c in decided if c.remediation and c.remediation.stands_for(c.service.uid)]
+    remediated = [c for c in decided if c.remediation and c.remediation.in_force_for(c.service.uid)]
     barred = _barred(policy, round_, now)
     left = 0 if barred else _allowed(policy, round_, len(keys), now)
     return {

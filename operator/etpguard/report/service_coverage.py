@@ -191,7 +191,7 @@ def must_stay(report: ServiceCoverage, service: Service, now: float) -> bool:
     if (report.status or {}).get("remediation") is None:
         return False
     known = report.remediation
-    if known is None or known.stands_for(service.uid):
+    if known is None or known.in_force_for(service.uid):
         return True
     if known.service_uid != service.uid:
         return False

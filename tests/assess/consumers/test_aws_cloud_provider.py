@@ -231,7 +231,7 @@ def test_a_port_without_node_port_cannot_be_registered() -> None:
     assert seen(bare, endpoints("a"), *nodes("aws")).reason == "NoNodePort"
 
 
-def test_pinning_to_the_health_check_node_port_is_told() -> None:
+def test_the_advice_pins_the_check_to_the_health_check_node_port() -> None:
     """A change to Cluster takes that port away, and every target would turn unhealthy."""
     pinned = world(*annotated({PORT: str(HEALTH_CHECK_NODE_PORT)})).consumer().consumer
     assert pins(pinned)

@@ -127,7 +127,7 @@ def test_l2_announcements_ignore_endpoints(policies: list[Json], expected: Seen)
     assert seen(service(loadBalancerClass=L2), endpoints("a"), *members, *policies) == expected
 
 
-def test_a_policy_speaks_for_a_service_without_class() -> None:
+def test_a_policy_announces_a_service_without_class() -> None:
     objects = [service(conditions=[ASSIGNED]), endpoints("a"), *nodes("")]
     assert seen(*objects, policy()) == Seen("Unknown", "LeaderNotKnown", "abc", "bc")
 
@@ -141,14 +141,14 @@ def test_a_policy_that_comes_and_changes_is_taken_up() -> None:
     assert made.consumer().outcome.name == "NoTargets"
 
 
-def test_unreadable_policies_are_told() -> None:
+def test_the_reason_names_unreadable_policies() -> None:
     objects = [service(loadBalancerClass=L2), endpoints("a"), *nodes("")]
     assert seen(*objects, unread={"CiliumL2AnnouncementPolicy": "forbidden"}) == Seen(
         "Unknown", "PolicyNotReadable", "abc", "bc"
     )
 
 
-def test_whoever_announces_nothing_is_lost_where_all_nodes_are_covered() -> None:
+def test_nothing_is_lost_where_all_nodes_are_covered_whichever_node_announces() -> None:
     for subject in (service(loadBalancerClass=L2), service(conditions=[ASSIGNED])):
         assert seen(subject, endpoints("a", "b", "c"), *nodes("")).outcome == "Covered"
 

@@ -139,7 +139,7 @@ def test_backend_config(annotation: str, config: Json, expected: Seen) -> None:
     assert seen(*behind(annotations={CONFIG: annotation}), config) == expected
 
 
-def test_an_unreadable_backend_config_is_told() -> None:
+def test_the_reason_names_an_unreadable_backend_config() -> None:
     made = world(*behind(annotations={CONFIG: '{"default": "checks"}'}), unread={"BackendConfig": "forbidden"})
     assert made.consumer().outcome.name == "Unknown"
     assert "forbidden" in made.consumer().reason.detail

@@ -49,14 +49,14 @@ def test_the_name_of_ingress_nginx_counts_under_its_own_domain_alone(controller:
     assert seen(*objects, *nodes("")).reason == "ControllerNotModelled"
 
 
-def test_it_tells_nothing_of_who_uses_the_node_port() -> None:
+def test_it_does_not_show_who_uses_the_node_port() -> None:
     made = world(BACKEND, endpoints("a"), ingress(class_name="nginx"), *nodes(""))
     assert made.consumer().consumer.incidental
     assert (made.assessment.outcome.name, made.assessment.reason.code) == ("Uncovered", "NoKnownConsumer")
 
 
 @pytest.mark.parametrize("name", ["nginx", "traefik", "haproxy", "contour", "istio", "kong", "apisix", "cilium"])
-def test_a_class_that_is_not_there_is_told_by_its_usual_name(name: str) -> None:
+def test_an_absent_class_is_known_by_its_usual_name(name: str) -> None:
     found = world(BACKEND, endpoints("a"), ingress(class_name=name), *nodes("")).consumer()
     assert found.outcome.name == "NotAffected"
     assert f"there is no IngressClass {name}" in found.consumer.source

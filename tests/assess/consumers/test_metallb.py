@@ -47,7 +47,7 @@ LAN = [*nodes(""), ADVERTISED]
             False,
             id="a host name is another's answer",
         ),
-        pytest.param(service(), False, id="nothing tells"),
+        pytest.param(service(), False, id="no sign of MetalLB"),
     ],
 )
 def test_recognised(subject: Json, served: bool) -> None:
@@ -197,13 +197,13 @@ def test_advertisements(config: list[Json], expected: Seen) -> None:
     assert seen(service(annotations=ALLOCATED), endpoints("a", "b"), *members, *config) == expected
 
 
-def test_without_a_pool_only_advertisements_that_agree_tell() -> None:
+def test_without_a_pool_only_advertisements_that_agree_give_an_answer() -> None:
     objects = [service(loadBalancerClass="metallb"), endpoints("a"), *nodes("")]
     assert seen(*objects, advertisement()).outcome == "Covered"
     assert seen(*objects, advertisement(nodeSelectors=on("a"))).reason == "PoolNotKnown"
 
 
-def test_unreadable_advertisements_are_told() -> None:
+def test_the_reason_names_unreadable_advertisements() -> None:
     objects = [service(annotations=ALLOCATED), endpoints("a"), *LAN]
     assert seen(*objects, unread={"L2Advertisement": "forbidden"}).reason == "AdvertisementsNotReadable"
 

@@ -1,4 +1,4 @@
-"""Shapes that fool whoever looks at one port, one family, or one moment alone."""
+"""Shapes for which a look at one port, one family, or one moment alone gives a wrong answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def split(http: str, https: str) -> list[Json]:
     return slices
 
 
-def test_ports_are_told_apart_and_the_worst_of_those_in_use_counts() -> None:
+def test_ports_are_assessed_separately_and_the_worst_of_those_in_use_counts() -> None:
     shop = Shop(service(ports=PORTS), *split("abc", "a"), ingress())
     assert only(shop).outcome is Outcome.Covered, "nothing sends to https"
     shop.apply(ingress("tls", backend(of_port="https"), annotations={"healthcheck-port": "http"}))
@@ -40,7 +40,7 @@ def test_ports_are_told_apart_and_the_worst_of_those_in_use_counts() -> None:
     assert shop.assessment().outcome is Outcome.Blackhole
 
 
-def test_families_are_told_apart() -> None:
+def test_families_are_assessed_separately() -> None:
     """An ALB of IPv4 targets is none the wiser for endpoints of the other family."""
     both: Json = {"ipFamilies": ["IPv4", "IPv6"], "clusterIPs": ["10.0.0.1", "2001:db8::1"]}
     shop = Shop(service(**both), endpoints("web", "a"), endpoints("web", "a", "b", "c", family="IPv6"))

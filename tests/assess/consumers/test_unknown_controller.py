@@ -1,4 +1,4 @@
-"""What nothing in the API tells is said to be unknown, and a Service nobody sends to has no consumer."""
+"""What no API object shows is Unknown, and a Service that nothing sends to has no consumer."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_load_balancer_and_an_ingress_count_both() -> None:
 
 
 @pytest.mark.parametrize(
-    ("class_name", "told"),
+    ("class_name", "expected"),
     [
         pytest.param("own", "IngressClass own cannot be read (forbidden)", id="the one that it names"),
         pytest.param(
@@ -141,10 +141,10 @@ def test_a_load_balancer_and_an_ingress_count_both() -> None:
         ),
     ],
 )
-def test_an_unreadable_ingress_class_is_told(class_name: str | None, told: str) -> None:
+def test_the_reason_names_an_unreadable_ingress_class(class_name: str | None, expected: str) -> None:
     objects = [NODE_PORT, ingress(class_name=class_name), endpoints("a"), *nodes("")]
     made = world(*objects, known=[UnknownController()], unread={"IngressClass": "forbidden"})
-    assert made.consumer().reason.detail == told
+    assert made.consumer().reason.detail == expected
 
 
 def test_advice_says_what_to_find_out() -> None:
@@ -156,7 +156,7 @@ def test_advice_says_what_to_find_out() -> None:
     "kind",
     ["BackendConfig", "CiliumL2AnnouncementPolicy", "L2Advertisement", "BGPAdvertisement", "IPAddressPool"],
 )
-def test_a_kind_that_only_tells_more_hides_no_consumer(kind: str) -> None:
+def test_an_unread_kind_of_details_hides_no_consumer(kind: str) -> None:
     made = world(NODE_PORT, endpoints("a"), *nodes(""), unread={kind: "forbidden"})
     assert made.assessment.outcome.name == "Uncovered"
 

@@ -49,7 +49,7 @@ def test_order_behind_an_alb() -> None:
     assert [text[: len(start)] for text, start in zip(texts, starts, strict=True)] == starts
 
 
-def test_no_advice_to_move_a_check_that_stands_where_it_should() -> None:
+def test_no_advice_to_move_a_check_that_is_already_on_the_right_port() -> None:
     """Only terminating endpoints serve: so the healthCheckNodePort fails on every node."""
     ending = endpoints("web", "a")
     ending["endpoints"][0]["conditions"] = {"ready": False, "serving": True, "terminating": True}
@@ -148,7 +148,7 @@ def test_targets_unhealthy_is_said_to_be_harmless_and_when_it_is_not(objects: li
         ),
     ],
 )
-def test_a_blackhole_is_first_told_to_probe_the_right_port(objects: list[Json], expected: str) -> None:
+def test_the_first_advice_for_a_blackhole_is_to_probe_the_right_port(objects: list[Json], expected: str) -> None:
     first = advice(*objects)[0]
     assert first.startswith("Let the health check probe the node port")
     assert expected in first

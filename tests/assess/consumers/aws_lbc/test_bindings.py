@@ -279,7 +279,7 @@ def test_each_member_of_a_group_gets_the_binding_that_fits_its_annotations() -> 
     assert {c.name: c.target_type for c in shop.consumers()} == {"pods": "ip", "nodes": "instance"}
 
 
-def test_without_readable_bindings_the_ingress_tells_and_the_source_says_so() -> None:
+def test_without_readable_bindings_the_ingress_decides_and_the_source_says_so() -> None:
     verdict = only(Shop(ingress(), unread={TARGET_GROUP_BINDING: "forbidden"}))
     assert verdict.outcome is Outcome.TargetsUnhealthy
     assert "TargetGroupBindings cannot be read: forbidden" in verdict.consumer.source

@@ -204,7 +204,7 @@ def test_readiness_taint_label_and_provider_id_are_followed() -> None:
     [
         pytest.param(0, Outcome.TargetsUnhealthy, id="no-limit"),
         pytest.param(3, Outcome.TargetsUnhealthy, id="limit-not-reached"),
-        pytest.param(2, Outcome.Unknown, id="which-are-left-out-cannot-be-told"),
+        pytest.param(2, Outcome.Unknown, id="which-are-left-out-is-unknown"),
     ],
 )
 def test_max_targets_per_target_group(limit: int, expected: Outcome) -> None:

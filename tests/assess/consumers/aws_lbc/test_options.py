@@ -79,16 +79,16 @@ def test_options_from_deployment(containers: list[dict[str, Any]], expected: dic
     assert options_from_deployment(deployment) == expected
 
 
-def test_the_options_of_nodes_are_told_where_someone_set_them() -> None:
+def test_the_source_names_options_of_nodes_that_someone_set() -> None:
     options = AwsOptions().overlaid({"fail_open": False, "max_targets": 2}, "flag")
-    told = "--feature-gates=EndpointsFailOpen=false (flag); --max-targets-per-target-group=2 (flag)"
+    source = "--feature-gates=EndpointsFailOpen=false (flag); --max-targets-per-target-group=2 (flag)"
     verdict = only(Shop(ingress(annotations={"target-type": "instance"}), options=options))
-    assert verdict.consumer.source == told
+    assert verdict.consumer.source == source
     assert verdict.reason.code == "TargetsCapped"
     assert only(Shop(ingress(annotations={"target-type": "ip"}), options=options)).consumer.source == ""
 
 
-def test_a_flag_goes_before_the_deployment_and_each_tells_where_it_came_from() -> None:
+def test_a_flag_overrides_the_deployment_and_each_option_names_its_source() -> None:
     read = options_from_arguments(["--default-target-type=ip", "--ingress-class=edge"])
     options = AwsOptions().overlaid(read, "Deployment kube-system/aws-load-balancer-controller")
     options = options.overlaid({"default_target_type": "instance"}, "flag")

@@ -87,7 +87,7 @@ def test_target_type(objects: list[Json], options: AwsOptions | None, expected: 
     assert verdict.outcome is (Outcome.NotAffected if expected == "ip" else Outcome.TargetsUnhealthy)
 
 
-def test_where_the_default_came_from_is_told_only_where_it_decided() -> None:
+def test_the_source_of_the_default_is_named_only_where_it_decided() -> None:
     assert only(Shop(ingress(), options=IP_DEFAULT)).consumer.source == "--default-target-type=ip (flag)"
     assert only(Shop(ingress(annotations={"target-type": "ip"}))).consumer.source == ""
 
@@ -138,9 +138,7 @@ def test_where_the_default_came_from_is_told_only_where_it_decided() -> None:
             Outcome.Blackhole,
             id="kube-proxy-healthz-speaks-no-tls",
         ),
-        pytest.param(
-            {"healthcheck-port": "9100"}, None, Outcome.Unknown, id="port-that-nothing-in-the-api-tells-of"
-        ),
+        pytest.param({"healthcheck-port": "9100"}, None, Outcome.Unknown, id="port-that-no-api-object-shows"),
         pytest.param({"healthcheck-port": "0"}, None, Outcome.Unknown, id="port-0"),
         pytest.param(
             {"backend-protocol-version": "GRPC"},

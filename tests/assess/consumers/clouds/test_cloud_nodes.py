@@ -136,7 +136,7 @@ def test_the_health_check_does_not_see_a_single_port_without_endpoints() -> None
         pytest.param([{"ip": "203.0.113.7"}], ("IPv4",), id="an IPv4 address"),
         pytest.param([{"ip": "2001:db8::7"}], ("IPv6",), id="an IPv6 address"),
         pytest.param([{"ip": "203.0.113.7"}, {"ip": "2001:db8::7"}], ("IPv4", "IPv6"), id="both"),
-        pytest.param([{"hostname": "lb.example"}], ("IPv4", "IPv6"), id="a host name tells nothing"),
+        pytest.param([{"hostname": "lb.example"}], ("IPv4", "IPv6"), id="a host name shows no family"),
         pytest.param([], ("IPv4", "IPv6"), id="no answer yet"),
     ],
 )
