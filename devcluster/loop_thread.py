@@ -18,7 +18,7 @@ class LoopThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
-    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float = 10) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float = 60) -> T:
         """Runs it in the loop; gives its result, or raises its error or ``TimeoutError``."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
 

@@ -168,7 +168,7 @@ def endpoint_slices(cluster: Cluster, namespace: str, service: str) -> list[Obje
     return list(cluster.call("GET", path)["items"])
 
 
-def wait_for(predicate: Callable[[], T], timeout: float = 10, what: str | None = None) -> T:
+def wait_for(predicate: Callable[[], T], timeout: float = 60, what: str | None = None) -> T:
     """Calls ``predicate`` until it gives something true, and gives that; ``TimeoutError`` after ``timeout`` s.
 
     ``what`` names in the error what was waited for; the predicate's name by default. It is called 20 times a

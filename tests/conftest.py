@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,9 @@ SPREAD = frozenset(
 )
 """Files whose tests share too little to run one after the other: each test function is a group."""
 
+TRACEBACK_LINES = 40
+"""Of a failed test, at most, in what `--failures` writes."""
+
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """What runs in one worker, one test after the other: the tests of a file, since they share fixtures. Tests of
@@ -57,6 +61,30 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no 
             return nodeid.partition("[")[0]
         mode = re.search(rf"\b({'|'.join(MODES)})\b", test) if file.startswith("tests/dataplane/") else None
         return mode[0] if mode else file
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--failures",
+        type=Path,
+        metavar="FOLDER",
+        help="write node ids of failed tests to FOLDER/names, and the ends of tracebacks to FOLDER/tracebacks",
+    )
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """What `.ci/test` prints last, and runs again."""
+    folder: Path | None = config.getoption("--failures")
+    if folder is None:
+        return
+    reports = [*terminalreporter.getreports("error"), *terminalreporter.getreports("failed")]
+    names = dict.fromkeys(report.nodeid for report in reports)
+    (folder / "names").write_text("".join(f"{name}\n" for name in names))
+    ends = [
+        "\n".join([f"\n-- {report.nodeid}", *report.longreprtext.splitlines()[-TRACEBACK_LINES:], ""])
+        for report in reports
+    ]
+    (folder / "tracebacks").write_text("".join(ends))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

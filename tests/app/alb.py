@@ -35,7 +35,7 @@ def definitions(cluster: Cluster) -> Iterator[None]:
             cluster.request("DELETE", f"{DEFINITIONS}/{name}")
         for name in names:
             gone = f"{DEFINITIONS}/{name}"
-            wait_for(lambda path=gone: cluster.request("GET", path).status == 404, 20, f"the end of {name}")  # type: ignore[misc]
+            wait_for(lambda path=gone: cluster.request("GET", path).status == 404, 60, f"the end of {name}")  # type: ignore[misc]
         # Another test of this control plane may ask whether the kinds exist; discovery follows some seconds later.
         for group in {name.partition(".")[2] for name in names}:
             absent = f"/apis/{group}"
@@ -102,7 +102,7 @@ class Shop:
             return found[:2] == (outcome, target_type) and why in found[2]
 
         try:
-            wait_for(so, 30)
+            wait_for(so, 60)
         except TimeoutError:
             raise AssertionError(f"{self.reported(running)}, not {(outcome, target_type, why)}") from None
 

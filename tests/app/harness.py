@@ -38,7 +38,7 @@ class Served:
         self.port = port
 
     def get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -82,7 +82,7 @@ class Running(Served):
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.operator, self.port = self._started.result(20)
+        self.operator, self.port = self._started.result(60)
         return self
 
     def __exit__(
@@ -91,7 +91,7 @@ class Running(Served):
         if self._thread.is_alive():
             with contextlib.suppress(RuntimeError):  # it has ended by itself meanwhile
                 self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive(), "the operator does not end"
 
     def _run(self) -> None:
@@ -123,7 +123,7 @@ class Running(Served):
                 done.set_exception(error)
 
         self._loop.call_soon_threadsafe(call)
-        return done.result(20)
+        return done.result(60)
 
     def wait_fresh(self, timeout: float = 90) -> None:
         """Until Kopf's first pass, and the list that follows it, are through."""

@@ -35,7 +35,7 @@ def test_bindings_and_class_params_come_and_go(cluster: Cluster, namespace: str)
             web.bind(targetType="ip")
             web.wait(running, "NotAffected", "ip")
             kinds = {TARGET_GROUP_BINDING, INGRESS_CLASS_PARAMS}
-            wait_for(lambda: kinds <= running.operator.watching(), 30, "watches of the new kinds")
+            wait_for(lambda: kinds <= running.operator.watching(), 60, "watches of the new kinds")
             # From here on by the watch.
             web.unbind()
             web.wait(running, "TargetsUnhealthy", "instance")
@@ -53,7 +53,7 @@ def test_bindings_and_class_params_come_and_go(cluster: Cluster, namespace: str)
             cluster.call("DELETE", f"{DEFINITIONS}/{BINDINGS}")
             web.wait(running, "TargetsUnhealthy", "instance")
         web.wait(running, "Unknown", "", f"IngressClassParams {namespace}")
-        wait_for(lambda: not kinds & running.operator.watching(), 30, "the end of the watches")
+        wait_for(lambda: not kinds & running.operator.watching(), 60, "the end of the watches")
         assert "elbv2.k8s.aws" not in running.get("/readyz")[1], "what is not served is no lack"
         assert running.metric("etpguard_watch_restarts_total") == 0.0
 
@@ -76,7 +76,7 @@ def test_forbidden_bindings_are_reported_until_they_can_be_read(cluster: Cluster
 
         grant(cluster, account, *base, params, bindings)
         web.wait(running, "NotAffected", "ip")
-        wait_for(lambda: TARGET_GROUP_BINDING in running.operator.watching(), 30, "a watch of bindings")
+        wait_for(lambda: TARGET_GROUP_BINDING in running.operator.watching(), 60, "a watch of bindings")
         assert BINDINGS not in running.get("/readyz")[1]
 
         grant(cluster, account, *base, params)

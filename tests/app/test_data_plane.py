@@ -86,12 +86,12 @@ def test_a_change_while_running_is_seen(own: Cluster) -> None:
         running.wait_ready()
         assert client_met(running) == {"refused"}
         set_config(own, "false")
-        wait_for(lambda: found(running) == ["kube-proxy assumed"], 20, "the change of cilium-config to be seen")
-        wait_for(lambda: client_met(running) == {"timeout"}, 20, "the Service to be assessed again")
+        wait_for(lambda: found(running) == ["kube-proxy assumed"], 60, "the change of cilium-config to be seen")
+        wait_for(lambda: client_met(running) == {"timeout"}, 60, "the Service to be assessed again")
         set_config(own, "true")
-        wait_for(lambda: client_met(running) == {"refused"}, 20, "the change back to be seen")
+        wait_for(lambda: client_met(running) == {"refused"}, 60, "the change back to be seen")
         own.call("DELETE", f"{CONFIG}/cilium-config")
-        wait_for(lambda: found(running) == ["kube-proxy assumed"], 20, "the deletion to be seen")
+        wait_for(lambda: found(running) == ["kube-proxy assumed"], 60, "the deletion to be seen")
         assert "no object says whether it replaces kube-proxy" in running.get("/readyz")[1]
 
 

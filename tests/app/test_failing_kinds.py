@@ -39,7 +39,7 @@ def test_a_kind_that_always_fails_blocks_nothing_and_makes_unknown_what_depends_
                     and "cannot list ingresses.networking.k8s.io now: 503" in running.get("/readyz")[1]
                 )
 
-            running.wait_ready(30)
+            running.wait_ready()
             running.wait_fresh()
             assert unknown()
             asked = partial(running.metric, "etpguard_api_requests_total")
@@ -48,11 +48,11 @@ def test_a_kind_that_always_fails_blocks_nothing_and_makes_unknown_what_depends_
             assert asked(verb="watch", resource="services", code="200")
             assert running.on_loop(lambda o: o.freshness.served(INGRESS)), "a write would not read it first"
             proxy.restore()
-            wait_for(lambda: INGRESS in running.operator.watching(), 30, "a watch of it")
-            wait_for(lambda: running.uncovered(namespace, service) == 2.0, 10, "an outcome")
+            wait_for(lambda: INGRESS in running.operator.watching(), 60, "a watch of it")
+            wait_for(lambda: running.uncovered(namespace, service) == 2.0, 60, "an outcome")
 
             proxy.on(Answer(503), path=PATH)
-            wait_for(unknown, 40, "the same while it runs")
+            wait_for(unknown, 60, "the same while it runs")
             assert running.ready()
 
 
@@ -73,7 +73,7 @@ def test_a_kind_that_the_watch_has_not_found_is_reported_and_tried_again(cluster
         with Running(cluster.kubeconfig_for(server=proxy.server), timing) as running:
             running.wait_fresh()
             assert not watched()
-            wait_for(watched, 30, "a watch of the kind")
+            wait_for(watched, 60, "a watch of the kind")
             assert running.metric("etpguard_watch_restarts_total") == 1.0
             assert any("ingresses.networking.k8s.io: its watch has not started" in text for text in answers)
             assert "has not started" not in running.get("/readyz")[1]

@@ -77,8 +77,8 @@ def test_a_part_that_fails_is_counted_and_runs_again_while_the_operator_goes_on(
     with the_case(cluster, namespace), Running(cluster.kubeconfig, TIMING, **settings) as running:
         running.wait_fresh()
         wait_for(lambda: len(failures) == 3, 90, "the failures")
-        wait_for(lambda: running.metric("etpguard_leader") == 1.0, 20, "the lead")
-        wait_for(lambda: reason() == "Uncovered", 20, "the condition")
+        wait_for(lambda: running.metric("etpguard_leader") == 1.0, 60, "the lead")
+        wait_for(lambda: reason() == "Uncovered", 60, "the condition")
         assert running.metric("etpguard_internal_errors_total", part=part) == 3.0
         assert running.get("/livez")[0] == 200
         assert running.ready()

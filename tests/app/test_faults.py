@@ -90,7 +90,7 @@ def test_a_list_finds_a_delete_that_no_watch_delivered(own: Cluster, caplog: pyt
                         running.metric("etpguard_resync_corrections_total", kind="services", correction="removed")
                         == 1.0
                     ),
-                    15,
+                    60,
                     "the correction to be counted",
                 )
             else:
@@ -135,7 +135,7 @@ def test_a_connection_held_open_but_silent(own: Cluster) -> None:
             own.call("POST", services(own), node_port_service("unheard-too"))
             time.sleep(0.5)
             assert running.held(SERVICE) != stored(own, SERVICE), "the watch was not silent"
-            wait_same(running, own, SERVICE, timeout=30)
+            wait_same(running, own, SERVICE, timeout=60)
             assert running.ready()
 
 
@@ -153,14 +153,14 @@ def test_a_watch_that_stays_silent_is_corrected_by_lists_and_started_again(own: 
             stream.silence()
             for number in (1, 2):  # one for each of two lists running
                 own.call("POST", services(own), node_port_service(f"deaf-{number}"))
-                wait_same(running, own, SERVICE, timeout=20)
-            wait_for(partial(corrected, running, 2), 30, "the corrections to be counted")
+                wait_same(running, own, SERVICE, timeout=60)
+            wait_for(partial(corrected, running, 2), 60, "the corrections to be counted")
             wait_for(
-                lambda: running.metric("etpguard_watch_restarts_total") == 1.0, 30, "the watch to start again"
+                lambda: running.metric("etpguard_watch_restarts_total") == 1.0, 60, "the watch to start again"
             )
             wait_for(
                 lambda: [s for s in proxy.streams(path="/api/v1/services") if s is not stream],
-                30,
+                60,
                 "a new watch of Services",
             )
             running.wait_fresh()
@@ -174,13 +174,13 @@ def test_a_watch_error_ends_kopf_and_another_run_follows(own: Cluster) -> None:
         proxy.on(WatchError(500), watch=True, path="/api/v1/nodes", times=1)
         (stream,) = proxy.streams(path="/api/v1/nodes")
         stream.cut()
-        wait_for(lambda: running.metric("etpguard_watch_restarts_total") == 1.0, 30, "the restart")
+        wait_for(lambda: running.metric("etpguard_watch_restarts_total") == 1.0, 60, "the restart")
         assert running.get("/livez")[0] == 200
         running.wait_fresh()
         node(own, "after-the-error")
-        wait_for(lambda: "after-the-error" in running.held(NODE), 3, "the new run to deliver")
+        wait_for(lambda: "after-the-error" in running.held(NODE), 60, "the new run to deliver")
         own.call("DELETE", "/api/v1/nodes/after-the-error")
-        wait_same(running, own, NODE, timeout=3)
+        wait_same(running, own, NODE, timeout=60)
 
 
 def test_not_ready_while_there_is_no_api_server_and_ready_after(own: Cluster) -> None:
@@ -192,10 +192,10 @@ def test_not_ready_while_there_is_no_api_server_and_ready_after(own: Cluster) ->
                 status, text = running.get("/readyz")
                 return status == 503 and "- services: cannot reach https://" in text
 
-            wait_for(named, 20, "/readyz to say why")
+            wait_for(named, 60, "/readyz to say why")
             assert running.get("/livez")[0] == 200
             proxy.restore()
-            running.wait_ready(40)
+            running.wait_ready()
 
 
 def test_a_list_that_is_throttled_is_tried_again(own: Cluster) -> None:
@@ -203,7 +203,7 @@ def test_a_list_that_is_throttled_is_tried_again(own: Cluster) -> None:
         proxy.on(Answer(429, headers={"Retry-After": "1"}), method="GET", path="/api/v1/services", times=2)
         proxy.on(Answer(503), method="GET", path="/api/v1/nodes", times=2)
         with Running(own.kubeconfig_for(server=proxy.server)) as running:
-            running.wait_ready(30)
+            running.wait_ready()
             assert running.held(SERVICE) == stored(own, SERVICE)
 
 
@@ -220,14 +220,14 @@ def test_a_token_is_rotated_and_the_old_one_expires(own: Cluster, tmp_path: Path
         with Running(kubeconfig, resync_interval=5.0) as running:
             running.wait_fresh()
             token_file.write_text(own.sign_token("default", "rotating", 600))
-            wait_for(lambda: own.request("GET", "/api/v1/services", token=old).status == 401, 40, "its end")
+            wait_for(lambda: own.request("GET", "/api/v1/services", token=old).status == 401, 60, "its end")
             proxy.reset()  # every watch reconnects
             before = running.metric("etpguard_last_list_timestamp_seconds", kind="services") or 0.0
             own.call("POST", services(own), node_port_service("rotated"))
             wait_for(lambda: "faults/rotated" in running.held(SERVICE), 5, "the watch to go on")
             wait_for(
                 lambda: (running.metric("etpguard_last_list_timestamp_seconds", kind="services") or 0) > before,
-                15,
+                60,
                 "another list",
             )
             assert running.metric("etpguard_watch_restarts_total") == 0.0
@@ -239,8 +239,8 @@ def test_the_case_survives_a_restart_of_the_api_server(own: Cluster) -> None:
         running.wait_fresh()
         own.restart_apiserver()
         own.call("DELETE", f"{services(own)}/{service}")
-        wait_for(lambda: running.uncovered("faults", service) is None, 30, "the delete to arrive")
-        wait_same(running, own, SERVICE, timeout=30)
+        wait_for(lambda: running.uncovered("faults", service) is None, 60, "the delete to arrive")
+        wait_same(running, own, SERVICE, timeout=60)
 
 
 def test_etcd_restored_from_a_backup() -> None:
@@ -275,17 +275,17 @@ def test_etcd_restored_from_a_backup() -> None:
 
             cluster.restore_etcd(backup)
             assert int(cluster.call("GET", path)["metadata"]["resourceVersion"]) < before
-            wait_reported_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0}, timeout=60)
+            wait_reported_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0})
             running.wait_fresh()
             cluster.call("POST", path, node_port_service("after"))
-            wait_for(lambda: "default/after" in running.held(SERVICE), 3, "the watch to deliver")
+            wait_for(lambda: "default/after" in running.held(SERVICE), 60, "the watch to deliver")
             wait_reported_everywhere(
                 running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0, "after": 0.0}
             )
 
 
 def wait_reported_everywhere(
-    running: Running, cluster: Cluster, uncovered: dict[str, float], timeout: float = 20
+    running: Running, cluster: Cluster, uncovered: dict[str, float], timeout: float = 60
 ) -> None:
     """Until the picture equals a fresh list; the metrics have these Services of namespace default, with so many
     uncovered nodes, and no others; and the conditions and reports in the API say the same."""

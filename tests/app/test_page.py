@@ -20,7 +20,7 @@ LOOPBACK = Address("127.0.0.1", 0)
 
 def page(port: int | None) -> str:
     assert port is not None
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/")
         answer = connection.getresponse()
@@ -65,5 +65,5 @@ def test_an_address_that_is_taken_leaves_the_operator_ready(cluster: Cluster) ->
     with Running(cluster.kubeconfig, page=Address("127.0.0.1", port)) as first:
         wait_for(lambda: first.operator.page.port, 60, "the page is served")
         with Running(cluster.kubeconfig, page=Address("127.0.0.1", port)) as second:
-            second.wait_ready(60)
+            second.wait_ready()
             wait_for(lambda: f"--page 127.0.0.1:{port}" in second.get("/readyz")[1], 60, "/readyz names it")

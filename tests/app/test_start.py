@@ -121,7 +121,7 @@ def test_a_failure_to_follow_the_options_is_logged_counted_and_tried_again(
     monkeypatch.setattr(operator_module, "follow", fail)
     timing = OperatorTiming(rerun=Backoff(0.2, 0.2))
     with Running(cluster.kubeconfig, timing, aws_lbc_deployment="kube-system/aws-lbc") as running:
-        wait_for(lambda: len(tries) > 2, 30, "another try")
+        wait_for(lambda: len(tries) > 2, 60, "another try")
         assert running.ready()
         assert (running.metric("etpguard_internal_errors_total", part="options") or 0.0) > 1
     assert running.exit_code == 0

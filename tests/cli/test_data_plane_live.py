@@ -54,7 +54,7 @@ def define(cluster: Cluster, group: str, kind: str, plural: str) -> None:
     }
     cluster.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
     path = f"/apis/{group}/v1/{plural}"
-    wait_for(lambda: cluster.request("GET", path).ok, 20, f"{plural} to be served")
+    wait_for(lambda: cluster.request("GET", path).ok, 60, f"{plural} to be served")
 
 
 def apply(cluster: Cluster, item: Json) -> None:

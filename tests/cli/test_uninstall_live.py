@@ -74,7 +74,7 @@ def remediated(scene: Scene) -> int:
     scene.policy(serviceTypes=["LoadBalancer"], unhealthyWhen={"outcomes": ["Blackhole", "TargetsUnhealthy"]})
     with operator(scene, **settings(scene)):
         scene.wait_phase("Applied")
-        wait_for(lambda: CONDITION in conditions(scene), 20, "the condition")
+        wait_for(lambda: CONDITION in conditions(scene), 60, "the condition")
     assert "healthCheckNodePort" not in scene.service()["spec"]
     return int(port)
 

@@ -133,7 +133,7 @@ def _wait_written(scene: Scene) -> None:
     for name in OUTCOMES:
         wait_for(lambda name=name: _reason(scene, name) == OUTCOMES[name], 60, f"the condition of {name}")  # type: ignore[misc]
     scene.wait_events("RemediationApplied")
-    wait_for(lambda: "remediatedServices" in scene.read_policy().get("status", {}), 30, "the policy's status")
+    wait_for(lambda: "remediatedServices" in scene.read_policy().get("status", {}), 60, "the policy's status")
 
 
 def _written_while_it_leads(operator: Running, cluster: Cluster, since: int) -> dict[str, list[str]]:

@@ -116,7 +116,7 @@ def running(tree: Tree, cluster: Cluster, namespace: str, log: Path) -> Iterator
     process = Process(f"operator of the tree {tree.name}", command, log, environment)
     made = Running(tree, process, port)
     try:
-        wait_for(made.ready, 30, f"the tree {tree.name} to be ready")
+        wait_for(made.ready, 60, f"the tree {tree.name} to be ready")
         yield made
     except BaseException:
         print(f"--- operator of the tree {tree.name}\n{log.read_text(errors='replace')}")

@@ -36,4 +36,4 @@ def states(balancer: LoadBalancer) -> dict[str, str]:
 
 
 def wait_for_states(balancer: LoadBalancer, wanted: dict[str, str]) -> None:
-    objects.wait_for(lambda: states(balancer) == wanted, timeout=5, what=f"targets to become {wanted}")
+    objects.wait_for(lambda: states(balancer) == wanted, timeout=60, what=f"targets to become {wanted}")

@@ -131,7 +131,7 @@ class Scene:
             return seen == [node in healthy for node in nodes]
 
         self.lab.settle()
-        objects.wait_for(agrees, timeout=5, what="healthCheckNodePort to say what etpguard says")
+        objects.wait_for(agrees, timeout=60, what="healthCheckNodePort to say what etpguard says")
         return dict(zip(nodes, (one.status for one in self.lab.client.probe(probes)), strict=True))
 
     def _both(self, predictor: Predictor) -> tuple[Predicted, Matrix]:

@@ -158,7 +158,7 @@ def play(scene: Scene, seed: int) -> None:
         made.assert_commutes(*made.policy("Local"))
     finally:
         made.close()
-    objects.wait_for(lambda: EXTRA not in scene.lab.nodes.running, 5, "the end of the node")
+    objects.wait_for(lambda: EXTRA not in scene.lab.nodes.running, 60, "the end of the node")
 
 
 @pytest.mark.parametrize("seed", range(SHORT))

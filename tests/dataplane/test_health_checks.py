@@ -187,5 +187,5 @@ def test_the_probe_sees_what_is_predicted(world: World, name: str) -> None:
         def seen() -> dict[str, str]:
             return {node: state for node, (state, _) in balancer.targets().items()}
 
-        objects.wait_for(lambda: "initial" not in seen().values(), timeout=5, what="every target to be checked")
+        objects.wait_for(lambda: "initial" not in seen().values(), timeout=60, what="every target to be checked")
         assert seen() == {node: "healthy" if node in check.passes else "unhealthy" for node in sorted(ALL)}

@@ -79,9 +79,9 @@ def test_a_blackhole_ends_by_itself_and_local_comes_back(
         lab.pods.set_ready(pods["node3"], False)
         wait_for(lambda: running.uncovered(namespace, "web") == 1.0, what="node3 to be reported as uncovered")
         metric = time.time()
-        wait_for(lambda: traffic_policy(scene) == "Cluster", timeout=20)
+        wait_for(lambda: traffic_policy(scene) == "Cluster", timeout=60)
         wait_for(
-            lambda: time.time() - stream.last_lost(fault) > QUIET + KNOWN_AFTER, timeout=30, what="the loss to end"
+            lambda: time.time() - stream.last_lost(fault) > QUIET + KNOWN_AFTER, timeout=60, what="the loss to end"
         )
         condition, patch = accepted(scene, position, "status"), accepted(scene, position)
         lost = [request.sent for request in stream.requests() if request.lost]
@@ -96,7 +96,7 @@ def test_a_blackhole_ends_by_itself_and_local_comes_back(
         position = lab.cluster.audit_position()
         healed = time.time()
         lab.pods.set_ready(pods["node3"], True)
-        wait_for(lambda: traffic_policy(scene) == "Local", timeout=20)
+        wait_for(lambda: traffic_policy(scene) == "Local", timeout=60)
         time.sleep(QUIET + KNOWN_AFTER)
         assert stream.last_lost(fault) == max(lost)
         rollback = accepted(scene, position)
@@ -132,9 +132,9 @@ def operator(scene: Scene) -> Iterator[Served]:
     with log.open("w") as output, subprocess.Popen(command, stderr=output) as process:
         try:
             serving = re.compile(r"serving on port (\d+)")
-            (port,) = wait_for(lambda: serving.findall(log.read_text()), 30, "the operator's port")
+            (port,) = wait_for(lambda: serving.findall(log.read_text()), 60, "the operator's port")
             served = Served(int(port))
-            wait_for(lambda: served.metric("etpguard_leader") == 1.0, 30, "the operator to lead")
+            wait_for(lambda: served.metric("etpguard_leader") == 1.0, 60, "the operator to lead")
             wait_for(lambda: served.metric("etpguard_picture_fresh") == 1.0, 90, "a fresh picture")
             yield served
         finally:

@@ -208,7 +208,7 @@ class Walk:
             return seen == wanted
 
         try:
-            objects.wait_for(agrees, timeout=3)
+            objects.wait_for(agrees, timeout=60)
         except TimeoutError:
             key = matrix.PortKey(self._scene.namespace, "lb", "healthCheckNodePort", "TCP", "IPv4")
             return [Mismatch(key, f"{list(nodes)}: {wanted}", str(seen))]

@@ -93,7 +93,7 @@ def test_a_signal_to_the_process_that_runs_it_leaves_nothing(number: signal.Sign
         pids, directory, server = started["pids"], Path(started["directory"]), started["server"]
         assert all(map(_running, pids.values()))
         process.send_signal(number)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     expected = {
         signal.SIGTERM: 128 + signal.SIGTERM,
         signal.SIGINT: -signal.SIGINT,
@@ -116,7 +116,7 @@ def test_up_runs_a_cluster_until_it_is_interrupted() -> None:
         server = json.loads(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
         assert _listens(server)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == 0
     assert not kubeconfig.exists()
     assert not _listens(server)

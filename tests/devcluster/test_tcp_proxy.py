@@ -117,9 +117,12 @@ def test_delay_holds_both_directions_back(proxy: TcpProxy, client: Client) -> No
     assert client.request("GET", _VERSION).ok
     assert time.monotonic() - started >= 0.6
     proxy.restore()
-    started = time.monotonic()
-    assert client.request("GET", _VERSION).ok
-    assert time.monotonic() - started < 0.6
+    took = []
+    for _ in range(5):  # a busy machine may delay one
+        started = time.monotonic()
+        assert client.request("GET", _VERSION).ok
+        took.append(time.monotonic() - started)
+    assert min(took) < 0.6
 
 
 def test_an_unreachable_server_ends_the_clients_connection(cluster: Cluster) -> None:

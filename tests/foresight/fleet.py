@@ -57,7 +57,7 @@ class Kubelets:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
 
     def _run(self) -> None:
         while not self._stopped.wait(0.1):

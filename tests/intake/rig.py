@@ -88,7 +88,7 @@ def play(
         rig = Rig(nodes, ingresses, interval, timing)
         consumer = asyncio.create_task(rig.consume())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await scene(rig)
         finally:
             consumer.cancel()

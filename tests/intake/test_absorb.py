@@ -123,7 +123,7 @@ def play(scene: Scene, scope: NamespaceScope = EVERYWHERE) -> Rig:
         rig = Rig(scope=scope)
         consumer = asyncio.create_task(rig.absorber.run())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await scene(rig)
         finally:
             consumer.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from etpguard.intake.freshness import Access
 from etpguard.intake.inbox import KindLost
 from etpguard.kube.errors import Overloaded, Unreachable
 from etpguard.objects import INGRESS, NODE
-from tests.intake.rig import EMPTY, ONE, Rig, play, until
+from tests.intake.rig import EMPTY, ONE, QUICK, Rig, play, until
 
 BROKEN = Overloaded("503 its webhook is away")
 
@@ -74,7 +75,7 @@ def test_a_kind_that_begins_to_fail_does_not_stop_all_writes_for_ever() -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-    play(scene, nodes=[ONE], ingresses=[EMPTY, BROKEN])
+    play(scene, nodes=[ONE], ingresses=[EMPTY, BROKEN], timing=replace(QUICK, failing=2.0))
 
 
 def test_a_list_is_tried_no_sooner_than_the_server_asks_not_even_for_a_sign() -> None:
@@ -87,7 +88,7 @@ def test_a_list_is_tried_no_sooner_than_the_server_asks_not_even_for_a_sign() ->
         while rig.lists(NODE) == 2:
             rig.resync.note_gap(NODE)
             await asyncio.sleep(0.02)
-        assert 0.9 <= asyncio.get_running_loop().time() - refused <= 3
+        assert asyncio.get_running_loop().time() - refused >= 0.9
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

@@ -30,7 +30,7 @@ def test_each_thread_s_order_is_kept_and_nothing_is_lost_or_missed() -> None:
         for worker in workers:
             worker.start()
         left = threads * each
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while left:
                 await inbox.wait(5)
                 while (message := inbox.take()) is not None:
@@ -49,7 +49,7 @@ def test_a_sleeping_consumer_is_woken_from_another_thread_each_time() -> None:
     async def consume() -> list[object]:
         inbox = Inbox()
         got: list[object] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for kind in (SERVICE, NODE, SERVICE):
                 threading.Timer(0.02, inbox.put, (WatchRelisted(kind),)).start()
                 await inbox.wait(5)
@@ -61,7 +61,7 @@ def test_a_sleeping_consumer_is_woken_from_another_thread_each_time() -> None:
 
 def test_waiting_has_an_end() -> None:
     async def wait() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await Inbox().wait(0.01)
 
     asyncio.run(wait())

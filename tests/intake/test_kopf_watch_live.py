@@ -173,6 +173,6 @@ def test_no_object_can_have_the_finalizer_that_kopf_is_configured_with(cluster: 
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  polls what threads change
             await asyncio.sleep(0.05)

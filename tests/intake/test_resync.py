@@ -205,7 +205,7 @@ def test_intervals() -> None:
         running = asyncio.create_task(rig.resync.run())
         began = asyncio.get_running_loop().time()
         await until(lambda: rig.lists(NODE) == 4)
-        assert 0.8 <= asyncio.get_running_loop().time() - began <= 2
+        assert 0.8 <= asyncio.get_running_loop().time() - began <= 10
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

@@ -98,7 +98,7 @@ def play(rig: Callable[[], Rig], scene: Callable[[Rig], Coroutine[Any, Any, None
         made = rig()
         task = asyncio.create_task(made.supervisor.run())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await scene(made)
         finally:
             task.cancel()

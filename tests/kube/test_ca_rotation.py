@@ -179,12 +179,12 @@ def test_lists_watches_writes_and_the_lease_go_on_after_a_rotation(
         file = kubeconfig(tmp_path, front.server, rotation.bundle, {"token": cluster.tokens["admin"]})
         with Running(file, **settings) as running:
             running.wait_fresh()
-            wait_for(lambda: outcome("nginx") == "Uncovered", 30, "the condition")
+            wait_for(lambda: outcome("nginx") == "Uncovered", 60, "the condition")
             rotation.trust(rotation.old, rotation.new)
             front.rotate(*rotation.new_pair)
-            wait_for(lambda: running.metric("etpguard_leader") == 1.0, 30, "the lead to be kept or regained")
-            running.wait_fresh(60)
+            wait_for(lambda: running.metric("etpguard_leader") == 1.0, 60, "the lead to be kept or regained")
+            running.wait_fresh()
             later = node_port_service("later")
             later["spec"]["selector"] = {"app": "nginx"}
             cluster.call("POST", services, later)
-            wait_for(lambda: outcome("later") == "Uncovered", 30, "the condition of a Service made afterwards")
+            wait_for(lambda: outcome("later") == "Uncovered", 60, "the condition of a Service made afterwards")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -74,14 +73,13 @@ def test_the_loop_goes_on_while_a_plugin_runs(connection: Connection, plugin: Pa
     async def scene(client: LazyClient) -> None:
         await ask(client)  # which loads what it needs
         write(plugin, "sleep 1", token="slow")
-        longest = 0.0
+        turns = 0
         asking = asyncio.create_task(ask(client))
         while not asking.done():
-            before = time.monotonic()
             await asyncio.sleep(0.01)
-            longest = max(longest, time.monotonic() - before)
+            turns += 1
         assert await asking == "Bearer slow"
-        assert longest < 0.6
+        assert turns > 10
 
     play(connection, scene)
 

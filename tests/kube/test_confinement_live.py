@@ -72,15 +72,15 @@ def test_the_operators_account_is_confined_by_the_admission_policies_and_by_noth
     kubeconfig = account(cluster, namespace, "etpguard")
     assert check(kubeconfig) is Confined.CONFINED, "RBAC permits nothing yet"
     role = permit(cluster, namespace, "etpguard")
-    wait_for(lambda: check(kubeconfig) is Confined.OPEN, 20, "RBAC to permit it")
+    wait_for(lambda: check(kubeconfig) is Confined.OPEN, 60, "RBAC to permit it")
     before = cluster.call("GET", "/api/v1/namespaces/default/services/kubernetes")
     policies = list(yaml.safe_load_all(POLICIES.read_text()))
     apply(cluster, policies)
     try:
-        wait_for(lambda: check(kubeconfig) is Confined.CONFINED, 30, "the policies to be in force")
+        wait_for(lambda: check(kubeconfig) is Confined.CONFINED, 60, "the policies to be in force")
         assert check(cluster.kubeconfig) is Confined.OPEN, "an admin is not restricted"
         cluster.call("DELETE", BINDING)
-        wait_for(lambda: check(kubeconfig) is Confined.OPEN, 30, "the policy to have lost its binding")
+        wait_for(lambda: check(kubeconfig) is Confined.OPEN, 60, "the policy to have lost its binding")
     finally:
         for each in policies:
             plural = PLURALS[each["kind"]]
@@ -92,8 +92,8 @@ def test_the_operators_account_is_confined_by_the_admission_policies_and_by_noth
 def test_an_operator_that_is_not_confined_is_ready_and_says_so(cluster: Cluster, namespace: str) -> None:
     settings: dict[str, Any] = {"write_conditions": True, "leader_elect": True, "lease_namespace": namespace}
     with Running(cluster.kubeconfig, **settings) as running:
-        running.wait_ready(60)
-        wait_for(lambda: running.metric("etpguard_confined") == 0.0, 30, "the check")
+        running.wait_ready()
+        wait_for(lambda: running.metric("etpguard_confined") == 0.0, 60, "the check")
         status, text = running.get("/readyz")
         assert status == 200
         assert "The API server permits to patch services/status beyond what etpguard needs." in text

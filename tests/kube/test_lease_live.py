@@ -64,13 +64,13 @@ async def replica(namespace: str, name: str, kubeconfig: Path) -> AsyncIterator[
         yield made
     finally:
         made.stop.set()
-        await asyncio.wait_for(standing, 15)
+        await asyncio.wait_for(standing, 60)
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
         await client.close()
 
 
-async def until(predicate: Callable[[], bool], timeout: float = 20) -> float:  # noqa: ASYNC109
+async def until(predicate: Callable[[], bool], timeout: float = 60) -> float:  # noqa: ASYNC109
     """Seconds until `predicate` held."""
     start = time.monotonic()
     while not predicate():

@@ -124,7 +124,7 @@ def operator(
         )
     running = Operator(process, port, log)
     try:
-        wait_for(running.ready, 30, "the operator to be ready")
+        wait_for(running.ready, 60, "the operator to be ready")
         yield running
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0, log.read_text()

@@ -31,13 +31,13 @@ class Prometheus:
 
     def ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self._root}/-/ready", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self._root}/-/ready", timeout=60) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self._root}/api/v1/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self._root}/api/v1/{path}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def alerts(self, name: str) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def prometheus(folder: Path, rules: Path, targets: Sequence[tuple[int, dict[str,
         )
     try:
         running = Prometheus(port)
-        wait_for(running.ready, 30, "Prometheus")
+        wait_for(running.ready, 60, "Prometheus")
         yield running
     finally:
         process.terminate()

@@ -90,13 +90,13 @@ class Tenant:
         root = f"/apis/{group}" if "/" in group else f"/api/{group}"
         url = f"{root}/namespaces/{self._namespace}/{path}"
         if body is None:
-            return self._cluster.request(method, url, token=self._token, timeout=30).ok
+            return self._cluster.request(method, url, token=self._token, timeout=60).ok
         manager = self._random.choice(MANAGERS)
         kind = "Ingress" if "ingresses/" in path else "Service"
         body = {"apiVersion": group, "kind": kind, **body}
         content = "application/apply-patch+yaml"
         url = f"{url}?fieldManager={manager}&force=true"
-        return self._cluster.request("PATCH", url, body, content_type=content, token=self._token, timeout=30).ok
+        return self._cluster.request("PATCH", url, body, content_type=content, token=self._token, timeout=60).ok
 
     # --- what it does ---
 
@@ -180,5 +180,5 @@ def _account(cluster: Cluster, namespace: str) -> str:
     )
     token = cluster.token(namespace, ACCOUNT)
     services = f"/api/v1/namespaces/{namespace}/services"
-    wait_for(lambda: cluster.request("GET", services, token=token).ok, 20, "the ClusterRole edit to be aggregated")
+    wait_for(lambda: cluster.request("GET", services, token=token).ok, 60, "the ClusterRole edit to be aggregated")
     return token

@@ -54,7 +54,7 @@ def in_force(site: Cluster, scene: Scene, token: str) -> None:
         other = site.request("POST", f"{events(scene)}?dryRun=All", event(scene, "u", reason="X"), token=token)
         return ON_REPORTS in first.body.decode() and ON_EVENTS in other.body.decode()
 
-    wait_for(refused, 20, "the admission policies to be in force")
+    wait_for(refused, 60, "the admission policies to be in force")
 
 
 METADATA = [

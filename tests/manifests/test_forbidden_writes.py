@@ -54,7 +54,7 @@ def service(site: Cluster, scene: Scene, token: str) -> Iterator[str]:
         tried = site.request("PATCH", f"{path}?dryRun=All", {"metadata": {"labels": {"a": "1"}}}, token=token)
         return BY_POLICY in tried.body.decode()
 
-    wait_for(in_force, 20, "the admission policy to be in force")
+    wait_for(in_force, 60, "the admission policy to be in force")
     yield path
     site.request("PATCH", path, {"metadata": {"finalizers": None}})
 
@@ -281,7 +281,7 @@ def test_a_mutation_of_its_request_by_others_is_refused_in_words(
     binding = {"metadata": {"name": name}, "spec": {"policyName": name}}
     site.call("POST", f"{root}/mutatingadmissionpolicybindings", binding)
     try:
-        wait_for(lambda: not tried().ok, 20, "the mutation to be in force")
+        wait_for(lambda: not tried().ok, 60, "the mutation to be in force")
         answer = tried()
     finally:
         site.request("DELETE", f"{root}/mutatingadmissionpolicybindings/{name}")
@@ -334,7 +334,7 @@ def wait_for_ok(site: Cluster, service: str, patch: Json, token: str) -> Respons
     def tried() -> Response:
         return site.request("PATCH", f"{service}?dryRun=All", patch, token=token)
 
-    wait_for(lambda: tried().ok, 20, "the binding to be in force")
+    wait_for(lambda: tried().ok, 60, "the binding to be in force")
     return tried()
 
 

@@ -214,15 +214,15 @@ def test_the_operator_in_the_container_works(
         )
     try:
         running = Operator(process, port, log)
-        wait_for(running.ready, 30, "the operator to be ready")
+        wait_for(running.ready, 60, "the operator to be ready")
         found = re.search(r"ready after ([\d.]+) s", log.read_text())
         assert found is not None
         assert float(found[1]) < 3
         wait_for(lambda: "etpguard_picture_fresh 1.0" in running.get("/metrics")[1], 90, "a fresh picture")
-        wait_for(lambda: scene.report().get("status", {}).get("outcome") == "Blackhole", 30, "the report")
+        wait_for(lambda: scene.report().get("status", {}).get("outcome") == "Blackhole", 60, "the report")
         asked = time.monotonic()
         _inner(process.pid, signal.SIGTERM)
-        assert process.wait(10) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
         assert time.monotonic() - asked < 5
         assert "the watch restarts" not in log.read_text()
     finally:

@@ -125,8 +125,8 @@ def test_what_is_switched_off_leaves_nothing_behind(tmp_path: Path) -> None:
 
         with operator(cluster, helm_template(*on), tmp_path):
             scene.wait_phase("Applied")
-            wait_for(lambda: conditions("other") == {"etpguard.dev/Covered": "Blackhole"}, 20, "the condition")
-            wait_for(lambda: scene.report("other").get("status"), 20, "the report")
+            wait_for(lambda: conditions("other") == {"etpguard.dev/Covered": "Blackhole"}, 60, "the condition")
+            wait_for(lambda: scene.report("other").get("status"), 60, "the report")
         sh(commands)
         assert conditions("other") == conditions("web") == {}
         assert scene.report("other") == scene.report("web") == {}
@@ -143,8 +143,8 @@ def test_what_is_switched_off_leaves_nothing_behind(tmp_path: Path) -> None:
         assert deployment["spec"]["replicas"] == 2
         since = cluster.audit_position()
         with operator(cluster, [deployment], tmp_path, name="again"):
-            wait_for(lambda: scene.report("other").get("status"), 20, "the report, again")
-            wait_for(lambda: scene.read_policy().get("status"), 20, "the policy's status")
+            wait_for(lambda: scene.report("other").get("status"), 60, "the report, again")
+            wait_for(lambda: scene.read_policy().get("status"), 60, "the policy's status")
         assert conditions("other") == {}
         assert scene.report("web") == {}
         assert scene.traffic_policy() == "Cluster"
@@ -169,8 +169,8 @@ def test_a_remediated_service_is_reported_while_remediation_is_off(
         for number in (2, 3):
             scene.place(number)
         series = 'outcome="NotAffected",service="web"} 1.0'
-        wait_for(lambda: series in running.get("/metrics")[1], 20, "the metric")
-        wait_for(lambda: _if_local(scene) == "Covered", 20, "the report to say that it could go back")
+        wait_for(lambda: series in running.get("/metrics")[1], 60, "the metric")
+        wait_for(lambda: _if_local(scene) == "Covered", 60, "the report to say that it could go back")
     assert (scene.phase(), scene.traffic_policy()) == ("Applied", "Cluster")
     with operator(site, kustomize("overlays/remediation"), tmp_path, name="on-again", **only):
         scene.wait_phase("RolledBack")
@@ -207,7 +207,7 @@ def test_the_operator_runs_from_your_own_machine(tmp_path: Path) -> None:
             )
         finally:
             process.send_signal(signal.SIGTERM)
-            said, _ = process.communicate(timeout=20)
+            said, _ = process.communicate(timeout=60)
         assert process.returncode == 0, said
 
 

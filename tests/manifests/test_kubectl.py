@@ -92,7 +92,7 @@ def test_the_case_until_every_node_is_covered(tmp_path: Path) -> None:
         met(cluster, f"servicecoverage/{SERVICE}", "condition=Covered=False")
         met(cluster, f"cov/{SERVICE}", "condition=Delivered")
         met(cluster, f"cov/{SERVICE}", "jsonpath={.status.outcome}=TargetsUnhealthy")
-        wait_for(lambda: len(table(cluster.kubectl("get", "events"))) == 2, 20, "both Events")
+        wait_for(lambda: len(table(cluster.kubectl("get", "events"))) == 2, 60, "both Events")
         uncovered_as_described(cluster)
         uncovered_in_events(cluster)
         (row,) = table(cluster.kubectl("get", "cov", "-o", "wide"))

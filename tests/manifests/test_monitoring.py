@@ -205,7 +205,7 @@ def test_the_alert_goes_pending_firing_resolved_once(site: Cluster, scene: Scene
             for name, each in (("a", a), ("b", b))
         ]
         with prometheus(tmp_path, quick, targets) as watching:
-            wait_for(lambda: watching.up() == 2, 20, "both targets to be scraped")
+            wait_for(lambda: watching.up() == 2, 60, "both targets to be scraped")
             states = ["inactive"]
             scene.blackhole()
             _follow(watching, scene, states, until="firing", seconds=40)

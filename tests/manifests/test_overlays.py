@@ -185,9 +185,9 @@ def test_observe_only_writes_nothing_and_asks_for_nothing(tmp_path: Path) -> Non
         since = cluster.audit_position()
         with operator(cluster, manifests, tmp_path) as running:
             series = 'etpguard_service_outcome{namespace="test-observed",outcome="Blackhole",service="web"} 1.0'
-            wait_for(lambda: series in running.get("/metrics")[1], 20, "the metric")
+            wait_for(lambda: series in running.get("/metrics")[1], 60, "the metric")
             assert "etpguard_leader 0.0" in running.get("/metrics")[1]
-            wait_for(lambda: "watch" in {e["verb"] for e in grants.requests(cluster.audit(since))}, 20, "a watch")
+            wait_for(lambda: "watch" in {e["verb"] for e in grants.requests(cluster.audit(since))}, 60, "a watch")
         events = list(cluster.audit(since))
         assert grants.requests(events)
         assert grants.refused(events) == []

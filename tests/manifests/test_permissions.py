@@ -94,11 +94,11 @@ def _live_through_it(site: Cluster, scene: Scene) -> None:
         for number in (2, 3):
             scene.remove(number)
         scene.wait_phase("Applied")
-        wait_for(lambda: _events_sent(scene, "RemediationApplied") == 2, 20, "the second Event")
+        wait_for(lambda: _events_sent(scene, "RemediationApplied") == 2, 60, "the second Event")
         wait_for(lambda: scene.report("by-hand").get("status"), what="a report on the other Service")
         site.call("PATCH", scene.service_path("by-hand"), {"spec": {"externalTrafficPolicy": "Cluster"}})
-        wait_for(lambda: not scene.report("by-hand"), 20, "its end")
-        wait_for(lambda: "status" in site.call("GET", f"{path}/{scene.namespace}"), 20, "the policy's status")
+        wait_for(lambda: not scene.report("by-hand"), 60, "its end")
+        wait_for(lambda: "status" in site.call("GET", f"{path}/{scene.namespace}"), 60, "the policy's status")
         for _ in range(2):
             _delete_the_deciding_policy(site, scene, path)
     finally:
@@ -117,7 +117,7 @@ def _delete_the_deciding_policy(site: Cluster, scene: Scene, path: str) -> None:
         now = scene.remediation()
         return bool(now["phase"] == "RolledBack" or now["policy"] != decided)
 
-    wait_for(put_back, 30, f"the rollback of what {decided} remediated")
+    wait_for(put_back, 60, f"the rollback of what {decided} remediated")
 
 
 def _events_sent(scene: Scene, reason: str) -> int:

@@ -36,8 +36,8 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
             return {c["type"] for c in scene.service().get("status", {}).get("conditions", [])}
 
         with operator(cluster, helm_template(*values), tmp_path):
-            wait_for(lambda: "etpguard.dev/Covered" in conditions(), 20, "the condition")
-            wait_for(scene.report, 20, "the report")
+            wait_for(lambda: "etpguard.dev/Covered" in conditions(), 60, "the condition")
+            wait_for(scene.report, 60, "the report")
         said = sh(commands)
         assert f"Service {scene.key}: condition etpguard.dev/Covered removed (dry run)\n" in said
         assert f"ServiceCoverage {scene.key}: deleted\nLease {NAMESPACE}/etpguard: deleted\n" in said

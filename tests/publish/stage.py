@@ -97,11 +97,17 @@ class Stage:
         self.publisher.offer(changed, touched.services | touched.endpoints)
 
     async def until(self, predicate: Callable[[], T], what: str, timeout: float = 60) -> T:  # noqa: ASYNC109
-        """Wait, the picture being kept up to date, until `predicate` gives something true."""
+        """Wait, the picture being kept up to date, until `predicate` gives something true.
+
+        The API server shows a write before the publisher has its answer. Therefore this also waits until no
+        request is under way: `requests`, the writer's problems and the publisher's memory then agree with what was
+        seen.
+        """
         end = time.monotonic() + timeout
         while True:
             self.refresh()
             if result := await asyncio.to_thread(predicate):
+                await self.writer.quiet(60)
                 return result
             if time.monotonic() > end:
                 raise TimeoutError(what)
@@ -154,7 +160,7 @@ async def staged(
     finally:
         stop.set()
         try:
-            await asyncio.wait_for(asyncio.gather(*running), 10)
+            await asyncio.wait_for(asyncio.gather(*running), 60)
         finally:
             await client.close()
 
@@ -232,6 +238,10 @@ class Case:
 
     def outcome(self) -> str:
         return str(self.report().get("status", {}).get("outcome", ""))
+
+    def all_published(self) -> bool:
+        """Whether the condition, the report and the Events of both objects exist."""
+        return bool(self.condition() and self.outcome() and self.events("Service") and self.events("Ingress"))
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"

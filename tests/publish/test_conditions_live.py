@@ -124,9 +124,9 @@ def test_what_flaps_within_the_hold_is_never_published(arena: Cluster, case: Cas
             since = arena.audit_position()
             for _ in range(3):
                 case.remove(3)
-                await stage.settle(0.8)
+                await stage.settle(0.5)
                 case.place(3)
-                await stage.settle(0.8)
+                await stage.settle(0.5)
             await stage.settle(2.5)
             writes = case.writes(since)
             assert [w["requestURI"] for w in writes if w["objectRef"]["resource"] != "servicecoverages"] == []
@@ -139,7 +139,7 @@ def test_a_second_resync_and_a_restart_add_no_write(arena: Cluster, case: Case) 
     async def scenario() -> None:
         case.place(1)
         async with staged(arena) as stage:
-            await stage.until(lambda: case.condition() and case.outcome() and case.events("Ingress"), "all of it")
+            await stage.until(case.all_published, "all of it")
             await stage.settle()
             assert len(case.writes(0)) >= 4  # or else nothing below would mean anything
             since = arena.audit_position()

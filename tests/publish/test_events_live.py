@@ -135,7 +135,7 @@ def test_a_rolling_update_adds_one_pair_at_most(arena: Cluster, case: Case) -> N
     async def scenario() -> None:
         for number in (1, 2, 3):
             case.place(number)
-        async with staged(arena, replace(FAST, hold=1.0)) as stage:
+        async with staged(arena, replace(FAST, hold=2.0)) as stage:
             await stage.until(lambda: case.outcome() == "Covered", "Covered")
             for _ in range(2):
                 for number in (1, 2, 3):

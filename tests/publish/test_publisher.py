@@ -71,7 +71,7 @@ def play(publisher: Publisher, scene: Callable[[], Awaitable[None]]) -> None:
     async def run() -> None:
         stop = asyncio.Event()
         running = asyncio.create_task(publisher.run(stop))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await scene()
             assert not running.done()
             stop.set()

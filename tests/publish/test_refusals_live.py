@@ -119,9 +119,7 @@ def test_server_errors_are_outlived_and_nothing_is_written_twice(arena: Cluster,
             proxy.on(Answer(500), method="PATCH", times=3)
             proxy.on(Answer(503), method="POST", times=2)
             async with staged(arena, kubeconfig=arena.kubeconfig_for(server=proxy.server)) as stage:
-                await stage.until(
-                    lambda: case.condition() and case.outcome() and case.events("Ingress"), "all", timeout=40
-                )
+                await stage.until(case.all_published, "all of it")
                 await stage.settle()
         assert len(case.events("Service")) == len(case.events("Ingress")) == 1
 
@@ -165,6 +163,6 @@ def test_the_crd_may_come_later() -> None:
                 assert stage.writer.problems() == []
                 arena.kubectl("delete", "-f", str(CRD))
                 case.place(2)
-                await stage.until(stage.writer.problems, "the problem again", timeout=30)
+                await stage.until(stage.writer.problems, "the problem again")
 
         play(scenario)

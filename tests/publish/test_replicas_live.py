@@ -21,13 +21,13 @@ def test_the_next_leader_repeats_no_write_and_loses_nothing(arena: Cluster, case
         leader = AsyncExitStack()
         a = await leader.enter_async_context(staged(arena, lease=lease, agent="a"))
         async with leader:
-            await a.until(lambda: case.condition() and case.outcome() and case.events("Ingress"), "all of it")
+            await a.until(case.all_published, "all of it")
             async with staged(arena, lease=lease, agent="b") as b:
                 await b.settle(2)
                 assert b.writer.closed() == "not the leader"
                 since = arena.audit_position()
                 await leader.aclose()
-                await b.until(lambda: b.writer.closed() is None, "the hand-over", timeout=5)
+                await b.until(lambda: b.writer.closed() is None, "the hand-over")
                 await b.settle(2.5)
                 assert case.writes(since, "b") == []
                 case.place(2)

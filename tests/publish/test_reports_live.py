@@ -58,7 +58,7 @@ def test_what_is_read_back_is_what_was_meant(arena: Cluster, case: Case) -> None
             assert columns[:6] == ["NAME", "OUTCOME", "ELIGIBLE", "UNCOVERED", "REMEDIATION", "AGE"]
             assert columns[6:9] == ["web", "TargetsUnhealthy", "3"]
             assert "web" in arena.kubectl("get", "etpguard", "-n", case.namespace)
-            arena.kubectl("wait", "--for=condition=Delivered", "cov/web", "-n", case.namespace, "--timeout=5s")
+            arena.kubectl("wait", "--for=condition=Delivered", "cov/web", "-n", case.namespace, "--timeout=60s")
 
     play(scenario)
 
@@ -147,7 +147,7 @@ def test_one_that_belonged_to_an_earlier_service_is_replaced(arena: Cluster, cas
                 owners = [o["uid"] for o in meta.get("ownerReferences", [])]
                 return meta.get("uid") != old and owners == [uid] and bool(case.outcome())
 
-            await stage.until(replaced, "a report of the new Service", timeout=30)
+            await stage.until(replaced, "a report of the new Service")
 
     play(scenario)
 

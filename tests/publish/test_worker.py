@@ -61,7 +61,7 @@ def play(
     async def run() -> None:
         worker = worker_of(look, rate, is_open, settings)
         running = asyncio.create_task(worker.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await scene(worker)
             worker.close()
             await running
@@ -264,7 +264,7 @@ def test_a_worker_that_is_cancelled_forgets_no_key() -> None:
         worker = worker_of(once(send))
         running = asyncio.create_task(worker.run())
         worker.add(key)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await until(lambda: begun == 1)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
@@ -314,7 +314,7 @@ def test_what_does_not_exist_any_more_leaves_nothing_behind() -> None:
         running = asyncio.create_task(worker.run())
         for key in keys(20):
             worker.add(key)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await until(lambda: len(worker._failures) == 20)
         worker.retain(keys(1))
         assert (len(worker._queue), list(worker._failures)) == (1, keys(1))

@@ -98,7 +98,7 @@ def leader(scene: Scene, replicas: Sequence[Replica]) -> Replica:
         identity = lease.json()["spec"].get("holderIdentity") if lease.ok else None
         return next((r for r in replicas if identity and f"Leading as {identity}" in r.log()), None)
 
-    found = wait_for(holder, 30, "a leader")
+    found = wait_for(holder, 60, "a leader")
     assert found is not None
     return found
 

@@ -225,7 +225,7 @@ class Scene:
 
     def wait_events(self, reason: str) -> list[Json]:
         """They follow what they tell of."""
-        return wait_for(lambda: self.events(reason), 30, f"Event {reason}")
+        return wait_for(lambda: self.events(reason), 60, f"Event {reason}")
 
     def wait_phase(self, phase: str, timeout: float = 60, name: str = "web") -> Json:
         try:

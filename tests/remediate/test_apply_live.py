@@ -19,7 +19,7 @@ def test_a_blackhole_is_remediated_and_still_reported(scene: Scene) -> None:
         assert applied["originalPolicy"] == "Local"
         assert applied["policy"]["name"] == "opt-in"
         assert applied["serviceUID"] == scene.service()["metadata"]["uid"]
-        wait_for(lambda: "ifLocal" in scene.report().get("status", {}), 15, "ifLocal")
+        wait_for(lambda: "ifLocal" in scene.report().get("status", {}), 60, "ifLocal")
         status = scene.report()["status"]
         assert status["outcome"] == "NotAffected"
         assert status["ifLocal"]["outcome"] == "Blackhole"
@@ -30,7 +30,7 @@ def test_a_blackhole_is_remediated_and_still_reported(scene: Scene) -> None:
         assert event["type"] == "Normal"
         assert f"etpguard rollback {scene.namespace}/web" in event["note"]
         assert running.metric("etpguard_remediations_total", action="apply", result="succeeded") == 1.0
-        wait_for(lambda: scene.read_policy().get("status", {}).get("remediatedServices") == 1, 25, "the count")
+        wait_for(lambda: scene.read_policy().get("status", {}).get("remediatedServices") == 1, 60, "the count")
         listed = scene.read_policy()["status"]["remediations"]
         assert [(r["name"], r["state"]) for r in listed] == [("web", "Applied")]
         scene.cluster.kubectl(

@@ -47,7 +47,7 @@ def create(scene: Scene, name: str, nodes: int, labels: Json, health_check_port:
     scene.create(scene.ingress_manifest(name, health_check_port))
     for number in range(1, nodes + 1):
         scene.place(number, name)
-    wait_for(lambda: endpoints(scene, name) == nodes, 10, f"{nodes} endpoints of {name}")
+    wait_for(lambda: endpoints(scene, name) == nodes, 60, f"{nodes} endpoints of {name}")
 
 
 def endpoints(scene: Scene, name: str) -> int:
@@ -61,7 +61,7 @@ def left_alone(scene: Scene) -> dict[str, str]:
 
 
 def wait_for_left(scene: Scene, expected: dict[str, str]) -> None:
-    wait_for(lambda: left_alone(scene) == expected, 40, f"{expected} in the policy's status")
+    wait_for(lambda: left_alone(scene) == expected, 60, f"{expected} in the policy's status")
 
 
 def blackhole_elsewhere(scene: Scene, namespace: str) -> None:

@@ -36,7 +36,7 @@ def not_served(cluster: Cluster) -> Iterator[None]:
         yield
     finally:
         cluster.call("PATCH", CRD, {"spec": {"versions": versions}})
-        wait_for(lambda: cluster.request("GET", COVERAGE_POLICY.path).ok, 20, "the kind to be served again")
+        wait_for(lambda: cluster.request("GET", COVERAGE_POLICY.path).ok, 60, "the kind to be served again")
 
 
 def wait_for_access(running: Running, access: Access) -> None:
@@ -132,7 +132,7 @@ def kept_at_local(scene: Scene) -> Iterator[None]:
         path = f"{scene.service_path()}?dryRun=All"
         wait_for(
             lambda: scene.cluster.call("PATCH", path, patch)["spec"]["externalTrafficPolicy"] == "Local",
-            30,
+            60,
             "the policy to be in force",
         )
         yield

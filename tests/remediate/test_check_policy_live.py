@@ -44,7 +44,7 @@ def blackhole(scene: Scene) -> None:
     scene.blackhole()
     wait_for(lambda: any(s.get("endpoints") for s in endpoint_slices(scene.cluster, scene.namespace, "web")))
     reports = "/apis/etpguard.dev/v1alpha1/servicecoverages"
-    wait_for(lambda: not scene.cluster.call("GET", reports)["items"], 30, "the end of other tests' reports")
+    wait_for(lambda: not scene.cluster.call("GET", reports)["items"], 60, "the end of other tests' reports")
 
 
 def test_it_says_what_the_operator_then_does(scene: Scene) -> None:

@@ -61,7 +61,7 @@ def play(scene: Scene, folder: Path, times: int) -> None:
             wait_for(
                 partial(as_decided, scene, service, traffic.covered[service]), 60, f"what becomes of {service}"
             )
-        wait_for(lambda: counted(scene, traffic), 30, "the policy's count")
+        wait_for(lambda: counted(scene, traffic), 60, "the policy's count")
     writes = accepted(scene.cluster.audit(began), scene.namespace, [r.user for r in replicas])
     assert_only_the_leader_wrote(writes, 1 + 2 * times)
     for service in SERVICES:
@@ -77,7 +77,7 @@ def hand_over(scene: Scene, replicas: Sequence[Replica], *, cut: bool) -> None:
         old.cut_off()
     else:
         old.kill()
-    wait_for(lambda: leader(scene, replicas) is not old, 20, f"another leader than {old.name}")
+    wait_for(lambda: leader(scene, replicas) is not old, 60, f"another leader than {old.name}")
     wait_for_change(scene)
     if cut:
         old.restore()
@@ -88,7 +88,7 @@ def hand_over(scene: Scene, replicas: Sequence[Replica], *, cut: bool) -> None:
 def wait_for_change(scene: Scene) -> None:
     """Until one is begun; those that are under way already were left by a leader that is gone."""
     before = under_way(scene)
-    wait_for(lambda: under_way(scene) - before, 30, "a change under way")
+    wait_for(lambda: under_way(scene) - before, 60, "a change under way")
 
 
 def under_way(scene: Scene) -> set[str]:

@@ -169,7 +169,7 @@ def killed_while_it_rolls_back(scene: Scene, number: int, *, after: bool) -> Non
     assert known(scene)
     with operator(scene, write_reports=False, write_events=False):
         scene.wait_phase("RolledBack")
-        wait_for(lambda: MANAGER not in scene.managers(), 10, "ownership handed back")
+        wait_for(lambda: MANAGER not in scene.managers(), 60, "ownership handed back")
     assert scene.service()["spec"] == before
     accepted = [e for e in scene.policy_patches(began) if e["responseStatus"]["code"] == 200]
     assert len(accepted) == 1

@@ -29,7 +29,7 @@ def test_a_service_that_a_tool_deletes_and_creates_again_keeps_its_history(scene
             assert created not in uids
             uids.add(created)
             if ends == "Applied":
-                wait_for(lambda: scene.remediation().get("serviceUID") == created, 30, "its own record")  # noqa: B023
+                wait_for(lambda: scene.remediation().get("serviceUID") == created, 60, "its own record")  # noqa: B023
                 scene.wait_phase("Applied")
         scene.wait_excluded("Drift")
     assert scene.traffic_policy() == "Local"
@@ -51,7 +51,7 @@ def test_a_namespace_with_many_losses_opens_its_own_breaker_and_no_others(scene:
     began = tenant.cluster.audit_position()
     with operator(scene, namespaces=frozenset({scene.namespace, tenant.namespace}), breaker="2"):
         scene.wait_phase("Applied")
-        wait_for(lambda: tenant.excluded(service="lost-0") == "TooManyAffected", 30, "the tenant's exclusion")
+        wait_for(lambda: tenant.excluded(service="lost-0") == "TooManyAffected", 60, "the tenant's exclusion")
     assert scene.traffic_policy() == "Cluster"
     assert not tenant.policy_patches(began)
 
@@ -74,7 +74,7 @@ def test_a_clock_that_is_set_forward_does_not_empty_the_window_of_a_budget(
         ahead = 7200.0
         # Another assessment, so that rounds decide about it with the new clock.
         scene.place(2)
-        wait_for(lambda: scene.report().get("status", {}).get("uncoveredNodes") == 1, 30, "the next assessment")
+        wait_for(lambda: scene.report().get("status", {}).get("uncoveredNodes") == 1, 60, "the next assessment")
         time.sleep(3)  # several rounds
         assert scene.excluded() == "BudgetExhausted"
     assert scene.traffic_policy() == "Local"

@@ -111,7 +111,7 @@ def test_no_remediation_in_a_namespace_that_is_being_deleted(kept: Scene) -> Non
         kubeconfig = kept.cluster.kubeconfig_for(server=proxy.server)
         with operator(kept, kubeconfig, resync_interval=600.0) as running:
             running.wait_fresh()
-            wait_for(kept.report, 30, "the report, which cannot be created in a namespace that is being deleted")
+            wait_for(kept.report, 60, "the report, which cannot be created in a namespace that is being deleted")
             with unseen_namespaces(proxy):
                 kept.cluster.call("DELETE", f"/api/v1/namespaces/{kept.namespace}")
                 lose_traffic(kept)

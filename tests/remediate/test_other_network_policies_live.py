@@ -50,7 +50,7 @@ def served(arena: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     wait_for(lambda: listed() and group_listed(), 30, path)
     yield f"{kind}.{group}"
     arena.call("DELETE", f"{CRDS}/{plural}.{group}")
-    wait_for(lambda: not group_listed(), 30, f"the end of {path}")
+    wait_for(lambda: not group_listed(), 60, f"the end of {path}")
 
 
 def test_refused_and_named_until_the_policy_says_ignore(scene: Scene, served: str) -> None:

@@ -50,7 +50,7 @@ def test_no_rollback_that_the_policy_forbids_by_now(
                 scene.patch_policy(change)
                 scene.place(2)
                 scene.place(3)
-                wait_for(lambda: "not done: " in caplog.text, 30, "the rollback to be given up")
+                wait_for(lambda: "not done: " in caplog.text, 60, "the rollback to be given up")
                 assert (scene.phase(), scene.traffic_policy()) == ("Applied", "Cluster")
                 assert not scene.policy_patches(began)
             scene.patch_policy(back)

@@ -237,8 +237,8 @@ def test_a_service_that_anothers_health_check_asks(scene: Scene) -> None:
     )
     began = scene.cluster.audit_position()
     with operator(scene):
-        wait_for(lambda: scene.excluded(service="health") == "ProbedByOthers", 30, "the exclusion")
-        wait_for(lambda: scene.report().get("status", {}).get("outcome") == "TargetsUnhealthy", 10, "web's report")
+        wait_for(lambda: scene.excluded(service="health") == "ProbedByOthers", 60, "the exclusion")
+        wait_for(lambda: scene.report().get("status", {}).get("outcome") == "TargetsUnhealthy", 60, "web's report")
     assert not scene.policy_patches(began)
 
 
@@ -324,16 +324,16 @@ def test_an_admission_policy_that_denies_it(scene: Scene, mode: str, caplog: pyt
     labels = {"metadata": {"labels": {"deny": scene.namespace}}}
     scene.cluster.call("PATCH", f"/api/v1/namespaces/{scene.namespace}", labels)
     with denying(scene.cluster, scene.namespace):
-        wait_for(lambda: _denied(scene), 20, "the admission policy to be in force")
+        wait_for(lambda: _denied(scene), 60, "the admission policy to be in force")
         scene.policy(mode=mode)
         with operator(scene) as running:
             action = "apply" if mode == "Enforce" else "dry-run"
             wait_for(
                 lambda: running.metric("etpguard_remediations_total", action=action, result="failed"),
-                20,
+                60,
                 "a failed patch",
             )
-            wait_for(lambda: "client addresses are needed here" in caplog.text, 5, "the words")
+            wait_for(lambda: "client addresses are needed here" in caplog.text, 60, "the words")
             if mode == "Enforce":
                 cancelled = scene.wait_phase("Cancelled")
                 assert "client addresses are needed here" in cancelled["message"]
@@ -401,7 +401,7 @@ def test_an_answer_that_refuses_the_patch_once(scene: Scene, status: int) -> Non
         kubeconfig = scene.cluster.kubeconfig_for(server=proxy.server)
         rule = proxy.on(Answer(status), method="PATCH", path=scene.service_path(), times=1)
         with operator(scene, kubeconfig):
-            wait_for(lambda: rule.hits == 1, 30, "the refusal")
+            wait_for(lambda: rule.hits == 1, 60, "the refusal")
             applied = scene.wait_phase("Applied")
     assert scene.traffic_policy() == "Cluster"
     assert len(applied["intents"]) == 1
@@ -420,9 +420,9 @@ def test_slices_that_no_watch_delivered(scene: Scene) -> None:
                 stream.silence()
             scene.place(2)
             scene.place(3)
-            wait_for(lambda: _endpoints(scene) == 3, 10, "three endpoints")
+            wait_for(lambda: _endpoints(scene) == 3, 60, "three endpoints")
             assert running.uncovered(scene.namespace, "web") == 2.0, "the picture is not silent"
-            cancelled = scene.wait_phase("Cancelled", timeout=40)
+            cancelled = scene.wait_phase("Cancelled", timeout=60)
             assert "Changed" in cancelled["message"]
     assert scene.traffic_policy() == "Local"
     assert not scene.policy_patches(began)
@@ -439,12 +439,12 @@ def test_ignored_while_remediated(scene: Scene) -> None:
     with operator(scene):
         scene.wait_phase("Applied")
         annotated("etpguard.dev/ignore", "true")(scene)
-        wait_for(lambda: "remediation" in scene.report().get("status", {}), 5, "the report")
+        wait_for(lambda: "remediation" in scene.report().get("status", {}), 60, "the report")
         scene.patch_policy({"rollbackRequests": ["web"]})
-        wait_for(lambda: scene.traffic_policy() == "Local", 30, "the rollback")
-        wait_for(lambda: scene.phase() == "RolledBack", 30, "the record")
+        wait_for(lambda: scene.traffic_policy() == "Local", 60, "the rollback")
+        wait_for(lambda: scene.phase() == "RolledBack", 60, "the record")
         # A remediation counts for as long as the longest budget: the report stays, with the history only.
-        wait_for(lambda: "history" in scene.report()["status"].get("reason", ""), 30, "what is left of the report")
+        wait_for(lambda: "history" in scene.report()["status"].get("reason", ""), 60, "what is left of the report")
         assert scene.report()["status"]["outcome"] == "NotAffected"
 
 
@@ -456,7 +456,7 @@ def test_recreated_under_its_name(scene: Scene) -> None:
         first = scene.wait_phase("Applied")["serviceUID"]
         scene.cluster.call("DELETE", scene.service_path())
         scene.create(scene.service_manifest())
-        wait_for(lambda: scene.remediation().get("serviceUID", first) != first, 30, "the second's own record")
+        wait_for(lambda: scene.remediation().get("serviceUID", first) != first, 60, "the second's own record")
         scene.wait_phase("Applied")
     assert scene.traffic_policy() == "Cluster"
 

@@ -72,7 +72,7 @@ def test_deletion_of_the_policy(scene: Scene, on_delete: str, phase: str, policy
     with operator(scene) as running:
         scene.wait_phase("Applied")
         scene.delete_policy()
-        wait_for(lambda: not running.on_loop(lambda o: _policies(o)), 10, "the policy's end")
+        wait_for(lambda: not running.on_loop(lambda o: _policies(o)), 60, "the policy's end")
         if on_delete == "Revert":
             assert "PolicyDeleted" in scene.wait_phase(phase)["message"]
         else:
@@ -97,7 +97,7 @@ def test_the_command_while_an_operator_runs(scene: Scene) -> None:
         assert "externalTrafficPolicy is Local again" in run.stdout
         ended = scene.wait_phase("RolledBackByUser")
         assert ended["message"] == "by etpguard-rollback"
-        wait_for(lambda: not {MANAGER, "etpguard-rollback"} & scene.managers(), 10, "ownership handed back")
+        wait_for(lambda: not {MANAGER, "etpguard-rollback"} & scene.managers(), 60, "ownership handed back")
         [event] = scene.wait_events("RemediationRolledBack")
         assert event["type"] == "Normal"
         scene.wait_excluded("RolledBackByUser")
@@ -247,7 +247,7 @@ def test_a_tool_puts_local_back(scene: Scene, tool: Callable[[Scene], str]) -> N
         scene.wait_excluded("Drift")
         assert scene.traffic_policy() == "Local"
         assert running.metric("etpguard_remediation_reverts_total") == 1.0
-        wait_for(lambda: scene.read_policy()["status"].get("remediations"), 15, "the policy's list")
+        wait_for(lambda: scene.read_policy()["status"].get("remediations"), 60, "the policy's list")
         assert scene.read_policy()["status"]["remediations"][0]["revertedBy"] == manager
 
 
@@ -303,7 +303,7 @@ def test_what_the_owner_declares_by_now_is_not_taken_back(scene: Scene, way: str
         assert adopted["message"] == "helm declares externalTrafficPolicy Cluster now"
         [event] = scene.wait_events("RemediationSkipped")
         assert "left externalTrafficPolicy at Cluster" in event["note"]
-        wait_for(lambda: MANAGER not in scene.managers(), 10, "the end of our ownership")
+        wait_for(lambda: MANAGER not in scene.managers(), 60, "the end of our ownership")
         assert running.metric("etpguard_remediations_total", action="rollback", result="adopted") == 1.0
     assert scene.traffic_policy() == "Cluster"
 
@@ -332,7 +332,7 @@ def test_a_lost_report_of_what_the_owner_declares_by_now(scene: Scene) -> None:
     scene.place(2, "shop")
     with operator(scene):
         scene.wait_phase("Applied", name="shop")
-        wait_for(lambda: MANAGER not in scene.managers(), 20, "the end of our ownership")
+        wait_for(lambda: MANAGER not in scene.managers(), 60, "the end of our ownership")
     assert (scene.traffic_policy(), scene.phase()) == ("Cluster", "")
 
 

@@ -44,7 +44,7 @@ def tried(scene: Scene, since: int) -> list[datetime]:
 
 def wait_for_tries(scene: Scene, since: int, number: int) -> None:
     """Until it was asked so often; each pause was twice as long as the one before, at least."""
-    wait_for(lambda: len(tried(scene, since)) >= number, 40, f"{number} tries")
+    wait_for(lambda: len(tried(scene, since)) >= number, 60, f"{number} tries")
     pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(tried(scene, since))]
     assert all(pause >= 0.95 * 2**n for n, pause in enumerate(pauses)), pauses
 
@@ -56,7 +56,7 @@ def test_a_dry_run_shows_it_before_anyone_relies_on_the_change(scene: Scene, web
         wait_for_tries(scene, began, 3)
         assert webhook.asked
         assert all(request["dryRun"] for request in webhook.asked)
-        wait_for(lambda: WORDS in refusal(scene), 20, "the webhook's words in the status")
+        wait_for(lambda: WORDS in refusal(scene), 60, "the webhook's words in the status")
         [event] = scene.wait_events("RemediationSkipped")
         assert WORDS in event["note"]
         webhook.remove()
@@ -72,14 +72,14 @@ def test_enforce_gives_the_reason_and_goes_on_without_the_webhook(scene: Scene, 
         cancelled = scene.wait_phase("Cancelled")
         assert WORDS in cancelled["message"]
         wait_for_tries(scene, began, 3)
-        wait_for(lambda: WORDS in refusal(scene), 20, "the webhook's words in the status")
+        wait_for(lambda: WORDS in refusal(scene), 60, "the webhook's words in the status")
         [event] = scene.wait_events("RemediationSkipped")
         assert WORDS in event["note"]
         assert scene.traffic_policy() == "Local"
         webhook.remove()
         applied = scene.wait_phase("Applied")
         assert len(applied["intents"]) == 1
-        wait_for(lambda: not refusal(scene), 20, "the end of the refusal in the status")
+        wait_for(lambda: not refusal(scene), 60, "the end of the refusal in the status")
     assert scene.traffic_policy() == "Cluster"
 
 
@@ -89,7 +89,7 @@ def test_a_webhook_that_does_not_answer(scene: Scene, webhook: Webhook) -> None:
     scene.policy()
     with operator(scene):
         wait_for_tries(scene, began, 4)
-        wait_for(lambda: "failed calling webhook" in refusal(scene), 20, "the API server's words in the status")
+        wait_for(lambda: "failed calling webhook" in refusal(scene), 60, "the API server's words in the status")
         assert scene.traffic_policy() == "Local"
         webhook.remove()
         scene.wait_phase("Applied")

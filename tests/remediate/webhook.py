@@ -59,7 +59,7 @@ class Webhook:
 
     def wait_for(self, service: str) -> None:
         """Until the API server asks it, or fails to, about a Service of that path."""
-        wait_for(lambda: not self._allowed(service), 20, "the webhook to be in force")
+        wait_for(lambda: not self._allowed(service), 60, "the webhook to be in force")
 
     def _allowed(self, service: str) -> bool:
         body = {"spec": {"externalTrafficPolicy": "Cluster"}}
