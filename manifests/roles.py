@@ -37,6 +37,9 @@ def _rules() -> list[dict[str, Any]]:
         listed[kind.group][kind.plural] = None
     named: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for each in NAMED_OBJECTS:
+        if each.is_list:
+            listed[each.kind.group][each.kind.plural] = None
+            continue
         named[each.kind.group, each.kind.plural][each.key.name] = None
     lists = [{"apiGroups": [group], "resources": [*found], "verbs": ["list"]} for group, found in listed.items()]
     gets = [

@@ -11,6 +11,7 @@ import devcluster
 from devcluster import Cluster
 from devcluster.objects import node, wait_for
 from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, Running, grant, the_case
+from tests.cli.test_data_plane_live import define
 
 pytestmark = pytest.mark.controlplane
 
@@ -93,6 +94,27 @@ def test_a_change_while_running_is_seen(own: Cluster) -> None:
         own.call("DELETE", f"{CONFIG}/cilium-config")
         wait_for(lambda: found(running) == ["kube-proxy assumed"], 60, "the deletion to be seen")
         assert "no object says whether it replaces kube-proxy" in running.get("/readyz")[1]
+
+
+@pytest.mark.usefixtures("cilium")
+def test_a_configuration_of_nodes_is_seen(own: Cluster) -> None:
+    define(own, "cilium.io", "CiliumNodeConfig", "ciliumnodeconfigs", version="v2", namespaced=True)
+    set_config(own, "false")
+    path = "/apis/cilium.io/v2/namespaces/kube-system/ciliumnodeconfigs"
+    spec = {"nodeSelector": {}, "defaults": {"kube-proxy-replacement": "true"}}
+    with Running(own.kubeconfig, resync_interval=1.0) as running:
+        running.wait_ready()
+        assert found(running) == ["kube-proxy assumed"]
+        config = {
+            "apiVersion": "cilium.io/v2",
+            "kind": "CiliumNodeConfig",
+            "metadata": {"name": "all"},
+            "spec": spec,
+        }
+        own.call("POST", path, config)
+        wait_for(lambda: found(running) == ["cilium v1.18.4 observed"], 60, "the CiliumNodeConfig to be seen")
+        own.call("DELETE", f"{path}/all")
+        wait_for(lambda: found(running) == ["kube-proxy assumed"], 60, "the deletion to be seen")
 
 
 @pytest.mark.usefixtures("cilium")

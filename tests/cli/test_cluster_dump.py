@@ -9,8 +9,13 @@ import msgspec
 import pytest
 import yaml
 
-from etpguard.cli.input.cluster_dump import ClusterDump, Rejected, qualified
-from etpguard.objects import INGRESS, INGRESS_CLASS
+from etpguard.assess import picture_for
+from etpguard.assess.consumers.registry import consumer_families
+from etpguard.cli.dump.objects import dumped_named
+from etpguard.cli.input.cluster_dump import ClusterDump, Rejected, describe, qualified
+from etpguard.cli.input.loaded import Loaded
+from etpguard.cli.input.object_collector import ObjectCollector, yaml_document
+from etpguard.objects import INGRESS, INGRESS_CLASS, named
 from etpguard.objects.named import NAMED_OBJECTS
 from tests.cli import every_kind
 from tests.cli.dump_worlds import head
@@ -108,3 +113,47 @@ def test_a_head_that_cannot_be_read_ends_the_check(change: Json, problem: str) -
 def test_the_names_of_kinds_are_those_of_kubectl() -> None:
     names = {qualified(kind) for kind in every_kind.kinds()}
     assert {"services.v1", "ingresses.v1.networking.k8s.io", "l2advertisements.v1beta1.metallb.io"} <= names
+
+
+def load(items: list[Json]) -> Loaded:
+    loaded = Loaded(picture_for(consumer_families()), live=False, where="test")
+    collector = ObjectCollector(loaded)
+    collector.add(yaml_document("", {"apiVersion": "v1", "kind": "List", "items": items}))
+    collector.finish()
+    return loaded
+
+
+CONFIGURED: Json = {
+    "apiVersion": "cilium.io/v2",
+    "kind": "CiliumNodeConfig",
+    "metadata": {"name": "migrate", "namespace": "kube-system"},
+    "spec": {"nodeSelector": {}, "defaults": {"kube-proxy-replacement": "true"}},
+}
+FELIX: Json = {
+    "apiVersion": "crd.projectcalico.org/v1",
+    "kind": "FelixConfiguration",
+    "metadata": {"name": "node.n1"},
+    "spec": {"bpfEnabled": True},
+}
+
+
+def test_configurations_of_nodes_come_back() -> None:
+    debug = CONFIGURED | {"spec": {"nodeSelector": {}, "defaults": {"debug": "true"}}}
+    elsewhere = CONFIGURED | {"metadata": {"name": "migrate", "namespace": "other"}}
+    alpha = CONFIGURED | {"apiVersion": "cilium.io/v2alpha1"}
+    first = load(
+        [CONFIGURED, debug | {"metadata": {"name": "x", "namespace": "kube-system"}}, elsewhere, alpha, FELIX]
+    )
+    made = list(dumped_named(first.named, lambda key: False))
+    assert made == [CONFIGURED, FELIX]
+    head = describe(first, "1")
+    again = load([head.as_object(), *made])
+    for which in (named.CILIUM_NODE_CONFIGS, named.CALICO_FELIX_NODES):
+        assert again.named.found[which].items == first.named.found[which].items
+
+
+def test_a_list_with_a_malformed_object_counts_as_unread() -> None:
+    loaded = load([CONFIGURED, CONFIGURED | {"metadata": {"name": "y", "namespace": "kube-system"}, "spec": 5}])
+    assert "CiliumNodeConfig kube-system/y" in loaded.named.unread[named.CILIUM_NODE_CONFIGS]
+    assert named.CILIUM_NODE_CONFIGS not in loaded.named.found
+    assert loaded.named.unread[named.CALICO_FELIX_NODES] == "it is not in the input"

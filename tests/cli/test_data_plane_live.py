@@ -43,17 +43,24 @@ def calico() -> Iterator[Cluster]:
             yield cluster
 
 
-def define(cluster: Cluster, group: str, kind: str, plural: str) -> None:
+def define(
+    cluster: Cluster, group: str, kind: str, plural: str, *, version: str = "v1", namespaced: bool = False
+) -> None:
     """A CustomResourceDefinition that keeps every field."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()}
     crd = {
         "metadata": {"name": f"{plural}.{group}"},
-        "spec": {"group": group, "names": names, "scope": "Cluster", "versions": [version]},
+        "spec": {
+            "group": group,
+            "names": names,
+            "scope": "Namespaced" if namespaced else "Cluster",
+            "versions": [served],
+        },
     }
     cluster.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
-    path = f"/apis/{group}/v1/{plural}"
+    path = f"/apis/{group}/{version}/{plural}"
     wait_for(lambda: cluster.request("GET", path).ok, 60, f"{plural} to be served")
 
 
@@ -99,6 +106,27 @@ def test_it_is_recognised_live_and_in_a_dump(calico: Cluster, tmp_path: Path) ->
     }
 
 
+def test_a_node_of_another_configuration_is_recognised_live_and_in_a_dump(calico: Cluster, tmp_path: Path) -> None:
+    path = "/apis/crd.projectcalico.org/v1/felixconfigurations"
+    calico.call("POST", path, {"metadata": {"name": "node.node-0"}, "spec": {"bpfEnabled": False}})
+    try:
+        live = check("--kubeconfig", calico.kubeconfig)
+        groups = live.report["dataPlane"]["groups"]
+        assert [(group["name"], group["count"]) for group in groups] == [("calico-ebpf", 3), ("kube-proxy", 1)]
+        for more in ((), ("--anonymize",)):
+            file = tmp_path / "dump.json"
+            run = etpguard("dump", "--kubeconfig", calico.kubeconfig, "-o", file, *more)
+            assert (run.code, run.err) == (0, "")
+            dumped = check("-f", file).report
+            assert [(g["name"], g["count"]) for g in dumped["dataPlane"]["groups"]] == [
+                ("calico-ebpf", 3),
+                ("kube-proxy", 1),
+            ]
+            assert dumped["notRead"] == []
+    finally:
+        calico.call("DELETE", f"{path}/node.node-0")
+
+
 def test_a_refusal_is_named(calico: Cluster, tmp_path: Path) -> None:
     """Objects of kinds that are not served do not exist for any account."""
     grant(calico, "blind", *REQUIRED_RULES, *INGRESS_RULES)
@@ -107,11 +135,11 @@ def test_a_refusal_is_named(calico: Cluster, tmp_path: Path) -> None:
     plane = run.report["dataPlane"]
     assert (plane["name"], plane["how"]) == ("kube-proxy", "assumed")
     refused = {name for name in run.report["notRead"] if " " in name}
-    not_served = ("operator.openshift.io", "projectcalico.org")
+    not_served = ("operator.openshift.io", "projectcalico.org", "cilium.io")
     assert refused == {named.address for named in NAMED_OBJECTS if named.kind.group not in not_served}
     (warning,) = [line for line in run.report["warnings"] if "data plane" in line]
     assert warning.startswith("may not read ConfigMap kube-system/cilium-config: ")
-    assert "15 more objects" in warning
+    assert "16 more objects" in warning
     assert warning.endswith("the data plane of every node is kube-proxy; use --data-plane to name another one")
     file = tmp_path / "dump.json"
     assert etpguard("dump", "--kubeconfig", kubeconfig, "-o", file).code == 0

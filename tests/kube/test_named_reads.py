@@ -9,7 +9,7 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, Forbidden, KubeError, Unreachable
 from etpguard.kube.named_reads import Result, named_objects, read_named
 from etpguard.objects import named
-from etpguard.objects.named import NAMED_OBJECTS, NamedObject, NamedObjects
+from etpguard.objects.named import NAMED_OBJECTS, Listed, NamedObject, NamedObjects
 from etpguard.objects.records import BareMeta
 from etpguard.objects.workloads import ConfigMap
 from tests.kube.test_lists import Answer, Server, connection, server  # noqa: F401
@@ -37,6 +37,54 @@ def test_what_exists_and_what_does_not(server: Server, connection: Connection) -
     paths = {request["path"] for request in server.requests}
     assert "/apis/operator.openshift.io/v1/networks/cluster" in paths
     assert "/apis/apps/v1/namespaces/openshift-ovn-kubernetes/daemonsets/ovnkube-node" in paths
+
+
+NODE_CONFIGS = "/apis/cilium.io/v2/namespaces/kube-system/ciliumnodeconfigs"
+NODE_CONFIG = {
+    "metadata": {"name": "migrate", "namespace": "kube-system"},
+    "spec": {"nodeSelector": {}, "defaults": {"kube-proxy-replacement": "true", "debug": "true"}},
+}
+
+
+def test_a_list_has_the_objects_that_configure_nodes(server: Server, connection: Connection) -> None:
+    other = {"metadata": {"name": "other", "namespace": "kube-system"}, "spec": {"defaults": {"debug": "true"}}}
+    answers(server, {NODE_CONFIGS: Answer({"items": [NODE_CONFIG, other]})})
+    requests: list[tuple[str, str, int]] = []
+    which = (named.CILIUM_NODE_CONFIGS, named.CALICO_FELIX_NODES)
+    found = read_named(connection, which, timeout=2, on_request=lambda *request: requests.append(request))
+    listed = found[named.CILIUM_NODE_CONFIGS]
+    assert isinstance(listed, Listed)
+    assert [each.values for each in listed.items] == [{"kube-proxy-replacement": "true"}]
+    assert found[named.CALICO_FELIX_NODES] is None
+    assert requests == [
+        ("list", "ciliumnodeconfigs.cilium.io", 200),
+        ("list", "felixconfigurations.crd.projectcalico.org", 404),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        pytest.param(Answer(b"<html>"), "CiliumNodeConfig kube-system/*: ", id="the login page of a proxy"),
+        pytest.param(
+            Answer({"items": [NODE_CONFIG, {"metadata": {"name": "x"}, "spec": 5}]}), "x", id="an object"
+        ),
+        pytest.param(FORBIDDEN, "may not read CiliumNodeConfig kube-system/*: User x cannot get", id="refused"),
+    ],
+)
+def test_a_list_that_cannot_be_read(server: Server, connection: Connection, answer: Answer, message: str) -> None:
+    served = Answer({"resources": [{"name": "ciliumnodeconfigs"}]})
+    answers(server, {NODE_CONFIGS: answer, "/apis/cilium.io/v2": served})
+    result = read(connection, named.CILIUM_NODE_CONFIGS)[named.CILIUM_NODE_CONFIGS]
+    assert isinstance(result, KubeError)
+    assert message in str(result)
+
+
+def test_an_empty_list_and_one_that_is_not_served_have_no_object(server: Server, connection: Connection) -> None:
+    not_served = {"/apis/cilium.io/v2alpha1": Answer({"resources": []})}
+    answers(server, {NODE_CONFIGS: Answer({"items": None}), **not_served}, FORBIDDEN)
+    found = read(connection, named.CILIUM_NODE_CONFIGS, named.CILIUM_NODE_CONFIGS_ALPHA)
+    assert found == {named.CILIUM_NODE_CONFIGS: None, named.CILIUM_NODE_CONFIGS_ALPHA: None}
 
 
 def test_a_refusal_differs_from_a_kind_that_is_not_served(server: Server, connection: Connection) -> None:
@@ -96,4 +144,4 @@ def test_how_many_could_not_be_read() -> None:
     assert NamedObjects({}, {named.CILIUM_CONFIG: "no"}).refusal == "no"
     two = NamedObjects({}, {named.CILIUM_CONFIG: "no", named.ANTREA_CONFIG: "no"})
     assert two.refusal == "no; 1 more object could not be read either"
-    assert NamedObjects.none_read("x").refusal == "x; 17 more objects could not be read either"
+    assert NamedObjects.none_read("x").refusal == "x; 21 more objects could not be read either"

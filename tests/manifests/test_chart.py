@@ -109,10 +109,11 @@ def test_what_is_off_has_no_permission(values: str, gone: set[str]) -> None:
     ],
 )
 def test_a_provider_that_is_off_is_neither_permitted_nor_read(provider: str, groups: set[str]) -> None:
-    manifests = helm_template("--set", f"providers.{provider}=false")
+    """The objects of the data planes have a switch of their own."""
+    manifests = helm_template("--set", f"providers.{provider}=false,dataPlaneObjects.enabled=false")
     before, after = (
         {grant.group for grant in grants.granted(each) if grant.verb == "list"}
-        for each in (helm_template(), manifests)
+        for each in (helm_template("--set", "dataPlaneObjects.enabled=false"), manifests)
     )
     assert before - after == groups
     assert parse({}, environment(manifests)).skip_api_groups == groups
@@ -120,6 +121,7 @@ def test_a_provider_that_is_off_is_neither_permitted_nor_read(provider: str, gro
 
 def test_the_chart_has_a_switch_for_each_api_group_that_is_read() -> None:
     off = ",".join(f"providers.{name}=false" for name in schema()["properties"]["providers"]["properties"])
+    off = f"{off},dataPlaneObjects.enabled=false"
     left = {g.group for g in grants.granted(helm_template("--set", off)) if g.verb == "list"}
     core = {"", "discovery.k8s.io", "networking.k8s.io", "events.k8s.io", "etpguard.dev"}
     read = {kind.group for kind in picture_for(consumer_families()).kinds}

@@ -78,6 +78,9 @@ def test_every_kind_that_is_read_is_granted_in_every_overlay() -> None:
                 ("networking.k8s.io", "networkpolicies"),
                 ("etpguard.dev", "coveragepolicies"),
                 ("etpguard.dev", "clustercoveragepolicies"),
+                ("cilium.io", "ciliumnodeconfigs"),
+                ("crd.projectcalico.org", "felixconfigurations"),
+                ("projectcalico.org", "felixconfigurations"),
             }
         )
 

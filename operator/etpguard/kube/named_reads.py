@@ -1,4 +1,4 @@
-"""Reads of the objects that show the data plane, each by its name."""
+"""Reads of the objects that show the data plane, each by its name, and those of single nodes by `list`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, Forbidden, KubeError, Status, Unreachable
 from etpguard.kube.read_client import ReadClient
 from etpguard.objects import Reject, decode_item
-from etpguard.objects.named import NAMED_OBJECTS, NamedObject, NamedObjects
+from etpguard.objects.named import NAMED_OBJECTS, Listed, NamedObject, NamedObjects
 from etpguard.objects.text import describe
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ TIMEOUT_SECONDS = 10.0
 """The server may take this long to accept a connection, and may be silent for this long."""
 
 Result = Any | KubeError | None
-"""A record, why there is none, or None for an object that does not exist."""
+"""A record or a `Listed`, why there is none, or None for an object that does not exist."""
+
+
+class _List(msgspec.Struct):
+    items: list[msgspec.Raw] | None = None
 
 
 def _uncounted(verb: str, resource: str, status: int) -> None:
@@ -100,6 +104,8 @@ class _Reads:
             if status == 403:
                 return Forbidden(f"may not read {named}: {message}")
             return ApiError(status, Status.of(body).reason, f"cannot read {named}: {message}")
+        if named.is_list:
+            return _listed(named, body)
         decoded = decode_item(named.kind, body)
         if isinstance(decoded, Reject):
             return ApiError(status, "Malformed", decoded.message)
@@ -111,7 +117,7 @@ class _Reads:
             answer = self._client.get(named.path, {})
             status = answer.status
         finally:
-            self._on_request("get", named.kind.resource, status)
+            self._on_request("list" if named.is_list else "get", named.kind.resource, status)
         return status, answer.body
 
     def _is_served(self, named: NamedObject) -> bool:
@@ -126,3 +132,16 @@ class _Reads:
                 resources = msgspec.json.decode(body).get("resources", [])
                 self._served[path] = any(each.get("name") == kind.plural for each in resources)
         return self._served[path]
+
+
+def _listed(named: NamedObject, body: bytes) -> Result:
+    """One object that cannot be decoded may be for any node, so the list then counts as unread."""
+    try:
+        items = msgspec.json.decode(body, type=_List).items or []
+    except msgspec.DecodeError as error:
+        return ApiError(200, "Malformed", f"{named}: {error}")
+    decoded = [decode_item(named.kind, bytes(item)) for item in items]
+    for each in decoded:
+        if isinstance(each, Reject):
+            return ApiError(200, "Malformed", each.message)
+    return Listed.of(decoded)

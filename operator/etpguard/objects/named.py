@@ -1,14 +1,17 @@
-"""The objects that show the data plane of a cluster, each read by its name: `get`, never `list` or `watch`."""
+"""The objects that show the data plane of a cluster. Each is read by its name, and the configurations of single
+nodes by one `list` of their kind. Nothing is watched."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import msgspec
+
 from etpguard.objects.kinds import AnyKind, Kind, Reach
-from etpguard.objects.records import BareMeta, Key, Record, Shape
-from etpguard.objects.workloads import CONFIG_MAP, DAEMON_SET
+from etpguard.objects.records import BareMeta, Key, Record, Selector, Shape
+from etpguard.objects.workloads import CONFIG_KEYS, CONFIG_MAP, DAEMON_SET
 
 
 class CalicoNetwork(Shape, frozen=True):
@@ -45,6 +48,56 @@ class FelixConfiguration(Record, frozen=True):
     @property
     def bpf_enabled(self) -> bool | None:
         return self.spec.bpf_enabled if self.spec else None
+
+    @property
+    def node(self) -> str:
+        """The node that the object configures; "" for all nodes."""
+        name = self.metadata.name
+        return name.removeprefix(NODE_PREFIX) if name.startswith(NODE_PREFIX) else ""
+
+    @property
+    def of_single_nodes(self) -> bool:
+        """Whether it says for a single node what a rule reads."""
+        return bool(self.node) and self.bpf_enabled is not None
+
+    @property
+    def substance(self) -> object:
+        return self.spec
+
+
+NODE_PREFIX = "node."
+"""The FelixConfiguration `node.NAME` is for that node alone. It outranks `default`."""
+
+
+class CiliumNodeConfigSpec(Shape, frozen=True):
+    """`defaults` has only the keys that a rule reads."""
+
+    node_selector: Selector | None = None
+    defaults: dict[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        kept = {key: value for key, value in (self.defaults or {}).items() if key in CONFIG_KEYS}
+        msgspec.structs.force_setattr(self, "defaults", kept)
+
+
+class CiliumNodeConfig(Record, frozen=True):
+    """It overrides keys of cilium-config on the nodes that it selects: on none without a selector, on all with an
+    empty one. Cilium 1.20.2 pkg/option/resolver/resolver.go."""
+
+    metadata: BareMeta
+    spec: CiliumNodeConfigSpec | None = None
+
+    @property
+    def values(self) -> dict[str, str]:
+        return (self.spec and self.spec.defaults) or {}
+
+    def selects(self, labels: dict[str, str]) -> bool:
+        selector = self.spec.node_selector if self.spec else None
+        return selector is not None and selector.admits(labels)
+
+    @property
+    def of_single_nodes(self) -> bool:
+        return bool(self.values)
 
     @property
     def substance(self) -> object:
@@ -91,29 +144,62 @@ FELIX_CONFIGURATION_V3 = _cluster_kind(
     "FelixConfiguration", "felixconfigurations", "projectcalico.org", "v3", FelixConfiguration
 )
 OPENSHIFT_NETWORK = _cluster_kind("Network", "networks", "operator.openshift.io", "v1", OpenShiftNetwork)
+CILIUM_NODE_CONFIG = Kind(
+    "CiliumNodeConfig", "ciliumnodeconfigs", "cilium.io", "v2", CiliumNodeConfig, reach=Reach.NOTHING
+)
+CILIUM_NODE_CONFIG_ALPHA = Kind(
+    "CiliumNodeConfig", "ciliumnodeconfigs", "cilium.io", "v2alpha1", CiliumNodeConfig, reach=Reach.NOTHING
+)
 
 
 class NamedObject(NamedTuple):
-    """One object of the API. `part_of` is the product that it belongs to, as the chart's value names it."""
+    """One object of the API, or without a name all objects of the kind that configure single nodes. `part_of` is
+    the product that it belongs to, as the chart's value names it."""
 
     kind: AnyKind
     key: Key
     part_of: str
 
     @property
+    def is_list(self) -> bool:
+        return not self.key.name
+
+    @property
     def path(self) -> str:
+        name = f"/{self.key.name}" if self.key.name else ""
         if not self.key.namespace:
-            return f"{self.kind.path}/{self.key.name}"
+            return f"{self.kind.path}{name}"
         head, _, plural = self.kind.path.rpartition("/")
-        return f"{head}/namespaces/{self.key.namespace}/{plural}/{self.key.name}"
+        return f"{head}/namespaces/{self.key.namespace}/{plural}{name}"
 
     @property
     def address(self) -> str:
-        """`resource NAMESPACE/NAME`, by which a report names what could not be read."""
+        """`resource NAMESPACE/NAME`, by which a report names what could not be read. A list has the version too,
+        since two versions can be read of one resource: `plural.version.group NAMESPACE/*`."""
+        if self.is_list:
+            resource = f"{self.kind.plural}.{self.kind.version}.{self.kind.group}"
+            return f"{resource} {Key(self.key.namespace, '*')}"
         return f"{self.kind.resource} {self.key}"
 
     def __str__(self) -> str:
-        return f"{self.kind.name} {self.key}"
+        return f"{self.kind.name} {Key(self.key.namespace, self.key.name or '*')}"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The objects of a list that configure single nodes."""
+
+    items: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, records: Iterable[Any]) -> Listed | None:
+        """In the order of their names; None if no object configures a single node."""
+        found = sorted((each for each in records if each.of_single_nodes), key=lambda each: str(each.key))
+        return cls(tuple(found)) if found else None
+
+    @property
+    def substance(self) -> object:
+        return [(each.key, each.substance) for each in self.items]
 
 
 CILIUM_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "cilium-config"), "cilium")
@@ -137,6 +223,12 @@ ANTREA_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "antrea-config"), "an
 ANTREA_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "antrea-agent"), "antrea")
 KUBE_ROUTER_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "kube-router"), "kubeRouter")
 
+CILIUM_NODE_CONFIGS = NamedObject(CILIUM_NODE_CONFIG, Key("kube-system", ""), "ciliumNodes")
+CILIUM_NODE_CONFIGS_ALPHA = NamedObject(CILIUM_NODE_CONFIG_ALPHA, Key("kube-system", ""), "ciliumNodes")
+"""Before Cilium 1.15 the only version."""
+CALICO_FELIX_NODES = NamedObject(FELIX_CONFIGURATION, Key("", ""), "calicoNodes")
+CALICO_FELIX_NODES_V3 = NamedObject(FELIX_CONFIGURATION_V3, Key("", ""), "calicoNodes")
+
 NAMED_OBJECTS = (
     CILIUM_CONFIG,
     CILIUM_DAEMON_SET,
@@ -156,6 +248,10 @@ NAMED_OBJECTS = (
     ANTREA_CONFIG,
     ANTREA_DAEMON_SET,
     KUBE_ROUTER_DAEMON_SET,
+    CILIUM_NODE_CONFIGS,
+    CILIUM_NODE_CONFIGS_ALPHA,
+    CALICO_FELIX_NODES,
+    CALICO_FELIX_NODES_V3,
 )
 """All of them. Each is optional: a cluster has few of them."""
 
@@ -170,13 +266,22 @@ class NamedObjects:
     """What was read of the named objects. One that is neither `found` nor `unread` does not exist."""
 
     found: Mapping[NamedObject, Any] = field(default_factory=dict)
-    """Their records."""
+    """Their records, and `Listed` for a list."""
     unread: Mapping[NamedObject, str] = field(default_factory=dict)
     """Why an object could not be read."""
 
     @classmethod
     def none_read(cls, why: str) -> NamedObjects:
         return cls(unread=dict.fromkeys(NAMED_OBJECTS, why))
+
+    def records(self) -> Iterator[tuple[NamedObject, Any]]:
+        """Every record, those of a list one by one. A record of two versions comes with the first."""
+        seen: set[tuple[str, Key]] = set()
+        for named, found in self.found.items():
+            for record in found.items if isinstance(found, Listed) else (found,):
+                if (identity := (named.kind.resource, record.key)) not in seen:
+                    seen.add(identity)
+                    yield named, record
 
     def absent(self, named: NamedObject) -> bool:
         """Whether it is known that the object does not exist."""
@@ -198,8 +303,8 @@ class NamedObjects:
 
 
 def named_object(kind: AnyKind, key: Key) -> NamedObject | None:
-    """The named object of this kind and key; None for any other object."""
-    return _BY_KEY.get((kind, key))
+    """The named object of this kind and key, or the list that has it; None for any other object."""
+    return _BY_KEY.get((kind, key)) or _BY_KEY.get((kind, Key(key.namespace, "")))
 
 
 _BY_KEY = {(named.kind, named.key): named for named in NAMED_OBJECTS}

@@ -10,9 +10,19 @@ from etpguard.assess.data_planes.choice import Choice
 from etpguard.assess.data_planes.detection import Detection
 from etpguard.assess.data_planes.interface import NodePlanes
 from etpguard.objects import NODE, Key, Node, Reject, decode_item
-from etpguard.objects.named import NAMED_KINDS, NAMED_OBJECTS, NamedObject, NamedObjects, named_object
+from etpguard.objects.named import NAMED_KINDS, NAMED_OBJECTS, Listed, NamedObject, NamedObjects, named_object
 
 Json = dict[str, Any]
+
+
+def cilium_node_config(name: str, selector: Json | None, **defaults: str) -> Json:
+    """`selector` is a LabelSelector. In the names of `defaults`, "_" is "-"."""
+    return {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNodeConfig",
+        "metadata": {"name": name, "namespace": "kube-system"},
+        "spec": {"nodeSelector": selector, "defaults": {k.replace("_", "-"): v for k, v in defaults.items()}},
+    }
 
 
 def node(name: str, *, up: str = "", annotations: Json | None = None, **labels: Any) -> Json:
@@ -69,12 +79,17 @@ def identity(item: Json) -> NamedObject | None:
 
 def named_objects(items: Iterable[Json], unread: Iterable[NamedObject] = ()) -> NamedObjects:
     """Those among the items. The others do not exist, but for the `unread`."""
-    found = {}
+    found: dict[NamedObject, Any] = {}
+    lists: dict[NamedObject, list[Any]] = {}
     for item in items:
         if which := identity(item):
             record = decode_item(which.kind, json.dumps(item).encode())
             assert not isinstance(record, Reject), record.message
-            found[which] = record
+            if which.is_list:
+                lists.setdefault(which, []).append(record)
+            else:
+                found[which] = record
+    found |= {which: listed for which, records in lists.items() if (listed := Listed.of(records))}
     return NamedObjects(found, dict.fromkeys(unread, "403 Forbidden"))
 
 

@@ -52,8 +52,9 @@ class Detection:
         self.objects = objects
 
     def signs(self, node: Node) -> Hashable:
-        labels = node.labels
-        return signs_of(node, self._choice.selected(labels), self._objects.runs_on(node.metadata.name, labels))
+        labels, name, objects = node.labels, node.metadata.name, self._objects
+        signs = signs_of(node, self._choice.selected(labels), objects.runs_on(name, labels))
+        return signs._replace(cilium_configs=objects.cilium_configs(labels), felix_bpf=objects.felix_bpf(name))
 
     def planes(self, nodes: Mapping[Hashable, int]) -> NodePlanes:
         seen = cast(Mapping[NodeSigns, int], nodes)
@@ -117,12 +118,15 @@ class Detection:
         return [claim for claim in claims if claim.name is not loser] or claims
 
     def _denial(self, first: Mapping[DataPlane, KnownDataPlane], signs: NodeSigns) -> KnownDataPlane | None:
-        """cilium-config says that Cilium does not replace kube-proxy, and another sign says that it does. In a
-        migration this is no contradiction: on its nodes a CiliumNodeConfig outranks the ConfigMap."""
-        replaces = self._objects.cilium_replaces_kube_proxy()
-        if replaces.says is not False or DataPlane.CILIUM not in first or signs.migrated:
+        """Cilium's configuration says that Cilium does not replace kube-proxy, and another sign says that it does.
+        In a migration the ConfigMap is no contradiction: a CiliumNodeConfig overrides it on the migrated nodes."""
+        if DataPlane.CILIUM not in first:
             return None
-        return observed(DataPlane.KUBE_PROXY, replaces.how)
+        overrides = self._objects.cilium_overrides(signs.cilium_configs)
+        for replaces in overrides or ([] if signs.migrated else [self._objects.cilium_replaces_kube_proxy()]):
+            if replaces.says is False:
+                return observed(DataPlane.KUBE_PROXY, replaces.how)
+        return None
 
     def _not_excluded(
         self, chosen: KnownDataPlane, signs: NodeSigns, cluster: Cluster
@@ -132,6 +136,8 @@ class Detection:
             yield from self._claims.possible(signs, cluster)
         if chosen.name is DataPlane.CILIUM and chosen.evidence is Evidence.DOCUMENTED:
             yield KnownDataPlane(DataPlane.KUBE_PROXY, how="some versions of GKE Dataplane V2 keep kube-proxy")
+        elif how := self._claims.kube_proxy_may_stay(chosen, signs, cluster):
+            yield KnownDataPlane(DataPlane.KUBE_PROXY, how=how)
         if chosen.name is DataPlane.ANTREA and (chosen.release is None or chosen.release < PRECEDES):
             yield KnownDataPlane(DataPlane.KUBE_PROXY, how="before 2.1, kube-proxy precedes Antrea if it runs")
 

@@ -20,6 +20,9 @@ from etpguard.objects import named
 _CALICO = (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)
 _CILIUM = (named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET)
 
+CILIUM_NODES_UNREAD = "the CiliumNodeConfigs could not be read"
+FELIX_NODES_UNREAD = "the FelixConfigurations of single nodes could not be read"
+
 
 def observed(name: DataPlane, how: str) -> KnownDataPlane:
     return KnownDataPlane(name, evidence=Evidence.OBSERVED, how=how)
@@ -69,9 +72,9 @@ class Claims:
     def _cilium(self, signs: NodeSigns, cluster: Cluster) -> KnownDataPlane | None:
         if not self.cilium_may_run(signs, cluster):
             return None
-        replaces = self._objects.cilium_replaces_kube_proxy()
-        if replaces.says:
-            return observed(DataPlane.CILIUM, replaces.how)
+        for replaces in self._objects.cilium_on(signs.cilium_configs):
+            if replaces.says:
+                return observed(DataPlane.CILIUM, replaces.how)
         if named.ANETD_DAEMON_SET in signs.runs:
             how = f"{named.ANETD_DAEMON_SET}, GKE Dataplane V2"
             return KnownDataPlane(DataPlane.CILIUM, evidence=Evidence.DOCUMENTED, how=how)
@@ -116,7 +119,7 @@ class Claims:
         nodes = (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)
         if any(self._objects.daemon_set(each) for each in nodes) and not any(n in signs.runs for n in nodes):
             return
-        statements = self._objects.calico_replaces_kube_proxy()
+        statements = self._objects.calico_replaces_kube_proxy(signs.felix_bpf)
         for statement in statements:
             if statement.says:
                 yield observed(DataPlane.CALICO_EBPF, statement.how)
@@ -150,18 +153,23 @@ class Claims:
         """What no object excludes where kube-proxy is only assumed."""
         objects = self._objects
         agent = any(each in signs.runs for each in (named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET))
+        open_ = any(statement.says is None for statement in objects.cilium_on(signs.cilium_configs))
         if (
-            objects.cilium_replaces_kube_proxy().says is None
+            (open_ or objects.cilium_nodes_unread())
             and self.cilium_may_run(signs, cluster)
             and (agent or signs.network == "CiliumIsUp" or objects.config(named.CILIUM_CONFIG))
         ):
-            how = "Cilium runs on the node, and no object says whether it replaces kube-proxy"
+            why = "no object says whether it replaces kube-proxy" if open_ else CILIUM_NODES_UNREAD
+            how = f"Cilium runs on the node, and {why}"
             yield self.described(KnownDataPlane(DataPlane.CILIUM, how=how), signs)
         calico = any(each in signs.runs for each in (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET))
         unread = objects.unread(named.CALICO_INSTALLATION, named.CALICO_FELIX)
-        if calico and unread and not any(s.says is not None for s in objects.calico_replaces_kube_proxy()):
+        statements = objects.calico_replaces_kube_proxy(signs.felix_bpf)
+        if calico and unread and not any(s.says is not None for s in statements):
             how = "Calico runs on the node, and its configuration could not be read"
             yield KnownDataPlane(DataPlane.CALICO_EBPF, how=how)
+        elif calico and objects.felix_nodes_unread():
+            yield KnownDataPlane(DataPlane.CALICO_EBPF, how=f"Calico runs on the node, and {FELIX_NODES_UNREAD}")
         if named.ANTREA_DAEMON_SET in signs.runs and objects.antrea_proxies_all().says is None:
             how = "Antrea runs on the node, and its configuration could not be read"
             yield KnownDataPlane(DataPlane.ANTREA, how=how)
@@ -171,13 +179,26 @@ class Claims:
         if cluster.ovn and not signs.ovn:
             yield KnownDataPlane(DataPlane.OVN_KUBERNETES, how="OVN-Kubernetes runs on other nodes")
 
+    def kube_proxy_may_stay(self, chosen: KnownDataPlane, signs: NodeSigns, cluster: Cluster) -> str:
+        """Why kube-proxy may handle the traffic of a node although objects show `chosen`; "" if it does not."""
+        if self.kube_proxy_is_gone(signs, cluster):
+            return ""
+        if chosen.name is DataPlane.CALICO_EBPF:
+            return FELIX_NODES_UNREAD if self._objects.felix_nodes_unread() else ""
+        if chosen.name is not DataPlane.CILIUM or signs.cilium or signs.migrated:
+            return ""
+        open_ = [s.how for s in self._objects.cilium_overrides(signs.cilium_configs) if s.says is None]
+        if open_:
+            return f"{open_[0]} leaves open whether Cilium replaces kube-proxy"
+        return CILIUM_NODES_UNREAD if self._objects.cilium_nodes_unread() else ""
+
     def described(self, plane: KnownDataPlane, signs: NodeSigns, cluster: Cluster | None = None) -> KnownDataPlane:
         """With version, mode and settings, as far as the objects show them."""
         objects = self._objects
         match plane.name:
             case DataPlane.CILIUM:
                 version = objects.version(named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET)
-                return replace(plane, version=version, settings=objects.cilium_settings())
+                return replace(plane, version=version, settings=objects.cilium_settings(signs.cilium_configs))
             case DataPlane.CALICO_EBPF:
                 return replace(
                     plane, version=objects.version(named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)

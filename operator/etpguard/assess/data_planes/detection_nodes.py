@@ -42,7 +42,9 @@ class Embedded(NamedTuple):
 
 class NodeSigns(NamedTuple):
     """Hashable, and equal for nodes that show the same. `chosen` is the number of the entry of --data-plane that
-    selects the node, -1 for none. `runs` are the named DaemonSets whose pods may run on the node."""
+    selects the node, -1 for none. `runs` are the named DaemonSets whose pods may run on the node. `cilium_configs`
+    are the names of the CiliumNodeConfigs that select it. `felix_bpf` is `bpfEnabled` of its own
+    FelixConfiguration."""
 
     chosen: int = -1
     windows: bool = False
@@ -58,6 +60,8 @@ class NodeSigns(NamedTuple):
     embedded: Embedded | None = None
     network: str = ""
     runs: tuple[NamedObject, ...] = ()
+    cilium_configs: tuple[str, ...] = ()
+    felix_bpf: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from etpguard.assess.data_planes.detection_nodes import KUBE_PROXY_MODES
 from etpguard.objects import named
 from etpguard.objects.arguments import last_value, values_of
-from etpguard.objects.named import NamedObject, NamedObjects
+from etpguard.objects.named import Listed, NamedObject, NamedObjects
 from etpguard.objects.workloads import UNREADABLE, ConfigMap, DaemonSet
 
 DAEMON_SETS = (
@@ -25,6 +25,7 @@ DAEMON_SETS = (
 )
 
 _VERSION = re.compile(r":(v?\d+\.\d+[\w.-]*)")
+_REPLACES = "kube-proxy-replacement"
 _TRUE = ("true", "1", "t", "yes", "y")
 
 
@@ -45,6 +46,19 @@ class Objects:
             for each in DAEMON_SETS
             if (found := self.daemon_set(each)) is not None and not found.idle
         ]
+        self._cilium_nodes: dict[str, named.CiliumNodeConfig] = {
+            config.metadata.name: config
+            for config in self._listed(named.CILIUM_NODE_CONFIGS, named.CILIUM_NODE_CONFIGS_ALPHA)
+        }
+        self._felix_nodes: dict[str, bool | None] = {
+            felix.node: felix.bpf_enabled
+            for felix in self._listed(named.CALICO_FELIX_NODES, named.CALICO_FELIX_NODES_V3)
+        }
+
+    def _listed(self, *versions: NamedObject) -> tuple[Any, ...]:
+        """The objects of the first version that has any: the versions of a kind show the same objects."""
+        found: Listed | None = next(filter(None, map(self._objects.found.get, versions)), None)
+        return found.items if found else ()
 
     def daemon_set(self, which: NamedObject) -> DaemonSet | None:
         found: DaemonSet | None = self._objects.found.get(which)
@@ -57,6 +71,23 @@ class Objects:
     def unread(self, *which: NamedObject) -> bool:
         """Whether one of these may exist and could not be read."""
         return any(each in self._objects.unread for each in which)
+
+    def cilium_nodes_unread(self) -> bool:
+        """Whether CiliumNodeConfigs may exist and could not be read."""
+        return not self._cilium_nodes and self.unread(named.CILIUM_NODE_CONFIGS, named.CILIUM_NODE_CONFIGS_ALPHA)
+
+    def felix_nodes_unread(self) -> bool:
+        """Whether FelixConfigurations of single nodes may decide and could not be read."""
+        unread = self.unread(named.CALICO_FELIX_NODES, named.CALICO_FELIX_NODES_V3)
+        return unread and not self._felix_nodes and self._calico_environment() is None
+
+    def cilium_configs(self, labels: dict[str, str]) -> tuple[str, ...]:
+        """The names of the CiliumNodeConfigs that select a node with these labels, in order."""
+        return tuple(name for name, config in self._cilium_nodes.items() if config.selects(labels))
+
+    def felix_bpf(self, node: str) -> bool | None:
+        """`bpfEnabled` of the FelixConfiguration of this node alone; None if there is none."""
+        return self._felix_nodes.get(node)
 
     def version(self, *which: NamedObject) -> str:
         """The tag of the first container's image that has one, in these DaemonSets."""
@@ -75,27 +106,47 @@ class Objects:
         return tuple(each for each, found in self._running if found.selects(name, labels))
 
     def cilium_replaces_kube_proxy(self) -> Statement:
-        """Cilium 1.20.2 pkg/option, operator: kube-proxy-replacement is "true" or "false"; before 1.14 "strict",
-        "partial", "probe" or "disabled"."""
+        """What the ConfigMap says for all nodes. Cilium 1.20.2 pkg/option, operator: kube-proxy-replacement is
+        "true" or "false"; before 1.14 "strict", "partial", "probe" or "disabled"."""
         config = self.config(named.CILIUM_CONFIG)
-        value = config.values.get("kube-proxy-replacement") if config else None
-        how = f"{named.CILIUM_CONFIG}: kube-proxy-replacement={value}"
-        if value in ("true", "strict"):
-            return Statement(True, how)
-        return Statement(False if value in ("false", "disabled") else None, how)
+        return _replaces(str(named.CILIUM_CONFIG), config.values.get(_REPLACES) if config else None)
 
-    def cilium_settings(self) -> tuple[tuple[str, str], ...] | None:
+    def cilium_overrides(self, configs: tuple[str, ...]) -> list[Statement]:
+        """What these CiliumNodeConfigs say in place of the ConfigMap. Cilium takes the last of two. Here
+        statements that differ are a contradiction, because an agent reads them only when it starts."""
+        values = [(name, self._cilium_nodes[name].values) for name in configs]
+        kind = named.CILIUM_NODE_CONFIG.name
+        return [_replaces(f"{kind} kube-system/{name}", v[_REPLACES]) for name, v in values if _REPLACES in v]
+
+    def cilium_on(self, configs: tuple[str, ...]) -> list[Statement]:
+        """The statements that count on a node that these CiliumNodeConfigs select."""
+        return self.cilium_overrides(configs) or [self.cilium_replaces_kube_proxy()]
+
+    def cilium_settings(self, configs: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...] | None:
+        """Of a node that these CiliumNodeConfigs select; None if they are not known. The last of two counts."""
         config = self.config(named.CILIUM_CONFIG)
-        return tuple(sorted(config.values.items())) if config else None
+        if config is None or self.cilium_nodes_unread():
+            return None
+        values = dict(config.values)
+        for name in configs:
+            values |= self._cilium_nodes[name].values
+        return tuple(sorted(values.items()))
 
-    def calico_replaces_kube_proxy(self) -> list[Statement]:
-        """Felix reads its environment before its FelixConfiguration. The operator writes both from the
-        Installation."""
+    def _calico_environment(self) -> Statement | None:
         for each in (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET):
             found = self.daemon_set(each)
             for variable in (v for c in (found.containers if found else ()) for v in c.env or ()):
                 says = None if variable.value is None else variable.value.lower() in _TRUE
-                return [Statement(says, f"{each}: {variable.name}={variable.value}")]
+                return Statement(says, f"{each}: {variable.name}={variable.value}")
+        return None
+
+    def calico_replaces_kube_proxy(self, felix_bpf: bool | None = None) -> list[Statement]:
+        """Felix reads its environment first, then the FelixConfiguration of the node, which has `felix_bpf`, then
+        `default`. The operator writes the environment and `default` from the Installation."""
+        if environment := self._calico_environment():
+            return [environment]
+        if felix_bpf is not None:
+            return [Statement(felix_bpf, f"FelixConfiguration node.NAME: bpfEnabled={str(felix_bpf).lower()}")]
         statements = []
         installation: named.Installation | None = self._objects.found.get(named.CALICO_INSTALLATION)
         if installation and installation.linux_dataplane:
@@ -154,6 +205,13 @@ class Objects:
     def _arguments(self, which: NamedObject) -> list[str]:
         found = self.daemon_set(which)
         return [argument for container in (found.containers if found else ()) for argument in container.args or ()]
+
+
+def _replaces(where: str, value: str | None) -> Statement:
+    how = f"{where}: {_REPLACES}={value}"
+    if value in ("true", "strict"):
+        return Statement(True, how)
+    return Statement(False if value in ("false", "disabled") else None, how)
 
 
 def _mode(text: str) -> str:

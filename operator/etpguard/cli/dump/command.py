@@ -39,7 +39,7 @@ def dump(sources: Sources, output: str, *, anonymize: bool = False) -> int:
     head = cluster_dump.describe(loaded, __version__, namespace)
     services = needed_services(loaded.picture, families, namespace) if namespace else None
     reads = _reads_annotation if sources.for_what_if else vocabulary().reads_annotation
-    shown_by_name = {(named.kind.name, record.key) for named, record in loaded.named.found.items()}
+    shown_by_name = {(named.kind.name, record.key) for named, record in loaded.named.records()}
     objects = (
         each
         for each in dumped_objects(loaded.picture, reads, services)

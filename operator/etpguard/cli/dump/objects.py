@@ -40,7 +40,7 @@ def dumped_objects(
 
 def dumped_named(objects: NamedObjects, reads_annotation: Callable[[str], bool]) -> Iterator[Json]:
     """The objects that show the data plane."""
-    for named, record in objects.found.items():
+    for named, record in objects.records():
         yield dumped_object(named.kind, record, reads_annotation)
 
 

@@ -12,8 +12,15 @@ from etpguard.cli.errors import Failure
 from etpguard.cli.input import cluster_dump
 from etpguard.cli.input.cluster_dump import ClusterDump
 from etpguard.cli.input.loaded import Loaded
-from etpguard.objects import API_VERSION, AnyKind, Record, Reject, decode_item
-from etpguard.objects.named import NAMED_KINDS, NAMED_OBJECTS, NamedObject, NamedObjects, named_object
+from etpguard.objects import API_VERSION, AnyKind, Key, Record, Reject, decode_item
+from etpguard.objects.named import (
+    NAMED_KINDS,
+    NAMED_OBJECTS,
+    Listed,
+    NamedObject,
+    NamedObjects,
+    named_object,
+)
 
 DEEPEST = 10
 """Lists within Lists."""
@@ -87,6 +94,7 @@ class ObjectCollector:
         self._groups = {(kind.group, kind.name): kind for kind in kinds}
         self._collected: dict[AnyKind, dict[Any, Record | Reject]] = {kind: {} for kind in kinds}
         self._named: dict[NamedObject, Any] = {}
+        self._listed: dict[NamedObject, dict[Key, Record | Reject]] = {}
         self._dumps: list[ClusterDump] = []
         self._looked_for: set[AnyKind] = set()
         """Kinds without an object that the input says it looked for."""
@@ -113,8 +121,7 @@ class ObjectCollector:
             if not entries and kind not in self._looked_for:
                 why = f"the input has no {kind.name} and does not say that it looked for them"
                 self._loaded.picture.unlisted[kind] = why
-        others = [each for each in NAMED_OBJECTS if each not in self._named]
-        self._loaded.named = NamedObjects(self._named, dict.fromkeys(others, "it is not in the input"))
+        self._loaded.named = self._named_objects()
         cluster_dump.apply(self._dumps, self._loaded)
         warnings = self._loaded.warnings
         warnings += sorted(self._other_versions)
@@ -122,6 +129,17 @@ class ObjectCollector:
         if len(self._duplicates) > _SHOWN_DUPLICATES:
             more = len(self._duplicates) - _SHOWN_DUPLICATES
             warnings.append(f"{more} more objects came twice; the last one counts")
+
+    def _named_objects(self) -> NamedObjects:
+        found, unread = dict(self._named), {}
+        for named in NAMED_OBJECTS:
+            entries = self._listed.get(named, {}).values()
+            malformed = next((each.message for each in entries if isinstance(each, Reject)), "")
+            if entries and not malformed and (listed := Listed.of(entries)):
+                found[named] = listed
+            elif named not in found:
+                unread[named] = malformed or "it is not in the input"
+        return NamedObjects(found, unread)
 
     def _add_item(self, where: str, item: Any, inherited: tuple[Any, Any], depth: int) -> None:
         try:
@@ -177,8 +195,10 @@ class ObjectCollector:
             return
         if isinstance(record, Reject):
             self._malformed(f"{where}{record.message}")
-        else:
+        elif not named.is_list:
             self._named[named] = record
+        if named.is_list:
+            self._listed.setdefault(named, {})[record.key] = record
 
     def _note_list(self, kind: str, version: str) -> None:
         """A list of one kind says that somebody looked for its objects, even if it is empty."""
