@@ -108,7 +108,8 @@ def test_it_is_recognised_live_and_in_a_dump(calico: Cluster, tmp_path: Path) ->
 
 def test_a_node_of_another_configuration_is_recognised_live_and_in_a_dump(calico: Cluster, tmp_path: Path) -> None:
     path = "/apis/crd.projectcalico.org/v1/felixconfigurations"
-    calico.call("POST", path, {"metadata": {"name": "node.node-0"}, "spec": {"bpfEnabled": False}})
+    head = {"apiVersion": "crd.projectcalico.org/v1", "kind": "FelixConfiguration"}
+    calico.call("POST", path, {**head, "metadata": {"name": "node.node-0"}, "spec": {"bpfEnabled": False}})
     try:
         live = check("--kubeconfig", calico.kubeconfig)
         groups = live.report["dataPlane"]["groups"]
