@@ -156,4 +156,9 @@ def test_a_list_with_a_malformed_object_counts_as_unread() -> None:
     loaded = load([CONFIGURED, CONFIGURED | {"metadata": {"name": "y", "namespace": "kube-system"}, "spec": 5}])
     assert "CiliumNodeConfig kube-system/y" in loaded.named.unread[named.CILIUM_NODE_CONFIGS]
     assert named.CILIUM_NODE_CONFIGS not in loaded.named.found
-    assert loaded.named.unread[named.CALICO_FELIX_NODES] == "it is not in the input"
+    assert loaded.named.absent(named.CALICO_FELIX_NODES)
+
+
+def test_a_dump_of_an_older_etpguard_does_not_say_whether_nodes_have_configurations() -> None:
+    loaded = load([head().as_object()])
+    assert "the dump does not say" in loaded.named.unread[named.CALICO_FELIX_NODES]

@@ -131,14 +131,17 @@ class ObjectCollector:
             warnings.append(f"{more} more objects came twice; the last one counts")
 
     def _named_objects(self) -> NamedObjects:
+        """Files that are no dump have the configurations of all nodes that have one."""
         found, unread = dict(self._named), {}
         for named in NAMED_OBJECTS:
             entries = self._listed.get(named, {}).values()
             malformed = next((each.message for each in entries if isinstance(each, Reject)), "")
             if entries and not malformed and (listed := Listed.of(entries)):
                 found[named] = listed
-            elif named not in found:
-                unread[named] = malformed or "it is not in the input"
+            elif malformed:
+                unread[named] = malformed
+            elif named not in found and (self._dumps or not named.is_list):
+                unread[named] = "it is not in the input"
         return NamedObjects(found, unread)
 
     def _add_item(self, where: str, item: Any, inherited: tuple[Any, Any], depth: int) -> None:
