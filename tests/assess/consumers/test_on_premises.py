@@ -60,7 +60,9 @@ def held_by(host: str) -> Json:
             service(annotations=PURELB), Seen("Unknown", "PoolNotKnown", "abc", "bc"), id="purelb: which pool"
         ),
         pytest.param(
-            service(loadBalancerClass="kube-router"), ONLY_A, id="kube-router: every node that may advertise"
+            service(loadBalancerClass="kube-router"),
+            Seen("Unknown", "AdvertisementNotKnown", "a", ""),
+            id="kube-router: without the flag no node advertises",
         ),
         pytest.param(
             service(annotations={ADVERTISE: "false"}),

@@ -52,7 +52,7 @@ class KubeRouter(Announcer):
             found_by="class `kube-router`, annotation `kube-router.io/service.…`",
             nodes="those with an endpoint, if the address is advertised",
             health_check="none",
-            with_local="`Covered`; `NoTargets` where the annotation turns advertisement off",
+            with_local="`Covered`; `NoTargets` where the annotation turns advertisement off, `Unknown` without it",
             evidence=Evidence.DOCUMENTED,
             source="kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go",
         ),
@@ -69,5 +69,5 @@ class KubeRouter(Announcer):
         if SKIP in service.annotations or (written is not None and written not in _TRUE):
             return NodeTargets(NO_NODE, UNCHECKED, no_target=_OFF), False
         if written is None:
-            return PossibleNodes(NODES, _FLAG), False
+            return PossibleNodes(NODES, _FLAG, fewest=NO_NODE), False
         return NodeTargets(NODES, UNCHECKED), False
