@@ -27,6 +27,9 @@ tolerate it."""
 HETZNER_ROBOT = "hetzner-robot"
 """Some node is a dedicated server of Hetzner."""
 
+BESIDE_SCHEMES = frozenset({GKE, EKS_AUTO, CILIUM, K3S_LB_LABELLED, TAINTED, HETZNER_ROBOT})
+"""The platforms that are no schemes of providerIDs."""
+
 K3S_LB_LABEL = "svccontroller.k3s.cattle.io/enablelb"
 
 

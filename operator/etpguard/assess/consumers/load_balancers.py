@@ -19,6 +19,7 @@ from etpguard.assess.consumers.interface import (
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
+from etpguard.assess.platforms import BESIDE_SCHEMES
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck, NotModelled, Probe
 from etpguard.objects import AnyKind, IPFamily, Requirement, Service, ServicePort
 from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT, CILIUM_L2_ANNOUNCEMENT_POLICY
@@ -110,6 +111,19 @@ def by_nodes(service: Service, view: View, scheme: str, provider: str) -> Recogn
         return None
     taken = f"its load balancer is taken to be that of {provider}, from the nodes' providerIDs ({scheme}://)"
     return Recognition(how, Evidence.ASSUMED, (taken,))
+
+
+def of_others(service: Service, view: View, *schemes: str) -> bool:
+    """Whether the nodes show that a provider whose nodes have these schemes does not serve the Service: they have
+    providerIDs of others alone. Charts carry the annotations of several clouds.
+
+    Nodes without a providerID leave that open, unless another controller may serve the Service too.
+    """
+    found = view.platforms - BESIDE_SCHEMES
+    if not schemes or not found.isdisjoint(schemes):
+        return False
+    named = any(entry.hostname for entry in service.load_balancer_ingress)
+    return bool(found) or (bool(in_cluster_balancers(view)) and not named)
 
 
 def by_mark(service: Service, *prefixes: str) -> Recognition | None:

@@ -30,6 +30,7 @@ from etpguard.assess.consumers.interface import (
     UnknownOutcome,
     View,
 )
+from etpguard.assess.consumers.load_balancers import addressed_by_ip, of_others
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import INGRESS, NAMESPACE, SERVICE, Key, Kind, Node, Service
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING, TargetGroupBinding
@@ -120,7 +121,7 @@ class AwsLoadBalancerController:
         for base in view.referring(SERVICE, service.key):
             own = [b for owner in _owners("Service", "nlb", base.key) for b in by_owner.get(owner, ())]
             assessed = _as_assessed(base, service)
-            if not own and not owns(assessed, self.options):
+            if not own and (not owns(assessed, self.options) or _of_others(assessed, view)):
                 continue  # each Service refers to itself, and most have no NLB
             path_of_base = LoadBalancerPath(assessed, service, own, view, self.options)
             yield from unseen(path_of_base.consumers())
@@ -162,6 +163,14 @@ def _owners(kind: str, load_balancer: str, key: Key, groups: frozenset[str] = fr
 def _as_assessed(base: Service, service: Service) -> Service:
     """`service` may have another policy than the Service of the picture."""
     return service if base.key == service.key else base
+
+
+def _of_others(service: Service, view: View) -> bool:
+    """Whether its annotations for the controller show nothing, as those of a chart do on another cloud. An NLB
+    has a host name."""
+    if service.type != "LoadBalancer" or service.spec.load_balancer_class is not None:
+        return False
+    return addressed_by_ip(service) or of_others(service, view, "aws", "eks-hybrid")
 
 
 def _without_bindings(one: Consumer, view: View) -> Consumer:

@@ -30,6 +30,7 @@ from etpguard.assess.consumers.load_balancers import (
     by_nodes,
     classless,
     no_node_port,
+    of_others,
 )
 from etpguard.assess.consumers.remedies import ClientIP, as_of_last_sync, health_checked
 from etpguard.assess.eligibility import NodeRule
@@ -104,7 +105,8 @@ class Cloud(BaseFamily):
             return recognised
         if not classless(service):
             return None
-        marked = by_mark(service, *self.signs.marks)
+        others = of_others(service, view, *self.signs.schemes, *self.signs.hosts)
+        marked = None if others else by_mark(service, *self.signs.marks)
         by_provider = (by_nodes(service, view, scheme, self.provider) for scheme in self.signs.schemes)
         return marked or next(filter(None, by_provider), None)
 

@@ -21,9 +21,18 @@ class Signs(NamedTuple):
     classes: tuple[str, ...] = ()
     """Values of loadBalancerClass."""
     ingress_controllers: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    """Further schemes of nodes that it serves, and that others use too."""
 
 
 SIGNS = {
+    "stackit": Signs(
+        "stackit",
+        "Stackit",
+        ("stackit",),
+        ("lb.stackit.cloud/", "yawol.stackit.cloud/"),
+        hosts=("openstack",),
+    ),
     "openstack": Signs(
         "openstack",
         "OpenStack",
@@ -83,5 +92,4 @@ SIGNS = {
     "upcloud": Signs("upcloud", "UpCloud", ("upcloud",), (f"{_BETA}upcloud-load-balancer-",)),
     "civo": Signs("civo", "Civo", ("civo",), ("kubernetes.civo.com/",)),
     "cloudscale": Signs("cloudscale", "Cloudscale", ("cloudscale",), ("k8s.cloudscale.ch/loadbalancer-",)),
-    "stackit": Signs("stackit", "Stackit", ("stackit",), ("lb.stackit.cloud/", "yawol.stackit.cloud/")),
 }
