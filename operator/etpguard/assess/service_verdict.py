@@ -471,6 +471,8 @@ def _agreed(verdict: ConsumerVerdict, other: Outcome, reason: Reason) -> Consume
     """The verdict, unless a setting that the API does not show makes it `other`, and one of them is not good."""
     if verdict.outcome is other or max(verdict.outcome, other) <= Outcome.TargetsUnhealthy:
         return verdict
+    if min(verdict.outcome, other) >= Outcome.NoTargets:  # all is lost, either way
+        return verdict
     detail = f"{reason.detail}; the outcome is {verdict.outcome.name} or {other.name}"
     return replace(verdict, outcome=Outcome.Unknown, reason=Reason(reason.code, detail))
 

@@ -17,6 +17,7 @@ from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.k3s_servicelb import K3sServiceLB
 from etpguard.assess.consumers.kube_vip import KubeVip
 from etpguard.assess.consumers.metallb import MetalLB
+from etpguard.assess.consumers.node_dns import ExternalDns, IstioGateways
 from etpguard.assess.consumers.on_premises import Calico, on_premises_families
 from etpguard.assess.consumers.traefik import TraefikRoutes
 from etpguard.assess.consumers.unknown_controller import UnknownController
@@ -46,6 +47,8 @@ def consumer_families(options: ConsumerOptions | None = None) -> tuple[ConsumerF
         AzureApplicationGateway(),
         InClusterProxies(),
         TraefikRoutes(),
+        IstioGateways(),
+        ExternalDns(),
         *cloud_families(),
         GkeLoadBalancer(),
         AzureLoadBalancer(),

@@ -1,0 +1,92 @@
+"""Istio's gateways of type NodePort, and records of external-dns for node ports."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, seen, service, world
+
+SELECTOR = "traffic.istio.io/nodeSelector"
+HOSTNAME = "external-dns.alpha.kubernetes.io/hostname"
+
+
+def external(name: str, **labels: str) -> Json:
+    made = node(name, labels=labels)
+    made["status"]["addresses"] = [{"type": "ExternalIP", "address": f"203.0.113.{ord(name)}"}]
+    return made
+
+
+def gateway(selector: str, kind: str = "NodePort") -> Json:
+    return service(type=kind, annotations={SELECTOR: selector}, in_cluster=True)
+
+
+EDGE = (external("a", edge="1"), external("b", edge="1"), external("c"))
+
+
+@pytest.mark.parametrize(
+    ("selector", "on", "expected"),
+    [
+        pytest.param('{"edge": "1"}', "ab", Seen("Covered", "Covered", "ab", ""), id="pods on each selected node"),
+        pytest.param('{"edge": "1"}', "a", Seen("Blackhole", "Blackhole", "ab", "b"), id="a pod on one of two"),
+        pytest.param('{"edge": "1"}', "c", Seen("Outage", "Outage", "ab", "ab"), id="pods elsewhere"),
+        pytest.param("{}", "ab", Seen("Blackhole", "Blackhole", "abc", "c"), id="the empty selector is for all"),
+        pytest.param('{"edge": "2"}', "a", Seen("NoTargets", "NoTargets", "", ""), id="no node selected"),
+        pytest.param("edge=1", "a", Seen("Unknown", "InvalidAnnotation", "abc", "bc"), id="no JSON"),
+        pytest.param('{"edge": 1}', "a", Seen("Unknown", "InvalidAnnotation", "abc", "bc"), id="a number"),
+        pytest.param("[]", "a", Seen("Unknown", "InvalidAnnotation", "abc", "bc"), id="no object"),
+    ],
+)
+def test_istio_gives_clients_the_external_addresses_of_selected_nodes(
+    selector: str, on: str, expected: Seen
+) -> None:
+    """network.go updateServiceNodePortAddresses, controller.go getNodeSelectorsForService."""
+    assert seen(gateway(selector), endpoints(*on), *EDGE) == expected
+
+
+def test_istio_leaves_out_nodes_without_an_external_address() -> None:
+    """controller.go onNodeEvent."""
+    bare = node("b", labels={"edge": "1"})
+    found = seen(gateway('{"edge": "1"}'), endpoints("a"), external("a", edge="1"), bare)
+    assert found == Seen("Covered", "Covered", "a", "")
+
+
+@pytest.mark.parametrize(
+    ("on", "expected"),
+    [
+        pytest.param("a", Seen("Unknown", "NoExternalAddress", "abc", "bc"), id="a share, or all of it, is lost"),
+        pytest.param("abc", Seen("Unknown", "NoExternalAddress", "abc", ""), id="nothing, or all of it, is lost"),
+        pytest.param(("ghost",), Seen("Outage", "Outage", "abc", "abc"), id="all is lost either way"),
+    ],
+)
+def test_istio_without_any_external_address(on: str, expected: Seen) -> None:
+    assert seen(gateway("{}"), endpoints(*on), *nodes("")) == expected
+
+
+def test_istio_reads_the_annotation_of_node_port_services_alone() -> None:
+    assert not world(gateway("{}", "LoadBalancer"), endpoints("a"), *EDGE).assessment.consumers
+
+
+@pytest.mark.parametrize("key", [HOSTNAME, "external-dns.kubernetes.io/hostname"])
+@pytest.mark.parametrize(
+    ("on", "outcome"), [("a", "Unknown"), ("abc", "Covered"), (("ghost",), "Outage")], ids=["some", "all", "none"]
+)
+def test_external_dns_publishes_nodes(key: str, on: str, outcome: str) -> None:
+    """source/service.go extractNodePortTargets."""
+    named = service(type="NodePort", annotations={key: "web.example.com"}, in_cluster=True)
+    assert seen(named, endpoints(*on), *nodes("")).outcome == outcome
+
+
+def test_external_dns_publishes_the_address_of_a_load_balancer_as_it_is() -> None:
+    named = service(annotations={HOSTNAME: "web.example.com"}, in_cluster=True)
+    assert not world(named, endpoints("a"), *nodes("")).assessment.consumers
+
+
+def test_advice_says_where_to_look() -> None:
+    away = world(gateway('{"edge": "1"}'), endpoints("c"), *EDGE).advice()
+    assert "Let traffic.istio.io/nodeSelector select only nodes with a pod of the gateway" in away[0]
+    assert any("Cluster" in text for text in away)
+    named = service(type="NodePort", annotations={HOSTNAME: "web.example.com"}, in_cluster=True)
+    records = world(named, endpoints("a"), *nodes("")).advice()
+    assert "web.example.com" in records[0]
+    assert not world(gateway("{}"), endpoints("a", "b", "c"), *EDGE).advice()
+    assert not world(named, endpoints("a", "b", "c"), *nodes("")).advice()
