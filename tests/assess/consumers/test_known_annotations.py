@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.assess.consumers.worlds import endpoints, nodes, service, world
+from tests.assess.consumers.worlds import Json, endpoints, ingress, ingress_class, nodes, service, world
 
 HETZNER = "load-balancer.hetzner.cloud/"
 DO = "service.beta.kubernetes.io/do-loadbalancer-"
@@ -63,3 +63,60 @@ def test_digitalocean_reads_settings_of_the_check_only_with_the_override() -> No
     assert not any(
         "no effect" in text for text in world(overridden, endpoints("a"), *nodes("digitalocean")).advice()
     )
+
+
+AWS, ALB = "service.beta.kubernetes.io/aws-load-balancer-", "alb.ingress.kubernetes.io/"
+CLASS = ingress_class("alb", "ingress.k8s.aws/alb")
+AZURE = "service.beta.kubernetes.io/azure-"
+
+
+@pytest.mark.parametrize(
+    ("subject", "cloud", "given", "meant"),
+    [
+        pytest.param(
+            service(annotations={f"{AWS}type": "nlb", f"{AWS}health-check-port": "80"}),
+            "aws",
+            f"{AWS}health-check-port",
+            f"{AWS}healthcheck-port",
+            id="AWS cloud provider",
+        ),
+        pytest.param(
+            service(loadBalancerClass="service.k8s.aws/nlb", annotations={f"{AWS}nlb-targettype": "ip"}),
+            "aws",
+            f"{AWS}nlb-targettype",
+            f"{AWS}nlb-target-type",
+            id="AWS Load Balancer Controller, NLB",
+        ),
+        pytest.param(
+            service(annotations={f"{AZURE}load-balancer-health-probe-path": "/"}),
+            "azure",
+            f"{AZURE}load-balancer-health-probe-path",
+            f"{AZURE}load-balancer-health-probe-request-path",
+            id="Azure",
+        ),
+    ],
+)
+def test_large_clouds_too(subject: Json, cloud: str, given: str, meant: str) -> None:
+    advice = world(subject, endpoints("a"), *nodes(cloud)).advice()
+    assert any(f"spelling of the annotation {given}" in text and meant in text for text in advice)
+
+
+def test_annotations_of_the_service_behind_an_alb() -> None:
+    subject = service(type="NodePort", annotations={f"{ALB}healthcheck-ports": "80", f"{ALB}conditions.x": "[]"})
+    advice = world(subject, endpoints("a"), *nodes("aws"), CLASS, ingress(class_name="alb")).advice()
+    assert [text for text in advice if "spelling" in text and f"{ALB}healthcheck-port," in text]
+    assert not [text for text in advice if "conditions" in text]
+
+
+def test_annotations_of_the_ingress_are_named_where_it_was_found() -> None:
+    asked = {f"{ALB}targettype": "ip", f"{ALB}actions.x": "{}"}
+    made = world(
+        service(type="NodePort"),
+        endpoints("a"),
+        *nodes("aws"),
+        CLASS,
+        ingress(class_name="alb", annotations=asked),
+    )
+    source = made.consumer().consumer.source
+    assert f"{ALB}targettype of Ingress shop/shop has no effect; the controller reads {ALB}target-type" in source
+    assert "actions" not in source

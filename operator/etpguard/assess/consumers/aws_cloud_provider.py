@@ -26,6 +26,7 @@ from etpguard.assess.consumers.interface import (
     UnknownOutcome,
     View,
 )
+from etpguard.assess.consumers.known_annotations import AWS_NLB, AWS_NLB_BEGINNINGS, spelling
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
     Balancer,
@@ -146,6 +147,10 @@ class AwsCloudProvider(BaseFamily):
         if verdict.reason.code == "ProtocolNotServed":
             yield _another_load_balancer(verdict.consumer)
             return
+        if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected):
+            yield from spelling(
+                "The AWS cloud provider", service.annotations, _PREFIX, AWS_NLB, AWS_NLB_BEGINNINGS
+            )
         if verdict.reason.code == TOO_FEW_HEALTHY:
             yield LOWER_THE_MINIMUM
         check = verdict.consumer.check

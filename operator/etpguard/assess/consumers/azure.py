@@ -23,6 +23,7 @@ from etpguard.assess.consumers.interface import (
     UnknownOutcome,
     View,
 )
+from etpguard.assess.consumers.known_annotations import AZURE, spelling
 from etpguard.assess.consumers.load_balancers import (
     UNCHECKED,
     Balancer,
@@ -154,6 +155,8 @@ class AzureLoadBalancer(BaseFamily):
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         annotations, check = service.annotations, verdict.consumer.check
+        if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected):
+            yield from spelling("The Azure cloud provider", annotations, f"{_PREFIX}azure-", AZURE)
         if verdict.outcome in (Outcome.Blackhole, Outcome.Unknown):
             effect = (
                 "Its rule then uses the probe of the healthCheckNodePort, and the load balancer routes around "

@@ -5,19 +5,29 @@ From the sources that the modules of the clouds name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
-from etpguard.objects import Service
+from etpguard.assess.consumers.interface import Advice
 
 _MOST_COMPARED = 50
-"""Unknown annotations of one Service that are compared."""
+"""Unknown annotations of one object that are compared."""
 _MOST_CHARACTERS = 100
+_MOST_NAMED = 3
+"""Misspelt annotations of one object that advice names."""
 
 
-def misspelt(service: Service, prefix: str, known: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """The annotations with this prefix that are not known and resemble a known one, and the known one."""
+def misspelt(
+    annotations: Mapping[str, str], prefix: str, known: frozenset[str], beginnings: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str]]:
+    """The annotations with this prefix that are not known and resemble a known one, and the known one. Names with
+    one of the `beginnings` are known, whatever follows."""
     unknown = sorted(
-        key for key in service.annotations if key.startswith(prefix) and key[len(prefix) :] not in known
+        key
+        for key in annotations
+        if key.startswith(prefix)
+        and key[len(prefix) :] not in known
+        and not (beginnings and key.startswith(beginnings, len(prefix)))
     )
     if not unknown:
         return
@@ -28,6 +38,19 @@ def misspelt(service: Service, prefix: str, known: frozenset[str]) -> Iterator[t
         near = get_close_matches(name, known, n=1, cutoff=0.8) if len(name) <= _MOST_CHARACTERS else []
         if near:
             yield key, prefix + near[0]
+
+
+def spelling(
+    reader: str,
+    annotations: Mapping[str, str],
+    prefix: str,
+    known: frozenset[str],
+    beginnings: tuple[str, ...] = (),
+) -> Iterator[Advice]:
+    """Advice on the first annotations that `misspelt` finds; `reader` is who reads the known ones."""
+    for key, meant in islice(misspelt(annotations, prefix, known, beginnings), _MOST_NAMED):
+        effect = f"{reader} reads {meant}, and no annotation with the name {key}."
+        yield Advice(f"Check the spelling of the annotation {key}", effect)
 
 
 def _names(text: str) -> frozenset[str]:
@@ -102,3 +125,54 @@ CLOUDSCALE = _names(
     "listener-protocol name node-selector pool-algorithm pool-protocol timeout-client-data-ms "
     "timeout-member-connect-ms timeout-member-data-ms uuid vip-addresses zone"
 )
+
+AWS_NLB = _names(
+    "access-log-emit-interval access-log-enabled access-log-s3-bucket-name access-log-s3-bucket-prefix "
+    "additional-resource-tags alpn-policy attributes backend-protocol connection-draining-enabled "
+    "connection-draining-timeout connection-idle-timeout cross-zone-load-balancing-enabled disable-nlb-sg "
+    "eip-allocations eip-allocations-discovery-tags enable-icmp-for-path-mtu-discovery "
+    "enable-prefix-for-ipv6-source-nat enable-tcp-udp-listener extra-security-groups "
+    "healthcheck-healthy-threshold healthcheck-interval healthcheck-path healthcheck-port "
+    "healthcheck-protocol healthcheck-success-codes healthcheck-timeout healthcheck-unhealthy-threshold "
+    "inbound-sg-rules-on-private-link-traffic internal ip-address-type ipv6-addresses "
+    "manage-backend-security-group-rules minimum-load-balancer-capacity multi-cluster-target-group name "
+    "nlb-target-type private-ipv4-addresses proxy-protocol proxy-protocol-per-target-group "
+    "quic-enabled-containers quic-enabled-ports scheme security-group-prefix-lists security-groups "
+    "source-nat-ipv6-prefixes ssl-cert ssl-negotiation-policy ssl-ports subnets target-group-attributes "
+    "target-node-labels type"
+)
+"""aws-load-balancer-controller v3.5.0 pkg/annotations/constants.go, and cloud-provider-aws 63ec440
+pkg/providers/v1/aws.go."""
+
+AWS_ALB = _names(
+    "acm-pca-arn auth-idp-cognito auth-idp-oidc auth-on-unauthenticated-request auth-scope "
+    "auth-session-cookie auth-session-timeout auth-type backend-protocol backend-protocol-version "
+    "certificate-arn create-acm-cert customer-owned-ipv4-pool dry-run-plan enable-frontend-nlb group.name "
+    "group.order healthcheck-interval-seconds healthcheck-path healthcheck-port healthcheck-protocol "
+    "healthcheck-timeout-seconds healthy-threshold-count inbound-cidrs ip-address-type ipam-ipv4-pool-id "
+    "jwt-validation listen-ports load-balancer-attributes load-balancer-name "
+    "manage-backend-security-group-rules minimum-load-balancer-capacity multi-cluster-target-group "
+    "mutual-authentication scheme security-group-prefix-lists security-groups shield-advanced-protection "
+    "ssl-policy ssl-redirect subnets success-codes tags target-control-port target-group-attributes "
+    "target-node-labels target-type unhealthy-threshold-count use-regex-path-match waf-acl-id wafv2-acl-arn "
+    "wafv2-acl-name web-acl-id"
+)
+"""aws-load-balancer-controller v3.5.0 pkg/annotations/constants.go."""
+
+AWS_ALB_BEGINNINGS = ("actions.", "conditions.", "transforms.", "listener-attributes.", "frontend-nlb-")
+AWS_NLB_BEGINNINGS = ("listener-attributes.",)
+
+AZURE = _names(
+    "additional-public-ips allowed-ip-ranges allowed-service-tags "
+    "deny-all-except-load-balancer-source-ranges disable-load-balancer-floating-ip dns-label-name "
+    "load-balancer-configurations load-balancer-disable-tcp-reset "
+    "load-balancer-enable-high-availability-ports load-balancer-health-probe-interval "
+    "load-balancer-health-probe-num-of-probe load-balancer-health-probe-protocol "
+    "load-balancer-health-probe-request-path load-balancer-internal load-balancer-internal-subnet "
+    "load-balancer-ipv4 load-balancer-ipv6 load-balancer-mode load-balancer-resource-group "
+    "load-balancer-tcp-idle-timeout pip-ip-tags pip-name pip-name-ipv6 pip-prefix-id pip-prefix-id-ipv6 "
+    "pip-tags pls-auto-approval pls-create pls-fqdns pls-ip-configuration-ip-address "
+    "pls-ip-configuration-ip-address-count pls-ip-configuration-subnet pls-name pls-proxy-protocol "
+    "pls-resource-group pls-visibility shared-securityrule"
+)
+"""cloud-provider-azure pkg/consts/consts.go."""

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from etpguard.assess.consumers.aws_lbc import proxy_protocol
-from etpguard.assess.consumers.aws_lbc.annotations import NLB
+from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configuration, is_nlb
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
 from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM
 from etpguard.assess.consumers.changes import NO_STEP, Step, WorkloadChange
 from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.known_annotations import (
+    AWS_ALB,
+    AWS_ALB_BEGINNINGS,
+    AWS_NLB,
+    AWS_NLB_BEGINNINGS,
+    spelling,
+)
 from etpguard.assess.consumers.remedies import NEW_NODE, ClientIP, cluster, kubectl, spread
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Node, Service
 
+_READER = "The AWS Load Balancer Controller"
 _AFFECTED = (Outcome.TargetsUnhealthy, Outcome.Blackhole, Outcome.Outage)
 
 
@@ -23,6 +31,8 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
     """Pod targets, spread, target-node-labels, Cluster; before them what the outcome itself requires. `nodes`
     are those with a ready endpoint."""
     consumer = verdict.consumer
+    if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected, Outcome.NoEndpoints):
+        yield from _spelling(service, consumer)
     match verdict.outcome:
         case Outcome.TargetsUnhealthy:
             yield _harmless(verdict)
@@ -46,6 +56,14 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
         yield spread(service)
         yield from narrow(service, verdict, nodes)
         yield _to_cluster(service, consumer)
+
+
+def _spelling(service: Service, consumer: Consumer) -> Iterator[Advice]:
+    """Advice on annotations of the Service. Those of another object do not reach it."""
+    if consumer.kind == "Ingress":
+        yield from spelling(_READER, service.annotations, ALB, AWS_ALB, AWS_ALB_BEGINNINGS)
+    elif is_nlb(consumer):
+        yield from spelling(_READER, service.annotations, NLB, AWS_NLB, AWS_NLB_BEGINNINGS)
 
 
 def _none_is_ready(verdict: ConsumerVerdict) -> bool:

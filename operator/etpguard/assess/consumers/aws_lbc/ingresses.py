@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
-from etpguard.assess.consumers.aws_lbc.annotations import ModelError, UnclearError
+from etpguard.assess.consumers.aws_lbc.annotations import ALB, ModelError, UnclearError
 from etpguard.assess.consumers.aws_lbc.backends import ingress_actions
 from etpguard.assess.consumers.aws_lbc.bindings import by_label, label_of, targets_of
 from etpguard.assess.consumers.aws_lbc.classes import ClassConfig, class_config
@@ -17,6 +18,7 @@ from etpguard.assess.consumers.aws_lbc.targets import Sender, TargetGroup, broke
 from etpguard.assess.consumers.aws_lbc.weights import Actions, without_traffic
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.interface import Consumer, HealthCheck, MinimumHealthy, PossibleNodes, View
+from etpguard.assess.consumers.known_annotations import AWS_ALB, AWS_ALB_BEGINNINGS, misspelt
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
@@ -50,6 +52,12 @@ class _IngressModel:
     @property
     def actions(self) -> Actions:
         return self._view.once("alb-actions", self.ingress, ingress_actions)
+
+    @property
+    def unread(self) -> str:
+        """The annotations of the Ingress that the controller does not read and that look like one that it reads,
+        as a clause; "" if there is none."""
+        return self._view.once("alb-spelling", self.ingress, _unread_annotations)
 
     @property
     def plan(self) -> _Plan:
@@ -130,6 +138,14 @@ class _IngressModel:
                 group.check_family(service, self.ingress)
 
 
+def _unread_annotations(ingress: Ingress) -> str:
+    found = islice(misspelt(ingress.annotations, ALB, AWS_ALB, AWS_ALB_BEGINNINGS), 3)
+    return "; ".join(
+        f"the annotation {key} of Ingress {ingress.key} has no effect; the controller reads {meant}"
+        for key, meant in found
+    )
+
+
 class IngressPath:
     """The path from one Ingress to one Service. `bindings` are those to that Service that the controller made
     for the Ingress or for its group; they go before the annotations."""
@@ -181,7 +197,9 @@ class IngressPath:
                 check, minimum = alb.of(found, self._service, self._view), alb.minimum
             except ModelError as error:
                 check = unknown_check(error.reason.detail)
-        return consumer(self._sender, self._service, port, group, check, self._options, minimum)
+        made = consumer(self._sender, self._service, port, group, check, self._options, minimum)
+        sources = [source for source in (made.source, self._model.unread) if source]
+        return replace(made, source="; ".join(sources))
 
     def _fitting(self, bindings: list[TargetGroupBinding]) -> list[TargetGroupBinding]:
         """Members of a group may each have a target group for one port. Returns those that match this Ingress's
@@ -217,7 +235,7 @@ class IngressPath:
         group, check = self._model.target_group(self._service, reference, config.params)
         minimum = self._model.check_for(self._service).minimum if check else MinimumHealthy()
         made = consumer(self._sender, self._service, reference, group, check, self._options, minimum)
-        sources = [source for source in (config.source, made.source) if source]
+        sources = [source for source in (config.source, made.source, self._model.unread) if source]
         return replace(made, source="; ".join(sources), reads=reads)
 
     def _unclear(self, reference: int | str, reason: Reason, reads: frozenset[Key]) -> Consumer:

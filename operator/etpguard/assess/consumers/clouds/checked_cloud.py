@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import ClassVar
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
-from etpguard.assess.consumers.clouds.known_annotations import misspelt
 from etpguard.assess.consumers.interface import (
     Advice,
     CheckSettings,
@@ -19,6 +17,7 @@ from etpguard.assess.consumers.interface import (
     Targets,
     View,
 )
+from etpguard.assess.consumers.known_annotations import spelling
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_target, on_health_check_node_port
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.node_selection import label_selector
@@ -28,9 +27,6 @@ from etpguard.objects import Node, Requirement, Service, ServicePort
 
 MOST_SHOWN = 80
 """Characters of an annotation's value that a reason repeats."""
-
-MOST_MISSPELT = 3
-"""Misspelt annotations that advice names."""
 
 
 class CheckedCloud(Cloud):
@@ -74,9 +70,7 @@ class CheckedCloud(Cloud):
         return NodeTargets(rule, check, self.most_targets(service), no_target=unselected)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        for key, meant in islice(misspelt(service, *self.annotations), MOST_MISSPELT):
-            effect = f"{self.provider} reads {meant}, and no annotation with the name {key}."
-            yield Advice(f"Check the spelling of the annotation {key}", effect)
+        yield from spelling(self.provider, service.annotations, *self.annotations)
         yield from super().advise(service, verdict, nodes)
 
     def _no_node_selected(self, text: str) -> Reason:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, first_port, not_understood, on_node_port
-from etpguard.assess.consumers.clouds.known_annotations import DIGITALOCEAN
 from etpguard.assess.consumers.interface import (
     Advice,
     ConsumerVerdict,
@@ -19,6 +18,7 @@ from etpguard.assess.consumers.interface import (
     Targets,
     View,
 )
+from etpguard.assess.consumers.known_annotations import DIGITALOCEAN
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_node_port, port_number, standard_check
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.outcome import Reason

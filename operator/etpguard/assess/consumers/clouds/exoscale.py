@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_served, not_understood, on_port
-from etpguard.assess.consumers.clouds.known_annotations import EXOSCALE
 from etpguard.assess.consumers.interface import (
     Advice,
     CheckSettings,
@@ -18,6 +17,7 @@ from etpguard.assess.consumers.interface import (
     Targets,
     View,
 )
+from etpguard.assess.consumers.known_annotations import EXOSCALE
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, on_health_check_node_port, port_number
 from etpguard.assess.consumers.remedies import ClientIP, annotate_service
 from etpguard.assess.outcome import Outcome, Reason

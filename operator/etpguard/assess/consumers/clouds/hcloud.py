@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
-from etpguard.assess.consumers.clouds.known_annotations import HCLOUD
 from etpguard.assess.consumers.interface import (
     DocumentedConsumer,
     Evidence,
@@ -15,6 +14,7 @@ from etpguard.assess.consumers.interface import (
     Targets,
     View,
 )
+from etpguard.assess.consumers.known_annotations import HCLOUD
 from etpguard.assess.consumers.load_balancers import NO_NODE, port_number
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.outcome import Reason

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud
-from etpguard.assess.consumers.clouds.known_annotations import UPCLOUD
 from etpguard.assess.consumers.interface import (
     DocumentedConsumer,
     Evidence,
@@ -14,6 +13,7 @@ from etpguard.assess.consumers.interface import (
     Targets,
     View,
 )
+from etpguard.assess.consumers.known_annotations import UPCLOUD
 from etpguard.assess.consumers.load_balancers import NO_NODE, standard_check, standard_settings
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.outcome import Reason

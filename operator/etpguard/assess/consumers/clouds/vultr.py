@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
-from etpguard.assess.consumers.clouds.known_annotations import VULTR
 from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
+from etpguard.assess.consumers.known_annotations import VULTR
 from etpguard.assess.consumers.load_balancers import port_number
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.outcome import Reason
