@@ -98,8 +98,8 @@ REFUSED = (
         "Use `monitoring.serviceMonitor`. With both, Prometheus scrapes each replica twice.",
     ),
     (
-        "`serviceMonitor.scheme`, `serviceMonitor.tlsConfig`",
-        "The operator serves metrics over HTTP only. `networkPolicy` restricts who may scrape them.",
+        "`serviceMonitor.scheme`",
+        "It follows `metrics.tls.secretName`: `https` with it, `http` without it.",
     ),
     (
         "`serviceMonitor.honorLabels`, `serviceMonitor.metricRelabelings`",

@@ -36,6 +36,8 @@ SET_BY_CHART = frozenset(
         "log_format",
         "aws_lbc_deployment",
         "skip_api_groups",
+        "tls_cert_file",
+        "tls_private_key_file",
         # By the Deployment.
         "kubeconfig",
         "context",

@@ -34,8 +34,8 @@ not an error.
 
 In the chart, set a setting under `settings`, by the name of the flag without its leading dashes
 (`settings.hold`). Some settings have their own value in the chart: `publish` (for `--write-…`), `providers`
-(for `--skip-api-groups`), `remediation.enabled`, `logFormat` and `awsLoadBalancerController.deployment`. The
-chart itself sets kubeconfig, address and Lease.
+(for `--skip-api-groups`), `remediation.enabled`, `logFormat`, `awsLoadBalancerController.deployment` and
+`metrics.tls.secretName` (for `--tls-…`). The chart itself sets kubeconfig, address and Lease.
 
 A duration is `30s`, `10m` or `1h30m`. A switch is `on` or `off`. A default of – means none, or as the meaning
 says. For the defaults of the AWS Load Balancer Controller see

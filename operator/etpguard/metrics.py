@@ -32,6 +32,7 @@ REMEDIATION_RESULTS = (
     ("rollback", "adopted"),
     ("rollback", "by-user"),
 )
+RELOAD_RESULTS = ("succeeded", "failed")
 WRITE_VERBS = frozenset({"create", "update", "patch", "delete"})
 WRITE_FAILURES = ("0", "403", "404", "409", "422", "429", "500", "503")
 """These start at 0 with the first request of a verb for a resource. Reads are left out: nothing alerts on them."""
@@ -97,6 +98,11 @@ class Metrics:
         self._requests = self._counter(
             "api_requests", "Requests to the API server; code 0: no answer.", "verb", "resource", "code"
         )
+        self._certificate_reloads = self._counter(
+            "certificate_reloads",
+            "Reloads of the TLS certificate after a change of its files; failed: the previous one stays in use.",
+            "result",
+        )
         self._leader = Gauge(
             "etpguard_leader", "1 if this replica holds the Lease and may write.", registry=self.registry
         )
@@ -113,6 +119,8 @@ class Metrics:
                 self._corrections.labels(kind.resource, what)
         for part in parts:
             self._internal_errors.labels(part)
+        for result in RELOAD_RESULTS:
+            self._certificate_reloads.labels(result)
         for action, result in REMEDIATION_RESULTS:
             self._remediations.labels(action, result)
         self._write_requests: set[tuple[str, str]] = set()
@@ -133,6 +141,9 @@ class Metrics:
 
     def watch_restart(self) -> None:
         self._restarts.inc()
+
+    def certificate_reload(self, succeeded: bool) -> None:
+        self._certificate_reloads.labels("succeeded" if succeeded else "failed").inc()
 
     def remediation(self, action: str, result: str) -> None:
         self._remediations.labels(action, result).inc()

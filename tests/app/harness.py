@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import http.client
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,13 +33,17 @@ DEFAULTS = {**READ_ONLY, "second_installation": "allow", "page": None}
 
 
 class Served:
-    """What an operator says over HTTP, wherever it runs."""
+    """What an operator says over HTTP, or with `authority`, the file of a CA, over HTTPS, wherever it runs."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, authority: Path | None = None) -> None:
         self.port = port
+        self.authority = authority
 
     def get(self, path: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        if self.authority is not None:
+            trust = ssl.create_default_context(cafile=self.authority)
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=trust)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()

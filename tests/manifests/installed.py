@@ -81,8 +81,10 @@ def _served(cluster: Cluster, path: str) -> bool:
 class Operator(Served):
     """A process of `etpguard run`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-        super().__init__(port)
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, log: Path, authority: Path | None = None
+    ) -> None:
+        super().__init__(port, authority)
         self.process = process
         self.log = log
 
@@ -100,9 +102,16 @@ class Operator(Served):
 
 @contextmanager
 def operator(
-    cluster: Cluster, manifests: Sequence[Json], folder: Path, *, name: str = "operator", **more: str
+    cluster: Cluster,
+    manifests: Sequence[Json],
+    folder: Path,
+    *,
+    name: str = "operator",
+    authority: str = "",
+    **more: str,
 ) -> Iterator[Operator]:
-    """Run it from these manifests; `more` are further variables. SIGTERM must end it within 5 s."""
+    """Run it from these manifests; `more` are further variables. SIGTERM must end it within 5 s. `authority`: the
+    file of the CA of the certificate with which it serves."""
     kubeconfig = cluster.kubeconfig_for(namespace=NAMESPACE, service_account=ACCOUNT)
     port = ports.free("127.0.0.1")
     variables = {
@@ -122,7 +131,7 @@ def operator(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    running = Operator(process, port, log)
+    running = Operator(process, port, log, Path(authority) if authority else None)
     try:
         wait_for(running.ready, 60, "the operator to be ready")
         yield running

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,14 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, rules: Path, targets: Sequence[tuple[int, dict[str, str]]]) -> Iterator[Prometheus]:
-    """Scrapes (port, labels of the target) each second with honor_labels, as the ServiceMonitor has it."""
+def prometheus(
+    folder: Path,
+    rules: Path,
+    targets: Sequence[tuple[int, dict[str, str]]],
+    tls: Mapping[str, str] | None = None,
+) -> Iterator[Prometheus]:
+    """Scrapes (port, labels of the target) each second with honor_labels, as the ServiceMonitor has it. `tls` is
+    the tls_config of a scrape over HTTPS."""
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s", "scrape_timeout": "1s"},
         "rule_files": [str(rules)],
@@ -57,6 +63,7 @@ def prometheus(folder: Path, rules: Path, targets: Sequence[tuple[int, dict[str,
             {
                 "job_name": "etpguard",
                 "honor_labels": True,
+                **({"scheme": "https", "tls_config": dict(tls)} if tls else {}),
                 "static_configs": [{"targets": [f"127.0.0.1:{p}"], "labels": labels} for p, labels in targets],
             }
         ],

@@ -33,11 +33,12 @@ def kustomize_text(folder: str) -> str:
     return run(binaries.path("kubectl"), "kustomize", str(MANIFESTS / folder))
 
 
-def with_component(folder: str, component: str) -> list[Json]:
-    """The objects of an overlay combined with a component such as overlays/monitoring."""
+def with_component(folder: str, *components: str) -> list[Json]:
+    """The objects of an overlay combined with components such as overlays/monitoring."""
     with tempfile.TemporaryDirectory() as place:
-        base, added = (os.path.relpath(MANIFESTS / name, place) for name in (folder, component))
-        (Path(place) / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{added}]\n")
+        base, *added = (os.path.relpath(MANIFESTS / name, place) for name in (folder, *components))
+        listed = ", ".join(added)
+        (Path(place) / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{listed}]\n")
         return parse(run(binaries.path("kubectl"), "kustomize", place))
 
 

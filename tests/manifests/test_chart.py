@@ -56,6 +56,16 @@ MONITORING = (
             lambda: with_component("base", "overlays/warn-on-apply"),
             id="warn on apply",
         ),
+        pytest.param(
+            "metrics.tls.secretName=etpguard-tls",
+            lambda: with_component("base", "overlays/metrics-tls"),
+            id="metrics over TLS",
+        ),
+        pytest.param(
+            f"metrics.tls.secretName=etpguard-tls,{MONITORING}",
+            lambda: with_component("base", "overlays/monitoring", "overlays/metrics-tls"),
+            id="metrics over TLS and monitoring",
+        ),
     ],
 )
 def test_the_chart_equals_kustomize_object_by_object(values: str, overlay: Callable[[], list[Json]]) -> None:
@@ -68,13 +78,15 @@ def test_the_chart_equals_kustomize_object_by_object(values: str, overlay: Calla
 
 
 def _sorted(manifest: Json) -> Json:
-    """With the variables of the container by name: a patch puts its own first, and their order says nothing. And
-    without the match of an admission policy: the chart knows its namespace, the base does not."""
+    """With the variables and the mounts of the container by name: a patch puts its own first, and their order says
+    nothing. And without the match of an admission policy: the chart knows its namespace, the base does not."""
     if manifest["kind"] == "ValidatingAdmissionPolicy":
         manifest["spec"].pop("matchConditions")
     if manifest["kind"] == "Deployment":
         (container,) = manifest["spec"]["template"]["spec"]["containers"]
-        container["env"].sort(key=lambda variable: variable["name"])
+        volumes = manifest["spec"]["template"]["spec"]["volumes"]
+        for each in (container["env"], container["volumeMounts"], volumes):
+            each.sort(key=lambda named: named["name"])
     return manifest
 
 
@@ -219,6 +231,9 @@ def test_another_release_keeps_its_own_account_in_the_admission_policy() -> None
         pytest.param("networkPolicy.metricsNamespace=null", "metricsNamespace", id="nobody may scrape"),
         pytest.param("networkPolicy.metricsNamespace=", "metricsNamespace", id="an empty namespace"),
         pytest.param("networkPolicy.apiServerCIDRs={192.0.2.1}", "apiServerCIDRs", id="an address for a CIDR"),
+        pytest.param("metrics.tls.secretName=A_B", "secretName", id="no name of a Secret"),
+        pytest.param("metrics.tls.certFile=x", "certFile", id="an unknown value of TLS"),
+        pytest.param("extraVolumes[0].name=tls", "extraVolumes", id="the name of the volume of the certificate"),
         pytest.param("extraEnv[0].value=x", "extraEnv", id="a variable without a name"),
     ],
 )

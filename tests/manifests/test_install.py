@@ -41,7 +41,7 @@ INSTALL = f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace --se
 
 def test_the_values_that_are_shown_are_taken() -> None:
     rows = re.findall(r"^\| [^|]+ \| `([^`]+=[^`]+)`", PAGE.read_text(), re.MULTILINE)
-    assert len(rows) == 9
+    assert len(rows) == 10
     for values in rows:
         helm_template("--set", values)
 

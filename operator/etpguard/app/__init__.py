@@ -17,7 +17,7 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
 from etpguard.objects.log_fields import action_fields
 from etpguard.settings import Settings, SettingsError
-from etpguard.web import ListenError
+from etpguard.web import CertificateError, ListenError
 
 __all__ = ["Operator", "run", "tune_interpreter"]
 
@@ -35,14 +35,14 @@ def tune_interpreter() -> None:
 
 def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code: 0 after a signal, 1 if a part of the operator failed, 2
-    with one line on stderr for a bad kubeconfig, address or option of a controller."""
+    with one line on stderr for a bad kubeconfig, address, certificate or option of a controller."""
     logs.set_up(settings.log_format, settings.log_level)
     tune_interpreter()
     return_freed_memory()
     try:
         connection = Connection(settings.kubeconfig or None, settings.context or None)
         return asyncio.run(_run(settings, connection))
-    except (KubeError, ListenError, SettingsError) as error:
+    except (CertificateError, KubeError, ListenError, SettingsError) as error:
         print(f"etpguard: {error}", file=sys.stderr)
         return 2
 

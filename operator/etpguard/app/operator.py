@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 from etpguard.app.health import HealthReport, metrics_state
@@ -47,7 +48,7 @@ from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.report.advice import advice_texts
 from etpguard.report.data_planes import assumed_of_services
 from etpguard.settings import Settings, SettingsError
-from etpguard.web import Health, serve
+from etpguard.web import Certificate, CertificateFiles, Health, serve
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ STOP_SECONDS = 4.0
 
 class Operator:
     """Created on the main loop. Reads `connection`. Everything it holds is rebuilt from the API at each start.
+    Raises CertificateError and SettingsError.
 
     `consumer_options` are the present ones. If `settings` name a Deployment of a controller, its arguments are
     followed.
@@ -95,6 +97,7 @@ class Operator:
             kinds=self.picture.kinds,
             parts=PARTS,
         )
+        self._certificate = _certificate(settings, self.metrics)
         self._data_plane_objects = DataPlaneObjects(
             connection, settings.resync_interval, self._use_objects, self.metrics.request
         )
@@ -163,7 +166,13 @@ class Operator:
             self.freshness,
             self._supervisor,
             self._assessed,
-            (self._data_plane_notes, self._assessment_notes, self._writing.problems, self._page_notes),
+            (
+                self._data_plane_notes,
+                self._assessment_notes,
+                self._writing.problems,
+                self._page_notes,
+                self._certificate_notes,
+            ),
         )
 
     def watching(self) -> frozenset[AnyKind]:
@@ -196,6 +205,7 @@ class Operator:
             health=self.health,
             snapshot=self.metrics.snapshot,
             content_type=CONTENT_TYPE,
+            certificate=self._certificate,
         )
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -272,6 +282,10 @@ class Operator:
     def _page_notes(self) -> list[str]:
         return [self.page.problem] if self.page.problem else []
 
+    def _certificate_notes(self) -> list[str]:
+        problem = self._certificate.problem if self._certificate else ""
+        return [f"the new TLS certificate is not in use: {problem}"] if problem else []
+
     def _page_status(self, revision: str) -> Status:
         health = self.health()
         return Status(
@@ -290,6 +304,14 @@ class Operator:
         if objects and objects.unread and any(g.plane.evidence is Evidence.ASSUMED for g in planes.groups):
             notes.append(f"the data plane of some nodes is assumed: {objects.refusal}")
         return notes
+
+
+def _certificate(settings: Settings, metrics: Metrics) -> Certificate | None:
+    """Raises CertificateError."""
+    if not settings.tls_cert_file:
+        return None
+    files = CertificateFiles(Path(settings.tls_cert_file), Path(settings.tls_private_key_file))
+    return Certificate(files, metrics.certificate_reload)
 
 
 def _skipped(kinds: Iterable[AnyKind], groups: frozenset[str]) -> frozenset[AnyKind]:

@@ -182,6 +182,15 @@ class Settings:
     )
 
     listen: Address = _setting(_LISTEN, values.ADDRESS, "address that serves /metrics, /readyz and /livez")  # noqa: RUF009
+    tls_cert_file: str = _setting(
+        "",
+        values.text("FILE"),
+        "PEM file with the certificate of --listen, then its intermediate certificates; read again when it "
+        "changes; without it HTTP",
+    )
+    tls_private_key_file: str = _setting(
+        "", values.text("FILE"), "PEM file with the private key of --tls-cert-file, not encrypted"
+    )
     page: Address | None = _setting(_PAGE, values.PAGE, _PAGE_HELP)  # noqa: RUF009
     metrics_per_service: Literal["all", "affected"] = _setting(
         "all",
@@ -202,6 +211,8 @@ class Settings:
             raise SettingsError(f"--namespaces and --skip-namespaces both name {min(both)}")
         if self.as_group and not self.as_:
             raise SettingsError("--as-group needs --as")
+        if bool(self.tls_cert_file) != bool(self.tls_private_key_file):
+            raise SettingsError("--tls-cert-file and --tls-private-key-file need each other")
 
     @property
     def aws_lbc_options(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from etpguard.objects.log_fields import action_fields
 from etpguard.settings import Address
+from etpguard.web.certificate import Certificate
 from etpguard.web.listener import Limits, Listener, ListenError
 from etpguard.web.scrapes import Busy, Scrapes
 
@@ -43,15 +44,16 @@ async def serve(
     health: Callable[[], Health],
     snapshot: Callable[[], Callable[[], bytes]],
     content_type: str,
+    certificate: Certificate | None = None,
     limits: Limits | None = None,
 ) -> AsyncIterator[int]:
-    """Serve until the block ends; yields the port.
+    """Serve until the block ends; yields the port. With a `certificate` over HTTPS only.
 
     `snapshot` is called on the loop; the function that it returns renders the metrics in a thread. Raises
     ListenError if the address cannot be listened on.
     """
     limits = limits or Limits()
-    listener = Listener(limits)
+    listener = Listener(limits, certificate=certificate)
     scrapes = Scrapes(snapshot, limits.scrapes)
 
     async def metrics(request: web.Request) -> web.StreamResponse:
@@ -109,8 +111,7 @@ def one_request_per_connection(listener: Listener, streams: Mapping[str, float] 
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.transport is not None:
-            listener.headers_received(request.transport, longer.get(request.path))
+        listener.headers_received(request.protocol, longer.get(request.path))
         try:
             response = await handler(request)
         except web.HTTPException as error:
