@@ -13,7 +13,7 @@ import pytest
 
 from devcluster import Cluster
 from devcluster.objects import wait_for
-from etpguard.cli.explain_patch import ways_out
+from etpguard.cli.explain_patch import external_ways
 from etpguard.cli.input.sources import Sources, assess
 from etpguard.foresight.patches import FILE, Document, Way
 from etpguard.objects import Key
@@ -201,7 +201,7 @@ def stuck(made: Site) -> bool:
 def spread_way(made: Site) -> Way:
     settings = Settings(kubeconfig=str(made.cluster.kubeconfig))
     assessed = assess(Sources(settings=settings, for_what_if=True))
-    found = ways_out(assessed, Key(made.namespace, "web"))
+    found = external_ways(assessed, Key(made.namespace, "web"))
     (way,) = [each for each in found if each.advice.title.startswith("Run a ready pod")]
     return way
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from etpguard.assess.advice import lacking, no_endpoints
+from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange
 from etpguard.assess.consumers.interface import Advice
 from etpguard.assess.consumers.remedies import kubectl
 from etpguard.assess.eligibility import barring
@@ -16,6 +17,8 @@ from etpguard.objects import NODE, SERVICE, Key, Node, Service
 
 MAX_TAINTS = 4
 """Tolerations in one item of advice."""
+SURGING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+"""`spec.updateStrategy` of a DaemonSet that starts each new pod before the old one ends."""
 _PLACEHOLDER = "DAEMONSET"
 
 
@@ -63,6 +66,7 @@ def prefer_same_node(service: Service) -> Advice:
         "Cost: a connection may reach a pod on another node. An agent that takes each client for one of its own "
         "node then attributes data to the wrong node.",
         kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", json.dumps(patch)),
+        (ObjectChange("v1", "Service", service.key, json.dumps(patch)),),
     )
 
 
@@ -81,20 +85,18 @@ def tolerate(service: Service, uncovered: Sequence[Node], daemon_set: str = _PLA
         f"Add to spec.template.spec.tolerations: {json.dumps(wanted)}.{more}",
         "Cost: a pod on each of these nodes, which their taints reserve for other pods.",
         kubectl("-n", service.key.namespace, "edit", "daemonset", daemon_set),
+        WorkloadChange.TOLERATE,
     )
 
 
 def surge(service: Service, daemon_set: str = _PLACEHOLDER) -> Advice:
     """Start each new pod before the old one ends: spec.updateStrategy of a DaemonSet, stable since 1.25."""
-    patch = {
-        "spec": {
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
-        }
-    }
+    patch = {"spec": {"updateStrategy": SURGING}}
     return Advice(
         "Let rollouts of the DaemonSet start the new pod before the old one ends",
         "Without a surge, each rollout leaves each node without an endpoint until its new pod is ready.",
         "Cost: two pods on a node during a rollout. With a hostPort or hostNetwork, the two pods cannot run side "
         "by side, and the rollout waits.",
         kubectl("-n", service.key.namespace, "patch", "daemonset", daemon_set, "-p", json.dumps(patch)),
+        WorkloadChange.SURGE,
     )

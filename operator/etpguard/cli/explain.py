@@ -21,6 +21,7 @@ from etpguard.report.data_planes import data_plane_sentences
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment, PortState
+    from etpguard.assess.consumers.interface import Advice
     from etpguard.cli.inside.findings import Finding
 
 Lines = Iterable[str]
@@ -50,11 +51,13 @@ def explain(sources: Sources, name: str, options: ExplainOptions) -> int:
     if options.patch and options.output == "text":
         from etpguard.cli.explain_patch import print_patches
 
-        return print_patches(assessed, service, options.way)
+        return print_patches(assessed, service, inside_of(assessed, service), options.way)
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
     whole = list(story(assessed, service, options.max_nodes, hand_off=options.hand_off))
-    inside = _inside(assessed, service)
-    whole += _clients_inside(assessed, inside, options.max_nodes)
+    inside = inside_of(assessed, service)
+    if inside:
+        first = 1 + len(_external_advice(assessed, assessed.assessments.get(key)))
+        whole += _clients_inside(assessed, inside, options.max_nodes, first)
     if options.output == "json":
         from etpguard.cli.explain_json import explanation
         from etpguard.cli.output.structured import print_json
@@ -95,7 +98,7 @@ def story(assessed: Assessed, service: Service, max_nodes: int = 10, *, hand_off
     yield from _advice(assessed, assessment)
 
 
-def _inside(assessed: Assessed, service: Service) -> Sequence[Finding]:
+def inside_of(assessed: Assessed, service: Service) -> Sequence[Finding]:
     """What is known of a Service with `internalTrafficPolicy: Local`, at most one entry. Reads Pods and workloads
     where clients fail."""
     assessment = assessed.internal.get(service.key)
@@ -106,12 +109,12 @@ def _inside(assessed: Assessed, service: Service) -> Sequence[Finding]:
     return findings(assessed, [assessment])
 
 
-def _clients_inside(assessed: Assessed, inside: Sequence[Finding], max_nodes: int) -> Lines:
-    """The part on `internalTrafficPolicy: Local`."""
+def _clients_inside(assessed: Assessed, inside: Sequence[Finding], max_nodes: int, first: int) -> Lines:
+    """The part on `internalTrafficPolicy: Local`. The numbers of its advice begin with `first`."""
     for finding in inside:
         from etpguard.cli.output.inside_story import lines
 
-        yield from lines(assessed, finding, max_nodes)
+        yield from lines(assessed, finding, max_nodes, first)
 
 
 HISTORY = 5
@@ -325,14 +328,19 @@ def _renamed(assessed: Assessed, assessment: Assessment) -> Lines:
         )
 
 
-def _advice(assessed: Assessed, assessment: Assessment) -> Lines:
-    """Title, effect and cost, then each command alone on its line."""
-    items = assessed.advisor(assessment)
-    if assessed.sources.for_what_if:
-        from etpguard.cli.explain_patch import ways_out
+def _external_advice(assessed: Assessed, assessment: Assessment | None) -> Sequence[Advice]:
+    """The advice about external traffic. With workloads it also has the labels that the nodes of the pods have."""
+    if assessment is None:
+        return ()
+    if not assessed.sources.for_what_if:
+        return tuple(assessed.advisor(assessment))
+    from etpguard.cli.explain_patch import external_ways
 
-        # With the labels that the nodes of the pods have already.
-        items = [way.advice for way in ways_out(assessed, assessment.key)]
+    return [way.advice for way in external_ways(assessed, assessment.key)]
+
+
+def _advice(assessed: Assessed, assessment: Assessment) -> Lines:
+    items = _external_advice(assessed, assessment)
     if not items:
         return
     yield ""

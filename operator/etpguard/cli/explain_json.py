@@ -8,8 +8,9 @@ from typing import Any
 from etpguard.assess import Assessment
 from etpguard.assess.consumers.interface import Advice
 from etpguard.cli.input.sources import Assessed
-from etpguard.cli.inside.findings import Finding
+from etpguard.cli.inside.findings import Finding, advice_for
 from etpguard.cli.reading import ClusterReport
+from etpguard.foresight.patches import Way
 from etpguard.objects import API_VERSION, SERVICE_COVERAGE, Service
 from etpguard.report import coverage_report
 from etpguard.report.service_coverage import owned_by_another
@@ -22,7 +23,8 @@ def explanation(
     assessed: Assessed, service: Service, inside: Sequence[Finding], story: Iterable[str], max_nodes: int
 ) -> Json:
     """A ServiceExplanation. `service` and `internal` are the entries of the CoverageReport. They are null for a
-    Service that is not assessed. `inside` is for clients in the cluster. `story` has the lines of the text."""
+    Service that is not assessed. `inside` is for clients in the cluster, and `internalAdvice` its advice. `story`
+    has the lines of the text."""
     assessment = assessed.assessments.get(service.key)
     chosen = [assessment] if assessment else []
     cluster = ClusterReport(assessed, chosen, internal=inside)
@@ -39,6 +41,7 @@ def explanation(
         "endpoints": list(_endpoints(assessed, service)),
         "history": _history(assessed, service),
         "advice": _advice(assessed, assessment) if assessment else [],
+        "internalAdvice": _internal_advice(assessed, inside),
         "text": [str(line) for line in story],
         "dataPlane": report["dataPlane"],
         "warnings": report["warnings"],
@@ -50,19 +53,25 @@ def _advice(assessed: Assessed, assessment: Assessment) -> list[Json]:
     """The items of advice, with documents where workloads were read."""
     if not assessed.sources.for_what_if:
         return [_item(each) for each in assessed.advisor(assessment)]
-    from etpguard.cli.explain_patch import ways_out
+    from etpguard.cli.explain_patch import external_ways
 
-    return [
-        {
-            **_item(way.advice),
-            "documents": [
-                {"document": each.content, "command": each.command, "helmValues": each.values}
-                for each in way.documents
-            ],
-            "notes": list(way.notes),
-        }
-        for way in ways_out(assessed, assessment.key)
+    return [_way(each) for each in external_ways(assessed, assessment.key)]
+
+
+def _internal_advice(assessed: Assessed, inside: Sequence[Finding]) -> list[Json]:
+    """The items of advice for clients in the cluster, with documents where workloads were read."""
+    if not assessed.sources.for_what_if:
+        return [_item(each) for finding in inside for each in advice_for(assessed, finding)]
+    from etpguard.cli.explain_patch import inside_ways
+
+    return [_way(each) for each in inside_ways(assessed, inside, 1)]
+
+
+def _way(way: Way) -> Json:
+    documents = [
+        {"document": each.content, "command": each.command, "helmValues": each.values} for each in way.documents
     ]
+    return {**_item(way.advice), "documents": documents, "notes": list(way.notes)}
 
 
 def _item(advice: Advice) -> Json:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed
+from etpguard.cli.inside.findings import Finding, advice_for
 from etpguard.cli.output.streams import complain, deliver
 from etpguard.cli.output.structured import write_yaml
-from etpguard.foresight.patches import FILE, Document, Way, ways
+from etpguard.foresight.patches import FILE, Document, Way, internal_ways, ways
 from etpguard.foresight.world import World
 from etpguard.objects import SERVICE, Key, Service
 from etpguard.objects.text import harmless
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 WIDTH = 98
 
 
-def ways_out(assessed: Assessed, key: Key) -> list[Way]:
-    """The ways out of a Service, from input with workloads; empty where it is not assessed."""
+def external_ways(assessed: Assessed, key: Key) -> list[Way]:
+    """The ways out for external traffic, from input with workloads; empty where the Service is not assessed."""
     assessment = assessed.assessments.get(key)
     service = assessed.loaded.picture.get(SERVICE, key)
     if assessment is None or service is None:
@@ -33,10 +34,22 @@ def ways_out(assessed: Assessed, key: Key) -> list[Way]:
     return ways(service, assessment, assessed.advisor(assessment), world)
 
 
-def print_patches(assessed: Assessed, service: Service, only: int | None) -> int:
+def inside_ways(assessed: Assessed, inside: Iterable[Finding], first: int) -> list[Way]:
+    """The ways out for clients in the cluster. Their numbers begin with `first`, as in the explanation."""
+    world = World(assessed.loaded.picture, assessed.engine)
+    made: list[Way] = []
+    for finding in inside:
+        service = assessed.loaded.picture.get(SERVICE, finding.key)
+        if service is not None:
+            made += internal_ways(service, finding.assessment, advice_for(assessed, finding), world, first)
+    return made
+
+
+def print_patches(assessed: Assessed, service: Service, inside: Iterable[Finding], only: int | None) -> int:
     """Print the documents as YAML to stdout, each after a comment, and to stderr what has none and what is not
     known. `only` is the number of one way, None for all. Returns 0. Raises Failure if there is no such way."""
-    found = ways_out(assessed, service.key)
+    found = external_ways(assessed, service.key)
+    found += inside_ways(assessed, inside, len(found) + 1)
     if only is not None and not any(way.number == only for way in found):
         known = f"the ways out are 1 to {len(found)}" if found else "it has none"
         raise Failure(f"Service {service.key} has no way out number {only}: {known}")

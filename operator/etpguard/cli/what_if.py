@@ -22,6 +22,8 @@ class WhatIfRequest:
     output: str = "table"
     max_nodes: int = 100
     fail_on: str = "Blackhole"
+    internal: bool = False
+    """Whether `fail_on` also counts what clients in the cluster lose."""
 
 
 def what_if(request: WhatIfRequest) -> int:
@@ -51,7 +53,10 @@ def what_if(request: WhatIfRequest) -> int:
     deliver(lambda: _show(request, given))
     warn([*forecast.warnings, *assessed.warnings])
     fail_on = Outcome.__members__.get(request.fail_on)
-    return int(fail_on is not None and any(phases.reaches(fail_on) for phases in forecast.services))
+    if fail_on is None:
+        return 0
+    counted = [*forecast.services, *(forecast.internal if request.internal else ())]
+    return int(any(phases.reaches(fail_on) for phases in counted))
 
 
 def _not_read(assessed: Assessed) -> list[str]:

@@ -21,6 +21,7 @@ from etpguard.foresight.start_time import StartTime
 from etpguard.foresight.world import World
 from etpguard.objects import Key
 from etpguard.objects.kinds import SERVICE
+from etpguard.outcomes import severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,13 @@ class InternalPhases:
     def at_once(self) -> int:
         """How many of them are dark at the same time, at most."""
         return (self.during.worst.dark & ~self.now.dark).bit_count()
+
+    def reaches(self, outcome: Outcome) -> bool:
+        """Whether the change makes it this outcome or a worse one for clients in the cluster, in the worst
+        case; see `outcomes.severity`. NoEndpoints reaches every outcome if it was another one before."""
+        worst = (self.during.worst.outcome, self.settled.worst.outcome)
+        emptied = Outcome.NoEndpoints in worst and self.now.outcome is not Outcome.NoEndpoints
+        return emptied or max(map(severity, worst)) >= outcome
 
     @property
     def changes(self) -> bool:

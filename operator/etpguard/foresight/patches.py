@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etpguard.assess import Assessment
+from etpguard.assess import Assessment, InternalAssessment
 from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange
-from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.consumers.interface import Advice, Consumer
+from etpguard.assess.internal_advice import SURGING
 from etpguard.cluster import Picture
 from etpguard.foresight import charts, held_labels
 from etpguard.foresight.apply import kinds_by_name
@@ -21,7 +22,7 @@ from etpguard.foresight.behind import Behind, behind
 from etpguard.foresight.charts import Release
 from etpguard.foresight.detection import timing_of
 from etpguard.foresight.scheduling import Scheduling, Site
-from etpguard.foresight.workload_patch import HOSTNAME, WorkloadPatch, hand_over, spread
+from etpguard.foresight.workload_patch import HOSTNAME, WorkloadPatch, hand_over, spread, tolerate
 from etpguard.foresight.world import World
 from etpguard.objects import NODE, SERVICE, Service
 from etpguard.objects.pods import NODE_DETAILS, PodSpec
@@ -61,13 +62,21 @@ class Way:
 def ways(service: Service, assessment: Assessment, advice: Sequence[Advice], world: World) -> list[Way]:
     """The ways of these items of advice. A label that nodes bear already goes before the advice to label them, or
     before the last one."""
-    maker = _Maker(service, assessment, world)
+    maker = _Maker(service, assessment.uncovered, [verdict.consumer for verdict in assessment.consumers], world)
     items = [*advice]
     if isinstance(maker.behind, Behind):
         pods = maker.behind.controller.template.spec or PodSpec()
         held = list(dict.fromkeys(held_labels.advice(service, assessment, pods, world)))
         items = _with_labels(items, held)
     return [maker.way(number, item) for number, item in enumerate(items, 1)]
+
+
+def internal_ways(
+    service: Service, assessment: InternalAssessment, advice: Sequence[Advice], world: World, first: int = 1
+) -> list[Way]:
+    """The ways for clients in the cluster. Their numbers begin with `first`."""
+    maker = _Maker(service, assessment.uncovered, (), world)
+    return [maker.way(number, item) for number, item in enumerate(advice, first)]
 
 
 def _with_labels(items: list[Advice], held: list[Advice]) -> list[Advice]:
@@ -82,9 +91,12 @@ LABEL_THE_NODES = "Or target only the nodes of the pods"
 
 
 class _Maker:
-    def __init__(self, service: Service, assessment: Assessment, world: World) -> None:
+    """`uncovered` are the nodes that lose traffic, `consumers` the consumers of the Service."""
+
+    def __init__(self, service: Service, uncovered: int, consumers: Sequence[Consumer], world: World) -> None:
         self._service = service
-        self._assessment = assessment
+        self._uncovered = uncovered
+        self._consumers = consumers
         self._picture = world.picture
         self.behind = behind(service, world.picture)
 
@@ -111,14 +123,20 @@ class _Maker:
             return Way(number, advice, advice.effect, advice.cost, notes=(*why, *self.behind.notes))
         document, more = self._workload_document(self.behind, patch)
         notes = (*patch.notes, *self.behind.notes, *more)
-        effect = patch.effect if change is WorkloadChange.SPREAD else f"{advice.effect} {patch.effect}".strip()
-        return Way(number, advice, effect, patch.cost, (document,), notes)
+        # The effect of a spread and of tolerations depends on the workload. The advice describes all its kinds.
+        own = change in (WorkloadChange.SPREAD, WorkloadChange.TOLERATE)
+        effect = patch.effect if own else f"{advice.effect} {patch.effect}".strip()
+        return Way(number, advice, effect, patch.cost or advice.cost, (document,), notes)
 
     def _patch(self, behind: Behind, change: WorkloadChange) -> WorkloadPatch:
+        if change is WorkloadChange.SURGE:
+            return WorkloadPatch(strategy=SURGING)
         if change is WorkloadChange.HAND_OVER:
-            consumers = [verdict.consumer for verdict in self._assessment.consumers]
-            return hand_over(behind, [(each, timing_of(each, self._service, self._picture)) for each in consumers])
-        uncovered = self._picture.nodes.names(self._assessment.uncovered)
+            timings = [(each, timing_of(each, self._service, self._picture)) for each in self._consumers]
+            return hand_over(behind, timings)
+        uncovered = self._picture.nodes.names(self._uncovered)
+        if change is WorkloadChange.TOLERATE:
+            return tolerate(behind, node_sites(self._picture), uncovered)
         return spread(behind, node_sites(self._picture), uncovered)
 
     def _workload_document(self, behind: Behind, patch: WorkloadPatch) -> tuple[Document, list[str]]:

@@ -77,7 +77,7 @@ def spread(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -> 
     names = {site.name for site in open_to}
     shut = [name for name in uncovered if name not in names]
     if behind.workload.kind == "DaemonSet":
-        return _tolerate(behind, pods, [scheduling.sites[name] for name in shut if name in scheduling.sites])
+        return tolerate(behind, scheduling, uncovered)
     notes = [_shut_out(shut)] if shut else []
     if not open_to:
         return WorkloadPatch(notes=("no node admits its pods",))
@@ -212,8 +212,11 @@ def _match_labels(behind: Behind) -> dict[str, str]:
     return dict((selector and selector.match_labels) or {})
 
 
-def _tolerate(behind: Behind, pods: PodSpec, shut: Sequence[Site]) -> WorkloadPatch:
-    """For a DaemonSet, which places its pods itself."""
+def tolerate(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -> WorkloadPatch:
+    """The tolerations with which a DaemonSet, which places its pods itself, runs a pod on these nodes too."""
+    pods = behind.controller.template.spec or PodSpec()
+    sites = [scheduling.sites[name] for name in uncovered if name in scheduling.sites]
+    shut = [site for site in sites if not _selects(pods, site) or _repelled(pods, site)]
     if not shut:
         note = f"{behind.workload} runs a pod on each of these nodes: find out why it is not Ready there"
         return WorkloadPatch(notes=(note,))

@@ -43,6 +43,8 @@ class WorkloadChange(Enum):
 
     SPREAD = "a ready pod on every node that its pods may use"
     HAND_OVER = "pods that serve until the load balancer has stopped"
+    TOLERATE = "a pod of the DaemonSet on tainted nodes too"
+    SURGE = "a new pod of the DaemonSet before the old one ends"
 
 
 Change = tuple[ObjectChange, ...] | WorkloadChange

@@ -24,8 +24,9 @@ _MEANING = {
 }
 
 
-def lines(assessed: Assessed, finding: Finding, max_nodes: int) -> Lines:
-    """What happens to clients on each node, why, which pods are affected, and what to do."""
+def lines(assessed: Assessed, finding: Finding, max_nodes: int, first: int = 1) -> Lines:
+    """What happens to clients on each node, why, which pods are affected, and what to do. The numbers of the
+    advice begin with `first`, after those of the advice about external traffic."""
     assessment = finding.assessment
     yield ""
     yield "Clients in the cluster (internalTrafficPolicy Local)"
@@ -38,7 +39,7 @@ def lines(assessed: Assessed, finding: Finding, max_nodes: int) -> Lines:
     items = advice_for(assessed, finding)
     if items:
         yield "  What to do, best first"
-    for number, advice in enumerate(items, 1):
+    for number, advice in enumerate(items, first):
         yield f"    {number}. {advice.title}."
         yield from (f"       {part}" for part in (advice.effect, advice.cost) if part)
         yield from (Command(f"         {line}") for line in advice.command.splitlines())

@@ -44,7 +44,7 @@ def write(reading: Reading, output: str, max_nodes: int, fail_on: str) -> None:
         from etpguard.cli.output.structured import print_json
 
         pairs = [(coverage_report(each.contents(max_nodes)), _location(each)) for each in reading.reports]
-        print_json(sarif(pairs, fails, reading.failed))
+        print_json(sarif(pairs, fails, reading.failed, internal=reading.internal))
     elif output == "html":
         from etpguard.cli.output.html import html
 

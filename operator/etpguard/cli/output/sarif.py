@@ -1,16 +1,18 @@
 """A CoverageReport as SARIF 2.1.0, which code scanning reads.
 
-A Service whose traffic is lost, or may be lost, is a result. An outcome is a rule. A cluster is a run.
+A Service whose traffic is lost, or may be lost, is a result. An outcome is a rule. A cluster is a run. What clients
+in the cluster lose under `internalTrafficPolicy: Local` is another result, with other rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from etpguard import __version__
-from etpguard.outcomes import Outcome
+from etpguard.outcomes import Outcome, severity
 
 Json = Mapping[str, Any]
 
@@ -26,23 +28,54 @@ _RULES = {
     Outcome.NoTargets: "The load balancer sends traffic to no node",
     Outcome.Outage: "All nodes that receive traffic lose it",
 }
-_INDEX = {outcome: number for number, outcome in enumerate(_RULES)}
+_INTERNAL_RULES = {
+    Outcome.NoEndpoints: "No usable endpoint exists anywhere in the cluster for clients in the cluster",
+    Outcome.Unknown: "What clients in the cluster lose depends on something that the API does not show",
+    Outcome.Uncovered: "Clients on nodes without an endpoint cannot reach it (internalTrafficPolicy Local)",
+}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How one list of the report becomes results: of external traffic, or of clients in the cluster."""
+
+    rules: Mapping[Outcome, str]
+    prefix: str
+    """Begins the IDs of its rules."""
+    fingerprint: str
+    about: str = ""
+    """Follows the name of the Service in the message."""
+
+    def rule(self, outcome: Outcome) -> str:
+        return f"{self.prefix}{outcome.name}"
+
+
+_EXTERNAL = _Kind(_RULES, "", "service/v1")
+_INTERNAL = _Kind(_INTERNAL_RULES, "Internal", "service-internal/v1", " (clients in the cluster)")
+_INDEX = {
+    kind.rule(outcome): number
+    for number, (kind, outcome) in enumerate((k, o) for k in (_EXTERNAL, _INTERNAL) for o in k.rules)
+}
 
 
 def sarif(
-    reports: Sequence[tuple[Json, str]], fail_on: Outcome | None, failed: Mapping[str, str]
+    reports: Sequence[tuple[Json, str]],
+    fail_on: Outcome | None,
+    failed: Mapping[str, str],
+    *,
+    internal: bool = False,
 ) -> dict[str, Any]:
     """`reports` are CoverageReports, each with the URL of its API server, the path of its file, or "".
 
-    A result is an error if its outcome is `fail_on` or a worse one, None for never. `failed`: why a cluster could
-    not be read.
+    A result is an error if its outcome is `fail_on` or a worse one, None for never. A result about clients in the
+    cluster is an error only with `internal`. `failed`: why a cluster could not be read.
     """
-    runs = [_run(report, place, fail_on) for report, place in reports]
+    runs = [_run(report, place, fail_on, fail_on if internal else None) for report, place in reports]
     runs += [_failed_run(cluster, why) for cluster, why in failed.items()]
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": runs}
 
 
-def _run(report: Json, place: str, fail_on: Outcome | None) -> dict[str, Any]:
+def _run(report: Json, place: str, fail_on: Outcome | None, internal_fail_on: Outcome | None) -> dict[str, Any]:
     notes = [_notification("note", text) for text in report["assumptions"]]
     notes += [_notification("warning", text) for text in report["warnings"]]
     cluster = report.get("cluster", "")
@@ -50,9 +83,8 @@ def _run(report: Json, place: str, fail_on: Outcome | None) -> dict[str, Any]:
         "tool": _tool(),
         "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notes}],
         "results": [
-            _result(service, place, cluster, fail_on)
-            for service in report["services"]
-            if Outcome[service["outcome"]] in _RULES
+            *_results(_EXTERNAL, report["services"], place, cluster, fail_on),
+            *_results(_INTERNAL, report["internal"], place, cluster, internal_fail_on),
         ],
     }
     if "://" in place:
@@ -71,7 +103,11 @@ def _identity(cluster: str) -> dict[str, Any]:
 
 
 def _tool() -> dict[str, Any]:
-    rules = [{"id": outcome.name, "shortDescription": {"text": f"{text}."}} for outcome, text in _RULES.items()]
+    rules = [
+        {"id": kind.rule(outcome), "shortDescription": {"text": f"{text}."}}
+        for kind in (_EXTERNAL, _INTERNAL)
+        for outcome, text in kind.rules.items()
+    ]
     return {"driver": {"name": "etpguard", "version": __version__, "rules": rules}}
 
 
@@ -79,13 +115,23 @@ def _notification(level: str, text: str) -> dict[str, Any]:
     return {"level": level, "message": {"text": text}}
 
 
-def _result(service: Json, place: str, cluster: str, fail_on: Outcome | None) -> dict[str, Any]:
+def _results(
+    kind: _Kind, services: Sequence[Json], place: str, cluster: str, fail_on: Outcome | None
+) -> Iterator[dict[str, Any]]:
+    for service in services:
+        if Outcome[service["outcome"]] in kind.rules:
+            yield _result(kind, service, place, cluster, fail_on)
+
+
+def _result(kind: _Kind, service: Json, place: str, cluster: str, fail_on: Outcome | None) -> dict[str, Any]:
     outcome, name = Outcome[service["outcome"]], f"{service['namespace']}/{service['name']}"
+    rule = kind.rule(outcome)
+    text = [f"{name}{kind.about}: {outcome.name}: {service['reason']}", *_causes(service), *service["advice"]]
     return {
-        "ruleId": outcome.name,
-        "ruleIndex": _INDEX[outcome],
-        "level": _level(outcome, fail_on),
-        "message": {"text": "\n".join([f"{name}: {outcome.name}: {service['reason']}", *service["advice"]])},
+        "ruleId": rule,
+        "ruleIndex": _INDEX[rule],
+        "level": _level(outcome if kind is _EXTERNAL else severity(outcome), fail_on),
+        "message": {"text": "\n".join(text)},
         "locations": [
             {
                 "physicalLocation": {
@@ -97,8 +143,16 @@ def _result(service: Json, place: str, cluster: str, fail_on: Outcome | None) ->
                 ],
             }
         ],
-        "partialFingerprints": {"service/v1": f"{cluster}/{name}" if cluster else name},
+        "partialFingerprints": {kind.fingerprint: f"{cluster}/{name}" if cluster else name},
     }
+
+
+def _causes(service: Json) -> list[str]:
+    """Why nodes have no endpoint. Only entries about clients in the cluster have causes."""
+    return [
+        f"{', '.join(cause['nodes'])}: {', and '.join(reason['message'] for reason in cause['reasons'])}"
+        for cause in service.get("causes", ())
+    ]
 
 
 def _level(outcome: Outcome, fail_on: Outcome | None) -> str:

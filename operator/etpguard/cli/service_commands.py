@@ -1,0 +1,118 @@
+"""The commands about one Service: `explain` and `verify`, with their options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from etpguard.cli.common_options import max_nodes, only, service_name, service_namespace, sources, take_sources
+
+_VERIFY_OPTIONS = ("nodes", "max_nodes", "address_type", "addresses_file", "target_health", "output")
+
+
+@click.command()
+@click.argument("service", metavar="NAMESPACE/SERVICE")
+@sources
+@service_namespace
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="output format",
+)
+@max_nodes(10, "nodes shown of each state; 0 for all")
+@click.option(
+    "--hand-off",
+    is_flag=True,
+    help="also say whether requests are lost when the last pod of a node ends; reads Pods and workloads",
+)
+@click.option(
+    "--patch",
+    is_flag=True,
+    help="print only the advice, as documents for `kubectl patch`, `kubectl apply` or `helm upgrade`, each after "
+    "a comment; reads Pods and workloads. With -o json the explanation has these documents",
+)
+@click.option(
+    "--way",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="with --patch: print only the documents of the advice with this number",
+)
+def explain(service: str, namespace: str | None, **options: Any) -> int:
+    """Explain the outcome of one Service.
+
+    Shows its ports, the state of each node, its consumers, and advice.
+    """
+    from etpguard.cli.explain import ExplainOptions
+    from etpguard.cli.explain import explain as run_explain
+
+    space, name = service_name(service, namespace)
+    own = ExplainOptions(
+        **{field: options.pop(field) for field in ("max_nodes", "hand_off", "patch", "way", "output")}
+    )
+    if own.way is not None and not own.patch:
+        raise click.UsageError("--way needs --patch")
+    if own.way is not None and own.output != "text":
+        raise click.UsageError("--way and -o json exclude each other")
+    return run_explain(take_sources(options, only(space)), name, own)
+
+
+@click.command()
+@click.argument("service", metavar="NAMESPACE/SERVICE")
+@sources
+@service_namespace
+@click.option("--node", "nodes", multiple=True, metavar="NAME", help="try this node; can be repeated")
+@max_nodes(50, "eligible nodes to try; 0 for all")
+@click.option(
+    "--address-type",
+    type=click.Choice(["InternalIP", "ExternalIP"]),
+    default="InternalIP",
+    show_default=True,
+    help="the addresses of the nodes to connect to",
+)
+@click.option(
+    "--from-file",
+    "addresses_file",
+    default="",
+    metavar="FILE|-",
+    help="read the addresses from lines of NODE ADDRESS instead, and try these nodes only",
+)
+@click.option(
+    "--target-health",
+    default="",
+    metavar="FILE|-",
+    help="compare with what the load balancer says and connect to nothing. The file is the JSON of `aws elbv2 "
+    "describe-target-health`, of `gcloud compute backend-services get-health --format=json`, or of Azure's health "
+    "per load balancing rule",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="output format",
+)
+def verify(service: str, namespace: str | None, **options: Any) -> int:
+    """Compare what etpguard predicts for one Service with real connections.
+
+    Connects once, over TCP, from where you are, to the node ports of each eligible node, and asks its
+    healthCheckNodePort. It sends nothing on the connections. Connections from a node or a pod prove nothing, since
+    they are internal traffic.
+
+    \b
+    Exit codes:
+      0  every node does what is predicted
+      1  a node does something else
+      2  it could not be done
+      3  inconclusive: nothing differs, but not everything is proven
+    """
+    from etpguard.cli.verify.command import VerifyRequest
+    from etpguard.cli.verify.command import verify as run_verify
+
+    space, name = service_name(service, namespace)
+    own = {field: options.pop(field) for field in _VERIFY_OPTIONS}
+    return run_verify(VerifyRequest(take_sources(options, only(space)), name, **own))

@@ -1,0 +1,64 @@
+"""The command `what-if` and its options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from etpguard.cli.common_options import max_nodes, sources, take_sources
+from etpguard.cli.option_types import OutcomeName
+from etpguard.cli.what_if_changes import CHANGES, ChangesCommand
+
+
+@click.command("what-if", cls=ChangesCommand)
+@sources
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="output format",
+)
+@max_nodes(100, "names in each list of nodes; 0 for all")
+@click.option(
+    "--fail-on",
+    type=OutcomeName(),
+    default="Blackhole",
+    show_default=True,
+    metavar="OUTCOME",
+    help="exit with 1 if a Service that changes has this outcome or a worse one, during the change or after it",
+)
+@click.option(
+    "--internal",
+    is_flag=True,
+    help="--fail-on also counts Services with internalTrafficPolicy: Local; one that clients on some nodes do not "
+    "reach counts as Blackhole",
+)
+def what_if(**options: Any) -> int:
+    """Show what a change would do to Services with externalTrafficPolicy: Local. Changes nothing.
+
+    \b
+    Changes, separated by the word `then`:
+      lose NODE... | zone=ZONE | -l LABEL=VALUE
+      drain NODE... [--by kubectl|karpenter|cluster-autoscaler] [--then-delete]
+            [--force] [--delete-emptydir-data]
+      scale NAMESPACE/KIND/NAME=N
+      rollout NAMESPACE/KIND/NAME
+      policy NAMESPACE/SERVICE=Cluster|Local
+      target-nodes NAMESPACE/SERVICE -l LABEL=VALUE
+      apply -f FILE
+
+    \b
+    Exit codes:
+      0  no Service that changes reaches the outcome of --fail-on
+      1  one does, during the change or in the worst case after it, or one loses its last endpoint
+      2  the forecast could not be completed
+    """
+    from etpguard.cli.what_if import WhatIfRequest
+    from etpguard.cli.what_if import what_if as run_what_if
+
+    changes = click.get_current_context().meta[CHANGES]
+    given = take_sources(options, ())
+    return run_what_if(WhatIfRequest(given, changes, **options))
