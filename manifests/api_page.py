@@ -215,6 +215,7 @@ EXPLANATION = (
     Field("advice[].documents[].command", "string", "The command that applies it from the file FILE.", True),
     Field("advice[].documents[].helmValues", "boolean", "Whether it is Helm values.", True),
     Field("advice[].notes[]", "string", "What is not known, and why there is no document.", True),
+    Field("internalAdvice[]", "object", "As `advice[]`, for clients in the cluster."),
     Field("text[]", "string", "The lines of the text output, for people. They may change."),
     Field("dataPlane", "object", "As in the CoverageReport."),
     Field("warnings[]", "string", "As on stderr."),

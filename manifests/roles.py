@@ -11,13 +11,27 @@ from etpguard import __version__
 from etpguard.assess import picture_for
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.objects.named import NAMED_OBJECTS
+from etpguard.objects.pod_controllers import WORKLOAD_KINDS
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 
 READER = "etpguard-reader"
 
 _ABOUT = """\
-# Read access for people and pipelines that run `etpguard check`, `explain` or `dump`. Bound to nobody:
+# Read access for people and pipelines that run `etpguard check`, `explain`, `what-if`, `verify` or `dump`.
+# Bound to nobody:
 #   kubectl create clusterrolebinding etpguard-reader --clusterrole=etpguard-reader --user=USER
+#
+# What each permission is for:
+# - Services, EndpointSlices, Nodes: the outcome of each Service. Without one of them nothing is reported.
+# - Ingresses, Gateways and the kinds of load balancer controllers: the consumers. Without one of them, the
+#   outcomes that depend on it are Unknown.
+# - ServiceCoverages, policies, NetworkPolicies, Namespaces: the history in `explain`, and `check --policy`.
+# - Pods, Deployments, ReplicaSets, StatefulSets, DaemonSets: in `check` and `explain`, why a node has no endpoint
+#   and which clients in the cluster are affected (read only if they lose traffic); in `explain --hand-off`,
+#   `explain --patch` and `what-if`, everything about pods.
+# - PodDisruptionBudgets, HorizontalPodAutoscalers: `what-if`.
+# - `get` on single objects by name: the data plane.
+# Remove what you do not want to grant: etpguard names what it cannot read, and reports the rest.
 """
 
 _CHART = """\
@@ -33,7 +47,7 @@ metadata:
 def _rules() -> list[dict[str, Any]]:
     """`list` for every kind, and `get` for single objects by their names."""
     listed: dict[str, dict[str, None]] = defaultdict(dict)
-    for kind in picture_for(consumer_families(), REMEDIATION_KINDS).kinds:
+    for kind in picture_for(consumer_families(), (*REMEDIATION_KINDS, *WORKLOAD_KINDS)).kinds:
         listed[kind.group][kind.plural] = None
     named: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for each in NAMED_OBJECTS:

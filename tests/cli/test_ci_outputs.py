@@ -200,6 +200,47 @@ def test_the_level_of_a_result(outcome: str, fail_on: Outcome | None, level: str
     assert [each["level"] for each in run["results"]] == [level]
 
 
+def inside(outcome: str) -> dict[str, Any]:
+    """An entry of `internal[]`."""
+    reasons = [{"cause": "NodeSelector", "message": "first"}, {"cause": "Rollout", "message": "second"}]
+    causes = [{"reasons": reasons, "nodes": ["n1", "n2"], "pods": []}]
+    return {**service("web", outcome), "causes": causes}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fail_on", "internal", "level"),
+    [
+        pytest.param("Uncovered", Outcome.Blackhole, False, "warning", id="not counted without --internal"),
+        pytest.param("Uncovered", Outcome.Blackhole, True, "error", id="Uncovered counts as Blackhole"),
+        pytest.param("Uncovered", Outcome.Outage, True, "warning", id="which is better than Outage"),
+        pytest.param("NoEndpoints", Outcome.Blackhole, True, "warning", id="NoEndpoints"),
+        pytest.param("Unknown", Outcome.Blackhole, True, "note", id="Unknown"),
+        pytest.param("Uncovered", None, True, "warning", id="never"),
+    ],
+)
+def test_the_level_of_a_result_for_clients_in_the_cluster(
+    outcome: str, fail_on: Outcome | None, internal: bool, level: str
+) -> None:
+    whole = report(service("web", "Covered"), internal=[inside(outcome)])
+    (run,) = sarif([(whole, "")], fail_on, {}, internal=internal)["runs"]
+    (result,) = run["results"]
+    assert (result["ruleId"], result["level"]) == (f"Internal{outcome}", level)
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == f"Internal{outcome}"
+    assert result["message"]["text"].splitlines() == [
+        f"shop/web (clients in the cluster): {outcome}: why",
+        "n1, n2: first, and second",
+        "Do this.",
+    ]
+
+
+def test_both_results_of_one_service_have_different_fingerprints(sarif_schema: jsonschema.Draft4Validator) -> None:
+    whole = report(service("web", "Outage"), internal=[inside("Uncovered"), inside("Covered")], cluster="earth")
+    log = sarif([(whole, "")], None, {})
+    found = [each["partialFingerprints"] for each in log["runs"][0]["results"]]
+    assert found == [{"service/v1": "earth/shop/web"}, {"service-internal/v1": "earth/shop/web"}]
+    assert [error.message for error in sarif_schema.iter_errors(log)] == []
+
+
 @pytest.mark.parametrize("outcome", ["Covered", "NotAffected"])
 def test_a_service_without_a_problem_is_no_result(outcome: str) -> None:
     (run,) = sarif([(report(service("web", outcome)), "")], Outcome.NotAffected, {})["runs"]

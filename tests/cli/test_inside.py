@@ -11,6 +11,7 @@ import yaml
 
 from tests.cli.program import SEED, Run, etpguard
 
+SEED_NAME = "default/nginx-nginx-ingress-controller"
 AGENT = SEED.parents[1] / "node-local-agent" / SEED.name
 TITLE = "Clients in the cluster (internalTrafficPolicy Local):"
 TAINT = "DaemonSet observability/otel-agent does not tolerate the taint nvidia.com/gpu=present:NoSchedule"
@@ -92,6 +93,67 @@ def test_junit_has_a_test_for_them(more: list[str], element: str) -> None:
         assert f"gpu-1, gpu-2: {TAINT}" in (found.text or "")
 
 
+@pytest.mark.parametrize(("more", "level"), [([], "warning"), (["--internal"], "error")])
+def test_sarif_has_a_result_for_them(more: list[str], level: str) -> None:
+    (run,) = etpguard("check", "-f", AGENT, "-o", "sarif", *more).report["runs"]
+    (result,) = run["results"]
+    assert (result["ruleId"], result["level"]) == ("InternalUncovered", level)
+    assert f"gpu-1, gpu-2: {TAINT}" in result["message"]["text"].splitlines()
+
+
+def test_html_has_them() -> None:
+    page = etpguard("check", "-f", AGENT, "-o", "html").out
+    assert '<h2 id="internal-title">Clients in the cluster</h2>' in page
+    assert "observability/otel-agent" in page
+
+
+def test_explain_prints_the_advice_as_patches() -> None:
+    run = etpguard("explain", "observability/otel-agent", "-f", AGENT, "--patch")
+    service, tolerations, surge = yaml.safe_load_all(run.out)
+    assert service["spec"] == {"internalTrafficPolicy": "Cluster", "trafficDistribution": "PreferSameNode"}
+    assert (tolerations["kind"], tolerations["metadata"]["name"]) == ("DaemonSet", "otel-agent")
+    added = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    assert tolerations["spec"]["template"]["spec"]["tolerations"] == [added]
+    assert surge["spec"]["updateStrategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert "#   kubectl -n observability patch daemonset otel-agent --patch-file=FILE" in run.out.splitlines()
+    only = etpguard("explain", "observability/otel-agent", "-f", AGENT, "--patch", "--way", "2").out
+    assert list(yaml.safe_load_all(only)) == [tolerations]
+
+
+def both_policies(tmp_path: Path) -> Path:
+    """The example with a Service that loses traffic from outside and from inside."""
+    content = yaml.safe_load(AGENT.read_text())
+    for item in content["items"]:
+        if item["kind"] == "Service" and item["metadata"]["name"] == "otel-agent":
+            item["spec"] |= {"type": "NodePort", "externalTrafficPolicy": "Local"}
+            item["spec"]["ports"][0]["nodePort"] = 30017
+    state = tmp_path / "state.yaml"
+    state.write_text(yaml.safe_dump(content))
+    return state
+
+
+def test_the_numbers_of_the_advice_go_on_after_the_advice_about_external_traffic(tmp_path: Path) -> None:
+    state = both_policies(tmp_path)
+    story = etpguard("explain", "observability/otel-agent", "-f", state, "--hand-off").out
+    outside, _, inside = story.partition("Clients in the cluster (internalTrafficPolicy Local)\n")
+    last = [line for line in outside.splitlines() if line.startswith("  ") and line.lstrip()[:1].isdigit()][-1]
+    number = int(last.split(".")[0]) + 1
+    title = "Prefer the endpoint on the client's node instead of requiring it."
+    assert f"    {number}. {title}" in inside.splitlines()
+    run = etpguard("explain", "observability/otel-agent", "-f", state, "--patch", "--way", str(number))
+    assert run.out.splitlines()[1] == f"# {number}. {title}"
+
+
+def test_the_json_explanation_has_the_advice() -> None:
+    plain = etpguard("explain", "observability/otel-agent", "-f", AGENT, "-o", "json").report["internalAdvice"]
+    assert [each["title"].split()[0] for each in plain] == ["Prefer", "Let", "Let"]
+    assert all("documents" not in each for each in plain)
+    more = etpguard("explain", "observability/otel-agent", "-f", AGENT, "-o", "json", "--patch").report
+    assert more["advice"] == []
+    assert [len(each["documents"]) for each in more["internalAdvice"]] == [1, 1, 1]
+    assert etpguard("explain", SEED_NAME, "-f", SEED, "-o", "json").report["internalAdvice"] == []
+
+
 def test_markdown_has_a_table_for_them() -> None:
     out = etpguard("check", "-f", AGENT, "-o", "markdown").out
     assert "**Clients in the cluster** (internalTrafficPolicy Local)" in out
@@ -148,6 +210,20 @@ def test_what_if_names_the_nodes_that_go_dark() -> None:
     table = etpguard("what-if", "-f", AGENT, *change).out.partition(f"{TITLE}\n")[2].splitlines()
     assert "Uncovered 3/5   Uncovered 4/5" in table[1]
     assert "worker-1, worker-2, 1 at a time" in table[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        pytest.param([], 0, id="not counted"),
+        pytest.param(["--internal"], 1, id="counted"),
+        pytest.param(["--internal", "--fail-on", "Outage"], 0, id="Uncovered is no Outage"),
+        pytest.param(["--internal", "--fail-on", "never"], 0, id="never"),
+    ],
+)
+def test_what_if_counts_them_only_with_internal(options: list[str], code: int) -> None:
+    change = ["rollout", "observability/DaemonSet/otel-agent"]
+    assert etpguard("what-if", "-f", AGENT, *options, *change).code == code
 
 
 def test_what_if_says_what_has_no_bound(tmp_path: Path) -> None:

@@ -227,3 +227,22 @@ def test_a_new_policy_begins_it() -> None:
 def test_picture_of_is_given_all_nodes_in_order() -> None:
     picture, _ = picture_of(NODES)
     assert picture.nodes.names(0b111) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome", "reached"),
+    [
+        pytest.param(Drain(("a",)), Outcome.Blackhole, False, id="a drain leaves a DaemonSet alone"),
+        pytest.param(Rollout(DAEMON_SET), Outcome.Blackhole, True, id="Uncovered during a rollout is a Blackhole"),
+        pytest.param(Rollout(DAEMON_SET), Outcome.Outage, False, id="which is better than an Outage"),
+    ],
+)
+def test_the_outcomes_that_a_change_reaches(change: Change, outcome: Outcome, reached: bool) -> None:
+    found = forecast(cluster(agents(), daemon_set()), change).internal
+    assert any(each.reaches(outcome) for each in found) is reached
+
+
+def test_a_change_that_takes_the_last_endpoint_reaches_every_outcome() -> None:
+    pods = [pod("web-a", "a")]
+    (found,) = forecast(cluster(pods, *deployment(1)), Scale(DEPLOYMENT, 0)).internal
+    assert found.reaches(Outcome.Outage)

@@ -12,7 +12,7 @@ from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, OwnNod
 from etpguard.foresight.behind import Behind, behind
 from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.patches import node_sites
-from etpguard.foresight.workload_patch import WorkloadPatch, hand_over, spread
+from etpguard.foresight.workload_patch import WorkloadPatch, hand_over, spread, tolerate
 from etpguard.objects import SERVICE
 from tests.foresight.clusters import APP, WEB, Json, deployment, node, picture_of, service, workload
 
@@ -271,3 +271,20 @@ def test_the_strategy_of_a_daemon_set_has_another_name() -> None:
     assert WorkloadPatch(strategy={"type": "OnDelete"}).spec("DaemonSet") == {
         "updateStrategy": {"type": "OnDelete"}
     }
+
+
+def test_tolerations_are_added_to_those_that_a_daemon_set_has() -> None:
+    own = {"key": "own", "operator": "Exists"}
+    agent = templated("DaemonSet", None, pod={"tolerations": [own]})
+    picture, _ = picture_of([service(), *NODES, agent])
+    patch = tolerate(_behind(agent), node_sites(picture), ("cp", "gone"))
+    added = {"key": TAINT["key"], "operator": "Exists", "effect": TAINT["effect"]}
+    assert patch.spec("DaemonSet") == {"template": {"spec": {"tolerations": [own, added]}}}
+
+
+def test_no_toleration_helps_a_node_that_already_admits_the_pods() -> None:
+    agent = templated("DaemonSet", None)
+    picture, _ = picture_of([service(), *NODES, agent])
+    patch = tolerate(_behind(agent), node_sites(picture), ("a",))
+    assert patch.empty
+    assert "find out why it is not Ready there" in patch.notes[0]

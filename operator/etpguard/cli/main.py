@@ -50,7 +50,7 @@ for command in (check, explain, verify, what_if, dump, rollback, uninstall):
 
 @cli.command("reader-role")
 def reader_role() -> int:
-    """Print the ClusterRole etpguard-reader: the permissions of check, explain and dump.
+    """Print the ClusterRole etpguard-reader: the permissions of check, explain, what-if, verify and dump.
 
     Apply it with: etpguard reader-role | kubectl apply -f -
     """

@@ -1,7 +1,7 @@
 """A CoverageReport as SARIF 2.1.0, which code scanning reads.
 
-A Service whose traffic is lost, or may be lost, is a result. An outcome is a rule. A cluster is a run. What clients
-in the cluster lose under `internalTrafficPolicy: Local` is another result, with other rules.
+A Service whose traffic is lost, or may be lost, is a result. An outcome is a rule. A cluster is a run. What
+clients in the cluster lose under `internalTrafficPolicy: Local` is another result, with other rules.
 """
 
 from __future__ import annotations
