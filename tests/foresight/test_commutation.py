@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etpguard.assess import Assessment, Outcome
+from etpguard.foresight.bounds import Bounds
 from etpguard.foresight.changes import By, Change, Drain, Lose, Policy, Scale, TargetNodes, Workload
-from etpguard.foresight.forecast import Bounds, Case
+from etpguard.foresight.forecast import Case
 from etpguard.foresight.scale_in import victims
 from etpguard.objects import decode_item
 from etpguard.objects.pods import POD, Pod
@@ -104,7 +105,9 @@ def shown(found: Assessment | None) -> tuple[object, ...]:
     return (found.outcome, found.eligible.bit_count(), found.uncovered.bit_count()) if found else ("-",)
 
 
-def after(cluster: Cluster, change: Change, objects: Sequence[Json] | None = None) -> tuple[Bounds, Bounds]:
+def after(
+    cluster: Cluster, change: Change, objects: Sequence[Json] | None = None
+) -> tuple[Bounds[Case], Bounds[Case]]:
     """The bounds of `during` and `settled`; what is now, where nothing changes."""
     given = cluster.objects() if objects is None else objects
     phases = phases_of(forecast(given, change))
@@ -114,7 +117,7 @@ def after(cluster: Cluster, change: Change, objects: Sequence[Json] | None = Non
     return Bounds(now, now), Bounds(now, now)
 
 
-def exact(bounds: Bounds) -> tuple[object, ...]:
+def exact(bounds: Bounds[Case]) -> tuple[object, ...]:
     assert shown(bounds.worst.assessment) == shown(bounds.best.assessment)
     return shown(bounds.worst.assessment)
 
@@ -180,7 +183,7 @@ def test_scale_in_of_a_deployment_has_the_bounds_of_all_victims(cluster: Cluster
     assert_tight(settled, ends)
 
 
-def assert_tight(bounds: Bounds, ends: Sequence[tuple[object, ...]]) -> None:
+def assert_tight(bounds: Bounds[Case], ends: Sequence[tuple[object, ...]]) -> None:
     """Each end lies within the bounds, by its outcome, and both bounds are among the ends."""
     outcomes = sorted(end[0] if isinstance(end[0], Outcome) else Outcome.NotAffected for end in ends)
     assert (bounds.worst.outcome, bounds.best.outcome) == (outcomes[-1], outcomes[0])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etpguard.objects.text import describe, harmless
+from etpguard.objects.text import describe, harmless, listed, listed_nodes
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,30 @@ def test_what_is_harmless_stays_so(text: str) -> None:
 )
 def test_an_exception_is_one_line_of_bounded_length(error: Exception, line: str) -> None:
     assert describe(error, 20) == line[:20]
+
+
+@pytest.mark.parametrize(
+    ("names", "most", "total", "expected"),
+    [
+        pytest.param([], 3, None, "", id="none"),
+        pytest.param(["a"], 3, None, "a", id="one"),
+        pytest.param(["a", "b", "c"], 3, None, "a, b, c", id="just as many"),
+        pytest.param(["a", "b", "c"], 1, None, "a and 2 more", id="more"),
+        pytest.param(["a", "b"], 2, 7, "a, b and 5 more", id="only the first are given"),
+        pytest.param([1, 2], 5, 2, "1, 2", id="all are given"),
+    ],
+)
+def test_listed(names: list[object], most: int, total: int | None, expected: str) -> None:
+    assert listed(names, most, total) == expected
+
+
+def test_listed_with_another_separator() -> None:
+    assert listed(["a", "b", "c"], 2, separator="; ") == "a; b and 1 more"
+
+
+def test_listed_nodes() -> None:
+    assert [listed_nodes(["a"]), listed_nodes(["a", "b"]), listed_nodes(["a", "b", "c"], 1)] == [
+        "node a",
+        "nodes a, b",
+        "nodes a and 2 more",
+    ]

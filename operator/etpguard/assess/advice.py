@@ -20,6 +20,7 @@ from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
 from etpguard.objects import NODE, SERVICE, Key, Node, Service
+from etpguard.objects.text import listed
 
 LIMIT = 8
 """Items of advice for one Service at most."""
@@ -105,11 +106,10 @@ class Advisor:
         ready = self._picture.nodes.names(port.ready & assessment.nodes)
         several = len({each.port for each in assessment.ports}) > 1
         of_port = f" of port {port.port}" if several else ""
-        more = f" and {len(ready) - 5} more" if len(ready) > 5 else ""
         return Advice(
             f"Find out who sends traffic to the node ports of Service {service.key}",
             "No load balancer is known that would leave out nodes without an endpoint. "
-            f"Nodes with an endpoint{of_port}: {', '.join(ready[:5]) or 'none'}{more}.",
+            f"Nodes with an endpoint{of_port}: {listed(ready, 5) or 'none'}.",
         )
 
     def _hosts(self, assessment: Assessment, port: str) -> Sequence[Node]:
@@ -278,5 +278,4 @@ def _labelled(advice: Advice, places: set[tuple[str, str]], everyone: set[tuple[
     parts = list(
         dict.fromkeys(sorted(f"{of}, port {port}" if objects > {of} else f"port {port}" for of, port in places))
     )
-    more = f" and {len(parts) - 3} more" if len(parts) > 3 else ""
-    return replace(advice, title=f"{advice.title} ({'; '.join(parts[:3])}{more})")
+    return replace(advice, title=f"{advice.title} ({listed(parts, 3, separator='; ')})")

@@ -11,6 +11,7 @@ from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output.formats import STRUCTURED, TABLES
 from etpguard.cli.output.streams import complain, deliver
 from etpguard.cli.selection import ALL, Selection
+from etpguard.objects.text import listed
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment
@@ -162,15 +163,12 @@ def assumed(chosen: Sequence[Assessment]) -> list[str]:
     for assessment in chosen:
         for text in assessment.assumptions:
             resting.setdefault(text, []).append(str(assessment.key))
-    lines = [f"assumed for {_some(names)}: {text}" for text, names in list(resting.items())[:SHOWN_ASSUMPTIONS]]
+    lines = [
+        f"assumed for {listed(names, 3)}: {text}" for text, names in list(resting.items())[:SHOWN_ASSUMPTIONS]
+    ]
     if more := len(resting) - len(lines):
         lines.append(f"{more} more {'assumption' if more == 1 else 'assumptions'}: -o wide shows all")
     return lines
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{more}"
 
 
 def _strict(problems: Sequence[str]) -> str:

@@ -9,7 +9,6 @@ from click.shell_completion import ShellComplete, get_completion_class
 
 from etpguard.cli.errors import Failure
 
-SHELLS = ("bash", "zsh", "fish")
 PROGRAM, VARIABLE = "etpguard", "_ETPGUARD_COMPLETE"
 _NO_FILES = 4
 """The directive by which cobra does not add the names of files: ShellCompDirectiveNoFileComp."""

@@ -10,6 +10,7 @@ from etpguard.foresight.detection import NotKnown
 from etpguard.foresight.forecast import Phases
 from etpguard.foresight.hand_off import words
 from etpguard.foresight.pod_ends import PodEnd
+from etpguard.objects.text import listed_nodes
 
 Json = dict[str, Any]
 
@@ -63,13 +64,8 @@ def hand_off_lines(services: Sequence[Phases]) -> Iterable[str]:
     for phases in shown[:_SHOWN]:
         for end in phases.hand_off.ends if phases.hand_off else ():
             sender = f"{end.consumer.kind} {end.consumer.namespace}/{end.consumer.name}"
-            yield f"  {phases.service} behind {sender}, {_nodes(end.nodes)}: {words(end.found)}"
+            on = listed_nodes(end.nodes, _SHOWN_NODES)
+            yield f"  {phases.service} behind {sender}, {on}: {words(end.found)}"
             yield from (f"    {each}" for each in end.found.because)
     if len(shown) > _SHOWN:
         yield f"  and {len(shown) - _SHOWN} more Services (-o json lists all)"
-
-
-def _nodes(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:_SHOWN_NODES])
-    more = f" and {len(names) - _SHOWN_NODES} more" if len(names) > _SHOWN_NODES else ""
-    return f"node{'s' if len(names) > 1 else ''} {listed}{more}"

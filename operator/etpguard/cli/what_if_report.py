@@ -10,8 +10,9 @@ from etpguard.cli.output import inside_what_if as inside
 from etpguard.cli.output.table import nodes, plain
 from etpguard.cli.what_if_hand_off import hand_off_lines, hand_off_report
 from etpguard.cluster import NodeTable
+from etpguard.foresight.bounds import Bounds
 from etpguard.foresight.eviction import Blocked
-from etpguard.foresight.forecast import Bounds, Case, Forecast, Phases
+from etpguard.foresight.forecast import Case, Forecast, Phases
 from etpguard.objects import API_VERSION
 from etpguard.report import explain_reason
 from etpguard.report.resilience import resilience_report, tolerates
@@ -61,7 +62,7 @@ def _service(phases: Phases, given: WhatIf) -> Json:
     }
 
 
-def _bounds(bounds: Bounds, given: WhatIf) -> Json:
+def _bounds(bounds: Bounds[Case], given: WhatIf) -> Json:
     return {"worst": _case(bounds.worst, given), "best": _case(bounds.best, given)}
 
 
@@ -156,7 +157,7 @@ def _cell(case: Case) -> str:
     return f"{case.outcome.name} {found.uncovered.bit_count()}/{found.eligible.bit_count()}"
 
 
-def _range(bounds: Bounds) -> str:
+def _range(bounds: Bounds[Case]) -> str:
     worst, best = _cell(bounds.worst), _cell(bounds.best)
     return worst if worst == best else f"{worst} .. {best}"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from etpguard.objects import AnyKind, Key, Record
+from etpguard.objects.text import listed_nodes
 
 
 class By(Enum):
@@ -24,7 +25,7 @@ class Lose:
     nodes: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"lose {_nodes(self.nodes)}"
+        return f"lose {listed_nodes(self.nodes)}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Drain:
 
     def __str__(self) -> str:
         by = "" if self.by is By.KUBECTL else f" by {self.by.value}"
-        return f"drain {_nodes(self.nodes)}{by}{' and delete it' if self.then_delete else ''}"
+        return f"drain {listed_nodes(self.nodes)}{by}{' and delete it' if self.then_delete else ''}"
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,3 @@ Change = Lose | Drain | Scale | Rollout | Policy | TargetNodes | Apply
 
 class Refused(Exception):  # noqa: N818  it is no error of etpguard
     """The change names something that is not there, or that cannot be changed so. The text is one line."""
-
-
-def _nodes(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return f"node{'s' if len(names) > 1 else ''} {listed}"

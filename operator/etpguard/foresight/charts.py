@@ -46,9 +46,10 @@ class Chart:
     note: str = ""
 
 
-CHARTS: Mapping[str, Chart] = {
-    "ingress-nginx": Chart(
-        source="ingress-nginx --repo https://kubernetes.github.io/ingress-nginx",
+def _controller_chart(source: str, strategy: str = "strategy", *, component: str = "", oldest: int) -> Chart:
+    """A chart with everything below `controller`, as ingress-nginx, NGINX and HAProxy have it."""
+    return Chart(
+        source=source,
         annotations="controller.service.annotations",
         policy="controller.service.externalTrafficPolicy",
         replicas="controller.replicaCount",
@@ -56,8 +57,17 @@ CHARTS: Mapping[str, Chart] = {
         spread="controller.topologySpreadConstraints",
         grace="controller.terminationGracePeriodSeconds",
         pre_stop="controller.lifecycle.preStop",
-        strategy="controller.updateStrategy",
+        strategy=f"controller.{strategy}",
         tolerations="controller.tolerations",
+        component=component,
+        oldest=oldest,
+    )
+
+
+CHARTS: Mapping[str, Chart] = {
+    "ingress-nginx": _controller_chart(
+        "ingress-nginx --repo https://kubernetes.github.io/ingress-nginx",
+        "updateStrategy",
         component="controller",
         oldest=4,
     ),
@@ -114,31 +124,9 @@ CHARTS: Mapping[str, Chart] = {
         component="app",
         oldest=2,
     ),
-    "nginx-ingress": Chart(
-        source="oci://ghcr.io/nginx/charts/nginx-ingress",
-        annotations="controller.service.annotations",
-        policy="controller.service.externalTrafficPolicy",
-        replicas="controller.replicaCount",
-        min_ready="controller.minReadySeconds",
-        spread="controller.topologySpreadConstraints",
-        grace="controller.terminationGracePeriodSeconds",
-        pre_stop="controller.lifecycle.preStop",
-        strategy="controller.strategy",
-        tolerations="controller.tolerations",
-        oldest=2,
-    ),
-    "kubernetes-ingress": Chart(
-        source="kubernetes-ingress --repo https://haproxytech.github.io/helm-charts",
-        annotations="controller.service.annotations",
-        policy="controller.service.externalTrafficPolicy",
-        replicas="controller.replicaCount",
-        min_ready="controller.minReadySeconds",
-        spread="controller.topologySpreadConstraints",
-        grace="controller.terminationGracePeriodSeconds",
-        pre_stop="controller.lifecycle.preStop",
-        strategy="controller.strategy",
-        tolerations="controller.tolerations",
-        oldest=1,
+    "nginx-ingress": _controller_chart("oci://ghcr.io/nginx/charts/nginx-ingress", oldest=2),
+    "kubernetes-ingress": _controller_chart(
+        "kubernetes-ingress --repo https://haproxytech.github.io/helm-charts", oldest=1
     ),
 }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.foresight.alternatives import Alternative, Ground, worlds
+from etpguard.foresight.bounds import Bounds, bounds, differs, reaches
 from etpguard.foresight.changed_slices import Reach, changed_slices, reach
 from etpguard.foresight.eviction import Blocked
 from etpguard.foresight.hosts import hosts_of
@@ -46,20 +47,14 @@ class Case:
         return self.outcome, found.eligible, found.uncovered, shown
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    worst: Case
-    best: Case
-
-
 @dataclass(slots=True)
 class Phases:
     """One Service. `during` is None where no step of the changes affects it before it settles."""
 
     service: Key
     now: Case
-    during: Bounds
-    settled: Bounds
+    during: Bounds[Case]
+    settled: Bounds[Case]
     because: list[str] = field(default_factory=list)
     exposure: tuple[int, int] | None = None
     """For how long requests may be lost in `during`; see `exposure`. None without a bound."""
@@ -69,15 +64,11 @@ class Phases:
     @property
     def changes(self) -> bool:
         """Whether its outcome, its nodes or its resilience differ in any phase."""
-        cases = (self.during.worst, self.during.best, self.settled.worst, self.settled.best)
-        return any(case.figures != self.now.figures for case in cases)
+        return differs(self.now, self.during, self.settled)
 
     def reaches(self, outcome: Outcome) -> bool:
-        """Whether the change makes it this outcome or a worse one, in the worst case. A change that takes the last
-        endpoint loses all traffic, so NoEndpoints reaches every outcome if it was another one before."""
-        worst = (self.during.worst.outcome, self.settled.worst.outcome)
-        emptied = Outcome.NoEndpoints in worst and self.now.outcome is not Outcome.NoEndpoints
-        return emptied or max(worst) >= outcome
+        """Whether the change makes it this outcome or a worse one, in the worst case."""
+        return reaches(outcome, self.now, self.during, self.settled)
 
 
 @dataclass
@@ -137,8 +128,8 @@ class Evaluator:
         made = []
         for key in self.affected:
             now = Case(self._now.get(key))
-            settled = _bounds(self._settled.get(key) or [self._base(key)])
-            during = _bounds(self._during.get(key) or [now])
+            settled = bounds(self._settled.get(key) or [self._base(key)])
+            during = bounds(self._during.get(key) or [now])
             made.append(Phases(key, now, during, settled, list(self._because.get(key, ()))))
         changed = [each for each in made if each.changes]
         return sorted(changed, key=lambda p: (-max(p.during.worst.outcome, p.settled.worst.outcome), p.service))
@@ -182,10 +173,6 @@ class Evaluator:
         # Its nodes may become uncovered, too.
         wanted += tuple(sorted(name for name in set(hosts.values()) if table.bit(name) & eligible))
         return Ground(hosts, fixed, frozenset(table.names(eligible)), tuple(dict.fromkeys(wanted)))
-
-
-def _bounds(cases: Sequence[Case]) -> Bounds:
-    return Bounds(max(cases, key=lambda case: case.badness), min(cases, key=lambda case: case.badness))
 
 
 def new_pods(pods: Iterable[NewPod | None], certain: int = 0) -> tuple[NewPod, ...]:

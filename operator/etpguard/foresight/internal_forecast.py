@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from etpguard.assess import InternalAssessment, Outcome
 from etpguard.cluster import NodeTable
 from etpguard.foresight.alternatives import Alternative, Ground, worlds
+from etpguard.foresight.bounds import Bounds, bounds, differs, reaches
 from etpguard.foresight.changed_slices import Reach, changed_slices
 from etpguard.foresight.hosts import hosts_of
 from etpguard.foresight.pods import Pods
@@ -56,12 +57,6 @@ class InternalCase:
         return self.outcome, self.eligible, self.dark
 
 
-@dataclass(frozen=True, slots=True)
-class InternalBounds:
-    worst: InternalCase
-    best: InternalCase
-
-
 @dataclass(slots=True)
 class InternalPhases:
     """One Service. `dark` are the nodes that go dark for some time, and are not dark now. `replaced_in_place`: a
@@ -69,8 +64,8 @@ class InternalPhases:
 
     service: Key
     now: InternalCase
-    during: InternalBounds
-    settled: InternalBounds
+    during: Bounds[InternalCase]
+    settled: Bounds[InternalCase]
     dark: int
     replaced_in_place: bool = False
     lasts: StartTime | None = None
@@ -82,16 +77,12 @@ class InternalPhases:
         return (self.during.worst.dark & ~self.now.dark).bit_count()
 
     def reaches(self, outcome: Outcome) -> bool:
-        """Whether the change makes it this outcome or a worse one for clients in the cluster, in the worst
-        case; see `outcomes.severity`. NoEndpoints reaches every outcome if it was another one before."""
-        worst = (self.during.worst.outcome, self.settled.worst.outcome)
-        emptied = Outcome.NoEndpoints in worst and self.now.outcome is not Outcome.NoEndpoints
-        return emptied or max(map(severity, worst)) >= outcome
+        """Whether clients in the cluster have this outcome or a worse one, in the worst case of the change."""
+        return reaches(outcome, self.now, self.during, self.settled, severity=severity)
 
     @property
     def changes(self) -> bool:
-        cases = (self.during.worst, self.during.best, self.settled.worst, self.settled.best)
-        return bool(self.dark) or any(case.figures != self.now.figures for case in cases)
+        return bool(self.dark) or differs(self.now, self.during, self.settled)
 
 
 class InternalEvaluator:
@@ -117,7 +108,7 @@ class InternalEvaluator:
         for key in self._concerned(services):
             cases = self._cases(key, alternatives, found, scheduling)
             self._during[key] += cases
-            self._dark[key] |= self._may_go_dark(key, alternatives) | max(cases, key=_badness).dark
+            self._dark[key] |= self._may_go_dark(key, alternatives) | bounds(cases).worst.dark
 
     def settled(
         self,
@@ -141,12 +132,12 @@ class InternalEvaluator:
         made = []
         for key in {*self._during, *self._settled}:
             now = InternalCase(self._now.get(key))
-            settled = _bounds(self._settled.get(key) or [self._base(key)])
+            settled = bounds(self._settled.get(key) or [self._base(key)])
             made.append(
                 InternalPhases(
                     key,
                     now,
-                    _bounds(self._during.get(key) or [now]),
+                    bounds(self._during.get(key) or [now]),
                     settled,
                     self._dark[key] & ~now.dark & self._eligible(key),
                     key in self._in_place,
@@ -216,11 +207,3 @@ def _all_may_go(alternative: Alternative, pods: set[Key]) -> bool:
         if len(chosen) <= choice.most:
             left -= chosen
     return not left
-
-
-def _badness(case: InternalCase) -> tuple[int, int]:
-    return case.badness
-
-
-def _bounds(cases: Sequence[InternalCase]) -> InternalBounds:
-    return InternalBounds(max(cases, key=_badness), min(cases, key=_badness))

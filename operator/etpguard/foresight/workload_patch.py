@@ -17,6 +17,7 @@ from etpguard.foresight.pod_end import DEFAULT_GRACE
 from etpguard.foresight.scheduling import Scheduling, Site
 from etpguard.objects.nodes import Taint
 from etpguard.objects.pods import PodContainer, PodSpec
+from etpguard.objects.text import listed_nodes
 
 Json = dict[str, Any]
 
@@ -229,7 +230,7 @@ def tolerate(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -
             missing.update(dict.fromkeys(_repelled(pods, site)))
     notes = []
     if unselected:
-        notes.append(f"the nodeSelector or the affinity of {behind.workload} excludes {_listed(unselected)}")
+        notes.append(f"the nodeSelector or the affinity of {behind.workload} excludes {listed_nodes(unselected)}")
     if not missing:
         return WorkloadPatch(notes=tuple(notes))
     added = [{"key": taint.key, "operator": "Exists", "effect": taint.effect} for taint in missing]
@@ -246,12 +247,7 @@ def tolerate(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -
 
 def _shut_out(names: Sequence[str]) -> str:
     admit, stay = ("admit", "stay") if len(names) > 1 else ("admits", "stays")
-    return f"{_listed(names)} {admit} none of its pods (taints, nodeSelector, affinity) and {stay} uncovered"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"node{'s' if len(names) > 1 else ''} {', '.join(names[:5])}{more}"
+    return f"{listed_nodes(names)} {admit} none of its pods (taints, nodeSelector, affinity) and {stay} uncovered"
 
 
 def _nodes(number: int) -> str:

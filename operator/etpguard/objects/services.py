@@ -117,10 +117,6 @@ class Service(AnnotatedRecord, frozen=True):
         return self.spec.external_traffic_policy or "Cluster"
 
     @property
-    def internal_policy(self) -> str:
-        return self.spec.internal_traffic_policy or "Cluster"
-
-    @property
     def load_balancer_ingress(self) -> list[LoadBalancerIngress]:
         status = self.status and self.status.load_balancer
         return (status and status.ingress) or []

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from etpguard.assess import Outcome, Reason
 from etpguard.assess.consumers.interface import Evidence
+from etpguard.objects.text import listed
 from etpguard.remediate import reasons
 from etpguard.remediate.facts import Case, in_need
 from etpguard.remediate.policy import Governing
@@ -124,11 +125,8 @@ def it_shares_its_address(facts: Facts) -> Reason | None:
     others = facts.case.shares_address_with
     if not others:
         return None
-    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-    named = ", ".join(map(str, others[:3]))
-    return reasons.SHARED_ADDRESS.because(
-        f"it shares its address with {named}{more}; Cluster on one takes it away"
-    )
+    named = listed(others, 3)
+    return reasons.SHARED_ADDRESS.because(f"it shares its address with {named}; Cluster on one takes it away")
 
 
 def it_is_annotated(facts: Facts) -> Reason | None:

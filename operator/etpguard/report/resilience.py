@@ -6,6 +6,7 @@ from typing import Any
 
 from etpguard.assess.resilience import Resilience
 from etpguard.cluster import NodeTable
+from etpguard.objects.text import listed
 
 Json = dict[str, Any]
 
@@ -51,8 +52,8 @@ def resilience_lines(found: Resilience, table: NodeTable, max_nodes: int) -> lis
     ]
     if found.single_points:
         names, total = table.names(found.single_points, max_nodes), found.single_points.bit_count()
-        more = f" and {total - len(names)} more" if total > len(names) else ""
-        lines.append(f"the loss of one of these nodes alone loses more traffic than now: {', '.join(names)}{more}")
+        nodes = listed(names, len(names), total)
+        lines.append(f"the loss of one of these nodes alone loses more traffic than now: {nodes}")
     if found.uncovered_zones:
         named = ", ".join(found.uncovered_zones[: max_nodes or None])
         lines.append(f"zones with target nodes and no covered one: {named}")

@@ -12,6 +12,7 @@ from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 from etpguard.assess.probe import NoHealthCheck, PassesNowhere
 from etpguard.cluster import NodeTable
 from etpguard.objects.events import clip_note
+from etpguard.objects.text import listed
 
 MAX_NAMED_PORTS = 10
 
@@ -130,8 +131,8 @@ def _ports_without_endpoints(lacking: Sequence[PortState], ports: Sequence[PortS
     """The ports and families that lack endpoints; "" if all do."""
     if len(lacking) == len(ports):
         return ""
-    listed = [f"port {p.port or p.number}/{p.protocol} over {p.family}" for p in lacking[:MAX_NAMED_PORTS]]
-    return ", ".join(listed) + (" and others" if len(lacking) > MAX_NAMED_PORTS else "")
+    named = [f"port {p.port or p.number}/{p.protocol} over {p.family}" for p in lacking[:MAX_NAMED_PORTS]]
+    return ", ".join(named) + (" and others" if len(lacking) > MAX_NAMED_PORTS else "")
 
 
 def _why_it_fails(verdict: ConsumerVerdict) -> str:
@@ -231,12 +232,11 @@ def event_note(assessment: Assessment, table: NodeTable) -> str:
     The note identifies the Event, so its format is stored data: see `report.events`."""
     eligible, uncovered = assessment.eligible.bit_count(), assessment.uncovered.bit_count()
     names = table.names(assessment.uncovered, 5)
-    more = f" and {uncovered - len(names)} more" if uncovered > len(names) else ""
-    listed = f": {', '.join(names)}{more}" if names else ""
+    nodes = f": {listed(names, len(names), uncovered)}" if names else ""
     numbers = ", ".join(
         f"{p.port or p.number}{f' ({p.node_port})' if p.node_port else ''}" for p in _event_ports(assessment)
     )
-    note = f"{condition_message(assessment)}; {uncovered} of {eligible} eligible nodes uncovered{listed}"
+    note = f"{condition_message(assessment)}; {uncovered} of {eligible} eligible nodes uncovered{nodes}"
     whole = f"{note}; node ports: {numbers}" if numbers else note
     return clip_note(whole)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from etpguard.objects.text import listed
 from etpguard.verification.judgement import Answer, Judged, Verdict
 from etpguard.verification.predictions import FORWARDING
 
@@ -54,5 +55,4 @@ def _answered(rows: Sequence[Judged]) -> bool:
 
 def _nodes(rows: Sequence[Judged]) -> str:
     names = list(dict.fromkeys(row.prediction.node for row in rows))
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{'Node' if len(names) == 1 else 'Nodes'} {', '.join(names[:NAMED])}{more}"
+    return f"{'Node' if len(names) == 1 else 'Nodes'} {listed(names, NAMED)}"

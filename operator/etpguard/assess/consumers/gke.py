@@ -46,7 +46,7 @@ from etpguard.cluster import Picture
 from etpguard.objects import INGRESS_CLASS, Ingress, Key, Node, Requirement, Service
 from etpguard.objects.gke import BACKEND_CONFIG, BackendConfig
 
-NEG, NEG_STATUS = "cloud.google.com/neg", "cloud.google.com/neg-status"
+NEG = "cloud.google.com/neg"
 BACKEND_CONFIGS = ("cloud.google.com/backend-config", "beta.cloud.google.com/backend-config")
 _CLASS = "networking.gke.io/"
 _STANDALONE = f"{_CLASS}standalone-passthrough-lb-neg"

@@ -57,11 +57,6 @@ class Choice:
         """The data plane of the nodes that entry `number` selects, or of the others for -1; None for auto."""
         return self.others if number < 0 else self.selectors[number][0]
 
-    @property
-    def covers_all(self) -> bool:
-        """Whether no node is left to the detection."""
-        return self.others is not None
-
 
 def _data_plane(name: str) -> DataPlane:
     try:

@@ -23,6 +23,7 @@ from etpguard.cli.input.sources import Sources, read_cluster
 from etpguard.cli.output.streams import deliver
 from etpguard.cli.output.structured import write_yaml
 from etpguard.objects import Key
+from etpguard.objects.text import listed
 
 if TYPE_CHECKING:
     from etpguard.assess.consumers.interface import ConsumerFamily
@@ -77,8 +78,7 @@ def _anonymized(
     anonymizer.learn(items)
     made = [anonymizer.item(item) for item in items]
     if changed := changed_outcomes(loaded.picture, families, made, anonymizer.text, namespace, loaded.named):
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        names = f"{', '.join(map(str, changed[:3]))}{more}"
+        names = listed(changed, 3)
         loaded.warnings.append(f"the anonymized dump has another outcome for {names}: it depends on names")
     return made
 

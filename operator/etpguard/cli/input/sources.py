@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.loaded import Loaded
+from etpguard.objects.text import listed
 from etpguard.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -213,8 +214,7 @@ def _warn_of_data_planes(loaded: Loaded, engine: Engine) -> None:
     loaded.warnings += [f"{text}; --data-plane names the right one" for text in planes.contradictions]
     unknown = [a for _, a in sorted(engine.assessments.items()) if a.reason.code == NOT_KNOWN]
     if unknown and not planes.contradictions:
-        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-        names = f"{', '.join(str(each.key) for each in unknown[:3])}{more}"
+        names = listed([each.key for each in unknown], 3)
         loaded.warnings.append(f"the outcome is Unknown for {names}: {unknown[0].reason.detail}")
     assumed = assumed_data_planes(planes, loaded.picture.nodes.present)
     if assumed and loaded.complete and loaded.named.unread:

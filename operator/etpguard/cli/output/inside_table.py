@@ -10,7 +10,7 @@ from etpguard.cli.inside.findings import Finding
 from etpguard.cli.output.table import NAMED, explain_command, footnotes, nodes, print_table
 from etpguard.cli.reading import Reading
 from etpguard.cluster import NodeTable
-from etpguard.objects.text import harmless
+from etpguard.objects.text import harmless, listed
 from etpguard.report.sentences import explain_internal
 
 HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES", "REASON")
@@ -93,9 +93,8 @@ def _clients(finding: Finding) -> str:
     total = sum(each.pods for each in finding.clients)
     if not total:
         return "none"
-    listed = [f"{each.owner} ({each.pods})" for each in finding.clients[:_NAMED_OWNERS]]
-    more = len(finding.clients) - len(listed)
-    return f"{total} pod{'s' * (total > 1)}: {', '.join(listed)}{f' and {more} more' if more else ''}"
+    owners = [f"{each.owner} ({each.pods})" for each in finding.clients]
+    return f"{total} pod{'s' * (total > 1)}: {listed(owners, _NAMED_OWNERS)}"
 
 
 def summary(assessments: Sequence[InternalAssessment]) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from etpguard.cli.output.table import NAMED, nodes, plain
 from etpguard.cluster import NodeTable
-from etpguard.foresight.internal_forecast import InternalBounds, InternalCase, InternalPhases
+from etpguard.foresight.bounds import Bounds
+from etpguard.foresight.internal_forecast import InternalCase, InternalPhases
 from etpguard.report.sentences import explain_internal
 
 Json = dict[str, Any]
@@ -81,7 +82,7 @@ def _seconds(phases: InternalPhases) -> Json | None:
     return {"least": phases.lasts.least, "median": phases.lasts.median, "pods": phases.lasts.pods}
 
 
-def _bounds(bounds: InternalBounds, table: NodeTable, max_nodes: int) -> Json:
+def _bounds(bounds: Bounds[InternalCase], table: NodeTable, max_nodes: int) -> Json:
     return {"worst": _case(bounds.worst, table, max_nodes), "best": _case(bounds.best, table, max_nodes)}
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from etpguard.objects.text import listed
 from etpguard.outcomes import Outcome
 
 Json = Mapping[str, Any]
@@ -57,8 +58,7 @@ def _row(service: Json) -> str:
 
 def _cells(service: Json, names: Sequence[str], reason: str) -> str:
     counts = service["counts"]
-    more = counts["uncovered"] - len(names[:NAMED])
-    shown = ", ".join(names[:NAMED]) + (f" and {more} more" if names and more > 0 else "")
+    shown = listed(names, NAMED, counts["uncovered"]) if names else ""
     cells = (
         service["outcome"],
         f"{service['namespace']}/{service['name']}",

@@ -13,7 +13,7 @@ from etpguard.assess import Assessment, Outcome
 from etpguard.assess.consumers.interface import ConsumerVerdict, Evidence
 from etpguard.cli.output.streams import complain
 from etpguard.objects import Key
-from etpguard.objects.text import harmless
+from etpguard.objects.text import harmless, listed
 from etpguard.report import explain_reason
 from etpguard.report.data_planes import assumed_data_planes
 from etpguard.report.resilience import tolerates
@@ -136,9 +136,7 @@ def nodes(names: Sequence[str], total: int) -> str:
     """The short names of nodes, and how many more there are."""
     if not total:
         return "-"
-    short = [_short(name, names) for name in names]
-    more = total - len(names)
-    return f"{', '.join(short)} and {more} more" if more and names else ", ".join(short) or str(total)
+    return listed([_short(name, names) for name in names], len(names), total) if names else str(total)
 
 
 def _short(name: str, names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from etpguard.cli.output.structured import print_json
 from etpguard.cli.output.table import plain
 from etpguard.objects import API_VERSION, Key
+from etpguard.objects.text import listed
 from etpguard.verification import Conclusion, HealthAnswer, Judged, Verdict
 from etpguard.verification.target_health import TargetJudged
 
@@ -68,9 +69,7 @@ def _reasons(found: Sequence[tuple[str, str]]) -> None:
     if nodes:
         print()
     for reason, names in nodes.items():
-        first = list(names)[:5]
-        more = f" and {len(names) - len(first)} more" if len(names) > len(first) else ""
-        print(f"{', '.join(first)}{more}: {reason}")
+        print(f"{listed(list(names), 5)}: {reason}")
 
 
 def _health(health: HealthAnswer | None) -> str:

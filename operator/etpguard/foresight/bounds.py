@@ -1,0 +1,58 @@
+"""The worst and the best case of a Service, and what a change does to it. For the cases of external traffic and of
+clients in the cluster alike. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from etpguard.outcomes import Outcome
+
+
+class AnyCase(Protocol):
+    """The result for one Service in one world."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+
+    @property
+    def badness(self) -> tuple[Any, ...]:
+        """Cases are ordered by it: the worst has the greatest."""
+
+    @property
+    def figures(self) -> tuple[object, ...]:
+        """What a change is seen by."""
+
+
+C = TypeVar("C", bound=AnyCase)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds(Generic[C]):
+    worst: C
+    best: C
+
+
+def bounds(cases: Sequence[C]) -> Bounds[C]:
+    """The bounds of one case or more."""
+    return Bounds(max(cases, key=lambda case: case.badness), min(cases, key=lambda case: case.badness))
+
+
+def differs(now: C, *phases: Bounds[C]) -> bool:
+    """Whether the figures differ from now in any phase."""
+    return any(case.figures != now.figures for each in phases for case in (each.worst, each.best))
+
+
+def reaches(
+    outcome: Outcome,
+    now: AnyCase,
+    *phases: Bounds[C],
+    severity: Callable[[Outcome], Outcome] = lambda found: found,
+) -> bool:
+    """Whether a change makes it `outcome` or a worse one, in the worst case of a phase. `severity` says as which
+    outcome one counts. A change that takes the last endpoint loses all traffic, so NoEndpoints reaches every
+    outcome if it was another one before."""
+    worst = [each.worst.outcome for each in phases]
+    emptied = Outcome.NoEndpoints in worst and now.outcome is not Outcome.NoEndpoints
+    return emptied or max(map(severity, worst)) >= outcome
