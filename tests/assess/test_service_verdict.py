@@ -452,6 +452,40 @@ def test_no_target_names_what_excludes_the_nodes() -> None:
     assert found.reason == Reason("NoTargets", "the selector pool=edge excludes 3 nodes")
 
 
+@pytest.mark.parametrize(
+    "asks",
+    [
+        pytest.param({"follows_endpoints": True}, id="that get traffic"),
+        pytest.param({"hosts": Hosts.ANY}, id="of any condition"),
+        pytest.param({"hosts": Hosts.NOT_TERMINATING}, id="that do not terminate"),
+        pytest.param({"hosts": Hosts.READY_OF_PORT}, id="that are ready"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("why", "expected"),
+    [
+        (None, Reason("NoTargets", "of the nodes with endpoints, the selector !edge excludes 1 node")),
+        (
+            Reason("X", "silent"),
+            Reason("X", "silent; of the nodes with endpoints, the selector !edge excludes 1 node"),
+        ),
+    ],
+    ids=["", "beside another reason"],
+)
+def test_no_target_names_what_excludes_the_nodes_with_endpoints(
+    asks: Json, why: Reason | None, expected: Reason
+) -> None:
+    """Where the consumer uses such nodes alone, the others do not matter."""
+    rule = NodeRule(requirements=(Requirement("edge", "DoesNotExist"),), **asks)
+    made = consumer(nodes=rule)
+    assert isinstance(made.targets, NodeTargets)
+    made = replace(made, targets=replace(made.targets, no_target=why))
+    members = (node("n1", labels={"edge": "1"}), node("n2"), node("n3"))
+    found, _ = assess(service(), ON_N1, *members, consumers=[made])
+    assert found is not None
+    assert found.reason == expected
+
+
 def test_without_a_consumer_too() -> None:
     found, _ = assess(service(), endpoint_slice([endpoint("n1")]), node("n1", "False"), consumers=[])
     assert found is not None

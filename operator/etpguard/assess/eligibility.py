@@ -337,6 +337,12 @@ class EligibleNodes:
             why = self._why_none[rule] = _causes(self._exclusions[rule].values())
         return why
 
+    def why_none_of(self, rule: NodeRule, nodes: Iterable[Node], names: Iterable[str]) -> str:
+        """What excludes the nodes with these names from a rule, as a clause; "" if nothing does."""
+        self.why_none(rule, nodes)  # it notes the causes
+        found = self._exclusions[rule]
+        return _causes(found[name] for name in names if name in found)
+
     def blocking(self, rule: NodeRule) -> int:
         """Nodes whose providerID the consumer cannot register, eligible or not; `of` comes first."""
         return self._unidentified[rule]

@@ -278,7 +278,7 @@ class Judge:
         if isinstance(targets, NodeTargets):
             if targets.one_of:  # the one node forwards in each family, or not
                 worst = replace(worst, uncovered=reduce(or_, (each.uncovered for each in verdicts)))
-            known = self._with_cause(_as_far_as_known(worst, targets), rule)
+            known = self._with_cause(_as_far_as_known(worst, targets), rule, states)
             if targets.otherwise is None:
                 return known
             instead = replace(targets, rule=targets.otherwise.rule, otherwise=None)
@@ -297,11 +297,20 @@ class Judge:
     def _nodes_of(self, rule: NodeRule) -> int:
         return self._eligible.of(rule, self._picture.store(NODE))
 
-    def _with_cause(self, verdict: ConsumerVerdict, rule: NodeRule) -> ConsumerVerdict:
-        """The verdict; one of NoTargets without a reason of its own names what excludes the nodes."""
-        if verdict.outcome is not Outcome.NoTargets or verdict.reason.code != verdict.outcome.name:
+    def _with_cause(self, verdict: ConsumerVerdict, rule: NodeRule, states: ServiceStates) -> ConsumerVerdict:
+        """The verdict; one of NoTargets names what excludes the nodes: those with endpoints, where the rule asks
+        for them."""
+        if verdict.outcome is not Outcome.NoTargets:
             return verdict
-        return replace(verdict, reason=Reason(verdict.outcome.name, self._why_no_node(rule)))
+        code, detail = verdict.reason
+        if hosting := _asked_for(rule, states) & self._picture.nodes.present:
+            names = self._picture.nodes.names(hosting)
+            if excluded := self._eligible.why_none_of(rule, self._picture.store(NODE), names):
+                of_these = f"of the nodes with endpoints, {excluded}"
+                return replace(verdict, reason=Reason(code, f"{detail}; {of_these}" if detail else of_these))
+        if code != verdict.outcome.name:
+            return verdict
+        return replace(verdict, reason=Reason(code, self._why_no_node(rule)))
 
     def _why_no_node(self, rule: NodeRule) -> str:
         return self._eligible.why_none(rule, self._picture.store(NODE))
@@ -388,6 +397,13 @@ class Judge:
             return None
         name = self._picture.nodes.names(hidden & self._picture.nodes.present, 1)[0]
         return _unreadable_node(name)
+
+
+def _asked_for(rule: NodeRule, states: ServiceStates) -> int:
+    """The nodes with endpoints that the rule asks for; none where it does not."""
+    if rule.hosts is not None:
+        return states.addressed if rule.hosts is Hosts.ANY else states.placed
+    return states.hosting if rule.follows_endpoints else 0
 
 
 def _unreadable_node(name: str) -> Reason:

@@ -333,6 +333,13 @@ def test_a_draining_node_leaves_the_group(labels: dict[str, str], eligible: str)
     assert seen(subject, endpoints("a", "b"), *members).eligible == eligible
 
 
+def test_a_draining_node_alone_may_stay_in_the_group() -> None:
+    """PR #3128, by a flag."""
+    subject = service(loadBalancerClass=f"{GKE_CLASS}l4-regional-external")
+    members = [node("a", "gce://a", labels={"operation.gke.io/type": "drain"}), node("b", "gce://b")]
+    assert seen(subject, endpoints("a"), *members)[:2] == ("Unknown", "DrainingNodesNotKnown")
+
+
 @pytest.mark.parametrize(
     ("ready", "terminating", "expected"),
     [

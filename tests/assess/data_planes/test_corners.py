@@ -442,6 +442,8 @@ def health(known: KnownDataPlane, *slices: EndpointSlice, **spec: Any) -> Servic
             id="Antrea without it",
         ),
         pytest.param(KUBE_ROUTER, 0b001, 0b111, id="kube-router"),
+        pytest.param(plane(DataPlane.KUBE_ROUTER, "v2.1.0"), 0b001, 0b111, id="kube-router 2.1"),
+        pytest.param(plane(DataPlane.KUBE_ROUTER, "v2.0.1"), 0b001, 0, id="kube-router before 2.1 serves none"),
     ],
 )
 def test_health_check_node_port(known: KnownDataPlane, healthy: int, open_: int) -> None:
@@ -449,7 +451,7 @@ def test_health_check_node_port(known: KnownDataPlane, healthy: int, open_: int)
     slice_ = endpoint_slice([on("n1"), endpoint("n2", "10.0.0.2", **ENDING)])
     found = health(known, slice_)
     assert (found.healthy["IPv4"] & 0b111, found.health_port_open & 0b111) == (healthy, open_)
-    assert bool(found.healthz_only) is (known is KUBE_ROUTER)
+    assert bool(found.healthz_only) is (known.name is DataPlane.KUBE_ROUTER)
 
 
 def test_health_checks_of_both_families() -> None:

@@ -81,6 +81,17 @@ passes them: nodes that are not Ready are in, those that GKE drains for an upgra
 ready keeps its node in the group too; its check fails there, so that it gets no traffic beside a ready one."""
 
 
+_DRAINED_TOO = Otherwise(
+    replace(SUBSET_NODES, requirements=INSTANCE_GROUP_NODES.requirements),
+    Reason(
+        "DrainingNodesNotKnown",
+        "a flag of the controller, which no API object shows, decides whether nodes that GKE drains stay in the "
+        "group",
+    ),
+)
+"""ingress-gce PR #3128."""
+
+
 class GkeIngress(BaseFamily):
     """ingress-gce. Instance groups hold every candidate node and check the node port, since the controller never
     reads the policy (pkg/healthchecks/healthchecks.go:97-101). Network endpoint groups hold pods."""
@@ -215,15 +226,19 @@ def _backend(service: Service) -> tuple[NodeRule, Otherwise | None]:
     """The finalizer decides, then the class, then what the controller of backend services wrote."""
     for finalizer, rule in _BY_FINALIZER.items():
         if finalizer in service.finalizers:
-            return rule, None
+            return rule, _draining(rule)
     if (by_its_class := _BY_CLASS.get(service.spec.load_balancer_class or "")) is not None:
-        return by_its_class, None
+        return by_its_class, _draining(by_its_class)
     internal = any(service.annotations.get(key, "").lower() == "internal" for key in _INTERNAL)
     if _BACKEND_SERVICE in service.annotations:
         if internal:
-            return SUBSET_NODES, None
+            return SUBSET_NODES, _DRAINED_TOO
         return INSTANCE_GROUP_NODES, Otherwise(SUBSET_NODES, _BACKEND_NOT_KNOWN)
     return CLOUD_NODES, Otherwise(SUBSET_NODES, _BACKEND_NOT_KNOWN)
+
+
+def _draining(rule: NodeRule) -> Otherwise | None:
+    return _DRAINED_TOO if rule is SUBSET_NODES else None
 
 
 def _is_gce(ingress: Ingress, served: Handler, view: View) -> bool:

@@ -27,6 +27,8 @@ from etpguard.objects import Endpoint, IPFamily, Service, ServicePort
 
 SERVICE_LOCAL = "kube-router.io/service.local"
 """An annotation that makes the policy Local whatever the Service says."""
+_SERVES_HEALTH = (2, 1, 0)
+"""The first release that serves the healthCheckNodePort: PR #1612."""
 _RANGE = "service-external-ip-range"
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 _RANGE_DECIDES = Reason(
@@ -47,6 +49,7 @@ class KubeRouter:
 
     def __init__(self, plane: KnownDataPlane) -> None:
         self._configured = plane.settings is not None
+        self._serves_health = plane.release is None or plane.release >= _SERVES_HEALTH
         self._ranges = [
             ip_network(each.strip(), strict=False)
             for each in (plane.setting(_RANGE) or "").split(",")
@@ -70,8 +73,9 @@ class KubeRouter:
             inputs.tracked.addressed,
             inputs.tracked.hosting,
             inputs.tracked.hosting_ready,
+            health_port_open=-1 if self._serves_health else 0,
             healthz_only=-1,
-            health_not_known=some & ~all_ports,
+            health_not_known=some & ~all_ports if self._serves_health else 0,
         )
 
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
