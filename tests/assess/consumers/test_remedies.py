@@ -39,6 +39,33 @@ def test_marks_of_an_autoscaler_stay(host: Json, admitted: bool) -> None:
     assert any(text.startswith(ADMIT) for text in made.advice()) is admitted
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        pytest.param({"gateway.envoyproxy.io/owning-gateway-name": "g"}, "of the EnvoyProxy", id="Envoy Gateway"),
+        pytest.param(
+            {"gateway.envoyproxy.io/owning-gatewayclass": "c"}, "of the EnvoyProxy", id="merged gateways"
+        ),
+        pytest.param({"projectcontour.io/owning-gateway-name": "g"}, "of the ContourDeployment", id="Contour"),
+        pytest.param(
+            {"ingresscontroller.operator.openshift.io/owning-ingresscontroller": "default"},
+            "endpointPublishingStrategy",
+            id="OpenShift",
+        ),
+        pytest.param({"gateway.networking.k8s.io/gateway-name": "g"}, "NginxProxy", id="any Gateway"),
+    ],
+)
+def test_a_change_of_the_policy_says_who_makes_the_service(labels: dict[str, str], said: str) -> None:
+    """The controller of a Gateway writes its Service again."""
+    (changed,) = [
+        text
+        for text in world(service(labels=labels), endpoints("a"), *nodes("hcloud")).advice()
+        if text.startswith("Let every node forward")
+    ]
+    assert said in changed
+    assert "may revert the change" in changed
+
+
 def test_to_leave_it_costs_the_traffic_of_new_nodes() -> None:
     """cloud-provider-aws issue 87: a node gets traffic from an NLB until its check has failed."""
 

@@ -77,11 +77,39 @@ def unpin(annotation: str) -> str:
     return f"First remove {annotation}: Cluster removes the port that it names, and every target turns unhealthy."
 
 
+_MAKERS = {
+    "gateway.envoyproxy.io/owning-gateway-name": (
+        "Envoy Gateway makes this Service, and may revert the change: set "
+        "spec.provider.kubernetes.envoyService.externalTrafficPolicy of the EnvoyProxy."
+    ),
+    "gateway.envoyproxy.io/owning-gatewayclass": (
+        "Envoy Gateway makes this Service, and may revert the change: set "
+        "spec.provider.kubernetes.envoyService.externalTrafficPolicy of the EnvoyProxy."
+    ),
+    "projectcontour.io/owning-gateway-name": (
+        "Contour makes this Service, and may revert the change: set "
+        "spec.envoy.networkPublishing.externalTrafficPolicy of the ContourDeployment."
+    ),
+    "ingresscontroller.operator.openshift.io/owning-ingresscontroller": (
+        "The ingress operator of OpenShift makes this Service and sets Local, and may revert the change: choose "
+        "another endpointPublishingStrategy of the IngressController if it does."
+    ),
+    "gateway.networking.k8s.io/gateway-name": (
+        "The controller of a Gateway makes this Service, and may revert the change: set the policy where the "
+        "controller takes it from, for example the NginxProxy of NGINX Gateway Fabric."
+    ),
+}
+"""By a label, who writes the policy of a Service and where it takes it from: Envoy Gateway d32f282
+kubernetes_helpers.go:98, Contour 31c4bb3 model.go:56, OpenShift ingress operator acca964
+load_balancer_service.go:599, NGINX Gateway Fabric e55bfe3 objects.go:50. The first label counts."""
+
+
 def cluster(service: Service, cost: ClientIP, extra: str = "") -> Advice:
     """Change the policy; `cost` is what that costs on this path."""
+    made_by = next((note for label, note in _MAKERS.items() if label in service.labels), "")
     return Advice(
         "Let every node forward",
-        extra,
+        f"{made_by} {extra}".strip(),
         f"Cost: one extra network hop. {cost.value}",
         *changes.service_spec(service.key, {"externalTrafficPolicy": "Cluster"}),
     )
