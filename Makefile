@@ -6,7 +6,7 @@ RUN   := $(UV) run --locked --
 PYTEST := $(RUN) pytest
 UNIT  := not controlplane and not dataplane and not image and not browser
 
-.PHONY: help binaries demo test unit pythons soak lint protobuf build bench clean
+.PHONY: help binaries demo test unit pythons soak lint docs man protobuf build bench clean
 
 help:
 	@echo "make demo     run the operator on an embedded control plane (KEEP=1 keeps it running)"
@@ -15,6 +15,8 @@ help:
 	@echo "make pythons  run these with every Python from 3.11 to 3.15 that this machine has"
 	@echo "make soak     run the long tests, and an hour of churn that shows whether the operator grows"
 	@echo "make lint     run ruff, mypy and the import contracts, and check the lock"
+	@echo "make docs     build the documentation site in build/docs, and check its links"
+	@echo "make man      build the man page in build/man"
 	@echo "make protobuf make the Python module of the protobuf schema again"
 	@echo "make bench    run the benchmarks beside kubectl, curl and jq, and renew the figures of the docs"
 
@@ -52,7 +54,15 @@ protobuf: $(UV)
 	$(RUN) python -m grpc_tools.protoc -Ioperator --python_out=operator --pyi_out=operator \
 		operator/etpguard/objects/protobuf/kubernetes.proto
 
-build: $(UV)
+# -n and -W: a link to a page, a heading or a file that does not exist is an error. No other host is asked.
+docs: $(UV)
+	$(RUN) sphinx-build --quiet --nitpicky --fail-on-warning -c docs/site -b html . build/docs
+	@echo "build/docs/index.html; links to other hosts, which were not checked: build/docs/external-links.txt"
+
+man: $(UV)
+	$(RUN) sphinx-build --quiet --nitpicky --fail-on-warning -c docs/site -b man . build/man
+
+build: man
 	$(UV) build --quiet
 
 bench: $(UV)

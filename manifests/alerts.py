@@ -1,4 +1,4 @@
-"""The generated table of alerts in docs/install.md, from the rule files."""
+"""The generated table of alerts in docs/paging.md, from the rule files."""
 
 from __future__ import annotations
 

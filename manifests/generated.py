@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 MONITORING = ROOT / "manifests" / "monitoring"
 CHART = ROOT / "manifests" / "chart" / "etpguard"
 CONSUMERS_PAGE = ROOT / "docs" / "consumers.md"
-INSTALL_PAGE = ROOT / "docs" / "install.md"
+DATA_PLANES_PAGE = ROOT / "docs" / "data-planes.md"
+PAGING_PAGE = ROOT / "docs" / "paging.md"
 REMEDIATION_PAGE = ROOT / "docs" / "remediation.md"
 READER_ROLE = ROOT / "operator" / "etpguard" / "cli" / "reader_role.yaml"
 WARN_ON_APPLY = ROOT / "manifests" / "overlays" / "warn-on-apply" / "admission-policy.yaml"
@@ -87,7 +88,10 @@ def files() -> dict[Path, str]:
         ROOT / "manifests" / "base" / "rbac-data-planes.yaml": data_planes.base(__version__),
         CHART / "templates" / "rbac-data-planes.yaml": data_planes.chart(),
         CONSUMERS_PAGE: _with_consumers(CONSUMERS_PAGE.read_text()),
-        INSTALL_PAGE: _with_table(INSTALL_PAGE.read_text(), "table of alerts", alerts.table()),
+        DATA_PLANES_PAGE: _with_table(
+            DATA_PLANES_PAGE.read_text(), "table of data plane objects", data_planes.table()
+        ),
+        PAGING_PAGE: _with_table(PAGING_PAGE.read_text(), "table of alerts", alerts.table()),
         REMEDIATION_PAGE: _with_reasons(REMEDIATION_PAGE.read_text()),
         READER_ROLE: roles.manifest(),
         ROOT / "manifests" / "base" / "rbac-reader.yaml": roles.manifest(),
@@ -172,7 +176,6 @@ def _with_reasons(page: str) -> str:
 def _with_consumers(page: str) -> str:
     """The page with its tables of consumers and of kinds."""
     page = _with_table(page, "table of consumers", consumers.table())
-    page = _with_table(page, "table of data plane objects", data_planes.table())
     return _with_table(page, "table of kinds", consumers.kinds())
 
 

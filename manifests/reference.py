@@ -76,7 +76,7 @@ DUMPS = """
 
 `etpguard dump -o FILE` reads these kinds and objects, and so do `etpguard check` and the operator. If etpguard
 cannot reach the cluster, run this command instead. The last paths are the
-[objects that show the data plane](consumers.md#objects-that-show-the-data-plane). The command writes whole
+[objects that show the data plane](data-planes.md#objects-that-show-the-data-plane). The command writes whole
 objects; `etpguard dump` writes only the fields that decide.
 
 ```sh

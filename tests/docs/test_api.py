@@ -74,9 +74,3 @@ def test_every_command_and_exit_code_is_on_its_page(command: str) -> None:
         assert all(f"{option}" in text for option in parameter.opts if option.startswith("-"))
     for code in ("| 0 |", "| 1 |", "| 2 |", "| 130 |"):
         assert code in text
-
-
-def test_every_page_is_linked() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for page in sorted((ROOT / "docs").glob("*.md")):
-        assert f"(docs/{page.name}" in readme, page.name

@@ -97,7 +97,7 @@ The roles are installed with:
 
 - `etpguard-observe`: every overlay. `observe-only` has no role beside it and `etpguard-data-planes`.
 - `etpguard-data-planes`: every overlay. It has `get` only, for the
-  [objects that show the data plane](consumers.md#objects-that-show-the-data-plane), each by its name.
+  [objects that show the data plane](data-planes.md#objects-that-show-the-data-plane), each by its name.
 - `etpguard-conditions`, `etpguard-reports`, `etpguard-events`: the base.
 - `etpguard-other-installations`: the base. It has `list` on Leases, to find a second installation.
 - `etpguard-leader`: the base. A Role in the namespace of the operator, with `get` and `update` only for the

@@ -1,4 +1,4 @@
-"""The commands of docs/install.md and README.md, run as they stand there."""
+"""The commands of docs/install.md, docs/upgrade.md and README.md, run as they stand there."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from tests.manifests.shell import Shell, block
 from tests.remediate.stage import Scene
 
 PAGE = ROOT / "docs" / "install.md"
+UPGRADE = ROOT / "docs" / "upgrade.md"
 README = ROOT / "README.md"
 INSTALL = f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace --set {IMAGE}"
 
@@ -47,7 +48,7 @@ def test_the_values_that_are_shown_are_taken() -> None:
 
 
 def test_the_command_that_upgrades_crds_is_the_same_everywhere() -> None:
-    command = block(PAGE, "-f crds/").strip()
+    command = block(UPGRADE, "-f crds/").strip()
     assert "--server-side --force-conflicts" in command
     for other in ("manifests/chart/etpguard/templates/NOTES.txt", "docs/runbooks/EtpguardWriteFailures.md"):
         assert command in (ROOT / other).read_text(), other
@@ -61,7 +62,7 @@ def test_the_crds_of_a_later_version_go_over_those_that_helm_installed(tmp_path:
     crd = yaml.safe_load(changed.read_text())
     _properties(crd)["later"] = {"type": "string"}
     changed.write_text(yaml.safe_dump(crd))
-    command = block(PAGE, "-f crds/")
+    command = block(UPGRADE, "-f crds/")
     with devcluster.start() as cluster:
         sh = Shell(cluster, tmp_path, tmp_path)
         sh(INSTALL)

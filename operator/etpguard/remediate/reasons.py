@@ -142,7 +142,7 @@ SOURCE_IP_LOSS_REFUSED = RemediationReason(
 GIT_OPS_OWNED = RemediationReason(
     "GitOpsOwned",
     "Helm, Argo CD or Flux owns the Service, and gitOpsOwned is Skip",
-    "Set Cluster at the source. Or set `gitOpsOwned: Patch` and see [GitOps tools](#gitops-tools)",
+    "Set Cluster at the source. Or set `gitOpsOwned: Patch` and see [GitOps tools](gitops.md)",
 )
 NETWORK_POLICY = RemediationReason(
     "NetworkPolicy",
@@ -159,7 +159,7 @@ ROLLED_BACK_BY_USER = RemediationReason(
 DRIFT = RemediationReason(
     "Drift",
     "a tool restored Local as often as onDrift.maxReverts allows",
-    "Set Cluster at the source, or let the tool ignore the field: see [GitOps tools](#gitops-tools)",
+    "Set Cluster at the source, or let the tool ignore the field: see [GitOps tools](gitops.md)",
 )
 DWELL_TIME = RemediationReason(
     "DwellTime", "the outcome has not lasted for unhealthyWhen.forSeconds yet", "Wait, or lower `forSeconds`"
@@ -232,7 +232,7 @@ POLICY_DELETED = RemediationReason(
 COVERED = RemediationReason(
     "Covered", "every eligible node would be covered under Local", "Nothing; etpguard restores Local"
 )
-REVERTED = RemediationReason("Reverted", "a tool restored Local", "See [GitOps tools](#gitops-tools)")
+REVERTED = RemediationReason("Reverted", "a tool restored Local", "See [GitOps tools](gitops.md)")
 
 # Reasons of a policy's conditions alone.
 VALID = RemediationReason("Valid", "the policy is in force", "Nothing")
