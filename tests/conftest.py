@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import uuid
@@ -10,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 import devcluster
 from devcluster import Cluster, MissingToolError
 from devcluster.dataplane.nodes import MODES
+
+settings.register_profile("shared machine", deadline=None)  # another process may have the processor for a while
+settings.load_profile("shared machine")
 
 LONG = (
     "tests/dataplane",
@@ -87,8 +92,27 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     (folder / "tracebacks").write_text("".join(ends))
 
 
+MARKERS = ("controlplane", "dataplane", "image", "browser", "timing")
+
+
+@functools.cache
+def _text(file: Path) -> str:
+    return file.read_text()
+
+
+def _found_by_ci(item: pytest.Item) -> bool:
+    """Whether `.ci/test` gives the file to pytest for each marker of the test: it looks for the markers' names."""
+    marked = {marker.name for marker in item.iter_markers()} & set(MARKERS)
+    return item.nodeid.startswith("tests/dataplane/") or all(f"mark.{each}" in _text(item.path) for each in marked)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first. The sort is stable, so that the tests of a file stay together."""
+    if lost := [item.nodeid for item in items if not _found_by_ci(item)]:
+        raise pytest.UsageError(
+            f"write the marker in the file of the test, where .ci/test looks for it: {lost[:3]}"
+        )
 
     def place(item: pytest.Item) -> int:
         return next((place for place, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG))

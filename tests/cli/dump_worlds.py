@@ -28,7 +28,7 @@ def worlds() -> dict[str, list[Json]]:
     """The cluster of all kinds, the examples, and the cases from the field."""
     made = {"every kind": every_kind.objects()}
     for path in sorted([*(ROOT / "examples").rglob("*.yaml"), *(ROOT / "tests" / "cases").rglob("*.yaml")]):
-        parts = [part for part in yaml.safe_load_all(path.read_text()) if isinstance(part, dict)]
+        parts = [part for part in yaml.load_all(path.read_text(), yaml.CSafeLoader) if isinstance(part, dict)]
         items = [item for part in parts for item in part.get("items", [part])]
         if any(item.get("kind") == "Node" for item in items):
             made[f"{path.parent.name}/{path.stem}"] = items

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,9 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if {"data_plane", "able"} & set(getattr(item, "fixturenames", ())):
+    ours = Path(__file__).parent
+    for item in items:  # of the whole session
+        if ours in item.path.parents and {"data_plane", "able"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.dataplane)
 
 
