@@ -67,7 +67,7 @@ class LivePage:
         self.port: int | None = None
 
     async def run(self, address: Address) -> None:
-        """Serve for ever. An address that cannot be listened on is a problem of the page alone."""
+        """Serves until it is cancelled. If the address cannot be listened on, only the page is missing."""
         while True:
             try:
                 async with serve_page(address, self, Assets.of(live=True).policy) as self.port:

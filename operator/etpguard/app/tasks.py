@@ -37,7 +37,7 @@ async def run_until_one_ends(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 
 class Keeper:
-    """Runs a part again after each failure that nobody foresaw, so that no part ends the process.
+    """Runs a part again after each unexpected failure, so that no part ends the process.
 
     The failure is logged and counted. Pauses between runs grow while runs stay shorter than the longest pause.
     """

@@ -42,7 +42,7 @@ class Writing:
     """Writes nothing before `run`, and nothing at all if every output is off.
 
     `stale` says why nothing may be written from the picture, None if it may. `publish` gives intervals and rates.
-    Each part fails alone: `keeper` runs it again, and the others go on.
+    A failure of one part does not stop the others: `keeper` runs it again.
     """
 
     def __init__(

@@ -182,7 +182,7 @@ ANY_CLIENT = NodeRule(
     skip_deleting=True,
 )
 """The nodes on which a client without a known load balancer may be expected to try a node port. The exclude label
-is for load balancers alone: kubeadm and Talos put it on control planes, which clients do use."""
+counts only for load balancers: kubeadm and Talos set it on control planes, which clients do use."""
 
 
 class EligibleNodes:

@@ -118,7 +118,7 @@ class Engine:
 
     @property
     def missed(self) -> frozenset[AnyKind]:
-        """Kinds that nobody looked for and that could decide: a family asked for them."""
+        """Kinds that were not read and could change an outcome: a family asked for them."""
         return frozenset(self._view.missed)
 
     def refresh(self, touched: Touched) -> dict[Key, Assessment | None]:

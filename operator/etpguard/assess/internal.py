@@ -1,6 +1,6 @@
 """What happens on each node to clients in the cluster of a Service with `internalTrafficPolicy: Local`. Pure.
 
-A client reaches the endpoints on its own node alone. On a node without one, every connection to the cluster IP
+A client reaches only the endpoints on its own node. On a node without one, every connection to the cluster IP
 fails: k8s.io/kubernetes v1.37.2 pkg/proxy/iptables/proxier.go:888-916. The table and the fallback to serving and
 terminating endpoints are those of external traffic. Any Ready node may run a client, so every Ready node is
 eligible, whatever its labels and taints.

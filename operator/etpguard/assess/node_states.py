@@ -159,7 +159,7 @@ class ServiceStates:
     health_port_open: int = -1
     """Nodes on which healthCheckNodePort accepts connections."""
     healthz_only: int = 0
-    """Nodes whose healthCheckNodePort answers on the path /healthz alone."""
+    """Nodes whose healthCheckNodePort answers only on the path /healthz."""
     health_not_known: int = 0
     """Nodes of which it is not known what healthCheckNodePort answers."""
     _by_port: dict[tuple[str, IPFamily], PortState] = field(init=False, repr=False, compare=False)

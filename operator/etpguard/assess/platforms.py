@@ -18,7 +18,7 @@ EKS_AUTO = "eks-auto"
 CILIUM = "cilium"
 """Cilium runs the network of some node. No Node shows whether it replaces kube-proxy."""
 K3S_LB_LABELLED = "k3s-servicelb-nodes"
-"""Some node has the label that makes k3s ServiceLB run on labelled nodes alone."""
+"""A node has the label that makes k3s ServiceLB run only on labelled nodes."""
 
 TAINTED = "tainted"
 """Some node has a taint, other than that of a control plane, that keeps the pods of a DaemonSet off it unless they

@@ -20,7 +20,8 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 MAX_ZONES = 64
 """With more values of the zone label, the zones of a cluster are not considered."""
 _ENUMERATED_ZONES = 6
-"""Up to so many zones, every combination of zones is tried; with more, the result is a lower bound."""
+"""Up to this number of zones, every combination of zones is tried. With more zones, the result is a lower
+bound."""
 
 Zones = tuple[tuple[str, int], ...]
 """The zones by name, each with the set of its nodes."""
@@ -53,7 +54,7 @@ class Resilience:
     tolerates_nodes: int
     """How many nodes can be lost, whichever they are, without harm."""
     single_points: int
-    """The set of the nodes whose loss alone does harm."""
+    """The nodes of which the loss of a single one does harm."""
     covered_zones: int | None = None
     """How many zones have a covered node."""
     tolerates_zones: int | None = None
@@ -184,7 +185,7 @@ class _Traffic(NamedTuple):
         return c / healthy
 
     def _after(self, lost: int, left: _Counts) -> float:
-        """The lost share after the loss of that set of nodes, which leaves so many eligible ones."""
+        """The lost share after the loss of these nodes. `left` is the number of eligible nodes after it."""
         if not self.spare or self.eligible & ~lost:
             return self._lost(left)
         eligible, forwarding, passes = self.spare & ~lost, self.forwarding & ~lost, self.passes & ~lost

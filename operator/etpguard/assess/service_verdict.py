@@ -25,19 +25,32 @@ from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.data_planes.mixed import Rules
 from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, Hosts, NodeRule, Readiness
 from etpguard.assess.internal import VIRTUAL, Circumstances
-from etpguard.assess.node_states import Frontend, PortState, ServiceStates
+from etpguard.assess.node_states import PortState, ServiceStates
 from etpguard.assess.outcome import (
     NO_HEALTHY_TARGET,
     TOO_FEW_HEALTHY,
     Outcome,
     Reason,
-    Verdict,
     through_consumer,
     without_consumer,
 )
-from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, passing
+from etpguard.assess.probe import KubeProxyHealthz, NotModelled, passing
 from etpguard.assess.resilience import Coverage
 from etpguard.assess.turns import CONSUMERS_A_TURN
+from etpguard.assess.verdict_rules import (
+    LISTEN,
+    agreed,
+    as_far_as_known,
+    frontend,
+    has_no_address,
+    no_endpoints,
+    node_port_limits,
+    routed_around,
+    where_one_node_announces,
+    with_too_few_healthy,
+    without_address,
+    worst_of,
+)
 from etpguard.cluster import Picture
 from etpguard.objects import ENDPOINT_SLICE, GROUP, NODE, SERVICE, AnyKind, IPFamily, Key, Reach, Service
 
@@ -87,16 +100,16 @@ class Judge:
         blind = self._blind(key)
         judged: list[ConsumerVerdict] = []
         for consumer in consumers:
-            pending = _has_no_address(service, consumer)
-            judged.append(_pending(consumer) if pending else self._through(states, consumer, blind))
+            pending = has_no_address(service, consumer)
+            judged.append(without_address(consumer) if pending else self._through(states, consumer, blind))
             if len(judged) % CONSUMERS_A_TURN == 0:
                 yield
-        verdicts = _where_one_node_announces(tuple(judged))
-        if self._eligible.edge or _LISTEN in service.annotations:
+        verdicts = where_one_node_announces(tuple(judged))
+        if self._eligible.edge or LISTEN in service.annotations:
             verdicts = tuple(self._where_node_ports_are_limited(service, verdict) for verdict in verdicts)
         known = [v for v in verdicts if not v.consumer.incidental]
         if known:
-            worst = _worst(known)
+            worst = worst_of(known)
             outcome, reason, eligible, uncovered = worst.outcome, worst.reason, worst.eligible, worst.uncovered
             if outcome in _HARMLESS and self._options.unread_is_unknown and (unread := self._unread_consumers()):
                 outcome, reason = Outcome.Unknown, unread
@@ -215,7 +228,9 @@ class Judge:
         for state in states.ports:
             if (doubt := state.doubt(eligible)) and not worst.uncovered & ~state.doubtful:
                 return Outcome.Unknown, doubt, worst.eligible, worst.uncovered & ~state.doubtful
-        if worst.outcome is Outcome.Covered and (limits := _limits(service, eligible & self._eligible.edge)):
+        if worst.outcome is Outcome.Covered and (
+            limits := node_port_limits(service, eligible & self._eligible.edge)
+        ):
             return Outcome.Unknown, limits, worst.eligible, 0
         why = self._why_no_node(ANY_CLIENT) if worst.outcome is Outcome.NoTargets else ""
         return worst.outcome, Reason("NoKnownConsumer", why), worst.eligible, worst.uncovered
@@ -240,7 +255,7 @@ class Judge:
     def _where_node_ports_are_limited(self, service: Service, verdict: ConsumerVerdict) -> ConsumerVerdict:
         if verdict.outcome not in _HARMLESS:
             return verdict
-        limits = _limits(service, verdict.eligible & ~verdict.uncovered & self._eligible.edge)
+        limits = node_port_limits(service, verdict.eligible & ~verdict.uncovered & self._eligible.edge)
         return replace(verdict, outcome=Outcome.Unknown, reason=limits) if limits else verdict
 
     def _through(self, states: ServiceStates, consumer: Consumer, blind: Reason | None) -> ConsumerVerdict:
@@ -272,19 +287,19 @@ class Judge:
             if isinstance(targets, UnknownOutcome) or (isinstance(targets, PossibleNodes) and not states.ports):
                 reason = targets.reason
             return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
-        worst = _worst(verdicts)
+        worst = worst_of(verdicts)
         if len(verdicts) > 1:
             worst = replace(worst, coverage=tuple(each for v in verdicts for each in v.coverage))
         if isinstance(targets, NodeTargets):
             if targets.one_of:  # the one node forwards in each family, or not
                 worst = replace(worst, uncovered=reduce(or_, (each.uncovered for each in verdicts)))
-            known = self._with_cause(_as_far_as_known(worst, targets), rule, states)
+            known = self._with_cause(as_far_as_known(worst, targets), rule, states)
             if targets.otherwise is None:
                 return known
             instead = replace(targets, rule=targets.otherwise.rule, otherwise=None)
             other = self._through(states, replace(consumer, targets=instead), blind)
-            agreed = _agreed(known, other.outcome, targets.otherwise.reason)
-            return replace(agreed, coverage=known.coverage + other.coverage)
+            both = agreed(known, other.outcome, targets.otherwise.reason)
+            return replace(both, coverage=known.coverage + other.coverage)
         if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
             fewest = targets.fewest
             if worst.outcome is Outcome.NoEndpoints or fewest is None or self._nodes_of(fewest):
@@ -320,8 +335,8 @@ class Judge:
     ) -> ConsumerVerdict:
         if rule.hosts is Hosts.READY_OF_PORT:
             eligible &= state.ready
-        if state.through and (frontend := _frontend(consumer)) is not None:
-            state = state.seen_through(frontend)
+        if state.through and (seen := frontend(consumer)) is not None:
+            state = state.seen_through(seen)
         forwarding = state.forwarding
         unused = forwarding & self._picture.nodes.present & ~eligible
         uncovered = state.dropped(eligible)
@@ -333,10 +348,10 @@ class Judge:
         sees = 0 if isinstance(passes, NotModelled) else passes
         verdict = through_consumer(eligible, forwarding, state.usable, sees)
         if isinstance(consumer.targets, NodeTargets):
-            verdict, unknown = _with_too_few_healthy(verdict, consumer.targets, sees)
+            verdict, unknown = with_too_few_healthy(verdict, consumer.targets, sees)
             if unknown:
                 return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
-        reason = _no_endpoints(state) if verdict.outcome is Outcome.NoEndpoints else _REASONS[verdict.code]
+        reason = no_endpoints(state) if verdict.outcome is Outcome.NoEndpoints else _REASONS[verdict.code]
         coverage = self._coverage(state, eligible, sees, spare, consumer)
         client = state.client(uncovered) if uncovered else None
         return ConsumerVerdict(consumer, verdict.outcome, reason, eligible, uncovered, unused, (coverage,), client)
@@ -367,7 +382,7 @@ class Judge:
         if (
             state.uncertain
             and (doubt := state.doubt(eligible))
-            and not _routed_around(consumer, state, eligible, passes)
+            and not routed_around(consumer, state, eligible, passes)
         ):
             return doubt
         if hidden := self._hidden_node(state, eligible, uncovered):
@@ -408,151 +423,6 @@ def _asked_for(rule: NodeRule, states: ServiceStates) -> int:
 
 def _unreadable_node(name: str) -> Reason:
     return Reason("UnreadableNode", f"Node {name} cannot be read, and may be one that gets traffic")
-
-
-def _routed_around(consumer: Consumer, state: PortState, eligible: int, passes: int | NotModelled) -> bool:
-    """Whether the health check surely fails on all nodes whose state is not known, and passes on another one: what
-    these nodes do then does not matter."""
-    if not isinstance(consumer.probe, HealthCheckNodePort) or isinstance(passes, NotModelled):
-        return False
-    return not eligible & state.doubtful & passes and bool(eligible & state.forwarding & passes)
-
-
-_LISTEN = "nodeport.openyurt.io/listen"
-
-
-def _limits(service: Service, edge: int) -> Reason | None:
-    """Why some nodes with an endpoint may not serve the node ports of the Service: openyurt
-    pkg/yurthub/filter/nodeportisolation, and edge nodes of KubeEdge."""
-    pools = service.annotations.get(_LISTEN)
-    if pools is not None and pools.strip() != "*":
-        detail = (
-            f"the annotation {_LISTEN} of OpenYurt limits the node ports to node pools ({pools[:100]}): clients "
-            "that address a node of another pool lose their traffic; those that address the named pools do not"
-        )
-        return Reason("NodePortsLimited", detail)
-    if edge:
-        detail = (
-            "edge nodes of KubeEdge run no kube-proxy by default: if one runs there, nothing is lost; if none "
-            "does, clients that address an edge node lose their traffic"
-        )
-        return Reason("EdgeNodesNotKnown", detail)
-    return None
-
-
-def _frontend(consumer: Consumer) -> Frontend | None:
-    """The kind of address to which the consumer sends, as far as its target type shows."""
-    if consumer.kind == "ExternalIP":
-        return Frontend.EXTERNAL_IP
-    if consumer.target_type == "instance":
-        return Frontend.NODE_PORT
-    return Frontend.VIP if consumer.kind == "Service" and consumer.target_type == "node" else None
-
-
-def _has_no_address(service: Service, consumer: Consumer) -> bool:
-    """Whether the consumer is the load balancer of a Service that lives in a cluster and has no address. A
-    manifest, which has no uid, is judged as if it were served."""
-    return (
-        consumer.kind == "Service"
-        and service.type == "LoadBalancer"
-        and bool(service.uid)
-        and not service.load_balancer_ingress
-        and not isinstance(consumer.targets, PodTargets)
-    )
-
-
-def _pending(consumer: Consumer) -> ConsumerVerdict:
-    causes = f" Known causes: {consumer.without_address}." if consumer.without_address else ""
-    detail = (
-        "the status of the Service has no address, so no load balancer is known to send traffic; look at the "
-        f"events of the Service and at the log of {consumer.controller}.{causes}"
-    )
-    return ConsumerVerdict(consumer, Outcome.Unknown, Reason("NoAddress", detail.removesuffix(".")))
-
-
-def _as_far_as_known(verdict: ConsumerVerdict, targets: NodeTargets) -> ConsumerVerdict:
-    """The verdict for a consumer that may have no target at all, or targets that the API does not show."""
-    if verdict.outcome not in (Outcome.NoTargets, Outcome.Outage):
-        return verdict
-    if targets.no_target and verdict.outcome is Outcome.NoTargets:
-        return replace(verdict, reason=targets.no_target)
-    if targets.keeps_targets and verdict.outcome is Outcome.NoTargets:
-        return replace(verdict, outcome=Outcome.Unknown, reason=targets.keeps_targets)
-    if targets.other_targets:
-        return replace(verdict, outcome=Outcome.Unknown, reason=targets.other_targets)
-    return verdict
-
-
-def _agreed(verdict: ConsumerVerdict, other: Outcome, reason: Reason) -> ConsumerVerdict:
-    """The verdict, unless a setting that the API does not show makes it `other`, and one of them is not good."""
-    if verdict.outcome is other or max(verdict.outcome, other) <= Outcome.TargetsUnhealthy:
-        return verdict
-    if min(verdict.outcome, other) >= Outcome.NoTargets:  # all is lost, either way
-        return verdict
-    detail = f"{reason.detail}; the outcome is {verdict.outcome.name} or {other.name}"
-    return replace(verdict, outcome=Outcome.Unknown, reason=Reason(reason.code, detail))
-
-
-def _where_one_node_announces(verdicts: tuple[ConsumerVerdict, ...]) -> tuple[ConsumerVerdict, ...]:
-    """The verdicts. Where one node gets the traffic of all ports and it is not known which one, the outcome is
-    known only if each node loses some of it, or none does."""
-    lossy = 0
-    for each in verdicts:
-        if _by_one_node(each):
-            lossy |= each.uncovered
-    if not lossy:
-        return verdicts
-
-    def known(verdict: ConsumerVerdict) -> ConsumerVerdict:
-        why = _by_one_node(verdict)
-        if why is None or verdict.outcome is not Outcome.Blackhole or not verdict.eligible & ~lossy:
-            return verdict
-        return replace(verdict, outcome=Outcome.Unknown, reason=why)
-
-    return tuple(known(verdict) for verdict in verdicts)
-
-
-def _by_one_node(verdict: ConsumerVerdict) -> Reason | None:
-    targets = verdict.consumer.targets
-    return targets.one_of if isinstance(targets, NodeTargets) else None
-
-
-def _with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) -> tuple[Verdict, Reason | None]:
-    """The verdict where few targets or none are healthy, or why it is not known."""
-    none_healthy = verdict.special == NO_HEALTHY_TARGET
-    if none_healthy and targets.other_targets:
-        return verdict, targets.other_targets
-    if none_healthy and targets.none_healthy is NoneHealthy.SENDS_TO_NONE:
-        return Verdict(Outcome.Outage, verdict.eligible, verdict.eligible, NO_HEALTHY_TARGET), None
-    if none_healthy and targets.none_healthy is NoneHealthy.NOT_KNOWN:
-        detail = (
-            "the health check passes on no target, and what this load balancer then does is not known: if it "
-            "sends to all targets, a share of the requests is lost; if it sends to none, all are lost"
-        )
-        return verdict, Reason("NoneHealthyNotKnown", detail)
-    if verdict.outcome is Outcome.TargetsUnhealthy and targets.none_healthy is NoneHealthy.SENDS_TO_ALL:
-        healthy = (verdict.eligible & passes).bit_count()
-        if targets.minimum_healthy.missed(healthy, verdict.eligible.bit_count()):
-            if targets.other_targets:
-                return verdict, targets.other_targets
-            return verdict._replace(outcome=Outcome.Blackhole, special=TOO_FEW_HEALTHY), None
-    return verdict, None
-
-
-def _no_endpoints(state: PortState) -> Reason:
-    """The reason for one port and family, whatever the others have."""
-    return Reason(
-        Outcome.NoEndpoints.name, f"port {state.port or state.number}/{state.protocol} over {state.family}"
-    )
-
-
-def _worst(verdicts: Sequence[ConsumerVerdict]) -> ConsumerVerdict:
-    return verdicts[0] if len(verdicts) == 1 else max(verdicts, key=_badness)
-
-
-def _badness(verdict: ConsumerVerdict) -> tuple[int, int, int]:
-    """By outcome, then by the number of uncovered nodes, then by the number of eligible nodes."""
-    return verdict.outcome, verdict.uncovered.bit_count(), verdict.eligible.bit_count()
 
 
 def _may_consume(kind: AnyKind) -> bool:

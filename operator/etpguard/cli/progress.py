@@ -24,7 +24,7 @@ class Progress:
         self._shown = False
 
     def expect(self, kinds: int) -> None:
-        """So many kinds more are read."""
+        """Adds to the number of kinds to read."""
         with self._lock:
             if not self._expected:
                 self._next = time.monotonic() + FIRST_AFTER
@@ -37,7 +37,7 @@ class Progress:
             self._show()
 
     def done(self, kinds: int = 1) -> None:
-        """So many kinds are read, or given up. After the last one the line disappears."""
+        """Notes that this number of kinds is read or given up. After the last kind the line disappears."""
         with self._lock:
             self._ended += kinds
             if self._ended == self._expected:

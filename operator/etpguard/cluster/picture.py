@@ -70,7 +70,7 @@ class Picture:
         """Kinds that cannot be read at present, with the reason. An absent CRD is not among them: it is
         known that there are no such objects."""
         self.unlisted: dict[Kind[Any], str] = {}
-        """Kinds that nobody looked for, with the reason: files without any object of the kind. Empty for a live
+        """Kinds that were not listed, with the reason: files without any object of the kind. Empty for a live
         cluster, where each kind is listed."""
         self.switched_off: frozenset[Kind[Any]] = frozenset()
         """Those of `unread` that a setting excludes. A consumer that depends on them is Unknown, but they are not

@@ -18,7 +18,7 @@ from etpguard.foresight.scheduling import NewPod, Scheduling
 from etpguard.objects import Key
 
 _TRIED_COMBINATIONS = 70
-"""Up to so many combinations of victims, each is tried."""
+"""Up to this number of combinations of victims, each is tried."""
 _MOST_REMOVALS = 64
 
 
@@ -199,7 +199,7 @@ def _conflicts(
 
 
 def _allowed(pod: NewPod, taken: Iterable[str], others: Sequence[NewPod], scheduling: Scheduling) -> list[str]:
-    """The nodes that admit the pod beside the new pods on `taken`."""
+    """The nodes that admit the pod in addition to the new pods on `taken`."""
     occupied = list(taken)
     return [
         name

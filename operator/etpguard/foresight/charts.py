@@ -142,7 +142,7 @@ ENVOY_GATEWAY = Chart(
     note="Envoy Gateway makes the proxies, and reads these values where neither the Gateway nor its GatewayClass "
     "names an EnvoyProxy. Where one does, put what is under envoyProxy into the spec of that EnvoyProxy",
 )
-"""Its proxies bear no label of a chart."""
+"""Its proxies have no label of a chart."""
 
 
 @dataclass(frozen=True)
@@ -232,8 +232,8 @@ def service_values(chart: Chart, document: Json) -> Json | None:
 
 
 def _chart(label: str) -> tuple[str, str]:
-    """Name and version of `ingress-nginx-4.15.1`: the version begins with the last part that starts with a
-    digit, in which `_` stands for `+`."""
+    """Name and version of `ingress-nginx-4.15.1`: the version begins with the last part that starts with a digit,
+    in which `_` replaces `+`."""
     parts = label.split("-")
     for number, part in enumerate(parts):
         if number and part.lstrip("v")[:1].isdigit():

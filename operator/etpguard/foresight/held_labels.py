@@ -1,4 +1,4 @@
-"""Labels that nodes bear already and that would make a load balancer target exactly the covered nodes. Pure.
+"""Labels that nodes already have and that would make a load balancer target exactly the covered nodes. Pure.
 
 With such a label no node shows as unhealthy, and Local stays. The nodeSelector or the required affinity of the
 pods demands the label, so no pod leaves the nodes with it. etpguard does not label nodes: a label that follows the

@@ -30,7 +30,7 @@ from etpguard.objects.pods import NODE_DETAILS, PodSpec
 Json = dict[str, Any]
 
 FILE = "FILE"
-"""Stands in commands for the file with the document."""
+"""The placeholder in commands for the file with the document."""
 _BUILT_IN = ("v1", "apps/v1", "networking.k8s.io/v1")
 _NO_PATCH = "it is no patch of one object; `etpguard explain` shows its commands"
 _LOOK = "it is no change of an object; `etpguard explain` says what to look at"
@@ -60,8 +60,8 @@ class Way:
 
 
 def ways(service: Service, assessment: Assessment, advice: Sequence[Advice], world: World) -> list[Way]:
-    """The ways of these items of advice. A label that nodes bear already goes before the advice to label them, or
-    before the last one."""
+    """The ways of these items of advice. A label that nodes already have comes before the advice to label them, or
+    before the last item."""
     maker = _Maker(service, assessment.uncovered, [verdict.consumer for verdict in assessment.consumers], world)
     items = [*advice]
     if isinstance(maker.behind, Behind):
@@ -199,7 +199,7 @@ def _helm(release: Release, values: Json) -> tuple[Document, list[str]]:
 
 
 def _reverts(labels: dict[str, str], what: str) -> list[str]:
-    """A patch is no part of a release."""
+    """A note that the next Helm upgrade may undo a patch, which is not part of the release."""
     if not charts.helm_manages(labels):
         return []
     chart = labels.get("helm.sh/chart", "")

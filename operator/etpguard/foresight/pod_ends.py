@@ -78,7 +78,7 @@ class Ending:
     ways: Sequence[Alternative]
     replaced: Replaced
     removes_nodes: str = ""
-    """Who takes the nodes out of load balancers meanwhile; "" if nobody does."""
+    """What takes the nodes out of load balancers meanwhile; "" if nothing does."""
     min_ready_seconds: int | None = None
     """Of a rollout: how long it waits after a new pod is ready."""
 

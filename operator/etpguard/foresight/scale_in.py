@@ -64,7 +64,7 @@ def deletion_cost(pod: Pod) -> int:
 
 
 def outside(stateful_set: PodController, pods: Iterable[Key], replicas: int) -> frozenset[Key]:
-    """The pods that a StatefulSet with so many replicas deletes: those whose ordinal is none of its own.
+    """The pods that a StatefulSet with this number of replicas deletes: those whose ordinal is out of range.
     pkg/controller/statefulset/stateful_set_control.go updateStatefulSet."""
     ordinals = stateful_set.spec.ordinals
     end = (ordinals.start if ordinals and ordinals.start else 0) + replicas

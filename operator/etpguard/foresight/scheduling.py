@@ -59,7 +59,7 @@ class Site:
         return dict(total)
 
     def domain(self, key: str) -> str | None:
-        """The value of a topology key; the name of the node stands in for a missing hostname label."""
+        """The value of a topology key; the name of the node replaces a missing hostname label."""
         return self.node.labels.get(key) or (self.name if key == _HOSTNAME else None)
 
 

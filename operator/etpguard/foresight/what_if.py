@@ -23,8 +23,8 @@ _NEW_POD_ASSUMPTIONS = (
 
 
 def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Forecast:
-    """The forecast of these changes, on a picture that the engine has assessed and that nobody else reads: it is
-    changed. Raises Refused for a change that names what is not there."""
+    """The forecast of these changes, on a picture that the engine has assessed and that no other code reads: the
+    changes go into it. Raises Refused for a change that names what is not there."""
     world = World(picture, engine)
     pods = Pods(picture)
     evaluator = Evaluator(world, pods)
@@ -50,5 +50,5 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
 
 
 def unread_kinds(picture: Picture) -> list[AnyKind]:
-    """The kinds of workloads that cannot be read, or that nobody looked for."""
+    """The kinds of workloads that cannot be read, or were not listed."""
     return [kind for kind in WORKLOAD_KINDS if kind in picture.unread or kind in picture.unlisted]

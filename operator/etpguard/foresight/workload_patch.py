@@ -198,7 +198,7 @@ def _sleep(container: PodContainer) -> int:
 
 
 def _hook(container: PodContainer, delay: int) -> Json:
-    """A hook has one handler alone, so the patch removes the others: core/v1 LifecycleHandler."""
+    """A hook has only one handler, so the patch removes the others: core/v1 LifecycleHandler."""
     hook = container.lifecycle and container.lifecycle.pre_stop
     others: Json = {}
     if hook and hook.exec is not None:

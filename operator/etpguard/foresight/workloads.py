@@ -37,7 +37,7 @@ def kind_named(text: str) -> str | None:
 
 @dataclass(frozen=True)
 class Batch:
-    """How a rollout replaces pods: so many may be missing at a time, of `pods`."""
+    """How a rollout replaces pods: how many of `pods` may be missing at a time."""
 
     pods: tuple[Seen, ...]
     missing: int

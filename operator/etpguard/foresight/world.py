@@ -14,7 +14,8 @@ R = TypeVar("R", bound=Record)
 
 
 class World:
-    """A picture that nobody else reads. The changes go into it, and the engine assesses again what they touch."""
+    """A picture that no other code reads. The changes go into it, and the engine assesses again what they
+    touch."""
 
     def __init__(self, picture: Picture, engine: Engine) -> None:
         self.picture = picture

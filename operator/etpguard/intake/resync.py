@@ -186,8 +186,8 @@ class Resync:
                 self.note_gap(kind)
 
     def _known(self, kind: AnyKind, error: Exception) -> KubeError:
-        """A failure that nobody foresaw counts as one of the kind's lists: no file descriptor is left, or a
-        folder for temporary files is gone, for example."""
+        """An unexpected failure counts as a failed list of the kind: no file descriptor is left, or a folder for
+        temporary files is gone, for example."""
         if isinstance(error, KubeError):
             return error
         self._failures.note("list", str(kind), error)

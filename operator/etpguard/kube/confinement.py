@@ -31,7 +31,7 @@ RETRY_SECONDS = 60.0
 force."""
 
 KUBERNETES = Key("default", "kubernetes")
-"""The Service of the API server, which every cluster has: the check touches nobody's Service."""
+"""The Service of the API server, which every cluster has: the check touches no Service of a user."""
 
 _CONDITION = {
     "type": "etpguard.dev/ConfinementCheck",

@@ -21,7 +21,7 @@ class CredentialFiles:
     """A folder that only this user can enter, from the first `keep` until `remove`. For any thread.
 
     A process that is killed leaves its folder behind. Each process holds a lock on a file in its folder, so the
-    next one removes the folders that nobody holds.
+    next one removes the folders without a lock.
     """
 
     def __init__(self) -> None:

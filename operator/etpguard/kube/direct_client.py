@@ -1,4 +1,4 @@
-"""Blocking GET requests with the standard library alone.
+"""Blocking GET requests with only the standard library.
 
 requests, urllib3 and pykube take 0.1 s of CPU time to load and 0.7 ms for each request: much for a `check` that
 takes 1 s and sends 50 requests.

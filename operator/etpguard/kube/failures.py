@@ -1,5 +1,4 @@
-"""Failures that nobody foresaw: each ends one step of one part, is logged once with its traceback, and is
-counted."""
+"""Unexpected failures: each ends one step of one part, is logged once with its traceback, and is counted."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ class LeaseWatch:
     async def renewed(self) -> Lease | None:
         """Look until a Lease is renewed or taken, and return it.
 
-        Returns None once no Lease has changed for so long, by the local clock, that no operator runs: one that
-        runs renews within seconds. Raises ApiError.
+        Returns None once no Lease has changed for long enough, by the local clock: an operator that runs renews
+        its Lease within seconds. Raises ApiError.
         """
         while self._in_doubt():
             await self._sleep(POLL_SECONDS)

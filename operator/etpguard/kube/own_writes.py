@@ -12,7 +12,7 @@ from etpguard.objects import Key, Kind, Record, decode_item
 R = TypeVar("R", bound=Record)
 
 LIFE = 60.0
-"""Seconds after which the picture alone counts."""
+"""Seconds after which only the picture counts."""
 
 
 class _Written(NamedTuple, Generic[R]):

@@ -59,7 +59,7 @@ class PykubeClient:
 def new_client(connection: Connection) -> HTTPClient:
     """A pykube client with the credentials of now. Close its `session` when done.
 
-    pykube itself handles what it alone knows (`auth-provider`), from the user's entry in the kubeconfig.
+    pykube handles what only it knows (`auth-provider`), from the user's entry in the kubeconfig.
     """
     chosen, credentials = connection.chosen, connection.credentials()
     provider = chosen.user.auth_provider

@@ -1,6 +1,6 @@
 """Blocking GET requests to an API server, made from a Connection.
 
-pykube sends the requests of a user with an `auth-provider`, which pykube alone knows, and those through a proxy.
+pykube sends the requests of a user with an `auth-provider`, which only pykube knows, and those through a proxy.
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ def _item_decoder(record: type[Any]) -> msgspec.json.Decoder[Any]:
 def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
     """Decode one List response of `kind`.
 
-    The whole page at once; only where that fails item by item, so that one malformed object costs that
-    object alone. Raises msgspec.MsgspecError when the body is no JSON List at all.
+    The whole page at once; item by item only if that fails, so that one malformed object costs only itself. Raises
+    msgspec.MsgspecError when the body is no JSON List at all.
     """
     rejects: list[Reject] = []
     try:

@@ -79,6 +79,7 @@ class EndpointSlice(LabelledRecord, frozen=True):
 
     @property
     def service(self) -> Key | None:
-        """Binding is the namespace and this label alone: kube-proxy 1.37.2 endpointslicecache.go:311-320."""
+        """Only the namespace and this label bind a slice to its Service: kube-proxy 1.37.2
+        endpointslicecache.go:311-320."""
         name = self.labels.get(SERVICE_LABEL)
         return Key(self.metadata.namespace or "", name) if name else None

@@ -77,7 +77,7 @@ class CoveragePolicySpec(Shape, frozen=True):
     suspend: bool = False
     pause_requests: tuple[str, ...] = ()
     rollback_requests: tuple[str, ...] = ()
-    """Services to roll back to Local now, as NAMESPACE/NAME; in a namespaced policy also NAME alone."""
+    """Services to roll back to Local now, as NAMESPACE/NAME, or NAME in a namespaced policy."""
 
 
 class CoveragePolicy(AnnotatedRecord, frozen=True):

@@ -29,7 +29,7 @@ class RouteService(Shape, frozen=True):
     node_port_lb: bool | None = msgspec.field(name="nodePortLB", default=None)
     health_check: ServerHealthCheck | None = None
     mirrors: list[RouteService] | None = None
-    """Of the `mirroring` of a TraefikService alone, which is a Service itself."""
+    """Only in the `mirroring` of a TraefikService, which is a Service itself."""
 
 
 class Route(Shape, frozen=True):

@@ -82,7 +82,7 @@ class ConfigMap(Record, frozen=True):
 
 
 def reduced_file(text: str, paths: tuple[tuple[str, ...], ...]) -> str:
-    """A YAML file as JSON with these paths alone, or `UNREADABLE`."""
+    """A YAML file as JSON with only these paths, or `UNREADABLE`."""
     import yaml  # only a cluster that has the ConfigMap needs it
 
     try:

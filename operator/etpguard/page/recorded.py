@@ -20,7 +20,7 @@ def recorded_statuses(picture: Picture) -> dict[Key, Json]:
 
 
 def why_not_remediated(picture: Picture) -> dict[Key, tuple[str, ...]]:
-    """For each Service the reasons of the policies that match it and leave it alone, a line each."""
+    """For each Service, the reasons of the policies that match it and do not remediate it, a line each."""
     found: dict[Key, tuple[str, ...]] = {}
     for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY):
         for policy in picture.store(kind) if kind in picture.kinds else ():

@@ -23,8 +23,8 @@ from etpguard.report.transitions import transitions_of
 MAX_NAMES = 10
 """Nodes that a list names, as in `explain`."""
 WHOLE_STORIES = 100
-"""So many Services, the worst, have their whole story. The others name fewer nodes and show only the best advice:
-with all of it the page of 2,000 Services would take 10 MB."""
+"""The number of Services, the worst first, that have their whole story. The others name fewer nodes and show only
+the best advice: with all of it the page of 2,000 Services would take 10 MB."""
 FEW_NAMES = 2
 HISTORY = 5
 """Changes of the outcome that are shown, as in `explain`."""

@@ -175,7 +175,7 @@ class EventPublisher:
         )
 
     def _due(self, track: _Track, wanted: Event, sent: list[SentEvent], following: Next, now: float) -> float:
-        """`following.at` in the monotonic clock, put off by the hold and by the object's own budget."""
+        """`following.at` in the monotonic clock, delayed by the hold and by the budget of the object."""
         due = now + max(0.0, following.at - self._wall())
         if not following.fresh:
             return due

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 _SLACK = 64
-"""Outdated entries that the heaps may hold, beside as many as there are valid ones."""
+"""Outdated entries that the heaps may hold, in addition to one for each valid entry."""
 
 _Entry = tuple[float, int, K]
 

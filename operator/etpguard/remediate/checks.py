@@ -1,8 +1,8 @@
 """Why a Service is left alone although a policy selects it: named checks, of which the first that fails counts.
 Pure.
 
-Time alone does not change the result of any of these. `NEVER_LIFTED` holds whatever a policy says, but
-for health checks from other namespaces, which a policy may ignore.
+Time alone does not change the result of any of these. No policy can lift `NEVER_LIFTED`, except health checks from
+other namespaces, which a policy may ignore.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Facts(NamedTuple):
 
 
 Check = Callable[[Facts], Reason | None]
-"""Why to leave the Service alone; None if this check finds nothing."""
+"""Why not to remediate the Service; None if this check finds nothing."""
 
 
 def first_failure(facts: Facts) -> Reason | None:

@@ -1,7 +1,7 @@
 """The loop of remediation: gathers the facts, decides about every Service, carries out one step at a time, and
 writes the status of each policy.
 
-A round follows each change, and each time at which time alone may change an answer.
+A round follows each change, and each time at which an answer may change without one.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Pacing:
     """Seconds between two rounds: `settle` at least, so that a burst of events is one round, and `look_again` at
-    most, since time alone may change an answer. `busy_share`: a round that takes long is followed by a pause of
-    that many times its length, and holds the event loop for `longest_turn` at a time. `status_interval`: between
-    two writes of one policy's status. `discover_every`: between two looks at the kinds of network policy that the
-    API server serves. `backoff`: after a step that failed. `rebuild_every`: between two records that are rebuilt,
-    after a first `rebuild_burst`."""
+    most, since an answer may change without an event. `busy_share`: a round that takes long is followed by a pause
+    of that many times its length, and holds the event loop for `longest_turn` at a time. `status_interval`:
+    between two writes of one policy's status. `discover_every`: between two looks at the kinds of network policy
+    that the API server serves. `backoff`: after a step that failed. `rebuild_every`: between two records that are
+    rebuilt, after a first `rebuild_burst`."""
 
     settle: float = 1.0
     look_again: float = 30.0

@@ -24,7 +24,7 @@ from etpguard.remediate.policy import Governing, amount, requests_rollback
 COVERED_AGAIN = reasons.COVERED.because("the Service would be covered under Local")
 POLICY_GONE = reasons.POLICY_DELETED.because("onDelete is Revert")
 UNASKED = (COVERED_AGAIN, POLICY_GONE)
-"""Reasons of rollbacks that nobody asked for. They must hold for fresh reads too, and have limits."""
+"""Reasons of automatic rollbacks. Fresh reads must confirm them, and limits apply."""
 
 
 class Action(Enum):
@@ -38,7 +38,7 @@ class Action(Enum):
 
 
 class Decision(NamedTuple):
-    """`again` is in how many seconds time alone may change the answer; None if it cannot."""
+    """`again`: after how many seconds the answer may change without an event; None if it cannot."""
 
     action: Action
     reason: Reason
@@ -123,12 +123,12 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
 
 
 def unasked_rollback(case: Case, now: float) -> bool:
-    """Whether a rollback that nobody asked for is due, whatever limits it."""
+    """Whether an automatic rollback is due, before any limit."""
     return decide(case, Ledger(), now).reason in UNASKED
 
 
 def _rollback_waits(ledger: Ledger, now: float) -> tuple[Reason, float] | None:
-    """What holds back a rollback that nobody asked for, and for how many seconds."""
+    """What delays an automatic rollback, and for how many seconds."""
     share = ledger.rollback_share
     most = amount(ledger.rollback_breaker.uncovered_services_less_than_or_equal_to, share.of)
     if share.in_need > most and share.tripped_at is not None:

@@ -55,7 +55,7 @@ class DwellHistory:
         return since
 
     def start_over(self) -> None:
-        """After a time in which nobody looked: what was so before may have ended and begun again."""
+        """After a pause of the rounds: a state that lasted before may have ended and begun again."""
         for since in self._since.values():
             since.in_need = since.covered = None
 

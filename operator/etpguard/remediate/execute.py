@@ -94,8 +94,8 @@ class Executor:
                 raise Changed(str(again.reason))
 
     async def _confirm(self, case: Case, decision: Decision, ledger: Ledger) -> None:
-        """Raises Changed unless the API server confirms the cause of a rollback that nobody asked for: a policy
-        that is gone, endpoints that are back, and policies that still want it."""
+        """Raises Changed unless the API server confirms the cause of an automatic rollback: a policy that is gone,
+        endpoints that are back, and policies that still want it."""
         if decision.reason == COVERED_AGAIN:
             fresh = await self._reader.reassess(case.service.key)
             local = fresh.assessment.if_local if fresh.assessment else None

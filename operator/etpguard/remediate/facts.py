@@ -87,15 +87,15 @@ class Ledger:
     applied: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Times at which intents were written."""
     budget: Budget = field(default=Budget())
-    """Operator-wide, beside every policy's: --max-remediations."""
+    """The operator-wide limit, in addition to that of each policy: --max-remediations."""
     breaker: TriggerIf = field(default=TriggerIf())
     namespaces: Mapping[str, Share] = field(default_factory=dict)
-    """By namespace: what counts for the operator's circuit breaker there. No other namespace alone can open it."""
+    """By namespace: what counts for the operator's circuit breaker there. No single other namespace can open
+    it."""
     rollbacks: tuple[float, ...] = ()
     """Times at which rollbacks began."""
     rollback_share: Share = field(default=Share(0, 0))
-    """Rollbacks that are due and that nobody asked for, of all remediated Services; since when they are too
-    many."""
+    """Automatic rollbacks that are due, of all remediated Services; since when there are too many."""
     rollback_budget: Budget = field(default=Budget(services="10", per_seconds=600))
     rollback_breaker: TriggerIf = field(default=TriggerIf())
     shared_waits: dict[tuple[str, str, float], tuple[Reason, float | None] | None] = field(

@@ -19,7 +19,7 @@ _SHORT = "#"
 
 def recorded(policies: Iterable[CoveragePolicy]) -> str:
     """The uids and generations of the policies. Uids are hashed where the text would be too long. If it still is,
-    the text stands for every policy, now and later: only a person can end that, by deleting the report."""
+    the hold-off covers every policy, also later ones: only a person can end it, by deleting the report."""
     versions = [(policy.uid, policy.metadata.generation or 0) for policy in policies]
     for name in (str, _short):
         text = ",".join(f"{name(uid)}@{generation}" for uid, generation in versions)

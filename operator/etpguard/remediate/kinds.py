@@ -1,4 +1,4 @@
-"""The kinds that are read for remediation alone. Pure."""
+"""The kinds that are read only for remediation. Pure."""
 
 from __future__ import annotations
 

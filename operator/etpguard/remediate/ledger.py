@@ -27,13 +27,13 @@ balancers is a common cause like any other."""
 
 @dataclass(frozen=True, slots=True)
 class OperatorLimits:
-    """The operator's own limits, beside every policy's: --max-remediations and --breaker."""
+    """The operator's own limits, in addition to those of each policy: --max-remediations and --breaker."""
 
     budget: Budget = field(default_factory=Budget)
     breaker: TriggerIf = field(default_factory=TriggerIf)
     rollback_budget: Budget = field(default=Budget(services="10", per_seconds=600))
     rollback_breaker: TriggerIf = field(default_factory=TriggerIf)
-    """Of rollbacks that nobody asked for. `storm_cooldown_seconds` is how long the first one waits."""
+    """Of automatic rollbacks. `storm_cooldown_seconds` is how long the first one waits."""
 
 
 class LedgerKeeper:
@@ -149,7 +149,7 @@ class LedgerKeeper:
     def _by_namespace(self, needy: Collection[Key], monotonic: float, wall: float) -> dict[str, Share]:
         """What counts for the operator's circuit breaker in each namespace: its own Services in full, and of every
         other namespace at most half of what the breaker allows. Where that is none, other namespaces count one
-        each if they are two or more. So no other namespace alone can open it."""
+        each if they are two or more. So no single other namespace can open it."""
         of = len(self._assessments)
         most = amount(self._limits.breaker.uncovered_services_less_than_or_equal_to, of)
         counts: dict[str, int] = defaultdict(int)
@@ -169,7 +169,7 @@ class LedgerKeeper:
         return found
 
     def _losing_beside(self, needy: Collection[Key]) -> int:
-        """How many Services lose traffic beside those that their policies select."""
+        """How many Services lose traffic, without those that the policies select."""
         return sum(
             assessment.outcome in _LOST and key not in needy for key, assessment in self._assessments.items()
         )

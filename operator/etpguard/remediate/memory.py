@@ -16,9 +16,9 @@ from etpguard.cluster import Picture
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Remediation, Revert, Service, times
 
 _LIFE_SECONDS = 3600.0
-"""After this the picture alone counts: by then several lists have refreshed it."""
+"""After this time only the picture counts: several lists have refreshed it by then."""
 CREATED_AGAIN = "a tool that deleted the Service and created it again"
-"""Stands for the manager in the revert of a remediated Service that another Service of the same name replaced."""
+"""The manager in the revert of a remediated Service that another Service of the same name replaced."""
 _KEPT_REVERTS = 50
 _WINDOW_SECONDS = 604800.0
 """The longest `perSeconds` of a budget: for so long the intent of a Service that is gone counts."""

@@ -193,7 +193,7 @@ class AwsCloudProvider(BaseFamily):
 
 
 def _recognition(service: Service, view: View) -> Recognition | None:
-    """By the host name that AWS gave, by an annotation on nodes of AWS, or by the nodes alone. Without AWS's nodes
+    """By the host name that AWS gave, by an annotation on nodes of AWS, or by the nodes only. Without AWS's nodes
     an annotation shows nothing: charts set it on any cluster."""
     if not classless(service) or first_mark(service, _OUTSCALE):
         return None

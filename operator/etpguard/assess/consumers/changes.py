@@ -109,7 +109,7 @@ def apply(body: Json) -> Step:
 
 
 def with_labels(written: str, labels: Mapping[str, str], *, keep: bool) -> str:
-    """A selector `k=v,k=v` for these labels. With `keep` beside those of `written`, which is a selector in which
-    commas mean `and`."""
+    """A selector `k=v,k=v` for these labels. With `keep`, they are added to `written`, a selector in which commas
+    mean `and`."""
     added = ",".join(f"{key}={value}" for key, value in labels.items())
     return f"{written},{added}" if keep and written else added

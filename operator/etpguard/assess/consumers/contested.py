@@ -95,8 +95,8 @@ class Contested(BaseFamily):
 
 
 def _claims(service: Service, view: View) -> list[tuple[str, str]]:
-    """The controllers whose marks the Service has, with one of the marks; those alone that wrote one, if any
-    did."""
+    """The controllers whose marks the Service has, each with one mark. If a controller wrote a mark itself, only
+    such controllers."""
     named = any(entry.hostname for entry in service.load_balancer_ingress)
     able = [
         each

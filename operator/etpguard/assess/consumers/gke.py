@@ -50,7 +50,7 @@ NEG = "cloud.google.com/neg"
 BACKEND_CONFIGS = ("cloud.google.com/backend-config", "beta.cloud.google.com/backend-config")
 _CLASS = "networking.gke.io/"
 _STANDALONE = f"{_CLASS}standalone-passthrough-lb-neg"
-"""The controller makes a group alone; a person makes the load balancer."""
+"""The controller only makes the group; a person makes the load balancer."""
 _FINALIZER = "gke.networking.io/"
 _INTERNAL = ("networking.gke.io/load-balancer-type", "cloud.google.com/load-balancer-type")
 _BACKEND_SERVICE = "service.kubernetes.io/backend-service"

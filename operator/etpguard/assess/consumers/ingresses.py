@@ -55,8 +55,8 @@ class Handler(NamedTuple):
 
 
 def handler(ingress: Ingress, view: View) -> Handler:
-    """The annotation alone decides where it is set, then `ingressClassName`, then the one default class
-    (networking/v1 types.go IngressSpec.IngressClassName)."""
+    """The annotation has priority, then `ingressClassName`, then the one default class (networking/v1 types.go
+    IngressSpec.IngressClassName)."""
     annotated = ingress.annotations.get(CLASS_ANNOTATION)
     if annotated is not None:
         if annotated in GCE_CLASSES:

@@ -131,7 +131,7 @@ class PossibleNodes:
 
 @dataclass(frozen=True, slots=True)
 class UnknownOutcome:
-    """The outcome is Unknown whatever the nodes do. `rule` and `check` are what is known all the same; a report
+    """The outcome is Unknown, whatever the nodes do. `rule` and `check` are what is known nevertheless; a report
     shows them."""
 
     reason: Reason
@@ -247,7 +247,8 @@ class View:
         self.unread_is_unknown = unread_is_unknown
         """Whether a kind that cannot be read may have objects, as on a live cluster. Files hold all objects."""
         self.missed: set[Kind[Any]] = set()
-        """Kinds that a family asked for with `unseen` and that nobody looked for: they could decide."""
+        """Kinds that a family asked for with `unseen` and that were not read: their objects could change the
+        outcome."""
         self._computed: dict[tuple[object, ...], tuple[tuple[Record | None, ...], Any]] = {}
 
     @property
@@ -258,7 +259,7 @@ class View:
 
     @property
     def planes(self) -> NodePlanes | None:
-        """The data planes of the nodes; None if nobody looked for them. The engine finds all consumers again when
+        """The data planes of the nodes; None if they were not detected. The engine finds all consumers again when
         there are others, not when only their nodes change."""
         return self._planes() if self._planes else None
 
@@ -280,7 +281,7 @@ class View:
         return self._picture.unread.get(kind)
 
     def unseen(self, kind: Kind[Any]) -> str | None:
-        """Why the picture may lack objects of this kind: they cannot be read, or nobody looked for them. None: the
+        """Why the picture may lack objects of this kind: they cannot be read, or were not listed. None: the
         picture has all of them, so the absence of an object means something."""
         unlisted = self._picture.unlisted.get(kind)
         if unlisted:

@@ -91,7 +91,7 @@ _IN_CLUSTER: dict[AnyKind, str] = {
 
 
 def in_cluster_balancers(view: View) -> tuple[str, ...]:
-    """The controllers in the cluster, beside that of a cloud, that may serve Services without a class."""
+    """The controllers in the cluster, other than that of a cloud, that may serve Services without a class."""
     return tuple(dict.fromkeys(name for kind, name in _IN_CLUSTER.items() if view.has(kind)))
 
 

@@ -73,7 +73,7 @@ def as_of_last_sync(annotation: str) -> str:
 
 
 def unpin(annotation: str) -> str:
-    """Goes before a change to `Cluster` where the check is set by hand to the healthCheckNodePort."""
+    """The step before a change to `Cluster`, if a person set the check to the healthCheckNodePort."""
     return f"First remove {annotation}: Cluster removes the port that it names, and every target turns unhealthy."
 
 

@@ -31,8 +31,8 @@ _AWS_LBC_CLASS = "service.k8s.aws/nlb"
 
 
 class UnknownController(BaseFamily):
-    """Last in the registry. It leaves Ingresses and Services of the AWS Load Balancer Controller alone: that
-    family also knows where such an object has no effect."""
+    """Last in the registry. It ignores Ingresses and Services of the AWS Load Balancer Controller: that family
+    also knows where such an object has no effect."""
 
     name = "unknown-controller"
     documented = (

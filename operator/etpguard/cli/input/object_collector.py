@@ -231,7 +231,7 @@ def _type_of(item: Any) -> tuple[Any, Any]:
 
 
 def _dump(where: str, source: Source) -> ClusterDump:
-    """Raises Failure: without it, nobody knows which kinds the dump looked for."""
+    """Raises Failure: without it, it is not known which kinds the dump looked for."""
     try:
         if isinstance(source, dict):
             return msgspec.convert(source, ClusterDump)

@@ -93,7 +93,7 @@ def advice_for(assessed: Assessed, finding: Finding) -> list[Advice]:
 
 
 def details(finding: Finding, max_nodes: int) -> Json:
-    """The fields that the report has beside the assessment: `causes` and `clients`."""
+    """The fields that the report adds to the assessment: `causes` and `clients`."""
     return {
         "causes": [_cause(each, max_nodes) for each in finding.absences],
         "clients": None if finding.clients is None else _clients(finding.clients),

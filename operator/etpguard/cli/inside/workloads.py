@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 KINDS: tuple[AnyKind, ...] = (POD, *CONTROLLER_KINDS)
 FEW_NODES = 20
-"""Up to so many nodes, the Pods of each are listed, and else all Pods of the cluster."""
+"""Up to this number of nodes, the Pods of each node are listed. With more, all Pods of the cluster are listed."""
 _TOGETHER = 4
 
 Entries = list[Record | Reject]

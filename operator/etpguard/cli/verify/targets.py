@@ -1,4 +1,4 @@
-"""The predictions for the health checks of one Service's consumers, beside the load balancer's own view."""
+"""The predictions for the health checks of one Service's consumers, compared with the load balancer's own view."""
 
 from __future__ import annotations
 

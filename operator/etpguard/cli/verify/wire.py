@@ -107,7 +107,7 @@ def _answer(error: OSError) -> tuple[Answer, str]:
 
 
 async def ask(session: aiohttp.ClientSession, at: Endpoint) -> HealthAnswer:
-    """GET /healthz of healthCheckNodePort: OVN-Kubernetes answers on this path alone, the others on any."""
+    """GET /healthz of healthCheckNodePort: OVN-Kubernetes answers only on this path, the others on any."""
     host = f"[{at.address}]" if at.family == "IPv6" else at.address
     try:
         async with session.get(f"http://{host}:{at.port}/healthz", allow_redirects=False) as response:

@@ -75,7 +75,7 @@ def meant_for_alb(ingress: Ingress) -> bool:
 
 
 def _by_annotation(value: str, options: AwsOptions) -> ClassConfig | None:
-    """The legacy annotation decides alone; the controller then reads neither class nor parameters. With
+    """The legacy annotation has priority: the controller then reads neither class nor parameters. With
     --ingress-class="" it also takes "alb"."""
     if value == options.ingress_class or (options.ingress_class == "" and value == "alb"):
         return ClassConfig(source=options.described("ingress_class"))

@@ -93,7 +93,7 @@ class AwsLoadBalancerController:
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         """By the bindings that the controller made, each reported as the object that it was made for; by that
-        object alone where there is no binding; and then by the bindings whose object is not found."""
+        object where there is no binding; and by the bindings whose object is not found."""
         bindings = [b for b in view.referring(TARGET_GROUP_BINDING, service.key) if not b.deleting]
         by_owner: dict[Owner | None, list[TargetGroupBinding]] = {}
         for binding in bindings:

@@ -93,7 +93,8 @@ class Group:
         return any(each.startswith("dualstack") for each in types)
 
     def _redirect_ports(self) -> set[int]:
-        """The class's parameter goes before the annotation; one that is no number undoes all redirects."""
+        """The parameter of the class has priority over the annotation. A value that is not a number disables all
+        redirects."""
         ports: set[int] = set()
         for member, params in self.members:
             if params.ssl_redirect_port:

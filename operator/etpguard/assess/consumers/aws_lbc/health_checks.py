@@ -88,7 +88,7 @@ def health_check_node_port(settings: CheckSettings, service: Key | None = None) 
 
 
 def _healthz(settings: CheckSettings) -> Probe:
-    """kube-proxy serves /healthz and /livez alone on 10256, by plain HTTP (healthcheck/proxy_health.go)."""
+    """kube-proxy serves only /healthz and /livez on 10256, over plain HTTP (healthcheck/proxy_health.go)."""
     if settings.protocol == "TCP":
         return KubeProxyHealthz()
     if settings.protocol != "HTTP":

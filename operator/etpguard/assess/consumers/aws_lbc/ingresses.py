@@ -216,7 +216,7 @@ class IngressPath:
         return same or bindings
 
     def _derived(self, ports: Iterable[int | str]) -> list[Consumer]:
-        """By the Ingress alone: there is no binding yet, or bindings cannot be read."""
+        """From the Ingress only: there is no binding yet, or bindings cannot be read."""
         plan = self._model.plan
         if isinstance(plan.refused, UnclearError):
             return [self._unclear(port, plan.refused.reason, plan.reads) for port in ports]

@@ -48,7 +48,7 @@ def weighted_services(base: Service) -> Iterable[Key]:
 
 def _suffixes(base: Service) -> dict[str, list[tuple[str, str]]]:
     """By port number, the protocols and suffixes of the annotations `actions.<protocol>-<port>`. One for a
-    protocol that no listener of the port has may have no effect; its other Services count all the same."""
+    protocol that no listener of the port has may have no effect; its other Services count anyway."""
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for key in base.annotations:
         match = _SUFFIX.fullmatch(key.removeprefix(_PREFIX)) if key.startswith(_PREFIX) else None

@@ -107,7 +107,7 @@ class LoadBalancerPath:
         return list(made)
 
     def _derived(self, reference: int | str) -> Consumer:
-        """By annotations alone: there is no binding yet, or bindings cannot be read."""
+        """From annotations only: there is no binding yet, or bindings cannot be read."""
         try:
             if self._actions.error is not None:
                 raise self._actions.error.with_traceback(None)

@@ -21,7 +21,7 @@ from etpguard.objects import IPFamily, Key, Service
 
 _ONE = MinimumHealthy()
 _OF_INSTANCES = ("fail_open", "max_targets")
-"""The options that matter for instance targets alone."""
+"""The options that matter only for instance targets."""
 
 
 class Sender(NamedTuple):
