@@ -27,7 +27,7 @@ Install it once per cluster. Helm rejects a value that is not in this table. For
 
 REFUSED = (
     (
-        "`replicaCount`, `autoscaling`",
+        "`replicaCount`, `autoscaling`, `keda`, `kind`",
         "Use `replicas`. Each replica watches the whole cluster and only one of them writes, so more replicas "
         "carry no more load. Raise `resources` instead.",
     ),
@@ -36,39 +36,65 @@ REFUSED = (
         "Use `nameOverride`: it replaces the whole name, and the Lease and the cluster roles follow it.",
     ),
     (
-        "`namespaceOverride`",
+        "`namespaceOverride`, `namespace`",
         "Use `helm install -n`. The admission policy and the bindings name this namespace.",
     ),
     (
-        "`securityContext`",
+        "`image.registry`, `global`",
+        "`image.repository` begins with the registry. A parent chart may set `global`, but this chart ignores it.",
+    ),
+    (
+        "`securityContext`, `containerSecurityContext`",
         "The container has a read-only root file system, no capability and no privilege escalation. etpguard "
         "needs no exception. `podSecurityContext` sets the user and the group.",
     ),
     (
-        "`livenessProbe`, `readinessProbe`, `startupProbe`",
+        "`podSecurityPolicy`",
+        "Kubernetes 1.25 removed it. The pods meet the restricted Pod Security Standard.",
+    ),
+    (
+        "`hostUsers`, `sysctls`, `hostname`",
+        "The container is not root and has no capability, and it uses no setting of the kernel and no host name.",
+    ),
+    (
+        "`livenessProbe`, `readinessProbe`, `startupProbe`, `minReadySeconds`",
         "Their limits belong to how this version answers /livez and /readyz under load. A stricter liveness probe "
-        "restarts a busy operator.",
+        "restarts a busy operator. A replica is ready only after it has listed and assessed the cluster.",
     ),
     (
-        "`hostNetwork`, `dnsPolicy`, `dnsConfig`, `hostAliases`",
-        "etpguard has no webhook, so the API server never connects to it, and it needs no DNS.",
+        "`hostNetwork`, `hostPort`, `containerPort`, `dnsPolicy`, `dnsConfig`, `hostAliases`",
+        "etpguard has no webhook, so the API server never connects to it, and it needs no DNS. Ports cannot "
+        "collide, because each pod has its own network.",
     ),
     (
-        "`service.type`, `service.port`, `ingress`, `httpRoute`",
+        "`service.enabled`, `service.type`, `service.port`, `ingress`, `httpRoute`",
         "The Service exists for discovery by Prometheus alone. The page is served on a loopback address, for "
         "`kubectl port-forward`, so that RBAC decides who reads it.",
     ),
     (
-        "`rbac.create`, `additionalClusterRoleRules`",
-        "etpguard has exactly the permissions of the features that are on: see `publish`, `providers` and "
-        "`remediation`. A ClusterRoleBinding to its ServiceAccount adds others.",
+        "`service.ipFamilyPolicy`, `service.ipFamilies`",
+        "Prometheus needs one address of each pod, and the default family of the cluster gives it.",
     ),
     (
-        "`serviceAccount.automountServiceAccountToken`",
+        "`metrics.enabled`, `prometheus.enabled`",
+        "Metrics are always served. `networkPolicy` restricts who may scrape them.",
+    ),
+    (
+        "`rbac.create`, `rbac.aggregateClusterRoles`, `additionalClusterRoleRules`",
+        "etpguard has exactly the permissions of the features that are on: see `publish`, `providers` and "
+        "`remediation`. A ClusterRoleBinding to its ServiceAccount adds others. Of the roles for "
+        "people, only the one that reads reports is part of `view`.",
+    ),
+    (
+        "`serviceAccount.automount`, `automountServiceAccountToken`",
         "Off on the ServiceAccount and on in the pods, which cannot work without the token.",
     ),
     (
-        "`extraArgs`",
+        "`serviceAccount.labels`, `serviceAccount.secrets`",
+        "`commonLabels` are on the ServiceAccount too. Kubernetes deprecated the list of its Secrets.",
+    ),
+    (
+        "`args`, `extraArgs`, `config`, `featureGates`, `logLevel`, `leaderElection`",
         "Use `settings`: it has every flag of `etpguard run` that no other value sets, and is validated.",
     ),
     (
@@ -76,13 +102,21 @@ REFUSED = (
         "Use `settings` or `extraEnv`. Each setting has an environment variable too.",
     ),
     (
-        "`initContainers`, `extraContainers`, `shareProcessNamespace`",
-        "etpguard needs no second container.",
+        "`initContainers`, `extraContainers`, `shareProcessNamespace`, `lifecycle`",
+        "etpguard needs no second container, and at SIGTERM it ends by itself: it has no connections to drain.",
     ),
     (
-        "`deploymentAnnotations`, `commonAnnotations`",
-        "The annotations of the pods, the Service, the ServiceAccount and the dashboard can be set. No tool is "
-        "known that needs them on the other objects.",
+        "`volumes`, `volumeMounts`, `tmpVolume`",
+        "Use `extraVolumes` and `extraVolumeMounts`. The volume of /tmp has a fixed limit: it stays empty.",
+    ),
+    (
+        "`enableServiceLinks`",
+        "Off: Kubernetes would set variables such as ETPGUARD_PORT for the Service.",
+    ),
+    (
+        "`commonAnnotations`",
+        "The annotations of the Deployment, the pods, the Service, the ServiceAccount and the monitoring objects "
+        "can be set. No tool is known that needs them on the other objects.",
     ),
     (
         "`terminationGracePeriodSeconds`, `revisionHistoryLimit`",
@@ -92,6 +126,21 @@ REFUSED = (
         "`crds.install`, `crds.keep`",
         "The CRDs are in `crds/`: Helm installs them and never deletes them, because the reports would go with "
         "them.",
+    ),
+    (
+        "`updateStrategy`",
+        "Use `strategy`, which has the name of the field of a Deployment.",
+    ),
+    (
+        "`serviceMonitor.namespace`, `serviceMonitor.namespaceSelector`",
+        "The ServiceMonitor is in the namespace of the release, where it finds the Service and the Secret of "
+        "`metrics.tls`. `serviceMonitorNamespaceSelector` of the Prometheus selects this namespace.",
+    ),
+    (
+        "`serviceMonitor.path`, `serviceMonitor.targetPort`, `serviceMonitor.jobLabel`, "
+        "`serviceMonitor.targetLabels`, `serviceMonitor.prometheusInstance`",
+        "The path and the port are fixed. `relabelings` sets labels of the target, and "
+        "`monitoring.serviceMonitor.labels` those of the ServiceMonitor.",
     ),
     (
         "`podMonitor`",
@@ -116,7 +165,7 @@ REFUSED = (
         "Put other objects into a chart that depends on this one.",
     ),
     (
-        "`verticalPodAutoscaler`",
+        "`verticalPodAutoscaler`, `addonResizer`",
         "The measured sizes are in `docs/install.md`. A VerticalPodAutoscaler can name the Deployment of this "
         "release.",
     ),
@@ -126,8 +175,9 @@ REFUSED = (
 _REFUSED_HEAD = """
 ## Values of other charts that this chart refuses
 
-The starter chart of `helm create` or the charts of cert-manager, external-dns, Karpenter and kube-prometheus-stack
-have these values or similar ones. Helm rejects them here.
+The starter chart of `helm create` or the charts of cert-manager, external-dns, ingress-nginx, Karpenter,
+kube-prometheus-stack and metrics-server have these values or similar ones. Helm rejects them here. Values of what
+only those programs have, such as their webhooks, are not listed.
 
 | value | reason |
 |---|---|

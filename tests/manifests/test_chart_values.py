@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,6 +189,67 @@ def test_bad_values_are_refused(values: str, says: str) -> None:
     assert done.returncode != 0
     assert says in done.stderr
     assert "schema" in done.stderr
+
+
+OTHER_CHARTS = [
+    line
+    for line in Path(__file__).with_name("other_charts.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
+
+
+@pytest.mark.parametrize("name", OTHER_CHARTS)
+def test_a_value_of_other_charts_is_offered_or_refused_with_a_reason(name: str) -> None:
+    offered = {value.path for value in chart_page.read((CHART / "values.yaml").read_text())}
+    sections = {path.rpartition(".")[0] for path in offered}
+    refused = {each.strip("` ") for names, _ in chart_page.REFUSED for each in names.split(",")}
+    is_offered = bool({name, f"monitoring.{name}"} & (offered | sections))
+    assert is_offered != (name in refused)
+
+
+def test_helm_rejects_each_value_that_is_refused() -> None:
+    """But for `global`, which Helm gives to each chart, and the parts of an alert, which have a test above."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    refused = {each.strip("` ") for names, _ in chart_page.REFUSED for each in names.split(",")}
+    given, unknown = [], set()
+    for name in sorted(name for name in refused if name != "global" and "NAME" not in name):
+        path = f"monitoring.{name}" if name.startswith("serviceMonitor.") else name
+        known = schema["properties"]
+        for part in path.split("."):
+            if part not in known:
+                unknown.add(part)
+                break
+            known = known[part].get("properties", {})
+        else:
+            pytest.fail(f"{name} is in the schema")
+        given += ["--set", f"{path}=x"]
+    done = subprocess.run(
+        [binaries.path("helm"), "template", "x", str(CHART), "--set", IMAGE, *given],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert [part for part in sorted(unknown) if f"'{part}'" not in done.stderr] == []
+
+
+def test_annotations_and_labels_of_the_deployment_and_the_monitoring_objects() -> None:
+    given = r"deploymentAnnotations.reloader\.stakater\.com/auto=x,monitoring.annotations.sync=late"
+    own = "monitoring.dashboard.annotations.sync=own"
+    manifests = helm_template("--set", f"{MONITORING},{given},{own}")
+    assert one(manifests, "Deployment")["metadata"]["annotations"] == {"reloader.stakater.com/auto": "x"}
+    assert "annotations" not in pod(manifests)["metadata"]
+    for kind in ("ServiceMonitor", "PrometheusRule"):
+        assert one(manifests, kind)["metadata"]["annotations"] == {"sync": "late"}
+    maps = {m["metadata"]["name"]: m["metadata"]["annotations"] for m in manifests if m["kind"] == "ConfigMap"}
+    assert maps == {"etpguard-runbooks": {"sync": "late"}, "etpguard-dashboard": {"sync": "own"}}
+
+
+def test_runtime_scheduler_and_timeout_of_the_scrape() -> None:
+    given = "runtimeClassName=gvisor,schedulerName=second,monitoring.serviceMonitor.scrapeTimeout=20s"
+    manifests = helm_template("--set", f"{given},monitoring.serviceMonitor.enabled=true")
+    spec = pod(manifests)["spec"]
+    assert (spec["runtimeClassName"], spec["schedulerName"]) == ("gvisor", "second")
+    assert one(manifests, "ServiceMonitor")["spec"]["endpoints"][0]["scrapeTimeout"] == "20s"
 
 
 def test_the_readme_of_the_chart_says_why_it_refuses_what_other_charts_offer() -> None:

@@ -17,7 +17,7 @@ from etpguard.settings import parse
 from etpguard.web import CertificateFiles
 from tests.manifests.installed import operator
 from tests.manifests.prometheus import prometheus
-from tests.manifests.rendered import NAMESPACE, Json, environment, helm_template
+from tests.manifests.rendered import NAMESPACE, Json, by_name, environment, helm_template, with_component
 from tests.web.secret import MountedSecret
 
 SECRET = ("--set", "metrics.tls.secretName=web-cert,monitoring.serviceMonitor.enabled=true")
@@ -62,6 +62,17 @@ def test_prometheus_verifies_the_certificate_for_the_service() -> None:
         "serverName": f"{service['name']}.{service['namespace']}.svc",
         "ca": {"secret": {"name": "web-cert", "key": "ca.crt"}},
     }
+
+
+@pytest.mark.parametrize("overlay", ["base", "overlays/observe-only", "overlays/remediation"])
+def test_the_component_changes_the_deployment_and_the_service_monitor_alone(overlay: str) -> None:
+    plain = by_name(with_component(overlay, "overlays/monitoring"))
+    secured = by_name(with_component(overlay, "overlays/monitoring", "overlays/metrics-tls"))
+    assert plain.keys() == secured.keys()
+    assert {name[0] for name in plain if plain[name] != secured[name]} == {"Deployment", "ServiceMonitor"}
+    before, after = environment(list(plain.values())), environment(list(secured.values()))
+    assert after.keys() - before.keys() == {"ETPGUARD_TLS_CERT_FILE", "ETPGUARD_TLS_PRIVATE_KEY_FILE"}
+    assert {name: after[name] for name in before} == before
 
 
 def test_another_tls_config_replaces_the_default() -> None:
