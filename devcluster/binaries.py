@@ -76,6 +76,7 @@ PROGRAMS: dict[str, Program] = {
     "proxystates": Program("etpguard.dev/devcluster/proxystates", _HERE, _STRIP, _HERE / "proxystates"),
     "helm": Program("helm.sh/helm/v4/cmd/helm", _HERE / "helm", f"{_STRIP} {_HELM_STAMP}"),
     "kube-score": Program("github.com/zegl/kube-score/cmd/kube-score", _HERE / "kube-score", _STRIP),
+    "actionlint": Program("github.com/rhysd/actionlint/cmd/actionlint", _HERE / "actionlint", _STRIP),
 }
 
 Progress = Callable[[str], None]

@@ -23,6 +23,7 @@ from manifests import krew
 from tests.manifests.rendered import CHART, IMAGE
 
 ROOT = Path(__file__).parents[2]
+WORKFLOWS = ROOT / ".github" / "workflows"
 SEED = ROOT / "examples" / "nginx-alb" / "cluster-state.yaml"
 SCHEMA = json.loads((Path(__file__).parent / "krew-plugin.schema.json").read_text())
 PLATFORMS = ("linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64", "windows-amd64")
@@ -67,6 +68,21 @@ class TestWheel:
         assert run(*tool, wheel, "etpguard", "version").startswith(f"etpguard {__version__} ")
         for program in ("etpguard", "kubectl-etpguard"):
             assert "TargetsUnhealthy" in run(*tool, f"{wheel}[cli]", program, "check", "-f", SEED)
+
+    def test_the_wheel_is_a_tool_in_an_empty_home(self, built: Path, tmp_path: Path) -> None:
+        """As `uv tool install` of a user. The cache of downloads is the present one."""
+        (wheel,) = built.glob("*.whl")
+        downloads = run(uv(), "cache", "dir").strip()
+        home = {"HOME": str(tmp_path), "UV_CACHE_DIR": downloads, "XDG_DATA_HOME": "", "XDG_BIN_HOME": ""}
+        run(uv(), "tool", "install", "--quiet", "--python", sys.executable, f"{wheel}[cli]", **home)
+        programs = tmp_path / ".local" / "bin"
+        names = ["etpguard", "kubectl-etpguard", "kubectl_complete-etpguard"]
+        assert sorted(file.name for file in programs.iterdir()) == names
+        for name in names[:2]:
+            assert run(programs / name, "version", **home).startswith(f"etpguard {__version__} ")
+            assert "TargetsUnhealthy" in run(programs / name, "check", "-f", SEED, **home)
+        assert "explain" in run(programs / names[2], "ex", **home)
+        assert [file.name for file in tmp_path.iterdir()] == [".local"], "a command writes nothing to HOME"
 
 
 def test_the_chart_renders_from_its_archive(tmp_path: Path) -> None:
@@ -150,6 +166,32 @@ class TestKrew:
 
 
 class TestWorkflow:
+    @pytest.mark.parametrize("workflow", sorted(path.name for path in WORKFLOWS.glob("*.yaml")))
+    def test_actionlint_finds_nothing(self, workflow: str) -> None:
+        run(binaries.path("actionlint"), "-shellcheck=", "-pyflakes=", WORKFLOWS / workflow)
+
+    def test_actionlint_finds_nothing_in_the_examples_of_the_docs(self, tmp_path: Path) -> None:
+        """The first one is a part of a job."""
+        page = (ROOT / "docs" / "ci.md").read_text()
+        examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+        steps = next(each for each in examples if isinstance(each, list))
+        calls = next(each for each in examples if "jobs" in each)
+        for jobs in ({"check": {"runs-on": "ubuntu-24.04", "steps": steps}}, calls["jobs"]):
+            workflow = tmp_path / "example.yaml"
+            workflow.write_text(yaml.safe_dump({"name": "example", "on": {"push": {}}, "jobs": jobs}))
+            run(binaries.path("actionlint"), "-shellcheck=", "-pyflakes=", workflow)
+
+    def test_actionlint_would_find_a_fault(self, tmp_path: Path) -> None:
+        broken = tmp_path / "broken.yaml"
+        text = (WORKFLOWS / "release.yaml").read_text()
+        assert "needs: [python, image, chart, plugin]" in text
+        broken.write_text(text.replace("needs: [python, image, chart, plugin]", "needs: [pythons]"))
+        done = subprocess.run(
+            [binaries.path("actionlint"), "-shellcheck=", "-pyflakes=", broken], capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        assert 'needs job "pythons" which does not exist' in done.stdout
+
     @pytest.fixture
     def jobs(self) -> dict[str, Any]:
         made: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())[
