@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -29,6 +29,8 @@ Referrer = Callable[[Any], Iterable[Key]]
 
 # Kinds that describe their own Service, and no consumer of it.
 _DESCRIBE_SERVICES = (SERVICE, ENDPOINT_SLICE, SERVICE_COVERAGE)
+_NO_KEYS = frozenset[Key]()
+_NO_NUMBERS = frozenset[int]()
 
 
 @dataclass
@@ -139,7 +141,7 @@ class Picture:
 
     def _absorb(self, change: Change[Any], touched: Touched) -> None:
         kind, key = change.kind, change.key
-        before = set[Key]() if change.old is None else self._indexed_references(change)
+        before = _NO_KEYS if change.old is None else self._indexed_references(change)
         after = self._references(kind, change.new)
         rejected = change.new if isinstance(change.new, Reject) else None
         if isinstance(after, Exception):
@@ -149,20 +151,35 @@ class Picture:
                 f"{kind.name} {key}: etpguard cannot tell which Services it refers to ({type(after).__name__})"
             )
             rejected = Reject(kind.name, key, change.new.uid, change.new.version, message)
-            after = set[Key]()
+            after = _NO_KEYS
         was_rejected = (rejected is not None or change.old is not None) and self._note_rejected(change, rejected)
-        index = self._referring[kind]
+        if before or after:
+            self._move_references(self._referring[kind], key, before, after)
+        self._note_touched(kind, key, before, after, touched)
+        if kind.reach is Reach.SERVICES and (rejected or was_rejected):
+            touched.namespaces.add(key.namespace)
+        if kind is NODE and key.name:
+            if change.new is None:
+                self.nodes.discard(key.name)
+            else:
+                self.nodes.add(key.name)
+        elif kind is SERVICE:
+            self._move_node_ports(change, touched)
+
+    @staticmethod
+    def _move_references(index: dict[Key, set[Key]], key: Key, before: Set[Key], after: Set[Key]) -> None:
         for service in before - after:
             index[service].discard(key)
             if not index[service]:
                 del index[service]
-        for service in after - before:
+        for service in after - before if before else after:
             index[service].add(key)
+
+    @staticmethod
+    def _note_touched(kind: Kind[Any], key: Key, before: Set[Key], after: Set[Key], touched: Touched) -> None:
         match kind.reach:
             case Reach.SERVICES:
-                (touched.endpoints if kind == ENDPOINT_SLICE else touched.services).update(before, after)
-                if rejected or was_rejected:
-                    touched.namespaces.add(key.namespace)
+                (touched.endpoints if kind is ENDPOINT_SLICE else touched.services).update(before, after)
             case Reach.NAMESPACE:
                 touched.namespaces.add(key.namespace or key.name)
             case Reach.NODES:
@@ -172,20 +189,13 @@ class Picture:
                 touched.everything = True
             case Reach.NOTHING:
                 pass
-        if kind == NODE and key.name:
-            if change.new is None:
-                self.nodes.discard(key.name)
-            else:
-                self.nodes.add(key.name)
-        elif kind == SERVICE:
-            self._move_node_ports(change, touched)
 
-    def _indexed_references(self, change: Change[Any]) -> set[Key]:
+    def _indexed_references(self, change: Change[Any]) -> Set[Key]:
         """The Services under which the index has the old version."""
         if self.unresolved.pop((change.kind, change.key), None):
-            return set()
+            return _NO_KEYS
         found = self._references(change.kind, change.old)
-        return set() if isinstance(found, Exception) else found
+        return _NO_KEYS if isinstance(found, Exception) else found
 
     def _note_rejected(self, change: Change[Any], rejected: Reject | None) -> bool:
         """Index what could not be read; whether the old version could not be read either."""
@@ -203,15 +213,15 @@ class Picture:
             self._rejected_referrers[key.namespace][kind, key] = rejected
         return was_rejected
 
-    def _references(self, kind: Kind[Any], entry: Record | Deferred[Any] | Reject | None) -> set[Key] | Exception:
+    def _references(self, kind: Kind[Any], entry: Record | Deferred[Any] | Reject | None) -> Set[Key] | Exception:
         """What a referrer raises is a fault of etpguard that one object shows: returned, so that it stays one
         object's failure."""
         if entry is None:
-            return set()
-        if isinstance(entry, Reject):
-            return {entry.service} if entry.service else ({entry.key} if kind == SERVICE else set())
+            return _NO_KEYS
         if isinstance(entry, Deferred):
-            return {entry.service} if entry.service else set()
+            return {entry.service} if entry.service else _NO_KEYS
+        if isinstance(entry, Reject):
+            return {entry.service} if entry.service else ({entry.key} if kind is SERVICE else _NO_KEYS)
         try:
             found: set[Key] = set()
             for refers in self._referrers[kind]:
@@ -222,6 +232,8 @@ class Picture:
 
     def _move_node_ports(self, change: Change[Any], touched: Touched) -> None:
         before, after = _node_ports(change.old), _node_ports(change.new)
+        if not before and not after:
+            return
         for number in before - after:
             self._node_ports[number].discard(change.key)
             if not self._node_ports[number]:
@@ -245,7 +257,7 @@ def _discard(index: dict[Any, dict[Any, Reject]], place: Any, key: Any) -> bool:
     return True
 
 
-def _node_ports(service: Service | Deferred[Service] | Reject | None) -> set[int]:
+def _node_ports(service: Service | Deferred[Service] | Reject | None) -> Set[int]:
     if not isinstance(service, Service):
-        return set()
+        return _NO_NUMBERS
     return {port.node_port for port in service.ports if port.node_port}

@@ -164,10 +164,11 @@ class Store(Generic[R]):
         key, version = entry.key, entry.version
         old = self._held.get(key)
         self._held[key] = _Held(version, entry)
-        self._newest = max(self._newest, version)
+        if version > self._newest:
+            self._newest = version
         if isinstance(entry, Reject):
             self._rejected.add(key)
-        else:
+        elif self._rejected:
             self._rejected.discard(key)
         return Change(self.kind, key, old.entry if old else None, entry)
 
