@@ -378,4 +378,6 @@ def _causes(exclusions: Iterable[str]) -> str:
 
 
 def _set(nodes: int, bit: int, member: bool) -> int:
-    return nodes | bit if member else nodes & ~bit
+    if member:
+        return nodes | bit
+    return nodes & ~bit if nodes else 0  # most sets are empty, and each operation copies the set

@@ -132,10 +132,26 @@ class Engine:
         not change before all of them are done."""
         changed: dict[Key, Assessment | None] = {}
         for key in keys:
+            if self._never_local(key):
+                continue
             fresh = in_full(self._assess_safely(key))
             if self._note(key, fresh):
                 changed[key] = fresh
         return changed
+
+    def _never_local(self, key: Key) -> bool:
+        """Whether the Service has no assessment, and had none, at a glance: most Services of a cluster."""
+        service = self._picture.get(SERVICE, key)
+        return (
+            service is not None
+            and service.spec.external_traffic_policy != "Local"
+            and service.spec.internal_traffic_policy != "Local"
+            and not service.metadata.annotations
+            and self._picture.get(SERVICE_COVERAGE, key) is None
+            and key not in self.assessments
+            and key not in self.internal
+            and key not in self.failures
+        )
 
     def reassessment(self, key: Key) -> Generator[None, None, dict[Key, Assessment | None]]:
         """`reassess` for one Service, with a yield after some of its consumers: one Service may have thousands,

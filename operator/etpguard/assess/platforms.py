@@ -43,11 +43,11 @@ class Platforms:
         self.present: frozenset[str] = frozenset()
 
     def reset(self, nodes: Iterable[Node]) -> None:
-        self._of_node.clear()
+        self._of_node = {node.metadata.name: platforms_of(node) for node in nodes}
         self._count.clear()
-        self.present = frozenset()
-        for node in nodes:
-            self.update(node.metadata.name, node)
+        for platforms, number in Counter(self._of_node.values()).items():
+            self._count.update(dict.fromkeys(platforms, number))
+        self.present = frozenset(self._count)
 
     def update(self, name: str, node: Node | None) -> bool:
         """A node appeared, changed, or (None) went away. True if the set of platforms changed."""
