@@ -88,6 +88,8 @@ class _Counts(NamedTuple):
         return _Counts(a, b, c, d)
 
 
+_FIRST = (1 << 60) - 1
+
 _ONE_OF = tuple(_Counts(*(int(index == each) for each in range(4))) for index in range(4))
 """One node of each class."""
 
@@ -141,6 +143,10 @@ class _Traffic(NamedTuple):
     fails_open: bool
     minimum: MinimumHealthy
     spare: int
+
+    def __hash__(self) -> int:
+        # Of the first nodes alone: to hash whole sets takes longer than to compare them, which are mostly identical.
+        return hash((self.forwarding & _FIRST, self.eligible & _FIRST, self.passes & _FIRST))
 
     def resilience(self) -> Resilience:
         covered, uncovered = self.eligible & self.forwarding, self.eligible & ~self.forwarding

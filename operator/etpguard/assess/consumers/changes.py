@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from etpguard.objects import Key
@@ -63,7 +64,12 @@ NO_STEP = Step("", ())
 
 def kubectl(*words: str) -> str:
     """`shlex` quotes every word."""
-    return f"kubectl {shlex.join(words)}"
+    return f"kubectl {' '.join(map(_quoted, words))}"
+
+
+_quoted = lru_cache(maxsize=256)(shlex.quote)
+"""Most words are the same for many Services."""
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def annotated(kind: str, key: Key, pairs: Mapping[str, str | None]) -> Step:
@@ -77,7 +83,7 @@ def annotated(kind: str, key: Key, pairs: Mapping[str, str | None]) -> Step:
 
 def service_spec(key: Key, spec: Json) -> Step:
     """Patch the spec of a Service."""
-    patch = json.dumps({"spec": spec}, separators=(",", ":"))
+    patch = _compact({"spec": spec})
     command = kubectl("-n", key.namespace, "patch", "service", key.name, "-p", patch)
     return Step(command, (ObjectChange("v1", "Service", key, patch),))
 
