@@ -145,7 +145,7 @@ class _Traffic(NamedTuple):
     spare: int
 
     def __hash__(self) -> int:
-        # Of the first nodes alone: to hash whole sets takes longer than to compare them, which are mostly identical.
+        # Of the first nodes alone: to hash whole sets takes longer than to compare them, mostly with themselves.
         return hash((self.forwarding & _FIRST, self.eligible & _FIRST, self.passes & _FIRST))
 
     def resilience(self) -> Resilience:

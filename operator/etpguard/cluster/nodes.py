@@ -38,8 +38,8 @@ class NodeTable:
 
     def names(self, nodes: int, limit: int = 0) -> list[str]:
         """Sorted names of a set; the first `limit` of them, all with 0."""
-        # The ports and consumers of a Service have the same few sets, and many Services the same eligible nodes, or
-        # the same first ones of them.
+        # The ports and consumers of a Service have the same few sets, and many Services the same eligible nodes,
+        # or the same first ones of them.
         if limit and self._in_order and nodes > 0:
             first = nodes & ((1 << 2 * limit) - 1)
             if first.bit_count() >= limit:

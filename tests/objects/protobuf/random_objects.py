@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, TypeVar
 
-from etpguard.objects import ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NAMESPACE, NODE, SERVICE, AnyKind
+from etpguard.objects import ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NAMESPACE, NODE, AnyKind
 from etpguard.objects.network_policies import NETWORK_POLICY
 
 Object = dict[str, Any]
@@ -78,7 +78,6 @@ class Maker:
 
     def object(self, kind: AnyKind, name: str) -> Object:
         make = {
-            SERVICE: self.service,
             ENDPOINT_SLICE: self.endpoint_slice,
             NODE: self.node,
             INGRESS: self.ingress,
@@ -119,52 +118,6 @@ class Maker:
                 "images": self.some(lambda: {"names": [self.one(*NAMES)], "sizeBytes": self.number()}),
             },
         }
-
-    def service(self) -> Object:
-        type_ = self.one("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
-        outside = type_ in ("NodePort", "LoadBalancer")
-        local = outside and self.one(True, False)
-        ports = [
-            given(
-                name=f"p{n}", port=n, protocol=self.one("TCP", "UDP", None), appProtocol=self.maybe(lambda: "h2")
-            )
-            for n in range(1, self.number(4) + 1)
-        ]
-        return {
-            "spec": given(
-                type=type_,
-                ports=[{"port": 80}] if self.one(True, False) else ports,
-                selector=self.maybe(self.labels),
-                externalName="example.com" if type_ == "ExternalName" else None,
-                publishNotReadyAddresses=self.maybe(lambda: True),
-                externalIPs=self.maybe(lambda: [self.address()]),
-                externalTrafficPolicy="Local" if local else None,
-                internalTrafficPolicy=None if type_ == "ExternalName" else self.one("Local", "Cluster", None),
-                loadBalancerClass=self.maybe(lambda: "example.com/lb") if type_ == "LoadBalancer" else None,
-            ),
-        }
-
-    def service_status(self) -> Object:
-        points = self.some(
-            lambda: given(
-                ip=self.maybe(self.address),
-                hostname=self.maybe(lambda: "lb.example.com"),
-            )
-        )
-        for point in points:
-            if "ip" in point:
-                point["ipMode"] = self.one("VIP", "Proxy")
-        conditions = [
-            {
-                "type": f"example.com/{name}",
-                "status": self.one("True", "False", "Unknown"),
-                "reason": self.one("A", "B"),
-                "message": self.one("", *WORDS),
-                "lastTransitionTime": self.one("2026-01-01T00:00:00Z", "1999-12-31T23:59:59Z"),
-            }
-            for name in ("A", "B")[: self.number(3) - 1]
-        ]
-        return {"loadBalancer": {"ingress": points}, "conditions": conditions}
 
     def endpoint_slice(self) -> Object:
         pod: Callable[[], Object] = lambda: given(  # noqa: E731

@@ -51,22 +51,11 @@ from etpguard.objects.nodes import (
 from etpguard.objects.protobuf import kubernetes_pb2 as pb
 from etpguard.objects.records import (
     OPERATORS,
-    Condition,
     FullMeta,
     LabelledMeta,
     OwnerReference,
     Requirement,
     Selector,
-)
-from etpguard.objects.services import (
-    LoadBalancerIngress,
-    LoadBalancerStatus,
-    ManagedFields,
-    Service,
-    ServiceMeta,
-    ServicePort,
-    ServiceSpec,
-    ServiceStatus,
 )
 from etpguard.objects.times import rfc3339
 
@@ -99,41 +88,6 @@ def _node_annotations(given: Mapping[str, str]) -> NodeAnnotations | None:
 def _node_condition(type_: str, status: str, reason: str) -> NodeCondition:
     """Nodes have few different ones."""
     return NodeCondition(type_, status, reason or None)
-
-
-def service(message: pb.Service) -> Service:
-    meta, spec, status = message.metadata, message.spec, message.status
-    return Service(
-        ServiceMeta(
-            *_full(meta),
-            [ManagedFields(each.manager or None) for each in meta.managedFields] or None,
-            meta.finalizers[:] or None,
-        ),
-        ServiceSpec(
-            spec.type or None,
-            spec.clusterIP or None,
-            spec.clusterIPs[:] or None,
-            spec.ipFamilies[:] or None,
-            [ServicePort(p.port, p.name or None, p.protocol or None, p.nodePort or None) for p in spec.ports]
-            or None,
-            _strings(spec.selector),
-            spec.externalIPs[:] or None,
-            spec.externalTrafficPolicy or None,
-            spec.healthCheckNodePort or None,
-            spec.loadBalancerClass if spec.HasField("loadBalancerClass") else None,
-            spec.publishNotReadyAddresses or None,
-            spec.internalTrafficPolicy if spec.HasField("internalTrafficPolicy") else None,
-        ),
-        ServiceStatus(
-            LoadBalancerStatus([_ingress_point(each) for each in status.loadBalancer.ingress] or None),
-            [_condition(each) for each in status.conditions] or None,
-        ),
-    )
-
-
-def _ingress_point(message: pb.LoadBalancerIngress) -> LoadBalancerIngress:
-    mode = message.ipMode if message.HasField("ipMode") else None
-    return LoadBalancerIngress(message.ip or None, message.hostname or None, mode)
 
 
 def endpoint_slice(message: pb.EndpointSlice) -> EndpointSlice:
@@ -252,12 +206,6 @@ def _requirement(message: pb.LabelSelectorRequirement) -> Requirement:
     if operator is None:
         raise ValueError(f"operator: invalid enum value {message.operator!r}")
     return Requirement(message.key, operator, tuple(message.values) or None)
-
-
-def _condition(message: pb.Condition) -> Condition:
-    return Condition(
-        message.type, message.status, message.reason, message.message, time(message.lastTransitionTime)
-    )
 
 
 _Labelled = tuple[str, str | None, str | None, str | None, dict[str, str] | None, str | None]

@@ -37,14 +37,8 @@ class OwnerReference(_message.Message):
     controller: bool
     def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., controller: _Optional[bool] = ...) -> None: ...
 
-class ManagedFieldsEntry(_message.Message):
-    __slots__ = ("manager",)
-    MANAGER_FIELD_NUMBER: _ClassVar[int]
-    manager: str
-    def __init__(self, manager: _Optional[str] = ...) -> None: ...
-
 class ObjectMeta(_message.Message):
-    __slots__ = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp", "labels", "annotations", "ownerReferences", "finalizers", "managedFields")
+    __slots__ = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp", "labels", "annotations", "ownerReferences")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -68,8 +62,6 @@ class ObjectMeta(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     ANNOTATIONS_FIELD_NUMBER: _ClassVar[int]
     OWNERREFERENCES_FIELD_NUMBER: _ClassVar[int]
-    FINALIZERS_FIELD_NUMBER: _ClassVar[int]
-    MANAGEDFIELDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     namespace: str
     uid: str
@@ -79,23 +71,7 @@ class ObjectMeta(_message.Message):
     labels: _containers.ScalarMap[str, str]
     annotations: _containers.ScalarMap[str, str]
     ownerReferences: _containers.RepeatedCompositeFieldContainer[OwnerReference]
-    finalizers: _containers.RepeatedScalarFieldContainer[str]
-    managedFields: _containers.RepeatedCompositeFieldContainer[ManagedFieldsEntry]
-    def __init__(self, name: _Optional[str] = ..., namespace: _Optional[str] = ..., uid: _Optional[str] = ..., resourceVersion: _Optional[str] = ..., generation: _Optional[int] = ..., deletionTimestamp: _Optional[_Union[Time, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., ownerReferences: _Optional[_Iterable[_Union[OwnerReference, _Mapping]]] = ..., finalizers: _Optional[_Iterable[str]] = ..., managedFields: _Optional[_Iterable[_Union[ManagedFieldsEntry, _Mapping]]] = ...) -> None: ...
-
-class Condition(_message.Message):
-    __slots__ = ("type", "status", "lastTransitionTime", "reason", "message")
-    TYPE_FIELD_NUMBER: _ClassVar[int]
-    STATUS_FIELD_NUMBER: _ClassVar[int]
-    LASTTRANSITIONTIME_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    MESSAGE_FIELD_NUMBER: _ClassVar[int]
-    type: str
-    status: str
-    lastTransitionTime: Time
-    reason: str
-    message: str
-    def __init__(self, type: _Optional[str] = ..., status: _Optional[str] = ..., lastTransitionTime: _Optional[_Union[Time, _Mapping]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., namespace: _Optional[str] = ..., uid: _Optional[str] = ..., resourceVersion: _Optional[str] = ..., generation: _Optional[int] = ..., deletionTimestamp: _Optional[_Union[Time, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., ownerReferences: _Optional[_Iterable[_Union[OwnerReference, _Mapping]]] = ...) -> None: ...
 
 class LabelSelectorRequirement(_message.Message):
     __slots__ = ("key", "operator", "values")
@@ -191,87 +167,6 @@ class Node(_message.Message):
     spec: NodeSpec
     status: NodeStatus
     def __init__(self, metadata: _Optional[_Union[ObjectMeta, _Mapping]] = ..., spec: _Optional[_Union[NodeSpec, _Mapping]] = ..., status: _Optional[_Union[NodeStatus, _Mapping]] = ...) -> None: ...
-
-class ServicePort(_message.Message):
-    __slots__ = ("name", "protocol", "port", "nodePort")
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
-    PORT_FIELD_NUMBER: _ClassVar[int]
-    NODEPORT_FIELD_NUMBER: _ClassVar[int]
-    name: str
-    protocol: str
-    port: int
-    nodePort: int
-    def __init__(self, name: _Optional[str] = ..., protocol: _Optional[str] = ..., port: _Optional[int] = ..., nodePort: _Optional[int] = ...) -> None: ...
-
-class ServiceSpec(_message.Message):
-    __slots__ = ("ports", "selector", "clusterIP", "type", "externalIPs", "externalTrafficPolicy", "healthCheckNodePort", "publishNotReadyAddresses", "clusterIPs", "ipFamilies", "loadBalancerClass", "internalTrafficPolicy")
-    class SelectorEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
-        value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
-    PORTS_FIELD_NUMBER: _ClassVar[int]
-    SELECTOR_FIELD_NUMBER: _ClassVar[int]
-    CLUSTERIP_FIELD_NUMBER: _ClassVar[int]
-    TYPE_FIELD_NUMBER: _ClassVar[int]
-    EXTERNALIPS_FIELD_NUMBER: _ClassVar[int]
-    EXTERNALTRAFFICPOLICY_FIELD_NUMBER: _ClassVar[int]
-    HEALTHCHECKNODEPORT_FIELD_NUMBER: _ClassVar[int]
-    PUBLISHNOTREADYADDRESSES_FIELD_NUMBER: _ClassVar[int]
-    CLUSTERIPS_FIELD_NUMBER: _ClassVar[int]
-    IPFAMILIES_FIELD_NUMBER: _ClassVar[int]
-    LOADBALANCERCLASS_FIELD_NUMBER: _ClassVar[int]
-    INTERNALTRAFFICPOLICY_FIELD_NUMBER: _ClassVar[int]
-    ports: _containers.RepeatedCompositeFieldContainer[ServicePort]
-    selector: _containers.ScalarMap[str, str]
-    clusterIP: str
-    type: str
-    externalIPs: _containers.RepeatedScalarFieldContainer[str]
-    externalTrafficPolicy: str
-    healthCheckNodePort: int
-    publishNotReadyAddresses: bool
-    clusterIPs: _containers.RepeatedScalarFieldContainer[str]
-    ipFamilies: _containers.RepeatedScalarFieldContainer[str]
-    loadBalancerClass: str
-    internalTrafficPolicy: str
-    def __init__(self, ports: _Optional[_Iterable[_Union[ServicePort, _Mapping]]] = ..., selector: _Optional[_Mapping[str, str]] = ..., clusterIP: _Optional[str] = ..., type: _Optional[str] = ..., externalIPs: _Optional[_Iterable[str]] = ..., externalTrafficPolicy: _Optional[str] = ..., healthCheckNodePort: _Optional[int] = ..., publishNotReadyAddresses: _Optional[bool] = ..., clusterIPs: _Optional[_Iterable[str]] = ..., ipFamilies: _Optional[_Iterable[str]] = ..., loadBalancerClass: _Optional[str] = ..., internalTrafficPolicy: _Optional[str] = ...) -> None: ...
-
-class LoadBalancerIngress(_message.Message):
-    __slots__ = ("ip", "hostname", "ipMode")
-    IP_FIELD_NUMBER: _ClassVar[int]
-    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
-    IPMODE_FIELD_NUMBER: _ClassVar[int]
-    ip: str
-    hostname: str
-    ipMode: str
-    def __init__(self, ip: _Optional[str] = ..., hostname: _Optional[str] = ..., ipMode: _Optional[str] = ...) -> None: ...
-
-class LoadBalancerStatus(_message.Message):
-    __slots__ = ("ingress",)
-    INGRESS_FIELD_NUMBER: _ClassVar[int]
-    ingress: _containers.RepeatedCompositeFieldContainer[LoadBalancerIngress]
-    def __init__(self, ingress: _Optional[_Iterable[_Union[LoadBalancerIngress, _Mapping]]] = ...) -> None: ...
-
-class ServiceStatus(_message.Message):
-    __slots__ = ("loadBalancer", "conditions")
-    LOADBALANCER_FIELD_NUMBER: _ClassVar[int]
-    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
-    loadBalancer: LoadBalancerStatus
-    conditions: _containers.RepeatedCompositeFieldContainer[Condition]
-    def __init__(self, loadBalancer: _Optional[_Union[LoadBalancerStatus, _Mapping]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ...) -> None: ...
-
-class Service(_message.Message):
-    __slots__ = ("metadata", "spec", "status")
-    METADATA_FIELD_NUMBER: _ClassVar[int]
-    SPEC_FIELD_NUMBER: _ClassVar[int]
-    STATUS_FIELD_NUMBER: _ClassVar[int]
-    metadata: ObjectMeta
-    spec: ServiceSpec
-    status: ServiceStatus
-    def __init__(self, metadata: _Optional[_Union[ObjectMeta, _Mapping]] = ..., spec: _Optional[_Union[ServiceSpec, _Mapping]] = ..., status: _Optional[_Union[ServiceStatus, _Mapping]] = ...) -> None: ...
 
 class ObjectReference(_message.Message):
     __slots__ = ("kind", "name")
@@ -511,14 +406,6 @@ class NodeList(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[Node]
     def __init__(self, metadata: _Optional[_Union[ListMeta, _Mapping]] = ..., items: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
 
-class ServiceList(_message.Message):
-    __slots__ = ("metadata", "items")
-    METADATA_FIELD_NUMBER: _ClassVar[int]
-    ITEMS_FIELD_NUMBER: _ClassVar[int]
-    metadata: ListMeta
-    items: _containers.RepeatedCompositeFieldContainer[Service]
-    def __init__(self, metadata: _Optional[_Union[ListMeta, _Mapping]] = ..., items: _Optional[_Iterable[_Union[Service, _Mapping]]] = ...) -> None: ...
-
 class EndpointSliceList(_message.Message):
     __slots__ = ("metadata", "items")
     METADATA_FIELD_NUMBER: _ClassVar[int]
@@ -618,14 +505,6 @@ class NodeAnswer(_message.Message):
     typeMeta: TypeMeta
     raw: NodeList
     def __init__(self, typeMeta: _Optional[_Union[TypeMeta, _Mapping]] = ..., raw: _Optional[_Union[NodeList, _Mapping]] = ...) -> None: ...
-
-class ServiceAnswer(_message.Message):
-    __slots__ = ("typeMeta", "raw")
-    TYPEMETA_FIELD_NUMBER: _ClassVar[int]
-    RAW_FIELD_NUMBER: _ClassVar[int]
-    typeMeta: TypeMeta
-    raw: ServiceList
-    def __init__(self, typeMeta: _Optional[_Union[TypeMeta, _Mapping]] = ..., raw: _Optional[_Union[ServiceList, _Mapping]] = ...) -> None: ...
 
 class EndpointSliceAnswer(_message.Message):
     __slots__ = ("typeMeta", "raw")

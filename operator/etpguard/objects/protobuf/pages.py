@@ -19,7 +19,6 @@ from etpguard.objects.kinds import (
     INGRESS_CLASS,
     NAMESPACE,
     NODE,
-    SERVICE,
     AnyKind,
     Kind,
 )
@@ -49,7 +48,6 @@ _FORMS: dict[AnyKind, _Form[Any]] = {
     NAMESPACE: _Form(pb.NamespaceAnswer, pb.Namespace, build.namespace),
     NETWORK_POLICY: _Form(pb.NetworkPolicyAnswer, pb.NetworkPolicy, build.network_policy),
     NODE: _Form(pb.NodeAnswer, pb.Node, build.node),
-    SERVICE: _Form(pb.ServiceAnswer, pb.Service, build.service),
 }
 
 _Item = tuple[Any, bytes]
