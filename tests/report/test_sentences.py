@@ -250,3 +250,10 @@ def test_numbers_agree_with_their_nouns(outcome: Outcome, eligible: int, uncover
     assert (
         explain_verdict(ConsumerVerdict(consumer, outcome, Reason(outcome.name), eligible, uncovered)) == sentence
     )
+
+
+def test_an_outage_says_why_the_nodes_with_endpoints_are_no_targets() -> None:
+    consumer = Consumer("Ingress", "default", "web", "ingress.k8s.aws/alb", "instance", "http", PodTargets())
+    why = Reason("Outage", "of the nodes with endpoints, the selector pool=edge excludes 1 node")
+    said = explain_verdict(ConsumerVerdict(consumer, Outcome.Outage, why, 0b1, 0b1))
+    assert said == f"the only target node drops the traffic; {why.detail}"

@@ -303,15 +303,9 @@ class EligibleNodes:
         return found
 
     def _find(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
-        if rule.prefers:
-            plain = replace(rule, prefers=())
-            preferred = replace(plain, requirements=plain.requirements + rule.prefers)
+        if (chosen := self._chosen(rule, nodes)) is not rule:
             self._unidentified[rule] = 0
-            return self.of(preferred, nodes) or self.of(plain, nodes)
-        if rule.prefers_external_ipv4:
-            plain = replace(rule, prefers_external_ipv4=False)
-            self._unidentified[rule] = 0
-            return self.of(replace(plain, needs_external_ipv4=True), nodes) or self.of(plain, nodes)
+            return self.of(chosen, nodes)
         if rule not in self._selected:
             self._selected[rule] = self._unidentified[rule] = 0
             for node in nodes:
@@ -324,6 +318,18 @@ class EligibleNodes:
                 return selected & self._ready
             case Readiness.FAIL_OPEN:
                 return selected & self._ready or selected & self._unknown
+
+    def _chosen(self, rule: NodeRule, nodes: Iterable[Node]) -> NodeRule:
+        """The rule without a preference that selects the same nodes now; itself where it has no preference."""
+        if rule.prefers:
+            plain = replace(rule, prefers=())
+            preferred = replace(plain, requirements=plain.requirements + rule.prefers)
+        elif rule.prefers_external_ipv4:
+            plain = replace(rule, prefers_external_ipv4=False)
+            preferred = replace(plain, needs_external_ipv4=True)
+        else:
+            return rule
+        return preferred if self.of(preferred, nodes) else plain
 
     def why_none(self, rule: NodeRule, nodes: Iterable[Node]) -> str:
         """What excludes the nodes from a rule that selects none, as a clause; "" if nothing does. A node counts
@@ -339,8 +345,9 @@ class EligibleNodes:
 
     def why_none_of(self, rule: NodeRule, nodes: Iterable[Node], names: Iterable[str]) -> str:
         """What excludes the nodes with these names from a rule, as a clause; "" if nothing does."""
-        self.why_none(rule, nodes)  # it notes the causes
-        found = self._exclusions[rule]
+        chosen = self._chosen(rule, nodes)
+        self.why_none(chosen, nodes)  # it notes the causes
+        found = self._exclusions[chosen]
         return _causes(found[name] for name in names if name in found)
 
     def blocking(self, rule: NodeRule) -> int:

@@ -306,7 +306,7 @@ class Judge:
                 return worst
         lost = worst.outcome in (Outcome.Outage, Outcome.NoTargets)
         if isinstance(targets, PossibleNodes) and targets.sends_to_one and lost:
-            return worst
+            return self._with_cause(worst, rule, states)
         return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
 
     def _nodes_of(self, rule: NodeRule) -> int:
@@ -314,18 +314,22 @@ class Judge:
 
     def _with_cause(self, verdict: ConsumerVerdict, rule: NodeRule, states: ServiceStates) -> ConsumerVerdict:
         """The verdict; one of NoTargets names what excludes the nodes: those with endpoints, where the rule asks
-        for them."""
-        if verdict.outcome is not Outcome.NoTargets:
-            return verdict
+        for them. One of Outage names what excludes the nodes with endpoints, too."""
         code, detail = verdict.reason
-        if hosting := _asked_for(rule, states) & self._picture.nodes.present:
-            names = self._picture.nodes.names(hosting)
-            if excluded := self._eligible.why_none_of(rule, self._picture.store(NODE), names):
-                of_these = f"of the nodes with endpoints, {excluded}"
-                return replace(verdict, reason=Reason(code, f"{detail}; {of_these}" if detail else of_these))
-        if code != verdict.outcome.name:
-            return verdict
-        return replace(verdict, reason=Reason(code, self._why_no_node(rule)))
+        if verdict.outcome is Outcome.NoTargets:
+            if excluded := self._why_not(rule, _asked_for(rule, states)):
+                return replace(verdict, reason=Reason(code, f"{detail}; {excluded}" if detail else excluded))
+            if code == verdict.outcome.name:
+                return replace(verdict, reason=Reason(code, self._why_no_node(rule)))
+        elif verdict.outcome is Outcome.Outage and code == verdict.outcome.name:
+            return replace(verdict, reason=Reason(code, self._why_not(rule, verdict.unused)))
+        return verdict
+
+    def _why_not(self, rule: NodeRule, hosting: int) -> str:
+        """What excludes these nodes with endpoints from the rule, as a clause; "" if nothing does."""
+        names = self._picture.nodes.names(hosting & self._picture.nodes.present)
+        excluded = names and self._eligible.why_none_of(rule, self._picture.store(NODE), names)
+        return f"of the nodes with endpoints, {excluded}" if excluded else ""
 
     def _why_no_node(self, rule: NodeRule) -> str:
         return self._eligible.why_none(rule, self._picture.store(NODE))

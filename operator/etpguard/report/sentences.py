@@ -68,9 +68,10 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
                 "balancer sends traffic to none, and all requests are lost"
             )
         case Outcome.Outage:
+            why = f"; {verdict.reason.detail}" if verdict.reason.detail else ""
             if eligible == 1:
-                return f"the only target node {_verb(1, verdict.client)} the traffic"
-            return f"all {eligible} target nodes {_verb(eligible, verdict.client)} the traffic"
+                return f"the only target node {_verb(1, verdict.client)} the traffic{why}"
+            return f"all {eligible} target nodes {_verb(eligible, verdict.client)} the traffic{why}"
         case _:
             return str(verdict.reason)
 

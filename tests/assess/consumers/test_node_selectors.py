@@ -11,7 +11,7 @@ from etpguard.assess.consumers.changes import ObjectChange, Step, WorkloadChange
 from etpguard.assess.consumers.interface import SelectsNodes
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.objects import SERVICE, Key
-from tests.assess.consumers.worlds import KEY, Json, endpoints, ingress, ingress_class, node, service, world
+from tests.assess.consumers.worlds import KEY, Json, endpoints, ingress, ingress_class, node, nodes, service, world
 
 POOL = {"pool": "edge"}
 CCM = "service.beta.kubernetes.io/aws-load-balancer-"
@@ -243,3 +243,31 @@ def test_changes_as_commands() -> None:
     )
     assert ObjectChange("v1", "Node", Key("", "n"), "{}").document["metadata"] == {"name": "n"}
     assert {each.value for each in WorkloadChange}
+
+
+SELECTS = [
+    ("hcloud", "load-balancer.hetzner.cloud/node-selector"),
+    ("scaleway", "service.beta.kubernetes.io/scw-loadbalancer-target-node-labels"),
+    ("upcloud", "service.beta.kubernetes.io/upcloud-load-balancer-node-selector"),
+    ("cloudscale", "k8s.cloudscale.ch/loadbalancer-node-selector"),
+    ("openstack", "loadbalancer.openstack.org/node-selector"),
+    ("oci", "oci.oraclecloud.com/node-label-selector"),
+    ("aws", "service.beta.kubernetes.io/osc-load-balancer-target-node-labels"),
+    ("qcloud", "service.kubernetes.io/qcloud-loadbalancer-backends-label"),
+    ("aws", "service.beta.kubernetes.io/aws-load-balancer-target-node-labels"),
+]
+
+
+@pytest.mark.parametrize(("cloud", "annotation"), SELECTS, ids=[annotation for _, annotation in SELECTS])
+@pytest.mark.parametrize("selected", ["edge", "nowhere"])
+def test_a_selector_without_a_node_with_a_pod_is_named_first(cloud: str, annotation: str, selected: str) -> None:
+    """Where no node with a pod is a target, the selector is the usual cause."""
+    subject = service(annotations={annotation: f"pool={selected}"})
+    members = [*nodes(cloud, "a"), *nodes(cloud, "b", labels={"pool": "edge"})]
+    found = world(subject, endpoints("a"), *members)
+    expected = {"edge": ("Outage",), "nowhere": ("NoTargets", "Unknown")}[selected]
+    assert found.assessment.outcome.name in expected
+    assert f"Remove the annotation {annotation}" in found.advice()[0]
+    if selected == "edge":
+        cause = "of the nodes with endpoints, the selector pool=edge excludes 1 node"
+        assert found.assessment.reason.detail == cause

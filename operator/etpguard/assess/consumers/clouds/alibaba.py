@@ -94,6 +94,7 @@ class AlibabaCloud(Cloud):
         if verdict.outcome not in (Outcome.NoTargets, Outcome.Unknown):
             return
         yield from misspelt(service, self.reads)
+        yield from self.widen(service, verdict)
         for label in (EXCLUDE_LABEL, *_EXCLUDING):
             yield from admit_nodes(service, nodes, label)
         yield spread(service, "nodes that the load balancer may use")

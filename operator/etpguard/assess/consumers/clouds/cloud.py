@@ -32,9 +32,9 @@ from etpguard.assess.consumers.load_balancers import (
     no_node_port,
     of_others,
 )
-from etpguard.assess.consumers.remedies import ClientIP, as_of_last_sync, health_checked
+from etpguard.assess.consumers.remedies import ClientIP, as_of_last_sync, drop_annotation, health_checked
 from etpguard.assess.eligibility import NodeRule
-from etpguard.assess.outcome import Reason
+from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Service, ServicePort
 
 FOLLOWS_PODS = (
@@ -51,6 +51,9 @@ CHANGES_TARGETS = (
 
 _PROXY_PROTOCOL_ON = frozenset({"true", "1", "t", "*", "v1", "v2"})
 _PROXY_PROTOCOL_OFF = frozenset({"", "false", "0", "f", "none"})
+
+
+_NO_NODE_MATCHES = frozenset({"NoTargets", "NoNodeSelected", "NoMatchingNodes"})
 
 
 class Cloud(BaseFamily):
@@ -129,9 +132,18 @@ class Cloud(BaseFamily):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         targets = verdict.consumer.targets
         if isinstance(targets, NodeTargets) and targets.no_target and verdict.reason == targets.no_target:
+            yield from self.widen(service, verdict)
             return
         yield from misspelt(service, self.reads)
+        yield from self.widen(service, verdict)
         yield from health_checked(service, verdict, nodes, self.client_ip_of(service))
+
+    def widen(self, service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
+        """Advice on an annotation that selects nodes, where no node with a pod is a target."""
+        lost = verdict.outcome is Outcome.Outage or verdict.reason.code in _NO_NODE_MATCHES
+        if lost and (key := self.selector_key(service)) and service.annotations.get(key):
+            effect = "Or let it select the nodes with pods. Without it, all nodes are targets, and so are those."
+            yield drop_annotation(service, key, effect)
 
     def selector_key(self, service: Service) -> str:
         """The annotation of this Service that selects nodes by label; "" if there is none."""

@@ -77,6 +77,7 @@ class OracleCloud(Cloud):
         if isinstance(verdict.consumer.targets, NodeTargets) and verdict.consumer.targets.no_target:
             return
         yield from misspelt(service, self.reads)
+        yield from self.widen(service, verdict)
         without_effect = LB_SELECTOR if is_network(service) else NLB_SELECTOR
         if without_effect in service.annotations:
             effect = f"It has no effect on this type of load balancer, which reads {_selector_key(service)}."

@@ -70,6 +70,7 @@ class Outscale(Cloud):
         if isinstance(targets, NodeTargets) and targets.no_target:
             return
         yield from misspelt(service, self.reads)
+        yield from self.widen(service, verdict)
         if verdict.outcome in (Outcome.Blackhole, Outcome.Unknown) and CHECK_PORT in service.annotations:
             effect = "The load balancer then checks the healthCheckNodePort by HTTP."
             yield drop_annotation(service, CHECK_PORT, effect)

@@ -98,6 +98,7 @@ class TencentCloud(Cloud):
         if isinstance(targets, NodeTargets) and targets.no_target:
             return
         yield from misspelt(service, self.reads)
+        yield from self.widen(service, verdict)
         follows = targets.rule is not None and targets.rule.hosts is not None
         if not follows and verdict.outcome in (Outcome.Unknown, Outcome.TargetsUnhealthy, Outcome.Blackhole):
             effect = "The load balancer then has only the nodes with pods of this Service as targets."
