@@ -21,7 +21,7 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 def new(**spec: Any) -> NewPod:
     record = decode_item(POD, pod("new", "", **spec))
     assert isinstance(record, Pod)
-    return NewPod("shop", APP, record.spec)
+    return NewPod("shop", {**APP, "hash": "1"}, record.spec)
 
 
 def sites(nodes: list[Json], pods: list[Json]) -> Scheduling:
@@ -47,6 +47,26 @@ def node_affinity(*expressions: Json, fields: bool = False) -> Json:
 
 def requesting(**requests: str) -> Json:
     return {"containers": [{"name": "c", "resources": {"requests": requests}}]}
+
+
+def full(name: str) -> Json:
+    """A node that may run one pod."""
+    made = node(name)
+    made["status"]["allocatable"]["pods"] = "1"
+    return made
+
+
+def unsized(name: str) -> Json:
+    made = node(name)
+    del made["status"]["allocatable"]
+    return made
+
+
+def stranger(on: str) -> Json:
+    """A pod of another namespace with the same labels."""
+    made = pod("stranger", on)
+    made["metadata"]["namespace"] = "other"
+    return made
 
 
 AB = [node("a", zone="x"), node("b", zone="y")]
@@ -141,6 +161,95 @@ AB = [node("a", zone="x"), node("b", zone="y")]
             "",
             id="init container",
         ),
+        pytest.param(
+            AB,
+            [],
+            {
+                "containers": [{}],
+                "initContainers": [
+                    {"restartPolicy": "Always", "resources": {"requests": {"cpu": "2"}}},
+                    {"resources": {"requests": {"cpu": "3"}}},
+                ],
+            },
+            "",
+            id="an init container runs beside the sidecar before it",
+        ),
+        pytest.param(
+            AB,
+            [],
+            {
+                "containers": [{"resources": {"requests": {"cpu": "3"}}}],
+                "initContainers": [{"restartPolicy": "Always", "resources": {"requests": {"cpu": "2"}}}],
+            },
+            "",
+            id="a sidecar runs beside the containers",
+        ),
+        pytest.param(AB, [], {**requesting(cpu="3"), "overhead": {"cpu": "2"}}, "", id="overhead of a runtime"),
+        pytest.param([full("a"), node("b")], [pod("p", "a")], {}, "b", id="the number of pods of a node"),
+        pytest.param([unsized("a")], [pod("p", "a")], requesting(cpu="64"), "a", id="a node of unknown size"),
+        pytest.param(
+            AB,
+            [pod("p", "a", containers=[{"ports": [{"containerPort": 80}]}], hostNetwork=True)],
+            {"containers": [{"ports": [{"containerPort": 80, "hostPort": 80}]}]},
+            "b",
+            id="a container port on the host network",
+        ),
+        pytest.param(
+            AB,
+            [stranger("a")],
+            affinity("podAntiAffinity", SAME_NODE),
+            "ab",
+            id="a term selects pods of its own namespace",
+        ),
+        pytest.param(
+            AB,
+            [stranger("a")],
+            affinity("podAntiAffinity", {**SAME_NODE, "namespaces": ["other"]}),
+            "b",
+            id="a term selects pods of the namespaces that it names",
+        ),
+        pytest.param(
+            AB,
+            [stranger("a")],
+            affinity("podAntiAffinity", {**SAME_NODE, "namespaceSelector": {}}),
+            "b",
+            id="an empty namespace selector selects all namespaces",
+        ),
+        pytest.param(
+            AB,
+            [],
+            affinity("podAffinity", {**SAME_NODE, "namespaceSelector": {"matchLabels": {"team": "a"}}}),
+            "ab",
+            id="affinity by a namespace selector counts as satisfied",
+        ),
+        pytest.param(
+            AB,
+            [pod("p", "a", labels={**APP, "hash": "1"}), pod("q", "b", labels={**APP, "hash": "2"})],
+            affinity("podAntiAffinity", {**SAME_NODE, "matchLabelKeys": ["hash"]}),
+            "b",
+            id="match label keys: only pods of the same revision repel",
+        ),
+        pytest.param(
+            AB,
+            [pod("p", "a", labels={**APP, "hash": "1"}), pod("q", "b", labels={**APP, "hash": "2"})],
+            affinity("podAntiAffinity", {**SAME_NODE, "mismatchLabelKeys": ["hash"]}),
+            "a",
+            id="mismatch label keys: only pods of other revisions repel",
+        ),
+        pytest.param(
+            AB,
+            [pod("p", "a")],
+            affinity("podAntiAffinity", {"topologyKey": HOSTNAME}),
+            "ab",
+            id="a term without a label selector selects no pod",
+        ),
+        pytest.param(
+            [node("a"), node("b", zone="y")],
+            [pod("p", "a")],
+            affinity("podAntiAffinity", SAME_ZONE),
+            "ab",
+            id="a node without the topology key is in no domain",
+        ),
     ],
 )
 def test_nodes_that_admit_a_pod(nodes: list[Json], pods: list[Json], spec: Json, admitted: str) -> None:
@@ -153,6 +262,21 @@ def test_two_new_pods_keep_apart() -> None:
     assert not scheduling.together(apart, "a", "c")
     assert scheduling.together(apart, "a", "b")
     assert scheduling.together(new(), "a", "a")
+
+
+def test_two_new_pods_of_other_labels_may_run_together() -> None:
+    other = {"topologyKey": HOSTNAME, "labelSelector": {"matchLabels": {"app": "other"}}}
+    assert sites(AB, []).together(new(**affinity("podAntiAffinity", other)), "a", "a")
+
+
+def test_two_new_pods_share_no_domain_that_the_nodes_do_not_have() -> None:
+    apart = new(**affinity("podAntiAffinity", SAME_ZONE))
+    assert sites([node("a"), node("b")], []).together(apart, "a", "b")
+
+
+def test_the_nodes_of_a_pod_are_found_once() -> None:
+    scheduling, pod_ = sites(AB, []), new()
+    assert scheduling.admitted(pod_) is scheduling.admitted(pod_)
 
 
 @pytest.mark.parametrize(
