@@ -112,7 +112,7 @@ def _setting(option: Option) -> str:
 
 def _dumps() -> str:
     kinds = sorted(picture_for(consumer_families()).kinds, key=lambda kind: (not kind.required, kind.path))
-    paths = [*(kind.path for kind in kinds), *(named.path for named in NAMED_OBJECTS)]
+    paths = [*(kind.list_path for kind in kinds), *(named.path for named in NAMED_OBJECTS)]
     return DUMPS.format(paths=" \\\n".join(f"  {path}" for path in paths))
 
 

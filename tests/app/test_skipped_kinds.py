@@ -13,11 +13,14 @@ KINDS = list(picture_for(consumer_families()).kinds)
 
 
 def test_the_kinds_of_a_group() -> None:
-    assert {kind.group for kind in _skipped(KINDS, frozenset({"cilium.io"}))} == {"cilium.io"}
+    groups = {kind.group for kind in _skipped(KINDS, frozenset({"cilium.io"}))}
+    assert groups == {"cilium.io", "coordination.k8s.io"}, "the Leases of its L2 announcements, too"
     assert _skipped(KINDS, frozenset()) == frozenset()
 
 
-@pytest.mark.parametrize("group", ["networking.k8s.io", "discovery.k8s.io", "etpguard.dev", "cilium.example"])
+@pytest.mark.parametrize(
+    "group", ["networking.k8s.io", "discovery.k8s.io", "coordination.k8s.io", "etpguard.dev", "cilium.example"]
+)
 def test_a_group_that_is_needed_or_unknown_is_refused(group: str) -> None:
     with pytest.raises(SettingsError, match=r"is not one of .*cilium\.io"):
         _skipped(KINDS, frozenset({group}))

@@ -7,6 +7,7 @@ from typing import Any
 from etpguard.assess import picture_for
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.objects import AnyKind
+from etpguard.objects.k3s import SVCLB_POD
 
 Json = dict[str, Any]
 
@@ -167,6 +168,22 @@ def objects() -> list[Json]:
                 "targetGroupARN": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/acme/0123",
             },
         ),
+        service(
+            "wiki",
+            BILLING,
+            31086,
+            loadBalancerClass="io.cilium/l2-announcer",
+            address={"ip": "203.0.113.46"},
+        ),
+        slice_of("wiki", BILLING),
+        custom("CiliumL2AnnouncementPolicy", "cilium.io/v2alpha1", "acme-lan", spec={"loadBalancerIPs": True}),
+        custom(
+            "Lease",
+            "coordination.k8s.io/v1",
+            f"cilium-l2announce-{BILLING}-wiki",
+            "kube-system",
+            spec={"holderIdentity": NODES[1]},
+        ),
         custom("IPAddressPool", "metallb.io/v1beta1", "acme-pool", "metallb-system", spec={"addresses": []}),
         custom(
             "L2Advertisement",
@@ -181,6 +198,8 @@ def objects() -> list[Json]:
     ]
     present = {(item["apiVersion"], item["kind"]) for item in made}
     for kind in kinds():
+        if kind == SVCLB_POD:
+            continue  # no node here is of k3s
         if (kind.api_version, kind.name) not in present:
             made.append(custom(kind.name, kind.api_version, f"acme-{kind.plural}", SHOP * kind.namespaced))
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from etpguard.cluster import Picture
@@ -30,13 +30,19 @@ ONE = [page(10, node("n1", 5))]
 
 
 class Rig:
-    """A resync of Nodes (required) and Ingresses, and a consumer that merges what it sends."""
+    """A resync of Nodes (required), Ingresses and `others`, and a consumer that merges what it sends."""
 
     def __init__(
-        self, nodes: list[Any], ingresses: list[Any], interval: float = 600.0, timing: ListTiming | None = None
+        self,
+        nodes: list[Any],
+        ingresses: list[Any],
+        interval: float = 600.0,
+        timing: ListTiming | None = None,
+        others: Mapping[AnyKind, list[Any]] | None = None,
     ) -> None:
-        self.picture = Picture([NODE, INGRESS])
-        self.reader = ScriptedReader({NODE: nodes, INGRESS: ingresses})
+        answers = {NODE: nodes, INGRESS: ingresses, **(others or {})}
+        self.picture = Picture(answers)
+        self.reader = ScriptedReader(answers)
         self.inbox = Inbox()
         self.messages: list[Message] = []
         loop = asyncio.get_running_loop()
@@ -83,9 +89,10 @@ def play(
     ingresses: list[Any],
     interval: float = 600.0,
     timing: ListTiming | None = QUICK,
+    others: Mapping[AnyKind, list[Any]] | None = None,
 ) -> None:
     async def run() -> None:
-        rig = Rig(nodes, ingresses, interval, timing)
+        rig = Rig(nodes, ingresses, interval, timing, others)
         consumer = asyncio.create_task(rig.consume())
         try:
             async with asyncio.timeout(60):

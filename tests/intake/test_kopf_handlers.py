@@ -21,7 +21,7 @@ from etpguard.intake.kopf_wire import ParkedRecords
 from etpguard.objects import NODE, AnyKind, decode_item
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 
-KINDS = list(picture_for(consumer_families(), REMEDIATION_KINDS).kinds)
+KINDS = [kind for kind in picture_for(consumer_families(), REMEDIATION_KINDS).kinds if kind.subset is None]
 
 
 def handlers(kinds: list[AnyKind], put: Any = None) -> kopf.OperatorRegistry:

@@ -14,9 +14,12 @@ from etpguard.intake.resync import Resync
 from etpguard.intake.timing import WatchTiming
 from etpguard.intake.watch_supervisor import WatchSupervisor
 from etpguard.kube.backoff import Backoff
-from etpguard.objects import INGRESS, NODE, SERVICE, AnyKind
+from etpguard.objects import INGRESS, NODE, SERVICE, AnyKind, Subset
 
 QUICK = WatchTiming(backoff=Backoff(0.02, 0.02), settle=0.02, stop=0.1)
+
+
+POLLED = dataclasses.replace(NODE, subset=Subset("kube-system", 1.0, NODE))
 
 
 class MadeUpRun:
@@ -259,3 +262,10 @@ def test_so_does_a_loop_that_is_blocked_for_minutes() -> None:
         assert rig.supervisor.hung() == "the event loop of the watch has been blocked for 300 s"
 
     play(lambda: Rig(SERVICE), scene)
+
+
+def test_a_kind_of_which_a_part_is_read_is_not_watched() -> None:
+    async def scene(rig: Rig) -> None:
+        assert (await rig.runs_made(1)).kinds == {SERVICE}
+
+    play(lambda: Rig(SERVICE, POLLED), scene)

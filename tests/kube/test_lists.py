@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import threading
@@ -26,7 +27,8 @@ from etpguard.kube.errors import (
     Unreachable,
 )
 from etpguard.kube.lists import STARTS, THROTTLED, ListReader, list_kind
-from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, SERVICE_COVERAGE, Key, Page
+from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, SERVICE_COVERAGE, Key, Page, Subset
+from etpguard.objects.cilium import CILIUM_L2_LEASE
 from etpguard.objects.protobuf import kubernetes_pb2 as pb
 from tests.objects.protobuf.answers import answer as protobuf_answer
 from tests.objects.protobuf.answers import endpoint_slice, envelope
@@ -323,6 +325,21 @@ def test_a_namespace_has_a_path_of_its_own(server: Server, connection: Connectio
         "/api/v1/namespaces/shop/services",
         "/api/v1/nodes",
     ]
+
+
+def test_a_subset_is_listed_in_its_namespace_and_has_only_its_objects(
+    server: Server, connection: Connection
+) -> None:
+    names = ("cilium-l2announce-shop-web", "kube-scheduler")
+    items = [{"metadata": {"name": name, "namespace": "kube-system", "resourceVersion": "1"}} for name in names]
+    server.answer = lambda parameters, number: Answer({"metadata": {"resourceVersion": "7"}, "items": items})
+    listing = list_kind(connection, CILIUM_L2_LEASE)
+    assert [lease.metadata.name for lease in listing.items] == ["cilium-l2announce-shop-web"]
+    assert [request["path"] for request in server.requests] == [CILIUM_L2_LEASE.list_path]
+    labelled = dataclasses.replace(CILIUM_L2_LEASE, subset=Subset("x", 1.0, NODE, label="a.example/b"))
+    list_kind(connection, labelled)
+    assert server.requests[-1]["labelSelector"] == "a.example/b"
+    assert labelled.list_path.endswith("/namespaces/x/leases?labelSelector=a.example%2Fb")
 
 
 def test_a_token_file_is_read_for_each_list(server: Server, tmp_path: Path) -> None:

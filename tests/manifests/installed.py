@@ -21,7 +21,7 @@ from etpguard.objects import GROUP
 from tests.app.harness import Served
 from tests.manifests.rendered import ACCOUNT, NAMESPACE, Json, environment
 
-BUILT_IN = ("", "discovery.k8s.io", "networking.k8s.io")
+BUILT_IN = ("", "coordination.k8s.io", "discovery.k8s.io", "networking.k8s.io")
 QUICK = {
     "ETPGUARD_HOLD": "300ms",
     "ETPGUARD_HOLD_URGENT": "100ms",

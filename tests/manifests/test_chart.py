@@ -90,6 +90,9 @@ def _sorted(manifest: Json) -> Json:
     return manifest
 
 
+CILIUM = ("ciliuml2announcementpolicies", "ciliumbgpadvertisements", "ciliumbgpclusterconfigs")
+
+
 @pytest.mark.parametrize(
     ("values", "gone"),
     [
@@ -97,7 +100,9 @@ def _sorted(manifest: Json) -> Json:
         pytest.param("publish.reports=false", {"servicecoverages/status"}, id="reports"),
         pytest.param("publish.events=false", {"events"}, id="events"),
         pytest.param(
-            ALL_OFF, {"services/status", "servicecoverages/status", "events", "leases"}, id="all that is published"
+            f"{ALL_OFF},providers.cilium=false",
+            {"services/status", "servicecoverages/status", "events", "leases", *CILIUM},
+            id="all that is published, and Cilium",
         ),
     ],
 )
@@ -116,7 +121,7 @@ def test_what_is_off_has_no_permission(values: str, gone: set[str]) -> None:
         pytest.param("gke", {"cloud.google.com"}, id="GKE"),
         pytest.param("metallb", {"metallb.io"}, id="MetalLB"),
         pytest.param("calico", {"crd.projectcalico.org"}, id="Calico"),
-        pytest.param("cilium", {"cilium.io"}, id="Cilium"),
+        pytest.param("cilium", {"cilium.io"}, id="Cilium"),  # and Leases, which it lists for another purpose too
         pytest.param("traefik", {"traefik.io"}, id="Traefik"),
     ],
 )
@@ -136,8 +141,27 @@ def test_the_chart_has_a_switch_for_each_api_group_that_is_read() -> None:
     off = f"{off},dataPlaneObjects.enabled=false"
     left = {g.group for g in grants.granted(helm_template("--set", off)) if g.verb == "list"}
     core = {"", "discovery.k8s.io", "networking.k8s.io", "events.k8s.io", "etpguard.dev"}
-    read = {kind.group for kind in picture_for(consumer_families()).kinds}
-    assert left & read - core == set()
+    kinds = picture_for(consumer_families()).kinds
+    assert left & {kind.group for kind in kinds if kind.subset is None} - core == set()
+    roles = {m["metadata"]["name"]: m for m in helm_template("--set", off) if m["kind"] == "Role"}
+    assert "etpguard-announcers" not in roles
+
+
+def test_objects_of_another_namespace_are_read_with_a_role_there() -> None:
+    roles = [m for m in helm_template() if m["metadata"]["name"] == "etpguard-announcers"]
+    assert {m["metadata"]["namespace"] for m in roles} == {
+        kind.subset.namespace for kind in picture_for(consumer_families()).kinds if kind.subset
+    }
+    assert [m["rules"] for m in roles if m["kind"] == "Role"] == [
+        [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list"]}]
+    ]
+
+
+def test_pods_may_be_listed_only_with_the_value_for_k3s() -> None:
+    pods = grants.Grant("", "pods", "list")
+    assert pods not in grants.granted(helm_template())
+    given = grants.granted(helm_template("--set", "providers.k3s=true,providers.cilium=false"))
+    assert given[pods] == {"etpguard-announcers"}
 
 
 def test_every_value_has_a_comment_and_a_row_in_the_readme_of_the_chart() -> None:

@@ -317,11 +317,11 @@ def _certificate(settings: Settings, metrics: Metrics) -> Certificate | None:
 def _skipped(kinds: Iterable[AnyKind], groups: frozenset[str]) -> frozenset[AnyKind]:
     """The kinds of these API groups. Raises SettingsError for a group without an optional kind."""
     own = ("", GROUP, "networking.k8s.io")
-    optional = [kind for kind in kinds if not kind.required and kind.group not in own]
-    known = sorted({kind.group for kind in optional})
+    optional = [kind for kind in kinds if not kind.required and kind.switch not in own]
+    known = sorted({kind.switch for kind in optional})
     for group in sorted(groups.difference(known)):
         raise SettingsError(f"--skip-api-groups: {group!r} is not one of {', '.join(known)}")
-    return frozenset(kind for kind in optional if kind.group in groups)
+    return frozenset(kind for kind in optional if kind.switch in groups)
 
 
 def _kopf() -> ModuleType:

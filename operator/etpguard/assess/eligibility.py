@@ -13,6 +13,7 @@ from etpguard.cluster import NodeTable
 from etpguard.objects import Node, Requirement
 from etpguard.objects.nodes import Taint
 
+_YANDEX_LONGEST = 36
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
 MAX_CAUSES = 4
@@ -76,6 +77,10 @@ class NodeRule:
     """Whether a node whose condition NetworkUnavailable is True is left out."""
     needs_external_ipv4: bool = False
     """Whether a node without an IPv4 address of the type ExternalIP is left out."""
+    yandex_target_group: str | None = None
+    """The annotation by which the controller of Yandex Cloud puts a node into a target group, "" for the nodes
+    without it; None where it does not decide. The controller cuts off what is longer than 36 characters:
+    deckhouse/yandex-cloud-controller-manager 8322153 load_balancer_tg_controller.go:168-184."""
     readiness: Readiness = Readiness.TRUE
     exclude_label_as_bool: bool = False
     """Whether `exclude-from-external-load-balancers` excludes a node unless it parses as false:
@@ -124,6 +129,10 @@ class NodeRule:
             return "the form of the providerID"
         if self.names is not None and node.metadata.name not in self.names:
             return "the choice of nodes by name"
+        if self.yandex_target_group is not None:
+            group = (node.annotations.yandex_target_group or "")[:_YANDEX_LONGEST]
+            if group != self.yandex_target_group:
+                return "the target group that an annotation of the Node names"
         if self.needs_network and node.network_unavailable:
             return "the condition NetworkUnavailable"
         if self.needs_external_ipv4 and not node.external_ipv4:

@@ -30,6 +30,13 @@ HETZNER_ROBOT = "hetzner-robot"
 BESIDE_SCHEMES = frozenset({GKE, EKS_AUTO, CILIUM, K3S_LB_LABELLED, TAINTED, HETZNER_ROBOT})
 """The platforms that are no schemes of providerIDs."""
 
+EXOSCALE_POOL = "exoscale-pool/"
+"""With the id of a node pool of Exoscale: some node is in it. Without an id: some node of Exoscale has no label
+that names its node pool."""
+
+EXOSCALE_POOL_LABEL = "node.exoscale.net/nodepool-id"
+"""Of the nodes of Exoscale SKS. A node pool has one instance pool, with another id."""
+
 K3S_LB_LABEL = "svccontroller.k3s.cattle.io/enablelb"
 
 
@@ -97,6 +104,8 @@ def platforms_of(node: Node) -> frozenset[str]:
         found.add(EKS_AUTO)
     if any(taint.key not in CONTROL_PLANE_TAINTS for taint in barring(node)):
         found.add(TAINTED)
+    if scheme == "exoscale":
+        found.add(f"{EXOSCALE_POOL}{labels.get(EXOSCALE_POOL_LABEL, '')}")
     if K3S_LB_LABEL in labels:
         found.add(K3S_LB_LABELLED)
     return frozenset(found)

@@ -22,6 +22,7 @@ from etpguard.objects import (
     Record,
     Reject,
     Service,
+    Subset,
 )
 
 R = TypeVar("R", bound=Record)
@@ -113,6 +114,11 @@ class Picture:
         store = self._stores[kind]
         found = map(store.get, sorted(keys) if len(keys) > 1 else keys)
         return [record for record in found if record is not None]
+
+    def needs(self, subset: Subset) -> bool:
+        """Whether an object shows that those of the subset can decide something."""
+        store = self._stores.get(subset.needed_by)
+        return store is not None and any(map(subset.needs, store))
 
     def slices(self, service: Key) -> list[EndpointSlice]:
         return self.referring(ENDPOINT_SLICE, service)

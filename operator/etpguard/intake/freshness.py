@@ -16,6 +16,8 @@ class Access(enum.Enum):
     UNTRIED = "not listed yet"
     READ = "listed"
     ABSENT = "not served"
+    UNUSED = "not needed, or not permitted and not necessary"
+    """Subsets of a resource only."""
     FORBIDDEN = "forbidden"
     FAILING = "failing for a long time"
     """Optional kinds only. Like a forbidden kind, nothing waits for it."""
@@ -107,6 +109,8 @@ class Freshness:
                 return status.problem
             case Access.ABSENT:
                 return "the API server does not serve it" if status.kind.required else ""
+            case Access.UNUSED:
+                return ""
             case Access.READ if self._old(status):
                 ago = self._clock() - (status.began or 0.0)
                 return f"last listed {ago:.0f} s ago" + (f": {status.problem}" if status.problem else "")

@@ -103,7 +103,10 @@ class Resync:
     async def first(self) -> None:
         """List all kinds once and merge each page as it comes. Returns when each kind is read, or known to be
         absent or, if it is optional, forbidden or failing."""
-        await asyncio.gather(*(self._first(kind, schedule) for kind, schedule in self._schedules.items()))
+        # Other kinds show whether a subset is needed.
+        for subset in (False, True):
+            schedules = [each for each in self._schedules.items() if bool(each[0].subset) is subset]
+            await asyncio.gather(*(self._first(kind, schedule) for kind, schedule in schedules))
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -132,7 +135,7 @@ class Resync:
             if wait <= 0:
                 await self._list(kind, schedule, stream=False)
                 continue
-            if schedule.status.access is Access.READ:
+            if schedule.status.access is Access.READ and kind.subset is None:
                 if schedule.check_at <= self._clock():
                     await self._check(kind, schedule)
                     continue
@@ -145,6 +148,9 @@ class Resync:
                 continue
 
     async def _list(self, kind: AnyKind, schedule: ListSchedule, stream: bool) -> None:
+        if kind.subset and not self._picture.needs(kind.subset):
+            self._lose(schedule, Access.UNUSED, "", self._clock() + self._pause(kind))
+            return
         async with self._slots:
             began = self._clock()
             closes_gap = schedule.gap_since is not None and schedule.when() <= began
@@ -162,9 +168,13 @@ class Resync:
         await absorbed.wait()
         if schedule.status.problem:
             logger.info("%s: can be read again", kind, extra=request_fields("list", str(kind), ""))
-        schedule.listed(began, self._clock(), self._interval, closes_gap=closes_gap)
+        schedule.listed(began, self._clock(), self._pause(kind), closes_gap=closes_gap)
         schedule.status.listed_at = self._wall()
         self._set_access(schedule.status, Access.READ)
+
+    def _pause(self, kind: AnyKind) -> float:
+        """Between two lists, in seconds."""
+        return min(kind.subset.interval, self._interval) if kind.subset else self._interval
 
     async def _check(self, kind: AnyKind, schedule: ListSchedule) -> None:
         """Ask for the kind's present resourceVersion."""
@@ -200,6 +210,8 @@ class Resync:
         match error:
             case NotServed() if not kind.required:
                 self._lose(schedule, Access.ABSENT, "", now + look_again)
+            case Forbidden() if kind.subset and not kind.subset.needs_permission:
+                self._lose(schedule, Access.UNUSED, "", now + look_again)
             case Forbidden() if schedule.is_forbidden(now):
                 self._log_problem(schedule.status, str(error))
                 if kind.required:

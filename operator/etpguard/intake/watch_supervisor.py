@@ -145,7 +145,8 @@ class WatchSupervisor:
     def _wanted(self) -> frozenset[AnyKind]:
         now = time.monotonic()
         self._forbidden = {kind: until for kind, until in self._forbidden.items() if until > now}
-        return self._resync.readable() - self._forbidden.keys()
+        watchable = {kind for kind in self._resync.readable() if kind.subset is None}
+        return frozenset(watchable - self._forbidden.keys())
 
     async def _attend(self, run: Run) -> str:
         """Return when another run is needed. Returns the reason if that is a failure, else ""."""

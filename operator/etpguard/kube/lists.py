@@ -128,7 +128,8 @@ def list_kind(
     on_request: OnRequest = _uncounted,
 ) -> Listing[R]:
     """List `kind`, in one namespace or in all, by pages of `limit` objects (0: all at once). `field_selector`
-    selects objects, such as those with "spec.nodeName=node1"; "" selects all.
+    selects objects, such as those with "spec.nodeName=node1"; "" selects all. Of a kind that is a subset, the
+    objects of the subset are listed, by default in its namespace.
 
     `on_page` is called with each page, in this thread; the result then holds no objects. Of objects that are
     `held`, a page may have the keys only. A list starts over, and so do its pages, when its continue token has
@@ -206,6 +207,10 @@ class _Pages:
         field_selector: str = "",
     ) -> None:
         self._selector = {"fieldSelector": field_selector} if field_selector else {}
+        if kind.subset:
+            namespace = namespace or kind.subset.namespace
+            if kind.subset.label:
+                self._selector["labelSelector"] = kind.subset.label
         self.server = connection.server
         self._connection = connection
         self._kind = kind
@@ -295,4 +300,6 @@ class _Pages:
             raise Unreachable(f"{self.server} did not answer with a list of {kind.resource}: {error}") from None
         if not page.version:
             raise Unreachable(f"{self.server} did not answer with a list of {kind.resource}: no resourceVersion")
+        if kind.subset:  # the API selects objects by no prefix of their names
+            page = page._replace(items=[record for record in page.items if kind.holds(record)])
         return page

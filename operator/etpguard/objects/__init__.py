@@ -21,6 +21,7 @@ from etpguard.objects.kinds import (
     AnyKind,
     Kind,
     Reach,
+    Subset,
 )
 from etpguard.objects.namespaces import Namespace
 from etpguard.objects.nodes import Node
@@ -63,6 +64,7 @@ __all__ = [
     "Service",
     "ServiceCoverage",
     "ServicePort",
+    "Subset",
     "decode_item",
     "decode_page",
     "nothing_held",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from etpguard.objects.kinds import Kind, Reach
-from etpguard.objects.records import LabelledRecord, Selector, Shape
+from etpguard.objects.kinds import Kind, Reach, Subset
+from etpguard.objects.records import Key, LabelledRecord, Record, Selector, Shape, index_key
 
 
 class L2AnnouncementSpec(Shape, frozen=True):
@@ -94,3 +96,60 @@ CILIUM_L2_ANNOUNCEMENT_POLICY = Kind(
     reach=Reach.EVERYTHING,
     refines=True,
 )
+
+
+class L2LeaseSpec(Shape, frozen=True):
+    holder_identity: str | None = None
+
+
+class L2Lease(Record, frozen=True):
+    """The Lease of one Service: the Cilium agent of its holder announces the addresses."""
+
+    spec: L2LeaseSpec | None = None
+
+    @property
+    def substance(self) -> object:
+        return (self.metadata.uid, self.holder)
+
+    @property
+    def holder(self) -> str:
+        """The name of the node; "" once its agent has released the Lease."""
+        return (self.spec and self.spec.holder_identity) or ""
+
+
+L2_LEASE_PREFIX = "cilium-l2announce-"
+
+
+def l2_lease(service: Key) -> str:
+    """The name of the Lease of a Service: cilium v1.20.2 pkg/l2announcer/l2announcer.go newLeaseLock. Two Services
+    share one if their names make the same text, such as a/b-c and a-b/c."""
+    return f"{L2_LEASE_PREFIX}{service.namespace}-{service.name}"
+
+
+def l2_lease_key(name: str) -> Key:
+    """The key under which the picture has the Lease of this name, in whatever namespace Cilium runs."""
+    return index_key("CiliumL2Lease", name)
+
+
+def _named(lease: L2Lease) -> Iterable[Key]:
+    return (l2_lease_key(lease.metadata.name),)
+
+
+CILIUM_L2_LEASE = Kind(
+    "Lease",
+    "leases",
+    "coordination.k8s.io",
+    "v1",
+    L2Lease,
+    refers=_named,
+    refines=True,
+    subset=Subset(
+        namespace="kube-system",
+        interval=15.0,
+        needed_by=CILIUM_L2_ANNOUNCEMENT_POLICY,
+        prefix=L2_LEASE_PREFIX,
+        switched_with="cilium.io",
+    ),
+)
+"""In the namespace of Cilium. An agent renews each of them every 5 s and takes over after 15 s, so a watch would
+deliver little but renewals."""

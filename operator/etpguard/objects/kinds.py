@@ -12,7 +12,7 @@ from etpguard.objects.endpoints import EndpointSlice
 from etpguard.objects.ingresses import Ingress, IngressClass
 from etpguard.objects.namespaces import Namespace
 from etpguard.objects.nodes import Node
-from etpguard.objects.records import Key, Record
+from etpguard.objects.records import Key, LabelledRecord, Record
 from etpguard.objects.services import Service
 
 R = TypeVar("R", bound=Record)
@@ -26,6 +26,33 @@ class Reach(enum.Enum):
     NODES = "the Services whose nodes it changes"
     EVERYTHING = "all Services"
     NOTHING = "none: assessments do not read it"
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """The part of a resource that is read: the objects of one namespace that have a prefix in their names or a
+    label, while they can decide. They are listed once per `interval`, in seconds, and not watched, because they
+    change too often or because Kopf cannot select them."""
+
+    namespace: str
+    interval: float
+    needed_by: AnyKind
+    """The kind whose objects make them necessary."""
+    needs: Callable[[Any], bool] = field(default=lambda record: True)
+    """Whether an object of that kind does."""
+    prefix: str = ""
+    """Of the names of the objects; "" for any name."""
+    label: str = ""
+    """The key of a label that the objects have; "" for any labels."""
+    switched_with: str = ""
+    """The API group with which `--skip-api-groups` switches them off; "" for none."""
+    needs_permission: bool = True
+    """Whether the operator reports a permission that it lacks. If not, it works without these objects."""
+
+    @property
+    def name(self) -> str:
+        """What selects the objects, as part of a name."""
+        return self.label or f"{self.prefix}*"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +72,8 @@ class Kind(Generic[R]):
     refines: bool = False
     """Whether its objects only add detail to consumers that other objects show: while they cannot be
     read, no consumer stays unseen."""
+    subset: Subset | None = None
+    """The part of the resource that is read; None for all of it."""
     protobuf: bool = False
     """Whether its lists are requested in protobuf, which the API server can give for its own kinds.
 
@@ -75,6 +104,28 @@ class Kind(Generic[R]):
         """The cluster-wide collection's path."""
         prefix = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         return f"{prefix}/{self.plural}"
+
+    @property
+    def list_path(self) -> str:
+        """The path of its list, with the query that selects the objects of a subset."""
+        if self.subset is None:
+            return self.path
+        head, _, plural = self.path.rpartition("/")
+        query = f"?labelSelector={self.subset.label.replace('/', '%2F')}" if self.subset.label else ""
+        return f"{head}/namespaces/{self.subset.namespace}/{plural}{query}"
+
+    @property
+    def switch(self) -> str:
+        """The API group by which a setting excludes it."""
+        return self.subset.switched_with if self.subset else self.group
+
+    def holds(self, record: Record) -> bool:
+        """Whether an object of the resource is one of those that are read, wherever it is."""
+        subset = self.subset
+        if subset is None:
+            return True
+        labels = record.labels if isinstance(record, LabelledRecord) else {}
+        return record.metadata.name.startswith(subset.prefix) and (not subset.label or subset.label in labels)
 
     def __str__(self) -> str:
         return self.resource

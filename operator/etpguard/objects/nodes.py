@@ -12,7 +12,7 @@ KUBE_PROXY_ARGUMENTS = ("disable-kube-proxy", "kube-proxy-arg")
 
 
 class NodeAnnotations(Shape, frozen=True):
-    """The annotations that show the data plane of a node. Others are not decoded.
+    """The annotations that show the data plane of a node, and its load balancers. Others are not decoded.
 
     The two forms of `node-args` and `l3_gateway_config` hold JSON and are reduced to what a rule reads, in the
     same format. So a record of 1 KiB of arguments takes a few bytes, and a dump has no addresses from them.
@@ -22,6 +22,9 @@ class NodeAnnotations(Shape, frozen=True):
     l3_gateway_config: str | None = msgspec.field(name="k8s.ovn.org/l3-gateway-config", default=None)
     k3s_args: str | None = msgspec.field(name="k3s.io/node-args", default=None)
     rke2_args: str | None = msgspec.field(name="rke2.io/node-args", default=None)
+    yandex_target_group: str | None = msgspec.field(
+        name="yandex.cpi.flant.com/target-group-name-prefix", default=None
+    )
 
     def __post_init__(self) -> None:
         if self.l3_gateway_config is not None:

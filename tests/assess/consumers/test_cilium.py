@@ -318,8 +318,8 @@ def cilium(version: str) -> Options:
     ],
 )
 def test_the_release_decides_who_may_lead(version: str, on: str, expected: Seen) -> None:
-    subject = service(loadBalancerClass=L2)
-    assert seen(subject, policy(), endpoints(*on), *nodes("a"), options=cilium(version)) == expected
+    objects = [service(loadBalancerClass=L2), policy(), endpoints(*on), *nodes("a")]
+    assert seen(*objects, options=cilium(version), unread={"Lease": "forbidden"}) == expected
 
 
 @pytest.mark.parametrize(

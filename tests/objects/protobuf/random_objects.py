@@ -50,6 +50,7 @@ class Maker:
             "k8s.ovn.org/node-chassis-id": "c",
             "k8s.ovn.org/l3-gateway-config": '{"default":{"mode":"local"}}',
             "service.cilium.io/weight": "7",
+            "yandex.cpi.flant.com/target-group-name-prefix": "edge",
         }
         return {
             **{f"example.com/{self.one(*NAMES)}": self.one("", *WORDS) for _ in range(self.number(4) - 1)},

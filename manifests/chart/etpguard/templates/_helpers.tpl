@@ -31,7 +31,7 @@ yes
 
 {{/* The API groups of the providers that are switched off, separated by commas. */}}
 {{- define "etpguard.skippedGroups" -}}
-{{- $groups := dict "aws" (list "elbv2.k8s.aws" "gateway.k8s.aws") "gatewayAPI" (list "gateway.networking.k8s.io") "gke" (list "cloud.google.com") "metallb" (list "metallb.io") "calico" (list "crd.projectcalico.org") "cilium" (list "cilium.io") "traefik" (list "traefik.io") -}}
+{{- $groups := dict "aws" (list "elbv2.k8s.aws" "gateway.k8s.aws") "gatewayAPI" (list "gateway.networking.k8s.io") "gke" (list "cloud.google.com") "metallb" (list "metallb.io") "calico" (list "crd.projectcalico.org") "cilium" (list "cilium.io") "traefik" (list "traefik.io") "k3s" list -}}
 {{- $off := list -}}
 {{- range $name, $on := .Values.providers -}}
 {{- if not $on -}}

@@ -35,13 +35,17 @@ from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.objects import Node, Requirement, Service
+from etpguard.objects import Key, Node, Requirement, Service
 from etpguard.objects.cilium import (
     CILIUM_BGP_ADVERTISEMENT,
     CILIUM_BGP_CLUSTER_CONFIG,
     CILIUM_L2_ANNOUNCEMENT_POLICY,
+    CILIUM_L2_LEASE,
     BGPAdvertisement,
     CiliumL2AnnouncementPolicy,
+    L2Lease,
+    l2_lease,
+    l2_lease_key,
 )
 
 L2, BGP, NODE_IPAM = "io.cilium/l2-announcer", "io.cilium/bgp-control-plane", "io.cilium/node"
@@ -52,6 +56,17 @@ _SATISFIED = "cilium.io/IPAMRequestSatisfied"
 
 # Labels that LB IPAM and the policies match in place of the Service's name and namespace.
 _NAME, _NAMESPACE = "io.kubernetes.service.name", "io.kubernetes.service.namespace"
+
+_SHARED = (
+    "but each Service that shares the address has a Lease, and the holder of each answers for it: nothing is lost "
+    "if all of them are nodes with an endpoint; a share or all of it is lost if one is not"
+)
+"""cilium/cilium#48419, open."""
+_NOT_LONG = (
+    "which is not Ready, is not a node of the policy or, since Cilium 1.20.2, has no endpoint: another node may "
+    "take the Lease over. Until then all is lost if this node announces the address and has no endpoint"
+)
+_SHARING = ("lbipam.cilium.io/sharing-key", "io.cilium/lb-ipam-sharing-key")
 
 _WITHOUT_ADDRESS = (
     "no CiliumLoadBalancerIPPool selects the Service or has a free address; the requested address is taken, and "
@@ -105,16 +120,17 @@ the Node is Ready or not."""
 class Cilium(BaseFamily):
     name = "cilium"
     balancers_only = True
-    kinds = (CILIUM_L2_ANNOUNCEMENT_POLICY, CILIUM_BGP_ADVERTISEMENT, CILIUM_BGP_CLUSTER_CONFIG)
+    kinds = (CILIUM_L2_ANNOUNCEMENT_POLICY, CILIUM_BGP_ADVERTISEMENT, CILIUM_BGP_CLUSTER_CONFIG, CILIUM_L2_LEASE)
     documented = (
         DocumentedConsumer(
             consumer="Cilium L2 announcements",
             found_by="class `io.cilium/l2-announcer`, LB IPAM's condition or request and a policy",
-            nodes="one of those that `CiliumL2AnnouncementPolicy` selects",
+            nodes="the holder of the Lease; without it one of those that `CiliumL2AnnouncementPolicy` selects",
             health_check="none",
-            with_local="`Unknown` unless all or none of them have endpoints",
+            with_local="as the holder does; without the Lease `Unknown` unless all or none of them have endpoints",
             evidence=Evidence.DOCUMENTED,
-            source="cilium 0267401 Documentation/network/l2-announcements.rst; #46399, #48550",
+            source="cilium 0267401 pkg/l2announcer/l2announcer.go, Documentation/network/l2-announcements.rst; "
+            "#46399, #48419, #48550",
         ),
         DocumentedConsumer(
             consumer="Cilium BGP control plane",
@@ -141,11 +157,12 @@ class Cilium(BaseFamily):
         if recognition is None:
             return
         controller, targets, source = _targets(service, view)
-        how = f"{recognition.how}{source}"
-        balancer = Balancer.of(
-            service, controller, recognition._replace(how=how), "node", without_address=_WITHOUT_ADDRESS
-        )
-        yield from balancer.consumers(targets)
+        recognition = recognition._replace(how=f"{recognition.how}{source}")
+        if isinstance(targets, NodeTargets) and controller == L2:
+            recognition = recognition._replace(evidence=Evidence.OBSERVED)
+        balancer = Balancer.of(service, controller, recognition, "node", without_address=_WITHOUT_ADDRESS)
+        for consumer in balancer.consumers(targets):
+            yield replace(consumer, reads=_leases_of(service)) if controller == L2 else consumer
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         bad = (Outcome.Blackhole, Outcome.Outage, Outcome.NoTargets, Outcome.Unknown)
@@ -194,7 +211,7 @@ def _targets(service: Service, view: View) -> tuple[str, Targets, str]:
         return NODE_IPAM, _node_ipam(service), ""
     if _of_envoy(service):
         return chosen or "cilium", _by_envoy(service, view), ""
-    by_l2 = chosen != BGP and (chosen == L2 or any(_policies(service, view)))
+    by_l2 = chosen != BGP and (chosen == L2 or any(_policies(service, view)) or bool(_leases(service, view)))
     by_bgp = chosen != L2 and (chosen == BGP or any(_advertisements(service, view)))
     if by_l2 and by_bgp:
         detail = f"policies announce it by L2 and advertisements by BGP. By L2, {_LEADER}"
@@ -250,7 +267,48 @@ def _release(view: View) -> tuple[int, int, int] | None:
     return min(known) if known and len(known) == len(releases) else None
 
 
+def _leases_of(service: Service) -> frozenset[Key]:
+    return frozenset({l2_lease_key(l2_lease(service.key))})
+
+
+def _leases(service: Service, view: View) -> list[L2Lease]:
+    """Those of the Service that a node holds: one, unless Cilium has moved to another namespace."""
+    found = view.referring(CILIUM_L2_LEASE, l2_lease_key(l2_lease(service.key)))
+    return [lease for lease in found if lease.holder]
+
+
 def _by_l2(service: Service, view: View) -> tuple[Targets, str]:
+    """From the holder of the Lease. While it is not known: from the nodes that the policies select, and from any
+    node where the policies are not known either."""
+    targets, source = _by_policies(service, view)
+    rule = targets.rule or EVERY_NODE
+    leases = _leases(service, view)
+    holders = sorted({lease.holder for lease in leases})
+    if len(holders) > 1:
+        detail = f"several Leases {l2_lease(service.key)} name different nodes: {', '.join(holders[:3])[:500]}"
+        return PossibleNodes(rule, Reason("AnnouncingNodesNotKnown", detail)), source
+    if holders:
+        where = f"Lease {leases[0].key} names node {holders[0][:253]}"
+        if any(key in service.annotations for key in _SHARING):
+            return PossibleNodes(rule, Reason("LeaderNotKnown", f"{where}, {_SHARED}")), source
+        reason = Reason("LeaderNotKnown", f"{where}, {_NOT_LONG}")
+        held = replace(rule, names=frozenset(holders))
+        return NodeTargets(held, UNCHECKED, keeps_targets=reason), f"{source}; {where}"
+    if not isinstance(targets, PossibleNodes):
+        return targets, source
+    if why := view.unseen(CILIUM_L2_LEASE):
+        reason = Reason(targets.reason.code, f"{targets.reason.detail} ({why})")
+        return replace(targets, reason=reason), source
+    if service.uid and _release(view) is not None:  # Cilium runs in the namespace whose Leases are read
+        detail = (
+            f"no node holds the Lease {l2_lease(service.key)}: no node announces the address unless one has taken "
+            "the Lease since, and all is lost"
+        )
+        return replace(targets, reason=Reason("LeaderNotKnown", detail), fewest=NO_NODE), source
+    return targets, source
+
+
+def _by_policies(service: Service, view: View) -> tuple[Targets, str]:
     """From the nodes that the policies select; from any node where the policies are not known."""
     if why := view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY):
         reason = Reason("PolicyNotReadable", f"cannot read {CILIUM_L2_ANNOUNCEMENT_POLICY}: {why}")
@@ -263,7 +321,7 @@ def _by_l2(service: Service, view: View) -> tuple[Targets, str]:
             some = "no policy that was read announces it"
         return PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", some)), f": {_LEADER}"
     names = ", ".join(sorted(policy.metadata.name for policy in policies))
-    lease = f"cilium-l2announce-{service.key.namespace}-{service.key.name}"
+    lease = l2_lease(service.key)
     release, rule = _release(view), rules.pop()
     leader = _LEADER if release is None else _BEFORE
     if release is not None and release >= _ENDPOINTS_LEAD:

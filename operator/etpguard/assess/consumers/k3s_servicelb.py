@@ -28,10 +28,11 @@ from etpguard.assess.consumers.load_balancers import (
 from etpguard.assess.consumers.node_addresses import address_key, addresses_of, holders
 from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, spread
 from etpguard.assess.eligibility import CONTROL_PLANE_TAINTS, NodeRule
-from etpguard.assess.outcome import Outcome
+from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import K3S_LB_LABEL, K3S_LB_LABELLED
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import NODE, SERVICE, Key, Kind, Node, Requirement, Service
+from etpguard.objects.k3s import SVCLB_POD, SvclbPod
 
 _POOL = "svccontroller.k3s.cattle.io/lbpool"
 
@@ -56,6 +57,7 @@ class K3sServiceLB(BaseFamily):
 
     name = "k3s-servicelb"
     balancers_only = True
+    kinds = (SVCLB_POD,)
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
         {NODE: (addresses_of,), SERVICE: (_status_addresses,)}
     )
@@ -63,27 +65,30 @@ class K3sServiceLB(BaseFamily):
         DocumentedConsumer(
             consumer="k3s ServiceLB",
             found_by="no class, providerID `k3s://`, a status with addresses of nodes",
-            nodes="Ready, with an endpoint, without a taint that the svclb Pods do not tolerate",
+            nodes="Ready, with an endpoint and a Ready svclb Pod; where Pods may not be read, without a taint "
+            "that these Pods do not tolerate",
             health_check="none",
-            with_local="`Covered`; `NoTargets` for a port without a node port",
+            with_local="`Covered`; `NoTargets` for a port without a node port; `Unknown` if no svclb Pod is Ready",
             evidence=Evidence.DOCUMENTED,
             source="k3s 0821db5 pkg/cloudprovider/servicelb.go, klipper-lb 75a20be",
         ),
     )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        recognition = _recognised(service, view)
+        pods = [pod for pod in view.referring(SVCLB_POD, service.key) if not pod.deleting]
+        recognition = _recognised(service, view, pods)
         if recognition is None:
             return
-        rule = NodeRule(
-            taints=(), tolerated=_TOLERATED, requirements=_node_pool(service, view), follows_endpoints=True
-        )
-        balancer = Balancer.of(service, "k3s-servicelb", recognition, "node", without_address=_WITHOUT_ADDRESS)
+        if pods:
+            recognition = recognition._replace(evidence=Evidence.OBSERVED, assumptions=())
+        targets = _with_pods(pods) if pods else _without_pods(service, view)
+        causes = _not_ready(pods) if pods else _WITHOUT_ADDRESS
+        balancer = Balancer.of(service, "k3s-servicelb", recognition, "node", without_address=causes)
         for port in service.ports:
             if service.uid and not port.node_port:
                 yield balancer.consumer(port, no_node_port(port, "k3s ServiceLB"))
             else:
-                yield balancer.consumer(port, NodeTargets(rule, UNCHECKED))
+                yield balancer.consumer(port, targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome is Outcome.NoTargets and nodes:
@@ -94,6 +99,37 @@ class K3sServiceLB(BaseFamily):
             yield cluster(service, ClientIP.LOST)
 
 
+def _with_pods(pods: Sequence[SvclbPod]) -> NodeTargets:
+    """By the svclb Pods of the Service: a node serves it while its Pod is Ready and so has the host ports."""
+    serving = frozenset(pod.node for pod in pods if pod.ready and pod.node)
+    rule = NodeRule(names=serving, taints=(), follows_endpoints=True)
+    detail = (
+        f"{_not_ready(pods)}: if one gets Ready again, nothing is lost; if not, all is lost, and k3s removes the "
+        "addresses from the status of the Service"
+    )
+    return NodeTargets(rule, UNCHECKED, keeps_targets=Reason("SvclbPodsNotReady", detail))
+
+
+def _not_ready(pods: Sequence[SvclbPod]) -> str:
+    """What is known of svclb Pods of which none serves a node with an endpoint."""
+    pending = sum(not pod.node for pod in pods)
+    ready = sum(pod.ready for pod in pods)
+    waiting = (
+        f"; {pending} of {len(pods)} have no node: another Service or Pod has their host ports, or a taint keeps "
+        "them off"
+        if pending
+        else ""
+    )
+    return f"no svclb Pod of the Service is Ready on a node with an endpoint, and {ready} elsewhere{waiting}"
+
+
+def _without_pods(service: Service, view: View) -> NodeTargets:
+    """By the nodes that would run svclb Pods, if their ports are free."""
+    pool = _node_pool(service, view)
+    rule = NodeRule(taints=(), tolerated=_TOLERATED, requirements=pool, follows_endpoints=True)
+    return NodeTargets(rule, UNCHECKED)
+
+
 def _node_pool(service: Service, view: View) -> tuple[Requirement, ...]:
     """Once any node has the label, only those where it is "true", and only then the Service's pool."""
     if K3S_LB_LABELLED not in view.platforms:
@@ -102,9 +138,9 @@ def _node_pool(service: Service, view: View) -> tuple[Requirement, ...]:
     return (Requirement(K3S_LB_LABEL, "In", ("true",)), *([Requirement(_POOL, "In", (pool,))] if pool else ()))
 
 
-def _recognised(service: Service, view: View) -> Recognition | None:
+def _recognised(service: Service, view: View, pods: Sequence[SvclbPod]) -> Recognition | None:
     """By the nodes, and by a status that holds addresses of nodes alone: another implementation would give other
-    addresses. Without a status the nodes alone show it."""
+    addresses. Without a status its svclb Pods show it, or the nodes alone."""
     if not classless(service) or "k3s" not in view.platforms or sole_cloud(view):
         return None
     how = (
@@ -116,6 +152,8 @@ def _recognised(service: Service, view: View) -> Recognition | None:
     if entries:
         by_nodes = all(entry.ip and holders(entry.ip, view) for entry in entries)
         return Recognition(how) if by_nodes else None
+    if pods:
+        return Recognition(how)
     if in_cluster_balancers(view):
         return None
     taken = "its load balancer is taken to be k3s ServiceLB, from the nodes' providerIDs (k3s://)"

@@ -9,8 +9,9 @@ import msgspec
 
 from etpguard.cluster import Picture
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE_COVERAGE, AnyKind, EndpointSlice, Key, Record
+from etpguard.objects.k3s import SVCLB_POD
 from etpguard.objects.named import NamedObjects
-from etpguard.objects.pods import NODE_DETAILS
+from etpguard.objects.pods import NODE_DETAILS, POD
 
 Json = dict[str, Any]
 
@@ -31,6 +32,8 @@ def dumped_objects(
             kept = [record for record in records if _service_of(record) in services]
             records = kept or records[:1]  # a picture without any EndpointSlice is one that lacks the kind
         for record in records:
+            if kind == SVCLB_POD and picture.get(POD, record.key):
+                continue  # the record of the Pod has all of it
             made = dumped_object(kind, record, reads_annotation)
             if kind == NODE and (details := picture.get(NODE_DETAILS, record.key)):
                 for part in ("spec", "status"):

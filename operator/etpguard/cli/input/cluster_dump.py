@@ -65,8 +65,9 @@ class ClusterDump(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
 
 
 def qualified(kind: AnyKind) -> str:
-    """`plural.version.group`, or `plural.version` of the core group."""
-    return ".".join(filter(None, (kind.plural, kind.version, kind.group)))
+    """`plural.version.group`, or `plural.version` of the core group, and what selects the objects of a subset."""
+    name = ".".join(filter(None, (kind.plural, kind.version, kind.group)))
+    return f"{name}/{kind.subset.name}" if kind.subset else name
 
 
 def describe(loaded: Loaded, version: str, namespace: str = "") -> ClusterDump:

@@ -54,7 +54,7 @@ class Lists:
             self._start([kind])
 
     def rest(self, kinds: Sequence[AnyKind]) -> None:
-        others = [kind for kind in kinds if kind not in LARGE]
+        others = [kind for kind in kinds if kind not in LARGE and kind.subset is None]
         for number in range(TOGETHER):
             self._start(others[number::TOGETHER])
         for number in range(NAMED_TOGETHER):
@@ -79,6 +79,10 @@ class Lists:
         for _ in range(NAMED_TOGETHER):
             found |= self._named.get()
         return {named: found[named] for named in NAMED_OBJECTS}
+
+    def subset(self, kind: AnyKind) -> Outcome:
+        """The result of the list of a subset. Waits for it."""
+        return self._outcome(kind)
 
     def _read_named(self, which: Sequence[NamedObject]) -> None:
         try:
@@ -108,7 +112,7 @@ class Lists:
         try:
             return self._list_in(kind, "", NODES_PAGE if kind is NODE else PAGE)
         except Forbidden:
-            if not self.namespaces or not kind.namespaced:
+            if not self.namespaces or not kind.namespaced or kind.subset:
                 raise
             found = [self._list_in(kind, each) for each in self.namespaces]
             self.narrowed.append(kind)
@@ -141,15 +145,22 @@ def load(loaded: Loaded, lists: Lists) -> None:
     """
     failed: dict[AnyKind, KubeError] = {}
     rejected: dict[AnyKind, Sequence[Reject]] = {}
+
+    def take(kind: AnyKind, outcome: Outcome) -> None:
+        if isinstance(outcome, Listing):
+            loaded.put(kind, [*outcome.items, *outcome.deferred])
+            rejected[kind] = outcome.rejects
+        elif isinstance(outcome, Unreachable):
+            raise Failure(str(outcome))  # every other list would fail the same way, after a time-out
+        else:
+            failed[kind] = outcome
+
     with closing(lists.results()) as results:
         for kind, outcome in results:
-            if isinstance(outcome, Listing):
-                loaded.put(kind, [*outcome.items, *outcome.deferred])
-                rejected[kind] = outcome.rejects
-            elif isinstance(outcome, Unreachable):
-                raise Failure(str(outcome))  # every other list would fail the same way, after a time-out
-            else:
-                failed[kind] = outcome
+            take(kind, outcome)
+    for kind in loaded.picture.kinds:
+        if kind.subset and loaded.picture.needs(kind.subset):
+            take(kind, lists.subset(kind))
     for kind in sorted(failed, key=_order):
         error = failed[kind]
         if isinstance(error, NotServed) and not kind.required:

@@ -179,16 +179,21 @@ class ObjectCollector:
             return
         record = decode_item(known, source)
         if isinstance(record, Reject):
+            if known.subset:  # nothing shows whether it is one of those that are read
+                return
             self._malformed(f"{where}{record.message}")
             if not record.key.name:
                 return
         collected = self._collected[known]
         if record.key in collected:
             self._duplicates.append(f"{where}{kind} {record.key} came before; the last one counts")
-        collected[record.key] = record
+        self._collect(known, record)
         for further in self._further.get(known, ()):
-            other = decode_item(further, source)
-            self._collected[further][record.key] = other
+            self._collect(further, decode_item(further, source))
+
+    def _collect(self, kind: AnyKind, record: Record | Reject) -> None:
+        if isinstance(record, Reject) or kind.holds(record):
+            self._collected[kind][record.key] = record
 
     def _add_named(self, where: str, kind: AnyKind, source: Source) -> None:
         """Take an object that shows the data plane. Others of its kind are of no use."""

@@ -83,3 +83,51 @@ def test_advice_sets_mode_and_uri() -> None:
     advice = world(web(), endpoints("a"), *nodes("exoscale")).advice()
     assert f"{LB}service-healthcheck-mode=http" in advice[0]
     assert f"{LB}service-healthcheck-uri=/healthz" in advice[0]
+
+
+def of_pool(name: str, pool: str) -> Json:
+    return node(name, f"exoscale://{name}", labels={"node.exoscale.net/nodepool-id": pool} if pool else {})
+
+
+HTTP = {"healthcheck_mode": "http", "healthcheck_uri": "/healthz"}
+
+
+@pytest.mark.parametrize(
+    ("pools", "on", "checked", "expected"),
+    [
+        pytest.param("xxx", "a", False, BLACKHOLE, id="all nodes are of one node pool: 216 it is the named one"),
+        pytest.param("xxx", "a", True, UNHEALTHY, id="and its check finds the nodes"),
+        pytest.param(
+            "xxy",
+            "a",
+            True,
+            Seen("Unknown", "InstancePoolNotKnown", "ab", "b"),
+            id="the other pool has no endpoint",
+        ),
+        pytest.param(
+            "xx ", "a", True, Seen("Unknown", "InstancePoolNotKnown", "c", "c"), id="a node without the label"
+        ),
+        pytest.param("xxy", "abc", False, Seen("Covered", "Covered", "ab", ""), id="both pools are covered"),
+        pytest.param(
+            "xyz", "a", False, Seen("Unknown", "InstancePoolNotKnown", "abc", "bc"), id="three node pools"
+        ),
+    ],
+)
+def test_the_named_pool(pools: str, on: str, checked: bool, expected: Seen) -> None:
+    members = [of_pool(name, pool.strip()) for name, pool in zip("abc", pools, strict=True)]
+    subject = web(None, **({"instancepool_id": "p"} | (HTTP if checked else {})))
+    assert seen(subject, endpoints(*on), *members) == expected
+
+
+def test_two_node_pools_that_differ_are_named() -> None:
+    made = world(web(instancepool_id="p"), endpoints("a"), of_pool("a", "x"), of_pool("b", "y"))
+    detail = made.consumer().reason.detail
+    assert "node pool x and of node pool y" in detail
+    assert "all is lost if the pool has no member with an endpoint" in detail
+
+
+def test_a_node_of_another_pool_is_noticed() -> None:
+    made = world(web(instancepool_id="p"), endpoints("a"), of_pool("a", "x"), of_pool("b", "x"))
+    assert made.consumer().outcome.name == "Blackhole"
+    made.put(of_pool("b", "y"))
+    assert made.consumer().outcome.name == "Unknown"

@@ -8,7 +8,7 @@ import pytest
 from etpguard.assess.consumers.clouds.yandex import TARGET_GROUP
 from etpguard.assess.consumers.interface import CheckSettings, Evidence
 from tests.assess.consumers.checks import settings_of
-from tests.assess.consumers.worlds import Json, Seen, endpoints, nodes, port, seen, service, world
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
 
 MARK = {"yandex.cpi.flant.com/loadbalancer-external": ""}
 SAFE = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
@@ -21,8 +21,8 @@ ADDRESS = [{"ip": "203.0.113.7"}]
         pytest.param(service(annotations=MARK), SAFE, id="174: the healthCheckNodePort"),
         pytest.param(
             service(annotations=MARK | {TARGET_GROUP: "edge"}),
-            Seen("Unknown", "TargetGroupNotKnown", "abc", "bc"),
-            id="275: the target group follows an annotation on Nodes",
+            Seen("Unknown", "NoTargetGroup", "", ""),
+            id="218: there is no target group of that name",
         ),
         pytest.param(
             service(), Seen("Unknown", "ControllerNotModelled", "abc", "bc"), id="Managed Service is not public"
@@ -68,3 +68,59 @@ def test_advice_says_that_cluster_loses_the_clients_address() -> None:
         "instead of the client's"
         in world(service(annotations=MARK), endpoints("a"), *nodes("yandex")).advice()[-1]
     )
+
+
+def in_group(name: str, group: str | None) -> Json:
+    made = node(name, f"yandex://{name}")
+    made["metadata"]["annotations"] = {} if group is None else {TARGET_GROUP: group}
+    return made
+
+
+LONG = "x" * 36
+
+
+@pytest.mark.parametrize(
+    ("wanted", "groups", "expected"),
+    [
+        pytest.param(
+            "edge", ["edge", "edge", None], ("TargetsUnhealthy", "ab", "b"), id="275: the nodes of the same group"
+        ),
+        pytest.param("edge", [None, "edge", "edge"], ("Outage", "bc", "bc"), id="none of them has an endpoint"),
+        pytest.param("edge", ["edge", None, "lan"], ("Covered", "a", ""), id="each of them has an endpoint"),
+        pytest.param(
+            None, [None, "edge", None], ("TargetsUnhealthy", "ac", "c"), id="168: a node is in no other group"
+        ),
+        pytest.param(
+            None, ["edge", None, None], ("Outage", "bc", "bc"), id="the group without a prefix lost the endpoint"
+        ),
+        pytest.param(None, ["", None, "edge"], ("TargetsUnhealthy", "ab", "b"), id="an empty prefix is none"),
+        pytest.param(
+            LONG, [f"{LONG}y", LONG, None], ("TargetsUnhealthy", "ab", "b"), id="181: a long prefix is cut off"
+        ),
+        pytest.param(f"{LONG}y", [f"{LONG}y"], ("Unknown", "", ""), id="275: but not that of the Service"),
+        pytest.param(None, ["edge"], ("Unknown", "", ""), id="218: no node is in the group without a prefix"),
+    ],
+)
+def test_target_groups(wanted: str | None, groups: list[str | None], expected: tuple[str, str, str]) -> None:
+    given = MARK | ({} if wanted is None else {TARGET_GROUP: wanted})
+    members = [in_group(name, group) for name, group in zip("abc", groups, strict=False)]
+    found = seen(service(annotations=given), endpoints("a"), *members)
+    assert (found.outcome, found.eligible, found.uncovered) == expected
+
+
+def test_the_target_group_is_that_of_the_last_sync() -> None:
+    for given, says in ((MARK, False), (MARK | {TARGET_GROUP: "edge"}, True)):
+        made = world(service(annotations=given), endpoints("a"), in_group("a", "edge"))
+        assert ("as of the last sync" in made.consumer().consumer.source) is says
+
+
+def test_another_annotation_of_a_node_is_noticed() -> None:
+    made = world(
+        service(annotations=MARK | {TARGET_GROUP: "edge"}),
+        endpoints("a"),
+        in_group("a", "edge"),
+        in_group("b", None),
+    )
+    assert made.consumer().outcome.name == "Covered"
+    made.put(in_group("b", "edge"))
+    assert made.consumer().outcome.name == "TargetsUnhealthy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_served, not_understood, on_port
 from etpguard.assess.consumers.interface import (
@@ -13,6 +14,7 @@ from etpguard.assess.consumers.interface import (
     Evidence,
     HealthCheck,
     NodeTargets,
+    Otherwise,
     PossibleNodes,
     Targets,
     View,
@@ -20,9 +22,11 @@ from etpguard.assess.consumers.interface import (
 from etpguard.assess.consumers.known_annotations import EXOSCALE
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, on_health_check_node_port, port_number
 from etpguard.assess.consumers.remedies import ClientIP, annotate_service
+from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.outcome import Outcome, Reason
+from etpguard.assess.platforms import EXOSCALE_POOL, EXOSCALE_POOL_LABEL
 from etpguard.assess.probe import HealthCheckNodePort
-from etpguard.objects import Node, Service, ServicePort
+from etpguard.objects import Node, Requirement, Service, ServicePort
 
 PREFIX = "service.beta.kubernetes.io/exoscale-loadbalancer-"
 MODE = f"{PREFIX}service-healthcheck-mode"
@@ -36,7 +40,8 @@ class Exoscale(CheckedCloud):
     """exoscale-cloud-controller-manager 32c9584 exoscale/loadbalancer.go:772-895: the targets are the members of
     one instance pool, whatever the labels of the nodes; the check uses mode "tcp" by default, on the
     healthCheckNodePort, which accepts connections on every node. Without an annotation for the pool all nodes are
-    of one pool (:174-210)."""
+    of one pool, and the controller writes the annotation itself (:174-216). A node pool of SKS has one instance
+    pool (:155); Nodes have a label with the id of the first, and the annotation has that of the second."""
 
     name = "exoscale"
     provider = "Exoscale"
@@ -48,7 +53,8 @@ class Exoscale(CheckedCloud):
         DocumentedConsumer(
             consumer="Exoscale",
             found_by=f"`{PREFIX}` annotation, providerID `exoscale://`",
-            nodes="the members of one instance pool; `Unknown` where an annotation names the pool",
+            nodes="the members of one instance pool: all nodes of one node pool, by their label "
+            "`node.exoscale.net/nodepool-id`; `Unknown` if node pools differ",
             health_check="`tcp` on healthCheckNodePort by default; `service-healthcheck-{mode,uri,port}`",
             with_local="`Blackhole` with the default mode; `TargetsUnhealthy` with mode `http` and a URI",
             evidence=Evidence.DOCUMENTED,
@@ -61,19 +67,7 @@ class Exoscale(CheckedCloud):
             return not_served(port, self.provider)
         targets = super().targets(service, port, view)
         named = next((key for key in (NODE_POOL, POOL) if service.annotations.get(key)), "")
-        if named and isinstance(targets, NodeTargets):
-            answers = isinstance(targets.check.probe, HealthCheckNodePort) and targets.check.probe.any_answer
-            check = (
-                "the check passes on every node, so requests to members without an endpoint are lost"
-                if answers
-                else "the check keeps traffic off members without an endpoint"
-            )
-            detail = (
-                f"{named} names an instance pool, whose members no API object shows: {check}, and without a "
-                "member that has an endpoint all is lost"
-            )
-            return PossibleNodes(EVERY_NODE, Reason("InstancePoolNotKnown", detail), sends_to_one=True)
-        return targets
+        return _of_a_pool(targets, named, view) if named and isinstance(targets, NodeTargets) else targets
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         given = service.annotations
@@ -105,3 +99,39 @@ class Exoscale(CheckedCloud):
                 *annotate_service(service, f"{MODE}=http", f"{URI}=/healthz"),
             )
         yield from super().advise(service, verdict, nodes)
+
+
+def _of_a_pool(targets: NodeTargets, named: str, view: View) -> Targets:
+    """The members of the instance pool that the annotation `named` names, by the node pools of the nodes."""
+    pools = sorted(p.removeprefix(EXOSCALE_POOL) for p in view.platforms if p.startswith(EXOSCALE_POOL))
+    if len(pools) == 1 and pools[0]:
+        return targets
+    answers = isinstance(targets.check.probe, HealthCheckNodePort) and targets.check.probe.any_answer
+    check = (
+        "the check passes on every node, so requests to members without an endpoint are lost"
+        if answers
+        else "the check keeps traffic off members without an endpoint"
+    )
+    if len(pools) == 2:
+        first, other = (_in_pool(pool) for pool in pools)
+        detail = (
+            f"{named} names an instance pool, and the nodes are of {_shown(pools[0])} and of {_shown(pools[1])}; "
+            f"no API object shows whose instance pool it is: {check}, and all is lost if the pool has no member "
+            "with an endpoint"
+        )
+        return replace(targets, rule=first, otherwise=Otherwise(other, Reason("InstancePoolNotKnown", detail)))
+    detail = (
+        f"{named} names an instance pool, whose members no API object shows: {check}, and without a member that "
+        "has an endpoint all is lost"
+    )
+    return PossibleNodes(EVERY_NODE, Reason("InstancePoolNotKnown", detail), sends_to_one=True)
+
+
+def _in_pool(pool: str) -> NodeRule:
+    label = EXOSCALE_POOL_LABEL
+    requirement = Requirement(label, "In", (pool,)) if pool else Requirement(label, "DoesNotExist")
+    return replace(EVERY_NODE, requirements=(requirement,))
+
+
+def _shown(pool: str) -> str:
+    return f"node pool {pool[:63]}" if pool else "no node pool"

@@ -6,6 +6,8 @@ pkg/cloudprovider/yandex/load_balancer.go. The controller of Managed Service for
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.interface import (
     DocumentedConsumer,
@@ -35,11 +37,12 @@ class YandexCloud(Cloud):
         DocumentedConsumer(
             consumer="Yandex Cloud network load balancer of Deckhouse",
             found_by=f"`{_PREFIX}` annotation; providerID `yandex://` alone may be Managed Service for Kubernetes",
-            nodes="cloud nodes; with `target-group-name-prefix` those whose Node has the same annotation",
+            nodes="cloud nodes whose Node and Service have the same `target-group-name-prefix`, or none",
             health_check="HTTP `/healthz` on healthCheckNodePort, for UDP too",
-            with_local="`TargetsUnhealthy`; `Unknown` with `target-group-name-prefix`, and by providerID alone",
+            with_local="`TargetsUnhealthy`; `Unknown` if no Node has the annotation, and by providerID alone",
             evidence=Evidence.DOCUMENTED,
-            source="deckhouse/yandex-cloud-controller-manager 8322153 load_balancer.go",
+            source="deckhouse/yandex-cloud-controller-manager 8322153 load_balancer.go, "
+            "load_balancer_tg_controller.go",
         ),
     )
 
@@ -47,10 +50,17 @@ class YandexCloud(Cloud):
         """One check for all ports, so the same targets."""
         return view.once("yandex", service, _targets)
 
+    def _as_of_last_sync(self, service: Service) -> str:
+        """load_balancer_tg_controller.go:103: a changed annotation alone starts no sync."""
+        if TARGET_GROUP not in service.annotations:
+            return ""
+        return f"; its nodes are those with the same {TARGET_GROUP} as of the last sync of the controller"
+
 
 def _targets(service: Service) -> Targets:
-    """116 ensureLB: more than 10 ports are an error. 172-190: the check. load_balancer_tg_controller.go:168: the
-    annotation on Nodes, which etpguard does not read, decides on their target group."""
+    """116 ensureLB: more than 10 ports are an error. 172-190: the check. 218: without a target group of the name,
+    the controller fails. 275, load_balancer_tg_controller.go:168: the annotation on a Node decides on its group.
+    The Node is in no other group, so a Service without the annotation does not reach that node."""
     if not first_mark(service, _PREFIX):
         detail = (
             "no API object shows whether Deckhouse or Managed Service for Kubernetes serves it: Deckhouse checks "
@@ -64,11 +74,16 @@ def _targets(service: Service) -> Targets:
             "controller fails and serves no port of the Service, or leaves the load balancer as it was"
         )
         return UnknownOutcome(Reason("TooManyPorts", detail), CLOUD_NODES)
-    if TARGET_GROUP in service.annotations:
-        detail = (
-            f"{TARGET_GROUP} limits the target group to the Nodes with the same annotation, which etpguard does "
-            "not read: if a node with an endpoint is among them, the others are taken out of use; if none is, all "
-            "is lost"
-        )
-        return PossibleNodes(CLOUD_NODES, Reason("TargetGroupNotKnown", detail), sends_to_one=True)
-    return NodeTargets(CLOUD_NODES, standard_check(service))
+    group = service.annotations.get(TARGET_GROUP, "")
+    rule = replace(CLOUD_NODES, yandex_target_group=group)
+    return NodeTargets(rule, standard_check(service), keeps_targets=_missing(group))
+
+
+def _missing(group: str) -> Reason:
+    """Where no node is in the target group."""
+    nodes = f"with {TARGET_GROUP}={group[:63]}" if group else f"without {TARGET_GROUP}"
+    detail = (
+        f"no Node {nodes} can be a target, so the controller finds no target group and fails: all is lost if it "
+        "made no load balancer before; one that it made stays as it was, and requests may arrive"
+    )
+    return Reason("NoTargetGroup", detail)
