@@ -88,7 +88,9 @@ do kubectl get --raw "$path" && echo || true; done > dump.json
 It prints an error on stderr for each kind that the API server does not serve, and for each object that does not
 exist. Most outcomes do not depend on these. But the file does not say that there are no such objects, as a file
 of `etpguard dump` does. So if an outcome depends on a kind that is not in the file, it is `Unknown`. A Service
-without a known consumer stays `Uncovered`. A warning names the missing kinds in both cases.
+without a known consumer stays `Uncovered`, unless the file has no Ingress but an IngressClass of the AWS Load
+Balancer Controller, or the Service has an annotation for an Ingress controller. A warning names the missing kinds
+in all cases.
 """
 
 NONE = "–"

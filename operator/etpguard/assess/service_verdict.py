@@ -21,6 +21,7 @@ from etpguard.assess.consumers.interface import (
     PossibleNodes,
     UnknownOutcome,
 )
+from etpguard.assess.consumers.missing_ingresses import missing_ingresses
 from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.data_planes.mixed import Rules
 from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, Hosts, NodeRule, Readiness
@@ -222,6 +223,8 @@ class Judge:
             return Outcome.Unknown, blind, eligible, 0
         verdicts = [without_consumer(eligible, state.forwarding, state.usable) for state in states.ports]
         worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
+        if worst.uncovered and (missing := missing_ingresses(service, self._picture)):
+            return Outcome.Unknown, missing, worst.eligible, worst.uncovered
         for state in states.ports:
             if not worst.uncovered and (hidden := self._hidden_node(state, eligible, 0)):
                 return Outcome.Unknown, hidden, worst.eligible, 0

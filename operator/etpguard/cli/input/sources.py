@@ -232,7 +232,8 @@ def _warn_of_missing_kinds(loaded: Loaded, engine: Engine) -> None:
     if engine.assessments and not len(loaded.picture.store(ENDPOINT_SLICE)):
         lacking.append(ENDPOINT_SLICE.resource)
         effects.append("no outcome is known without EndpointSlices, and Endpoints are not read instead")
-    if unclaimed := sum(a.reason.code == "NoKnownConsumer" for a in engine.assessments.values()):
+    without_consumer = ("NoKnownConsumer", "ConsumersNotReadable")
+    if unclaimed := sum(a.reason.code in without_consumer for a in engine.assessments.values()):
         unread = [kind.resource for kind in loaded.picture.unread]
         if "aws" in engine.platforms and TARGET_GROUP_BINDING in loaded.picture.unlisted:
             # Not among the unread kinds: most clusters have none, so a dump without them is usually complete.
