@@ -91,8 +91,11 @@ def test_a_holder_that_is_not_ready_may_lose_the_lease() -> None:
         pytest.param("b", Seen("Covered", "Covered", "b", ""), id="a node with an endpoint"),
     ],
 )
-def test_since_1_20_2_a_holder_without_an_endpoint_releases_the_lease(on: str, expected: Seen) -> None:
-    assert held(policy(), lease("b"), on=on, version=V1_20_2) == expected
+@pytest.mark.parametrize("version", [V1_20_2, ""], ids=["1.20.2", "a release that is not known"])
+def test_since_1_20_2_a_holder_without_an_endpoint_releases_the_lease(
+    version: str, on: str, expected: Seen
+) -> None:
+    assert held(policy(), lease("b"), on=on, version=version) == expected
 
 
 def test_a_holder_may_have_an_endpoint_of_one_port_only() -> None:
@@ -170,7 +173,7 @@ def test_the_lease_is_evidence() -> None:
 
 def test_another_holder_is_noticed_and_a_renewal_is_not() -> None:
     subject = service(loadBalancerClass=L2, ingress=[{"ip": "203.0.113.9"}])
-    made = world(subject, endpoints("a"), *nodes(""), policy())
+    made = world(subject, endpoints("a"), *nodes(""), policy(), options=cilium(V1_19))
     assert made.consumer().outcome.name == "Unknown"
     made.put(lease("a"))
     assert made.consumer().outcome.name == "Covered"

@@ -63,8 +63,8 @@ _SHARED = (
 )
 """cilium/cilium#48419, open."""
 _NOT_LONG = (
-    "which is not Ready, is not a node of the policy or, since Cilium 1.20.2, has no endpoint: another node may "
-    "take the Lease over. Until then all is lost if this node announces the address and has no endpoint"
+    "which is not Ready, is not a node of the policy, or has no endpoint: since Cilium 1.20.2, a node with an endpoint "
+    "takes the Lease over, and nothing is lost; before, all is lost while a node without an endpoint holds it"
 )
 _SHARING = ("lbipam.cilium.io/sharing-key", "io.cilium/lb-ipam-sharing-key")
 
@@ -292,7 +292,9 @@ def _by_l2(service: Service, view: View) -> tuple[Targets, str]:
         if any(key in service.annotations for key in _SHARING):
             return PossibleNodes(rule, Reason("LeaderNotKnown", f"{where}, {_SHARED}")), source
         reason = Reason("LeaderNotKnown", f"{where}, {_NOT_LONG}")
-        held = replace(rule, names=frozenset(holders))
+        release = _release(view)
+        moves_on = release is None or release >= _ENDPOINTS_LEAD
+        held = replace(rule, names=frozenset(holders), follows_endpoints=moves_on)
         return NodeTargets(held, UNCHECKED, keeps_targets=reason), f"{source}; {where}"
     if not isinstance(targets, PossibleNodes):
         return targets, source
