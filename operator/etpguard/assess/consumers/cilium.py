@@ -63,8 +63,8 @@ _SHARED = (
 )
 """cilium/cilium#48419, open."""
 _NOT_LONG = (
-    "which is not Ready, is not a node of the policy, or has no endpoint: since Cilium 1.20.2, a node with an endpoint "
-    "takes the Lease over, and nothing is lost; before, all is lost while a node without an endpoint holds it"
+    "which is not Ready, is not a node of the policy, or has no endpoint: since Cilium 1.20.2, a node with an "
+    "endpoint takes the Lease over, and nothing is lost; before, all is lost while a node without one holds it"
 )
 _SHARING = ("lbipam.cilium.io/sharing-key", "io.cilium/lb-ipam-sharing-key")
 

@@ -19,7 +19,7 @@ from etpguard.assess.consumers.interface import (
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
-from etpguard.assess.platforms import BESIDE_SCHEMES, EXOSCALE_POOL
+from etpguard.assess.platforms import BESIDE_SCHEMES
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck, NotModelled, Probe
 from etpguard.objects import AnyKind, IPFamily, Requirement, Service, ServicePort
 from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT, CILIUM_L2_ANNOUNCEMENT_POLICY
@@ -119,7 +119,7 @@ def of_others(service: Service, view: View, *schemes: str) -> bool:
 
     Nodes without a providerID leave that open, unless another controller may serve the Service too.
     """
-    found = {each for each in view.platforms if each not in BESIDE_SCHEMES and not each.startswith(EXOSCALE_POOL)}
+    found = view.platforms - BESIDE_SCHEMES
     if not schemes or not found.isdisjoint(schemes):
         return False
     named = any(entry.hostname for entry in service.load_balancer_ingress)
