@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from etpguard.cli.common_options import max_nodes, sources, take_sources
+from etpguard.cli.common_options import max_nodes, output_format, sources, take_sources
 from etpguard.cli.option_types import OUTCOMES, LabelSelector, OutcomeName, Seconds
 from etpguard.cli.output.formats import FORMATS, TABLES
 
@@ -45,9 +45,7 @@ _FURTHER = ("color",)
     metavar="OUTCOME",
     help="report only Services with this outcome; can be repeated",
 )
-@click.option(
-    "-o", "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="output format"
-)
+@output_format(*FORMATS)
 @max_nodes(100, "names in each list of nodes; 0 for all")
 @click.option(
     "--fail-on",

@@ -39,6 +39,12 @@ def max_nodes(default: int, help: str) -> Callable[[F], F]:  # noqa: A002
     return click.option("--max-nodes", type=bounded, default=default, show_default=True, metavar="N", help=help)
 
 
+def output_format(*formats: str) -> Callable[[F], F]:
+    """The option -o. The first format is the default."""
+    chosen = click.Choice(formats)
+    return click.option("-o", "--output", type=chosen, default=formats[0], show_default=True, help="output format")
+
+
 def sources(command: F, several: Sequence[str] = (), further: Sequence[str] = ()) -> F:
     """The options of a command that reads files or a cluster and assesses the Services. The settings in `several`
     can be repeated. `further` are settings that other commands do not have."""

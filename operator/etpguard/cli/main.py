@@ -10,6 +10,7 @@ import click
 from etpguard import __version__
 from etpguard.cli.check_command import check
 from etpguard.cli.cluster_commands import dump, rollback, uninstall
+from etpguard.cli.common_options import output_format
 from etpguard.cli.errors import Failure
 from etpguard.cli.service_commands import explain, verify
 from etpguard.cli.setting_options import OF_RUN, setting_options, take_settings
@@ -84,9 +85,7 @@ def completion(shell: str) -> int:
 
 
 @cli.command()
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="output format"
-)
+@output_format("text", "json")
 def version(output: str) -> int:
     """Print the version of etpguard and of Python."""
     import json

@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from etpguard.cli.common_options import max_nodes, only, service_name, service_namespace, sources, take_sources
+from etpguard.cli.common_options import (
+    max_nodes,
+    only,
+    output_format,
+    service_name,
+    service_namespace,
+    sources,
+    take_sources,
+)
 
 _VERIFY_OPTIONS = ("nodes", "max_nodes", "address_type", "addresses_file", "target_health", "output")
 
@@ -15,14 +23,7 @@ _VERIFY_OPTIONS = ("nodes", "max_nodes", "address_type", "addresses_file", "targ
 @click.argument("service", metavar="NAMESPACE/SERVICE")
 @sources
 @service_namespace
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="output format",
-)
+@output_format("text", "json")
 @max_nodes(10, "nodes shown of each state; 0 for all")
 @click.option(
     "--hand-off",
@@ -88,14 +89,7 @@ def explain(service: str, namespace: str | None, **options: Any) -> int:
     "describe-target-health`, of `gcloud compute backend-services get-health --format=json`, or of Azure's health "
     "per load balancing rule",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="output format",
-)
+@output_format("table", "json")
 def verify(service: str, namespace: str | None, **options: Any) -> int:
     """Compare what etpguard predicts for one Service with real connections.
 

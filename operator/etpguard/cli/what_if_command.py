@@ -6,21 +6,14 @@ from typing import Any
 
 import click
 
-from etpguard.cli.common_options import max_nodes, sources, take_sources
+from etpguard.cli.common_options import max_nodes, output_format, sources, take_sources
 from etpguard.cli.option_types import OutcomeName
 from etpguard.cli.what_if_changes import CHANGES, ChangesCommand
 
 
 @click.command("what-if", cls=ChangesCommand)
 @sources
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="output format",
-)
+@output_format("table", "json", "yaml")
 @max_nodes(100, "names in each list of nodes; 0 for all")
 @click.option(
     "--fail-on",
