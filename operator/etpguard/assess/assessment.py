@@ -34,8 +34,8 @@ class Assessment:
     if_local: Assessment | None = None
     epoch: int = 0
     assumptions: tuple[str, ...] = ()
-    """What the outcome takes for true without proof, a sentence each: the assumptions of its consumers, and those
-    about its nodes. The data planes are not among them: they are the same for all Services."""
+    """What the outcome assumes without proof, one sentence each: the assumptions of its consumers, and those about
+    its nodes. The data planes are not among them: they are the same for all Services."""
     forced_local: str = ""
     """The annotation that makes the data plane of some nodes take the policy for Local whatever it is: a change of
     the policy has no effect there. "" if there is none."""

@@ -66,7 +66,8 @@ class NodeRule:
     requirements: tuple[Requirement, ...] = ()
     """On the node's labels, ANDed; see `Selector.requirements`."""
     any_of: tuple[tuple[Requirement, ...], ...] = ()
-    """Alternatives on the labels, one of which must hold in full; none at all admit every node."""
+    """Alternatives on the labels: all requirements of one of them must hold. Without alternatives, every node is
+    admitted."""
     names: frozenset[str] | None = None
     """The names of the only nodes that are eligible; None for any name."""
     taints: tuple[TaintRule, ...] = (TaintRule(AUTOSCALER_TAINT),)

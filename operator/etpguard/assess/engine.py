@@ -259,7 +259,7 @@ class Engine:
     def _assess_made_local(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
         """The assessment of a Service that is not Local by its policy, but by an annotation that kube-router
         reads. Only a cluster where every node has kube-router is assessed: other nodes forward to any endpoint.
-        The assessment names the policy Local, so remediation, which could not help, takes it for outdated."""
+        The assessment names the policy Local, so remediation, which could not help, treats it as outdated."""
         local = yield from self._assess_local(key, service.under_local(None))
         made = replace(local, assumptions=(*local.assumptions, _MADE_LOCAL)) if local else None
         return self._as_forced(service, made)

@@ -68,7 +68,7 @@ class InternalAssessment:
     unknown: int = 0
     epoch: int = 0
     assumptions: tuple[str, ...] = ()
-    """What the outcome takes for true without proof, a sentence each."""
+    """What the outcome assumes without proof, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class PortState:
     silent: int = 0
     """Nodes that do not answer where they do not forward: clients time out. The others refuse."""
     unanswered: int = 0
-    """Nodes of which it is not known how they fail where they do not forward."""
+    """Nodes where it is not known what a client meets if they do not forward."""
     uncertain: tuple[Uncertain, ...] = ()
     through: tuple[tuple[Frontend, int], ...] = ()
     """Nodes that forward the traffic through one kind of address, where they differ from `forwarding`."""
@@ -161,7 +161,7 @@ class ServiceStates:
     healthz_only: int = 0
     """Nodes whose healthCheckNodePort answers only on the path /healthz."""
     health_not_known: int = 0
-    """Nodes of which it is not known what healthCheckNodePort answers."""
+    """Nodes where the answer of healthCheckNodePort is not known."""
     _by_port: dict[tuple[str, IPFamily], PortState] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -108,8 +108,8 @@ class Coverage:
     `spare`."""
     zones: Zones = ()
     fails_open: bool = False
-    """Whether the consumer sends to all targets while none is healthy. If not, or if that is not known, all is
-    taken for lost then."""
+    """Whether the consumer sends to all targets while none is healthy. If it does not, or if that is not known,
+    all traffic counts as lost then."""
     minimum: MinimumHealthy = ONE_HEALTHY
     """Counts only with `fails_open`."""
     spare: int = 0

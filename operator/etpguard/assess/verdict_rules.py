@@ -20,8 +20,8 @@ from etpguard.objects import Service
 
 
 def routed_around(consumer: Consumer, state: PortState, eligible: int, passes: int | NotModelled) -> bool:
-    """Whether the health check surely fails on all nodes whose state is not known, and passes on another one: what
-    these nodes do then does not matter."""
+    """Whether the health check surely fails on all nodes whose state is not known, and passes on another one. The
+    state of these nodes then does not matter."""
     if not isinstance(consumer.probe, HealthCheckNodePort) or isinstance(passes, NotModelled):
         return False
     return not eligible & state.doubtful & passes and bool(eligible & state.forwarding & passes)

@@ -90,8 +90,8 @@ class Rollback:
         self._force = force
 
     async def run(self) -> Back:
-        """Raises ApiError, and Failure where the Service is gone, has a type without the policy, or where etpguard
-        did not change it."""
+        """Raises ApiError. Raises Failure if the Service is gone, has a type without the policy, or was not
+        changed by etpguard."""
         return await retry_on_conflict(self._attempt)
 
     async def _attempt(self) -> Back:

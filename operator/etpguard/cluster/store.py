@@ -45,7 +45,7 @@ class _Held(NamedTuple, Generic[R]):
 
 
 class Store(Generic[R]):
-    """`held[key]`, `gone[key]` and `floor` of one kind; see the module for why versions decide."""
+    """`held[key]`, `gone[key]` and `floor` of one kind; the docstring of the module says why versions decide."""
 
     def __init__(self, kind: Kind[R]) -> None:
         self.kind = kind
@@ -151,7 +151,7 @@ class Store(Generic[R]):
         return [self._drop(key) for key in missing]
 
     def clear(self) -> list[Change[R]]:
-        """Nothing is known of the kind any more, not even what was: it is no longer served or readable."""
+        """Forget everything about the kind: it is no longer served or readable."""
         self.floor = self._newest = 0
         self._gone.clear()
         return [self._drop(key) for key in tuple(self._held)]

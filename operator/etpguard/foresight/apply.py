@@ -35,7 +35,7 @@ _KEYED = {
 }
 """The lists that an apply merges by a key: struct tags patchMergeKey of k8s.io/api."""
 _KEPT = frozenset({"containers", "initContainers", "topologySpreadConstraints", "volumes"})
-"""Those of which an item that the manifest leaves out stays, as a field does: the manifest may be a patch."""
+"""Lists that keep an item that the manifest leaves out: the manifest may be a patch."""
 
 
 def merged(kind: AnyKind, manifest: Json, existing: Record | None) -> Record | Reject:

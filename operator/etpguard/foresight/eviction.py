@@ -35,7 +35,7 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """Pods of which a PodDisruptionBudget lets only so many go before replacements are ready."""
+    """Pods, and how many of them a PodDisruptionBudget lets go before replacements are ready."""
 
     budget: Key
     pods: tuple[Seen, ...]
@@ -55,7 +55,7 @@ class Evictions:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing surely keeps the drain from ending."""
+        """Whether the drain can end: nothing certainly blocks it."""
         return all(each.stays for each in self.blocked)
 
 

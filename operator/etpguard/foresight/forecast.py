@@ -176,7 +176,7 @@ class Evaluator:
 
 
 def new_pods(pods: Iterable[NewPod | None], certain: int = 0) -> tuple[NewPod, ...]:
-    """Those that are created, of which so many are surely ready."""
+    """The pods that are created. `certain` of them are surely ready."""
     made = [pod for pod in pods if pod is not None]
     return tuple(
         NewPod(pod.namespace, pod.labels, pod.spec, pod.origin, pod.known_by_endpoint, number < certain)

@@ -187,7 +187,7 @@ class InternalEvaluator:
         return Ground(hosts, fixed, frozenset(table.names(base.eligible)), tuple(dict.fromkeys(wanted)))
 
     def _may_go_dark(self, key: Key, alternatives: Sequence[Alternative]) -> int:
-        """The nodes of which all endpoints go in one of the alternatives."""
+        """The nodes that lose all their endpoints in one of the alternatives."""
         hosts, fixed = hosts_of(key, self._world.picture)
         by_node: dict[str, set[Key]] = defaultdict(set)
         for pod, node in hosts.items():

@@ -96,7 +96,8 @@ class PodEnds:
         return ServiceHandOff(tuple(found)) if found else None
 
     def note(self, ending: Ending, before: Sequence[Alternative]) -> None:
-        """Judge the pods that end in one of the ways and that are not surely gone in the alternatives `before`."""
+        """Assess the pods that end in one of the ways, without those that are surely gone in the alternatives
+        `before`."""
         gone = frozenset.intersection(*(each.gone for each in before))
         keys = frozenset[Key]().union(*(way.pods() for way in ending.ways)) - gone
         services = {service for pod in keys for service in self._pods.services_of(pod)}

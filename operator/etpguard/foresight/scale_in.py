@@ -21,7 +21,7 @@ _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
 class Victims(NamedTuple):
-    """The pods that are surely deleted, and those of which `of_tied` more are."""
+    """The pods that are surely deleted, and tied pods, of which the scale-in deletes `of_tied` more."""
 
     certain: tuple[Key, ...]
     tied: tuple[Key, ...]

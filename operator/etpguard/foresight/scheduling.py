@@ -33,7 +33,7 @@ class NewPod:
     known_by_endpoint: Key | None = None
     """The pod that it replaces, of which only an endpoint is known: it serves the same Services."""
     certain: bool = False
-    """Whether it is surely ready, wherever it is: otherwise it may stay pending."""
+    """Whether it is surely ready, on whichever node. Otherwise it may stay pending."""
 
 
 @dataclass

@@ -89,7 +89,7 @@ class Absorber:
         self.problem = ""
         """Why the assessments are not those of the picture, "" if they are."""
         self._broken: set[AnyKind] = set()
-        """Kinds of which a message could not be merged since their last list began."""
+        """Kinds with a message that could not be merged since their last list began."""
         self._assessing = False
         self._touched = Touched()
 

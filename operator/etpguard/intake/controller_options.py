@@ -65,9 +65,9 @@ async def follow(
     options: ConsumerOptions,
     on_change: Callable[[ConsumerOptions], None],
 ) -> None:
-    """Read the Deployment of `settings` once a resync interval, for ever, and call `on_change` with options that
-    differ from the last ones, at first from `options`. While the Deployment cannot be read, the last options
-    hold."""
+    """Read the Deployment of `settings` once per resync interval, until cancelled. Call `on_change` when the
+    options differ from the last ones (at first: from `options`). While the Deployment cannot be read, the last
+    options stay."""
     problem = ""
     while True:
         await asyncio.sleep(settings.resync_interval)

@@ -46,7 +46,7 @@ class DataPlaneObjects:
             self._on_change(now)
 
     async def run(self) -> None:
-        """Read them once per interval, for ever."""
+        """Read them once per interval, until cancelled."""
         while True:
             await asyncio.sleep(self._interval)
             await self.read()

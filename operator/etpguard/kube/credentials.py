@@ -21,7 +21,7 @@ class Credentials:
     key_file: str = ""
     proxy: str = ""
     impersonation: tuple[tuple[str, str], ...] = ()
-    """Headers, of which several may have one name."""
+    """Headers. A name may occur several times."""
 
     def tls_fingerprint(self) -> tuple[object, ...]:
         """What a TLS context is made from. A client whose context has another fingerprint must make a new one.

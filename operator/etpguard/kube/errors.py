@@ -1,7 +1,7 @@
 # ruff: noqa: N818  each name says what is so
 """Everything that can go wrong between etpguard and the API server.
 
-One hierarchy: KubeError, of which an ApiError is a request that failed, of which a ListError is a list that
+One hierarchy: KubeError; its subclass ApiError is a request that failed; its subclass ListError is a list that
 failed.
 """
 

@@ -141,7 +141,7 @@ def _pykube_error() -> type[Exception]:
 def _without_oauth(*, needed: bool) -> Iterator[None]:
     """Keep pykube from importing requests_oauthlib, which only an `auth-provider` needs.
 
-    It saves 16 to 60 ms of the 250 ms that requests and pykube take to load. pykube takes the package for not
+    It saves 16 to 60 ms of the 250 ms that requests and pykube take to load. For pykube, the package is not
     installed.
     """
     name = "requests_oauthlib"

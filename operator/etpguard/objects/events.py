@@ -18,8 +18,8 @@ COVERAGE_CONTROLLER = "etpguard.dev/operator"
 """`reportingController` of Events about the coverage of a Service."""
 COVERAGE_ACTION = "AssessCoverage"
 REMEDIATION_CONTROLLER = "etpguard.dev/remediation"
-"""`reportingController` of Events about what etpguard did. It is another one, so that such an Event is never
-taken for the last Event about the coverage of the object."""
+"""`reportingController` of Events about what etpguard did. It differs from that of coverage, so that such an Event
+never counts as the last Event about the coverage of the object."""
 REMEDIATION_ACTION = "Remediate"
 MAX_NOTE_BYTES = 1024
 

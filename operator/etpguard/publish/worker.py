@@ -38,7 +38,7 @@ missing."""
 
 
 class Worker:
-    """Namespaces take turns, so that one with many Services does not hold up another.
+    """Namespaces take turns, so that one with many Services does not delay another.
 
     Each key has its own back-off: an exception of a look or a write is a failure of this key only. `is_open`:
     whether writes may start at all; while they may not, no key is looked at. `outcome` gives the name of a key's

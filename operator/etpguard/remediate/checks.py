@@ -1,8 +1,7 @@
-"""Why a Service is left alone although a policy selects it: named checks, of which the first that fails counts.
-Pure.
+"""Why a Service that a policy selects is not remediated: named checks, of which the first that fails counts. Pure.
 
-Time alone does not change the result of any of these. No policy can lift `NEVER_LIFTED`, except health checks from
-other namespaces, which a policy may ignore.
+No result changes only because time passes. No policy can lift `NEVER_LIFTED`, except health checks from other
+namespaces, which a policy may ignore.
 """
 
 from __future__ import annotations

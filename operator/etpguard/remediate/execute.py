@@ -156,7 +156,8 @@ class Executor:
         return "the API server would accept the patch"
 
     def _same_term(self, ledger: Ledger) -> None:
-        """The reads before may have taken so long that another replica led meanwhile and spent the budget."""
+        """The reads before may have taken so long that another replica was the leader meanwhile and used the
+        budget."""
         if self._term() != ledger.term:
             raise NotNow("another replica has led since the decision", 1.0)
 

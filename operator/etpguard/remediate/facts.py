@@ -82,7 +82,8 @@ class Ledger:
     blind: Reason | None = None
     """Why nothing may be decided: the picture is not complete or not recent."""
     term: int = 0
-    """The leadership in which it was made. After another leader's term it does not show all that was spent."""
+    """The leadership in which it was made. After the term of another leader it may lack what that leader used of
+    the budgets."""
     shares: Mapping[str, Share] = field(default_factory=dict)
     applied: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Times at which intents were written."""

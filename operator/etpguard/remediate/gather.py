@@ -151,7 +151,7 @@ class Gatherer:
         return self._picture.get(SERVICE, key) is not None
 
     def lost(self) -> list[Key]:
-        """Services that etpguard changed, by their field managers, and of which no record says so.
+        """Services that etpguard changed, by their field managers, but that have no record of it.
 
         Anyone who may edit a Service can write such a manager. Therefore a policy must govern the Service, or a
         former record of the same Service must be known.

@@ -1,5 +1,5 @@
-"""The Ledger over all Cases: how many Services need remediation, and what is spent. Pure; the caller gives
-times."""
+"""The Ledger over all Cases: how many Services need remediation, and how much of the budgets is used. Pure; the
+caller gives times."""
 
 from __future__ import annotations
 

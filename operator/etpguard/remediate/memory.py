@@ -1,10 +1,10 @@
 """What etpguard last read or wrote of each Service's remediation, until the picture shows that or something newer.
 
-A watch may be silent without anyone knowing. A budget that is counted from the picture alone would be spent twice.
+A watch may be silent without anyone knowing. A budget that is counted only from the picture could be used twice.
 
-`kube.own_writes` answers the like for what is published, and rests on the same rule (`Store.reached`). It is no
-substitute: it forgets a write after a minute and with each term, whereas this is an account. It also takes in
-reads, and keeps what was spent on Services that are gone. Pure; the clock is injected.
+`kube.own_writes` does the same for what is published, by the same rule (`Store.reached`). It is no substitute: it
+forgets a write after a minute and with each term, whereas this is an account. It also takes in reads, and keeps
+what was spent on Services that are gone. Pure; the clock is injected.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CREATED_AGAIN = "a tool that deleted the Service and created it again"
 """The manager in the revert of a remediated Service that another Service of the same name replaced."""
 _KEPT_REVERTS = 50
 _WINDOW_SECONDS = 604800.0
-"""The longest `perSeconds` of a budget: for so long the intent of a Service that is gone counts."""
+"""The longest `perSeconds` of a budget: the intent of a deleted Service counts for this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RemediationMemory:
         self._former: dict[str, Remediation] = {}
         self._reverts: dict[Key, tuple[Revert, ...]] = {}
         self._vacant: dict[Key, _Seen] = {}
-        """What was seen of Services that are gone, until another takes the name."""
+        """What was seen of deleted Services, until another Service takes the name."""
 
     def note(
         self,
@@ -55,8 +55,8 @@ class RemediationMemory:
         service_uid: str,
         service_version: int,
     ) -> None:
-        """Take in what the API server said of a Service and of its report. A version is a resourceVersion; 0 where
-        there is no report, or where the Service was not read."""
+        """Record what the API server returned for a Service and its report. A version is a resourceVersion; 0
+        where there is no report, or where the Service was not read."""
         now = self._clock()
         before = self._seen.get(key)
         # A report that was deleted takes no more of the account with it than a Service that was.
@@ -98,7 +98,7 @@ class RemediationMemory:
         return service.uid == seen.service_uid and service.version < seen.service_version
 
     def remediations(self) -> Iterator[tuple[Key, Remediation]]:
-        """Every Service of which a record is known, with the record."""
+        """Every Service with a known record, and the record."""
         keys = dict.fromkeys(report.key for report in self._picture.store(SERVICE_COVERAGE))
         for key in (*keys, *(key for key in self._seen if key not in keys)):
             if remediation := self.remediation(key):

@@ -223,7 +223,7 @@ class _Candidate(NamedTuple):
 
 
 def _labels(requirement: Requirement) -> tuple[tuple[str, str], ...]:
-    """The labels of which a Service must have one; none if the requirement is of another form."""
+    """The labels, one of which a Service must have; empty if the requirement has another form."""
     if requirement.operator != "In":
         return ()
     return tuple(dict.fromkeys((requirement.key, value) for value in requirement.values or ()))

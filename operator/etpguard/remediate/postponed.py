@@ -26,8 +26,8 @@ class Postponed:
         self._failures: dict[Key, _Failure] = {}
 
     def failed(self, key: Key, refused: str, now: float) -> None:
-        """`refused`: why the API server refused it, "" if nobody did. A later failure keeps what an earlier one
-        said."""
+        """`refused`: why the API server refused it, "" if it did not. A later failure keeps the reason of an
+        earlier one."""
         before = self._failures.get(key)
         failures = before.failures + 1 if before else 1
         pause = self._pause(failures)
@@ -57,7 +57,7 @@ class Postponed:
         return [failure.until - now for failure in self._failures.values() if failure.until > now]
 
     def expire(self, known: Callable[[Key], bool], now: float) -> None:
-        """Forget what is gone, and what nobody has tried again for twice its pause."""
+        """Forget Services that are gone, and steps that were not tried again for twice their pause."""
         self._failures = {
             key: failure
             for key, failure in self._failures.items()

@@ -284,7 +284,7 @@ def _consumer(kind: AnyKind) -> bool:
 
 
 def _superseded(kind: AnyKind, record: Record, key: Key, read: Iterable[AnyKind]) -> bool:
-    """Whether what was read replaces this record of the picture; it may be that the object is gone."""
+    """Whether the read result replaces this record of the picture. The result may be that the object is gone."""
     if kind not in read:
         return False
     if kind == SERVICE:

@@ -31,8 +31,8 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What one TCP connection met. `source` is the address that it left from, "" if that is not known. `detail` is
-    the operating system's message of an unreachable address."""
+    """The result of one TCP connection. `source` is its local address, "" if that is not known. `detail` is the
+    operating system's message of an unreachable address."""
 
     answer: Answer
     source: str = ""
@@ -42,8 +42,8 @@ class Connection:
 @dataclass(frozen=True, slots=True)
 class HealthAnswer:
     """What healthCheckNodePort answered. `status` is the HTTP status, None without an HTTP answer; `answer` then
-    says what the connection met. `service` and `local_endpoints` are those of kube-proxy's JSON, if they are in
-    it: healthcheck/service_health.go:255-275. `proxy_healthy` is kube-proxy's word on itself."""
+    is the result of the connection. `service` and `local_endpoints` are those of kube-proxy's JSON, if they are in
+    it: healthcheck/service_health.go:255-275. `proxy_healthy` is what kube-proxy says about itself."""
 
     answer: Answer
     status: int | None = None

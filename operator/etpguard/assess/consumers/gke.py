@@ -335,8 +335,8 @@ def _string_map(written: str) -> dict[str, str] | None:
 
 
 def _endpoint_groups(service: Service) -> bool | None:
-    """Whether the Ingress controller uses endpoint groups: pkg/annotations/service.go NEGAnnotation, whose
-    decoder takes keys in any case. None for what that decoder rejects."""
+    """Whether the Ingress controller uses endpoint groups: pkg/annotations/service.go NEGAnnotation, whose decoder
+    takes keys in any case. None if that decoder rejects the annotation."""
     written = service.annotations.get(NEG)
     if written is None:
         return False

@@ -169,7 +169,7 @@ class Consumer:
     """Where a setting comes from that no API object shows; "" if there is none."""
     evidence: Evidence = Evidence.DOCUMENTED
     assumptions: tuple[str, ...] = ()
-    """What is taken for true without proof, a sentence each. With `Evidence.ASSUMED` there is at least one."""
+    """What is assumed without proof, one sentence each. With `Evidence.ASSUMED` there is at least one."""
     without_address: str = ""
     """Known causes of an empty status of this load balancer, as a clause; see reason NoAddress."""
 

@@ -1,4 +1,5 @@
-"""Signs in files without an Ingress that the cluster has some: then clients may not address node ports. Pure."""
+"""Signs, in files without an Ingress, that the cluster has Ingresses. Its clients may then not address node ports.
+Pure."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _UNCHANGED = tuple(
     map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/8", "ff00::/8"))
 )
 _PARTLY_SPECIAL = frozenset({100, 169, 172, 192})
-"""First octets of networks of which a part is special. The second octet stays, so no address gets into it."""
+"""First octets of networks that are special in part. The second octet stays, so no address gets into it."""
 _LAST_BITS = {4: 8, 6: 16}
 
 

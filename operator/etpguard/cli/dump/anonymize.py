@@ -1,10 +1,10 @@
-"""Replace names, addresses and hosts in a dump, the same ones alike everywhere, so that `check` gives the same
+"""Replace names, addresses and hosts in a dump. Equal ones get equal replacements, so `check` gives the same
 outcomes. Pure.
 
 What stays is what the rules compare with: the constants of etpguard's own source, keys of labels and annotations
 in the domains of Kubernetes and of the load balancers, and short numbers such as ports. All else is replaced word
-by word. The words of a name are its parts between separators, so a name that is made of two others still is.
-Words are replaced in their order: what a controller sorts by name has the same order afterwards.
+by word. The words of a name are its parts between separators, so a name that is made of two others still is. Words
+are replaced in their order: what a controller sorts by name has the same order afterwards.
 """
 
 from __future__ import annotations

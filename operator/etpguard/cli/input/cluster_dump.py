@@ -48,7 +48,7 @@ class ClusterDump(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     not_read: dict[str, str] = {}
     """Why a kind could not be read."""
     narrowed: tuple[str, ...] = ()
-    """Kinds of which only the objects in one namespace could be read."""
+    """Kinds that could be read in only one namespace."""
     rejected: tuple[Rejected, ...] = ()
     named_absent: tuple[str, ...] = ()
     """The objects that show the data plane, as `RESOURCE NAMESPACE/NAME`, that the cluster does not have."""

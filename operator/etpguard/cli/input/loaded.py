@@ -35,7 +35,7 @@ class Loaded:
     named: NamedObjects = field(default_factory=lambda: NamedObjects.none_read("it is not in the input"))
     """The objects that show the data plane."""
     narrowed: list[AnyKind] = field(default_factory=list)
-    """Kinds of which only the objects in one namespace could be read."""
+    """Kinds that could be read in only one namespace."""
     rejects: list[tuple[AnyKind, Reject]] = field(default_factory=list)
     stdin: bytes | None = None
     """What was read from stdin, which can be read only once."""

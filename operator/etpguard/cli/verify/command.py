@@ -27,8 +27,8 @@ EXIT_CODES = {"agrees": 0, "differs": 1, "inconclusive": 3}
 
 @dataclass(frozen=True)
 class VerifyRequest:
-    """`nodes` are names, none for all eligible nodes, of which at most `max_nodes` are tried, 0 for all.
-    `addresses_file` and `target_health` are paths, "-" for stdin, "" for none."""
+    """`nodes` are names. Without names, at most `max_nodes` eligible nodes are tried; 0 for all. `addresses_file`
+    and `target_health` are paths, "-" for stdin, "" for none."""
 
     sources: Sources
     name: str
