@@ -77,6 +77,10 @@ PROGRAMS: dict[str, Program] = {
     "helm": Program("helm.sh/helm/v4/cmd/helm", _HERE / "helm", f"{_STRIP} {_HELM_STAMP}"),
     "kube-score": Program("github.com/zegl/kube-score/cmd/kube-score", _HERE / "kube-score", _STRIP),
     "actionlint": Program("github.com/rhysd/actionlint/cmd/actionlint", _HERE / "actionlint", _STRIP),
+    **{
+        name: Program(f"sigs.k8s.io/krew/cmd/{name}", _HERE / "krew", _STRIP)
+        for name in ("krew", "validate-krew-manifest")
+    },
 }
 
 Progress = Callable[[str], None]

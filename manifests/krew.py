@@ -21,6 +21,18 @@ NAME = "etpguard"
 _ARCHIVE = re.compile(r"kubectl-etpguard-(?P<os>linux|darwin|windows)-(?P<arch>amd64|arm64)\.(tar\.gz|zip)")
 
 
+class _Dumper(yaml.SafeDumper):
+    """Keeps the line breaks of a text with several lines."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    ),
+)
+
+
 def manifest(version: str, url: str, archives: Sequence[Path]) -> dict[str, Any]:
     """The Plugin object. `url` is the folder that the archives are published in. Raises ValueError for an archive
     with another name, and for a platform with two."""
@@ -63,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
     version, url, *archives = arguments
     if version != __version__:
         sys.exit(f"krew: the version of the package is {__version__}, not {version}")
-    yaml.safe_dump(manifest(version, url, list(map(Path, archives))), sys.stdout, sort_keys=False)
+    yaml.dump(manifest(version, url, list(map(Path, archives))), sys.stdout, Dumper=_Dumper, sort_keys=False)
 
 
 if __name__ == "__main__":

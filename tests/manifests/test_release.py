@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"
 SEED = ROOT / "examples" / "nginx-alb" / "cluster-state.yaml"
 SCHEMA = json.loads((Path(__file__).parent / "krew-plugin.schema.json").read_text())
+URL = "https://example.com/o/etpguard/releases/download/v1"
 PLATFORMS = ("linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64", "windows-amd64")
 
 
@@ -105,10 +107,10 @@ class TestKrew:
     @pytest.fixture
     def archives(self, tmp_path: Path) -> list[Path]:
         made = []
-        for platform in PLATFORMS:
-            ending = "zip" if platform.startswith("windows") else "tar.gz"
-            made.append(tmp_path / f"kubectl-etpguard-{platform}.{ending}")
-            made[-1].write_text(platform)
+        for name in PLATFORMS:
+            ending = "zip" if name.startswith("windows") else "tar.gz"
+            made.append(tmp_path / f"kubectl-etpguard-{name}.{ending}")
+            made[-1].write_text(name)
         return made
 
     def test_the_manifest_is_valid(self, archives: list[Path]) -> None:
@@ -117,7 +119,7 @@ class TestKrew:
             "-m",
             "manifests.krew",
             __version__,
-            "https://example.com/o/etpguard/releases/download/v1",
+            URL,
             *archives,
         )
         made = yaml.safe_load(printed)
@@ -133,6 +135,28 @@ class TestKrew:
         }
         assert made["spec"]["homepage"] == "https://example.com/o/etpguard"
         assert len(made["spec"]["shortDescription"]) <= 66  # so that `kubectl krew search` does not cut it
+
+    def test_krew_itself_accepts_the_manifest(self, archives: list[Path], tmp_path: Path) -> None:
+        made = tmp_path / "etpguard.yaml"
+        made.write_text(yaml.safe_dump(krew.manifest(__version__, URL, archives)))
+        run(binaries.path("validate-krew-manifest"), "-skip-install", "-manifest", made)
+
+    def test_krew_installs_the_archive_and_kubectl_finds_the_plugin(self, tmp_path: Path) -> None:
+        """The program of the archive is a script here; `.ci/plugin` makes the real one, which takes minutes."""
+        program = tmp_path / "kubectl-etpguard"
+        program.write_text('#!/bin/sh\necho "arguments: $*"\n')
+        program.chmod(0o755)
+        machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+        archive = tmp_path / f"kubectl-etpguard-linux-{machine}.tar.gz"
+        with tarfile.open(archive, "w:gz") as packed:
+            packed.add(program, "kubectl-etpguard/kubectl-etpguard")
+        made = tmp_path / "etpguard.yaml"
+        made.write_text(yaml.safe_dump(krew.manifest(__version__, URL, [archive])))
+        home = {"HOME": str(tmp_path), "KREW_ROOT": str(tmp_path / "krew")}
+        run(binaries.path("krew"), "install", "--manifest", made, "--archive", archive, **home)
+        path = f"{tmp_path / 'krew' / 'bin'}:{os.environ['PATH']}"
+        said = run(binaries.path("kubectl"), "etpguard", "check", "-A", **home, PATH=path)
+        assert said == "arguments: check -A\n"
 
     @pytest.mark.parametrize(
         ("change", "path"),
