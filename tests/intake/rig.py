@@ -40,7 +40,7 @@ class Rig:
         timing: ListTiming | None = None,
         others: Mapping[AnyKind, list[Any]] | None = None,
     ) -> None:
-        answers = {NODE: nodes, INGRESS: ingresses, **(others or {})}
+        answers: dict[AnyKind, list[Any]] = {NODE: nodes, INGRESS: ingresses, **(others or {})}
         self.picture = Picture(answers)
         self.reader = ScriptedReader(answers)
         self.inbox = Inbox()
