@@ -113,6 +113,10 @@ def test_the_role_that_the_command_prints_is_enough(cluster: Cluster, case: str)
     kubeconfig = cluster.kubeconfig_for(namespace=case, service_account="by-role")
     run = etpguard("check", "--kubeconfig", kubeconfig, "-n", case, "-o", "json", "--strict")
     assert (run.code, run.report["notRead"]) == (0, [])
+    forecast = etpguard(
+        "what-if", "--kubeconfig", kubeconfig, "-o", "json", "--fail-on", "never", "drain", "cli-node1"
+    )
+    assert (forecast.code, forecast.report["notRead"]) == (0, [])
 
 
 def test_other_kinds_that_are_forbidden_make_no_known_consumer_unknown(cluster: Cluster, case: str) -> None:
