@@ -162,7 +162,7 @@ def apply(cluster: Cluster, manifests: str | Object | Iterable[Object]) -> list[
 
 
 def endpoint_slices(cluster: Cluster, namespace: str, service: str) -> list[Object]:
-    """The EndpointSlices of a Service, whoever wrote them."""
+    """The EndpointSlices of a Service, whichever controller wrote them."""
     selector = f"kubernetes.io/service-name%3D{service}"
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector={selector}"
     return list(cluster.call("GET", path)["items"])
@@ -204,7 +204,7 @@ def _condition(kind: str, holds: bool) -> Object:
     return {
         "type": kind,
         "status": str(holds),
-        "reason": "Told",
+        "reason": "Set",
         "lastHeartbeatTime": now,
         "lastTransitionTime": now,
     }

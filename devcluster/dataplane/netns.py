@@ -102,7 +102,7 @@ def entered(name: str) -> Iterator[None]:
 
 
 def clean_leftovers() -> list[str]:
-    """Removes the namespaces of runs that no longer live, with what runs in them; tells which."""
+    """Removes the namespaces of runs that no longer live, with what runs in them; returns their names."""
     if not DIRECTORY.exists():
         return []
     dead = [path.name for path in sorted(DIRECTORY.iterdir()) if _is_leftover(path.name)]

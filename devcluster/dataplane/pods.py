@@ -1,6 +1,6 @@
 """Pods: a namespace with servers in it, and the API object, whose status is all that readiness is.
 
-The servers answer for as long as the pod exists, ready or not: what a client gets then tells what the rules say.
+The servers answer for as long as the pod exists, ready or not, so a client's answer shows the rules.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ _FIRST_TABLE = 100
 class Topology:
     """The namespaces of one run; everything it made is gone after `close` or the end of its `with`.
 
-    Namespaces are spoken of by what they are (`node1`, `pod-web-1`, `client`); `name` gives their full name.
+    Namespaces are named by what they are (`node1`, `pod-web-1`, `client`); `name` gives their full name.
     """
 
     def __init__(self) -> None:
