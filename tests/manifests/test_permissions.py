@@ -27,7 +27,7 @@ def test_all_that_is_granted_is_used_and_nothing_more(site: Cluster, scene: Scen
     # The rest exists already: kustomize made it.
     arguments = [m for m in manifests if m["metadata"]["name"] == "etpguard-controller-arguments"]
     assert {m["kind"] for m in arguments} == {"Role", "RoleBinding"}
-    apply(site, [*arguments, _controller()])
+    apply(site, [*arguments, _controller(), _l2_policy()])
     # Other tests may have left one; the first leader of a cluster creates it.
     site.request("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/etpguard")
     since = site.audit_position()
@@ -40,12 +40,11 @@ def test_all_that_is_granted_is_used_and_nothing_more(site: Cluster, scene: Scen
     assert set(checks) == {403}, "the admission policies are in force"
     assert seen - set(given) == set(), "used, though not granted by these manifests"
     assert set(given) - seen == set(), "granted, and never used"
-    leases = {
-        e["objectRef"]["namespace"]
-        for e in grants.requests(events)
-        if e["objectRef"]["resource"] == "leases" and e["verb"] != "list"
-    }
-    assert leases == {NAMESPACE}
+    leases = {True: set[str](), False: set[str]()}
+    for e in grants.requests(events):
+        if e["objectRef"]["resource"] == "leases":
+            leases[e["verb"] == "list"].add(e["objectRef"].get("namespace", ""))
+    assert leases == {True: {"", "kube-system"}, False: {NAMESPACE}}
     # It reports one namespace and reads all, as docs/reference.md says.
     watched = [e["objectRef"] for e in grants.requests(events) if e["verb"] == "watch"]
     assert {"services", "endpointslices", "ingresses"} <= {ref["resource"] for ref in watched}
@@ -70,6 +69,17 @@ def _controller() -> Json:
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
         },
+    }
+
+
+def _l2_policy() -> Json:
+    """With it, the operator reads the Leases of Cilium's L2 announcements."""
+    spec = {"loadBalancerIPs": True, "serviceSelector": {"matchLabels": {"none": "such"}}}
+    return {
+        "apiVersion": "cilium.io/v2alpha1",
+        "kind": "CiliumL2AnnouncementPolicy",
+        "metadata": {"name": "no-service"},
+        "spec": spec,
     }
 
 

@@ -303,6 +303,9 @@ class Judge:
             other = self._through(states, replace(consumer, targets=instead), blind)
             both = agreed(known, other.outcome, targets.otherwise.reason)
             return replace(both, coverage=known.coverage + other.coverage)
+        if isinstance(targets, PossibleNodes) and targets.present and worst.outcome is not Outcome.NoEndpoints:
+            present = self._through(states, replace(consumer, targets=targets.present), blind)
+            return worst if present.outcome is worst.outcome is Outcome.Covered else present
         if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
             fewest = targets.fewest
             if worst.outcome is Outcome.NoEndpoints or fewest is None or self._nodes_of(fewest):

@@ -216,7 +216,7 @@ class ServiceReader:
             read[SERVICE_COVERAGE] = [now.report]
         for kind in self._picture.kinds:
             if kind.namespaced and _consumer(kind) and self._served(kind):
-                read[kind] = await self._list(kind, key.namespace)
+                read[kind] = await self._all(kind, key.namespace)
         label = f"kubernetes.io/service-name={key.name}"
         read[ENDPOINT_SLICE] = await self._list(ENDPOINT_SLICE, key.namespace, label)
         policies: list[Any] = []
@@ -242,6 +242,12 @@ class ServiceReader:
                 twin.absorb(twin.store(kind).replace(records[start : start + _AT_ONCE]))
                 await asyncio.sleep(0)
         return twin
+
+    async def _all(self, kind: AnyKind, namespace: str) -> list[Any]:
+        """The records of the namespace; of a subset all of them, which are in another namespace."""
+        if (subset := kind.subset) is None:
+            return await self._list(kind, namespace)
+        return [record for record in await self._list(kind, subset.namespace, subset.label) if kind.holds(record)]
 
     async def _list(
         self,
@@ -287,6 +293,8 @@ def _superseded(kind: AnyKind, record: Record, key: Key, read: Iterable[AnyKind]
     """Whether the read result replaces this record of the picture. The result may be that the object is gone."""
     if kind not in read:
         return False
+    if kind.subset:
+        return True
     if kind == SERVICE:
         return record.key == key
     if kind == ENDPOINT_SLICE:

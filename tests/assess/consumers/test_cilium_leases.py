@@ -131,6 +131,40 @@ def test_without_a_holder_all_is_lost_where_no_node_has_an_endpoint() -> None:
     assert found == Seen("Outage", "Outage", "b", "b")
 
 
+@pytest.mark.parametrize(
+    ("on", "eligible", "tolerated"),
+    [
+        pytest.param("abc", "abc", 2, id="any of them may take over"),
+        pytest.param("ab", "a", 0, id="a node without an endpoint may take over"),
+    ],
+)
+def test_what_the_loss_of_the_holder_means_depends_on_the_others(on: str, eligible: str, tolerated: int) -> None:
+    subject = service(loadBalancerClass=L2, ingress=[{"ip": "203.0.113.9"}])
+    made = world(subject, endpoints(*on), *nodes(""), policy(), lease("a"), options=cilium(V1_19))
+    found = made.consumer()
+    assert (found.outcome.name, made.names(found.eligible)) == ("Covered", eligible)
+    assert found.resilience is not None
+    assert found.resilience.tolerates_nodes == tolerated
+
+
+@pytest.mark.parametrize(
+    ("holder", "expected"),
+    [
+        pytest.param("b", Seen("Outage", "Outage", "b", "b"), id="the node of the policy"),
+        pytest.param("a", Seen("Unknown", "LeaderNotKnown", "", ""), id="another node"),
+    ],
+)
+def test_a_policy_may_select_only_a_node_without_an_endpoint(holder: str, expected: Seen) -> None:
+    only = policy(nodeSelector={"matchLabels": {"name": "b"}})
+    members = [node("a"), node("b", labels={"name": "b"})]
+    subject = service(loadBalancerClass=L2, ingress=[{"ip": "203.0.113.9"}])
+    assert seen(subject, endpoints("a"), *members, only, lease(holder), options=cilium(V1_19)) == expected
+
+
+def test_without_an_endpoint_anywhere_the_lease_does_not_matter() -> None:
+    assert held(policy(), lease("b"), on="").outcome == "NoEndpoints"
+
+
 def test_a_manifest_has_no_lease_yet() -> None:
     subject = service(loadBalancerClass=L2)
     assert held(policy(), on="abc", subject=subject) == Seen("Covered", "Covered", "abc", "")

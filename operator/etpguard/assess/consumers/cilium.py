@@ -158,7 +158,7 @@ class Cilium(BaseFamily):
             return
         controller, targets, source = _targets(service, view)
         recognition = recognition._replace(how=f"{recognition.how}{source}")
-        if isinstance(targets, NodeTargets) and controller == L2:
+        if isinstance(targets, PossibleNodes) and targets.present:
             recognition = recognition._replace(evidence=Evidence.OBSERVED)
         balancer = Balancer.of(service, controller, recognition, "node", without_address=_WITHOUT_ADDRESS)
         for consumer in balancer.consumers(targets):
@@ -281,7 +281,7 @@ def _by_l2(service: Service, view: View) -> tuple[Targets, str]:
     """From the holder of the Lease. While it is not known: from the nodes that the policies select, and from any
     node where the policies are not known either."""
     targets, source = _by_policies(service, view)
-    rule = targets.rule or EVERY_NODE
+    rule = targets.rule
     leases = _leases(service, view)
     holders = sorted({lease.holder for lease in leases})
     if len(holders) > 1:
@@ -295,9 +295,8 @@ def _by_l2(service: Service, view: View) -> tuple[Targets, str]:
         release = _release(view)
         moves_on = release is None or release >= _ENDPOINTS_LEAD
         held = replace(rule, names=frozenset(holders), follows_endpoints=moves_on)
-        return NodeTargets(held, UNCHECKED, keeps_targets=reason), f"{source}; {where}"
-    if not isinstance(targets, PossibleNodes):
-        return targets, source
+        present = NodeTargets(held, UNCHECKED, keeps_targets=reason)
+        return PossibleNodes(rule, reason, sends_to_one=True, present=present), f"{source}; {where}"
     if why := view.unseen(CILIUM_L2_LEASE):
         reason = Reason(targets.reason.code, f"{targets.reason.detail} ({why})")
         return replace(targets, reason=reason), source
@@ -310,7 +309,7 @@ def _by_l2(service: Service, view: View) -> tuple[Targets, str]:
     return targets, source
 
 
-def _by_policies(service: Service, view: View) -> tuple[Targets, str]:
+def _by_policies(service: Service, view: View) -> tuple[PossibleNodes, str]:
     """From the nodes that the policies select; from any node where the policies are not known."""
     if why := view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY):
         reason = Reason("PolicyNotReadable", f"cannot read {CILIUM_L2_ANNOUNCEMENT_POLICY}: {why}")

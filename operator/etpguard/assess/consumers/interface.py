@@ -124,6 +124,9 @@ class PossibleNodes:
     reason: Reason
     sends_to_one: bool = False
     """Whether it certainly sends to one of them, or to none that is covered: where none is, all is lost."""
+    present: NodeTargets | None = None
+    """What it sends to at present, where an API object shows that: it decides. Where all of the nodes are covered,
+    nothing is lost when another one takes over."""
     fewest: NodeRule | None = None
     """A rule that may hold instead. Where it selects no node, the outcome is Unknown: then nothing may arrive."""
     check: ClassVar[None] = None
