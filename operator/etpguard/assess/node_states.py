@@ -246,6 +246,8 @@ def _external_ip_families(service: Service) -> set[IPFamily | None]:
 
 def canonical(address: str) -> str:
     """One spelling for each address, as kube-proxy keys endpoints by the parsed IP (endpointslicecache.go:231)."""
+    if ":" not in address and ".0" not in address and address[:1] != "0":
+        return address  # most addresses; the search takes several times as long
     return _respelt(address) if _AMBIGUOUS.search(address) else address
 
 

@@ -143,27 +143,34 @@ def is_terminating(endpoint: Endpoint) -> bool:
 def _node_sets(endpoints: Iterable[Endpoint], bit: Callable[[str], int]) -> NodeSets:
     """topology.go:96-123: ready endpoints, and per node the fallback to serving and terminating ones. Without a
     nodeName an endpoint is local nowhere (L209,255)."""
-    ready = terminating = placed = addressed = 0
+    # Each endpoint goes into one set only, because each operation copies a set.
+    settled = ready_and_ending = terminating = unready = useless = 0
     any_ready = any_terminating = False
     again: list[int] = []
     ending_again: list[int] = []
     for endpoint in endpoints:
         name = endpoint.node_name
         local = bit(name) if name is not None else 0
-        addressed |= local
         ending = is_terminating(endpoint)
-        if not ending:
-            placed |= local
         if is_ready(endpoint):
-            if ready & local:
-                again.append(local)
-            ready |= local
             any_ready = True
+            if settled & local or ready_and_ending & local:
+                again.append(local)
+            if ending:
+                ready_and_ending |= local
+            else:
+                settled |= local
         elif ending and is_serving(endpoint):
+            any_terminating = True
             if terminating & local:
                 ending_again.append(local)
             terminating |= local
-            any_terminating = True
+        elif ending:
+            useless |= local
+        else:
+            unready |= local
+    ready, placed = settled | ready_and_ending, settled | unready
+    addressed = ready | placed | terminating | useless
     crowded = levels([*again, *(local for local in ending_again if not local & ready)])
     usable = any_ready or any_terminating
     return NodeSets(ready, terminating & ~ready, usable, any_ready, crowded, placed, addressed)
