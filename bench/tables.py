@@ -121,7 +121,7 @@ def _curve(measured: Json) -> str:
             f"{point['checkPeakMB']['median']:.0f}",
             _spread(point["readyCpuSeconds"]),
             f"{point['operatorPeakMB']['median']:.0f}",
-            _spread(point["updateCpuMs"]),
+            _spread(point["updateCpuMs"]) if "updateCpuMs" in point else "not measured",
             f"{point['perObject']['checkMicroseconds']:.0f} µs, {point['perObject']['checkPeakKB']:.1f} kB",
             f"{point['perObject']['readyMicroseconds']:.0f} µs, {point['perObject']['operatorPeakKB']:.1f} kB",
         ]
@@ -146,13 +146,15 @@ def _fits(measured: Json) -> dict[str, Fit]:
 def _large(measured: Json) -> str:
     fits, objects = _fits(measured), LARGE_NODES + 2 * LARGE_SLICES
     value = {name: found.at(objects) for name, found in fits.items()}
-    update = _points(measured)[-1]["updateCpuMs"]["median"]
+    last_point = _points(measured)[-1]
     rows = [
         ["`etpguard check`", f"{value['checkCpuSeconds']:.0f} s of CPU, {value['checkPeakMB'] / 1e3:.1f} GB"],
         ["operator until ready", f"{value['readyCpuSeconds']:.0f} s of CPU"],
         ["operator, peak memory", f"{value['operatorPeakMB'] / 1e3:.1f} GB"],
-        ["one update of an EndpointSlice", f"{update:.2f} ms of CPU, as at every size"],
     ]
+    if "updateCpuMs" in last_point:
+        update = last_point["updateCpuMs"]["median"]
+        rows.append(["one update of an EndpointSlice", f"{update:.2f} ms of CPU, as at every size"])
     reached = fits["operatorPeakMB"].objects_at(LIMIT_MB)
     scale = reached / _points(measured)[-1]["objects"]
     first = _prose(
@@ -242,9 +244,10 @@ def _draw_curve(measured: Json) -> str:
     points = _points(measured)
 
     def line(title: str, name: str) -> Line:
-        return Line(title, [(point["objects"] / 1e3, point[name]["median"]) for point in points])
+        return Line(title, [(point["objects"] / 1e3, point[name]["median"]) for point in points if name in point])
 
     label = "thousand Nodes, Services and slices"
+    updates = Panel("CPU of one update, ms", label, [line("operator", "updateCpuMs")])
     return svg(
         "CPU and memory by the size of the cluster",
         [
@@ -258,7 +261,7 @@ def _draw_curve(measured: Json) -> str:
                 label,
                 [line("etpguard check", "checkPeakMB"), line("operator", "operatorPeakMB")],
             ),
-            Panel("CPU of one update, ms", label, [line("operator", "updateCpuMs")]),
+            *([updates] if updates.lines[0].points else []),
         ],
         columns=3,
     )

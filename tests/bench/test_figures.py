@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import machine, results
+from bench import curve, machine, results
 from bench.big_cluster import Size, is_local
 from bench.extrapolate import fit
 from bench.pairs import Command, alternate, show
@@ -26,6 +26,21 @@ def test_a_spread_has_median_least_and_most() -> None:
 def test_ratios_are_those_of_runs_beside_each_other() -> None:
     """A machine that was slow for one pair does not count."""
     assert ratios([1.0, 10.0, 1.0], [2.0, 20.0, 2.0]) == Spread(0.5, 0.5, 0.5, 3)
+
+
+def test_a_figure_whose_runs_differ_twofold_is_left_out() -> None:
+    assert curve.steady("cpu", [1.0, 2.0]) == {"cpu": Spread(1.5, 1.0, 2.0, 2)}
+    assert curve.steady("cpu", [1.0, 2.1]) == {}
+
+
+def test_growth_has_only_what_both_points_have() -> None:
+    points: list[dict[str, object]] = [
+        {"perObject": {"peak": 2.0}, "updateCpuMs": {"median": 0.5}},
+        {"perObject": {"peak": 1.0}, "updateCpuMs": {"median": 1.0}},
+        {"perObject": {"peak": 0.5}},
+    ]
+    assert curve.growth(points[:2]) == {"peak": 0.5, "updateCpu": 2.0}
+    assert curve.growth(points) == {"peak": 0.5}
 
 
 def test_a_line_through_the_points() -> None:
