@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import (
     BaseFamily,
     Consumer,
@@ -25,12 +26,32 @@ class _Marks:
     controller: str
     prefixes: tuple[str, ...]
     written: tuple[str, ...] = ()
-    scheme: str = ""
+    schemes: tuple[str, ...] = ()
     """Of a cloud: of its nodes' providerIDs. Its marks count only in a cluster with such nodes: charts carry the
     annotations of several clouds."""
 
 
 _BETA = "service.beta.kubernetes.io/"
+_WRITTEN = {
+    "openstack": ("loadbalancer.openstack.org/load-balancer-id",),
+    "digitalocean": ("kubernetes.digitalocean.com/load-balancer-id",),
+}
+_NAMES = {
+    "alibaba": "Alibaba Cloud",
+    "cloudscale": "cloudscale.ch",
+    "digitalocean": "DigitalOcean",
+    "hcloud": "Hetzner Cloud",
+    "huawei": "Huawei Cloud",
+    "ibm": "IBM Cloud",
+    "oci": "Oracle Cloud Infrastructure",
+    "openstack": "OpenStack",
+    "stackit": "STACKIT",
+    "tencent": "Tencent Cloud",
+    "upcloud": "UpCloud",
+    "vsphere": "vSphere",
+    "yandex": "Yandex Cloud",
+}
+"""For people, where that is more than a capital letter."""
 _MARKS = (
     _Marks(
         "MetalLB",
@@ -42,21 +63,13 @@ _MARKS = (
     _Marks("OpenELB", ("lb.kubesphere.io/", "eip.openelb.kubesphere.io/", "protocol.openelb.kubesphere.io/")),
     _Marks("PureLB", ("purelb.io/",), ("purelb.io/allocated-by",)),
     _Marks("Antrea", ("service.antrea.io/external-ip-pool",)),
-    _Marks("AWS", (f"{_BETA}aws-load-balancer-",), scheme="aws"),
-    _Marks("Azure", (f"{_BETA}azure-",), scheme="azure"),
-    _Marks("GCE", ("networking.gke.io/load-balancer-", "cloud.google.com/l4-rbs"), scheme="gce"),
-    _Marks(
-        "OpenStack",
-        ("loadbalancer.openstack.org/",),
-        ("loadbalancer.openstack.org/load-balancer-id",),
-        scheme="openstack",
-    ),
-    _Marks("Hetzner Cloud", ("load-balancer.hetzner.cloud/",), scheme="hcloud"),
-    _Marks(
-        "DigitalOcean",
-        (f"{_BETA}do-loadbalancer-",),
-        ("kubernetes.digitalocean.com/load-balancer-id",),
-        scheme="digitalocean",
+    _Marks("AWS", (f"{_BETA}aws-load-balancer-",), schemes=("aws",)),
+    _Marks("Azure", (f"{_BETA}azure-",), schemes=("azure",)),
+    _Marks("GCE", ("networking.gke.io/load-balancer-", "cloud.google.com/l4-rbs"), schemes=("gce",)),
+    *(
+        _Marks(_NAMES.get(name, name.title()), signs.marks, _WRITTEN.get(name, ()), signs.schemes)
+        for name, signs in SIGNS.items()
+        if signs.schemes
     ),
 )
 
@@ -95,18 +108,24 @@ class Contested(BaseFamily):
 
 
 def _claims(service: Service, view: View) -> list[tuple[str, str]]:
-    """The controllers whose marks the Service has, each with one mark. If a controller wrote a mark itself, only
-    such controllers."""
+    """The controllers whose marks the Service has, with one of the marks; those alone that wrote one, if any did.
+    Where a cloud alone wrote one, the controllers in the cluster with a mark count too, since their families claim
+    the Service before those of clouds."""
     named = any(entry.hostname for entry in service.load_balancer_ingress)
     able = [
         each
         for each in _MARKS
-        if (each.scheme in view.platforms if each.scheme else not named or each.controller == "Antrea")
+        if (
+            not view.platforms.isdisjoint(each.schemes)
+            if each.schemes
+            else not named or each.controller == "Antrea"
+        )
     ]
-    wrote = [(each.controller, mark) for each in able if (mark := _written(service, each))]
-    if wrote:
-        return wrote
-    return [(each.controller, mark) for each in able if (mark := first_mark(service, *each.prefixes))]
+    wrote = [(each, mark) for each in able if (mark := _written(service, each))]
+    marked = [(each, mark) for each in able if (mark := first_mark(service, *each.prefixes))]
+    if wrote and all(each.schemes for each, _ in wrote):
+        wrote += [(each, mark) for each, mark in marked if not each.schemes]
+    return [(each.controller, mark) for each, mark in wrote or marked]
 
 
 def _written(service: Service, marks: _Marks) -> str:

@@ -16,6 +16,7 @@ from etpguard.assess.consumers.interface import (
     Targets,
     View,
 )
+from etpguard.assess.consumers.node_addresses import holders
 from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
@@ -104,6 +105,8 @@ def by_nodes(service: Service, view: View, scheme: str, provider: str) -> Recogn
     """
     if not classless(service) or sole_cloud(view) != scheme:
         return None
+    if of_nodes(service, view):
+        return None
     how = f"recognised by the nodes' providerIDs ({scheme}://)"
     if CLEANUP in service.finalizers:
         return Recognition(f"{how} and by the finalizer {CLEANUP}")
@@ -113,12 +116,21 @@ def by_nodes(service: Service, view: View, scheme: str, provider: str) -> Recogn
     return Recognition(how, Evidence.ASSUMED, (taken,))
 
 
+def of_nodes(service: Service, view: View) -> bool:
+    """Whether all addresses of the Service are addresses of nodes, which no load balancer of a cloud has. They are
+    with k3s ServiceLB and with Node IPAM of Cilium."""
+    entries = service.load_balancer_ingress
+    return bool(entries) and all(entry.ip and holders(entry.ip, view) for entry in entries)
+
+
 def of_others(service: Service, view: View, *schemes: str) -> bool:
     """Whether the nodes show that a provider whose nodes have these schemes does not serve the Service: they have
     providerIDs of others alone. Charts carry the annotations of several clouds.
 
     Nodes without a providerID leave that open, unless another controller may serve the Service too.
     """
+    if of_nodes(service, view):
+        return True
     found = view.platforms - BESIDE_SCHEMES
     if not schemes or not found.isdisjoint(schemes):
         return False

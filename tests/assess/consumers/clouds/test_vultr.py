@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.assess.consumers.clouds.alike import NO_NODE_PORT, UNHEALTHY, UNKNOWN, annotated
-from tests.assess.consumers.worlds import Json, Seen, endpoints, nodes, port, seen
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen
 
 LB = "service.beta.kubernetes.io/vultr-loadbalancer-"
 web = annotated(LB)
@@ -56,3 +56,8 @@ def test_udp_is_never_ok() -> None:
     subject = web([port("dns", 53, 30053, "UDP")])
     ready = endpoints("a", ports=["dns"], protocol="UDP")
     assert seen(subject, ready, *nodes("vultr"), port_name="dns").reason == "UdpNotModelled"
+
+
+def test_one_node_without_a_provider_id_fails_the_sync() -> None:
+    members = [node("a", "vultr://a"), node("b", "vultr://b"), node("c")]
+    assert seen(web(label="x"), endpoints("a"), *members)[:2] == ("Unknown", "RegistrationBlocked")

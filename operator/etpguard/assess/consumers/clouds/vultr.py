@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
 from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
 from etpguard.assess.consumers.known_annotations import VULTR
-from etpguard.assess.consumers.load_balancers import port_number
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, port_number
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
@@ -23,6 +25,8 @@ class Vultr(CheckedCloud):
 
     name = "vultr"
     provider = "Vultr"
+    nodes = replace(CLOUD_NODES, provider_id=".+")
+    """One node without a providerID fails the sync."""
     annotations = (PREFIX, VULTR)
     client_ip = ClientIP.HIDDEN
     proxy_protocol = (f"{PREFIX}proxy-protocol",)
@@ -31,7 +35,7 @@ class Vultr(CheckedCloud):
         DocumentedConsumer(
             consumer="Vultr",
             found_by=f"`{PREFIX}` annotation, providerID `vultr://`",
-            nodes="cloud nodes",
+            nodes="cloud nodes; one without a providerID fails the sync",
             health_check="one for all ports: TCP (HTTP with `healthcheck-path`) on the first port's node port",
             with_local="`TargetsUnhealthy` for the first port; `Blackhole` where another has fewer endpoints",
             evidence=Evidence.DOCUMENTED,
