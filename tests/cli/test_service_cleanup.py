@@ -1,4 +1,4 @@
-"""How `etpguard uninstall` handles refusals of one Service, and tells a running operator from one that died."""
+"""How `etpguard uninstall` handles refusals of one Service, and finds out whether an operator still runs."""
 
 from __future__ import annotations
 
