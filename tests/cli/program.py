@@ -1,4 +1,4 @@
-"""The real program in a process of its own, as a shell runs it."""
+"""The real program in a process of its own, as a shell runs it. See `tests/cli/forked.py`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.cli.forked import Forker
 
 SEED = Path(__file__).parents[2] / "examples" / "nginx-alb" / "cluster-state.yaml"
 
@@ -25,16 +29,36 @@ class Run:
         return made
 
 
+_AT_START = ("PYTHON", "LANG", "LC_")
+"""How the variables begin that Python reads when it starts."""
+_TIMEOUT = 60.0
+_forkers: list[Forker] = []
+_one_at_a_time = threading.Lock()
+
+
 def etpguard(*arguments: str | Path, stdin: bytes | str | None = None, **environment: str) -> Run:
     """Run it to its end. `environment` is added to one without kubeconfig or in-cluster variables."""
     kept = {k: v for k, v in os.environ.items() if k not in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "NO_COLOR")}
+    command = [*map(str, arguments)]
+    given = stdin.encode() if isinstance(stdin, str) else stdin
+    whole = kept | {"HOME": "/nonexistent", "COLUMNS": "80"} | environment
+    if not hasattr(os, "fork") or any(name.startswith(_AT_START) for name in environment):
+        return _new_process(command, given, whole)
+    with _one_at_a_time:
+        forker = _forkers.pop() if _forkers else Forker()
+        code, out, err = forker.run(command, whole, given, _TIMEOUT)
+        _forkers.append(forker)
+    return Run(code, out.decode(), err.decode())
+
+
+def _new_process(arguments: Sequence[str], stdin: bytes | None, environment: Mapping[str, str]) -> Run:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "etpguard", *map(str, arguments)],
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        [sys.executable, "-W", "error", "-m", "etpguard", *arguments],
+        input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
-        timeout=60,
-        env=kept | {"HOME": "/nonexistent", "COLUMNS": "80"} | environment,
+        timeout=_TIMEOUT,
+        env=environment,
     )
     return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
 
