@@ -105,3 +105,20 @@ def test_names_are_those_of_now() -> None:
     for number in range(100):
         table.add(f"n{number:03}")
         assert len(table.names(table.present & everything)) == min(number + 3, 40)
+
+
+@pytest.mark.parametrize("limit", [1, 5, 20])
+def test_the_first_names_of_a_set_are_the_first_of_all_its_names(limit: int) -> None:
+    """Of sets whose first nodes are the same, and of sets with few nodes among the first ones."""
+    table = NodeTable()
+    for number in range(200):
+        table.add(f"node-{number:03}")
+    for nodes in (
+        table.present,
+        table.present & ~(1 << 3),
+        table.present & ~((1 << 100) - 1),
+        1 << 7 | 1 << 150,
+        0,
+    ):
+        assert table.names(nodes, limit) == table.names(nodes)[:limit]
+        assert table.names(nodes, limit) == table.names(nodes)[:limit], "as it is kept"
