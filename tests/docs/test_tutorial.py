@@ -47,7 +47,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
             if "etpguard uninstall" in block:
                 block = f"kill $operator; wait $operator || true; trap - EXIT\n{block}"
             script.append(f"echo '== {number}'\n{block}")
-        said = sh("".join(script))
+        said = sh("".join(script), timeout=480)
         parts = re.split(r"^== \d+\n", said, flags=re.MULTILINE)[1:]
         results = dict(zip((block.splitlines()[0] for block in blocks()), parts, strict=True))
         found = results['etpguard check -A || echo "exit code $?"']

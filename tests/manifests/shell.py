@@ -27,18 +27,18 @@ class Shell:
         self.environment = {"PATH": path, "KUBECONFIG": str(cluster.kubeconfig), "HOME": str(home)}
         self.folder = folder
 
-    def __call__(self, script: str) -> str:
+    def __call__(self, script: str, timeout: float = 120) -> str:
         """Standard output of a script that must succeed."""
-        done = self.run(script)
+        done = self.run(script, timeout)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+    def run(self, script: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
         )
