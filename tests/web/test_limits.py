@@ -17,6 +17,8 @@ from etpguard.settings import Address
 from etpguard.web import Health, serve
 from etpguard.web.listener import Limits
 
+pytestmark = pytest.mark.timing
+
 BODY = b"".join(b'etpguard_x{n="%d"} 1\n' % n for n in range(20_000))
 
 
@@ -47,7 +49,7 @@ def play(scene: Scene, renderer: Renderer | None = None, **limits: Any) -> None:
 
     async def run() -> None:
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(60),
             serve(
                 Address("127.0.0.1", 0),
                 health=Health,

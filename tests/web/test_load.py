@@ -19,6 +19,8 @@ from etpguard.objects import Key
 from etpguard.settings import Address
 from etpguard.web import Health, serve
 
+pytestmark = pytest.mark.timing
+
 CROWD = Path(__file__).with_name("crowd.py")
 SECONDS = 6.0
 LONGEST_GAP = 0.3
