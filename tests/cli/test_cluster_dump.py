@@ -145,7 +145,7 @@ def test_configurations_of_nodes_come_back() -> None:
         [CONFIGURED, debug | {"metadata": {"name": "x", "namespace": "kube-system"}}, elsewhere, alpha, FELIX]
     )
     made = list(dumped_named(first.named, lambda key: False))
-    assert made == [CONFIGURED, FELIX]
+    assert made == [CONFIGURED, elsewhere, FELIX]
     head = describe(first, "1")
     again = load([head.as_object(), *made])
     for which in (named.CILIUM_NODE_CONFIGS, named.CALICO_FELIX_NODES):

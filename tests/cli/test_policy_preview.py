@@ -93,6 +93,19 @@ def test_as_yaml_and_as_a_table(tmp_path: Path) -> None:
     )
 
 
+def test_the_table_says_that_a_data_plane_is_assumed(tmp_path: Path) -> None:
+    file = tmp_path / "policy"
+    file.write_text(yaml.safe_dump(POLICY))
+    sentence = "these outcomes rest on an assumption: the data plane of every node is kube-proxy"
+    assert sentence in etpguard(*ASKED, file).err
+    assert sentence not in etpguard(*ASKED, file, "--data-plane", "kube-proxy").err
+    structured = etpguard(*ASKED, file, "-o", "json")
+    assert sentence not in structured.err
+    assert any("kube-proxy" in text for text in structured.report["assumptions"])
+    file.write_text(yaml.safe_dump(changed(serviceSelector={"matchLabels": {"no": "body"}})))
+    assert sentence not in etpguard(*ASKED, file).err
+
+
 def test_without_a_policy_the_report_has_no_such_key() -> None:
     assert "remediations" not in etpguard("check", "-f", SEED, "-o", "json").report
 

@@ -39,7 +39,7 @@ def test_what_exists_and_what_does_not(server: Server, connection: Connection) -
     assert "/apis/apps/v1/namespaces/openshift-ovn-kubernetes/daemonsets/ovnkube-node" in paths
 
 
-NODE_CONFIGS = "/apis/cilium.io/v2/namespaces/kube-system/ciliumnodeconfigs"
+NODE_CONFIGS = "/apis/cilium.io/v2/ciliumnodeconfigs"
 NODE_CONFIG = {
     "metadata": {"name": "migrate", "namespace": "kube-system"},
     "spec": {"nodeSelector": {}, "defaults": {"kube-proxy-replacement": "true", "debug": "true"}},
@@ -65,11 +65,11 @@ def test_a_list_has_the_objects_that_configure_nodes(server: Server, connection:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        pytest.param(Answer(b"<html>"), "CiliumNodeConfig kube-system/*: ", id="the login page of a proxy"),
+        pytest.param(Answer(b"<html>"), "CiliumNodeConfig *: ", id="the login page of a proxy"),
         pytest.param(
             Answer({"items": [NODE_CONFIG, {"metadata": {"name": "x"}, "spec": 5}]}), "x", id="an object"
         ),
-        pytest.param(FORBIDDEN, "may not read CiliumNodeConfig kube-system/*: User x cannot get", id="refused"),
+        pytest.param(FORBIDDEN, "may not read CiliumNodeConfig *: User x cannot get", id="refused"),
     ],
 )
 def test_a_list_that_cannot_be_read(server: Server, connection: Connection, answer: Answer, message: str) -> None:
@@ -144,4 +144,4 @@ def test_how_many_could_not_be_read() -> None:
     assert NamedObjects({}, {named.CILIUM_CONFIG: "no"}).refusal == "no"
     two = NamedObjects({}, {named.CILIUM_CONFIG: "no", named.ANTREA_CONFIG: "no"})
     assert two.refusal == "no; 1 more object could not be read either"
-    assert NamedObjects.none_read("x").refusal == "x; 21 more objects could not be read either"
+    assert NamedObjects.none_read("x").refusal == "x; 23 more objects could not be read either"

@@ -140,6 +140,10 @@ def _check_policies(request: CheckRequest) -> int:
 
     deliver(show)
     warn(assessed.warnings)
+    if request.output not in STRUCTURED:  # else the report has them
+        warn(policy_preview.assumed_planes(assessed, rows))
+        about = {row.service for row in rows}
+        warn(assumed([assessment for assessment in chosen if assessment.key in about]))
     return 0
 
 

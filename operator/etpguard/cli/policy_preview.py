@@ -200,6 +200,15 @@ def _row(key: Key, case: Case, round_: Round, about: CoveragePolicy, now: float)
     return Row(key, outcome, governing.deciding, decision.action, decision.reason, after, refuses)
 
 
+def assumed_planes(assessed: Assessed, rows: Sequence[Row]) -> list[str]:
+    """A sentence for each data plane that is assumed, since the outcomes of `rows` rest on it."""
+    from etpguard.report.data_planes import assumed_data_planes
+
+    found = assumed_data_planes(assessed.engine.planes, assessed.loaded.picture.nodes.present)
+    new = [text for text in found if not any(text in warning for warning in assessed.loaded.warnings)]
+    return [f"these outcomes rest on an assumption: {text}" for text in new] if rows else []
+
+
 def not_looked_for(picture: Picture, rows: Sequence[Row]) -> list[str]:
     """Warnings about facts that the operator would know, and that could change what it does about `rows`."""
     begins = [row for row in rows if row.action in (Action.APPLY, Action.DRY_RUN)]

@@ -204,6 +204,18 @@ class Listed:
 
 CILIUM_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "cilium-config"), "cilium")
 CILIUM_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "cilium"), "cilium")
+CILIUM_OTHER_CONFIG = NamedObject(CONFIG_MAP, Key("cilium", "cilium-config"), "cilium")
+CILIUM_OTHER_DAEMON_SET = NamedObject(DAEMON_SET, Key("cilium", "cilium"), "cilium")
+"""Of the operator for OpenShift, and of many charts."""
+DEFAULT_NAMESPACE = "kube-system"
+CILIUM_NAMESPACES = {
+    each.key.namespace: (each, daemon_set)
+    for each, daemon_set in (
+        (CILIUM_CONFIG, CILIUM_DAEMON_SET),
+        (CILIUM_OTHER_CONFIG, CILIUM_OTHER_DAEMON_SET),
+    )
+}
+"""Cilium's ConfigMap and DaemonSet in each namespace that etpguard reads. The first that has one counts."""
 ANETD_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "anetd"), "gke")
 KUBE_PROXY_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "kube-proxy"), "kubeProxy")
 KUBE_PROXY_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "kube-proxy"), "kubeProxy")
@@ -223,8 +235,8 @@ ANTREA_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "antrea-config"), "an
 ANTREA_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "antrea-agent"), "antrea")
 KUBE_ROUTER_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "kube-router"), "kubeRouter")
 
-CILIUM_NODE_CONFIGS = NamedObject(CILIUM_NODE_CONFIG, Key("kube-system", ""), "ciliumNodes")
-CILIUM_NODE_CONFIGS_ALPHA = NamedObject(CILIUM_NODE_CONFIG_ALPHA, Key("kube-system", ""), "ciliumNodes")
+CILIUM_NODE_CONFIGS = NamedObject(CILIUM_NODE_CONFIG, Key("", ""), "ciliumNodes")
+CILIUM_NODE_CONFIGS_ALPHA = NamedObject(CILIUM_NODE_CONFIG_ALPHA, Key("", ""), "ciliumNodes")
 """Before Cilium 1.15 the only version."""
 CALICO_FELIX_NODES = NamedObject(FELIX_CONFIGURATION, Key("", ""), "calicoNodes")
 CALICO_FELIX_NODES_V3 = NamedObject(FELIX_CONFIGURATION_V3, Key("", ""), "calicoNodes")
@@ -232,6 +244,8 @@ CALICO_FELIX_NODES_V3 = NamedObject(FELIX_CONFIGURATION_V3, Key("", ""), "calico
 NAMED_OBJECTS = (
     CILIUM_CONFIG,
     CILIUM_DAEMON_SET,
+    CILIUM_OTHER_CONFIG,
+    CILIUM_OTHER_DAEMON_SET,
     ANETD_DAEMON_SET,
     KUBE_PROXY_DAEMON_SET,
     KUBE_PROXY_CONFIG,
@@ -304,7 +318,7 @@ class NamedObjects:
 
 def named_object(kind: AnyKind, key: Key) -> NamedObject | None:
     """The named object of this kind and key, or the list that has it; None for any other object."""
-    return _BY_KEY.get((kind, key)) or _BY_KEY.get((kind, Key(key.namespace, "")))
+    return _BY_KEY.get((kind, key)) or _BY_KEY.get((kind, Key("", "")))
 
 
 _BY_KEY = {(named.kind, named.key): named for named in NAMED_OBJECTS}

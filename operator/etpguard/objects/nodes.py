@@ -11,8 +11,19 @@ KUBE_PROXY_ARGUMENTS = ("disable-kube-proxy", "kube-proxy-arg")
 """Arguments of `k3s server` and `rke2 server` that a rule reads, without their dashes."""
 
 
+CILIUM_PREFIX = "config.cilium.io/"
+"""Labels and annotations that override keys of cilium-config on one node, if the agent reads them. Cilium 1.20.2
+pkg/option/resolver/resolver.go readNodeOverrides."""
+
+
+def _cilium(key: str) -> str | None:
+    found: str | None = msgspec.field(name=CILIUM_PREFIX + key, default=None)
+    return found
+
+
 class NodeAnnotations(Shape, frozen=True):
-    """The annotations that show the data plane of a node, and its load balancers. Others are not decoded.
+    """The annotations that show the data plane of a node, and its load balancers. Others are not decoded. Those of
+    Cilium are the keys `CONFIG_KEYS` of its ConfigMap.
 
     The two forms of `node-args` and `l3_gateway_config` hold JSON and are reduced to what a rule reads, in the
     same format. So a record of 1 KiB of arguments takes a few bytes, and a dump has no addresses from them.
@@ -25,6 +36,16 @@ class NodeAnnotations(Shape, frozen=True):
     yandex_target_group: str | None = msgspec.field(
         name="yandex.cpi.flant.com/target-group-name-prefix", default=None
     )
+    cilium_replacement: str | None = _cilium("kube-proxy-replacement")
+    cilium_healthz: str | None = _cilium("kube-proxy-replacement-healthz-bind-address")
+    cilium_no_backend: str | None = _cilium("service-no-backend-response")
+    cilium_routable: str | None = _cilium("enable-no-service-endpoints-routable")
+    cilium_health_check: str | None = _cilium("enable-health-check-nodeport")
+    cilium_terminating: str | None = _cilium("enable-k8s-terminating-endpoint")
+    cilium_ingress: str | None = _cilium("enable-ingress-controller")
+    cilium_gateway: str | None = _cilium("enable-gateway-api")
+    cilium_proxy_name: str | None = _cilium("k8s-service-proxy-name")
+    cilium_topology: str | None = _cilium("enable-service-topology")
 
     def __post_init__(self) -> None:
         if self.l3_gateway_config is not None:
@@ -62,6 +83,13 @@ def _reduced_gateway(text: str) -> str:
     except (KeyError, msgspec.MsgspecError, ValueError, RecursionError):
         return "{}"
     return msgspec.json.encode({"default": default}).decode()
+
+
+_CILIUM_FIELDS = [
+    (each.name, each.encode_name)
+    for each in msgspec.structs.fields(NodeAnnotations)
+    if each.encode_name.startswith(CILIUM_PREFIX)
+]
 
 
 class NodeMeta(LabelledMeta, frozen=True):
@@ -111,6 +139,16 @@ class Node(LabelledRecord, frozen=True):
     @property
     def annotations(self) -> NodeAnnotations:
         return self.metadata.annotations or NO_ANNOTATIONS
+
+    @property
+    def cilium_overrides(self) -> dict[str, str]:
+        """Values of the labels and annotations `config.cilium.io/KEY`, by KEY. An annotation outranks a label."""
+        found = {key: value for key, value in self.labels.items() if key.startswith(CILIUM_PREFIX)}
+        if (annotations := self.metadata.annotations) is not None:
+            for field, key in _CILIUM_FIELDS:
+                if (value := getattr(annotations, field)) is not None:
+                    found[key] = value
+        return {key.removeprefix(CILIUM_PREFIX): value for key, value in found.items()}
 
     @property
     def ready(self) -> str | None:

@@ -13,8 +13,18 @@ from etpguard.objects.kinds import Kind, Reach
 from etpguard.objects.node_affinity import requirement_admits
 from etpguard.objects.records import BareMeta, Record, Shape
 
-CONTAINER_ARGUMENTS = ("config", "proxy-mode", "run-service-proxy", "service-external-ip-range")
-"""Arguments of kube-proxy and kube-router that a rule reads, without their dashes."""
+BUILD_CONFIG = "build-config"
+"""The subcommand by which an init container of Cilium merges the sources of a node's configuration."""
+CONTAINER_ARGUMENTS = (
+    "config",
+    "proxy-mode",
+    "run-service-proxy",
+    "service-external-ip-range",
+    "source",
+    "allow-config-keys",
+    "deny-config-keys",
+)
+"""Arguments of kube-proxy, kube-router and `cilium-dbg build-config` that a rule reads, without their dashes."""
 CONTAINER_VARIABLES = ("FELIX_BPFENABLED",)
 
 CONFIG_KEYS = frozenset(
@@ -138,7 +148,9 @@ class Container(Shape, frozen=True):
         put = msgspec.structs.force_setattr
         if self.image and (found := _TAG.search(self.image)):
             put(self, "image", found[0])
-        arguments = kept_arguments([*(self.command or ()), *(self.args or ())], CONTAINER_ARGUMENTS)
+        given = [*(self.command or ()), *(self.args or ())]
+        arguments = [BUILD_CONFIG] if BUILD_CONFIG in given else []
+        arguments += kept_arguments(given, CONTAINER_ARGUMENTS)
         put(self, "command", None)
         put(self, "args", arguments or None)
         put(self, "env", [each for each in self.env or () if each.name in CONTAINER_VARIABLES] or None)
@@ -179,9 +191,18 @@ class Affinity(Shape, frozen=True):
 
 
 class PodSpec(Shape, frozen=True):
+    """Of the init containers, only those that run `BUILD_CONFIG` are kept. None where a Pod has no init container,
+    and in a dump of an etpguard that did not keep them."""
+
     containers: list[Container] | None = None
+    init_containers: list[Container] | None = None
     node_selector: dict[str, str] | None = None
     affinity: Affinity | None = None
+
+    def __post_init__(self) -> None:
+        if self.init_containers is not None:
+            kept = [each for each in self.init_containers if BUILD_CONFIG in (each.args or ())]
+            msgspec.structs.force_setattr(self, "init_containers", kept)
 
 
 class PodTemplate(Shape, frozen=True):

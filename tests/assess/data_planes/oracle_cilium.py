@@ -67,7 +67,7 @@ class Cilium:
     def answers(self, service: Json, node: str) -> dict[PortKey, Answer]:
         frontends = self._frontends(service)
         backends = self._backends(service)
-        of_envoy = _of_envoy(service, self.slices)
+        envoy = of_envoy(service, self.slices)
         installed = self._installed(service, next(each for each in self.nodes if name(each) == node))
         found = {}
         for fe in frontends:
@@ -78,16 +78,16 @@ class Cilium:
                 and go_family(address) == fe.family
                 and (fe.port == "" or not be.names or fe.port in be.names)
             ]
-            usable = of_envoy or any(be.state != NEVER for be in matching)
+            usable = envoy or any(be.state != NEVER for be in matching)
             local = [be for be in matching if be.node in ("", node)]
             count = sum(be.state == ACTIVE for be in local) or sum(be.state == TERMINATING for be in local)
-            found[fe.port, fe.protocol, fe.family] = Answer(installed and (of_envoy or count > 0), usable)
+            found[fe.port, fe.protocol, fe.family] = Answer(installed and (envoy or count > 0), usable)
         return found
 
     def healthy(self, service: Json, node: str) -> bool:
         if not self._installed(service, next(each for each in self.nodes if name(each) == node)):
             return False
-        if _of_envoy(service, self.slices):
+        if of_envoy(service, self.slices):
             return True
         return any(be.state == ACTIVE and be.node in ("", node) for be in self._backends(service).values())
 
@@ -181,7 +181,7 @@ class Cilium:
         return TERMINATING if terminating and serving else NEVER
 
 
-def _of_envoy(service: Json, slices: list[Json]) -> bool:
+def of_envoy(service: Json, slices: list[Json]) -> bool:
     if service["spec"].get("selector"):
         return False
     return any(
@@ -235,14 +235,14 @@ class OldCilium:
             matching = [be for be in matching if port in be.names]
             local = [be for be in matching if be.node in ("", node)]
             count = sum(be.state == ACTIVE for be in local) or sum(be.state == TERMINATING for be in local)
-            if _of_envoy(service, self.slices):
+            if of_envoy(service, self.slices):
                 found[key] = Answer(True, True)
             else:
                 found[key] = Answer(count > 0, bool(matching))
         return found
 
     def healthy(self, service: Json, node: str) -> bool | None:
-        if _of_envoy(service, self.slices):
+        if of_envoy(service, self.slices):
             return self.envoy_healthy
         return any(be.state == ACTIVE and be.node in ("", node) for be in self._backends(service).values())
 

@@ -6,13 +6,11 @@ import pytest
 
 from etpguard.assess.data_planes.choice import Choice
 from etpguard.assess.data_planes.detection import Detection
-from etpguard.assess.data_planes.detection_objects import Objects
 from etpguard.objects import named
 from tests.assess.data_planes.clusters import (
     Json,
     cilium_node_config,
     cluster_object,
-    config_map,
     daemon_set,
     detect,
     named_objects,
@@ -64,6 +62,16 @@ def felix(name: str, *, bpf: bool, version: str = "crd.projectcalico.org/v1") ->
             [NO_KPR, CILIUM, ON, ALPHA],
             {"a": "kube-proxy assumed", "b": f"CiliumNodeConfig kube-system/on: {BY_CILIUM}=true"},
             id="both versions of the API",
+        ),
+        pytest.param(
+            [NO_KPR, CILIUM, ON, OFF],
+            {"a": "kube-proxy assumed", "b": f"CiliumNodeConfig kube-system/on: {BY_CILIUM}=true"},
+            id="of two that overlap, the last by name wins",
+        ),
+        pytest.param(
+            [NO_KPR, CILIUM, ON, cilium_node_config("z", SELECTED, kube_proxy_replacement="false", debug="true")],
+            {"a b": "kube-proxy assumed"},
+            id="of two that overlap, the last by name wins: kube-proxy",
         ),
         pytest.param(
             [KPR, CILIUM, OFF],
@@ -145,12 +153,6 @@ def test_the_nodes_that_are_selected(items: list[Json], expected: dict[str, str]
     ("items", "sentence"),
     [
         pytest.param(
-            [node("a", **NEW), NO_KPR, CILIUM, ON, OFF],
-            f"CiliumNodeConfig kube-system/on: {BY_CILIUM}=true shows cilium, but "
-            f"CiliumNodeConfig kube-system/off: {BY_CILIUM}=false shows kube-proxy, on 1 node",
-            id="two that overlap",
-        ),
-        pytest.param(
             [node("a", **NEW, **MIGRATED), NO_KPR, CILIUM, OFF],
             "the label io.cilium.migration/kube-proxy-replacement=true shows cilium, but "
             f"CiliumNodeConfig kube-system/off: {BY_CILIUM}=false shows kube-proxy, on 1 node",
@@ -208,16 +210,10 @@ def test_contradictions(items: list[Json], sentence: str) -> None:
         pytest.param([A, EBPF_ON], CALICO_NODES, {"calico-ebpf"}, id="the environment decides"),
         pytest.param([A, KUBE_PROXY], CALICO_NODES, {"kube-proxy"}, id="no Calico"),
         pytest.param(
-            [B, KPR, CILIUM, ON, cilium_node_config("x", SELECTED, kube_proxy_replacement="partial")],
-            (),
-            {"cilium", "kube-proxy"},
-            id="one of two leaves it open",
-        ),
-        pytest.param(
             [B, KPR, CILIUM, cilium_node_config("x", SELECTED, kube_proxy_replacement="partial")],
             (),
             {"cilium", "kube-proxy"},
-            id="the only one leaves it open",
+            id="an override leaves it open",
         ),
     ],
 )
@@ -225,21 +221,6 @@ def test_what_no_list_excludes(items: list[Json], unread: list[named.NamedObject
     found = detect(items, unread=unread)
     assert found.possible == possible
     assert found.planes.contradictions == ()
-
-
-def test_the_settings_are_those_of_the_node() -> None:
-    config = config_map("cilium-config", **{BY_CILIUM: "true", "enable-health-check-nodeport": "true"})
-    items = [
-        config,
-        cilium_node_config("a", SELECTED, enable_health_check_nodeport="x", debug="true"),
-        cilium_node_config("b", SELECTED, enable_health_check_nodeport="false"),
-    ]
-    objects = Objects(named_objects(items))
-    assert objects.cilium_configs(NEW) == ("a", "b")
-    changed = (("enable-health-check-nodeport", "false"), (BY_CILIUM, "true"))
-    assert objects.cilium_settings(objects.cilium_configs(NEW)) == changed
-    assert objects.cilium_settings() == (("enable-health-check-nodeport", "true"), (BY_CILIUM, "true"))
-    assert Objects(named_objects([config], CILIUM_NODES)).cilium_settings() is None
 
 
 def test_a_change_of_a_list_is_a_change() -> None:

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from etpguard.objects import ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NAMESPACE, NODE, AnyKind
 from etpguard.objects.network_policies import NETWORK_POLICY
+from etpguard.objects.nodes import CILIUM_PREFIX
+from etpguard.objects.workloads import CONFIG_KEYS
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class Maker:
             "k8s.ovn.org/l3-gateway-config": '{"default":{"mode":"local"}}',
             "service.cilium.io/weight": "7",
             "yandex.cpi.flant.com/target-group-name-prefix": "edge",
+            **{f"{CILIUM_PREFIX}{key}": "true" for key in CONFIG_KEYS},
         }
         return {
             **{f"example.com/{self.one(*NAMES)}": self.one("", *WORDS) for _ in range(self.number(4) - 1)},

@@ -54,7 +54,7 @@ class Detection:
     def signs(self, node: Node) -> Hashable:
         labels, name, objects = node.labels, node.metadata.name, self._objects
         signs = signs_of(node, self._choice.selected(labels), objects.runs_on(name, labels))
-        return signs._replace(cilium_configs=objects.cilium_configs(labels), felix_bpf=objects.felix_bpf(name))
+        return signs._replace(cilium_overrides=objects.cilium.overrides(node), felix_bpf=objects.felix_bpf(name))
 
     def planes(self, nodes: Mapping[Hashable, int]) -> NodePlanes:
         seen = cast(Mapping[NodeSigns, int], nodes)
@@ -122,11 +122,10 @@ class Detection:
         In a migration the ConfigMap is no contradiction: a CiliumNodeConfig overrides it on the migrated nodes."""
         if DataPlane.CILIUM not in first:
             return None
-        overrides = self._objects.cilium_overrides(signs.cilium_configs)
-        for replaces in overrides or ([] if signs.migrated else [self._objects.cilium_replaces_kube_proxy()]):
-            if replaces.says is False:
-                return observed(DataPlane.KUBE_PROXY, replaces.how)
-        return None
+        replaces = self._objects.cilium.replacement_override(signs.cilium_overrides)
+        if replaces is None and not signs.migrated:
+            replaces = self._objects.cilium.replaces_kube_proxy(())
+        return observed(DataPlane.KUBE_PROXY, replaces.how) if replaces and replaces.says is False else None
 
     def _not_excluded(
         self, chosen: KnownDataPlane, signs: NodeSigns, cluster: Cluster

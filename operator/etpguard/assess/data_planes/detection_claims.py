@@ -18,7 +18,7 @@ from etpguard.assess.evidence import Evidence
 from etpguard.objects import named
 
 _CALICO = (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)
-_CILIUM = (named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET)
+_CILIUM = (named.CILIUM_DAEMON_SET, named.CILIUM_OTHER_DAEMON_SET, named.ANETD_DAEMON_SET)
 
 CILIUM_NODES_UNREAD = "the CiliumNodeConfigs could not be read"
 FELIX_NODES_UNREAD = "the FelixConfigurations of single nodes could not be read"
@@ -72,9 +72,9 @@ class Claims:
     def _cilium(self, signs: NodeSigns, cluster: Cluster) -> KnownDataPlane | None:
         if not self.cilium_may_run(signs, cluster):
             return None
-        for replaces in self._objects.cilium_on(signs.cilium_configs):
-            if replaces.says:
-                return observed(DataPlane.CILIUM, replaces.how)
+        replaces = self._objects.cilium.replaces_kube_proxy(signs.cilium_overrides)
+        if replaces.says:
+            return observed(DataPlane.CILIUM, replaces.how)
         if named.ANETD_DAEMON_SET in signs.runs:
             how = f"{named.ANETD_DAEMON_SET}, GKE Dataplane V2"
             return KnownDataPlane(DataPlane.CILIUM, evidence=Evidence.DOCUMENTED, how=how)
@@ -83,9 +83,8 @@ class Claims:
     def cilium_may_run(self, signs: NodeSigns, cluster: Cluster) -> bool:
         if signs.aks and cluster.aks_cilium and not signs.cilium:
             return False  # the node pool of AKS that has kube-proxy
-        agents = (named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET)
-        known = any(self._objects.daemon_set(each) for each in agents)
-        return not known or any(each in signs.runs for each in agents)
+        known = any(self._objects.daemon_set(each) for each in _CILIUM)
+        return not known or any(each in signs.runs for each in _CILIUM)
 
     def _openshift(self, signs: NodeSigns, cluster: Cluster) -> KnownDataPlane | None:
         network = self._objects.openshift()
@@ -152,12 +151,12 @@ class Claims:
     def possible(self, signs: NodeSigns, cluster: Cluster) -> Iterator[KnownDataPlane]:
         """What no object excludes where kube-proxy is only assumed."""
         objects = self._objects
-        agent = any(each in signs.runs for each in (named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET))
-        open_ = any(statement.says is None for statement in objects.cilium_on(signs.cilium_configs))
+        agent = any(each in signs.runs for each in _CILIUM)
+        open_ = objects.cilium.replaces_kube_proxy(signs.cilium_overrides).says is None
         if (
-            (open_ or objects.cilium_nodes_unread())
+            (open_ or objects.cilium.node_configs_unread())
             and self.cilium_may_run(signs, cluster)
-            and (agent or signs.network == "CiliumIsUp" or objects.config(named.CILIUM_CONFIG))
+            and (agent or signs.network == "CiliumIsUp" or objects.cilium.config)
         ):
             why = "no object says whether it replaces kube-proxy" if open_ else CILIUM_NODES_UNREAD
             how = f"Cilium runs on the node, and {why}"
@@ -187,18 +186,18 @@ class Claims:
             return FELIX_NODES_UNREAD if self._objects.felix_nodes_unread() else ""
         if chosen.name is not DataPlane.CILIUM or signs.cilium or signs.migrated:
             return ""
-        open_ = [s.how for s in self._objects.cilium_overrides(signs.cilium_configs) if s.says is None]
-        if open_:
-            return f"{open_[0]} leaves open whether Cilium replaces kube-proxy"
-        return CILIUM_NODES_UNREAD if self._objects.cilium_nodes_unread() else ""
+        override = self._objects.cilium.replacement_override(signs.cilium_overrides)
+        if override and override.says is None:
+            return f"{override.how} leaves open whether Cilium replaces kube-proxy"
+        return CILIUM_NODES_UNREAD if self._objects.cilium.node_configs_unread() else ""
 
     def described(self, plane: KnownDataPlane, signs: NodeSigns, cluster: Cluster | None = None) -> KnownDataPlane:
         """With version, mode and settings, as far as the objects show them."""
         objects = self._objects
         match plane.name:
             case DataPlane.CILIUM:
-                version = objects.version(named.CILIUM_DAEMON_SET, named.ANETD_DAEMON_SET)
-                return replace(plane, version=version, settings=objects.cilium_settings(signs.cilium_configs))
+                found = objects.cilium.settings(signs.cilium_overrides)
+                return replace(plane, version=objects.version(*_CILIUM), settings=found)
             case DataPlane.CALICO_EBPF:
                 return replace(
                     plane, version=objects.version(named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)

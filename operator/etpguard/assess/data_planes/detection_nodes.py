@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from etpguard.assess.data_planes.detection_cilium import Override
 from etpguard.objects import Node
 from etpguard.objects.arguments import last_value, values_of
 from etpguard.objects.named import NamedObject
@@ -42,9 +43,9 @@ class Embedded(NamedTuple):
 
 class NodeSigns(NamedTuple):
     """Hashable, and equal for nodes that show the same. `chosen` is the number of the entry of --data-plane that
-    selects the node, -1 for none. `runs` are the named DaemonSets whose pods may run on the node. `cilium_configs`
-    are the names of the CiliumNodeConfigs that select it. `felix_bpf` is `bpfEnabled` of its own
-    FelixConfiguration."""
+    selects the node, -1 for none. `runs` are the named DaemonSets whose pods may run on the node.
+    `cilium_overrides` are the keys of Cilium's configuration that other sources than the ConfigMap set on it.
+    `felix_bpf` is `bpfEnabled` of its own FelixConfiguration."""
 
     chosen: int = -1
     windows: bool = False
@@ -60,7 +61,7 @@ class NodeSigns(NamedTuple):
     embedded: Embedded | None = None
     network: str = ""
     runs: tuple[NamedObject, ...] = ()
-    cilium_configs: tuple[str, ...] = ()
+    cilium_overrides: tuple[Override, ...] = ()
     felix_bpf: bool | None = None
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
+from etpguard.assess.data_planes.detection_cilium import CiliumConfiguration, Statement
 from etpguard.assess.data_planes.detection_nodes import KUBE_PROXY_MODES
 from etpguard.objects import named
 from etpguard.objects.arguments import last_value, values_of
@@ -13,6 +14,7 @@ from etpguard.objects.workloads import UNREADABLE, ConfigMap, DaemonSet
 
 DAEMON_SETS = (
     named.CILIUM_DAEMON_SET,
+    named.CILIUM_OTHER_DAEMON_SET,
     named.ANETD_DAEMON_SET,
     named.KUBE_PROXY_DAEMON_SET,
     named.CALICO_DAEMON_SET,
@@ -25,15 +27,7 @@ DAEMON_SETS = (
 )
 
 _VERSION = re.compile(r":(v?\d+\.\d+[\w.-]*)")
-_REPLACES = "kube-proxy-replacement"
 _TRUE = ("true", "1", "t", "yes", "y")
-
-
-class Statement(NamedTuple):
-    """What one object says about one question. `says` is None if it leaves the question open."""
-
-    says: bool | None
-    how: str
 
 
 class Objects:
@@ -46,10 +40,7 @@ class Objects:
             for each in DAEMON_SETS
             if (found := self.daemon_set(each)) is not None and not found.idle
         ]
-        self._cilium_nodes: dict[str, named.CiliumNodeConfig] = {
-            config.metadata.name: config
-            for config in self._listed(named.CILIUM_NODE_CONFIGS, named.CILIUM_NODE_CONFIGS_ALPHA)
-        }
+        self.cilium = CiliumConfiguration(objects)
         self._felix_nodes: dict[str, bool | None] = {
             felix.node: felix.bpf_enabled
             for felix in self._listed(named.CALICO_FELIX_NODES, named.CALICO_FELIX_NODES_V3)
@@ -72,18 +63,10 @@ class Objects:
         """Whether one of these may exist and could not be read."""
         return any(each in self._objects.unread for each in which)
 
-    def cilium_nodes_unread(self) -> bool:
-        """Whether CiliumNodeConfigs may exist and could not be read."""
-        return not self._cilium_nodes and self.unread(named.CILIUM_NODE_CONFIGS, named.CILIUM_NODE_CONFIGS_ALPHA)
-
     def felix_nodes_unread(self) -> bool:
         """Whether FelixConfigurations of single nodes may decide and could not be read."""
         unread = self.unread(named.CALICO_FELIX_NODES, named.CALICO_FELIX_NODES_V3)
         return unread and not self._felix_nodes and self._calico_environment() is None
-
-    def cilium_configs(self, labels: dict[str, str]) -> tuple[str, ...]:
-        """The names of the CiliumNodeConfigs that select a node with these labels, in order."""
-        return tuple(name for name, config in self._cilium_nodes.items() if config.selects(labels))
 
     def felix_bpf(self, node: str) -> bool | None:
         """`bpfEnabled` of the FelixConfiguration of this node alone; None if there is none."""
@@ -104,33 +87,6 @@ class Objects:
         if "kubernetes.io/os" not in labels:  # in a file a Node may lack it
             labels = {"kubernetes.io/os": "linux", **labels}
         return tuple(each for each, found in self._running if found.selects(name, labels))
-
-    def cilium_replaces_kube_proxy(self) -> Statement:
-        """What the ConfigMap says for all nodes. Cilium 1.20.2 pkg/option, operator: kube-proxy-replacement is
-        "true" or "false"; before 1.14 "strict", "partial", "probe" or "disabled"."""
-        config = self.config(named.CILIUM_CONFIG)
-        return _replaces(str(named.CILIUM_CONFIG), config.values.get(_REPLACES) if config else None)
-
-    def cilium_overrides(self, configs: tuple[str, ...]) -> list[Statement]:
-        """What these CiliumNodeConfigs say in place of the ConfigMap. Cilium takes the last of two. Here
-        statements that differ are a contradiction, because an agent reads them only when it starts."""
-        values = [(name, self._cilium_nodes[name].values) for name in configs]
-        kind = named.CILIUM_NODE_CONFIG.name
-        return [_replaces(f"{kind} kube-system/{name}", v[_REPLACES]) for name, v in values if _REPLACES in v]
-
-    def cilium_on(self, configs: tuple[str, ...]) -> list[Statement]:
-        """The statements that count on a node that these CiliumNodeConfigs select."""
-        return self.cilium_overrides(configs) or [self.cilium_replaces_kube_proxy()]
-
-    def cilium_settings(self, configs: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...] | None:
-        """Of a node that these CiliumNodeConfigs select; None if they are not known. The last of two counts."""
-        config = self.config(named.CILIUM_CONFIG)
-        if config is None or self.cilium_nodes_unread():
-            return None
-        values = dict(config.values)
-        for name in configs:
-            values |= self._cilium_nodes[name].values
-        return tuple(sorted(values.items()))
 
     def _calico_environment(self) -> Statement | None:
         for each in (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET):
@@ -205,13 +161,6 @@ class Objects:
     def _arguments(self, which: NamedObject) -> list[str]:
         found = self.daemon_set(which)
         return [argument for container in (found.containers if found else ()) for argument in container.args or ()]
-
-
-def _replaces(where: str, value: str | None) -> Statement:
-    how = f"{where}: {_REPLACES}={value}"
-    if value in ("true", "strict"):
-        return Statement(True, how)
-    return Statement(False if value in ("false", "disabled") else None, how)
 
 
 def _mode(text: str) -> str:
