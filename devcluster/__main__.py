@@ -17,7 +17,7 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="build programs that are not there yet, and print their paths")
-    build.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(binaries.PROGRAMS)}; default: all")
+    build.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(binaries.PROGRAMS)}")
     up = commands.add_parser("up", help="run a control plane until Ctrl-C")
     up.add_argument("--scheduler", action="store_true", help="with kube-scheduler")
     up.add_argument("--bind-address", default="127.0.0.1", metavar="ADDRESS", help="of the API server")
@@ -36,7 +36,8 @@ def _build(names: list[str]) -> int:
     if unknown:
         print(f"devcluster: no such program: {', '.join(unknown)}", file=sys.stderr)
         return 2
-    for name, program in binaries.paths(names or binaries.PROGRAMS).items():
+    default = [name for name, program in binaries.PROGRAMS.items() if not program.on_demand]
+    for name, program in binaries.paths(names or default).items():
         print(f"{name}\t{program}", flush=True)
     return 0
 

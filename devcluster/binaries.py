@@ -52,6 +52,8 @@ class Program:
     module: Path
     ldflags: str
     sources: Path | None = None
+    on_demand: bool = False
+    """Whether only a test that asks for it needs it: it takes minutes to compile."""
 
     @property
     def fingerprint(self) -> str:
@@ -74,6 +76,13 @@ PROGRAMS: dict[str, Program] = {
         for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl")
     },
     "proxystates": Program("etpguard.dev/devcluster/proxystates", _HERE, _STRIP, _HERE / "proxystates"),
+    "ciliumstates": Program(
+        "etpguard.dev/devcluster/ciliumstates",
+        _HERE / "ciliumstates",
+        _STRIP,
+        _HERE / "ciliumstates",
+        on_demand=True,
+    ),
     "helm": Program("helm.sh/helm/v4/cmd/helm", _HERE / "helm", f"{_STRIP} {_HELM_STAMP}"),
     "kube-score": Program("github.com/zegl/kube-score/cmd/kube-score", _HERE / "kube-score", _STRIP),
     "actionlint": Program("github.com/rhysd/actionlint/cmd/actionlint", _HERE / "actionlint", _STRIP),

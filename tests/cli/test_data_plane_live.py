@@ -138,7 +138,7 @@ def test_a_refusal_is_named(calico: Cluster, tmp_path: Path) -> None:
     assert refused == {named.address for named in NAMED_OBJECTS if named.kind.group not in not_served}
     (warning,) = [line for line in run.report["warnings"] if "data plane" in line]
     assert warning.startswith("may not read ConfigMap kube-system/cilium-config: ")
-    assert "16 more objects" in warning
+    assert "18 more objects" in warning
     assert warning.endswith("the data plane of every node is kube-proxy; use --data-plane to name another one")
     file = tmp_path / "dump.json"
     assert etpguard("dump", "--kubeconfig", kubeconfig, "-o", file).code == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import pytest
 
 from etpguard.assess.data_planes.detection_cilium import CiliumConfiguration
-from etpguard.objects import NODE, Node, decode_item, named
+from etpguard.cli.dump.objects import dumped_object
+from etpguard.objects import NODE, Node, Reject, decode_item, named
 from etpguard.objects.named import NamedObject
 from etpguard.objects.nodes import CILIUM_PREFIX
 from etpguard.objects.workloads import CONFIG_KEYS
@@ -208,10 +210,23 @@ def test_cilium_in_kube_system_precedes() -> None:
     assert found.replaces_kube_proxy(()).how == FROM_CONFIG_MAP
 
 
-def test_a_cilium_node_config_in_any_namespace_counts_if_no_other_object_shows_cilium() -> None:
+def test_a_cilium_node_config_alone_leaves_the_question_open() -> None:
     made = ON_BY_CONFIG | {"metadata": {"name": "on", "namespace": "networking"}}
-    found = detect([node("a"), made])
-    assert [group.how for group in found.groups] == [f"CiliumNodeConfig networking/on: {REPLACES}=true"]
+    assert detect([node("a"), made]).possible == {"cilium", "kube-proxy"}
+    assert detect([node("a"), made, daemon_set("kube-proxy")]).possible == {"cilium", "kube-proxy"}
+
+
+def test_a_dump_has_the_sources_and_no_other_argument() -> None:
+    made = cilium(WITH_NODE, "--deny-config-keys", "debug", "--k8s-api-server-urls=https://10.0.0.1")
+    kind = named.CILIUM_DAEMON_SET.kind
+    decoded = decode_item(kind, json.dumps(made).encode())
+    assert not isinstance(decoded, Reject)
+    dumped = dumped_object(kind, decoded, lambda key: False)
+    (builder,) = dumped["spec"]["template"]["spec"]["initContainers"]
+    assert builder["args"] == ["build-config", WITH_NODE, "--deny-config-keys=debug"]
+    assert "command" not in builder
+    first, again = (configuration([OFF, item, ON_BY_CONFIG]) for item in (made, dumped))
+    assert again.overrides(record(ANNOTATED)) == first.overrides(record(ANNOTATED))
 
 
 def test_cilium_in_another_namespace_is_never_taken_for_kube_proxy() -> None:

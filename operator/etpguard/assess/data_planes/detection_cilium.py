@@ -61,7 +61,7 @@ class CiliumConfiguration:
         self._objects = objects
         found = [each for each in named.CILIUM_NAMESPACES if self._shows(each)]
         self._namespace = found[0] if found else ""
-        """Where Cilium is installed; "" if no object shows it. CiliumNodeConfigs then count in any namespace."""
+        """Where Cilium is installed; "" if no object shows it. All CiliumNodeConfigs may count then."""
         which = named.CILIUM_NAMESPACES[self._namespace or named.DEFAULT_NAMESPACE]
         self._config_object, self._daemon_set_object = which
         self.config: ConfigMap | None = objects.found.get(self._config_object)
@@ -110,7 +110,7 @@ class CiliumConfiguration:
         """The last of two wins."""
         kind = named.CILIUM_NODE_CONFIG.name
         return {
-            key: Override(key, value, f"{kind} {config.key}: {key}")
+            key: Override(key, value, f"{kind} {config.key}: {key}", sure=bool(self._namespace))
             for config in self._configs
             if config.selects(node.labels)
             for key, value in config.values.items()

@@ -153,10 +153,11 @@ class Claims:
         objects = self._objects
         agent = any(each in signs.runs for each in _CILIUM)
         open_ = objects.cilium.replaces_kube_proxy(signs.cilium_overrides).says is None
+        shown = objects.cilium.config or objects.cilium.replacement_override(signs.cilium_overrides)
         if (
             (open_ or objects.cilium.node_configs_unread())
             and self.cilium_may_run(signs, cluster)
-            and (agent or signs.network == "CiliumIsUp" or objects.cilium.config)
+            and (agent or signs.network == "CiliumIsUp" or shown)
         ):
             why = "no object says whether it replaces kube-proxy" if open_ else CILIUM_NODES_UNREAD
             how = f"Cilium runs on the node, and {why}"
