@@ -71,6 +71,18 @@ def record(made: Json) -> Node:
         ),
         pytest.param([cilium(), ON_BY_CONFIG], node("a"), FROM_CONFIG, id="CiliumNodeConfig"),
         pytest.param(
+            [cilium_node_config("on", {}, enable_health_check_nodeport="false", kube_proxy_replacement="true")],
+            node("a"),
+            FROM_CONFIG,
+            id="CiliumNodeConfig with other keys",
+        ),
+        pytest.param(
+            [cilium_node_config("on", {}, enable_health_check_nodeport="false")],
+            node("a"),
+            FROM_CONFIG_MAP,
+            id="CiliumNodeConfig with other keys alone",
+        ),
+        pytest.param(
             [cilium(f"{WITH_NODE}"), cilium_node_config("z", {}, kube_proxy_replacement="false")],
             ANNOTATED,
             FROM_NODE,

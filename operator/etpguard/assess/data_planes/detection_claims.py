@@ -187,9 +187,6 @@ class Claims:
             return FELIX_NODES_UNREAD if self._objects.felix_nodes_unread() else ""
         if chosen.name is not DataPlane.CILIUM or signs.cilium or signs.migrated:
             return ""
-        override = self._objects.cilium.replacement_override(signs.cilium_overrides)
-        if override and override.says is None:
-            return f"{override.how} leaves open whether Cilium replaces kube-proxy"
         return CILIUM_NODES_UNREAD if self._objects.cilium.node_configs_unread() else ""
 
     def described(self, plane: KnownDataPlane, signs: NodeSigns, cluster: Cluster | None = None) -> KnownDataPlane:
