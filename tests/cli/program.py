@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,9 @@ _one_at_a_time = threading.Lock()
 
 def etpguard(*arguments: str | Path, stdin: bytes | str | None = None, **environment: str) -> Run:
     """Run it to its end. `environment` is added to one without kubeconfig or in-cluster variables."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "NO_COLOR")}
-    command = [*map(str, arguments)]
-    given = stdin.encode() if isinstance(stdin, str) else stdin
-    whole = kept | {"HOME": "/nonexistent", "COLUMNS": "80"} | environment
     if not hasattr(os, "fork") or any(name.startswith(_AT_START) for name in environment):
-        return _new_process(command, given, whole)
+        return started(*arguments, stdin=stdin, **environment)
+    command, given, whole = [*map(str, arguments)], _encoded(stdin), _whole(environment)
     with _one_at_a_time:
         forker = _forkers.pop() if _forkers else Forker()
         code, out, err = forker.run(command, whole, given, _TIMEOUT)
@@ -51,16 +48,26 @@ def etpguard(*arguments: str | Path, stdin: bytes | str | None = None, **environ
     return Run(code, out.decode(), err.decode())
 
 
-def _new_process(arguments: Sequence[str], stdin: bytes | None, environment: Mapping[str, str]) -> Run:
+def started(*arguments: str | Path, stdin: bytes | str | None = None, **environment: str) -> Run:
+    """As `etpguard`, in a new Python, which is a child of this process: its processor time can be measured."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "etpguard", *arguments],
-        input=stdin,
+        [sys.executable, "-W", "error", "-m", "etpguard", *map(str, arguments)],
+        input=_encoded(stdin),
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
         timeout=_TIMEOUT,
-        env=environment,
+        env=_whole(environment),
     )
     return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def _encoded(stdin: bytes | str | None) -> bytes | None:
+    return stdin.encode() if isinstance(stdin, str) else stdin
+
+
+def _whole(environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "NO_COLOR")}
+    return {**kept, "HOME": "/nonexistent", "COLUMNS": "80", **environment}
 
 
 def failed(run: Run) -> str:

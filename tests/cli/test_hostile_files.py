@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.program import etpguard
+from tests.cli.program import etpguard, started
 
 Json = dict[str, Any]
 
@@ -176,6 +176,15 @@ VICTIM = [
         "metadata": {"name": "alb"},
         "spec": {"controller": "ingress.k8s.aws/alb"},
     },
+    {  # without one, the input does not say that etpguard looked for Ingresses
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "other", "namespace": "victim"},
+        "spec": {
+            "ingressClassName": "nginx",
+            "defaultBackend": {"service": {"name": "other", "port": {"number": 80}}},
+        },
+    },
     *(
         {
             "apiVersion": "v1",
@@ -196,7 +205,7 @@ def listed(objects: list[Json]) -> str:
 @pytest.mark.parametrize("name", INPUTS)
 def test_the_check_answers_soon_and_reports_the_other_tenant(name: str) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run = etpguard("check", "-A", "-f", "-", "-o", "json", stdin=listed(INPUTS[name]()))
+    run = started("check", "-A", "-f", "-", "-o", "json", stdin=listed(INPUTS[name]()))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert run.code in (0, 1), run.err[:2000]

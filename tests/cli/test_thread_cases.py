@@ -161,7 +161,7 @@ TRAPS: dict[str, dict[str, Trap]] = {
         "two-controllers": Trap("Unknown", "Deckhouse"),
         "deckhouse": Trap("TargetsUnhealthy", "", {"yandex.cpi.flant.com/target-group-network-id": "x"}),
         "target-group-of-nodes": Trap(
-            "Unknown", "same annotation", {"yandex.cpi.flant.com/target-group-name-prefix": "x"}
+            "Unknown", "NoTargetGroup", {"yandex.cpi.flant.com/target-group-name-prefix": "x"}
         ),
     },
     "cloudscale": {
