@@ -504,3 +504,27 @@ def test_nodes_that_show_the_same_have_equal_signs() -> None:
     detection = Detection(Choice(), named_objects([KUBE_PROXY, CILIUM]))
     a, b, c = nodes_in([node("a", zone="x"), node("b", zone="y"), node("c", **AKS_CILIUM)])
     assert detection.signs(a) == detection.signs(b) != detection.signs(c)
+
+
+def test_a_node_beside_k3s_has_no_data_plane_of_k3s() -> None:
+    found = detect([node("a", annotations=args("k3s", "server")), A | {"metadata": {"name": "b"}}])
+    assert {group.nodes: group.evidence for group in found.groups} == {"a": "observed", "b": "assumed"}
+
+
+def test_the_label_of_openshift_decides_the_rule_of_ovn_kubernetes() -> None:
+    label: Json = {"node.openshift.io/os_id": "rhcos"}
+    settings = [
+        dict(detect([node("a", annotations=OVN, **labels)]).planes.groups[0].plane.settings or ())
+        for labels in ({}, label)
+    ]
+    assert [each.get("openshift") for each in settings] == [None, "true"]
+
+
+def test_what_cilium_and_antrea_leave_open_does_not_concern_kube_router() -> None:
+    found = detect([A, daemon_set("kube-router")], unread=[named.CILIUM_NODE_CONFIGS])
+    assert found.possible == {"kube-router"}
+
+
+def test_a_mode_of_kube_proxy_that_has_no_rule_is_not_known() -> None:
+    found = detect([A, daemon_set("kube-proxy", args=["--proxy-mode=userspace"])])
+    assert [group.plane for group in found.groups] == ["kube-proxy"]
