@@ -528,3 +528,14 @@ def test_what_cilium_and_antrea_leave_open_does_not_concern_kube_router() -> Non
 def test_a_mode_of_kube_proxy_that_has_no_rule_is_not_known() -> None:
     found = detect([A, daemon_set("kube-proxy", args=["--proxy-mode=userspace"])])
     assert [group.plane for group in found.groups] == ["kube-proxy"]
+
+
+def test_a_configuration_of_kube_proxy_that_is_no_yaml_mapping_has_no_mode() -> None:
+    found = detect([A, KUBE_PROXY, config_map("kube-proxy", **{"config.conf": "- a list"})])
+    assert [group.plane for group in found.groups] == ["kube-proxy"]
+
+
+def test_a_mode_of_k3s_that_has_no_rule_is_that_of_the_default() -> None:
+    arguments = args("k3s", "server", "--kube-proxy-arg", "proxy-mode=userspace")
+    found = detect([node("a", annotations=arguments)])
+    assert [group.plane for group in found.groups] == ["kube-proxy iptables"]
