@@ -466,3 +466,13 @@ def test_one_port_of_kube_router_decides_the_health_check() -> None:
     ports = [{"name": "http", "port": 80, "nodePort": 30080}, {"name": "x", "port": 81, "nodePort": 30081}]
     found = health(KUBE_ROUTER, endpoint_slice([on("n1")]), ports=ports)
     assert (found.healthy["IPv4"], found.health_not_known) == (0, 0b001)
+
+
+def test_services_and_slices_of_the_proxy_name_of_cilium() -> None:
+    named = plane(DataPlane.CILIUM, "v1.20.2", k8s_service_proxy_name="cilium")
+    label = {"service.kubernetes.io/service-proxy-name": "cilium"}
+    one = [on("n1")]
+    assert states(endpoint_slice(one, labels=label), plane=named, meta={"labels": label}) == "RDD"
+    assert states(endpoint_slice(one), plane=named, meta={"labels": label}) == "JJJ"
+    assert states(endpoint_slice(one), plane=named) == "not served"
+    assert states(endpoint_slice(one, labels=label), plane=CILIUM, meta={"labels": label}) == "not served"
