@@ -13,6 +13,7 @@ from etpguard.assess.consumers.interface import (
     HealthCheck,
     NodeTargets,
     NoneHealthy,
+    Otherwise,
 )
 from etpguard.assess.eligibility import NodeRule
 from etpguard.assess.node_states import Frontend, PortState, Uncertain
@@ -75,10 +76,17 @@ def test_a_consumer_that_may_have_other_targets(outcome: Outcome, fields: dict[s
     ],
 )
 def test_a_setting_that_is_not_known(outcome: Outcome, other: Outcome, expected: str) -> None:
-    found = agreed(verdict(outcome), other, WHY)
+    found = agreed(verdict(outcome), other, Otherwise(NodeRule(), WHY))
     assert found.outcome.name == expected
     if expected == "Unknown":
         assert found.reason == Reason("Odd", f"{WHY.detail}; the outcome is {outcome.name} or {other.name}")
+
+
+def test_a_rule_without_a_node_may_mean_that_other_nodes_get_the_traffic() -> None:
+    otherwise = Otherwise(NodeRule(), WHY, none_is_unknown=True)
+    found = agreed(verdict(Outcome.Outage), Outcome.NoTargets, otherwise)
+    assert (found.outcome, found.reason) == (Outcome.Unknown, WHY)
+    assert agreed(verdict(Outcome.Covered), Outcome.Covered, otherwise) == verdict(Outcome.Covered)
 
 
 def test_where_one_node_announces_and_each_loses_the_outcome_is_known() -> None:

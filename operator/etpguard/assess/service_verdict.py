@@ -301,7 +301,7 @@ class Judge:
                 return known
             instead = replace(targets, rule=targets.otherwise.rule, otherwise=None)
             other = self._through(states, replace(consumer, targets=instead), blind)
-            both = agreed(known, other.outcome, targets.otherwise.reason)
+            both = agreed(known, other.outcome, targets.otherwise)
             return replace(both, coverage=known.coverage + other.coverage)
         if isinstance(targets, PossibleNodes) and targets.present and worst.outcome is not Outcome.NoEndpoints:
             present = self._through(states, replace(consumer, targets=targets.present), blind)

@@ -11,6 +11,7 @@ from etpguard.assess.consumers.interface import (
     ConsumerVerdict,
     NodeTargets,
     NoneHealthy,
+    Otherwise,
     PodTargets,
 )
 from etpguard.assess.node_states import Frontend, PortState
@@ -92,8 +93,11 @@ def as_far_as_known(verdict: ConsumerVerdict, targets: NodeTargets) -> ConsumerV
     return verdict
 
 
-def agreed(verdict: ConsumerVerdict, other: Outcome, reason: Reason) -> ConsumerVerdict:
+def agreed(verdict: ConsumerVerdict, other: Outcome, otherwise: Otherwise) -> ConsumerVerdict:
     """The verdict, unless a setting that the API does not show makes it `other`, and one of them is not good."""
+    reason = otherwise.reason
+    if other is Outcome.NoTargets and otherwise.none_is_unknown:
+        return replace(verdict, outcome=Outcome.Unknown, reason=reason)
     if verdict.outcome is other or max(verdict.outcome, other) <= Outcome.TargetsUnhealthy:
         return verdict
     if min(verdict.outcome, other) >= Outcome.NoTargets:  # all is lost, either way

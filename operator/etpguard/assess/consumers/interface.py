@@ -85,11 +85,13 @@ class PodTargets:
 @dataclass(frozen=True, slots=True)
 class Otherwise:
     """Another rule for the nodes, which holds where a setting that the API does not show is different. The outcome
-    is Unknown where it differs between the two rules, unless both deliver all traffic."""
+    is Unknown where it differs between the two rules, unless both deliver all traffic or none."""
 
     rule: NodeRule
     reason: Reason
     """Names the setting, and where to look it up."""
+    none_is_unknown: bool = False
+    """Whether other nodes than those of `rule` may get the traffic where it selects none."""
 
 
 @dataclass(frozen=True, slots=True)

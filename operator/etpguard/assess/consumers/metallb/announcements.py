@@ -82,7 +82,7 @@ def announcement(service: Service, view: View) -> Announcement:
     ads = _advertisements(service, view)
     if nodes := _reported(service, view, ads):
         rule = NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED)
-        hosting = Otherwise(replace(rule, follows_endpoints=True), _OUTDATED)
+        hosting = Otherwise(replace(rule, follows_endpoints=True), _OUTDATED, none_is_unknown=True)
         return Announcement(NodeTargets(rule, UNCHECKED, otherwise=hosting), observed=True)
     if isinstance(ads, Reason):
         return Announcement(UnknownOutcome(ads, NODES, UNCHECKED))
