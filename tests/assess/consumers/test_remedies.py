@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess.advice import Advisor
-from tests.assess.consumers.worlds import Json, endpoints, node, nodes, service, world
+from etpguard.assess.consumers.remedies import spread
+from etpguard.objects import SERVICE
+from tests.assess.consumers.worlds import KEY, Json, endpoints, node, nodes, service, world
 
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 ADMIT = "Admit the nodes that host the pods"
@@ -98,3 +100,19 @@ def test_without_an_address_no_change_is_advised() -> None:
     (advice,) = Advisor(made.picture, made.families)(made.assessment)
     assert advice.title == "Find out why the load balancer has no address"
     assert advice.command == "kubectl -n shop describe service web"
+
+
+@pytest.mark.parametrize(
+    ("selector", "end"),
+    [
+        pytest.param({"app": "web"}, "let its Deployment spread them:", id="the command follows"),
+        pytest.param(None, "let its Deployment spread them over the nodes.", id="no selector, hence no command"),
+    ],
+)
+def test_the_advice_to_spread_ends_as_what_follows_needs(selector: dict[str, str] | None, end: str) -> None:
+    made = world(service(selector=selector), endpoints("a"), *nodes("aws:///z/i-"))
+    record = made.picture.get(SERVICE, KEY)
+    assert record is not None
+    advice = spread(record)
+    assert advice.effect.endswith(end)
+    assert bool(advice.command) is bool(selector)

@@ -57,7 +57,7 @@ def spread(service: Service, where: str = "every target node") -> Advice:
     return Advice(
         f"Run a ready pod on {where}",
         f"Make the workload behind Service {service.key} a DaemonSet. Or give it at least as many replicas as "
-        "there are such nodes, and let its Deployment spread them:",
+        f"there are such nodes, and let its Deployment spread them{':' if labels else ' over the nodes.'}",
         "",
         kubectl("-n", service.key.namespace, "patch", "deployment", "DEPLOYMENT", "-p", json.dumps(patch))
         if labels
