@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from etpguard.assess import Outcome
 from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane, NodePlanes, PlaneGroup
 from etpguard.foresight.changes import Applied, Apply, By, Change, Drain, Lose, Policy, Rollout, Scale, Workload
 from etpguard.foresight.exposure import exposure
@@ -306,6 +307,30 @@ def test_which_data_planes_forward_to_terminating_pods(
 ) -> None:
     groups = tuple(PlaneGroup(plane, 1 << number) for number, plane in enumerate(planes))
     assert forwards_to_terminating(NodePlanes(groups)) is expected
+
+
+def test_a_rollout_that_moves_the_only_pod_is_reported_though_as_many_nodes_are_covered() -> None:
+    """The default strategy, one replica: the new pod is ready before the old one ends, maybe on another node."""
+    pods = [pod("p1", "a", **sleeps(60))]
+    found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(1)], Rollout(DEPLOYMENT))
+    phases = phases_of(found)
+    assert phases is not None
+    assert not phases.changes
+    assert summary(found) == ("Lossy", (15, None), ("a",))
+    assert "minReadySeconds is 0" in because(found)
+    assert phases.exposure is None
+    assert not phases.reaches(Outcome.TargetsUnhealthy), "the outcome is that of before"
+
+
+def test_a_rollout_that_moves_the_only_pod_without_a_loss_has_no_exposure() -> None:
+    pods = [pod("p1", "a", **sleeps(14))]
+    objects = behind_gke(pods, *deployment(1))
+    for each in objects:
+        if each["kind"] == "Deployment":
+            each["spec"]["minReadySeconds"] = 60
+    phases = phases_of(forecast(objects, Rollout(DEPLOYMENT)))
+    assert phases is not None
+    assert (phases.changes, phases.exposure) == (False, (0, 0))
 
 
 def test_a_service_that_is_removed_has_no_exposure() -> None:

@@ -107,7 +107,7 @@ _HEADER = (
 
 
 def lines(given: WhatIf) -> list[str]:
-    """The table: only Services whose outcome or resilience changes."""
+    """The table: only Services whose outcome or resilience changes, or that lose the last pod of a node."""
     forecast = given.forecast
     made = [f"If you {'; then '.join(forecast.changes)}:", ""]
     if forecast.services:

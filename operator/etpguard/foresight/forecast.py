@@ -67,8 +67,9 @@ class Phases:
         return differs(self.now, self.during, self.settled)
 
     def reaches(self, outcome: Outcome) -> bool:
-        """Whether the change makes it this outcome or a worse one, in the worst case."""
-        return reaches(outcome, self.now, self.during, self.settled)
+        """Whether the change makes it this outcome or a worse one, in the worst case. Never if nothing but the
+        pods' nodes may differ."""
+        return self.changes and reaches(outcome, self.now, self.during, self.settled)
 
 
 @dataclass
@@ -124,15 +125,14 @@ class Evaluator:
         return {*self._during, *self._settled}
 
     def phases(self) -> list[Phases]:
-        """One entry for each Service that the changes affect, the worst first."""
+        """One entry for each Service that the changes affect, the worst first. Its figures may be the same as before."""
         made = []
         for key in self.affected:
             now = Case(self._now.get(key))
             settled = bounds(self._settled.get(key) or [self._base(key)])
             during = bounds(self._during.get(key) or [now])
             made.append(Phases(key, now, during, settled, list(self._because.get(key, ()))))
-        changed = [each for each in made if each.changes]
-        return sorted(changed, key=lambda p: (-max(p.during.worst.outcome, p.settled.worst.outcome), p.service))
+        return sorted(made, key=lambda p: (-max(p.during.worst.outcome, p.settled.worst.outcome), p.service))
 
     def _base(self, key: Key) -> Case:
         return Case(self._world.engine.assessments.get(key))

@@ -41,10 +41,12 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
             "Pods cannot be read: each endpoint counts as a pod that may go or stay, and its replacement may run "
             "on any node"
         )
-    phases = evaluator.phases()
-    for each in phases:
+    phases = []
+    for each in evaluator.phases():
         each.hand_off = ends.of(each.service)
-        each.exposure = exposure(each, picture)
+        if each.changes or each.hand_off:
+            each.exposure = exposure(each, picture)
+            phases.append(each)
     internal = evaluator.internal.phases()
     return Forecast(list(map(str, changes)), phases, internal, steps.blocked, assumptions, steps.warnings)
 
