@@ -107,7 +107,7 @@ def test_advice_says_what_becomes_of_the_client_address(kind: str, words: str) -
     assert any(words in text for text in advice)
 
 
-PUBLIC: Json = {"type": "ExternalIP", "address": "203.0.113.7"}
+PUBLIC: Json = {"type": "ExternalIP", "address": "203.0.113.77"}
 PUBLIC_IPV6: Json = {"type": "ExternalIP", "address": "2001:db8::7"}
 
 
