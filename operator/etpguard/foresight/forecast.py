@@ -125,7 +125,7 @@ class Evaluator:
         return {*self._during, *self._settled}
 
     def phases(self) -> list[Phases]:
-        """One entry for each Service that the changes affect, the worst first. Its figures may be the same as before."""
+        """One entry for each Service that the changes affect, the worst first. Its figures may be as before."""
         made = []
         for key in self.affected:
             now = Case(self._now.get(key))
