@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import devcluster
 from devcluster import Cluster
 from tests.cli.program import SEED, etpguard, failed
 
@@ -15,6 +16,13 @@ pytestmark = pytest.mark.controlplane
 
 CORE = ["services", "nodes", "endpointslices.discovery.k8s.io"]
 ROUTES = ["ingresses.networking.k8s.io", "ingressclasses.networking.k8s.io"]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A control plane of its own: a Node of another test without a providerID would stop the controller."""
+    with devcluster.start() as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
