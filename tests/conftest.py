@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -17,6 +17,9 @@ from xdist.scheduler import LoadScopeScheduling
 import devcluster
 from devcluster import Cluster, MissingToolError
 from devcluster.dataplane.nodes import MODES
+
+if TYPE_CHECKING:
+    from tests.page.browser import Browser, Tab
 
 settings.register_profile("shared machine", deadline=None)  # another process may have the processor for a while
 settings.load_profile("shared machine")
@@ -178,3 +181,20 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     yield name
     cluster.request("DELETE", f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0")
     cluster.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium. Tests that need it have the marker `browser`."""
+    from tests.page.browser import running  # few workers need it
+
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Tab]:
+    """A new tab of it, on a screen of a desktop in light colours."""
+    with browser.tab() as opened:
+        opened.show()
+        yield opened

@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs.console import ROOT
-from tests.page.browser import Browser, Tab, running
+from tests.page.browser import Tab
 
-AXE = (ROOT / "tests" / "page" / "axe" / "axe.min.js").read_text()
 PAGES = ("docs/index", "README", "docs/concepts", "docs/cli", "docs/runbooks/EtpguardTrafficLost")
 
 pytestmark = pytest.mark.browser
@@ -51,19 +50,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running() as started:
-        yield started
-
-
-@pytest.fixture
-def tab(browser: Browser) -> Iterator[Tab]:
-    with browser.tab() as opened:
-        opened.show()
-        yield opened
 
 
 def asks_no_other_host(tab: Tab, site: str) -> None:
@@ -104,11 +90,9 @@ def test_a_page_is_complete_and_accessible(tab: Tab, site: str, page: str) -> No
     tab.value("document.querySelectorAll('img').forEach((each) => { each.loading = 'eager'; })")
     tab.wait("[...document.images].every((each) => each.complete && each.naturalWidth)")
     assert tab.value("[...document.images].filter((each) => !each.alt).map((each) => each.src)") == []
-    tab.value(f"{AXE}; undefined")
     for scheme in ("light", "dark"):
         tab.show(scheme=scheme)
-        found = tab.value("axe.run(document, {resultTypes: ['violations']})")
-        assert [f"{each['id']}: {node['html']}" for each in found["violations"] for node in each["nodes"]] == []
+        assert tab.violations() == []
     assert tab.problems == []
     asks_no_other_host(tab, site)
 

@@ -23,6 +23,7 @@ import websocket
 from devcluster import MissingToolError
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
 WAIT_SECONDS = 60.0
 _OPTIONS = (
     "--headless=new",
@@ -106,6 +107,12 @@ class Tab:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
+
+    def violations(self) -> list[str]:
+        """What axe-core finds, an entry for each rule and element."""
+        self.value(f"{AXE.read_text()}; undefined")
+        found = self.value("axe.run(document, {resultTypes: ['violations']})")
+        return [f"{each['id']}: {node['html']}" for each in found["violations"] for node in each["nodes"]]
 
     def picture(self, path: Path) -> None:
         """A WebP of what the window shows."""

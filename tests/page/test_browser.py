@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,30 +13,16 @@ import yaml
 from etpguard.page import page_view, render
 from tests.assess.build import endpoint, endpoint_slice, node, service
 from tests.cli.program import SEED, etpguard
-from tests.page.browser import Browser, Tab, running
+from tests.page.browser import Tab
 from tests.page.server import LiveServer
 from tests.page.worlds import ZONE, large, page_of, small, zoned
 
-AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 OPEN_SECONDS = 2.0
 CHANGE_SECONDS = 2.0
 PHONE_WIDTH = 360
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running() as started:
-        yield started
-
-
-@pytest.fixture
-def tab(browser: Browser) -> Iterator[Tab]:
-    with browser.tab() as opened:
-        opened.show()
-        yield opened
 
 
 def written(folder: Path, text: str) -> str:
@@ -50,13 +35,6 @@ def example(folder: Path) -> str:
     run = etpguard("check", "-f", SEED.relative_to(Path.cwd()), "-o", "html")  # the page shows the path
     assert run.code == 0, run.err
     return written(folder, run.out)
-
-
-def violations(tab: Tab) -> list[str]:
-    """What axe-core finds, an entry for each rule and element."""
-    tab.value(f"{AXE}; undefined")
-    found = tab.value("axe.run(document, {resultTypes: ['violations']})")
-    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found["violations"]]
 
 
 def table(tab: Tab) -> list[list[str]]:
@@ -114,7 +92,7 @@ def test_axe_finds_nothing(tab: Tab, tmp_path: Path, scheme: str) -> None:
     tab.show(scheme=scheme)
     tab.open(example(tmp_path))
     tab.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    assert violations(tab) == []
+    assert tab.violations() == []
     every = [
         *(zoned(f"n{number}", "ab"[number % 2]) for number in range(4)),
         *(service(name) for name in ("covered", "ending", "none")),
@@ -126,7 +104,7 @@ def test_axe_finds_nothing(tab: Tab, tmp_path: Path, scheme: str) -> None:
         tab.show(scheme=scheme, width=PHONE_WIDTH)
         tab.open(server.url)
         tab.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-        assert violations(tab) == []
+        assert tab.violations() == []
 
 
 def test_the_keyboard_reaches_everything(tab: Tab, tmp_path: Path) -> None:
