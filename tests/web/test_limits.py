@@ -7,15 +7,12 @@ import gzip
 import resource
 import threading
 import time
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiohttp
 import pytest
 
-from etpguard.settings import Address
-from etpguard.web import Health, serve
-from etpguard.web.listener import Limits
+from tests.web.serving import Scene, serve_during
 
 pytestmark = pytest.mark.timing
 
@@ -41,26 +38,8 @@ class Renderer:
         return BODY
 
 
-Scene = Callable[[int], Coroutine[Any, Any, None]]
-
-
 def play(scene: Scene, renderer: Renderer | None = None, **limits: Any) -> None:
-    render = renderer or Renderer()
-
-    async def run() -> None:
-        async with (
-            asyncio.timeout(60),
-            serve(
-                Address("127.0.0.1", 0),
-                health=Health,
-                snapshot=lambda: render,
-                content_type="text/plain",
-                limits=Limits(**limits),
-            ) as port,
-        ):
-            await scene(port)
-
-    asyncio.run(run())
+    serve_during(scene, renderer or Renderer(), **limits)
 
 
 async def get(port: int, path: str = "/metrics", encoding: str = "identity") -> tuple[int, bytes]:

@@ -18,13 +18,11 @@ import aiohttp
 import pytest
 
 from devcluster import MissingToolError
-from etpguard.settings import Address
-from etpguard.web import Certificate, CertificateFiles, Health, serve
-from etpguard.web.listener import Limits
+from etpguard.web import Certificate, CertificateFiles
 from tests.web.secret import MountedSecret, pair
+from tests.web.serving import Scene, serve_during
 
 BODY = b"etpguard_x 1\n" * 30_000
-Scene = Callable[[int], Coroutine[Any, Any, None]]
 
 
 def render() -> bytes:
@@ -40,27 +38,8 @@ def authority(files: CertificateFiles) -> Path:
     return files.certificate.with_name("ca.crt")
 
 
-def play(
-    scene: Scene,
-    certificate: Certificate,
-    snapshot: Callable[[], Callable[[], bytes]] = lambda: render,
-    **limits: Any,
-) -> None:
-    async def run() -> None:
-        async with (
-            asyncio.timeout(60),
-            serve(
-                Address("127.0.0.1", 0),
-                health=Health,
-                snapshot=snapshot,
-                content_type="text/plain",
-                certificate=certificate,
-                limits=Limits(**limits),
-            ) as port,
-        ):
-            await scene(port)
-
-    asyncio.run(run())
+def play(scene: Scene, certificate: Certificate, answer: Callable[[], bytes] = render, **limits: Any) -> None:
+    serve_during(scene, answer, certificate, **limits)
 
 
 async def get(port: int, files: CertificateFiles, path: str = "/metrics") -> tuple[int, bytes]:
@@ -242,7 +221,7 @@ def test_a_slow_answer_outlives_the_time_limit_of_the_request(files: Certificate
     async def scene(port: int) -> None:
         assert await get(port, files) == (200, BODY)
 
-    play(scene, Certificate(files), lambda: slow, header_seconds=seconds)
+    play(scene, Certificate(files), slow, header_seconds=seconds)
 
 
 def test_plain_http_and_nonsense_are_closed_and_not_logged(
