@@ -7,20 +7,18 @@ from itertools import count
 from typing import Any
 
 from etpguard.assess import AllNodes, Assessment, DataPlane, Engine, KnownDataPlane, Options, picture_for
-from etpguard.assess.consumers.interface import (
-    Advice,
-    Consumer,
-    ConsumerFamily,
-    ConsumerVerdict,
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import ConsumerFamily
+from etpguard.assess.consumers.targets import (
     HealthCheck,
     NodeTargets,
     PodTargets,
     PossibleNodes,
     Targets,
     UnknownOutcome,
-    View,
 )
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import OwnNodePort, Probe
 from etpguard.cluster import Picture

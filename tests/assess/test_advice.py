@@ -9,7 +9,7 @@ import pytest
 
 from etpguard.assess import DataPlane, Engine, Options
 from etpguard.assess.advice import LIMIT, Advisor
-from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.probe import AnswersEverywhere
 from etpguard.objects import INGRESS, SERVICE, SERVICE_COVERAGE, Key, Node, Record, Reject, Service
 from tests.assess.build import (

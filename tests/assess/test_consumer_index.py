@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from etpguard.assess import Engine, Outcome
-from etpguard.assess.consumers.interface import Consumer, NodeTargets, NoneHealthy, View
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy
+from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import AnswersEverywhere
 from etpguard.objects import Key, Service
 from tests.assess.build import (

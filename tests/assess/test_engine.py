@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers.interface import Consumer, View
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.view import View
 from etpguard.assess.turns import CONSUMERS_A_TURN
 from etpguard.cluster import Touched
 from etpguard.objects import NODE, SERVICE_COVERAGE, Key, Record, Service

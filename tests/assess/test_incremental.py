@@ -11,18 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from etpguard.assess import Assessment, Engine, Options, picture_for
-from etpguard.assess.consumers.interface import (
-    Advice,
-    Consumer,
-    ConsumerVerdict,
-    NodeTargets,
-    PodTargets,
-    Targets,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.targets import NodeTargets, PodTargets, Targets, UnknownOutcome
+from etpguard.assess.consumers.view import View
 from etpguard.assess.data_planes.interface import DataPlane
-from etpguard.assess.eligibility import NodeRule, Readiness
+from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.cluster import Change, Picture, Touched

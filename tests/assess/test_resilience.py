@@ -13,18 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etpguard.assess import Engine
-from etpguard.assess.consumers.interface import (
-    Consumer,
-    ConsumerVerdict,
-    HealthCheck,
-    MinimumHealthy,
-    NodeTargets,
-    NoneHealthy,
-)
-from etpguard.assess.eligibility import Hosts, NodeRule, Readiness
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, NoneHealthy
+from etpguard.assess.node_rule import Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome
 from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, KubeProxyHealthz, Probe
-from etpguard.assess.resilience import Resilience
+from etpguard.assess.resilience import MinimumHealthy, Resilience
 from etpguard.objects import Record, Requirement
 from tests.assess.build import OWN_PORT, WEB, Given, assess, consumer, endpoint, endpoint_slice, node, service
 from tests.assess.build import picture_with as picture

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from etpguard.assess import DataPlane, Engine, Options, Outcome
-from etpguard.assess.consumers.interface import Consumer, HealthCheck, NodeTargets
-from etpguard.assess.eligibility import Hosts, NodeRule
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets
+from etpguard.assess.node_rule import Hosts, NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, KubeProxyHealthz, NotModelled
 from etpguard.objects import INGRESS, SERVICE_COVERAGE, AnyKind, Key, Record, Reject, Requirement

@@ -7,15 +7,9 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess.consumers.interface import (
-    Consumer,
-    ConsumerVerdict,
-    HealthCheck,
-    NodeTargets,
-    NoneHealthy,
-    Otherwise,
-)
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, NoneHealthy, Otherwise
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_states import Frontend, PortState, Uncertain
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome, Reason, Verdict
 from etpguard.assess.probe import HealthCheckNodePort, NotModelled, Probe

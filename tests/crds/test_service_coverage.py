@@ -11,8 +11,8 @@ import pytest
 from devcluster import Cluster
 from etpguard import report
 from etpguard.assess import Outcome, PortState, Reason
-from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, NodeTargets
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import NoHealthCheck
 from etpguard.cluster import NodeTable
 from etpguard.objects.coverage import PolicyRef, Remediation, Revert

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etpguard.assess.consumers.interface import Consumer, HealthCheck, NodeTargets
-from etpguard.assess.eligibility import ANY_CLIENT
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets
+from etpguard.assess.node_rule import ANY_CLIENT
 from etpguard.assess.probe import (
     AnswersEverywhere,
     HealthCheckNodePort,

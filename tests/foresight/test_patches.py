@@ -8,7 +8,7 @@ import pytest
 
 from etpguard.assess import Engine, Outcome
 from etpguard.assess.consumers.changes import Change, annotated, apply
-from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.consumers.consumer import Advice
 from etpguard.foresight.patches import ways
 from etpguard.foresight.world import World
 from etpguard.objects import SERVICE, Key

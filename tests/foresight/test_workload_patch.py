@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess.consumers.interface import Consumer, HealthCheck, NodeTargets, PodTargets
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, PodTargets
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, OwnNodePort, Probe
 from etpguard.foresight.behind import Behind, behind
 from etpguard.foresight.detection import NotKnown, Timing

@@ -9,7 +9,7 @@ from typing import Any
 import html5lib
 import pytest
 
-from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.outcome import Reason
 from etpguard.objects import SERVICE_COVERAGE, Key
 from etpguard.outcomes import Outcome

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.outcome import Reason
 from etpguard.page import PageContents, ServiceViews, page_view, zones_of
 from etpguard.page.view import FEW_NAMES, HISTORY, MAX_NAMES, WHOLE_STORIES, ServiceView

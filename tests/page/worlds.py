@@ -10,7 +10,7 @@ from typing import Any
 from bench.core_pass import large_cluster
 from etpguard.assess import Engine, picture_for
 from etpguard.assess.advice import Advisor
-from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Picture
 from etpguard.objects import Key, Record, Reject, decode_item

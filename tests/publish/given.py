@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from etpguard.assess import Assessment, InternalAssessment, InternalPort, Outcome, PortState, Reason
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck, NodeTargets
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort, Probe
 from etpguard.cluster import NodeTable
 from etpguard.objects import Key

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from etpguard.assess import Assessment, Outcome, PortState, Reason
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, HealthCheck, NodeTargets
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import PolicyRef, Remediation, Service
 from etpguard.objects.policies import CoveragePolicy, TriggerIf

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from etpguard.assess import Assessment, Outcome
-from etpguard.assess.consumers.interface import Evidence
+from etpguard.assess.evidence import Evidence
 from etpguard.objects import Key, Revert
 from etpguard.remediate import checks, reasons
 from etpguard.remediate.checks import Check, Facts

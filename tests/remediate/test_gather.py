@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from etpguard.assess import Assessment, Engine, Outcome, Reason, picture_for
-from etpguard.assess.consumers.interface import ConsumerVerdict, HealthCheck, NodeTargets
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.consumer import ConsumerVerdict
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OtherNodePort
 from etpguard.objects import (
     ENDPOINT_SLICE,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from etpguard.assess import Assessment, Engine, Outcome, Reason, picture_for
-from etpguard.assess.consumers.interface import Evidence
+from etpguard.assess.evidence import Evidence
 from etpguard.cluster import Picture
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import Writer

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from etpguard.assess import Assessment, Engine, Outcome, PortState, picture_for
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict, PodTargets
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
 from etpguard.assess.consumers.registry import consumer_families
+from etpguard.assess.consumers.targets import PodTargets
 from etpguard.assess.outcome import Reason
 from etpguard.cluster import NodeTable
 from etpguard.objects import INGRESS, INGRESS_CLASS, Key

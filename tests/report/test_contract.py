@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from etpguard.assess import Assessment, Outcome, PortState
-from etpguard.assess.consumers.interface import Evidence
 from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane, NodePlanes, PlaneGroup
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Key
 from etpguard.report import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.objects import SERVICE
 from etpguard.objects.events import ObjectRef
 from etpguard.report.events import WARNING_OUTCOMES, Subject, coverage_event

@@ -8,15 +8,9 @@ from dataclasses import replace
 import pytest
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers.interface import (
-    CheckSettings,
-    Consumer,
-    ConsumerVerdict,
-    HealthCheck,
-    NodeTargets,
-    PodTargets,
-)
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, PodTargets
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Reason
 from etpguard.assess.probe import AnswersEverywhere, OwnNodePort, PassesNowhere
 from etpguard.cli.output import aws_console

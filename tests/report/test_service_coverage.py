@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from etpguard.assess import Outcome, Reason
-from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, NodeTargets
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import NoHealthCheck
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Reject, Remediation, Service, ServiceCoverage, decode_item
 from etpguard.report import service_coverage

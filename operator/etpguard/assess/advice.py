@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from etpguard.assess.assessment import Assessment
 from etpguard.assess.consumers.changes import service_spec
-from etpguard.assess.consumers.interface import Advice, ConsumerFamily, ConsumerVerdict
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.remedies import (
     ClientIP,
     changes_policy,

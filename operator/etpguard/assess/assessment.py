@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.data_planes.interface import AllNodes, Detector
 from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome, Reason

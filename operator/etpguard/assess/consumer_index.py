@@ -8,8 +8,11 @@ from collections.abc import Generator, Sequence, Set
 from dataclasses import replace
 from typing import TypeVar
 
-from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, Targets, UnknownOutcome, View
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.interface import ConsumerFamily
+from etpguard.assess.consumers.targets import Targets, UnknownOutcome
+from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.turns import CONSUMERS_A_TURN
 from etpguard.objects import Key, Service

@@ -16,14 +16,17 @@ from typing import Any, TypeVar
 from etpguard.assess import internal
 from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.consumer_index import ConsumerIndex
-from etpguard.assess.consumers.interface import Consumer, ConsumerFamily, ConsumerVerdict, View
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import ConsumerFamily
+from etpguard.assess.consumers.view import View
 from etpguard.assess.data_planes.inputs import Nodes
 from etpguard.assess.data_planes.interface import DataPlane, Detector, NodePlanes
 from etpguard.assess.data_planes.kube_router import SERVICE_LOCAL
 from etpguard.assess.data_planes.mixed import StatesByPlane
 from etpguard.assess.data_planes.signs_of_nodes import SignsOfNodes
-from etpguard.assess.eligibility import EligibleNodes, NodeRule, Readiness
+from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.internal import InternalAssessment
+from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.node_states import ServiceStates, proxied
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import Platforms

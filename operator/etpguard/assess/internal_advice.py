@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from etpguard.assess.advice import lacking, no_endpoints
 from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange
-from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.consumers.remedies import kubectl
-from etpguard.assess.eligibility import barring
 from etpguard.assess.internal import InternalAssessment
+from etpguard.assess.node_rule import barring
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
 from etpguard.objects import NODE, SERVICE, Key, Node, Service

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from etpguard.assess.eligibility import CONTROL_PLANE_TAINTS, barring
+from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, barring
 from etpguard.objects import Node
 
 GKE = "gke"

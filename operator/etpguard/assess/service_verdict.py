@@ -12,20 +12,14 @@ from functools import reduce
 from operator import or_
 
 from etpguard.assess.assessment import Assessment, Options
-from etpguard.assess.consumers.interface import (
-    Consumer,
-    ConsumerVerdict,
-    NodeTargets,
-    NoneHealthy,
-    PodTargets,
-    PossibleNodes,
-    UnknownOutcome,
-)
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
 from etpguard.assess.consumers.missing_ingresses import missing_ingresses
+from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, PodTargets, PossibleNodes, UnknownOutcome
 from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.data_planes.mixed import Rules
-from etpguard.assess.eligibility import ANY_CLIENT, EligibleNodes, Hosts, NodeRule, Readiness
+from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.internal import VIRTUAL, Circumstances
+from etpguard.assess.node_rule import ANY_CLIENT, Hosts, NodeRule, Readiness
 from etpguard.assess.node_states import PortState, ServiceStates
 from etpguard.assess.outcome import (
     NO_HEALTHY_TARGET,

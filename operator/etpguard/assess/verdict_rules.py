@@ -6,14 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.interface import (
-    Consumer,
-    ConsumerVerdict,
-    NodeTargets,
-    NoneHealthy,
-    Otherwise,
-    PodTargets,
-)
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Otherwise, PodTargets
 from etpguard.assess.node_states import Frontend, PortState
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome, Reason, Verdict
 from etpguard.assess.probe import HealthCheckNodePort, NotModelled

@@ -21,7 +21,7 @@ from etpguard.report.data_planes import data_plane_sentences
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment
-    from etpguard.assess.consumers.interface import Advice
+    from etpguard.assess.consumers.consumer import Advice
     from etpguard.cli.inside.findings import Finding
 
 Lines = Iterable[str]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from etpguard.assess import Assessment
-from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.consumers.consumer import Advice
 from etpguard.cli.input.sources import Assessed
 from etpguard.cli.inside.findings import Finding, advice_for
 from etpguard.cli.reading import ClusterReport

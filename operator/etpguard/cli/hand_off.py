@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from etpguard.assess import Assessment
-from etpguard.assess.consumers.interface import NodeTargets
+from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.cli.input.sources import Assessed
 from etpguard.foresight.detection import timing_of
 from etpguard.foresight.hand_off import HandOff, hand_off, outruns, words

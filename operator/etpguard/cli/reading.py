@@ -13,7 +13,7 @@ from etpguard.report import Contents
 from etpguard.report.advice import advice_texts
 
 if TYPE_CHECKING:
-    from etpguard.assess.consumers.interface import Advice
+    from etpguard.assess.consumers.consumer import Advice
     from etpguard.cli.inside.findings import Finding
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.cluster import Picture
 from etpguard.foresight.detection import detection_seconds
 from etpguard.foresight.forecast import Phases

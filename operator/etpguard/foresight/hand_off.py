@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.probe import (
     AnswersEverywhere,
     HealthCheckNodePort,

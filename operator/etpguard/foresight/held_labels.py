@@ -11,7 +11,9 @@ from collections.abc import Iterable
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.assess.consumers.changes import Step
-from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict, NodeTargets, SelectsNodes
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import SelectsNodes
+from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.foresight.apply import applied_documents
 from etpguard.foresight.changed_objects import Trial
 from etpguard.foresight.world import World

@@ -13,7 +13,7 @@ from typing import Any
 
 from etpguard.assess import Assessment, InternalAssessment
 from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange
-from etpguard.assess.consumers.interface import Advice, Consumer
+from etpguard.assess.consumers.consumer import Advice, Consumer
 from etpguard.assess.internal_advice import SURGING
 from etpguard.cluster import Picture
 from etpguard.foresight import charts, held_labels

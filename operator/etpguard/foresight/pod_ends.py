@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from etpguard.assess import Assessment, Outcome
-from etpguard.assess.consumers.interface import Consumer, NodeTargets
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.data_planes.interface import DataPlane, NodePlanes
 from etpguard.foresight.alternatives import Alternative
 from etpguard.foresight.detection import NotKnown, Timing, timing_of

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgspec
 
-from etpguard.assess.eligibility import AUTOSCALER_TAINT, EXCLUDE_LABEL
+from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL
 from etpguard.cluster import Picture
 from etpguard.foresight import changed_objects, target_nodes
 from etpguard.foresight.alternatives import Alternative, Choice

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from etpguard.assess.consumers.interface import Consumer, NodeTargets
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort
 from etpguard.foresight.behind import Behind
 from etpguard.foresight.detection import NotKnown, Timing

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from etpguard.assess import Assessment, Outcome
-from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.resilience import MAX_ZONES, ZONE_LABEL, Zones
 from etpguard.cluster import NodeTable, Picture
 from etpguard.objects import NODE, Key, Remediation

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from etpguard.assess import Outcome, Reason
-from etpguard.assess.consumers.interface import Evidence
+from etpguard.assess.evidence import Evidence
 from etpguard.objects.text import listed
 from etpguard.remediate import reasons
 from etpguard.remediate.facts import Case, in_need

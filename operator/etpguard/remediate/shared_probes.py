@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from etpguard.assess import Assessment
-from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.probe import HealthCheckNodePort, OtherNodePort
 from etpguard.objects import Key, Service
 

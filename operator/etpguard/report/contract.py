@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etpguard.assess import Assessment, InternalAssessment, PortState
-from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.data_planes.interface import NodePlanes
 from etpguard.cluster import NodeTable
 from etpguard.objects import API_VERSION

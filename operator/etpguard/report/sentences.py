@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etpguard.assess import Assessment, InternalAssessment, Outcome, PortState
-from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.node_states import Client, client_of
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 from etpguard.assess.probe import NoHealthCheck, PassesNowhere

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from etpguard.assess.consumers.interface import Advice, CheckSettings, Consumer
+from etpguard.assess.consumers.consumer import Advice, Consumer
+from etpguard.assess.consumers.targets import CheckSettings
 from etpguard.report.advice import advice_text
 
 

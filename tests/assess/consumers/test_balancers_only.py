@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess.consumers.clouds.signs import SIGNS
-from etpguard.assess.consumers.interface import ConsumerFamily, View
+from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.registry import consumer_families
+from etpguard.assess.consumers.view import View
 from etpguard.objects import SERVICE, Service, decode_item
 from tests.assess.consumers.worlds import nodes, service, world
 

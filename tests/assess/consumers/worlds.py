@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from etpguard.assess import Assessment, Engine, Options, picture_for
-from etpguard.assess.consumers.interface import ConsumerFamily, ConsumerVerdict
+from etpguard.assess.consumers.consumer import ConsumerVerdict
+from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import NODE, SERVICE, Key, Kind, Reject, decode_item

@@ -11,21 +11,8 @@ from dataclasses import replace
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM, minimum_healthy, named_by_aws
 from etpguard.assess.consumers.changes import Step, with_labels
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    CheckSettings,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    HealthCheck,
-    NodeTargets,
-    NoneHealthy,
-    Targets,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import AWS_NLB, AWS_NLB_BEGINNINGS, spelling
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
@@ -52,7 +39,17 @@ from etpguard.assess.consumers.remedies import (
     health_checked,
     unpin,
 )
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.targets import (
+    CheckSettings,
+    HealthCheck,
+    NodeTargets,
+    NoneHealthy,
+    Targets,
+    UnknownOutcome,
+)
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import TOO_FEW_HEALTHY, Outcome, Reason
 from etpguard.assess.platforms import EKS_AUTO
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, PassesNowhere

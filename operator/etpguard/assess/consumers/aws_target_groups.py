@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from etpguard.assess.consumers.interface import Advice, MinimumHealthy
+from etpguard.assess.consumers.consumer import Advice
+from etpguard.assess.resilience import MinimumHealthy
 
 _MINIMUM = "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
 MINIMUM_COUNT, MINIMUM_PERCENTAGE = f"{_MINIMUM}count", f"{_MINIMUM}percentage"

@@ -5,24 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import backends
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    CheckSettings,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    HealthCheck,
-    NodeTargets,
-    NoneHealthy,
-    Otherwise,
-    PodTargets,
-    Targets,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import AZURE, spelling
 from etpguard.assess.consumers.load_balancers import (
     UNCHECKED,
@@ -38,7 +23,19 @@ from etpguard.assess.consumers.load_balancers import (
     standard_check,
 )
 from etpguard.assess.consumers.remedies import drop_annotation, health_checked, unpin
-from etpguard.assess.eligibility import EXCLUDE_LABEL, Hosts, NodeRule, Readiness
+from etpguard.assess.consumers.targets import (
+    CheckSettings,
+    HealthCheck,
+    NodeTargets,
+    NoneHealthy,
+    Otherwise,
+    PodTargets,
+    Targets,
+    UnknownOutcome,
+)
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EXCLUDE_LABEL, Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NotModelled, OwnNodePort
 from etpguard.objects import Node, Requirement, Service, ServicePort

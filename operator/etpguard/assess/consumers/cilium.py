@@ -7,19 +7,8 @@ from dataclasses import replace
 
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.changes import Step, with_labels
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     EVERY_NODE,
     NO_NODE,
@@ -31,8 +20,11 @@ from etpguard.assess.consumers.load_balancers import (
     classless,
 )
 from etpguard.assess.consumers.remedies import ClientIP, cluster, named, spread
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
+from etpguard.assess.consumers.view import View
 from etpguard.assess.data_planes.interface import DataPlane
-from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Key, Node, Requirement, Service

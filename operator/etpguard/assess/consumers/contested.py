@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from etpguard.assess.consumers.clouds.signs import SIGNS
-from etpguard.assess.consumers.interface import (
-    BaseFamily,
-    Consumer,
-    DocumentedConsumer,
-    Evidence,
-    PossibleNodes,
-    View,
-)
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless, first_mark
+from etpguard.assess.consumers.targets import PossibleNodes
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 

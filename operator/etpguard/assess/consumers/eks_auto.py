@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import backends
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    PodTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     EVERY_NODE,
     Balancer,
@@ -27,6 +17,9 @@ from etpguard.assess.consumers.load_balancers import (
     sole_cloud,
 )
 from etpguard.assess.consumers.remedies import ClientIP, annotate, cluster
+from etpguard.assess.consumers.targets import PodTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import EKS_AUTO
 from etpguard.objects import Node, Service

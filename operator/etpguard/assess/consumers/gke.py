@@ -6,25 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import Handler, IngressBackend, backends
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    CheckSettings,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    HealthCheck,
-    NodeTargets,
-    NoneHealthy,
-    Otherwise,
-    PodTargets,
-    PossibleNodes,
-    Targets,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
     Balancer,
@@ -38,7 +22,20 @@ from etpguard.assess.consumers.load_balancers import (
     standard_check,
 )
 from etpguard.assess.consumers.remedies import ClientIP, annotate, cluster, health_checked, spread
-from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
+from etpguard.assess.consumers.targets import (
+    CheckSettings,
+    HealthCheck,
+    NodeTargets,
+    NoneHealthy,
+    Otherwise,
+    PodTargets,
+    PossibleNodes,
+    Targets,
+    UnknownOutcome,
+)
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import GKE
 from etpguard.assess.probe import NotModelled, OwnNodePort

@@ -6,20 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import backends
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    PodTargets,
-    View,
-)
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED
 from etpguard.assess.consumers.remedies import drop_annotation
+from etpguard.assess.consumers.targets import NodeTargets, PodTargets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.objects import Node, Service
 
 CONTROLLERS = (

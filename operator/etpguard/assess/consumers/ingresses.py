@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from etpguard.assess.consumers.interface import Consumer, Targets, UnknownOutcome, View
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import Targets, UnknownOutcome
+from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, IngressClass, Key, Service

@@ -6,16 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     UNCHECKED,
     Balancer,
@@ -27,7 +19,10 @@ from etpguard.assess.consumers.load_balancers import (
 )
 from etpguard.assess.consumers.node_addresses import address_key, addresses_of, holders
 from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, spread
-from etpguard.assess.eligibility import CONTROL_PLANE_TAINTS, NodeRule
+from etpguard.assess.consumers.targets import NodeTargets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, NodeRule
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import K3S_LB_LABEL, K3S_LB_LABELLED
 from etpguard.cluster.picture import Referrer

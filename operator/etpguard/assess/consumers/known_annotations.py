@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.consumers.consumer import Advice
 
 _MOST_COMPARED = 50
 """Unknown annotations of one object that are compared."""

@@ -7,17 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from etpguard.assess.consumers.interface import (
-    CheckSettings,
-    Consumer,
-    Evidence,
-    HealthCheck,
-    NodeTargets,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.node_addresses import holders
-from etpguard.assess.eligibility import EXCLUDE_LABEL, NodeRule, Readiness
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import BESIDE_SCHEMES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from etpguard.assess.consumers.interface import View
+from etpguard.assess.consumers.view import View
 from etpguard.objects import NODE, Key, Node
 from etpguard.objects.records import index_key
 

@@ -5,23 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    Otherwise,
-    PossibleNodes,
-    Targets,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
-from etpguard.assess.eligibility import NodeRule, Readiness
+from etpguard.assess.consumers.targets import NodeTargets, Otherwise, PossibleNodes, Targets, UnknownOutcome
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.node_selection import MAX_LENGTH
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Outcome, Reason

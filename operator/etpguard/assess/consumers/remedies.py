@@ -9,8 +9,8 @@ from enum import Enum
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.changes import Step, WorkloadChange
 from etpguard.assess.consumers.changes import kubectl as kubectl
-from etpguard.assess.consumers.interface import Advice, ConsumerVerdict
-from etpguard.assess.eligibility import EXCLUDE_LABEL
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Node, Service
 

@@ -7,24 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, no_node_port
+from etpguard.assess.consumers.remedies import spread
+from etpguard.assess.consumers.targets import (
     CheckSettings,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
     HealthCheck,
     NodeTargets,
     NoneHealthy,
     PodTargets,
     Targets,
     UnknownOutcome,
-    View,
 )
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, no_node_port
-from etpguard.assess.consumers.remedies import spread
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import OwnNodePort

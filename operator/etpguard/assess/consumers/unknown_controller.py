@@ -5,17 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import AWS_LBC, Handler, backends
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    PossibleNodes,
-    View,
-)
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     CLOUDS,
     EVERY_NODE,
@@ -24,6 +16,9 @@ from etpguard.assess.consumers.load_balancers import (
     in_cluster_balancers,
 )
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
+from etpguard.assess.consumers.targets import PossibleNodes
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Service
 

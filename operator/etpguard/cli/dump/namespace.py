@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from etpguard.assess import Engine
-from etpguard.assess.consumers.interface import Consumer, ConsumerFamily
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.cluster import Picture
 from etpguard.objects import SERVICE, Key
 

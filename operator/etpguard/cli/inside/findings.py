@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etpguard.assess import InternalAssessment
-from etpguard.assess.consumers.interface import Advice
+from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.internal_advice import internal_advice, surge, tolerate
 from etpguard.cli.input.sources import Assessed
 from etpguard.cli.inside.workloads import workloads

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.node_states import Client
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from etpguard.assess import Assessment, Outcome
-from etpguard.assess.consumers.interface import ConsumerVerdict, Evidence
+from etpguard.assess.consumers.consumer import ConsumerVerdict
+from etpguard.assess.evidence import Evidence
 from etpguard.cli.output.streams import complain
 from etpguard.objects import Key
 from etpguard.objects.text import harmless, listed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etpguard.assess import Assessment
-from etpguard.assess.consumers.interface import ConsumerVerdict
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.probe import NotModelled, OwnNodePort
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.probe import OwnNodePort
 from etpguard.cluster import Picture
 from etpguard.foresight.detection import aws, azure, clouds, google

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
-from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.cluster import Picture
 from etpguard.foresight.detection.settings import Settings, Unclear
 from etpguard.foresight.detection.timing import Timing

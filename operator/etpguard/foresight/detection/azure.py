@@ -3,7 +3,7 @@ getHealthProbeConfigProbeIntervalAndNumOfProbe. Pure."""
 
 from __future__ import annotations
 
-from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.cluster import Picture
 from etpguard.foresight.detection.settings import Settings, Unclear

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from etpguard.assess.consumers.clouds.oci import TYPE
-from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.cluster import Picture
 from etpguard.foresight.detection.settings import Settings, Unclear
 from etpguard.foresight.detection.timing import Timing

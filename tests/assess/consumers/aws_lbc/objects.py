@@ -7,7 +7,7 @@ from typing import Any
 
 from etpguard.assess import Assessment, Engine, Options, picture_for
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController, AwsOptions
-from etpguard.assess.consumers.interface import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
 from etpguard.assess.consumers.registry import ConsumerOptions, consumer_families
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture

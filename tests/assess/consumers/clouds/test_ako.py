@@ -8,7 +8,7 @@ import pytest
 
 from etpguard.assess.consumers.clouds.ako import NODE_PORT_LOCAL
 from etpguard.assess.consumers.ingresses import AKO
-from etpguard.assess.consumers.interface import Evidence
+from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.worlds import (
     Json,
     endpoints,

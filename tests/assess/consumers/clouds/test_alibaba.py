@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etpguard.assess.consumers.clouds.alibaba import BACKEND_TYPE, NLB_CLASS, OTHER_CLASS
-from etpguard.assess.consumers.interface import Evidence
+from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
 
 PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.consumers.interface import Evidence
+from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.worlds import Seen, endpoints, nodes, seen, service, world
 
 CLOUDS = pytest.mark.parametrize("cloud", ["civo", "stackit"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.consumers.interface import Evidence
+from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.worlds import (
     Json,
     Seen,

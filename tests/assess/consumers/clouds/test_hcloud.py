@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.consumers.interface import CheckSettings, Evidence
+from etpguard.assess.consumers.targets import CheckSettings
+from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
 
 LB = "load-balancer.hetzner.cloud/"

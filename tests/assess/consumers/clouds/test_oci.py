@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess.consumers.clouds.oci import LB_SELECTOR, NLB_SELECTOR, PRESERVE_SOURCE, TYPE
-from etpguard.assess.consumers.interface import CheckSettings, Evidence
+from etpguard.assess.consumers.targets import CheckSettings
+from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.checks import pins, settings_of
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
 

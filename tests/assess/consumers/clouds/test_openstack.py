@@ -11,7 +11,8 @@ from etpguard.assess.consumers.clouds.openstack import (
     OVH_CLASS,
     PROXY_PROTOCOL,
 )
-from etpguard.assess.consumers.interface import CheckSettings, Evidence
+from etpguard.assess.consumers.targets import CheckSettings
+from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.checks import settings_of
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
 

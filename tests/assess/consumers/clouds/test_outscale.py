@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess.consumers.clouds.outscale import CHECK_PATH, CHECK_PORT, CHECK_PROTOCOL, NODE_LABELS
-from etpguard.assess.consumers.interface import CheckSettings, Evidence
+from etpguard.assess.consumers.targets import CheckSettings
+from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.checks import pins, settings_of
 from tests.assess.consumers.worlds import (
     HEALTH_CHECK_NODE_PORT,

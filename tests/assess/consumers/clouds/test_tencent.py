@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from etpguard.assess.consumers.clouds.tencent import BACKENDS_LABEL, BIND_PODS, CHECK_CONFIG, DIRECT_ACCESS
-from etpguard.assess.consumers.interface import CheckSettings, Evidence
+from etpguard.assess.consumers.targets import CheckSettings
+from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.checks import settings_of
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.consumers.interface import CheckSettings
+from etpguard.assess.consumers.targets import CheckSettings
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
 
 LB = "service.beta.kubernetes.io/upcloud-load-balancer-"

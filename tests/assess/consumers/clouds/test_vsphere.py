@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess.consumers.clouds.vsphere import CLASS
-from etpguard.assess.consumers.interface import CheckSettings, Evidence
+from etpguard.assess.consumers.targets import CheckSettings
+from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.checks import settings_of
 from tests.assess.consumers.worlds import Json, Seen, endpoints, nodes, port, seen, service, world
 

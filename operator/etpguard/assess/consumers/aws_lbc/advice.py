@@ -10,7 +10,7 @@ from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configurat
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
 from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM
 from etpguard.assess.consumers.changes import NO_STEP, Step, WorkloadChange
-from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.known_annotations import (
     AWS_ALB,
     AWS_ALB_BEGINNINGS,

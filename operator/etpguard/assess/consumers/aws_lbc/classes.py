@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, ModelError, UnclearError
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.ingresses import AWS_LBC, CLASS_ANNOTATION, default_classes, usual_controller
-from etpguard.assess.consumers.interface import View
+from etpguard.assess.consumers.view import View
 from etpguard.assess.platforms import GKE
 from etpguard.objects import INGRESS_CLASS, NAMESPACE, Ingress, IngressClass, Key
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParams, IngressClassParamsSpec

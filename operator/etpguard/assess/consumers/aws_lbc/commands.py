@@ -5,7 +5,7 @@ from __future__ import annotations
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.changes import Step, kubectl
-from etpguard.assess.consumers.interface import Consumer
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.objects import Key, Service
 from etpguard.objects.aws import TARGET_GROUP_BINDING
 

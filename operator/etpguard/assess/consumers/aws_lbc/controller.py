@@ -20,17 +20,13 @@ from etpguard.assess.consumers.aws_lbc.node_advice import select
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
 from etpguard.assess.consumers.changes import Step
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import AWS_LBC
-from etpguard.assess.consumers.interface import (
-    Advice,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import addressed_by_ip, of_others
+from etpguard.assess.consumers.targets import UnknownOutcome
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import INGRESS, NAMESPACE, SERVICE, Key, Kind, Node, Service
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING, TargetGroupBinding

@@ -27,7 +27,10 @@ from etpguard.assess.consumers.aws_lbc.health_checks import (
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
 from etpguard.assess.consumers.aws_target_groups import minimum_healthy
-from etpguard.assess.consumers.interface import CheckSettings, Consumer, HealthCheck, MinimumHealthy, View
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck
+from etpguard.assess.consumers.view import View
+from etpguard.assess.resilience import MinimumHealthy
 from etpguard.objects import AnyKind, Key, Service, ServicePort
 from etpguard.objects.aws import TargetGroupBinding
 from etpguard.objects.gateways import (

@@ -19,7 +19,7 @@ from etpguard.assess.consumers.aws_lbc.classes import (
 )
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.ingresses import CLASS_ANNOTATION, default_classes
-from etpguard.assess.consumers.interface import View
+from etpguard.assess.consumers.view import View
 from etpguard.objects import INGRESS, INGRESS_CLASS, NAMESPACE, Ingress, IngressClass, Key, Service
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParamsSpec
 from etpguard.objects.records import index_key

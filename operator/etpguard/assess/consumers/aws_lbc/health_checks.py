@@ -6,7 +6,8 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, View
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck
+from etpguard.assess.consumers.view import View
 from etpguard.assess.probe import (
     HealthCheckNodePort,
     KubeProxyHealthz,

@@ -16,12 +16,15 @@ from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.target_groups import AlbCheck, alb_check, alb_group, port_of
 from etpguard.assess.consumers.aws_lbc.targets import Sender, TargetGroup, broken, consumer
 from etpguard.assess.consumers.aws_lbc.weights import Actions, without_traffic
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.ingresses import AWS_LBC
-from etpguard.assess.consumers.interface import Consumer, HealthCheck, MinimumHealthy, PossibleNodes, View
 from etpguard.assess.consumers.known_annotations import AWS_ALB, AWS_ALB_BEGINNINGS, misspelt
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES
+from etpguard.assess.consumers.targets import HealthCheck, PossibleNodes
+from etpguard.assess.consumers.view import View
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
+from etpguard.assess.resilience import MinimumHealthy
 from etpguard.objects import SERVICE, Ingress, Key, Service
 from etpguard.objects.aws import IngressClassParamsSpec, TargetGroupBinding
 

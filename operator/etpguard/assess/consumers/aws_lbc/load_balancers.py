@@ -28,16 +28,12 @@ from etpguard.assess.consumers.aws_lbc.target_groups import alb_families
 from etpguard.assess.consumers.aws_lbc.targets import MULTI_CLUSTER, Sender, TargetGroup, broken, consumer
 from etpguard.assess.consumers.aws_lbc.weights import without_traffic
 from etpguard.assess.consumers.aws_target_groups import minimum_healthy
-from etpguard.assess.consumers.interface import (
-    CheckSettings,
-    Consumer,
-    HealthCheck,
-    MinimumHealthy,
-    NodeTargets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.load_balancers import no_target
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets
+from etpguard.assess.consumers.view import View
 from etpguard.assess.outcome import Reason
+from etpguard.assess.resilience import MinimumHealthy
 from etpguard.objects import Service, ServicePort
 from etpguard.objects.aws import TargetGroupBinding
 

@@ -12,7 +12,7 @@ from etpguard.assess.consumers.aws_lbc.commands import annotate, configuration, 
 from etpguard.assess.consumers.aws_lbc.node_rules import DEFAULT_REQUIREMENTS, EXCLUDING_LABELS, node_rule
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.changes import NO_STEP, Step, with_labels
-from etpguard.assess.consumers.interface import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.remedies import admit_nodes, kubectl, named
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Key, Node, Requirement, Service

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
-from etpguard.assess.eligibility import AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
+from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.objects import Requirement, Selector
 
 EXCLUDING_LABELS = (EXCLUDE_LABEL, "alpha.service-controller.kubernetes.io/exclude-balancer")

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import BOOLEANS, NLB, Annotations, ModelError, parse_port
 from etpguard.assess.consumers.aws_lbc.health_checks import accepts
-from etpguard.assess.consumers.interface import HealthCheck
+from etpguard.assess.consumers.targets import HealthCheck
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, PassesNowhere
 from etpguard.objects import Service, ServicePort
 

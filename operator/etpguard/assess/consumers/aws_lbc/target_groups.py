@@ -15,7 +15,9 @@ from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector, node_r
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import MULTI_CLUSTER, TargetGroup
 from etpguard.assess.consumers.aws_target_groups import minimum_healthy
-from etpguard.assess.consumers.interface import CheckSettings, HealthCheck, MinimumHealthy, View
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck
+from etpguard.assess.consumers.view import View
+from etpguard.assess.resilience import MinimumHealthy
 from etpguard.objects import Ingress, IPFamily, Service, ServicePort
 from etpguard.objects.aws import IngressClassParamsSpec
 

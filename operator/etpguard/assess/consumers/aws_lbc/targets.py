@@ -6,17 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc.options import DEFAULT, AwsOptions
-from etpguard.assess.consumers.interface import (
-    Consumer,
-    HealthCheck,
-    MinimumHealthy,
-    NodeTargets,
-    NoneHealthy,
-    PodTargets,
-    UnknownOutcome,
-)
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, NoneHealthy, PodTargets, UnknownOutcome
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Reason
+from etpguard.assess.resilience import MinimumHealthy
 from etpguard.objects import IPFamily, Key, Service
 
 _ONE = MinimumHealthy()

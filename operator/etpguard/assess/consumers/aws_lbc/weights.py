@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc.annotations import ModelError
-from etpguard.assess.consumers.interface import Consumer, NodeTargets, UnknownOutcome
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import NodeTargets, UnknownOutcome
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 

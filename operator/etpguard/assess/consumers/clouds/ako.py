@@ -11,25 +11,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import AKO, IngressBackend, backends
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, by_class
+from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
+from etpguard.assess.consumers.targets import (
     HealthCheck,
     NodeTargets,
     PodTargets,
     PossibleNodes,
     Targets,
     UnknownOutcome,
-    View,
 )
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, by_class
-from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
-from etpguard.assess.eligibility import Hosts, NodeRule
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import Hosts, NodeRule
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NotModelled
 from etpguard.objects import Node, Service

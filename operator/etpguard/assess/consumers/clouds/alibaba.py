@@ -11,19 +11,14 @@ from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS, Cloud, unreadable
 from etpguard.assess.consumers.clouds.spelling import misspelt
-from etpguard.assess.consumers.interface import (
-    Advice,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    PodTargets,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import UNCHECKED, Recognition, no_node_port
 from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
-from etpguard.assess.eligibility import AUTOSCALER_TAINT, EXCLUDE_LABEL, Hosts, NodeRule, TaintRule
+from etpguard.assess.consumers.targets import NodeTargets, PodTargets, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL, Hosts, NodeRule, TaintRule
 from etpguard.assess.node_selection import MAX_LENGTH
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Requirement, Service, ServicePort

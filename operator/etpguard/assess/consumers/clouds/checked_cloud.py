@@ -7,19 +7,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
-from etpguard.assess.consumers.interface import (
-    Advice,
-    CheckSettings,
-    ConsumerVerdict,
-    HealthCheck,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.known_annotations import spelling
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_target, on_health_check_node_port
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import OwnNodePort

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
-from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, PossibleNodes, Targets, View
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES
+from etpguard.assess.consumers.targets import PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
 

@@ -12,16 +12,8 @@ from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.clouds.signs import SIGNS, Signs
 from etpguard.assess.consumers.clouds.spelling import misspelt
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import BaseFamily
 from etpguard.assess.consumers.load_balancers import (
     Balancer,
     Recognition,
@@ -33,7 +25,9 @@ from etpguard.assess.consumers.load_balancers import (
     of_others,
 )
 from etpguard.assess.consumers.remedies import ClientIP, as_of_last_sync, drop_annotation, health_checked
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Service, ServicePort
 

@@ -6,9 +6,12 @@ import json
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood
-from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import CLOUDSCALE
 from etpguard.assess.consumers.load_balancers import standard_check, standard_settings
+from etpguard.assess.consumers.targets import HealthCheck
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Service, ServicePort

@@ -6,21 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, first_port, not_understood, on_node_port
-from etpguard.assess.consumers.interface import (
-    Advice,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    HealthCheck,
-    NodeTargets,
-    Otherwise,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import DIGITALOCEAN
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_node_port, port_number, standard_check
 from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, Otherwise, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort
 

@@ -6,23 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_served, not_understood, on_port
-from etpguard.assess.consumers.interface import (
-    Advice,
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.interface import DocumentedConsumer
+from etpguard.assess.consumers.known_annotations import EXOSCALE
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, on_health_check_node_port, port_number
+from etpguard.assess.consumers.remedies import ClientIP, annotate_service
+from etpguard.assess.consumers.targets import (
     CheckSettings,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
     HealthCheck,
     NodeTargets,
     Otherwise,
     PossibleNodes,
     Targets,
-    View,
 )
-from etpguard.assess.consumers.known_annotations import EXOSCALE
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, on_health_check_node_port, port_number
-from etpguard.assess.consumers.remedies import ClientIP, annotate_service
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import EXOSCALE_POOL, EXOSCALE_POOL_LABEL
 from etpguard.assess.probe import HealthCheckNodePort

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
-from etpguard.assess.consumers.interface import (
-    DocumentedConsumer,
-    Evidence,
-    HealthCheck,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import HCLOUD
 from etpguard.assess.consumers.load_balancers import NO_NODE, port_number
 from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import HETZNER_ROBOT
 from etpguard.assess.probe import HealthCheckNodePort

@@ -10,19 +10,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import FOLLOWS_PODS, Cloud
-from etpguard.assess.consumers.interface import (
+from etpguard.assess.consumers.interface import DocumentedConsumer
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, EVERY_NODE, UNCHECKED, Recognition, sole_cloud
+from etpguard.assess.consumers.targets import (
     CheckSettings,
-    DocumentedConsumer,
-    Evidence,
     HealthCheck,
     NodeTargets,
     PodTargets,
     PossibleNodes,
     Targets,
-    View,
 )
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, EVERY_NODE, UNCHECKED, Recognition, sole_cloud
-from etpguard.assess.eligibility import Hosts
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import Hosts
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import NotModelled, OwnNodePort
 from etpguard.objects import Service, ServicePort

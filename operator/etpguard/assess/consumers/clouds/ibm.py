@@ -13,21 +13,21 @@ from dataclasses import replace
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.clouds.cloud import Cloud
-from etpguard.assess.consumers.interface import (
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.interface import DocumentedConsumer
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, addressed_by_ip
+from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.consumers.targets import (
     CheckSettings,
-    Consumer,
-    DocumentedConsumer,
-    Evidence,
     HealthCheck,
     NodeTargets,
     PossibleNodes,
     Targets,
     UnknownOutcome,
-    View,
 )
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, addressed_by_ip
-from etpguard.assess.consumers.remedies import ClientIP
-from etpguard.assess.eligibility import NodeRule
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Requirement, Service, ServicePort

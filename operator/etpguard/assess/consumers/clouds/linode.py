@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
-from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import LINODE
 from etpguard.assess.consumers.load_balancers import UNCHECKED, port_number
 from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.consumers.targets import HealthCheck
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
 

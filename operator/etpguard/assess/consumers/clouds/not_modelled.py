@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from etpguard.assess.consumers.interface import (
-    BaseFamily,
-    Consumer,
-    DocumentedConsumer,
-    Evidence,
-    PossibleNodes,
-    View,
-)
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     CLOUDS,
     EVERY_NODE,
@@ -21,6 +15,9 @@ from etpguard.assess.consumers.load_balancers import (
     classless,
     sole_cloud,
 )
+from etpguard.assess.consumers.targets import PossibleNodes
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 

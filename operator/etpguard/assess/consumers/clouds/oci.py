@@ -11,19 +11,13 @@ from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
 from etpguard.assess.consumers.clouds.spelling import misspelt
-from etpguard.assess.consumers.interface import (
-    Advice,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    NoneHealthy,
-    Targets,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, standard_check
 from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked
+from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Targets, UnknownOutcome
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort

@@ -9,18 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
-from etpguard.assess.consumers.interface import (
-    Advice,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, UNCHECKED, standard_check
 from etpguard.assess.consumers.remedies import ClientIP, annotate
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_selection import MAX_LENGTH
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NoHealthCheck

@@ -11,18 +11,8 @@ from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
 from etpguard.assess.consumers.clouds.spelling import misspelt
-from etpguard.assess.consumers.interface import (
-    Advice,
-    CheckSettings,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    HealthCheck,
-    NodeTargets,
-    Targets,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
     on_health_check_node_port,
@@ -30,6 +20,9 @@ from etpguard.assess.consumers.load_balancers import (
     standard_check,
 )
 from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked, unpin
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, Targets, UnknownOutcome
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_selection import MAX_LENGTH
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Requirement, Service, ServicePort

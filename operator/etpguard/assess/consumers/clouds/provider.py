@@ -11,16 +11,10 @@ from importlib import import_module
 
 from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.clouds.signs import Signs
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import backends
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    SelectsNodes,
-    View,
-)
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer, SelectsNodes
+from etpguard.assess.consumers.view import View
 from etpguard.objects import Node, Service
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port
-from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, HealthCheck, View
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import SCALEWAY
 from etpguard.assess.consumers.load_balancers import port_number, standard_check
 from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.consumers.targets import HealthCheck
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_selection import key_values
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Requirement, Service, ServicePort

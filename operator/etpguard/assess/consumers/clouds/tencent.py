@@ -11,26 +11,25 @@ from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS, Cloud, unreadable
 from etpguard.assess.consumers.clouds.spelling import misspelt
-from etpguard.assess.consumers.interface import (
-    Advice,
-    CheckSettings,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    HealthCheck,
-    NodeTargets,
-    PodTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     UNCHECKED,
     Recognition,
     no_node_port,
 )
 from etpguard.assess.consumers.remedies import ClientIP, annotate, health_checked
-from etpguard.assess.eligibility import Hosts, NodeRule
+from etpguard.assess.consumers.targets import (
+    CheckSettings,
+    HealthCheck,
+    NodeTargets,
+    PodTargets,
+    PossibleNodes,
+    Targets,
+)
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import Hosts, NodeRule
 from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import OwnNodePort

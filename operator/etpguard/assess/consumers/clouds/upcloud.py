@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud
-from etpguard.assess.consumers.interface import (
-    DocumentedConsumer,
-    Evidence,
-    HealthCheck,
-    NodeTargets,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import UPCLOUD
 from etpguard.assess.consumers.load_balancers import NO_NODE, standard_check, standard_settings
 from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
 

@@ -6,18 +6,12 @@ The rules are those of cloud-provider-vsphere 60f6c5d, pkg/cloudprovider/vsphere
 from __future__ import annotations
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
-from etpguard.assess.consumers.interface import (
-    CheckSettings,
-    DocumentedConsumer,
-    Evidence,
-    HealthCheck,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, EVERY_NODE, UNCHECKED
 from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import Service, ServicePort

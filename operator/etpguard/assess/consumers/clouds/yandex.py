@@ -9,17 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
-from etpguard.assess.consumers.interface import (
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, first_mark, standard_check
 from etpguard.assess.consumers.remedies import ClientIP
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from etpguard.assess.consumers.interface import NodeTargets, Otherwise, Targets, UnknownOutcome, View
 from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED
 from etpguard.assess.consumers.metallb.sharing import may_share
-from etpguard.assess.eligibility import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, NodeRule, Readiness
+from etpguard.assess.consumers.targets import NodeTargets, Otherwise, Targets, UnknownOutcome
+from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import TAINTED
 from etpguard.objects import Requirement, Selector, Service

@@ -7,20 +7,15 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import Balancer, Recognition, by_class, by_mark, classless
 from etpguard.assess.consumers.metallb.announcements import CONFIGURATION, STATUSES, announcement
 from etpguard.assess.consumers.metallb.sharing import shared_addresses, sharing
 from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
-from etpguard.assess.eligibility import EXCLUDE_LABEL
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import SERVICE, Key, Kind, Node, Service

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    Evidence,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import BaseFamily
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
-from etpguard.assess.eligibility import NodeRule, Readiness
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import NODE, Key, Node, Service
 

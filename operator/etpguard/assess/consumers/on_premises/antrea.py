@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from etpguard.assess.consumers.interface import DocumentedConsumer, Evidence, PossibleNodes, Targets, View
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, Recognition, by_mark
 from etpguard.assess.consumers.on_premises.announcer import Announcer, named_node
+from etpguard.assess.consumers.targets import PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 

@@ -6,18 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from etpguard.assess.consumers.interface import (
-    Consumer,
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
-from etpguard.assess.eligibility import EXCLUDE_LABEL
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Key, Requirement, Service
 from etpguard.objects.calico import BGP_CONFIGURATION

@@ -6,20 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from etpguard.assess.consumers.interface import (
-    Advice,
-    BaseFamily,
-    Consumer,
-    ConsumerVerdict,
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import UNCHECKED
 from etpguard.assess.consumers.node_addresses import address_key, addresses_of, holders
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
-from etpguard.assess.eligibility import NodeRule, Readiness
+from etpguard.assess.consumers.targets import NodeTargets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.node_states import family_of, ip_families
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster.picture import Referrer

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from etpguard.assess.consumers.interface import (
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED, Recognition, by_class, by_mark
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
-from etpguard.assess.eligibility import Hosts
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import Hosts
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 

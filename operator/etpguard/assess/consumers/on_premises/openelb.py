@@ -7,17 +7,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from etpguard.assess.consumers.interface import (
-    Consumer,
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    View,
-)
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Recognition, by_mark
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, named_node
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import SERVICE, Key, Kind, Service

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from etpguard.assess.consumers.interface import (
-    DocumentedConsumer,
-    Evidence,
-    NodeTargets,
-    PossibleNodes,
-    Targets,
-    UnknownOutcome,
-    View,
-)
+from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Recognition, by_mark
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess.consumers.interface import View
+from etpguard.assess.consumers.view import View
 from etpguard.assess.probe import NotModelled, OwnNodePort, Probe
 from etpguard.objects import INGRESS
 from tests.assess.build import picture_with, service

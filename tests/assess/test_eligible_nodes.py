@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess.eligibility import (
-    ANY_CLIENT,
-    AUTOSCALER_TAINT,
-    EXCLUDE_LABEL,
-    EligibleNodes,
-    NodeRule,
-    Readiness,
-    TaintRule,
-)
+from etpguard.assess.eligible_nodes import EligibleNodes
+from etpguard.assess.node_rule import ANY_CLIENT, AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.cluster import NodeTable
 from etpguard.objects import Node, Requirement
 from tests.assess.build import node

@@ -1,0 +1,99 @@
+"""A consumer, its outcome, and the advice on it. A family makes them; the engine computes the outcome. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from etpguard.assess.consumers.changes import Change
+from etpguard.assess.consumers.targets import HealthCheck, Targets
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_states import Client
+from etpguard.assess.outcome import Outcome, Reason
+from etpguard.assess.probe import Probe
+from etpguard.assess.resilience import Coverage, Resilience, worst
+from etpguard.objects import IPFamily, Key
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """One object that sends external traffic to one port of a Service.
+
+    An `incidental` consumer is listed, but it does not use the node port, so the Service may have other clients:
+    a Service with incidental consumers only has no known consumer.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    controller: str
+    target_type: str
+    """As the controller names it: "instance", "ip", "node" for an address that nodes announce, "" if unknown."""
+    port: str
+    targets: Targets
+    families: tuple[IPFamily, ...] = ("IPv4",)
+    incidental: bool = False
+    reads: frozenset[Key] = frozenset()
+    """Keys whose change may change this consumer, beyond those that its health check reads."""
+    family: str = ""
+    """Name of the family that found it and that advises on it. The engine sets it."""
+    source: str = ""
+    """Where a setting comes from that no API object shows; "" if there is none."""
+    evidence: Evidence = Evidence.DOCUMENTED
+    assumptions: tuple[str, ...] = ()
+    """What is assumed without proof, one sentence each. With `Evidence.ASSUMED` there is at least one."""
+    without_address: str = ""
+    """Known causes of an empty status of this load balancer, as a clause; see reason NoAddress."""
+
+    @property
+    def object(self) -> tuple[str, str, str]:
+        return (self.kind, self.namespace, self.name)
+
+    @property
+    def check(self) -> HealthCheck | None:
+        return self.targets.check
+
+    @property
+    def probe(self) -> Probe | None:
+        """What answers the health check; None where nothing is known of one."""
+        check = self.targets.check
+        return check.probe if check else None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerVerdict:
+    """A consumer's outcome, the worst over its IP families. Node sets are integers of `NodeTable`."""
+
+    consumer: Consumer
+    outcome: Outcome
+    reason: Reason
+    eligible: int = 0
+    uncovered: int = 0
+    unused: int = 0
+    """Nodes with endpoints to which the consumer never sends."""
+    coverage: tuple[Coverage, ...] = ()
+    """For each IP family that is served."""
+    client: Client | None = None
+    """What a client meets on the uncovered nodes; None where there is none."""
+
+    @property
+    def resilience(self) -> Resilience | None:
+        """The worst over its IP families; None where the outcome is not known, or is not affected."""
+        if self.outcome in (Outcome.NotAffected, Outcome.Unknown):
+            return None
+        return worst([each.resilience for each in self.coverage])
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing to do about an outcome.
+
+    `title` is an imperative without a full stop, `effect` and `cost` are whole sentences, and `command` holds what
+    to copy, one command a line. Each part may be "" except the title.
+    """
+
+    title: str
+    effect: str = ""
+    cost: str = ""
+    command: str = ""
+    change: Change = field(default=(), compare=False)
+    """What the command changes, as data; see `foresight.patches`."""

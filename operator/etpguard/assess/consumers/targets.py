@@ -1,0 +1,123 @@
+"""Where a consumer sends traffic, and the health check that decides which targets receive it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+from etpguard.assess.node_rule import NodeRule
+from etpguard.assess.outcome import Reason
+from etpguard.assess.probe import Probe
+from etpguard.assess.resilience import ONE_HEALTHY, MinimumHealthy
+from etpguard.objects import Key
+
+
+class NoneHealthy(Enum):
+    """What a load balancer does while no target is healthy."""
+
+    SENDS_TO_ALL = "fail-open"
+    SENDS_TO_NONE = "fail-closed"
+    NOT_KNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """A health check as it is configured. `port` is as written: "traffic-port", a number or the name of a port.
+    `path` and `success_codes` are "" where the protocol has none."""
+
+    port: str
+    protocol: str
+    path: str = ""
+    success_codes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A health check: what answers it on each node, how it is configured, and the objects that decide on it."""
+
+    probe: Probe
+    settings: CheckSettings | None = None
+    """None where no API object shows the settings."""
+    pins_health_check_node_port: bool = False
+    """Whether somebody set its port to the healthCheckNodePort, which `Cluster` removes."""
+    proxy_protocol: bool = False
+    """Whether the load balancer sends a PROXY protocol header, in health checks too."""
+    reads: frozenset[Key] = frozenset()
+    """Other Services whose change may change this check."""
+    reads_node_ports: frozenset[int] = frozenset()
+    """Node port numbers whose owner may change this check."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodTargets:
+    """The consumer sends to pods directly. The policy is not on its path."""
+
+    rule: ClassVar[None] = None
+    check: ClassVar[None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Another rule for the nodes, which holds where a setting that the API does not show is different. The outcome
+    is Unknown where it differs between the two rules, unless both deliver all traffic or none."""
+
+    rule: NodeRule
+    reason: Reason
+    """Names the setting, and where to look it up."""
+    none_is_unknown: bool = False
+    """Whether other nodes than those of `rule` may get the traffic where it selects none."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTargets:
+    """The consumer sends to the nodes that `rule` selects, as far as the health check lets it."""
+
+    rule: NodeRule
+    check: HealthCheck
+    max_targets: int = 0
+    """The most nodes that the controller registers; 0 for no limit."""
+    none_healthy: NoneHealthy = NoneHealthy.NOT_KNOWN
+    minimum_healthy: MinimumHealthy = ONE_HEALTHY
+    """Counts only with `NoneHealthy.SENDS_TO_ALL`."""
+    no_target: Reason | None = None
+    """Why there is no target, where `rule` selects no node by itself."""
+    keeps_targets: Reason | None = None
+    """Why the load balancer keeps its former targets where `rule` selects no node: the outcome is then Unknown."""
+    other_targets: Reason | None = None
+    """Why the consumer may have targets that the API does not show: what covers no node is then Unknown."""
+    otherwise: Otherwise | None = None
+    one_of: Reason | None = None
+    """Why it is not known which single one of the nodes gets all the traffic: the outcome is Unknown where they
+    differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class PossibleNodes:
+    """The consumer sends to some of the nodes that `rule` selects. Its outcome is known only where all of them are
+    covered; otherwise it is Unknown with `reason`."""
+
+    rule: NodeRule
+    reason: Reason
+    sends_to_one: bool = False
+    """Whether it certainly sends to one of them, or to none that is covered: where none is, all is lost."""
+    present: NodeTargets | None = None
+    """What it sends to at present, where an API object shows that: it decides. Where all of the nodes are covered,
+    nothing is lost when another one takes over."""
+    fewest: NodeRule | None = None
+    """A rule that may hold instead. Where it selects no node, the outcome is Unknown: then nothing may arrive."""
+    check: ClassVar[None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownOutcome:
+    """The outcome is Unknown, whatever the nodes do. `rule` and `check` are what is known nevertheless; a report
+    shows them."""
+
+    reason: Reason
+    rule: NodeRule | None = None
+    check: HealthCheck | None = None
+
+
+Targets = PodTargets | NodeTargets | PossibleNodes | UnknownOutcome
+"""Where a consumer sends traffic."""

@@ -1,0 +1,184 @@
+"""Which nodes a consumer sends traffic to, as data: a rule on one Node. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from enum import Enum
+
+from etpguard.objects import Node, Requirement
+from etpguard.objects.nodes import Taint
+
+_YANDEX_LONGEST = 36
+EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
+AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
+
+# strconv.ParseBool, which the cloud-provider's nodeIncludedPredicate calls.
+_FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+CONTROL_PLANE_TAINTS = frozenset({"node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane"})
+
+
+def barring(node: Node) -> list[Taint]:
+    """The taints that keep the pods of a DaemonSet off the node unless they tolerate them. Every DaemonSet
+    tolerates those of the node life cycle: k8s.io/kubernetes pkg/controller/daemon/util/daemonset_util.go
+    AddOrUpdateDaemonPodTolerations."""
+    return [
+        taint
+        for taint in node.taints
+        if taint.effect in ("NoSchedule", "NoExecute") and not taint.key.startswith("node.kubernetes.io/")
+    ]
+
+
+class Readiness(Enum):
+    IGNORED = "ignored"
+    TRUE = "Ready=True"
+    FAIL_OPEN = "Ready=True, or Ready=Unknown where no node is"
+
+
+class Hosts(Enum):
+    """Which endpoints of the Service make a node eligible."""
+
+    READY_OF_PORT = "a ready endpoint of the very port, in the family"
+    NOT_TERMINATING = "an endpoint of any port that is not terminating, ready or not"
+    ANY = "an endpoint of any port, whatever its conditions"
+
+
+@dataclass(frozen=True, slots=True)
+class TaintRule:
+    """Excludes nodes with a taint of that key, and effect unless that is ""."""
+
+    key: str
+    effect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRule:
+    """Which nodes are eligible. All parts must hold; equal rules share one node set."""
+
+    requirements: tuple[Requirement, ...] = ()
+    """On the node's labels, ANDed; see `Selector.requirements`."""
+    any_of: tuple[tuple[Requirement, ...], ...] = ()
+    """Alternatives on the labels: all requirements of one of them must hold. Without alternatives, every node is
+    admitted."""
+    names: frozenset[str] | None = None
+    """The names of the only nodes that are eligible; None for any name."""
+    taints: tuple[TaintRule, ...] = (TaintRule(AUTOSCALER_TAINT),)
+    tolerated: frozenset[str] | None = None
+    """Keys of the taints that the pods of the consumer tolerate: a node that keeps them off by another taint is
+    left out. None where taints do not decide."""
+    needs_network: bool = False
+    """Whether a node whose condition NetworkUnavailable is True is left out."""
+    needs_external_ipv4: bool = False
+    """Whether a node without an IPv4 address of the type ExternalIP is left out."""
+    yandex_target_group: str | None = None
+    """The annotation by which the controller of Yandex Cloud puts a node into a target group, "" for the nodes
+    without it; None where it does not decide. The controller cuts off what is longer than 36 characters:
+    deckhouse/yandex-cloud-controller-manager 8322153 load_balancer_tg_controller.go:168-184."""
+    readiness: Readiness = Readiness.TRUE
+    exclude_label_as_bool: bool = False
+    """Whether `exclude-from-external-load-balancers` excludes a node unless it parses as false:
+    k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:1014-1024."""
+    skip_deleting: bool = False
+    provider_id: str = ""
+    """A pattern that the last segment of every eligible node's providerID must match; one that does not
+    blocks the registration of all."""
+    skips_unidentified: bool = False
+    """Whether a node whose providerID does not match is left out instead, and blocks nothing."""
+    prefers_external_ipv4: bool = False
+    """If a node that all other parts admit has an IPv4 address of the type ExternalIP, only such nodes are
+    eligible."""
+    prefers: tuple[Requirement, ...] = ()
+    """If a node that all other parts admit also has these labels, only such nodes are eligible."""
+    follows_endpoints: bool = False
+    """Whether, of these nodes, only those are used that host a usable endpoint of any port of the Service, in
+    any family. `EligibleNodes` leaves this part to its caller."""
+    hosts: Hosts | None = None
+    """Whether, of these nodes, only those are used that host such an endpoint. `EligibleNodes` leaves this part to
+    its caller, too."""
+
+    follows_ready: bool = False
+    """With `follows_endpoints`: whether nodes count only while they host a ready endpoint, so that terminating
+    endpoints do not keep them."""
+
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Each pass looks a rule up once for each consumer. Hashing its nested tuples each time would be slow.
+        parts = (getattr(self, each.name) for each in fields(self) if each.compare)
+        object.__setattr__(self, "_hash", hash(tuple(parts)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def selects(self, node: Node) -> bool:
+        """Whether the node passes everything but readiness and providerID."""
+        return not self.exclusion(node)
+
+    def exclusion(self, node: Node) -> str:
+        """The first part of the rule that excludes the node, as a noun; "" if the rule selects it."""
+        if self.skip_deleting and node.deleting:
+            return "the deletion of the Node"
+        if self.skips_unidentified and not self.identified(node):
+            return "the form of the providerID"
+        if self.names is not None and node.metadata.name not in self.names:
+            return "the choice of nodes by name"
+        if self.yandex_target_group is not None:
+            group = (node.annotations.yandex_target_group or "")[:_YANDEX_LONGEST]
+            if group != self.yandex_target_group:
+                return "the target group that an annotation of the Node names"
+        if self.needs_network and node.network_unavailable:
+            return "the condition NetworkUnavailable"
+        if self.needs_external_ipv4 and not node.external_ipv4:
+            return "the lack of an external IPv4 address"
+        if self.tolerated is not None:
+            for taint in barring(node):
+                if taint.key not in self.tolerated:
+                    return f"the taint {taint.key}"
+        labels = node.labels
+        if self.exclude_label_as_bool and EXCLUDE_LABEL in labels and labels[EXCLUDE_LABEL] not in _FALSE:
+            return f"the label {EXCLUDE_LABEL}"
+        for requirement in self.requirements:
+            if not requirement.admits(labels):
+                return f"the selector {_written(requirement)}"
+        if self.any_of and not any(all(r.admits(labels) for r in alternative) for alternative in self.any_of):
+            return f"the selector {_alternatives(self.any_of)}"
+        for taint in node.taints:
+            if any(taint.key == rule.key and rule.effect in ("", taint.effect) for rule in self.taints):
+                return f"the taint {taint.key}"
+        return ""
+
+    def identified(self, node: Node) -> bool:
+        """Whether the node's providerID is one that the consumer can register."""
+        return not self.provider_id or bool(re.fullmatch(self.provider_id, node.provider_id.rpartition("/")[2]))
+
+
+def _written(requirement: Requirement) -> str:
+    """As `kubectl -l` takes it, clipped: a selector may be as long as an annotation."""
+    key, values = requirement.key[:253], requirement.values or ()
+    match requirement.operator:
+        case "Exists":
+            return key
+        case "DoesNotExist":
+            return f"!{key}"
+        case "In" if len(values) == 1:
+            return f"{key}={values[0][:63]}"
+        case operator:
+            more = ", …" if len(values) > 3 else ""
+            return f"{key} {operator.lower()} ({', '.join(value[:63] for value in values[:3])}{more})"
+
+
+def _alternatives(any_of: tuple[tuple[Requirement, ...], ...]) -> str:
+    """The first two alternatives."""
+    listed = [",".join(map(_written, each[:3])) + (",…" if len(each) > 3 else "") for each in any_of[:2]]
+    return " or ".join(listed) + (" or others" if len(any_of) > 2 else "")
+
+
+ANY_CLIENT = NodeRule(
+    requirements=(
+        Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),
+        Requirement("type", "NotIn", ("virtual-kubelet",)),
+    ),
+    skip_deleting=True,
+)
+"""The nodes on which a client without a known load balancer may be expected to try a node port. The exclude label
+counts only for load balancers: kubeadm and Talos set it on control planes, which clients do use."""
