@@ -10,7 +10,8 @@ from etpguard.foresight.changes import By, Drain
 from etpguard.foresight.eviction import evictions
 from etpguard.foresight.pods import Seen
 from etpguard.objects import decode_item
-from etpguard.objects.pods import POD, POD_DISRUPTION_BUDGET, Pod, PodDisruptionBudget
+from etpguard.objects.disruption_budgets import POD_DISRUPTION_BUDGET, PodDisruptionBudget
+from etpguard.objects.pods import POD, Pod
 from tests.foresight.clusters import Json, budget, pod
 
 EMPTY_DIR: dict[str, Any] = {"volumes": [{"name": "v", "emptyDir": {}}]}

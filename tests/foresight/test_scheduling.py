@@ -9,7 +9,8 @@ import pytest
 from etpguard.foresight.quantity import quantity
 from etpguard.foresight.scheduling import NewPod, Scheduling, Site
 from etpguard.objects import NODE, Node, decode_item
-from etpguard.objects.pods import NODE_DETAILS, POD, NodeDetails, Pod
+from etpguard.objects.node_details import NODE_DETAILS, NodeDetails
+from etpguard.objects.pods import POD, Pod
 from tests.foresight.clusters import APP, HOSTNAME, ZONE, Json, node, pod
 
 TAINT = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}

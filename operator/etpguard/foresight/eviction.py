@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from etpguard.foresight.changes import By, Drain
 from etpguard.foresight.pods import Seen
 from etpguard.objects import Key
-from etpguard.objects.pods import Pod, PodDisruptionBudget
+from etpguard.objects.disruption_budgets import PodDisruptionBudget
+from etpguard.objects.pods import Pod
 
 MIRROR = "kubernetes.io/config.mirror"
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"

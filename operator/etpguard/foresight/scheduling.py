@@ -16,7 +16,8 @@ from functools import cached_property
 from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, unmet_selector, untolerated
 from etpguard.foresight.quantity import quantity
 from etpguard.objects import Key, Node
-from etpguard.objects.pods import NodeDetails, Pod, PodContainer, PodSpec, PodTerm
+from etpguard.objects.node_details import NodeDetails
+from etpguard.objects.pods import Pod, PodContainer, PodSpec, PodTerm
 
 _HOSTNAME = "kubernetes.io/hostname"
 

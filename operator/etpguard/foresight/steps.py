@@ -38,9 +38,11 @@ from etpguard.foresight.start_time import start_time
 from etpguard.foresight.workloads import Workloads, new_pod
 from etpguard.foresight.world import World
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, Key, Node, Service
+from etpguard.objects.disruption_budgets import POD_DISRUPTION_BUDGET, PodDisruptionBudget
+from etpguard.objects.node_details import NODE_DETAILS
 from etpguard.objects.nodes import NodeSpec, Taint
 from etpguard.objects.pod_controllers import CONTROLLER_KINDS, PodController
-from etpguard.objects.pods import NODE_DETAILS, POD_DISRUPTION_BUDGET, Pod, PodDisruptionBudget
+from etpguard.objects.pods import Pod
 
 _MOST_ALTERNATIVES = 16
 _KARPENTER_TAINT = Taint("karpenter.sh/disrupted", "NoSchedule")

@@ -1,11 +1,11 @@
-"""The record of Calico's own API that a rule reads, group crd.projectcalico.org."""
+"""The records of Calico's own API that a rule reads, and the one of its operator, operator.tigera.io."""
 
 from __future__ import annotations
 
 import msgspec
 
-from etpguard.objects.kinds import Kind, Reach
-from etpguard.objects.records import LabelledRecord, Shape
+from etpguard.objects.kinds import Kind, Reach, cluster_wide_kind
+from etpguard.objects.records import BareMeta, LabelledRecord, Record, Shape
 
 
 class ServiceBlock(Shape, frozen=True):
@@ -37,4 +37,68 @@ BGP_CONFIGURATION = Kind(
     namespaced=False,
     reach=Reach.EVERYTHING,
     refines=True,
+)
+
+
+class CalicoNetwork(Shape, frozen=True):
+    linux_dataplane: str | None = None
+
+
+class InstallationSpec(Shape, frozen=True):
+    calico_network: CalicoNetwork | None = None
+
+
+class Installation(Record, frozen=True):
+    """The installation that the Tigera operator makes. `linuxDataplane` is Iptables, BPF, VPP or Nftables."""
+
+    metadata: BareMeta
+    spec: InstallationSpec | None = None
+
+    @property
+    def linux_dataplane(self) -> str:
+        return (self.spec and self.spec.calico_network and self.spec.calico_network.linux_dataplane) or ""
+
+    @property
+    def substance(self) -> object:
+        return self.spec
+
+
+class FelixConfigurationSpec(Shape, frozen=True):
+    bpf_enabled: bool | None = None
+
+
+class FelixConfiguration(Record, frozen=True):
+    metadata: BareMeta
+    spec: FelixConfigurationSpec | None = None
+
+    @property
+    def bpf_enabled(self) -> bool | None:
+        return self.spec.bpf_enabled if self.spec else None
+
+    @property
+    def node(self) -> str:
+        """The node that the object configures; "" for all nodes."""
+        name = self.metadata.name
+        return name.removeprefix(NODE_PREFIX) if name.startswith(NODE_PREFIX) else ""
+
+    @property
+    def of_single_nodes(self) -> bool:
+        """Whether it sets a field that a rule reads, for a single node."""
+        return bool(self.node) and self.bpf_enabled is not None
+
+    @property
+    def substance(self) -> object:
+        return self.spec
+
+
+NODE_PREFIX = "node."
+"""The FelixConfiguration `node.NAME` is for that node alone. It outranks `default`."""
+INSTALLATION = cluster_wide_kind("Installation", "installations", "operator.tigera.io", "v1", Installation)
+
+FELIX_CONFIGURATION = cluster_wide_kind(
+    "FelixConfiguration", "felixconfigurations", "crd.projectcalico.org", "v1", FelixConfiguration
+)
+
+FELIX_CONFIGURATION_V3 = cluster_wide_kind(
+    "FelixConfiguration", "felixconfigurations", "projectcalico.org", "v3", FelixConfiguration
 )

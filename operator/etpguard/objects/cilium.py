@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 from etpguard.objects.kinds import Kind, Reach, Subset
-from etpguard.objects.records import Key, LabelledRecord, Record, Selector, Shape, index_key
+from etpguard.objects.records import BareMeta, Key, LabelledRecord, Record, Selector, Shape, index_key
+from etpguard.objects.workloads import CONFIG_KEYS
 
 
 class L2AnnouncementSpec(Shape, frozen=True):
@@ -153,3 +154,47 @@ CILIUM_L2_LEASE = Kind(
 )
 """In the namespace of Cilium. An agent renews each of them every 5 s and takes over after 15 s, so a watch would
 deliver little but renewals."""
+
+
+class CiliumNodeConfigSpec(Shape, frozen=True):
+    """`defaults` has only the keys that a rule reads."""
+
+    node_selector: Selector | None = None
+    defaults: dict[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        kept = {key: value for key, value in (self.defaults or {}).items() if key in CONFIG_KEYS}
+        msgspec.structs.force_setattr(self, "defaults", kept)
+
+
+class CiliumNodeConfig(Record, frozen=True):
+    """It overrides keys of cilium-config on the nodes that it selects: on none without a selector, on all with an
+    empty one. Cilium 1.20.2 pkg/option/resolver/resolver.go."""
+
+    metadata: BareMeta
+    spec: CiliumNodeConfigSpec | None = None
+
+    @property
+    def values(self) -> dict[str, str]:
+        return (self.spec and self.spec.defaults) or {}
+
+    def selects(self, labels: dict[str, str]) -> bool:
+        selector = self.spec.node_selector if self.spec else None
+        return selector is not None and selector.admits(labels)
+
+    @property
+    def of_single_nodes(self) -> bool:
+        return bool(self.values)
+
+    @property
+    def substance(self) -> object:
+        return self.spec
+
+
+CILIUM_NODE_CONFIG = Kind(
+    "CiliumNodeConfig", "ciliumnodeconfigs", "cilium.io", "v2", CiliumNodeConfig, reach=Reach.NOTHING
+)
+
+CILIUM_NODE_CONFIG_ALPHA = Kind(
+    "CiliumNodeConfig", "ciliumnodeconfigs", "cilium.io", "v2alpha1", CiliumNodeConfig, reach=Reach.NOTHING
+)

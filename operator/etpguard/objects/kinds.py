@@ -185,3 +185,8 @@ SERVICE_COVERAGE = Kind(
     ServiceCoverage,
     refers=lambda report: (report.key,),
 )
+
+
+def cluster_wide_kind(name: str, plural: str, group: str, version: str, record: type[Record]) -> AnyKind:
+    """A kind without namespaces whose objects are read by name, and that no index has."""
+    return Kind(name, plural, group, version, record, namespaced=False, reach=Reach.NOTHING)

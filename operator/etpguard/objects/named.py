@@ -7,149 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import msgspec
-
-from etpguard.objects.kinds import AnyKind, Kind, Reach
-from etpguard.objects.records import BareMeta, Key, Record, Selector, Shape
-from etpguard.objects.workloads import CONFIG_KEYS, CONFIG_MAP, DAEMON_SET
-
-
-class CalicoNetwork(Shape, frozen=True):
-    linux_dataplane: str | None = None
-
-
-class InstallationSpec(Shape, frozen=True):
-    calico_network: CalicoNetwork | None = None
-
-
-class Installation(Record, frozen=True):
-    """Of the Tigera operator. `linuxDataplane` is Iptables, BPF, VPP or Nftables."""
-
-    metadata: BareMeta
-    spec: InstallationSpec | None = None
-
-    @property
-    def linux_dataplane(self) -> str:
-        return (self.spec and self.spec.calico_network and self.spec.calico_network.linux_dataplane) or ""
-
-    @property
-    def substance(self) -> object:
-        return self.spec
-
-
-class FelixConfigurationSpec(Shape, frozen=True):
-    bpf_enabled: bool | None = None
-
-
-class FelixConfiguration(Record, frozen=True):
-    metadata: BareMeta
-    spec: FelixConfigurationSpec | None = None
-
-    @property
-    def bpf_enabled(self) -> bool | None:
-        return self.spec.bpf_enabled if self.spec else None
-
-    @property
-    def node(self) -> str:
-        """The node that the object configures; "" for all nodes."""
-        name = self.metadata.name
-        return name.removeprefix(NODE_PREFIX) if name.startswith(NODE_PREFIX) else ""
-
-    @property
-    def of_single_nodes(self) -> bool:
-        """Whether it says for a single node what a rule reads."""
-        return bool(self.node) and self.bpf_enabled is not None
-
-    @property
-    def substance(self) -> object:
-        return self.spec
-
-
-NODE_PREFIX = "node."
-"""The FelixConfiguration `node.NAME` is for that node alone. It outranks `default`."""
-
-
-class CiliumNodeConfigSpec(Shape, frozen=True):
-    """`defaults` has only the keys that a rule reads."""
-
-    node_selector: Selector | None = None
-    defaults: dict[str, str] | None = None
-
-    def __post_init__(self) -> None:
-        kept = {key: value for key, value in (self.defaults or {}).items() if key in CONFIG_KEYS}
-        msgspec.structs.force_setattr(self, "defaults", kept)
-
-
-class CiliumNodeConfig(Record, frozen=True):
-    """It overrides keys of cilium-config on the nodes that it selects: on none without a selector, on all with an
-    empty one. Cilium 1.20.2 pkg/option/resolver/resolver.go."""
-
-    metadata: BareMeta
-    spec: CiliumNodeConfigSpec | None = None
-
-    @property
-    def values(self) -> dict[str, str]:
-        return (self.spec and self.spec.defaults) or {}
-
-    def selects(self, labels: dict[str, str]) -> bool:
-        selector = self.spec.node_selector if self.spec else None
-        return selector is not None and selector.admits(labels)
-
-    @property
-    def of_single_nodes(self) -> bool:
-        return bool(self.values)
-
-    @property
-    def substance(self) -> object:
-        return self.spec
-
-
-class DefaultNetwork(Shape, frozen=True):
-    type: str | None = None
-
-
-class NetworkSpec(Shape, frozen=True):
-    default_network: DefaultNetwork | None = None
-    deploy_kube_proxy: bool | None = None
-
-
-class OpenShiftNetwork(Record, frozen=True):
-    """The configuration of the OpenShift network operator."""
-
-    metadata: BareMeta
-    spec: NetworkSpec | None = None
-
-    @property
-    def type(self) -> str:
-        return (self.spec and self.spec.default_network and self.spec.default_network.type) or ""
-
-    @property
-    def deploy_kube_proxy(self) -> bool | None:
-        return self.spec.deploy_kube_proxy if self.spec else None
-
-    @property
-    def substance(self) -> object:
-        return self.spec
-
-
-def _cluster_kind(name: str, plural: str, group: str, version: str, record: type[Record]) -> AnyKind:
-    return Kind(name, plural, group, version, record, namespaced=False, reach=Reach.NOTHING)
-
-
-INSTALLATION = _cluster_kind("Installation", "installations", "operator.tigera.io", "v1", Installation)
-FELIX_CONFIGURATION = _cluster_kind(
-    "FelixConfiguration", "felixconfigurations", "crd.projectcalico.org", "v1", FelixConfiguration
-)
-FELIX_CONFIGURATION_V3 = _cluster_kind(
-    "FelixConfiguration", "felixconfigurations", "projectcalico.org", "v3", FelixConfiguration
-)
-OPENSHIFT_NETWORK = _cluster_kind("Network", "networks", "operator.openshift.io", "v1", OpenShiftNetwork)
-CILIUM_NODE_CONFIG = Kind(
-    "CiliumNodeConfig", "ciliumnodeconfigs", "cilium.io", "v2", CiliumNodeConfig, reach=Reach.NOTHING
-)
-CILIUM_NODE_CONFIG_ALPHA = Kind(
-    "CiliumNodeConfig", "ciliumnodeconfigs", "cilium.io", "v2alpha1", CiliumNodeConfig, reach=Reach.NOTHING
-)
+from etpguard.objects.calico import FELIX_CONFIGURATION, FELIX_CONFIGURATION_V3, INSTALLATION
+from etpguard.objects.cilium import CILIUM_NODE_CONFIG, CILIUM_NODE_CONFIG_ALPHA
+from etpguard.objects.kinds import AnyKind
+from etpguard.objects.openshift import OPENSHIFT_NETWORK
+from etpguard.objects.records import Key
+from etpguard.objects.workloads import CONFIG_MAP, DAEMON_SET
 
 
 class NamedObject(NamedTuple):
@@ -205,9 +68,11 @@ class Listed:
 CILIUM_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "cilium-config"), "cilium")
 CILIUM_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "cilium"), "cilium")
 CILIUM_OTHER_CONFIG = NamedObject(CONFIG_MAP, Key("cilium", "cilium-config"), "cilium")
+
 CILIUM_OTHER_DAEMON_SET = NamedObject(DAEMON_SET, Key("cilium", "cilium"), "cilium")
 """Of the operator for OpenShift, and of many charts."""
 DEFAULT_NAMESPACE = "kube-system"
+
 CILIUM_NAMESPACES = {
     each.key.namespace: (each, daemon_set)
     for each, daemon_set in (
@@ -227,6 +92,7 @@ CALICO_DAEMON_SET = NamedObject(DAEMON_SET, Key("calico-system", "calico-node"),
 CALICO_MANIFEST_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "calico-node"), "calico")
 OPENSHIFT_OPERATOR = NamedObject(OPENSHIFT_NETWORK, Key("", "cluster"), "openshift")
 OPENSHIFT_OVN_DAEMON_SET = NamedObject(DAEMON_SET, Key("openshift-ovn-kubernetes", "ovnkube-node"), "openshift")
+
 OPENSHIFT_KUBE_PROXY_DAEMON_SET = NamedObject(
     DAEMON_SET, Key("openshift-kube-proxy", "openshift-kube-proxy"), "openshift"
 )
@@ -234,8 +100,8 @@ OVN_DAEMON_SET = NamedObject(DAEMON_SET, Key("ovn-kubernetes", "ovnkube-node"), 
 ANTREA_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "antrea-config"), "antrea")
 ANTREA_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "antrea-agent"), "antrea")
 KUBE_ROUTER_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "kube-router"), "kubeRouter")
-
 CILIUM_NODE_CONFIGS = NamedObject(CILIUM_NODE_CONFIG, Key("", ""), "ciliumNodes")
+
 CILIUM_NODE_CONFIGS_ALPHA = NamedObject(CILIUM_NODE_CONFIG_ALPHA, Key("", ""), "ciliumNodes")
 """Before Cilium 1.15 the only version."""
 CALICO_FELIX_NODES = NamedObject(FELIX_CONFIGURATION, Key("", ""), "calicoNodes")

@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from etpguard.objects.disruption_budgets import POD_DISRUPTION_BUDGET
 from etpguard.objects.kinds import AnyKind, Kind, Reach
-from etpguard.objects.pods import NODE_DETAILS, POD, POD_DISRUPTION_BUDGET, PodSpec
+from etpguard.objects.node_details import NODE_DETAILS
+from etpguard.objects.pods import POD, PodSpec
 from etpguard.objects.records import FullMeta, LabelledRecord, OwnerReference, Selector, Shape
 
 IntOrPercent = int | str | None

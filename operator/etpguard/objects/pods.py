@@ -1,7 +1,7 @@
-"""The records of a Pod, of a PodDisruptionBudget, and of what a Node offers to pods.
+"""The record of a Pod.
 
-Only the command line reads them, for `what-if`. They hold what decides on where a pod may run, on whether it may
-be evicted, and on which pod a controller deletes first.
+Only the command line reads it, for `what-if`. It holds what decides on where a pod may run, on how it ends, and on
+which pod a controller deletes first.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from etpguard.objects.records import (
     AnnotatedRecord,
     Condition,
     FullMeta,
-    LabelledMeta,
-    LabelledRecord,
     OwnerReference,
     Selector,
     Shape,
@@ -244,65 +242,4 @@ class Pod(AnnotatedRecord, frozen=True):
         return next((each for each in conditions if each.type == type_), None)
 
 
-class BudgetSpec(Shape, frozen=True):
-    selector: Selector | None = None
-    unhealthy_pod_eviction_policy: str | None = None
-
-
-class BudgetStatus(Shape, frozen=True):
-    disruptions_allowed: int | None = None
-    current_healthy: int | None = None
-    desired_healthy: int | None = None
-    observed_generation: int | None = None
-
-
-class PodDisruptionBudget(LabelledRecord, frozen=True):
-    metadata: FullMeta
-    spec: BudgetSpec | None = None
-    status: BudgetStatus | None = None
-
-    @property
-    def substance(self) -> object:
-        return (self.metadata.generation, self.spec, self.status)
-
-    def covers(self, pod: Pod) -> bool:
-        """A null selector selects nothing, an empty one everything: policy/v1."""
-        selector = self.spec.selector if self.spec else None
-        same = (self.metadata.namespace or "") == pod.key.namespace
-        return same and selector is not None and selector.admits(pod.labels)
-
-
-class NodeDetailsSpec(Shape, frozen=True):
-    unschedulable: bool | None = None
-
-
-class NodeDetailsStatus(Shape, frozen=True):
-    allocatable: dict[str, str | int | float] | None = None
-
-
-class NodeDetails(LabelledRecord, frozen=True):
-    """What a Node offers to pods. The record `Node` holds the rest: the operator reads that one, and this one only
-    the command line."""
-
-    metadata: LabelledMeta
-    spec: NodeDetailsSpec | None = None
-    status: NodeDetailsStatus | None = None
-
-    @property
-    def substance(self) -> object:
-        return (self.spec, self.status)
-
-    @property
-    def unschedulable(self) -> bool:
-        return bool(self.spec and self.spec.unschedulable)
-
-    @property
-    def allocatable(self) -> dict[str, str | int | float] | None:
-        return self.status.allocatable if self.status else None
-
-
 POD = Kind("Pod", "pods", "", "v1", Pod, reach=Reach.NOTHING)
-POD_DISRUPTION_BUDGET = Kind(
-    "PodDisruptionBudget", "poddisruptionbudgets", "policy", "v1", PodDisruptionBudget, reach=Reach.NOTHING
-)
-NODE_DETAILS = Kind("Node", "nodes", "", "v1", NodeDetails, namespaced=False, reach=Reach.NOTHING)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from etpguard.objects import Node, named
 from etpguard.objects.arguments import last_value
-from etpguard.objects.named import CiliumNodeConfig, Listed, NamedObjects
+from etpguard.objects.cilium import CILIUM_NODE_CONFIG, CiliumNodeConfig
+from etpguard.objects.named import Listed, NamedObjects
 from etpguard.objects.nodes import CILIUM_PREFIX
 from etpguard.objects.workloads import ConfigMap, Container, DaemonSet
 
@@ -108,7 +109,7 @@ class CiliumConfiguration:
 
     def _of_configs(self, node: Node) -> dict[str, Override]:
         """The last of two wins."""
-        kind = named.CILIUM_NODE_CONFIG.name
+        kind = CILIUM_NODE_CONFIG.name
         return {
             key: Override(key, value, f"{kind} {config.key}: {key}", sure=bool(self._namespace))
             for config in self._configs

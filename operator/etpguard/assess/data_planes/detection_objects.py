@@ -9,7 +9,9 @@ from etpguard.assess.data_planes.detection_cilium import CiliumConfiguration, St
 from etpguard.assess.data_planes.detection_nodes import KUBE_PROXY_MODES
 from etpguard.objects import named
 from etpguard.objects.arguments import last_value, values_of
+from etpguard.objects.calico import FelixConfiguration, Installation
 from etpguard.objects.named import Listed, NamedObject, NamedObjects
+from etpguard.objects.openshift import OpenShiftNetwork
 from etpguard.objects.workloads import UNREADABLE, ConfigMap, DaemonSet
 
 DAEMON_SETS = (
@@ -104,13 +106,13 @@ class Objects:
         if felix_bpf is not None:
             return [Statement(felix_bpf, f"FelixConfiguration node.NAME: bpfEnabled={str(felix_bpf).lower()}")]
         statements = []
-        installation: named.Installation | None = self._objects.found.get(named.CALICO_INSTALLATION)
+        installation: Installation | None = self._objects.found.get(named.CALICO_INSTALLATION)
         if installation and installation.linux_dataplane:
             value = installation.linux_dataplane
             says = {"BPF": True, "Iptables": False, "Nftables": False}.get(value)
             statements.append(Statement(says, f"{named.CALICO_INSTALLATION}: linuxDataplane={value}"))
         for each in (named.CALICO_FELIX, named.CALICO_FELIX_V3):
-            felix: named.FelixConfiguration | None = self._objects.found.get(each)
+            felix: FelixConfiguration | None = self._objects.found.get(each)
             if felix and felix.bpf_enabled is not None:
                 how = f"{each}: bpfEnabled={str(felix.bpf_enabled).lower()}"
                 statements.append(Statement(felix.bpf_enabled, how))
@@ -154,8 +156,8 @@ class Objects:
         arguments = self._arguments(named.KUBE_PROXY_DAEMON_SET)
         return "" if last_value(arguments, "config") else _mode(last_value(arguments, "proxy-mode") or "")
 
-    def openshift(self) -> named.OpenShiftNetwork | None:
-        found: named.OpenShiftNetwork | None = self._objects.found.get(named.OPENSHIFT_OPERATOR)
+    def openshift(self) -> OpenShiftNetwork | None:
+        found: OpenShiftNetwork | None = self._objects.found.get(named.OPENSHIFT_OPERATOR)
         return found
 
     def _arguments(self, which: NamedObject) -> list[str]:

@@ -11,7 +11,8 @@ from etpguard.cluster import Picture
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE_COVERAGE, AnyKind, EndpointSlice, Key, Record
 from etpguard.objects.k3s import SVCLB_POD
 from etpguard.objects.named import NamedObjects
-from etpguard.objects.pods import NODE_DETAILS, POD
+from etpguard.objects.node_details import NODE_DETAILS
+from etpguard.objects.pods import POD
 
 Json = dict[str, Any]
 

@@ -13,14 +13,7 @@ from etpguard.cli.input import cluster_dump
 from etpguard.cli.input.cluster_dump import ClusterDump
 from etpguard.cli.input.loaded import Loaded
 from etpguard.objects import API_VERSION, AnyKind, Key, Record, Reject, decode_item
-from etpguard.objects.named import (
-    NAMED_KINDS,
-    NAMED_OBJECTS,
-    Listed,
-    NamedObject,
-    NamedObjects,
-    named_object,
-)
+from etpguard.objects.named import NAMED_KINDS, NAMED_OBJECTS, Listed, NamedObject, NamedObjects, named_object
 
 DEEPEST = 10
 """Lists within Lists."""
