@@ -16,7 +16,7 @@ from etpguard.objects import PolicyRef, Remediation, Service
 from etpguard.objects.policies import CoveragePolicy, TriggerIf
 from etpguard.remediate.facts import Case, Ledger, Share
 from etpguard.remediate.gather import refreshed
-from etpguard.remediate.policy import together
+from etpguard.remediate.governing import together
 
 NOW = 1_800_000_000.0
 UID = "uid-web"

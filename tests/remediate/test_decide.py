@@ -11,10 +11,8 @@ import pytest
 from etpguard.assess import Outcome, Reason
 from etpguard.objects import Revert
 from etpguard.objects.policies import Budget
-from etpguard.remediate.checks import pause
 from etpguard.remediate.decide import Action, decide
 from etpguard.remediate.facts import Case, Ledger, Share
-from etpguard.remediate.policy import allowance, amount, mistake, together
 from tests.remediate.given import (
     NOW,
     POLICY_UID,
@@ -298,83 +296,6 @@ def test_waits_say_until_when_and_limits_name_their_numbers() -> None:
 )
 def test_waits_no_more(given: Ledger) -> None:
     assert decide(case(), given, NOW).action is Action.APPLY
-
-
-def test_of_several_policies_field_by_field_the_more_careful() -> None:
-    lax = policy(
-        "lax",
-        serviceTypes=["NodePort", "LoadBalancer"],
-        unhealthyWhen={"forSeconds": 1, "outcomes": ["Blackhole", "TargetsUnhealthy"]},
-        remediation=accepting(gitOpsOwned="Patch", networkPolicy="Ignore", onDrift={"maxReverts": 5}),
-        rollback={"mode": "WhenCovered", "coveredForSeconds": 1},
-    )
-    strict = policy("strict", unhealthyWhen={"forSeconds": 60, "outcomes": ["Blackhole", "Outage"]})
-    observing = policy("observing", mode="Observe", suspend=True)
-    both = together((lax, strict, observing))
-    assert both is not None
-    assert [p.metadata.name for p in both.policies] == ["lax", "strict"]
-    assert both.outcomes == {"Blackhole"}
-    assert both.service_types == {"NodePort"}
-    assert both.dwell_seconds == 60
-    assert both.max_reverts == 1
-    assert both.covered_seconds == 1800
-    assert not any((both.patches_git_ops_owned, both.ignores_network_policies, both.rolls_back_when_covered))
-    assert len(both.budgets) == len(both.breakers) == 2
-    assert pause(both) is None
-    lower = together((strict, policy("zz-dry", mode="DryRun")))
-    assert lower is not None
-    assert (lower.mode, lower.deciding.metadata.name) == ("DryRun", "zz-dry")
-
-
-@pytest.mark.parametrize(
-    ("value", "whole", "expected"),
-    [("40%", 10, 4), ("40%", 9, 3), ("40%", 1, 1), ("0%", 10, 0), (0, 10, 0), (7, 3, 7), ("100%", 0, 1)],
-)
-def test_amounts_round_down_but_to_one(value: int | str, whole: int, expected: int) -> None:
-    assert amount(value, whole) == expected
-
-
-@pytest.mark.parametrize(
-    ("services", "whole", "expected"), [("0", 9, 0), ("0%", 9, 0), ("10%", 9, 1), ("3", 9, 3)]
-)
-def test_allowances_round_up(services: str, whole: int, expected: int) -> None:
-    assert allowance(services, whole) == expected
-
-
-@pytest.mark.parametrize(
-    ("budget", "expected"),
-    [
-        pytest.param({"schedule": "0 9 * *", "durationSeconds": 60}, "schedule", id="four fields"),
-        pytest.param({"schedule": "0 0 30 2 *", "durationSeconds": 60}, "schedule", id="no such day"),
-        pytest.param(
-            {"schedule": "* * * * *", "timeZone": "../../etc", "durationSeconds": 60}, "timeZone", id="path"
-        ),
-        pytest.param(
-            {"schedule": "* * * * *", "timeZone": "Europe", "durationSeconds": 60}, "timeZone", id="folder"
-        ),
-    ],
-)
-def test_what_means_nothing_is_named(budget: dict[str, object], expected: str) -> None:
-    assert mistake(policy(remediation=accepting(budgets=[{}, budget]))).startswith(
-        f"spec.remediation.budgets[1].{expected}"
-    )
-
-
-@pytest.mark.parametrize("field", ["serviceSelector", "namespaceSelector"])
-@pytest.mark.parametrize(
-    ("part", "wrong"),
-    [
-        pytest.param({"operator": "In", "values": ["a"]}, "", id="In"),
-        pytest.param({"operator": "Exists"}, "", id="Exists"),
-        pytest.param({"operator": "In"}, "In needs values", id="In what"),
-        pytest.param({"operator": "NotIn", "values": []}, "NotIn needs values", id="not in nothing: all"),
-        pytest.param({"operator": "Exists", "values": ["a"]}, "Exists takes no values", id="exists, and has"),
-    ],
-)
-def test_a_selector_says_what_it_selects(field: str, part: dict[str, object], wrong: str) -> None:
-    spec: dict[str, Any] = {field: {"matchExpressions": [{"key": "tier", **part}]}}
-    made = policy(**spec)
-    assert mistake(made) == (wrong and f"spec.{field}.matchExpressions[0]: {wrong}")
 
 
 def test_changed_services_are_in_need_no_more() -> None:

@@ -35,7 +35,7 @@ from etpguard.remediate.facts import Case, Round
 from etpguard.remediate.gather import Gatherer
 from etpguard.remediate.ledger import OperatorLimits
 from etpguard.remediate.memory import RemediationMemory
-from etpguard.remediate.policy import faults
+from etpguard.remediate.policy_faults import faults
 from etpguard.remediate.spent import IntentAges
 
 _KINDS = {kind.name: kind for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY)}

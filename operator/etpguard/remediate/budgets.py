@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from etpguard.objects.policies import Budget
-from etpguard.remediate.policy import allowance
+from etpguard.remediate.amounts import allowance
 
 
 def allowed(budget: Budget, applied: Sequence[float], whole: int, now: float) -> int | None:

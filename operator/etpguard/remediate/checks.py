@@ -14,7 +14,7 @@ from etpguard.assess.evidence import Evidence
 from etpguard.objects.text import listed
 from etpguard.remediate import reasons
 from etpguard.remediate.facts import Case, in_need
-from etpguard.remediate.policy import Governing
+from etpguard.remediate.governing import Governing
 
 SKIP_ANNOTATION = "etpguard.dev/skip-remediation"
 

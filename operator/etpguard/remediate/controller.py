@@ -22,6 +22,7 @@ from etpguard.objects.log_fields import action_fields, request_fields, service_f
 from etpguard.remediate import reasons
 from etpguard.remediate.decide import Action, Decision, decide
 from etpguard.remediate.dwell import DwellHistory
+from etpguard.remediate.errors import Changed, Refused
 from etpguard.remediate.events import Announcer, Count
 from etpguard.remediate.execute import Disagreement, Executor
 from etpguard.remediate.facts import Case, Ledger, Round
@@ -29,7 +30,7 @@ from etpguard.remediate.gather import Gatherer, trial
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.policy_statuses import PolicyStatuses
 from etpguard.remediate.postponed import Postponed
-from etpguard.remediate.reread import Changed, Refused, ServiceReader
+from etpguard.remediate.reread import ServiceReader
 from etpguard.remediate.skips import Skips
 from etpguard.remediate.turns import Turns
 

@@ -17,9 +17,10 @@ from etpguard.objects import PolicyRef, Remediation
 from etpguard.objects.policies import Budget
 from etpguard.objects.times import rfc3339
 from etpguard.remediate import checks, reasons
+from etpguard.remediate.amounts import amount
 from etpguard.remediate.budgets import seconds_left
 from etpguard.remediate.facts import Case, Ledger, Share, everywhere, reference
-from etpguard.remediate.policy import Governing, amount, requests_rollback
+from etpguard.remediate.governing import Governing, requests_rollback
 
 COVERED_AGAIN = reasons.COVERED.because("the Service would be covered under Local")
 POLICY_GONE = reasons.POLICY_DELETED.because("onDelete is Revert")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from etpguard.assess import Assessment, Outcome
 from etpguard.objects import Key
 from etpguard.remediate.facts import in_need
-from etpguard.remediate.policy import Governing
+from etpguard.remediate.governing import Governing
 
 
 @dataclass(slots=True)

@@ -16,16 +16,18 @@ from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, Key, Remediation, Service
 from etpguard.remediate import address_filters, events, patches, reasons
+from etpguard.remediate.current_service import CurrentService, Reassessed
 from etpguard.remediate.decide import COVERED_AGAIN, UNASKED, Action, Decision, decide
+from etpguard.remediate.errors import Changed, Refused
 from etpguard.remediate.events import Announcer, Count
 from etpguard.remediate.facts import Case, Ledger
 from etpguard.remediate.gather import refreshed
+from etpguard.remediate.governing import Governing
 from etpguard.remediate.intent import IntentRecorder, entered
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, owner, setter, setters
-from etpguard.remediate.policy import Governing
-from etpguard.remediate.reread import Changed, CurrentService, Reassessed, Refused, ServiceReader
+from etpguard.remediate.reread import ServiceReader
 from etpguard.remediate.rollback import KEPT, Rollback
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.objects import Key, PolicyRef, Remediation, Revert, Service
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
-from etpguard.remediate.policy import Governing
+from etpguard.remediate.governing import Governing
 
 NEVER = frozenset({Outcome.NoEndpoints, Outcome.NoTargets, Outcome.Unknown, Outcome.NotAffected, Outcome.Covered})
 """Outcomes that no policy can select for remediation."""

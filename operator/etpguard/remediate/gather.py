@@ -20,11 +20,12 @@ from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 from etpguard.remediate import address_filters, hold_off, reasons
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.facts import Case, Round
+from etpguard.remediate.governing import Governing, together
 from etpguard.remediate.ledger import LedgerKeeper, OperatorLimits
 from etpguard.remediate.memory import CREATED_AGAIN, RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, owner
-from etpguard.remediate.policy import Governing, PolicyIndex, governing, together
+from etpguard.remediate.policy_index import PolicyIndex, governing
 from etpguard.remediate.shared_probes import SharedProbes
 from etpguard.remediate.spent import IntentAges
 

@@ -10,9 +10,10 @@ from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE_COVERAGE, Remediation, ServiceCoverage, decode_item, times
+from etpguard.remediate.current_service import CurrentService
+from etpguard.remediate.errors import Changed
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.ownership import MANAGER, recorded_at
-from etpguard.remediate.reread import Changed, CurrentService
 from etpguard.report import service_coverage
 
 MAX_MESSAGE = 4096

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from etpguard.assess import Assessment, Outcome
 from etpguard.objects import Key, Remediation, times
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
+from etpguard.remediate.amounts import amount
 from etpguard.remediate.decide import unasked_rollback
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.facts import Case, Ledger, Share, in_need
 from etpguard.remediate.memory import RemediationMemory
-from etpguard.remediate.policy import amount
 from etpguard.remediate.spent import IntentAges
 
 Spent = dict[tuple[str, float], float]

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from etpguard.assess import Assessment, Engine
-from etpguard.cluster import NodeTable, Picture
+from etpguard.assess import Engine
+from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Json
@@ -30,98 +29,25 @@ from etpguard.objects import (
     Key,
     Record,
     Reject,
-    Remediation,
-    Service,
     ServiceCoverage,
     decode_item,
 )
-from etpguard.objects.network_policies import NETWORK_POLICY, NetworkPolicy
+from etpguard.objects.network_policies import NETWORK_POLICY
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
 from etpguard.remediate import reasons
-from etpguard.remediate.facts import Case
+from etpguard.remediate.current_service import CurrentService, Reassessed, Rules
+from etpguard.remediate.errors import Changed
 from etpguard.remediate.gather import namespace_labels
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import KINDS
 from etpguard.remediate.ownership import recorded_at
-from etpguard.remediate.policy import governing
 from etpguard.remediate.turns import Turns
-from etpguard.report import service_coverage, service_report
 
 _AT_ONCE = 500
 """Records absorbed before the event loop gets its turn."""
+
 _LONGEST_TURN = 0.01
 """Seconds of an assessment before the event loop gets its turn."""
-
-
-class Refused(Exception):  # noqa: N818  nothing went wrong here
-    """The API server does not allow the change, or does not carry it out."""
-
-
-class Changed(Exception):  # noqa: N818  nothing went wrong
-    """The object is gone, is not as it was, or cannot be decoded."""
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentService:
-    """One Service as the API server has it: the raw object for its managedFields, the record, and its report.
-
-    `recorded_at`: when etpguard wrote the record of the remediation, see `ownership.recorded_at`."""
-
-    raw: dict[str, Any]
-    service: Service
-    report: ServiceCoverage | None
-    recorded_at: str = ""
-
-    @property
-    def remediation(self) -> Remediation | None:
-        """The record of this very Service, not of an earlier one of the same name."""
-        found = self.report.remediation if self.report else None
-        return found if found is not None and found.service_uid == self.service.uid else None
-
-    @property
-    def foreign(self) -> bool:
-        """Whether the report belongs to an earlier Service of the same name."""
-        return self.report is not None and service_coverage.owned_by_another(self.report, self.service)
-
-    def note_in(self, memory: RemediationMemory) -> None:
-        version = self.report.version if self.report else 0
-        memory.note(self.service.key, self.remediation, version, self.service.uid, self.service.version)
-
-
-@dataclass(frozen=True, slots=True)
-class Reassessed:
-    """An assessment made from fresh reads; node sets are those of `table`."""
-
-    now: CurrentService
-    assessment: Assessment | None
-    table: NodeTable
-    network_policies: tuple[NetworkPolicy, ...]
-
-    def agrees_with(self, held: Assessment | None, table: NodeTable) -> bool:
-        """Whether the report of the Service would be the same by the picture's assessment."""
-        if held is None or self.assessment is None:
-            return held is self.assessment
-        return service_report(held, table, (), 0) == service_report(self.assessment, self.table, (), 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The policies that may govern the Services of a namespace, the labels of each known namespace, and whether
-    the namespace is being deleted."""
-
-    policies: tuple[CoveragePolicy, ...]
-    labels: Mapping[str, Mapping[str, str]]
-    terminating: bool
-
-    def applied_to(self, case: Case) -> Case:
-        """The case under these rules."""
-        ref = case.remediation.policy if case.remediation else None
-        return replace(
-            case,
-            governing=governing(case.service, self.policies, self.labels),
-            recorded_policy=next((p for p in self.policies if ref and p.uid == ref.uid), None),
-            namespace_terminating=self.terminating,
-        )
 
 
 class ServiceReader:

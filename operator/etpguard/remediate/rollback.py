@@ -18,14 +18,16 @@ from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, Key, Remediation, Revert, Service
 from etpguard.objects.log_fields import service_fields
 from etpguard.remediate import events, hold_off, patches, reasons
+from etpguard.remediate.current_service import CurrentService
 from etpguard.remediate.decide import Action
+from etpguard.remediate.errors import Changed, Refused
 from etpguard.remediate.events import Announcer, Count
 from etpguard.remediate.facts import Case, reference
+from etpguard.remediate.governing import Governing
 from etpguard.remediate.intent import IntentRecorder, entered
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setter, setters
-from etpguard.remediate.policy import Governing
-from etpguard.remediate.reread import Changed, CurrentService, Refused, ServiceReader
+from etpguard.remediate.reread import ServiceReader
 
 _log = logging.getLogger(__name__)
 

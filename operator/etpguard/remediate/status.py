@@ -12,10 +12,11 @@ from etpguard.objects import Key
 from etpguard.objects.policies import CoveragePolicy, TriggerIf
 from etpguard.objects.times import rfc3339
 from etpguard.remediate import reasons
+from etpguard.remediate.amounts import amount
 from etpguard.remediate.budgets import allowed
 from etpguard.remediate.decide import Action, Decision
 from etpguard.remediate.facts import Case, Round, Share, everywhere
-from etpguard.remediate.policy import amount, mistake
+from etpguard.remediate.policy_faults import mistake
 from etpguard.report.statuses import comparable, with_times
 
 MAX_LISTED = 50
