@@ -25,7 +25,8 @@ from etpguard.foresight.scheduling import Scheduling, Site
 from etpguard.foresight.workload_patch import HOSTNAME, WorkloadPatch, hand_over, spread, tolerate
 from etpguard.foresight.world import World
 from etpguard.objects import NODE, SERVICE, Service
-from etpguard.objects.pods import NODE_DETAILS, PodSpec
+from etpguard.objects.node_details import NODE_DETAILS
+from etpguard.objects.pods import PodSpec
 
 Json = dict[str, Any]
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers import aws_cloud_provider, azure, cilium, gke, metallb
+from etpguard.assess.consumers import aws_cloud_provider, azure, metallb
+from etpguard.assess.consumers.cilium import services as cilium
 from etpguard.assess.consumers.clouds import (
     alibaba,
     huawei,
@@ -21,6 +22,9 @@ from etpguard.assess.consumers.clouds import (
     vsphere,
     yandex,
 )
+from etpguard.assess.consumers.gke.backend_configs import BACKEND_CONFIGS
+from etpguard.assess.consumers.gke.ingress import NEG
+from etpguard.assess.consumers.gke.passthrough import L4_CLASSES
 from etpguard.report import explain_verdict
 from tests.assess.consumers.worlds import Json, endpoints, ingress, nodes, service, world
 
@@ -33,8 +37,8 @@ KEYS = (
     aws_cloud_provider.CHECK_PATH,
     azure.PROTOCOL,
     *(f"service.beta.kubernetes.io/port_80_{what}" for what in _AZURE),
-    gke.NEG,
-    gke.BACKEND_CONFIGS[0],
+    NEG,
+    BACKEND_CONFIGS[0],
     "networking.gke.io/load-balancer-type",
     openstack.MONITOR,
     openstack.NODE_SELECTOR,
@@ -70,7 +74,7 @@ ANNOTATIONS = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4)
 CLASSES = st.one_of(
     st.none(),
     st.text(max_size=20),
-    st.sampled_from([cilium.L2, cilium.BGP, cilium.NODE_IPAM, *gke.L4_CLASSES, *metallb.CLASSES]),
+    st.sampled_from([cilium.L2, cilium.BGP, cilium.NODE_IPAM, *L4_CLASSES, *metallb.CLASSES]),
 )
 STATUS = st.lists(
     st.fixed_dictionaries({}, optional={"ip": st.ip_addresses().map(str), "hostname": st.text(max_size=9)}),

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from etpguard.assess.consumers.aws_cloud_provider import AwsCloudProvider
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController, AwsOptions
 from etpguard.assess.consumers.azure import AzureApplicationGateway, AzureLoadBalancer
-from etpguard.assess.consumers.cilium import Cilium
+from etpguard.assess.consumers.cilium.family import Cilium
 from etpguard.assess.consumers.clouds import cloud_families
 from etpguard.assess.consumers.contested import Contested
 from etpguard.assess.consumers.eks_auto import EksAuto
-from etpguard.assess.consumers.gke import GkeIngress, GkeLoadBalancer
+from etpguard.assess.consumers.gke.ingress import GkeIngress
+from etpguard.assess.consumers.gke.passthrough import GkeLoadBalancer
 from etpguard.assess.consumers.in_cluster_proxies import InClusterProxies
 from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.k3s_servicelb import K3sServiceLB

@@ -11,7 +11,7 @@ from etpguard.objects import Key
 from etpguard.objects.cilium import CILIUM_L2_LEASE, L2Lease, l2_lease
 from etpguard.objects.records import BareMeta
 from tests.assess.build import one_plane
-from tests.assess.consumers.test_cilium import ASSIGNED, L2, advertisement, cluster_config, policy
+from tests.assess.consumers.cilium.test_family import ASSIGNED, L2, advertisement, cluster_config, policy
 from tests.assess.consumers.worlds import KEY, Json, Seen, endpoints, node, nodes, port, seen, service, world
 
 V1_19, V1_20_2 = "v1.19.4", "v1.20.2"

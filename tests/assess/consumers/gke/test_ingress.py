@@ -1,10 +1,10 @@
-"""ingress-gce: Ingress and passthrough load balancers of Google Cloud."""
+"""ingress-gce: Ingress of Google Cloud."""
 
 from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort
+from etpguard.assess.probe import OwnNodePort
 from tests.assess.consumers.checks import settings_of
 from tests.assess.consumers.worlds import (
     Json,
@@ -194,50 +194,6 @@ def test_the_default_class_of_another_controller_wins_over_gke() -> None:
     assert world(*behind(ingress()), other).consumer().consumer.family == "in-cluster-proxies"
 
 
-def test_load_balancer_checks_the_health_check_node_port() -> None:
-    """pkg/l4/healthchecks/healthchecksl4.go:122-136."""
-    made = world(service(), endpoints("a"), *nodes("gce"))
-    assert made.consumer().consumer.probe == HealthCheckNodePort()
-    assert seen(service(), endpoints("a"), *nodes("gce")) == SAFE
-
-
-@pytest.mark.parametrize(
-    ("subject", "expected"),
-    [
-        pytest.param(
-            service(loadBalancerClass="networking.gke.io/l4-regional-internal"),
-            Seen("Covered", "Covered", "a", ""),
-            id="IsSubsettingL4ILBService: by class",
-        ),
-        pytest.param(
-            service(
-                annotations={
-                    "networking.gke.io/load-balancer-type": "Internal",
-                    "service.kubernetes.io/backend-service": "k8s2-x",
-                }
-            ),
-            Seen("Covered", "Covered", "a", ""),
-            id="subsetting by what its controller wrote",
-        ),
-        pytest.param(
-            service(annotations={"networking.gke.io/load-balancer-type": "Internal"}),
-            SAFE,
-            id="internal, unsubsetted",
-        ),
-        pytest.param(
-            service(loadBalancerClass="networking.gke.io/l4-regional-external"),
-            Seen("Covered", "Covered", "a", ""),
-            id="gce_annotations.go:44: external by class",
-        ),
-        pytest.param(
-            service(loadBalancerClass="networking.gke.io/l4-regional-internal-legacy"), SAFE, id="internal legacy"
-        ),
-    ],
-)
-def test_subsetting_lists_nodes_with_pods(subject: Json, expected: Seen) -> None:
-    assert seen(subject, endpoints("a"), *nodes("gce")) == expected
-
-
 def test_a_named_backend_port() -> None:
     made = ingress(annotations={CLASS: "gce"}, to_port={"name": "admin"})
     subject = service(type="NodePort", ports=[port(), port("admin", 81, 30081)])
@@ -250,107 +206,3 @@ def test_advice_moves_to_endpoint_groups_first() -> None:
     assert advice[0].endswith(f"kubectl -n shop annotate service web --overwrite '{NEG}={{\"ingress\": true}}'")
     assert "X-Forwarded-For" in advice[0]
     assert "X-Forwarded-For" in advice[2]
-
-
-BACKEND_SERVICE = {"service.kubernetes.io/backend-service": "k8s2-x"}
-
-
-@pytest.mark.parametrize(
-    ("annotations", "expected"),
-    [
-        pytest.param({}, "abcd", id="the cloud provider's: readiness and roles are ignored"),
-        pytest.param(BACKEND_SERVICE, "ac", id="ingress-gce's instance group: CandidateNodesFilter"),
-        pytest.param(
-            {**BACKEND_SERVICE, "networking.gke.io/load-balancer-type": "Internal"},
-            "ab",
-            id="its subset: CandidateAndUnreadyNodesFilter",
-        ),
-    ],
-)
-def test_nodes_of_a_load_balancer_depend_on_its_controller(annotations: dict[str, str], expected: str) -> None:
-    members = [
-        node("a", "gce://a"),
-        node("b", "gce://b", ready="False"),
-        node("c", "gce://c", labels={"operation.gke.io/type": "drain"}),
-        node("d", "gce://d", labels={"node-role.kubernetes.io/master": ""}),
-    ]
-    subject = service(annotations=annotations)
-    assert seen(subject, endpoints("a", "b", "c", "d"), *members) == Seen("Covered", "Covered", expected, "")
-
-
-FINALIZER, GKE_CLASS = "gke.networking.io/", "networking.gke.io/"
-POD_NODES, ALL_NODES, READY_NODES = "a", "abc", "ab"
-
-
-@pytest.mark.parametrize(
-    ("finalizers", "class_", "expected"),
-    [
-        pytest.param(["l4-ilb-v2"], None, POD_NODES, id="finalizer.go:38: subsetting NEG"),
-        pytest.param(["l4-netlb-v3"], None, POD_NODES, id="finalizer.go:38: RBS on NEG"),
-        pytest.param(["l4-netlb-v2"], None, READY_NODES, id="finalizer.go:38: RBS on instance groups"),
-        pytest.param(["l4-ilb-v1"], None, READY_NODES, id="finalizer.go:38: internal on instance groups"),
-        pytest.param(["l4-netlb-v1"], None, ALL_NODES, id="finalizer.go:38: target pool"),
-        pytest.param(["l4-netlb-v2", "l4-netlb-v3"], None, POD_NODES, id="migrated"),
-        pytest.param(
-            ["l4-netlb-v2"], "l4-regional-external", READY_NODES, id="the finalizer goes before the class"
-        ),
-        pytest.param([], "l4-regional-external", POD_NODES, id="class external"),
-        pytest.param([], "l4-regional-internal", POD_NODES, id="class internal"),
-        pytest.param([], "l4-regional-external-legacy", ALL_NODES, id="class external-legacy"),
-        pytest.param([], "l4-regional-internal-legacy", READY_NODES, id="class internal-legacy"),
-        pytest.param([], "standalone-passthrough-lb-neg", POD_NODES, id="a group alone"),
-        pytest.param([], None, ALL_NODES, id="neither"),
-    ],
-)
-def test_nodes_of_a_passthrough_load_balancer(finalizers: list[str], class_: str | None, expected: str) -> None:
-    more: Json = {"loadBalancerClass": f"{GKE_CLASS}{class_}"} if class_ else {}
-    subject = service(**more)
-    subject["metadata"]["finalizers"] = [f"{FINALIZER}{name}" for name in finalizers]
-    members = [*nodes("gce", "a", "b"), node("c", "gce://c", ready="False")]
-    made = world(subject, endpoints("a"), *members)
-    assert made.names(made.consumer().eligible) == expected
-    assert made.consumer().outcome.name == ("Covered" if expected == POD_NODES else "TargetsUnhealthy")
-
-
-def test_a_finalizer_is_a_mark_on_any_nodes() -> None:
-    subject = service()
-    subject["metadata"]["finalizers"] = [f"{FINALIZER}l4-netlb-v3"]
-    consumer = world(subject, endpoints("a"), *nodes("")).consumer().consumer
-    assert (consumer.family, consumer.evidence.value) == ("gke-l4", "documented")
-    assert world(service(), endpoints("a"), *nodes("gce")).consumer().consumer.evidence.value == "assumed"
-
-
-def test_without_a_healthy_target_it_sends_to_all() -> None:
-    subject = service()
-    subject["metadata"]["finalizers"] = [f"{FINALIZER}l4-netlb-v1"]
-    assert seen(subject, endpoints(terminating="a"), *nodes("gce"))[:2] == ("Blackhole", "NoHealthyTarget")
-
-
-@pytest.mark.parametrize(("labels", "eligible"), [({}, "ab"), ({"operation.gke.io/type": "drain"}, "a")])
-def test_a_draining_node_leaves_the_group(labels: dict[str, str], eligible: str) -> None:
-    subject = service(loadBalancerClass=f"{GKE_CLASS}l4-regional-external")
-    members = [node("a", "gce://a"), node("b", "gce://b", labels=labels), node("c", "gce://c")]
-    assert seen(subject, endpoints("a", "b"), *members).eligible == eligible
-
-
-def test_a_draining_node_alone_may_stay_in_the_group() -> None:
-    """PR #3128, by a flag."""
-    subject = service(loadBalancerClass=f"{GKE_CLASS}l4-regional-external")
-    members = [node("a", "gce://a", labels={"operation.gke.io/type": "drain"}), node("b", "gce://b")]
-    assert seen(subject, endpoints("a"), *members)[:2] == ("Unknown", "DrainingNodesNotKnown")
-
-
-@pytest.mark.parametrize(
-    ("ready", "terminating", "expected"),
-    [
-        pytest.param(
-            "a", "b", Seen("Covered", "Covered", "a", ""), id="types.go:381: terminating ones are left out"
-        ),
-        pytest.param(
-            "", "ab", Seen("NoTargets", "NoReadyEndpoint", "", ""), id="all terminate: the group is empty"
-        ),
-    ],
-)
-def test_a_group_drops_the_nodes_of_terminating_endpoints(ready: str, terminating: str, expected: Seen) -> None:
-    subject = service(loadBalancerClass=f"{GKE_CLASS}l4-regional-external")
-    assert seen(subject, endpoints(*ready, terminating=terminating), *nodes("gce")) == expected

@@ -1,0 +1,1 @@
+"""Cilium: L2 announcements, the BGP control plane and Node IPAM."""

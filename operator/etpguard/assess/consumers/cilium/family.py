@@ -1,0 +1,155 @@
+"""The family of Cilium: it recognises the Services that Cilium serves, and finds out how it does so. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from etpguard.assess.consumers import changes
+from etpguard.assess.consumers.changes import Step, with_labels
+from etpguard.assess.consumers.cilium.bgp import advertisements_for, targets_by_bgp
+from etpguard.assess.consumers.cilium.envoy import served_by_envoy, targets_by_envoy
+from etpguard.assess.consumers.cilium.l2 import LEADER, held_leases, lease_keys, policies_for, targets_by_l2
+from etpguard.assess.consumers.cilium.node_ipam import MATCH_NODES, targets_by_node_ipam
+from etpguard.assess.consumers.cilium.services import BGP, L2, NODE_IPAM
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
+from etpguard.assess.consumers.load_balancers import (
+    EVERY_NODE,
+    Balancer,
+    Recognition,
+    by_class,
+    by_mark,
+    classless,
+)
+from etpguard.assess.consumers.remedies import ClientIP, cluster, named, spread
+from etpguard.assess.consumers.targets import PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.outcome import Outcome, Reason
+from etpguard.objects import Node, Service
+from etpguard.objects.cilium import (
+    CILIUM_BGP_ADVERTISEMENT,
+    CILIUM_BGP_CLUSTER_CONFIG,
+    CILIUM_L2_ANNOUNCEMENT_POLICY,
+    CILIUM_L2_LEASE,
+)
+
+# The annotations by which people request an address of LB IPAM, and the condition with its answer.
+_REQUESTS = ("lbipam.cilium.io/", "io.cilium/lb-ipam-")
+_SATISFIED = "cilium.io/IPAMRequestSatisfied"
+
+_WITHOUT_ADDRESS = (
+    "no CiliumLoadBalancerIPPool selects the Service or has a free address; the requested address is taken, and "
+    "the Services do not share it"
+)
+
+
+class Cilium(BaseFamily):
+    name = "cilium"
+    balancers_only = True
+    kinds = (CILIUM_L2_ANNOUNCEMENT_POLICY, CILIUM_BGP_ADVERTISEMENT, CILIUM_BGP_CLUSTER_CONFIG, CILIUM_L2_LEASE)
+    documented = (
+        DocumentedConsumer(
+            consumer="Cilium L2 announcements",
+            found_by="class `io.cilium/l2-announcer`, LB IPAM's condition or request and a policy",
+            nodes="the holder of the Lease; without it one of those that `CiliumL2AnnouncementPolicy` selects",
+            health_check="none",
+            with_local="as the holder does; without the Lease `Unknown` unless all or none of them have endpoints",
+            evidence=Evidence.DOCUMENTED,
+            source="cilium 0267401 pkg/l2announcer/l2announcer.go, Documentation/network/l2-announcements.rst; "
+            "#46399, #48419, #48550",
+        ),
+        DocumentedConsumer(
+            consumer="Cilium BGP control plane",
+            found_by="class `io.cilium/bgp-control-plane`, LB IPAM's condition or request and an advertisement",
+            nodes="those with endpoints, as `CiliumBGPClusterConfig` selects them",
+            health_check="none",
+            with_local="`Covered`; `NoTargets` where no `CiliumBGPAdvertisement` selects the Service",
+            evidence=Evidence.DOCUMENTED,
+            source="cilium 058641d pkg/bgpv1/manager/reconcilerv2/service.go",
+        ),
+        DocumentedConsumer(
+            consumer="Cilium Node IPAM",
+            found_by="class `io.cilium/node`",
+            nodes="those with endpoints, Ready or not, without the exclude label",
+            health_check="none",
+            with_local="`Covered`",
+            evidence=Evidence.DOCUMENTED,
+            source="cilium 94b67c8 operator/pkg/nodeipam",
+        ),
+    )
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        recognition = _recognised(service)
+        if recognition is None:
+            return
+        controller, targets, source = _targets(service, view)
+        recognition = recognition._replace(how=f"{recognition.how}{source}")
+        if isinstance(targets, PossibleNodes) and targets.present:
+            recognition = recognition._replace(evidence=Evidence.OBSERVED)
+        balancer = Balancer.of(service, controller, recognition, "node", without_address=_WITHOUT_ADDRESS)
+        for consumer in balancer.consumers(targets):
+            yield replace(consumer, reads=lease_keys(service)) if controller == L2 else consumer
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        bad = (Outcome.Blackhole, Outcome.Outage, Outcome.NoTargets, Outcome.Unknown)
+        if verdict.outcome not in bad or verdict.reason.code == "NoAddress":
+            return
+        if verdict.consumer.controller == L2:
+            names = ", ".join(named(nodes)) or "NODE"
+            yield Advice(
+                "Let only nodes with endpoints announce the address",
+                f"In the CiliumL2AnnouncementPolicy that selects Service {service.key}, set spec.nodeSelector to "
+                f"a label of the nodes with its pods ({names}), and bind the pods to that label by nodeSelector. "
+                "Or announce the address by BGP, which follows endpoints.",
+            )
+        yield spread(service, "every node that may answer for the address")
+        yield cluster(service, ClientIP.LOST)
+
+    follows_labels = True
+    """operator/pkg/nodeipam/nodesvclb.go: a Node is a source of reconciliations, with its labels."""
+
+    def target_nodes(
+        self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
+    ) -> Step | None:
+        if consumer.controller != NODE_IPAM:
+            return None
+        written = with_labels(service.annotations.get(MATCH_NODES, ""), labels, keep=keep)
+        return changes.annotated("Service", service.key, {MATCH_NODES: written})
+
+
+def _recognised(service: Service) -> Recognition | None:
+    """By what it is known that Cilium gave the Service its address; None where Cilium did not."""
+    if recognition := by_class(service, L2, BGP, NODE_IPAM):
+        return recognition
+    if not classless(service) or any(entry.hostname for entry in service.load_balancer_ingress):
+        return None
+    for condition in (service.status and service.status.conditions) or ():
+        if condition.type == _SATISFIED:
+            how = Recognition(f"recognised by its condition {_SATISFIED}")
+            return how if condition.status == "True" else None
+    return by_mark(service, *_REQUESTS)
+
+
+def _targets(service: Service, view: View) -> tuple[str, Targets, str]:
+    """The name of the controller, its targets, and a clause on where the targets come from, for the reader; it
+    follows the clause on how Cilium was recognised."""
+    chosen = service.spec.load_balancer_class
+    if chosen == NODE_IPAM:
+        return NODE_IPAM, targets_by_node_ipam(service), ""
+    if served_by_envoy(service):
+        return chosen or "cilium", targets_by_envoy(service, view), ""
+    by_l2 = chosen != BGP and (
+        chosen == L2 or any(policies_for(service, view)) or bool(held_leases(service, view))
+    )
+    by_bgp = chosen != L2 and (chosen == BGP or any(advertisements_for(service, view)))
+    if by_l2 and by_bgp:
+        detail = f"policies announce it by L2 and advertisements by BGP. By L2, {LEADER}"
+        return "cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", detail)), ""
+    if by_l2:
+        return L2, *targets_by_l2(service, view)
+    if by_bgp:
+        return BGP, targets_by_bgp(service, view), ""
+    detail = "LB IPAM gave the address; no object that was read shows what announces it"
+    return "cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncementNotKnown", detail)), ""

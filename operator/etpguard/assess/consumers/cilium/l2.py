@@ -1,0 +1,148 @@
+"""L2 announcements: one node answers for the address, the holder of a Lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from etpguard.assess.consumers.cilium.services import service_labels
+from etpguard.assess.consumers.load_balancers import (
+    EVERY_NODE,
+    NO_NODE,
+    UNCHECKED,
+)
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.view import View
+from etpguard.assess.data_planes.interface import DataPlane
+from etpguard.assess.node_rule import NodeRule, Readiness
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Key, Service
+from etpguard.objects.cilium import (
+    CILIUM_L2_ANNOUNCEMENT_POLICY,
+    CILIUM_L2_LEASE,
+    CiliumL2AnnouncementPolicy,
+    L2Lease,
+    l2_lease,
+    l2_lease_key,
+)
+
+_SHARED = (
+    "but each Service that shares the address has a Lease, and the holder of each answers for it: nothing is lost "
+    "if all of them are nodes with an endpoint; a share or all of it is lost if one is not"
+)
+"""cilium/cilium#48419, open."""
+
+_NOT_LONG = (
+    "which is not Ready, is not a node of the policy, or has no endpoint: since Cilium 1.20.2, a node with an "
+    "endpoint takes the Lease over, and nothing is lost; before, all is lost while a node without one holds it"
+)
+_SHARING = ("lbipam.cilium.io/sharing-key", "io.cilium/lb-ipam-sharing-key")
+
+LEADER = (
+    "before Cilium 1.20.2, one leader among the nodes of the policy answers for the address, with or without an "
+    "endpoint: nothing is lost if it has one, all is lost if not; since 1.20.2, only nodes with an endpoint may "
+    "lead"
+)
+
+ENDPOINTS_LEAD = (1, 20, 2)
+"""The first release in which only nodes with an endpoint of the Service compete to announce its address by L2: PR
+#46399, #48550. Its placeholder has no node, so no node announces a Service of Envoy: cilium/cilium#48799, open."""
+
+_ONLY_ENDPOINTS = (
+    "one leader among the nodes of the policy that have an endpoint, of any port, answers for the address: "
+    "nothing is lost if it has one of this port"
+)
+
+_BEFORE = (
+    "one leader among the nodes of the policy answers for the address, with or without an endpoint: nothing "
+    "is lost if it has one, all is lost if not"
+)
+
+
+def release_of_nodes(view: View) -> tuple[int, int, int] | None:
+    """The oldest release of Cilium on the nodes; None if that is not known."""
+    if view.planes is None or view.planes.otherwise:
+        return None
+    releases = [group.plane.release for group in view.planes.groups if group.plane.name is DataPlane.CILIUM]
+    known = [release for release in releases if release is not None]
+    return min(known) if known and len(known) == len(releases) else None
+
+
+def lease_keys(service: Service) -> frozenset[Key]:
+    return frozenset({l2_lease_key(l2_lease(service.key))})
+
+
+def held_leases(service: Service, view: View) -> list[L2Lease]:
+    """Those of the Service that a node holds: one, unless Cilium has moved to another namespace."""
+    found = view.referring(CILIUM_L2_LEASE, l2_lease_key(l2_lease(service.key)))
+    return [lease for lease in found if lease.holder]
+
+
+def targets_by_l2(service: Service, view: View) -> tuple[Targets, str]:
+    """From the holder of the Lease. While it is not known: from the nodes that the policies select, and from any
+    node where the policies are not known either."""
+    targets, source = _by_policies(service, view)
+    rule = targets.rule
+    leases = held_leases(service, view)
+    holders = sorted({lease.holder for lease in leases})
+    if len(holders) > 1:
+        detail = f"several Leases {l2_lease(service.key)} name different nodes: {', '.join(holders[:3])[:500]}"
+        return PossibleNodes(rule, Reason("AnnouncingNodesNotKnown", detail)), source
+    if holders:
+        where = f"Lease {leases[0].key} names node {holders[0][:253]}"
+        if any(key in service.annotations for key in _SHARING):
+            return PossibleNodes(rule, Reason("LeaderNotKnown", f"{where}, {_SHARED}")), source
+        reason = Reason("LeaderNotKnown", f"{where}, {_NOT_LONG}")
+        release = release_of_nodes(view)
+        moves_on = release is None or release >= ENDPOINTS_LEAD
+        held = replace(rule, names=frozenset(holders), follows_endpoints=moves_on)
+        present = NodeTargets(held, UNCHECKED, keeps_targets=reason)
+        return PossibleNodes(rule, reason, sends_to_one=True, present=present), f"{source}; {where}"
+    if why := view.unseen(CILIUM_L2_LEASE):
+        reason = Reason(targets.reason.code, f"{targets.reason.detail} ({why})")
+        return replace(targets, reason=reason), source
+    if service.uid and release_of_nodes(view) is not None:  # Cilium runs in the namespace whose Leases are read
+        detail = (
+            f"no node holds the Lease {l2_lease(service.key)}: no node announces the address unless one has taken "
+            "the Lease since, and all is lost"
+        )
+        return replace(targets, reason=Reason("LeaderNotKnown", detail), fewest=NO_NODE), source
+    return targets, source
+
+
+def _by_policies(service: Service, view: View) -> tuple[PossibleNodes, str]:
+    """From the nodes that the policies select; from any node where the policies are not known."""
+    if why := view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY):
+        reason = Reason("PolicyNotReadable", f"cannot read {CILIUM_L2_ANNOUNCEMENT_POLICY}: {why}")
+        return PossibleNodes(EVERY_NODE, reason), ""
+    policies = list(policies_for(service, view))
+    rules = {selected_nodes(policy) for policy in policies}
+    if len(rules) != 1:
+        some = "several policies with different nodes announce it"
+        if not rules:
+            some = "no policy that was read announces it"
+        return PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", some)), f": {LEADER}"
+    names = ", ".join(sorted(policy.metadata.name for policy in policies))
+    lease = l2_lease(service.key)
+    release, rule = release_of_nodes(view), rules.pop()
+    leader = LEADER if release is None else _BEFORE
+    if release is not None and release >= ENDPOINTS_LEAD:
+        leader, rule = _ONLY_ENDPOINTS, replace(rule, follows_endpoints=True)
+    reason = Reason("LeaderNotKnown", f"{leader}. The holder of the Lease {lease} is the leader")
+    targets = PossibleNodes(rule, reason, sends_to_one=True)
+    return targets, f"; by CiliumL2AnnouncementPolicy {names[:500]}"
+
+
+def policies_for(service: Service, view: View) -> Iterator[CiliumL2AnnouncementPolicy]:
+    """The policies that announce its address by L2; an absent selector selects every Service."""
+    for policy in view.all(CILIUM_L2_ANNOUNCEMENT_POLICY):
+        spec = policy.spec
+        if spec is None or not spec.load_balancer_ips or policy.deleting:
+            continue
+        if spec.service_selector is None or spec.service_selector.admits(service_labels(service)):
+            yield policy
+
+
+def selected_nodes(policy: CiliumL2AnnouncementPolicy) -> NodeRule:
+    selector = policy.spec.node_selector if policy.spec else None
+    return NodeRule(requirements=selector.requirements if selector else (), taints=(), readiness=Readiness.TRUE)

@@ -1,0 +1,1 @@
+"""Google Cloud: Ingress, and passthrough load balancers."""

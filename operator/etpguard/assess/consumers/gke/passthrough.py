@@ -1,0 +1,158 @@
+"""Passthrough load balancers of Google Cloud, for Services of type LoadBalancer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.gke.nodes import INSTANCE_GROUP_NODES, SUBSET_NODES
+from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
+from etpguard.assess.consumers.load_balancers import (
+    CLOUD_NODES,
+    Balancer,
+    Recognition,
+    by_class,
+    by_mark,
+    by_nodes,
+    classless,
+    of_class,
+    sole_cloud,
+    standard_check,
+)
+from etpguard.assess.consumers.remedies import health_checked
+from etpguard.assess.consumers.targets import (
+    NodeTargets,
+    NoneHealthy,
+    Otherwise,
+    PossibleNodes,
+    Targets,
+)
+from etpguard.assess.consumers.view import View
+from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import NodeRule
+from etpguard.assess.outcome import Reason
+from etpguard.objects import Node, Service
+
+_CLASS = "networking.gke.io/"
+
+_STANDALONE = f"{_CLASS}standalone-passthrough-lb-neg"
+"""The controller only makes the group; a person makes the load balancer."""
+_FINALIZER = "gke.networking.io/"
+_INTERNAL = ("networking.gke.io/load-balancer-type", "cloud.google.com/load-balancer-type")
+
+_BACKEND_SERVICE = "service.kubernetes.io/backend-service"
+"""Written by the controller of backend services, which is ingress-gce."""
+_RBS = "cloud.google.com/l4-rbs"
+
+_DRAINED_TOO = Otherwise(
+    replace(SUBSET_NODES, requirements=INSTANCE_GROUP_NODES.requirements),
+    Reason(
+        "DrainingNodesNotKnown",
+        "a flag of the controller, which no API object shows, decides whether nodes that GKE drains stay in the "
+        "group",
+    ),
+)
+"""ingress-gce PR #3128."""
+
+_BY_FINALIZER = {
+    f"{_FINALIZER}l4-ilb-v2": SUBSET_NODES,
+    f"{_FINALIZER}l4-netlb-v3": SUBSET_NODES,
+    f"{_FINALIZER}l4-netlb-v2": INSTANCE_GROUP_NODES,
+    f"{_FINALIZER}l4-ilb-v1": INSTANCE_GROUP_NODES,
+    f"{_FINALIZER}l4-netlb-v1": CLOUD_NODES,
+}
+"""pkg/utils/common/finalizer.go:38: the controller and the backend that it made. The newest first, since a
+migration leaves the others for a while."""
+
+_BY_CLASS = {
+    f"{_CLASS}l4-regional-external": SUBSET_NODES,
+    f"{_CLASS}l4-regional-internal": SUBSET_NODES,
+    f"{_CLASS}l4-regional-external-legacy": CLOUD_NODES,
+    f"{_CLASS}l4-regional-internal-legacy": INSTANCE_GROUP_NODES,
+}
+"""pkg/l4/annotations/gce_annotations.go:44-62."""
+L4_CLASSES = (*_BY_CLASS, _STANDALONE)
+
+_ALL_TERMINATE = Reason(
+    "NoReadyEndpoint",
+    "the group lists the nodes of endpoints that do not terminate, and none of these is ready on a node that may "
+    "be in it",
+)
+
+_BACKEND_NOT_KNOWN = Reason(
+    "BackendNotKnown",
+    "without a finalizer gke.networking.io/l4-… it is not known whether the targets are all nodes or those with "
+    "endpoints",
+)
+
+
+class GkeLoadBalancer(BaseFamily):
+    """ingress-gce acbcf5d. An HTTP check of the healthCheckNodePort (pkg/l4/healthchecks/healthchecksl4.go:44-51,
+    122-136). Groups of endpoints under Local list only nodes with a pod (pkg/neg/types/types.go:381). Without a
+    healthy target, a passthrough load balancer sends to all (Google Cloud documentation; failover policy
+    dropTrafficIfUnhealthy is off)."""
+
+    name = "gke-l4"
+    balancers_only = True
+    documented = (
+        DocumentedConsumer(
+            consumer="GKE passthrough load balancer",
+            found_by="finalizer `gke.networking.io/l4-…`, class `networking.gke.io/…`, providerID `gce://`",
+            nodes="by finalizer, then class: nodes with endpoints (NEG), Ready nodes or cloud nodes",
+            health_check="HTTP healthCheckNodePort `/healthz`, 3 s × 2",
+            with_local="`Covered` with NEG, else `TargetsUnhealthy`; sends to all while none is healthy",
+            evidence=Evidence.DOCUMENTED,
+            source="ingress-gce acbcf5d pkg/utils/common/finalizer.go, pkg/neg/types/types.go",
+        ),
+    )
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        recognition = _recognition(service, view)
+        if recognition is None:
+            return
+        if of_class(service, _STANDALONE):
+            detail = f"a person makes the load balancer of class {_STANDALONE}, and no API object shows its check"
+            targets: Targets = PossibleNodes(SUBSET_NODES, Reason("ControllerNotModelled", detail))
+        else:
+            rule, otherwise = _backend(service)
+            check = standard_check(service)
+            none = _ALL_TERMINATE if rule is SUBSET_NODES else None
+            targets = NodeTargets(
+                rule, check, none_healthy=NoneHealthy.SENDS_TO_ALL, no_target=none, otherwise=otherwise
+            )
+        yield from Balancer.of(service, "gke-l4", recognition).consumers(targets)
+
+    def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        yield from health_checked(service, verdict, nodes)
+
+
+def _recognition(service: Service, view: View) -> Recognition | None:
+    if service.type != "LoadBalancer":
+        return None
+    if found := min((one for one in service.finalizers if one in _BY_FINALIZER), default=""):
+        return Recognition(f"recognised by its finalizer {found}")
+    if recognised := by_class(service, *L4_CLASSES):
+        return recognised
+    if not classless(service) or sole_cloud(view) != "gce":
+        return None
+    return by_mark(service, *_INTERNAL, _BACKEND_SERVICE, _RBS) or by_nodes(service, view, "gce", "Google Cloud")
+
+
+def _backend(service: Service) -> tuple[NodeRule, Otherwise | None]:
+    """The finalizer decides, then the class, then what the controller of backend services wrote."""
+    for finalizer, rule in _BY_FINALIZER.items():
+        if finalizer in service.finalizers:
+            return rule, _draining(rule)
+    if (by_its_class := _BY_CLASS.get(service.spec.load_balancer_class or "")) is not None:
+        return by_its_class, _draining(by_its_class)
+    internal = any(service.annotations.get(key, "").lower() == "internal" for key in _INTERNAL)
+    if _BACKEND_SERVICE in service.annotations:
+        if internal:
+            return SUBSET_NODES, _DRAINED_TOO
+        return INSTANCE_GROUP_NODES, Otherwise(SUBSET_NODES, _BACKEND_NOT_KNOWN)
+    return CLOUD_NODES, Otherwise(SUBSET_NODES, _BACKEND_NOT_KNOWN)
+
+
+def _draining(rule: NodeRule) -> Otherwise | None:
+    return _DRAINED_TOO if rule is SUBSET_NODES else None
