@@ -2,7 +2,8 @@
 
 from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.data_planes.interface import AllNodes, DataPlane, KnownDataPlane
-from etpguard.assess.engine import Engine, picture_for
+from etpguard.assess.empty_picture import picture_for
+from etpguard.assess.engine import Engine
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.internal import InternalAssessment, InternalPort
 from etpguard.assess.node_states import PortState

@@ -8,37 +8,33 @@ the three together         -> Assessment        (integers; some microseconds)
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from etpguard.assess import internal
 from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.consumer_index import ConsumerIndex
-from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.view import View
-from etpguard.assess.data_planes.inputs import Nodes
 from etpguard.assess.data_planes.interface import DataPlane, Detector, NodePlanes
 from etpguard.assess.data_planes.kube_router import SERVICE_LOCAL
-from etpguard.assess.data_planes.mixed import StatesByPlane
-from etpguard.assess.data_planes.signs_of_nodes import SignsOfNodes
 from etpguard.assess.eligible_nodes import EligibleNodes
+from etpguard.assess.failed_assessment import failed, failed_internal
+from etpguard.assess.health_prediction import HealthPrediction
 from etpguard.assess.internal import InternalAssessment
-from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.node_states import ServiceStates, proxied
-from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled
+from etpguard.assess.remediated import remediated
 from etpguard.assess.service_verdict import Judge
+from etpguard.assess.state_cache import NodeStateCache
 from etpguard.assess.turns import in_full
-from etpguard.assess.variants import Variant, agreed, variants_of
+from etpguard.assess.variants import agreed
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import (
     ENDPOINT_SLICE,
-    INGRESS,
-    INGRESS_CLASS,
     NAMESPACE,
     NODE,
     SERVICE,
@@ -46,15 +42,12 @@ from etpguard.objects import (
     AnyKind,
     IPFamily,
     Key,
-    Requirement,
     Service,
 )
 from etpguard.objects.records import index_key
-from etpguard.objects.text import describe
 
 T = TypeVar("T")
 IGNORE_ANNOTATION = "etpguard.dev/ignore"
-
 
 _MADE_LOCAL = f"kube-router follows the annotation {SERVICE_LOCAL}, which makes the policy Local"
 
@@ -80,16 +73,9 @@ class Engine:
         self._consumers = ConsumerIndex(families, view)
         self.families: Mapping[str, ConsumerFamily] = {family.name: family for family in families}
         self._eligible = EligibleNodes(picture.nodes)
-        self._detector = self._options.data_planes
-        self._signs = SignsOfNodes()
-        self._variants = variants_of(self._detector.planes({}))
-        self._variant = self._variants[0]
-        self._nodes = Nodes(picture.nodes.bit, self._having)
-        self._by_labels: set[Key] = set()
-        # What the states of a mixed cluster are put together from.
-        self._by_plane: dict[Key, StatesByPlane] = {}
-        self._selecting = False
-        self._judge = Judge(picture, self._options, self._eligible, self._states_of, lambda: self._variant.rules)
+        self._states = NodeStateCache(picture, self._options.data_planes, self._eligible)
+        self._health = HealthPrediction(picture, self._eligible, self._states)
+        self._judge = Judge(picture, self._options, self._eligible, self._states, self._health)
         self._epoch = -1
         self._present = 0
         self._shared: object = None
@@ -108,15 +94,15 @@ class Engine:
     @property
     def planes(self) -> NodePlanes:
         """The data planes of the nodes."""
-        return self._variants[0].rules.planes
+        return self._states.planes
 
     def misleading(self, nodes: int) -> list[str]:
         """The sentences on requests that prove nothing about clients outside, for the data planes of `nodes`."""
-        return self._variants[0].rules.misleading(nodes)
+        return self._states.variants[0].rules.misleading(nodes)
 
     def use_data_planes(self, detector: Detector) -> None:
         """Find the data planes with another detector. The next `invalidate` gives every Service."""
-        self._detector = detector
+        self._states.use_detector(detector)
         self._shared = None
 
     @property
@@ -179,30 +165,12 @@ class Engine:
         except Exception as error:
             self.failures[key] = error
             nodes = self._picture.nodes
-            ready = self._eligible.ready & nodes.present
-            return InternalAssessment(
-                key,
-                service.uid,
-                service.type,
-                Outcome.Unknown,
-                _failed(error),
-                ports=(),
-                eligible=ready,
-                unknown=ready,
-                epoch=nodes.epoch,
-            )
+            return failed_internal(service, nodes, self._eligible.ready & nodes.present, error)
 
     def _assess_internal(self, key: Key, service: Service) -> InternalAssessment | None:
         if service.annotations.get(IGNORE_ANNOTATION) == "true":
             return None
-        variant = self._variant
-        states = variant.internal.get(key)
-        if states is None:
-            self._selecting = False
-            states = variant.rules.internal_ports(service, self._picture.slices(key), self._nodes)
-            variant.internal[key] = states
-            if self._selecting:
-                self._by_labels.add(key)
+        states = self._states.of_cluster_ip(key, service)
         return internal.assess_internal(service, states, self._judge.circumstances(key, states))
 
     def _assess_safely(self, key: Key) -> Generator[None, None, Assessment | None]:
@@ -211,24 +179,9 @@ class Engine:
         except Exception as error:
             self.failures[key] = error
             service = self._picture.get(SERVICE, key)
-            return self._unknown(key, service, error) if service else None
+            return failed(service, self._picture.nodes, error) if service else None
         self.failures.pop(key, None)
         return fresh
-
-    def _unknown(self, key: Key, service: Service, error: Exception) -> Assessment:
-        nodes = self._picture.nodes
-        return Assessment(
-            key=key,
-            uid=service.uid,
-            type=service.type,
-            policy=service.policy,
-            outcome=Outcome.Unknown,
-            reason=_failed(error),
-            ports=(),
-            consumers=(),
-            nodes=nodes.present,
-            epoch=nodes.epoch,
-        )
 
     def refresh_all(self) -> dict[Key, Assessment | None]:
         return self.refresh(Touched(everything=True))
@@ -253,7 +206,7 @@ class Engine:
         if intent is None or not intent.in_force_for(service.uid):
             return (yield from self._assess_made_local(key, service)) if self._made_local(service) else None
         local = yield from self._assess_local(key, service.under_local(intent.original_health_check_node_port))
-        return _remediated(service, local) if local else None
+        return remediated(service, local) if local else None
 
     def _made_local(self, service: Service) -> bool:
         made = service.annotations.get(SERVICE_LOCAL) == "true"
@@ -279,12 +232,12 @@ class Engine:
         service = self._picture.get(SERVICE, key)
         if service is None:
             return NotModelled(f"there is no Service {key}")
-        return self._judge.passing(self._states_of(key, service), consumer, family)
+        return self._health.passing(self._states.of(key, service), consumer, family)
 
     def states(self, key: Key) -> ServiceStates | None:
         """The node states of that Service as if its policy were Local; None if there is no such Service."""
         service = self._picture.get(SERVICE, key)
-        return self._states_of(key, service) if service else None
+        return self._states.of(key, service) if service else None
 
     def invalidate(self, touched: Touched) -> Iterable[Key]:
         """The first half of `refresh`: drop the results that `touched` outdates. Returns the Services to
@@ -308,10 +261,10 @@ class Engine:
             if not key.namespace:  # a key of the index, to which Services refer, too
                 services |= {service.key for service in self._picture.referring(SERVICE, key)}
         for key in services:
-            self._forget_states(key)
+            self._states.forget(key)
             self._consumers.forget(key)
         for key in touched.endpoints:
-            self._forget_states(key)
+            self._states.forget(key)
             services |= {key, *self._consumers.reading(key)}
         if self._move_nodes(touched.nodes):
             return services | self.assessments.keys() | self.internal.keys()
@@ -332,11 +285,7 @@ class Engine:
         self._eligible.reset(self._picture.store(NODE))
         self._platforms.reset(self._picture.store(NODE))
         self._judge.reset()
-        self._by_labels.clear()
-        self._by_plane.clear()
-        self._signs.reset(self._detector, self._picture.store(NODE), self._picture.nodes.bit)
-        self._variants = variants_of(self._detector.planes(self._signs.nodes))
-        self._variant = self._variants[0]
+        self._states.reset()
 
     def _move_nodes(self, names: Iterable[str]) -> bool:
         """Whether these changes of nodes can change any assessment."""
@@ -348,89 +297,43 @@ class Engine:
             node = nodes.get(Key("", name))
             if self._eligible.update(name, node):
                 moved = True
-                for key in self._by_labels:
-                    self._forget_states(key)
-            signs_changed |= self._signs.update(self._detector, name, node, self._picture.nodes.bit(name))
+                self._states.forget_those_by_labels()
+            signs_changed |= self._states.note_signs(name, node)
             if self._platforms.update(name, node):
-                self._view.forget()
-                self._consumers.forget_all()
+                self._forget_consumers()
                 moved = True
         return self._find_planes() | moved if signs_changed else moved
 
     def _find_planes(self) -> bool:
         """Find the data planes again. Whether they changed."""
-        before, planes = self.planes, self._detector.planes(self._signs.nodes)
-        if planes == before:
+        before = self.planes
+        if not self._states.find_planes():
             return False
-        kept = self._variants[0]
-        self._variants = variants_of(planes)
-        self._variant = self._variants[0]
-        # The states of a cluster of one data plane do not depend on which nodes there are.
-        if planes.only is not None and planes.only == before.only:
-            self._variant.states.update(kept.states)
-            self._variant.internal.update(kept.internal)
-        if planes.distinct != before.distinct:
-            self._by_plane.clear()
-            self._view.forget()
-            self._consumers.forget_all()
+        if self.planes.distinct != before.distinct:
+            self._forget_consumers()
         return True
 
-    def _forget_states(self, key: Key) -> None:
-        self._by_plane.pop(key, None)
-        for variant in self._variants:
-            variant.states.pop(key, None)
-            variant.internal.pop(key, None)
-
-    @property
-    def _several(self) -> bool:
-        """Whether the states of a Service are put together from those of several data planes."""
-        return len(self._variants) > 1 or self.planes.only is None
-
-    def _having(self, requirements: tuple[Requirement, ...]) -> int:
-        self._selecting = True
-        rule = NodeRule(requirements=requirements, taints=(), readiness=Readiness.IGNORED)
-        return self._eligible.of(rule, self._picture.store(NODE))
-
-    def _states_of(self, key: Key, service: Service) -> ServiceStates:
-        rules, kept, _ = self._variant
-        states = kept.get(key)
-        if states is None:
-            self._selecting = False
-            known = self._by_plane.setdefault(key, {}) if self._several else {}
-            states = kept[key] = rules.states(service, self._picture.slices(key), self._nodes, known)
-            if self._selecting:
-                self._by_labels.add(key)
-        return states
+    def _forget_consumers(self) -> None:
+        self._view.forget()
+        self._consumers.forget_all()
 
     def _assess_local(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
         """Under the data planes that the signs show, or Unknown where others that they leave possible make another
         outcome."""
-        if len(self._variants) == 1:
+        variants = self._states.variants
+        if len(variants) == 1:
             return (yield from self._judged(key, service))
         found = []
-        for variant in self._variants:
-            judged = yield from self._under(variant, self._judged(key, service))
+        for variant in variants:
+            judged = yield from self._states.under(variant, self._judged(key, service))
             found.append(judged)
         assessment = found[0]
-        for variant, other in zip(self._variants[1:], found[1:], strict=True):
+        for variant, other in zip(variants[1:], found[1:], strict=True):
             assessment = agreed(assessment, self.planes, other, variant.rules.planes)
         return assessment
 
-    def _under(self, variant: Variant, steps: Generator[None, None, T]) -> Generator[None, None, T]:
-        """The same steps, each under the rules of `variant`: between them, others may read states."""
-        while True:
-            self._variant = variant
-            try:
-                next(steps)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            finally:
-                self._variant = self._variants[0]
-            yield
-
     def _judged(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
-        states = self._states_of(key, service)
+        states = self._states.of(key, service)
         if not states.ports and not _served_past_nodes(service):
             return None
         consumers = yield from self._consumers.of(key, service)
@@ -449,47 +352,7 @@ def _replaced(kept: dict[Key, T], key: Key, fresh: T | None) -> bool:
     return True
 
 
-def _failed(error: Exception) -> Reason:
-    why = f"etpguard failed to assess this Service ({describe(error, 200)}); report this"
-    return Reason("AssessmentFailed", why)
-
-
 def _served_past_nodes(service: Service) -> bool:
     """Whether a load balancer may serve ports for which kube-proxy has no rule: without node ports, behind a host
     name or without an address."""
     return service.type == "LoadBalancer" and bool(service.uid and service.ports) and proxied(service)
-
-
-def picture_for(families: Sequence[ConsumerFamily], others: Iterable[AnyKind] = ()) -> Picture:
-    """An empty picture of all kinds that these families and the engine read, and of `others`."""
-    kinds: dict[Any, None] = dict.fromkeys(
-        [SERVICE, ENDPOINT_SLICE, NODE, INGRESS, INGRESS_CLASS, SERVICE_COVERAGE, *others]
-    )
-    refers: dict[Any, list[Any]] = defaultdict(list)
-    for family in families:
-        kinds.update(dict.fromkeys(family.kinds))
-        for kind, functions in family.refers.items():
-            refers[kind].extend(functions)
-    return Picture(kinds, {kind: tuple(dict.fromkeys(functions)) for kind, functions in refers.items()})
-
-
-def _remediated(service: Service, local: Assessment) -> Assessment:
-    """The assessment of a Service that etpguard changed to Cluster and that would be `local` under Local."""
-    return Assessment(
-        key=local.key,
-        uid=service.uid,
-        type=service.type,
-        policy=service.policy,
-        outcome=Outcome.NotAffected,
-        reason=Reason("Remediated", "etpguard changed externalTrafficPolicy from Local to Cluster"),
-        ports=local.ports,
-        consumers=tuple(
-            ConsumerVerdict(v.consumer, Outcome.NotAffected, Reason("Remediated"), v.eligible)
-            for v in local.consumers
-        ),
-        nodes=local.nodes,
-        eligible=local.eligible,
-        if_local=local,
-        epoch=local.epoch,
-        assumptions=local.assumptions,
-    )

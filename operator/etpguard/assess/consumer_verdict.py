@@ -1,0 +1,208 @@
+"""The outcome of one consumer, from its targets, its health check and the node states. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+from operator import or_
+
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, PodTargets, PossibleNodes, UnknownOutcome
+from etpguard.assess.eligible_nodes import EligibleNodes
+from etpguard.assess.health_prediction import HealthPrediction
+from etpguard.assess.node_rule import Hosts, NodeRule
+from etpguard.assess.node_states import PortState, ServiceStates
+from etpguard.assess.outcome import (
+    NO_HEALTHY_TARGET,
+    TOO_FEW_HEALTHY,
+    Outcome,
+    Reason,
+    through_consumer,
+)
+from etpguard.assess.probe import NotModelled
+from etpguard.assess.resilience import Coverage
+from etpguard.assess.unreadable_nodes import UnreadableNodes
+from etpguard.assess.verdict_rules import (
+    agreed,
+    as_far_as_known,
+    frontend,
+    no_endpoints,
+    routed_around,
+    with_too_few_healthy,
+    worst_of,
+)
+from etpguard.cluster import Picture
+from etpguard.objects import NODE
+
+_REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET, TOO_FEW_HEALTHY)}
+_PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
+
+
+class ConsumerJudge:
+    """Reads the picture, the eligible nodes and the node states at the time of each call."""
+
+    def __init__(
+        self,
+        picture: Picture,
+        eligible: EligibleNodes,
+        unreadable: UnreadableNodes,
+        health: HealthPrediction,
+    ) -> None:
+        self._picture = picture
+        self._eligible = eligible
+        self._unreadable = unreadable
+        self._health = health
+
+    def verdict(self, states: ServiceStates, consumer: Consumer, blind: Reason | None) -> ConsumerVerdict:
+        """The outcome of `consumer` for a Service with these node states. `blind`: why the states are not known;
+        None if they are."""
+        targets = consumer.targets
+        if isinstance(targets, PodTargets):
+            return ConsumerVerdict(consumer, Outcome.NotAffected, _PODS)
+        if targets.rule is None:
+            return ConsumerVerdict(consumer, Outcome.Unknown, targets.reason)
+        rule = targets.rule
+        eligible = self._nodes_of(rule)
+        if blind:
+            return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
+        if rule.follows_endpoints:
+            eligible &= states.hosting_ready if rule.follows_ready else states.hosting
+        if rule.hosts is Hosts.NOT_TERMINATING:
+            eligible &= states.placed
+        elif rule.hosts is Hosts.ANY:
+            eligible &= states.addressed
+        verdicts = [
+            self._verdict_of_family(states, consumer, rule, state, eligible)
+            for family in consumer.families
+            if (state := states.of(consumer.port, family)) is not None
+        ]
+        if not verdicts and isinstance(targets, NodeTargets) and targets.no_target and not eligible:
+            return ConsumerVerdict(consumer, Outcome.NoTargets, targets.no_target)
+        if not verdicts:
+            served = " and ".join(consumer.families)
+            reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
+            if isinstance(targets, UnknownOutcome) or (isinstance(targets, PossibleNodes) and not states.ports):
+                reason = targets.reason
+            return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
+        worst = worst_of(verdicts)
+        if len(verdicts) > 1:
+            worst = replace(worst, coverage=tuple(each for v in verdicts for each in v.coverage))
+        if isinstance(targets, NodeTargets):
+            if targets.one_of:  # the one node forwards in each family, or not
+                worst = replace(worst, uncovered=reduce(or_, (each.uncovered for each in verdicts)))
+            known = self._with_cause(as_far_as_known(worst, targets), rule, states)
+            if targets.otherwise is None:
+                return known
+            instead = replace(targets, rule=targets.otherwise.rule, otherwise=None)
+            other = self.verdict(states, replace(consumer, targets=instead), blind)
+            both = agreed(known, other.outcome, targets.otherwise)
+            return replace(both, coverage=known.coverage + other.coverage)
+        if isinstance(targets, PossibleNodes) and targets.present and worst.outcome is not Outcome.NoEndpoints:
+            present = self.verdict(states, replace(consumer, targets=targets.present), blind)
+            return worst if present.outcome is worst.outcome is Outcome.Covered else present
+        if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
+            fewest = targets.fewest
+            if worst.outcome is Outcome.NoEndpoints or fewest is None or self._nodes_of(fewest):
+                return worst
+        lost = worst.outcome in (Outcome.Outage, Outcome.NoTargets)
+        if isinstance(targets, PossibleNodes) and targets.sends_to_one and lost:
+            return self._with_cause(worst, rule, states)
+        return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
+
+    def _verdict_of_family(
+        self, states: ServiceStates, consumer: Consumer, rule: NodeRule, state: PortState, eligible: int
+    ) -> ConsumerVerdict:
+        if rule.hosts is Hosts.READY_OF_PORT:
+            eligible &= state.ready
+        if state.through and (seen := frontend(consumer)) is not None:
+            state = state.seen_through(seen)
+        forwarding = state.forwarding
+        unused = forwarding & self._picture.nodes.present & ~eligible
+        uncovered = state.dropped(eligible)
+        spare = self._eligible.spare(rule, self._picture.store(NODE))
+        passes = self._health.passing(states, consumer, state.family) if uncovered or spare else 0
+        if unknown := self._why_unknown(consumer, rule, state, eligible, uncovered, passes):
+            known = uncovered & ~state.doubtful
+            return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, known, unused)
+        sees = 0 if isinstance(passes, NotModelled) else passes
+        verdict = through_consumer(eligible, forwarding, state.usable, sees)
+        if isinstance(consumer.targets, NodeTargets):
+            verdict, unknown = with_too_few_healthy(verdict, consumer.targets, sees)
+            if unknown:
+                return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
+        reason = no_endpoints(state) if verdict.outcome is Outcome.NoEndpoints else _REASONS[verdict.code]
+        coverage = self._coverage(state, eligible, sees, spare, consumer)
+        client = state.client(uncovered) if uncovered else None
+        return ConsumerVerdict(consumer, verdict.outcome, reason, eligible, uncovered, unused, (coverage,), client)
+
+    def _coverage(self, state: PortState, eligible: int, passes: int, spare: int, consumer: Consumer) -> Coverage:
+        zones, targets = self._eligible.zones, consumer.targets
+        if not isinstance(targets, NodeTargets):
+            return Coverage(state, eligible, passes, zones, spare=spare)
+        fails_open = targets.none_healthy is NoneHealthy.SENDS_TO_ALL
+        return Coverage(state, eligible, passes, zones, fails_open, targets.minimum_healthy, spare)
+
+    def _why_unknown(
+        self,
+        consumer: Consumer,
+        rule: NodeRule,
+        state: PortState,
+        eligible: int,
+        uncovered: int,
+        passes: int | NotModelled,
+    ) -> Reason | None:
+        """Why these node sets do not determine the outcome."""
+        if blocking := eligible & self._eligible.blocking(rule):
+            return Reason(
+                "RegistrationBlocked",
+                f"the controller cannot register node {self._picture.nodes.names(blocking, 1)[0]} by its "
+                "providerID, so it neither registers nor removes any node",
+            )
+        if (
+            state.uncertain
+            and (doubt := state.doubt(eligible))
+            and not routed_around(consumer, state, eligible, passes)
+        ):
+            return doubt
+        if hidden := self._unreadable.reason(state, eligible, uncovered):
+            return hidden
+        if not uncovered or uncovered == eligible:
+            return None
+        most = consumer.targets.max_targets if isinstance(consumer.targets, NodeTargets) else 0
+        if 0 < most < eligible.bit_count():
+            return Reason("TargetsCapped", f"the controller registers at most {most} nodes")
+        if isinstance(passes, NotModelled):
+            return Reason("HealthCheckPortNotModelled", passes.detail)
+        return None
+
+    def _with_cause(self, verdict: ConsumerVerdict, rule: NodeRule, states: ServiceStates) -> ConsumerVerdict:
+        """The verdict; one of NoTargets names what excludes the nodes: those with endpoints, where the rule asks
+        for them. One of Outage names what excludes the nodes with endpoints, too."""
+        code, detail = verdict.reason
+        if verdict.outcome is Outcome.NoTargets:
+            if excluded := self._why_not(rule, _asked_for(rule, states)):
+                return replace(verdict, reason=Reason(code, f"{detail}; {excluded}" if detail else excluded))
+            if code == verdict.outcome.name:
+                return replace(verdict, reason=Reason(code, self._why_no_node(rule)))
+        elif verdict.outcome is Outcome.Outage and code == verdict.outcome.name:
+            return replace(verdict, reason=Reason(code, self._why_not(rule, verdict.unused)))
+        return verdict
+
+    def _why_not(self, rule: NodeRule, hosting: int) -> str:
+        """What excludes these nodes with endpoints from the rule, as a clause; "" if nothing does."""
+        names = self._picture.nodes.names(hosting & self._picture.nodes.present)
+        excluded = names and self._eligible.why_none_of(rule, self._picture.store(NODE), names)
+        return f"of the nodes with endpoints, {excluded}" if excluded else ""
+
+    def _why_no_node(self, rule: NodeRule) -> str:
+        return self._eligible.why_none(rule, self._picture.store(NODE))
+
+    def _nodes_of(self, rule: NodeRule) -> int:
+        return self._eligible.of(rule, self._picture.store(NODE))
+
+
+def _asked_for(rule: NodeRule, states: ServiceStates) -> int:
+    """The nodes with endpoints that the rule asks for; none where it does not."""
+    if rule.hosts is not None:
+        return states.addressed if rule.hosts is Hosts.ANY else states.placed
+    return states.hosting if rule.follows_endpoints else 0

@@ -1,0 +1,42 @@
+"""The nodes on which the health check of a consumer passes. Pure."""
+
+from __future__ import annotations
+
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.eligible_nodes import EligibleNodes
+from etpguard.assess.node_states import ServiceStates
+from etpguard.assess.probe import KubeProxyHealthz, NotModelled, passing
+from etpguard.assess.state_cache import NodeStateCache
+from etpguard.cluster import Picture
+from etpguard.objects import SERVICE, IPFamily, Key
+
+
+class HealthPrediction:
+    """Reads the picture, the eligible nodes and the states of other Services at the time of each call."""
+
+    def __init__(self, picture: Picture, eligible: EligibleNodes, states: NodeStateCache) -> None:
+        self._picture = picture
+        self._eligible = eligible
+        self._states = states
+
+    def passing(self, states: ServiceStates, consumer: Consumer, family: IPFamily) -> int | NotModelled:
+        """The nodes on which the health check of the consumer is predicted to pass."""
+        probe = consumer.probe
+        if probe is None:
+            return NotModelled("its health check is not known")
+        present = self._picture.nodes.present
+        path = consumer.check.settings.path if consumer.check and consumer.check.settings else ""
+        healthz = self._healthz(present) if isinstance(probe, KubeProxyHealthz) else 0
+        return passing(probe, family, states, self._other, healthz=healthz, everywhere=present, path=path)
+
+    def _healthz(self, present: int) -> int | NotModelled:
+        """The nodes whose port 10256 answers with success."""
+        rules = self._states.rules
+        for nodes, why in rules.healthz_not_known:
+            if nodes & present:
+                return NotModelled(why)
+        return self._eligible.ready & present & rules.healthz_passes
+
+    def _other(self, key: Key) -> tuple[ServiceStates, bool] | None:
+        service = self._picture.get(SERVICE, key)
+        return (self._states.of(key, service), service.policy == "Local") if service else None
