@@ -11,7 +11,8 @@ from etpguard.foresight.exposure import exposure
 from etpguard.foresight.forecast import Evaluator, Forecast
 from etpguard.foresight.pod_ends import PodEnds
 from etpguard.foresight.pods import Pods
-from etpguard.foresight.steps import Steps
+from etpguard.foresight.simulation import Simulation
+from etpguard.foresight.steps import apply
 from etpguard.foresight.world import World
 from etpguard.objects import AnyKind
 from etpguard.objects.pod_controllers import WORKLOAD_KINDS
@@ -29,12 +30,12 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
     pods = Pods(picture)
     evaluator = Evaluator(world, pods)
     ends = PodEnds(world, pods)
-    steps = Steps(world, pods, evaluator, ends)
+    simulation = Simulation(world, pods, evaluator, ends)
     for change in changes:
-        steps.apply(change)
-    steps.settle()
-    assumptions = list(steps.assumptions)
-    if any(alternative.new for alternative in steps.alternatives):
+        apply(simulation, change)
+    simulation.settle()
+    assumptions = list(simulation.assumptions)
+    if any(alternative.new for alternative in simulation.alternatives):
         assumptions.append(_NEW_POD_ASSUMPTIONS)
     if not pods.known:
         assumptions.append(
@@ -48,7 +49,9 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
             each.exposure = exposure(each, picture)
             phases.append(each)
     internal = evaluator.internal.phases()
-    return Forecast(list(map(str, changes)), phases, internal, steps.blocked, assumptions, steps.warnings)
+    return Forecast(
+        list(map(str, changes)), phases, internal, simulation.blocked, assumptions, simulation.warnings
+    )
 
 
 def unread_kinds(picture: Picture) -> list[AnyKind]:

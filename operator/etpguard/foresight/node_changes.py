@@ -1,0 +1,133 @@
+"""Changes of nodes: what their loss or drain does to the picture and to the pods. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL
+from etpguard.foresight.alternatives import Alternative, Choice
+from etpguard.foresight.changes import (
+    By,
+    Drain,
+    Lose,
+)
+from etpguard.foresight.eviction import evictions
+from etpguard.foresight.forecast import new_pods
+from etpguard.foresight.node_filters import UNSCHEDULABLE
+from etpguard.foresight.pod_ends import Ending, Replaced
+from etpguard.foresight.pods import Seen
+from etpguard.foresight.simulation import Simulation, extended
+from etpguard.objects import NODE, Node
+from etpguard.objects.disruption_budgets import POD_DISRUPTION_BUDGET, PodDisruptionBudget
+from etpguard.objects.nodes import NodeSpec, Taint
+
+_KARPENTER_TAINT = Taint("karpenter.sh/disrupted", "NoSchedule")
+_AUTOSCALER = Taint(AUTOSCALER_TAINT, "NoSchedule")
+
+
+def lose(simulation: Simulation, change: Lose) -> None:
+    """Pods of controllers get replacements on other nodes."""
+    nodes = simulation.nodes(change.nodes)
+    lost = [each for name in change.nodes for each in simulation.pods.on(name)]
+    simulation.remove_nodes(nodes, change.nodes)
+    changed = simulation.world.refresh()
+    keys = frozenset(each.key for each in lost)
+    here = [extended(each, gone=keys) for each in simulation.alternatives]
+    new = new_pods(each.replacement() for each in lost if _is_replaced(each))
+    simulation.note_moves(lost, "is lost with")
+    simulation.step(changed, [replace(each, new=()) for each in here], [extended(each, new=new) for each in here])
+
+
+def drain(simulation: Simulation, change: Drain) -> None:
+    """Evict the pods as far as budgets let it. Delete the nodes if the change says so and nothing blocks it."""
+    nodes = simulation.nodes(change.nodes)
+    gone = frozenset.intersection(*(each.gone for each in simulation.alternatives))
+    on_nodes = [(name, [p for p in simulation.pods.on(name) if p.key not in gone]) for name in change.nodes]
+    found = evictions(change, on_nodes, _budgets(simulation))
+    simulation.blocked += found.blocked
+    evicted = [*found.free, *found.doubtful, *(pod for each in found.limited for pod in each.pods)]
+    marks = change.by is not By.KUBECTL
+    everyone = Alternative(frozenset(each.key for each in evicted))
+    removes = change.by.value if marks else ""
+    simulation.note_ends(Ending(str(change), [everyone], Replaced.MEANWHILE, removes_nodes=removes))
+    if not (change.by is By.CLUSTER_AUTOSCALER and not found.complete):
+        simulation.world.put(NODE, [_marked(node, change.by) for node in nodes])
+    changed = simulation.world.refresh()
+    simulation.note_moves([*found.free, *(pod for each in found.limited for pod in each.pods)], "is evicted from")
+    simulation.note_moves(found.doubtful, "may be evicted from")
+    free = frozenset(each.key for each in found.free)
+    choices: list[Choice] = []
+    if found.doubtful:
+        doubtful = frozenset(each.key for each in found.doubtful)
+        choices.append(Choice(doubtful, 0, len(doubtful)))
+    at_first = [Choice(frozenset(p.key for p in e.pods), e.at_once, e.at_once) for e in found.limited]
+    limited = frozenset(pod.key for each in found.limited for pod in each.pods)
+    certain = sum(len(each.pods) - each.at_once for each in found.limited)
+    first = [extended(each, free, (*choices, *at_first)) for each in simulation.alternatives]
+    replacing_free = new_pods(each.replacement() for each in found.free if _is_replaced(each))
+    replacing_limited = new_pods(
+        (each.replacement() for group in found.limited for each in group.pods if _is_replaced(each)), certain
+    )
+    replacing = (
+        *replacing_limited,
+        *replacing_free,
+        *new_pods(each.replacement() for each in found.doubtful if _is_replaced(each)),
+    )
+    everything = [extended(each, free | limited, tuple(choices), replacing) for each in simulation.alternatives]
+    during = [replace(each, new=()) for each in first]
+    stuck: list[Alternative] = []
+    if found.limited:
+        during += [
+            extended(each, free | limited, tuple(choices), replacing_limited) for each in simulation.alternatives
+        ]
+        stuck = [extended(each, new=replacing_free) for each in first]
+    for each in found.limited:
+        simulation.assumptions[
+            f"PodDisruptionBudget {each.budget} lets {each.at_once} of {len(each.pods)} pods go at a time: if "
+            "a replacement is never ready, the drain does not end"
+        ] = None
+    scheduling = simulation.scheduling()
+    services = changed | simulation.evaluator.touched_by([*during, *everything])
+    simulation.evaluator.during(services, during, scheduling)
+    if change.deletes and found.complete:
+        simulation.evaluator.settled(services, stuck, scheduling)
+        simulation.remove_nodes(nodes, change.nodes)
+        later = simulation.world.refresh()
+        keys = frozenset(pod.key for _, on_node in on_nodes for pod in on_node)
+        simulation.keep([extended(each, gone=keys) for each in everything])
+        simulation.evaluator.during(later - services, during, scheduling)
+        return
+    if change.deletes:
+        simulation.warnings.append("the drain is blocked, so the nodes are not deleted")
+    simulation.keep([*everything, *stuck])
+
+
+def _budgets(simulation: Simulation) -> Sequence[PodDisruptionBudget] | None:
+    picture = simulation.picture
+    if POD_DISRUPTION_BUDGET in picture.unread or POD_DISRUPTION_BUDGET in picture.unlisted:
+        return None
+    return list(picture.store(POD_DISRUPTION_BUDGET))
+
+
+def _is_replaced(each: Seen) -> bool:
+    """Whether its controller creates a replacement that could serve: not for a pod that has finished."""
+    return each.pod is None or each.pod.active
+
+
+def _marked(node: Node, by: By) -> Node:
+    """The Node while it is drained: cordoned by kubectl, excluded by Karpenter, tainted by the autoscaler."""
+    taints = [*node.taints]
+    labels = node.labels
+    match by:
+        case By.KUBECTL:
+            taints.append(UNSCHEDULABLE)
+        case By.KARPENTER:
+            taints.append(_KARPENTER_TAINT)
+            labels = {**labels, EXCLUDE_LABEL: "karpenter"}
+        case By.CLUSTER_AUTOSCALER:
+            taints.append(_AUTOSCALER)
+    spec = msgspec.structs.replace(node.spec or NodeSpec(), taints=taints)
+    return msgspec.structs.replace(node, spec=spec, metadata=msgspec.structs.replace(node.metadata, labels=labels))

@@ -1,0 +1,133 @@
+"""Changes of objects: of the policy of a Service, of the nodes that it targets, and of a manifest. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from etpguard.foresight import changed_objects, target_nodes
+from etpguard.foresight.apply import replaced_slices, slices_of
+from etpguard.foresight.changes import (
+    Applied,
+    Apply,
+    Policy,
+    Refused,
+    Scale,
+    TargetNodes,
+    Workload,
+)
+from etpguard.foresight.simulation import Simulation, extended
+from etpguard.foresight.workload_changes import rollout, scale
+from etpguard.foresight.workloads import new_pod
+from etpguard.objects import ENDPOINT_SLICE, SERVICE, Key, Service
+from etpguard.objects.pod_controllers import CONTROLLER_KINDS, PodController
+
+
+def set_policy(simulation: Simulation, change: Policy) -> None:
+    _change_objects(simulation, [Applied(SERVICE, _with_policy(simulation, change))], str(change))
+
+
+def set_target_nodes(simulation: Simulation, change: TargetNodes) -> None:
+    """Raises Refused for a Service without an assessment."""
+    if simulation.picture.get(SERVICE, change.service) is None:
+        raise Refused(f"there is no Service {change.service}")
+    assessment = simulation.world.engine.assessments.get(change.service)
+    if assessment is None:
+        raise Refused(f"Service {change.service} is not assessed: its policy is not Local")
+    simulation.assumptions[
+        "cloud controllers know the labels of the nodes as of their last sync: they read a label that changes "
+        "later with the next change of the Service or of the set of Nodes"
+    ] = None
+    families = simulation.world.engine.families
+    _change_objects(
+        simulation, target_nodes.applied(change, simulation.picture, assessment, families), str(change)
+    )
+
+
+def apply_manifest(simulation: Simulation, change: Apply) -> None:
+    """Objects first, then what their workloads do to the pods."""
+    workloads: list[tuple[Workload, PodController | None, PodController]] = []
+    objects: list[Applied] = []
+    for each in change.objects:
+        if each.kind in CONTROLLER_KINDS and isinstance(each.record, PodController):
+            before = simulation.picture.get(each.kind, each.record.key)
+            workloads.append((Workload(each.kind.name, each.record.key), before, each.record))
+        objects.append(each)
+    _change_objects(simulation, objects, str(change))
+    for workload, former, after in workloads:
+        _apply_workload(simulation, workload, former, after)
+
+
+def _apply_workload(
+    simulation: Simulation, workload: Workload, former: PodController | None, after: PodController
+) -> None:
+    if former is None:
+        new = (new_pod(after),) * (after.replicas if workload.kind != "DaemonSet" else 0)
+        if workload.kind == "DaemonSet":
+            simulation.warnings.append(f"{workload} is new: etpguard does not place the pods of a new DaemonSet")
+        simulation.step(
+            set(), list(simulation.alternatives), [extended(each, new=new) for each in simulation.alternatives]
+        )
+        return
+    if former.template != after.template:
+        try:
+            rollout(simulation, workload)
+        except Refused as refused:
+            simulation.warnings.append(str(refused))
+    if workload.kind != "DaemonSet" and former.replicas != after.replicas:
+        scale(simulation, Scale(workload, after.replicas))
+
+
+def _change_objects(simulation: Simulation, objects: Sequence[Applied], what: str) -> None:
+    services: set[Key] = set()
+    former = {each.record.key: simulation.picture.get(SERVICE, each.record.key) for each in objects}
+    changed_objects.put(simulation.world, objects)
+    for each in objects:
+        if isinstance(each.record, Service):
+            services.add(each.record.key)
+            _reselect(simulation, former[each.record.key], each.record)
+    changed = simulation.world.refresh()
+    for key in changed | services:
+        simulation.evaluator.because(key, what)
+    simulation.step(changed | services, list(simulation.alternatives), list(simulation.alternatives))
+
+
+def _reselect(simulation: Simulation, before: Service | None, after: Service) -> None:
+    """A new Service, or one with another selector, gets the endpoints of the pods that it selects."""
+    if before is not None and before.spec.selector == after.spec.selector:
+        return
+    if not after.spec.selector:
+        return
+    if not simulation.pods.known:
+        simulation.warnings.append(f"Pods cannot be read, so the endpoints of Service {after.key} are not known")
+        return
+    simulation.world.remove(ENDPOINT_SLICE, replaced_slices(simulation.picture, after.key))
+    simulation.world.put(ENDPOINT_SLICE, slices_of(after, simulation.pods))
+
+
+def _with_policy(simulation: Simulation, change: Policy) -> Service:
+    service = simulation.picture.get(SERVICE, change.service)
+    if service is None:
+        raise Refused(f"there is no Service {change.service}")
+    if service.type not in ("NodePort", "LoadBalancer"):
+        raise Refused(f"Service {change.service} has the type {service.type}, which takes no such policy")
+    if change.policy == "Cluster":
+        spec = msgspec.structs.replace(
+            service.spec, external_traffic_policy="Cluster", health_check_node_port=None
+        )
+        return msgspec.structs.replace(service, spec=spec)
+    number = service.spec.health_check_node_port
+    if service.type == "LoadBalancer" and not number:
+        number = _free_node_port(simulation)
+    return service.under_local(number)
+
+
+def _free_node_port(simulation: Simulation) -> int:
+    """The healthCheckNodePort that the API server would allocate: one that no Service has."""
+    taken = {service.spec.health_check_node_port for service in simulation.picture.store(SERVICE)}
+    return next(
+        number
+        for number in range(32767, 0, -1)
+        if number not in taken and not simulation.picture.node_port_owners(number)
+    )
