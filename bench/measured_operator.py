@@ -56,7 +56,8 @@ def memory() -> dict[str, float]:
 
 
 async def main(given: argparse.Namespace) -> None:
-    from etpguard.app import Operator, tune_interpreter
+    from etpguard.app import tune_interpreter
+    from etpguard.app.operator import Operator
     from etpguard.intake import kopf_watch
     from etpguard.kube.connection import Connection
     from etpguard.objects import ENDPOINT_SLICE, Key

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 from devcluster import Cluster
 from devcluster.objects import node, pod, wait_for
-from etpguard.app import Operator
+from etpguard.app.operator import Operator
 from etpguard.app.timing import OperatorTiming
 from etpguard.intake.controller_options import consumer_options
 from etpguard.kube.connection import Connection

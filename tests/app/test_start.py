@@ -16,8 +16,8 @@ import yaml
 
 from devcluster import Cluster
 from devcluster.objects import wait_for
-from etpguard import app
 from etpguard.app import operator as operator_module
+from etpguard.app import process
 from etpguard.app.timing import OperatorTiming
 from etpguard.assess.consumers.registry import ConsumerOptions
 from etpguard.intake.controller_options import consumer_options, follow
@@ -75,7 +75,7 @@ def test_a_signal_ends_it_while_the_first_request_is_not_answered(tmp_path: Path
             ended = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
             ended.start()
             began = time.monotonic()
-            return await app._run(settings(kubeconfig), Connection(kubeconfig)), time.monotonic() - began
+            return await process.operate(settings(kubeconfig), Connection(kubeconfig)), time.monotonic() - began
 
     code, took = asyncio.run(scene())
     assert code == 0

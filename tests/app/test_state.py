@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from etpguard.app import Operator
+from etpguard.app.operator import Operator
 from etpguard.intake.freshness import Access
 from etpguard.kube.connection import Connection
 from etpguard.objects import INGRESS, SERVICE, AnyKind

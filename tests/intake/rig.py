@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from etpguard.cluster import Picture
+from etpguard.intake.early_lists import EarlyLists, OnRequest
 from etpguard.intake.freshness import Access, Freshness
 from etpguard.intake.inbox import Inbox, ListBegins, ListEnds, ListItems, Message
 from etpguard.intake.resync import Resync
@@ -39,6 +40,8 @@ class Rig:
         interval: float = 600.0,
         timing: ListTiming | None = None,
         others: Mapping[AnyKind, list[Any]] | None = None,
+        early: EarlyLists | None = None,
+        on_request: OnRequest = lambda verb, resource, status: None,
     ) -> None:
         answers: dict[AnyKind, list[Any]] = {NODE: nodes, INGRESS: ingresses, **(others or {})}
         self.picture = Picture(answers)
@@ -55,6 +58,8 @@ class Rig:
             interval=interval,
             clock=loop.time,
             timing=timing,
+            early=early,
+            on_request=on_request,
         )
 
     async def consume(self) -> None:

@@ -145,6 +145,8 @@ class Engine:
     def reassessment(self, key: Key) -> Generator[None, None, dict[Key, Assessment | None]]:
         """`reassess` for one Service, with a yield after some of its consumers: one Service may have thousands,
         and the caller can let others run meanwhile."""
+        if self._never_local(key):
+            return {}
         fresh = yield from self._assess_safely(key)
         return {key: fresh} if self._note(key, fresh) else {}
 

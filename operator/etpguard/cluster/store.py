@@ -136,9 +136,12 @@ class Store(Generic[R]):
     def list_item(self, entry: R | Deferred[R] | Reject) -> Change[R] | None:
         """Taken if later than all that is known of the key, held or gone. Earlier than that and yet in a list
         that is not, it shows a restore that the list's version did not show: taken too."""
-        held = self._held.get(entry.key)
-        known = max(held.version if held else -1, self._gone.get(entry.key, -1))
-        held_already = self.holds(entry.key, entry.version, entry.uid)
+        key = entry.key
+        held = self._held.get(key)
+        if held is None and not self._gone:  # the first list of a kind
+            return self._take(entry)
+        known = max(held.version if held else -1, self._gone.get(key, -1))
+        held_already = self.holds(key, entry.version, entry.uid)
         news = entry.version > known or (known <= self._listing and not held_already)
         return self._take(entry) if news else None
 

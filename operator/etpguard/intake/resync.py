@@ -6,10 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Protocol
 
 from etpguard.cluster import Picture
+from etpguard.intake.early_lists import EarlyLists, OnRequest
 from etpguard.intake.freshness import Access, Freshness, KindStatus
 from etpguard.intake.inbox import Inbox, KindLost
 from etpguard.intake.list_buffer import ListBuffer
@@ -40,7 +42,11 @@ class KindReader(Protocol):
 
 
 class Resync:
-    """Lists every kind of the picture and knows which can be read. `changed` is set when that set changes."""
+    """Lists every kind of the picture and knows which can be read. `changed` is set when that set changes.
+
+    `early` are lists that have begun: each is the first list of its kind. `on_request` is called for their
+    requests; `reader` counts those of the other lists itself.
+    """
 
     def __init__(
         self,
@@ -54,9 +60,13 @@ class Resync:
         wall: Callable[[], float] = time.time,
         timing: ListTiming | None = None,
         failures: Failures | None = None,
+        early: EarlyLists | None = None,
+        on_request: OnRequest = lambda verb, resource, status: None,
     ) -> None:
         self._picture = picture
         self._reader = reader
+        self._early = early
+        self._on_request = on_request
         self._inbox = inbox
         self._interval = interval
         self._clock = clock
@@ -151,14 +161,21 @@ class Resync:
         if kind.subset and not self._picture.needs(kind.subset):
             self._lose(schedule, Access.UNUSED, "", self._clock() + self._pause(kind))
             return
-        async with self._slots:
-            began = self._clock()
+        early = self._early.take(kind) if self._early and stream else None
+        # The requests of a list that has begun wait for no slot.
+        async with nullcontext() if early else self._slots:
+            began = early.began if early else self._clock()
             closes_gap = schedule.gap_since is not None and schedule.when() <= began
             if closes_gap:
                 schedule.gap_since = None  # a sign that comes while the list runs asks for another list
             buffer = ListBuffer(self._picture.store(kind), self._inbox, schedule.watched, stream)
+            read = (
+                partial(early.pass_on, buffer.add, self._on_request)
+                if early
+                else partial(self._reader.list, kind, buffer.add, buffer.held)
+            )
             try:
-                await in_thread(partial(self._reader.list, kind, buffer.add, buffer.held), f"list of {kind}")
+                await in_thread(read, f"list of {kind}")
             except Exception as error:
                 self._failed(kind, schedule, self._known(kind, error), closes_gap)
                 return
