@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 import pytest
 
-from etpguard.assess import Outcome
+from etpguard.assess import Engine, Outcome
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.view import View
 from etpguard.assess.turns import CONSUMERS_A_TURN
 from etpguard.cluster import Touched
-from etpguard.objects import NODE, SERVICE_COVERAGE, Key, Record, Service
+from etpguard.objects import NODE, SERVICE_COVERAGE, Key, Node, Record, Service
 from tests.assess.build import (
     NODES,
     ON_N1,
@@ -22,6 +22,7 @@ from tests.assess.build import (
     endpoint,
     endpoint_slice,
     node,
+    picture_with,
     record,
     service,
 )
@@ -86,6 +87,32 @@ def test_a_node_deleted_and_created_again() -> None:
     assert watched.engine.assessments[WEB].eligible.bit_count() == 2
     watched.put(node("n2"))
     assert watched.engine.assessments[WEB] == before
+
+
+def test_nodes_that_were_read_ahead_are_as_those_that_are_read_at_once() -> None:
+    families = [Given(web=[consumer()])]
+    picture = picture_with(service(), EVERYWHERE, families=families)
+    engine = Engine(picture, families)
+    store = picture.store(NODE)
+
+    def put(*given: Node) -> Touched:
+        return picture.absorb(store.replace(given))
+
+    engine.prepare(put(*NODES[:1]).nodes)
+    engine.prepare(put(*NODES[1:], node("n8"), node("n9", ready="False")).nodes)
+    change = store.delete(Key("", "n8"), 10**9)
+    assert change is not None
+    engine.prepare(picture.absorb([change]).nodes)
+    last = put(node("n9"))  # it reaches `invalidate` alone
+    last.everything = True
+    engine.refresh(last)
+    other = Engine(picture, families)
+    other.refresh_all()
+    assert engine.assessments == other.assessments
+    assert engine.assessments[WEB].eligible == other.assessments[WEB].eligible
+    store.replace([node("n9", ready="False")])  # with nothing read ahead, everything is read again
+    engine.refresh_all()
+    assert engine.assessments[WEB].eligible != other.assessments[WEB].eligible
 
 
 def test_an_equal_assessment_is_the_former_one_with_its_resilience() -> None:

@@ -42,6 +42,7 @@ class Rig:
         others: Mapping[AnyKind, list[Any]] | None = None,
         early: EarlyLists | None = None,
         on_request: OnRequest = lambda verb, resource, status: None,
+        served: Callable[[], frozenset[str] | None] = lambda: None,
     ) -> None:
         answers: dict[AnyKind, list[Any]] = {NODE: nodes, INGRESS: ingresses, **(others or {})}
         self.picture = Picture(answers)
@@ -60,6 +61,7 @@ class Rig:
             timing=timing,
             early=early,
             on_request=on_request,
+            served=served,
         )
 
     async def consume(self) -> None:

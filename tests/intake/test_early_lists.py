@@ -118,3 +118,26 @@ def test_other_kinds_do_not_wait_for_lists_that_have_begun() -> None:
         consuming.cancel()
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("served", "lists", "access"),
+    [
+        pytest.param(frozenset({"apps/v1"}), 0, Access.ABSENT, id="not served"),
+        pytest.param(frozenset({"networking.k8s.io/v1"}), 1, Access.READ, id="served"),
+        pytest.param(None, 1, Access.READ, id="not known"),
+    ],
+)
+def test_the_first_list_of_a_kind_that_is_not_served_is_left_out(
+    served: frozenset[str] | None, lists: int, access: Access
+) -> None:
+    async def scene() -> None:
+        rig = Rig([ONE], [EMPTY], served=lambda: served)
+        consuming = asyncio.create_task(rig.consume())
+        await rig.resync.first()
+        assert rig.lists(NODE) == 1
+        assert rig.lists(INGRESS) == lists
+        assert rig.freshness.kinds[INGRESS].access is access
+        consuming.cancel()
+
+    asyncio.run(scene())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  see `run`
 import gc
 import sys
 
+import etpguard.kube.tls
+import etpguard.objects.protobuf.pages  # noqa: F401  see `run`
 from etpguard.app.heap import return_freed_memory
 from etpguard.intake.early_lists import EarlyLists
 from etpguard.kube.connection import Connection
@@ -18,6 +21,11 @@ SWITCH_SECONDS = 0.0005
 """A thread that wants the interpreter gets it after this time. Measured beside a thread that decodes JSON,
 against the default of 5 ms: a timer of the main loop fires 0.7 ms late instead of 5.5 ms (median of 300), and
 40 MB are read over TLS in 0.6 s instead of 0.95 s."""
+
+
+PAGE = 1000
+"""Most objects in a page of the early lists. Measured on 5,000 Nodes and 10,000 Services: the API server needs
+0.3 s of CPU less than with pages of 500. With 2,500 the operator's memory peaks at 250 MB instead of 167 MB."""
 
 
 def tune_interpreter() -> None:
@@ -36,7 +44,9 @@ def run(settings: Settings) -> int:
     except KubeError as error:
         print(f"etpguard: {error}", file=sys.stderr)
         return 2
-    early = EarlyLists(lambda: ListReader(connection))
+    # The threads of these lists should import nothing. While this thread imports, each of their system calls would
+    # wait for the interpreter, and the first requests would be sent when the imports are over.
+    early = EarlyLists(lambda: ListReader(connection, limit=PAGE))
     # These modules are loaded while the API server makes its first answers.
     from etpguard.app import process
 

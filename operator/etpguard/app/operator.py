@@ -37,6 +37,7 @@ from etpguard.intake.inbox import AssessAll, Inbox
 from etpguard.intake.resync import Resync
 from etpguard.intake.watch_supervisor import WatchSupervisor
 from etpguard.kube.connection import Connection
+from etpguard.kube.discovery import served_versions
 from etpguard.kube.failures import PARTS, Failures
 from etpguard.kube.lists import ListReader
 from etpguard.kube.threads import in_thread
@@ -120,6 +121,7 @@ class Operator:
             failures=failures,
             early=early,
             on_request=self.metrics.request,
+            served=partial(served_versions, connection),
         )
         self._supervisor = WatchSupervisor(
             resync=self._resync,

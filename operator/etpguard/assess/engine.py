@@ -77,6 +77,7 @@ class Engine:
         self._health = HealthPrediction(picture, self._eligible, self._states)
         self._judge = Judge(picture, self._options, self._eligible, self._states, self._health)
         self._epoch = -1
+        self._prepared: object = None
         self._present = 0
         self._shared: object = None
         self.assessments: dict[Key, Assessment] = {}
@@ -241,6 +242,15 @@ class Engine:
         service = self._picture.get(SERVICE, key)
         return self._states.of(key, service) if service else None
 
+    def prepare(self, names: Iterable[str]) -> None:
+        """Read nodes ahead of the first `invalidate`, which reads all of them at once otherwise. The caller gives
+        every node that the picture has or had since the engine was made, here or to `invalidate`."""
+        if self._prepared != self._basis():
+            self._reset_nodes()
+            self._prepared = self._basis()
+        else:
+            self._read_nodes(names)
+
     def invalidate(self, touched: Touched) -> Iterable[Key]:
         """The first half of `refresh`: drop the results that `touched` outdates. Returns the Services to
         assess."""
@@ -248,7 +258,7 @@ class Engine:
         shared = self._shared_inputs()
         if touched.everything or shared != self._shared:
             self._shared = shared
-            self._reset()
+            self._reset(touched.nodes)
             return {*self._picture.store(SERVICE).keys(), *self.assessments, *self.internal}
         services = set(touched.services)
         for number in touched.node_ports:
@@ -279,15 +289,34 @@ class Engine:
         unreadable = tuple(reject.key for reject in picture.store(NODE).rejects)
         return picture.nodes.epoch, not len(picture.store(ENDPOINT_SLICE)), unseen, unreadable
 
-    def _reset(self) -> None:
+    def _reset(self, names: Iterable[str] = ()) -> None:
+        """`names` are the nodes that have changed since `prepare`."""
         self._epoch = self._picture.nodes.epoch
         self._present = self._picture.nodes.present
         self._view.forget()
         self._consumers.forget_all()
-        self._eligible.reset(self._picture.store(NODE))
-        self._platforms.reset(self._picture.store(NODE))
+        self.prepare(names)
+        self._prepared = None
         self._judge.reset()
         self._states.reset()
+
+    def _reset_nodes(self) -> None:
+        nodes = self._picture.store(NODE)
+        self._eligible.reset(nodes)
+        self._platforms.reset(nodes)
+        self._states.read_signs()
+
+    def _read_nodes(self, names: Iterable[str]) -> None:
+        nodes = self._picture.store(NODE)
+        for name in names:
+            node = nodes.get(Key("", name))
+            self._eligible.update(name, node)
+            self._platforms.update(name, node)
+            self._states.note_signs(name, node)
+
+    def _basis(self) -> object:
+        """What the knowledge of each node depends on."""
+        return self._picture.nodes.epoch, self._states.detector
 
     def _move_nodes(self, names: Iterable[str]) -> bool:
         """Whether these changes of nodes can change any assessment."""

@@ -64,8 +64,10 @@ class Platforms:
             self._of_node[name] = after
         if before == after:
             return False
-        self._count.subtract(before - after)
-        self._count.update(after - before)
+        for platform in before - after:
+            self._count[platform] -= 1
+        for platform in after - before:
+            self._count[platform] += 1
         present = frozenset(platform for platform, count in self._count.items() if count > 0)
         changed, self.present = present != self.present, present
         return changed

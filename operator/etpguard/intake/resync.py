@@ -45,7 +45,9 @@ class Resync:
     """Lists every kind of the picture and knows which can be read. `changed` is set when that set changes.
 
     `early` are lists that have begun: each is the first list of its kind. `on_request` is called for their
-    requests; `reader` counts those of the other lists itself.
+    requests; `reader` counts those of the other lists itself. `served` blocks and gives the API versions that the
+    API server serves, as GROUP/VERSION, or None if that is not known: the first list of a kind that is not among
+    them is left out.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class Resync:
         failures: Failures | None = None,
         early: EarlyLists | None = None,
         on_request: OnRequest = lambda verb, resource, status: None,
+        served: Callable[[], frozenset[str] | None] = lambda: None,
     ) -> None:
         self._picture = picture
         self._reader = reader
         self._early = early
         self._on_request = on_request
+        self._served = served
         self._inbox = inbox
         self._interval = interval
         self._clock = clock
@@ -113,17 +117,25 @@ class Resync:
     async def first(self) -> None:
         """List all kinds once and merge each page as it comes. Returns when each kind is read, or known to be
         absent or, if it is optional, forbidden or failing."""
+        served = asyncio.create_task(in_thread(self._served, "discovery"))
         # Other kinds show whether a subset is needed.
         for subset in (False, True):
             schedules = [each for each in self._schedules.items() if bool(each[0].subset) is subset]
-            await asyncio.gather(*(self._first(kind, schedule) for kind, schedule in schedules))
+            await asyncio.gather(*(self._first(kind, schedule, served) for kind, schedule in schedules))
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for kind, schedule in self._schedules.items():
                 group.create_task(self._follow(kind, schedule), name=f"resync of {kind}")
 
-    async def _first(self, kind: AnyKind, schedule: ListSchedule) -> None:
+    async def _first(
+        self, kind: AnyKind, schedule: ListSchedule, served: asyncio.Task[frozenset[str] | None]
+    ) -> None:
+        if kind.group and not kind.required and not kind.subset:
+            known = await served
+            if known is not None and kind.api_version not in known:
+                self._lose(schedule, Access.ABSENT, "", self._clock() + jittered(self._timing.look_again))
+                return
         while True:
             await self._list(kind, schedule, stream=True)
             access = schedule.status.access

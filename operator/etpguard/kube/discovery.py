@@ -1,0 +1,50 @@
+"""Which API versions an API server serves."""
+
+from __future__ import annotations
+
+import msgspec
+
+from etpguard.kube.connection import Connection
+from etpguard.kube.errors import KubeError
+from etpguard.kube.read_client import ReadClient
+
+TIMEOUT_SECONDS = 5.0
+"""The server may take this long to accept a connection, and may be silent for this long."""
+
+
+class _Version(msgspec.Struct, frozen=True):
+    group_version: str = msgspec.field(name="groupVersion")
+
+
+class _Group(msgspec.Struct, frozen=True):
+    versions: list[_Version]
+
+
+class _Groups(msgspec.Struct, frozen=True):
+    """An APIGroupList."""
+
+    groups: list[_Group]
+
+
+_groups = msgspec.json.Decoder(_Groups)
+
+
+def served_versions(connection: Connection) -> frozenset[str] | None:
+    """All versions of groups, as GROUP/VERSION, without those of the core group. None if they cannot be read: the
+    lists then show which kinds are served. Blocks, and raises nothing.
+
+    The list of groups has every group of a CustomResourceDefinition or APIService, also of one that does not
+    answer now. Every user may read it.
+    """
+    try:
+        client = ReadClient(connection, (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
+        try:
+            answer = client.get("/apis", {})
+        finally:
+            client.close()
+        if answer.status != 200:
+            return None
+        found = frozenset(v.group_version for group in _groups.decode(answer.body).groups for v in group.versions)
+    except (KubeError, msgspec.MsgspecError, OSError, ValueError):
+        return None
+    return found or None
