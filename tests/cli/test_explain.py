@@ -28,7 +28,7 @@ def test_the_seed_case_from_the_ports_to_the_way_out() -> None:
     out = explained()
     assert f"Service {NAME}: NodePort, externalTrafficPolicy Local" in out
     for part in (
-        "Outcome: TargetsUnhealthy: 2 of 3 target nodes drop",
+        "Outcome: TargetsUnhealthy: 2 of 3 eligible nodes drop",
         "Port http 80/TCP IPv4, node port 30851",
         "node1: pod nginx-nginx-ingress-controller-6d9c7f5b8-x2x9k 10.244.1.7 (ready)",
         "dropped on 2 nodes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +47,7 @@ class Api:
             "status": {"conditions": [dict(CONDITION)]},
         }
         self.there = True
+        self.carries_out_rollbacks = False
         self.report: dict[str, Any] = {"metadata": {"name": "web", "namespace": "shop", "uid": "r"}}
         self._refusals = refusals
         self.client = FakeApi(self._answer)
@@ -65,21 +67,33 @@ class Api:
         return self._carry_out(call)
 
     def _carry_out(self, call: Call) -> Answer:
+        if call.method == "GET" and "/servicecoverages/" in call.path:
+            return ok(self.report)
         if call.method == "PATCH":
             body = json.loads(call.body) if isinstance(call.body, str) else call.body
             where, _, place = body[-1]["path"].rpartition("/")
+            service = copy.deepcopy(self.service) if ("dryRun", "All") in call.query else self.service
+            fields = service["metadata"].get("managedFields", [])
             if where == "/status/conditions":
-                self.service["status"]["conditions"].pop(int(place))
+                service["status"]["conditions"].pop(int(place))
+                # The API server drops a manager that owns nothing any more.
+                fields[:] = [entry for entry in fields if entry.get("subresource") != "status"]
+            elif where == "/metadata/managedFields":
+                fields.pop(int(place))
+            elif where == "/spec" and self.carries_out_rollbacks:
+                service["spec"]["externalTrafficPolicy"] = body[-1]["value"]
+                fields[:] = managed("etpguard-rollback")
+            return ok(service)
         return ok(self.service)
 
-    def clean(self) -> CleanupResult:
+    def clean(self, *, dry_run: bool = False) -> CleanupResult:
         clock = Clock()
         writer = Writer(self.client, clock=clock, sleep=clock.sleep)
         service, report = decode_item(SERVICE, self.service), decode_item(SERVICE_COVERAGE, self.report)
         assert isinstance(service, Service)
         assert isinstance(report, ServiceCoverage)
         return asyncio.run(
-            ServiceCleanup(self.client, Sender(writer, False), KEY, revert=True).run(service, report)
+            ServiceCleanup(self.client, Sender(writer, dry_run), KEY, revert=True).run(service, report)
         )
 
     def sent(self, method: str) -> int:
@@ -248,6 +262,42 @@ def cluster_by(*managers: str) -> Api:
     api.service["spec"] = {"type": "NodePort", "externalTrafficPolicy": "Cluster"}
     api.service["metadata"]["managedFields"] = managed(*managers)
     return api
+
+
+MANAGES_NOTHING = "Service shop/web: etpguard manages no field any more"
+
+
+def with_a_condition_of_its_own() -> Api:
+    """The operator wrote only the condition: the removal of the condition ends its ownership too."""
+    api = Api()
+    owned = {"f:status": {"f:conditions": {'k:{"type":"etpguard.dev/Covered"}': {}}}}
+    entry = {"manager": "etpguard", "operation": "Apply", "subresource": "status", "fieldsV1": owned}
+    api.service["metadata"]["managedFields"] = [entry]
+    return api
+
+
+def remediated_by_record() -> Api:
+    """Another client has cleared managedFields: only the rollback makes an entry that has to go."""
+    api = Api()
+    api.service["spec"] = {"type": "NodePort", "externalTrafficPolicy": "Cluster"}
+    api.report |= REMEDIATED
+    api.carries_out_rollbacks = True
+    return api
+
+
+@pytest.mark.parametrize(
+    ("api", "first"),
+    [
+        pytest.param(with_a_condition_of_its_own, (), id="a condition"),
+        pytest.param(
+            remediated_by_record, ("Service shop/web: externalTrafficPolicy is Local again",), id="a remediation"
+        ),
+    ],
+)
+def test_a_dry_run_and_the_real_run_print_the_same_lines(api: Callable[[], Api], first: tuple[str, ...]) -> None:
+    lines = (*first, REMOVED, MANAGES_NOTHING, DELETED)
+    assert api().clean(dry_run=True) == CleanupResult(lines)
+    assert api().clean() == CleanupResult(lines)
 
 
 def test_a_rollback_leaves_what_the_owner_declares_by_now() -> None:

@@ -97,7 +97,7 @@ def test_the_case_until_every_node_is_covered(tmp_path: Path) -> None:
         uncovered_in_events(cluster)
         (row,) = table(cluster.kubectl("get", "cov", "-o", "wide"))
         assert re.fullmatch(r"\d+[smh]", row.pop("SINCE"))
-        assert "2 of 3 target nodes drop the traffic" in row.pop("REASON")
+        assert "2 of 3 eligible nodes drop the traffic" in row.pop("REASON")
         del row["AGE"]
         expected = {"NAME": SERVICE, "OUTCOME": "TargetsUnhealthy", "ELIGIBLE": "3", "UNCOVERED": "2"}
         assert row == {**expected, "REMEDIATION": "", "CONSUMER": "web"}

@@ -60,7 +60,7 @@ CONTRACT: Json = {
                     "eligibleNodes": ["node1", "node2", "node3"],
                     "uncoveredNodes": ["node2", "node3"],
                     "outcome": "TargetsUnhealthy",
-                    "reason": "2 of 3 target nodes drop the traffic; the HTTP health check on traffic-port "
+                    "reason": "2 of 3 eligible nodes drop the traffic; the HTTP health check on traffic-port "
                     "fails "
                     "on them, so they receive no traffic",
                     "evidence": "documented",

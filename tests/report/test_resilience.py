@@ -53,6 +53,6 @@ def test_the_sentences_name_nodes_zones_and_shares() -> None:
     assert lines == [
         "covered on 2 nodes in 1 zone; tolerates the loss of 0 nodes, 0 zones",
         f"the loss of one of these nodes alone loses more traffic than now: {first} and 1 more",
-        "zones with target nodes and no covered one: b",
+        "zones with eligible nodes and no covered one: b",
         "one pod gets 25.0% to 50.0% of the traffic, if each covered node gets the same",
     ]

@@ -44,7 +44,7 @@ def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
     )
     found = ConsumerVerdict(consumer, Outcome.Blackhole, Reason(NO_HEALTHY_TARGET), 0b111, 0b110)
     assert explain_verdict(found) == (
-        "2 of 3 target nodes drop the traffic, and the HTTP health check on 30099 fails on the others too: "
+        "2 of 3 eligible nodes drop the traffic, and the HTTP health check on 30099 fails on the others too: "
         "no target is healthy, so the load balancer sends traffic to all of them, and a share of the requests "
         "is "
         "lost"
@@ -68,7 +68,7 @@ def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
             Outcome.Blackhole,
             Reason("TooFewHealthyTargets"),
             0b110,
-            "2 of 3 target nodes drop the traffic, and the HTTP health check on traffic-port fails on them: too "
+            "2 of 3 eligible nodes drop the traffic, and the HTTP health check on traffic-port fails on them: too "
             "few "
             "targets are healthy, so the load balancer sends traffic to all of them, and a share of the "
             "requests is lost",
@@ -216,15 +216,15 @@ def test_conditions_by_outcome(outcome: Outcome, is_covered: str, is_delivered: 
 @pytest.mark.parametrize(
     ("outcome", "eligible", "uncovered", "sentence"),
     [
-        pytest.param(Outcome.Covered, 0b1, 0, "the only target node has an endpoint", id="1 covered"),
-        pytest.param(Outcome.Covered, 0b11, 0, "each of the 2 target nodes has an endpoint", id="2 covered"),
-        pytest.param(Outcome.Outage, 0b1, 0b1, "the only target node drops the traffic", id="1 of 1"),
-        pytest.param(Outcome.Outage, 0b11, 0b11, "all 2 target nodes drop the traffic", id="2 of 2"),
+        pytest.param(Outcome.Covered, 0b1, 0, "the only eligible node has an endpoint", id="1 covered"),
+        pytest.param(Outcome.Covered, 0b11, 0, "each of the 2 eligible nodes has an endpoint", id="2 covered"),
+        pytest.param(Outcome.Outage, 0b1, 0b1, "the only eligible node drops the traffic", id="1 of 1"),
+        pytest.param(Outcome.Outage, 0b11, 0b11, "all 2 eligible nodes drop the traffic", id="2 of 2"),
         pytest.param(
             Outcome.Blackhole,
             0b11,
             0b1,
-            "1 of 2 target nodes drops the traffic, and the health check passes on it: a share of the requests "
+            "1 of 2 eligible nodes drops the traffic, and the health check passes on it: a share of the requests "
             "is "
             "lost",
             id="1 of 2",
@@ -233,7 +233,7 @@ def test_conditions_by_outcome(outcome: Outcome, is_covered: str, is_delivered: 
             Outcome.TargetsUnhealthy,
             0b111,
             0b11,
-            "2 of 3 target nodes drop the traffic; the health check fails on them, so they receive no traffic",
+            "2 of 3 eligible nodes drop the traffic; the health check fails on them, so they receive no traffic",
             id="2 of 3",
         ),
         pytest.param(Outcome.NoTargets, 0, 0, "no node is eligible, so the consumer has no target", id="none"),
@@ -250,4 +250,4 @@ def test_an_outage_says_why_the_nodes_with_endpoints_are_no_targets() -> None:
     consumer = Consumer("Ingress", "default", "web", "ingress.k8s.aws/alb", "instance", "http", PodTargets())
     why = Reason("Outage", "of the nodes with endpoints, the selector pool=edge excludes 1 node")
     said = explain_verdict(ConsumerVerdict(consumer, Outcome.Outage, why, 0b1, 0b1))
-    assert said == f"the only target node drops the traffic; {why.detail}"
+    assert said == f"the only eligible node drops the traffic; {why.detail}"

@@ -69,12 +69,14 @@ class ServiceCleanup:
         deleted, because the next run needs the report to know what was changed."""
         try:
             if service is not None:
-                if remediated(service, report):
-                    await self._remediation()
+                # A dry run finds the managers that the real run has removed by then, and lacks the one that its
+                # rollback has added. Both print the line if a manager is there at any time.
+                managed = remediated(service, report) and await self._remediation()
                 for type_ in CONDITIONS:
                     if await self._take(partial(_condition, type_=type_)):
                         self._note(f"condition {type_} removed")
-                if await self._take(_ownership):
+                        managed = managed or not MANAGERS.isdisjoint(service.managers)
+                if await self._take(_ownership) or managed:
                     self._note("etpguard manages no field any more")
             if report is not None and await self._sender.send(
                 verbs.delete(SERVICE_COVERAGE, self._key, uid=report.uid)
@@ -86,16 +88,18 @@ class ServiceCleanup:
             return CleanupResult(tuple(self._done), f"Service {self._key}: {error}")
         return CleanupResult(tuple(self._done))
 
-    async def _remediation(self) -> None:
+    async def _remediation(self) -> bool:
+        """Keep Cluster, or restore Local. Returns whether it restored Local."""
         if not self._revert:
             self._note(
                 "keeps externalTrafficPolicy Cluster; declare Cluster at its source, or an apply restores Local"
             )
-            return
+            return False
         back = await Rollback(self._client, self._key, dry_run=self._sender.dry_run, force=self._force).run()
         for note in back.notes:
             self._note(note)
         self._note(str(back))
+        return back.changed
 
     async def _take(self, step: Step) -> bool:
         """Whether there was something to remove."""

@@ -56,7 +56,7 @@ def resilience_lines(found: Resilience, table: NodeTable, max_nodes: int) -> lis
         lines.append(f"the loss of one of these nodes alone loses more traffic than now: {nodes}")
     if found.uncovered_zones:
         named = ", ".join(found.uncovered_zones[: max_nodes or None])
-        lines.append(f"zones with target nodes and no covered one: {named}")
+        lines.append(f"zones with eligible nodes and no covered one: {named}")
     share = found.per_pod_share
     if share and share[0] != share[1]:
         lines.append(

@@ -36,11 +36,11 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
     eligible, uncovered = verdict.eligible.bit_count(), verdict.uncovered.bit_count()
     check = verdict.consumer.check and verdict.consumer.check.settings
     probed = f"{check.protocol} health check on {check.port}" if check else "health check"
-    drop = _drop(uncovered, eligible, "target", verdict.client)
+    drop = _drop(uncovered, eligible, "eligible", verdict.client)
     them, they_receive = _them(uncovered), "it receives" if uncovered == 1 else "they receive"
     match verdict.outcome:
         case Outcome.Covered:
-            return _all_covered(eligible, "target")
+            return _all_covered(eligible, "eligible")
         case Outcome.TargetsUnhealthy:
             return f"{drop}; the {probed} fails on {them}, so {they_receive} no traffic"
         case Outcome.NoEndpoints:
@@ -70,8 +70,8 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
         case Outcome.Outage:
             why = f"; {verdict.reason.detail}" if verdict.reason.detail else ""
             if eligible == 1:
-                return f"the only target node {_verb(1, verdict.client)} the traffic{why}"
-            return f"all {eligible} target nodes {_verb(eligible, verdict.client)} the traffic{why}"
+                return f"the only eligible node {_verb(1, verdict.client)} the traffic{why}"
+            return f"all {eligible} eligible nodes {_verb(eligible, verdict.client)} the traffic{why}"
         case _:
             return str(verdict.reason)
 
@@ -142,7 +142,7 @@ def _why_it_fails(verdict: ConsumerVerdict) -> str:
 
 
 def _drop(uncovered: int, eligible: int, kind: str, client: Client | None) -> str:
-    """ "2 of 3 target nodes drop the traffic"; the verb agrees with the first number."""
+    """ "2 of 3 eligible nodes drop the traffic"; the verb agrees with the first number."""
     return f"{uncovered} of {eligible} {kind} {_nodes(eligible)} {_verb(uncovered, client)} the traffic"
 
 

@@ -37,7 +37,7 @@ class ClientIP(Enum):
     VARIES = "Pods may see the node's address instead of the client's."
 
 
-def spread(service: Service, where: str = "every target node") -> Advice:
+def spread(service: Service, where: str = "every eligible node") -> Advice:
     """Run an endpoint on every node that gets traffic.
 
     Without `nodeTaintsPolicy: Honor` a tainted node counts as an empty one, and a rollout hangs. Without

@@ -106,7 +106,7 @@ def no_node_selected(service: Service, consumer: Consumer) -> Advice:
         case _:
             step = patch_binding(consumer, {"nodeSelector": None})
     command = "\n".join(filter(None, (look, step.command)))
-    title = "Correct the labels that select the target nodes, or remove them"
+    title = "Correct the labels that select the nodes, or remove them"
     return Advice(title, effect, "", command, step.change)
 
 
