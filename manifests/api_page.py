@@ -240,7 +240,25 @@ def _kind(plural: str) -> str:
     schema = crd["versions"][0]["schema"]["openAPIV3Schema"]
     names = ", ".join(f"`{name}`" for name in crd["names"].get("shortNames", ()))
     text = " ".join(schema["description"].split())
-    return f"\n## {crd['names']['kind']}\n\n{text} Short name: {names}.\n\n{_table(_fields(schema, ''))}"
+    table = _table(_fields(schema, ""))
+    return f"\n## {crd['names']['kind']}\n\n{text} Short name: {names}.\n\n{table}{_refusals(schema)}"
+
+
+def _refusals(schema: Any) -> str:
+    """What the API server rejects beyond the types and bounds of the table, from the CEL rules of the CRD."""
+    found = [f"- `{path}`: {message}\n" for path, message in _rules(schema, "")]
+    head = "\nThe API server rejects an object that breaks one of these rules:\n\n"
+    return head + "".join(found) if found else ""
+
+
+def _rules(schema: Any, at: str) -> Iterator[tuple[str, str]]:
+    """The field and the message of each rule. `fieldPath` leads from the object with the rule to the field."""
+    for rule in schema.get("x-kubernetes-validations", ()):
+        yield f"{at}{rule.get('fieldPath', '')}", " ".join(rule["message"].split())
+    for name, inner in schema.get("properties", {}).items():
+        yield from _rules(inner, f"{at}.{name}" if at else name)
+    if "items" in schema:
+        yield from _rules(schema["items"], f"{at}[]")
 
 
 def _fields(schema: Any, at: str) -> Iterator[Field]:

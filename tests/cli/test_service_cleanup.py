@@ -270,7 +270,7 @@ MANAGES_NOTHING = "Service shop/web: etpguard manages no field any more"
 def with_a_condition_of_its_own() -> Api:
     """The operator wrote only the condition: the removal of the condition ends its ownership too."""
     api = Api()
-    owned = {"f:status": {"f:conditions": {'k:{"type":"etpguard.dev/Covered"}': {}}}}
+    owned: dict[str, Any] = {"f:status": {"f:conditions": {'k:{"type":"etpguard.dev/Covered"}': {}}}}
     entry = {"manager": "etpguard", "operation": "Apply", "subresource": "status", "fieldsV1": owned}
     api.service["metadata"]["managedFields"] = [entry]
     return api

@@ -43,6 +43,17 @@ class TestNavigation:
         assert pages - listed == {INDEX}
         assert "(docs/index.md)" in (ROOT / "README.md").read_text()
 
+    def test_an_entry_has_the_title_of_its_page(self) -> None:
+        """An entry omits what follows a colon. The title of a README is the name of the project."""
+        wrong = {
+            path: title
+            for pages in parts(INDEX.read_text()).values()
+            for title, path in pages
+            if not path.endswith("/README")
+            and title != (INDEX.parent / f"{path}.md").read_text().splitlines()[0].removeprefix("# ").split(":")[0]
+        }
+        assert wrong == {}
+
 
 def test_a_picture_for_each_scheme() -> None:
     text = (
