@@ -17,11 +17,13 @@ from xdist.scheduler import LoadScopeScheduling
 import devcluster
 from devcluster import Cluster, MissingToolError
 from devcluster.dataplane.nodes import MODES
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from tests.page.browser import Browser, Tab
 
-settings.register_profile("shared machine", deadline=None)  # another process may have the processor for a while
+# No deadline: another process may have the processor for a while.
+settings.register_profile("shared machine", max_examples=examples(100), deadline=None)
 settings.load_profile("shared machine")
 
 LONG = (

@@ -26,6 +26,8 @@ from tests.assess.kube_proxy_rule import (
 )
 from tests.assess.random_clusters import Cluster, features, random_cluster
 
+pytestmark = [pytest.mark.no_cover, pytest.mark.one_python]
+
 CLUSTERS = 4000
 
 # Every shape that the comparison claims to cover, and so has to meet.

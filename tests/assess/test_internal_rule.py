@@ -57,6 +57,7 @@ def by_etpguard(cluster: Cluster) -> States:
     return states
 
 
+@pytest.mark.no_cover
 def test_each_node_is_in_the_state_that_its_kube_proxy_has() -> None:
     seen: set[str] = set()
     for seed in range(CLUSTERS):
@@ -111,6 +112,7 @@ def test_the_uncovered_nodes_are_those_that_have_none_by_themselves(
     assert found.outcome is expected
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("plane", list(DataPlane), ids=lambda plane: plane.value)
 def test_every_rule_gives_the_cluster_ip_the_states_of_its_own(plane: DataPlane) -> None:
     """Whatever the data plane, each Ready node of each port is in exactly one state, known or not."""

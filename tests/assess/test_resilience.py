@@ -22,6 +22,7 @@ from etpguard.assess.resilience import MinimumHealthy, Resilience
 from etpguard.objects import Record, Requirement
 from tests.assess.build import OWN_PORT, WEB, Given, assess, consumer, endpoint, endpoint_slice, node, service
 from tests.assess.build import picture_with as picture
+from tests.examples import examples
 
 ZONE = "topology.kubernetes.io/zone"
 CONDITIONS: dict[str, dict[str, bool]] = {
@@ -156,7 +157,8 @@ def harms(world: World, consumers: list[Consumer], lost: Iterable[str], index: i
     return lost_share(engine, after[index]) > now
 
 
-@settings(max_examples=250, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=examples(250), deadline=None)
 @given(worlds(), targets(PLAIN | WITH_SPARE))
 def test_single_points_and_zones_are_those_of_an_engine_that_lost_them(world: World, to: NodeTargets) -> None:
     consumers = of_each_family(to)
@@ -180,7 +182,8 @@ def test_single_points_and_zones_are_those_of_an_engine_that_lost_them(world: Wo
             assert not harms(world, consumers, members, index, now), zone
 
 
-@settings(max_examples=120, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=examples(120), deadline=None)
 @given(worlds(), targets(PLAIN))
 def test_so_many_losses_do_no_harm_and_one_more_does(world: World, to: NodeTargets) -> None:
     """For nodes and for zones, over every combination."""

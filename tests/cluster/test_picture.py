@@ -23,6 +23,7 @@ from etpguard.objects import (
     Service,
     decode_item,
 )
+from tests.examples import examples
 
 Json = dict[str, Any]
 
@@ -114,7 +115,8 @@ def by_looking_through(picture: Picture) -> Json:
     }
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=examples(300), deadline=None)
 @given(STEPS)
 def test_updated_indices_equal_indices_built_from_scratch(steps: list[tuple[AnyKind, Key, str, str, int]]) -> None:
     picture = play(steps)

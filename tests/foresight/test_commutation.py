@@ -20,6 +20,7 @@ from etpguard.foresight.forecast import Case
 from etpguard.foresight.scale_in import victims
 from etpguard.objects import decode_item
 from etpguard.objects.pods import POD, Pod
+from tests.examples import examples
 from tests.foresight.clusters import (
     HOSTNAME,
     WEB,
@@ -122,7 +123,7 @@ def exact(bounds: Bounds[Case]) -> tuple[object, ...]:
     return shown(bounds.worst.assessment)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(clusters(), st.data())
 def test_lose(cluster: Cluster, data: st.DataObject) -> None:
     names = [name for name, *_ in cluster.nodes]
@@ -131,7 +132,7 @@ def test_lose(cluster: Cluster, data: st.DataObject) -> None:
     assert exact(during) == shown(check(cluster.without(lost).objects()).get(WEB))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(clusters(), st.sampled_from(("Cluster", "Local")), st.sampled_from(("Cluster", "Local")))
 def test_policy(cluster: Cluster, before: str, policy: str) -> None:
     was = Cluster(cluster.nodes, cluster.pods, cluster.consumer, before)
@@ -140,7 +141,7 @@ def test_policy(cluster: Cluster, before: str, policy: str) -> None:
         assert exact(bounds) == shown(check(made.objects()).get(WEB))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(clusters(), st.sampled_from(NAMES), st.sampled_from(("traffic-port", "10256")))
 def test_target_nodes(cluster: Cluster, name: str, probe: str) -> None:
     selector = f"{HOSTNAME}={name}"
@@ -150,7 +151,7 @@ def test_target_nodes(cluster: Cluster, name: str, probe: str) -> None:
         assert exact(bounds) == shown(check(made.objects()).get(WEB))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(clusters(("StatefulSet/web",)), st.integers(0, 4))
 def test_scale_of_a_statefulset(cluster: Cluster, replicas: int) -> None:
     pods = cluster.api_pods
@@ -165,7 +166,7 @@ def test_scale_of_a_statefulset(cluster: Cluster, replicas: int) -> None:
     assert exact(settled) == shown(check(cluster.objects(pods[:replicas])).get(WEB))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(clusters(("ReplicaSet/web-1",)), st.integers(0, 4))
 def test_scale_in_of_a_deployment_has_the_bounds_of_all_victims(cluster: Cluster, replicas: int) -> None:
     pods = cluster.api_pods
@@ -203,7 +204,7 @@ def placements(cluster: Cluster, moved: Sequence[Json], drained: Iterable[str]) 
         ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(clusters(("ReplicaSet/web-1",), most=3), st.data())
 def test_drain_has_the_bounds_of_all_placements(cluster: Cluster, data: st.DataObject) -> None:
     names = [name for name, *_ in cluster.nodes]
@@ -216,7 +217,7 @@ def test_drain_has_the_bounds_of_all_placements(cluster: Cluster, data: st.DataO
     assert exact(during) == shown(check(cluster.objects(stays)).get(WEB))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(clusters(("ReplicaSet/web-1",), most=3), st.data(), st.sampled_from((By.KARPENTER, By.CLUSTER_AUTOSCALER)))
 def test_an_autoscaler_drains_and_deletes(cluster: Cluster, data: st.DataObject, by: By) -> None:
     drained = data.draw(st.sampled_from([name for name, *_ in cluster.nodes]))

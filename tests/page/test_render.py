@@ -207,6 +207,7 @@ def test_a_remediation_that_another_program_wrote(remediation: object) -> None:
     )
 
 
+@pytest.mark.no_cover
 def test_the_page_of_a_large_cluster_is_small() -> None:
     view = page_view(large())
     text = render(view)

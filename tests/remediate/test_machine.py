@@ -35,6 +35,7 @@ from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setters
 from etpguard.remediate.reread import ServiceReader
 from etpguard.remediate.spent import IntentAges
+from tests.examples import examples
 from tests.remediate.given import NOW, assessment
 from tests.remediate.model_api import Json, Killed, ModelApi
 
@@ -512,9 +513,9 @@ def _drive(work: Coroutine[Any, Any, float]) -> None:
         return
 
 
-def _runs(examples: int, steps: int) -> settings:
+def _runs(number: int, steps: int) -> settings:
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    return settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=slow)
+    return settings(max_examples=number, stateful_step_count=steps, deadline=None, suppress_health_check=slow)
 
 
 class LongWorld(World):
@@ -564,8 +565,8 @@ def test_nothing_is_written_under_a_ledger_of_an_earlier_lead() -> None:
     assert world.record("a") is None
 
 
-TestWorld = World.TestCase
-TestWorld.settings = _runs(60, 40)
+TestWorld = pytest.mark.no_cover(World.TestCase)
+TestWorld.settings = _runs(examples(60), 40)
 
 
 @pytest.mark.soak

@@ -27,6 +27,7 @@ from etpguard.assess.consumers.gke.ingress import NEG
 from etpguard.assess.consumers.gke.passthrough import L4_CLASSES
 from etpguard.report import explain_verdict
 from tests.assess.consumers.worlds import Json, endpoints, ingress, nodes, service, world
+from tests.examples import examples
 
 _AZURE = ("health-probe_port", "health-probe_protocol", "health-probe_request-path", "no_probe_rule", "no_lb_rule")
 KEYS = (
@@ -105,7 +106,8 @@ def clusters(draw: st.DrawFn) -> list[Json]:
     return [subject, endpoints(*sorted(on)), *([made] if draw(st.booleans()) else []), *members]
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=examples(400), deadline=None)
 @given(clusters())
 def test_no_family_raises_and_what_is_said_is_sound(objects: list[Json]) -> None:
     made = world(*objects)
@@ -121,7 +123,8 @@ def test_no_family_raises_and_what_is_said_is_sound(objects: list[Json]) -> None
     assert all(made.advice())
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=examples(100), deadline=None)
 @given(clusters())
 def test_where_every_node_is_covered_nobody_loses_anything(objects: list[Json]) -> None:
     full = [endpoints("a", "b", "c") if made["kind"] == "EndpointSlice" else made for made in objects]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -28,6 +29,7 @@ from tests.assess.data_planes.oracle_words import (
 ACTIVE, TERMINATING, NEVER = "ACTIVE", "TERMINATING", "never"
 
 
+@functools.cache
 def go_address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))

@@ -19,6 +19,7 @@ from tests.assess.data_planes.oracle_cilium import of_envoy
 from tests.assess.data_planes.random_planes import random_planes_cluster, shapes
 from tests.assess.data_planes.test_oracles import PLANES, Found, by_etpguard, by_oracle
 from tests.assess.random_clusters import Cluster
+from tests.assess.test_against_kube_proxy import picture_of
 
 pytestmark = [
     pytest.mark.controlplane,  # needs a program of devcluster
@@ -79,7 +80,9 @@ def test_no_random_cluster_differs(name: str) -> None:
         zip(clusters, by_cilium(clusters, headless=name != "cilium"), strict=True)
     ):
         theirs = comparable(expected, cluster, expected)
-        assert comparable(by_etpguard(cluster, plane), cluster, expected) == theirs, f"cluster {seed}"
+        assert comparable(by_etpguard(cluster, picture_of(cluster), plane), cluster, expected) == theirs, (
+            f"cluster {seed}"
+        )
         assert comparable(by_oracle(cluster, make(cluster)), cluster, expected) == theirs, f"oracle, {seed}"
         seen += shapes(cluster)
         answers += Counter(value for key, value in theirs.items() if key[2] != "healthy")

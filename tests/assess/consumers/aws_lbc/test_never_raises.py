@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     target_configuration,
 )
 from tests.assess.consumers.checks import shown
+from tests.examples import examples
 
 ALB_KEYS = [
     *("target-type", "target-node-labels", "backend-protocol", "backend-protocol-version", "healthcheck-port"),
@@ -67,7 +69,8 @@ def annotated(prefix: str, keys: list[str]) -> st.SearchStrategy[dict[str, str]]
     return st.dictionaries(st.sampled_from([prefix + key for key in keys]), values, max_size=5)
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=examples(300), deadline=None)
 @given(annotated(ALB, ALB_KEYS), annotated(ALB, ALB_KEYS), st.booleans())
 def test_annotations_of_ingresses(of_ingress: dict[str, str], of_service: dict[str, str], bound: bool) -> None:
     objects = [
@@ -85,7 +88,8 @@ def test_annotations_of_ingresses(of_ingress: dict[str, str], of_service: dict[s
             assert shown(advice)
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=examples(200), deadline=None)
 @given(annotated(NLB, NLB_KEYS), st.none() | values, st.booleans())
 def test_annotations_of_services(annotations: dict[str, str], action: str | None, bound: bool) -> None:
     if action is not None:
@@ -97,7 +101,8 @@ def test_annotations_of_services(annotations: dict[str, str], action: str | None
             assert shown(advice)
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.fixed_dictionaries(
         {},

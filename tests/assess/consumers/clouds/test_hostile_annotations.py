@@ -12,6 +12,7 @@ from etpguard.assess.consumers.clouds import cloud_families
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud
 from etpguard.assess.consumers.clouds.provider import Provider
 from tests.assess.consumers.worlds import endpoints, nodes, port, service, world
+from tests.examples import examples
 
 CLOUDS = [
     family.rules
@@ -47,8 +48,9 @@ VALUES = st.one_of(
 PORTS = [port(), port("dns", 53, 30053, "UDP"), port("none", 81, 0)]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("scheme", sorted(KEYS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_no_value_makes_a_family_fail(scheme: str, data: st.DataObject) -> None:
     annotations = data.draw(st.dictionaries(st.sampled_from(KEYS[scheme]), VALUES, max_size=5))
@@ -59,6 +61,7 @@ def test_no_value_makes_a_family_fail(scheme: str, data: st.DataObject) -> None:
         assert len(text) < 5000
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("scheme", sorted(KEYS))
 @pytest.mark.parametrize("unit", ["a", "80,", "80:http;", "k=v,", "k in (", "[", "{", " "])
 def test_long_values_cost_little(scheme: str, unit: str) -> None:
