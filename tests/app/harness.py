@@ -22,7 +22,7 @@ from etpguard.app.timing import OperatorTiming
 from etpguard.intake.controller_options import consumer_options
 from etpguard.kube.connection import Connection
 from etpguard.objects import SERVICE, AnyKind
-from etpguard.remediate.controller import Pacing
+from etpguard.remediate.pacing import Pacing
 from etpguard.settings import Address, Settings
 
 T = TypeVar("T")

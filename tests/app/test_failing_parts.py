@@ -14,7 +14,8 @@ from etpguard.kube.backoff import Backoff
 from etpguard.kube.confinement import ConfinementCheck
 from etpguard.kube.lease import Elector
 from etpguard.publish.publisher import Publisher
-from etpguard.remediate.controller import Pacing, RemediationController
+from etpguard.remediate.controller import RemediationController
+from etpguard.remediate.pacing import Pacing
 from tests.app.harness import Running, the_case
 
 pytestmark = pytest.mark.controlplane

@@ -14,7 +14,7 @@ from devcluster.objects import wait_for
 from etpguard.app.timing import OperatorTiming
 from etpguard.kube.backoff import Backoff
 from etpguard.objects import Key
-from etpguard.remediate.controller import Pacing
+from etpguard.remediate.pacing import Pacing
 from tests.app.harness import Running
 
 CRDS = Path(__file__).parents[2] / "crds"

@@ -13,7 +13,7 @@ from etpguard.kube.writes import Writer
 from etpguard.metrics import Metrics
 from etpguard.objects import AnyKind, Key
 from etpguard.objects.policies import Budget, TriggerIf
-from etpguard.remediate.controller import Pacing, RemediationController
+from etpguard.remediate.controller import RemediationController
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.events import NoEvents
 from etpguard.remediate.execute import Executor
@@ -22,6 +22,7 @@ from etpguard.remediate.intent import IntentRecorder
 from etpguard.remediate.ledger import OperatorLimits
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
+from etpguard.remediate.pacing import Pacing
 from etpguard.remediate.reread import ServiceReader
 from etpguard.settings import Settings
 

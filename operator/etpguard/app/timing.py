@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from etpguard.intake.timing import ListTiming, WatchTiming
 from etpguard.kube.backoff import Backoff
 from etpguard.publish.settings import PublishSettings
-from etpguard.remediate.controller import Pacing
+from etpguard.remediate.pacing import Pacing
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from etpguard.objects import AnyKind, Key
 from etpguard.publish.publisher import Publisher
 from etpguard.publish.reports import InternalAdvice
 from etpguard.publish.settings import PublishSettings
-from etpguard.remediate.controller import Pacing
+from etpguard.remediate.pacing import Pacing
 from etpguard.settings import Settings
 
 logger = logging.getLogger(__name__)

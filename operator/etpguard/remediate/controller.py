@@ -1,5 +1,5 @@
-"""The loop of remediation: gathers the facts, decides about every Service, carries out one step at a time, and
-writes the status of each policy.
+"""The loop of remediation: gathers the facts, decides about every Service, lets `StepRunner` carry out one step,
+and writes the status of each policy.
 
 A round follows each change, and each time at which an answer may change without one.
 """
@@ -8,64 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
 
 from etpguard.assess import Assessment
-from etpguard.kube.backoff import Backoff
 from etpguard.kube.errors import ApiError
 from etpguard.kube.failures import Failures
-from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE_COVERAGE, Key
 from etpguard.objects.log_fields import action_fields, request_fields, service_fields
 from etpguard.remediate import reasons
 from etpguard.remediate.decide import Action, Decision, decide
 from etpguard.remediate.dwell import DwellHistory
-from etpguard.remediate.errors import Changed, Refused
+from etpguard.remediate.errors import Changed
 from etpguard.remediate.events import Announcer, Count
-from etpguard.remediate.execute import Disagreement, Executor
-from etpguard.remediate.facts import Case, Ledger, Round
-from etpguard.remediate.gather import Gatherer, trial
+from etpguard.remediate.execute import Executor
+from etpguard.remediate.facts import Case, Ledger
+from etpguard.remediate.gather import Gatherer
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
+from etpguard.remediate.pacing import Pacing
 from etpguard.remediate.policy_statuses import PolicyStatuses
-from etpguard.remediate.postponed import Postponed
 from etpguard.remediate.reread import ServiceReader
 from etpguard.remediate.skips import Skips
+from etpguard.remediate.step_runner import StepRunner
 from etpguard.remediate.turns import Turns
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Pacing:
-    """Seconds between two rounds: `settle` at least, so that a burst of events is one round, and `look_again` at
-    most, since an answer may change without an event. `busy_share`: a round that takes long is followed by a pause
-    of that many times its length, and holds the event loop for `longest_turn` at a time. `status_interval`:
-    between two writes of one policy's status. `discover_every`: between two looks at the kinds of network policy
-    that the API server serves. `backoff`: after a step that failed. `rebuild_every`: between two records that are
-    rebuilt, after a first `rebuild_burst`."""
-
-    settle: float = 1.0
-    look_again: float = 30.0
-    busy_share: float = 10.0
-    longest_turn: float = 0.01
-    status_interval: float = 10.0
-    discover_every: float = 300.0
-    rebuild_every: float = 10.0
-    rebuild_burst: float = 3.0
-    backoff: Backoff = field(default=Backoff(first=10.0, longest=600.0, jitter=0.0))
-
-
-_ORDER = {
-    Action.ROLL_BACK: 0,
-    Action.NOTE_USER_ROLLBACK: 0,
-    Action.NOTE_REVERT: 0,
-    Action.FORGET: 0,
-    Action.APPLY: 1,
-    Action.DRY_RUN: 2,
-}
-"""Steps that end a remediation come before steps that begin one."""
 
 _ROUND = "all Services"
 """Names a round in the log of failures."""
@@ -96,8 +64,6 @@ class RemediationController:
         self._writer = writer
         self._reader = reader
         self._gatherer = gatherer
-        self._history = history
-        self._executor = executor
         self._other_policies = other_policies
         self._discovered_at = float("-inf")
         self._stale = stale
@@ -111,8 +77,7 @@ class RemediationController:
         self._statuses = PolicyStatuses(
             writer, self._pacing.status_interval, self._pacing.longest_turn, clock, wall, failures
         )
-        self._postponed = Postponed(self._pacing.backoff.pause)
-        self._rebuilds = TokenBucket(1 / self._pacing.rebuild_every, self._pacing.rebuild_burst)
+        self._steps = StepRunner(gatherer, history, executor, failures, self._pacing, clock)
         self._woken = asyncio.Event()
         self._remembered_term: int | None = None
         self._skips = Skips(announcer, count)
@@ -178,14 +143,14 @@ class RemediationController:
             decisions[key] = self._decided(case, round_.ledger, now)
             await turns.pause()
         self._settle += self._pacing.busy_share * turns.total()
-        acted = await self._act(round_, decisions)
-        reported = {key: self._with_refusal(key, decision) for key, decision in decisions.items()}
+        acted = await self._steps.run_next(round_, decisions)
+        reported = {key: self._steps.with_refusal(key, decision) for key, decision in decisions.items()}
         status_wait = await self._statuses.write(round_, reported)
-        await self._skips.announce(round_, reported, self._postponed.refusal)
+        await self._skips.announce(round_, reported, self._steps.refusal)
         if acted:
             return self._pacing.settle
         waits = [decision.again for decision in decisions.values() if decision.again is not None]
-        waits += self._postponed.pauses(self._clock())
+        waits += self._steps.pauses()
         waits += [] if status_wait is None else [status_wait]
         return max(self._pacing.settle, min(waits, default=self._pacing.look_again))
 
@@ -204,73 +169,6 @@ class RemediationController:
                 "Cannot discover other kinds of network policy: %s", error, extra=action_fields("discover")
             )
 
-    async def _act(self, round_: Round, decisions: Mapping[Key, Decision]) -> bool:
-        """Carry out the first step that is due; whether one was tried. One at a time: the next depends on it."""
-        now = self._clock()
-        self._postponed.expire(self._gatherer.known, now)
-        due = sorted((_ORDER[d.action], key) for key, d in decisions.items() if d.action in _ORDER)
-        for _, key in due:
-            if not self._postponed.waits(key, now):
-                await self._carry_out(round_, key, decisions[key])
-                return True
-        return round_.ledger.blind is None and await self._rebuild(now)
-
-    async def _rebuild(self, now: float) -> bool:
-        """Make one lost record again. It comes last, and not often: anyone who may edit Services can make Services
-        that look as if a record were lost."""
-        for key in self._gatherer.lost():
-            if not self._postponed.waits(key, now) and not self._rebuilds.take(now):
-                step = self._executor.rebuild(self._gatherer.governing(key), key)
-                if await self._try(key, "rebuild the record", step):
-                    self._postponed.done(key)
-                return True
-        return False
-
-    async def _carry_out(self, round_: Round, key: Key, decision: Decision) -> None:
-        case = round_.cases[key]
-        step = self._executor.carry_out(case, decision, round_.ledger)
-        done = await self._try(key, f"{decision.action.value} ({decision.reason})", step)
-        # A discarded intent ends the try, and not the cause of its failure.
-        if done and decision.action is not Action.FORGET:
-            self._postponed.done(key)
-        if done and decision.action is Action.DRY_RUN and case.assessment is not None:
-            self._history.tried(case.service.uid, trial(case.assessment, case.governing))
-
-    async def _try(self, key: Key, what: str, step: Awaitable[str]) -> bool:
-        """Whether the step was done. A step that fails is postponed, each time for longer, and nothing else with
-        it. A gate that closes meanwhile is not the object's fault and postpones nothing."""
-        refused = ""
-        fields = service_fields(key, action=what)
-        try:
-            result = await step
-        except Disagreement as changed:
-            # The dwell was counted on facts that do not hold.
-            self._history.interrupt(key, None)
-            _log.info("%s: %s: not done: %s", key, what, changed, extra=fields)
-        except Changed as changed:
-            _log.info("%s: %s: not done: %s", key, what, changed, extra=fields)
-        except NotNow as closed:
-            _log.info("%s: %s: not now: %s", key, what, closed.reason, extra=fields)
-            if not closed.refusal:
-                if closed.retry_in > self._pacing.settle:  # the API server asked for a pause of this kind of write
-                    self._postponed.wait(key, closed.retry_in, self._clock())
-                return False
-            refused = closed.reason
-        except (Refused, ApiError) as error:
-            if isinstance(error, Refused) or error.status:  # without an answer, nobody refused anything
-                refused = str(error)
-            _log.warning("%s: %s: failed: %s", key, what, error, extra=fields)
-        except Exception as error:
-            # The step of one Service: without this, each round ends here, and no other Service is remediated.
-            self._failures.note("remediation", f"Service {key}", error, fields)
-        else:
-            self._failures.settled("remediation", f"Service {key}")
-            if result:
-                _log.info("%s: %s: %s", key, what, result, extra=fields)
-            return True
-        self._postponed.failed(key, refused, self._clock())
-        return False
-
     def _decided(self, case: Case, ledger: Ledger, now: float) -> Decision:
         """The decision; none about a Service whose policies have a value that etpguard cannot evaluate."""
         key = case.service.key
@@ -279,14 +177,6 @@ class RemediationController:
         except Exception as error:
             self._failures.note("remediation", f"the decision about Service {key}", error, service_fields(key))
             return Decision(Action.NONE, reasons.UNDECIDABLE.because(str(error)))
-
-    def _with_refusal(self, key: Key, decision: Decision) -> Decision:
-        """The decision; where the API server refuses to let it be carried out, that refusal."""
-        refusal = self._postponed.refusal(key)
-        if not refusal or decision.action is Action.NONE:
-            return decision
-        why = reasons.REFUSED.because(f"could not {decision.action.value}: {refusal}")
-        return Decision(Action.NONE, why, policy=decision.policy)
 
     async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:
         """At least `settle`; then until woken, stopped or due."""

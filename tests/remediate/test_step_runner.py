@@ -13,11 +13,12 @@ from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow
 from etpguard.objects.events import Event
-from etpguard.remediate.controller import Pacing, RemediationController
+from etpguard.remediate.controller import RemediationController
 from etpguard.remediate.errors import Changed, Refused
 from etpguard.remediate.execute import Disagreement
 from etpguard.remediate.facts import Case, Round
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
+from etpguard.remediate.pacing import Pacing
 from tests.remediate.given import NOW, POLICY_UID, case, ledger, policy, standing
 
 STALE = NotNow("the list of nodes is old", 0.5)
