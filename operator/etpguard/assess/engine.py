@@ -9,7 +9,6 @@ the three together         -> Assessment        (integers; some microseconds)
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from etpguard.assess import internal
@@ -18,20 +17,18 @@ from etpguard.assess.consumer_index import ConsumerIndex
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.view import View
-from etpguard.assess.data_planes.interface import DataPlane, Detector, NodePlanes
-from etpguard.assess.data_planes.kube_router import SERVICE_LOCAL
+from etpguard.assess.data_planes.interface import Detector, NodePlanes
 from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.failed_assessment import failed, failed_internal
 from etpguard.assess.health_prediction import HealthPrediction
 from etpguard.assess.internal import InternalAssessment
-from etpguard.assess.node_states import ServiceStates, proxied
+from etpguard.assess.node_states import ServiceStates
 from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled
-from etpguard.assess.remediated import remediated
+from etpguard.assess.service_assessor import ServiceAssessor
 from etpguard.assess.service_verdict import Judge
 from etpguard.assess.state_cache import NodeStateCache
 from etpguard.assess.turns import in_full
-from etpguard.assess.variants import agreed
 from etpguard.cluster import Picture, Touched
 from etpguard.objects import (
     ENDPOINT_SLICE,
@@ -42,14 +39,10 @@ from etpguard.objects import (
     AnyKind,
     IPFamily,
     Key,
-    Service,
 )
 from etpguard.objects.records import index_key
 
 T = TypeVar("T")
-IGNORE_ANNOTATION = "etpguard.dev/ignore"
-
-_MADE_LOCAL = f"kube-router follows the annotation {SERVICE_LOCAL}, which makes the policy Local"
 
 
 class Engine:
@@ -76,6 +69,7 @@ class Engine:
         self._states = NodeStateCache(picture, self._options.data_planes, self._eligible)
         self._health = HealthPrediction(picture, self._eligible, self._states)
         self._judge = Judge(picture, self._options, self._eligible, self._states, self._health)
+        self._assessor = ServiceAssessor(picture, self._states, self._consumers, self._judge)
         self._epoch = -1
         self._prepared: object = None
         self._present = 0
@@ -164,17 +158,11 @@ class Engine:
         if service is None or not internal.applies(service):
             return None
         try:
-            return self._assess_internal(key, service)
+            return self._assessor.internal(key, service)
         except Exception as error:
             self.failures[key] = error
             nodes = self._picture.nodes
             return failed_internal(service, nodes, self._eligible.ready & nodes.present, error)
-
-    def _assess_internal(self, key: Key, service: Service) -> InternalAssessment | None:
-        if service.annotations.get(IGNORE_ANNOTATION) == "true":
-            return None
-        states = self._states.of_cluster_ip(key, service)
-        return internal.assess_internal(service, states, self._judge.circumstances(key, states))
 
     def _assess_safely(self, key: Key) -> Generator[None, None, Assessment | None]:
         try:
@@ -198,37 +186,7 @@ class Engine:
         """`assess`, with a yield after some of the consumers."""
         if self._epoch != self._picture.nodes.epoch:
             self._reset()
-        service = self._picture.get(SERVICE, key)
-        if service is None or service.annotations.get(IGNORE_ANNOTATION) == "true":
-            return None
-        if service.policy == "Local":
-            found = yield from self._assess_local(key, service)
-            return self._as_forced(service, found)
-        report = self._picture.get(SERVICE_COVERAGE, key)
-        intent = report.remediation if report else None
-        if intent is None or not intent.in_force_for(service.uid):
-            return (yield from self._assess_made_local(key, service)) if self._made_local(service) else None
-        local = yield from self._assess_local(key, service.under_local(intent.original_health_check_node_port))
-        return remediated(service, local) if local else None
-
-    def _made_local(self, service: Service) -> bool:
-        made = service.annotations.get(SERVICE_LOCAL) == "true"
-        return made and self.planes.nodes_with(DataPlane.KUBE_ROUTER) == -1
-
-    def _assess_made_local(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
-        """The assessment of a Service that is not Local by its policy, but by an annotation that kube-router
-        reads. Only a cluster where every node has kube-router is assessed: other nodes forward to any endpoint.
-        The assessment names the policy Local, so remediation, which could not help, treats it as outdated."""
-        local = yield from self._assess_local(key, service.under_local(None))
-        made = replace(local, assumptions=(*local.assumptions, _MADE_LOCAL)) if local else None
-        return self._as_forced(service, made)
-
-    def _as_forced(self, service: Service, found: Assessment | None) -> Assessment | None:
-        """The assessment with the annotation that makes the policy Local on the nodes with kube-router."""
-        if found is None or service.annotations.get(SERVICE_LOCAL) != "true":
-            return found
-        forced = self.planes.nodes_with(DataPlane.KUBE_ROUTER) & found.nodes
-        return replace(found, forced_local=SERVICE_LOCAL) if forced else found
+        return (yield from self._assessor.external(key))
 
     def probe_passes(self, key: Key, consumer: Consumer, family: IPFamily) -> int | NotModelled:
         """The nodes on which the health check of a consumer of that Service is predicted to pass."""
@@ -348,28 +306,6 @@ class Engine:
         self._view.forget()
         self._consumers.forget_all()
 
-    def _assess_local(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
-        """Under the data planes that the signs show, or Unknown where others that they leave possible make another
-        outcome."""
-        variants = self._states.variants
-        if len(variants) == 1:
-            return (yield from self._judged(key, service))
-        found = []
-        for variant in variants:
-            judged = yield from self._states.under(variant, self._judged(key, service))
-            found.append(judged)
-        assessment = found[0]
-        for variant, other in zip(variants[1:], found[1:], strict=True):
-            assessment = agreed(assessment, self.planes, other, variant.rules.planes)
-        return assessment
-
-    def _judged(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
-        states = self._states.of(key, service)
-        if not states.ports and not _served_past_nodes(service):
-            return None
-        consumers = yield from self._consumers.of(key, service)
-        return (yield from self._judge.assessment(key, service, states, consumers))
-
 
 def _replaced(kept: dict[Key, T], key: Key, fresh: T | None) -> bool:
     """Keep `fresh` under the key, or nothing for None. Whether that is a change. A former one that is equal stays,
@@ -381,9 +317,3 @@ def _replaced(kept: dict[Key, T], key: Key, fresh: T | None) -> bool:
     else:
         del kept[key]
     return True
-
-
-def _served_past_nodes(service: Service) -> bool:
-    """Whether a load balancer may serve ports for which kube-proxy has no rule: without node ports, behind a host
-    name or without an address."""
-    return service.type == "LoadBalancer" and bool(service.uid and service.ports) and proxied(service)

@@ -136,7 +136,7 @@ def _advice(assessed: Assessed, assessment: Assessment) -> Lines:
 
 
 def _unassessed(service: Service) -> Lines:
-    from etpguard.assess.engine import IGNORE_ANNOTATION
+    from etpguard.assess.service_assessor import IGNORE_ANNOTATION
     from etpguard.assess.node_states import external_ports
 
     if service.annotations.get(IGNORE_ANNOTATION) == "true":
