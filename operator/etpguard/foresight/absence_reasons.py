@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from etpguard.assess.data_planes.trackers import is_ready, is_terminating
 from etpguard.foresight.changes import Workload
 from etpguard.objects import Endpoint
 from etpguard.objects.pods import ContainerStatus, Pod
@@ -59,10 +60,9 @@ def of_pod(pod: Pod) -> Reason:
 
 def of_endpoint(endpoint: Endpoint) -> Reason:
     """The same, as far as the endpoint of a pod shows it: where Pods were not read."""
-    conditions = endpoint.conditions
-    if conditions is not None and conditions.terminating:
+    if is_terminating(endpoint):
         return Reason(Cause.POD_DELETED, "its pod there is being deleted")
-    if conditions is not None and conditions.ready is False:
+    if not is_ready(endpoint):
         return Reason(Cause.POD_NOT_READY, "its pod there is not ready")
     return Reason(Cause.NO_ENDPOINT, "its pod there is ready, but not an endpoint of every port")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from etpguard.assess.data_planes.trackers import is_ready, is_serving, is_terminating
 from etpguard.cluster import Picture
 from etpguard.objects import Endpoint, EndpointSlice, Key
 
@@ -39,7 +40,4 @@ def pod_of(slice_: EndpointSlice, endpoint: Endpoint) -> Key | None:
 
 
 def _gets_traffic(endpoint: Endpoint) -> bool:
-    conditions = endpoint.conditions
-    if conditions is None or conditions.ready is not False:
-        return True
-    return bool(conditions.terminating) and conditions.serving is not False
+    return is_ready(endpoint) or (is_terminating(endpoint) and is_serving(endpoint))

@@ -12,6 +12,7 @@ from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT
 from etpguard.assess.data_planes.trackers import is_ready, is_serving, is_terminating
 from etpguard.assess.node_states import (
     PROXY_NAME,
@@ -37,11 +38,7 @@ class Antrea:
     """The rule of Antrea with proxyAll."""
 
     healthz = True
-    misleading = (
-        "A request from a node or from a pod proves nothing: traffic that starts in the cluster may go to any "
-        "endpoint. Only a request from another machine to port {port} of the node's own address shows what "
-        "clients get."
-    )
+    misleading = GOES_TO_ANY_ENDPOINT
 
     def __init__(self, plane: KnownDataPlane) -> None:
         self._proxy_name = plane.setting("serviceProxyName") or ""
@@ -54,15 +51,9 @@ class Antrea:
         ready = dict.fromkeys(ip_families(service), 0)
         for key, found in by_port.items():
             ready[key[0]] |= found.ready
-        tracked = inputs.tracked
-        return ServiceStates(
-            self._states(service, external_ports(service, self._name_on(service)), by_port),
-            ready,
-            tracked.placed,
-            tracked.addressed,
-            tracked.hosting,
-            tracked.hosting_ready,
-            health_port_open=-1 if self._health_server else 0,
+        ports = self._states(service, external_ports(service, self._name_on(service)), by_port)
+        return inputs.tracked._replace(ready=ready).states(
+            ports, health_port_open=-1 if self._health_server else 0
         )
 
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:

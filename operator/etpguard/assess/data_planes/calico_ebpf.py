@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.inputs import Inputs, Nodes
 from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY
 from etpguard.assess.data_planes.trackers import HEADLESS, is_ready, is_terminating
 from etpguard.assess.node_states import (
     PROXY_NAME,
@@ -54,11 +55,7 @@ class CalicoEBPF:
     """The rule of Calico's eBPF data plane, for one release."""
 
     healthz = True
-    misleading = (
-        "A request from a node or from a pod proves nothing: traffic that starts in the cluster follows "
-        "internalTrafficPolicy. Only a request from another machine to port {port} of the node's own address "
-        "shows what clients get."
-    )
+    misleading = FOLLOWS_INTERNAL_POLICY
 
     def __init__(self, plane: KnownDataPlane) -> None:
         self._release = plane.release
@@ -99,14 +96,7 @@ class CalicoEBPF:
                     through=tuple(through.items()),
                 )
             )
-        return ServiceStates(
-            tuple(ports),
-            tracked.ready,
-            tracked.placed,
-            tracked.addressed,
-            tracked.hosting,
-            tracked.hosting_ready,
-        )
+        return tracked.states(ports)
 
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
         """How a connection fails depends on whether the client's node balances at connect time, which no API

@@ -65,14 +65,7 @@ class KubeProxy:
                 else port
                 for port in ports
             ]
-        return ServiceStates(
-            tuple(ports),
-            tracked.ready,
-            tracked.placed,
-            tracked.addressed,
-            tracked.hosting,
-            tracked.hosting_ready,
-        )
+        return tracked.states(ports)
 
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
         """The table is the external one: iptables/proxier.go:888-916, nftables/proxier.go:1399-1442."""

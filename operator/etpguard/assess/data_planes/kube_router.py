@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 from etpguard.assess.data_planes.crowds import levels
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT
 from etpguard.assess.node_states import (
     Frontend,
     PortState,
@@ -41,11 +42,7 @@ class KubeRouter:
     """The rule of kube-router."""
 
     healthz = False
-    misleading = (
-        "A request from a node or from a pod proves nothing: traffic that starts in the cluster may go to any "
-        "endpoint. Only a request from another machine to port {port} of the node's own address shows what "
-        "clients get."
-    )
+    misleading = GOES_TO_ANY_ENDPOINT
 
     def __init__(self, plane: KnownDataPlane) -> None:
         self._configured = plane.settings is not None
@@ -66,13 +63,8 @@ class KubeRouter:
         for nodes in by_port[1:]:
             some |= nodes
             all_ports &= nodes
-        return ServiceStates(
+        return inputs.tracked._replace(ready=dict.fromkeys(_FAMILIES, all_ports)).states(
             ports,
-            dict.fromkeys(_FAMILIES, all_ports),
-            inputs.tracked.placed,
-            inputs.tracked.addressed,
-            inputs.tracked.hosting,
-            inputs.tracked.hosting_ready,
             health_port_open=-1 if self._serves_health else 0,
             healthz_only=-1,
             health_not_known=some & ~all_ports if self._serves_health else 0,

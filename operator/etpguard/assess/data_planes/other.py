@@ -28,16 +28,8 @@ class Other:
         del plane
 
     def states(self, inputs: Inputs) -> ServiceStates:
-        tracked = inputs.tracked
-        return ServiceStates(
-            _not_modelled(inputs, external_ports(inputs.service)),
-            tracked.ready,
-            tracked.placed,
-            tracked.addressed,
-            tracked.hosting,
-            tracked.hosting_ready,
-            health_not_known=-1,
-        )
+        ports = _not_modelled(inputs, external_ports(inputs.service))
+        return inputs.tracked.states(ports, health_not_known=-1)
 
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
         return _not_modelled(inputs, cluster_ip_ports(inputs.service))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import Healthz
+from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz
 from etpguard.assess.data_planes.trackers import HEADLESS, is_ready, is_terminating
 from etpguard.assess.node_states import (
     PROXY_NAME,
@@ -49,11 +49,7 @@ _FALLBACK = Reason(
 class OVNKubernetes:
     """The rule of OVN-Kubernetes, for one gateway mode and configuration."""
 
-    misleading = (
-        "A request from a node or from a pod proves nothing: traffic that starts in the cluster follows "
-        "internalTrafficPolicy. Only a request from another machine to port {port} of the node's own address "
-        "shows what clients get."
-    )
+    misleading = FOLLOWS_INTERNAL_POLICY
 
     def __init__(self, plane: KnownDataPlane) -> None:
         self._mode = plane.mode

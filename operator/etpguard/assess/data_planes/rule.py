@@ -17,6 +17,20 @@ Healthz = bool | str
 """Whether port 10256 of a Ready node answers health checks with success; a sentence why that is not known."""
 
 
+_ONLY_FROM_OUTSIDE = (
+    "Only a request from another machine to port {port} of the node's own address shows what clients get."
+)
+FOLLOWS_INTERNAL_POLICY = (
+    "A request from a node or from a pod proves nothing: traffic that starts in the cluster follows "
+    f"internalTrafficPolicy. {_ONLY_FROM_OUTSIDE}"
+)
+GOES_TO_ANY_ENDPOINT = (
+    "A request from a node or from a pod proves nothing: traffic that starts in the cluster may go to any "
+    f"endpoint. {_ONLY_FROM_OUTSIDE}"
+)
+"""Values of `Rule.misleading` that several data planes have."""
+
+
 class Rule(Protocol):
     """The rule of one data plane with its version and settings."""
 

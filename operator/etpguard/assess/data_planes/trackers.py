@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from etpguard.assess.data_planes.crowds import levels
-from etpguard.assess.node_states import PortState, canonical
+from etpguard.assess.node_states import PortState, ServiceStates, canonical
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily
 
 _FAMILIES: dict[str, IPFamily] = {"IPv4": "IPv4", "IPv6": "IPv6"}
@@ -54,6 +54,28 @@ class Tracked(NamedTuple):
     hosting_ready: int
     placed: int
     addressed: int
+
+    def states(
+        self,
+        ports: Iterable[PortState],
+        *,
+        health_port_open: int = -1,
+        healthz_only: int = 0,
+        health_not_known: int = 0,
+    ) -> ServiceStates:
+        """The states of a Service with these ports. healthCheckNodePort answers 200 on the nodes with a ready
+        endpoint. For the other parameters see `ServiceStates`."""
+        return ServiceStates(
+            tuple(ports),
+            self.ready,
+            self.placed,
+            self.addressed,
+            self.hosting,
+            self.hosting_ready,
+            health_port_open,
+            healthz_only,
+            health_not_known,
+        )
 
 
 def track(slices: Sequence[EndpointSlice], families: Sequence[IPFamily], bit: Callable[[str], int]) -> Tracked:

@@ -37,15 +37,7 @@ class Winkernel:
         del plane
 
     def states(self, inputs: Inputs) -> ServiceStates:
-        tracked = inputs.tracked
-        return ServiceStates(
-            self._states(inputs, external_ports(inputs.service)),
-            tracked.ready,
-            tracked.placed,
-            tracked.addressed,
-            tracked.hosting,
-            tracked.hosting_ready,
-        )
+        return inputs.tracked.states(self._states(inputs, external_ports(inputs.service)))
 
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
         """The same endpoints: L1506-1508."""

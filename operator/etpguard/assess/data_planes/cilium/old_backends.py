@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from etpguard.assess.data_planes.cilium.backends import EVERYWHERE, NOTHING, Sets, node_name, parsed_address
 from etpguard.assess.data_planes.cilium.frontends import family_of
+from etpguard.assess.data_planes.trackers import is_ready
 from etpguard.objects import Endpoint, EndpointSlice
 
 
@@ -26,7 +27,7 @@ class OldBackends:
                 continue
             names = {port.name or "" for port in slice_.ports or () if port.port is not None}
             for endpoint in slice_.endpoints or ():
-                if not _is_ready(endpoint) and not (terminating and _is_serving(endpoint)):
+                if not is_ready(endpoint) and not (terminating and _is_serving(endpoint)):
                     continue
                 for address in endpoint.addresses or ():
                     if parsed := parsed_address(address):
@@ -56,7 +57,7 @@ class OldBackends:
             addressed |= named
             if not ending:
                 placed |= named
-            if ending and not _is_ready(endpoint):
+            if ending and not is_ready(endpoint):
                 terminating |= local
                 endings.append(local)
                 named_terminating |= named
@@ -80,11 +81,7 @@ class OldBackends:
         )
 
 
-def _is_ready(endpoint: Endpoint) -> bool:
-    return endpoint.conditions is None or endpoint.conditions.ready is not False
-
-
 def _is_serving(endpoint: Endpoint) -> bool:
     """nil serving inherits ready."""
     serving = endpoint.conditions.serving if endpoint.conditions else None
-    return _is_ready(endpoint) if serving is None else serving
+    return is_ready(endpoint) if serving is None else serving
