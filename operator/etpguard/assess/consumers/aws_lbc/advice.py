@@ -28,8 +28,8 @@ _AFFECTED = (Outcome.TargetsUnhealthy, Outcome.Blackhole, Outcome.Outage)
 
 
 def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterator[Advice]:
-    """Pod targets, spread, target-node-labels, Cluster; before them what the outcome itself requires. `nodes`
-    are those with a ready endpoint."""
+    """Pod targets, spread, target-node-labels and Cluster, in this order; before them, what the outcome itself
+    requires. `nodes` are those with a ready endpoint."""
     consumer = verdict.consumer
     if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected, Outcome.NoEndpoints):
         yield from _spelling(service, consumer)
@@ -67,7 +67,8 @@ def _spelling(service: Service, consumer: Consumer) -> Iterator[Advice]:
 
 
 def _none_is_ready(verdict: ConsumerVerdict) -> bool:
-    """Whether the healthCheckNodePort fails everywhere, as it does where only terminating endpoints serve."""
+    """Whether the healthCheckNodePort answers 503 on every node, as it does where only terminating endpoints
+    serve."""
     return verdict.reason.code == NO_HEALTHY_TARGET and isinstance(verdict.consumer.probe, HealthCheckNodePort)
 
 

@@ -38,12 +38,13 @@ class ModelError(Exception):
 
 
 class UnclearError(ModelError):
-    """An object that decides cannot be read. Whatever it holds, nodes that forward lose nothing."""
+    """An object that decides about the load balancer cannot be read. Nodes that forward lose nothing, whatever it
+    contains."""
 
 
 class Annotations:
     """The annotations of one or more objects. The first object that has a key decides: MergeStringMap keeps the
-    earlier map (pkg/algorithm/maps.go:23-36). Every parser takes each character once."""
+    earlier map (pkg/algorithm/maps.go:23-36). The work of each method is linear in the length of the value."""
 
     def __init__(self, prefix: str, *objects: tuple[str, AnnotatedRecord]) -> None:
         self._prefix = prefix
@@ -72,7 +73,8 @@ class Annotations:
         return ModelError("MalformedAnnotation", f"{owner}, annotation {key}: {shown!r} {problem}")
 
     def integer(self, suffix: str) -> int | None:
-        """strconv.ParseInt(value, 10, 64): parser.go ParseInt64Annotation."""
+        """The value as strconv.ParseInt(value, 10, 64) reads it: parser.go ParseInt64Annotation. None where the
+        annotation is absent."""
         value = self.get(suffix)
         if value is None:
             return None
@@ -81,7 +83,8 @@ class Annotations:
         return int(value)
 
     def boolean(self, suffix: str) -> bool:
-        """strconv.ParseBool, as ParseBoolAnnotation calls it; False where the annotation is absent."""
+        """The value as strconv.ParseBool reads it, which ParseBoolAnnotation calls; False where the annotation is
+        absent."""
         value = self.get(suffix)
         if value is not None and value not in BOOLEANS:
             raise self.error(suffix, "is neither true nor false")
@@ -110,7 +113,7 @@ class Annotations:
         return found
 
     def labels(self, suffix: str) -> dict[str, str]:
-        """The same, where each pair is one that a label selector takes."""
+        """As `pairs`, but each pair must be a valid label."""
         found = self.pairs(suffix)
         for name, value in found.items():
             if not _LABEL_NAME.fullmatch(name) or not _LABEL_VALUE.fullmatch(value):
@@ -118,7 +121,7 @@ class Annotations:
         return found
 
     def json(self, suffix: str) -> Any:
-        """None where the annotation is absent."""
+        """The decoded JSON; None where the annotation is absent."""
         value = self.get(suffix)
         if value is None:
             return None
@@ -164,6 +167,6 @@ def field(raw: Mapping[str, Any], name: str) -> Any:
 
 
 def parse_port(raw: str) -> int | str:
-    """intstr.Parse: a number where strconv.Atoi takes it for one, else a name. (`fullmatch` bounds the
-    length, for Python refuses to read numbers of thousands of digits.)"""
+    """As intstr.Parse: a number where strconv.Atoi reads one, else a name. The pattern limits the length, because
+    Python refuses to read numbers of thousands of digits."""
     return int(raw) if _INTEGER.fullmatch(raw) else raw

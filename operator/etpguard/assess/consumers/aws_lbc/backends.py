@@ -66,7 +66,8 @@ def _resource(ingress: Ingress) -> ModelError:
 
 
 def _action(annotations: Annotations, name: str, reference: int | str | None) -> Action | ModelError:
-    """To that port of the Service; by the annotation of that name where the reference is None."""
+    """The action that forwards to a port of the Service `name`. Where `reference` is None, the annotation
+    `actions.NAME` defines the action."""
     try:
         _check_conditions(annotations, f"conditions.{name}")
         _check_list(annotations, f"transforms.{name}")

@@ -35,7 +35,7 @@ class Owner(NamedTuple):
 
 
 def owner_of(binding: TargetGroupBinding) -> Owner | None:
-    """None for a binding that a person wrote."""
+    """The object that the controller made the binding for; None for a binding that a person wrote."""
     labels = binding.labels
     for prefix, kind in _PREFIXES.items():
         load_balancer = "nlb" if prefix in ("service.k8s.aws", "gateway.k8s.aws.nlb") else "alb"
@@ -47,7 +47,8 @@ def owner_of(binding: TargetGroupBinding) -> Owner | None:
 
 
 def targets_of(binding: TargetGroupBinding, options: AwsOptions) -> TargetGroup:
-    """`target_type` is "" where the binding has none, which the controller ignores."""
+    """The targets that the binding registers. `target_type` is "" where the binding has none; the controller
+    ignores such a binding."""
     spec = binding.spec
     family: IPFamily = "IPv6" if spec.ip_address_type == "ipv6" else "IPv4"
     rule = node_rule(spec.node_selector, options) if spec.target_type == "instance" else None
@@ -58,7 +59,8 @@ def targets_of(binding: TargetGroupBinding, options: AwsOptions) -> TargetGroup:
 def by_label(
     bindings: Iterable[TargetGroupBinding], service: Service
 ) -> dict[str | None, list[TargetGroupBinding]]:
-    """The bindings by the label of the Service's port that each is for; those for no port of it are left out."""
+    """The bindings by the label of the port of the Service that each one is for. Bindings for a port that the
+    Service does not have are left out."""
     found: dict[str | None, list[TargetGroupBinding]] = {}
     for binding in bindings:
         label = label_of(service, binding.spec.service_ref.port)
@@ -68,8 +70,9 @@ def by_label(
 
 
 def references(service: Service, reference: int | str, protocol: str = "TCP_UDP") -> list[int | str]:
-    """The ports of the Service that a listener of `protocol` serves where it names a number: TCP and UDP may share
-    one, and each is a port with a node port and endpoints of its own. They are then named by their names."""
+    """The ports of the Service that a listener of `protocol` serves, where the listener names a number. TCP and
+    UDP may share a number; they are two ports with a node port and endpoints each. The result then has their
+    names."""
     ports = service.ports_numbered(reference) if isinstance(reference, int) else []
     if len(ports) < 2:
         return [reference]

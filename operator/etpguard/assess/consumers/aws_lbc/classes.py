@@ -26,19 +26,17 @@ _GROUP = re.compile(r"([a-z0-9][-a-z0-9.]*)?[a-z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class ClassConfig:
-    """`params` are those of the class, empty without any. `source` names the option of the controller that
-    decided, "" where an API object did."""
+    """`params` are the parameters of the class, empty where it has none. `source` names the option of the
+    controller that decided, "" where an API object did."""
 
     params: IngressClassParamsSpec = field(default_factory=IngressClassParamsSpec)
     source: str = ""
 
 
 def class_config(ingress: Ingress, view: View, options: AwsOptions) -> ClassConfig | None:
-    """By which class or option the controller manages the Ingress; None if it does not.
-
-    Raises ModelError where the controller refuses the Ingress, and UnclearError where an object that decides
-    cannot be read.
-    """
+    """The class or option by which the controller manages the Ingress; None if it does not manage it. Raises
+    ModelError where the controller refuses the Ingress, and UnclearError where an object that decides cannot be
+    read."""
     if ingress.deleting:
         return None
     legacy = ingress.annotations.get(CLASS_ANNOTATION)
@@ -54,8 +52,8 @@ def class_config(ingress: Ingress, view: View, options: AwsOptions) -> ClassConf
 
 
 def group_name(ingress: Ingress, params: IngressClassParamsSpec) -> str:
-    """The explicit group, "" for an Ingress with its own load balancer. The class parameters go before the
-    annotation (group_loader.go:233-255)."""
+    """The name of the explicit group, "" for an Ingress with a load balancer for itself. The class parameters
+    override the annotation (group_loader.go:233-255)."""
     if params.group and params.group.name:
         return params.group.name
     name = ingress.annotations.get(GROUP_ANNOTATION)
@@ -75,8 +73,8 @@ def meant_for_alb(ingress: Ingress) -> bool:
 
 
 def _by_annotation(value: str, options: AwsOptions) -> ClassConfig | None:
-    """The legacy annotation has priority: the controller then reads neither class nor parameters. With
-    --ingress-class="" it also takes "alb"."""
+    """The configuration by the legacy annotation. It has priority: the controller then reads neither class nor
+    parameters. With --ingress-class="" the controller also takes the value "alb"."""
     if value == options.ingress_class or (options.ingress_class == "" and value == "alb"):
         return ClassConfig(source=options.described("ingress_class"))
     return None
@@ -101,7 +99,7 @@ def _named_class(ingress: Ingress, name: str, view: View) -> IngressClass | None
 
 
 def _default_class(ingress: Ingress, view: View, options: AwsOptions) -> IngressClass | None:
-    """class_loader.go:54-94: the one annotated as default; several are an error."""
+    """The class that is annotated as the default (class_loader.go:54-94). Several defaults are an error."""
     if why := view.unread(INGRESS_CLASS):
         if options.ingress_class != "" and not _may_be_its(ingress, "", view):
             return None
@@ -124,16 +122,16 @@ def _default_class(ingress: Ingress, view: View, options: AwsOptions) -> Ingress
 
 
 def _may_be_its(ingress: Ingress, usual: str, view: View) -> bool:
-    """Whether an Ingress whose class cannot be read may be the controller's. One without any of its annotations
-    is not the controller's where its class has the `usual` name of another one's, on Google's cloud, or in files
-    without a class."""
+    """Whether the controller may manage an Ingress whose class cannot be read. It does not manage one without any
+    of its annotations where the class has the `usual` name of another controller's class, on Google Cloud, or in
+    files without a class."""
     if meant_for_alb(ingress) or usual == AWS_LBC:
         return True
     return not usual and GKE not in view.platforms and view.unread_is_unknown
 
 
 def _params(ingress: Ingress, class_: IngressClass, view: View) -> IngressClassParamsSpec:
-    """class_loader.go:96-149."""
+    """The parameters of the class: class_loader.go:96-149."""
     reference = class_.spec.parameters if class_.spec else None
     if reference is None:
         return IngressClassParamsSpec()
@@ -160,7 +158,7 @@ def _params(ingress: Ingress, class_: IngressClass, view: View) -> IngressClassP
 
 
 def _admit(ingress: Ingress, params: IngressClassParams, view: View) -> None:
-    """A namespaceSelector must admit the labels of the Ingress's namespace."""
+    """Raise ModelError unless the namespaceSelector admits the labels of the Ingress's namespace."""
     selector = params.spec.namespace_selector if params.spec else None
     if selector is None or not selector.requirements:
         return

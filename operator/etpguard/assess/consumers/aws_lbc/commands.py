@@ -15,8 +15,9 @@ def is_nlb(consumer: Consumer) -> bool:
 
 
 def annotate(service: Service, consumer: Consumer, **values: str | None) -> Step:
-    """Annotations with these suffixes, `_` for `-`, on the Service, which go before the Ingress's; for an NLB on
-    the Service that owns it. None removes one."""
+    """Sets annotations of the Service, which override those of the Ingress. For an NLB, it annotates the Service
+    that owns the NLB. The keywords are the suffixes of the annotations, with `_` for `-`; the value None removes
+    an annotation."""
     nlb = consumer.kind == "Service"
     key = Key(consumer.namespace, consumer.name) if nlb else service.key
     prefix = NLB if nlb else ALB
@@ -36,7 +37,7 @@ def arn(consumer: Consumer) -> str:
 
 
 def configuration(service: Service, settings: object) -> Step:
-    """A TargetGroupConfiguration, for Gateways."""
+    """Applies a TargetGroupConfiguration with these settings for the Service. Gateways read it."""
     return changes.apply(
         {
             "apiVersion": "gateway.k8s.aws/v1beta1",

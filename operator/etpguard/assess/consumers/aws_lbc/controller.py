@@ -88,8 +88,8 @@ class AwsLoadBalancerController:
         self.options = options or AwsOptions()
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        """By the bindings that the controller made, each reported as the object that it was made for; by that
-        object where there is no binding; and by the bindings whose object is not found."""
+        """First the bindings that the controller made; each is reported as the object that it was made for. Then
+        the objects that have no binding. Last the bindings whose object is not found."""
         bindings = [b for b in view.referring(TARGET_GROUP_BINDING, service.key) if not b.deleting]
         by_owner: dict[Owner | None, list[TargetGroupBinding]] = {}
         for binding in bindings:
@@ -98,7 +98,8 @@ class AwsLoadBalancerController:
         found: set[Consumer] = set()
 
         def unseen(consumers: Iterable[Consumer]) -> Iterator[Consumer]:
-            """At once, and not after all are found: the caller lets others run between two of them."""
+            """The consumers that were not found before. Each is yielded at once, because the caller lets others
+            run between two of them."""
             for one in consumers:
                 if one not in found:
                     found.add(one)
@@ -138,7 +139,8 @@ class AwsLoadBalancerController:
         return select(service, consumer, labels, keep=keep) if consumer.targets.rule else None
 
     def _alone(self, service: Service, binding: TargetGroupBinding, owner: Owner | None, view: View) -> Consumer:
-        """A binding whose owner is a Gateway, a person, or an object that cannot be read or is gone."""
+        """The consumer of a binding whose owner is a Gateway, a person, or an object that cannot be read or is
+        gone."""
         if owner and owner.kind == "Gateway":
             return gateway_consumer(service, binding, owner, view, self.options)
         sender = Sender("TargetGroupBinding", *binding.key, BINDING_CONTROLLER)
@@ -151,19 +153,22 @@ class AwsLoadBalancerController:
 
 
 def _owners(kind: str, load_balancer: str, key: Key, groups: frozenset[str] = frozenset()) -> Iterable[Owner]:
-    """What the owner labels of a binding say that was made for the object, or for one of its groups."""
+    """The owners that the labels of a binding name, if the controller made it for this object or for one of its
+    groups."""
     yield Owner(kind, key.namespace, key.name, load_balancer)
     yield from (Owner(kind, "", group, load_balancer) for group in groups)
 
 
 def _as_assessed(base: Service, service: Service) -> Service:
-    """`service` may have another policy than the Service of the picture."""
+    """The Service `base` to read. Where it is the Service that is assessed, that is `service`: its policy may
+    differ from the one in the picture."""
     return service if base.key == service.key else base
 
 
 def _of_others(service: Service, view: View) -> bool:
-    """Whether its annotations for the controller show nothing, as those of a chart do on another cloud. An NLB
-    has a host name."""
+    """Whether its annotations for this controller prove nothing, because something else serves the Service: it has
+    an address by IP (an NLB has a host name), or the nodes are of another cloud. A chart may set the annotations
+    on every cloud."""
     if service.type != "LoadBalancer" or service.spec.load_balancer_class is not None:
         return False
     return addressed_by_ip(service) or of_others(service, view, "aws", "eks-hybrid")

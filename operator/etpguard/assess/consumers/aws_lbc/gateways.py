@@ -74,7 +74,8 @@ def gateway_consumer(
 
 
 _MOST_SETTINGS = 256
-"""Alternatives of one Service that are compared. Where routes set more, the health check counts as not known."""
+"""The most alternatives of one Service that are compared. Where routes define more, the health check is not
+known."""
 _BY_ROUTE = "it depends on the route, by a TargetGroupConfiguration"
 
 
@@ -124,7 +125,8 @@ class _Configuration:
         return proxy_protocol.through(check) if setting.proxy_protocol else check
 
     def _plain(self, port: ServicePort, setting: _Setting) -> HealthCheck:
-        """An NLB under Local probes healthCheckNodePort, which is 0 for a Service of type NodePort too."""
+        """The check without PROXY protocol. An NLB under Local probes healthCheckNodePort, which is 0 for a
+        Service of type NodePort."""
         service, settings = self._service, setting.settings
         if setting.number is None:
             if service.spec.health_check_node_port:
@@ -138,7 +140,8 @@ class _Configuration:
         return on_number(settings, int(setting.number), service, self._view, grpc=setting.grpc)
 
     def _props(self) -> Iterable[TargetGroupProps]:
-        """All settings that may apply: the Service's own for any route, over the Gateway's default."""
+        """All settings that may apply: those of the Service, for each route, merged over the default of the
+        Gateway."""
         defaults = self._defaults()
         configured = [
             c
@@ -157,9 +160,9 @@ class _Configuration:
                 yield from (_over(props, default) for default in defaults)
 
     def _defaults(self) -> list[TargetGroupProps]:
-        """gateway_config_resolver.go resolveAndMergeDefaultTGCs: of the GatewayClass and of the Gateway, with
-        the class's going first unless its mergingMode says otherwise. Settings by route are those of the
-        first that there is, whole."""
+        """The defaults of the GatewayClass and of the Gateway, merged (gateway_config_resolver.go
+        resolveAndMergeDefaultTGCs). Those of the class win unless its mergingMode is prefer-gateway. Settings for
+        single routes are not merged: the first configuration that exists gives all of them."""
         gateway = self._view.get(GATEWAY, self._gateway)
         spec = gateway.spec if gateway else None
         if spec is None:
@@ -202,8 +205,8 @@ def _by_route(spec: TargetGroupConfigurationSpec, rest: TargetGroupProps) -> lis
 
 
 def _over(high: TargetGroupProps, low: TargetGroupProps) -> TargetGroupProps:
-    """Field by field, the first that is set (performTakeOneMerges): a health check is taken as a whole, and
-    target group attributes each for itself (mergeAttributes)."""
+    """Merge field by field; `high` wins where it sets a field (performTakeOneMerges). The health check is one
+    field. Target group attributes are merged one by one (mergeAttributes)."""
     attributes = {**low.attributes, **high.attributes}
     return TargetGroupProps(
         health_check_config=high.health_check_config or low.health_check_config,

@@ -30,19 +30,18 @@ _SSL_REDIRECT = "ssl-redirect"
 @dataclass(frozen=True)
 class Group:
     """The Ingresses of one load balancer with the parameters of their classes. `reads` are the keys under which
-    the picture shows a change of membership. What it derives from its members it derives once."""
+    the picture shows a change of membership. What follows from the members is computed once."""
 
     name: str
     members: tuple[tuple[Ingress, IngressClassParamsSpec], ...]
     reads: frozenset[Key] = frozenset()
     unclear: UnclearError | None = None
-    """An Ingress that may be a member and may redirect the others, but whose class or its parameters cannot be
+    """An Ingress that may be a member and may redirect the others, but whose class or class parameters cannot be
     read."""
 
     def redirects(self, ingress: Ingress, params: IngressClassParamsSpec) -> bool:
-        """Whether the member's rules are built on no listener at all: once any member or its class sets a
-        redirect, HTTP listeners only redirect. Raises ModelError where there is no HTTPS listener to redirect
-        to."""
+        """Whether the rules of the member are on no listener at all: once any member or its class sets a redirect,
+        HTTP listeners only redirect. Raises ModelError where there is no HTTPS listener to redirect to."""
         if isinstance(self._redirect, ModelError):
             raise self._redirect.with_traceback(None)
         listening = listeners(ingress, params)
@@ -67,7 +66,7 @@ class Group:
 
     @cached_property
     def _secure(self) -> ModelError | None:
-        """Why the redirect is not possible."""
+        """Why HTTP listeners cannot redirect; None if they can."""
         try:
             if any((self._redirect, "HTTPS") in listeners(*member).items() for member in self.members):
                 return None
@@ -78,7 +77,8 @@ class Group:
         )
 
     def check_family(self, service: Service, ingress: Ingress) -> None:
-        """An IPv6 target group needs a dual-stack load balancer (buildTargetGroupIPAddressType)."""
+        """Raise ModelError for an IPv6 target group without a dual-stack load balancer
+        (buildTargetGroupIPAddressType)."""
         if "IPv6" in (service.spec.ip_families or ()) and not self._dual_stack:
             raise ModelError(
                 "LoadBalancerNotDualStack",
@@ -93,8 +93,8 @@ class Group:
         return any(each.startswith("dualstack") for each in types)
 
     def _redirect_ports(self) -> set[int]:
-        """The parameter of the class has priority over the annotation. A value that is not a number disables all
-        redirects."""
+        """The ports of all redirects. The parameter of the class overrides the annotation. A value that is not a
+        number disables all redirects."""
         ports: set[int] = set()
         for member, params in self.members:
             if params.ssl_redirect_port:
@@ -123,9 +123,9 @@ def group_of(ingress: Ingress, params: IngressClassParamsSpec, view: View, optio
 
 
 def _load(name: str, view: View, options: AwsOptions) -> Group:
-    """Active members only (group_loader.go checkGroupMembershipType): Ingresses whose class the controller
-    manages, whose namespace the class admits, and whose group has that name. One with an invalid class is no
-    member."""
+    """The group with its active members (group_loader.go checkGroupMembershipType): Ingresses whose class the
+    controller manages, whose namespace the class admits, and whose group has that name. An Ingress with an invalid
+    class is no member."""
     keys = {_by_group(name), *(_by_class(class_) for class_ in _classes_of(name, view))}
     found = {member.key: member for key in sorted(keys) for member in view.referring(INGRESS, key)}
     members: list[tuple[Ingress, IngressClassParamsSpec]] = []
@@ -157,7 +157,7 @@ def membership(ingress: Ingress) -> Iterable[Key]:
 
 
 def groups_named(ingress: Ingress, view: View) -> frozenset[str]:
-    """The group whose bindings may be the Ingress's: by the parameters of its class, or by annotation."""
+    """The groups whose bindings may be those of the Ingress: by the parameters of its class, or by annotation."""
     class_ = _class_of(ingress, view)
     group = _group_of_class(class_, view) if class_ else ""
     group = group or ingress.annotations.get(GROUP_ANNOTATION, "")
@@ -165,7 +165,7 @@ def groups_named(ingress: Ingress, view: View) -> frozenset[str]:
 
 
 def listeners(ingress: Ingress, params: IngressClassParamsSpec) -> dict[int, str]:
-    """Port to HTTP or HTTPS (computeIngressListenPorts)."""
+    """For each port HTTP or HTTPS (computeIngressListenPorts)."""
     annotations = Annotations(ALB, ("Ingress", ingress))
     raw = annotations.json("listen-ports")
     if annotations.get("listen-ports") is None:
@@ -183,8 +183,8 @@ def listeners(ingress: Ingress, params: IngressClassParamsSpec) -> dict[int, str
 
 
 def _classes_of(group: str, view: View) -> Iterable[str]:
-    """The IngressClasses whose parameters put every Ingress into that group; "" for Ingresses of no class, where
-    one of them is the default."""
+    """The names of the IngressClasses whose parameters put every Ingress into that group. "" stands for Ingresses
+    without a class, where one of these classes is the default."""
     names = [class_.metadata.name for class_ in view.all(INGRESS_CLASS) if _group_of_class(class_, view) == group]
     if any(class_.metadata.name in names for class_ in default_classes(view)):
         names.append("")

@@ -24,13 +24,13 @@ _CODES = re.compile(r"[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?)*")
 
 
 def unknown_check(detail: str) -> HealthCheck:
-    """A health check that no API object shows. It only matters where nodes are partly covered."""
+    """A health check that no API object shows. It matters only where some of the nodes are uncovered."""
     return HealthCheck(NotModelled(detail))
 
 
 @lru_cache(maxsize=512)
 def accepts(codes: str, status: int) -> bool:
-    """Whether a matcher, "200,202-299" for one, takes an HTTP status. Raises ValueError on any other form."""
+    """Whether a matcher, for example "200,202-299", accepts an HTTP status. Raises ValueError for another form."""
     compact = codes.replace(" ", "")
     if not _CODES.fullmatch(compact):
         raise ValueError(f"{codes!r} is no list of HTTP codes or ranges")
@@ -63,7 +63,8 @@ def on_number(
 
 
 def _own_node_port(settings: CheckSettings, number: int, service: Service) -> Probe:
-    """Whether by TCP or by HTTP over it, a check never reaches a UDP port of that number."""
+    """The answer of a node port of the Service itself. A check never reaches a UDP port with that number, because
+    it uses TCP or HTTP over TCP."""
     port = service.tcp_port_on(number)
     if port is not None:
         return OwnNodePort(port.label)
@@ -71,8 +72,8 @@ def _own_node_port(settings: CheckSettings, number: int, service: Service) -> Pr
 
 
 def health_check_node_port(settings: CheckSettings, service: Key | None = None) -> Probe:
-    """kube-proxy's answer there is 200 or 503, plain HTTP, on any path; the port is open on every node.
-    `service` is given where the port is another Service's."""
+    """kube-proxy answers there with 200 or 503, in plain HTTP, on any path. The port is open on every node.
+    `service` is given where the port belongs to another Service."""
     if settings.protocol == "TCP":
         return HealthCheckNodePort(any_answer=True, service=service)
     if settings.protocol != "HTTP":

@@ -35,7 +35,7 @@ _REDIRECTED = Reason(
 
 @dataclass(frozen=True)
 class _Plan:
-    """How the controller handles the Ingress as a whole, whichever backend is looked at."""
+    """What the controller does with the Ingress as a whole, the same for each backend."""
 
     config: ClassConfig | None = None
     """None for an Ingress that the controller does not manage."""
@@ -45,7 +45,7 @@ class _Plan:
 
 
 class _IngressModel:
-    """The Ingress, its Services and its annotations as the controller reads them, each once."""
+    """The Ingress, its Services and its annotations as the controller reads them. Each is read once."""
 
     def __init__(self, ingress: Ingress, view: View, options: AwsOptions) -> None:
         self.ingress = ingress
@@ -58,8 +58,8 @@ class _IngressModel:
 
     @property
     def unread(self) -> str:
-        """The annotations of the Ingress that the controller does not read and that look like one that it reads,
-        as a clause; "" if there is none."""
+        """A clause about annotations of the Ingress that look like one that the controller reads, and that it does
+        not read; "" if there is none."""
         return self._view.once("alb-spelling", self.ingress, _unread_annotations)
 
     @property
@@ -74,19 +74,20 @@ class _IngressModel:
         )
 
     def group_for(self, service: Service, params: IngressClassParamsSpec) -> TargetGroup:
-        """The same for all ports of the Service. Raises ModelError for annotations that cannot be read."""
+        """The target group for all ports of the Service. Raises ModelError for annotations that cannot be read."""
         return self._view.once(
             "alb-group", self.ingress, lambda ingress: alb_group(service, ingress, params, self._options), service
         )
 
     def check_for(self, service: Service) -> AlbCheck:
-        """The same for all ports of the Service. Raises ModelError for annotations that cannot be read."""
+        """The health check for all ports of the Service. Raises ModelError for annotations that cannot be read."""
         return self._view.once("alb-check", self.ingress, lambda ingress: alb_check(service, ingress), service)
 
     def target_group(
         self, service: Service, reference: int | str, params: IngressClassParamsSpec
     ) -> tuple[TargetGroup, HealthCheck | None]:
-        """Raises ModelError where the controller would not make one."""
+        """The target group of one port, and its health check where nodes are the targets. Raises ModelError where
+        the controller does not make one."""
         port = port_of(service, reference, self.ingress)
         group = self.group_for(service, params)
         if group.target_type != "instance":
@@ -121,8 +122,8 @@ class _IngressModel:
     def _check_backends(self, params: IngressClassParamsSpec, group: Group) -> None:
         """Raise ModelError for any backend that keeps the controller from making any target group.
 
-        A Service that is missing is answered for with 503 where it is the only one of its action, and is an
-        error among several (enhanced_backend_builder.go:271-300).
+        A Service that does not exist is an error where its action has several target groups. Where it is the only
+        one of its action, the listener answers 503 (enhanced_backend_builder.go:271-300).
         """
         checked: set[tuple[str, int | str]] = set()
         for action in self.actions.made:
@@ -150,8 +151,8 @@ def _unread_annotations(ingress: Ingress) -> str:
 
 
 class IngressPath:
-    """The path from one Ingress to one Service. `bindings` are those to that Service that the controller made
-    for the Ingress or for its group; they go before the annotations."""
+    """The path from one Ingress to one Service. `bindings` are the TargetGroupBindings of that Service that the
+    controller made for the Ingress or for its group. They override the annotations."""
 
     def __init__(
         self,
@@ -188,8 +189,9 @@ class IngressPath:
         return [without_traffic(one) if one.port in idle else one for one in made]
 
     def _registered(self, port: int | str, group: TargetGroup) -> Consumer:
-        """By a binding, which proves that the controller accepted the Ingress at least once. If it refuses the
-        Ingress now, the registered targets stay, and only the health check is in doubt."""
+        """The consumer of a binding. The binding proves that the controller accepted the Ingress at least once. If
+        the controller refuses the Ingress now, the registered targets stay, and only the health check is in
+        doubt."""
         found = self._service.port(port)
         assert found is not None  # `by_label` finds ports that exist
         check: HealthCheck | None = None
@@ -205,8 +207,8 @@ class IngressPath:
         return replace(made, source="; ".join(sources))
 
     def _fitting(self, bindings: list[TargetGroupBinding]) -> list[TargetGroupBinding]:
-        """Members of a group may each have a target group for one port. Returns those that match this Ingress's
-        annotations, or all where none does."""
+        """The bindings that match the annotations of this Ingress, or all where none does: each member of a group
+        may have a target group for one port."""
         if len(bindings) < 2:
             return bindings
         try:
@@ -219,7 +221,7 @@ class IngressPath:
         return same or bindings
 
     def _derived(self, ports: Iterable[int | str]) -> list[Consumer]:
-        """From the Ingress only: there is no binding yet, or bindings cannot be read."""
+        """The consumers from the Ingress alone: there is no binding yet, or bindings cannot be read."""
         plan = self._model.plan
         if isinstance(plan.refused, UnclearError):
             return [self._unclear(port, plan.refused.reason, plan.reads) for port in ports]
@@ -242,7 +244,8 @@ class IngressPath:
         return replace(made, source="; ".join(sources), reads=reads)
 
     def _unclear(self, reference: int | str, reason: Reason, reads: frozenset[Key]) -> Consumer:
-        """Unknown unless every node forwards, for another controller might send to any."""
+        """A consumer that is Unknown unless every node forwards, because another controller might send to any
+        node."""
         made = self._broken(reference, reason, reads)
         if self._service.port(reference) is None:
             return made

@@ -1,5 +1,5 @@
-"""A Service as a consumer: the NLB that the controller makes for it, and for the Services it shares traffic
-with by weight.
+"""A Service as a consumer: the NLB that the controller makes for it. The NLB may share its traffic with other
+Services by weight.
 
 aws-load-balancer-controller v3.5.0: pkg/service/service_utils.go:47-77, model_build_target_group.go,
 model_builder.go:158-164.
@@ -51,8 +51,9 @@ _NO_SCTP = Reason(
 
 
 def owns(service: Service, options: AwsOptions) -> bool:
-    """Whether the controller makes an NLB for the Service (service_utils.go:47-77), of any type unless
-    ServiceTypeLoadBalancerOnly is set: by its class, or by annotations where it has none."""
+    """Whether the controller makes an NLB for the Service (service_utils.go:47-77): its class decides, or its
+    annotations where it has no class. The type of the Service matters only with the feature gate
+    ServiceTypeLoadBalancerOnly."""
     if service.deleting or (options.load_balancer_services_only and service.type != "LoadBalancer"):
         return False
     if service.spec.load_balancer_class is not None:
@@ -63,8 +64,9 @@ def owns(service: Service, options: AwsOptions) -> bool:
 
 
 class LoadBalancerPath:
-    """The path from the NLB of `base` to a Service: itself, or one that it shares traffic with. `bindings` are
-    those to that Service that the controller made for `base`. All but the port is read once."""
+    """The path from the NLB of `base` to a Service: to `base` itself, or to one that it shares traffic with.
+    `bindings` are the TargetGroupBindings of that Service that the controller made for `base`. What does not
+    depend on the port is read once."""
 
     def __init__(
         self,
@@ -103,7 +105,7 @@ class LoadBalancerPath:
         return list(made)
 
     def _derived(self, reference: int | str) -> Consumer:
-        """From annotations only: there is no binding yet, or bindings cannot be read."""
+        """The consumer from annotations alone: there is no binding yet, or bindings cannot be read."""
         try:
             if self._actions.error is not None:
                 raise self._actions.error.with_traceback(None)
@@ -129,7 +131,8 @@ class LoadBalancerPath:
         return self._view.once("nlb-group", self._base, lambda _: self._target_group(), self._service)
 
     def _target_group(self) -> TargetGroup:
-        """buildTargetType: anything but "ip" is instance. The annotations are always those of `base`."""
+        """The target group by the annotations of `base`. Every target type but "ip" is instance
+        (buildTargetType)."""
         annotations = Annotations(NLB, ("Service", self._base))
         written = annotations.get("nlb-target-type")
         target_type = self._options.default_target_type if written is None else written
@@ -150,8 +153,8 @@ class LoadBalancerPath:
         return TargetGroup("instance", families, node_rule(selector, self._options), source, others)
 
     def _check_despite(self, port: ServicePort) -> HealthCheck:
-        """If the controller refuses the annotations now, the registered targets stay; only the check is in
-        doubt."""
+        """The check of a binding. If the controller refuses the annotations now, the registered targets stay, and
+        only the check is in doubt."""
         try:
             return self._check(port)
         except ModelError as error:
@@ -163,8 +166,8 @@ class LoadBalancerPath:
         return through(check) if on else check
 
     def _minimum(self, port: ServicePort) -> MinimumHealthy:
-        """By the attributes of the port, over those of all ports. Attributes that the controller refuses leave
-        what AWS has."""
+        """From the attributes of the port, merged over those of all ports. Where the controller refuses them, the
+        defaults of AWS are assumed to be in force."""
         annotations = Annotations(NLB, ("Service", self._base))
         try:
             of_all = self._view.once("nlb-attributes", self._base, lambda _: annotations.pairs(ATTRIBUTES))
@@ -202,9 +205,10 @@ class LoadBalancerPath:
 
 
 def _settings(base: Service, service: Service) -> tuple[CheckSettings, str | int | None]:
-    """L159-165: with type LoadBalancer and Local, HTTP /healthz on healthCheckNodePort, *of `base`*; else
-    TCP on the traffic port. Annotations override each part. Returned with the port: `TRAFFIC_PORT`, a number of
-    the node, or None for the healthCheckNodePort."""
+    """The settings of the check, and its port: `TRAFFIC_PORT`, a port number of the node, or None for the
+    healthCheckNodePort. A Service of type LoadBalancer with Local is probed by HTTP /healthz on the
+    healthCheckNodePort of `base`, any other by TCP on the traffic port (L159-165). Annotations override each
+    part."""
     annotations = Annotations(NLB, ("Service", base))
     local = service.type == "LoadBalancer" and service.policy == "Local"
     protocol = (annotations.get("healthcheck-protocol") or ("HTTP" if local else "TCP")).upper()

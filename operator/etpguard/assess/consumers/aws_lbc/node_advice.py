@@ -1,5 +1,5 @@
-"""Advice on which nodes are targets: admit those that host the pods, register no others, correct a selector that
-selects none."""
+"""Advice about which nodes are targets: remove labels that exclude the nodes of the pods, register only those
+nodes, or correct a selector that selects no node."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def admit(service: Service, nodes: Sequence[Node]) -> Iterator[Advice]:
 
 
 def narrow(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterator[Advice]:
-    """Register only the nodes that host the pods; nothing where none of them can be registered."""
+    """Register only the nodes that host the pods. No advice where none of them can be registered."""
     consumer = verdict.consumer
     hosts = [node for node in nodes if _ANY.selects(node) and _ANY.identified(node)]
     if nodes and not hosts:
@@ -54,7 +54,8 @@ def narrow(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
 
 
 def select(service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool) -> Step | None:
-    """Target only nodes with these labels. None with `keep` where the selector has more than labels."""
+    """Target only nodes with these labels. With `keep`, in addition to the present selector; None where that has
+    more than labels."""
     own = _own(consumer)
     if not keep:
         return _select(service, consumer, labels, own)
@@ -111,7 +112,7 @@ def no_node_selected(service: Service, consumer: Consumer) -> Advice:
 
 
 def _own(consumer: Consumer) -> list[Requirement]:
-    """The requirements of the consumer, beyond those that apply to all."""
+    """The requirements of the consumer, without those that apply to every consumer."""
     requirements = consumer.targets.rule.requirements if consumer.targets.rule else ()
     return [r for r in requirements if r not in DEFAULT_REQUIREMENTS]
 

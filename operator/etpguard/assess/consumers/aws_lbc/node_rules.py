@@ -35,5 +35,6 @@ def node_rule(selector: Selector | None, options: AwsOptions) -> NodeRule:
 
 
 def labels_selector(labels: Mapping[str, str]) -> Selector | None:
-    """`target-node-labels` become nodeSelector.matchLabels; none at all leave it out."""
+    """The nodeSelector that the controller makes of `target-node-labels`, with matchLabels; None without
+    labels."""
     return Selector(match_labels=dict(labels)) if labels else None

@@ -20,9 +20,9 @@ class AwsOptions:
 
     default_target_type: str = "instance"
     ingress_class: str = "alb"
-    """"" takes the Ingresses without any class, too."""
+    """With "", the controller also takes Ingresses without a class."""
     fail_open: bool = True
-    """Feature gate EndpointsFailOpen: Ready=Unknown nodes are taken where no node is Ready=True."""
+    """Feature gate EndpointsFailOpen: nodes with Ready=Unknown are targets where no node has Ready=True."""
     max_targets: int = 0
     """The most targets of one target group, 0 for no limit."""
     load_balancer_services_only: bool = False
@@ -40,8 +40,8 @@ class AwsOptions:
         return f"{_FLAGS[option]}={shown} ({self.source(option)})"
 
     def overlaid(self, values: Mapping[str, Any], source: str) -> AwsOptions:
-        """With these values, which come from `source`. Raises ValueError on a value that an option does not
-        take."""
+        """A copy with these values, which come from `source`. Raises ValueError for a value that an option does
+        not take."""
         known = {option.name for option in fields(self)} - {"sources"}
         if unknown := values.keys() - known:
             raise ValueError(f"no such option: {', '.join(sorted(unknown))}")
@@ -68,12 +68,10 @@ _VALUE_FLAGS = {flag.lstrip("-"): option for option, flag in _FLAGS.items() if "
 
 
 def options_from_arguments(args: Sequence[str]) -> dict[str, Any]:
-    """The options that the arguments of the controller's container give, by the field of `AwsOptions`.
-
-    Read as github.com/spf13/pflag does: `--flag=value` or `--flag value`, the last of a flag wins, `--`
-    ends the flags. Other flags are ignored. Raises ValueError, naming the flag, on a value
-    that the controller would not start with either.
-    """
+    """The options in the arguments of the controller's container, by the field of `AwsOptions`. They are read as
+    github.com/spf13/pflag reads them: `--flag=value` or `--flag value`, the last value of a flag counts, `--` ends
+    the flags. Other flags are ignored. Raises ValueError, which names the flag, for a value with which the
+    controller would not start."""
     found: dict[str, Any] = {}
     rest = list(args)
     while rest:
@@ -97,8 +95,8 @@ def options_from_arguments(args: Sequence[str]) -> dict[str, Any]:
 
 
 def options_from_deployment(deployment: Mapping[str, Any]) -> dict[str, Any]:
-    """The same from a Deployment as the API gives it, container by container: a sidecar has none of the flags.
-    Raises ValueError as `options_from_arguments` does."""
+    """As `options_from_arguments`, from a Deployment as the API gives it. Each container is read; a sidecar has
+    none of the flags."""
     found: dict[str, Any] = {}
     for container in deployment["spec"]["template"]["spec"].get("containers") or ():
         found |= options_from_arguments([*(container.get("command") or ()), *(container.get("args") or ())])

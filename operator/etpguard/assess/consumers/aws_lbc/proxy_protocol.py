@@ -23,8 +23,9 @@ _NOT_UNDERSTOOD = PassesNowhere("kube-proxy does not understand PROXY protocol")
 
 
 class ProxyProtocol:
-    """For which ports the annotations of the NLB's own Service `base` turn it on: attributes, those of the port
-    over them, then the list of ports, then the annotation for all. What holds for all ports is read once."""
+    """The ports for which the annotations of the Service `base` of the NLB turn PROXY protocol on. The attributes
+    of a port decide first, then those of all ports, then the list of ports, then the annotation for all ports.
+    What holds for all ports is read once."""
 
     def __init__(self, base: Service) -> None:
         self._annotations = annotations = Annotations(NLB, ("Service", base))
@@ -40,7 +41,7 @@ class ProxyProtocol:
             raise annotations.error(_ALL, "is not *")
 
     def is_on(self, port: ServicePort) -> bool:
-        """Raises ModelError for an attribute that is neither true nor false."""
+        """Whether it is on for a port. Raises ModelError for an attribute that is neither true nor false."""
         suffix = f"{ATTRIBUTES}.{port.port}"
         of_port = self._attribute(suffix)
         value, source = (of_port, suffix) if of_port else (self._common, ATTRIBUTES)
@@ -53,7 +54,8 @@ class ProxyProtocol:
         return value == "true"
 
     def _attribute(self, suffix: str) -> str:
-        """ "" leaves the value to the other annotations, or to AWS's default, which is off."""
+        """The attribute as an annotation sets it; with "", the other annotations decide, or the default of AWS,
+        which is off."""
         attributes = self._annotations.pairs(suffix)
         if attributes.get(_PRESERVE, "true") not in BOOLEANS:
             raise self._annotations.error(suffix, f"has a {_PRESERVE} that is no bool")
@@ -61,7 +63,8 @@ class ProxyProtocol:
 
 
 def attribute_is_on(value: str) -> bool:
-    """The target group attribute as a TargetGroupConfiguration gives it, "" if none does."""
+    """Whether the target group attribute of a TargetGroupConfiguration turns it on; the value is "" where none is
+    given."""
     if value not in ("", "true", "false"):
         raise ModelError("MalformedConfiguration", f"{ATTRIBUTE} of a TargetGroupConfiguration is {value[:40]!r}")
     return value == "true"
@@ -69,7 +72,7 @@ def attribute_is_on(value: str) -> bool:
 
 def through(check: HealthCheck) -> HealthCheck:
     """The check with PROXY protocol on. Pods are assumed to accept it, since their traffic uses it. kube-proxy
-    does not, nor does Cilium in its place: Go's net/http answers 400 to what is no HTTP."""
+    does not accept it, nor does Cilium in its place: Go's net/http answers 400 to anything but HTTP."""
     check = replace(check, proxy_protocol=True)
     if check.settings is None or check.settings.protocol != "HTTP":
         return check

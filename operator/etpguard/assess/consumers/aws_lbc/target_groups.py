@@ -1,8 +1,8 @@
 """The target group that an ALB gets for one port of a Service.
 
-aws-load-balancer-controller v3.5.0, pkg/ingress/model_build_target_group.go. It never reads
-externalTrafficPolicy or healthCheckNodePort. Annotations of the Service go before those of the Ingress. All but
-the port is the same for each port of a Service, so it is read once for each pair of Service and Ingress.
+aws-load-balancer-controller v3.5.0, pkg/ingress/model_build_target_group.go. It never reads externalTrafficPolicy
+or healthCheckNodePort. Annotations of the Service override those of the Ingress. What does not depend on the port
+is read once for each pair of Service and Ingress.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class AlbCheck(NamedTuple):
 
 
 def port_of(service: Service, reference: int | str, ingress: Ingress) -> ServicePort:
-    """LookupServicePort (pkg/k8s/service_utils.go:10-26): by name, or by `port`, never by targetPort."""
+    """The port by its name or its number, never by its targetPort: LookupServicePort
+    (pkg/k8s/service_utils.go:10-26)."""
     port = service.port(reference)
     if port is None:
         raise ModelError(
@@ -59,7 +60,8 @@ def port_of(service: Service, reference: int | str, ingress: Ingress) -> Service
 def alb_group(
     service: Service, ingress: Ingress, params: IngressClassParamsSpec, options: AwsOptions
 ) -> TargetGroup:
-    """Target type (L164, L255-272): IngressClassParams, Service, Ingress, --default-target-type."""
+    """The target group. The target type comes from the IngressClassParams, else the Service, else the Ingress,
+    else --default-target-type (L164, L255-272)."""
     annotations = Annotations(ALB, ("Service", service), ("Ingress", ingress))
     source = ""
     if params.target_type:

@@ -1,4 +1,5 @@
-"""The consumer of a target group."""
+"""Makes the consumer of a target group, whose outcome is Unknown where the controller cannot register its
+targets."""
 
 from __future__ import annotations
 
@@ -98,7 +99,7 @@ def broken(
     target_type: str = "",
     reads: frozenset[Key] = frozenset(),
 ) -> Consumer:
-    """A consumer of that port of which nothing more is known."""
+    """A consumer of that port whose outcome is Unknown for `reason`."""
     return Consumer(*sender, target_type, str(reference), UnknownOutcome(reason), reads=reads)
 
 

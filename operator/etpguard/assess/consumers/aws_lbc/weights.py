@@ -18,7 +18,8 @@ from etpguard.objects import Service
 
 
 class Target(NamedTuple):
-    """A port of a Service of the same namespace, by number or by name. Without a `weight` it has its share."""
+    """A port of a Service of the same namespace, by number or by name. A target without a `weight` gets
+    traffic."""
 
     service: str
     port: int | str
@@ -26,8 +27,8 @@ class Target(NamedTuple):
 
 
 class Action(NamedTuple):
-    """`targets` name Services. `groups` also counts the target groups by ARN or name, and `heaviest` is the
-    greatest weight of all of them."""
+    """`targets` are those that name Services. `groups` also counts the target groups by ARN or name. `heaviest` is
+    the greatest weight of all of them."""
 
     targets: tuple[Target, ...] = ()
     groups: int = 0
@@ -36,8 +37,8 @@ class Action(NamedTuple):
 
 @dataclass(frozen=True)
 class Actions:
-    """All actions of an object, each distinct one once. `error` is the first annotation that cannot be read, for
-    which the controller refuses the object."""
+    """All actions of an object; equal ones are there once. `error` is the first annotation that cannot be read,
+    because of which the controller refuses the object."""
 
     made: tuple[Action, ...]
     error: ModelError | None
