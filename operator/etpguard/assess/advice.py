@@ -131,7 +131,7 @@ def _deciding(assessment: Assessment) -> PortState:
 
 
 def _without_policy(service: Service, items: Sequence[Advice], annotation: str) -> list[Advice]:
-    """The advice where an annotation makes the policy Local: it goes instead of a change of the policy."""
+    """The advice where an annotation makes the policy Local. It replaces the advice to change the policy."""
     kept = [item for item in items if not changes_policy(item)]
     if len(kept) == len(items):
         return kept
@@ -180,7 +180,8 @@ def _no_address(service: Service) -> Advice:
 
 
 def _ways_on(service: Service) -> list[Advice]:
-    """What to do about a Service that etpguard remediated: each way ends the difference from its source."""
+    """What to do about a Service that etpguard remediated. After each of these, the Service agrees with its source
+    again."""
     return [
         Advice(
             "Keep Cluster: set it at the source",
@@ -207,13 +208,13 @@ def _node_ports(service: Service) -> Advice:
 
 
 def lacking_endpoints(assessment: Assessment) -> list[str]:
-    """The ports and families without a usable endpoint, each with the cause to look for, if others have one; empty
-    if all lack it."""
+    """The ports and families without a usable endpoint, each with the cause to look for, where other ports have
+    one; empty if no port has one."""
     return lacking(assessment.ports)
 
 
 def lacking(ports: Sequence[PortState]) -> list[str]:
-    """The same for these ports."""
+    """As `lacking_endpoints`, for these ports."""
     usable = {port.port for port in ports if port.usable}
     if not usable:
         return []

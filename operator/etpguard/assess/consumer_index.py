@@ -110,7 +110,8 @@ class ConsumerIndex:
         return tuple(found)
 
     def _shared(self, targets: Targets) -> Targets:
-        """With one object for all equal rules: the look-up of their nodes then compares nothing."""
+        """The consumer with the same object for equal rules, so that a look-up of their nodes compares no
+        fields."""
         if targets.rule is None:
             return targets
         if targets.rule is not self._last[0]:
@@ -121,7 +122,7 @@ class ConsumerIndex:
 
 
 def _failed(service: Service, family: ConsumerFamily, error: Exception) -> Consumer:
-    """In place of the consumers that the family did not come to find."""
+    """A consumer whose outcome is Unknown, for a family that failed to find its consumers."""
     detail = f"etpguard failed to read the consumers of family {family.name}: {describe(error)}"
     return Consumer(
         kind="Service",

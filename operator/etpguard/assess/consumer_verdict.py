@@ -39,7 +39,8 @@ _PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not o
 
 
 class ConsumerJudge:
-    """Reads the picture, the eligible nodes and the node states at the time of each call."""
+    """Computes the outcome of consumers. It reads the picture, the eligible nodes and the node states at the time
+    of each call."""
 
     def __init__(
         self,
@@ -151,7 +152,7 @@ class ConsumerJudge:
         uncovered: int,
         passes: int | NotModelled,
     ) -> Reason | None:
-        """Why these node sets do not determine the outcome."""
+        """Why the outcome does not follow from these node sets; None if it does."""
         if blocking := eligible & self._eligible.blocking(rule):
             return Reason(
                 "RegistrationBlocked",
@@ -176,8 +177,9 @@ class ConsumerJudge:
         return None
 
     def _with_cause(self, verdict: ConsumerVerdict, rule: NodeRule, states: ServiceStates) -> ConsumerVerdict:
-        """The verdict; one of NoTargets names what excludes the nodes: those with endpoints, where the rule asks
-        for them. One of Outage names what excludes the nodes with endpoints, too."""
+        """The verdict with what excludes nodes in its reason. Under NoTargets, that is what excludes the nodes
+        with endpoints where the rule asks for endpoints, or else all nodes. Under Outage, it is what excludes the
+        nodes with endpoints."""
         code, detail = verdict.reason
         if verdict.outcome is Outcome.NoTargets:
             if excluded := self._why_not(rule, _asked_for(rule, states)):

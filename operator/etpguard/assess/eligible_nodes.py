@@ -19,7 +19,7 @@ EDGE_LABEL = "node-role.kubernetes.io/edge"
 
 
 class EligibleNodes:
-    """The node sets of all rules in use. A change of one node flips bits; the rest stays as it is."""
+    """The node sets of all rules in use. A change of one node updates its bit in each set."""
 
     def __init__(self, table: NodeTable) -> None:
         self._table = table
@@ -65,8 +65,8 @@ class EligibleNodes:
         return self._shown_zones
 
     def spare(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
-        """The nodes that the rule selects once none of those of `of` is left. A rule that asks for endpoints has
-        none: no consumer combines the two."""
+        """The nodes that the rule selects when none of its eligible nodes is left. A rule that asks for endpoints
+        has none: no consumer combines the two."""
         if rule.prefers:
             return self.of(replace(rule, prefers=()), nodes)
         if rule.readiness is Readiness.FAIL_OPEN:
@@ -184,7 +184,7 @@ class EligibleNodes:
         return _causes(found[name] for name in names if name in found)
 
     def blocking(self, rule: NodeRule) -> int:
-        """Nodes whose providerID the consumer cannot register, eligible or not; `of` comes first."""
+        """Nodes whose providerID the consumer cannot register, eligible or not. Call `of` for the rule first."""
         return self._unidentified[rule]
 
     def _place(self, rule: NodeRule, bit: int, node: Node | None) -> bool:

@@ -96,7 +96,7 @@ class Engine:
         return self._states.variants[0].rules.misleading(nodes)
 
     def use_data_planes(self, detector: Detector) -> None:
-        """Find the data planes with another detector. The next `invalidate` gives every Service."""
+        """Find the data planes with another detector. The next `invalidate` returns every Service."""
         self._states.use_detector(detector)
         self._shared = None
 
@@ -124,7 +124,8 @@ class Engine:
         return changed
 
     def _never_local(self, key: Key) -> bool:
-        """Whether the Service has no assessment, and had none, at a glance: most Services of a cluster."""
+        """Whether a glance shows that the Service has no assessment and had none. That is so for most Services of
+        a cluster."""
         service = self._picture.get(SERVICE, key)
         return (
             service is not None
@@ -146,7 +147,8 @@ class Engine:
         return {key: fresh} if self._note(key, fresh) else {}
 
     def _note(self, key: Key, fresh: Assessment | None) -> bool:
-        """Keep the assessment, and assess the Service for clients in the cluster. Whether one of both changed."""
+        """Keep the assessment, and assess the Service for clients in the cluster. Returns whether either
+        changed."""
         return _replaced(self.assessments, key, fresh) | _replaced(self.internal, key, self._internal_safely(key))
 
     def assess_internal(self, key: Key) -> InternalAssessment | None:
@@ -294,7 +296,7 @@ class Engine:
         return self._find_planes() | moved if signs_changed else moved
 
     def _find_planes(self) -> bool:
-        """Find the data planes again. Whether they changed."""
+        """Find the data planes again. Returns whether they changed."""
         before = self.planes
         if not self._states.find_planes():
             return False
@@ -308,8 +310,8 @@ class Engine:
 
 
 def _replaced(kept: dict[Key, T], key: Key, fresh: T | None) -> bool:
-    """Keep `fresh` under the key, or nothing for None. Whether that is a change. A former one that is equal stays,
-    with the resilience that was computed for it."""
+    """Keep `fresh` under the key, or remove the entry where it is None. Returns whether that is a change. A former
+    value that is equal stays, because its resilience may be computed already."""
     if fresh == kept.get(key):
         return False
     if fresh is not None:

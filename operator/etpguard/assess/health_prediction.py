@@ -12,7 +12,8 @@ from etpguard.objects import SERVICE, IPFamily, Key
 
 
 class HealthPrediction:
-    """Reads the picture, the eligible nodes and the states of other Services at the time of each call."""
+    """Predicts health checks. It reads the picture, the eligible nodes and the states of other Services at the
+    time of each call."""
 
     def __init__(self, picture: Picture, eligible: EligibleNodes, states: NodeStateCache) -> None:
         self._picture = picture

@@ -18,7 +18,7 @@ class Reason(NamedTuple):
 
 
 NO_HEALTHY_TARGET = "NoHealthyTarget"
-"""Code of the reason for a Blackhole whose probe passes nowhere, on covered nodes neither."""
+"""Code of the reason for a Blackhole where the health check passes on no node, not even on a covered one."""
 
 
 TOO_FEW_HEALTHY = "TooFewHealthyTargets"

@@ -176,7 +176,7 @@ class _Traffic(NamedTuple):
         )
 
     def _lost(self, counts: _Counts) -> float:
-        """The share of the traffic that is lost; 1 also where it would not be known."""
+        """The share of the traffic that is lost; 1 where the share is not known."""
         a, b, c, d = counts
         covered, uncovered = a + b, c + d
         if not covered:
@@ -265,7 +265,8 @@ def _counted(classes: Iterable[int]) -> _Counts:
 
 
 def worst(found: Sequence[Resilience]) -> Resilience | None:
-    """The worst of each figure over ports, families or consumers: the traffic of each counts. None for none."""
+    """The worst value of each figure over ports, families or consumers, because the traffic of each counts. None
+    without any."""
     if not found or all(each is found[0] for each in found):
         return found[0] if found else None
     single_points = 0

@@ -26,7 +26,7 @@ IGNORE_ANNOTATION = "etpguard.dev/ignore"
 
 
 class ServiceAssessor:
-    """Reads the picture, the node states and the consumers at the time of each call, and keeps nothing."""
+    """Reads the picture, the node states and the consumers at the time of each call. It keeps no result."""
 
     def __init__(self, picture: Picture, states: NodeStateCache, consumers: ConsumerIndex, judge: Judge) -> None:
         self._picture = picture
@@ -57,8 +57,8 @@ class ServiceAssessor:
         return with_forced_local(service, as_made_local(local), self._states.planes) if local else None
 
     def _assess_local(self, key: Key, service: Service) -> Generator[None, None, Assessment | None]:
-        """Under the data planes that the signs show, or Unknown where others that they leave possible make another
-        outcome."""
+        """The assessment under the data planes that the signs show. It is Unknown where others, which the signs
+        leave possible, lead to another outcome."""
         variants = self._states.variants
         if len(variants) == 1:
             return (yield from self._judged(key, service))
@@ -79,7 +79,8 @@ class ServiceAssessor:
         return (yield from self._judge.assessment(key, service, states, consumers))
 
     def internal(self, key: Key, service: Service) -> InternalAssessment | None:
-        """For clients in the cluster. The internal policy of the Service is Local."""
+        """For clients in the cluster; None for a Service that etpguard ignores. The internal policy of the Service
+        is Local."""
         if service.annotations.get(IGNORE_ANNOTATION) == "true":
             return None
         states = self._states.of_cluster_ip(key, service)

@@ -53,7 +53,8 @@ _NO_NODE_PORT = Reason(
 
 
 class Judge:
-    """Reads the picture, the eligible nodes and the states of other Services at the time of each call."""
+    """Computes the outcome of Services. It reads the picture, the eligible nodes and the states of other Services
+    at the time of each call."""
 
     def __init__(
         self,
@@ -177,7 +178,7 @@ class Judge:
         )
 
     def _assumptions(self, states: ServiceStates, known: Sequence[ConsumerVerdict]) -> tuple[str, ...]:
-        """What the node states and the consumers rest on; see `Assessment.assumptions`."""
+        """What the node states and the consumers assume without proof; see `Assessment.assumptions`."""
         renamed = self._renamed(states.hosting)
         if not renamed and not any(v.consumer.assumptions for v in known):
             return ()

@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 
 class NodeStateCache:
-    """The states are those under the first variant, which the signs show; within `under`, those under another."""
+    """Gives the states under the first variant, which the signs show. Work that runs in `under` gets those under
+    another variant."""
 
     def __init__(self, picture: Picture, detector: Detector, eligible: EligibleNodes) -> None:
         self._picture = picture
@@ -77,7 +78,8 @@ class NodeStateCache:
         return states
 
     def under(self, variant: Variant, steps: Generator[None, None, T]) -> Generator[None, None, T]:
-        """The same steps, each under the rules of `variant`: between them, others may read states."""
+        """Run `steps`, each of them under the rules of `variant`. Between two steps, others read states under the
+        first variant."""
         while True:
             self._variant = variant
             try:
@@ -120,11 +122,11 @@ class NodeStateCache:
             self.forget(key)
 
     def note_signs(self, name: str, node: Node | None) -> bool:
-        """Take in a node that changed, or that is gone (None). Whether its signs changed."""
+        """Take in a node that changed, or that is gone (None). Returns whether its signs changed."""
         return self._signs.update(self._detector, name, node, self._picture.nodes.bit(name))
 
     def find_planes(self) -> bool:
-        """Find the data planes again, after signs changed. Whether they are others now."""
+        """Find the data planes again, after signs changed. Returns whether they changed."""
         before, planes = self.planes, self._detector.planes(self._signs.nodes)
         if planes == before:
             return False

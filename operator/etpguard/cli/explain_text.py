@@ -136,8 +136,8 @@ def _advice(assessed: Assessed, assessment: Assessment) -> Lines:
 
 
 def _unassessed(service: Service) -> Lines:
-    from etpguard.assess.service_assessor import IGNORE_ANNOTATION
     from etpguard.assess.node_states import external_ports
+    from etpguard.assess.service_assessor import IGNORE_ANNOTATION
 
     if service.annotations.get(IGNORE_ANNOTATION) == "true":
         yield f"etpguard skips it: it has the annotation {IGNORE_ANNOTATION}=true."

@@ -40,7 +40,7 @@ class Absence:
 
 def absences(picture: Picture, found: Picture, service: Service, nodes: Iterable[str]) -> list[Absence]:
     """Why each of these Ready nodes has no usable endpoint of the Service, the most frequent reasons first.
-    `found` has the Pods and the workloads as far as they were read; it may be `picture` itself."""
+    `found` holds the Pods and the workloads as far as they were read; it may be the same object as `picture`."""
     reading = _Reading(picture, found, service)
     grouped: dict[tuple[Reason, ...], list[str]] = defaultdict(list)
     pods: dict[tuple[Reason, ...], list[Key]] = defaultdict(list)
@@ -182,7 +182,7 @@ def _not_read(kind: AnyKind, why: str) -> Reason:
 
 
 def _exclusion(workload: Workload, controller: PodController, node: Node) -> Reason | None:
-    """Why the workload runs no pod on the node, whatever pods there are; None if it may."""
+    """Why the workload runs no pod on the node, whatever pods exist; None if it may run one."""
     spec = controller.template.spec or PodSpec()
     if spec.node_name and spec.node_name != node.metadata.name:
         return Reason(Cause.NODE_SELECTOR, f"the template of {workload} names node {spec.node_name}", workload)
@@ -201,12 +201,12 @@ def _exclusion(workload: Workload, controller: PodController, node: Node) -> Rea
 
 
 def shown_taint(taint: Taint) -> str:
-    """As kubectl writes it: `key=value:effect`."""
+    """The taint as kubectl writes it: `key=value:effect`."""
     return f"{taint.key}{f'={taint.value}' if taint.value else ''}:{taint.effect}"
 
 
 def daemon_tolerations(spec: PodSpec) -> list[Toleration]:
-    """What the controller adds to the pods of a DaemonSet: k8s.io/kubernetes v1.37.2
+    """The tolerations that the controller adds to the pods of a DaemonSet: k8s.io/kubernetes v1.37.2
     pkg/controller/daemon/util/daemonset_util.go AddOrUpdateDaemonPodTolerations."""
     keys = [("not-ready", "NoExecute"), ("unreachable", "NoExecute")]
     keys += [(f"{name}-pressure", "NoSchedule") for name in ("disk", "memory", "pid")]

@@ -59,7 +59,7 @@ def of_pod(pod: Pod) -> Reason:
 
 
 def of_endpoint(endpoint: Endpoint) -> Reason:
-    """The same, as far as the endpoint of a pod shows it: where Pods were not read."""
+    """As `of_pod`, from the endpoint of a pod alone: where Pods were not read."""
     if is_terminating(endpoint):
         return Reason(Cause.POD_DELETED, "its pod there is being deleted")
     if not is_ready(endpoint):
@@ -68,7 +68,7 @@ def of_endpoint(endpoint: Endpoint) -> Reason:
 
 
 def unschedulable(pod: Pod) -> str:
-    """`: ` and what the scheduler says; "" if it says nothing."""
+    """`: ` and the message of the scheduler; "" if there is none."""
     found = pod.condition("PodScheduled")
     if found is None or found.status == "True" or not (found.message or found.reason):
         return ""

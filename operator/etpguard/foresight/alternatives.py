@@ -24,7 +24,7 @@ _MOST_REMOVALS = 64
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Some of these pods go: at least `least` and at most `most`."""
+    """Some of these pods go: `least` of them at least, and `most` at most."""
 
     pods: frozenset[Key]
     least: int
@@ -38,7 +38,7 @@ class Alternative:
     new: tuple[NewPod, ...] = ()
 
     def pods(self) -> Set[Key]:
-        """The pods that go, or may."""
+        """The pods that go or may go."""
         return self.gone.union(*(choice.pods for choice in self.choices))
 
 
@@ -49,10 +49,10 @@ class Ground:
     hosts: Mapping[Key, str]
     """The node of each of its pods with an endpoint that gets traffic."""
     fixed: frozenset[str]
-    """The nodes of its endpoints that are no pods: they stay."""
+    """The nodes of its endpoints that are no pods. They stay."""
     eligible: frozenset[str]
     wanted: tuple[str, ...]
-    """Its uncovered eligible nodes, those first on which a health check passes all the same."""
+    """Its uncovered eligible nodes. First those on which a health check passes although they are uncovered."""
 
 
 World = tuple[frozenset[Key], tuple[str, ...]]
@@ -100,7 +100,7 @@ def _subsets(ground: Ground, choice: Choice, own: frozenset[Key]) -> Iterator[fr
 
 
 def _extremes(ground: Ground, inside: Sequence[Key], number: int) -> Iterator[frozenset[Key]]:
-    """The victims that empty most eligible nodes, and those that empty fewest."""
+    """The victims that leave the fewest eligible nodes with a pod, and those that leave the most."""
     by_node: dict[str, list[Key]] = defaultdict(list)
     for pod in inside:
         by_node[ground.hosts[pod]].append(pod)
@@ -133,7 +133,7 @@ def _placements(
 
 
 def _crowded(ground: Ground, left: set[str], certain: Sequence[NewPod], scheduling: Scheduling) -> tuple[str, ...]:
-    """Each pod on a node that covers nothing new, as far as there is one."""
+    """Each new pod on a node that covers nothing new, where such a node exists."""
     taken: list[str] = []
     for pod in certain:
         admitted = _allowed(pod, taken, certain, scheduling)

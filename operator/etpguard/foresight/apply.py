@@ -40,7 +40,8 @@ _KEPT = frozenset({"containers", "initContainers", "topologySpreadConstraints", 
 
 def merged(kind: AnyKind, manifest: Json, existing: Record | None) -> Record | Reject:
     """The object after the apply, or after a patch with these fields. Fields that the manifest leaves out keep
-    their value: what a former apply set and this one removes cannot be seen. Those that are null are removed."""
+    their value, because it cannot be seen which of them a former apply has set. Fields that are null are
+    removed."""
     if existing is None:
         return decode_item(kind, manifest)
     before: Json = msgspec.to_builtins(existing)
@@ -122,5 +123,5 @@ def slices_of(service: Service, pods: Pods) -> list[EndpointSlice]:
 
 
 def replaced_slices(picture: Picture, service: Key) -> list[Key]:
-    """The EndpointSlices that those of `slices_of` take the place of."""
+    """The EndpointSlices that those of `slices_of` replace."""
     return [slice_.key for slice_ in picture.referring(ENDPOINT_SLICE, service)]

@@ -24,7 +24,7 @@ class Behind:
     controller: PodController
     autoscaler: HorizontalPodAutoscaler | None = None
     notes: tuple[str, ...] = ()
-    """What is not certain about it, a clause each."""
+    """What is not certain about it, one clause each."""
 
 
 def behind(service: Service, picture: Picture) -> Behind | str:
@@ -76,7 +76,7 @@ def _not_one(service: Service, found: list[tuple[Workload, PodController]]) -> s
 
 
 def _stranger(service: Service, picture: Picture, workload: Workload, controller: PodController) -> str:
-    """A pod behind the Service that the workload did not make."""
+    """A pod behind the Service that another workload made."""
     pods = Pods(picture)
     if not pods.known:
         return ""

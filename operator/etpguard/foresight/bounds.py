@@ -1,5 +1,5 @@
-"""The worst and the best case of a Service, and what a change does to it. For the cases of external traffic and of
-clients in the cluster alike. Pure."""
+"""The worst and the best case of a Service, and what a change does to it. The cases are those of external traffic
+or those of clients in the cluster. Pure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class AnyCase(Protocol):
 
     @property
     def badness(self) -> tuple[Any, ...]:
-        """Cases are ordered by it: the worst has the greatest."""
+        """The key by which cases are ordered: the worst case has the greatest."""
 
     @property
     def figures(self) -> tuple[object, ...]:
-        """What a change is seen by."""
+        """What distinguishes two cases for the reader."""
 
 
 C = TypeVar("C", bound=AnyCase)
@@ -35,7 +35,7 @@ class Bounds(Generic[C]):
 
 
 def bounds(cases: Sequence[C]) -> Bounds[C]:
-    """The bounds of one case or more."""
+    """The worst and the best of one or more cases."""
     return Bounds(max(cases, key=lambda case: case.badness), min(cases, key=lambda case: case.badness))
 
 
@@ -51,8 +51,8 @@ def reaches(
     severity: Callable[[Outcome], Outcome] = lambda found: found,
 ) -> bool:
     """Whether a change makes it `outcome` or a worse one, in the worst case of a phase. `severity` says as which
-    outcome one counts. A change that takes the last endpoint loses all traffic, so NoEndpoints reaches every
-    outcome if it was another one before."""
+    outcome a case counts. A change that removes the last endpoint loses all traffic, so NoEndpoints counts as
+    reaching every outcome, unless the Service had it before."""
     worst = [each.worst.outcome for each in phases]
     emptied = Outcome.NoEndpoints in worst and now.outcome is not Outcome.NoEndpoints
     return emptied or max(map(severity, worst)) >= outcome

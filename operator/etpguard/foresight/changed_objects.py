@@ -1,8 +1,8 @@
 """Objects as they will be, in the picture, with what a controller makes of them. Pure.
 
 The AWS Load Balancer Controller writes annotations of Services and Ingresses into its TargetGroupBindings
-(aws-load-balancer-controller v3.5.0 pkg/deploy/elbv2/target_group_binding_manager.go). Those of a changed object
-are taken out of the picture: its targets are then found by the object itself, as before the first binding is made.
+(aws-load-balancer-controller v3.5.0 pkg/deploy/elbv2/target_group_binding_manager.go). The bindings of a changed
+object leave the picture. Its targets are then found from the object itself, as before the first binding exists.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from etpguard.objects.records import AnnotatedRecord
 
 
 def put(world: World, objects: Sequence[Applied]) -> None:
-    """The caller lets the engine assess again."""
+    """Put the objects into the picture. The caller lets the engine assess again."""
     outdated = [each.key for each in _outdated(world.picture, objects)]
     if outdated:
         world.remove(TARGET_GROUP_BINDING, outdated)
@@ -55,7 +55,7 @@ class Trial:
 
 
 def _outdated(picture: Picture, objects: Sequence[Applied]) -> list[TargetGroupBinding]:
-    """The bindings that the controller would write again."""
+    """The bindings that the controller writes again after the change."""
     if TARGET_GROUP_BINDING not in picture.kinds:
         return []
     found: dict[Key, TargetGroupBinding] = {}

@@ -31,7 +31,7 @@ class Blocked:
     detail: str
     code: int = 0
     stays: bool = False
-    """Whether the drain is complete without it: a DaemonSet's or a mirror pod."""
+    """Whether the drain is complete without it, as for a mirror pod and a pod of a DaemonSet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,13 @@ class Limited:
 
 @dataclass
 class Evictions:
-    """What becomes of the pods of the drained nodes."""
+    """What happens to the pods of the drained nodes."""
 
     free: list[Seen] = field(default_factory=list)
-    """They go, however the others fare."""
+    """They go, whatever happens to the others."""
     limited: list[Limited] = field(default_factory=list)
     doubtful: list[Seen] = field(default_factory=list)
-    """They go or stay: what decides cannot be read."""
+    """They go or stay: something that decides cannot be read."""
     blocked: list[Blocked] = field(default_factory=list)
 
     @property

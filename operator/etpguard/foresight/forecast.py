@@ -40,7 +40,7 @@ class Case:
 
     @property
     def figures(self) -> tuple[object, ...]:
-        """What a change is seen by."""
+        """What distinguishes two cases for the reader."""
         if self.assessment is None:
             return (self.outcome,)
         found, shown = self.assessment, self.assessment.resilience
@@ -67,8 +67,8 @@ class Phases:
         return differs(self.now, self.during, self.settled)
 
     def reaches(self, outcome: Outcome) -> bool:
-        """Whether the change makes it this outcome or a worse one, in the worst case. Never if nothing but the
-        pods' nodes may differ."""
+        """Whether the change makes it this outcome or a worse one, in the worst case. Never where only the nodes
+        of its pods may differ."""
         return self.changes and reaches(outcome, self.now, self.during, self.settled)
 
 
@@ -79,7 +79,7 @@ class Forecast:
     changes: list[str]
     services: list[Phases]
     internal: list[InternalPhases]
-    """Of the Services with `internalTrafficPolicy: Local`, for clients in the cluster."""
+    """The phases of the Services with `internalTrafficPolicy: Local`, for clients in the cluster."""
     blocked: list[Blocked]
     assumptions: list[str]
     warnings: list[str]
@@ -176,7 +176,7 @@ class Evaluator:
 
 
 def new_pods(pods: Iterable[NewPod | None], certain: int = 0) -> tuple[NewPod, ...]:
-    """The pods that are created. `certain` of them are surely ready."""
+    """The pods that are created. The first `certain` of them become ready without doubt."""
     made = [pod for pod in pods if pod is not None]
     return tuple(
         NewPod(pod.namespace, pod.labels, pod.spec, pod.origin, pod.known_by_endpoint, number < certain)

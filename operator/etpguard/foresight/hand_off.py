@@ -24,7 +24,8 @@ from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.pod_end import ServingWindow
 
 MARGIN = 2
-"""Seconds by which the pod must serve on: the caches of the API server, the data plane and the health server."""
+"""Seconds until healthCheckNodePort shows a deletion, at the latest: the API server, the data plane and the health
+server each take some time."""
 
 
 class Seam(Enum):
@@ -35,8 +36,8 @@ class Seam(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HandOff:
-    """`seconds`: the least and the most for which requests to the node are lost, the most None without a bound. It
-    is None unless the verdict is Lossy. `because`: what it rests on, a sentence each."""
+    """`seconds`: for how long requests to the node are lost, at least and at most; the most is None without a
+    bound. It is None unless the verdict is Lossy. `because`: the facts behind the verdict, a sentence each."""
 
     verdict: Seam
     seconds: tuple[int, int | None] | None
@@ -118,8 +119,8 @@ def _range(least: int, most: int) -> str:
 
 
 def outruns(timing: Timing | NotKnown, min_ready_seconds: int) -> str:
-    """Why a rollout may be faster than the load balancer: it goes on before new nodes get traffic. "" if it waits
-    long enough, or if the time is not known."""
+    """Why a rollout may go on before new nodes get traffic from the load balancer; "" if it waits long enough, or
+    if the time is not known."""
     if isinstance(timing, NotKnown) or timing.starts is None or min_ready_seconds >= timing.starts:
         return ""
     return (

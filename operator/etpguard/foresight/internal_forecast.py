@@ -53,14 +53,15 @@ class InternalCase:
 
     @property
     def figures(self) -> tuple[object, ...]:
-        """What a change is seen by."""
+        """What distinguishes two cases for the reader."""
         return self.outcome, self.eligible, self.dark
 
 
 @dataclass(slots=True)
 class InternalPhases:
-    """One Service. `dark` are the nodes that go dark for some time, and are not dark now. `replaced_in_place`: a
-    rollout replaces each pod on its node; `lasts` is then how long a pod took to start, if the Pods show it."""
+    """The phases of one Service. `dark` are the nodes that are not dark now and go dark for some time.
+    `replaced_in_place`: a rollout replaces each pod on its node; `lasts` is then how long a pod took to start, if
+    the Pods show it."""
 
     service: Key
     now: InternalCase
@@ -73,7 +74,7 @@ class InternalPhases:
 
     @property
     def at_once(self) -> int:
-        """How many of them are dark at the same time, at most."""
+        """The most nodes that are dark at the same time."""
         return (self.during.worst.dark & ~self.now.dark).bit_count()
 
     def reaches(self, outcome: Outcome) -> bool:

@@ -27,11 +27,11 @@ from etpguard.objects import SERVICE, Key, Service
 from etpguard.objects.pods import Pod
 
 _ORDER = (Seam.SEAMLESS, Seam.UNKNOWN, Seam.LOSSY)
-"""The best first."""
+"""From best to worst."""
 
 
 class Replaced(Enum):
-    """When the pods that take their place serve."""
+    """When the replacements of these pods serve."""
 
     BEFORE = "a rollout waits for them, as long as minReadySeconds says"
     MEANWHILE = "they are created when the pods are evicted"

@@ -1,7 +1,7 @@
-"""Why a Service that a policy selects is not remediated: named checks, of which the first that fails counts. Pure.
+"""Why a Service that a policy selects is not remediated: named checks. The first that fails counts. Pure.
 
-No result changes only because time passes. No policy can lift `NEVER_LIFTED`, except health checks from other
-namespaces, which a policy may ignore.
+No result changes only because time passes. No policy can lift the checks in `NEVER_LIFTED`, except the one of
+health checks from other namespaces.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NOT_BY_POLICY = (Outcome.NoEndpoints, Outcome.NoTargets, Outcome.Unknown)
 
 
 class Facts(NamedTuple):
-    """What a check may look at; `now` is in seconds since the epoch."""
+    """What a check reads; `now` is in seconds since the epoch."""
 
     case: Case
     governing: Governing

@@ -84,13 +84,13 @@ class RemediationController:
         self._problem = ""
 
     def offer(self, changed: Mapping[Key, Assessment | None], touched: Collection[Key] = ()) -> None:
-        """Take in changes. A flap between two rounds is seen here."""
+        """Take in changes. A Service that needs no remediation for a moment between two rounds is noted here."""
         if changed:
             self._gatherer.note(changed)
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`. Raises nothing of the API server's."""
+        """Work until `stop`. It raises no error of the API server."""
         while not stop.is_set():
             self._woken.clear()
             again = self._pacing.look_again
@@ -117,7 +117,7 @@ class RemediationController:
             await self._sleep(stop, min(again, self._pacing.look_again))
 
     async def round(self) -> float:
-        """One round of decisions; carries out one step at most. Returns in how many seconds the next is due.
+        """One round of decisions. Carries out one step at most. Returns in how many seconds the next round is due.
         Raises NotNow, Changed and ApiError where the reports of a new term cannot be read."""
         if self._writer.closed() is None:
             await self._discover()
@@ -155,7 +155,7 @@ class RemediationController:
         return max(self._pacing.settle, min(waits, default=self._pacing.look_again))
 
     async def _discover(self) -> None:
-        """Look now and then which other kinds of network policy the API server serves."""
+        """At intervals, find out which other kinds of network policy the API server serves."""
         now = self._clock()
         if now < self._discovered_at + self._pacing.discover_every:
             return
@@ -170,7 +170,7 @@ class RemediationController:
             )
 
     def _decided(self, case: Case, ledger: Ledger, now: float) -> Decision:
-        """The decision; none about a Service whose policies have a value that etpguard cannot evaluate."""
+        """The decision. No action for a Service whose policies have a value that etpguard cannot evaluate."""
         key = case.service.key
         try:
             return decide(case, ledger, now)
@@ -179,7 +179,8 @@ class RemediationController:
             return Decision(Action.NONE, reasons.UNDECIDABLE.because(str(error)))
 
     async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:
-        """At least `settle`; then until woken, stopped or due."""
+        """Sleep for `settle` at least; then until a change, the end, or the time at which the next round is
+        due."""
         stopping = asyncio.create_task(stop.wait())
         waking = asyncio.create_task(self._woken.wait())
         try:

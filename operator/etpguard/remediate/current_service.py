@@ -58,7 +58,7 @@ class Reassessed:
     network_policies: tuple[NetworkPolicy, ...]
 
     def agrees_with(self, held: Assessment | None, table: NodeTable) -> bool:
-        """Whether the report of the Service would be the same by the picture's assessment."""
+        """Whether the report of the Service would be the same with the assessment `held`, from the picture."""
         if held is None or self.assessment is None:
             return held is self.assessment
         return service_report(held, table, (), 0) == service_report(self.assessment, self.table, (), 0)

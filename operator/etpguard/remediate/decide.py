@@ -1,9 +1,9 @@
-"""What to do about one Service, why, and when to look again: a function of plain facts and of the time given.
+"""What to do about one Service, why, and when to look again: a function of plain facts and of the given time.
 Pure.
 
-The order of the rules is the order in which a careful person would ask: is the picture complete, may anyone touch
-this object, does a policy want it, would it do harm, has the outcome lasted, is something bigger going on, has
-etpguard done enough for now.
+The order of the rules is the order in which a careful person would ask. Is the picture complete? May anyone touch
+this object? Does a policy want it? Would it do harm? Has the outcome lasted? Is something bigger going on? Has
+etpguard done enough for now?
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from etpguard.remediate.governing import Governing, requests_rollback
 COVERED_AGAIN = reasons.COVERED.because("the Service would be covered under Local")
 POLICY_GONE = reasons.POLICY_DELETED.because("onDelete is Revert")
 UNASKED = (COVERED_AGAIN, POLICY_GONE)
-"""Reasons of automatic rollbacks. Fresh reads must confirm them, and limits apply."""
+"""Reasons of automatic rollbacks. A fresh read must confirm them, and limits apply."""
 
 
 class Action(Enum):
@@ -191,8 +191,8 @@ def _shared_wait(
 
 
 def _budget_wait(ledger: Ledger, uid: str, number: int, budget: Budget, now: float) -> float:
-    """Seconds until the budget allows one more. Kept for the moment at which the first Service of a round
-    asked."""
+    """Seconds until the budget allows one more. The result is kept for the moment at which the first Service of a
+    round asked."""
     asked = (uid, number, now)
     if asked not in ledger.waits:
         applied, whole = ledger.applied.get(uid, ()), ledger.shares.get(uid, Share(0, 0)).of
@@ -206,7 +206,7 @@ def services_in_need(share: Share) -> str:
 
 
 def _time(seconds: float) -> str:
-    """In whole seconds, rounded up: at this time the wait is over."""
+    """In whole seconds, rounded up, so that the wait is over at this time."""
     return rfc3339(math.ceil(seconds))
 
 

@@ -1,8 +1,7 @@
-"""Since when each Service is as it is: the part of a remediation's history that need not outlive the process.
-Pure.
+"""Since when each Service is as it is: the part of a remediation's history that may end with the process. Pure.
 
-A restart starts every dwell again, which is the careful side. What must outlive it, intents and reverts, is in the
-reports. Times are seconds of a monotonic clock that the caller gives.
+A restart starts every dwell again, which only delays remediation. What must outlive the process, intents and
+reverts, is in the reports. Times are seconds of a monotonic clock that the caller gives.
 """
 
 from __future__ import annotations
@@ -60,8 +59,8 @@ class DwellHistory:
             since.in_need = since.covered = None
 
     def interrupt(self, key: Key, assessment: Assessment | None) -> None:
-        """Start again what a change between two looks interrupts, by the policies of the last look. None: the
-        assessment proved wrong, so nothing that rests on it counts."""
+        """Start again what a change between two looks interrupts, by the policies of the last look. With None, the
+        assessment proved wrong, so nothing that depends on it counts."""
         since = self._since.get(key)
         if since is None:
             return
@@ -78,13 +77,13 @@ class DwellHistory:
         self._tried = {uid: what for uid, what in self._tried.items() if uid in uids}
 
     def share(self, policy: str, too_many: bool, now: float) -> float | None:
-        """Note whether a circuit breaker is open; when it last was."""
+        """Note whether a circuit breaker is open. Returns when it last was."""
         if too_many:
             self._tripped[policy] = now
         return self._tripped.get(policy)
 
     def rollback_storm(self, too_many: bool, now: float) -> float | None:
-        """Note whether too many rollbacks are due at once; since when."""
+        """Note whether too many rollbacks are due at once. Returns since when."""
         if not too_many:
             self._rollback_storm = None
         elif self._rollback_storm is None:
@@ -92,7 +91,7 @@ class DwellHistory:
         return self._rollback_storm
 
     def tried(self, uid: str, what: str) -> None:
-        """A dry run was sent for the Service in that state."""
+        """Note that a dry run was sent for the Service in that state."""
         self._tried[uid] = what
 
     def was_tried(self, uid: str, what: str) -> bool:

@@ -1,6 +1,6 @@
 """Carries out a decision step by step, so that the next start can finish what a kill interrupts.
 
-Apply: write the intent into the report; read, assess and decide again; patch; record it.
+Apply: write the intent into the report; read, assess and decide again; patch; record the result.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Executor:
                 raise Changed(str(again.reason))
 
     async def _confirm(self, case: Case, decision: Decision, ledger: Ledger) -> None:
-        """Raises Changed unless the API server confirms the cause of an automatic rollback: a policy that is gone,
-        endpoints that are back, and policies that still want it."""
+        """Raises Changed unless fresh reads confirm an automatic rollback: the Service would be Covered where that
+        is the reason, and the policies as they are now lead to the same decision."""
         if decision.reason == COVERED_AGAIN:
             fresh = await self._reader.reassess(case.service.key)
             local = fresh.assessment.if_local if fresh.assessment else None
@@ -158,8 +158,8 @@ class Executor:
         return "the API server would accept the patch"
 
     def _same_term(self, ledger: Ledger) -> None:
-        """The reads before may have taken so long that another replica was the leader meanwhile and used the
-        budget."""
+        """Raises NotNow if another replica was the leader since the decision. It may have used the budget while
+        this one was reading."""
         if self._term() != ledger.term:
             raise NotNow("another replica has led since the decision", 1.0)
 
@@ -191,7 +191,7 @@ class Executor:
     async def _no_longer(
         self, case: Case, decision: Decision, ledger: Ledger, fresh: Reassessed, before: Remediation | None
     ) -> Reason | None:
-        """Why the decision no longer holds by what was read just now; None if it holds."""
+        """Why the decision does not hold any more, by a fresh read; None if it holds."""
         if not fresh.agrees_with(case.assessment, self._picture.nodes):
             return reasons.CHANGED.because("the API server's objects differ from those that were assessed")
         held = case.governing.versions if case.governing else ""

@@ -1,5 +1,5 @@
-"""From the picture to what `decide` asks for: a Case for each Service that a policy selects or that is remediated.
-Reads, and changes nothing but the notes of `DwellHistory`. Pure; the caller gives times."""
+"""From the picture to what `decide` reads: a Case for each Service that a policy selects or that is remediated. It
+changes nothing but the notes of `DwellHistory`. Pure; the caller gives times."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ class Gatherer:
         return Round(cases, ledger, policies, {uid: tuple(keys) for uid, keys in matched.items()})
 
     def note(self, changed: Mapping[Key, Assessment | None]) -> None:
-        """Services changed between two rounds: one that does not need remediation even for a moment starts its
-        dwell again."""
+        """Take in Services that changed between two rounds. One that does not need remediation even for a moment
+        starts its dwell again."""
         for key, assessment in changed.items():
             self._history.interrupt(key, assessment)
 
@@ -183,8 +183,8 @@ class Gatherer:
         return governing(service, self._policies(), namespace_labels(self._picture)) if service else None
 
     def _absence(self, remediations: Mapping[Key, Remediation]) -> Reason | None:
-        """Why an absent kind means that nothing can be decided. It looks like a kind without objects: as if every
-        policy, or every record, had been deleted."""
+        """Why an absent kind means that nothing can be decided: it looks like a kind without objects, as if every
+        policy or every record had been deleted."""
         in_force = any(record.in_force_for(record.service_uid) for record in remediations.values())
         for kind in (SERVICE_COVERAGE, COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY):
             if (kind == SERVICE_COVERAGE or in_force) and not self._served(kind):
@@ -217,7 +217,7 @@ def namespace_labels(picture: Picture) -> dict[str, Mapping[str, str]]:
 
 
 def trial(assessment: Assessment, rules: Governing | None) -> str:
-    """What a dry run was about: it is repeated when this changes."""
+    """What a dry run was about. The dry run is repeated when this changes."""
     return f"{assessment.outcome.name} {rules.versions if rules else ''}"
 
 

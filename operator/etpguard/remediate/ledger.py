@@ -120,7 +120,8 @@ class LedgerKeeper:
         return self._ages.times(record.service_uid, intents(record), monotonic, wall) if record else {}
 
     def _rollbacks(self, cases: Iterable[Case], monotonic: float, wall: float) -> Iterator[float]:
-        """When the rollbacks began or ended that still count for the rollback budget."""
+        """The times of the rollbacks that still count for the rollback budget: when each began, or when it
+        ended."""
         for record in (case.remediation for case in cases):
             at = times.parse(record.since) if record is not None else None
             if record is not None and at is not None and record.phase in ("RollingBack", "RolledBack"):
@@ -169,7 +170,7 @@ class LedgerKeeper:
         return found
 
     def _losing_beside(self, needy: Collection[Key]) -> int:
-        """How many Services lose traffic, without those that the policies select."""
+        """How many Services lose traffic, apart from those that the policies select."""
         return sum(
             assessment.outcome in _LOST and key not in needy for key, assessment in self._assessments.items()
         )

@@ -132,7 +132,8 @@ class RemediationMemory:
         return [*hidden, *(remediation for remediation, _ in self._departed.values())]
 
     def _succeeded(self, key: Key, before: _Seen) -> None:
-        """Another Service has taken the name. If the former one was remediated, that undid the remediation."""
+        """Note that another Service has taken the name. If the former one was remediated, that undid the
+        remediation."""
         record = before.remediation
         if record is None:
             return

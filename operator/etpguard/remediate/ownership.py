@@ -70,12 +70,12 @@ def setters(raw: Mapping[str, Any]) -> list[Setter]:
 
 
 def setter(raw: Mapping[str, Any]) -> Setter | None:
-    """Who set it last."""
+    """The one of `setters` that set it last."""
     return max(setters(raw), key=lambda s: s.time, default=None)
 
 
 def adopter(raw: Mapping[str, Any]) -> str:
-    """Of a Service that etpguard changed: who else declares its policy now; "" for nobody. A client-side apply
+    """For a Service that etpguard changed: who else declares its policy now; "" for nobody. A client-side apply
     that changes nothing leaves no trace."""
     others = [found for found in setters(raw) if found.manager != MANAGER]
     return max(others, key=lambda s: s.time).manager or "another manager" if others else ""

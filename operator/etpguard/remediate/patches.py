@@ -1,7 +1,7 @@
 """The patches of a remediation as plain data. Pure.
 
-Each is a JSON Patch that tests what it rests on: uid, resourceVersion and the present policy. The API server
-therefore refuses a patch that comes too late.
+Each is a JSON Patch that tests the uid, the resourceVersion and the present policy. The API server therefore
+refuses a patch that comes too late.
 """
 
 from __future__ import annotations
