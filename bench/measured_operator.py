@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -56,7 +57,7 @@ def memory() -> dict[str, float]:
 
 
 async def main(given: argparse.Namespace) -> None:
-    from etpguard.app import tune_interpreter
+    from etpguard.app import early_lists, tune_interpreter
     from etpguard.app.operator import Operator
     from etpguard.intake import kopf_watch
     from etpguard.kube.connection import Connection
@@ -75,8 +76,11 @@ async def main(given: argparse.Namespace) -> None:
         write_events=False,
         remediation=False,
         leader_elect=False,
+        page=None,
     )
-    operator = Operator(settings, Connection(given.kubeconfig))
+    connection = Connection(given.kubeconfig)
+    gc.disable()  # as `etpguard run` does; the operator turns it on when it is ready
+    operator = Operator(settings, connection, early=early_lists(connection))
     if given.assessed:
         _note_assessed(operator, given.assessed)
     stop = asyncio.Event()

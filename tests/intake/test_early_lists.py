@@ -39,7 +39,7 @@ FIRST, SECOND = page(10, node("n1", 5)), page(10, node("n2", 6))
 
 def test_what_a_list_brings_waits_in_its_order() -> None:
     parts: list[Any] = []
-    early = EarlyLists(lambda: Reader(FIRST, SECOND), [NODE])
+    early = EarlyLists(lambda kind: Reader(FIRST, SECOND), [NODE])
     found = early.take(NODE)
     assert found is not None
     assert found.began <= time.monotonic()
@@ -48,7 +48,7 @@ def test_what_a_list_brings_waits_in_its_order() -> None:
 
 
 def test_each_list_is_given_once_and_no_other_kind_has_one() -> None:
-    early = EarlyLists(lambda: Reader(FIRST), [NODE])
+    early = EarlyLists(lambda kind: Reader(FIRST), [NODE])
     assert early.take(INGRESS) is None
     assert early.take(NODE) is not None
     assert early.take(NODE) is None
@@ -56,7 +56,7 @@ def test_each_list_is_given_once_and_no_other_kind_has_one() -> None:
 
 def test_the_failure_of_a_list_is_raised_where_its_pages_are_taken() -> None:
     parts: list[Any] = []
-    found = EarlyLists(lambda: Reader(FIRST, Overloaded("too much")), [NODE]).take(NODE)
+    found = EarlyLists(lambda kind: Reader(FIRST, Overloaded("too much")), [NODE]).take(NODE)
     assert found is not None
     with pytest.raises(Overloaded, match="too much"):
         found.pass_on(parts.append, lambda *request: None)
@@ -67,7 +67,7 @@ def test_the_first_list_of_a_kind_is_the_one_that_has_begun() -> None:
     async def scene() -> None:
         requests: list[tuple[str, str, int]] = []
         began = asyncio.get_running_loop().time()
-        early = EarlyLists(lambda: Reader(FIRST, SECOND), [NODE])
+        early = EarlyLists(lambda kind: Reader(FIRST, SECOND), [NODE])
         rig = Rig([ONE], [EMPTY], early=early, on_request=lambda *request: requests.append(request))
         consuming = asyncio.create_task(rig.consume())
         await asyncio.sleep(0.1)
@@ -87,7 +87,7 @@ def test_the_first_list_of_a_kind_is_the_one_that_has_begun() -> None:
 
 def test_after_an_early_list_that_failed_the_kind_is_listed_as_always() -> None:
     async def scene() -> None:
-        early = EarlyLists(lambda: Reader(FIRST, Overloaded("too much")), [NODE])
+        early = EarlyLists(lambda kind: Reader(FIRST, Overloaded("too much")), [NODE])
         rig = Rig([ONE], [EMPTY], early=early)
         consuming = asyncio.create_task(rig.consume())
         await rig.resync.first()
@@ -107,7 +107,7 @@ def test_other_kinds_do_not_wait_for_lists_that_have_begun() -> None:
                 assert going_on.wait(60)
                 super().list(kind, on_page, held)
 
-        early = EarlyLists(lambda: Slow(FIRST), [NODE])
+        early = EarlyLists(lambda kind: Slow(FIRST), [NODE])
         rig = Rig([ONE], [EMPTY], early=early)
         consuming = asyncio.create_task(rig.consume())
         first = asyncio.create_task(rig.resync.first())

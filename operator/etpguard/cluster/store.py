@@ -139,7 +139,7 @@ class Store(Generic[R]):
         key = entry.key
         held = self._held.get(key)
         if held is None and not self._gone:  # the first list of a kind
-            return self._take(entry)
+            return self._take(entry, key)
         known = max(held.version if held else -1, self._gone.get(key, -1))
         held_already = self.holds(key, entry.version, entry.uid)
         news = entry.version > known or (known <= self._listing and not held_already)
@@ -163,8 +163,8 @@ class Store(Generic[R]):
         """Take entries that have no order, as from files: the last of a key wins."""
         return [self._take(entry) for entry in entries]
 
-    def _take(self, entry: R | Deferred[R] | Reject) -> Change[R]:
-        key, version = entry.key, entry.version
+    def _take(self, entry: R | Deferred[R] | Reject, key: Key | None = None) -> Change[R]:
+        key, version = key or entry.key, entry.version
         old = self._held.get(key)
         self._held[key] = _Held(version, entry)
         if version > self._newest:

@@ -31,11 +31,13 @@ from etpguard.objects.text import describe
 
 logger = logging.getLogger(__name__)
 
-SLICE_SECONDS = 0.02
+SLICE_SECONDS = 0.01
 """The loop is held for this long at a time. One message or one Service may take longer."""
 GATHER_SECONDS = 0.005
 GATHER_MESSAGES = 64
 """Fewer messages than this wait `GATHER_SECONDS` for more: a turn for each would double their cost."""
+OFFERED_AT_ONCE = 2000
+"""Most touched Services that receivers get in one call: 7 ms of work."""
 SETTLE_SECONDS = 1.0
 """Longest interval between looks at whether the watch has delivered what lists found."""
 
@@ -131,6 +133,10 @@ class Absorber:
                 done.append(message.assessed)
                 break
             changed |= self._absorb(message)
+            if not self._assessing and self._touched.nodes:
+                # The first assessment would read all nodes at once and hold the loop: 80 ms for 5,000 nodes.
+                self._engine.prepare(self._touched.nodes)
+                self._touched.nodes.clear()
             if isinstance(message, WatchEvent):
                 arrivals.append(message.arrived)
             elif isinstance(message, ListEnds):
@@ -139,10 +145,6 @@ class Absorber:
                 break
         if self._assessing and (self._touched or changed):
             await self._assess()
-        elif self._touched.nodes:
-            # The first assessment would read all nodes at once and hold the loop for that: 80 ms for 5,000 nodes.
-            self._engine.prepare(self._touched.nodes)
-            self._touched.nodes.clear()
         now = time.monotonic()
         for arrived in arrivals:
             self._observe(now - arrived)
@@ -193,7 +195,11 @@ class Absorber:
                 changed = {}
                 await asyncio.sleep(0)
                 begun = time.monotonic()
-        self._offer(changed, touched.services | touched.endpoints)
+        rest = list(touched.services | touched.endpoints)
+        self._offer(changed, rest[:OFFERED_AT_ONCE])
+        for start in range(OFFERED_AT_ONCE, len(rest), OFFERED_AT_ONCE):
+            await asyncio.sleep(0)
+            self._offer({}, rest[start : start + OFFERED_AT_ONCE])
 
     def _offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key]) -> None:
         includes = self._scope.includes
@@ -233,8 +239,10 @@ class Absorber:
                 return ()
             case ListItems(kind, entries):
                 changes = self._made(store.list_item(entry) for entry in entries)
-                for change in changes:
-                    self._list_found(change, "changed" if change.old else "added", store.version(change.key) or 0)
+                if self._corrections.watched(kind):
+                    for change in changes:
+                        what: What = "changed" if change.old else "added"
+                        self._list_found(change, what, store.version(change.key) or 0)
                 return changes
             case ListEnds(kind, version, listed):
                 if kind not in self._broken:

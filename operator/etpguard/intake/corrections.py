@@ -59,6 +59,10 @@ class Corrections:
         self._excused[kind] = kind in self._relisted
         self._relisted.discard(kind)
 
+    def watched(self, kind: AnyKind) -> bool:
+        """Whether what the present list of the kind changes is a correction."""
+        return self._watched.get(kind, False)
+
     def list_found(self, kind: AnyKind, key: Key, version: int, what: What, now: float) -> None:
         """The list has changed the picture: `version` of an object, or (removed) its absence at `version`."""
         if self._watched.get(kind):

@@ -43,11 +43,11 @@ class _End:
 class EarlyLists:
     """One list of each of `kinds`, each in a thread that starts now. What they bring waits until it is taken.
 
-    `reader` makes the reader of one list; the reader's `on_request` is replaced.
+    `reader` makes the reader of the list of a kind; the reader's `on_request` is replaced.
     """
 
-    def __init__(self, reader: Callable[[], Reader], kinds: Iterable[AnyKind] = LARGE) -> None:
-        self._lists = {kind: EarlyList(kind, reader()) for kind in kinds}
+    def __init__(self, reader: Callable[[AnyKind], Reader], kinds: Iterable[AnyKind] = LARGE) -> None:
+        self._lists = {kind: EarlyList(kind, reader(kind)) for kind in kinds}
 
     def take(self, kind: AnyKind) -> EarlyList | None:
         """The list of the kind, the first time; then None."""
