@@ -213,7 +213,10 @@ DRY = policy(mode="DryRun")
             "Reverted",
             id="a tool",
         ),
-        pytest.param(standing(service=service()), Action.NOTE_REVERT, "Reverted", id="nobody known"),
+        pytest.param(
+            standing(service=service(), local_set_by=""), Action.NOTE_REVERT, "Reverted", id="nobody known"
+        ),
+        pytest.param(standing(service=service()), Action.NOTE_REVERT, "Changed", id="not read yet"),
     ],
 )
 def test_standing(given: Case, action: Action, reason: str) -> None:

@@ -90,6 +90,8 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
             return made(Action.ROLL_BACK, reasons.ROLLING_BACK.because("the rollback has yet to be recorded"))
         if record.phase == "Applying" and not case.local_set_by:
             return made(Action.FORGET, reasons.NOT_APPLIED.because())
+        if case.local_set_by is None:
+            return made(Action.NOTE_REVERT, reasons.CHANGED.because("Local was set; the next read shows by whom"))
         # An unknown manager counts as a tool: to stop is the careful reading.
         who = case.local_set_by or "an unknown manager"
         if case.by_person:

@@ -52,9 +52,9 @@ class Case:
     policy differs."""
     network_policy: str = ""
     """Why the network policies of the pods might refuse a node's address; "" if they would not."""
-    local_set_by: str = ""
+    local_set_by: str | None = None
     """For a Service that is Local although a remediation is recorded: the field manager that set it after the
-    intent. Only a fresh read shows it; cases from the picture leave it empty."""
+    intent; "" if none is known. Only a fresh read shows it: None in cases from the picture."""
     by_person: bool = False
     former_reverts: tuple[Revert, ...] = ()
     """Reverts of earlier Services of the same name. A Service that a tool deleted and created again while it was
