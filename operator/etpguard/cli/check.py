@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 SHOWN_ASSUMPTIONS = 5
-"""Assumptions that have a warning each; the rest is counted."""
+"""How many assumptions get a warning each. The others are only counted."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from etpguard.cli.errors import Failure
 
 PROGRAM, VARIABLE = "etpguard", "_ETPGUARD_COMPLETE"
 _NO_FILES = 4
-"""The directive by which cobra does not add the names of files: ShellCompDirectiveNoFileComp."""
+"""The directive with which cobra adds no names of files: ShellCompDirectiveNoFileComp."""
 
 
 def script(command: Command, shell: str) -> str:
-    """The lines that a shell reads at its start. Raises Failure where the shell is too old for them."""
+    """The lines that a shell reads at its start. Raises Failure if the shell is too old."""
     found = get_completion_class(shell)
     if found is None:
         raise Failure(f"completion: no completion for {shell}")
@@ -26,8 +26,8 @@ def script(command: Command, shell: str) -> str:
 
 
 def answer(command: Command, words: Sequence[str]) -> list[str]:
-    """What kubectl shows for `kubectl etpguard WORDS`, the last of which is not complete: a line for each
-    completion, with its help after a tab, and cobra's directive."""
+    """What kubectl shows for `kubectl etpguard WORDS`; the last word is not complete. A line for each completion,
+    with its help after a tab, and then the directive for cobra."""
     *before, incomplete = words or [""]
     found = ShellComplete(command, {}, PROGRAM, VARIABLE).get_completions(list(before), incomplete)
     lines = [f"{item.value}\t{item.help.splitlines()[0]}" if item.help else str(item.value) for item in found]

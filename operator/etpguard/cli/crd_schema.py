@@ -1,4 +1,5 @@
-"""Validate a value against a structural schema as the API server does, with the keywords that our CRDs use.
+"""Validate a value against a structural schema as the API server does. Knows the keywords that the CRDs of
+etpguard use.
 
 apiextensions-apiserver 1.37 pkg/apiserver/schema/defaulting/prune.go (nulls); kube-openapi pkg/validation.
 """
@@ -15,7 +16,7 @@ _TYPES = {"object": dict, "array": list, "string": str, "boolean": bool}
 
 
 def violations(value: Any, schema: Schema, at: str) -> Iterator[str]:
-    """A line for each fault of `value`, with its path; `at` is the path of `value`."""
+    """A line for each fault in `value`, with its path. `at` is the path of `value` itself."""
     kinds = ("integer", "string") if schema.get("x-kubernetes-int-or-string") else (schema["type"],)
     if not any(_is(value, kind) for kind in kinds):
         yield f"{at}: expected {' or '.join(kinds)}, got {_shown(value)}"

@@ -1,4 +1,4 @@
-"""`etpguard explain --patch`: the ways out of a Service's outcome as documents."""
+"""`etpguard explain --patch`: the advice for a Service as documents that can be applied."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WIDTH = 98
 
 
 def external_ways(assessed: Assessed, key: Key) -> list[Way]:
-    """The ways out for external traffic, from input with workloads; empty where the Service is not assessed."""
+    """The advice for external traffic. Needs input with workloads. Empty if the Service is not assessed."""
     assessment = assessed.assessments.get(key)
     service = assessed.loaded.picture.get(SERVICE, key)
     if assessment is None or service is None:
@@ -35,7 +35,7 @@ def external_ways(assessed: Assessed, key: Key) -> list[Way]:
 
 
 def inside_ways(assessed: Assessed, inside: Iterable[Finding], first: int) -> list[Way]:
-    """The ways out for clients in the cluster. Their numbers begin with `first`, as in the explanation."""
+    """The advice for clients in the cluster. Its numbers begin with `first`, as in the explanation."""
     world = World(assessed.loaded.picture, assessed.engine)
     made: list[Way] = []
     for finding in inside:
@@ -46,8 +46,9 @@ def inside_ways(assessed: Assessed, inside: Iterable[Finding], first: int) -> li
 
 
 def print_patches(assessed: Assessed, service: Service, inside: Iterable[Finding], only: int | None) -> int:
-    """Print the documents as YAML to stdout, each after a comment, and to stderr what has none and what is not
-    known. `only` is the number of one way, None for all. Returns 0. Raises Failure if there is no such way."""
+    """Print the documents as YAML to stdout, each after a comment. stderr names the advice without a document, and
+    what is not known. `only` is the number of one advice, None for all. Returns 0. Raises Failure if this number
+    does not exist."""
     found = external_ways(assessed, service.key)
     found += inside_ways(assessed, inside, len(found) + 1)
     if only is not None and not any(way.number == only for way in found):
@@ -90,12 +91,12 @@ def _folded(text: str) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    """Names come from objects: no line feed of one may end the comment."""
+    """In one line: a line feed in a name of an object must not end the comment."""
     return " ".join(harmless(text).splitlines())
 
 
 def remarks(way: Way) -> Iterator[str]:
-    """What stderr says about a way."""
+    """The lines for stderr about one advice."""
     if not way.documents:
         yield f"no document for way {way.number} ({way.advice.title}): {'; '.join(way.notes)}"
         return

@@ -11,7 +11,7 @@ from etpguard.kube import kubeconfig
 from etpguard.kube.errors import KubeError
 
 TOGETHER = 4
-"""Clusters that are read at the same time. Each has up to eight connections."""
+"""How many clusters are read at the same time. Each has up to eight connections."""
 
 
 def all_contexts(path: str) -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def all_contexts(path: str) -> tuple[str, ...]:
 
 
 def read_all(contexts: Sequence[str], read: Callable[[str], ClusterReport]) -> Reading:
-    """Call `read` for each context, several at the same time. Raises Failure if it raises that for all of them."""
+    """Call `read` for each context, several at the same time. Raises Failure only if all of them fail."""
     with ThreadPoolExecutor(TOGETHER, thread_name_prefix="cluster") as threads:
         pending = {context: threads.submit(read, context) for context in contexts}
     failed = {context: why for context, each in pending.items() if (why := _failure(each))}
@@ -35,7 +35,7 @@ def read_all(contexts: Sequence[str], read: Callable[[str], ClusterReport]) -> R
 
 
 def _failure(ended: Future[ClusterReport]) -> str:
-    """Why it failed; "" if it did not. A fault of the program in one cluster does not hide the others either."""
+    """Why it failed; "" if it did not. Even a fault of the program in one cluster does not hide the others."""
     error = ended.exception()
     if error is None or isinstance(error, Failure):
         return str(error or "")

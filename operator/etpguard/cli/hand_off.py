@@ -1,4 +1,4 @@
-"""The part of `etpguard explain` on the end of pods: is it seamless for each load balancer?"""
+"""The part of `etpguard explain` on the end of pods: whether requests are lost then, for each load balancer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def lines(assessed: Assessed, service: Service, assessment: Assessment) -> Itera
 
 
 def _pods(assessed: Assessed, service: Service) -> list[Pod]:
-    """The Pods that its EndpointSlices name."""
+    """The Pods that the EndpointSlices of the Service name."""
     picture = assessed.loaded.picture
     names = {
         endpoint.target_ref.name
@@ -56,7 +56,7 @@ def _pods(assessed: Assessed, service: Service) -> list[Pod]:
 
 
 def _min_ready_seconds(assessed: Assessed, pods: Sequence[Pod]) -> int | None:
-    """Of the Deployment that makes the pods; None if it is not known."""
+    """`minReadySeconds` of the Deployment that creates the pods; None if it is not known."""
     picture = assessed.loaded.picture
     for deployment in picture.store(DEPLOYMENT):
         if deployment.selects(pods[0].key.namespace, pods[0].labels):

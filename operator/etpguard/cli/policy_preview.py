@@ -1,7 +1,7 @@
-"""`etpguard check --policy`: what policies from files would do to each Service now, and why they would do nothing.
+"""`etpguard check --policy`: what policies from files would do to each Service now, or why they would do nothing.
 
-They count together with the policies of the cluster: a file's policy replaces the one of the same name, as an edit
-would. The dwell counts as over. Budgets count the remediations that the reports show.
+They apply together with the policies of the cluster. A policy of a file replaces the one with the same name, as an
+edit would. The preview assumes that the dwell is over. Budgets count the remediations that the reports show.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _WOULD = {
     Action.DRY_RUN: ("DryRun", "try"),
     Action.ROLL_BACK: ("RollBack", "roll back"),
 }
-"""By action: in JSON, and for people."""
+"""The words for each action: in JSON, and for people."""
 _RECORD = ("Record", "record")
-"""For actions that change only the report."""
+"""The words for actions that change only the report."""
 
 
 class Row(NamedTuple):
@@ -89,8 +89,8 @@ class Row(NamedTuple):
 
 
 def read(files: Sequence[str], namespace: str) -> list[CoveragePolicy]:
-    """The policies of these files ("-" is stdin). A policy without a namespace is in `namespace`. Raises Failure
-    for any other object, and for a policy that the API server would refuse."""
+    """The policies of these files ("-" is stdin). A policy without a namespace gets `namespace`. Raises Failure
+    for any other object, and for a policy that the API server would reject."""
     found: list[CoveragePolicy] = []
     for name in files:
         found += [_policy(name, document, namespace) for document in _documents(name)]
@@ -210,7 +210,7 @@ def assumed_planes(assessed: Assessed, rows: Sequence[Row]) -> list[str]:
 
 
 def not_looked_for(picture: Picture, rows: Sequence[Row]) -> list[str]:
-    """Warnings about facts that the operator would know, and that could change what it does about `rows`."""
+    """Warnings about facts that only the operator knows and that could change its decisions about `rows`."""
     begins = [row for row in rows if row.action in (Action.APPLY, Action.DRY_RUN)]
     found = []
     if any(row.refuses for row in begins):

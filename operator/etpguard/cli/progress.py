@@ -24,20 +24,21 @@ class Progress:
         self._shown = False
 
     def expect(self, kinds: int) -> None:
-        """Adds to the number of kinds to read."""
+        """Add to the number of kinds to read."""
         with self._lock:
             if not self._expected:
                 self._next = time.monotonic() + FIRST_AFTER
             self._expected += kinds
 
     def page(self) -> None:
-        """A page has come."""
+        """Count a page that was read."""
         with self._lock:
             self._pages += 1
             self._show()
 
     def done(self, kinds: int = 1) -> None:
-        """Notes that this number of kinds is read or given up. After the last kind the line disappears."""
+        """Record that this number of kinds was read, or could not be read. After the last kind the line
+        disappears."""
         with self._lock:
             self._ended += kinds
             if self._ended == self._expected:
@@ -65,5 +66,5 @@ def _terminal() -> bool:
 
 @cache
 def progress() -> Progress:
-    """The one of this process."""
+    """The Progress of this process."""
     return Progress()

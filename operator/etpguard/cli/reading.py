@@ -1,4 +1,4 @@
-"""What `etpguard check` read and shows, of one cluster or of several."""
+"""What `etpguard check` has read and shows, for one cluster or several."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ClusterReport:
     cluster: str = ""
     remediations: Sequence[dict[str, Any]] | None = None
     internal: Sequence[Finding] = ()
-    """The Services to show for clients in the cluster, and why they fail."""
+    """The Services to show for clients in the cluster, and why clients fail."""
 
     def contents(self, max_nodes: int) -> Contents:
-        """What a CoverageReport is made from."""
+        """The data of a CoverageReport."""
         found = {each.key: each for each in self.internal}
 
         def advice(assessment: InternalAssessment) -> Sequence[Advice]:

@@ -1,6 +1,6 @@
 """`etpguard rollback`: restore Local on a Service that etpguard remediated, with the caller's credentials.
 
-It needs no operator. An operator that runs, or starts later, sees who restored Local and records RolledBackByUser.
+No operator has to run. An operator that runs now or later sees who restored Local, and records RolledBackByUser.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
 
 TIMEOUT_SECONDS = 30.0
-"""For one request. The first one also loads the client, which takes seconds on a busy machine."""
+"""Seconds for one request. The first request also loads the client, which takes seconds on a busy machine."""
 
 
 def rollback(
     kubeconfig: str | None, context: str | None, namespace: str | None, name: str, *, force: bool = False
 ) -> int:
-    """Roll back and print what was done. `namespace` None is the context's. `force`: also
-    where another manager declares Cluster now. Returns 0. Raises Failure; nothing was
-    changed then."""
+    """Roll back and print what was done. With `namespace` None, the namespace of the context counts. `force`: also
+    if another manager declares Cluster now. Returns 0. If it raises Failure, nothing was changed."""
     try:
         connection = Connection(kubeconfig, context)
         key = Key(namespace or connection.namespace, name)
@@ -64,8 +63,8 @@ _AFTERWARDS = "etpguard leaves the Service alone until the spec of a policy that
 
 
 class Back(NamedTuple):
-    """A Service that has Local. `changed`: whether this command restored it; `notes`: what did not go as
-    planned; `owner`: who declares Cluster now, so that the Service keeps it, "" for nobody."""
+    """The result of a rollback. `changed`: whether this command restored Local. `notes`: what did not go as
+    planned. `owner`: who declares Cluster now, so that the Service keeps it; "" for nobody."""
 
     changed: bool
     port: int | None = None
@@ -80,8 +79,8 @@ class Back(NamedTuple):
 
 
 class Rollback:
-    """Of one Service. With `dry_run` the API server checks each request and stores nothing. Without `force` a
-    Service that another manager declares to have Cluster keeps it."""
+    """Rolls back one Service. With `dry_run` the API server checks each request and stores nothing. Without
+    `force` the Service keeps Cluster if another manager declares it."""
 
     def __init__(self, client: Client, key: Key, *, dry_run: bool = False, force: bool = False) -> None:
         self._client = client
@@ -134,7 +133,7 @@ class Rollback:
         return raw, found
 
     async def _record(self, service: Service, notes: list[str]) -> Remediation | None:
-        """The record of the remediation, if the report has it. Raises Failure where nothing shows that etpguard
+        """The record of the remediation, if the report has one. Raises Failure if nothing shows that etpguard
         changed the Service."""
         remediation: Remediation | None = None
         try:

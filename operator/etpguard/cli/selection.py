@@ -26,7 +26,7 @@ class Selection:
         return bool(self.selector or self.outcomes)
 
     def of(self, assessed: Assessed, assessments: Iterable[A]) -> list[A]:
-        """Those in the namespaces of the command that are selected, sorted by namespace and name."""
+        """The selected Services in the namespaces of the command, sorted by namespace and name."""
         from etpguard.assess.node_selection import label_selector
         from etpguard.objects import SERVICE
 

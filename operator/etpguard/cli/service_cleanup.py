@@ -1,4 +1,4 @@
-"""What `etpguard uninstall` does for one Service: its traffic policy, its condition, its managers, its report."""
+"""What `etpguard uninstall` does to one Service: to its traffic policy, conditions, field managers and report."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 MANAGERS = frozenset({verbs.FIELD_MANAGER, MANAGER, ROLLBACK_MANAGER})
 
 Step = Callable[[verbs.Json], verbs.Request | None]
-"""From a raw Service to the request that removes something from it; None where there is nothing to remove."""
+"""Makes a request that removes something from a raw Service; None if there is nothing to remove."""
 
 
 class CleanupResult(NamedTuple):
-    """What was done, a line each, and the problem that ended it; "" if there was none."""
+    """A line for each change, and the problem that ended the cleanup; "" if there was none."""
 
     done: tuple[str, ...] = ()
     problem: str = ""
 
 
 class Sender:
-    """Sends writes; with `dry_run` the API server stores none of them."""
+    """Sends writes. With `dry_run` the API server stores none of them."""
 
     def __init__(self, writer: Writer, dry_run: bool) -> None:
         self.writer = writer
         self.dry_run = dry_run
 
     async def send(self, request: verbs.Request) -> bool:
-        """False where the object is gone. Raises ApiError."""
+        """Send the request. Returns False if the object does not exist any more. Raises ApiError."""
         try:
             await self.writer.write(verbs.dry_run(request) if self.dry_run else request)
         except ApiError as error:
@@ -53,8 +53,8 @@ class Sender:
 
 
 class ServiceCleanup:
-    """Of the Service `key`. `revert`: restore Local if etpguard changed it. `force`: also where another manager
-    declares Cluster now."""
+    """Cleans up the Service `key`. `revert`: restore Local if etpguard set Cluster. `force`: also if another
+    manager declares Cluster now."""
 
     def __init__(self, client: Client, sender: Sender, key: Key, *, revert: bool, force: bool = False) -> None:
         self._client = client
@@ -65,8 +65,8 @@ class ServiceCleanup:
         self._done: list[str] = []
 
     async def run(self, service: Service | None, report: ServiceCoverage | None) -> CleanupResult:
-        """Takes both as they were listed; None where there is none. A failure ends it before the report is
-        deleted, because the next run needs the report to know what was changed."""
+        """Takes both objects as they were listed; None for one that does not exist. A failure ends the cleanup
+        before it deletes the report: the next run needs the report to know what etpguard changed."""
         try:
             if service is not None:
                 # A dry run finds the managers that the real run has removed by then, and lacks the one that its
@@ -102,7 +102,7 @@ class ServiceCleanup:
         return back.changed
 
     async def _take(self, step: Step) -> bool:
-        """Whether there was something to remove."""
+        """Remove what `step` finds. Returns whether there was something to remove."""
         sent = False
 
         async def attempt() -> bool:
@@ -115,7 +115,7 @@ class ServiceCleanup:
                 return False
             request = step(raw)
             if request is None:
-                # After a conflict: the earlier write was carried out, though its answer was lost.
+                # After a conflict: the API server carried out the earlier write, but its answer was lost.
                 return sent
             sent = True
             return await self._sender.send(request)
@@ -127,8 +127,8 @@ class ServiceCleanup:
 
 
 def remediated(service: Service, report: ServiceCoverage | None) -> bool:
-    """Whether etpguard set Cluster, as far as a list shows; a rollback looks again. A Service that has another
-    type now, without externalTrafficPolicy, has nothing to restore."""
+    """Whether etpguard set Cluster, as far as the list shows; a rollback reads the Service again. If the Service
+    now has a type without externalTrafficPolicy, there is nothing to restore."""
     if service.spec.external_traffic_policy != "Cluster":
         return False
     record = report.remediation if report else None
@@ -136,7 +136,7 @@ def remediated(service: Service, report: ServiceCoverage | None) -> bool:
 
 
 def marked(service: Service) -> bool:
-    """Whether the Service has anything of etpguard's."""
+    """Whether the Service has a condition or a field manager of etpguard."""
     return has_condition(service) or bool(MANAGERS & service.managers)
 
 

@@ -31,7 +31,7 @@ ASSESSMENT = (
     "aws_lbc_max_targets",
     CONTROLLER_DEPLOYMENT,
 )
-"""The settings of each command that assesses Services: what no API object shows."""
+"""The settings of each command that assesses Services: facts that no API object shows."""
 
 _BY_NAME = {each.name: each for each in options()}
 OF_RUN = tuple(name for name, option in _BY_NAME.items() if option.of_run)

@@ -1,7 +1,7 @@
 """`etpguard uninstall`: remove what the operator left on other objects, with the caller's credentials.
 
-Each step looks at what is there and removes it, so the command can be stopped at any point and run again. A
-failure of one object is reported, and the others go on.
+Each step reads what exists and removes it, so the command can be stopped at any point and run again. A failure of
+one object is reported, and the command continues with the others.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
 
 TOGETHER = 8
-"""Services at a time; the Writer limits the rate of all requests."""
+"""How many Services are cleaned up at the same time. The Writer limits the rate of all requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class UninstallOptions:
-    """`revert`: restore Local on the Services that were remediated. `force`: also what another manager declares
-    now, and also while an operator runs, whose Lease has the name `lease`. `dry_run`: the API server checks each
-    request and stores nothing."""
+    """`revert`: restore Local on remediated Services. `force`: also if another manager declares Cluster now, and
+    also while an operator runs. `lease`: the name of the Lease of the operator. `dry_run`: the API server checks
+    each request and stores nothing."""
 
     revert: bool
     dry_run: bool
@@ -44,9 +44,9 @@ class UninstallOptions:
 
 
 def uninstall(kubeconfig: str | None, context: str | None, options: UninstallOptions) -> int:
-    """Remove everything, and print a line for each change. Returns 0, or 2 where some of it failed, with a line
-    each on stderr. Raises Failure; nothing was changed then."""
-    logging.getLogger("etpguard").addHandler(logging.NullHandler())  # each failure has its own line
+    """Remove everything, and print a line for each change. Returns 0, or 2 if something failed, with a line for
+    each failure on stderr. If it raises Failure, nothing was changed."""
+    logging.getLogger("etpguard").addHandler(logging.NullHandler())  # each failure has its own line on stderr
     try:
         connection = Connection(kubeconfig, context)
         return asyncio.run(_with_client(connection, options))
@@ -65,7 +65,7 @@ async def _with_client(connection: Connection, options: UninstallOptions) -> int
 class _Uninstall:
     def __init__(self, client: Client, connection: Connection, options: UninstallOptions) -> None:
         self._client = client
-        # The refusal of one object says nothing about the next, and there is only one try.
+        # A refusal of one object says nothing about the next one, and no write here becomes too old.
         limits = WriteLimits(refused_for=0, max_age=math.inf)
         self._sender = Sender(Writer(client, limits=limits), options.dry_run)
         self._connection = connection
@@ -93,7 +93,7 @@ class _Uninstall:
         return 2 if self._failed else 0
 
     async def _wait(self, watch: operator_leases.LeaseWatch) -> None:
-        """Wait until no operator runs. Raises Failure where one does, unless `force` is set."""
+        """Wait until no operator runs. Raises Failure if one does, unless `force` is set."""
         try:
             held = await watch.look()
             if self._options.force:
@@ -111,8 +111,8 @@ class _Uninstall:
             raise _at_work(alive)
 
     async def _ended(self, watch: operator_leases.LeaseWatch) -> list[Lease]:
-        """The Leases of operators that have stopped, after a last look before the first write. Raises Failure
-        where one has started meanwhile, unless `force` is set."""
+        """The Leases of operators that have stopped, after a last look before the first write. Raises Failure if
+        one has started in between, unless `force` is set."""
         if self._options.force:
             return [lease for lease in watch.seen if not lease.holder]
         try:
@@ -156,8 +156,8 @@ class _Uninstall:
 def left_behind(
     services: Listing[Service], reports: Listing[ServiceCoverage]
 ) -> list[tuple[Key, Service | None, ServiceCoverage | None]]:
-    """Services with something of etpguard's, and all reports, by name. Not the report of a Service that cannot be
-    decoded: it may be the only record of a remediation."""
+    """The Services with a condition or a field manager of etpguard, and all reports, by name. The report of a
+    Service that cannot be decoded is left out: it may be the only record of a remediation."""
     known = {service.key: service for service in services.items}
     listed = {report.key: report for report in reports.items}
     unread = {reject.key for reject in services.rejects}

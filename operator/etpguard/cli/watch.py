@@ -1,4 +1,4 @@
-"""`etpguard check --watch`: the report again and again, until a signal."""
+"""`etpguard check --watch`: repeat the report until a signal."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Shown(NamedTuple):
 
 
 def watch(request: CheckRequest, interval: float) -> int:
-    """Read and show every `interval` seconds after the last read, until SIGINT or SIGTERM.
+    """Read and show the report, wait for `interval` seconds, and begin again, until SIGINT or SIGTERM.
 
-    Returns the exit code of what was shown last. Raises Failure if the first read fails. If a later one fails, a
-    line on stderr says so, and what was shown stays.
+    Returns the exit code of what was shown last. Raises Failure if the first read fails. If a later read fails, a
+    line on stderr says so, and the report on the screen stays.
     """
     news: SimpleQueue[Reading | Exception | Signal] = SimpleQueue()  # its put is safe in a signal handler
     for number in SIGNALS:
@@ -55,7 +55,7 @@ def follow(
     fail_on: str,
     interval: float,
 ) -> int:
-    """`start` begins a read, whose result comes through `news`. `show` gets what was read, and a problem or ""."""
+    """`start` begins a read; its result arrives in `news`. `show` gets the result, and a problem or ""."""
     last: Reading | None = None
     problem = ""
     while True:
@@ -65,7 +65,7 @@ def follow(
             last, problem = came, ""
             del came
             show(last, "")
-            gc.collect()  # what the read before has left: check turns the collector off
+            gc.collect()  # the objects of the last read: `check` turns the garbage collector off
         elif isinstance(came, Exception):
             if last is None:
                 raise came
@@ -134,7 +134,7 @@ class Lines:
                 complain(f"etpguard: {cluster}: {' '.join(why.split())}")
         self._failed = reading.failed
         now = shown(reading)
-        # What was known of a cluster that cannot be read now stays.
+        # If a cluster cannot be read now, its last state stays.
         lost = {name: each for name, each in self._before.items() if name.partition(" ")[0] in reading.failed}
         for line in changes(self._before, {**lost, **now}):
             narrate(f"{rfc3339(self._wall())} {line}")
@@ -142,7 +142,7 @@ class Lines:
 
 
 def shown(reading: Reading) -> dict[str, Shown]:
-    """By the name of the Service, after that of its cluster if there are several."""
+    """What to show for each Service, by its name. With several clusters the name of the cluster comes first."""
     return {
         f"{each.cluster} {assessment.key}".lstrip(): Shown(
             assessment.outcome.name, assessment.uncovered.bit_count(), assessment.eligible.bit_count()

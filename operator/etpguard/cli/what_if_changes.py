@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from etpguard.foresight.changes import By, Change, Workload
 
 CHANGES = "etpguard.changes"
-"""Under this key, the context of click has the changes, a list of `Words`."""
+"""The key of the changes, a list of `Words`, in the context of click."""
 THEN = "then"
 """Separates changes."""
 _ZONE = "topology.kubernetes.io/zone"
@@ -50,7 +50,7 @@ class Words:
 
 
 class ChangesCommand(click.Command):
-    """A command whose arguments are changes. The options of the command itself may stand anywhere."""
+    """A command whose arguments are changes. The options of the command itself may be anywhere between them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own, rest = split(args, self._takes_value(ctx))
@@ -69,8 +69,8 @@ class ChangesCommand(click.Command):
 
 
 def split(args: Sequence[str], takes_value: Callable[[str], bool | None]) -> tuple[list[str], list[str]]:
-    """The options of the command, and the words of the changes. An option that a change has, too, belongs to the
-    change that it follows."""
+    """The options of the command, and the words of the changes. An option that both the command and a change have
+    belongs to the change that it follows."""
     own: list[str] = []
     rest: list[str] = []
     verb = ""

@@ -15,12 +15,12 @@ from etpguard.objects.text import listed_nodes
 Json = dict[str, Any]
 
 _SHOWN = 20
-"""Services below the table."""
+"""How many Services are listed below the table."""
 _SHOWN_NODES = 3
 
 
 def hand_off_report(phases: Phases, max_nodes: int) -> Json | None:
-    """None where no change ends the last pod of a node that gets traffic."""
+    """The entry of the report; None if no change ends the last pod of a node that gets traffic."""
     if phases.hand_off is None:
         return None
     worst = phases.hand_off.worst.found
@@ -56,7 +56,7 @@ def _pair(seconds: tuple[int, int | None] | None) -> list[int | None] | None:
 
 
 def hand_off_lines(services: Sequence[Phases]) -> Iterable[str]:
-    """The verdict of each end, and what it rests on."""
+    """The verdict for each pod that ends, and the facts behind it."""
     shown = [each for each in services if each.hand_off is not None]
     if not shown:
         return

@@ -1,4 +1,4 @@
-"""The manifests of `what-if apply`, over the objects that exist."""
+"""The manifests of `what-if apply`, merged into the objects that exist."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Json = dict[str, Any]
 
 
 def applied(files: Sequence[str], picture: Picture) -> list[Applied]:
-    """Raises Failure for a file that cannot be read, and for an object that cannot be decoded. Objects of kinds
-    that no rule reads are left out."""
+    """The objects of the files, each merged into the one that exists. Kinds that no rule reads are left out.
+    Raises Failure for a file that cannot be read, and for an object that cannot be decoded."""
     kinds = kinds_by_name(picture)
     made = []
     for where, manifest in _manifests(files):

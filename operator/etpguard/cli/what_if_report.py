@@ -24,7 +24,7 @@ _SHOWN_BLOCKED = 20
 
 @dataclass(frozen=True)
 class WhatIf:
-    """A forecast, and what the report needs beside it."""
+    """A forecast, and the other data of the report."""
 
     forecast: Forecast
     table: NodeTable

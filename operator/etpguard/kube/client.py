@@ -51,14 +51,14 @@ class LazyClient:
 
     async def _client(self) -> ApiClient:
         if self._making is not None and self._made_for != self._fingerprint:
-            # Requests under way go on; an earlier client has had none for as long as this one was used.
+            # Requests under way continue. A client from before this one has none left.
             await self._close_outdated()
             self._outdated.append(self._making)
             self._making = None
         if self._making is None:
             self._made_for = self._fingerprint
             self._making = asyncio.create_task(self._make())
-        # A request that times out leaves the task to the other requests.
+        # If this request times out, the other requests still wait for the task.
         return await asyncio.shield(self._making)
 
     async def _make(self) -> ApiClient:
@@ -121,10 +121,11 @@ async def _close(making: asyncio.Task[ApiClient]) -> None:
 
 
 def _discard_on_close(client: ApiClient) -> None:
-    """Reset the connection of a request that is given up, and discard what is not sent yet.
+    """Reset the connection of a request that timed out or was cancelled, and discard what was not sent yet.
 
-    Without this, aiohttp waits for the peer's end of TLS, and the kernel goes on delivering the request after its
-    time-out for as long as the network is cut. When the network heals, a former leader still writes.
+    Without this, aiohttp waits for the peer to end TLS. While the network is cut, the kernel keeps the request and
+    sends it again and again, also after its time-out. When the network works again, a former leader would still
+    write.
 
     `_create_connector` is the extension point that the client documents. `_release` is private to aiohttp (3.14):
     no public hook sees the transport of a request that has no answer, and a socket option (TCP_USER_TIMEOUT) does

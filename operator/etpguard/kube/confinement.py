@@ -68,7 +68,8 @@ def forbidden_writes(*, conditions: bool, remediation: bool) -> list[Request]:
 
 
 def judge(error: ApiError | None, *, rbac_proves: bool) -> Confined:
-    """What an answer means; None for success. A failure that names no admission and no RBAC proves nothing."""
+    """What an answer means. `error` is None for success. A failure that names neither admission nor RBAC proves
+    nothing."""
     if error is None:
         return Confined.OPEN
     admission = error.status in (403, 422) and re.search(r"denied (the )?request", error.message)
@@ -78,8 +79,8 @@ def judge(error: ApiError | None, *, rbac_proves: bool) -> Confined:
 class ConfinementCheck:
     """Makes the check once per `interval` seconds.
 
-    `rbac_proves` is False if the operator has permissions in some namespaces only: a refusal by RBAC in the
-    namespace `default` then says nothing about those. The check is not counted among the requests of the operator:
+    `rbac_proves` is False if the operator has permissions only in some namespaces: a refusal by RBAC in the
+    namespace `default` then says nothing about them. The check is not counted among the requests of the operator:
     each one is meant to be refused.
     """
 

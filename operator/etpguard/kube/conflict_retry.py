@@ -1,4 +1,4 @@
-"""Read, change, write: the same again where another client wrote to the object in between."""
+"""Read, change, write; and again if another client wrote to the object in between."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ TRIES = 4
 async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], tries: int = TRIES) -> T:
     """The result of `attempt`, which reads the object again each time before it writes.
 
-    Calls it up to `tries` times. Raises the ApiError of the last conflict, and at once whatever else `attempt`
-    raises.
+    Calls `attempt` up to `tries` times. Raises the ApiError of the last conflict. Any other error of `attempt` is
+    raised at once.
     """
     for _ in range(tries - 1):
         try:

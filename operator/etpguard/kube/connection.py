@@ -1,7 +1,7 @@
 """Server, CA and credentials, resolved in one place for all three clients.
 
-Whatever may change while a process runs is read again each time: the token of a service account, a `tokenFile`,
-and the credential of a plugin once it expires.
+What may change while the process runs is read again for each request: the token of a service account, a
+`tokenFile`, and the credential of a plugin after it has expired.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from etpguard.kube.kubeconfig import Chosen, Cluster, User
 
 
 class Impersonation(NamedTuple):
-    """The user and the groups as which requests are sent; "" for the user of the credentials. Only reads do this:
-    the client of the writes does not."""
+    """The user and the groups that requests impersonate; "" for the user of the credentials. Only reads
+    impersonate; the client for writes does not."""
 
     user: str = ""
     groups: tuple[str, ...] = ()
@@ -87,12 +87,12 @@ class Connection:
         return self.chosen.namespace
 
     def forget(self) -> None:
-        """Run the credential plugin again at the next call: the server answered 401."""
+        """The server answered 401: run the credential plugin again at the next call."""
         with self._lock:
             self._issued = None
 
     def credentials(self) -> Credentials:
-        """The credentials of now. Raises BadKubeconfig where a file or a plugin fails."""
+        """The present credentials. Raises BadKubeconfig if a file or a plugin fails."""
         with self._lock:
             self._reload()
             cluster, user = self.chosen.cluster, self.chosen.user
@@ -119,7 +119,7 @@ class Connection:
     def _reload(self) -> None:
         """Read the kubeconfig again if it has changed: its certificates are rotated too.
 
-        The context and the server stay those of the start, whatever the current context is by now. A kubeconfig
+        The context and the server stay those of the start, even if the current context has changed. A kubeconfig
         that cannot be used changes nothing; it may be half-written.
         """
         on_disk = self._on_disk()
@@ -156,7 +156,7 @@ class Connection:
         if content:
             try:
                 return self._folder.keep(what, content)
-            except OSError as error:  # a full disk, no file descriptor; the path is another each time
+            except OSError as error:  # a full disk, no file descriptor; not the path, which is different each time
                 raise BadKubeconfig(f"{what} cannot be stored in a file: {error.strerror or error}") from None
         if path and not os.path.isfile(path):
             raise BadKubeconfig(f"kubeconfig context {self.context!r}: {what}: no file {path}")
@@ -164,7 +164,7 @@ class Connection:
 
 
 def _token(user: User) -> str:
-    """The file wins over the field, as in client-go. It is read each time, because its content is rotated."""
+    """The file overrides the field, as in client-go. It is read each time, because its content is rotated."""
     if not user.token_file:
         return user.token or ""
     try:
@@ -174,7 +174,7 @@ def _token(user: User) -> str:
 
 
 def _provided(user: User) -> str:
-    """The token of the last refresh of an `auth-provider`. Only pykube's client refreshes it."""
+    """The token that an `auth-provider` last refreshed. Only the client of pykube refreshes it."""
     held = (user.auth_provider or {}).get("config") or {}
     return str(held.get("id-token") or held.get("access-token") or "")
 
@@ -196,7 +196,7 @@ def _in_cluster(folder: Path) -> Chosen:
 
 
 def _proxy(cluster: Cluster) -> str:
-    """The proxy of the cluster, else that of the environment where NO_PROXY permits it."""
+    """The proxy of the cluster, else the one of the environment, unless NO_PROXY excludes the server."""
     if cluster.proxy_url:
         return cluster.proxy_url
     if not any(name in os.environ for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")):

@@ -1,4 +1,4 @@
-"""Credentials as files, for libraries that accept nothing else. They do not outlive the process."""
+"""Credentials as files, for libraries that accept nothing else. The files are removed when the process ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOCK = "lock"
 
 
 class CredentialFiles:
-    """A folder that only this user can enter, from the first `keep` until `remove`. For any thread.
+    """A folder that only this user can enter. The first `keep` creates it, and `remove` deletes it. Thread-safe.
 
     A process that is killed leaves its folder behind. Each process holds a lock on a file in its folder, so the
     next one removes the folders without a lock.
@@ -67,7 +67,7 @@ class CredentialFiles:
             if temporary != named:
                 temporary.rename(named)
         except OSError:
-            self._close()  # without its lock nobody would ever remove the folder
+            self._close()  # without a lock, no process would ever remove the folder
             raise
 
     def _close(self) -> None:
@@ -85,7 +85,7 @@ _all: weakref.WeakSet[CredentialFiles] = weakref.WeakSet()
 
 
 def remove_all() -> None:
-    """Remove the folders of this process, which ends. Safe in a signal handler."""
+    """Remove the folders of this process before it ends. Safe in a signal handler."""
     for each in list(_all):
         each.remove()
 
@@ -100,7 +100,7 @@ def remove_left_behind() -> None:
 
 
 def _remove_if_left_behind(folder: Path) -> None:
-    """Raises OSError for a folder that another process holds, and for one that is none of ours."""
+    """Raises OSError for a folder that another process holds, and for one that etpguard did not make."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
         return

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """All that a client needs. An empty string means that there is none; `ca_file` "" means the system's trust."""
+    """All that a client needs. An empty string means none; without `ca_file` the client trusts the CAs of the
+    system."""
 
     server: str
     ca_file: str = ""

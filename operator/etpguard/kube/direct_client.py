@@ -25,7 +25,7 @@ _LARGEST_GUESS = 64 * 1024 * 1024
 
 
 class Headers(Protocol):
-    """Their names are those of HTTP in any case."""
+    """The names of headers, in upper or lower case."""
 
     def get(self, name: str, /) -> str | None: ...
 
@@ -57,7 +57,7 @@ class DirectClient:
         """
         connection = self._connection
         if connection.sock is not None and _readable(connection.sock):
-            connection.close()  # the server has closed it meanwhile
+            connection.close()  # the server has closed the connection in between
         if connection.sock is None:
             connection.connect()
             assert connection.sock is not None
@@ -96,7 +96,7 @@ def _readable(sock: socket.socket) -> bool:
 
 
 class _TlsConnection(http.client.HTTPConnection):
-    """As http.client.HTTPSConnection, with a name of the server that may differ from its host."""
+    """As http.client.HTTPSConnection, but the name in the certificate may differ from the host."""
 
     default_port = http.client.HTTPS_PORT
 

@@ -1,4 +1,4 @@
-# ruff: noqa: N818  each name says what is so
+# ruff: noqa: N818  the names are adjectives and nouns that say what is wrong
 """Everything that can go wrong between etpguard and the API server.
 
 One hierarchy: KubeError; its subclass ApiError is a request that failed; its subclass ListError is a list that

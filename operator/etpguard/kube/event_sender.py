@@ -49,8 +49,9 @@ class EventSender:
             return None
 
     async def announce(self, event: Event, *, once: bool = False) -> None:
-        """Create the Event; bump its series if it exists, unless `once`: a lasting state then has one Event, and
-        not one for each leader. Raises nothing: an Event must not delay the action that it reports."""
+        """Create the Event, or bump its series if it exists. With `once` no series is bumped, so a lasting state
+        has one Event and not one for each leader. Raises nothing: an Event must not delay the action that it
+        reports."""
         try:
             try:
                 await self._writer.write(self._creation(event))

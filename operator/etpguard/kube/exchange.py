@@ -65,7 +65,7 @@ async def exchange(client: Client, request: Request, timeout: float, on_request:
     except TimeoutError:
         raise ApiError(0, "Timeout", f"no answer within {timeout:g} s") from None
     except Exception as error:
-        # Whatever credentials, TLS or sockets raise means the same to the caller: no answer.
+        # Any error of credentials, TLS or sockets means the same to the caller: no answer.
         raise ApiError(0, type(error).__name__, str(error) or type(error).__name__) from error
     finally:
         on_request(request.verb, request.resource, status)

@@ -19,7 +19,7 @@ from etpguard.kube.kubeconfig import Cluster, Exec
 
 TIMEOUT_SECONDS = 60.0
 EARLY_SECONDS = 60.0
-"""A credential is renewed this long before it expires."""
+"""Seconds before its expiry at which a credential is renewed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def paths(explicit: str | Path | None) -> tuple[Path, ...]:
 def load(files: Sequence[Path], context: str | None, *, missing_is_error: bool) -> Chosen | None:
     """Read and merge `files` and pick `context`, or the current one.
 
-    None if not one of the files exists, unless that is an error. Raises BadKubeconfig.
+    None if none of the files exists, unless that is an error. Raises BadKubeconfig.
     """
     found = _existing(files)
     if not found:
@@ -180,7 +180,7 @@ def _anchor(document: dict[str, Any], folder: Path, path: Path) -> None:
 
 
 def _merge(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The first file that names an entry, or sets the current context, wins."""
+    """If several files have an entry of the same name, or a current context, the first file counts."""
     merged: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", "current-context": ""}
     for section in ("clusters", "users", "contexts"):
         entries: dict[Any, Any] = {}

@@ -43,8 +43,8 @@ def boot_clock() -> float:
 class Timing:
     """All in seconds. The defaults are those of client-go; a shorter `lease` shortens all in proportion.
 
-    A write, time-out included, must end `margin` before the Lease does. `patience` is how long a candidate may be
-    unfit before it leaves the Lease to others: longer than the minute that a watch may take to start.
+    A write, with its time-out, must end `margin` before the Lease expires. `patience`: how long a candidate may be
+    unfit before it leaves the Lease to others. It is longer than the minute that a watch may take to start.
     """
 
     lease: int = 15
@@ -67,7 +67,8 @@ class Elector:
     """One candidate. `identity` must be unique to this process: a restarted container is another candidate.
 
     `unfit` says whether this replica could not write even as the leader, because its picture is stale for example.
-    If that lasts, another replica is the better leader, but renewals alone would keep the Lease for ever.
+    If that lasts, the replica gives up the Lease, so that another one can lead. Without this it would renew the
+    Lease for ever.
 
     `clock` is monotonic and decides everything. `wall`, in seconds since the epoch, only stamps the Lease.
     """
@@ -110,16 +111,16 @@ class Elector:
         self._seen_at = 0.0
 
     def may_start(self, timeout: float) -> bool:
-        """Whether a write with that time-out, in seconds, may start now: it must end before the Lease does, by the
-        margin. The Lease counts from the moment at which the last successful renewal was sent."""
+        """Whether a write with that time-out, in seconds, may start now: it must end `margin` before the Lease
+        expires. The time of the Lease counts from the moment at which the last successful renewal was sent."""
         safe_until = self._renewed + self._timing.lease - self._timing.margin
         return self.leading and self._clock() + timeout < safe_until
 
     async def run(self, stop: asyncio.Event, quiet: Callable[[float], Awaitable[bool]] | None = None) -> None:
         """Compete for the Lease until `stop`, then release it.
 
-        `quiet(seconds)` waits for the writes under way. While one may still reach the API server, the Lease is not
-        released but runs out.
+        `quiet(seconds)` waits for the writes under way. If one may still reach the API server, the Lease is not
+        released: it expires by itself.
         """
         try:
             while not stop.is_set():
@@ -129,22 +130,23 @@ class Elector:
             await self._leave(_SHUTDOWN, quiet)
 
     async def _turn(self, quiet: Callable[[float], Awaitable[bool]] | None = None) -> None:
-        """One look at the Lease. Whatever fails, the next turn tries again."""
+        """One look at the Lease. After any failure the next turn tries again."""
         try:
-            eligible = self._eligible()  # called in each turn, to know since when it is not
+            eligible = self._eligible()  # in each turn: it records since when the replica is unfit
             if self.leading and not eligible:
                 await self._leave("this replica could not write for too long", quiet)
             await self._round()
             self._failures.settled("lease", str(self._key))
         except Exception as error:
-            # Nobody foresaw it: as after a request without an answer, the leader leads until its Lease runs out.
+            # An unexpected failure counts as a request without an answer: the leader leads until its Lease
+            # expires.
             self.problem = f"Lease {self._key}: {describe(error)}"
             self._failures.note("lease", str(self._key), error)
         if self.leading and self._clock() >= self._renewed + self._timing.renew_deadline:
             self._lead(False, "the Lease could not be renewed in time")
 
     def _eligible(self) -> bool:
-        """Whether this replica may lead: it is fit, or has not been unfit for long."""
+        """Whether this replica may lead: it is fit, or it has been unfit only for a short time."""
         if not self._unfit():
             self._unfit_since = None
             return True
@@ -164,7 +166,7 @@ class Elector:
             except ApiError as error:
                 if error.status not in (404, 409):
                     raise
-                self._known = None  # another candidate was quicker, or the Lease was deleted: read it again
+                self._known = None  # another candidate was faster, or the Lease was deleted: read it again
                 await self._compete()
             self.problem = ""
         except ApiError as error:
@@ -184,7 +186,8 @@ class Elector:
             await self._take()
 
     def _ran_out(self) -> bool:
-        """By the local clock, since this replica first *saw* the last renewal, which is later than its sending."""
+        """Whether the Lease has expired, by the local clock. The time counts from when this replica first saw the
+        last renewal, which is later than when it was sent."""
         return self._known is None or self._clock() >= self._seen_at + self._known.seconds
 
     async def _look(self) -> None:
@@ -201,7 +204,8 @@ class Elector:
         self._known = found
 
     async def _take(self) -> None:
-        """Renew or acquire. By the resourceVersion, only one of several candidates succeeds."""
+        """Renew or acquire the Lease. The resourceVersion in the request lets only one of several candidates
+        succeed."""
         sent = self._clock()
         held = self._known
         renewal = held is not None and held.holder == self._identity

@@ -1,4 +1,5 @@
-"""Reads of the objects that show the data plane, each by its name, and those of single nodes by `list`."""
+"""Reads the objects that show the data plane: each by its name, and the configurations of single nodes by
+`list`."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from etpguard.kube.exchange import OnRequest  # which loads asyncio
 
 TIMEOUT_SECONDS = 10.0
-"""The server may take this long to accept a connection, and may be silent for this long."""
+"""Seconds that the server may take to accept a connection, and may be silent."""
 
 Result = Any | KubeError | None
 """A record or a `Listed`, why there is none, or None for an object that does not exist."""
@@ -41,7 +42,8 @@ def read_named(
 ) -> dict[NamedObject, Result]:
     """Read these objects one after the other, through one connection. Blocks, and raises no KubeError.
 
-    After a request without an answer the others are not sent: they would fail the same way, after a time-out each.
+    After a request without an answer, the other requests are not sent: each would fail in the same way after a
+    time-out.
     """
     reads = _Reads(connection, timeout, on_request)
     found: dict[NamedObject, Result] = {}
@@ -56,7 +58,8 @@ def read_named(
 
 
 def named_objects(results: Mapping[NamedObject, Result], before: NamedObjects | None = None) -> NamedObjects:
-    """What rules read. An object that could not be read for a passing reason stays as it was `before`."""
+    """The objects for the rules. If an object could not be read for a reason that may pass, the one of `before`
+    stays."""
     found: dict[NamedObject, Any] = {}
     unread: dict[NamedObject, str] = {}
     for named, result in results.items():
@@ -88,7 +91,7 @@ class _Reads:
             return self._read(named)
         except KubeError as error:
             return error
-        except Exception as error:  # whatever it is, it must only fail this read, which is tried again
+        except Exception as error:  # any fault fails only this read, which is tried again
             return Unreachable(f"cannot read {named}: {describe(error)}")
 
     def _read(self, named: NamedObject) -> Result:
@@ -121,8 +124,8 @@ class _Reads:
         return status, answer.body
 
     def _is_served(self, named: NamedObject) -> bool:
-        """Whether the kind exists. A 403 does not say: the API server checks permission first. Every user may read
-        discovery."""
+        """Whether the kind exists. A 403 does not show it, because the API server checks permissions first. Every
+        user may read the discovery documents."""
         kind = named.kind
         path = kind.path.rpartition("/")[0]
         if path not in self._served:
@@ -135,7 +138,7 @@ class _Reads:
 
 
 def _listed(named: NamedObject, body: bytes) -> Result:
-    """One object that cannot be decoded may be for any node, so the list then counts as unread."""
+    """An object that cannot be decoded may be for any node, so the whole list then counts as not read."""
     try:
         items = msgspec.json.decode(body, type=_List).items or []
     except msgspec.DecodeError as error:

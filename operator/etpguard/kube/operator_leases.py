@@ -1,4 +1,4 @@
-"""Which operators there are, judged by their Leases, and whether one of them runs."""
+"""Finds the operators of a cluster by their Leases, and whether one of them runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from etpguard.objects.leases import LEASE, Lease
 
 POLL_SECONDS = 1.0
 STANDBY_SECONDS = 2 * 1.1 + POLL_SECONDS
-"""How long after a Lease was released or ran out a standby may still take it. A standby looks every 1.1 s at most
-(etpguard.kube.lease), one of its looks may fail, and then this command has to look."""
+"""Seconds after a Lease was released or has expired within which a standby may still acquire it. A standby looks
+at least every 1.1 s (etpguard.kube.lease), one of its looks may fail, and then this command has to look."""
 
 
 async def leases(writer: Writer, name: str) -> list[Lease]:
@@ -25,7 +25,7 @@ async def leases(writer: Writer, name: str) -> list[Lease]:
 
 
 class LeaseWatch:
-    """Polls the Leases of one name, but for `own`, the one that this process competes for."""
+    """Polls the Leases of one name, except `own`, the Lease that this process competes for."""
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class LeaseWatch:
     async def renewed(self) -> Lease | None:
         """Look until a Lease is renewed or taken, and return it.
 
-        Returns None once no Lease has changed for long enough, by the local clock: an operator that runs renews
-        its Lease within seconds. Raises ApiError.
+        Returns None when no Lease has changed for long enough, by the local clock: a running operator renews its
+        Lease within seconds. Raises ApiError.
         """
         while self._in_doubt():
             await self._sleep(POLL_SECONDS)

@@ -1,5 +1,5 @@
-"""What the API server answered to our own writes, until the picture shows it: the watch follows some time later,
-and a comparison with the older object would write the same once more."""
+"""The answers of the API server to the writes of this process, until the picture shows them. The watch shows a
+write some time later. Until then a comparison with the older object would send the same write again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIFE = 60.0
 
 
 class _Written(NamedTuple, Generic[R]):
-    """`record` is None for an object that we deleted, `uid` its uid then."""
+    """`record` is None for an object that this process deleted; `uid` is its uid."""
 
     record: R | None
     uid: str
@@ -24,10 +24,10 @@ class _Written(NamedTuple, Generic[R]):
 
 
 class OwnWrites:
-    """The picture with our own writes over it. Times are seconds of a monotonic clock.
+    """The picture, overlaid with the writes of this process. Times are seconds of a monotonic clock.
 
-    A write counts until the picture has reached its version: by the object itself, or by a delete or a list that
-    is later. "Not shown yet" and "gone" are thus never confused.
+    A write counts until the picture has reached its version: through the object itself, or through a later delete
+    or list. So a write that is not shown yet is never taken for a deleted object.
     """
 
     def __init__(self, picture: Picture, life: float = LIFE) -> None:
@@ -36,7 +36,7 @@ class OwnWrites:
         self._written: dict[tuple[Kind[Any], Key], _Written[Any]] = {}
 
     def get(self, kind: Kind[R], key: Key, now: float) -> R | None:
-        """The object as it was last seen or written, whichever is later; None if it does not exist."""
+        """The object as it was last seen or last written, whichever is later; None if it does not exist."""
         written: _Written[R] | None = self._written.get((kind, key))
         if written is not None and not self._outdated(kind, key, written, now):
             return written.record
@@ -44,7 +44,7 @@ class OwnWrites:
         return self._picture.get(kind, key)
 
     def wrote(self, kind: Kind[R], answer: Json, now: float) -> None:
-        """Take in the object that the API server answered."""
+        """Record the object that the API server answered with."""
         record = decode_item(kind, answer)
         if isinstance(record, kind.record):
             self._written[kind, record.key] = _Written(record, record.uid, now)
@@ -57,8 +57,8 @@ class OwnWrites:
         self._written.clear()
 
     def expire(self, now: float) -> set[Key]:
-        """Forget the writes that the picture has reached, and those that are too old. Returns their keys: what the
-        picture shows in their place may need another look, though nothing that it shows has changed."""
+        """Forget the writes that the picture has reached, and those that are too old. Returns their keys: these
+        objects may need another look, although no event shows a change."""
         outdated = [at for at, written in self._written.items() if self._outdated(*at, written, now)]
         for at in outdated:
             del self._written[at]

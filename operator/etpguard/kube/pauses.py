@@ -11,7 +11,7 @@ LONGEST_SECONDS = 300.0
 
 
 class Pauses:
-    """For each verb and resource, until when nothing is sent. Other verbs and resources go on.
+    """For each verb and resource, until when no request is sent. Requests with other verbs or resources continue.
 
     `now` is of a monotonic clock, `wall` in seconds since the epoch.
     """

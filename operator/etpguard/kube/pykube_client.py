@@ -1,4 +1,5 @@
-"""Blocking GET requests through pykube's session, for what only pykube and requests know."""
+"""Blocking GET requests through the session of pykube, for users and proxies that only pykube and requests can
+handle."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PykubeClient:
-    """One TCP connection at most. `timeout` as in ReadClient."""
+    """At most one TCP connection. `timeout` is as in ReadClient."""
 
     def __init__(self, connection: Connection, timeout: tuple[float, float]) -> None:
         """Raises BadKubeconfig."""
@@ -30,7 +31,7 @@ class PykubeClient:
             raise self._provider_failed(error) from None
 
     def get(self, target: str, headers: Mapping[str, str]) -> tuple[int, bytes, Headers]:
-        """Raises OSError or http.client.HTTPException where no answer came, and BadKubeconfig."""
+        """Raises OSError or http.client.HTTPException without an answer, and BadKubeconfig."""
         import urllib3
 
         try:
@@ -57,9 +58,9 @@ class PykubeClient:
 
 
 def new_client(connection: Connection) -> HTTPClient:
-    """A pykube client with the credentials of now. Close its `session` when done.
+    """A pykube client with the present credentials. Close its `session` when done.
 
-    pykube handles what only it knows (`auth-provider`), from the user's entry in the kubeconfig.
+    pykube handles an `auth-provider` itself, from the entry of the user in the kubeconfig.
     """
     chosen, credentials = connection.chosen, connection.credentials()
     provider = chosen.user.auth_provider
@@ -141,8 +142,8 @@ def _pykube_error() -> type[Exception]:
 def _without_oauth(*, needed: bool) -> Iterator[None]:
     """Keep pykube from importing requests_oauthlib, which only an `auth-provider` needs.
 
-    It saves 16 to 60 ms of the 250 ms that requests and pykube take to load. For pykube, the package is not
-    installed.
+    This saves 16 to 60 ms of the 250 ms that requests and pykube take to load. To pykube it looks as if the
+    package were not installed.
     """
     name = "requests_oauthlib"
     if needed or name in sys.modules or "pykube" in sys.modules:

@@ -34,7 +34,7 @@ class _Client(Protocol):
 
 
 class ReadClient:
-    """One TCP connection at most, with the credentials of the moment at which it is made. For one thread.
+    """At most one TCP connection. It uses the credentials that are valid when it is opened. For one thread.
 
     `timeout` is how long the server may take to accept a connection, and how long it may be silent, in seconds.
     """
@@ -47,7 +47,7 @@ class ReadClient:
     def get(self, path: str, parameters: Mapping[str, str], accept: str = "application/json") -> Response:
         """`accept` are the media types that the answer may have.
 
-        Raises Unreachable where no answer came, and BadKubeconfig where there are no credentials.
+        Raises Unreachable without an answer, and BadKubeconfig without credentials.
         """
         server = self._connection.server
         try:
@@ -66,7 +66,7 @@ class ReadClient:
         return Response(status, body, float(after) if after.isdigit() else 0.0, media_type)
 
     def close(self) -> None:
-        """Close the connection. The next request opens another, with the credentials of then."""
+        """Close the connection. The next request opens another one, with the credentials that are valid then."""
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -81,7 +81,7 @@ class ReadClient:
 
 
 def cause(error: BaseException) -> str:
-    """The innermost reason in nested errors, as those of requests and urllib3, in one line."""
+    """The innermost reason of nested errors, such as those of requests and urllib3, in one line."""
     for _ in range(10):
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"its certificate does not verify: {error.verify_message}"

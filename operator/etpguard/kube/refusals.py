@@ -8,7 +8,7 @@ from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
 
 _EVERYWHERE = 8
-"""After this many refused namespaces, and none allowed, all namespaces count as refused."""
+"""If this many namespaces were refused and none was allowed, all namespaces count as refused."""
 _REPORT_SECONDS = 900.0
 """How long a refusal is reported after it last occurred. A refused write that is still due is tried again within
 ten minutes."""

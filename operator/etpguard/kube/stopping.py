@@ -1,4 +1,4 @@
-"""Waits that a stop ends."""
+"""Waits that end when a stop event is set."""
 
 from __future__ import annotations
 

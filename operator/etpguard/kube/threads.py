@@ -13,7 +13,7 @@ T = TypeVar("T")
 async def in_thread(work: Callable[[], T], name: str) -> T:
     """Run `work` in a new thread, and return or raise what it does.
 
-    If the caller is cancelled, the thread goes on and its result is dropped. The thread is a daemon: a process
+    If the caller is cancelled, the thread continues and its result is discarded. The thread is a daemon: a process
     waits for the threads of concurrent.futures before it ends.
     """
     loop = asyncio.get_running_loop()

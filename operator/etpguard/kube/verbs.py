@@ -111,8 +111,8 @@ def list_page(
     field_selector: str = "",
     label_selector: str = "",
 ) -> Request:
-    """One page of a list, of one namespace or, with "", of all. `token` is the continue token of the page
-    before."""
+    """One page of a list, for one namespace or, with "", for all. `token` is the continue token of the previous
+    page."""
     query = [
         ("limit", str(limit)),
         ("continue", token),

@@ -1,9 +1,9 @@
-"""The only sender: every write of etpguard passes one gate.
+"""The only sender of writes: every write of etpguard passes one gate.
 
-The gate sends a write only while this replica leads, from a picture that is whole and fresh, into a namespace in
-scope, within a rate, and soon after it was decided: a write that would have to wait is refused, and its caller
-decides again. A verb that RBAC forbids and a resource that is not served are reported, and tried again a minute
-later.
+The gate sends a write only while this replica leads, its picture is whole and fresh, and the namespace is in
+scope. A rate limit applies. A write that would have to wait for too long after its decision is refused, and the
+caller decides again. A verb that RBAC forbids and a resource that is not served are reported, and tried again a
+minute later.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _BACK_OFF = Backoff(1.0, 30.0)
 class NotNow(Exception):  # noqa: N818  nothing went wrong
     """The gate is closed, and nothing was sent. Try again in `retry_in` seconds.
 
-    `refusal` is True if the API server refused such a request a short while ago. Else this replica does not lead,
-    its picture is stale, or the request would have to wait for too long.
+    `refusal` is True if the API server refused such a request a short while ago. Otherwise this replica does not
+    lead, its picture is stale, or the request would have to wait for too long.
     """
 
     def __init__(self, reason: str, retry_in: float, *, refusal: bool = False) -> None:
@@ -59,8 +59,8 @@ class OutOfScope(ApiError):  # noqa: N818  as the other errors of kube
 @dataclass(frozen=True, slots=True)
 class WriteLimits:
     """`timeout` limits one request as a whole. `rate`, a second, and `burst` limit all requests together.
-    `refused_for` is how long a refusal holds. A request starts at most `max_age` after it was handed in: what it
-    was decided on may have changed since. Times are in seconds."""
+    `refused_for` is how long a refusal holds. A request starts at most `max_age` after the call of `write`,
+    because the facts behind it may have changed since. Times are in seconds."""
 
     timeout: float = 10.0
     rate: float = 30.0
@@ -121,8 +121,8 @@ class Writer:
         return unanswered + self._refusals.problems(now) + self._pauses.problems(now, self._wall())
 
     async def quiet(self, timeout: float) -> bool:  # noqa: ASYNC109
-        """Wait until no request is under way. False if one still is after `timeout` seconds, or may be: the server
-        may still carry out a request that was given up a moment ago."""
+        """Wait until no request is under way. False if one is, or may be, after `timeout` seconds: the server may
+        still carry out a request that timed out a moment ago."""
         try:
             async with asyncio.timeout(timeout):
                 await self._quiet.wait()
@@ -141,7 +141,7 @@ class Writer:
         return await self._try(request, Answer.json, attempts, gated=True)
 
     async def read(self, request: Request, *, attempts: int = 3) -> Json:
-        """Send a read. As `write`, but a standby and a stale picture may read too."""
+        """Send a read. As `write`, but also allowed on a standby and with a stale picture."""
         return await self._try(request, Answer.json, attempts, gated=False)
 
     async def read_page(self, kind: Kind[R], request: Request, *, attempts: int = 3) -> Page[R]:
@@ -215,7 +215,7 @@ class Writer:
             _log.info("%s", message, extra=_fields(request))
 
     def _note(self, request: Request, error: ApiError) -> None:
-        """Record what concerns more than this request: a refusal, a Retry-After, an API server that does not
+        """Record what concerns other requests too: a refusal, a Retry-After, an API server that does not
         answer."""
         now = self._clock()
         for message in (

@@ -1,6 +1,6 @@
 """The columns and cells of the matrix: the state of each service port on groups of nodes. Pure.
 
-Nodes of one zone that are in the same state for every row share a column. Where that leaves more columns than a
+Nodes of one zone that are in the same state for every row share a column. If there are still more columns than a
 person can read, each zone is one column, and its cells count the nodes by state.
 """
 
@@ -17,9 +17,10 @@ from etpguard.cluster import NodeTable
 
 MAX_COLUMNS = 60
 MAX_CELLS = 30_000
-"""A browser lays out a table of this size within a second (measured with Chromium: see tests/page)."""
+"""The most cells of a table. A browser lays out this many within a second (measured with Chromium: see
+tests/page)."""
 NAMED = 5
-"""Nodes that a column names."""
+"""How many nodes a column names."""
 
 
 class Mark(Enum):
@@ -64,8 +65,8 @@ class PortRow(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """The nodes of one column by state. A column in one state has one entry; no entry means that the nodes have
-    appeared since the assessment."""
+    """The nodes of one column by state. If all are in one state, there is one entry. No entry means that the nodes
+    are newer than the assessment."""
 
     counts: tuple[tuple[Mark, int], ...]
 
@@ -106,8 +107,8 @@ class Matrix(NamedTuple):
 
 
 def port_rows(assessment: Assessment) -> tuple[PortRow, ...]:
-    """The rows of one Service. An uncovered node is one that drops and that a consumer of the port sends to; of a
-    Service without a known consumer, one that drops and that clients may address."""
+    """The rows of one Service. An uncovered node is one that drops the traffic and to which a consumer of the port
+    sends. Without a known consumer, it is one that drops the traffic and that clients may address."""
     groups: dict[tuple[tuple[Mark, int], ...], list[PortState]] = {}
     for port in assessment.ports:
         groups.setdefault(_states(assessment, port), []).append(port)

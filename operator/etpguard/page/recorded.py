@@ -30,7 +30,7 @@ def why_not_remediated(picture: Picture) -> dict[Key, tuple[str, ...]]:
 
 
 def _excluded(policy: CoveragePolicy) -> list[tuple[Key, str]]:
-    """`status.excluded` of a policy. What another program wrote there in another form is left out."""
+    """`status.excluded` of a policy, without entries that another program wrote in another form."""
     listed = (policy.status or {}).get("excluded")
     named = "/".join(filter(None, (policy.metadata.namespace, policy.metadata.name)))
     lines = []

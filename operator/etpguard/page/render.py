@@ -19,14 +19,14 @@ from etpguard.page.view import PageView
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The style and the scripts of a page, which are part of it. No request goes to another place."""
+    """The style and the scripts, which are part of the page. The page makes no request to another host."""
 
     style: str
     script: str
 
     @classmethod
     def of(cls, *, live: bool) -> Assets:
-        """With the script that follows the operator's events if `live`."""
+        """The assets of a page. A `live` page also has the script that follows the events of the operator."""
         return _assets(live)
 
     @property
@@ -62,7 +62,7 @@ def render(view: PageView) -> str:
 
 @cache
 def _template() -> Any:
-    from jinja2 import (  # 2 MB, which an operator needs once somebody looks at its page
+    from jinja2 import (  # 2 MB, which the operator needs only after somebody opens its page
         Environment,
         StrictUndefined,
     )

@@ -21,18 +21,18 @@ from etpguard.report.resilience import resilience_lines
 from etpguard.report.transitions import transitions_of
 
 MAX_NAMES = 10
-"""Nodes that a list names, as in `explain`."""
+"""How many nodes a list names, as in `explain`."""
 WHOLE_STORIES = 100
-"""The number of Services, the worst first, that have their whole story. The others name fewer nodes and show only
-the best advice: with all of it the page of 2,000 Services would take 10 MB."""
+"""How many Services, the worst first, are shown with all details. The others name fewer nodes and show only the
+best advice: with all details the page of 2,000 Services would take 10 MB."""
 FEW_NAMES = 2
 HISTORY = 5
-"""Changes of the outcome that are shown, as in `explain`."""
+"""How many changes of the outcome are shown, as in `explain`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the operator says about itself. `problems`: why the picture is not fresh, or what is not written."""
+    """The state of the operator. `problems`: why the picture is not fresh, or what is not written."""
 
     revision: str
     """Names this version of the page."""
@@ -97,7 +97,8 @@ class Change(NamedTuple):
 
 
 class RemediationLine(NamedTuple):
-    """What remediation did, since when, by which policy, and why not more. "" for what is not recorded."""
+    """What remediation did, since when and by which policy, and why it did no more. A field is "" if that is not
+    recorded."""
 
     phase: str
     since: str
@@ -116,7 +117,7 @@ class ServiceView:
     resilience: tuple[str, ...]
     advice: tuple[Advice, ...]
     whole: bool
-    """Whether all advice is shown, and lists are as long as in `explain`."""
+    """Whether all advice is shown, with lists as long as in `explain`."""
     history: tuple[Change, ...]
     remediation: RemediationLine | None
     why_not: tuple[str, ...]
@@ -164,7 +165,7 @@ class PageView:
 
 @dataclass(slots=True)
 class ServiceViews:
-    """Makes the view of each Service, and keeps it while what it is made from stays the same."""
+    """Makes the view of each Service, and keeps it while its data stays the same."""
 
     _kept: dict[Key, tuple[tuple[object, ...], ServiceView]] = field(default_factory=dict)
 
@@ -192,14 +193,15 @@ def zones_of(picture: Picture) -> Zones:
 
 
 def service_views(page: PageContents, views: ServiceViews) -> Iterator[ServiceView]:
-    """The views of all Services, the worst first, made one after the other: together they may take seconds."""
+    """The views of all Services, the worst first. A generator, because all of them together may take seconds."""
     ordered = sorted(page.contents.assessments, key=lambda a: (-a.outcome, a.key))
     for place, assessment in enumerate(ordered):
         yield views.view(page, assessment, whole=place < WHOLE_STORIES)
 
 
 def page_view(page: PageContents, views: ServiceViews | None = None) -> PageView:
-    """The records of the page, the worst Services first. `views` keeps those of Services that do not change."""
+    """The records of the page, the worst Services first. `views` keeps the views of Services that do not
+    change."""
     contents, views = page.contents, views or ServiceViews()
     services = tuple(service_views(page, views))
     views.retain(assessment.key for assessment in contents.assessments)

@@ -1,1 +1,1 @@
-"""What etpguard says in the API: the Service's condition, its ServiceCoverage, and Events."""
+"""Writes what etpguard found to the API: the conditions of each Service, its ServiceCoverage, and Events."""

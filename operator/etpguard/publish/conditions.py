@@ -1,4 +1,4 @@
-"""The conditions on the Service: the one thing that etpguard keeps on objects of others."""
+"""Writes the conditions of Services. Nothing else of etpguard stays on objects that it does not own."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class ConditionPublisher:
     def look(
         self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None
     ) -> Write | None:
-        """The write that the Service's conditions need; None if they are as they should be. A condition that is
-        not due yet stays as it is."""
+        """The write that the conditions of the Service need; None if they are correct. A condition that is not due
+        yet stays unchanged."""
         service = self._own_writes.get(SERVICE, key, now)
         if service is None or service.deleting:
             self._written.pop(key, None)
@@ -100,13 +100,15 @@ class ConditionPublisher:
         for type_, condition in wanted.items():
             left = self._own_writes.get(SERVICE, key, self._clock())
             if condition is None and left is not None and existing_condition(left, type_):
-                # A manager that wrote the whole list owns the condition too, so our apply leaves it there.
+                # Another manager that wrote the whole list also owns the condition. Server-side apply then keeps
+                # it, so patch it away.
                 self._own_writes.wrote(SERVICE, await self._writer.write(removal(left, type_)), self._clock())
         self._written[key] = self._clock()
 
 
 def removal(service: Service, type_: str = CONDITION) -> verbs.Request:
-    """The patch that removes the condition, also of another manager. The Service must have the condition."""
+    """The patch that removes the condition, even if another manager owns it too. The Service must have the
+    condition."""
     conditions = (service.status and service.status.conditions) or []
     place = next(i for i, c in enumerate(conditions) if c.type == type_)
     operations: list[Json] = [

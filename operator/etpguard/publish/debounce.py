@@ -1,4 +1,5 @@
-"""How long an outcome has lasted, so that a flapping outcome is not published. Pure; the clock is the caller's."""
+"""Measures how long an outcome has lasted, so that a flapping outcome is not published. Pure: the caller gives the
+time."""
 
 from __future__ import annotations
 
@@ -24,8 +25,9 @@ class View(Protocol):
 
 @dataclass(slots=True)
 class Track:
-    """Since when, in seconds of the caller's clock: `since` the outcome, `severe_since` any outcome that loses
-    requests, `nodes_since` the very set of nodes."""
+    """What a key has at present, and since when, in seconds of the caller's clock. `since`: this outcome.
+    `severe_since`: outcomes that lose requests, without a break. `nodes_since`: the same eligible and uncovered
+    nodes."""
 
     outcome: Outcome | None
     since: float
@@ -60,9 +62,9 @@ class Debounce(Generic[K]):
             track.nodes, track.nodes_since = nodes, now
 
     def due(self, key: K, published: Outcome | None, now: float) -> float:
-        """When the present outcome may be published, `published` being the last one. NoTargets, Blackhole and
-        Outage that take turns lose requests without a break: the time counts from the first of them. The hold of a
-        key that was never observed begins now."""
+        """When the present outcome may be published. `published` is the outcome that was published last. If
+        NoTargets, Blackhole and Outage follow one another, requests are lost without a break, so the time counts
+        from the first of them. If the key was never observed, its hold begins now."""
         track = self._tracks.get(key)
         if track is None:
             return now + self._hold

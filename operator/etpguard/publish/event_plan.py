@@ -1,4 +1,4 @@
-"""Which objects get Events, which of our Events exist, and which Event is next. Pure."""
+"""Decides which objects get Events, and which Event is next. Knows the Events of etpguard that exist. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from etpguard.report.events import RECOVERIES, Subject
 
 MAX_INGRESSES = 10
 _APART = 0.001
-"""Seconds between Events from the future, so that they keep their order."""
+"""Seconds between the corrected times of Events with a time in the future, so that they keep their order."""
 
 
 def subjects(assessment: Assessment, ingress_uid: Callable[[Key], str]) -> list[Subject]:
-    """The Service, and the worst of the Ingresses that send traffic to it. `ingress_uid` gives "" for an Ingress
-    that does not exist."""
+    """The Service, and those Ingresses with the worst outcomes that send traffic to it. `ingress_uid` gives "" for
+    an Ingress that does not exist."""
     service = ObjectRef(SERVICE, assessment.key, assessment.uid)
     found = [Subject(service, assessment)]
     entries: dict[Key, list[Any]] = {}
@@ -49,8 +49,9 @@ def subjects(assessment: Assessment, ingress_uid: Callable[[Key], str]) -> list[
 
 @dataclass(frozen=True, slots=True)
 class SentEvent:
-    """One of our Events that exists. `uid` is that of the object that it is about, `related` that of the Service
-    where the object is another one. Times are seconds since the epoch; `last` is the last observation."""
+    """An Event of etpguard that exists. `uid` is the uid of the object that it is about. If this object is not the
+    Service, `related` is the uid of the Service. Times are seconds since the epoch; `last` is the last
+    observation."""
 
     key: Key
     uid: str
@@ -74,8 +75,8 @@ class Pace:
 
 
 class Next(NamedTuple):
-    """What to do about the Events of an object at time `at`: bump `bump`, or create one if that is None. `fresh`
-    is False for the repetition of a Warning that lasts."""
+    """The next step for the Events of an object, at time `at`: bump the series of `bump`, or create an Event if
+    `bump` is None. `fresh` is False for the repetition of a Warning that lasts."""
 
     at: float
     bump: SentEvent | None
@@ -90,11 +91,11 @@ def next_event(
     last_sent: float = float("-inf"),
     warned_before: bool = False,
 ) -> Next | None:
-    """What is missing among the Events that were `sent` about one object in relation to one Service; None if
-    nothing is, now and later. `last_sent` is the time of the last Event about the object.
+    """The next Event about one object in relation to one Service. `sent` are the Events that exist. None if none
+    is needed, neither now nor later. `last_sent` is the time of the last Event about the object.
 
-    A recovery is sent only where a Warning was the last Event, or where `warned_before` says that one was sent
-    and may have expired.
+    A recovery is sent only after a Warning: if the last Event is a Warning, or if `warned_before` says that one
+    was sent and may have expired.
     """
     if wanted is None:
         return None
@@ -115,7 +116,7 @@ def _warned(sent: Sequence[SentEvent]) -> bool:
 
 
 class SentEvents:
-    """Our Events that exist, by the uid of the object that they are about."""
+    """The Events of etpguard that exist, by the uid of the object that they are about."""
 
     def __init__(self, records: Iterable[EventRecord] = ()) -> None:
         self._by_uid: dict[str, dict[str, SentEvent]] = defaultdict(dict)
@@ -135,9 +136,9 @@ class SentEvents:
             self._by_uid.pop(event.uid, None)
 
     def of(self, uid: str, related: str, now: float) -> list[SentEvent]:
-        """The Events about the object in relation to one Service (an Ingress may use several). An Event with a
-        time after `now`, from a clock that is ahead or before ours was set back, counts as observed at `now`: to
-        wait for its time would silence the object until then."""
+        """The Events about the object in relation to one Service (an Ingress may use several). If the time of an
+        Event is after `now`, a clock was wrong. The Event then counts as observed at `now`; otherwise no Event
+        about the object could be sent until that time."""
         events = self._by_uid.get(uid, {})
         ahead = sorted((event for event in events.values() if event.last > now), key=lambda event: -event.last)
         for place, event in enumerate(ahead):
@@ -149,8 +150,8 @@ class SentEvents:
         return max((event.last for event in self._by_uid.get(uid, {}).values()), default=float("-inf"))
 
     def expire(self, before: float) -> None:
-        """Forget Events last observed before that time: the API server's --event-ttl has ended them, or does so
-        soon."""
+        """Forget Events that were last observed before that time: they have expired (--event-ttl of the API
+        server), or expire soon."""
         for uid, events in list(self._by_uid.items()):
             kept = {name: event for name, event in events.items() if event.last >= before}
             if kept:
@@ -168,7 +169,8 @@ class SentEvents:
 
 
 def sent_event(record: EventRecord) -> SentEvent | None:
-    """None for an Event that is not ours or not of a form that etpguard writes."""
+    """The SentEvent of an Event. None if etpguard did not write it, or if its form is not one that etpguard
+    writes."""
     uid = record.regarding and record.regarding.uid
     if record.reporting_controller != COVERAGE_CONTROLLER or not uid:
         return None

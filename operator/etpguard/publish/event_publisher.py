@@ -1,4 +1,4 @@
-"""Events about Services and the Ingresses that use them: finds the next one that is due, and sends it."""
+"""Finds and sends the next due Event about each Service, and about the Ingresses that use it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _WARNING_REASONS = frozenset(outcome.name for outcome in WARNING_OUTCOMES)
 
 
 class _Track(NamedTuple):
-    """What a hold is about: one object, by its uid, in its relation to one Service. `internal`: to the clients of
-    the Service in the cluster."""
+    """The key of a hold: one object, by its uid, in relation to one Service. `internal`: the hold is about clients
+    in the cluster."""
 
     service: Key
     uid: str
@@ -71,7 +71,7 @@ class EventPublisher:
         return self._loaded
 
     def reset(self) -> None:
-        """Another leader may have sent Events meanwhile: they must be loaded again."""
+        """Another leader may have sent Events in between, so they must be loaded again."""
         self._loaded = False
 
     async def load(self) -> None:
@@ -96,7 +96,7 @@ class EventPublisher:
     def observe(
         self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None
     ) -> None:
-        """Take in an assessment when it is made, for the holds of each object that it concerns."""
+        """Record an assessment when it is made: it starts the holds of each object that it concerns."""
         found = subjects(assessment, self._ingress_uid) if assessment else []
         tracks: dict[_Track, View] = {_Track(key, subject.regarding.uid): subject.view for subject in found}
         if internal:
@@ -108,8 +108,8 @@ class EventPublisher:
             self._debounce.observe(track, view, now)
 
     def note_recovery(self, uid: str, type_: str, reason: str) -> None:
-        """The condition of a Service, with this reason until now, is about to turn True. If its Warning has
-        expired, this is all that remembers it."""
+        """Record that the condition of a Service is about to turn True. `reason` is its reason until now. If the
+        Warning Event has expired, nothing else shows that there was one."""
         if reason in _WARNING_REASONS:
             self._recovering.add((uid, type_ == INTERNAL_CONDITION))
 
@@ -160,7 +160,7 @@ class EventPublisher:
     def _wanted(
         self, assessment: Assessment | None, internal: InternalAssessment | None
     ) -> Iterator[tuple[Event, bool]]:
-        """The Events for the present outcomes, each with whether it is about clients in the cluster."""
+        """The Events that the present outcomes need, and for each whether it is about clients in the cluster."""
         for subject in subjects(assessment, self._ingress_uid) if assessment else ():
             if event := coverage_event(subject, self._picture.nodes):
                 yield event, False
@@ -195,7 +195,7 @@ class EventPublisher:
         else:
             record = await self._sender.bump(existing.key, existing.count + 1)
             if record is None:
-                self._sent.drop(existing)  # it expired: the next look creates it
+                self._sent.drop(existing)  # the Event has expired: the next look creates another
         if record is not None:
             self._sent.add(record)
         uid = wanted.regarding.uid

@@ -1,8 +1,8 @@
 """Compares what should be in the API with what is there, and sends what is missing.
 
-The publisher is level-triggered: an offer only says where to look. Each output (conditions, reports, Events) has
-its own worker, so that Events do not wait for conditions. A worker looks at a Service, sends at most one write,
-and looks again.
+The publisher is level-triggered: `offer` only says which Services to look at. Each output (conditions, reports,
+Events) has its own worker, so that Events do not wait for conditions. A worker looks at a Service, sends at most
+one write, and looks again.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ LookAtAssessment = Callable[[Key, Assessment | None, float, InternalAssessment |
 
 class Publisher:
     """`assessments` and `internal` are the engine's own mappings, for external traffic and for clients in the
-    cluster. They are read at the moment of each comparison. `term` grows whenever this
-    process becomes the leader (it is constant without election): whatever is remembered of the API is then read
-    again. `clock` is monotonic, `wall` seconds since the epoch.
+    cluster. They are read at the moment of each comparison. `term` grows each time this process becomes the leader
+    (without leader election it is constant). The publisher then discards what it remembers of the API, and reads
+    it again. `clock` is monotonic, `wall` seconds since the epoch.
     """
 
     def __init__(
@@ -118,8 +118,8 @@ class Publisher:
         )
 
     def offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key] = ()) -> None:
-        """Take in assessments that changed, and the keys of Services that something else touched (the removal of a
-        condition or of a report shows only there)."""
+        """Enqueue the Services whose assessment changed, and those that changed in another way: if someone removes
+        a condition or a report, no assessment changes."""
         for key, assessment in changed.items():
             self._enqueue(key, assessment)
         for key in touched:
@@ -128,8 +128,8 @@ class Publisher:
                 self._enqueue(key, self._assessments.get(key))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish until `stop`; writes that are under way then get some seconds to end. Raises nothing of the API
-        server's. May be called again after it ended."""
+        """Publish until `stop` is set. Writes that are under way then get some seconds to end. Errors of the API
+        server are not raised. May be called again after it ended."""
         workers = [asyncio.create_task(w.run(), name=f"publish {w.name}") for w in self._workers.values()]
         keeper = asyncio.create_task(self._keep(), name="publish")
         stopping = asyncio.create_task(stop.wait())
@@ -148,7 +148,7 @@ class Publisher:
             await asyncio.gather(*workers, keeper, stopping, return_exceptions=True)
 
     def sweep(self) -> None:
-        """Forget what does not exist any more, and look at everything else."""
+        """Forget Services that do not exist any more, and look at all others."""
         known = {*self._assessments, *self._internal, *self._picture.store(SERVICE_COVERAGE).keys()}
         known |= {s.key for s in self._picture.store(SERVICE) if has_condition(s)}
         self._own_writes.expire(self._clock())
@@ -158,7 +158,7 @@ class Publisher:
             self._enqueue(key, self._assessments.get(key))
 
     async def _keep(self) -> None:
-        """Take over each new term, load Events, and sweep at intervals."""
+        """Prepare for each new term, load the Events that exist, and sweep at intervals."""
         while True:
             try:
                 await self._tend()
@@ -171,7 +171,7 @@ class Publisher:
         now = self._clock()
         leads = self._writer.closed() is None
         if leads and self._term() != self._own_term:
-            # Another leader may have written meanwhile: nothing remembered counts any more.
+            # Another leader may have written in between, so what this process remembers may be wrong.
             self._own_term = self._term()
             self._own_writes.clear()
             self._reports.reset()
@@ -183,7 +183,7 @@ class Publisher:
             for key in self._own_writes.expire(now):
                 self._enqueue(key, self._assessments.get(key))
         if now >= self._sweep_at:
-            # Without the lead too: what is offered until then must not pile up.
+            # Standbys sweep too: otherwise the offers until they lead would pile up.
             self._sweep_at = now + self._settings.sweep_interval
             self.sweep()
 
@@ -204,7 +204,8 @@ class Publisher:
         return self._writer.closed() is None and self._term() == self._own_term
 
     def _enqueue(self, key: Key, assessment: Assessment | None) -> None:
-        """The one way to a worker: what is out of scope may be another instance's."""
+        """Keys reach a worker only through here. Keys out of scope are dropped: another installation may publish
+        them."""
         if not self._settings.scope.includes(key.namespace):
             return
         try:

@@ -1,5 +1,5 @@
-"""The ServiceCoverage of each Service. Its `status.remediation` belongs to remediation: no apply here contains it,
-so the API server leaves it alone, and a report with a remediation that counts is never deleted."""
+"""Writes the ServiceCoverage of each Service. `status.remediation` belongs to the remediation controller: no apply
+here contains it, so the API server keeps it. A report with a remediation that still counts is never deleted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ InternalAdvice = Callable[[InternalAssessment], Sequence[str]]
 
 class ReportPublisher:
     """`debounce` is about the outcomes for external traffic, `internal_debounce` about those for clients in the
-    cluster. `clock` is monotonic, `wall` seconds since the epoch. `assumed` gives what every Service rests on."""
+    cluster. `clock` is monotonic, `wall` seconds since the epoch. `assumed` gives the assumptions on which every
+    outcome rests."""
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class ReportPublisher:
         self._clock = clock
         self._wall = wall
         self._assumed = assumed
-        # An empty Debounce is false.
+        # Not `or`: a Debounce without keys is falsy.
         own = Debounce[Key](settings.hold, settings.urgent_hold)
         self._internal_debounce = own if internal_debounce is None else internal_debounce
         self._internal_advice = internal_advice
@@ -68,7 +69,7 @@ class ReportPublisher:
     def look(
         self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None
     ) -> Write | None:
-        """The next write that the report needs; None if it is as it should be."""
+        """The next write that the report needs; None if it is correct."""
         service = self._picture.get(SERVICE, key)
         existing = self._own_writes.get(SERVICE_COVERAGE, key, now)
         if service is None or service.deleting:
@@ -103,12 +104,12 @@ class ReportPublisher:
         return self._write(key, now, due, partial(self._send_status, existing, wanted))
 
     def reset(self) -> None:
-        """Another leader may have written meanwhile."""
+        """Another leader may have written in between."""
         self._agreed.clear()
         self._wording.clear()
 
     def retain(self, keys: Container[Key]) -> None:
-        """Forget all other keys, and compare those whole the next time."""
+        """Forget all other keys. The next look compares the whole report of each of `keys`."""
         self._agreed.clear()
         now = self._clock()
         self._status_written = {key: at for key, at in self._status_written.items() if key in keys}
@@ -116,8 +117,8 @@ class ReportPublisher:
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.full(now)}
 
     def _due(self, key: Key, wanted: Json, status: Json, now: float) -> float:
-        """A new outcome is due after its hold. The same outcome with other nodes or ports is due soon, but not
-        too often."""
+        """A new outcome is due after its hold. The same outcome with other nodes or ports is due earlier, at a
+        limited rate."""
         holds = [
             debounce.due(key, outcome_named(published), now)
             for debounce, published, outcome in (
@@ -134,7 +135,8 @@ class ReportPublisher:
         return max(spaced, moved + min(1.0, self._settings.hold))
 
     def _withdrawal(self, service: Service, existing: ServiceCoverage | None, now: float) -> Write | None:
-        """What becomes of the report of a Service that is not assessed any more."""
+        """The write for the report of a Service that is no longer assessed: delete it, or keep only its
+        history."""
         if existing is None:
             return None
         due = self._debounce.due(service.key, None, now)
@@ -143,12 +145,12 @@ class ReportPublisher:
         history = service_coverage.history_status()
         if existing.remediation is None or self._wording.same(service.key, existing.status, history):
             return None
-        # The report must not go on showing the last assessment.
+        # The report must not show the last assessment any longer.
         return self._write(service.key, now, due, partial(self._send_status, existing, history))
 
     def _write(self, key: Key, now: float, due: float, send: Callable[[], Awaitable[None]]) -> Write:
-        """All writes of one report share a budget: another client that undoes each of them must not have etpguard
-        write without end."""
+        """All writes of one report share a rate limit. Otherwise etpguard would write without end if another
+        client undoes each write."""
         bucket = self._buckets.get(key)
         return Write(due if bucket is None else max(due, now + bucket.wait(now)), partial(self._spend, key, send))
 
@@ -175,8 +177,7 @@ class ReportPublisher:
         self._own_writes.wrote(SERVICE_COVERAGE, await self._writer.write(request), self._clock())
 
     async def _delete(self, existing: ServiceCoverage) -> None:
-        """Pinned to the version that was compared: an intent to remediate that was written since must not be
-        lost."""
+        """Delete only the version that was compared: a later version may contain the intent of a remediation."""
         key, version = existing.key, existing.metadata.resource_version or ""
         try:
             await self._writer.write(verbs.delete(SERVICE_COVERAGE, key, uid=existing.uid, version=version))

@@ -1,4 +1,4 @@
-"""What is published, and how fast."""
+"""Settings of the publisher: which outputs it writes, and how fast."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class WorkerSettings:
     idle: float = 0.5
     """How long a worker waits before it asks again whether writes may start."""
     longest_backoff: float = 600.0
-    """Of a key that goes on failing."""
+    """Back-off of a key that fails again and again."""
     server_errors_logged_after: int = 4
-    """Failures in a row by a fault of the API server (5xx) before they are logged: some ten seconds."""
+    """After this many failures in a row with a 5xx they are logged: about ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishSettings:
-    """Times in seconds, rates per second. `scope`: the namespaces in which anything is written. `instance` names
-    this process in Events."""
+    """Times are in seconds, rates per second. `scope`: the namespaces in which etpguard writes. `instance`: the
+    name of this process in Events."""
 
     conditions: bool = True
     reports: bool = True
@@ -37,40 +37,41 @@ class PublishSettings:
     urgent_hold: float = 5.0
     """The same for NoTargets, Blackhole and Outage."""
     sweep_interval: float = 600.0
-    """How often every Service is compared, whether or not it changed."""
+    """How often all Services are compared, also those that did not change."""
 
     condition_rate: float = 5.0
     condition_interval: float = 60.0
-    """Between two writes to one Service."""
+    """Least time between two writes to one Service."""
 
     report_rate: float = 20.0
     report_interval: float = 10.0
-    """Between two writes of one report, beyond the burst."""
+    """Least time between two writes of one report, after the burst."""
     report_burst: float = 4.0
-    """Writes of one report that may follow each other at once: to create it, to fill it, and both once more for a
-    report that someone deleted."""
+    """The burst: how many writes of one report need no pause between them. Four: create it, fill it, and the same
+    again if someone deletes it."""
 
     event_rate: float = 10.0
     event_interval: float = 60.0
-    """Between two Events about one object."""
+    """Least time between two Events about one object."""
     event_burst: float = 5.0
     event_refill: float = 300.0
-    """Beyond the burst, an object gets one new Event in this time."""
+    """After the burst, an object gets at most one new Event in this time."""
     event_repeat: float = 1800.0
-    """How often the series of a lasting Warning is bumped: less than the API server's --event-ttl, 1 h."""
+    """How often the series of a lasting Warning is bumped. Less than 1 h, the default --event-ttl of the API
+    server."""
     event_memory: float = 7200.0
     """How long an Event is remembered: twice the default of --event-ttl."""
 
     poll_interval: float = 0.5
     """How often the publisher asks whether it may write and which term it is."""
     reload_interval: float = 5.0
-    """After a list of Events that failed."""
+    """Pause after a list of Events has failed."""
     stop_grace: float = 3.0
     """How long writes that are under way may take at the end."""
     worker: WorkerSettings = WorkerSettings()
 
     @property
     def event_settle(self) -> float:
-        """How long a new set of nodes must last before it is worth an Event: a rolling update goes through one
-        set after the other."""
+        """How long a new set of nodes must last before it gets an Event: during a rolling update the sets change
+        quickly."""
         return 2 * self.hold

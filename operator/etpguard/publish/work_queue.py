@@ -1,4 +1,4 @@
-"""A work queue: which keys are due, and in which order. No key is worked on twice at once. Pure."""
+"""A work queue: which keys are due, and in which order. No two workers get the same key at once. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Entry = tuple[float, int, K]
 
 
 class WorkQueue(Generic[K]):
-    """`add` asks for a look at a key, `pop` hands out a key that is due, `done` gives it back.
+    """`add` enqueues a key for a time, `pop` gives a key that is due, and `done` ends the work on it.
 
     Due keys of different groups take turns; within a group the most overdue key comes first. With the namespace as
     the group, a tenant with many Services delays another tenant's Service by a few looks at most. Times come from
@@ -34,8 +34,8 @@ class WorkQueue(Generic[K]):
         self._ready_entries = 0
 
     def add(self, key: K, at: float) -> None:
-        """Look at `key` at that time, or earlier if an earlier look was asked for. A key that is being worked on
-        waits until that has ended."""
+        """Enqueue `key` for that time. An earlier time that is enqueued already stays. A key that a worker has
+        waits until the worker is done."""
         if key in self._busy:
             asked = self._busy[key]
             self._busy[key] = at if asked is None else min(asked, at)
@@ -43,11 +43,11 @@ class WorkQueue(Generic[K]):
             self._due[key] = at
             heapq.heappush(self._waiting, (at, next(self._order), key))
             if len(self._waiting) + self._ready_entries > 2 * len(self._due) + _SLACK:
-                # Each look before its time leaves an entry behind, which may be hours from being due.
+                # A key that is worked on before its time leaves an outdated entry behind, perhaps for hours.
                 self._rebuild()
 
     def pop(self, now: float) -> K | None:
-        """A key that is due, which counts as being worked on until `done`; None if none is due."""
+        """A key that is due; None if none is. It counts as being worked on until `done`."""
         while self._waiting and self._waiting[0][0] <= now:
             self._make_ready(heapq.heappop(self._waiting))
         while self._ready:
@@ -55,7 +55,7 @@ class WorkQueue(Generic[K]):
             entries = self._ready.pop(group)
             found = self._first_valid(entries)
             if entries:
-                self._ready[group] = entries  # at the end: the other groups come first
+                self._ready[group] = entries  # to the end: the other groups come first
             if found is not None:
                 _, _, key = found
                 del self._due[key]
@@ -64,8 +64,8 @@ class WorkQueue(Generic[K]):
         return None
 
     def done(self, key: K, again: float | None) -> None:
-        """Work on `key` has ended. Look at it at `again`; None for no other look than one that was asked for
-        meanwhile."""
+        """Work on `key` has ended. It is enqueued for `again`. With None it is enqueued only if `add` was called
+        in between."""
         asked = self._busy.pop(key)
         for at in (asked, again):
             if at is not None:
@@ -81,7 +81,7 @@ class WorkQueue(Generic[K]):
         return min(self._due.values(), default=None) if self._ready else self._next_waiting()
 
     def __len__(self) -> int:
-        """How many keys wait for a look."""
+        """How many keys are enqueued."""
         return len(self._due)
 
     @property

@@ -1,4 +1,5 @@
-"""A worker: looks at keys when they are due, sends what is missing, a few keys at once, within a rate."""
+"""A worker takes keys from a work queue when they are due and sends what each one lacks: a few keys at once,
+within a rate limit."""
 
 from __future__ import annotations
 
@@ -21,28 +22,29 @@ from etpguard.publish.work_queue import WorkQueue
 _log = logging.getLogger(__name__)
 
 _PASSING = frozenset({0, 404, 409, 429})
-"""HTTP statuses that are no news about one key: the watch is behind, or the writer has logged the cause."""
+"""HTTP statuses that the worker does not log for each key: the watch is behind, or the writer has logged the cause
+already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What a key lacks. `due`: when to send it, in seconds of the monotonic clock; `send` sends it."""
+    """A write that a key needs. `due`: when to send it, in seconds of the monotonic clock. `send` sends it."""
 
     due: float
     send: Callable[[], Awaitable[None]]
 
 
 Look = Callable[[Key, float], Write | None]
-"""Compares what a key should have with what it has, at that time of the monotonic clock. None: nothing is
-missing."""
+"""Compares what a key should have with what it has at the given time of the monotonic clock. Returns the write
+that it needs, or None."""
 
 
 class Worker:
     """Namespaces take turns, so that one with many Services does not delay another.
 
-    Each key has its own back-off: an exception of a look or a write is a failure of this key only. `is_open`:
-    whether writes may start at all; while they may not, no key is looked at. `outcome` gives the name of a key's
-    outcome for the log, "" for none.
+    Each key has its own back-off: an exception from a look or a write counts as a failure of this key only.
+    `is_open` says whether writes may start. While it is False, the worker looks at no key. `outcome` gives the
+    name of the outcome of a key for the log, "" for none.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class Worker:
         self._failures = {key: count for key, count in self._failures.items() if key in keys}
 
     def close(self) -> None:
-        """Let `run` end once the writes that are under way have."""
+        """End `run` when the writes that are under way have ended."""
         self._closing = True
         self._wake.set()
 
@@ -101,7 +103,7 @@ class Worker:
                     await self._until_due()
 
     async def _work(self, key: Key) -> None:
-        again: float | None = self._clock()  # what holds if the task is cancelled
+        again: float | None = self._clock()  # the result if the task is cancelled
         try:
             again = await self._reconcile(key)
         finally:
@@ -139,7 +141,7 @@ class Worker:
 
     def _pause(self, key: Key, error: ApiError | None) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        # An error of the server itself may pass; any other is logged at once.
+        # A fault of the server (5xx) may pass, so it is logged later. Any other error is logged at once.
         logged_at = self._settings.server_errors_logged_after if error is not None and error.status >= 500 else 1
         if error is not None and failures == logged_at and error.status not in _PASSING:
             _log.warning("%s %s: %s", self.name, key, error, extra=self._fields(key))

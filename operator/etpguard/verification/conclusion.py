@@ -1,4 +1,4 @@
-"""One sentence that says what is true of the Service, and what to look at next. Pure."""
+"""One sentence about the Service: what is true, and what to look at next. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def conclude(rows: Sequence[Judged], service: str) -> Conclusion:
 
 
 def _answered(rows: Sequence[Judged]) -> bool:
-    """Whether any node gave an answer, which shows that packets arrive."""
+    """Whether any node answered, which shows that packets arrive."""
     return any(
         row.connection.answer in (Answer.CONNECTS, Answer.REFUSED)
         or (row.health is not None and row.health.status is not None)

@@ -1,8 +1,8 @@
 """Compares the answers of one node with the prediction. Pure.
 
-A node with a local endpoint forwards. What a client meets elsewhere depends on the data plane: kube-proxy drops
-the packets, others refuse the connection (see `assess.data_planes`). A connection from a node or from a pod is
-internal traffic for the data plane, and proves nothing.
+A node with a local endpoint forwards. What other nodes do depends on the data plane: kube-proxy drops the packets,
+others refuse the connection (see `assess.data_planes`). A connection from a node or from a pod is internal traffic
+for the data plane, and proves nothing.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class HealthAnswer:
-    """What healthCheckNodePort answered. `status` is the HTTP status, None without an HTTP answer; `answer` then
-    is the result of the connection. `service` and `local_endpoints` are those of kube-proxy's JSON, if they are in
-    it: healthcheck/service_health.go:255-275. `proxy_healthy` is what kube-proxy says about itself."""
+    """The answer of healthCheckNodePort. `status` is the HTTP status, None without an HTTP answer; `answer` is
+    then the result of the connection. `service` and `local_endpoints` are from the JSON of kube-proxy, if it has
+    them: healthcheck/service_health.go:255-275. `proxy_healthy`: whether kube-proxy reports itself as healthy."""
 
     answer: Answer
     status: int | None = None
@@ -54,8 +54,8 @@ class HealthAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Viewpoint:
-    """Where the user may stand inside the cluster: the addresses of its nodes, by address the node's name, the pod
-    networks, and the addresses of known pods."""
+    """Addresses that are inside the cluster: those of nodes, with the name of the node by address, the pod
+    networks, and the addresses of known pods. A user with such an address is inside."""
 
     nodes: Mapping[str, str]
     pod_networks: Sequence[str] = ()
@@ -63,7 +63,7 @@ class Viewpoint:
     in_pod: bool = False
 
     def inside(self, source: str) -> str:
-        """Why a connection from `source` counts as internal traffic; "" if nothing says so."""
+        """Why a connection from `source` counts as internal traffic; "" if nothing shows that."""
         if not source:
             return "the source address of the connection is not known"
         if source in self.nodes:
@@ -86,7 +86,7 @@ def _contains(network: str, address: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The verdict on one prediction. `reason` is "" where it agrees without a remark."""
+    """The verdict on one prediction. `reason` is "" if the prediction is right and nothing is remarkable."""
 
     prediction: Prediction
     connection: Connection
@@ -103,8 +103,9 @@ def judge_connection(
     expects_local: bool | None,
     inside: str,
 ) -> Judged:
-    """Compare. `health` is the answer of the same node's healthCheckNodePort, None if it was not asked;
-    `expects_local`: whether 200 is predicted there, None if that is not predicted. `inside`: see `Viewpoint`."""
+    """Compare a connection with its prediction. `health` is the answer of healthCheckNodePort of the same node,
+    None if it was not asked; `expects_local`: whether 200 is predicted there, None if that is not predicted.
+    `inside`: see `Viewpoint`."""
     verdict, reason = _by_health(health, expects_local)
     if verdict is not Verdict.DIFFERS:
         if inside:
@@ -115,7 +116,7 @@ def judge_connection(
 
 
 def _by_health(health: HealthAnswer | None, expects_local: bool | None) -> tuple[Verdict, str]:
-    """healthCheckNodePort is the data plane's own answer. It counts wherever the user is."""
+    """healthCheckNodePort is the answer of the data plane itself. It counts wherever the user is."""
     if health is None or expects_local is None:
         return Verdict.AGREES, ""
     if health.status is None:

@@ -28,16 +28,16 @@ class Prediction:
     node_port: int
     state: State
     client: Client | None = None
-    """What a client meets if the node does not forward; None if it forwards."""
+    """What happens to a client if the node does not forward; None if it forwards."""
     doubt: str = ""
     """Why the state is not known; "" if it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """`rows` in the order of nodes, ports and families. `health` says for nodes and families whether
-    healthCheckNodePort is predicted to answer 200; it lacks those for which the answer is not predicted.
-    `left_out`: eligible nodes above the limit. `notes`: what is not tried, and why."""
+    """`rows` in the order of nodes, ports and families. `health`: for each node and family whether
+    healthCheckNodePort is predicted to answer 200. It has no entry if the answer is not predicted. `left_out`:
+    eligible nodes above the limit. `notes`: what is not tried, and why."""
 
     rows: tuple[Prediction, ...]
     health: Mapping[tuple[str, IPFamily], bool]
@@ -46,8 +46,8 @@ class Predictions:
 
 
 def eligible_nodes(assessment: Assessment) -> int:
-    """The nodes to which some consumer sends; without a known consumer those that a client may address, and all
-    nodes where no node is eligible."""
+    """The nodes to which a consumer sends. Without a known consumer, the nodes that a client may address. If no
+    node is eligible, all nodes."""
     found = 0
     for verdict in assessment.consumers:
         found |= verdict.eligible
@@ -61,8 +61,8 @@ def predict(
     addresses: Mapping[str, Sequence[str]],
     states: ServiceStates,
 ) -> Predictions:
-    """The predictions for the nodes `chosen`. `addresses` are those to try for each node, at most one of a family
-    is used. `states` are those of the Service, for its healthCheckNodePort."""
+    """The predictions for the nodes `chosen`. `addresses`: those to try for each node. At most one of each IP
+    family is used. `states` are those of the Service, for its healthCheckNodePort."""
     rows: list[Prediction] = []
     notes: dict[str, None] = {}
     ports = [port for port in assessment.ports if port.node_port]
@@ -126,8 +126,8 @@ def state_of(port: PortState, node: int) -> State:
 
 
 def spread_over_states(assessment: Assessment, table: NodeTable, nodes: int, limit: int) -> list[str]:
-    """Names of at most `limit` of the nodes (0: all), sorted, with as many of each combination of states as
-    there are, in turn: a sample of 50 nodes out of 5,000 must not miss the only node with an endpoint."""
+    """The sorted names of at most `limit` nodes (0: all). The choice takes nodes from each combination of states
+    in turn: a sample of 50 nodes out of 5,000 must not miss the only node with an endpoint."""
     names = table.names(nodes)
     if not limit or len(names) <= limit:
         return names

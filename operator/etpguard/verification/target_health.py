@@ -23,13 +23,14 @@ class Health(Enum):
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
     OPEN = "open"
-    """Neither: the check is not finished, or the target takes no traffic."""
+    """Neither healthy nor unhealthy: the check is not finished, or the target gets no traffic."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
     """One target as the load balancer sees it. `target` is its name there; `provider_id` and `address` lead to the
-    node, "" if not given; `port` is 0 if not given. `words` is the load balancer's own state and reason."""
+    node, "" if not given; `port` is 0 if not given. `words` is the state and the reason, as the load balancer
+    reports them."""
 
     target: str
     health: Health
@@ -133,7 +134,7 @@ _GOOGLE_STATES = {"HEALTHY": Health.HEALTHY, "UNHEALTHY": Health.UNHEALTHY}
 
 
 def _google(given: _GoogleStatus) -> TargetView:
-    """The `port` is that of the instance group and not the one that is checked, so it is left out."""
+    """The `port` in the answer is that of the instance group, not the one that is checked, so it is not used."""
     parts = given.instance.split("/")
     path = dict(pairwise(parts))
     known = all(key in path for key in ("projects", "zones", "instances"))
@@ -160,8 +161,8 @@ def _azure(given: _AzureAddress) -> TargetView:
 
 @dataclass(frozen=True, slots=True)
 class CheckPrediction:
-    """What is predicted of one consumer's health check on one node: whether it passes, or None with the reason why
-    that is not known. `on_traffic_port`: the check probes the Service's own node port."""
+    """The prediction for the health check of one consumer on one node: whether it passes, or None with the reason
+    why that is not known. `on_traffic_port`: the check probes the Service's own node port."""
 
     passes: bool | None
     why: str = ""
@@ -170,7 +171,7 @@ class CheckPrediction:
 
 @dataclass(frozen=True, slots=True)
 class TargetJudged:
-    """One target or one eligible node without a target. `node` is "" for a target that is no node."""
+    """One target, or one eligible node that is not a target. `node` is "" for a target that is not a node."""
 
     node: str
     target: str
@@ -185,8 +186,8 @@ def judge_targets(
     nodes: Mapping[str, tuple[str, Sequence[str]]],
     predictions: Mapping[str, CheckPrediction],
 ) -> list[TargetJudged]:
-    """Compare. `nodes`: provider ID and addresses of each node by name. `predictions`: those of the eligible nodes
-    of the consumer, by name."""
+    """Compare the targets with the predictions. `nodes`: provider ID and addresses of each node, by name.
+    `predictions`: for the eligible nodes of the consumer, by name."""
     by_provider = {provider: name for name, (provider, _) in nodes.items() if provider}
     by_instance = {provider.rpartition("/")[2]: name for provider, name in by_provider.items()}
     by_address = {address: name for name, (_, addresses) in nodes.items() for address in addresses}

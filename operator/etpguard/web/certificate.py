@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 CERTIFICATE_FLAG = "--tls-cert-file"
 KEY_FLAG = "--tls-private-key-file"
 LOOK_SECONDS = 10.0
-"""From one look at the files to the next. The kubelet takes up to a minute to update a mounted Secret."""
+"""Seconds between two looks at the files. The kubelet takes up to a minute to update a mounted Secret."""
 
 _MISMATCHES = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
-"""The last one: the certificate is for a key of another type, such as RSA instead of ECDSA."""
+"""The last error: the certificate is for a key of another type, such as RSA instead of ECDSA."""
 
 
 class CertificateError(Exception):
@@ -35,7 +35,7 @@ class CertificateFiles:
 
 
 class Certificate:
-    """Gives each connection the newest pair of certificate and private key that can be used.
+    """Gives each connection the newest usable pair of certificate and private key.
 
     The files are compared by their content, so it does not matter how they are replaced: the kubelet swaps a
     symbolic link, other tools write in place. A pair that cannot be used, such as one that is half written, is
@@ -58,10 +58,10 @@ class Certificate:
         self._content, self._context = _load(files)
         self._look_at = time.monotonic() + look_seconds
         self.problem = ""
-        """Why the files that are there now are not used; "" if they are. One line."""
+        """Why the present files are not used, in one line; "" if they are used."""
 
     def context(self) -> ssl.SSLContext:
-        """For the handshake of a new connection."""
+        """The TLS context for the handshake of a new connection."""
         if time.monotonic() >= self._look_at:
             self._look()
             self._look_at = time.monotonic() + self._look_seconds

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 128
 SHUTDOWN_SECONDS = 1.0
-"""A client has this long to answer the end of a TLS connection."""
+"""How long a client may take to confirm the end of a TLS connection."""
 
 
 class ListenError(Exception):
@@ -30,10 +30,9 @@ class ListenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`connections` at once; `scrapes`: how many of them may receive /metrics; `streams`: how many may follow the
-    page. `header_seconds`: a client has this long to send its request, with the TLS handshake before it;
-    `request_seconds`: and this long to receive the answer; `stream_seconds`: the same for one that follows the
-    page."""
+    """`connections`: how many at once. `scrapes`: how many of them may receive /metrics. `streams`: how many may
+    follow the page. `header_seconds`: time for the TLS handshake and the request. `request_seconds`: time to
+    receive the answer. `stream_seconds`: the same for a client that follows the page."""
 
     connections: int = 128
     scrapes: int = 64
@@ -42,7 +41,7 @@ class Limits:
     header_seconds: float = 5.0
     request_seconds: float = 15.0
     accept_pause: float = 1.0
-    """After a failed accept (no file descriptor is left), the next is tried this much later."""
+    """Pause after a failed accept, for example because no file descriptor is left."""
 
 
 class Listener:
@@ -82,7 +81,7 @@ class Listener:
                 await asyncio.gather(*handshakes, return_exceptions=True)
 
     def headers_received(self, connection: asyncio.BaseProtocol, seconds: float | None = None) -> None:
-        """A request is complete; from now on the time limit is that of the answer, or `seconds`."""
+        """A request is complete. From now on the time limit for the answer applies, or `seconds`."""
         self._forget(connection)
         # aiohttp forgets the transport when it closes it, which may leave an answer that nobody reads.
         if (transport := _transport(connection)) is not None:
@@ -154,7 +153,7 @@ class Listener:
         return was_open
 
     def _forget(self, connection: asyncio.BaseProtocol) -> None:
-        """It has no deadline any more."""
+        """Remove its deadline."""
         if deadline := self._deadlines.pop(connection, None):
             deadline.cancel()
 

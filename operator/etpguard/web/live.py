@@ -26,17 +26,17 @@ from etpguard.web.pages import accepts_gzip, one_request_per_connection, send, s
 EVENTS = "/events"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 LOOK_SECONDS = 0.5
-"""From one look for a change to the next."""
+"""Seconds between two looks for a change."""
 SHARE_FACTOR = 5.0
 """A page is shown for this many times as long as it took to render: at most a sixth of the time is for rendering,
 however many clients follow it and however often something changes."""
 HEARTBEAT_SECONDS = 15.0
 STALLED_SECONDS = 5.0
-"""A follower that does not take an event within this time is dropped."""
+"""A client that follows the page and does not receive an event within this time is disconnected."""
 KEPT_SECONDS = 60.0
-"""After the last client the page and what it was made from are kept this long."""
+"""After the last client has gone, the page and its data are kept for this long."""
 LEVEL = 3
-"""Of gzip, as for /metrics."""
+"""Level of gzip, as for /metrics."""
 
 
 class Source(Protocol):
@@ -49,7 +49,7 @@ class Source(Protocol):
     async def render(self, revision: str) -> str: ...
 
     def forget(self) -> None:
-        """Nobody looks any more: release what is kept for the next rendering."""
+        """The last client has gone: release what is kept for the next rendering."""
         ...
 
 
@@ -76,7 +76,7 @@ class Rendering:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[None]:
-        """For as long as somebody looks at the page."""
+        """Counts a client for the duration of the block."""
         self._clients += 1
         if self._forgetting:
             self._forgetting.cancel()
@@ -88,7 +88,7 @@ class Rendering:
                 self._forgetting = asyncio.get_running_loop().call_later(KEPT_SECONDS, self._forget)
 
     async def page(self) -> Page:
-        """The page, at most `LOOK_SECONDS` or a few times its rendering old."""
+        """The page. Its age is at most `LOOK_SECONDS`, or a few times as long as it took to render."""
         if self._page is not None and time.monotonic() < self._look_at:
             return self._page
         if self._looking is None:
@@ -162,7 +162,7 @@ async def serve_page(
 
     async def events(request: web.Request) -> web.StreamResponse:
         nonlocal followers
-        # Another site may not hold the places of those who look at the page.
+        # Other web sites must not use up the limited number of followers.
         if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
             return text_answer(403, "only the page itself may follow its events", (), ())
         if followers >= limits.streams:

@@ -1,4 +1,5 @@
-"""The pages /metrics, /readyz and /livez. The main loop answers, so an answer shows that it is not blocked."""
+"""Serves /metrics, /readyz and /livez. The main event loop answers, so an answer shows that the loop is not
+blocked."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from etpguard.web.scrapes import Busy, Scrapes
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 65536
-"""A body is sent in pieces of this size: no more of it waits in memory for a client that does not read."""
+"""A body is sent in pieces of this size. For a client that does not read, at most one piece waits in memory."""
 
 _silent = logging.getLogger(f"{__name__}.aiohttp")
 _silent.addHandler(logging.NullHandler())
@@ -29,8 +30,8 @@ _silent.propagate = False
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What /readyz and /livez say, one line each. `blockers`: why the operator is not ready. `notes`: problems
-    while it is ready. `failures`: why only a restart of the process helps."""
+    """The lines of /readyz and /livez. `blockers`: why the operator is not ready. `notes`: problems that do not
+    make it unready. `failures`: why the process must be restarted."""
 
     blockers: Sequence[str] = ()
     notes: Sequence[str] = ()
@@ -105,8 +106,8 @@ async def serving(
 
 
 def one_request_per_connection(listener: Listener, streams: Mapping[str, float] | None = None) -> Middleware:
-    """The time limits of the listener are those of a connection, so each connection serves one request. `streams`
-    gives the paths whose answers may take longer, in seconds."""
+    """A middleware that closes each connection after one request, because the time limits of the listener count
+    per connection. `streams`: paths whose answers may take longer, with their time limits in seconds."""
     longer = streams or {}
 
     @web.middleware

@@ -1,4 +1,4 @@
-"""The body of /metrics: rendered once at a time, off the loop, and shared."""
+"""The body of /metrics. It is rendered in a thread, once for all clients that ask at the same time."""
 
 from __future__ import annotations
 
