@@ -50,14 +50,20 @@ class Rig:
         self.inbox = Inbox()
         self.messages: list[Message] = []
         loop = asyncio.get_running_loop()
-        self.freshness = Freshness(self.picture.kinds, interval, loop.time)
+        self.ahead = 0.0
+        """Seconds that the clock of the resync is ahead of the loop's."""
+
+        def clock() -> float:
+            return loop.time() + self.ahead
+
+        self.freshness = Freshness(self.picture.kinds, interval, clock)
         self.resync = Resync(
             picture=self.picture,
             reader=self.reader,
             inbox=self.inbox,
             freshness=self.freshness,
             interval=interval,
-            clock=loop.time,
+            clock=clock,
             timing=timing,
             early=early,
             on_request=on_request,
