@@ -22,7 +22,7 @@ pytestmark = pytest.mark.controlplane
 
 SERVICES = ("web", "shop", "mail", "chat", "maps")
 PAUSE = 0.7
-SHORT = 3
+SHORT = 1
 LONG = 20
 
 
