@@ -149,7 +149,6 @@ def test_client_certificates_in_a_kubeconfig_that_is_rewritten_are_used(
 
 
 @pytest.mark.controlplane
-@pytest.mark.timing
 def test_lists_watches_writes_and_the_lease_go_on_after_a_rotation(
     cluster: Cluster, namespace: str, rotation: Rotation, tmp_path: Path
 ) -> None:
