@@ -16,7 +16,8 @@ from tests.dataplane.rule_copy import RuleCopy
 from tests.dataplane.scene import Scene
 from tests.dataplane.walk import Walk
 
-SHORT = 40
+SHORT = 16
+STEPS_TO_A_WRONG_RULE = 40
 LONG = int(os.environ.get("WALK_STEPS", "200"))
 
 
@@ -82,6 +83,6 @@ def test_a_wrong_rule_is_reported(scene: Scene) -> None:
 
 def test_a_walk_by_a_wrong_rule_ends(scene: Scene) -> None:
     """The walk comes through the terminating fallback often enough to find that it is flipped."""
-    found = walk(scene, SHORT, RuleCopy(terminating_fallback=False), seed=20261122)
+    found = walk(scene, STEPS_TO_A_WRONG_RULE, RuleCopy(terminating_fallback=False), seed=20261122)
     assert "seed 20261122" in found
     assert "predicted dropped, observed answered by" in found
