@@ -34,7 +34,7 @@ PATIENT = replace(FAST, connect_timeout=0.9)
 SPACING = 0.05
 DWELL = 2
 COVERED_FOR = 3
-QUIET = 5.0
+QUIET = 3.0
 """Seconds without a loss after which it counts as ended."""
 KNOWN_AFTER = PATIENT.connect_timeout + 0.5
 """Seconds after which it is known of a request whether it was lost."""
@@ -80,6 +80,8 @@ def test_a_blackhole_ends_by_itself_and_local_comes_back(
         wait_for(lambda: running.uncovered(namespace, "web") == 1.0, what="node3 to be reported as uncovered")
         metric = time.time()
         wait_for(lambda: traffic_policy(scene) == "Cluster", timeout=60)
+        lab.settle()
+        in_the_rules = time.time()
         wait_for(
             lambda: time.time() - stream.last_lost(fault) > QUIET + KNOWN_AFTER, timeout=60, what="the loss to end"
         )
@@ -89,9 +91,10 @@ def test_a_blackhole_ends_by_itself_and_local_comes_back(
         ended = after[len(pods) - 1]  # by then each target has had its turn
         meanwhile = [request.lost for request in stream.requests() if metric + 0.5 < request.sent < patch]
         assert fault < min(lost)
-        assert mean(meanwhile) == pytest.approx(1 / 3, abs=0.1)
-        assert fault < condition < fault + DWELL < patch
-        assert patch - 1 < ended < patch + 5
+        assert mean(meanwhile) == pytest.approx(1 / 3, abs=0.05 + 1 / len(meanwhile))
+        assert fault < condition < patch
+        assert fault + DWELL < patch
+        assert max(lost) < in_the_rules
 
         position = lab.cluster.audit_position()
         healed = time.time()
@@ -104,7 +107,7 @@ def test_a_blackhole_ends_by_itself_and_local_comes_back(
         phase = "{.status.remediation.phase}"
         assert lab.cluster.kubectl("get", "cov", "web", "-n", namespace, f"-ojsonpath={phase}") == "RolledBack"
         sent = [request.sent for request in stream.requests()]
-        assert max(later - earlier for earlier, later in pairwise(sent)) < 1, "the client paused"
+        assert max(later - earlier for earlier, later in pairwise(sent)) < QUIET, "the client paused"
     predicted, _ = scene.compared()
     assert [set(states.values()) for states in predicted.values()] == [{"ready"}]
     with capsys.disabled():
