@@ -57,7 +57,8 @@ class HealthCheck:
 
 @dataclass(slots=True)
 class Target:
-    """One node, and what its health checks have shown so far. `reason` is in the words of the ALB's console."""
+    """One node, and what its health checks have shown so far. `checks` counts them; `reason` is in the words of
+    the ALB's console."""
 
     node: str
     address: str
@@ -66,9 +67,11 @@ class Target:
     reason: str = "Elb.InitialHealthChecking"
     successes: int = 0
     failures: int = 0
+    checks: int = 0
 
     def record(self, failure: str, settings: Settings) -> None:
         """The result of one check; "" for a success. A target's first success is enough for it to get traffic."""
+        self.checks += 1
         if not failure:
             self.successes, self.failures = self.successes + 1, 0
             if self.state == "initial" or self.successes >= settings.healthy_threshold:

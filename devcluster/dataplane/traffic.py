@@ -70,8 +70,14 @@ class LoadBalancer:
 
     def targets(self) -> dict[str, tuple[str, str]]:
         """State and reason of each target, by node."""
-        found = json.loads(self._child.ask("targets"))
-        return {target["node"]: (target["state"], target["reason"]) for target in found["targets"]}
+        return {target["node"]: (target["state"], target["reason"]) for target in self._targets()}
+
+    def checks(self, node: str) -> int:
+        """How many health checks of the node have ended."""
+        return next(int(target["checks"]) for target in self._targets() if target["node"] == node)
+
+    def _targets(self) -> list[dict[str, Any]]:
+        return list(json.loads(self._child.ask("targets"))["targets"])
 
     def send(self, requests: int, timeout: float = 5) -> Loss:
         """So many requests from the client outside, at once."""
