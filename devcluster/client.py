@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+SECONDS = 60.0
+"""For an answer: on a busy machine the API server may take many."""
+
 
 @dataclass(frozen=True)
 class Response:
@@ -46,7 +49,7 @@ class Client:
         path: str,
         body: object = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float = 10,
+        timeout: float = SECONDS,
     ) -> Response:
         """``body``: bytes as they are, else encoded as JSON. Raises ``OSError`` or
         ``http.client.HTTPException``.

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from devcluster import audit, binaries, kubeconfig
-from devcluster.client import Response
+from devcluster.client import SECONDS, Response
 from devcluster.commands import DEFAULT_CONTROLLERS
 from devcluster.control_plane import ControlPlane
 from devcluster.errors import ApiError, KubectlError, StartError
@@ -80,7 +80,7 @@ class Cluster:
         *,
         content_type: str | None = None,
         token: str | None = None,
-        timeout: float = 10,
+        timeout: float = SECONDS,
     ) -> Response:
         """One request over a kept connection, as admin unless a token is given; never raises for a status.
 
@@ -93,7 +93,13 @@ class Cluster:
         return self._control_plane.client.request(method, path, body, headers, timeout)
 
     def call(
-        self, method: str, path: str, body: object = None, *, content_type: str | None = None, timeout: float = 10
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str | None = None,
+        timeout: float = SECONDS,
     ) -> dict[str, Any]:
         """As ``request``, but gives the decoded object and raises ``ApiError`` for a status that is not 2xx."""
         response = self.request(method, path, body, content_type=content_type, timeout=timeout)
