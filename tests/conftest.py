@@ -17,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 import devcluster
 from devcluster import Cluster, MissingToolError
 from devcluster.dataplane.nodes import MODES
+from tests.arena import own_cluster
 from tests.examples import examples
 
 if TYPE_CHECKING:
@@ -173,6 +174,15 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         yield running
     finally:
         context.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def arena() -> Iterator[Cluster]:
+    """Another control plane, with etpguard's CRDs, for tests whose Nodes must be theirs alone: each deletes its
+    Nodes."""
+    from tests.remediate.stage import install_crds  # few workers need it
+
+    yield from own_cluster(install_crds)
 
 
 @pytest.fixture

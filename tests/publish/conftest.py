@@ -1,4 +1,4 @@
-"""A control plane for this package alone, with the reports' CRD, and a case in a namespace of its own."""
+"""A case in a namespace of its own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from devcluster import Cluster
-from tests.arena import own_cluster, own_namespace
-from tests.publish.stage import Case, install_crd
-
-
-@pytest.fixture(scope="session")  # not package: a worker comes back to it after files of other packages
-def arena() -> Iterator[Cluster]:
-    yield from own_cluster(install_crd)
+from tests.arena import own_namespace
+from tests.publish.stage import Case
 
 
 @pytest.fixture

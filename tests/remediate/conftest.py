@@ -1,4 +1,4 @@
-"""A control plane for this package alone, with all of etpguard's CRDs, and a scene in a namespace of its own."""
+"""A scene in a namespace of its own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from devcluster import Cluster
-from tests.arena import own_cluster, own_namespace
-from tests.remediate.stage import Scene, install_crds
-
-
-@pytest.fixture(scope="session")  # not package: a worker comes back to it after files of other packages
-def arena() -> Iterator[Cluster]:
-    yield from own_cluster(install_crds)
+from tests.arena import own_namespace
+from tests.remediate.stage import Scene
 
 
 @pytest.fixture

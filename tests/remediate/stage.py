@@ -82,6 +82,9 @@ class Scene:
             objects.delete(self.cluster, pod)
         for name in self.nodes:
             self.cluster.request("DELETE", f"/api/v1/nodes/{name}")
+        # The namespace takes its time, and the publisher of another test would report what is in it.
+        for path in (self.service_path(""), self.ingress_path("")):
+            self.cluster.request("DELETE", path.rstrip("/"))
 
     def place(self, number: int, service: str = "web") -> None:
         """A ready pod on node `number` (1 to 3)."""
