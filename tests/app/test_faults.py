@@ -327,13 +327,14 @@ def test_no_file_descriptor_is_left(own: Cluster, tmp_path: Path) -> None:
     """Lists, the watch, the Lease and HTTP fail for a while; the process does not end, and all of it recovers."""
     with TcpProxy(own.server) as proxy:
         kubeconfig = own.kubeconfig_for(server=proxy.server)
-        with Spawned(own, tmp_path, "descriptors", kubeconfig=str(kubeconfig), resync_interval="5s") as operator:
+        flags = {"kubeconfig": str(kubeconfig), "resync_interval": "5s", "lease_duration": "5s"}
+        with Spawned(own, tmp_path, "descriptors", None, **flags) as operator:
             most = resource.prlimit(operator.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(operator.pid, resource.RLIMIT_NOFILE, (3, most[1]))
             proxy.cut()
             time.sleep(1)
             proxy.restore()
-            time.sleep(20)
+            time.sleep(8)  # the Lease runs out, and each kind is listed
             assert operator.running(), operator.log()
             resource.prlimit(operator.pid, resource.RLIMIT_NOFILE, most)
             wait_for(operator.recovered, 90, "the operator to lead, with a fresh picture")
@@ -365,7 +366,7 @@ def test_the_folder_for_temporary_files_is_removed(own: Cluster, tmp_path: Path)
         wait_for(
             lambda: "services: certificate-authority cannot be stored" in operator.log(), 60, "a list to fail"
         )
-        time.sleep(10)
+        time.sleep(4)
         assert operator.running(), operator.log()
         aside.rename(folder)
         wait_for(operator.recovered, 60, "the operator to lead, with a fresh picture")
