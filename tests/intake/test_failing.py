@@ -25,7 +25,7 @@ def test_the_start_does_not_wait_for_ever_for_a_kind_that_fails() -> None:
         await rig.resync.first()
         assert asyncio.get_running_loop().time() - began >= 0.3
         assert rig.access(INGRESS) is Access.FAILING
-        assert rig.messages[-1] == KindLost(INGRESS, "503 its webhook is away")
+        await until(lambda: rig.messages[-1] == KindLost(INGRESS, "503 its webhook is away"))
         assert rig.freshness.picture_status() == (
             True,
             True,
@@ -74,7 +74,7 @@ def test_a_kind_that_begins_to_fail_does_not_stop_all_writes_for_ever() -> None:
         rig.ahead = FAILING
         await until(lambda: rig.freshness.picture_status().fresh)
         assert rig.access(INGRESS) is Access.FAILING
-        assert rig.messages[-1] == KindLost(INGRESS, "503 its webhook is away")
+        await until(lambda: rig.messages[-1] == KindLost(INGRESS, "503 its webhook is away"))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
