@@ -69,7 +69,7 @@ def commas_of_attributes(namespace: str) -> Iterator[Object]:
 
 
 def paths_to_many_services(namespace: str) -> Iterator[Object]:
-    names = [f"s{n}" for n in range(400)]
+    names = [f"s{n}" for n in range(200)]
     yield from ((services(namespace), node_port(name)) for name in names)
     yield ingresses(namespace), ingress("web", names, 8_000, **{f"{ALB}/target-type": "instance"})
 
@@ -112,7 +112,7 @@ def expensive_schedules(namespace: str) -> Iterator[Object]:
     ]
     remediation = {"sourceIPLoss": "Accept", "budgets": budgets}
     spec = {"mode": "DryRun", "serviceTypes": ["NodePort"], "remediation": remediation}
-    yield from ((services(namespace), node_port(f"s{n}")) for n in range(200))
+    yield from ((services(namespace), node_port(f"s{n}")) for n in range(100))
     yield policies(namespace), {**POLICY, "metadata": {"name": "p"}, "spec": spec}
 
 
@@ -165,7 +165,7 @@ def providers_annotations(namespace: str) -> Iterator[Object]:
 INPUTS: dict[str, Hostile] = {
     "250,000 commas in target-node-labels": commas_of_node_labels,
     "60,000 target group attributes": commas_of_attributes,
-    "8,000 paths to 400 Services": paths_to_many_services,
+    "8,000 paths to 200 Services": paths_to_many_services,
     "230 KB of conditions": conditions_of_one_path,
     "JSON nested 120,000 deep": deep_json,
     "a group of 200 Ingresses": a_group_of_ingresses,
