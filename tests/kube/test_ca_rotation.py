@@ -155,7 +155,6 @@ def test_lists_watches_writes_and_the_lease_go_on_after_a_rotation(
     settings: dict[str, Any] = {
         "leader_elect": True,
         "lease_namespace": namespace,
-        "lease_duration": 3.0,
         "namespaces": frozenset({namespace}),
         "write_conditions": True,
         "hold": 0.0,
