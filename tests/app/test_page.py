@@ -49,7 +49,9 @@ def test_the_page_shows_what_check_reports_and_who_leads(cluster: Cluster, names
     apply(cluster, service(namespace, "web"))
     with Running(cluster.kubeconfig, page=LOOPBACK, namespaces=frozenset({namespace})) as running:
         running.wait_fresh()
-        port = wait_for(lambda: running.operator.page.port, 60, "the page is served")
+        port = wait_for(
+            lambda: running.operator.page.port if running.operator.page else None, 60, "the page is served"
+        )
         shown = page(port)
         report = etpguard("check", "--kubeconfig", cluster.kubeconfig, "-n", namespace, "-o", "json").report
         (web,) = report["services"]
@@ -63,7 +65,7 @@ def test_the_page_shows_what_check_reports_and_who_leads(cluster: Cluster, names
 def test_an_address_that_is_taken_leaves_the_operator_ready(cluster: Cluster) -> None:
     port = ports.free("127.0.0.1")
     with Running(cluster.kubeconfig, page=Address("127.0.0.1", port)) as first:
-        wait_for(lambda: first.operator.page.port, 60, "the page is served")
+        wait_for(lambda: first.operator.page.port if first.operator.page else None, 60, "the page is served")
         with Running(cluster.kubeconfig, page=Address("127.0.0.1", port)) as second:
             second.wait_ready()
             wait_for(lambda: f"--page 127.0.0.1:{port}" in second.get("/readyz")[1], 60, "/readyz names it")

@@ -224,6 +224,31 @@ def test_receivers_hear_of_an_object_that_no_assessment_depends_on() -> None:
     assert play(scene).touched == set()
 
 
+def test_receivers_that_come_later_get_what_was_assessed_before() -> None:
+    class Late:
+        offered: dict[Key, Assessment | None] = {}  # noqa: RUF012
+        touched: set[Key] = set()  # noqa: RUF012
+
+        def offer(self, changed: Mapping[Key, Assessment | None], touched: Collection[Key]) -> None:
+            self.offered |= changed
+            self.touched |= set(touched)
+
+    late = Late()
+
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.listed(SERVICE, 11, service("web", 3), service("other", 4, policy="Cluster"))
+        await rig.begin()
+        await rig.absorber.add_receivers([late])
+        assert late.offered == dict(rig.engine.assessments)
+        rig.live(SERVICE, service("web", 12), deleted=True)
+        await rig.idle()
+
+    play(scene)
+    assert late.offered == {WEB: None}
+    assert late.touched == {WEB, Key("default", "other")}
+
+
 def test_a_deleted_service_is_offered_as_none() -> None:
     async def scene(rig: Rig) -> None:
         await the_case(rig)

@@ -12,12 +12,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from etpguard.app.health import HealthReport, metrics_state
-from etpguard.app.page import LivePage
 from etpguard.app.tasks import Keeper, finished_before, run_until_one_ends
 from etpguard.app.timing import OperatorTiming
-from etpguard.app.writing import Writing
 from etpguard.assess import Engine, Options, picture_for
 from etpguard.assess.advice import Advisor
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController
@@ -45,12 +44,16 @@ from etpguard.metrics import CONTENT_TYPE, Metrics
 from etpguard.objects import GROUP, AnyKind
 from etpguard.objects.log_fields import action_fields
 from etpguard.objects.named import NamedObjects
-from etpguard.page import Status
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.report.advice import advice_texts
 from etpguard.report.data_planes import assumed_of_services
 from etpguard.settings import Settings, SettingsError
 from etpguard.web import Certificate, CertificateFiles, Health, serve
+
+if TYPE_CHECKING:
+    from etpguard.app.page import LivePage
+    from etpguard.app.writing import Writing
+    from etpguard.page import Status
 
 logger = logging.getLogger(__name__)
 
@@ -132,45 +135,22 @@ class Operator:
             timing=timing.watch,
             failures=failures,
         )
-        self._writing = Writing(
-            settings,
-            connection,
-            picture=self.picture,
-            assessments=self.engine.assessments,
-            engine=lambda picture: Engine(picture, consumers, self._engine_options),
-            served=self.freshness.served,
-            advice=advice_texts(Advisor(self.picture, consumers)),
-            assumed=lambda: assumed_of_services(self.engine.planes),
-            internal=self.engine.internal,
-            internal_advice=advice_texts(InternalAdvisor(self.picture)),
-            stale=self._stale,
-            metrics=self.metrics,
-            failures=failures,
-            keeper=self._keeper,
-            remediation_pacing=timing.remediation,
-            publish=timing.publish,
-        )
+        self._failures = failures
+        self._timing = timing
+        self._writing: Writing | None = None
         self._absorber = Absorber(
             picture=self.picture,
             engine=self.engine,
             inbox=self._inbox,
             corrections=Corrections(self.metrics.correction, self._supervisor.watch_misses_events),
-            receivers=self._writing.receivers,
             observe=self.metrics.verdict,
             watch_relisted=self._resync.watch_relisted,
             etcd_restored=self._supervisor.etcd_restored,
             scope=settings.scope,
             failures=failures,
         )
-        self.page = LivePage(
-            self.picture,
-            self.engine,
-            reported,
-            settings.scope.select(self.engine.internal),
-            Advisor(self.picture, consumers),
-            connection.server,
-            self._page_status,
-        )
+        self.page: LivePage | None = None
+        """Made once the operator is ready."""
         self._health = HealthReport(
             self.freshness,
             self._supervisor,
@@ -178,7 +158,7 @@ class Operator:
             (
                 self._data_plane_notes,
                 self._assessment_notes,
-                self._writing.problems,
+                self._writing_notes,
                 self._page_notes,
                 self._certificate_notes,
             ),
@@ -259,12 +239,15 @@ class Operator:
             len(self.engine.assessments),
             extra=action_fields("start"),
         )
-        await in_thread(_kopf, "import kopf")
+        await in_thread(_late_modules, "import what starts now")
+        self._writing = writing = self._new_writing()
+        await self._absorber.add_receivers(writing.receivers)
+        self.page = self._new_page()
         keep = self._keeper.keep
         parts = [
             asyncio.create_task(self._resync.run(), name="resync"),
             asyncio.create_task(keep("watch", "the operator", self._supervisor.run, stop), name="watch"),
-            asyncio.create_task(self._writing.run(stop), name="writing"),
+            asyncio.create_task(writing.run(stop), name="writing"),
             asyncio.create_task(
                 keep("options", "the data plane's objects", self._data_plane_objects.run, stop), name="data planes"
             ),
@@ -281,6 +264,42 @@ class Operator:
         """The first lists, and the first read of the objects that show the data plane."""
         await asyncio.gather(self._resync.first(), self._data_plane_objects.read())
 
+    def _new_writing(self) -> Writing:
+        from etpguard.app.writing import Writing
+
+        return Writing(
+            self._settings,
+            self._connection,
+            picture=self.picture,
+            assessments=self.engine.assessments,
+            engine=lambda picture: Engine(picture, self._families, self._engine_options),
+            served=self.freshness.served,
+            advice=advice_texts(Advisor(self.picture, self._families)),
+            assumed=lambda: assumed_of_services(self.engine.planes),
+            internal=self.engine.internal,
+            internal_advice=advice_texts(InternalAdvisor(self.picture)),
+            stale=self._stale,
+            metrics=self.metrics,
+            failures=self._failures,
+            keeper=self._keeper,
+            remediation_pacing=self._timing.remediation,
+            publish=self._timing.publish,
+        )
+
+    def _new_page(self) -> LivePage:
+        from etpguard.app.page import LivePage
+
+        scope = self._settings.scope
+        return LivePage(
+            self.picture,
+            self.engine,
+            scope.select(self.engine.assessments),
+            scope.select(self.engine.internal),
+            Advisor(self.picture, self._families),
+            self._connection.server,
+            self._page_status,
+        )
+
     async def _follow_options(self) -> None:
         await follow(self._settings, self._connection, self._options, self.use_options)
 
@@ -291,17 +310,22 @@ class Operator:
         return [self._absorber.problem] if self._absorber.problem else []
 
     def _page_notes(self) -> list[str]:
-        return [self.page.problem] if self.page.problem else []
+        return [self.page.problem] if self.page and self.page.problem else []
+
+    def _writing_notes(self) -> list[str]:
+        return self._writing.problems() if self._writing else []
 
     def _certificate_notes(self) -> list[str]:
         problem = self._certificate.problem if self._certificate else ""
         return [f"the new TLS certificate is not in use: {problem}"] if problem else []
 
     def _page_status(self, revision: str) -> Status:
+        from etpguard.page import Status
+
         health = self.health()
         return Status(
             revision,
-            leader=self._writing.leader,
+            leader=self._writing.leader if self._writing else "not known",
             fresh=self._stale() is None,
             problems=[*health.blockers, *health.notes, *health.failures],
         )
@@ -336,8 +360,14 @@ def _skipped(kinds: Iterable[AnyKind], groups: frozenset[str]) -> frozenset[AnyK
 
 
 def _kopf() -> ModuleType:
-    """Imported once the operator is ready, in a thread: Kopf doubles the time that all imports take (measured:
-    0.8 s of CPU without, 2.0 s with it)."""
     from etpguard.intake import kopf_watch
 
     return kopf_watch
+
+
+def _late_modules() -> None:
+    """Import what starts once the operator is ready, in a thread. Kopf doubles the time that all imports take
+    (measured: 0.8 s of CPU without, 2.0 s with it); the others take 0.1 s."""
+    from etpguard.app import page, writing  # noqa: F401
+
+    _kopf()

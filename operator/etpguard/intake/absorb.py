@@ -24,7 +24,7 @@ from etpguard.intake.inbox import (
     WatchRelisted,
 )
 from etpguard.kube.failures import Failures
-from etpguard.objects import AnyKind, Key, Reject
+from etpguard.objects import SERVICE, AnyKind, Key, Reject
 from etpguard.objects.log_fields import request_fields, service_fields
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 from etpguard.objects.text import describe
@@ -57,7 +57,7 @@ AnyChange = Change[Any]
 class Absorber:
     """Merges messages into the picture and, after `AssessAll`, keeps the assessments up to date.
 
-    `receivers` get every change of the Services in `scope`; this is the only place that filters assessments on
+    Receivers get every change of the Services in `scope`; this is the only place that filters assessments on
     their way out. `observe` gets the seconds from an event's arrival until the assessment made from it.
     `watch_relisted` is called with a kind for each sign that Kopf has listed it again. `etcd_restored` is
     called when a list is the first to show that etcd was restored from a backup.
@@ -70,10 +70,10 @@ class Absorber:
         engine: Engine,
         inbox: Inbox,
         corrections: Corrections,
-        receivers: Sequence[Receiver],
         observe: Callable[[float], None],
         watch_relisted: Callable[[AnyKind], None],
         etcd_restored: Callable[[], None],
+        receivers: Sequence[Receiver] = (),
         scope: NamespaceScope = EVERYWHERE,
         failures: Failures | None = None,
     ) -> None:
@@ -81,7 +81,7 @@ class Absorber:
         self._engine = engine
         self._inbox = inbox
         self._corrections = corrections
-        self._receivers = receivers
+        self._receivers = list(receivers)
         self._scope = scope
         self._observe = observe
         self._watch_relisted = watch_relisted
@@ -94,6 +94,16 @@ class Absorber:
         """Kinds with a message that could not be merged since their last list began."""
         self._assessing = False
         self._touched = Touched()
+
+    async def add_receivers(self, receivers: Sequence[Receiver]) -> None:
+        """They get all assessments now, and what changes from now on. The former receivers get all again."""
+        self._receivers += receivers
+        keys = list({*self._picture.store(SERVICE).keys(), *self._engine.assessments})
+        for start in range(0, len(keys), OFFERED_AT_ONCE):
+            some = keys[start : start + OFFERED_AT_ONCE]
+            assessments = self._engine.assessments
+            self._offer({key: assessments[key] for key in some if key in assessments}, some)
+            await asyncio.sleep(0)
 
     async def run(self) -> None:
         while True:
@@ -197,9 +207,12 @@ class Absorber:
                 begun = time.monotonic()
         rest = list(touched.services | touched.endpoints)
         self._offer(changed, rest[:OFFERED_AT_ONCE])
-        for start in range(OFFERED_AT_ONCE, len(rest), OFFERED_AT_ONCE):
+        await self._offer_touched(rest[OFFERED_AT_ONCE:])
+
+    async def _offer_touched(self, touched: Sequence[Key]) -> None:
+        for start in range(0, len(touched), OFFERED_AT_ONCE):
             await asyncio.sleep(0)
-            self._offer({}, rest[start : start + OFFERED_AT_ONCE])
+            self._offer({}, touched[start : start + OFFERED_AT_ONCE])
 
     def _offer(self, changed: Mapping[Key, Assessment | None], touched: Iterable[Key]) -> None:
         includes = self._scope.includes
