@@ -19,7 +19,7 @@ class BGPConfigurationSpec(Shape, frozen=True):
 
 
 class BGPConfiguration(LabelledRecord, frozen=True):
-    """The one named "default" is for the cluster, the others are each for one node."""
+    """The object "default" is for the cluster, each other one for one node."""
 
     spec: BGPConfigurationSpec | None = None
 
@@ -92,7 +92,7 @@ class FelixConfiguration(Record, frozen=True):
 
 
 NODE_PREFIX = "node."
-"""The FelixConfiguration `node.NAME` is for that node alone. It outranks `default`."""
+"""The FelixConfiguration `node.NAME` is for that node alone. It overrides `default`."""
 INSTALLATION = cluster_wide_kind("Installation", "installations", "operator.tigera.io", "v1", Installation)
 
 FELIX_CONFIGURATION = cluster_wide_kind(

@@ -34,7 +34,7 @@ class AdvertisedService(Shape, frozen=True):
 
 
 class BGPAdvertisement(Shape, frozen=True):
-    """Of type Service it needs a selector: without one it advertises no Service."""
+    """An advertisement of type Service needs a selector: without one it advertises no Service."""
 
     advertisement_type: str = ""
     service: AdvertisedService | None = None
@@ -54,7 +54,7 @@ class CiliumBGPAdvertisement(LabelledRecord, frozen=True):
 
 
 class BGPClusterConfigSpec(Shape, frozen=True):
-    """Without a selector it is for every node."""
+    """Without a selector, every node has the sessions."""
 
     node_selector: Selector | None = None
 
@@ -104,7 +104,7 @@ class L2LeaseSpec(Shape, frozen=True):
 
 
 class L2Lease(Record, frozen=True):
-    """The Lease of one Service: the Cilium agent of its holder announces the addresses."""
+    """The Lease of one Service. The Cilium agent on the node of its holder announces the addresses."""
 
     spec: L2LeaseSpec | None = None
 
@@ -168,8 +168,8 @@ class CiliumNodeConfigSpec(Shape, frozen=True):
 
 
 class CiliumNodeConfig(Record, frozen=True):
-    """It overrides keys of cilium-config on the nodes that it selects: on none without a selector, on all with an
-    empty one. Cilium 1.20.2 pkg/option/resolver/resolver.go."""
+    """Overrides keys of cilium-config on the nodes that it selects: on no node without a selector, on all nodes
+    with an empty one. Cilium 1.20.2 pkg/option/resolver/resolver.go."""
 
     metadata: BareMeta
     spec: CiliumNodeConfigSpec | None = None

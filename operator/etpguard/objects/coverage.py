@@ -29,7 +29,7 @@ class PolicyRef(Shape, frozen=True):
 
 
 class Revert(Shape, frozen=True):
-    """A tool put Local back."""
+    """A tool restored Local."""
 
     time: str
     manager: str
@@ -51,7 +51,7 @@ class Remediation(Shape, frozen=True):
     """The policy that decided; None if the report was lost and rebuilt from managedFields."""
     on_delete: str = "Keep"
     intents: tuple[str, ...] = ()
-    """When intents were written, the newest ten: what budgets count."""
+    """The times at which intents were written, the newest ten. Budgets count them."""
     since: str = ""
     """When the phase was entered."""
     reverts: tuple[Revert, ...] = ()
@@ -76,7 +76,7 @@ class ServiceCoverage(AnnotatedRecord, frozen=True):
 
     @property
     def remediation(self) -> Remediation | None:
-        """None also where the record is not one that this version can read: see `remediation_unreadable`."""
+        """The record; None also where this version cannot read it: see `remediation_unreadable`."""
         return self._record[0]
 
     @property

@@ -1,4 +1,4 @@
-"""From the API's JSON, or from an already decoded dict, to records; whatever fails is named, not lost."""
+"""From the API's JSON, or from a decoded dict, to records. An object that cannot be decoded is named, not lost."""
 
 from __future__ import annotations
 
@@ -78,11 +78,8 @@ def _item_decoder(record: type[Any]) -> msgspec.json.Decoder[Any]:
 
 
 def decode_page(kind: Kind[R], body: bytes) -> Page[R]:
-    """Decode one List response of `kind`.
-
-    The whole page at once; item by item only if that fails, so that one malformed object costs only itself. Raises
-    msgspec.MsgspecError when the body is no JSON List at all.
-    """
+    """Decode one List response of `kind`. The whole page is decoded at once, and item by item only if that fails,
+    so that a malformed object affects no other one. Raises msgspec.MsgspecError if the body is no JSON List."""
     rejects: list[Reject] = []
     try:
         page = _page_decoder(kind.record).decode(body)
@@ -126,8 +123,8 @@ def decode_item(kind: Kind[R], source: Source) -> R | Reject:
 
 
 def _without_nulls(kind: Kind[R], source: Source) -> R | None:
-    """The record of an object that is only wrong in being null where the API's own decoding would take the
-    zero value; rare enough to be worth a second look instead of a `| None` on each field."""
+    """The record of an object whose only fault is a null where the API's own decoding takes the zero value. That
+    is rare enough for a second decoding, instead of a `| None` on each field."""
     try:
         record: R = msgspec.convert(_zeroed(_parsed(source)), kind.record)
         check_version(record.metadata.resource_version)
@@ -148,7 +145,7 @@ def _zeroed(value: Any, in_string_map: bool = False) -> Any:
 
 
 def check_version(version: str | None) -> None:
-    """Raises msgspec.ValidationError for what is no resourceVersion; "" and None are none."""
+    """Raises msgspec.ValidationError for a text that is no resourceVersion. "" and None stand for no version."""
     if version and not _is_version(version):
         raise msgspec.ValidationError(
             f"Expected an integer, got {version[:40]!r} - at `$.metadata.resourceVersion`"
@@ -161,7 +158,7 @@ def _is_version(text: str) -> bool:
 
 
 def _reject(kind: str, source: Source, error: str) -> Reject:
-    """Name what can still be named of an object that could not be read."""
+    """The reject of an object that could not be read, with what can be read of its name."""
     raw = _parsed(source)
     meta = raw.get("metadata") if isinstance(raw, dict) else None
     meta = meta if isinstance(meta, dict) else {}
@@ -196,7 +193,7 @@ def reject(kind: str, key: Key, uid: str, version: str, error: str, service: str
 
 
 def _parsed(source: Source) -> Any:
-    """None for what is no JSON."""
+    """The decoded JSON; None for a text that is no JSON."""
     if isinstance(source, dict):
         return source
     try:
@@ -206,7 +203,7 @@ def _parsed(source: Source) -> Any:
 
 
 def _plain(error: str) -> str:
-    """msgspec's "Expected `int`, got `str` - at `$.spec.ports[0].port`" with the field first."""
+    """The message with the field first. msgspec writes "Expected `int`, got `str` - at `$.spec.ports[0].port`"."""
     what, separator, where = error.partition(" - at `$.")
     if not separator:
         return error

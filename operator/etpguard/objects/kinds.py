@@ -39,9 +39,9 @@ class Subset:
     needed_by: AnyKind
     """The kind whose objects make them necessary."""
     needs: Callable[[Any], bool] = field(default=lambda record: True)
-    """Whether an object of that kind does."""
+    """Whether an object of that kind makes them necessary."""
     prefix: str = ""
-    """Of the names of the objects; "" for any name."""
+    """The prefix of the names of the objects; "" for any name."""
     label: str = ""
     """The key of a label that the objects have; "" for any labels."""
     switched_with: str = ""
@@ -101,7 +101,7 @@ class Kind(Generic[R]):
 
     @property
     def path(self) -> str:
-        """The cluster-wide collection's path."""
+        """The path of the collection of all namespaces."""
         prefix = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         return f"{prefix}/{self.plural}"
 

@@ -21,7 +21,7 @@ class Lease(Record, frozen=True):
 
     @property
     def holder(self) -> str:
-        """The holder's identity; "" once an operator that ended has released the Lease."""
+        """The identity of the holder; "" once an operator that ended has released the Lease."""
         return (self.spec and self.spec.holder_identity) or ""
 
     @property
@@ -31,12 +31,12 @@ class Lease(Record, frozen=True):
 
     @property
     def acquired(self) -> str:
-        """When the holder acquired it, a metav1.MicroTime; "" for never."""
+        """When the holder acquired it, a metav1.MicroTime; "" if it never did."""
         return (self.spec and self.spec.acquire_time) or ""
 
     @property
     def transitions(self) -> int:
-        """How often it went to another holder."""
+        """How often the Lease went to another holder."""
         return (self.spec and self.spec.lease_transitions) or 0
 
 

@@ -16,9 +16,9 @@ class AdvertisementSpec(Shape, frozen=True):
     ip_address_pool_selectors: list[Selector] | None = None
     node_selectors: list[Selector] | None = None
     service_selectors: list[Selector] | None = None
-    """On the labels of Services, since 0.16; none at all select every Service."""
+    """Selectors of the labels of Services, since 0.16. Without any, it is for every Service."""
     peers: list[str] | None = None
-    """Names of the BGPPeers of a BGPAdvertisement; none at all for every peer."""
+    """The names of BGPPeers, in a BGPAdvertisement. Without any, it is for every peer."""
 
 
 class Advertisement(LabelledRecord, frozen=True):

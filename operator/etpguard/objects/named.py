@@ -56,7 +56,7 @@ class Listed:
 
     @classmethod
     def of(cls, records: Iterable[Any]) -> Listed | None:
-        """In the order of their names; None if no object configures a single node."""
+        """The records in the order of their names; None if no object configures a single node."""
         found = sorted((each for each in records if each.of_single_nodes), key=lambda each: str(each.key))
         return cls(tuple(found)) if found else None
 
@@ -70,7 +70,7 @@ CILIUM_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "cilium"), "ciliu
 CILIUM_OTHER_CONFIG = NamedObject(CONFIG_MAP, Key("cilium", "cilium-config"), "cilium")
 
 CILIUM_OTHER_DAEMON_SET = NamedObject(DAEMON_SET, Key("cilium", "cilium"), "cilium")
-"""Of the operator for OpenShift, and of many charts."""
+"""The operator for OpenShift and many charts install Cilium in this namespace."""
 DEFAULT_NAMESPACE = "kube-system"
 
 CILIUM_NAMESPACES = {
@@ -103,7 +103,7 @@ KUBE_ROUTER_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "kube-router
 CILIUM_NODE_CONFIGS = NamedObject(CILIUM_NODE_CONFIG, Key("", ""), "ciliumNodes")
 
 CILIUM_NODE_CONFIGS_ALPHA = NamedObject(CILIUM_NODE_CONFIG_ALPHA, Key("", ""), "ciliumNodes")
-"""Before Cilium 1.15 the only version."""
+"""The only version before Cilium 1.15."""
 CALICO_FELIX_NODES = NamedObject(FELIX_CONFIGURATION, Key("", ""), "calicoNodes")
 CALICO_FELIX_NODES_V3 = NamedObject(FELIX_CONFIGURATION_V3, Key("", ""), "calicoNodes")
 

@@ -152,13 +152,13 @@ class Node(LabelledRecord, frozen=True):
 
     @property
     def ready(self) -> str | None:
-        """Status of the Ready condition ("True", "False", "Unknown"), None where there is none."""
+        """The status of the Ready condition ("True", "False", "Unknown"); None without one."""
         found = self._condition("Ready")
         return found.status if found else None
 
     @property
     def network(self) -> str:
-        """The reason of the condition NetworkUnavailable, by which network plugins say that they are up."""
+        """The reason of the condition NetworkUnavailable. Network plugins write it when they are ready."""
         found = self._condition("NetworkUnavailable")
         return (found and found.reason) or ""
 

@@ -101,7 +101,7 @@ class Sleep(Shape, frozen=True):
 
 
 class Handler(Shape, frozen=True):
-    """A preStop hook. Of one that is no sleep only its kind is kept."""
+    """A preStop hook. For a hook other than sleep, only its kind is kept."""
 
     sleep: Sleep | None = None
     exec: dict[str, Any] | None = None
@@ -129,7 +129,8 @@ SHUTDOWN_ARGUMENTS = ("shutdown-grace-period",)
 
 
 class PodContainer(Shape, frozen=True):
-    """Of the arguments only `SHUTDOWN_ARGUMENTS` are kept, and of the image its name without registry and tag."""
+    """Only the arguments in `SHUTDOWN_ARGUMENTS` are kept, and only the name of the image, without registry and
+    tag."""
 
     name: str = ""
     resources: Resources | None = None
@@ -209,7 +210,7 @@ class Pod(AnnotatedRecord, frozen=True):
 
     @property
     def node(self) -> str:
-        """The name of its node, "" while it is not assigned."""
+        """The name of its node; "" while the pod is not assigned to one."""
         return self.spec.node_name or ""
 
     @property

@@ -140,14 +140,14 @@ class Requirement(Shape, frozen=True):
 
 
 class Selector(Shape, frozen=True):
-    """A `LabelSelector`; the empty one admits everything."""
+    """A `LabelSelector`. The empty one admits everything."""
 
     match_labels: dict[str, str] | None = None
     match_expressions: tuple[Requirement, ...] | None = None
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """All of the selector in one form, hashable; `matchLabels` sorted by key."""
+        """The whole selector in one hashable form, with `matchLabels` sorted by key."""
         labels = sorted((self.match_labels or {}).items())
         return (*(Requirement(k, "In", (v,)) for k, v in labels), *(self.match_expressions or ()))
 

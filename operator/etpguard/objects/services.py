@@ -97,7 +97,7 @@ class Service(AnnotatedRecord, frozen=True):
 
     @property
     def managers(self) -> frozenset[str]:
-        """The field managers that own anything of it."""
+        """The field managers that own a field of it."""
         return frozenset(m.manager for m in self.metadata.managed_fields or () if m.manager)
 
     @property
@@ -152,7 +152,7 @@ class Service(AnnotatedRecord, frozen=True):
         return kept[1]
 
     def under_local(self, health_check_node_port: int | None) -> Service:
-        """This Service as it would be with `externalTrafficPolicy: Local` and that healthCheckNodePort."""
+        """This Service with `externalTrafficPolicy: Local` and that healthCheckNodePort."""
         spec = msgspec.structs.replace(
             self.spec,
             external_traffic_policy="Local",

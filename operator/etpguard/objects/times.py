@@ -1,7 +1,5 @@
-"""Every format of time that etpguard writes, and the one parser. Pure: the clock is the caller's.
-
-Seconds are seconds since the Unix epoch throughout.
-"""
+"""Every format of time that etpguard writes, and the one parser. Seconds are seconds since the Unix epoch. Pure:
+the caller has the clock."""
 
 from __future__ import annotations
 

@@ -190,8 +190,8 @@ class AwsCloudProvider(BaseFamily):
 
 
 def _recognition(service: Service, view: View) -> Recognition | None:
-    """By the host name that AWS gave, by an annotation on nodes of AWS, or by the nodes only. Without AWS's nodes
-    an annotation shows nothing: charts set it on any cluster."""
+    """By the host name that AWS gave, by an annotation in a cluster with nodes of AWS, or by the nodes alone. In
+    other clusters an annotation proves nothing: charts set it on any cluster."""
     if not classless(service) or first_mark(service, _OUTSCALE):
         return None
     for entry in service.load_balancer_ingress:
@@ -232,13 +232,14 @@ def _not_served(port: ServicePort, network: bool) -> NodeTargets:
 
 
 def _pairs(value: str) -> dict[str, str]:
-    """aws_loadbalancer.go getKeyValuePropertiesFromAnnotation: "k=v,k2=,k3"."""
+    """The pairs of an annotation such as "k=v,k2=,k3": aws_loadbalancer.go getKeyValuePropertiesFromAnnotation."""
     pairs = (item.strip().partition("=") for item in value.split(",") if item.strip())
     return {key.strip(): text.strip() for key, _, text in pairs}
 
 
 def _target_nodes(value: str) -> tuple[Requirement, ...]:
-    """aws_loadbalancer.go filterTargetNodes, where an empty value admits any."""
+    """The requirements of an annotation on the nodes: aws_loadbalancer.go filterTargetNodes. An empty value admits
+    any value of the label."""
     return tuple(
         Requirement(key, "In", (text,)) if text else Requirement(key, "Exists")
         for key, text in sorted(_pairs(value).items())
@@ -246,8 +247,8 @@ def _target_nodes(value: str) -> tuple[Requirement, ...]:
 
 
 def _through_proxy_protocol(targets: Targets, value: str) -> Targets:
-    """An NLB with PROXY protocol uses it in health checks too, and kube-proxy does not understand it. On a CLB it
-    is a policy of the traffic's ports, and never of the healthCheckNodePort."""
+    """The check with PROXY protocol on. An NLB uses it in health checks too, and kube-proxy does not understand
+    it. On a CLB it is a policy of the ports of the traffic, and never of the healthCheckNodePort."""
     if value == "false" or not isinstance(targets, NodeTargets):
         return targets
     check = targets.check

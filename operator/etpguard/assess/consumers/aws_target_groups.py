@@ -30,8 +30,8 @@ def named_by_aws(hostname: str) -> bool:
 
 
 def minimum_healthy(attributes: Mapping[str, str]) -> MinimumHealthy:
-    """By the attributes of a target group. What AWS rejects counts as the default: the target group then keeps the
-    value that it has."""
+    """The minimum by the attributes of a target group. Values that AWS rejects count as the default, which the
+    target group is assumed to keep."""
     return MinimumHealthy(
         count=_number(attributes.get(MINIMUM_COUNT, ""), 1, 1_000_000),
         percentage=_number(attributes.get(MINIMUM_PERCENTAGE, ""), 0, 100),

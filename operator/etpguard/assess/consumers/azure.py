@@ -67,7 +67,7 @@ _CONTROL_PLANE = (
 )
 """azure_vmss.go:1225, azure_standard.go:961 and azure_loadbalancer_backendpool.go:379."""
 _RESOURCE_GROUP = Requirement("kubernetes.azure.com/resource-group", "DoesNotExist")
-"""A node of another resource group than that of the cloud config."""
+"""A node outside the resource group of the cloud config."""
 _COMMON = (
     Requirement(EXCLUDE_LABEL, "DoesNotExist"),
     Requirement("kubernetes.azure.com/managed", "NotIn", ("false", "False", "FALSE")),

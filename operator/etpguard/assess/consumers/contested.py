@@ -24,8 +24,8 @@ class _Marks:
     prefixes: tuple[str, ...]
     written: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
-    """Of a cloud: of its nodes' providerIDs. Its marks count only in a cluster with such nodes: charts carry the
-    annotations of several clouds."""
+    """For a cloud: the schemes of its nodes' providerIDs. Its marks count only in a cluster with such nodes,
+    because charts carry the annotations of several clouds."""
 
 
 _BETA = "service.beta.kubernetes.io/"
@@ -48,7 +48,7 @@ _NAMES = {
     "vsphere": "vSphere",
     "yandex": "Yandex Cloud",
 }
-"""For people, where that is more than a capital letter."""
+"""The names for readers, where they differ by more than a capital letter."""
 _MARKS = (
     _Marks(
         "MetalLB",
@@ -72,7 +72,7 @@ _MARKS = (
 
 
 class Contested(BaseFamily):
-    """First in the registry: it takes what several of the others would."""
+    """The first of the registry: it takes the objects that several other families would claim."""
 
     name = "contested"
     balancers_only = True
@@ -105,9 +105,9 @@ class Contested(BaseFamily):
 
 
 def _claims(service: Service, view: View) -> list[tuple[str, str]]:
-    """The controllers whose marks the Service has, with one of the marks; those alone that wrote one, if any did.
-    Where a cloud alone wrote one, the controllers in the cluster with a mark count too, since their families claim
-    the Service before those of clouds."""
+    """The controllers whose marks the Service has, each with one of the marks. If any of them wrote a mark itself,
+    only those count. If only a cloud wrote one, the controllers in the cluster with a mark count too, since their
+    families claim the Service before those of clouds."""
     named = any(entry.hostname for entry in service.load_balancer_ingress)
     able = [
         each

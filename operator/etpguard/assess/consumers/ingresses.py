@@ -49,7 +49,7 @@ def usual_controller(class_name: str) -> str:
 
 
 class Handler(NamedTuple):
-    """The controller that serves an Ingress, "" where it is not known, and how it was recognised."""
+    """The controller that serves an Ingress, "" where it is not known, and by what it was recognised."""
 
     controller: str
     how: str = ""
@@ -143,7 +143,7 @@ def backends(service: Service, view: View, serves: Callable[[Ingress, Handler], 
 
 
 def _port_references(ingress: Ingress) -> dict[str, list[int | str]]:
-    """By the name of each Service, the ports that the Ingress names, each once."""
+    """By the name of each Service, the ports that the Ingress names. Each port is there once."""
     found: dict[str, dict[int | str, None]] = {}
     for backend in ingress.backends:
         if backend.service is not None:

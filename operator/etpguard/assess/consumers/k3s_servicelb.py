@@ -40,7 +40,8 @@ _WITHOUT_ADDRESS = (
 
 
 def _status_addresses(service: Service) -> Iterable[Key]:
-    """Whether it is found depends on the nodes that have these addresses."""
+    """The addresses in the status of the Service, for `refers`: the nodes that have these addresses decide whether
+    k3s serves it."""
     if not classless(service):
         return ()
     return {address_key(entry.ip) for entry in service.load_balancer_ingress if entry.ip}
@@ -95,7 +96,8 @@ class K3sServiceLB(BaseFamily):
 
 
 def _with_pods(pods: Sequence[SvclbPod]) -> NodeTargets:
-    """By the svclb Pods of the Service: a node serves it while its Pod is Ready and so has the host ports."""
+    """The targets by the svclb Pods of the Service. A node serves the Service while its Pod is Ready, and so has
+    the host ports."""
     serving = frozenset(pod.node for pod in pods if pod.ready and pod.node)
     rule = NodeRule(names=serving, taints=(), follows_endpoints=True)
     detail = (
@@ -106,7 +108,7 @@ def _with_pods(pods: Sequence[SvclbPod]) -> NodeTargets:
 
 
 def _not_ready(pods: Sequence[SvclbPod]) -> str:
-    """What is known of svclb Pods of which none serves a node with an endpoint."""
+    """What is known where no svclb Pod is Ready on a node with an endpoint."""
     pending = sum(not pod.node for pod in pods)
     ready = sum(pod.ready for pod in pods)
     waiting = (
@@ -119,14 +121,15 @@ def _not_ready(pods: Sequence[SvclbPod]) -> str:
 
 
 def _without_pods(service: Service, view: View) -> NodeTargets:
-    """By the nodes that would run svclb Pods, if their ports are free."""
+    """The targets by the nodes that would run svclb Pods if their ports are free."""
     pool = _node_pool(service, view)
     rule = NodeRule(taints=(), tolerated=_TOLERATED, requirements=pool, follows_endpoints=True)
     return NodeTargets(rule, UNCHECKED)
 
 
 def _node_pool(service: Service, view: View) -> tuple[Requirement, ...]:
-    """Once any node has the label, only those where it is "true", and only then the Service's pool."""
+    """The requirements on nodes. Once any node has the label, only nodes with the value "true" count, and only
+    then the pool of the Service counts."""
     if K3S_LB_LABELLED not in view.platforms:
         return ()
     pool = service.labels.get(_POOL)
@@ -134,8 +137,8 @@ def _node_pool(service: Service, view: View) -> tuple[Requirement, ...]:
 
 
 def _recognised(service: Service, view: View, pods: Sequence[SvclbPod]) -> Recognition | None:
-    """By the nodes, and by a status that holds addresses of nodes alone: another implementation would give other
-    addresses. Without a status its svclb Pods show it, or the nodes alone."""
+    """By the nodes, with a status that holds addresses of nodes alone: another implementation would give other
+    addresses. Without a status, by its svclb Pods, or by the nodes alone."""
     if not classless(service) or "k3s" not in view.platforms or sole_cloud(view):
         return None
     how = (

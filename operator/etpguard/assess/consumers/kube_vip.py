@@ -93,7 +93,7 @@ def _targets(service: Service) -> Targets:
 
 
 def _recognised(service: Service) -> Recognition | None:
-    """How kube-vip is recognised as the one that serves the Service; None if it does not."""
+    """By what it is known that kube-vip serves the Service; None if it does not."""
     if service.annotations.get(IGNORE) == "true":
         return None
     if recognition := by_class(service, CLASS):

@@ -51,7 +51,7 @@ CLEANUP = "service.kubernetes.io/load-balancer-cleanup"
 
 
 class Recognition(NamedTuple):
-    """How a load balancer is recognised, as a clause, and how certain that is."""
+    """By what a load balancer is recognised, as a clause, and how certain that is."""
 
     how: str
     evidence: Evidence = Evidence.DOCUMENTED

@@ -105,7 +105,7 @@ _NO_ADDRESS = Reason(
 
 
 def _selected(written: str) -> Targets:
-    """getNodeSelectorsForService: a JSON object of labels; {} selects every node."""
+    """The label requirements of a JSON object of labels; {} selects every node: getNodeSelectorsForService."""
     labels = _labels(written)
     if labels is None:
         detail = f"the annotation {NODE_SELECTOR} is {written[:60]!r}, which is no JSON object of labels"

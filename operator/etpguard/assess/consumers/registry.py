@@ -1,4 +1,4 @@
-"""The families in the order in which they may claim an object; to add one is to add its line here."""
+"""The families, in the order in which they may claim an object. To add a family, add its line here."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class ConsumerOptions:
 
 
 def consumer_families(options: ConsumerOptions | None = None) -> tuple[ConsumerFamily, ...]:
-    """Families that recognise a mark on the object come before those that recognise the nodes; the last one takes
-    the rest."""
+    """Families that recognise a mark on the object come before those that recognise the nodes. The last family
+    takes the objects that no other one claims."""
     options = options or ConsumerOptions()
     return (
         Calico(),

@@ -105,7 +105,7 @@ load_balancer_service.go:599, NGINX Gateway Fabric e55bfe3 objects.go:50. The fi
 
 
 def cluster(service: Service, cost: ClientIP, extra: str = "") -> Advice:
-    """Change the policy; `cost` is what that costs on this path."""
+    """Change the policy. `cost` says what that costs on this path."""
     made_by = next((note for label, note in _MAKERS.items() if label in service.labels), "")
     return Advice(
         "Let every node forward",
@@ -192,8 +192,8 @@ def health_checked(
     extra: str = "",
     new_node: str = MAYBE_NEW_NODE,
 ) -> Iterable[Advice]:
-    """For a load balancer whose health check can find the nodes with endpoints; `extra` goes with the change to
-    `Cluster`. `new_node` says what a new node without a pod gets."""
+    """Advice for a load balancer whose health check can find the nodes with endpoints. `extra` is added to the
+    change to `Cluster`. `new_node` says what a new node without a pod gets."""
     match verdict.outcome:
         case Outcome.NoTargets:
             yield from admit_nodes(service, nodes, EXCLUDE_LABEL)

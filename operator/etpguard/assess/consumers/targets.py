@@ -59,8 +59,8 @@ class PodTargets:
 
 @dataclass(frozen=True, slots=True)
 class Otherwise:
-    """Another rule for the nodes, which holds where a setting that the API does not show is different. The outcome
-    is Unknown where it differs between the two rules, unless both deliver all traffic or none."""
+    """Another rule for the nodes. It holds where a setting that the API does not show is different. The outcome is
+    Unknown where it differs between the two rules, unless both deliver all traffic or none."""
 
     rule: NodeRule
     reason: Reason
@@ -85,7 +85,8 @@ class NodeTargets:
     keeps_targets: Reason | None = None
     """Why the load balancer keeps its former targets where `rule` selects no node: the outcome is then Unknown."""
     other_targets: Reason | None = None
-    """Why the consumer may have targets that the API does not show: what covers no node is then Unknown."""
+    """Why the consumer may have targets that the API does not show. An outcome without a covered node is then
+    Unknown."""
     otherwise: Otherwise | None = None
     one_of: Reason | None = None
     """Why it is not known which single one of the nodes gets all the traffic: the outcome is Unknown where they
@@ -100,19 +101,21 @@ class PossibleNodes:
     rule: NodeRule
     reason: Reason
     sends_to_one: bool = False
-    """Whether it certainly sends to one of them, or to none that is covered: where none is, all is lost."""
+    """Whether it sends to one of them without doubt, or to none that is covered. Where none is covered, all is
+    lost."""
     present: NodeTargets | None = None
-    """What it sends to at present, where an API object shows that: it decides. Where all of the nodes are covered,
-    nothing is lost when another one takes over."""
+    """What it sends to at present, where an API object shows that. It decides on the outcome. Where all of the
+    nodes are covered, nothing is lost when another one takes over."""
     fewest: NodeRule | None = None
-    """A rule that may hold instead. Where it selects no node, the outcome is Unknown: then nothing may arrive."""
+    """A rule that may hold instead. Where it selects no node, the outcome is Unknown, because then no traffic may
+    arrive."""
     check: ClassVar[None] = None
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownOutcome:
-    """The outcome is Unknown, whatever the nodes do. `rule` and `check` are what is known nevertheless; a report
-    shows them."""
+    """The outcome is Unknown, whatever the nodes do. A report shows `rule` and `check`, which may be known
+    nevertheless."""
 
     reason: Reason
     rule: NodeRule | None = None

@@ -91,7 +91,7 @@ def _consumers(kind: str, route: TraefikRoute, service: Service, protocol: str, 
 
 
 def _port(service: Service, reference: int | str | None, protocol: str) -> ServicePort | None:
-    """getServicePort: by name or number; the only port where none is named."""
+    """The port of the Service by name or number, or its only port where the route names none: getServicePort."""
     if not reference:
         return service.ports[0] if len(service.ports) == 1 else None
     named = (

@@ -65,7 +65,7 @@ class Antrea:
         return str(service.key) in self._skipped or (bool(self._proxy_name) and PROXY_NAME not in service.labels)
 
     def _name_on(self, service: Service) -> str:
-        """The name that the label of a Service of this proxy has."""
+        """The proxy name that the label of a Service must have for Antrea to serve it."""
         return "" if self._leaves(service) else self._proxy_name
 
     def _states(
@@ -111,7 +111,8 @@ def _by_port(inputs: Inputs) -> dict[trackers.PortKey, _Sets]:
 
 
 def _fold(pairs: Iterable[trackers.Source], bit: Callable[[str], int]) -> _Sets:
-    """On each node, of the copies of an ip:port the last local one counts, or else the first of all."""
+    """The node sets of one port. On each node, of the copies of an ip:port the last local one counts; for the
+    whole cluster, the first of all counts."""
     first: dict[tuple[str, int], Endpoint] = {}
     local: dict[tuple[str, int, str], Endpoint] = {}
     for slice_, port in pairs:

@@ -133,7 +133,8 @@ class CalicoEBPF:
         return tuple(made)
 
     def _tracked(self, inputs: Inputs) -> tuple[trackers.Tracked, dict[trackers.PortKey, int]]:
-        """The endpoints that Calico reads, and the nodes with a local ready one among those that hints leave."""
+        """The endpoints that Calico reads, and, where hints narrow them, the nodes with a local ready endpoint
+        that is left."""
         slices = [slice_ for slice_ in inputs.slices if PROXY_NAME not in slice_.labels]
         tracked = inputs.tracked
         if len(slices) < len(inputs.slices):
@@ -156,9 +157,10 @@ def _excluded(service: Service) -> list[Uncertain]:
 
 
 def _by_hints(endpoints: Sequence[Endpoint], nodes: Nodes, by_zone_alone: bool) -> int:
-    """The nodes with a local ready endpoint, on each node among those that are left of its hints: see topology.go,
-    FilterEpsByTopologyAwareRouting with `by_zone_alone` and FilterEpsByTrafficDistribution without. Where no hint
-    fits the node, all endpoints are left. A terminating endpoint fits too, although it gets no traffic."""
+    """The nodes with a local ready endpoint. On each node, only the endpoints count that its topology hints leave:
+    see topology.go, FilterEpsByTopologyAwareRouting with `by_zone_alone`, and FilterEpsByTrafficDistribution
+    without. Where no hint fits the node, all endpoints are left. A terminating endpoint fits too, although it gets
+    no traffic."""
     ready = _local_ready(endpoints, nodes)
     zones: dict[str, list[Endpoint]] = {}
     by_node: dict[str, list[Endpoint]] = {}

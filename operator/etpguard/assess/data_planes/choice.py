@@ -20,14 +20,14 @@ SEPARATOR = ";"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`selected` has the entries with a selector, `others` is the data plane of all other nodes, None for auto."""
+    """`selected` has the entries with a selector. `others` is the data plane of all other nodes; None for auto."""
 
     selectors: tuple[tuple[DataPlane, tuple[Requirement, ...]], ...] = ()
     others: DataPlane | None = None
 
     @classmethod
     def parse(cls, text: str) -> Choice:
-        """Raises ValueError with what it expects."""
+        """Raises ValueError, which says what is expected."""
         selectors: list[tuple[DataPlane, tuple[Requirement, ...]]] = []
         others: list[str] = []
         for entry in filter(None, map(str.strip, text.split(SEPARATOR))):

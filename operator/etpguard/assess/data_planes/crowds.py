@@ -20,8 +20,8 @@ def levels(nodes: Iterable[int]) -> tuple[int, ...]:
 
 
 def crowded(ready: Iterable[int], terminating: Iterable[int]) -> tuple[int, ...]:
-    """The nodes with at least two endpoints that get the traffic, with at least three, and so on, from the node of
-    each endpoint. Terminating ones count where none is ready."""
+    """The nodes with at least two endpoints that get traffic, with at least three, and so on. The arguments have
+    the node of each endpoint. Terminating endpoints count where a node has no ready one."""
     sets = list(ready)
     with_ready = 0
     for nodes in sets:

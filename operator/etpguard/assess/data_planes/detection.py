@@ -31,7 +31,7 @@ MAX_VARIANTS = 8
 PRECEDES = (2, 1, 0)
 """The release of Antrea that installs its rules before those of kube-proxy."""
 _PREFERRED = frozenset({DataPlane.CILIUM, DataPlane.CALICO_EBPF})
-"""What handles a packet before the rules of kube-proxy see it."""
+"""The data planes that handle a packet before the rules of kube-proxy do."""
 
 
 class Finding(NamedTuple):
@@ -118,8 +118,9 @@ class Detection:
         return [claim for claim in claims if claim.name is not loser] or claims
 
     def _denial(self, first: Mapping[DataPlane, KnownDataPlane], signs: NodeSigns) -> KnownDataPlane | None:
-        """Cilium's configuration says that Cilium does not replace kube-proxy, and another sign says that it does.
-        In a migration the ConfigMap is no contradiction: a CiliumNodeConfig overrides it on the migrated nodes."""
+        """Why Cilium may not be the data plane: its configuration says that it does not replace kube-proxy, and
+        another sign says that it does. In a migration this is no contradiction: a CiliumNodeConfig overrides the
+        ConfigMap on the migrated nodes."""
         if DataPlane.CILIUM not in first:
             return None
         replaces = self._objects.cilium.replacement_override(signs.cilium_overrides)
@@ -141,28 +142,29 @@ class Detection:
             yield KnownDataPlane(DataPlane.KUBE_PROXY, how="before 2.1, kube-proxy precedes Antrea if it runs")
 
     def _without_claim(self, signs: NodeSigns, cluster: Cluster) -> Finding:
-        """No sign names a data plane."""
+        """The finding where no sign names a data plane."""
         if gone := self._claims.kube_proxy_is_gone(signs, cluster):
             return Finding(KnownDataPlane(DataPlane.OTHER, evidence=Evidence.OBSERVED, how=gone))
         return Finding(ASSUMED, tuple(self._claims.possible(signs, cluster)))
 
 
 def _open(chosen: KnownDataPlane, others: tuple[KnownDataPlane, ...]) -> Finding:
-    """A sign shows `chosen`, and nothing excludes the others."""
+    """A finding that a sign shows `chosen`, and that nothing excludes the others."""
     if others:
         chosen = replace(chosen, evidence=Evidence.ASSUMED, how=f"{chosen.how}, but {others[0].how}")
     return Finding(chosen, others)
 
 
 def _stated(name: DataPlane, signs: NodeSigns) -> KnownDataPlane:
-    """What the flag says. A name for all nodes means those of Linux, unless Windows nodes may have it."""
+    """What the flag says. A name for all nodes applies to Linux nodes only, unless Windows nodes may have that
+    data plane."""
     if signs.windows and signs.chosen < 0 and name not in (DataPlane.ANTREA, DataPlane.OTHER):
         return observed(DataPlane.WINKERNEL, "the label kubernetes.io/os=windows")
     return KnownDataPlane(name, evidence=Evidence.STATED, how=FLAG)
 
 
 def _groups(found: Iterable[tuple[KnownDataPlane, int]]) -> tuple[PlaneGroup, ...]:
-    """The largest group first. Findings of one data plane are one group."""
+    """The groups of nodes, the largest first. Findings of the same data plane make one group."""
     members: dict[KnownDataPlane, int] = {}
     for plane, nodes in found:
         members[plane] = members.get(plane, 0) | nodes
@@ -178,7 +180,8 @@ def _contradictions(found: Mapping[Finding, int]) -> Iterator[str]:
 
 
 def _variants(found: Mapping[Finding, int]) -> Iterator[NodePlanes]:
-    """The data planes of all nodes for each combination of what is possible, but for that of `planes` itself."""
+    """The data planes of all nodes for each combination of what is possible, without the combination that is
+    `planes`."""
     choices: list[tuple[KnownDataPlane, ...]] = []
     combinations = 1
     for finding in found:

@@ -41,9 +41,9 @@ class Override(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """From where an agent takes its configuration. `kinds` are those after the ConfigMap, in their order. `odd` is
-    the argument that names a source which etpguard does not read, "" for none. `known` is False if the DaemonSet
-    could not be read."""
+    """Where an agent takes its configuration from. `kinds` are the sources after the ConfigMap, in their order.
+    `odd` is the argument that names a source which etpguard does not read, "" for none. `known` is False if the
+    DaemonSet could not be read."""
 
     kinds: tuple[str, ...] = (_NODE_CONFIG,)
     odd: str = ""
@@ -84,7 +84,7 @@ class CiliumConfiguration:
         return _sources_of(builders[0], self._namespace)
 
     def _node_configs(self) -> tuple[CiliumNodeConfig, ...]:
-        """Of the first version that has any: the versions of a kind show the same objects."""
+        """The CiliumNodeConfigs of the first version that has any, because both versions show the same objects."""
         versions = (named.CILIUM_NODE_CONFIGS, named.CILIUM_NODE_CONFIGS_ALPHA)
         found: Listed | None = next(filter(None, map(self._objects.found.get, versions)), None)
         items = found.items if found else ()
@@ -98,7 +98,8 @@ class CiliumConfiguration:
         return counts and any(each in self._objects.unread for each in unread)
 
     def overrides(self, node: Node) -> tuple[Override, ...]:
-        """What other sources than the ConfigMap set on this node, by key. Equal for nodes that show the same."""
+        """What sources other than the ConfigMap set on this node, by key. Nodes that show the same have equal
+        results."""
         found: dict[str, Override] = {}
         own = node.cilium_overrides
         for kind in self._sources.kinds:
@@ -108,7 +109,7 @@ class CiliumConfiguration:
         return tuple(sorted(each for each in found.values() if self._sources.admits(each.key)))
 
     def _of_configs(self, node: Node) -> dict[str, Override]:
-        """The last of two wins."""
+        """What the CiliumNodeConfigs set on the node. If two set a key, the last one counts."""
         kind = CILIUM_NODE_CONFIG.name
         return {
             key: Override(key, value, f"{kind} {config.key}: {key}", sure=bool(self._namespace))
@@ -128,7 +129,7 @@ class CiliumConfiguration:
         return _replaces(f"{self._config_object}: {REPLACES}", value)
 
     def replacement_override(self, overrides: tuple[Override, ...]) -> Statement | None:
-        """What another source than the ConfigMap says; None if none does."""
+        """What a source other than the ConfigMap says; None if none of them does."""
         for each in overrides:
             if each.key == REPLACES:
                 statement = _replaces(each.where, each.value)
@@ -136,7 +137,7 @@ class CiliumConfiguration:
         return None
 
     def settings(self, overrides: tuple[Override, ...]) -> tuple[tuple[str, str], ...] | None:
-        """Of a node with these overrides; None if they are not known."""
+        """The settings of a node with these overrides; None if they are not known."""
         if self.config is None or self._sources.odd or self.node_configs_unread():
             return None
         values = self.config.values | {each.key: each.value for each in overrides}

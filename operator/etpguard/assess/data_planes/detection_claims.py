@@ -190,7 +190,7 @@ class Claims:
         return CILIUM_NODES_UNREAD if self._objects.cilium.node_configs_unread() else ""
 
     def described(self, plane: KnownDataPlane, signs: NodeSigns, cluster: Cluster | None = None) -> KnownDataPlane:
-        """With version, mode and settings, as far as the objects show them."""
+        """The data plane with its version, mode and settings, as far as the objects show them."""
         objects = self._objects
         match plane.name:
             case DataPlane.CILIUM:

@@ -28,7 +28,7 @@ OPENSHIFT_OS = "node.openshift.io/os_id"
 
 KUBE_PROXY_MODES = ("iptables", "nftables", "ipvs")
 GATEWAY_MODES = ("shared", "local")
-"""Of OVN-Kubernetes."""
+"""The gateway modes of OVN-Kubernetes."""
 
 
 class Embedded(NamedTuple):
@@ -74,7 +74,7 @@ class Cluster:
     ovn: bool = False
     openshift: bool = False
     servers: frozenset[bool] = frozenset()
-    """Of the k3s and RKE2 servers: whether kube-proxy is disabled. Two values if they differ."""
+    """For k3s and RKE2 servers: whether kube-proxy is disabled. It has two values if the servers differ."""
 
     @classmethod
     def of(cls, nodes: Iterable[NodeSigns]) -> Cluster:
@@ -112,7 +112,7 @@ def signs_of(node: Node, chosen: int, runs: tuple[NamedObject, ...]) -> NodeSign
 
 
 def _embedded(program: str, text: str | None) -> Embedded | None:
-    """From the annotation `PROGRAM.io/node-args`, as `objects.nodes` reduces it."""
+    """What the annotation `PROGRAM.io/node-args` shows, in the form to which `objects.nodes` reduces it."""
     arguments: list[str] = msgspec.json.decode(text, type=list[str]) if text else []
     if not arguments:
         return None
@@ -133,7 +133,8 @@ class _Gateway(msgspec.Struct, gc=False, rename="kebab"):
 
 
 def _gateway(text: str | None) -> tuple[str, str]:
-    """Mode and node-port-enable of the annotation l3-gateway-config, as `objects.nodes` reduces it."""
+    """Mode and node-port-enable of the annotation l3-gateway-config, in the form to which `objects.nodes` reduces
+    it."""
     found = msgspec.json.decode(text, type=dict[str, _Gateway]).get("default") if text else None
     if found is None:
         return "", ""

@@ -33,7 +33,7 @@ _TRUE = ("true", "1", "t", "yes", "y")
 
 
 class Objects:
-    """The questions that the rules of `detection` ask, answered from the objects that were read."""
+    """Answers the questions of `detection` from the objects that were read."""
 
     def __init__(self, objects: NamedObjects) -> None:
         self._objects = objects
@@ -49,7 +49,7 @@ class Objects:
         }
 
     def _listed(self, *versions: NamedObject) -> tuple[Any, ...]:
-        """The objects of the first version that has any: the versions of a kind show the same objects."""
+        """The objects of the first version that has any, because the versions of a kind show the same objects."""
         found: Listed | None = next(filter(None, map(self._objects.found.get, versions)), None)
         return found.items if found else ()
 
@@ -83,7 +83,7 @@ class Objects:
         return ""
 
     def runs_on(self, name: str, labels: dict[str, str]) -> tuple[NamedObject, ...]:
-        """The DaemonSets whose pods may run on that node, those that want no pod at all excluded."""
+        """The DaemonSets whose pods may run on that node, without those that want no pod on any node."""
         if not self._running:
             return ()
         if "kubernetes.io/os" not in labels:  # in a file a Node may lack it
@@ -147,7 +147,7 @@ class Objects:
         return (("service-external-ip-range", ",".join(ranges)),) if ranges else ()
 
     def kube_proxy_mode(self) -> str:
-        """Of kube-proxy on Linux; "" if it is not known. A configuration file outranks --proxy-mode."""
+        """The mode of kube-proxy on Linux; "" if it is not known. A configuration file overrides --proxy-mode."""
         for which, key in ((named.KUBE_PROXY_CONFIG, "config.conf"), (named.EKS_KUBE_PROXY_CONFIG, "config")):
             config = self.config(which)
             if config is not None and key in config.values:

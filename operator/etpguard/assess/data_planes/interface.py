@@ -61,11 +61,13 @@ class KnownDataPlane:
 
     name: DataPlane
     mode: str = ""
-    """Of kube-proxy: "iptables", "nftables" or "ipvs". Of OVN-Kubernetes: "shared" or "local". "" if not known."""
+    """kube-proxy: "iptables", "nftables" or "ipvs". OVN-Kubernetes: "shared" or "local". "" if the mode is not
+    known."""
     version: str = ""
-    """As the image tag has it, for example "v1.20.2"; "" if not known."""
+    """The tag of its image, for example "v1.20.2"; "" if not known."""
     settings: tuple[tuple[str, str], ...] | None = None
-    """Its configuration, sorted by name: see the module. None if the configuration was not read."""
+    """Its configuration, sorted by name; see the docstring of the module. None if the configuration was not
+    read."""
     evidence: Evidence = Evidence.ASSUMED
     how: str = "assumed"
     """How it is known, in a few words: the flag, the label or annotation, the object; "assumed" by default."""
@@ -103,7 +105,8 @@ class NodePlanes:
     contradictions: tuple[str, ...] = ()
     """Signs or objects that contradict one another, a sentence each."""
     otherwise: tuple[NodePlanes, ...] = ()
-    """What the signs leave possible besides: an outcome that differs with one of these is Unknown."""
+    """The other data planes that the signs leave possible. An outcome that differs under one of them is
+    Unknown."""
 
     @property
     def only(self) -> KnownDataPlane | None:

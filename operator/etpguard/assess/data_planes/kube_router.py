@@ -135,8 +135,8 @@ class _Endpoints:
         self._bit = inputs.nodes.bit
 
     def of(self, port: ServicePort, family: IPFamily) -> tuple[int, int, bool, tuple[int, ...]]:
-        """The nodes with a ready endpoint, those with one that gets traffic, whether any does, and the nodes with
-        several."""
+        """The nodes with a ready endpoint, the nodes with one that gets traffic, whether any endpoint gets
+        traffic, and the nodes with several of them."""
         ready = kept = 0
         found: list[int] = []
         for endpoint in self._named(port):

@@ -84,8 +84,9 @@ class Rules:
     def states(
         self, service: Service, slices: Iterable[EndpointSlice], nodes: Nodes, known: StatesByPlane
     ) -> ServiceStates:
-        """The states of a Service as if its policy were Local, whatever it is. What is in `known` is not computed
-        again, and what is computed goes in: it does not depend on which nodes have which data plane."""
+        """The states of a Service as if its policy were Local, whatever it is. The states by data plane in `known`
+        are not computed again; new ones are added to it. They do not depend on which nodes have which data
+        plane."""
         inputs = Inputs(service, slices, nodes)
         states = self._states(inputs, known)
         for other in self._otherwise:
@@ -118,7 +119,7 @@ class Rules:
 
 
 def _doubted(states: ServiceStates, other: ServiceStates, reason: Reason) -> ServiceStates:
-    """`states`, where nodes on which `other` has another state are uncertain."""
+    """`states` with an uncertain state for nodes where `other` has another one."""
     others = {(port.port, port.protocol, port.family): port for port in other.ports}
     ports = []
     for port in states.ports:
@@ -147,7 +148,7 @@ def _doubted(states: ServiceStates, other: ServiceStates, reason: Reason) -> Ser
 
 
 def _differing(port: PortState, other: PortState) -> int:
-    """The nodes on which the port has another state. Which endpoints of a node are used does not matter."""
+    """The nodes on which the port has another state. It does not matter which endpoints of a node are used."""
     forwarding = port.forwarding ^ other.forwarding
     through = {kind for kind, _ in (*port.through, *other.through)}
     for kind in through:

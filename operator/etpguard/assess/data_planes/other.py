@@ -1,5 +1,5 @@
-"""A data plane that etpguard has no rule for: nothing is known of what its nodes do. The states are shown as
-those of kube-proxy, and none of them counts."""
+"""A data plane that etpguard has no rule for. What its nodes do is not known: the states are those of kube-proxy,
+and all of them are uncertain."""
 
 from __future__ import annotations
 

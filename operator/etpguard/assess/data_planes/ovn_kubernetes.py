@@ -103,7 +103,8 @@ class OVNKubernetes:
         return tuple(made)
 
     def _wakes_up(self, service: Service) -> bool:
-        """The load balancer holds the first packet of an idled Service, and an event wakes the Service up."""
+        """Whether traffic wakes the Service up: the load balancer holds the first packet of an idled Service, and
+        an event wakes it."""
         return self._unidles and _IDLED in service.annotations
 
     def _port_state(self, service: Service, port: ServicePort, family: IPFamily, every: _Endpoints) -> PortState:
@@ -137,8 +138,8 @@ class OVNKubernetes:
 
 
 def _external_ports(service: Service) -> list[tuple[ServicePort, IPFamily]]:
-    """As kube-proxy's, but the ipMode of a load balancer address does not matter, and an address of a family that
-    the Service does not have is served too."""
+    """The ports as kube-proxy has them, with two differences: the ipMode of a load balancer address does not
+    matter, and an address of a family that the Service does not have is served too."""
     if PROXY_NAME in service.labels or not proxied(service) or not policy_applies(service):
         return []
     addresses = [entry.ip for entry in service.load_balancer_ingress if entry.ip]
@@ -161,7 +162,8 @@ class _Sets(NamedTuple):
 
 @dataclass
 class _Endpoints:
-    """The endpoints of a Service with each of their addresses; family by address, not by slice."""
+    """The endpoints of a Service with each of their addresses. The address decides on the family, not the
+    slice."""
 
     slices: Iterable[EndpointSlice]
     bit: Callable[[str], int]

@@ -25,19 +25,19 @@ class NodeSets(NamedTuple):
     """The nodes of the endpoints of one port."""
 
     ready: int
-    """With a ready endpoint."""
+    """Nodes with a ready endpoint."""
     terminating: int
-    """Without one, with a serving and terminating endpoint."""
+    """Nodes without a ready endpoint, and with a serving and terminating one."""
     usable: bool
     """Whether any endpoint is ready, or serving and terminating, on whatever node."""
     any_ready: bool = False
     """Whether any endpoint is ready, on whatever node."""
     crowded: tuple[int, ...] = ()
-    """With at least two endpoints that get the traffic, with at least three, and so on."""
+    """Nodes with at least two endpoints that get traffic, with at least three, and so on."""
     placed: int = 0
-    """With an endpoint that is not terminating, ready or not."""
+    """Nodes with an endpoint that is not terminating, ready or not."""
     addressed: int = 0
-    """With an endpoint, whatever its conditions."""
+    """Nodes with an endpoint, whatever its conditions."""
 
 
 NO_NODES = NodeSets(0, 0, False)
@@ -120,7 +120,7 @@ def endpoints_by_node(slices: Iterable[EndpointSlice], port: PortState) -> dict[
 
 
 def sources(slices: Iterable[EndpointSlice], families: Container[IPFamily | None]) -> dict[PortKey, list[Source]]:
-    """The slices of each port with its number there, by family, port name and protocol alone; a port without name
+    """By family, port name and protocol, the slices that have the port, with its number there. A port without name
     or number is ignored (L173-181)."""
     found: dict[PortKey, list[Source]] = {}
     for slice_ in slices:
@@ -134,7 +134,7 @@ def sources(slices: Iterable[EndpointSlice], families: Container[IPFamily | None
 
 
 def merged(pairs: Iterable[Source]) -> Iterable[Endpoint]:
-    """L168-253: the union of all slices, one endpoint for each ip:port, the first address only."""
+    """The endpoints of all slices, one for each ip:port, by its first address (L168-253)."""
     found: dict[tuple[str, int], Endpoint] = {}
     for slice_, port in pairs:
         for endpoint in slice_.endpoints or ():

@@ -26,20 +26,20 @@ class Sets(NamedTuple):
     active: int = 0
     """Nodes on which an ACTIVE backend is local; all nodes if one has no nodeName."""
     terminating: int = 0
-    """The same for TERMINATING ones."""
+    """Nodes on which a TERMINATING backend is local; all nodes if one has no nodeName."""
     any_active: bool = False
     any_terminating: bool = False
     named_active: int = 0
     """Nodes that an ACTIVE backend names."""
     named_terminating: int = 0
     placed: int = 0
-    """Nodes that a backend names that is not terminating, whatever its other conditions."""
+    """Nodes that a backend names which is not terminating, whatever its other conditions."""
     addressed: int = 0
     """Nodes that a backend names."""
     actives: tuple[int, ...] = ()
     """The node of each ACTIVE backend."""
     endings: tuple[int, ...] = ()
-    """The node of each TERMINATING one."""
+    """The node of each TERMINATING backend."""
     odd: bool = False
     """Whether Cilium up to 1.17 may read any of them in another way."""
 
@@ -112,7 +112,7 @@ def _sources(slices: Iterable[EndpointSlice]) -> dict[tuple[str, str, int], list
 
 
 def _fold(slices: Sequence[EndpointSlice], bit: Callable[[str], int], dummy: bool) -> list[Sets]:
-    """The node sets of each slice, of those of its addresses that no later slice has."""
+    """The node sets of each slice. An address that a later slice has too counts only there."""
     by_address: dict[str, tuple[int, Endpoint]] = {}
     for index, slice_ in enumerate(slices):
         for endpoint in slice_.endpoints or ():
@@ -180,7 +180,7 @@ def node_name(endpoint: Endpoint) -> str:
 
 
 def _in_maintenance(slice_: EndpointSlice) -> bool:
-    """Whether its weight is 0, as strconv.ParseUint reads it; any other text is ignored."""
+    """Whether its weight is 0, as strconv.ParseUint reads it. Another text is ignored."""
     weight = slice_.weight
     return weight is not None and bool(weight) and not weight.strip("0")
 
