@@ -323,6 +323,21 @@ def test_hints_for_nodes_come_before_those_for_zones() -> None:
     assert states(slice_, plane=CALICO, labels=ZONES, meta=auto) == "RDR"
 
 
+@pytest.mark.parametrize(
+    ("known", "anywhere"),
+    [
+        pytest.param(CALICO, True, id="3.32"),
+        pytest.param(KnownDataPlane(DataPlane.CALICO_EBPF), True, id="a version that is not known"),
+        pytest.param(OLD_CALICO, False, id="3.30, which has no Maglev"),
+    ],
+)
+def test_calico_with_maglev_ignores_the_policy_at_an_address(known: KnownDataPlane, anywhere: bool) -> None:
+    meta = {"annotations": {"lb.projectcalico.org/external-traffic-strategy": "maglev"}}
+    port = port_of(known, endpoint_slice([on("n1")]), meta=meta, **BALANCED)
+    assert port.seen_through(Frontend.VIP).forwarding & 0b111 == (0b111 if anywhere else 0b001)
+    assert port.seen_through(Frontend.NODE_PORT).forwarding & 0b111 == 0b001
+
+
 def test_calico_ignores_the_policy_for_external_ips() -> None:
     slice_ = endpoint_slice([on("n1")])
     both = port_of(CALICO, slice_, externalIPs=["198.51.100.1"])

@@ -172,6 +172,16 @@ def args(program: str, *arguments: str) -> Json:
             "calico-ebpf v1.0.0 observed: DaemonSet kube-system/calico-node: FELIX_BPFENABLED=true",
             id="Calico eBPF by its environment",
         ),
+        pytest.param(
+            [
+                A,
+                CALICO,
+                cluster_object("Installation", "operator.tigera.io/v1", "default"),
+                cluster_object(*FELIX, bpfEnabled=True),
+            ],
+            "calico-ebpf v3.31.0 observed: FelixConfiguration default: bpfEnabled=true",
+            id="Calico eBPF by Felix, and an Installation that names no data plane",
+        ),
         pytest.param([A, CALICO, cluster_object(*FELIX)], "kube-proxy assumed: assumed", id="Calico without eBPF"),
         pytest.param(
             [

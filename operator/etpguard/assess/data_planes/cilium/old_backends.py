@@ -82,6 +82,5 @@ class OldBackends:
 
 
 def _is_serving(endpoint: Endpoint) -> bool:
-    """nil serving inherits ready."""
-    serving = endpoint.conditions.serving if endpoint.conditions else None
-    return is_ready(endpoint) if serving is None else serving
+    """For an endpoint that is not ready: nil serving inherits ready."""
+    return bool(endpoint.conditions and endpoint.conditions.serving)
