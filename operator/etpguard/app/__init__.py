@@ -8,10 +8,10 @@ import sys
 
 import etpguard.kube.tls
 import etpguard.objects.protobuf.pages  # noqa: F401  see `early_lists`
-from etpguard.app.heap import return_freed_memory
 from etpguard.intake.early_lists import EarlyLists
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
+from etpguard.kube.heap import return_freed_memory
 from etpguard.kube.lists import ListReader
 from etpguard.objects import NODE
 from etpguard.settings import Settings

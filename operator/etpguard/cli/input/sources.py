@@ -113,7 +113,9 @@ def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], Se
     """All objects of a live cluster, the families that read them, and the command's namespaces. Raises Failure."""
     from etpguard.cli.input import live
     from etpguard.kube.errors import KubeError
+    from etpguard.kube.heap import keep_freed_memory
 
+    keep_freed_memory()
     settings = sources.settings
     try:
         connection = connect(settings)

@@ -1,0 +1,42 @@
+"""What glibc does with memory that is freed. Each list needs much memory for a moment."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable
+
+_ARENA_MAX, _TRIM_THRESHOLD, _MMAP_THRESHOLD = -8, -1, -3
+"""Parameters of mallopt(3), from malloc.h of glibc."""
+_RETURN = ((_ARENA_MAX, 1), (_TRIM_THRESHOLD, 128 * 1024), (_MMAP_THRESHOLD, 64 * 1024))
+_KEEP = ((_ARENA_MAX, 1), (_TRIM_THRESHOLD, 1 << 30), (_MMAP_THRESHOLD, 32 << 20))
+"""32 MiB is the largest value that glibc takes."""
+
+
+def return_freed_memory() -> bool:
+    """Have glibc return freed blocks to the kernel: one heap for all threads, fixed thresholds. Call it before any
+    thread starts. False if the C library has no mallopt (musl, macOS).
+
+    By default each thread gets its own heap, and small blocks that stay keep the memory of a whole list. Measured
+    with two replicas side by side whose connections were cut nine times in twelve minutes: 132 MB instead of
+    152 MB at the end, and 4 MB of growth after the second cut instead of 11 MB, with the same CPU.
+    """
+    return _set(_RETURN)
+
+
+def keep_freed_memory() -> bool:
+    """Have glibc use freed blocks again and return none to the kernel, for a command that ends soon: one heap for
+    all threads, also for large blocks. Call it before any thread starts. False if the C library has no mallopt.
+
+    By default each page of a list, and each copy of it, is new memory, which the kernel clears page by page. A
+    check of 5,000 Nodes, 10,000 Services and 10,000 EndpointSlices, whose answers were recorded, has 50,000 page
+    faults instead of 79,000, takes 7 % less CPU time (median of 5 pairs), and peaks at 161 MB instead of 174 MB.
+    """
+    return _set(_KEEP)
+
+
+def _set(settings: Iterable[tuple[int, int]]) -> bool:
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return all(mallopt(parameter, value) == 1 for parameter, value in settings)
