@@ -19,6 +19,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,17 +101,21 @@ async def main(given: argparse.Namespace) -> None:
     async with operator.serving() as port:
         ticking = asyncio.create_task(tick()) if given.tick else None
         running = asyncio.create_task(operator.run(stop))
-        while operator.health().blockers:
-            await asyncio.sleep(0.01)
+
+        async def until(condition: Callable[[], bool], pause: float) -> None:
+            while not condition():
+                if running.done():  # who waits for the next line must see that it never comes
+                    raise RuntimeError(f"the operator ended with code {running.result()}")
+                await asyncio.sleep(pause)
+
+        await until(lambda: not operator.health().blockers, 0.01)
         say("ready", port=port)
-        while not operator.freshness.picture_status().fresh or not operator.watching():
-            await asyncio.sleep(0.1)
+        await until(lambda: operator.freshness.picture_status().fresh and bool(operator.watching()), 0.1)
         say("first pass")
         if given.until:
             name, _, version = given.until.partition("@")
             slices = operator.picture.store(ENDPOINT_SLICE)
-            while (slices.version(Key(*name.split("/"))) or 0) < int(version):
-                await asyncio.sleep(0.02)
+            await until(lambda: (slices.version(Key(*name.split("/"))) or 0) >= int(version), 0.02)
             say("caught up", at=time.time())
         await running
         say("end")

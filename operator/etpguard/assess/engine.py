@@ -71,7 +71,7 @@ class Engine:
         self._judge = Judge(picture, self._options, self._eligible, self._states, self._health)
         self._assessor = ServiceAssessor(picture, self._states, self._consumers, self._judge)
         self._epoch = -1
-        self._prepared: object = None
+        self._prepared: int | None = None
         self._present = 0
         self._shared: object = None
         self.assessments: dict[Key, Assessment] = {}
@@ -203,11 +203,13 @@ class Engine:
         return self._states.of(key, service) if service else None
 
     def prepare(self, names: Iterable[str]) -> None:
-        """Read nodes ahead of the first `invalidate`, which reads all of them at once otherwise. The caller gives
-        every node that the picture has or had since the engine was made, here or to `invalidate`."""
-        if self._prepared != self._basis():
+        """Read nodes ahead of the first `invalidate`, which reads all of them at once otherwise. The signs of data
+        planes are not read ahead: the detector may be another one by then. The caller gives every node that the
+        picture has or had since the engine was made, here or to `invalidate`."""
+        epoch = self._picture.nodes.epoch
+        if self._prepared != epoch:
             self._reset_nodes()
-            self._prepared = self._basis()
+            self._prepared = epoch
         else:
             self._read_nodes(names)
 
@@ -264,7 +266,6 @@ class Engine:
         nodes = self._picture.store(NODE)
         self._eligible.reset(nodes)
         self._platforms.reset(nodes)
-        self._states.read_signs()
 
     def _read_nodes(self, names: Iterable[str]) -> None:
         nodes = self._picture.store(NODE)
@@ -272,11 +273,6 @@ class Engine:
             node = nodes.get(Key("", name))
             self._eligible.update(name, node)
             self._platforms.update(name, node)
-            self._states.note_signs(name, node)
-
-    def _basis(self) -> object:
-        """What the knowledge of each node depends on."""
-        return self._picture.nodes.epoch, self._states.detector
 
     def _move_nodes(self, names: Iterable[str]) -> bool:
         """Whether these changes of nodes can change any assessment."""

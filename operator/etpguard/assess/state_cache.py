@@ -92,21 +92,14 @@ class NodeStateCache:
             yield
 
     def use_detector(self, detector: Detector) -> None:
-        """Find the data planes with another detector, from the next `read_signs` and `reset` on."""
+        """Find the data planes with another detector, from the next `reset` on."""
         self._detector = detector
 
-    @property
-    def detector(self) -> Detector:
-        return self._detector
-
-    def read_signs(self) -> None:
-        """Read the signs of all nodes in the picture."""
-        self._signs.reset(self._detector, self._picture.store(NODE), self._picture.nodes.bit)
-
     def reset(self) -> None:
-        """Drop all states, and find the data planes by the signs that were read."""
+        """Drop all states, and find the data planes of the nodes in the picture."""
         self._by_labels.clear()
         self._by_plane.clear()
+        self._signs.reset(self._detector, self._picture.store(NODE), self._picture.nodes.bit)
         self._use(self._detector.planes(self._signs.nodes))
 
     def forget(self, key: Key) -> None:
