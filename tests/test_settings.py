@@ -1,4 +1,4 @@
-"""Settings from flags and environment, and what is said of bad ones."""
+"""Settings from flags and environment, and the messages for bad ones."""
 
 from __future__ import annotations
 

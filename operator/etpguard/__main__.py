@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _open_closed_streams() -> None:
-    """A caller that needs only the exit code may have closed them. Python then has None instead."""
+    """A caller that needs only the exit code may have closed the streams. Python then has None instead of them."""
     sys.stdout = sys.stdout or io.TextIOWrapper(io.BytesIO())
     sys.stderr = sys.stderr or io.TextIOWrapper(io.BytesIO())
 
@@ -66,7 +66,7 @@ def kubectl_complete() -> None:
 
 
 def program() -> NoReturn:
-    """The process of one command. A fault of the program exits with 2, because 1 is a finding of `check`."""
+    """Run one command as a process. A fault of the program exits with 2, because 1 means a finding of `check`."""
     code: object = 2
     for name in ("SIGTERM", "SIGHUP", "SIGINT"):
         each = getattr(signal, name, None)  # Windows has no SIGHUP
@@ -90,7 +90,7 @@ def program() -> NoReturn:
 
 
 def _end(code: int) -> NoReturn:
-    """Remove files with credentials, and end at once.
+    """Remove files with credentials, and end the process at once.
 
     A normal exit also takes apart what was read, which costs 17 % of the CPU time of a check of 2,000 Services
     (0.79 s against 1.01 s, median of 9 pairs). It would also wait for threads that still read.
@@ -103,8 +103,8 @@ def _end(code: int) -> NoReturn:
 def _terminate(number: int, _: object) -> NoReturn:
     """Handle a signal. `run` has its own handlers once it is started.
 
-    An exception instead, as Python raises for SIGINT, can get lost in an import or a callback that holds a lock.
-    The process would then wait for ever.
+    Python raises an exception for SIGINT. Here that would not do: an exception can get lost in an import or in a
+    callback that holds a lock. The process would then wait for ever.
     """
     _end(128 + number)
 

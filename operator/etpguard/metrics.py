@@ -1,4 +1,4 @@
-"""All metrics. Gauges of Services are made from the assessments at scrape; only events are counted."""
+"""All metrics. The gauges of Services are made from the assessments at each scrape. Only events have counters."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Metrics:
         return Counter(f"etpguard_{name}", documentation, labels, registry=self.registry)
 
     def verdict(self, seconds: float) -> None:
-        """An assessment was made this long after the event arrived."""
+        """Record that an assessment was made this long after the event arrived."""
         self._latency.observe(seconds)
 
     def correction(self, kind: AnyKind, what: str) -> None:
@@ -165,7 +165,7 @@ class Metrics:
         self._leader.set(leading)
 
     def snapshot(self) -> Callable[[], bytes]:
-        """Takes the present state; returns a function that renders it in the text format."""
+        """Take the present state. Returns a function that renders it in the text format."""
         scrape = CollectorRegistry()
         scrape.register(_Scrape(self.registry, self._state(), self._per_service))
         return lambda: prometheus_client.generate_latest(scrape)

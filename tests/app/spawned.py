@@ -1,4 +1,5 @@
-"""The operator as a process of its own, as `etpguard run` starts it, with a probe of /livez as the kubelet's."""
+"""The operator as a separate process, as `etpguard run` starts it, with a probe of /livez like that of the
+kubelet."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ RESYNC = 3.0
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Cluster]:
-    """A cluster of its own: its data plane would change what other tests see."""
+    """A separate cluster: its data plane would change what other tests see."""
     with devcluster.start() as cluster:
         node(cluster, "n1")
         yield cluster

@@ -38,7 +38,7 @@ LEASE_SECONDS = 5
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Cluster]:
-    """A control plane of this module's own, with every kind that etpguard reads of AWS and of its own."""
+    """A control plane for this module, with every kind of AWS and of etpguard that the operator reads."""
     with devcluster.start() as cluster:
         install_crds(cluster)
         with definitions(cluster):

@@ -89,7 +89,7 @@ def test_a_leader_whose_picture_stays_stale_gives_way_to_a_standby_that_can_writ
 
 
 def test_a_second_installation_does_not_lead_until_the_first_has_gone(cluster: Cluster, namespace: str) -> None:
-    """Each has a Lease of its own: the same name in two namespaces."""
+    """Each has its own Lease: the same name in two namespaces."""
     elsewhere = f"{namespace}-second"
     cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": elsewhere}})
     settings: dict[str, Any] = {

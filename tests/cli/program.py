@@ -1,4 +1,4 @@
-"""The real program in a process of its own, as a shell runs it. See `tests/cli/forked.py`."""
+"""The real program in a separate process, as a shell runs it. See `tests/cli/forked.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a value that a schema does not allow."""
+"""The message for a value that a schema does not allow."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def calico() -> Iterator[Cluster]:
-    """A cluster of its own with Calico's eBPF data plane, by the objects of the example."""
+    """A separate cluster with the eBPF data plane of Calico, by the objects of the example."""
     with devcluster.start() as cluster:
         objects = [
             item for item in items("calico-ebpf-operator") if (item["apiVersion"], item["kind"]) in NAMED_KINDS

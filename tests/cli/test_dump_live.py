@@ -36,7 +36,7 @@ WIDE = ["services", "nodes", "endpointslices.discovery.k8s.io", "ingresses.netwo
 
 @pytest.fixture(scope="module")
 def full(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A cluster of its own: its CustomResourceDefinitions would change what other tests see."""
+    """A separate cluster: its CustomResourceDefinitions would change what other tests see."""
     with devcluster.start() as cluster:
         own = [yaml.safe_load(path.read_text()) for path in sorted(CRDS.glob("*.yaml"))]
         items = [*every_kind.objects(), *ODD]

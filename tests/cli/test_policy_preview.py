@@ -1,4 +1,5 @@
-"""`check --policy` with files alone: where policies are read from, and what is said of those that are none."""
+"""`check --policy` with files alone: where policies are read from, and the message for a document that is no
+policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the picture is whole, fresh, and what is said of it otherwise."""
+"""When the picture is whole and fresh, and which problems are reported otherwise."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ Json = dict[str, Any]
 
 
 class Tab:
-    """One tab with a storage of its own for events. All calls wait for their answer."""
+    """One tab with its own list of events. Each call waits for its answer."""
 
     def __init__(self, url: str) -> None:
         self._socket = websocket.create_connection(url, timeout=WAIT_SECONDS, suppress_origin=True)

@@ -1,4 +1,4 @@
-"""A case in a namespace of its own."""
+"""A case in its own namespace."""
 
 from __future__ import annotations
 

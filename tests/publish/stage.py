@@ -53,7 +53,7 @@ def advice(assessment: Assessment) -> Sequence[str]:
 
 
 class Stage:
-    """One publisher on one cluster, with a client of its own."""
+    """One publisher on one cluster, with its own client."""
 
     def __init__(
         self, cluster: Cluster, writer: Writer, settings: PublishSettings, term: Callable[[], int]

@@ -26,7 +26,7 @@ REMEDIATION = {
 
 
 def remediate(arena: Cluster, case: Case) -> None:
-    """As remediation writes its intent: by an apply with a manager of its own."""
+    """As remediation writes its intent: by an apply with another field manager."""
     uid = case.service()["metadata"]["uid"]
     body = {
         "apiVersion": "etpguard.dev/v1alpha1",

@@ -1,4 +1,4 @@
-"""A scene in a namespace of its own."""
+"""A scene in its own namespace."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ OPERATOR = Path(__file__).parents[2] / "operator"
 
 
 class Replica:
-    """A candidate with a user and a way to the API server of its own. Its log is in `folder`."""
+    """A candidate with its own user and its own way to the API server. Its log is in `folder`."""
 
     def __init__(self, scene: Scene, name: str, folder: Path) -> None:
         account = f"{scene.namespace}-{name}"

@@ -57,7 +57,7 @@ def operator(
 
 
 class Scene:
-    """A Service `web` of its own namespace, under a Blackhole once `place(1)` was called."""
+    """A Service `web` in its own namespace. After `place(1)` it has a Blackhole."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.cluster = cluster

@@ -12,7 +12,7 @@ from etpguard.web import CertificateFiles
 
 
 def pair(folder: Path, name: str) -> CertificateFiles:
-    """A certificate for 127.0.0.1 and localhost, by an authority of its own: `folder`/NAME/ca.crt."""
+    """A certificate for 127.0.0.1 and localhost, signed by its own authority: `folder`/NAME/ca.crt."""
     place = folder / name
     place.mkdir()
     return CertificateFiles(*Authority(place).issue(name, ["127.0.0.1", "localhost"]))

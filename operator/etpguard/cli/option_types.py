@@ -37,7 +37,8 @@ class OutcomeName(click.Choice[str]):
         super().__init__((*OUTCOMES, NEVER), case_sensitive=False)
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Without the default message's "did you mean" and brackets, and with the outcomes from best to worst."""
+        """The message names the outcomes from best to worst, without the brackets and the "did you mean" of
+        click."""
         return f"{value!r} is not one of {', '.join(self.choices)}."
 
 

@@ -25,14 +25,14 @@ class SettingsError(ValueError):
 
 
 class Option(NamedTuple):
-    """How one setting is given."""
+    """How a user gives one setting."""
 
     name: str
     type: ValueType
     help: str
     default: Any
     of_run: bool = True
-    """Whether `etpguard run` has it, and not only other commands."""
+    """Whether `etpguard run` has the setting. If not, only other commands have it."""
 
     @property
     def flag(self) -> str:

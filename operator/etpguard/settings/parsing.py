@@ -9,7 +9,7 @@ from typing import Any, cast
 from etpguard.settings.declaration import PREFIX, Settings, SettingsError, options
 
 _SHOWN = 100
-"""Characters of a bad value that an error shows."""
+"""How many characters of a bad value an error shows."""
 
 _INJECTED = (
     r"ETPGUARD(_[A-Z0-9_]+)?"

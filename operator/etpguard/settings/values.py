@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class Address(NamedTuple):
-    """Where to listen. `host` "" is every address of the machine."""
+    """The address to listen on. With `host` "", every address of the machine."""
 
     host: str
     port: int
@@ -84,7 +84,7 @@ def api_groups(text: str) -> frozenset[str]:
 
 
 def lines(text: str) -> tuple[str, ...]:
-    """Values that may contain any other separator, one a line."""
+    """One value a line, for values that may contain any other separator."""
     return tuple(line for line in text.split("\n") if line)
 
 
@@ -116,7 +116,7 @@ def address(text: str) -> Address:
 
 
 def page(text: str) -> Address | None:
-    """`off`, or a loopback address: who may forward a port to the pod may read the page, and nobody else."""
+    """`off`, or a loopback address: so only users who may forward a port to the pod can read the page."""
     import ipaddress
 
     if text.lower() in ("off", "false", "no", "0"):
@@ -166,7 +166,9 @@ def share(text: str) -> int | str:
 def data_planes(text: str) -> str:
     """A name of `DATA_PLANE_NAMES`, or entries as `assess.data_planes.choice` reads them. Returns `text`."""
     if text not in DATA_PLANE_NAMES:
-        from etpguard.assess.data_planes.choice import Choice  # loads the rules, which `--help` does not need
+        from etpguard.assess.data_planes.choice import (
+            Choice,
+        )  # this import loads the rules, which `--help` does not need
 
         Choice.parse(text)
     return text
@@ -242,7 +244,7 @@ def one_of(metavar: str, *choices: str) -> ValueType:
 
 
 def as_text(value: Any) -> str:
-    """A parsed value in the form in which a user writes it; "" for none."""
+    """The text of a parsed value, as a user writes it; "" for none."""
     match value:
         case bool():
             return "on" if value else "off"

@@ -1,4 +1,4 @@
-"""Whatever people write into annotations, labels and class names: no family raises, and what is said is sound."""
+"""Any annotation, label or class name that people may write: no family raises, and each report is consistent."""
 
 from __future__ import annotations
 

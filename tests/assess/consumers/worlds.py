@@ -237,7 +237,7 @@ def world(
 
 
 class Seen(NamedTuple):
-    """What is said of one consumer. Nodes are named by one letter each, in order."""
+    """The report about one consumer. Each node has one letter as its name, in order."""
 
     outcome: str
     reason: str

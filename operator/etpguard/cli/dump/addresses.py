@@ -21,12 +21,13 @@ _UNCHANGED = tuple(
     map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/8", "ff00::/8"))
 )
 _PARTLY_SPECIAL = frozenset({100, 169, 172, 192})
-"""First octets of networks that are special in part. The second octet stays, so no address gets into it."""
+"""First octets of networks of which a part is special. The second octet stays, so no replacement gets into the
+special part."""
 _LAST_BITS = {4: 8, 6: 16}
 
 
 class Addresses:
-    """The replacements of one dump. `salt` is secret, and another one for each dump."""
+    """The replacements of one dump. `salt` is secret, and different for each dump."""
 
     def __init__(self, salt: bytes) -> None:
         self._salt = salt
@@ -52,7 +53,7 @@ class Addresses:
         return type(address)(replaced)
 
     def _flip(self, version: int, position: int, prefix: int) -> bool:
-        """Whether the bit after this prefix of the original address changes."""
+        """Whether the bit that follows this prefix of the original address changes."""
         message = f"{version}/{position}/{prefix}".encode()
         return bool(hmac.digest(self._salt, message, "sha256")[0] & 1)
 

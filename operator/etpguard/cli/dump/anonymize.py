@@ -1,10 +1,11 @@
 """Replace names, addresses and hosts in a dump. Equal ones get equal replacements, so `check` gives the same
 outcomes. Pure.
 
-What stays is what the rules compare with: the constants of etpguard's own source, keys of labels and annotations
-in the domains of Kubernetes and of the load balancers, and short numbers such as ports. All else is replaced word
-by word. The words of a name are its parts between separators, so a name that is made of two others still is. Words
-are replaced in their order: what a controller sorts by name has the same order afterwards.
+Text that the rules compare with stays: the constants in the source of etpguard, keys of labels and annotations in
+the domains of Kubernetes and of the load balancers, and short numbers such as ports. All other text is replaced
+word by word. The words of a name are its parts between separators, so a name that consists of two other names
+still does afterwards. The replacements have the same alphabetical order as the words: a controller that sorts by
+name gives the same result.
 """
 
 from __future__ import annotations
@@ -34,21 +35,21 @@ _QUOTED = re.compile(r"""(?<=")[^"]+(?=")|(?<=')[^']+(?=')|\w+://\S+""")
 _CLOUD_DOMAIN = re.compile(r"\.amazonaws\.com(?:\.cn)?$", re.IGNORECASE)
 """The end of the hosts of load balancers that rules recognize."""
 _SYNTAX = frozenset({"in", "notin", "null"})
-"""Words of selectors and of JSON."""
+"""Words of selectors and of JSON, which stay."""
 _STRING_MAPS = frozenset({"annotations", "labels", "matchLabels", "nodeSelector", "selector"})
 _PUBLIC_FIELDS = frozenset(
     {"apiGroup", "apiVersion", "effect", "group", "kind", "operator", "phase", "reason", "type"}
 )
-"""Fields of the API whose values are words of the API."""
+"""Fields whose values are words of the API, which stay."""
 _PROVIDER_WORDS = frozenset(
     {"i", "bm", "ins", "mi", "ocid1", "oc1", "instance", "subscriptions", "resourceGroups"}
 )
 _PROVIDER_WORDS |= {"providers", "Microsoft", "Compute", "virtualMachineScaleSets", "virtualMachines"}
-"""Words in the providerIDs of all nodes of a cloud."""
+"""Words that the providerIDs of all nodes of a cloud contain, which stay."""
 
 
 class Anonymizer:
-    """The replacements of one dump. Look at all objects first, with `learn`; then replace.
+    """The replacements of one dump. Pass all objects to `learn` first; then replace.
 
     `salt` and `step` make the result irreversible: `step` gives the distance from one word to the next, 1 or more.
     """
@@ -123,7 +124,7 @@ class Anonymizer:
         return f"{self.text(name)}{colon}{tag if _TAG.fullmatch(tag) else self.text(tag)}"
 
     def _provider_id(self, text: str) -> str:
-        """With its scheme and form. An id of digits stays one of digits."""
+        """Keeps the scheme and the form. An id of digits becomes another id of digits."""
         scheme, separator, rest = text.rpartition("://")
         if not separator:  # REGION.i-ID of Alibaba Cloud: the region is not unique
             scheme, separator, rest = text.partition(".")
@@ -177,7 +178,7 @@ class Anonymizer:
         return max(fitting, key=len, default="")
 
     def _word(self, word: str) -> str:
-        """Capitals stay recognizable, for rules that pass over them."""
+        """Capitals stay capitals, for rules that do not read words with capitals."""
         small = word.lower()
         if not self._replaced:
             self._words.add(small)

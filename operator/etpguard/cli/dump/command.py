@@ -55,7 +55,7 @@ def dump(sources: Sources, output: str, *, anonymize: bool = False) -> int:
 
 
 def _reads_annotation(key: str) -> bool:
-    """Also what `what-if` reads of Pods."""
+    """Whether the dump keeps the annotation; also those of Pods that `what-if` reads."""
     from etpguard.foresight.eviction import DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT
     from etpguard.foresight.scale_in import DELETION_COST
 
@@ -70,7 +70,7 @@ def _key(item: Json) -> Key:
 def _anonymized(
     items: list[Json], loaded: Loaded, families: Sequence[ConsumerFamily], namespace: str
 ) -> list[Json]:
-    """Also warns of the Services that the rules judge by their names or addresses."""
+    """The anonymized objects. Warns about Services whose outcome depends on names or addresses."""
     from etpguard.cli.dump.anonymize import Anonymizer
     from etpguard.cli.dump.comparison import changed_outcomes
 

@@ -55,7 +55,7 @@ def _assessments(
 
 
 def _substance(assessment: Assessment | None) -> object:
-    """All of an assessment but names."""
+    """The assessment without names."""
     if assessment is None:
         return None
     consumers = [

@@ -1,4 +1,4 @@
-"""What the assessments of one namespace depend on. Pure."""
+"""The objects on which the assessments of one namespace depend. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from etpguard.objects import SERVICE, Key
 
 
 def needed_services(picture: Picture, families: Sequence[ConsumerFamily], namespace: str) -> frozenset[Key]:
-    """The Services whose endpoints the assessments of this namespace depend on: those of the namespace, and others
-    that a health check reads."""
+    """The Services whose endpoints decide the assessments of this namespace: those of the namespace, and Services
+    elsewhere whose ports a health check asks."""
     engine = Engine(picture, families)
     needed: set[Key] = set()
     for key in picture.store(SERVICE).keys():  # noqa: SIM118  a Store, not a dict

@@ -1,4 +1,4 @@
-"""From what was read back to objects of the API, without what no rule reads. Pure."""
+"""Turns records back into objects of the API, with only the fields that a rule reads. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ Json = dict[str, Any]
 def dumped_objects(
     picture: Picture, reads_annotation: Callable[[str], bool], services: frozenset[Key] | None = None
 ) -> Iterator[Json]:
-    """All objects of the picture, by kind and key. `services`: those whose EndpointSlices to keep; None for all.
+    """All objects of the picture, by kind and key. `services`: keep only the EndpointSlices of these Services;
+    None for all.
 
-    The records hold only what some rule reads. An object made of its record has no images, no last-applied
-    configuration, and of managedFields only the names of the managers.
+    The records hold only what a rule reads. So the objects have no images and no last-applied configuration, and
+    of managedFields only the names of the managers.
     """
     for kind in picture.kinds:
         if kind == NODE_DETAILS:
@@ -31,7 +32,7 @@ def dumped_objects(
         records = sorted(picture.store(kind), key=lambda record: record.key)
         if kind == ENDPOINT_SLICE and services is not None:
             kept = [record for record in records if _service_of(record) in services]
-            records = kept or records[:1]  # a picture without any EndpointSlice is one that lacks the kind
+            records = kept or records[:1]  # a picture without any EndpointSlice counts as one that lacks the kind
         for record in records:
             if kind == SVCLB_POD and picture.get(POD, record.key):
                 continue  # the record of the Pod has all of it

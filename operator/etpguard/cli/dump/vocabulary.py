@@ -1,4 +1,4 @@
-"""The words that the rules contain. A rule compares with these words only, so they show what a dump must keep."""
+"""The words that the rules contain. Rules compare only with these words, so a dump must keep them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _PUBLIC = ("kubernetes.io", "k8s.io")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """`words`: constants without a space. `beginnings` and `endings`: those that end or begin with a separator.
-    `domains`: what is before the "/" of keys."""
+    """`words`: constants without a space. `beginnings` and `endings`: constants that end or begin with a
+    separator. `domains`: the parts of keys before the "/"."""
 
     words: frozenset[str]
     beginnings: tuple[str, ...]
@@ -36,7 +36,8 @@ class Vocabulary:
 
     def reads_annotation(self, key: str) -> bool:
         """Whether a rule may read the annotation. All keys of a domain count: some rules add a port to a key, and
-        others look for misspelt ones. Snippets of configuration may have credentials, and no rule reads them."""
+        others look for misspelt keys. Snippets of configuration do not count: they may contain credentials, and no
+        rule reads them."""
         domain, slash, name = key.partition("/")
         if not slash:
             return key in self.words

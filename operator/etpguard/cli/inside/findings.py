@@ -27,8 +27,8 @@ SHOWN_OWNERS = 10
 
 @dataclass(frozen=True)
 class Finding:
-    """One Service with an internal assessment. `clients` is None where the Pods of the uncovered nodes are not
-    known, or no node is uncovered; `unread` says why they are not known."""
+    """One Service with an internal assessment. `clients` is None if no node is uncovered, or if the Pods of the
+    uncovered nodes are not known; `unread` then says why."""
 
     assessment: InternalAssessment
     absences: Sequence[Absence] = ()
@@ -47,7 +47,8 @@ class Finding:
 
 
 def findings(assessed: Assessed, wanted: Iterable[InternalAssessment]) -> list[Finding]:
-    """What is known, by Service. Reads Pods and workloads if a node is uncovered or a Service has no endpoint."""
+    """The Findings of these Services. Reads Pods and workloads if a node is uncovered or a Service has no
+    endpoint."""
     every = sorted(wanted, key=lambda each: each.key)
     table = assessed.loaded.picture.nodes
     dark = [each for each in every if each.outcome is Outcome.NoEndpoints or each.uncovered]
@@ -75,7 +76,7 @@ def findings(assessed: Assessed, wanted: Iterable[InternalAssessment]) -> list[F
 
 
 def advice_for(assessed: Assessed, finding: Finding) -> list[Advice]:
-    """The advice of the assessment, as far as it fits the workload behind the Service, with its name."""
+    """The advice of the assessment that fits the workload behind the Service, with the name of the workload."""
     picture = assessed.loaded.picture
     service = picture.get(SERVICE, finding.key)
     if service is None:

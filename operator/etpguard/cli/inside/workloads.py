@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 KINDS: tuple[AnyKind, ...] = (POD, *CONTROLLER_KINDS)
 FEW_NODES = 20
-"""Up to this number of nodes, the Pods of each node are listed. With more, all Pods of the cluster are listed."""
+"""For up to this number of nodes, the Pods of each node are listed one by one. For more nodes, all Pods of the
+cluster are listed."""
 _TOGETHER = 4
 
 Entries = list[Record | Reject]

@@ -1,4 +1,4 @@
-"""The words that the console of a load balancer shows for nodes that drop."""
+"""The words that the console of a load balancer shows for nodes that drop the traffic."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _NLB = frozenset({"service.k8s.aws/nlb", "gateway.k8s.aws/nlb", "eks.amazonaws.c
 
 
 def shown(verdict: ConsumerVerdict) -> str:
-    """One sentence; "" for another console, or where no node drops.
+    """One sentence; "" for another console, or if no node drops the traffic.
 
-    Reason codes of AWS: TargetHealth.Reason in the ELBv2 API; Target.Timeout is for Application Load
-    Balancers, Target.FailedHealthChecks is the only one of a Network Load Balancer, and what an Application Load
-    Balancer shows where the connection fails.
+    Reason codes of AWS: TargetHealth.Reason in the ELBv2 API; An Application Load Balancer shows Target.Timeout,
+    or Target.FailedHealthChecks if the connection fails. A Network Load Balancer shows only
+    Target.FailedHealthChecks.
     """
     if not verdict.uncovered or verdict.outcome not in _SHOWN:
         return ""

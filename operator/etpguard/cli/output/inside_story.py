@@ -25,8 +25,8 @@ _MEANING = {
 
 
 def lines(assessed: Assessed, finding: Finding, max_nodes: int, first: int = 1) -> Lines:
-    """What happens to clients on each node, why, which pods are affected, and what to do. The numbers of the
-    advice begin with `first`, after those of the advice about external traffic."""
+    """The lines: what happens to clients on each node, why, which pods are affected, and what to do. The numbers
+    of the advice begin with `first`, because the advice about external traffic comes before."""
     assessment = finding.assessment
     yield ""
     yield "Clients in the cluster (internalTrafficPolicy Local)"

@@ -75,7 +75,7 @@ def row(finding: Finding, table: NodeTable, *, wide: bool, max_nodes: int) -> tu
 
 
 def reason(finding: Finding) -> str:
-    """Why no endpoint is there, by number of nodes; the reason of the assessment where that is not asked."""
+    """Why nodes have no endpoint, by number of nodes; the reason of the assessment if that was not asked."""
     if not finding.absences:
         return explain_internal(finding.assessment)
     parts = []

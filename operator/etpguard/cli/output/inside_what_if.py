@@ -40,7 +40,7 @@ def entries(found: Sequence[InternalPhases], table: NodeTable, max_nodes: int) -
 
 
 def lines(found: Sequence[InternalPhases], table: NodeTable) -> list[str]:
-    """The table; no line where no such Service changes."""
+    """The lines of the table; none if no such Service changes."""
     if not found:
         return []
     rows = []
@@ -63,7 +63,7 @@ def lines(found: Sequence[InternalPhases], table: NodeTable) -> list[str]:
 
 
 def duration(phases: InternalPhases) -> str:
-    """For how long each node that goes dark is dark, in words."""
+    """For how long clients on an uncovered node lose their connections, in words."""
     if not phases.dark:
         return "no node goes dark"
     if phases.replaced_in_place:
@@ -76,7 +76,7 @@ def duration(phases: InternalPhases) -> str:
 
 
 def _seconds(phases: InternalPhases) -> Json | None:
-    """How long the present pods took to become ready; None where that does not bound it."""
+    """How long the present pods took to become ready; None if that is no bound."""
     if not phases.replaced_in_place or phases.lasts is None or not phases.dark:
         return None
     return {"least": phases.lasts.least, "median": phases.lasts.median, "pods": phases.lasts.pods}

@@ -18,8 +18,8 @@ _INDENT = b"\n    "
 
 
 def json_report(contents: Contents) -> list[bytes]:
-    """The text in parts. Each Service becomes text as soon as its report is made: the reports of 2,000 Services as
-    Python objects, and two copies of the text, take 40 MB."""
+    """The text, in parts. Each Service becomes text as soon as its report is made. Otherwise the reports of 2,000
+    Services as Python objects, and two copies of the text, would take 40 MB."""
     return _filled(coverage_report(contents, [_SERVICES]), _SERVICES, map(formatted, service_reports(contents)))
 
 
@@ -40,7 +40,7 @@ def report_list(reports: Sequence[Any], failed: Mapping[str, str]) -> dict[str, 
 
 
 def _filled(frame: object, mark: str, entries: Iterator[bytes]) -> list[bytes]:
-    """The text of `frame`, in parts, with the entries of a list in the place of `mark`."""
+    """The text of `frame`, in parts. The entries of a list replace `mark`."""
     before, _, after = formatted(frame).partition(_INDENT + msgspec.json.encode(mark))
     parts = [before]
     for entry in entries:

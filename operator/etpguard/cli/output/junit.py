@@ -21,9 +21,9 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def junit(
     reports: Sequence[Json], fail_on: Outcome | None, failed: Mapping[str, str], *, internal: bool = False
 ) -> str:
-    """A failure for each Service with the outcome `fail_on` or a worse one, None for never. Unknown is skipped
-    unless it fails. What clients in the cluster lose is a further test, which fails only with `internal`. Several
-    clusters are a suite each; one that could not be read (`failed`) has an error."""
+    """The XML. A Service with the outcome `fail_on` or a worse one is a failure; None for never. Unknown is
+    skipped unless it fails. What clients in the cluster lose is another test, which fails only with `internal`.
+    Each of several clusters is a suite. A cluster that could not be read (`failed`) is an error."""
     suites = [_suite(report, fail_on, fail_on if internal else None) for report in reports]
     suites += [_error(cluster, why) for cluster, why in failed.items()]
     root = suites[0] if len(suites) == 1 else ElementTree.Element("testsuites", name="etpguard")
@@ -78,7 +78,7 @@ def _counted(
 
 
 def _notes(report: Json) -> list[str]:
-    """What the outcomes rest on, and the warnings."""
+    """The assumptions, and the warnings."""
     return [
         *(f"Assumed: {each}." for each in report["assumptions"]),
         *(f"Warning: {each}" for each in report["warnings"]),

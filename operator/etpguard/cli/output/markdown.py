@@ -17,7 +17,8 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")
 
 
 def markdown(reports: Sequence[Json], failed: Mapping[str, str]) -> str:
-    """Several clusters have a section each; one that could not be read (`failed`) says why."""
+    """Several clusters have a section each. The section of a cluster that could not be read (`failed`) says
+    why."""
     sections = [_section(report) for report in reports]
     sections += [f"## {_escaped(cluster)}\n\nNot read: {_escaped(why)}\n" for cluster, why in failed.items()]
     return "\n".join(sections)

@@ -43,7 +43,7 @@ _DROPPED = {
     "others refuse connections",
     "not known": "no usable endpoint here: traffic from outside is not forwarded",
 }
-"""By what a client meets there."""
+"""The words for a dropped node, by what happens to a client there."""
 _UNDER_LOCAL = {
     "ready": "a ready endpoint is here: under Local, too, this node would forward the traffic",
     "terminating": "only terminating endpoints that still serve are here: under Local this node would forward "

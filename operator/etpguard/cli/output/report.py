@@ -59,7 +59,7 @@ def write(reading: Reading, output: str, max_nodes: int, fail_on: str) -> None:
 
 
 def _location(each: ClusterReport) -> str:
-    """Where the objects are from: the server, the only file, or "" for several files and for stdin."""
+    """The source of the objects: the server or the only file; "" for several files and for stdin."""
     files = each.assessed.sources.files
     if not files:
         return each.assessed.loaded.where

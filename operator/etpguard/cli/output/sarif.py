@@ -37,11 +37,12 @@ _INTERNAL_RULES = {
 
 @dataclass(frozen=True)
 class _Kind:
-    """How one list of the report becomes results: of external traffic, or of clients in the cluster."""
+    """How one list of the report becomes results: the list for external traffic, or that for clients in the
+    cluster."""
 
     rules: Mapping[Outcome, str]
     prefix: str
-    """Begins the IDs of its rules."""
+    """The prefix of the IDs of its rules."""
     fingerprint: str
     about: str = ""
     """Follows the name of the Service in the message."""
@@ -98,7 +99,7 @@ def _failed_run(cluster: str, why: str) -> dict[str, Any]:
 
 
 def _identity(cluster: str) -> dict[str, Any]:
-    """A later run with the same ID replaces the results of this one."""
+    """The ID of a run. A later run with the same ID replaces its results."""
     return {"automationDetails": {"id": f"etpguard/{cluster}"}}
 
 

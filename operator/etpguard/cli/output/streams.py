@@ -13,8 +13,8 @@ from etpguard.cli.errors import Failure
 def deliver(show: Callable[[], None]) -> None:
     """Call `show`, which prints, and flush.
 
-    A reader that closes the pipe (`| head`) is not a failure, so the exit code stays that of the report. Raises
-    Failure if standard output cannot be written, for example on a full disk.
+    If the reader closes the pipe (`| head`), that is not a failure, and the exit code stays that of the report.
+    Raises Failure if standard output cannot be written, for example on a full disk.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Some encodings lack characters, for example that of a redirected console on Windows.
@@ -31,8 +31,8 @@ def deliver(show: Callable[[], None]) -> None:
 
 
 def narrate(line: str) -> None:
-    """Print a line about work that continues even if nobody reads it. If standard output accepts no more, later
-    lines are not printed, and standard error names the cause, for example a full disk."""
+    """Print a line about work that continues even if nobody reads the line. If standard output fails, later lines
+    are not printed, and standard error names the cause, for example a full disk."""
     try:
         print(line, flush=True)  # prints nothing if sys.stdout is None
     except OSError as error:

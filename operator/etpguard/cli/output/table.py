@@ -1,4 +1,4 @@
-"""The table that a person reads: a line for each Service, the worst first."""
+"""The table for people: a line for each Service, the worst first."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from etpguard.cli.reading import ClusterReport, Reading
 
 NAMED = 3
-"""Names of uncovered nodes on a line."""
+"""How many uncovered nodes a line names."""
 
 FOLDED = 16
 """The least width of a folded column of the table on a terminal."""
@@ -54,7 +54,7 @@ _CODES = {
     Outcome.NoTargets: "1;37;41",
     Outcome.Outage: "1;37;41",
 }
-"""The same as codes of the terminal."""
+"""The same styles as codes for the terminal."""
 _CLUSTER = ("CLUSTER",)
 _HEADER = ("OUTCOME", "SERVICE", "UNCOVERED", "NODES")
 _WHOLE = ("OUTCOME", "UNCOVERED", "TYPE")
@@ -126,7 +126,7 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
 
 
 def _outcome(assessment: Assessment) -> str:
-    """The outcome; Unknown with the code of its reason, and what etpguard remediated marked as such."""
+    """The outcome. Unknown has the code of its reason, and a remediated Service is marked."""
     if assessment.if_local is not None:
         return f"{assessment.outcome.name} (remediated)"
     code = assessment.reason.code
@@ -134,7 +134,7 @@ def _outcome(assessment: Assessment) -> str:
 
 
 def nodes(names: Sequence[str], total: int) -> str:
-    """The short names of nodes, and how many more there are."""
+    """The names of some nodes, shortened, and how many more there are."""
     if not total:
         return "-"
     return listed([_short(name, names) for name in names], len(names), total) if names else str(total)
@@ -215,7 +215,7 @@ def print_table(
 
 
 def _coloured(header: Sequence[str], rows: Sequence[Sequence[str]], outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """As `plain`, with the outcomes in colour."""
+    """The lines of `plain`, with the outcomes in colour."""
     head, *lines = plain(header, rows)
     yield head
     at = head.index("OUTCOME")
@@ -247,7 +247,7 @@ def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], outcomes: Sequen
 
 
 def _least(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """The width below which columns would be cut off, or folded to a few characters."""
+    """The least width of the table. In less, columns would be cut off, or folded to a few characters."""
     widths = zip(header, _widths([header, *rows]), strict=True)
     return sum(_GAP + (width if name in _WHOLE else min(width, FOLDED)) for name, width in widths) - _GAP
 

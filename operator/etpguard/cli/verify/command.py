@@ -117,7 +117,7 @@ def _predictions(request: VerifyRequest, assessed: Assessed, assessment: Assessm
 
 
 def _addresses_of(path: str) -> dict[str, list[str]]:
-    """Lines of `NODE ADDRESS`; # starts a comment."""
+    """The addresses by node, from lines of `NODE ADDRESS`. A # starts a comment."""
     from etpguard.assess.node_states import family_of
 
     found: dict[str, list[str]] = {}
@@ -190,7 +190,7 @@ def _viewpoint(assessed: Assessed) -> Viewpoint:
 
 
 def _without_changed(request: VerifyRequest, before: Predictions, rows: Sequence[Judged]) -> list[Judged]:
-    """The rows; those that differ only because the cluster changed meanwhile become inconclusive."""
+    """The rows. A row that differs only because the cluster has changed in between becomes inconclusive."""
     from etpguard.verification import Verdict
 
     assessed = assess(request.sources)
@@ -205,7 +205,7 @@ def _without_changed(request: VerifyRequest, before: Predictions, rows: Sequence
 
 
 class _Progress:
-    """A line on standard error that counts, on a terminal only."""
+    """A counter on standard error, if that is a terminal."""
 
     def __init__(self, total: int) -> None:
         self._total = total

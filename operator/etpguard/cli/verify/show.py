@@ -62,7 +62,7 @@ def targets(output: str, service: Key, rows: Sequence[TargetJudged], verdict: Ve
 
 
 def _reasons(found: Sequence[tuple[str, str]]) -> None:
-    """Each reason once, with the nodes that it is for."""
+    """Each reason once, with its nodes."""
     nodes: dict[str, dict[str, None]] = {}
     for node, reason in found:
         nodes.setdefault(reason, {})[node] = None

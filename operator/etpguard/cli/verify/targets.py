@@ -53,7 +53,8 @@ def compare_targets(
 
 
 def _consumers(assessment: Assessment, views: Sequence[TargetView]) -> list[ConsumerVerdict]:
-    """Those whose node port the targets have, or all if the targets name no port of theirs."""
+    """The consumers whose node port is a port of the targets; all consumers if the targets name none of their
+    ports."""
     ports = {view.port for view in views if view.port}
     able = [verdict for verdict in assessment.consumers if verdict.eligible]
     numbers: dict[str, set[int]] = {}
@@ -78,7 +79,7 @@ def _predictions(
 
 
 def _merged(given: Sequence[dict[str, CheckPrediction]]) -> dict[str, CheckPrediction]:
-    """One prediction for each node; not known where two consumers of the same port differ."""
+    """One prediction for each node. It is not known if two consumers of the same port differ."""
     merged: dict[str, CheckPrediction] = {}
     for predictions in given:
         for node, prediction in predictions.items():

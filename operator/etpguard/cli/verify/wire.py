@@ -19,7 +19,7 @@ from etpguard.verification import Answer, Connection, HealthAnswer
 TIMEOUT_S = 3.0
 AT_ONCE = 32
 _MOST_BYTES = 4096
-"""Of a health answer. kube-proxy's has about 150."""
+"""The most bytes of a health answer. That of kube-proxy has about 150."""
 
 _FAMILIES = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6}
 
@@ -90,8 +90,8 @@ async def connect(at: Endpoint) -> Connection:
 
 
 def source_address(at: Endpoint) -> str:
-    """The address from which this machine sends there: a UDP socket that is connected sends nothing. "" without a
-    route."""
+    """The address from which this machine would send to the endpoint; "" without a route. To connect a UDP socket
+    sends nothing."""
     with contextlib.suppress(OSError), socket.socket(_FAMILIES[at.family], socket.SOCK_DGRAM) as sock:
         sock.connect((at.address, at.port))
         return str(sock.getsockname()[0])
