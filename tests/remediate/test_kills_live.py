@@ -101,7 +101,7 @@ def survive(scene: Scene, number: int, *, after: bool, begin: Callable[[], objec
         with process(kubeconfig, scene.namespace) as child:
             killer.arm(child)
             begin()
-            killed = killer.done.wait(60)
+            killed = killer.done.wait(180)  # on a busy machine a process takes a minute to start
             proxy.before_forward = proxy.after_response = None
             if killed:
                 child.wait(5)
