@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -18,6 +19,10 @@ from devcluster import Cluster
 
 _STRIDE = 7919
 """A prime, so that slices are written in an order that mixes Services with and without Local."""
+_SHIFTS_OF_A_CALL = 100
+_calls = itertools.count()
+"""Each call of `write_slices` moves the endpoints to nodes of its own. The API server takes a PUT that changes
+nothing without a new version, and no watch shows it."""
 
 
 class Measured:
@@ -100,6 +105,7 @@ def write_slices(
     """PUT slices for so long, evenly spaced over a few threads; how many were written. `answered` gets each
     answer, in any thread."""
     end = time.monotonic() + seconds
+    first_shift = 1 + _SHIFTS_OF_A_CALL * next(_calls)
     written = [0] * threads
 
     def work(thread: int) -> None:
@@ -109,7 +115,7 @@ def write_slices(
             time.sleep(max(0.0, due - time.monotonic()))
             if time.monotonic() > end:
                 return
-            service, shift = number * _STRIDE % size.services, 1 + number // size.services
+            service, shift = number * _STRIDE % size.services, first_shift + number // size.services
             path = f"{PATHS['endpointslices']}/service-{service}-slice"
             answered(cluster.call("PUT", path, slice_(size, service, shift), timeout=30))
             written[thread] += 1
