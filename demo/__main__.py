@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -102,8 +101,8 @@ def expect(cluster: Cluster, outcome: str, dropped: list[str]) -> None:
     say(f"waiting for {outcome} in the condition, the report and the Events")
 
     def reported() -> bool:
-        service = get(cluster, "service", SERVICE)
-        report = get(cluster, "servicecoverage", SERVICE)
+        service = get_service(cluster)
+        report = get_report(cluster)
         conditions = {c["type"]: c["reason"] for c in service.get("status", {}).get("conditions", ())}
         ports = report.get("status", {}).get("ports", ())
         notes = [e["note"] for e in list_events(cluster) if e["regarding"]["kind"] == "Service"]
@@ -118,9 +117,16 @@ def expect(cluster: Cluster, outcome: str, dropped: list[str]) -> None:
     wait_for(reported, timeout=120, what=f"the operator to report {outcome}")
 
 
-def get(cluster: Cluster, kind: str, name: str) -> dict[str, Any]:
-    text = cluster.kubectl("get", kind, name, "-n", NAMESPACE, "-o", "json", "--ignore-not-found")
-    found: dict[str, Any] = json.loads(text or "{}")
+def get_service(cluster: Cluster) -> dict[str, Any]:
+    return cluster.call("GET", f"/api/v1/namespaces/{NAMESPACE}/services/{SERVICE}")
+
+
+def get_report(cluster: Cluster) -> dict[str, Any]:
+    """The ServiceCoverage; empty before the operator has written it."""
+    answer = cluster.request(
+        "GET", f"/apis/etpguard.dev/v1alpha1/namespaces/{NAMESPACE}/servicecoverages/{SERVICE}"
+    )
+    found: dict[str, Any] = answer.json() if answer.ok else {}
     return found
 
 
@@ -136,8 +142,7 @@ def events(description: str) -> str:
 
 
 def node_states(cluster: Cluster) -> dict[str, str]:
-    report = json.loads(etpguard(cluster, "check", "-A", "-o", "json"))
-    port = report["services"][0]["ports"][0]
+    port = get_report(cluster)["status"]["ports"][0]
     return {node: state for state in ("ready", "terminating", "dropped", "rejected") for node in port[state]}
 
 
