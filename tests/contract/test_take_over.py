@@ -60,15 +60,15 @@ def scene(trees: dict[str, Tree]) -> Iterator[Scene]:
 
 
 def _furnish(scene: Scene) -> None:
-    """A Service for each outcome, and a policy that selects `web`."""
+    """A Service for each outcome but that of `web`, and a policy that selects `web`."""
     annotations = {
         "nowhere": {TARGETS: "nobody=here"},
         "outage": {TARGETS: f"kubernetes.io/hostname={scene.nodes[1]}"},
     }
     probes = {"healthy": "traffic-port", "unknown": "9999"}
-    for name in OUTCOMES:
+    for name in OUTCOMES.keys() - {"web"}:
         service = scene.service_manifest(name)
-        service["metadata"]["labels"] = LABEL if name == "web" else {}
+        service["metadata"]["labels"] = {}
         scene.create(service)
         if name != "lonely":
             ingress = scene.ingress_manifest(name, probes.get(name, "10256"))
@@ -79,12 +79,23 @@ def _furnish(scene: Scene) -> None:
     scene.policy(serviceSelector={"matchLabels": LABEL}, unhealthyWhen={"forSeconds": 0})
 
 
+def _add_web(scene: Scene) -> None:
+    scene.place(1, "web")
+    scene.create(scene.ingress_manifest("web"))
+    service = scene.service_manifest("web")
+    service["metadata"]["labels"] = LABEL
+    scene.create(service)
+
+
 def test_this_tree_takes_over_and_hands_back_without_a_write(
     trees: dict[str, Tree], scene: Scene, tmp_path: Path
 ) -> None:
     cluster = scene.cluster
     with running(trees["before"], cluster, NAMESPACE, tmp_path / "first.log") as leader:
         leader.wait_leading()
+        # The operator, which leads by now, remediates it before it writes its first condition, `HOLD` seconds
+        # later. A second condition would wait for a minute.
+        _add_web(scene)
         _wait_written(scene)
         since = _quiet(cluster)
         assert _stored(scene) == set(SNAPSHOT[STORED])
@@ -102,6 +113,7 @@ def test_the_tree_before_takes_over_and_writes_other_words_alone(
     """It compares the sentences of reports and policies, so it writes its own. It never touches a Service or an
     Event, and no fact changes. This tree takes over again without a write."""
     cluster = scene.cluster
+    _add_web(scene)
     with running(trees["after"], cluster, NAMESPACE, tmp_path / "first.log") as leader:
         leader.wait_leading()
         _wait_written(scene)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -23,8 +23,7 @@ BEFORE = "61f4a79"
 """The last commit before modules and classes got their present names."""
 
 HOLD = 4
-"""Seconds. `web` is remediated before, so that the first condition on it is the last: a second one would wait
-for a minute."""
+"""Seconds before a condition is written. The tree before has no setting for the minute between two conditions."""
 SETTINGS = {
     "hold": f"{HOLD}s",
     "hold-urgent": f"{HOLD}s",
@@ -40,6 +39,7 @@ class Tree:
 
     name: str
     python: Path
+    settings: Mapping[str, str]
 
     @property
     def user(self) -> str:
@@ -47,7 +47,7 @@ class Tree:
 
 
 def present() -> Tree:
-    return Tree("after", Path(sys.executable))
+    return Tree("after", Path(sys.executable), {"condition-interval": "1s"})
 
 
 def former(folder: Path) -> Tree:
@@ -69,7 +69,7 @@ def former(folder: Path) -> Tree:
         check=True,
         timeout=300,
     )
-    return Tree("before", folder / ".venv" / "bin" / "python")
+    return Tree("before", folder / ".venv" / "bin" / "python", {})
 
 
 class Running(Served):
@@ -100,6 +100,7 @@ def running(tree: Tree, cluster: Cluster, namespace: str, log: Path) -> Iterator
     port = ports.free("127.0.0.1")
     flags = {
         **SETTINGS,
+        **tree.settings,
         "kubeconfig": str(cluster.kubeconfig_for(namespace="default", service_account=tree.name)),
         "listen": f"127.0.0.1:{port}",
         "namespaces": namespace,
