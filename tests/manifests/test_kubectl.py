@@ -21,6 +21,8 @@ pytestmark = pytest.mark.controlplane
 CASE = ROOT / "examples" / "nginx-alb" / "manifests.yaml"
 SERVICE = "nginx-nginx-ingress-controller"
 LABELS = {"app.kubernetes.io/name": "nginx-ingress"}
+INTERVALS = {"ETPGUARD_CONDITION_INTERVAL": "1s", "ETPGUARD_EVENT_INTERVAL": "1s"}
+"""By default the operator writes a condition, and Events about one object, once a minute at most."""
 POLICY = """
 apiVersion: etpguard.dev/v1alpha1
 kind: CoveragePolicy
@@ -55,11 +57,9 @@ def last(description: str, reason: str) -> dict[str, str]:
     return event
 
 
-def met(cluster: Cluster, what: str, condition: str, *, namespace: str = "default", seconds: int = 30) -> None:
+def met(cluster: Cluster, what: str, condition: str, *, namespace: str = "default") -> None:
     """`kubectl wait` ends before its time-out."""
-    said = cluster.kubectl(
-        *("wait", f"--for={condition}", what, "-n", namespace, f"--timeout={seconds}s"), timeout=seconds + 10
-    )
+    said = cluster.kubectl(*("wait", f"--for={condition}", what, "-n", namespace, "--timeout=60s"), timeout=70)
     assert said.endswith(" condition met\n")
 
 
@@ -81,7 +81,7 @@ def the_case(tmp_path: Path) -> Iterator[Cluster]:
             objects.node(cluster, f"node{number}", internal_ip=f"198.51.100.{number}", provider_id=instance)
         cluster.kubectl("apply", "-f", str(CASE))
         pod(cluster, 1)
-        with operator(cluster, manifests, tmp_path):
+        with operator(cluster, manifests, tmp_path, **INTERVALS):
             yield cluster
 
 
@@ -108,10 +108,17 @@ def test_the_case_until_every_node_is_covered(tmp_path: Path) -> None:
         met(cluster, f"cov/{SERVICE}", "condition=Covered")
         (row,) = table(cluster.kubectl("get", "cov"))
         assert (row["OUTCOME"], row["ELIGIBLE"], row["UNCOVERED"]) == ("Covered", "3", "0")
-        # A Service's condition and the Events on an object are written once a minute at most.
-        met(cluster, f"service/{SERVICE}", "condition=etpguard.dev/Covered", seconds=90)
-        wait_for(lambda: len(table(cluster.kubectl("get", "events"))) == 4, 90, "both Events of recovery")
+        met(cluster, f"service/{SERVICE}", "condition=etpguard.dev/Covered")
+        wait_for(
+            lambda: recoveries(cluster) == {f"service/{SERVICE}", "ingress/web"}, 60, "both Events of recovery"
+        )
         covered_as_described(cluster)
+
+
+def recoveries(cluster: Cluster) -> set[str]:
+    """The objects that have an Event of recovery."""
+    rows = table(cluster.kubectl("get", "events"))
+    return {row["OBJECT"] for row in rows if row["REASON"] == "NodesCovered"}
 
 
 def uncovered_as_described(cluster: Cluster) -> None:
