@@ -33,8 +33,11 @@ LONG = (
     "tests/app/test_faults.py",
     "tests/remediate/test_kills_live.py",
     "tests/manifests/test_image.py",
-    "tests/manifests/test_hostile_tenant.py",
-    "tests/manifests/test_kubectl.py",
+    "tests/manifests/test_forbidden",
+    "tests/docs/test_tutorial.py",
+    "tests/remediate/test_forged_manager_live.py",
+    "tests/demo",
+    "tests/manifests/test_uninstall.py",
     "tests/foresight/test_drain_live.py",
     "tests/foresight/test_scale_in_live.py",
     "tests/remediate/test_ways_back_live.py",
@@ -45,8 +48,9 @@ LONG = (
     "tests/app/test_rolling_update.py",
     "tests/app/test_leading.py",
     "tests/manifests/test_install.py",
+    "tests/docs/test_site.py",
 )
-"""Files and folders whose tests take a minute or more together, the longest first: the last groups should be
+"""Files and folders whose tests take about a minute or more together, the longest first: the last groups should be
 short, or one worker goes on while the others have ended."""
 
 SPREAD = frozenset(
@@ -57,6 +61,9 @@ SPREAD = frozenset(
     }
 )
 """Files whose tests share too little to run one after the other: each test function is a group."""
+
+SITE = r"tests/manifests/test_(forbidden_\w+|kubectl|metrics_tls|monitoring|permissions|schemas)\.py"
+"""Files that are one group, since they share the control plane `site`, which each worker would start."""
 
 TRACEBACK_LINES = 40
 """Of a failed test, at most, in what `--failures` writes."""
@@ -71,6 +78,8 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no 
         if file in SPREAD:
             return nodeid.partition("[")[0]
         mode = re.search(rf"\b({'|'.join(MODES)})\b", test) if file.startswith("tests/dataplane/") else None
+        if re.fullmatch(SITE, file):
+            return "site"
         return mode[0] if mode else file
 
 
