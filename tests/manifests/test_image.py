@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,17 +34,25 @@ BASE, IMAGE = "localhost/etpguard-base", "localhost/etpguard"
 
 
 class Buildah:
-    """One store in one folder, with chroot isolation."""
+    """One store in one folder, with chroot isolation. Layers are mounts where the folder can have overlay file
+    systems, else copies, which take longer."""
 
     def __init__(self, store: Path) -> None:
+        self.store = store
         self._command = ["buildah", "--root", str(store / "root"), "--runroot", str(store / "run")]
+        self._driver = "overlay"
+        if (
+            subprocess.run(self.command("info"), env=self.environment, capture_output=True, timeout=60).returncode
+            != 0
+        ):
+            self._driver = "vfs"
 
     def command(self, *arguments: str) -> list[str]:
         return [*self._command, *arguments]
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
+        return os.environ | {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": self._driver}
 
     def __call__(self, *arguments: str, timeout: float = 600) -> str:
         done = subprocess.run(
@@ -51,6 +60,13 @@ class Buildah:
         )
         assert done.returncode == 0, f"buildah {arguments[0]}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done.stdout.strip()
+
+    def remove(self) -> None:
+        """The store, with the mounts that are left in it."""
+        points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for point in sorted(point for point in points if Path(point).is_relative_to(self.store))[::-1]:
+            subprocess.run(["umount", "--lazy", point], check=True, timeout=60)
+        shutil.rmtree(self.store)
 
 
 def debian() -> str:
@@ -91,14 +107,14 @@ def base_archive() -> Path:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
+def image() -> Iterator[Buildah]:
     for tool in ("buildah", "mmdebstrap"):
         if shutil.which(tool) is None:
             raise MissingToolError(f"{tool} is not installed")
     if os.geteuid() != 0:
         raise MissingToolError("building the image takes root")
-    store = tmp_path_factory.mktemp("image")
-    buildah = Buildah(store)
+    # Not below the temporary folder of pytest: a killed run leaves mounts, which pytest could not remove later.
+    buildah = Buildah(Path(tempfile.mkdtemp(prefix="etpguard-image-")))
     try:
         scratch = buildah("from", "scratch")
         buildah("add", "-q", scratch, str(base_archive()), "/")
@@ -106,7 +122,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
         buildah("bud", "--format=docker", "-t", IMAGE, "-v", CERTIFICATES, f"--build-arg=BASE={BASE}", str(ROOT))
         yield buildah
     finally:
-        shutil.rmtree(store, ignore_errors=True)
+        buildah.remove()
 
 
 @pytest.fixture(scope="module")
