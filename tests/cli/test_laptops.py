@@ -113,6 +113,7 @@ def test_the_operator_and_the_control_plane_say_that_they_run_on_linux(
 LAPTOP_TESTS = ("tests/objects", "tests/cluster", "tests/assess", "tests/report", "tests/foresight")
 
 
+@pytest.mark.one_python
 def test_the_tests_of_the_pull_request_can_be_collected_there(elsewhere: dict[str, str]) -> None:
     workflow = yaml.safe_load((SEED.parents[2] / ".github" / "workflows" / "pull-request.yaml").read_text())
     laptops = workflow["jobs"]["laptops"]
