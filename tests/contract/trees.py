@@ -47,7 +47,7 @@ class Tree:
 
 
 def present() -> Tree:
-    return Tree("after", Path(sys.executable), {"condition-interval": "1s"})
+    return Tree("after", Path(sys.executable), {"condition-interval": "1s", "event-interval": "1s"})
 
 
 def former(folder: Path) -> Tree:

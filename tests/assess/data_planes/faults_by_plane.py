@@ -115,8 +115,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     "cilium 1.15": [
         (
             "data_planes.cilium.old_backends",
-            "return _is_ready(endpoint) if serving is None else serving",
-            "return True if serving is None else serving",
+            "return bool(endpoint.conditions and endpoint.conditions.serving)",
+            "return bool(endpoint.conditions and endpoint.conditions.serving is not False)",
         ),
         (
             "data_planes.cilium.old_backends",
@@ -125,8 +125,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "data_planes.cilium.old_backends",
-            "if ending and not _is_ready(endpoint):",
-            "if not _is_ready(endpoint):",
+            "if ending and not is_ready(endpoint):",
+            "if not is_ready(endpoint):",
         ),
         (
             "data_planes.cilium.old_backends",
