@@ -9,7 +9,7 @@ from etpguard.kube.errors import KubeError
 from etpguard.kube.read_client import ReadClient
 
 TIMEOUT_SECONDS = 5.0
-"""The server may take this long to accept a connection, and may be silent for this long."""
+"""By default the server may take this long to accept a connection, and may be silent for this long."""
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class _Groups(msgspec.Struct, frozen=True):
 _groups = msgspec.json.Decoder(_Groups)
 
 
-def served_versions(connection: Connection) -> frozenset[str] | None:
+def served_versions(connection: Connection, timeout: float = TIMEOUT_SECONDS) -> frozenset[str] | None:
     """All versions of groups, as GROUP/VERSION, without those of the core group. None if they cannot be read: the
     lists then show which kinds are served. Blocks, and raises nothing.
 
@@ -37,7 +37,7 @@ def served_versions(connection: Connection) -> frozenset[str] | None:
     answer now. Every user may read it.
     """
     try:
-        client = ReadClient(connection, (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
+        client = ReadClient(connection, (timeout, timeout))
         try:
             answer = client.get("/apis", {})
         finally:

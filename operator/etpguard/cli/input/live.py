@@ -12,6 +12,8 @@ from etpguard.cli.errors import Failure
 from etpguard.cli.input.loaded import Loaded
 from etpguard.cli.progress import progress
 from etpguard.kube.connection import Connection
+from etpguard.kube.discovery import TIMEOUT_SECONDS as DISCOVERY_SECONDS
+from etpguard.kube.discovery import served_versions
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Overloaded, Unreachable
 from etpguard.kube.lists import PAGE as PAGE_OF_NAMESPACE
 from etpguard.kube.lists import TIMEOUT_SECONDS, Listing, list_kind
@@ -36,7 +38,8 @@ Outcome = Listing[Any] | KubeError
 
 class Lists:
     """Lists in threads. Creation starts those of the large kinds, so that the caller imports meanwhile; `rest`
-    starts the others. A list that RBAC forbids for the whole cluster is read in each of `namespaces`."""
+    starts the others. A list that RBAC forbids for the whole cluster is read in each of `namespaces`. A kind whose
+    API version the server does not serve is NotServed without a request."""
 
     def __init__(
         self, connection: Connection, namespaces: Sequence[str] = (), timeout: float = TIMEOUT_SECONDS
@@ -52,6 +55,9 @@ class Lists:
         """The kinds that were read in one namespace only."""
         for kind in LARGE:
             self._start([kind])
+        self._served: frozenset[str] | None = None
+        self._discovery = threading.Thread(target=self._discover, daemon=True)
+        self._discovery.start()
 
     def rest(self, kinds: Sequence[AnyKind]) -> None:
         others = [kind for kind in kinds if kind not in LARGE and kind.subset is None]
@@ -100,7 +106,19 @@ class Lists:
         for kind in kinds:
             self._found.put((kind, self._outcome(kind)))
 
+    def _discover(self) -> None:
+        self._served = served_versions(self._connection, min(DISCOVERY_SECONDS, self._timeout))
+
+    def _absent(self, kind: AnyKind) -> bool:
+        """Whether the server is known not to serve the kind. Waits for discovery if that can be."""
+        if kind.required or not kind.group:
+            return False
+        self._discovery.join()
+        return self._served is not None and kind.api_version not in self._served
+
     def _outcome(self, kind: AnyKind) -> Outcome:
+        if self._absent(kind):
+            return NotServed(f"{kind.resource} is not served")
         try:
             return self._list(kind)
         except KubeError as error:
