@@ -141,29 +141,9 @@ class Picture:
         """Bring the indices up to date with changes that a store reported. Returns what they touch."""
         touched = Touched()
         for change in changes:
-            if change.old is None and isinstance(change.new, Record):
-                self._absorb_new(change.kind, change.key, change.new, touched)
-            elif change.matters:
+            if change.matters:
                 self._absorb(change, touched)
         return touched
-
-    def _absorb_new(self, kind: Kind[Any], key: Key, record: Record, touched: Touched) -> None:
-        """As `_absorb`, for an object that was not held: most of those of the first lists."""
-        after = self._references(kind, record)
-        if isinstance(after, Exception):
-            self._absorb(Change(kind, key, None, record), touched)
-            return
-        index = self._referring[kind]
-        for service in after:
-            index[service].add(key)
-        self._note_touched(kind, key, _NO_KEYS, after, touched)
-        if kind is NODE and key.name:
-            self.nodes.add(key.name)
-        elif kind is SERVICE:
-            assert isinstance(record, Service)
-            for number in _node_ports(record):
-                self._node_ports[number].add(key)
-                touched.node_ports.add(number)
 
     def _absorb(self, change: Change[Any], touched: Touched) -> None:
         kind, key = change.kind, change.key
