@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Held, Page, nothing_held
-
-LARGE: tuple[AnyKind, ...] = (ENDPOINT_SLICE, NODE, SERVICE)
+from etpguard.kube.lists import LARGE
+from etpguard.objects import AnyKind, Held, Page, nothing_held
 
 OnRequest = Callable[[str, str, int], None]
 """Gets verb, resource and status of each request."""

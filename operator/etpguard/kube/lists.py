@@ -32,7 +32,20 @@ from etpguard.kube.errors import (
     Unreachable,
 )
 from etpguard.kube.read_client import ReadClient, Response
-from etpguard.objects import AnyKind, Deferred, Held, Kind, Page, Record, Reject, decode_page, nothing_held
+from etpguard.objects import (
+    ENDPOINT_SLICE,
+    NODE,
+    SERVICE,
+    AnyKind,
+    Deferred,
+    Held,
+    Kind,
+    Page,
+    Record,
+    Reject,
+    decode_page,
+    nothing_held,
+)
 from etpguard.objects.text import describe
 
 if TYPE_CHECKING:
@@ -43,6 +56,11 @@ OnPage = Callable[[Page[R]], None]
 
 PAGE = 500
 """Most objects in a page. It bounds the memory of both sides, and how long decoding holds the interpreter."""
+NODES_PAGE = 500
+"""Most Nodes in a page where pages of other kinds are larger. A Node is up to ten times as large as other objects,
+because it names its images."""
+LARGE: tuple[AnyKind, ...] = (ENDPOINT_SLICE, NODE, SERVICE)
+"""The kinds of which a cluster has the most. Their lists begin first."""
 TIMEOUT_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 STARTS = 4

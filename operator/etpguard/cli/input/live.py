@@ -15,19 +15,16 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.discovery import TIMEOUT_SECONDS as DISCOVERY_SECONDS
 from etpguard.kube.discovery import served_versions
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Overloaded, Unreachable
+from etpguard.kube.lists import LARGE, NODES_PAGE, TIMEOUT_SECONDS, Listing, list_kind
 from etpguard.kube.lists import PAGE as PAGE_OF_NAMESPACE
-from etpguard.kube.lists import TIMEOUT_SECONDS, Listing, list_kind
 from etpguard.kube.named_reads import TIMEOUT_SECONDS as NAMED_SECONDS
 from etpguard.kube.named_reads import Result, named_objects, read_named
-from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Reject
+from etpguard.objects import NODE, AnyKind, Reject
 from etpguard.objects.named import NAMED_OBJECTS, NamedObject
 
-LARGE: tuple[AnyKind, ...] = (ENDPOINT_SLICE, NODE, SERVICE)
 PAGE = 2500
 """Most objects in a page. It is larger than the operator's: a page costs a round trip, and no main loop waits here
 for its decoding."""
-NODES_PAGE = 500
-"""A Node is up to ten times as large as other objects, because it names its images."""
 TOGETHER = 3
 """Threads for all other kinds."""
 NAMED_TOGETHER = 2
