@@ -66,7 +66,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "data_planes.cilium.frontends",
-            "if _HEADLESS in service.labels or",
+            "if HEADLESS in service.labels or",
             "if",
         ),
         (
@@ -91,12 +91,12 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "data_planes.cilium.rule",
-            "and labels.get(_MANAGED_BY) != _MESH",
+            "and not is_of_mesh(slice_)",
             "",
         ),
         (
             "data_planes.cilium.rule",
-            "if _HEADLESS in labels and not self._reads_headless:",
+            "if HEADLESS in labels and not self._reads_headless:",
             "if False:",
         ),
         (
@@ -108,8 +108,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     "cilium with Gateway API": [
         (
             "data_planes.cilium.rule",
-            "if _HEADLESS in labels and not self._reads_headless:",
-            "if _HEADLESS in labels:",
+            "if HEADLESS in labels and not self._reads_headless:",
+            "if HEADLESS in labels:",
         ),
     ],
     "cilium 1.15": [
@@ -142,6 +142,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "data_planes.cilium.rule",
             "< _NEW_PLANE",
             "< (1, 15, 0)",
+        ),
+    ],
+    "cilium 1.17": [
+        (
+            "data_planes.cilium.old_backends",
+            "SliceFilter((1, 16, 5), of_mesh=False, headless=True)",
+            "SliceFilter((1, 16, 5), of_mesh=True, headless=True)",
         ),
     ],
     "cilium 1.15 without terminating endpoints": [

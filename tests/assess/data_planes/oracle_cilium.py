@@ -1,4 +1,4 @@
-"""Cilium's kube-proxy replacement once more, from its description and source: cilium v1.20.2 and v1.15.19."""
+"""Cilium's kube-proxy replacement once more, from its source: cilium v1.20.2, v1.15.19 and v1.17.0."""
 
 from __future__ import annotations
 
@@ -226,6 +226,8 @@ class OldCilium:
     terminating_endpoints: bool = True
     envoy_healthy: bool | None = None
     """What healthCheckNodePort of a Service that Envoy serves answers: not known before 1.17."""
+    labels_of_1_17: bool = False
+    """Whether slices of the cluster mesh are skipped and headless ones read, as from 1.16.5."""
 
     def answers(self, service: Json, node: str) -> dict[PortKey, Answer]:
         if HEADLESS in labels(service):
@@ -251,7 +253,12 @@ class OldCilium:
     def _backends(self, service: Json) -> dict[str, Backend]:
         found: dict[str, Backend] = {}
         for each in slices_of(service, self.slices):
-            if HEADLESS in labels(each) or each["addressType"] not in FAMILIES:
+            if each["addressType"] not in FAMILIES:
+                continue
+            if self.labels_of_1_17:
+                if labels(each).get("endpointslice.kubernetes.io/managed-by", "").startswith("endpointslice-mesh"):
+                    continue
+            elif HEADLESS in labels(each):
                 continue
             names = {port.get("name") or "" for port in each.get("ports") or () if port.get("port") is not None}
             for endpoint in each.get("endpoints") or ():

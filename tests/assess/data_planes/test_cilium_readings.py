@@ -15,6 +15,8 @@ from tests.assess.data_planes.states import ENDING, Json, no_labels, service_sta
 
 NEW = KnownDataPlane(DataPlane.CILIUM, version="v1.20.2", settings=())
 OLD = KnownDataPlane(DataPlane.CILIUM, version="v1.17.9", settings=())
+BEFORE_HEADLESS = KnownDataPlane(DataPlane.CILIUM, version="v1.16.4", settings=())
+BEFORE_MESH = KnownDataPlane(DataPlane.CILIUM, version="v1.15.19", settings=())
 OF_SOME_RELEASE = KnownDataPlane(DataPlane.CILIUM, settings=())
 READY = endpoint_slice([endpoint("n2", "10.0.0.2", ready=True, serving=True, terminating=False)], name="ready")
 
@@ -44,6 +46,35 @@ def test_a_slice_in_maintenance_that_only_old_releases_read() -> None:
     assert states(hidden, READY, plane=NEW) == "DRD"
     assert states(hidden, READY, plane=OLD) == "RRD"
     assert states(hidden, READY, plane=OF_SOME_RELEASE) == "???"
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        pytest.param(
+            {"endpointslice.kubernetes.io/managed-by": "endpointslice-mesh-controller.cilium.io"},
+            {BEFORE_MESH: "RRD", BEFORE_HEADLESS: "DRD", OLD: "DRD", NEW: "DRD"},
+            id="of the cluster mesh: read before 1.16",
+        ),
+        pytest.param(
+            {"service.kubernetes.io/headless": ""},
+            {BEFORE_MESH: "DRD", BEFORE_HEADLESS: "DRD", OLD: "RRD", NEW: "DRD"},
+            id="headless: read from 1.16.5 to 1.17",
+        ),
+    ],
+)
+def test_a_slice_with_a_label_that_only_some_releases_skip(
+    labels: Json, expected: dict[KnownDataPlane, str]
+) -> None:
+    labelled = first(endpoint("n1", "10.0.0.1", ready=True), labels=labels)
+    assert {plane: states(labelled, READY, plane=plane) for plane in expected} == expected
+    assert states(labelled, READY, plane=OF_SOME_RELEASE) == "???"
+
+
+def test_a_slice_of_the_mesh_that_changes_no_node_is_certain() -> None:
+    mesh = {"endpointslice.kubernetes.io/managed-by": "endpointslice-mesh-controller.cilium.io"}
+    again = first(endpoint("n2", "10.0.0.9", ready=True), labels=mesh)
+    assert states(again, READY, plane=OF_SOME_RELEASE) == "DRD"
 
 
 def test_families_that_only_new_releases_serve() -> None:

@@ -52,6 +52,10 @@ PLANES: dict[str, tuple[KnownDataPlane, Make]] = {
         ),
         lambda c: OldCilium(c.slices, terminating_endpoints=False),
     ),
+    "cilium 1.17": (
+        KnownDataPlane(DataPlane.CILIUM, version="v1.17.0", settings=()),
+        lambda c: OldCilium(c.slices, envoy_healthy=True, labels_of_1_17=True),
+    ),
     "calico 3.32": (
         KnownDataPlane(DataPlane.CALICO_EBPF, version="v3.32.1"),
         lambda c: others.Calico(c.nodes, c.slices),

@@ -16,7 +16,7 @@ from etpguard.assess.node_states import Frontend, ip_families, policy_applies
 from etpguard.objects import IPFamily, Requirement, Service, ServicePort
 
 _PROXY_NAME = "service.kubernetes.io/service-proxy-name"
-_HEADLESS = "service.kubernetes.io/headless"
+HEADLESS = "service.kubernetes.io/headless"
 NODE, NODE_SELECTOR, TYPE = (
     "service.cilium.io/node",
     "service.cilium.io/node-selector",
@@ -44,7 +44,7 @@ def frontend_ports(service: Service, proxy_name: str) -> Iterable[FrontendPort]:
     """The ports that release 1.18 and later serve outside."""
     if not selected(service.labels, proxy_name) or not policy_applies(service):
         return
-    if _HEADLESS in service.labels or (service.spec.cluster_ip or "").lower() == "none":
+    if HEADLESS in service.labels or (service.spec.cluster_ip or "").lower() == "none":
         return
     only = service.annotations.get(TYPE)
     only = only if only in _TYPES else None
@@ -73,7 +73,7 @@ def frontend_ports(service: Service, proxy_name: str) -> Iterable[FrontendPort]:
 
 def cluster_ip_ports(service: Service, proxy_name: str) -> Iterable[FrontendPort]:
     """The ports that release 1.18 and later serve at a cluster IP."""
-    if not selected(service.labels, proxy_name) or _HEADLESS in service.labels or not _has_cluster_ip(service):
+    if not selected(service.labels, proxy_name) or HEADLESS in service.labels or not _has_cluster_ip(service):
         return
     families = _families(service)
     for port in service.ports:

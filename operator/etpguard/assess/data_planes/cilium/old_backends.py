@@ -8,11 +8,45 @@ that differ), the slice whose name sorts first wins here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from etpguard.assess.data_planes.cilium.backends import EVERYWHERE, NOTHING, Sets, node_name, parsed_address
-from etpguard.assess.data_planes.cilium.frontends import family_of
+from etpguard.assess.data_planes.cilium.frontends import HEADLESS, family_of
 from etpguard.assess.data_planes.trackers import is_ready
 from etpguard.objects import Endpoint, EndpointSlice
+
+_MANAGED_BY, _MESH = "endpointslice.kubernetes.io/managed-by", "endpointslice-mesh-controller.cilium.io"
+
+
+def is_of_mesh(slice_: EndpointSlice) -> bool:
+    """Whether Cilium's cluster mesh made the slice, with the endpoints of another cluster. The backends of other
+    clusters come to Cilium by another way."""
+    return slice_.labels.get(_MANAGED_BY) == _MESH
+
+
+class SliceFilter(NamedTuple):
+    """Which EndpointSlices with a label of their own are read, from the release `since`."""
+
+    since: tuple[int, int, int]
+    of_mesh: bool
+    headless: bool
+
+    def reads(self, slice_: EndpointSlice) -> bool:
+        return (self.of_mesh or not is_of_mesh(slice_)) and (self.headless or HEADLESS not in slice_.labels)
+
+
+OLD_FILTERS = (
+    SliceFilter((0, 0, 0), of_mesh=True, headless=False),
+    SliceFilter((1, 16, 0), of_mesh=False, headless=False),
+    SliceFilter((1, 16, 5), of_mesh=False, headless=True),
+)
+"""pkg/k8s/utils/utils.go GetEndpointSliceListOptionsModifier and daemon/k8s/resources.go of v1.15.19, v1.16.0,
+v1.16.4, v1.16.5 and v1.17.0. The label of the mesh came with the controller that sets it, in v1.16.0."""
+
+
+def old_filter(release: tuple[int, int, int]) -> SliceFilter:
+    """The filter of a release before 1.18."""
+    return [each for each in OLD_FILTERS if each.since <= release][-1]
 
 
 class OldBackends:

@@ -1,4 +1,5 @@
-"""The rule of Cilium's kube-proxy replacement: read in cilium v1.20.2, and in v1.15.19 for releases before 1.18.
+"""The rule of Cilium's kube-proxy replacement: read in cilium v1.20.2, and for releases before 1.18 in v1.15.19 to
+v1.17.0.
 
 A frontend without a backend that it may use is answered with ICMP port-unreachable, whatever the cause
 (bpf/lib/nodeport.h, lb.h tail_no_service; since 1.15, PR #28157), unless an option makes it drop the packets.
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from etpguard.assess.data_planes.cilium.backends import NOTHING, Backends, Sets
 from etpguard.assess.data_planes.cilium.frontends import (
+    HEADLESS,
     NODE,
     NODE_SELECTOR,
     TYPE,
@@ -23,7 +25,13 @@ from etpguard.assess.data_planes.cilium.frontends import (
     selected,
 )
 from etpguard.assess.data_planes.cilium.frontends import cluster_ip_ports as cluster_ip_frontends
-from etpguard.assess.data_planes.cilium.old_backends import OldBackends
+from etpguard.assess.data_planes.cilium.old_backends import (
+    OLD_FILTERS,
+    OldBackends,
+    SliceFilter,
+    is_of_mesh,
+    old_filter,
+)
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
@@ -39,9 +47,7 @@ from etpguard.assess.node_states import (
 from etpguard.assess.outcome import Reason
 from etpguard.objects import EndpointSlice, IPFamily, ServicePort
 
-_HEADLESS = "service.kubernetes.io/headless"
-_MANAGED_BY, _MESH = "endpointslice.kubernetes.io/managed-by", "endpointslice-mesh-controller.cilium.io"
-_OTHER_LABELS = frozenset({_HEADLESS, "service.kubernetes.io/service-proxy-name"})
+_OTHER_LABELS = frozenset({HEADLESS, "service.kubernetes.io/service-proxy-name"})
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 _NEW_PLANE = (1, 18, 0)
 """The first release with the control plane that `backends` renders."""
@@ -51,12 +57,11 @@ _HEALTHZ = "kube-proxy-replacement-healthz-bind-address"
 
 _VERSION_DECIDES = Reason(
     "CiliumVersionNotKnown",
-    "the endpoints of this Service mean one thing to Cilium up to 1.17 and another to Cilium from 1.18, and "
-    "the version is not known",
+    "releases of Cilium read the EndpointSlices of this Service in different ways, and the version is not known",
 )
 _OPTION_DECIDES = Reason(
     "CiliumOptionNotKnown",
-    f"an EndpointSlice of this Service has the label {_HEADLESS}: Cilium reads it only if its Ingress or "
+    f"an EndpointSlice of this Service has the label {HEADLESS}: Cilium reads it only if its Ingress or "
     "Gateway API support is enabled, and the ConfigMap cilium-config was not read",
 )
 _ANNOTATION_DECIDES = Reason(
@@ -194,13 +199,16 @@ class Cilium:
         if self._release is not None and self._release < _NEW_PLANE:
             if self._release >= (1, 16, 0) and {NODE, NODE_SELECTOR, TYPE} & service.annotations.keys():
                 uncertain.append(Uncertain(-1, _ANNOTATION_DECIDES))
-            return *self._old(inputs, old_ports()), -1, tuple(uncertain)
+            return *self._old(inputs, old_ports(), old_filter(self._release)), -1, tuple(uncertain)
         found, backends = self._new(inputs, new_ports())
         if self._release is None and _may_differ(inputs, backends, found):
-            old, _ = self._old(inputs, old_ports())
-            if [each.essence for each in old] != [each.essence for each in found]:
-                uncertain.append(Uncertain(-1, _VERSION_DECIDES))
-        if not self._configured and any(_HEADLESS in slice_.labels for slice_ in inputs.slices):
+            essence = [each.essence for each in found]
+            for slice_filter in OLD_FILTERS:
+                old, _ = self._old(inputs, old_ports(), slice_filter)
+                if [each.essence for each in old] != essence:
+                    uncertain.append(Uncertain(-1, _VERSION_DECIDES))
+                    break
+        if not self._configured and any(HEADLESS in slice_.labels for slice_ in inputs.slices):
             uncertain.append(Uncertain(-1, _OPTION_DECIDES))
         return found, backends.all, installing(service, inputs.nodes), tuple(uncertain)
 
@@ -233,29 +241,32 @@ class Cilium:
             found.append(_State(port, family, sets, tuple((kind, 0) for kind in Frontend if kind in left_out)))
         return found, backends
 
-    def _old(self, inputs: Inputs, ports: Iterable[tuple[ServicePort, IPFamily]]) -> tuple[list[_State], Sets]:
-        slices = [slice_ for slice_ in inputs.slices if _HEADLESS not in slice_.labels]
+    def _old(
+        self, inputs: Inputs, ports: Iterable[tuple[ServicePort, IPFamily]], slice_filter: SliceFilter
+    ) -> tuple[list[_State], Sets]:
+        slices = [slice_ for slice_ in inputs.slices if slice_filter.reads(slice_)]
         backends = OldBackends(slices, inputs.nodes.bit, self._terminating)
-        if _HEADLESS in inputs.service.labels:
+        if HEADLESS in inputs.service.labels:
             ports = ()
         return [_State(port, family, backends.of(port.label, family)) for port, family in ports], backends.all
 
     def _reads(self, slice_: EndpointSlice) -> bool:
         """daemon/k8s/resources.go, pkg/k8s/utils/utils.go GetEndpointSliceListOptionsModifier."""
         labels = slice_.labels
-        if _HEADLESS in labels and not self._reads_headless:
+        if HEADLESS in labels and not self._reads_headless:
             return False
-        return selected(labels, self._proxy_name) and labels.get(_MANAGED_BY) != _MESH
+        return selected(labels, self._proxy_name) and not is_of_mesh(slice_)
 
 
 def _may_differ(inputs: Inputs, backends: Backends, found: Iterable[_State]) -> bool:
-    """Whether the objects have anything that Cilium up to 1.17 may read in another way. Only then both readings
-    are compared."""
+    """Whether the objects have anything that a release before 1.18 may read in another way. Only then the readings
+    of all releases are compared."""
     spec = inputs.service.spec
     return (
         backends.odd
         or any(each.sets == NOTHING for each in found)
         or any(_OTHER_LABELS & slice_.labels.keys() or slice_.weight is not None for slice_ in inputs.slices)
+        or any(is_of_mesh(slice_) for slice_ in inputs.slices)
         or any(not port.name for port in inputs.service.ports)
         or bool(spec.external_ips or TYPE in inputs.service.annotations)
         or len(spec.ip_families or ()) != len(spec.cluster_ips or ())
