@@ -18,7 +18,8 @@ from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, KubeError
 from etpguard.kube.exchange import exchange
-from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Remediation, Service, decode_item
+from etpguard.kube.present_object import present_object
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Remediation, Service, ServiceCoverage
 from etpguard.remediate import patches
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter
 
@@ -121,32 +122,30 @@ class Rollback:
         return await self._send(verbs.dry_run(request) if self._dry_run else request)
 
     async def _service(self) -> tuple[dict[str, Any], Service]:
-        try:
-            raw = await self._send(verbs.get(SERVICE, self._key))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            raise Failure(f"Service {self._key} does not exist") from None
-        found = decode_item(SERVICE, raw)
-        if isinstance(found, Reject):
-            raise Failure(found.message)
-        return raw, found
+        found = await present_object(self._send, SERVICE, self._key)
+        if found is None:
+            raise Failure(f"Service {self._key} does not exist")
+        raw, service = found
+        if isinstance(service, Reject):
+            raise Failure(service.message)
+        return raw, service
 
     async def _record(self, service: Service, notes: list[str]) -> Remediation | None:
         """The record of the remediation, if the report has one. Raises Failure if nothing shows that etpguard
         changed the Service."""
         remediation: Remediation | None = None
         try:
-            report = decode_item(SERVICE_COVERAGE, await self._send(verbs.get(SERVICE_COVERAGE, self._key)))
-            if not isinstance(report, Reject) and report.remediation:
-                remediation = report.remediation if report.remediation.service_uid == service.uid else None
+            found = await present_object(self._send, SERVICE_COVERAGE, self._key)
         except ApiError as error:
-            if error.status not in (403, 404):
+            if error.status != 403:
                 raise
-            if error.status == 403:
-                notes.append(
-                    f"cannot read the report, so the API server chooses the healthCheckNodePort: {error.message}"
-                )
+            found = None
+            notes.append(
+                f"cannot read the report, so the API server chooses the healthCheckNodePort: {error.message}"
+            )
+        report = found[1] if found else None
+        if isinstance(report, ServiceCoverage) and report.remediation:
+            remediation = report.remediation if report.remediation.service_uid == service.uid else None
         changed = remediation is not None and remediation.in_force_for(service.uid)
         if not changed and MANAGER not in service.managers:
             raise Failure(f"Service {self._key}: externalTrafficPolicy is Cluster, but etpguard did not set it")

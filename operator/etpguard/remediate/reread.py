@@ -16,6 +16,7 @@ from etpguard.assess import Engine
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
+from etpguard.kube.present_object import present_object
 from etpguard.kube.verbs import Json
 from etpguard.kube.writes import Writer
 from etpguard.objects import (
@@ -30,7 +31,6 @@ from etpguard.objects import (
     Record,
     Reject,
     ServiceCoverage,
-    decode_item,
 )
 from etpguard.objects.network_policies import NETWORK_POLICY
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
@@ -70,26 +70,19 @@ class ServiceReader:
 
     async def service(self, key: Key) -> CurrentService:
         """Raises Changed where the Service is gone, and what `Writer.read` raises."""
-        try:
-            raw = await self._writer.read(verbs.get(SERVICE, key))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            raise Changed(f"Service {key} is gone") from None
-        service = decode_item(SERVICE, raw)
+        found = await present_object(self._writer.read, SERVICE, key)
+        if found is None:
+            raise Changed(f"Service {key} is gone")
+        raw, service = found
         if isinstance(service, Reject):
             raise Changed(service.message)
-        report: ServiceCoverage | Reject | None = None
+        report: ServiceCoverage | None = None
         written = ""
-        try:
-            raw_report = await self._writer.read(verbs.get(SERVICE_COVERAGE, key))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-        else:
-            report, written = decode_item(SERVICE_COVERAGE, raw_report), recorded_at(raw_report)
-        if isinstance(report, Reject):
-            raise Changed(report.message)
+        if (found_report := await present_object(self._writer.read, SERVICE_COVERAGE, key)) is not None:
+            raw_report, decoded = found_report
+            if isinstance(decoded, Reject):
+                raise Changed(decoded.message)
+            report, written = decoded, recorded_at(raw_report)
         if report is not None and report.remediation_unreadable:
             raise Changed(reasons.RECORD_UNREADABLE.meaning)
         now = CurrentService(raw, service, report, written)
