@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from etpguard.cli.common_options import max_nodes, output_format, sources, take_sources
-from etpguard.cli.option_types import OUTCOMES, LabelSelector, OutcomeName, Seconds
+from etpguard.cli.common_options import fail_on, internal, max_nodes, output_format, sources, take_sources
+from etpguard.cli.option_types import OUTCOMES, LabelSelector, Seconds
 from etpguard.cli.output.formats import FORMATS, TABLES
 
 _CONTEXT = "context"
@@ -47,21 +47,11 @@ _FURTHER = ("color",)
 )
 @output_format(*FORMATS)
 @max_nodes(100, "names in each list of nodes; 0 for all")
-@click.option(
-    "--fail-on",
-    type=OutcomeName(),
-    default="Blackhole",
-    show_default=True,
-    metavar="OUTCOME",
-    help=f"exit with 1 if a Service has this outcome or a worse one; best to worst: {', '.join(OUTCOMES)}. "
-    "`never` fails for none",
+@fail_on(
+    f"exit with 1 if a Service has this outcome or a worse one; best to worst: {', '.join(OUTCOMES)}. "
+    "`never` fails for none"
 )
-@click.option(
-    "--internal",
-    is_flag=True,
-    help="--fail-on also counts Services with internalTrafficPolicy: Local; one that clients on some nodes do not "
-    "reach counts as Blackhole",
-)
+@internal
 @click.option("--strict", is_flag=True, help="exit with 2 if an object or a kind cannot be read")
 @click.option(
     "--policy",

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from etpguard.cli.option_types import OnceOption
+from etpguard.cli.option_types import OnceOption, OutcomeName
 from etpguard.cli.setting_options import (
     ASSESSMENT,
     CONTROLLER_DEPLOYMENT,
@@ -32,6 +32,20 @@ service_namespace = click.option(
     metavar="NS",
     help="namespace of a SERVICE that is given without one; without it the namespace of the context",
 )
+
+
+internal = click.option(
+    "--internal",
+    is_flag=True,
+    help="--fail-on also counts Services with internalTrafficPolicy: Local; one that clients on some nodes do not "
+    "reach counts as Blackhole",
+)
+
+
+def fail_on(help: str) -> Callable[[F], F]:  # noqa: A002
+    return click.option(
+        "--fail-on", type=OutcomeName(), default="Blackhole", show_default=True, metavar="OUTCOME", help=help
+    )
 
 
 def max_nodes(default: int, help: str) -> Callable[[F], F]:  # noqa: A002

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from etpguard.cli.common_options import max_nodes, output_format, sources, take_sources
-from etpguard.cli.option_types import OutcomeName
+from etpguard.cli.common_options import fail_on, internal, max_nodes, output_format, sources, take_sources
 from etpguard.cli.what_if_changes import CHANGES, ChangesCommand
 
 
@@ -15,20 +14,8 @@ from etpguard.cli.what_if_changes import CHANGES, ChangesCommand
 @sources
 @output_format("table", "json", "yaml")
 @max_nodes(100, "names in each list of nodes; 0 for all")
-@click.option(
-    "--fail-on",
-    type=OutcomeName(),
-    default="Blackhole",
-    show_default=True,
-    metavar="OUTCOME",
-    help="exit with 1 if a Service that changes has this outcome or a worse one, during the change or after it",
-)
-@click.option(
-    "--internal",
-    is_flag=True,
-    help="--fail-on also counts Services with internalTrafficPolicy: Local; one that clients on some nodes do not "
-    "reach counts as Blackhole",
-)
+@fail_on("exit with 1 if a Service that changes has this outcome or a worse one, during the change or after it")
+@internal
 def what_if(**options: Any) -> int:
     """Show what a change would do to Services with externalTrafficPolicy: Local. Changes nothing.
 
