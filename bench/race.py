@@ -50,6 +50,7 @@ from devcluster.dataplane.nodes import MODES
 from devcluster.dataplane.probe import Probe
 from devcluster.dataplane.servers import Listen
 from devcluster.objects import wait_for
+from devcluster.processes import running
 
 NODES = ("node1", "node2")
 LOSER = "node1"
@@ -162,18 +163,11 @@ def _operator(cluster: Cluster, namespace: str, flags: Sequence[str]) -> Iterato
         *(sys.executable, "-m", "etpguard", "run", "--kubeconfig", str(cluster.kubeconfig)),
         *("--namespaces", namespace, "--lease-namespace", namespace, "--listen", "127.0.0.1:0", *flags),
     ]
-    with log.open("w") as output, subprocess.Popen(command, stderr=output) as process:
-        try:
-            wait_for(lambda: "ready after" in log.read_text(), timeout=60, what=f"the operator of {namespace}")
-            port = re.search(r"serving on port (\d+)", log.read_text())
-            assert port, log.read_text()
-            yield int(port[1])
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    with running(f"the operator of {namespace}", command, log):
+        wait_for(lambda: "ready after" in log.read_text(), timeout=60, what=f"the operator of {namespace}")
+        port = re.search(r"serving on port (\d+)", log.read_text())
+        assert port, log.read_text()
+        yield int(port[1])
 
 
 def _log(cluster: Cluster, namespace: str) -> Path:

@@ -18,6 +18,7 @@ import devcluster
 from demo.stage import HTTP_NODE_PORT, NAMESPACE, NODES, Stage, open_stage
 from devcluster import Cluster, binaries
 from devcluster.objects import wait_for
+from devcluster.processes import running
 from etpguard.settings import options
 
 ROOT = Path(__file__).parent.parent
@@ -167,27 +168,23 @@ def operator(cluster: Cluster) -> Iterator[Path]:
     flags = [f"--{name}={value}" for name, value in SHORTENED.items()]
     say(f"the demo shortens these settings to be quick; the defaults: {defaults()}")
     command(" ".join(["etpguard run", *flags]))
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "etpguard", "run"),
-                *("--kubeconfig", str(cluster.kubeconfig), "--listen", "127.0.0.1:0", *flags),
-            ],
-            stderr=output,
-        )
+    arguments = [
+        "-m",
+        "etpguard",
+        "run",
+        "--kubeconfig",
+        str(cluster.kubeconfig),
+        "--listen",
+        "127.0.0.1:0",
+        *flags,
+    ]
+    with running("etpguard", [sys.executable, *arguments], log):
         try:
             wait_for(lambda: "ready after" in log.read_text(), timeout=60, what="the operator to be ready")
-            yield log
         except TimeoutError:
             print(log.read_text(), file=sys.stderr)
             raise
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        yield log
 
 
 def defaults() -> str:

@@ -83,6 +83,18 @@ class Process:
         return " | ".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
+@contextmanager
+def running(
+    name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Process]:
+    """A program that is stopped at the end of the block."""
+    process = Process(name, command, log, environment)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
 def _spawn(
     command: Sequence[str | Path], output: IO[bytes], environment: Mapping[str, str] | None
 ) -> subprocess.Popen[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import yaml
 
 from devcluster import MissingToolError, ports
 from devcluster.objects import wait_for
+from devcluster.processes import running
 
 
 def tool(name: str) -> str:
@@ -70,26 +70,13 @@ def prometheus(
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     port = ports.free("127.0.0.1")
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                tool("prometheus"),
-                f"--config.file={folder / 'prometheus.yaml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        running = Prometheus(port)
-        wait_for(running.ready, 60, "Prometheus")
-        yield running
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    command = [
+        tool("prometheus"),
+        f"--config.file={folder / 'prometheus.yaml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with running("Prometheus", command, folder / "prometheus.log"):
+        server = Prometheus(port)
+        wait_for(server.ready, 60, "Prometheus")
+        yield server

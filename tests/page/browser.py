@@ -9,7 +9,6 @@ import base64
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 import urllib.request
@@ -20,7 +19,9 @@ from typing import Any
 
 import websocket
 
-from devcluster import MissingToolError
+from devcluster import MissingToolError, processes
+from devcluster.objects import wait_for
+from devcluster.processes import Process
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
@@ -177,31 +178,19 @@ def running(options: Sequence[str] = ()) -> Iterator[Browser]:
     command = program()
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
     with tempfile.TemporaryDirectory(prefix="etpguard-browser-", ignore_cleanup_errors=True) as profile:
-        process = subprocess.Popen(
-            [command, *_OPTIONS, *sandbox, *options, f"--user-data-dir={profile}", "about:blank"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "HOME": profile},
-        )
-        try:
-            yield Browser(_port(process, Path(profile) / "DevToolsActivePort"))
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        folder = Path(profile)
+        arguments = [command, *_OPTIONS, *sandbox, *options, f"--user-data-dir={profile}", "about:blank"]
+        environment = {**os.environ, "HOME": profile}
+        with processes.running("the browser", arguments, folder / "browser.log", environment) as process:
+            yield Browser(_port(process, folder / "DevToolsActivePort"))
 
 
-def _port(process: subprocess.Popen[bytes], file: Path) -> int:
+def _port(process: Process, file: Path) -> int:
     """The browser writes its port to this file once it listens."""
-    end = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < end:
-        assert process.poll() is None, f"the browser ended with {process.returncode}"
+
+    def written() -> list[str]:
+        process.require_running()
         lines = file.read_text().splitlines() if file.exists() else []
-        if len(lines) > 1:
-            return int(lines[0])
-        time.sleep(0.05)
-    raise AssertionError("the browser does not listen")
+        return lines if len(lines) > 1 else []
+
+    return int(wait_for(written, WAIT_SECONDS, "the browser to listen")[0])
