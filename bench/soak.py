@@ -109,8 +109,9 @@ def replicas(cluster: Cluster) -> Iterator[list[Replica]]:
 
 @dataclasses.dataclass
 class Faults:
-    """What to break next, by seconds since the start."""
+    """What to break next, by seconds since the start. The leader changes every `leader_seconds`."""
 
+    leader_seconds: float = LEADER_SECONDS
     resets: int = 0
     leader_changes: int = 0
     _cut: Replica | None = None
@@ -121,7 +122,7 @@ class Faults:
             if at - self._cut_at >= CUT_SECONDS:
                 self._cut.proxy.restore()
                 self._cut = None
-        elif at >= LEADER_SECONDS * (self.leader_changes + 1):
+        elif at >= self.leader_seconds * (self.leader_changes + 1):
             leader = next((each for each in both if each.leading), None)
             if leader is not None:
                 leader.proxy.cut()
@@ -136,6 +137,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate", type=float, default=100, help="slice updates per second")
+    parser.add_argument(
+        "--leader-seconds",
+        type=float,
+        default=LEADER_SECONDS,
+        help="seconds from one change of the leader to the next",
+    )
     parser.add_argument("--nodes", type=int, default=1_000)
     parser.add_argument("--services", type=int, default=2_000)
     parser.add_argument("--local", type=int, default=400)
@@ -145,7 +152,7 @@ def main() -> int:
     with devcluster.start(audit_level="None", controllers=(), apiserver_flags=FLAGS) as cluster:
         _prepare(cluster, size)
         with replicas(cluster) as both:
-            churn, faults = Churn(cluster, size, given.rate), Faults()
+            churn, faults = Churn(cluster, size, given.rate), Faults(given.leader_seconds)
             about = {"machine": machine.description(), "rate": given.rate, "size": dataclasses.asdict(size)}
             churn.start()
             try:

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etpguard.intake.kopf_wire import ParkedRecords, WatchContent, without_objects
+from etpguard.intake import kopf_wire
+from etpguard.intake.kopf_wire import MOST_PARKED, ParkedRecords, WatchContent, without_objects
 from etpguard.objects import NODE, Reject, decode_item
 
 
@@ -105,6 +106,45 @@ def test_lines_are_whole_wherever_the_chunks_end(cuts: list[int], versions: list
 def test_a_line_that_was_cut_off_is_passed_on_for_what_it_is() -> None:
     _, passed = read(line("BOOKMARK", {}) + b"\n", b'{"type": "ADD')
     assert passed.splitlines() == [line("BOOKMARK", {}), b'{"type": "ADD']
+
+
+def events(many: int) -> bytes:
+    return b"".join(line("MODIFIED", node("n1", version)) + b"\n" for version in range(1, many + 1))
+
+
+def test_a_watch_is_not_read_on_while_many_records_wait_for_their_handlers() -> None:
+    """The events of a break come all at once."""
+    parked = ParkedRecords()
+    content = WatchContent(cast(aiohttp.StreamReader, Chunks(events(1000))), NODE, parked)
+    queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    most = 0
+
+    async def handle() -> None:
+        nonlocal most
+        while True:
+            given_object = await queue.get()
+            most = max(most, len(parked))
+            parked.take(NODE, given_object)
+            await asyncio.sleep(0)  # Kopf has some turns of the loop for each event
+
+    async def watch() -> int:
+        handling = asyncio.create_task(handle())
+        passed = 0
+        async for data in content.iter_chunked(1024):
+            for each in data.splitlines():
+                queue.put_nowait(json.loads(each)["object"])
+                passed += 1
+        handling.cancel()
+        return passed
+
+    assert asyncio.run(watch()) == 1000
+    assert most < 2 * MOST_PARKED
+
+
+def test_records_that_nobody_asks_for_do_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kopf_wire, "LONGEST_PAUSE_SECONDS", 0.001)
+    parked, passed = read(events(3 * MOST_PARKED))
+    assert len(passed.splitlines()) == len(parked) == 3 * MOST_PARKED
 
 
 META = {"resourceVersion": "70", "continue": "token", "remainingItemCount": 24_999}

@@ -104,6 +104,7 @@ class NodeStateCache:
 
     def forget(self, key: Key) -> None:
         """Drop the states of one Service."""
+        self._by_labels.discard(key)
         self._by_plane.pop(key, None)
         for variant in self._variants:
             variant.states.pop(key, None)
@@ -111,7 +112,7 @@ class NodeStateCache:
 
     def forget_those_by_labels(self) -> None:
         """Drop the states that depend on labels of nodes."""
-        for key in self._by_labels:
+        for key in tuple(self._by_labels):
             self.forget(key)
 
     def note_signs(self, name: str, node: Node | None) -> bool:

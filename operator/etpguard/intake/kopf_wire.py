@@ -18,6 +18,8 @@ itself.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -30,6 +32,17 @@ from etpguard.objects import AnyKind, Reject, decode_item
 
 LIST_LIMIT = 1
 """Kopf asks for this many objects in a list."""
+
+MOST_PARKED = 64
+"""A watch is not read on while so many records wait for Kopf. Meanwhile the events wait in the buffers of the
+connection. Without this bound, all events of a break become records at once when the watch continues, and the
+memory stays with the process: Python returns an arena only once nothing in it is in use.
+
+Measured with 500 nodes, 1,000 Services and 40 updates a second, after breaks of 25 s: a peak of 1,200 records, and
+arenas of 74 MB, of which 58 MB were in use.
+"""
+LONGEST_PAUSE_SECONDS = 1.0
+"""A watch is read on after this time in any case. A record that Kopf never asks for must not end the watch."""
 
 _MARK = "#"
 """Starts the name of a stand-in. No object has such a name."""
@@ -68,11 +81,24 @@ def without_objects(body: bytes) -> bytes:
 
 
 class ParkedRecords:
-    """Records that wait for the handler of their event."""
+    """Records that wait for the handler of their event. Used on Kopf's loop only."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._numbers = itertools.count()
+        self._fewer = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def room(self) -> None:
+        """Return once fewer than half of `MOST_PARKED` records wait, if as many as that wait now."""
+        if len(self._entries) < MOST_PARKED:
+            return
+        self._fewer.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_PAUSE_SECONDS):
+                await self._fewer.wait()
 
     def stand_in(self, kind: AnyKind, line: bytes) -> bytes:
         """The line that Kopf gets in place of `line`. Keeps the record for `take`."""
@@ -94,7 +120,10 @@ class ParkedRecords:
         """The record of the object that Kopf passed to the handler."""
         name = given["metadata"].get("name")
         if isinstance(name, str) and name.startswith(_MARK):
-            return self._entries.pop(name)
+            entry = self._entries.pop(name)
+            if len(self._entries) < MOST_PARKED // 2:
+                self._fewer.set()
+            return entry
         return decode_item(kind, dict(given))
 
 
@@ -110,8 +139,10 @@ class WatchContent:
         rest = b""
         async for data in self._content.iter_chunked(n):
             *lines, rest = (rest + data).split(b"\n")
-            if lines:
-                yield b"".join(self._parked.stand_in(self._kind, line) + b"\n" for line in lines)
+            for start in range(0, len(lines), MOST_PARKED):
+                await self._parked.room()
+                some = lines[start : start + MOST_PARKED]
+                yield b"".join(self._parked.stand_in(self._kind, line) + b"\n" for line in some)
         if rest:
             yield rest
 
