@@ -33,7 +33,9 @@ def main() -> None:
         checkouts = [Checkout.at("here", HERE), Checkout.at("there", given.against)]
     size = big_cluster.Size(nodes=given.nodes, services=given.services, local=given.local)
     binaries.paths(("etcd", "kube-apiserver", "kubectl"))
-    with devcluster.start(audit_level="None", controllers=(), apiserver_flags=FLAGS) as cluster:
+    with devcluster.start(
+        audit_level="None", controllers=(), apiserver_flags=FLAGS, garbage_collection_percent=100
+    ) as cluster:
         cluster.kubectl("apply", "--server-side", "-f", str(HERE / "crds"))
         points: list[dict[str, object]] = []
         before = big_cluster.NOTHING

@@ -76,7 +76,10 @@ def main() -> None:
     given = parser.parse_args()
     binaries.path("kubectl")
     try:
-        with devcluster.start() as cluster, labs.start(cluster, given.mode, NODES, min_sync_period="1s") as lab:
+        with (
+            devcluster.start(garbage_collection_percent=100) as cluster,
+            labs.start(cluster, given.mode, NODES, min_sync_period="1s") as lab,
+        ):
             races = run(lab, given.runs, given.spacing)
     except MissingToolError as error:
         print(f"race: left out: {error}")

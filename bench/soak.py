@@ -149,7 +149,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "figures" / "soak.json")
     given = parser.parse_args()
     size = big_cluster.Size(nodes=given.nodes, images=10, services=given.services, local=given.local)
-    with devcluster.start(audit_level="None", controllers=(), apiserver_flags=FLAGS) as cluster:
+    with devcluster.start(
+        audit_level="None", controllers=(), apiserver_flags=FLAGS, garbage_collection_percent=100
+    ) as cluster:
         _prepare(cluster, size)
         with replicas(cluster) as both:
             churn, faults = Churn(cluster, size, given.rate), Faults(given.leader_seconds)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from devcluster import audit, binaries, kubeconfig
 from devcluster.client import SECONDS, Response
-from devcluster.commands import DEFAULT_CONTROLLERS
+from devcluster.commands import DEFAULT_CONTROLLERS, GARBAGE_COLLECTION_PERCENT
 from devcluster.control_plane import ControlPlane
 from devcluster.errors import ApiError, KubectlError, StartError
 
@@ -33,6 +33,7 @@ class Cluster:
         self._numbers = itertools.count(1)
         self.server = control_plane.server
         """``https://ADDRESS:PORT``."""
+        self.garbage_collection_percent = control_plane.garbage_collection_percent
         self.directory = control_plane.directory
         """The temporary folder, with a log file per program; gone after the stop."""
         self.kubeconfig = control_plane.kubeconfigs["admin"]
@@ -236,6 +237,7 @@ def start(
     controller_flags: Sequence[str] = (),
     bind_address: str = "127.0.0.1",
     extra_sans: Sequence[str] = (),
+    garbage_collection_percent: int = GARBAGE_COLLECTION_PERCENT,
 ) -> Iterator[Cluster]:
     """A control plane for the length of a ``with`` block.
 
@@ -245,6 +247,7 @@ def start(
     apiserver_flags, controller_flags: added at the end, so that a flag given twice takes the value from here.
     bind_address: where the API server listens; ``0.0.0.0`` for all addresses, with ``server`` on loopback.
     extra_sans: further host names and addresses of its certificate.
+    garbage_collection_percent: Go's GOGC of the programs; 100, Go's own, for benchmarks.
 
     Returns when ``/readyz`` says ok; controllers may need another second. Everything is ended and removed on
     leaving, also by an exception, Ctrl-C or SIGTERM (which is turned into ``SystemExit`` meanwhile, in the
@@ -263,6 +266,7 @@ def start(
                     controller_flags=controller_flags,
                     bind_address=bind_address,
                     extra_sans=extra_sans,
+                    garbage_collection_percent=garbage_collection_percent,
                 )
                 break
             except StartError as error:  # a port found free was taken by another process before it was used

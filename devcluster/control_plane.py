@@ -45,6 +45,7 @@ class ControlPlane:
         controller_flags: Sequence[str],
         bind_address: str,
         extra_sans: Sequence[str],
+        garbage_collection_percent: int,
     ) -> None:
         names = ["etcd", "kube-apiserver"]
         names += ["kube-controller-manager"] if controllers else []
@@ -52,6 +53,7 @@ class ControlPlane:
         self._programs = binaries.paths(names)
         self._processes: dict[str, Process] = {}
         self._bind_address = bind_address
+        self.garbage_collection_percent = garbage_collection_percent
         self._apiserver_flags = tuple(apiserver_flags)
         self._controllers = tuple(controllers)
         self._controller_flags = tuple(controller_flags)
@@ -188,7 +190,11 @@ class ControlPlane:
             [self._programs[name], *arguments],
             self.directory / f"{name}.log",
             # Not ours: a proxy setting would have components ask it for the API server.
-            {"PATH": os.defpath, "HOME": str(self.directory)},
+            {
+                "PATH": os.defpath,
+                "HOME": str(self.directory),
+                "GOGC": str(self.garbage_collection_percent),
+            },
         )
 
     def _ready(self) -> bool:
