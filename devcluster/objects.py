@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import yaml
@@ -16,6 +17,9 @@ from devcluster.errors import ApiError
 
 Object = dict[str, Any]
 T = TypeVar("T")
+
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""With libyaml it takes a tenth of the time."""
 
 
 def node(
@@ -154,11 +158,43 @@ def delete(cluster: Cluster, obj: Object) -> None:
 
 
 def apply(cluster: Cluster, manifests: str | Object | Iterable[Object]) -> list[Object]:
-    """``kubectl apply --server-side`` of YAML documents or objects; gives the objects as they now stand."""
-    if not isinstance(manifests, str):
-        manifests = yaml.safe_dump_all([manifests] if isinstance(manifests, dict) else list(manifests))
-    answer = json.loads(cluster.kubectl("apply", "--server-side", "-o", "json", "-f", "-", input=manifests))
-    return list(answer["items"]) if answer["kind"] == "List" else [answer]
+    """Applies YAML documents or objects, and returns the objects as they are then.
+
+    Sends the request of ``kubectl apply --server-side`` without its process, which takes fifty times the processor
+    time. Raises ``ApiError`` when the API server refuses one, and ``TimeoutError`` when it does not serve a kind.
+    """
+    if isinstance(manifests, str):
+        manifests = [each for each in yaml.load_all(manifests, YAML_LOADER) if each]
+    elif isinstance(manifests, dict):
+        manifests = [manifests]
+    return [_apply(cluster, each) for each in manifests]
+
+
+def _apply(cluster: Cluster, manifest: Object) -> Object:
+    version, metadata = manifest["apiVersion"], manifest["metadata"]
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    # A CustomResourceDefinition is served a moment after it is created.
+    served = wait_for(
+        partial(_resource, cluster, root, manifest["kind"]), 10, f"{version} {manifest['kind']} to be served"
+    )
+    assert served
+    plural, namespaced = served
+    namespace = f"/namespaces/{metadata.get('namespace', 'default')}" if namespaced else ""
+    return cluster.call(
+        "PATCH",
+        f"{root}{namespace}/{plural}/{metadata['name']}?fieldManager=kubectl&fieldValidation=Strict&force=false",
+        json.dumps(manifest).encode(),
+        content_type="application/apply-patch+yaml",
+    )
+
+
+def _resource(cluster: Cluster, root: str, kind: str) -> tuple[str, bool] | None:
+    """The plural name of a kind, and whether its objects are in namespaces."""
+    response = cluster.request("GET", root)
+    for resource in response.json()["resources"] if response.ok else []:
+        if resource["kind"] == kind and "/" not in resource["name"]:
+            return str(resource["name"]), bool(resource["namespaced"])
+    return None
 
 
 def endpoint_slices(cluster: Cluster, namespace: str, service: str) -> list[Object]:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from devcluster import binaries
+from devcluster.objects import YAML_LOADER
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
@@ -70,7 +71,7 @@ def run(*command: str | Path, check: bool = True) -> str:
 
 
 def parse(text: str) -> list[Json]:
-    return [each for each in yaml.safe_load_all(text) if each]
+    return [each for each in yaml.load_all(text, YAML_LOADER) if each]
 
 
 def name_of(manifest: Json) -> Name:
