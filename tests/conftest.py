@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 import devcluster
 from devcluster import Cluster, MissingToolError
 from devcluster.dataplane.nodes import MODES
-from tests.arena import own_cluster
+from tests.arena import clear_namespace, own_cluster
 from tests.examples import examples
 
 if TYPE_CHECKING:
@@ -196,12 +196,11 @@ def arena() -> Iterator[Cluster]:
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """The name of a new namespace. It is deleted after the test, its pods by force, and not waited for."""
+    """The name of a new namespace, which is cleared after the test."""
     name = f"test-{uuid.uuid4().hex[:10]}"
     cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
-    cluster.request("DELETE", f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0")
-    cluster.request("DELETE", f"/api/v1/namespaces/{name}")
+    clear_namespace(cluster, name)
 
 
 @pytest.fixture(scope="module")

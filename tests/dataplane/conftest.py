@@ -13,6 +13,7 @@ from devcluster import Cluster, MissingToolError, dataplane
 from devcluster.dataplane import lab
 from devcluster.dataplane.lab import Lab
 from devcluster.dataplane.nodes import MODES
+from tests.arena import clear_namespace
 from tests.dataplane.scene import Scene
 
 _numbers = itertools.count(1)
@@ -53,7 +54,7 @@ def scene(data_plane: Lab) -> Iterator[Scene]:
     data_plane.cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     yield Scene(data_plane, namespace)
     data_plane.clear(namespace)
-    data_plane.cluster.request("DELETE", f"/api/v1/namespaces/{namespace}")
+    clear_namespace(data_plane.cluster, namespace)
 
 
 @pytest.fixture

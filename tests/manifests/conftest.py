@@ -10,6 +10,7 @@ import pytest
 import devcluster
 from devcluster import Cluster
 from devcluster.objects import apply
+from tests.arena import clear_namespace
 from tests.manifests.installed import foreign_kinds, install
 from tests.manifests.rendered import kustomize
 from tests.remediate.stage import Scene
@@ -28,7 +29,7 @@ def site_namespace(site: Cluster) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     site.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
-    site.request("DELETE", f"/api/v1/namespaces/{name}")
+    clear_namespace(site, name)
 
 
 @pytest.fixture

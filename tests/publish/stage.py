@@ -205,7 +205,7 @@ class Case:
             objects.delete(self.cluster, pod)
         for name in self.nodes:
             self.cluster.request("DELETE", f"/api/v1/nodes/{name}")
-        # The namespace takes its time, and the publisher of the next test would report what is in it.
+        # The publisher of the next test would report them.
         self.cluster.request("DELETE", f"/api/v1/namespaces/{self.namespace}/services/web")
         path = f"/apis/networking.k8s.io/v1/namespaces/{self.namespace}/ingresses/web"
         self.cluster.request("DELETE", path)

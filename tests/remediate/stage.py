@@ -82,7 +82,7 @@ class Scene:
             objects.delete(self.cluster, pod)
         for name in self.nodes:
             self.cluster.request("DELETE", f"/api/v1/nodes/{name}")
-        # The namespace takes its time, and the publisher of another test would report what is in it.
+        # The publisher of another test would report them.
         for path in (self.service_path(""), self.ingress_path("")):
             self.cluster.request("DELETE", path.rstrip("/"))
 

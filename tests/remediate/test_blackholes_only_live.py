@@ -9,6 +9,7 @@ import pytest
 
 from devcluster import objects
 from devcluster.objects import endpoint_slices, wait_for
+from tests.arena import clear_namespace
 from tests.remediate.stage import Json, Scene, operator
 
 pytestmark = pytest.mark.controlplane
@@ -29,12 +30,11 @@ def policy(scene: Scene) -> Iterator[None]:
 
 @pytest.fixture
 def elsewhere(scene: Scene) -> Iterator[str]:
-    """Another namespace. Its pod is deleted by force: without a kubelet it would hold the namespace up."""
+    """Another namespace."""
     name = f"{scene.namespace}-elsewhere"
     scene.cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
-    scene.cluster.request("DELETE", f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0")
-    scene.cluster.request("DELETE", f"/api/v1/namespaces/{name}")
+    clear_namespace(scene.cluster, name)
 
 
 def create(scene: Scene, name: str, nodes: int, labels: Json, health_check_port: str = "10256") -> None:

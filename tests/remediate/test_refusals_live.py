@@ -16,6 +16,7 @@ from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer
 from devcluster.objects import endpoint_slices, wait_for
 from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, Running, grant
+from tests.arena import clear_namespace
 from tests.remediate.stage import MANAGER, QUICK, QUICK_PACING, Json, Scene, operator
 
 pytestmark = pytest.mark.controlplane
@@ -193,7 +194,7 @@ def test_refused(
         assert not scene.policy_patches(began)
     finally:
         scene.close()
-        arena.request("DELETE", f"/api/v1/namespaces/{scene.namespace}")
+        clear_namespace(arena, scene.namespace)
 
 
 @pytest.mark.parametrize(
