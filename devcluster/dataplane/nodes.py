@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -95,16 +96,13 @@ class Nodes:
                 self.remove(name)
 
     def rules(self, name: str) -> str:
-        """All that kube-proxy has programmed on the node, IPv4 and IPv6, as nft or iptables-save print it."""
+        """All rules on the node, IPv4 and IPv6, as nft or iptables-save print them."""
         if self._mode == "nftables":
-            commands = [["nft", "list", "table", family, "kube-proxy"] for family in ("ip", "ip6")]
+            commands = [["nft", "list", "ruleset"]]
         else:
             commands = [["iptables-save"], ["ip6tables-save"]]
-        namespace = self._nodes[name].namespace
-        runs = [
-            subprocess.run(netns.inside(namespace, command), capture_output=True, text=True, check=False)
-            for command in commands
-        ]
+        with netns.entered(self._nodes[name].namespace):  # a process starts in the namespace of the thread
+            runs = [subprocess.run(command, capture_output=True, text=True, check=False) for command in commands]
         return "".join(run.stdout for run in runs)
 
     def marks(self, endpoint: Addresses, number: int) -> list[str]:
@@ -121,7 +119,8 @@ class Nodes:
         config.write_text(json.dumps(self._configuration(name)))
         command = netns.inside(namespace, [str(binaries.path("kube-proxy")), f"--config={config}"])
         command[0] = shutil.which("ip") or command[0]
-        return Process(f"kube-proxy of {name}", command, directory / f"kube-proxy-{namespace}.log")
+        environment = {**os.environ, "GOGC": str(self._cluster.garbage_collection_percent)}
+        return Process(f"kube-proxy of {name}", command, directory / f"kube-proxy-{namespace}.log", environment)
 
     def _configuration(self, name: str) -> dict[str, Any]:
         """kubeproxy.config.k8s.io/v1alpha1; conntrack limits belong to the machine and are left alone."""

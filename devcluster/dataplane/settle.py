@@ -47,7 +47,7 @@ class Settler:
         while missing := difference(self._cluster):
             if time.monotonic() > deadline:
                 raise NotSettledError(f"EndpointSlices lag behind: {missing}")
-            time.sleep(0.02)
+            time.sleep(0.05)
         number = next(self._numbers)
         self._raise_barrier(number)
         for node in self._nodes.running.values():
@@ -55,7 +55,7 @@ class Settler:
                 node.proxy.require_running()
                 if time.monotonic() > deadline:
                     raise NotSettledError(f"{node.name}: not in its rules: {lacking}: {node.proxy.log_tail()}")
-                time.sleep(0.03)
+                time.sleep(0.1)
 
     def close(self) -> None:
         self._cluster.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}/services/{_SERVICE}")

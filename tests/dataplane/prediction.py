@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 import pytest
@@ -57,7 +57,7 @@ def report(cluster: Cluster) -> dict[str, Any]:
 
 
 def report_in_process(cluster: Cluster) -> dict[str, Any]:
-    """As `report`, by the same command in this process: a walk asks for it after each step."""
+    """As `report`, by the same command in this process: a comparison with packets asks for it many times."""
     arguments = ["check", "-A", "-o", "json", "--max-nodes", "0", "--kubeconfig", str(cluster.kubeconfig)]
     done = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
     assert done.return_value in (0, 1), done.stderr
@@ -83,12 +83,9 @@ class Etpguard:
     """States from the report that people get. The report has no word for healthCheckNodePort alone, so that
     this comes from the function that decides whether such a probe passes."""
 
-    def __init__(self, report: Callable[[Cluster], dict[str, Any]] = report) -> None:
-        self._report = report
-
     def states(self, cluster: Cluster, namespaces: Collection[str]) -> dict[PortKey, dict[str, State]]:
         predicted: dict[PortKey, dict[str, State]] = {}
-        for service in self._report(cluster)["services"]:
+        for service in report_in_process(cluster)["services"]:
             if service["namespace"] not in namespaces:
                 continue
             for port in service["ports"]:

@@ -11,7 +11,7 @@ import random
 import pytest
 
 from devcluster.dataplane import evidence
-from tests.dataplane.prediction import Etpguard, Predictor, report_in_process
+from tests.dataplane.prediction import Etpguard, Predictor
 from tests.dataplane.rule_copy import RuleCopy
 from tests.dataplane.scene import Scene
 from tests.dataplane.walk import Walk
@@ -41,7 +41,7 @@ def _seed(capsys: pytest.CaptureFixture[str], mode: str) -> int:
 
 
 def test_random_walk(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    found = walk(scene, SHORT, Etpguard(report_in_process), _seed(capsys, scene.lab.mode))
+    found = walk(scene, SHORT, Etpguard(), _seed(capsys, scene.lab.mode))
     assert not found, found
 
 
@@ -49,7 +49,7 @@ def test_random_walk(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif("SOAK" not in os.environ, reason="the long walk: make soak")
 def test_long_random_walk(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    found = walk(scene, LONG, Etpguard(report_in_process), _seed(capsys, scene.lab.mode))
+    found = walk(scene, LONG, Etpguard(), _seed(capsys, scene.lab.mode))
     assert not found, found
 
 
