@@ -26,7 +26,11 @@ def definitions(cluster: Cluster) -> Iterator[None]:
     names = []
     try:
         for file in sorted(CRDS.glob("*.yaml")):
-            names.append(cluster.call("POST", DEFINITIONS, yaml.safe_load(file.read_text()))["metadata"]["name"])
+            names.append(
+                cluster.call("POST", DEFINITIONS, yaml.load(file.read_text(), yaml.CSafeLoader))["metadata"][
+                    "name"
+                ]
+            )
         for kind in (TARGET_GROUP_BINDING, INGRESS_CLASS_PARAMS):
             wait_for(lambda path=kind.path: cluster.request("GET", path).ok, what=f"{kind} to be served")  # type: ignore[misc]
         yield

@@ -213,7 +213,7 @@ def test_a_token_is_rotated_and_the_old_one_expires(own: Cluster, tmp_path: Path
     old = own.sign_token("default", "rotating", 8)
     token_file.write_text(old)
     with TcpProxy(own.server) as proxy:
-        document = yaml.safe_load(own.kubeconfig_for(old, server=proxy.server).read_text())
+        document = yaml.load(own.kubeconfig_for(old, server=proxy.server).read_text(), yaml.CSafeLoader)
         document["users"][0]["user"] = {"tokenFile": str(token_file)}
         kubeconfig = tmp_path / "kubeconfig"
         kubeconfig.write_text(yaml.safe_dump(document))
@@ -348,7 +348,7 @@ def test_the_folder_for_temporary_files_is_removed(own: Cluster, tmp_path: Path)
     folder = tmp_path / "temporary"
     folder.mkdir()
     kubeconfig = tmp_path / "kubeconfig"
-    document = yaml.safe_load(Path(own.kubeconfig).read_text())
+    document = yaml.load(Path(own.kubeconfig).read_text(), yaml.CSafeLoader)
     for section, names in (
         ("clusters", ("certificate-authority",)),
         ("users", ("client-certificate", "client-key")),

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def seed() -> list[Json]:
-    items: list[Json] = yaml.safe_load(SEED.read_text())["items"]
+    items: list[Json] = yaml.load(SEED.read_text(), yaml.CSafeLoader)["items"]
     return items
 
 

@@ -42,7 +42,7 @@ def run(
 ) -> Run:
     """The seed case on nodes with that network and these objects. An endpoint without a nodeName is local nowhere
     for kube-proxy, and everywhere for Cilium."""
-    items = yaml.safe_load(SEED.read_text())["items"]
+    items = yaml.load(SEED.read_text(), yaml.CSafeLoader)["items"]
     for item in items:
         if item["kind"] == "Node":
             up = {"type": "NetworkUnavailable", "status": "False", "reason": network}

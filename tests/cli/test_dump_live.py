@@ -38,7 +38,7 @@ WIDE = ["services", "nodes", "endpointslices.discovery.k8s.io", "ingresses.netwo
 def full(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A separate cluster: its CustomResourceDefinitions would change what other tests see."""
     with devcluster.start() as cluster:
-        own = [yaml.safe_load(path.read_text()) for path in sorted(CRDS.glob("*.yaml"))]
+        own = [yaml.load(path.read_text(), yaml.CSafeLoader) for path in sorted(CRDS.glob("*.yaml"))]
         items = [*every_kind.objects(), *ODD]
         install(cluster, [*foreign_kinds(), *own, *items])
         for item in items:

@@ -17,7 +17,7 @@ NAME = "default/nginx-nginx-ingress-controller"
 
 def explained(change: Callable[[dict[str, Json]], None] = lambda by_kind: None, *more: str) -> str:
     """What explain prints for the seed case, after `change` of its objects by kind (Node is the last one)."""
-    items = yaml.safe_load(SEED.read_text())["items"]
+    items = yaml.load(SEED.read_text(), yaml.CSafeLoader)["items"]
     change({item["kind"]: item for item in items})
     run = etpguard("explain", NAME, "-f", "-", *more, stdin=json.dumps({"kind": "List", "items": items}))
     assert (run.code, run.err) == (0, "")
@@ -89,7 +89,7 @@ ON_NODE2 = {"addresses": ["10.244.2.9"], "nodeName": "node2", "conditions": {"re
     ],
 )
 def test_an_endpoint_is_printed_under_the_ports_that_it_serves(change: Json, there: set[str]) -> None:
-    items = yaml.safe_load(SEED.read_text())["items"]
+    items = yaml.load(SEED.read_text(), yaml.CSafeLoader)["items"]
     by_kind = {item["kind"]: item for item in items}
     first = by_kind["EndpointSlice"]
     by_kind["Service"]["spec"]["ports"].append({**ADMIN, "nodePort": 30900})

@@ -52,7 +52,7 @@ def test_the_documents_of_the_advice_are_documented_too() -> None:
 @pytest.fixture
 def changed(tmp_path: Path) -> Path:
     """The seed case with Cluster and without a target, conditions or a node of its endpoint, and a history."""
-    items = yaml.safe_load(SEED.read_text())["items"]
+    items = yaml.load(SEED.read_text(), yaml.CSafeLoader)["items"]
     for item in items:
         if item["kind"] == "Service":
             item["spec"] |= {"externalTrafficPolicy": "Cluster", "internalTrafficPolicy": "Local"}

@@ -24,7 +24,7 @@ def explained(*options: str, objects: list[Json] = CLUSTER) -> Any:
 def test_documents_with_comments_and_notes_apart() -> None:
     run = explained("--patch")
     assert run.code == 0
-    kinds = [document["kind"] for document in yaml.safe_load_all(run.out)]
+    kinds = [document["kind"] for document in yaml.load_all(run.out, yaml.CSafeLoader)]
     assert kinds == ["Deployment", "Service", "Deployment", "Service"]
     lines = run.out.splitlines()
     assert lines[0] == "---"
@@ -37,7 +37,7 @@ def test_documents_with_comments_and_notes_apart() -> None:
 
 def test_one_way_alone_can_be_piped() -> None:
     run = explained("--patch", "--way", "5")
-    (document,) = yaml.safe_load_all(run.out)
+    (document,) = yaml.load_all(run.out, yaml.CSafeLoader)
     assert document["spec"] == {"externalTrafficPolicy": "Cluster"}
     assert "way 4" not in run.err
 
@@ -88,5 +88,7 @@ def test_no_line_feed_ends_a_comment() -> None:
     hostile = service()
     hostile["metadata"]["annotations"] = {"load-balancer.hetzner.cloud/x\n- evil: 1": "y"}
     run = explained("--patch", objects=[hostile, *(each for each in CLUSTER if each["kind"] != "Service")])
-    assert all(isinstance(document, dict) and "kind" in document for document in yaml.safe_load_all(run.out))
+    assert all(
+        isinstance(document, dict) and "kind" in document for document in yaml.load_all(run.out, yaml.CSafeLoader)
+    )
     assert all(not line.startswith("- evil") for line in run.out.splitlines())

@@ -44,12 +44,12 @@ def test_nothing_in_any_cluster(reading: Reading, capsys: pytest.CaptureFixture[
 
 def test_json_and_yaml_name_it_too(reading: Reading, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     report.write(reading, "json", 100, "never")
-    made = yaml.safe_load(capfdbinary.readouterr().out)
+    made = yaml.load(capfdbinary.readouterr().out, yaml.CSafeLoader)
     assert (made["apiVersion"], made["kind"]) == ("etpguard.dev/v1alpha1", "CoverageReportList")
     assert [(each["cluster"], len(each["services"])) for each in made["items"]] == [("earth", 1), ("moon", 0)]
     assert made["failed"] == [{"cluster": "mars", "error": "no answer"}]
     report.write(reading, "yaml", 100, "never")
-    assert yaml.safe_load(capfdbinary.readouterr().out) == made
+    assert yaml.load(capfdbinary.readouterr().out, yaml.CSafeLoader) == made
 
 
 def test_one_report_does_not_name_a_cluster() -> None:
@@ -110,7 +110,7 @@ def test_the_contexts_of_a_kubeconfig(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def two_contexts(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A kubeconfig with the contexts here and also-here of one cluster, and nowhere, which nothing serves."""
-    document = yaml.safe_load(cluster.kubeconfig.read_text())
+    document = yaml.load(cluster.kubeconfig.read_text(), yaml.CSafeLoader)
     (context,) = document["contexts"]
     document["clusters"].append({"name": "nowhere", "cluster": {"server": "https://127.0.0.1:1"}})
     lost = {**context["context"], "cluster": "nowhere"}

@@ -20,7 +20,7 @@ CRASH = "its pod there is not ready: container collector waits (CrashLoopBackOff
 
 def without(tmp_path: Path, *kinds: str) -> Path:
     """The example without objects of these kinds."""
-    content = yaml.safe_load(AGENT.read_text())
+    content = yaml.load(AGENT.read_text(), yaml.CSafeLoader)
     content["items"] = [item for item in content["items"] if item["kind"] not in kinds]
     made = tmp_path / "state.yaml"
     made.write_text(yaml.safe_dump(content))
@@ -78,7 +78,7 @@ def test_json_has_the_causes_and_the_pods() -> None:
 
 
 def test_yaml_and_stdin_say_the_same() -> None:
-    made = yaml.safe_load(etpguard("check", "-f", "-", "-o", "yaml", stdin=AGENT.read_bytes()).out)
+    made = yaml.load(etpguard("check", "-f", "-", "-o", "yaml", stdin=AGENT.read_bytes()).out, yaml.CSafeLoader)
     assert made["internal"] == etpguard("check", "-f", AGENT, "-o", "json").report["internal"]
 
 
@@ -109,7 +109,7 @@ def test_html_has_them() -> None:
 
 def test_explain_prints_the_advice_as_patches() -> None:
     run = etpguard("explain", "observability/otel-agent", "-f", AGENT, "--patch")
-    service, tolerations, surge = yaml.safe_load_all(run.out)
+    service, tolerations, surge = yaml.load_all(run.out, yaml.CSafeLoader)
     assert service["spec"] == {"internalTrafficPolicy": "Cluster", "trafficDistribution": "PreferSameNode"}
     assert (tolerations["kind"], tolerations["metadata"]["name"]) == ("DaemonSet", "otel-agent")
     added = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
@@ -117,12 +117,12 @@ def test_explain_prints_the_advice_as_patches() -> None:
     assert surge["spec"]["updateStrategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert "#   kubectl -n observability patch daemonset otel-agent --patch-file=FILE" in run.out.splitlines()
     only = etpguard("explain", "observability/otel-agent", "-f", AGENT, "--patch", "--way", "2").out
-    assert list(yaml.safe_load_all(only)) == [tolerations]
+    assert list(yaml.load_all(only, yaml.CSafeLoader)) == [tolerations]
 
 
 def both_policies(tmp_path: Path) -> Path:
     """The example with a Service that loses traffic from outside and from inside."""
-    content = yaml.safe_load(AGENT.read_text())
+    content = yaml.load(AGENT.read_text(), yaml.CSafeLoader)
     for item in content["items"]:
         if item["kind"] == "Service" and item["metadata"]["name"] == "otel-agent":
             item["spec"] |= {"type": "NodePort", "externalTrafficPolicy": "Local"}
@@ -227,7 +227,7 @@ def test_what_if_counts_them_only_with_internal(options: list[str], code: int) -
 
 
 def test_what_if_says_what_has_no_bound(tmp_path: Path) -> None:
-    content = yaml.safe_load(AGENT.read_text())
+    content = yaml.load(AGENT.read_text(), yaml.CSafeLoader)
     for item in content["items"]:
         owner = {"kind": "Deployment", "apiVersion": "apps/v1"}
         if item["kind"] == "DaemonSet":
@@ -247,7 +247,7 @@ def titles(state: Path) -> list[str]:
 
 def test_advice_fits_the_workload(tmp_path: Path) -> None:
     assert len(titles(AGENT)) == 3
-    content = yaml.safe_load(AGENT.read_text())
+    content = yaml.load(AGENT.read_text(), yaml.CSafeLoader)
     (daemon_set,) = [item for item in content["items"] if item["kind"] == "DaemonSet"]
     daemon_set["spec"]["updateStrategy"]["rollingUpdate"] = {"maxSurge": 1, "maxUnavailable": 0}
     state = tmp_path / "state.yaml"

@@ -29,7 +29,7 @@ def cluster() -> Iterator[Cluster]:
 def case(cluster: Cluster) -> Iterator[str]:
     """The seed case in a namespace of its own; the node ports are the API server's choice."""
     namespace = "cli-seed"
-    items = yaml.safe_load(SEED.read_text())["items"]
+    items = yaml.load(SEED.read_text(), yaml.CSafeLoader)["items"]
     applied = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}]
     for item in items:
         spaced = {"namespace": namespace} if "namespace" in item["metadata"] else {}

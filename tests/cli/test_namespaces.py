@@ -74,7 +74,7 @@ class TestLive:
         assert (run.code, run.err) == (0, "etpguard: warning: there is no Service of namespace kube-node-lease\n")
 
     def test_a_service_without_one_is_of_the_contexts(self, cluster: Cluster, tmp_path: Path) -> None:
-        document = yaml.safe_load(cluster.kubeconfig.read_text())
+        document = yaml.load(cluster.kubeconfig.read_text(), yaml.CSafeLoader)
         document["contexts"][0]["context"]["namespace"] = "kube-node-lease"
         kubeconfig = tmp_path / "kubeconfig"
         kubeconfig.write_text(yaml.safe_dump(document))

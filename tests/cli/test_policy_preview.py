@@ -87,7 +87,7 @@ def test_a_warning_says_what_was_not_looked_for(policy: Any, warnings: list[str]
 def test_as_yaml_and_as_a_table(tmp_path: Path) -> None:
     file = tmp_path / "policy"
     file.write_text(yaml.safe_dump(POLICY))
-    assert yaml.safe_load(etpguard(*ASKED, file, "-o", "yaml").out)["remediations"] == [ROW]
+    assert yaml.load(etpguard(*ASKED, file, "-o", "yaml").out, yaml.CSafeLoader)["remediations"] == [ROW]
     _, line = etpguard(*ASKED, file).out.splitlines()
     assert line.startswith(
         f"default/{ROW['name']}   TargetsUnhealthy   CoveragePolicy default/opt-in   set Cluster"
@@ -184,7 +184,7 @@ def test_stdin_is_there_once() -> None:
 
 
 def test_strict_holds_here_too(tmp_path: Path) -> None:
-    items = [*yaml.safe_load(SEED.read_text())["items"], {"metadata": {"name": "x"}}]
+    items = [*yaml.load(SEED.read_text(), yaml.CSafeLoader)["items"], {"metadata": {"name": "x"}}]
     state = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     (tmp_path / "state.json").write_text(state)
     asked = ("check", "-f", tmp_path / "state.json", "--policy", "-")

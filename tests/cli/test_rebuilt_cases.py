@@ -15,7 +15,7 @@ from etpguard.cli.main import cli
 from tests.cli.shorthand import listed
 
 Json = dict[str, Any]
-CASES: list[Json] = yaml.safe_load((Path(__file__).parents[1] / "cases" / "rebuilt.yaml").read_text())
+CASES: list[Json] = yaml.load((Path(__file__).parents[1] / "cases" / "rebuilt.yaml").read_text(), yaml.CSafeLoader)
 LOSSES = ("Blackhole", "NoTargets", "Outage")
 
 

@@ -16,7 +16,7 @@ NAME = "default/nginx-nginx-ingress-controller"
 @pytest.fixture(scope="module")
 def remediated() -> str:
     """The seed case after a remediation."""
-    items: list[dict[str, Any]] = yaml.safe_load(SEED.read_text())["items"]
+    items: list[dict[str, Any]] = yaml.load(SEED.read_text(), yaml.CSafeLoader)["items"]
     (service,) = (item for item in items if item["kind"] == "Service")
     service["metadata"]["uid"] = "u-1"
     service["spec"]["externalTrafficPolicy"] = "Cluster"

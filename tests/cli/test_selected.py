@@ -22,7 +22,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     endpoint."""
     items: list[dict[str, Any]] = []
     for space in "abc":
-        for item in yaml.safe_load(SEED.read_text())["items"]:
+        for item in yaml.load(SEED.read_text(), yaml.CSafeLoader)["items"]:
             if "namespace" in item["metadata"]:
                 item["metadata"]["namespace"] = space
             if item["kind"] == "Service":

@@ -117,7 +117,7 @@ def test_what_a_terminal_obeys_is_shown(text: str, shown: str) -> None:
 @pytest.fixture
 def deceiving() -> str:
     """The seed case with a health check path that would clear the screen and print another line there."""
-    items = yaml.safe_load(SEED.read_text())["items"]
+    items = yaml.load(SEED.read_text(), yaml.CSafeLoader)["items"]
     (ingress,) = (item for item in items if item["kind"] == "Ingress")
     ingress["metadata"]["annotations"]["alb.ingress.kubernetes.io/healthcheck-path"] = "/\x1b[2J\nOutcome: é"
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})

@@ -21,7 +21,7 @@ def targets(states: dict[str, str]) -> str:
     """What `aws elbv2 describe-target-health` prints for the nodes of the example."""
     instances = {
         node["metadata"]["name"]: node["spec"]["providerID"].rpartition("/")[2]
-        for document in yaml.safe_load_all(SEED.read_text())
+        for document in yaml.load_all(SEED.read_text(), yaml.CSafeLoader)
         for node in document["items"]
         if node["kind"] == "Node"
     }
@@ -81,7 +81,7 @@ def test_what_connects_from_this_machine_is_inconclusive(tmp_path: Path) -> None
     """The address is this machine's own, as on a node."""
     with HTTPServer(("127.0.0.1", 0), _Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        (document,) = yaml.safe_load_all(SEED.read_text())
+        (document,) = yaml.load_all(SEED.read_text(), yaml.CSafeLoader)
         for item in document["items"]:
             if item["kind"] == "Service":
                 item["spec"]["ports"] = [{"name": "http", "port": 80, "nodePort": server.server_port}]
@@ -129,7 +129,7 @@ def test_what_cannot_be_done(arguments: list[str], stdin: str | None, words: str
 
 
 def test_under_cluster_nothing_is_predicted(tmp_path: Path) -> None:
-    (document,) = yaml.safe_load_all(SEED.read_text())
+    (document,) = yaml.load_all(SEED.read_text(), yaml.CSafeLoader)
     for item in document["items"]:
         if item["kind"] == "Service":
             item["spec"]["externalTrafficPolicy"] = "Cluster"

@@ -69,7 +69,7 @@ def _checked(root: Path, *arguments: str) -> set[str]:
 
 def _crd_lines(root: Path) -> Iterator[str]:
     for file in sorted((root / "crds").glob("*.yaml")):
-        for document in yaml.safe_load_all(file.read_text()):
+        for document in yaml.load_all(file.read_text(), yaml.CSafeLoader):
             if document["kind"] == "CustomResourceDefinition":
                 yield from _values(document["spec"], document["metadata"]["name"])
 

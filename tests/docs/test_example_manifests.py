@@ -20,7 +20,7 @@ def test_a_dump_says_that_it_is_one_and_has_manifests_beside_it(folder: Path) ->
     assert (folder / examples.DUMP).read_text().startswith("# A dump of a cluster")
     text = (folder / "manifests.yaml").read_text()
     assert "kubectl apply -f" in text
-    kinds = [each["kind"] for each in yaml.safe_load_all(text)]
+    kinds = [each["kind"] for each in yaml.load_all(text, yaml.CSafeLoader)]
     assert "Service" in kinds
     assert {"Node", "EndpointSlice", "List"} & set(kinds) == set()
 
@@ -33,6 +33,10 @@ def test_the_api_server_accepts_them() -> None:
         for folder in FOLDERS:
             file = str(folder / "manifests.yaml")
             cluster.kubectl("apply", "-f", file)
-            kept = [each for each in yaml.safe_load_all(Path(file).read_text()) if each["kind"] != "Namespace"]
+            kept = [
+                each
+                for each in yaml.load_all(Path(file).read_text(), yaml.CSafeLoader)
+                if each["kind"] != "Namespace"
+            ]
             body = yaml.safe_dump_all(kept)
             cluster.kubectl("delete", "--wait=true", "-f", "-", input=body)

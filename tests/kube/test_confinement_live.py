@@ -74,7 +74,7 @@ def test_the_operators_account_is_confined_by_the_admission_policies_and_by_noth
     role = permit(cluster, namespace, "etpguard")
     wait_for(lambda: check(kubeconfig) is Confined.OPEN, 60, "RBAC to permit it")
     before = cluster.call("GET", "/api/v1/namespaces/default/services/kubernetes")
-    policies = list(yaml.safe_load_all(POLICIES.read_text()))
+    policies = list(yaml.load_all(POLICIES.read_text(), yaml.CSafeLoader))
     apply(cluster, policies)
     try:
         wait_for(lambda: check(kubeconfig) is Confined.CONFINED, 60, "the policies to be in force")

@@ -170,7 +170,7 @@ def test_every_value_has_a_comment_and_a_row_in_the_readme_of_the_chart() -> Non
     readme = (CHART / "README.md").read_text()
     assert all(f"| `{value.path}` |" in readme for value in values)
     sections = {path.partition(".")[0] for path in (value.path for value in values)}
-    assert sections == set(yaml.safe_load((CHART / "values.yaml").read_text()))
+    assert sections == set(yaml.load((CHART / "values.yaml").read_text(), yaml.CSafeLoader))
 
 
 def test_labels_of_all_monitoring_objects() -> None:
@@ -280,7 +280,7 @@ def setting(flag: str) -> Any:
 
 
 def test_the_schema_knows_every_value_and_every_setting() -> None:
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    values = yaml.load((CHART / "values.yaml").read_text(), yaml.CSafeLoader)
     assert set(schema()["properties"]) == {*values, "global"}
     for name, value in values.items():
         known = schema()["properties"][name].get("properties")
@@ -397,7 +397,7 @@ def test_what_a_platform_adds_to_the_pods_and_to_the_scraping() -> None:
 
 def test_lint_and_version() -> None:
     run(binaries.path("helm"), "lint", "--strict", str(CHART), "--kube-version", "v1.37.2", "--set", IMAGE)
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    chart = yaml.load((CHART / "Chart.yaml").read_text(), yaml.CSafeLoader)
     assert chart["version"] == chart["appVersion"] == __version__
 
 

@@ -59,7 +59,7 @@ def test_the_crds_of_a_later_version_go_over_those_that_helm_installed(tmp_path:
     crds = tmp_path / "crds"
     shutil.copytree(ROOT / "crds", crds)
     changed = crds / "servicecoverages.yaml"
-    crd = yaml.safe_load(changed.read_text())
+    crd = yaml.load(changed.read_text(), yaml.CSafeLoader)
     _properties(crd)["later"] = {"type": "string"}
     changed.write_text(yaml.safe_dump(crd))
     command = block(UPGRADE, "-f crds/")
@@ -219,7 +219,7 @@ def test_the_notes_have_the_commands_for_this_release() -> None:
         *("--set", IMAGE),
     )
     manifests, _, notes = said.partition("\nNOTES:\n")
-    made = [m for m in yaml.safe_load_all(manifests.partition("\nMANIFEST:\n")[2]) if m]
+    made = [m for m in yaml.load_all(manifests.partition("\nMANIFEST:\n")[2], yaml.CSafeLoader) if m]
     lease = environment(made)["ETPGUARD_LEASE_NAME"]
     assert f"etpguard uninstall --remediations keep --lease-name {lease}\n" in f"{notes}\n"
     assert "kubectl scale -n backbone deployment/north --replicas=0\n" in notes

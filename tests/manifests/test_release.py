@@ -122,7 +122,7 @@ class TestKrew:
             URL,
             *archives,
         )
-        made = yaml.safe_load(printed)
+        made = yaml.load(printed, yaml.CSafeLoader)
         jsonschema.Draft7Validator(SCHEMA).validate(made)
         windows = next(
             each for each in made["spec"]["platforms"] if each["selector"]["matchLabels"]["os"] == "windows"
@@ -197,7 +197,9 @@ class TestWorkflow:
     def test_actionlint_finds_nothing_in_the_examples_of_the_docs(self, tmp_path: Path) -> None:
         """The first one is a part of a job."""
         page = (ROOT / "docs" / "ci.md").read_text()
-        examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+        examples = [
+            yaml.load(block, yaml.CSafeLoader) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+        ]
         steps = next(each for each in examples if isinstance(each, list))
         calls = next(each for each in examples if "jobs" in each)
         for jobs in ({"check": {"runs-on": "ubuntu-24.04", "steps": steps}}, calls["jobs"]):
@@ -218,9 +220,9 @@ class TestWorkflow:
 
     @pytest.fixture
     def jobs(self) -> dict[str, Any]:
-        made: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())[
-            "jobs"
-        ]
+        made: dict[str, Any] = yaml.load(
+            (ROOT / ".github" / "workflows" / "release.yaml").read_text(), yaml.CSafeLoader
+        )["jobs"]
         return made
 
     def test_one_tag_publishes_everything_after_all_tests(self, jobs: dict[str, Any]) -> None:

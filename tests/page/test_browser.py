@@ -71,7 +71,7 @@ HOSTILE = "<script>document.title='taken'</script><img src=x onerror=\"document.
 
 
 def test_hostile_names_are_shown_as_text(tab: Tab, tmp_path: Path) -> None:
-    state = yaml.safe_load(SEED.read_text())
+    state = yaml.load(SEED.read_text(), yaml.CSafeLoader)
     text = json.dumps(state).replace("nginx-nginx-ingress-controller", json.dumps(HOSTILE)[1:-1])
     file = tmp_path / "state.json"
     file.write_text(text.replace("/nginx-health", json.dumps(HOSTILE)[1:-1]))

@@ -71,7 +71,7 @@ def test_it_says_what_the_operator_then_does(scene: Scene) -> None:
         }
     ]
     as_yaml = check(scene, policy, "-o", "yaml")
-    assert yaml.safe_load(as_yaml.out)["remediations"] == result.report["remediations"]
+    assert yaml.load(as_yaml.out, yaml.CSafeLoader)["remediations"] == result.report["remediations"]
     header, line = check(scene, policy).out.splitlines()
     assert header.split() == ["SERVICE", "OUTCOME", "POLICY", "WOULD", "REASON"]
     assert line.startswith(f"{scene.namespace}/web ")
