@@ -117,7 +117,7 @@ def test_one_tenant_s_objects(own: Cluster, operator: Spawned, victim: Victim, h
                 assert answer.ok, answer.body[:500]
         slowest = 0.0
         for number in range(2):
-            time.sleep(number)
+            time.sleep(0.3 * number)
             expected = victim.change()
             began = time.monotonic()
             wait_for(lambda: operator.uncovered(VICTIM, "web") == expected, 60, "the victim's change")  # noqa: B023

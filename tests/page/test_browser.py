@@ -218,11 +218,12 @@ def test_the_page_of_a_large_cluster_opens_soon(tab: Tab, tmp_path: Path) -> Non
     """From the start of the navigation to the first frame after all of it is there; the best of three."""
     url = written(tmp_path, render(page_view(large())))
     painted = "new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"
-    took = []
     for _ in range(3):
         tab.open(url)
-        took.append(tab.value(painted))
-    assert min(took) < OPEN_SECONDS * 1000
+        took = tab.value(painted)
+        if took < OPEN_SECONDS * 1000:
+            break
+    assert took < OPEN_SECONDS * 1000
     assert tab.value("document.querySelectorAll('details[id]').length") == 2_000
 
 
