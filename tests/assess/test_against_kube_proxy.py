@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +29,7 @@ from tests.assess.random_clusters import Cluster, features, random_cluster
 
 pytestmark = [pytest.mark.no_cover, pytest.mark.one_python]
 
-CLUSTERS = 4000
+CLUSTERS, SOAK_CLUSTERS = 2_000, 40_000
 
 # Every shape that the comparison claims to cover, and so has to meet.
 SHAPES = {
@@ -145,9 +146,20 @@ def _record(service: Service, found: ServiceStates, nodes: NodeTable, states: St
 
 
 def test_no_random_cluster_differs_from_kube_proxy() -> None:
+    compare(CLUSTERS)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
+def test_no_random_cluster_of_many_differs_from_kube_proxy() -> None:
+    compare(SOAK_CLUSTERS)
+
+
+def compare(clusters: int) -> None:
     seen: Counter[str] = Counter()
     counted: Counter[str] = Counter()
-    for seed in range(CLUSTERS):
+    for seed in range(clusters):
         cluster = random_cluster(seed)
         expected, healthy = by_kube_proxy(cluster)
         assert by_etpguard(cluster) == (expected, healthy), f"random_cluster({seed})"
@@ -155,7 +167,7 @@ def test_no_random_cluster_differs_from_kube_proxy() -> None:
         counted += Counter(expected.values())
         counted["healthCheckNodePort 200"] += sum(healthy.values())
         counted["healthCheckNodePort 503"] += len(healthy) - sum(healthy.values())
-    print(f"\n{CLUSTERS} clusters contained")
+    print(f"\n{clusters} clusters contained")
     for shape, count in sorted(seen.items()):
         print(f"  {count:6} x {shape}")
     print("answers, one a node, port and family:", dict(counted))

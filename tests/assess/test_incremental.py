@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -338,5 +339,21 @@ class Incremental(RuleBasedStateMachine):
                 assert (verdict.eligible | verdict.unused) & ~assessment.nodes == 0
 
 
+def _runs(number: int) -> settings:
+    return settings(max_examples=number, stateful_step_count=30, deadline=None)
+
+
 TestIncremental = pytest.mark.no_cover(Incremental.TestCase)
-TestIncremental.settings = settings(max_examples=examples(200), stateful_step_count=30, deadline=None)
+TestIncremental.settings = _runs(examples(100))
+
+
+class LongIncremental(Incremental):
+    """The same in more runs."""
+
+
+@pytest.mark.soak
+@pytest.mark.no_cover
+@pytest.mark.timeout(7200)
+@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
+class TestLongIncremental(LongIncremental.TestCase):  # type: ignore[valid-type,misc]
+    settings = _runs(5_000)

@@ -9,6 +9,7 @@ list looks like news. From there on the same numbers mean other things.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from typing import NamedTuple
 
@@ -205,5 +206,21 @@ class Merging(RuleBasedStateMachine):
             assert self.mixed or record.version <= self.revision
 
 
+def _runs(number: int) -> settings:
+    return settings(max_examples=number, stateful_step_count=60, deadline=None)
+
+
 TestMerging = pytest.mark.no_cover(Merging.TestCase)
-TestMerging.settings = settings(max_examples=examples(400), stateful_step_count=60, deadline=None)
+TestMerging.settings = _runs(examples(200))
+
+
+class LongMerging(Merging):
+    """The same in more runs."""
+
+
+@pytest.mark.soak
+@pytest.mark.no_cover
+@pytest.mark.timeout(7200)
+@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
+class TestLongMerging(LongMerging.TestCase):  # type: ignore[valid-type,misc]
+    settings = _runs(10_000)

@@ -566,7 +566,7 @@ def test_nothing_is_written_under_a_ledger_of_an_earlier_lead() -> None:
 
 
 TestWorld = pytest.mark.no_cover(World.TestCase)
-TestWorld.settings = _runs(examples(60), 40)
+TestWorld.settings = _runs(examples(40), 40)
 
 
 @pytest.mark.soak
