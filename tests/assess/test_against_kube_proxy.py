@@ -223,15 +223,13 @@ TRACKERS, NODE_STATES, KUBE_PROXY_RULE = "data_planes.trackers", "node_states", 
             id="nil serving inherits ready",
         ),
         pytest.param(
-            TRACKERS, "elif ending and is_serving(endpoint):", "elif is_serving(endpoint):", id="serving is enough"
+            TRACKERS, "elif ending and is_serving(same[0]):", "elif is_serving(same[0]):", id="serving is enough"
         ),
-        pytest.param(
-            TRACKERS, "elif ending and is_serving(endpoint):", "elif ending:", id="terminating is enough"
-        ),
+        pytest.param(TRACKERS, "elif ending and is_serving(same[0]):", "elif ending:", id="terminating is enough"),
         pytest.param(
             TRACKERS,
-            "local = bit(name) if name is not None else 0",
-            "local = bit(name) if name is not None else -1",
+            "nodes = 0",
+            "nodes = 0 if len(names) == len(same) else -1",
             id="nil nodeName is local everywhere",
         ),
         pytest.param(TRACKERS, " and HEADLESS not in slice_.labels", "", id="headless slices count"),
@@ -249,8 +247,8 @@ TRACKERS, NODE_STATES, KUBE_PROXY_RULE = "data_planes.trackers", "node_states", 
         ),
         pytest.param(
             TRACKERS,
-            "terminating & ~ready, usable",
-            "terminating, usable",
+            "terminating &= ~ready",
+            "terminating &= -1",
             id="ready and terminating at once",
         ),
         pytest.param(

@@ -203,7 +203,7 @@ def _node_ports(service: Service) -> Advice:
         "The load balancer sends to node ports, and a port of the Service has none. The API server allocates them "
         "when the Service is updated.",
         "",
-        *service_spec(service.key, {"allocateLoadBalancerNodePorts": True}),
+        *service_spec(service.key, "allocateLoadBalancerNodePorts", True),
     )
 
 

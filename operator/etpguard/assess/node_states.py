@@ -107,6 +107,17 @@ class PortState:
         silent = lost & self.silent
         return Client.REFUSED if not silent else Client.TIMEOUT if silent == lost else Client.MIXED
 
+    def same_on_nodes(self, other: PortState) -> bool:
+        """Whether every node forwards, drops and rejects the traffic of both ports alike."""
+        return (
+            self.ready == other.ready
+            and self.terminating == other.terminating
+            and self.usable == other.usable
+            and self.unusable == other.unusable
+            and self.silent == other.silent
+            and self.unanswered == other.unanswered
+        )
+
     def seen_through(self, frontend: Frontend) -> PortState:
         """The state for traffic that arrives at this kind of address."""
         for kind, nodes in self.through:

@@ -149,13 +149,11 @@ class _Traffic(NamedTuple):
         return hash((self.forwarding & _FIRST, self.eligible & _FIRST, self.passes & _FIRST))
 
     def resilience(self) -> Resilience:
-        covered, uncovered = self.eligible & self.forwarding, self.eligible & ~self.forwarding
-        classes = (
-            covered & self.passes,
-            covered & ~self.passes,
-            uncovered & self.passes,
-            uncovered & ~self.passes,
-        )
+        # Each operation copies a set, and of one that is empty it copies nothing.
+        covered = self.eligible & self.forwarding
+        uncovered = self.eligible ^ covered
+        passing, uncovered_passing = covered & self.passes, uncovered & self.passes
+        classes = (passing, covered ^ passing, uncovered_passing, uncovered ^ uncovered_passing)
         counts = _counted(classes)
         now = self._lost(counts)
         single_points = 0

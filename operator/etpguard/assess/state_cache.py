@@ -60,7 +60,7 @@ class NodeStateCache:
         states = kept.get(key)
         if states is None:
             self._selecting = False
-            known = self._by_plane.setdefault(key, {}) if self._several else {}
+            known = self._by_plane.setdefault(key, {}) if self._several else None
             states = kept[key] = rules.states(service, self._picture.slices(key), self._nodes, known)
             if self._selecting:
                 self._by_labels.add(key)

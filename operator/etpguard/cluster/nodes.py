@@ -38,6 +38,8 @@ class NodeTable:
 
     def names(self, nodes: int, limit: int = 0) -> list[str]:
         """Sorted names of a set; the first `limit` of them, all with 0."""
+        if not nodes:
+            return []
         # The ports and consumers of a Service have the same few sets, and many Services the same eligible nodes,
         # or the same first ones of them.
         if limit and self._in_order and nodes > 0:
@@ -78,8 +80,8 @@ class NodeTable:
 _BITS = tuple(tuple(offset for offset in range(8) if byte >> offset & 1) for byte in range(256))
 """Which bits each byte has."""
 _NO_BITS = bytes(16)
-_FEW = 32
-"""So few members are found one by one. Each takes a pass over the whole integer."""
+_FEW = 128
+"""So few members are found one by one. Each takes a pass over the rest of the integer."""
 
 
 def positions(nodes: int, limit: int = 0) -> list[int]:
@@ -90,9 +92,10 @@ def positions(nodes: int, limit: int = 0) -> list[int]:
     found: list[int] = []
     if nodes.bit_count() <= _FEW:  # the nodes of the endpoints of one Service
         while nodes:
-            lowest = nodes & -nodes
-            found.append(lowest.bit_length() - 1)
-            nodes ^= lowest
+            highest = nodes.bit_length() - 1
+            found.append(highest)
+            nodes ^= 1 << highest
+        found.reverse()
         return found[:limit] if limit else found
     data = nodes.to_bytes((nodes.bit_length() + 7) // 8, "little")
     for start in range(0, len(data), 16):

@@ -93,7 +93,7 @@ def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[st
         "outcome": assessment.outcome.name,
         "reason": explain_reason(assessment),
         "counts": {"eligible": assessment.eligible.bit_count(), "uncovered": assessment.uncovered.bit_count()},
-        "ports": [port_report(port, assessment.nodes, table, max_nodes) for port in assessment.ports],
+        "ports": _port_reports(assessment, table, max_nodes),
         "consumers": [consumer_report(verdict, table, max_nodes) for verdict in assessment.consumers],
         "advice": list(advice),
         "assumptions": list(assessment.assumptions),
@@ -122,7 +122,21 @@ def if_local_report(local: Assessment) -> Json:
     }
 
 
-def port_report(port: PortState, nodes: int, table: NodeTable, max_nodes: int) -> Json:
+def _port_reports(assessment: Assessment, table: NodeTable, max_nodes: int) -> list[Json]:
+    """The entries of `ports[]`. The ports of a Service usually have the same nodes: those share the lists."""
+    made: list[Json] = []
+    before: PortState | None = None
+    on_nodes: Json = {}
+    for port in assessment.ports:
+        if before is None or not port.same_on_nodes(before):
+            before, on_nodes = port, port_nodes(port, assessment.nodes, table, max_nodes)
+        named = {"port": port.port, "protocol": port.protocol, "family": port.family, "nodePort": port.node_port}
+        made.append(named | on_nodes)
+    return made
+
+
+def port_nodes(port: PortState, nodes: int, table: NodeTable, max_nodes: int) -> Json:
+    """The part of an entry of `ports[]` that says what the nodes do."""
     states = {
         "ready": port.ready & nodes,
         "terminating": port.terminating & nodes,
@@ -130,10 +144,6 @@ def port_report(port: PortState, nodes: int, table: NodeTable, max_nodes: int) -
         "rejected": port.rejected(nodes),
     }
     return {
-        "port": port.port,
-        "protocol": port.protocol,
-        "family": port.family,
-        "nodePort": port.node_port,
         **{state: _names(table, members, max_nodes) for state, members in states.items()},
         "client": client.value if (client := port.client(nodes)) else None,
         "counts": {state: members.bit_count() for state, members in states.items()},

@@ -15,7 +15,7 @@ from etpguard.cluster import NodeTable
 from etpguard.objects import SERVICE, Remediation, Service, ServiceCoverage
 from etpguard.objects.times import parse
 from etpguard.report import transitions
-from etpguard.report.contract import NO_NAMES, Json, consumer_report, if_local_report, port_report
+from etpguard.report.contract import NO_NAMES, Json, consumer_report, if_local_report, port_nodes
 from etpguard.report.internal import internal_status
 from etpguard.report.resilience import resilience_report
 from etpguard.report.sentences import condition_message, covered, delivered, explain_reason, internal_message
@@ -234,7 +234,7 @@ def port_groups(assessment: Assessment, table: NodeTable, names: int) -> list[Js
         groups.setdefault(at, []).append(port)
     made = []
     for members in groups.values():
-        entry = port_report(members[0], assessment.nodes, table, names)
+        entry = port_nodes(members[0], assessment.nodes, table, names)
         states = {k: entry[k] for k in ("ready", "terminating", "dropped", "rejected", "counts")}
         listed = [
             {"port": p.port, "protocol": p.protocol, "family": p.family, "nodePort": p.node_port} for p in members

@@ -69,7 +69,11 @@ def kubectl(*words: str) -> str:
 
 _quoted = lru_cache(maxsize=256)(shlex.quote)
 """Most words are the same for many Services."""
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
+@lru_cache(maxsize=16)
+def _spec(field: str, value: str | bool) -> str:
+    return json.dumps({"spec": {field: value}}, separators=(",", ":"))
 
 
 def annotated(kind: str, key: Key, pairs: Mapping[str, str | None]) -> Step:
@@ -81,9 +85,9 @@ def annotated(kind: str, key: Key, pairs: Mapping[str, str | None]) -> Step:
     return Step(command, (ObjectChange(_API_VERSIONS[kind], kind, key, fields),))
 
 
-def service_spec(key: Key, spec: Json) -> Step:
-    """Patch the spec of a Service."""
-    patch = _compact({"spec": spec})
+def service_spec(key: Key, field: str, value: str | bool) -> Step:
+    """Set a field of the spec of a Service."""
+    patch = _spec(field, value)
     command = kubectl("-n", key.namespace, "patch", "service", key.name, "-p", patch)
     return Step(command, (ObjectChange("v1", "Service", key, patch),))
 

@@ -45,25 +45,27 @@ def spread(service: Service, where: str = "every eligible node") -> Advice:
     (k8s.io/api v0.37 core/v1 TopologySpreadConstraint; kubernetes issue 127199).
     """
     labels = dict(sorted((service.spec.selector or {}).items()))
-    constraint = {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "DoNotSchedule",
-        "nodeTaintsPolicy": "Honor",
-        "matchLabelKeys": ["pod-template-hash"],
-        "labelSelector": {"matchLabels": labels},
-    }
-    patch = {"spec": {"template": {"spec": {"topologySpreadConstraints": [constraint]}}}}
+    patch = f"{_BEFORE_LABELS}{json.dumps(labels)}{_AFTER_LABELS}"
     return Advice(
         f"Run a ready pod on {where}",
         f"Make the workload behind Service {service.key} a DaemonSet. Or give it at least as many replicas as "
         f"there are such nodes, and let its Deployment spread them{':' if labels else ' over the nodes.'}",
         "",
-        kubectl("-n", service.key.namespace, "patch", "deployment", "DEPLOYMENT", "-p", json.dumps(patch))
-        if labels
-        else "",
+        kubectl("-n", service.key.namespace, "patch", "deployment", "DEPLOYMENT", "-p", patch) if labels else "",
         WorkloadChange.SPREAD,
     )
+
+
+_CONSTRAINT = {
+    "maxSkew": 1,
+    "topologyKey": "kubernetes.io/hostname",
+    "whenUnsatisfiable": "DoNotSchedule",
+    "nodeTaintsPolicy": "Honor",
+    "matchLabelKeys": ["pod-template-hash"],
+    "labelSelector": {"matchLabels": "LABELS"},
+}
+_PATCH = {"spec": {"template": {"spec": {"topologySpreadConstraints": [_CONSTRAINT]}}}}
+_BEFORE_LABELS, _AFTER_LABELS = json.dumps(_PATCH).split('"LABELS"')
 
 
 def as_of_last_sync(annotation: str) -> str:
@@ -106,12 +108,13 @@ load_balancer_service.go:599, NGINX Gateway Fabric e55bfe3 objects.go:50. The fi
 
 def cluster(service: Service, cost: ClientIP, extra: str = "") -> Advice:
     """Change the policy. `cost` says what that costs on this path."""
-    made_by = next((note for label, note in _MAKERS.items() if label in service.labels), "")
+    labels = service.labels
+    made_by = next((note for label, note in _MAKERS.items() if label in labels), "")
     return Advice(
         "Let every node forward",
         f"{made_by} {extra}".strip(),
         f"Cost: one extra network hop. {cost.value}",
-        *changes.service_spec(service.key, {"externalTrafficPolicy": "Cluster"}),
+        *changes.service_spec(service.key, "externalTrafficPolicy", "Cluster"),
     )
 
 

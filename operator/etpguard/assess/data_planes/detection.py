@@ -53,8 +53,13 @@ class Detection:
 
     def signs(self, node: Node) -> Hashable:
         labels, name, objects = node.labels, node.metadata.name, self._objects
-        signs = signs_of(node, self._choice.selected(labels), objects.runs_on(name, labels))
-        return signs._replace(cilium_overrides=objects.cilium.overrides(node), felix_bpf=objects.felix_bpf(name))
+        return signs_of(
+            node,
+            self._choice.selected(labels),
+            objects.runs_on(name, labels),
+            objects.cilium.overrides(node),
+            objects.felix_bpf(name),
+        )
 
     def planes(self, nodes: Mapping[Hashable, int]) -> NodePlanes:
         seen = cast(Mapping[NodeSigns, int], nodes)

@@ -100,8 +100,10 @@ class CiliumConfiguration:
     def overrides(self, node: Node) -> tuple[Override, ...]:
         """What sources other than the ConfigMap set on this node, by key. Nodes that show the same have equal
         results."""
-        found: dict[str, Override] = {}
         own = node.cilium_overrides
+        if not own and not self._configs:
+            return ()
+        found: dict[str, Override] = {}
         for kind in self._sources.kinds:
             found |= self._of_configs(node) if kind == _NODE_CONFIG else _of_node(own)
         if not self._sources.known and REPLACES in own:

@@ -88,7 +88,14 @@ class Cluster:
         )
 
 
-def signs_of(node: Node, chosen: int, runs: tuple[NamedObject, ...]) -> NodeSigns:
+def signs_of(
+    node: Node,
+    chosen: int,
+    runs: tuple[NamedObject, ...],
+    cilium_overrides: tuple[Override, ...],
+    felix_bpf: bool | None,
+) -> NodeSigns:
+    """The parameters are the fields of `NodeSigns` that do not depend on the Node alone."""
     labels, annotations = node.labels, node.metadata.annotations or NO_ANNOTATIONS
     mode, node_ports = _gateway(annotations.l3_gateway_config)
     compute = labels.get(EKS_COMPUTE, "")
@@ -108,6 +115,8 @@ def signs_of(node: Node, chosen: int, runs: tuple[NamedObject, ...]) -> NodeSign
         embedded=_embedded("k3s", annotations.k3s_args) or _embedded("rke2", annotations.rke2_args),
         network=network if network == "CiliumIsUp" else "",
         runs=runs,
+        cilium_overrides=cilium_overrides,
+        felix_bpf=felix_bpf,
     )
 
 

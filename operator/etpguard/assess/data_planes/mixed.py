@@ -82,11 +82,11 @@ class Rules:
         return list(dict.fromkeys(rule.misleading for rule, members in self._rules if members & nodes))
 
     def states(
-        self, service: Service, slices: Iterable[EndpointSlice], nodes: Nodes, known: StatesByPlane
+        self, service: Service, slices: Iterable[EndpointSlice], nodes: Nodes, known: StatesByPlane | None
     ) -> ServiceStates:
         """The states of a Service as if its policy were Local, whatever it is. The states by data plane in `known`
         are not computed again; new ones are added to it. They do not depend on which nodes have which data
-        plane."""
+        plane. `known` is None for a cluster that can have only one."""
         inputs = Inputs(service, slices, nodes)
         states = self._states(inputs, known)
         for other in self._otherwise:
@@ -108,7 +108,9 @@ class Rules:
         parts = [(ServiceStates(rule.internal_ports(inputs), {}), members) for rule, members in self._rules]
         return parts[0][0] if len(parts) == 1 else _assembled(parts)
 
-    def _states(self, inputs: Inputs, known: StatesByPlane) -> ServiceStates:
+    def _states(self, inputs: Inputs, known: StatesByPlane | None) -> ServiceStates:
+        if known is None:
+            return self._rules[0][0].states(inputs)
         parts = []
         for plane, (rule, members) in zip(self._planes, self._rules, strict=True):
             states = known.get(plane)

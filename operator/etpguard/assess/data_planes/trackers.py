@@ -5,12 +5,14 @@ pkg/proxy there, line numbers alone in endpointslicecache.go."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from etpguard.assess.data_planes.crowds import levels
 from etpguard.assess.node_states import PortState, ServiceStates, canonical
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily
+from etpguard.objects.endpoints import EndpointConditions
 
 _FAMILIES: dict[str, IPFamily] = {"IPv4": "IPv4", "IPv6": "IPv6"}
 HEADLESS = "service.kubernetes.io/headless"
@@ -165,37 +167,43 @@ def is_terminating(endpoint: Endpoint) -> bool:
 def _node_sets(endpoints: Iterable[Endpoint], bit: Callable[[str], int]) -> NodeSets:
     """topology.go:96-123: ready endpoints, and per node the fallback to serving and terminating ones. Without a
     nodeName an endpoint is local nowhere (L209,255)."""
-    # Each endpoint goes into one set only, because each operation copies a set.
-    settled = ready_and_ending = terminating = unready = useless = 0
-    any_ready = any_terminating = False
-    again: list[int] = []
-    ending_again: list[int] = []
+    # Most endpoints have the same conditions, which are then read once.
+    alike: defaultdict[EndpointConditions | None, list[Endpoint]] = defaultdict(list)
     for endpoint in endpoints:
-        name = endpoint.node_name
-        local = bit(name) if name is not None else 0
-        ending = is_terminating(endpoint)
-        if is_ready(endpoint):
+        alike[endpoint.conditions].append(endpoint)
+    ready = terminating = placed = addressed = 0
+    any_ready = any_terminating = False
+    readies: list[str] = []
+    endings: list[str] = []
+    for same in alike.values():
+        names = [endpoint.node_name for endpoint in same if endpoint.node_name is not None]
+        nodes = 0
+        for name in names:
+            nodes |= bit(name)
+        ending = is_terminating(same[0])
+        addressed |= nodes
+        if not ending:
+            placed |= nodes
+        if is_ready(same[0]):
             any_ready = True
-            if settled & local or ready_and_ending & local:
-                again.append(local)
-            if ending:
-                ready_and_ending |= local
-            else:
-                settled |= local
-        elif ending and is_serving(endpoint):
+            ready |= nodes
+            readies += names
+        elif ending and is_serving(same[0]):
             any_terminating = True
-            if terminating & local:
-                ending_again.append(local)
-            terminating |= local
-        elif ending:
-            useless |= local
-        else:
-            unready |= local
-    ready, placed = settled | ready_and_ending, settled | unready
-    addressed = ready | placed | terminating | useless
-    crowded = levels([*again, *(local for local in ending_again if not local & ready)])
-    usable = any_ready or any_terminating
-    return NodeSets(ready, terminating & ~ready, usable, any_ready, crowded, placed, addressed)
+            terminating |= nodes
+            endings += names
+    terminating &= ~ready
+    again = [bit(name) for name in _repeated(readies)]
+    again += (local for name in _repeated(endings) if (local := bit(name)) & terminating)
+    return NodeSets(ready, terminating, any_ready or any_terminating, any_ready, levels(again), placed, addressed)
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    """Each name as often as it comes after the first time."""
+    if len(set(names)) == len(names):
+        return []
+    counts = Counter(names)
+    return [name for name, count in counts.items() for _ in range(count - 1)]
 
 
 def _shape(pairs: Iterable[Source]) -> tuple[tuple[int, int], ...]:

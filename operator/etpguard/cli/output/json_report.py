@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from etpguard.cli.output.structured import formatted
+from etpguard.cli.output.structured import formatted, formatted_entry
 from etpguard.objects import API_VERSION
 from etpguard.report import Contents, coverage_report
 from etpguard.report.contract import service_reports
@@ -20,12 +20,13 @@ _INDENT = b"\n    "
 def json_report(contents: Contents) -> list[bytes]:
     """The text, in parts. Each Service becomes text as soon as its report is made. Otherwise the reports of 2,000
     Services as Python objects, and two copies of the text, would take 40 MB."""
-    return _filled(coverage_report(contents, [_SERVICES]), _SERVICES, map(formatted, service_reports(contents)))
+    entries = map(formatted_entry, service_reports(contents))
+    return _filled(coverage_report(contents, [_SERVICES]), _SERVICES, entries)
 
 
 def json_reports(reports: Sequence[Contents], failed: Mapping[str, str]) -> list[bytes]:
     """The text of a CoverageReportList, in parts."""
-    texts = (b"".join(json_report(each)).rstrip(b"\n") for each in reports)
+    texts = (b"".join(json_report(each)).rstrip(b"\n").replace(b"\n", _INDENT) for each in reports)
     return _filled(report_list([_REPORTS], failed), _REPORTS, texts)
 
 
@@ -40,11 +41,11 @@ def report_list(reports: Sequence[Any], failed: Mapping[str, str]) -> dict[str, 
 
 
 def _filled(frame: object, mark: str, entries: Iterator[bytes]) -> list[bytes]:
-    """The text of `frame`, in parts. The entries of a list replace `mark`."""
+    """The text of `frame`, in parts. The entries of a list, with their indent, replace `mark`."""
     before, _, after = formatted(frame).partition(_INDENT + msgspec.json.encode(mark))
     parts = [before]
     for entry in entries:
-        parts += [b"," if len(parts) > 1 else b"", _INDENT, entry.replace(b"\n", _INDENT)]
+        parts += [b"," if len(parts) > 1 else b"", _INDENT, entry]
     if len(parts) == 1:  # an empty list takes one line
         return [before, after.lstrip(), b"\n"]
     return [*parts, after, b"\n"]
