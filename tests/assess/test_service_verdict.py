@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess import DataPlane, Engine, Options, Outcome
 from etpguard.assess.consumers.consumer import Consumer

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess import Assessment, DataPlane, KnownDataPlane
 from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup

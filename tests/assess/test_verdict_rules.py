@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, NoneHealthy, Otherwise

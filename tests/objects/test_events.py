@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from etpguard.objects import INGRESS, SERVICE, Key
 from etpguard.objects.events import (

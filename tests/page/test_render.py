@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from dataclasses import replace
 from typing import Any
 
 import html5lib
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.outcome import Reason
@@ -133,7 +134,9 @@ def test_clients_in_the_cluster() -> None:
     contents = replace(
         page.contents, internal_details=lambda each: details, internal_advice=lambda each: ["Tolerate it."]
     )
-    (part,) = (e for e in shown(replace(page, contents=contents)).iter("section") if e.get("id") == "internal")
+    (part,) = (
+        e for e in shown(dataclasses.replace(page, contents=contents)).iter("section") if e.get("id") == "internal"
+    )
     assert "Covered: 1." in text_of(part)
     assert [text_of(each).partition(":")[0] for each in part.iter("li")] == ["Uncovered default/lost"]
     for text in ("uncovered: n2", "a taint", "what to do: Tolerate it."):

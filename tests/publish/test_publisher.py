@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess import Assessment, Outcome, picture_for
 from etpguard.assess.consumers.registry import consumer_families
@@ -121,7 +122,7 @@ def test_nothing_is_written_outside_the_scope_neither_at_start_nor_in_a_new_term
         picture_with(mine, other, left),
         assessments,
         advice,
-        replace(FAST, scope=scope),
+        dataclasses.replace(FAST, scope=scope),
         term=lambda: terms[0],
     )
 
@@ -153,7 +154,7 @@ def test_what_one_assessment_raises_is_the_failure_of_its_service(
     }
     if where == "assessments":
         # A consumer of a form that nobody foresaw.
-        assessments[bad] = replace(assessments[bad], consumers=(None,))  # type: ignore[arg-type]
+        assessments[bad] = replace(assessments[bad], consumers=(None,))
 
     def advise(assessed: Assessment) -> tuple[str, ...]:
         if where == "advice" and assessed.key == bad:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from etpguard.assess import Assessment, Outcome, PortState, Reason
 from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
@@ -81,7 +82,7 @@ def case(*policies: CoveragePolicy, remediation: Remediation | None = None, **fi
     governing = together(policies or (policy(),))
     made = Case(**{"service": service(), "assessment": assessment(), "governing": governing, **fields})
     if "in_need_since" not in fields:
-        made = replace(made, in_need_since=NOW - 100_000)
+        made = dataclasses.replace(made, in_need_since=NOW - 100_000)
     return refreshed(made, remediation)
 
 

@@ -3,9 +3,8 @@ due."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.assess.evidence import Evidence

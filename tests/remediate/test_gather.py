@@ -3,11 +3,12 @@ has looked."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess import Assessment, Engine, Outcome, Reason, picture_for
 from etpguard.assess.consumers.consumer import ConsumerVerdict
@@ -59,7 +60,7 @@ class Stand:
             self.assessments,
             DwellHistory(),
             memory,
-            replace(limits, rollback_breaker=TriggerIf(breaker)),
+            dataclasses.replace(limits, rollback_breaker=TriggerIf(breaker)),
             SCOPE,
             served=lambda kind: kind not in self.absent,
             other_policies=self.others,

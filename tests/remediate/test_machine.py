@@ -7,13 +7,13 @@ import itertools
 import os
 from collections import defaultdict
 from collections.abc import Coroutine, Generator
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
 
 from etpguard.assess import Assessment, Engine, Outcome, Reason, picture_for
 from etpguard.assess.evidence import Evidence

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from etpguard.assess import Outcome, picture_for
 from etpguard.objects import SERVICE, Key, decode_item

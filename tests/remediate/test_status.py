@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess import Outcome, Reason
 from etpguard.objects.policies import Budget, CoveragePolicy
@@ -28,7 +29,7 @@ def test_a_service_without_endpoints_is_not_uncovered() -> None:
     for outcome in (Outcome.Blackhole, Outcome.NoEndpoints):
         found = case(policy())
         assert found.assessment is not None
-        found = replace(found, assessment=replace(found.assessment, outcome=outcome))
+        found = dataclasses.replace(found, assessment=replace(found.assessment, outcome=outcome))
         made = policy_status(policy(), Round({key: found}, ledger(), (policy(),), {POLICY_UID: (key,)}), {}, NOW)
         counts.append(made["uncoveredServices"])
     assert counts == [1, 0]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess import Outcome
 from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess import Outcome, Reason
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets

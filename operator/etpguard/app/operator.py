@@ -8,11 +8,12 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from etpguard.app.health import HealthReport, metrics_state
 from etpguard.app.tasks import Keeper, finished_before, run_until_one_ends

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.data_planes.interface import AllNodes, Detector
@@ -12,8 +12,7 @@ from etpguard.assess.resilience import Coverage, Resilience, worst
 from etpguard.objects import Key
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(Struct, frozen=True):
     """The result for one Service. Node sets are integers of the picture's `NodeTable` in its `epoch`.
 
     `eligible` and `uncovered` are those of the worst consumer. `nodes` are all Nodes at the time. A Service
@@ -56,8 +55,7 @@ class Assessment:
         return worst(certain) if len(certain) == len(found) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """Options that no API object shows. `unread_is_unknown`: whether kinds that could not be read turn "no known
     consumer" into Unknown, as on a live cluster, or only into a warning, as with files."""
 

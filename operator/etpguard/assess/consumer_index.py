@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Generator, Sequence, Set
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import ConsumerFamily

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import reduce
 from operator import or_
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
 from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, PodTargets, PossibleNodes, UnknownOutcome

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.resilience import MAX_ZONES, ZONE_LABEL, Zones

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from etpguard.assess.assessment import Assessment
 from etpguard.assess.data_planes.interface import DataPlane, NodePlanes

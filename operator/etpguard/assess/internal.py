@@ -9,7 +9,8 @@ eligible, whatever its labels and taints.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome, Reason
@@ -36,8 +37,7 @@ def applies(service: Service) -> bool:
     return spec.internal_traffic_policy == "Local" and service.type != "ExternalName" and spec.cluster_ip != "None"
 
 
-@dataclass(frozen=True, slots=True)
-class InternalPort:
+class InternalPort(Struct, frozen=True):
     """One service port in one family. `uncovered`: the Ready nodes that certainly do not forward, although usable
     endpoints exist elsewhere. `unknown`: the Ready nodes whose state is not known."""
 
@@ -48,8 +48,7 @@ class InternalPort:
     unknown: int
 
 
-@dataclass(frozen=True, slots=True)
-class InternalAssessment:
+class InternalAssessment(Struct, frozen=True):
     """The result for clients in the cluster of one Service. Node sets are integers of the picture's `NodeTable` in
     its `epoch`.
 
@@ -71,8 +70,7 @@ class InternalAssessment:
     """What the outcome assumes without proof, one sentence each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(Struct, frozen=True):
     """What is common to the Services of one picture. `unproxied`: Ready nodes of which it is not known whether
     anything serves cluster IPs there. `unreadable`: Nodes that cannot be read and may be Ready, and the reason for
     Unknown where one of them may be uncovered. `blind`: why no endpoint of the Service is known."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
 from enum import Enum
+
+from msgspec import Struct
 
 from etpguard.objects import Node, Requirement
 from etpguard.objects.nodes import Taint
@@ -43,17 +44,18 @@ class Hosts(Enum):
     ANY = "an endpoint of any port, whatever its conditions"
 
 
-@dataclass(frozen=True, slots=True)
-class TaintRule:
+class TaintRule(Struct, frozen=True):
     """Excludes nodes with a taint of that key, and effect unless that is ""."""
 
     key: str
     effect: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRule:
-    """Which nodes are eligible. All parts must hold; equal rules share one node set."""
+class NodeRule(Struct, frozen=True, cache_hash=True):
+    """Which nodes are eligible. All parts must hold; equal rules share one node set.
+
+    The hash is kept: each pass looks a rule up once for each consumer, and hashing its nested tuples is slow.
+    """
 
     requirements: tuple[Requirement, ...] = ()
     """On the node's labels, ANDed; see `Selector.requirements`."""
@@ -99,16 +101,6 @@ class NodeRule:
     follows_ready: bool = False
     """With `follows_endpoints`: whether nodes count only while they host a ready endpoint, so that terminating
     endpoints do not keep them."""
-
-    _hash: int = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        # Each pass looks a rule up once for each consumer. Hashing its nested tuples each time would be slow.
-        parts = (getattr(self, each.name) for each in fields(self) if each.compare)
-        object.__setattr__(self, "_hash", hash(tuple(parts)))
-
-    def __hash__(self) -> int:
-        return self._hash
 
     def selects(self, node: Node) -> bool:
         """Whether the node passes everything but readiness and providerID."""

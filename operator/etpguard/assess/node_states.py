@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Service, ServicePort
@@ -52,8 +54,7 @@ class Uncertain(NamedTuple):
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class PortState:
+class PortState(Struct, frozen=True):
     """One service port, in one family. Node sets are integers of `NodeTable`, and may name nodes without a Node
     object. They may be negative, with every bit set from some position on, so intersect them before counting.
     `node_port` is 0 where there is none."""
@@ -151,8 +152,7 @@ def client_of(ports: Iterable[PortState], nodes: int) -> Client | None:
     return Client.NOT_KNOWN if Client.NOT_KNOWN in met else Client.MIXED
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceStates:
+class ServiceStates(Struct, frozen=True, dict=True):
     """All externally served ports of a Service, and what answers on its healthCheckNodePort."""
 
     ports: tuple[PortState, ...]
@@ -173,13 +173,13 @@ class ServiceStates:
     """Nodes whose healthCheckNodePort answers only on the path /healthz."""
     health_not_known: int = 0
     """Nodes where the answer of healthCheckNodePort is not known."""
-    _by_port: dict[tuple[str, IPFamily], PortState] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _by_port(self) -> dict[tuple[str, IPFamily], PortState]:
         by_port: dict[tuple[str, IPFamily], PortState] = {}
         for state in self.ports:
             by_port.setdefault((state.port, state.family), state)
-        object.__setattr__(self, "_by_port", by_port)
+        return by_port
 
     def of(self, port: str, family: IPFamily) -> PortState | None:
         return self._by_port.get((port, family))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etpguard.assess.node_states import Frontend, ServiceStates
 from etpguard.objects import IPFamily, Key
@@ -11,15 +12,13 @@ from etpguard.objects import IPFamily, Key
 KUBE_PROXY_HEALTHZ_PORT = 10256
 
 
-@dataclass(frozen=True, slots=True)
-class OwnNodePort:
+class OwnNodePort(Struct, frozen=True):
     """A node port of the Service itself: passes where that port's traffic is forwarded."""
 
     port: str
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheckNodePort:
+class HealthCheckNodePort(Struct, frozen=True):
     """The data plane's own answer: 200 where an endpoint is ready, 503 elsewhere. With `any_answer` (a TCP
     check, or 503 among the accepted codes) it passes on every node where the port is open. `service`
     is given where the port and the endpoints are another Service's."""
@@ -28,39 +27,33 @@ class HealthCheckNodePort:
     service: Key | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OtherNodePort:
+class OtherNodePort(Struct, frozen=True):
     """A node port of another Service."""
 
     service: Key
     port: str
 
 
-@dataclass(frozen=True, slots=True)
-class KubeProxyHealthz:
+class KubeProxyHealthz(Struct, frozen=True):
     """kube-proxy's /healthz, which does not depend on endpoints: passes on Ready nodes. Other data planes answer
     on its port, or do not."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswersEverywhere:
+class AnswersEverywhere(Struct, frozen=True):
     """A port that the user named in --answers-everywhere-ports."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoHealthCheck:
+class NoHealthCheck(Struct, frozen=True):
     """Without a health check: the consumer sends to a node whether the node forwards or not."""
 
 
-@dataclass(frozen=True, slots=True)
-class PassesNowhere:
+class PassesNowhere(Struct, frozen=True):
     """The answer never counts as success."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotModelled:
+class NotModelled(Struct, frozen=True):
     """No API object shows what answers there."""
 
     detail: str

@@ -9,10 +9,11 @@ only have to be counted. `tests/assess/test_resilience.py` compares this with an
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from etpguard.assess.node_states import PortState
 
@@ -27,8 +28,7 @@ Zones = tuple[tuple[str, int], ...]
 """The zones by name, each with the set of its nodes."""
 
 
-@dataclass(frozen=True, slots=True)
-class MinimumHealthy:
+class MinimumHealthy(Struct, frozen=True):
     """Below any of these thresholds of healthy targets the load balancer sends to all targets."""
 
     count: int = 1
@@ -43,8 +43,7 @@ class MinimumHealthy:
 ONE_HEALTHY = MinimumHealthy()
 
 
-@dataclass(frozen=True, slots=True)
-class Resilience:
+class Resilience(Struct, frozen=True):
     """How close a consumer is to losing traffic, or to losing more of it than now. Node sets are integers of
     `NodeTable`. Zones are those of the eligible nodes; the numbers of zones are None where no eligible node has
     the zone label."""
@@ -94,8 +93,7 @@ _ONE_OF = tuple(_Counts(*(int(index == each) for each in range(4))) for index in
 """One node of each class."""
 
 
-@dataclass(frozen=True)
-class Coverage:
+class Coverage(Struct, frozen=True, dict=True):
     """What decides on the outcome of one consumer for one port and family, and its `resilience`.
 
     The caller creates it only where the outcome is known. Two of them are equal if their fields are.

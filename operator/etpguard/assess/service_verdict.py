@@ -7,9 +7,10 @@ change it.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from functools import reduce
 from operator import or_
+
+from msgspec.structs import replace
 
 from etpguard.assess.assessment import Assessment, Options
 from etpguard.assess.consumer_verdict import ConsumerJudge

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from etpguard.assess.assessment import Assessment
 from etpguard.assess.data_planes.interface import NodePlanes

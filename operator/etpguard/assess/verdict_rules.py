@@ -4,7 +4,8 @@ is not known. Pure functions, used by `service_verdict`."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
 from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Otherwise, PodTargets

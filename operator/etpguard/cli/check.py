@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
@@ -23,8 +26,7 @@ SHOWN_ASSUMPTIONS = 5
 """How many assumptions get a warning each. The others are only counted."""
 
 
-@dataclass(frozen=True)
-class CheckRequest:
+class CheckRequest(Struct, frozen=True):
     """`fail_on` is the name of an outcome, or "never"; `max_nodes` 0 means all names."""
 
     sources: Sources
@@ -68,7 +70,7 @@ def read(request: CheckRequest) -> Reading:
     from etpguard.cli.fleet import read_all
 
     def read_one(context: str) -> ClusterReport:
-        settings = replace(request.sources.settings, context=context)
+        settings = dataclasses.replace(request.sources.settings, context=context)
         return _cluster_report(request, replace(request.sources, settings=settings), context)
 
     found = read_all(request.contexts, read_one)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from etpguard.assess import Assessment
 from etpguard.assess.internal import InternalAssessment
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from etpguard.cli.inside.findings import Finding
 
 
-@dataclass(frozen=True)
-class ClusterReport:
+class ClusterReport(Struct, frozen=True):
     """`chosen` are the assessments to show, sorted. `cluster` is the name of the context if several are read, else
     "". `remediations`: what policies would do, None if that was not asked for."""
 
@@ -60,8 +60,7 @@ class ClusterReport:
         )
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """`reports` in the order of the command line. `failed`: why a cluster could not be read, by its context."""
 
     reports: Sequence[ClusterReport]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from etpguard.cli.input.sources import Assessed
 
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound="Assessment | InternalAssessment")
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """`selector` is a label selector, `outcomes` are names of outcomes. Empty fields select all."""
 
     selector: str = ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from etpguard.cluster.nodes import NodeTable
 from etpguard.cluster.store import Change, Store
@@ -34,8 +35,7 @@ _NO_KEYS = frozenset[Key]()
 _NO_NUMBERS = frozenset[int]()
 
 
-@dataclass
-class Touched:
+class Touched(Struct):
     """What must be assessed again. Grows by `add`; `services` and `namespaces` name Services, `nodes` the
     Node names that changed, `node_ports` the numbers that changed hands. `endpoints` names Services of which
     EndpointSlices changed: their consumers are as before."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """Exponential back-off. The pause starts at `first` seconds and doubles up to `longest` seconds.
 
     `jitter`, from 0 to 1, is the share of each pause that is left to chance, so that replicas and workers do not

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from etpguard.kube.errors import BadKubeconfig
 from etpguard.kube.kubeconfig import Cluster, Exec
@@ -22,8 +22,7 @@ EARLY_SECONDS = 60.0
 """Seconds before its expiry at which a credential is renewed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(Struct, frozen=True):
     """The output of a plugin. `expires` is in seconds since the epoch; None means valid until the server answers
     401."""
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from etpguard.kube.backoff import Backoff
 from etpguard.kube.connection import Connection
@@ -78,8 +78,7 @@ def _uncounted(verb: str, resource: str, status: int) -> None:
     return
 
 
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[R]):
+class Listing(Struct, Generic[R], frozen=True):
     """A whole list: a consistent read of one kind."""
 
     items: list[R]

@@ -6,8 +6,9 @@ most 1,024 bytes, `reportingController` is a qualified name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from etpguard.objects.kinds import AnyKind, Kind
 from etpguard.objects.records import Key, Record, Shape
@@ -52,8 +53,7 @@ class EventRecord(Record, frozen=True):
 EVENT = Kind("Event", "events", "events.k8s.io", "v1", EventRecord)
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectRef:
+class ObjectRef(Struct, frozen=True):
     """The object that an Event is about."""
 
     kind: AnyKind
@@ -70,8 +70,7 @@ class ObjectRef:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """An Event to send. `related` is the Service where `regarding` is another object.
 
     Reason, type and note are the identity of an Event: they make its name. A try that is repeated after a lost

@@ -4,8 +4,9 @@ nodes by one `list` of their kind. Nothing is watched."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from etpguard.objects.calico import FELIX_CONFIGURATION, FELIX_CONFIGURATION_V3, INSTALLATION
 from etpguard.objects.cilium import CILIUM_NODE_CONFIG, CILIUM_NODE_CONFIG_ALPHA
@@ -48,8 +49,7 @@ class NamedObject(NamedTuple):
         return f"{self.kind.name} {Key(self.key.namespace, self.key.name or '*')}"
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """The objects of a list that configure single nodes."""
 
     items: tuple[Any, ...]
@@ -141,8 +141,7 @@ NAMED_KINDS: Mapping[tuple[str, str], AnyKind] = {
 """Their kinds by apiVersion and kind."""
 
 
-@dataclass(frozen=True)
-class NamedObjects:
+class NamedObjects(Struct, frozen=True):
     """What was read of the named objects. One that is neither `found` nor `unread` does not exist."""
 
     found: Mapping[NamedObject, Any] = field(default_factory=dict)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from etpguard.assess import Assessment
 from etpguard.objects import INGRESS, SERVICE, Key
@@ -142,7 +145,7 @@ class SentEvents:
         events = self._by_uid.get(uid, {})
         ahead = sorted((event for event in events.values() if event.last > now), key=lambda event: -event.last)
         for place, event in enumerate(ahead):
-            events[event.key.name] = replace(event, last=now - place * _APART)
+            events[event.key.name] = dataclasses.replace(event, last=now - place * _APART)
         return [event for event in events.values() if event.related == related]
 
     def last_sent(self, uid: str) -> float:

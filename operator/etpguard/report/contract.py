@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from etpguard.assess import Assessment, InternalAssessment, PortState
 from etpguard.assess.consumers.consumer import ConsumerVerdict
@@ -24,8 +25,7 @@ MAX_ASSUMPTIONS = 8
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """The content of a CoverageReport. `nodes` are all Nodes. `advice` gives the advice for one assessment.
     `max_nodes` bounds each list of names, 0 for no bound. `remediations`: what the policies would do, None if that
     was not asked for."""

@@ -7,8 +7,9 @@ after another from the cluster: a loss may become Unknown, but never an outcome 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from etpguard.assess import Engine, Options, Outcome, picture_for
 from etpguard.assess.consumers.interface import ConsumerFamily

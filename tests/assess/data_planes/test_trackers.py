@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess.data_planes.trackers import HEADLESS, endpoints_by_node, sources, track
 from etpguard.assess.node_states import PortState

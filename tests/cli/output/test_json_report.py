@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane
 from etpguard.assess.outcome import Reason

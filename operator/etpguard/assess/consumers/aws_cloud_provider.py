@@ -6,7 +6,8 @@ cloud-provider-aws 63ec440 (1.36), pkg/providers/v1; file names without a path a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM, minimum_healthy, named_by_aws

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from etpguard.objects import Key
 
@@ -17,8 +18,7 @@ Json = dict[str, Any]
 _API_VERSIONS = {"Service": "v1", "Node": "v1", "Ingress": "networking.k8s.io/v1"}
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectChange:
+class ObjectChange(Struct, frozen=True):
     """A change of one object. `fields` is JSON with the fields that change, null for one that is removed: a
     strategic merge patch of a kind that Kubernetes serves itself, a merge patch of any other."""
 

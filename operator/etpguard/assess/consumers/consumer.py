@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from etpguard.assess.consumers.changes import Change
 from etpguard.assess.consumers.targets import HealthCheck, Targets
 from etpguard.assess.evidence import Evidence
@@ -14,8 +16,7 @@ from etpguard.assess.resilience import Coverage, Resilience, worst
 from etpguard.objects import IPFamily, Key
 
 
-@dataclass(frozen=True, slots=True)
-class Consumer:
+class Consumer(Struct, frozen=True):
     """One object that sends external traffic to one port of a Service.
 
     An `incidental` consumer is listed, but it does not use the node port, so the Service may have other clients:
@@ -59,8 +60,7 @@ class Consumer:
         return check.probe if check else None
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumerVerdict:
+class ConsumerVerdict(Struct, frozen=True):
     """A consumer's outcome, the worst over its IP families. Node sets are integers of `NodeTable`."""
 
     consumer: Consumer

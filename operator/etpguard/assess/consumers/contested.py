@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import Consumer
@@ -16,8 +17,7 @@ from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 
 
-@dataclass(frozen=True, slots=True)
-class _Marks:
+class _Marks(Struct, frozen=True):
     """Annotations of one controller: prefixes of those that people set, and those that it writes itself."""
 
     controller: str

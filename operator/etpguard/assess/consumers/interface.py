@@ -8,9 +8,10 @@ which are plain data. The engine computes node sets and outcomes from them. Pure
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
@@ -20,8 +21,7 @@ from etpguard.cluster.picture import Referrer
 from etpguard.objects import Kind, Node, Service
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentedConsumer:
+class DocumentedConsumer(Struct, frozen=True):
     """A row of docs/consumers.md: plain Markdown, without bars."""
 
     consumer: str

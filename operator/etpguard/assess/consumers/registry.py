@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from etpguard.assess.consumers.aws_cloud_provider import AwsCloudProvider
 from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController, AwsOptions
@@ -24,8 +24,7 @@ from etpguard.assess.consumers.traefik import TraefikRoutes
 from etpguard.assess.consumers.unknown_controller import UnknownController
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumerOptions:
+class ConsumerOptions(Struct, frozen=True):
     """Options of the controllers that no API object shows, a field for each family that has some."""
 
     aws: AwsOptions = field(default_factory=AwsOptions)

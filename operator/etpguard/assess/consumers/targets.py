@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
+
+from msgspec import Struct
 
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Reason
@@ -21,8 +22,7 @@ class NoneHealthy(Enum):
     NOT_KNOWN = "not known"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckSettings:
+class CheckSettings(Struct, frozen=True):
     """A health check as it is configured. `port` is as written: "traffic-port", a number or the name of a port.
     `path` and `success_codes` are "" where the protocol has none."""
 
@@ -32,8 +32,7 @@ class CheckSettings:
     success_codes: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(Struct, frozen=True):
     """A health check: what answers it on each node, how it is configured, and the objects that decide on it."""
 
     probe: Probe
@@ -49,16 +48,14 @@ class HealthCheck:
     """Node port numbers whose owner may change this check."""
 
 
-@dataclass(frozen=True, slots=True)
-class PodTargets:
+class PodTargets(Struct, frozen=True):
     """The consumer sends to pods directly. The policy is not on its path."""
 
     rule: ClassVar[None] = None
     check: ClassVar[None] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Otherwise:
+class Otherwise(Struct, frozen=True):
     """Another rule for the nodes. It holds where a setting that the API does not show is different. The outcome is
     Unknown where it differs between the two rules, unless both deliver all traffic or none."""
 
@@ -69,8 +66,7 @@ class Otherwise:
     """Whether other nodes than those of `rule` may get the traffic where it selects none."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeTargets:
+class NodeTargets(Struct, frozen=True):
     """The consumer sends to the nodes that `rule` selects, as far as the health check lets it."""
 
     rule: NodeRule
@@ -93,8 +89,7 @@ class NodeTargets:
     differ."""
 
 
-@dataclass(frozen=True, slots=True)
-class PossibleNodes:
+class PossibleNodes(Struct, frozen=True):
     """The consumer sends to some of the nodes that `rule` selects. Its outcome is known only where all of them are
     covered; otherwise it is Unknown with `reason`."""
 
@@ -112,8 +107,7 @@ class PossibleNodes:
     check: ClassVar[None] = None
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownOutcome:
+class UnknownOutcome(Struct, frozen=True):
     """The outcome is Unknown, whatever the nodes do. A report shows `rule` and `check`, which may be known
     nevertheless."""
 

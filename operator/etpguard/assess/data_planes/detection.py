@@ -11,9 +11,10 @@ That an object is absent proves nothing: k3s, RKE2, kops and GKE run kube-proxy 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from typing import NamedTuple, cast
+
+from msgspec.structs import replace
 
 from etpguard.assess.data_planes.choice import Choice
 from etpguard.assess.data_planes.detection_claims import Claims, observed

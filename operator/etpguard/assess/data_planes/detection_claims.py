@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.data_planes.detection_nodes import (
     AKS_CILIUM,

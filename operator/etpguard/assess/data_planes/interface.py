@@ -29,9 +29,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+from msgspec import Struct
 
 from etpguard.assess.evidence import Evidence
 from etpguard.objects import Node
@@ -55,8 +56,7 @@ class DataPlane(Enum):
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?=$|[^\d.])")
 
 
-@dataclass(frozen=True, slots=True)
-class KnownDataPlane:
+class KnownDataPlane(Struct, frozen=True):
     """The data plane of some nodes, and how it is known. Equal ones share their computed states."""
 
     name: DataPlane
@@ -88,8 +88,7 @@ class KnownDataPlane:
         return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class PlaneGroup:
+class PlaneGroup(Struct, frozen=True):
     """Nodes that have the same data plane, known in the same way."""
 
     plane: KnownDataPlane
@@ -97,8 +96,7 @@ class PlaneGroup:
     """A set of nodes, an integer of `NodeTable`."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodePlanes:
+class NodePlanes(Struct, frozen=True):
     """The data planes of all nodes. The groups are disjoint and hold every Node; there is at least one."""
 
     groups: tuple[PlaneGroup, ...]
@@ -141,8 +139,7 @@ class Detector(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class AllNodes:
+class AllNodes(Struct, frozen=True):
     """The detector for a cluster of one data plane. If that is kube-proxy, Windows nodes have winkernel."""
 
     plane: KnownDataPlane = KnownDataPlane(DataPlane.KUBE_PROXY)

@@ -8,7 +8,8 @@ endpoint is usable anywhere, it rejects them; under ipvs the kernel does (Linux 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.data_planes.antrea import Antrea
 from etpguard.assess.data_planes.calico_ebpf import CalicoEBPF

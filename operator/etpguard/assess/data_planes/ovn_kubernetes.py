@@ -7,8 +7,9 @@ target port number on its own: ready ones, or else serving and terminating ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
@@ -160,8 +161,7 @@ class _Sets(NamedTuple):
     crowded: tuple[int, ...]
 
 
-@dataclass
-class _Endpoints:
+class _Endpoints(Struct):
     """The endpoints of a Service with each of their addresses. The address decides on the family, not the
     slice."""
 

@@ -8,7 +8,8 @@ address (L1117-1138, L1319-1352, L1560-1615). How a node without an endpoint fai
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane

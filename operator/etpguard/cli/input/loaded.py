@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from etpguard.cluster import Picture
 from etpguard.objects import NAMESPACE, NODE, SERVICE, AnyKind, Deferred, Key, Record, Reject
@@ -14,8 +15,7 @@ SHOWN_MALFORMED = 20
 """Malformed objects that have a warning each; the rest is counted."""
 
 
-@dataclass
-class Loaded:
+class Loaded(Struct):
     """`live`: from a cluster, not from files. `where` names the server or the files. `dumped`: the files say which
     kinds they looked for, as `etpguard dump` does."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.loaded import Loaded
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 _DEFAULTS = Settings()
 
 
-@dataclass(frozen=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """Without `files` the objects come from a live cluster.
 
     `namespaces` are the command's: empty for all, None for that of the context. A list that RBAC forbids for the
@@ -42,8 +42,7 @@ class Sources:
     """Also read Pods, workloads, PodDisruptionBudgets and HorizontalPodAutoscalers."""
 
 
-@dataclass
-class Assessed:
+class Assessed(Struct):
     """What a command shows is taken from here."""
 
     sources: Sources

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.cli.reading import ClusterReport
 from etpguard.objects.times import rfc3339

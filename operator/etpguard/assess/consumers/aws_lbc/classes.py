@@ -7,7 +7,8 @@ class_annotation_matcher.go.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, ModelError, UnclearError
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
@@ -24,8 +25,7 @@ PARAMS_NOT_READABLE = "IngressClassParamsNotReadable"
 _GROUP = re.compile(r"([a-z0-9][-a-z0-9.]*)?[a-z0-9]")
 
 
-@dataclass(frozen=True, slots=True)
-class ClassConfig:
+class ClassConfig(Struct, frozen=True):
     """`params` are the parameters of the class, empty where it has none. `source` names the option of the
     controller that decided, "" where an API object did."""
 

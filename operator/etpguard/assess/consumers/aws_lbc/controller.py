@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.advice import advice
 from etpguard.assess.consumers.aws_lbc.backends import services_of

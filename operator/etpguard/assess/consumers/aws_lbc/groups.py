@@ -7,8 +7,9 @@ aws-load-balancer-controller v3.5.0: pkg/ingress/group_loader.go (members), mode
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, UnclearError, parse_port
 from etpguard.assess.consumers.aws_lbc.classes import (
@@ -27,8 +28,7 @@ from etpguard.objects.records import index_key
 _SSL_REDIRECT = "ssl-redirect"
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True, dict=True):
     """The Ingresses of one load balancer with the parameters of their classes. `reads` are the keys under which
     the picture shows a change of membership. What follows from the members is computed once."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck
 from etpguard.assess.consumers.view import View

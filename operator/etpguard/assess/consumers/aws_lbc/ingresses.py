@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, ModelError, UnclearError
 from etpguard.assess.consumers.aws_lbc.backends import ingress_actions
@@ -33,8 +35,7 @@ _REDIRECTED = Reason(
 )
 
 
-@dataclass(frozen=True)
-class _Plan:
+class _Plan(Struct, frozen=True):
     """What the controller does with the Ingress as a whole, the same for each backend."""
 
     config: ClassConfig | None = None

@@ -8,7 +8,8 @@ model_builder.go:158-164.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import NLB, Annotations, ModelError, parse_port
 from etpguard.assess.consumers.aws_lbc.bindings import label_of, references, targets_of

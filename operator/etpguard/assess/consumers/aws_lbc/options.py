@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import fields, replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import BOOLEANS
 
@@ -12,8 +14,7 @@ DEFAULT = "default"
 FLAG = "flag"
 
 
-@dataclass(frozen=True, slots=True)
-class AwsOptions:
+class AwsOptions(Struct, frozen=True):
     """Defaults are those of aws-load-balancer-controller v3.5.0, pkg/config. Every field but `sources`
     is an option of the controller. `sources` holds where each value comes from: "flag" or
     "Deployment NAMESPACE/NAME"; an option without an entry has its default."""

@@ -6,7 +6,7 @@ docs/guide/service/nlb.md.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import BOOLEANS, NLB, Annotations, ModelError, parse_port
 from etpguard.assess.consumers.aws_lbc.health_checks import accepts

@@ -3,8 +3,9 @@ targets."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from etpguard.assess.consumers.aws_lbc.options import DEFAULT, AwsOptions
 from etpguard.assess.consumers.consumer import Consumer
@@ -28,8 +29,7 @@ class Sender(NamedTuple):
     controller: str
 
 
-@dataclass(frozen=True, slots=True)
-class TargetGroup:
+class TargetGroup(Struct, frozen=True):
     """The targets of a target group. `source` names the option of the controller that decided, "" if none did."""
 
     target_type: str

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import ModelError
 from etpguard.assess.consumers.consumer import Consumer
@@ -35,8 +37,7 @@ class Action(NamedTuple):
     heaviest: int = 0
 
 
-@dataclass(frozen=True)
-class Actions:
+class Actions(Struct, frozen=True):
     """All actions of an object; equal ones are there once. `error` is the first annotation that cannot be read,
     because of which the controller refuses the object."""
 

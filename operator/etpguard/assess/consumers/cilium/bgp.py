@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.cilium.services import service_labels
 from etpguard.assess.consumers.load_balancers import (

@@ -8,7 +8,8 @@ avi-k8s-config, which etpguard does not read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict

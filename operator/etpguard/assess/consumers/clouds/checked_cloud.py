@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import ClassVar
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict

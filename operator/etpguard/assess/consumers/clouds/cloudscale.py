@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood
 from etpguard.assess.consumers.interface import DocumentedConsumer

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_served, not_understood, on_port
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict

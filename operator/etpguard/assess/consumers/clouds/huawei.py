@@ -7,7 +7,7 @@ unless another file is named. Cloud Container Engine (CCE) has other code, which
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import FOLLOWS_PODS, Cloud
 from etpguard.assess.consumers.interface import DocumentedConsumer

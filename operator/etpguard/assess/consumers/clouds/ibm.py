@@ -8,7 +8,8 @@ balancers of classic infrastructure are not in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.changes import Step, with_labels

@@ -7,7 +7,8 @@ unless another file is named.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
 from etpguard.assess.consumers.clouds.spelling import misspelt

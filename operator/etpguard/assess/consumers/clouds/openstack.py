@@ -6,7 +6,8 @@ The rules are those of cloud-provider-openstack c453fb7; numbers are lines of pk
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict

@@ -7,7 +7,8 @@ The source of its controller is not public. The rules are those of the TKE docum
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS, Cloud, unreadable
 from etpguard.assess.consumers.clouds.spelling import misspelt

@@ -6,7 +6,7 @@ pkg/cloudprovider/yandex/load_balancer.go. The controller of Managed Service for
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.interface import DocumentedConsumer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from etpguard.assess.node_rule import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.objects import Requirement

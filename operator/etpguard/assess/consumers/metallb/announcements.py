@@ -6,7 +6,9 @@ MetalLB 7938d3f (0.16.1), speaker/layer2_controller.go and speaker/bgp_controlle
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED
 from etpguard.assess.consumers.metallb.sharing import may_share
@@ -71,8 +73,7 @@ _Alternatives = tuple[tuple[Requirement, ...], ...]
 _EVERY_NODE: _Alternatives = ((),)
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(Struct, frozen=True):
     targets: Targets
     observed: bool = False
     """Whether a speaker reports it."""
@@ -100,8 +101,7 @@ def announcement(service: Service, view: View) -> Announcement:
     return Announcement(NodeTargets(rule, UNCHECKED, no_target=silent, one_of=one_of))
 
 
-@dataclass(frozen=True, slots=True)
-class _Advertisements:
+class _Advertisements(Struct, frozen=True):
     """Those for a Service. Where there is none, `silent` is why nothing announces its address."""
 
     layer2: Sequence[AdvertisementSpec] = ()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
@@ -103,7 +105,7 @@ def _cluster(service: Service, consumer: Consumer) -> Advice:
         "is changed, MetalLB takes the address from the first, and may give it another one."
     )
     commands = [alone.command, *(_command(alone.command, service.key, key) for key in named)]
-    return replace(alone, effect=effect, command="\n".join(commands))
+    return dataclasses.replace(alone, effect=effect, command="\n".join(commands))
 
 
 def _command(command: str, of: Key, other: Key) -> str:

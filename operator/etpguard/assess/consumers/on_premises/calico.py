@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
+
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer

@@ -9,8 +9,9 @@ matter."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from etpguard.assess.data_planes.cilium.backends import NOTHING, Backends, Sets
 from etpguard.assess.data_planes.cilium.frontends import (
