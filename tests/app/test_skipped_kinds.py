@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.app.operator import _skipped
+from etpguard.app.assessing import skipped_kinds
 from etpguard.assess import picture_for
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.settings import SettingsError
@@ -13,9 +13,9 @@ KINDS = list(picture_for(consumer_families()).kinds)
 
 
 def test_the_kinds_of_a_group() -> None:
-    groups = {kind.group for kind in _skipped(KINDS, frozenset({"cilium.io"}))}
+    groups = {kind.group for kind in skipped_kinds(KINDS, frozenset({"cilium.io"}))}
     assert groups == {"cilium.io", "coordination.k8s.io"}, "the Leases of its L2 announcements, too"
-    assert _skipped(KINDS, frozenset()) == frozenset()
+    assert skipped_kinds(KINDS, frozenset()) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ def test_the_kinds_of_a_group() -> None:
 )
 def test_a_group_that_is_needed_or_unknown_is_refused(group: str) -> None:
     with pytest.raises(SettingsError, match=r"is not one of .*cilium\.io"):
-        _skipped(KINDS, frozenset({group}))
+        skipped_kinds(KINDS, frozenset({group}))

@@ -1,4 +1,4 @@
-"""What /readyz and /livez say, and what a scrape of /metrics sees, from the operator's parts."""
+"""The answers of /readyz and /livez, and the state that a scrape of /metrics reads."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from etpguard.assess import Assessment, InternalAssessment
+from etpguard.assess.data_planes.interface import NodePlanes
+from etpguard.assess.data_planes.mixed import not_known
+from etpguard.assess.evidence import Evidence
 from etpguard.cluster import Picture
 from etpguard.intake.freshness import Freshness
 from etpguard.intake.watch_supervisor import WatchSupervisor
 from etpguard.metrics import State
 from etpguard.objects import Key
+from etpguard.objects.named import NamedObjects
 from etpguard.web import Health
 
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """`assessed` is set once every Service is assessed. Each of `notes` gives lines for /readyz that do not
-    keep the operator from being ready."""
+    """The health of the operator. `assessed` is set once every Service is assessed. `notes` returns lines for
+    /readyz that do not make the operator unready."""
 
     freshness: Freshness
     supervisor: WatchSupervisor
     assessed: asyncio.Event
-    notes: Sequence[Callable[[], Sequence[str]]]
+    notes: Callable[[], Sequence[str]]
 
     def health(self) -> Health:
         blockers = list(self.freshness.not_ready())
@@ -32,7 +36,7 @@ class HealthReport:
         notes = [line for line in self.freshness.picture_status().missing if line not in blockers]
         if self.assessed.is_set():
             notes += self.supervisor.missing()
-            notes += (line for give in self.notes for line in give())
+            notes += self.notes()
         hung = self.supervisor.hung()
         return Health(blockers, notes, [hung] if hung else [])
 
@@ -52,3 +56,14 @@ def metrics_state(
         fresh=freshness.picture_status().fresh,
         internal=dict(internal),
     )
+
+
+def data_plane_notes(planes: NodePlanes, objects: NamedObjects | None) -> list[str]:
+    """Contradictions, the data planes that are not excluded, and the objects that could not be read, if a data
+    plane is assumed. `objects` are those that show the data plane, None before they were read."""
+    notes = [f"{text}; --data-plane names the right one" for text in planes.contradictions]
+    if planes.otherwise and not planes.contradictions:
+        notes.append(f"{not_known(planes)}; --data-plane names the right one")
+    if objects and objects.unread and any(group.plane.evidence is Evidence.ASSUMED for group in planes.groups):
+        notes.append(f"the data plane of some nodes is assumed: {objects.refusal}")
+    return notes

@@ -6,26 +6,18 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from etpguard.app.health import HealthReport, metrics_state
+from etpguard.app import late_modules
+from etpguard.app.assessing import Assessing
+from etpguard.app.health import HealthReport, data_plane_notes, metrics_state
 from etpguard.app.tasks import Keeper, finished_before, run_until_one_ends
 from etpguard.app.timing import OperatorTiming
-from etpguard.assess import Engine, Options, picture_for
 from etpguard.assess.advice import Advisor
-from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController
-from etpguard.assess.consumers.registry import ConsumerOptions, consumer_families
-from etpguard.assess.data_planes.choice import Choice
-from etpguard.assess.data_planes.detection import Detection
-from etpguard.assess.data_planes.mixed import not_known
-from etpguard.assess.evidence import Evidence
+from etpguard.assess.consumers.registry import ConsumerOptions
 from etpguard.assess.internal_advice import InternalAdvisor
 from etpguard.intake.absorb import Absorber
 from etpguard.intake.controller_options import follow
@@ -33,7 +25,7 @@ from etpguard.intake.corrections import Corrections
 from etpguard.intake.data_plane_objects import DataPlaneObjects
 from etpguard.intake.early_lists import EarlyLists
 from etpguard.intake.freshness import Freshness
-from etpguard.intake.inbox import AssessAll, Inbox
+from etpguard.intake.inbox import Inbox
 from etpguard.intake.resync import Resync
 from etpguard.intake.watch_supervisor import WatchSupervisor
 from etpguard.kube.connection import Connection
@@ -42,13 +34,11 @@ from etpguard.kube.failures import PARTS, Failures
 from etpguard.kube.lists import ListReader
 from etpguard.kube.threads import in_thread
 from etpguard.metrics import CONTENT_TYPE, Metrics
-from etpguard.objects import GROUP, AnyKind
+from etpguard.objects import AnyKind
 from etpguard.objects.log_fields import action_fields
-from etpguard.objects.named import NamedObjects
-from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.report.advice import advice_texts
 from etpguard.report.data_planes import assumed_of_services
-from etpguard.settings import Settings, SettingsError
+from etpguard.settings import Settings
 from etpguard.web import Certificate, CertificateFiles, Health, serve
 
 if TYPE_CHECKING:
@@ -58,7 +48,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NOT_READ = NamedObjects.none_read("it has not been read yet")
 STOP_SECONDS = 4.0
 """After SIGTERM, all parts together have this long to end."""
 COLLECTOR_SECONDS = 60.0
@@ -85,20 +74,11 @@ class Operator:
         timing = timing or OperatorTiming()
         self._settings = settings
         self._connection = connection
-        self._options = consumer_options or ConsumerOptions()
-        self._families = consumers = consumer_families(consumer_options)
-        self.picture = picture_for(consumers, REMEDIATION_KINDS if settings.remediation else ())
-        skipped = _skipped(self.picture.kinds, settings.skip_api_groups)
-        self.picture.switched_off = skipped
-        self.picture.unread.update(dict.fromkeys(skipped, "switched off by --skip-api-groups"))
-        self._engine_options = Options(
-            data_planes=Detection(Choice.parse(settings.data_plane), NOT_READ),
-            answers_everywhere_ports=settings.answers_everywhere_ports,
-        )
-        self.engine = Engine(self.picture, consumers, self._engine_options)
-        self.freshness = Freshness(
-            [kind for kind in self.picture.kinds if kind not in skipped], settings.resync_interval, time.monotonic
-        )
+        self._assessed = asyncio.Event()
+        self._inbox = Inbox()
+        self._assessing = assessing = Assessing(settings, self._inbox, self._assessed, consumer_options)
+        self.picture, self.engine = assessing.picture, assessing.engine
+        self.freshness = Freshness(assessing.kinds, settings.resync_interval, time.monotonic)
         reported = settings.scope.select(self.engine.assessments)
         internal = settings.scope.select(self.engine.internal)
         self.metrics = Metrics(
@@ -109,12 +89,10 @@ class Operator:
         )
         self._certificate = _certificate(settings, self.metrics)
         self._data_plane_objects = DataPlaneObjects(
-            connection, settings.resync_interval, self._use_objects, self.metrics.request
+            connection, settings.resync_interval, assessing.use_objects, self.metrics.request
         )
-        self._assessed = asyncio.Event()
         failures = Failures(self.metrics.internal_error)
         self._keeper = Keeper(failures, timing.rerun)
-        self._inbox = Inbox()
         self._resync = Resync(
             picture=self.picture,
             reader=ListReader(connection, on_request=self.metrics.request),
@@ -129,7 +107,7 @@ class Operator:
         )
         self._supervisor = WatchSupervisor(
             resync=self._resync,
-            start=lambda kinds: _kopf().KopfRun(
+            start=lambda kinds: late_modules.kopf_watch().KopfRun(
                 kinds, connection, self._inbox.put, settings.watch_inactivity, self.metrics.request
             ),
             restarted=self.metrics.watch_restart,
@@ -156,13 +134,7 @@ class Operator:
             self.freshness,
             self._supervisor,
             self._assessed,
-            (
-                self._data_plane_notes,
-                self._assessment_notes,
-                self._writing_notes,
-                self._page_notes,
-                self._certificate_notes,
-            ),
+            self._notes,
         )
 
     def watching(self) -> frozenset[AnyKind]:
@@ -171,22 +143,6 @@ class Operator:
 
     def health(self) -> Health:
         return self._health.health()
-
-    def use_options(self, options: ConsumerOptions) -> None:
-        """The controllers have other options now: assess every Service again."""
-        self._options = options
-        for family in self._families:
-            if isinstance(family, AwsLoadBalancerController):
-                family.options = options.aws
-        self._inbox.put(AssessAll(asyncio.Event()))
-
-    def _use_objects(self, objects: NamedObjects) -> None:
-        """The objects that show the data plane say something else now: assess every Service again."""
-        detection = Detection(Choice.parse(self._settings.data_plane), objects)
-        self._engine_options = replace(self._engine_options, data_planes=detection)
-        self.engine.use_data_planes(detection)
-        if self._assessed.is_set():
-            self._inbox.put(AssessAll(asyncio.Event()))
 
     def serving(self) -> AbstractAsyncContextManager[int]:
         """The HTTP server, as a context that gives its port."""
@@ -228,7 +184,7 @@ class Operator:
         asyncio.get_running_loop().call_later(COLLECTOR_SECONDS, gc.enable)
         if not await finished_before(stop, asyncio.create_task(self._first())):
             return
-        self._inbox.put(AssessAll(self._assessed))
+        self._assessing.assess_all()
         await self._assessed.wait()
         # What the first lists brought stays. Measured on 5,000 nodes and 10,000 Services: a full collection holds
         # the loop for 70 ms; after the freeze it does not look at these objects.
@@ -240,7 +196,7 @@ class Operator:
             len(self.engine.assessments),
             extra=action_fields("start"),
         )
-        await in_thread(_late_modules, "import what starts now")
+        await in_thread(late_modules.load, "import what starts now")
         self._writing = writing = self._new_writing()
         await self._absorber.add_receivers(writing.receivers)
         self.page = self._new_page()
@@ -273,9 +229,9 @@ class Operator:
             self._connection,
             picture=self.picture,
             assessments=self.engine.assessments,
-            engine=lambda picture: Engine(picture, self._families, self._engine_options),
+            engine=self._assessing.engine_for,
             served=self.freshness.served,
-            advice=advice_texts(Advisor(self.picture, self._families)),
+            advice=advice_texts(Advisor(self.picture, self._assessing.families)),
             assumed=lambda: assumed_of_services(self.engine.planes),
             internal=self.engine.internal,
             internal_advice=advice_texts(InternalAdvisor(self.picture)),
@@ -296,29 +252,30 @@ class Operator:
             self.engine,
             scope.select(self.engine.assessments),
             scope.select(self.engine.internal),
-            Advisor(self.picture, self._families),
+            Advisor(self.picture, self._assessing.families),
             self._connection.server,
             self._page_status,
         )
 
     async def _follow_options(self) -> None:
-        await follow(self._settings, self._connection, self._options, self.use_options)
+        assessing = self._assessing
+        await follow(self._settings, self._connection, assessing.consumer_options, assessing.use_options)
 
     def _stale(self) -> str | None:
         return self.freshness.stale() or self._absorber.problem or None
 
-    def _assessment_notes(self) -> list[str]:
-        return [self._absorber.problem] if self._absorber.problem else []
-
-    def _page_notes(self) -> list[str]:
-        return [self.page.problem] if self.page and self.page.problem else []
-
-    def _writing_notes(self) -> list[str]:
-        return self._writing.problems() if self._writing else []
-
-    def _certificate_notes(self) -> list[str]:
-        problem = self._certificate.problem if self._certificate else ""
-        return [f"the new TLS certificate is not in use: {problem}"] if problem else []
+    def _notes(self) -> list[str]:
+        """The lines of /readyz about the parts."""
+        notes = data_plane_notes(self.engine.planes, self._data_plane_objects.objects)
+        if self._absorber.problem:
+            notes.append(self._absorber.problem)
+        if self._writing:
+            notes += self._writing.problems()
+        if self.page and self.page.problem:
+            notes.append(self.page.problem)
+        if self._certificate and self._certificate.problem:
+            notes.append(f"the new TLS certificate is not in use: {self._certificate.problem}")
+        return notes
 
     def _page_status(self, revision: str) -> Status:
         from etpguard.page import Status
@@ -331,16 +288,6 @@ class Operator:
             problems=[*health.blockers, *health.notes, *health.failures],
         )
 
-    def _data_plane_notes(self) -> list[str]:
-        """Contradictions, what is not excluded, and objects that could not be read where something is assumed."""
-        planes, objects = self.engine.planes, self._data_plane_objects.objects
-        notes = [f"{text}; --data-plane names the right one" for text in planes.contradictions]
-        if planes.otherwise and not planes.contradictions:
-            notes.append(f"{not_known(planes)}; --data-plane names the right one")
-        if objects and objects.unread and any(g.plane.evidence is Evidence.ASSUMED for g in planes.groups):
-            notes.append(f"the data plane of some nodes is assumed: {objects.refusal}")
-        return notes
-
 
 def _certificate(settings: Settings, metrics: Metrics) -> Certificate | None:
     """Raises CertificateError."""
@@ -348,27 +295,3 @@ def _certificate(settings: Settings, metrics: Metrics) -> Certificate | None:
         return None
     files = CertificateFiles(Path(settings.tls_cert_file), Path(settings.tls_private_key_file))
     return Certificate(files, metrics.certificate_reload)
-
-
-def _skipped(kinds: Iterable[AnyKind], groups: frozenset[str]) -> frozenset[AnyKind]:
-    """The kinds of these API groups. Raises SettingsError for a group without an optional kind."""
-    own = ("", GROUP, "networking.k8s.io")
-    optional = [kind for kind in kinds if not kind.required and kind.switch not in own]
-    known = sorted({kind.switch for kind in optional})
-    for group in sorted(groups.difference(known)):
-        raise SettingsError(f"--skip-api-groups: {group!r} is not one of {', '.join(known)}")
-    return frozenset(kind for kind in optional if kind.switch in groups)
-
-
-def _kopf() -> ModuleType:
-    from etpguard.intake import kopf_watch
-
-    return kopf_watch
-
-
-def _late_modules() -> None:
-    """Import what starts once the operator is ready, in a thread. Kopf doubles the time that all imports take
-    (measured: 0.8 s of CPU without, 2.0 s with it); the others take 0.1 s."""
-    from etpguard.app import page, writing  # noqa: F401
-
-    _kopf()
