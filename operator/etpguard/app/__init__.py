@@ -19,14 +19,15 @@ from etpguard.settings import Settings
 __all__ = ["early_lists", "run", "tune_interpreter"]
 
 SWITCH_SECONDS = 0.0005
-"""A thread that wants the interpreter gets it after this time. Measured beside a thread that decodes JSON,
+"""A thread that waits for the interpreter gets it after this time. Measured beside a thread that decodes JSON,
 against the default of 5 ms: a timer of the main loop fires 0.7 ms late instead of 5.5 ms (median of 300), and
 40 MB are read over TLS in 0.6 s instead of 0.95 s."""
 
 
 PAGE = 1000
-"""Most objects in a page of the early lists. Measured on 5,000 Nodes and 10,000 Services: the API server needs
-0.3 s of CPU less than with pages of 500. With 2,500 the operator's memory peaks at 250 MB instead of 167 MB."""
+"""Maximum number of objects in a page of the early lists. Measured on 5,000 Nodes and 10,000 Services: the API
+server needs 0.3 s of CPU less than with pages of 500. With 2,500 the operator's memory peaks at 250 MB instead of
+167 MB."""
 
 
 def tune_interpreter() -> None:
@@ -34,7 +35,7 @@ def tune_interpreter() -> None:
 
 
 def early_lists(connection: Connection) -> EarlyLists:
-    """The first lists of the large kinds, which begin now.
+    """Begin the first lists of the large kinds.
 
     Their threads should import nothing. While the main thread imports, each of their system calls would wait for
     the interpreter, and the first requests would be sent when the imports are over.

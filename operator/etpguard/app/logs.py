@@ -12,17 +12,17 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
 QUIET_LIBRARIES = {"kopf": logging.WARNING, "aiohttp": logging.WARNING, "asyncio": logging.WARNING}
-"""Libraries that log more than their users need, unless the level is debug."""
+"""The least level of libraries that log more than users need. With the level debug they log everything."""
 NOISE = ("OS signals are ignored", "Request attempt")
-"""Warnings of Kopf that do not matter here: it runs outside the main thread on purpose, and the lists report once
-what Kopf reports for each failed request of each kind."""
+"""The beginnings of warnings of Kopf that do not matter here. It runs outside the main thread on purpose, and the
+lists log each failure once, where Kopf logs it for each request."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 KOPF_ATTRIBUTES = ("k8s_ref", "k8s_skip", "settings")
 """Kopf adds these to its log records for its own use."""
 
 
 def set_up(log_format: Literal["text", "json"], level: Literal["debug", "info", "warning", "error"]) -> None:
-    """Replaces all handlers of the root logger."""
+    """Configure the log on stderr. Replaces all handlers of the root logger."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     root = logging.getLogger()
@@ -41,7 +41,7 @@ def _is_not_noise(record: logging.LogRecord) -> bool:
 
 
 class TextFormatter(logging.Formatter):
-    """One line for each record. Text from objects cannot start a new line."""
+    """One line for each record. Control characters are escaped, so text from objects cannot begin a new line."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,7 +1,7 @@
-"""Whether another etpguard installation writes in the cluster: one installation per cluster.
+"""Detects another etpguard installation that writes in the cluster.
 
-Two would overwrite each other's conditions, reports and Events, and each would apply its own limits of
-remediation.
+A cluster should have one installation. Two would overwrite each other's conditions, reports and Events, and each
+would apply its own limits of remediation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FIELDS = request_fields("list", LEASE.resource, "")
 
 
 class OtherInstallation:
-    """Looks for a Lease of the same name in another namespace that somebody renews."""
+    """Looks for a Lease with the same name in another namespace that another operator renews."""
 
     def __init__(self, writer: Writer, own: Key) -> None:
         self._writer = writer
@@ -29,7 +29,8 @@ class OtherInstallation:
         """Why this operator does not lead; "" where no other installation was found."""
 
     async def leads(self) -> bool:
-        """Whether another installation leads. Takes some seconds where there is a Lease in doubt."""
+        """Whether another installation leads. If there is such a Lease, this takes some seconds: a second look
+        shows whether it was renewed."""
         try:
             watch = LeaseWatch(self._writer, self._own.name, own=self._own)
             await watch.look()

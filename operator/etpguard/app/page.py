@@ -34,15 +34,17 @@ from etpguard.web import ListenError, serve_page
 logger = logging.getLogger(__name__)
 
 TURN_SECONDS = 0.01
-"""The views of many Services hold the event loop for this long at a time."""
+"""Maximum time for which the views of Services occupy the event loop without a yield."""
 RETRY_SECONDS = 30.0
-"""From one try to listen on the address to the next."""
+"""Pause between two tries to listen on the address."""
 
 
 class LivePage:
-    """`assessments` and `internal` are those that the operator reports. `status` gives what it says about itself,
-    with that revision. `problem` says why the page is not served; "" if it is. `port` is None while it is not
-    served."""
+    """The content of the page and its server.
+
+    `assessments` and `internal` are those that the operator reports. `status` returns the status of the operator,
+    for a revision of the page. `problem` says why the page is not served; "" if it is. `port` is None while it is
+    not served."""
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class LivePage:
         self.port: int | None = None
 
     async def run(self, address: Address) -> None:
-        """Serves until it is cancelled. If the address cannot be listened on, only the page is missing."""
+        """Serve until cancelled. If it cannot listen on the address, it tries again, and the operator works on."""
         while True:
             try:
                 async with serve_page(address, self, Assets.of(live=True).policy) as self.port:
@@ -86,7 +88,7 @@ class LivePage:
         return shown is None or _differ(now, shown)
 
     async def render(self, revision: str) -> str:
-        """In turns where it reads the picture, else in a thread."""
+        """Render the page. It reads the picture on the event loop, in slices, and makes the text in a thread."""
         while True:
             contents = self._contents(revision)
             epoch = self._picture.nodes.epoch
@@ -99,7 +101,7 @@ class LivePage:
             if self._picture.nodes.epoch == epoch:
                 self._shown = contents
                 return text
-            # Sets of nodes of another epoch name other nodes.
+            # Meanwhile the epoch has changed: the sets of nodes in the views name other nodes. Render again.
 
     def _text(self, contents: PageContents) -> str:
         return render(page_view(contents, self._views))
@@ -130,12 +132,12 @@ class LivePage:
 
 
 def _no_advice(assessment: Assessment) -> Sequence[str]:
-    """The page shows the advice in its parts."""
+    """The page makes its own advice, from the advisor."""
     return ()
 
 
 def _differ(now: PageContents, shown: PageContents) -> bool:
-    """Whether the two give another page, apart from the time and the revision."""
+    """Whether the two result in different pages, apart from the time and the revision."""
     a, b = now.contents, shown.contents
     assert now.status is not None
     assert shown.status is not None

@@ -1,4 +1,4 @@
-"""Tasks that run side by side and end together."""
+"""Tasks that run concurrently and end together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from etpguard.kube.stopping import stopped_within
 
 
 async def finished_before(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:
-    """Wait for `task` and raise what it raises. If `stop` comes first, cancel it and return False."""
+    """Wait for `task`, and return True when it ends. If `stop` is set first, cancel the task and return False.
+    Raises what the task raises."""
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Time constants of the operator that no setting gives. Tests use shorter ones."""
+"""Time constants of the operator that are not settings. Tests use shorter ones."""
 
 from __future__ import annotations
 

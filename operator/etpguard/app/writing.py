@@ -1,4 +1,4 @@
-"""Everything that writes: the Lease, the gate, the publisher and the remediation controller."""
+"""The parts that write: the Lease, the gate for writes, the publisher and the remediation controller."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from etpguard.settings import Settings
 logger = logging.getLogger(__name__)
 
 OTHER_INSTALLATION_SECONDS = 10.0
-"""From one look for another installation that leads to the next."""
+"""Pause between two looks for another installation that leads."""
 
 
 class Writing:
     """Writes nothing before `run`, and nothing at all if every output is off.
 
-    `stale` says why nothing may be written from the picture, None if it may. `publish` gives intervals and rates.
-    A failure of one part does not stop the others: `keeper` runs it again.
+    `stale` returns the reason why nothing may be written from the picture; None if writes are allowed. `publish`
+    has the intervals and rates. If one part fails, the others continue, and `keeper` runs it again.
     """
 
     def __init__(
@@ -155,12 +155,12 @@ class Writing:
 
     @property
     def receivers(self) -> Sequence[Receiver]:
-        """What acts on assessments."""
+        """The parts that act on assessments."""
         return (self._publisher, self._remediation) if self._remediation else (self._publisher,)
 
     @property
     def leader(self) -> str:
-        """Which replica writes, in words."""
+        """The replica that writes, in words."""
         if not self._enabled:
             return "none: every output is off"
         if self._elector is None:
@@ -188,7 +188,7 @@ class Writing:
             await self._client.close()
 
     def _parts(self, stop: asyncio.Event) -> list[tuple[Part, str, Callable[[], Awaitable[None]]]]:
-        """The parts that run side by side, each with what names it in the log."""
+        """The parts that run concurrently: the part, its name in the log, and the function that runs it."""
         parts: list[tuple[Part, str, Callable[[], Awaitable[None]]]] = [
             ("publish", "the publisher", partial(self._publisher.run, stop)),
             ("confinement", "the operator", partial(self._confinement.run, stop)),

@@ -28,14 +28,15 @@ from etpguard.objects.text import describe
 logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.01
-"""The loop is held for this long at a time. One message or one Service may take longer."""
+"""A turn yields the event loop after this time. One message or one Service may take longer."""
 GATHER_SECONDS = 0.005
 GATHER_MESSAGES = 64
-"""Fewer messages than this wait `GATHER_SECONDS` for more: a turn for each would double their cost."""
+"""If fewer messages than this are waiting, a turn waits `GATHER_SECONDS` for more. A turn for each message would
+double the cost."""
 OFFERED_AT_ONCE = 2000
-"""Most touched Services that receivers get in one call: 7 ms of work."""
+"""Maximum number of touched Services that a receiver gets in one call: 7 ms of work."""
 SETTLE_SECONDS = 1.0
-"""Longest interval between looks at whether the watch has delivered what lists found."""
+"""Maximum interval between two checks whether the watch has delivered what the lists found."""
 
 
 class Receiver(Protocol):

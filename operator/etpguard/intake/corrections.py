@@ -1,5 +1,5 @@
-"""Changes that lists find and the watch did not deliver: they are counted, and they show that a watch is
-broken."""
+"""Corrections: changes that a list finds and the watch has not delivered. They are counted, and many of them show
+that a watch is broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The named objects that show the data plane: read at the start, then once per resync interval."""
+"""Reads the named objects that show the data plane: at the start, then once per resync interval."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIELDS = action_fields("detect the data plane")
 
 
 class DataPlaneObjects:
-    """`on_change` gets the objects when rules read something else in them than before."""
+    """`on_change` is called with the objects when a part of them that the rules use has changed."""
 
     def __init__(
         self,
@@ -32,10 +32,10 @@ class DataPlaneObjects:
         self._on_change = on_change
         self._on_request = on_request
         self.objects: NamedObjects | None = None
-        """The last ones that were read; None before."""
+        """The objects as last read; None before the first read."""
 
     async def read(self) -> None:
-        """Read all of them once. An object that cannot be read now stays as it was."""
+        """Read all of them once. An object that cannot be read keeps its last content."""
         results = await in_thread(
             lambda: read_named(self._connection, on_request=self._on_request), "read the data plane's objects"
         )

@@ -40,16 +40,16 @@ class _End:
 
 
 class EarlyLists:
-    """One list of each of `kinds`, each in a thread that starts now. What they bring waits until it is taken.
+    """One list of each of `kinds`, each in a thread that starts now. The results wait until `take`.
 
-    `reader` makes the reader of the list of a kind; the reader's `on_request` is replaced.
+    `reader` creates the reader for a kind. Its `on_request` is replaced.
     """
 
     def __init__(self, reader: Callable[[AnyKind], Reader], kinds: Iterable[AnyKind] = LARGE) -> None:
         self._lists = {kind: EarlyList(kind, reader(kind)) for kind in kinds}
 
     def take(self, kind: AnyKind) -> EarlyList | None:
-        """The list of the kind, the first time; then None."""
+        """The list of the kind at the first call; None at later calls."""
         return self._lists.pop(kind, None)
 
 

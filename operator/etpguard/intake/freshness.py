@@ -1,4 +1,4 @@
-"""How far the picture can be trusted. Everything that writes asks this, and so does /readyz."""
+"""Whether the picture is whole and fresh. Every write depends on this, and so does /readyz."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from etpguard.objects import AnyKind
 
 
 class Access(enum.Enum):
-    """The result of the last try to list a kind."""
+    """The result of the last attempt to list a kind."""
 
     UNTRIED = "not listed yet"
     READ = "listed"
     ABSENT = "not served"
     UNUSED = "not needed, or not permitted and not necessary"
-    """Subsets of a resource only."""
+    """Only for subsets of a resource."""
     FORBIDDEN = "forbidden"
     FAILING = "failing for a long time"
-    """Optional kinds only. Like a forbidden kind, nothing waits for it."""
+    """Only for optional kinds. As with a forbidden kind, nothing waits for it."""
 
 
 _UNREAD = (Access.FORBIDDEN, Access.FAILING)
@@ -28,8 +28,8 @@ _UNREAD = (Access.FORBIDDEN, Access.FAILING)
 
 class PictureStatus(NamedTuple):
     """`whole`: every required kind has a completed list. `fresh`: whole, the last completed list of each readable
-    kind began less than two intervals ago, and no list is pending. `missing` says what is not known, one line a
-    kind; it may name unreadable kinds while the picture is whole and fresh."""
+    kind began less than two intervals ago, and no list is pending. `missing` has a line for
+    each kind that is not known; it may name unreadable kinds while the picture is whole and fresh."""
 
     whole: bool
     fresh: bool
@@ -41,8 +41,8 @@ class KindStatus:
     """The state of one kind.
 
     `began`: the clock's time when its last completed list began. `listed_at`: when that list was absorbed, in
-    seconds since the epoch. `pending`: from the first sign of a gap until a list that began after it is
-    absorbed. `problem`: why the last try failed, "" if it succeeded.
+    seconds since the epoch. `pending`: True from the first sign of a gap until a list that began
+    after it is absorbed. `problem`: why the last attempt failed; "" if it succeeded.
     """
 
     kind: AnyKind
@@ -59,7 +59,7 @@ class KindStatus:
 
 
 class Freshness:
-    """`interval` is the longest time between two lists of a kind, in seconds of `clock`."""
+    """The state of all kinds. `interval` is the time between two lists of a kind, in seconds of `clock`."""
 
     def __init__(self, kinds: Iterable[AnyKind], interval: float, clock: Callable[[], float]) -> None:
         self.kinds = {kind: KindStatus(kind) for kind in kinds}
@@ -83,13 +83,13 @@ class Freshness:
         return None if status.fresh else "; ".join(status.missing)
 
     def served(self, kind: AnyKind) -> bool:
-        """Whether the kind exists and may be listed. A failing kind is served: a reader of it must fail too,
-        and not take it for a kind without objects."""
+        """Whether the kind exists and may be listed. A failing kind counts as served: its reader must fail,
+        and must not treat it as a kind without objects."""
         return kind in self.kinds and self.kinds[kind].access in (Access.READ, Access.FAILING)
 
     def not_ready(self) -> tuple[str, ...]:
-        """Why no answer about the cluster's present state is possible, one line a kind: a required kind is not
-        served, forbidden, never listed, or last listed two intervals ago; or some kind was never tried."""
+        """The reasons why the operator is not ready, a line for each kind: a required kind is not served,
+        forbidden, never listed, or last listed two intervals ago; or no list of some kind was tried."""
         return tuple(
             f"{status.kind}: {self._problem(status)}"
             for status in self.kinds.values()
@@ -101,7 +101,7 @@ class Freshness:
         return status.began is None or self._clock() - status.began >= 2 * self._interval
 
     def _problem(self, status: KindStatus) -> str:
-        """Why the kind's objects are not known as they are now; "" if they are."""
+        """Why the present objects of the kind are not known; "" if they are."""
         match status.access:
             case Access.UNTRIED:
                 return status.problem or "not listed yet"

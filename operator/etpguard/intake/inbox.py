@@ -1,7 +1,7 @@
-"""The only way into the picture: a FIFO that any thread fills and one consumer on the main loop empties.
+"""The inbox: a FIFO that any thread may fill, and that one consumer on the main loop empties.
 
-The merge rule depends on this order of pages, ends of lists and watch events: a delete that was seen before the
-end of a list must be absorbed before that end.
+All data of the cluster goes through it, because the merge rule depends on the order of pages, ends of lists and
+watch events. For example, a delete that arrived before the end of a list must be absorbed before that end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Entry = Record | Deferred[Any] | Reject
 
 
 class WatchEvent(NamedTuple):
-    """One object, as a watch delivered it. `arrived` is the time.monotonic() at which it came into the inbox."""
+    """One object from a watch. `arrived` is its time of arrival in the inbox, by time.monotonic()."""
 
     kind: AnyKind
     entry: Entry
@@ -54,7 +54,8 @@ class ListItems(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListEnds:
-    """The list is complete and contains these keys. `absorbed` is set once the picture agrees with it."""
+    """The list is complete and contains these keys. `absorbed` is set once the picture has the result of the
+    list."""
 
     kind: AnyKind
     version: int
@@ -63,15 +64,16 @@ class ListEnds:
 
 
 class KindLost(NamedTuple):
-    """No object of the kind is known any more. `unread` is why it cannot be read; None: it is not served, so no
-    objects exist."""
+    """No object of the kind is known any more. `unread` says why the kind cannot be read. It is None if the kind
+    is not served, so it has no objects."""
 
     kind: AnyKind
     unread: str | None
 
 
 class AssessAll(NamedTuple):
-    """Assess every Service, and from now on what each message touches. `assessed` is set once that is done."""
+    """Assess every Service now, and afterwards each Service that a message touches. `assessed` is set once every
+    Service is assessed."""
 
     assessed: asyncio.Event
 
@@ -81,7 +83,8 @@ Message = AssessAll | AboutKind
 
 
 class Inbox:
-    """Created on the loop of its consumer. Any thread may call `put`; only the consumer calls the rest."""
+    """Created on the event loop of its consumer. Any thread may call `put`; only the consumer calls other
+    methods."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -91,7 +94,7 @@ class Inbox:
 
     def put(self, message: Message) -> None:
         self._messages.append(message)
-        # One wake-up for many messages: one each would make the two threads take turns at the interpreter.
+        # One wake-up for many messages. With one for each, the two threads would compete for the interpreter.
         if not self._signalled:
             self._signalled = True
             try:

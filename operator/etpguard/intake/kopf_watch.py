@@ -1,5 +1,5 @@
-"""Kopf as the pump of watch events: one `on.event` handler a kind turns each event into a message, and nothing
-else.
+"""Kopf as the pump of watch events: for each kind, one `on.event` handler turns each event into a message, and
+does nothing else.
 
 A run watches the kinds that the API server serves and that may be listed, out of:
 
@@ -40,7 +40,7 @@ from etpguard.objects import AnyKind
 TURN_SECONDS = 5.0
 """Interval at which a run notes that its loop is not blocked."""
 LEAVE_SECONDS = 1.0
-"""Kopf has this long to end. It takes some 0.03 s if nothing is wrong."""
+"""Kopf has this long to end. It usually needs 0.03 s."""
 
 
 def registry(
@@ -90,7 +90,7 @@ class KopfRun:
         self.outdated = False
         """Whether it ended because the files of the CA or of the client's certificate have changed."""
         self.last_turn = time.monotonic()
-        """When its loop last ran, by time.monotonic()."""
+        """The last time at which its event loop ran, by time.monotonic()."""
         self._put = put
         self._parked = ParkedRecords()
         self._session = KopfSession(

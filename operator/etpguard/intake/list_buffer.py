@@ -10,7 +10,8 @@ from etpguard.intake.inbox import Entry, Inbox, ListBegins, ListEnds, ListItems
 from etpguard.objects import Key, Page
 
 ITEMS_PER_MESSAGE = 250
-"""The consumer holds the loop for a whole message: 3 ms, and several times as long while other threads decode."""
+"""The consumer occupies the event loop for a whole message: 3 ms, or several times longer while other threads
+decode."""
 
 
 class ListBuffer:
@@ -32,7 +33,7 @@ class ListBuffer:
         self._new: list[Entry] = []
 
     def held(self, key: Key, version: int, uid: str) -> bool:
-        """Whether an object need not be made, because the picture has it in this version."""
+        """Whether the object need not be decoded, because the picture has it at this version."""
         return not self._stream and self._store.holds(key, version, uid)
 
     def add(self, page: Page[Any]) -> None:
@@ -48,7 +49,7 @@ class ListBuffer:
         if self._stream:
             self._put(entries)
         else:
-            # The picture holds nearly all of them already: those need neither be kept nor merged.
+            # The picture has nearly all of them at this version already. Only the others are merged.
             self._new += (e for e in entries if not self._store.holds(e.key, e.version, e.uid))
 
     def end(self, absorbed: asyncio.Event) -> None:

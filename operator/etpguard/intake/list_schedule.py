@@ -1,4 +1,4 @@
-"""When one kind is listed next: after gaps of its watch, at intervals, and after failures."""
+"""The time of the next list of one kind: after a gap in its watch, at intervals, and after a failure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ListSchedule:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def when(self) -> float:
-        """When the next list is due."""
+        """The time at which the next list is due."""
         if self.gap_since is None:
             return max(self.due, self.not_before)
         quiet, longest = self.timing.quiet, self.timing.longest_burst
@@ -66,13 +66,13 @@ class ListSchedule:
             self.note_gap(now)
 
     def watch_not_started(self, now: float) -> bool:
-        """Whether a watch should run, but a whole `longest_burst` and a list went by without its own first
-        list."""
+        """Whether a watch should run but has not begun: its own first list has not come, although `longest_burst`
+        has passed and a list has ended since."""
         since = self.watch_began if self.status.access is Access.READ and not self.established else None
         return since is not None and not self.status.pending and now - since >= self.timing.longest_burst
 
     def listed(self, began: float, now: float, interval: float, *, closes_gap: bool) -> None:
-        """A list that began at `began` is absorbed."""
+        """Note that the picture has all objects of a list that began at `began`."""
         self.answers, self.failures = True, 0
         self.failing_since = self.forbidden_since = None
         self.status.began, self.status.problem = began, ""
@@ -82,7 +82,7 @@ class ListSchedule:
         self.check_at = now + jittered(self.timing.look_again)
 
     def lost(self, problem: str, again: float) -> None:
-        """No object of the kind is known any more. The kind is tried at `again`."""
+        """Note that no object of the kind is known any more. The next try is at `again`."""
         self.status.began = self.status.listed_at = None
         self.status.problem, self.status.pending = problem, False
         self.gap_since, self.watched, self.failures = None, False, 0
@@ -90,7 +90,7 @@ class ListSchedule:
         self.due = again
 
     def retry(self, error: KubeError, now: float, *, closes_gap: bool) -> None:
-        """Try again after a failure, with back-off, and no sooner than the server asked."""
+        """Plan another try after a failure, with back-off, and not earlier than the server asked for."""
         self.failures += 1
         pause = self.timing.backoff.pause(self.failures)
         self.not_before = now + self.requested_pause(error)
@@ -99,7 +99,8 @@ class ListSchedule:
             self.gap_since = self.last_sign = self.due - self.timing.quiet
 
     def is_forbidden(self, now: float) -> bool:
-        """Whether a 403 counts as such: at once for a kind that was not read, else after `timing.forbidden`."""
+        """Whether a 403 makes the kind forbidden: at once for a kind that was never read, else after
+        `timing.forbidden`."""
         if self.status.access is not Access.READ:
             return True
         if self.forbidden_since is None:

@@ -33,21 +33,20 @@ class KindReader(Protocol):
     """Blocking reads. Both raise the errors of `kube.errors`."""
 
     def list(self, kind: AnyKind, on_page: Callable[[Page[Any]], None], held: Held) -> object:
-        """Read the whole list. `on_page` is called in the calling thread. A list that starts over at another
-        resourceVersion calls it with its first page again. Pages may leave out the objects that are `held`, and
-        have their keys instead."""
+        """Read the whole list. Calls `on_page` in the calling thread. If the list starts over at another
+        resourceVersion, the first page comes again. A page may have only the keys of objects that are `held`."""
 
     def ask(self, kind: AnyKind) -> int:
-        """The resourceVersion that a list of the kind has now."""
+        """The present resourceVersion of a list of the kind."""
 
 
 class Resync:
-    """Lists every kind of the picture and knows which can be read. `changed` is set when that set changes.
+    """Lists every kind of the picture, and tracks which kinds can be read. `changed` is set when this set changes.
 
     `early` are lists that have begun: each is the first list of its kind. `on_request` is called for their
-    requests; `reader` counts those of the other lists itself. `served` blocks and gives the API versions that the
-    API server serves, as GROUP/VERSION, or None if that is not known: the first list of a kind that is not among
-    them is left out.
+    requests; `reader` counts the requests of the other lists. `served` blocks. It returns the API versions that
+    the API server serves, as GROUP/VERSION, or None if they are not known. A kind of another version is not listed
+    at the start.
     """
 
     def __init__(
@@ -86,7 +85,8 @@ class Resync:
         return frozenset(k for k, schedule in self._schedules.items() if schedule.status.access is Access.READ)
 
     def note_gap(self, kind: AnyKind) -> None:
-        """The watch may have missed something. A list follows once no more signs of that come for a moment."""
+        """Note that the watch may have missed events. A list follows once no further sign of a gap has come for
+        `ListTiming.quiet`."""
         self._schedules[kind].note_gap(self._clock())
 
     def watch_relisted(self, kind: AnyKind) -> None:

@@ -1,4 +1,4 @@
-"""Time constants of the intake that no setting gives. All are in seconds. Tests use shorter ones."""
+"""Time constants of the intake that are not settings, in seconds. Tests use shorter ones."""
 
 from __future__ import annotations
 

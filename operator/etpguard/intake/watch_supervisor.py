@@ -1,4 +1,4 @@
-"""Keeps a watch running: when a run ends, for whatever reason, another starts for the kinds that can be read
+"""Keeps a watch running: when a run ends, for any reason, another one starts for the kinds that can be read
 then."""
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ class WatchSupervisor:
         self._restart_reason = ""
         self._run: Run | None = None
         self._not_ended: list[tuple[Run, float]] = []
-        """Runs that have not ended in time, and when they were asked to."""
+        """Runs that did not end in time, each with the time of the request."""
         self._forbidden: dict[AnyKind, float] = {}
         self._next_restart_for_not_started = float("-inf")
 
     def etcd_restored(self) -> None:
-        """No watch reports a restore, and some wait for versions that are yet to come: list and watch all
-        again."""
+        """List and watch all kinds again. No watch reports a restore, and a watch from a later version than the
+        present one waits without an event."""
         for kind in self._resync.readable():
             self._resync.note_gap(kind)
         self._ask_restart("etcd was restored")
@@ -86,7 +86,7 @@ class WatchSupervisor:
         return self._run.kinds & self._resync.watched() if self._run and running else frozenset()
 
     def hung(self) -> str:
-        """Why only a restart of the process helps; "" if it is not needed."""
+        """The reason why the process must restart; "" if it need not."""
         now, dead = time.monotonic(), self._timing.dead
         if any(now - asked > dead for run, asked in self._not_ended if not run.ended.is_set()):
             return f"a watch that was asked to end {dead:.0f} s ago still runs"
@@ -172,8 +172,8 @@ class WatchSupervisor:
                     return ""
 
     def _not_started(self) -> str:
-        """Which kinds' watches have not started, if that is a reason to restart. Kopf discovers kinds only at its
-        start, and one API server may learn of a kind later than another."""
+        """The reason to restart because the watch of some kind has not started; "" for none. Kopf discovers kinds
+        only when it starts, and one API server may serve a new kind later than another."""
         kinds, now = self._resync.not_started(), time.monotonic()
         if not kinds or now < self._next_restart_for_not_started:
             return ""

@@ -18,7 +18,7 @@ from etpguard.report.resilience import resilience_report
 from etpguard.report.sentences import explain_reason, explain_verdict
 
 NO_NAMES = -1
-"""As a limit of names: list none. 0 lists all."""
+"""As a bound of a list of names: -1 lists none. 0 lists all."""
 MAX_ASSUMPTIONS = 8
 """Of one consumer."""
 
@@ -26,9 +26,9 @@ Json = dict[str, Any]
 
 
 class Contents(Struct, frozen=True):
-    """The content of a CoverageReport. `nodes` are all Nodes. `advice` gives the advice for one assessment.
-    `max_nodes` bounds each list of names, 0 for no bound. `remediations`: what the policies would do, None if that
-    was not asked for."""
+    """The content of a CoverageReport. `nodes` is the set of all Nodes. `advice` returns the advice for one
+    assessment. `max_nodes` bounds each list of names; 0 for no bound. `remediations` is what the policies would
+    do; None if the caller did not ask for it."""
 
     planes: NodePlanes
     nodes: int
@@ -44,7 +44,7 @@ class Contents(Struct, frozen=True):
     internal_details: Callable[[InternalAssessment], Json] = lambda assessment: {}
     """Further fields of the entry of a Service in `internal[]`."""
     cluster: str = ""
-    """Its name in a report of several clusters."""
+    """The name of the cluster, in a report of several clusters."""
 
 
 def coverage_report(contents: Contents, services: Sequence[Any] | None = None) -> Json:
@@ -75,7 +75,7 @@ def coverage_report(contents: Contents, services: Sequence[Any] | None = None) -
 
 
 def service_reports(contents: Contents) -> Iterator[Json]:
-    """The entries of `services[]`, one after the other: together they may be large."""
+    """The entries of `services[]`. A generator, because all of them together may be large."""
     for each in _ordered(contents):
         yield service_report(each, contents.table, contents.advice(each), contents.max_nodes)
 
@@ -106,14 +106,15 @@ def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[st
 
 
 def _assumptions(contents: Contents) -> list[str]:
-    """The data plane where no API object and no flag names it, then what single Services rest on, each once."""
+    """The assumptions, each once: first the data planes that no API object and no flag names, then those of single
+    Services."""
     found = dict.fromkeys(text for each in _ordered(contents) for text in each.assumptions)
     found |= dict.fromkeys(text for each in contents.internal for text in each.assumptions)
     return [*assumed_data_planes(contents.planes, contents.nodes), *found]
 
 
 def if_local_report(local: Assessment) -> Json:
-    """What a remediated Service would be under Local."""
+    """The assessment that a remediated Service would have under Local."""
     return {
         "outcome": local.outcome.name,
         "reason": explain_reason(local),

@@ -1,4 +1,4 @@
-"""The data planes of the nodes in a report: which, how each is known, and what is only assumed. Pure."""
+"""The data planes of the nodes in a report, how each is known, and which are only assumed. Pure."""
 
 from __future__ import annotations
 

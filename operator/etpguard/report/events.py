@@ -29,14 +29,15 @@ LOST_REASONS = frozenset({NO_ELIGIBLE_NODES, TRAFFIC_BLACKHOLE, TRAFFIC_OUTAGE})
 """Reasons of the Events about outcomes that lose requests."""
 
 INTERNAL_REASONS = frozenset({NODES_UNCOVERED_INTERNALLY, NODES_COVERED_INTERNALLY})
-"""Reasons of the Events about clients in the cluster. They and the others do not follow one another."""
+"""Reasons of the Events about clients in the cluster. They do not replace the Events about external traffic,
+and these do not replace them."""
 RECOVERIES = frozenset({NODES_COVERED, NODES_COVERED_INTERNALLY})
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An object that Events are about, with the assessment as far as it concerns that object. `service` is the
-    Service where `regarding` is another object."""
+    """The object that an Event is about, with the part of the assessment that concerns this object. `service` is
+    the Service if `regarding` is another object."""
 
     regarding: ObjectRef
     view: Assessment

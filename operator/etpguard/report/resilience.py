@@ -35,7 +35,7 @@ def resilience_report(found: Resilience, table: NodeTable, max_names: int) -> Js
 
 
 def tolerates(found: Resilience | None) -> str:
-    """What may be lost without harm, for the cell of a table; "-" if that is not known."""
+    """How many nodes and zones may be lost without more loss of traffic, for a table; "-" if that is not known."""
     if found is None:
         return "-"
     nodes = _counted(found.tolerates_nodes, "node")

@@ -1,4 +1,4 @@
-"""An Assessment in words: why an outcome is what it is, the message of a condition, the note of an Event.
+"""Sentences about an Assessment: the reason of the outcome, the message of a condition, the note of an Event.
 Pure."""
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _no_usable_endpoint(where: str) -> str:
 
 
 def _other_ports(assessment: Assessment) -> str:
-    """What holds for the ports that NoEndpoints is not about."""
+    """The sentence about the ports that have endpoints, where another port has none."""
     usable = {port.usable for port in assessment.ports}
     if assessment.outcome is not Outcome.NoEndpoints or usable != {True, False}:
         return ""
@@ -129,7 +129,7 @@ def _other_ports(assessment: Assessment) -> str:
 
 
 def _ports_without_endpoints(lacking: Sequence[PortState], ports: Sequence[PortState]) -> str:
-    """The ports and families that lack endpoints; "" if all do."""
+    """The ports and families without endpoints; "" if no port has one."""
     if len(lacking) == len(ports):
         return ""
     named = [f"port {p.port or p.number}/{p.protocol} over {p.family}" for p in lacking[:MAX_NAMED_PORTS]]

@@ -1,7 +1,7 @@
-"""The conditions `etpguard.dev/Covered` and `etpguard.dev/CoveredInternally` of a Service: their content, their
-comparison, the body of the apply. Pure.
+"""The conditions `etpguard.dev/Covered` and `etpguard.dev/CoveredInternally` of a Service: content, comparison,
+and body of the apply. Pure.
 
-One apply has both: an apply of one field manager removes what it leaves out."""
+One apply contains both, because an apply removes the fields of its manager that it leaves out."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def existing_condition(service: Service, type_: str = CONDITION) -> Condition | 
 
 
 def has_condition(service: Service) -> bool:
-    """Whether the Service has a condition of etpguard's."""
+    """Whether the Service has one of the conditions of etpguard."""
     return any(existing_condition(service, type_) for type_ in CONDITIONS)
 
 
 def condition_differs(existing: Condition | None, wanted: Condition | None) -> bool:
-    """Whether to write: the status or the reason differs. A message alone is not worth a write that reaches every
-    kube-proxy."""
+    """Whether to write: the status or the reason differs. A different message alone does not justify a write,
+    because each write reaches every kube-proxy."""
     if existing is None or wanted is None:
         return existing is not wanted
     return (existing.status, existing.reason) != (wanted.status, wanted.reason)
 
 
 def conditions_body(pairs: Iterable[tuple[Condition | None, Condition | None]], now: str) -> Json:
-    """The body of the apply, from each wanted condition and the existing one of its type: the conditions with
-    their times. One that is not wanted is left out, which removes it."""
+    """The body of the apply: each wanted condition with its time, which depends on the existing condition of its
+    type. The apply removes a condition that is not wanted, because the body leaves it out."""
     made = [_timed(wanted, existing, now) for wanted, existing in pairs if wanted is not None]
     return {"status": {"conditions": made} if made else {}}
 

@@ -1,5 +1,5 @@
-"""The ServiceCoverage of a Service: its body, within bounds that etcd and its readers can live with, how two of
-them compare, and whose they are. Pure."""
+"""The ServiceCoverage of a Service: its body within the bounds of its size, the comparison of two of them, and
+their owner. Pure."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MAX_STATUS_NAMES = 20
 MAX_STATUS_ASSUMPTIONS = 16
 MAX_STATUS_BYTES = 64 * 1024
 LONGEST_BUDGET = 604800.0
-"""Seconds: the most that `perSeconds` of a policy's budget may be."""
+"""Maximum of `perSeconds` of a policy's budget, in seconds."""
 LONGEST_DRIFT = 2592000.0
-"""Seconds: the most that `onDrift.windowSeconds` may be."""
+"""Maximum of `onDrift.windowSeconds`, in seconds."""
 
 _BOUNDS = (
     (MAX_STATUS_NAMES, MAX_STATUS_CONSUMERS, 8),
@@ -40,14 +40,14 @@ _BOUNDS = (
     (NO_NAMES, 4, 0),
     (NO_NAMES, 0, 0),
 )
-"""Names in a list, consumers, pieces of advice: the next row applies where the status is still too large."""
+"""Bounds of names in a list, consumers, and pieces of advice. The next row applies if the status is too large."""
 
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]*(?=: |$)")
 _NOT_COMPARED = ("remediation", transitions.FIELD)
-"""Remediation writes the one; the other follows from what is compared."""
+"""Not compared: remediation writes the one, and the other follows from the compared fields."""
 _WORDS = frozenset({"advice", "source", "evidence", "assumptions", "resilience", "client"})
-"""Fields that say how the facts are known, and what follows from the facts: the resilience, what a client
-meets. A report that an older etpguard wrote without it gets it with the next change."""
+"""Fields that say how the facts are known, or that follow from the facts: the resilience, and what happens to a
+client. A report that an older etpguard wrote without such a field gets it with the next change."""
 
 
 def status(
@@ -60,9 +60,10 @@ def status(
     internal_advice: Sequence[str] = (),
 ) -> Json:
     """The status of the Service's ServiceCoverage, without times, `transitions`, and `remediation`, which
-    remediation writes. `assessment` is None for a Service that is assessed for clients in the cluster alone.
-    `assumed` is what every Service rests on, such as the data plane. Bounds: 64 ports (equal states share one
-    group), 32 consumers, 20 names in a list with totals beside, 64 KiB in all. Names are dropped first."""
+    remediation writes. `assessment` is None for a Service that is assessed only for clients in the cluster.
+    `assumed` are the assumptions for all Services, such as the data plane. Bounds: 64 ports (equal states share
+    one group), 32 consumers, 20 names in a list beside its total, 64 KiB in all. If the status is too large, names
+    are left out first."""
     made: Json = {}
     for names, consumers, advised in _BOUNDS:
         made = _external(assessment, table, advice[:advised], names, consumers) if assessment else _no_external()
@@ -106,7 +107,7 @@ def _external(assessment: Assessment, table: NodeTable, advice: Sequence[str], n
 
 
 def history_status() -> Json:
-    """The status of a report that is kept for its `remediation` alone."""
+    """The status of a report that is kept only for its `remediation`."""
     why = "not assessed now; the report keeps the history of the remediation"
     return {"outcome": Outcome.NotAffected.name, "reason": why, "conditions": []}
 
@@ -118,7 +119,7 @@ def status_body(wanted: Json, existing: Json | None, now: str) -> Json:
 
 
 def remediation_body(remediation: Remediation) -> Json:
-    """The body of the status apply that records a remediation, and nothing else of the report."""
+    """The body of the status apply that records a remediation and changes nothing else in the report."""
     recorded = msgspec.to_builtins(remediation)
     return {"status": {"remediation": _without_empty(recorded)}}
 
@@ -129,8 +130,8 @@ def published_part(status: Json) -> Json:
 
 
 def facts(status: Json) -> Json:
-    """`published_part` without its words: of reasons only the codes are left, and no advice, message, source,
-    evidence, assumption or resilience."""
+    """`published_part` without its words: only the codes of reasons, and no advice, message, source, evidence,
+    assumption or resilience."""
     bare = comparable(status, (*_NOT_COMPARED, "advice"))
     states = [(c.get("type"), c.get("status"), c.get("reason")) for c in conditions_of(bare)]
     return {**_coded(bare), "conditions": states}
@@ -172,8 +173,8 @@ def owned_by(report: ServiceCoverage, service: Service) -> bool:
 
 
 def owned_by_another(report: ServiceCoverage, service: Service) -> bool:
-    """Whether the report belongs to another Service, which had the same name. One without an owner belongs to
-    none."""
+    """Whether the report belongs to another Service, which had the same name. A report without an owner belongs to
+    no Service."""
     owners = _owners(report)
     return bool(owners) and service.uid not in owners
 
@@ -184,10 +185,10 @@ def _owners(report: ServiceCoverage) -> set[str]:
 
 
 def must_stay(report: ServiceCoverage, service: Service, now: float) -> bool:
-    """Whether the report is the only record of what still counts for the Service: a remediation in force, a person
-    who put Local back, reverts and spent budgets within their windows. Such a report is kept although the Service
-    is ignored. A `remediation` that cannot be read (of a later version, for example) counts as one. `now`:
-    seconds since the epoch."""
+    """Whether the report is the only record of history that still counts for the Service: a remediation in force,
+    a rollback by a person, or reverts and spent budgets within their windows. Such a report is kept even if the
+    Service is ignored. A `remediation` that cannot be decoded (of a later version, for example) also counts. `now`
+    is in seconds since the epoch."""
     if (report.status or {}).get("remediation") is None:
         return False
     known = report.remediation
@@ -207,7 +208,7 @@ def _age(time: str, now: float) -> float:
 
 
 def conditions(assessment: Assessment) -> list[Json]:
-    """`Covered` and `Delivered`, without lastTransitionTime, which is the writer's."""
+    """`Covered` and `Delivered`, without lastTransitionTime, which the writer adds."""
     message, reason = condition_message(assessment), assessment.outcome.name
     return [
         {"type": "Covered", "status": covered(assessment.outcome), "reason": reason, "message": message},
@@ -216,7 +217,7 @@ def conditions(assessment: Assessment) -> list[Json]:
 
 
 def internal_condition(internal: InternalAssessment) -> Json:
-    """`CoveredInternally`, without lastTransitionTime."""
+    """`CoveredInternally`, without lastTransitionTime, which the writer adds."""
     return {
         "type": "CoveredInternally",
         "status": covered(internal.outcome),
@@ -226,7 +227,8 @@ def internal_condition(internal: InternalAssessment) -> Json:
 
 
 def port_groups(assessment: Assessment, table: NodeTable, names: int) -> list[Json]:
-    """Ports whose nodes are in equal states, and whose clients meet the same, share one entry that lists them."""
+    """One entry for all ports whose nodes have equal states and whose clients get the same answer. The entry lists
+    these ports."""
     groups: dict[tuple[object, ...], list[PortState]] = {}
     for port in assessment.ports[:MAX_STATUS_PORTS]:
         nodes = assessment.nodes
@@ -245,7 +247,7 @@ def port_groups(assessment: Assessment, table: NodeTable, names: int) -> list[Js
 
 
 def _without_empty(value: Any) -> Any:
-    """Without nulls and empty strings, which say nothing."""
+    """The object without nulls and empty strings, which have no meaning."""
     if isinstance(value, dict):
         return {name: _without_empty(inner) for name, inner in value.items() if inner is not None and inner != ""}
     return [_without_empty(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -1,4 +1,4 @@
-"""What the statuses that etpguard writes have in common: times of conditions, comparison, clipping. Pure."""
+"""Functions for every status that etpguard writes: times of conditions, comparison, clipping. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_TEXT = 1024
 
 
 def with_times(wanted: Json, existing: Json | None, now: str) -> Json:
-    """`wanted` with a lastTransitionTime on each condition: the existing one where the condition's status stays
+    """`wanted` with a lastTransitionTime on each condition: the existing time if the status of the condition stays
     the same, else `now`."""
     before = {condition.get("type"): condition for condition in conditions_of(existing or {})}
 
@@ -26,8 +26,8 @@ def with_times(wanted: Json, existing: Json | None, now: str) -> Json:
 
 
 def comparable(status: Json, ignored: Collection[str] = ()) -> Json:
-    """The status without the times of its conditions, without what the API server may leave out (nulls and empty
-    lists), and without the top-level fields `ignored`. Two statuses that differ in these alone are the same."""
+    """The status without the times of its conditions, without nulls and empty lists, which the API server may
+    leave out, and without the top-level fields `ignored`. Two statuses that differ only in these are equal."""
     rest = {name: value for name, value in status.items() if name not in ignored and value not in ([], None)}
     bare = [_without(condition, "lastTransitionTime") for condition in conditions_of(status)]
     return {**rest, "conditions": sorted(bare, key=lambda condition: str(condition.get("type")))}
@@ -39,8 +39,9 @@ def conditions_of(status: Json) -> list[Json]:
 
 
 def fitting(value: Any) -> Any:
-    """Without nulls, which the API server prunes, and with each text harmless and clipped at the CRD's bound: what
-    people write into objects has none (the path of a health check may be as long as an annotation)."""
+    """The status without nulls, which the API server removes. Each text is made safe and clipped to the bound in
+    the CRD, because text from objects has no bound (the path of a health check may be as long as an
+    annotation)."""
     if isinstance(value, dict):
         return {name: fitting(inner) for name, inner in value.items() if inner is not None}
     if isinstance(value, str):

@@ -13,14 +13,14 @@ FIELD = "transitions"
 LIMIT = 20
 """The newest that are kept."""
 MAX_BYTES = 14 * 1024
-"""More than LIMIT of them take as JSON."""
+"""An upper bound of the size of LIMIT of them as JSON."""
 MAX_REASON = 120
 """Characters."""
 
 
 def extended(wanted: Json, existing: Json | None, now: str) -> list[Json]:
-    """The transitions of `existing`, newest first, with one before them if `wanted` has another outcome. The first
-    one of a report has no `from`. `now`: RFC 3339."""
+    """The transitions of `existing`, newest first. If `wanted` has another outcome, a new transition comes before
+    them. The first one of a report has no `from`. `now` is in the form of RFC 3339."""
     before = (existing or {}).get("outcome")
     kept = transitions_of(existing)
     if before == wanted["outcome"] and kept:
@@ -38,7 +38,7 @@ def extended(wanted: Json, existing: Json | None, now: str) -> list[Json]:
 
 
 def transitions_of(status: Json | None) -> list[Json]:
-    """The transitions of a status, newest first. What another writer put there in another form is left out."""
+    """The transitions of a status, newest first, without entries of another form that another writer added."""
     found = (status or {}).get(FIELD)
     if not isinstance(found, list):
         return []

@@ -1,7 +1,8 @@
-"""Whether a status has to be written for its words alone. Pure.
+"""Whether a status must be written although only its words differ. Pure.
 
-A release may word the same facts differently. It takes over without a write: a difference of words counts only if
-it began while this process leads, by new words of ours or by another client that overwrote them.
+Two releases may describe the same facts in different words, and an upgrade must not write every status. So a
+difference of words counts only if it began while this process leads: this process has new words, or another client
+overwrote them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Part = Callable[[Json], Json]
 
 
 class Wording(Generic[K]):
-    """`whole` gives the part of a status that is compared, `facts` the same without its words."""
+    """`whole` returns the part of a status that is compared; `facts` returns this part without its words."""
 
     def __init__(self, whole: Part, facts: Part) -> None:
         self._whole = whole

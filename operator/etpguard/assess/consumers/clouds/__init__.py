@@ -9,5 +9,5 @@ from etpguard.assess.consumers.interface import ConsumerFamily
 
 
 def cloud_families() -> tuple[ConsumerFamily, ...]:
-    """The last one takes the clouds whose rules are not known."""
+    """In the order of the registry. The last family serves the clouds whose rules are not known."""
     return (*(Provider(name, signs) for name, signs in SIGNS.items()), NotModelledCloud())

@@ -1,8 +1,8 @@
 """Avi (NSX Advanced Load Balancer) by the Avi Kubernetes Operator (AKO), for Ingresses and Services.
 
-The rules are those of load-balancer-and-ingress-services-for-kubernetes ba495be, internal/nodes/
-avi_model_l4_translator.go. The setting serviceType of AKO decides between pods and nodes. It is in AKO's ConfigMap
-avi-k8s-config, which etpguard does not read.
+The rules come from load-balancer-and-ingress-services-for-kubernetes ba495be, internal/nodes/
+avi_model_l4_translator.go. AKO's setting serviceType decides whether it sends to pods or to nodes. The setting is
+in AKO's ConfigMap avi-k8s-config, which etpguard does not read.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ NODE_PORT_LOCAL = "nodeportlocal.antrea.io/enabled"
 _READ_MODE = "kubectl -n avi-system get configmap avi-k8s-config -o jsonpath={.data.serviceType}"
 
 _VERSION = (
-    "AKO is version 1.14.1 or later, which sends to the nodes with an endpoint; earlier versions send to all "
+    "AKO has version 1.14.1 or later, which sends to the nodes with an endpoint; earlier versions send to all "
     "nodes, and that share of the requests is lost unless the health monitor of Avi finds it"
 )
 
 _NODES = NodeRule(taints=(), readiness=EVERY_NODE.readiness, hosts=Hosts.ANY)
-"""398-500 PopulateServersForNodePort: the nodes of any endpoint, whatever its conditions. Neither Ready nor the
-exclude label is read."""
+"""398-500 PopulateServersForNodePort: the nodes with an endpoint in any condition. AKO reads neither Ready nor the
+exclude label."""
 
 _MODE = Reason(
     "ServiceTypeNotKnown",
@@ -104,7 +104,7 @@ class Ako(BaseFamily):
 
 def _of_ingress(service: Service, backend: IngressBackend) -> Consumer:
     """217-232: with serviceType NodePortLocal AKO does not accept a NodePort Service, and with ClusterIP it sends
-    to pods. So nodes are what a NodePort Service behind it may lose by."""
+    to pods. So a NodePort Service behind it can lose traffic only through nodes."""
     if backend.missing:
         return backend.consumer(UnknownOutcome(backend.missing), target_type="")
     if _sends_to_pods(service):

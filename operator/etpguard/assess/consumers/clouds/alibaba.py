@@ -1,6 +1,6 @@
-"""Alibaba Cloud: classic load balancers (CLB) and network load balancers (NLB), by a controller of its own.
+"""Alibaba Cloud: classic load balancers (CLB) and network load balancers (NLB), by Alibaba's own controller.
 
-The rules are those of cloud-provider-alibaba-cloud eeb0ddc under pkg/controller/service; vgroups.go is in clbv1,
+The rules come from cloud-provider-alibaba-cloud eeb0ddc under pkg/controller/service; vgroups.go is in clbv1,
 backend.go in reconcile/backend, server_groups.go in nlbv2.
 """
 
@@ -42,15 +42,15 @@ _NODES = NodeRule(
     ),
     hosts=Hosts.READY_OF_PORT,
 )
-"""vgroups.go:810-872 buildLocalBackends: under Local the nodes of the endpoints, as far as backend.go:175-225
-needExcludeFromLB and helper/node_utils.go:282 IsNodeExcludeFromLoadBalancer let them: by presence of the labels,
-not the role master, not marked by the autoscaler, Ready."""
+"""vgroups.go:810-872 buildLocalBackends: under Local, the nodes of the endpoints. backend.go:175-225
+needExcludeFromLB and helper/node_utils.go:282 IsNodeExcludeFromLoadBalancer exclude a node that is not Ready, has
+an exclude label with any value, has the role master, or is marked by the autoscaler."""
 
 _CORDONED = TaintRule("node.kubernetes.io/unschedulable")
 
 
 class AlibabaCloud(Cloud):
-    """What the load balancer checks does not matter: each of its nodes hosts a ready endpoint of the port."""
+    """The health check does not matter: each node of the load balancer has a ready endpoint of the port."""
 
     name = "alibaba"
     provider = "Alibaba Cloud"
@@ -73,7 +73,7 @@ class AlibabaCloud(Cloud):
     )
 
     def recognise(self, service: Service, view: View) -> Recognition | None:
-        """helper/service_utils.go NeedCLB: another controller serves a Service with this annotation."""
+        """helper/service_utils.go NeedCLB: another controller serves a Service that has this annotation."""
         if service.annotations.get(OTHER_CLASS):
             return None
         found = super().recognise(service, view)
@@ -98,8 +98,8 @@ class AlibabaCloud(Cloud):
 
 
 def _targets(service: Service) -> Targets:
-    """helper/service_utils.go IsENIBackendType: without the annotation the environment or the cloud config of the
-    controller decides, which no API object shows."""
+    """helper/service_utils.go IsENIBackendType: without the annotation, the controller's environment or its cloud
+    config decides. No API object shows them."""
     rule = _NODES
     if _setting(service, "remove-unscheduled-backend") == "on":
         rule = replace(rule, taints=(TaintRule(AUTOSCALER_TAINT), _CORDONED))
@@ -116,14 +116,14 @@ def _targets(service: Service) -> Targets:
 
 _PODS = Reason(
     "BackendTypeNotKnown",
-    f"{BACKEND_TYPE} is not set, so the configuration of the controller decides, which no API object shows: with "
-    "eni the load balancer sends to pods and all is well; with ecs no node is left to send to, and all is lost",
+    f"{BACKEND_TYPE} is not set, so the configuration of the controller decides, and no API object shows it: with "
+    "eni the load balancer sends to pods and loses nothing; with ecs it has no node to send to and loses all",
 )
 
 
 def _requirements(text: str) -> tuple[Requirement, ...] | None:
-    """backend.go:151-173 filterOutByLabel: "k=v,k2=v2", compared as written. A part without a sign is an error;
-    what follows a second sign does not count."""
+    """backend.go:151-173 filterOutByLabel: "k=v,k2=v2", without a trim of spaces. A part without "=" is an error.
+    The controller ignores the text after a second "="."""
     if len(text) > MAX_LENGTH:
         return None
     pairs = [item.split("=") for item in text.split(",")] if text else []
@@ -133,5 +133,5 @@ def _requirements(text: str) -> tuple[Requirement, ...] | None:
 
 
 def _setting(service: Service, key: str) -> str:
-    """annotations.go Get: the current prefix outranks the older one."""
+    """annotations.go Get: the new prefix has precedence over the old one."""
     return service.annotations.get(_PREFIX + key) or service.annotations.get(_LEGACY + key, "")

@@ -1,4 +1,4 @@
-"""Clouds whose nodes and health check the controller's source shows."""
+"""Clouds whose controller has public source that shows the nodes and the health check."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import Node, Requirement, Service, ServicePort
 
 MOST_SHOWN = 80
-"""Characters of an annotation's value that a reason repeats."""
+"""A reason quotes at most this many characters of the value of an annotation."""
 
 
 class CheckedCloud(Cloud):
-    """A provider whose controller sets the health check from the Service. It may select nodes by an annotation."""
+    """A provider whose controller derives the health check from the Service. An annotation may select the
+    nodes."""
 
     nodes: ClassVar[NodeRule] = CLOUD_NODES
     protocols: ClassVar[frozenset[str]] = frozenset({"TCP", "UDP"})
     """Protocols of ports that the load balancer serves."""
     annotations: ClassVar[tuple[str, frozenset[str]]] = ("", frozenset())
-    """The prefix of its annotations, and all names after it that the controller reads."""
+    """The prefix of its annotations, and every name with this prefix that the controller reads."""
 
     @property
     def selector(self) -> str:
@@ -38,15 +39,15 @@ class CheckedCloud(Cloud):
         return self.node_selectors[0] if self.node_selectors else ""
 
     def selected(self, text: str) -> tuple[Requirement, ...] | None:
-        """The requirements of the selector; None for one that the controller rejects."""
+        """The requirements of the selector `text`; None if the controller rejects it."""
         return label_selector(text)
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
-        """The health check for this port, or why it is not known."""
+        """The health check of this port, or the reason why it is not known."""
         raise NotImplementedError
 
     def most_targets(self, service: Service) -> int:
-        """The most nodes that the load balancer takes; 0 for no known limit."""
+        """The maximum number of target nodes; 0 for no known limit."""
         return 0
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
@@ -75,8 +76,8 @@ class CheckedCloud(Cloud):
 
 
 def not_understood(service: Service, annotation: str) -> Reason:
-    """The reason for an annotation's value that the controller rejects or that etpguard does not know. The
-    load balancer keeps what the last successful sync made."""
+    """The reason where the controller rejects the value of `annotation`, or etpguard does not know it. The load
+    balancer keeps the state of the last successful sync."""
     value = service.annotations.get(annotation, "")[:MOST_SHOWN]
     return Reason(
         "InvalidAnnotation",
@@ -86,7 +87,7 @@ def not_understood(service: Service, annotation: str) -> Reason:
 
 
 def not_served(port: ServicePort, provider: str) -> NodeTargets:
-    """For a port whose protocol the load balancer does not serve."""
+    """The targets of a port whose protocol the load balancer does not serve: none."""
     name = port.label or port.port
     why = f"{provider} does not serve {port.transport}, so nothing arrives on port {name} through it"
     return no_target(Reason("ProtocolNotServed", why))
@@ -98,7 +99,7 @@ def on_node_port(port: ServicePort, protocol: str = "TCP", path: str = "") -> He
 
 
 def on_port(number: int, service: Service, view: View, protocol: str, path: str = "") -> HealthCheck:
-    """A check of port `number` of each node, as a person set it."""
+    """A check of port `number` on each node, which an annotation of the Service sets."""
     settings = CheckSettings(str(number), protocol, path)
     if number == service.spec.health_check_node_port:
         return HealthCheck(on_health_check_node_port(protocol), settings, pins_health_check_node_port=True)

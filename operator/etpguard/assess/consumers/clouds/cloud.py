@@ -1,6 +1,6 @@
-"""What the families of cloud providers have in common.
+"""The base of the families of cloud providers.
 
-A provider declares how its load balancers are recognised; a family gives the targets of each port.
+`SIGNS` declares how the load balancers of each provider are recognised. A family returns the targets of each port.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from etpguard.objects import Node, Service, ServicePort
 FOLLOWS_PODS = (
     "; its targets follow the pods with a delay: requests to a node whose last pod stopped are lost until then"
 )
-"""Of a controller that registers nodes by their endpoints."""
+"""A note on a controller that registers the nodes with endpoints."""
 
 CHANGES_TARGETS = (
     "The load balancer then has all nodes as targets instead of those with pods: their number and their weights "
     "change."
 )
-"""Of `Cluster`, for such a controller."""
+"""The effect of `Cluster` with such a controller."""
 
 
 _PROXY_PROTOCOL_ON = frozenset({"true", "1", "t", "*", "v1", "v2"})
@@ -55,21 +55,21 @@ class Cloud(BaseFamily):
     these and for the other signs."""
 
     provider: ClassVar[str]
-    """Its name for people."""
+    """The name in messages."""
     node_selectors: ClassVar[tuple[str, ...]] = ()
     """Annotations that select nodes by label. The controller reads the labels when it syncs, not when they
     change."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """Annotations that decide on its nodes, its health check or the client's address: those whose misspelling
-    matters."""
+    """Annotations that decide the nodes, the health check or the client's address. etpguard looks for misspelt
+    forms of them."""
     needs_node_ports: ClassVar[bool] = True
     """Whether a port without a node port has no target."""
     proxy_protocol: ClassVar[tuple[str, ...]] = ()
-    """Annotations that switch PROXY protocol on, of a load balancer that is a proxy."""
+    """Annotations that enable PROXY protocol, for a load balancer that is a proxy."""
     client_ip: ClassVar[ClientIP] = ClientIP.VARIES
-    """What `Cluster` does to the client's address."""
+    """The effect of `Cluster` on the client's address."""
     without_address: ClassVar[str] = ""
-    """Known causes of an empty status, as a clause."""
+    """Known causes of a status without an address, as a clause of a sentence."""
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         recognition = self.recognise(service, view)
@@ -89,7 +89,7 @@ class Cloud(BaseFamily):
 
     @property
     def scheme(self) -> str:
-        """The scheme of its nodes' providerIDs, "" where others use the same."""
+        """The scheme of the providerIDs of its nodes; "" if other providers use the same."""
         return next(iter(self.signs.schemes), "")
 
     @property
@@ -97,7 +97,7 @@ class Cloud(BaseFamily):
         return f"cloud-provider/{self.scheme or self.name}"
 
     def recognise(self, service: Service, view: View) -> Recognition | None:
-        """By class, by a mark on a Service without a class, or by the nodes."""
+        """Recognise the Service by its class; without a class, by an annotation or by the nodes."""
         if recognised := by_class(service, *self.signs.classes):
             return recognised
         if not classless(service):
@@ -112,15 +112,15 @@ class Cloud(BaseFamily):
         raise NotImplementedError
 
     def client_ip_of(self, service: Service) -> ClientIP:
-        """What `Cluster` does to the client's address on the way to this Service."""
+        """The effect of `Cluster` on the client's address, for this Service."""
         return self.with_proxy_protocol(service) if self.proxy_protocol else self.client_ip
 
     def with_proxy_protocol(self, service: Service) -> ClientIP:
-        """What becomes of the client's address behind a proxy, by its PROXY protocol."""
+        """The same behind a proxy, which may pass the client's address by PROXY protocol."""
         values = {service.annotations.get(key, "").strip().lower() for key in self.proxy_protocol}
         if values & _PROXY_PROTOCOL_ON:
             return ClientIP.PROXY_PROTOCOL
-        # Other values name ports, for which it is on.
+        # Other values name the ports that have PROXY protocol.
         return ClientIP.HIDDEN if values - _PROXY_PROTOCOL_OFF else ClientIP.NO_PROXY_PROTOCOL
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
@@ -133,10 +133,10 @@ class Cloud(BaseFamily):
         yield from health_checked(service, verdict, nodes, self.client_ip_of(service))
 
     def widen(self, service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
-        """Advice on an annotation that selects nodes, where no node with a pod is a target."""
+        """Advice on the annotation that selects nodes, if no node with a pod is a target."""
         lost = verdict.outcome is Outcome.Outage or verdict.reason.code in _NO_NODE_MATCHES
         if lost and (key := self.selector_key(service)) and service.annotations.get(key):
-            effect = "Or let it select the nodes with pods. Without it, all nodes are targets, and so are those."
+            effect = "Or let it select the nodes with pods. Without it, all nodes are targets."
             yield drop_annotation(service, key, effect)
 
     def selector_key(self, service: Service) -> str:
@@ -165,6 +165,7 @@ def _modelled(targets: Targets) -> bool:
 
 
 def unreadable(key: str, value: str, rule: NodeRule, effect: str = "the controller then fails") -> PossibleNodes:
-    """The targets where the value of an annotation is not understood: the load balancer stays as it was."""
+    """The targets where etpguard does not understand the value of an annotation: the load balancer keeps its
+    state."""
     detail = f"the annotation {key} is {value[:60]!r}, which is not understood; {effect}"
     return PossibleNodes(rule, Reason("InvalidAnnotation", detail))

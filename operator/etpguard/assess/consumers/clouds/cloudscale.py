@@ -22,8 +22,8 @@ MONITOR_HTTP = f"{PREFIX}health-monitor-http"
 
 
 class Cloudscale(CheckedCloud):
-    """cloudscale-cloud-controller-manager 4f13bd9 pkg/cloudscale_ccm/reconcile.go: under Local each port's pool
-    has an HTTP monitor on the healthCheckNodePort, whatever health-monitor-type says (healthMonitorForPort)."""
+    """cloudscale-cloud-controller-manager 4f13bd9 pkg/cloudscale_ccm/reconcile.go: under Local, the pool of each
+    port has an HTTP monitor on the healthCheckNodePort, for any health-monitor-type (healthMonitorForPort)."""
 
     name = "cloudscale"
     provider = "cloudscale.ch"

@@ -31,8 +31,8 @@ _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
 _PUBLIC_NODES = replace(CLOUD_NODES, prefers_external_ipv4=True)
-"""filterAndClassifyNodes (:595): the targets of an external load balancer of type REGIONAL_NETWORK. Without any
-such node the controller fails, and the load balancer keeps its targets."""
+"""filterAndClassifyNodes (:595): the targets of an external load balancer of type REGIONAL_NETWORK. If there is
+no such node, the controller fails and the load balancer keeps its targets."""
 _REGIONAL = Otherwise(
     CLOUD_NODES,
     Reason(
@@ -45,7 +45,8 @@ _REGIONAL = Otherwise(
 
 class DigitalOcean(CheckedCloud):
     """digitalocean-cloud-controller-manager 70d527e cloud-controller-manager/do/loadbalancers.go: one check for
-    all ports (buildHealthCheck), nodes by the generic contract; a REGIONAL_NETWORK load balancer passes packets
+    all ports (buildHealthCheck), nodes by the rule of the Kubernetes service controller; a
+    REGIONAL_NETWORK load balancer passes packets
     through to the service port (:1177)."""
 
     name = "digitalocean"
@@ -53,7 +54,7 @@ class DigitalOcean(CheckedCloud):
     annotations = (PREFIX, DIGITALOCEAN)
     needs_node_ports = False
     proxy_protocol = (f"{PREFIX}enable-proxy-protocol",)
-    """Read for a load balancer of the type REGIONAL."""
+    """Applies to a load balancer of type REGIONAL only."""
     without_address = "no node has an external IPv4 address, or an annotation is rejected"
     documented = (
         DocumentedConsumer(

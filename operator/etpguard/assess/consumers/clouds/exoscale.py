@@ -38,10 +38,10 @@ NODE_POOL = f"{PREFIX}service-sks-nodepool-name"
 
 class Exoscale(CheckedCloud):
     """exoscale-cloud-controller-manager 32c9584 exoscale/loadbalancer.go:772-895: the targets are the members of
-    one instance pool, whatever the labels of the nodes; the check uses mode "tcp" by default, on the
-    healthCheckNodePort, which accepts connections on every node. Without an annotation for the pool all nodes are
-    of one pool, and the controller writes the annotation itself (:174-216). A node pool of SKS has one instance
-    pool (:155); Nodes have a label with the id of the first, and the annotation has that of the second."""
+    one instance pool; labels of nodes do not matter. The default health check connects by TCP to the
+    healthCheckNodePort, which is open on every node. Without an annotation that names the pool, all nodes must be
+    in one pool, and the controller writes the annotation (:174-216). A node pool of SKS has one instance pool
+    (:155). Nodes have a label with the id of the node pool, and the annotation has the id of the instance pool."""
 
     name = "exoscale"
     provider = "Exoscale"
@@ -102,7 +102,7 @@ class Exoscale(CheckedCloud):
 
 
 def _of_a_pool(targets: NodeTargets, named: str, view: View) -> Targets:
-    """The members of the instance pool that the annotation `named` names, by the node pools of the nodes."""
+    """The targets where the annotation `named` names an instance pool. The labels of the nodes name node pools."""
     pools = sorted(p.removeprefix(EXOSCALE_POOL) for p in view.platforms if p.startswith(EXOSCALE_POOL))
     if len(pools) == 1 and pools[0]:
         return targets

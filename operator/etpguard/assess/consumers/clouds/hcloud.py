@@ -33,7 +33,7 @@ _MOST_TARGETS = {"lb11": 25, "lb21": 75, "lb31": 150}
 
 class HetznerCloud(CheckedCloud):
     """hcloud-cloud-controller-manager 6485324 internal/hcops/load_balancer.go: each port has a check of its node
-    port (:1130-1420); the healthCheckNodePort is never read; only TCP is served (:985)."""
+    port (:1130-1420); it does not read the healthCheckNodePort, and serves only TCP (:985)."""
 
     name = "hcloud"
     provider = "Hetzner Cloud"
@@ -66,7 +66,8 @@ class HetznerCloud(CheckedCloud):
         return PossibleNodes(targets.rule, Reason("RobotSupportNotKnown", detail))
 
     def most_targets(self, service: Service) -> int:
-        """By type of load balancer, as Hetzner documents them; the smallest type is the controller's default."""
+        """The maximum number of targets of each type, from Hetzner's documentation. The smallest type is the
+        default."""
         return _MOST_TARGETS.get(service.annotations.get(f"{PREFIX}type", ""), _MOST_TARGETS["lb11"])
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:

@@ -1,8 +1,8 @@
 """Huawei Cloud: elastic load balancers (ELB), by the cloud controller manager for clusters that users run
 themselves.
 
-The rules are those of cloud-provider-huaweicloud 037c910, pkg/cloudprovider/huaweicloud/dedicatedloadbalancer.go
-unless another file is named. Cloud Container Engine (CCE) has other code, which is not public.
+The rules come from cloud-provider-huaweicloud 037c910, pkg/cloudprovider/huaweicloud/dedicatedloadbalancer.go
+unless another file is named. Cloud Container Engine (CCE) has another controller, whose source is not public.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PREFIX = "kubernetes.io/elb."
 CHECK_FLAG, CHECK_OPTION = f"{_PREFIX}health-check-flag", f"{_PREFIX}health-check-option"
 
 _NODES = replace(CLOUD_NODES, hosts=Hosts.NOT_TERMINATING)
-"""502-560 addOrRemoveMembers: the nodes of active pods, ready or not, whatever the policy."""
+"""502-560 addOrRemoveMembers: the nodes of active pods, ready or not, under each policy."""
 
 _MANAGED = Reason(
     "ControllerNotModelled",
@@ -72,7 +72,7 @@ class HuaweiCloud(Cloud):
         return found._replace(how=found.how + FOLLOWS_PODS) if found and follows else found
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        """617-657 getMemberIP: pods where node ports are switched off. sharedloadbalancer.go:1050-1066
+        """617-657 getMemberIP: pods, if the Service has no node ports. sharedloadbalancer.go:1050-1066
         getHealthCheckOptionFromAnnotation."""
         if sole_cloud(view) != self.scheme:
             return PossibleNodes(EVERY_NODE, _MANAGED)

@@ -1,8 +1,8 @@
 """IBM Cloud: load balancers for VPC.
 
-The rules are those of cloud-provider-ibm 568c208 (2024), pkg/vpcctl/vpc_config.go unless another file is named.
-That version makes application load balancers only. Later versions, the network load balancers for VPC and the load
-balancers of classic infrastructure are not in it.
+The rules come from cloud-provider-ibm 568c208 (2024), pkg/vpcctl/vpc_config.go unless another file is named.
+That version makes only application load balancers. It does not show the rules of later versions, of network load
+balancers for VPC, and of load balancers on classic infrastructure.
 """
 
 from __future__ import annotations
@@ -79,13 +79,14 @@ class IBMCloud(Cloud):
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        """One check for all ports, so the same targets."""
+        """All ports have the same health check, and so the same targets."""
         return view.once("ibm", service, _targets)
 
     def target_nodes(
         self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
     ) -> Step | None:
-        """The annotation takes one label, with a key of the list, and goes before that of the zone."""
+        """The annotation takes one label, whose key is in `_SELECTABLE`. It has precedence over the annotation for
+        the zone."""
         if len(labels) != 1 or not labels.keys() <= _SELECTABLE:
             return None
         if keep and any(_compact(service, key) for key in (NODE_SELECTOR, ZONE)):
@@ -94,7 +95,7 @@ class IBMCloud(Cloud):
 
 
 def _targets(service: Service) -> Targets:
-    """vpc_sdk_gen2.go:272-292 genLoadBalancerHealthMonitor: HTTP, path "/", which kube-proxy answers as it answers
+    """vpc_sdk_gen2.go:272-292 genLoadBalancerHealthMonitor: HTTP, path "/", which kube-proxy answers like
     /healthz. vpc_config.go:354-362 validateService: one port that is not TCP fails the Service."""
     rule = node_rule(service)
     features = _features(service)
@@ -123,8 +124,8 @@ _FAILS = Reason(
 
 
 def node_rule(service: Service) -> NodeRule:
-    """vpc_lbaas.go:349-358, vpc_config.go:190-210, 292-310: spaces do not count. A selector that is not one
-    `k=v`, or whose key is not in the list, has no effect."""
+    """vpc_lbaas.go:349-358, vpc_config.go:190-210, 292-310: the controller removes spaces. A selector that
+    is not one `k=v`, or whose key is not in the list, has no effect."""
     key, equals, value = _compact(service, NODE_SELECTOR).partition("=")
     if equals and "=" not in value and key in _SELECTABLE:
         return replace(CLOUD_NODES, requirements=(Requirement(key, "In", (value,)),))

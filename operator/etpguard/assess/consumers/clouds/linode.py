@@ -27,8 +27,8 @@ _PROTOCOLS = frozenset({"tcp", "udp", "http", "https"})
 
 class Linode(CheckedCloud):
     """linode-cloud-controller-manager b9aa901 cloud/linode/loadbalancers.go: a check of each port's node port
-    (:905-990), of the type "connection" by default and "none" for UDP (:1278); the healthCheckNodePort is never
-    read. The passive check counts 5xx answers, so a drop does not trip it."""
+    (:905-990), of the type "connection" by default and "none" for UDP (:1278); it does not read the
+    healthCheckNodePort. The passive check counts 5xx answers, so dropped packets do not trigger it."""
 
     name = "linode"
     provider = "Linode"
@@ -68,7 +68,7 @@ class Linode(CheckedCloud):
 
 
 def _rejected_setting(service: Service, port: ServicePort) -> str:
-    """The annotation of the port's protocol that fails the sync, "" if none does: getPortConfigAnnotation,
+    """The annotation for the port's protocol that makes the sync fail; "" for none: getPortConfigAnnotation,
     loadbalancers_helpers.go:24 getPortProtocol."""
     given = service.annotations
     own = f"{PREFIX}port-{port.port}"

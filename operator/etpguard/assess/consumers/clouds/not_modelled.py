@@ -1,4 +1,4 @@
-"""Clouds whose load balancers are known by the nodes' providerIDs alone, and whose rules are not known."""
+"""Clouds that etpguard recognises by the providerIDs of the nodes, and whose rules it does not know."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Oracle Cloud Infrastructure (OKE): load balancers and network load balancers.
 
-The rules are those of oci-cloud-controller-manager 1100ac3, pkg/cloudprovider/providers/oci/load_balancer_spec.go
+The rules come from oci-cloud-controller-manager 1100ac3, pkg/cloudprovider/providers/oci/load_balancer_spec.go
 unless another file is named.
 """
 
@@ -56,12 +56,12 @@ class OracleCloud(Cloud):
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        """One check for all ports, so the same targets."""
+        """All ports have the same health check, and so the same targets."""
         return view.once("oci", service, _targets)
 
     def client_ip_of(self, service: Service) -> ClientIP:
         """690-728: a network load balancer keeps the client's address under Local, unless is-preserve-source is
-        false. A load balancer is a proxy."""
+        false. A load balancer of type lb is a proxy."""
         kept = service.annotations.get(TYPE) == "nlb" and service.annotations.get(PRESERVE_SOURCE) not in _FALSE
         return ClientIP.LOST if kept else ClientIP.HIDDEN
 
@@ -87,15 +87,15 @@ class OracleCloud(Cloud):
 
 
 def is_network(service: Service) -> bool:
-    """1536-1544 getLoadBalancerType: in any case; anything else is a load balancer."""
+    """1536-1544 getLoadBalancerType: the case of letters does not matter. Any other value means type lb."""
     return service.annotations.get(TYPE, "").lower() == "nlb"
 
 
 def _targets(service: Service) -> Targets:
-    """876-925 getHealthChecker. load_balancer.go:497-533: a full label selector, under a key for each type; the
-    key of the other type has no effect. load_balancer_util.go:727: a UDP port fails the whole Service on a load
-    balancer. A network load balancer without a healthy backend sends to none (isFailOpen, false by default, in the
-    OCI documentation)."""
+    """876-925 getHealthChecker. load_balancer.go:497-533: a full label selector. Each type has its own key, and
+    the key of the other type has no effect. load_balancer_util.go:727: a UDP port fails the whole Service on a
+    load balancer. A network load balancer without a healthy backend sends nowhere (isFailOpen is false by default,
+    by the OCI documentation)."""
     network = is_network(service)
     key = _selector_key(service)
     written = service.annotations.get(key, "")
@@ -123,5 +123,5 @@ def _selector_key(service: Service) -> str:
 
 
 def _breaks_with_cluster(service: Service) -> bool:
-    """690-702 getPreserveSource: an error under Cluster where the annotation is set at all."""
+    """690-702 getPreserveSource: under Cluster, the annotation is an error with any value."""
     return service.annotations.get(TYPE) == "nlb" and PRESERVE_SOURCE in service.annotations

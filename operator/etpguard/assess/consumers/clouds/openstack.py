@@ -1,6 +1,6 @@
 """OpenStack: Octavia, by cloud-provider-openstack (OCCM).
 
-The rules are those of cloud-provider-openstack c453fb7; numbers are lines of pkg/openstack/loadbalancer.go.
+The rules come from cloud-provider-openstack c453fb7; the numbers are lines of pkg/openstack/loadbalancer.go.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ OVH_CLASS = "loadbalancer.ovhcloud.com/class"
 
 _NOT_SHOWN = "no API object shows create-monitor of the cloud config (default false)"
 _BOTH = (
-    "with a health monitor Octavia takes the nodes without an endpoint out of use; without one it sends to them, "
+    "with a health monitor Octavia excludes the nodes without an endpoint; without one it sends to them, "
     "and that share of the requests is lost"
 )
 
 
 class OpenStack(Cloud):
-    """OVHcloud, PlusServer, MetaKube, Selectel and others run the same controller, each with a cloud config of
-    their own."""
+    """OVHcloud, PlusServer, MetaKube, Selectel and others run the same controller, each with its own cloud
+    config."""
 
     name = "openstack"
     provider = "OpenStack Octavia"
@@ -70,8 +70,8 @@ class OpenStack(Cloud):
         return found
 
     def client_ip_of(self, service: Service) -> ClientIP:
-        """The provider amphora sends from an address of its own, and shows the client's in a header where one of
-        the annotations asks for it. The provider ovn keeps the client's address, and has neither header."""
+        """The provider amphora sends from its own address. If one of the annotations asks for it, a header has the
+        client's address. The provider ovn keeps the client's address and supports neither header."""
         forwarded = service.annotations.get(FORWARDED_FOR) == "true"
         return ClientIP.HIDDEN if forwarded or _proxy_protocol(service) else ClientIP.VARIES
 
@@ -83,7 +83,7 @@ class OpenStack(Cloud):
                 service,
                 MONITOR,
                 "true",
-                "Octavia then checks the healthCheckNodePort and routes around nodes without an endpoint.",
+                "Octavia then checks the healthCheckNodePort and excludes the nodes without an endpoint.",
                 "Older versions of Octavia and the provider ovn do not check UDP ports in this way.",
             )
         yield from super().advise(service, verdict, nodes)
@@ -125,8 +125,8 @@ _UDP = Reason(
 
 
 def _requirements(selector: str) -> tuple[Requirement, ...]:
-    """2273-2301 filterNodes with StringToMap of pkg/util/util.go:73: all pairs must hold, the last of equal keys
-    counts, and a key without a value, or with an empty one, asks for the label with any value. The empty
+    """2273-2301 filterNodes with StringToMap of pkg/util/util.go:73: every pair must match, and the last of
+    equal keys counts. A key without a value, or with an empty one, matches the label with any value. An empty
     annotation admits every node, even if the cloud config has a selector."""
     pairs: dict[str, str] = {}
     for item in selector.strip().split(","):
@@ -142,7 +142,7 @@ def _proxy_protocol(service: Service) -> bool:
 
 
 def _conflict(service: Service) -> Reason | None:
-    """1556-1560: the controller fails on both annotations, and the load balancer stays as it was."""
+    """1556-1560: with both annotations the controller fails, and the load balancer keeps its state."""
     if not _proxy_protocol(service) or service.annotations.get(FORWARDED_FOR) != "true":
         return None
     detail = (

@@ -1,6 +1,6 @@
 """3DS Outscale: load balancer units (LBU).
 
-The rules are those of cloud-provider-osc 64174f3, ccm/cloud/loadbalancer.go unless another file is named. The
+The rules come from cloud-provider-osc 64174f3, ccm/cloud/loadbalancer.go unless another file is named. The
 providerID of its nodes begins with aws://, as on AWS, so only an annotation shows the provider.
 """
 
@@ -56,7 +56,7 @@ class Outscale(Cloud):
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        """One check for all ports, so the same targets."""
+        """All ports have the same health check, and so the same targets."""
         return view.once("outscale", service, lambda one: _targets(one, view))
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
@@ -74,8 +74,8 @@ class Outscale(Cloud):
 
 
 def _targets(service: Service, view: View) -> Targets:
-    """258-266: one port that is not TCP fails the Service. 286-302: healthcheck-port outranks the
-    healthCheckNodePort; the protocol alone, or the path alone, has no effect on it."""
+    """258-266: one port that is not TCP fails the Service. 286-302: healthcheck-port has precedence over
+    the healthCheckNodePort. The annotation for the protocol or the path has no effect without it."""
     written = service.annotations.get(NODE_LABELS, "")
     requirements = _requirements(written)
     if requirements is None:
@@ -105,8 +105,8 @@ def _targets(service: Service, view: View) -> Targets:
 
 
 def _requirements(text: str) -> tuple[Requirement, ...] | None:
-    """ccm/cloud/annotations.go:17-48, ccm/loadbalancer.go:93-110: "k=v,k2=v2"; a key without a value asks for the
-    empty one, and a second sign is an error."""
+    """ccm/cloud/annotations.go:17-48, ccm/loadbalancer.go:93-110: "k=v,k2=v2"; a key without a value matches
+    the empty value, and a second "=" is an error."""
     if len(text) > MAX_LENGTH:
         return None
     pairs: dict[str, str] = {}

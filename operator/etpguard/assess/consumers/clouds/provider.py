@@ -1,6 +1,6 @@
-"""A family that imports the rules of its provider when a Service may be the provider's.
+"""A family that imports the rules of its provider when it first finds a sign of the provider.
 
-A cluster is on one cloud, and the imports of all the others would take a tenth of the time of a `check`.
+A cluster is on one cloud. The imports of all other providers would take a tenth of the time of `check`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Provider(BaseFamily):
         return self.rules.advise(service, verdict, nodes)
 
     follows_labels = False
-    """True of no controller of a cloud: the service controller does not watch labels."""
+    """False for all clouds: their service controllers do not watch the labels of nodes."""
 
     def target_nodes(
         self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
@@ -55,7 +55,7 @@ class Provider(BaseFamily):
         return rules.target_nodes(service, consumer, labels, keep=keep)
 
     def _may_serve(self, service: Service, view: View) -> bool:
-        """Whether the Service, or an Ingress before it, has one of the signs."""
+        """Whether the Service, or an Ingress that sends to it, has one of the signs."""
         signs = self._signs
         if signs.ingress_controllers:
             served = backends(service, view, lambda _, by: by.controller in signs.ingress_controllers)

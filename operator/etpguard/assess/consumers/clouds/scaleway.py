@@ -23,20 +23,21 @@ _BOOLS = dict.fromkeys(("t", "T", "true", "TRUE", "True"), True) | dict.fromkeys
     ("f", "F", "false", "FALSE", "False"), False
 )
 _MOST_ENTRIES = 1000
-"""Entries of a list in an annotation; more cannot be ports of one Service."""
+"""Maximum number of entries of a list in an annotation that are read. A Service cannot have more ports."""
 
 
 class Scaleway(CheckedCloud):
     """scaleway-cloud-controller-manager bddc17f: nodes by scaleway/loadbalancers.go:1097 filterNodes; a check of
     each port's node port (servicePortToBackend), or the healthCheckNodePort with the annotation
-    health-check-from-service (loadbalancers_annotations.go:1128); other protocols than TCP are skipped (:1389)."""
+    health-check-from-service (loadbalancers_annotations.go:1128); the controller skips other protocols than TCP
+    (:1389)."""
 
     name = "scaleway"
     provider = "Scaleway"
     annotations = (PREFIX, SCALEWAY)
     client_ip = ClientIP.HIDDEN
     proxy_protocol = (f"{PREFIX}proxy-protocol-v1", f"{PREFIX}proxy-protocol-v2")
-    """Each is "true", "*", or names the ports."""
+    """The value of each is "true", "*", or a list of ports."""
     protocols = frozenset({"TCP"})
     node_selectors = (f"{PREFIX}target-node-labels",)
     documented = (

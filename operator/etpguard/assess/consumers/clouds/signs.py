@@ -1,4 +1,4 @@
-"""How the load balancers of each provider are recognised, in the order in which the providers claim a Service."""
+"""The signs by which the load balancers of each provider are recognised, in the order of precedence."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ _BETA = "service.beta.kubernetes.io/"
 
 
 class Signs(NamedTuple):
-    """The class `family` of the module `module` in this package knows the rules."""
+    """The signs of one provider. Its rules are in the class `family` of the module `module` of this package."""
 
     module: str
     family: str
     schemes: tuple[str, ...] = ()
-    """Schemes of its nodes' providerIDs. None where others use the same, or where it needs none."""
+    """Schemes of the providerIDs of its nodes. Empty if other providers use the same scheme, or if none is
+    needed."""
     marks: tuple[str, ...] = ()
     """Prefixes of annotations that only this provider reads or writes."""
     classes: tuple[str, ...] = ()
     """Values of loadBalancerClass."""
     ingress_controllers: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
-    """Further schemes of nodes that it serves, and that others use too."""
+    """Schemes of further nodes that it serves. Other providers use these schemes too."""
 
 
 SIGNS = {

@@ -1,4 +1,4 @@
-"""Annotations that look like one that a provider reads, and are none."""
+"""Misspelt annotations: names close to one that a provider reads."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from etpguard.assess.consumers.consumer import Advice
 from etpguard.objects import Service
 
 _CLOSE = 4
-"""Characters that only one of two names has, at most: two characters replaced, or four too many."""
+"""Maximum number of characters that only one of two names has: two replaced characters, or four more."""
 _MOST, _LONGEST = 50, 80
-"""Annotations that are compared, and the characters of their names: others are no slips of the pen."""
+"""Maximum number of annotations that are compared, and maximum length of a name. Others are not misspelt."""
 
 
 def misspelt(service: Service, reads: Sequence[str]) -> Iterable[Advice]:
@@ -36,6 +36,6 @@ def _nearest(key: str, reads: Sequence[str]) -> str:
 
 
 def _difference(one: str, other: str) -> int:
-    """The number of characters outside what they have in common."""
+    """The number of characters that only one of the two has."""
     common = sum(block.size for block in SequenceMatcher(None, one, other).get_matching_blocks())
     return len(one) + len(other) - 2 * common

@@ -1,6 +1,6 @@
 """Tencent Kubernetes Engine (TKE): cloud load balancers (CLB).
 
-The source of its controller is not public. The rules are those of the TKE documentation ("Service annotations",
+The source of the controller is not public. The rules come from the TKE documentation ("Service annotations",
 "Direct access to pods").
 """
 

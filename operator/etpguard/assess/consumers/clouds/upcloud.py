@@ -27,7 +27,7 @@ _FAILS = Reason(
 
 
 class UpCloud(CheckedCloud):
-    """upcloud-cloud-controller-manager d04f4e8 internal/loadbalancer/loadbalancer_request.go: under Local the
+    """upcloud-cloud-controller-manager d04f4e8 internal/loadbalancer/loadbalancer_request.go: under Local, the
     check is HTTP on the healthCheckNodePort with the path "/" (utils.go:184). The annotation `config` may replace
     it."""
 
@@ -50,7 +50,7 @@ class UpCloud(CheckedCloud):
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        """loadbalancer_request.go:111: without a node the controller fails."""
+        """loadbalancer_request.go:111: the controller fails if there is no node."""
         targets = super().targets(service, port, view)
         if isinstance(targets, NodeTargets) and targets.rule != NO_NODE:
             return replace(targets, no_target=None, keeps_targets=_FAILS)

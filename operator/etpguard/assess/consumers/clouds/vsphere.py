@@ -1,6 +1,6 @@
 """vSphere: NSX-T load balancers of the vSphere cloud provider.
 
-The rules are those of cloud-provider-vsphere 60f6c5d, pkg/cloudprovider/vsphere/loadbalancer.
+The rules come from cloud-provider-vsphere 60f6c5d, pkg/cloudprovider/vsphere/loadbalancer.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class VSphere(Cloud):
     name = "vsphere"
     provider = "vSphere"
     client_ip = ClientIP.HIDDEN
-    """access.go:276-287: SNAT by default (automap), under Local too; only snatDisabled of the cloud config ends
-    it."""
+    """access.go:276-287: SNAT by default (automap), also under Local. Only snatDisabled in the cloud config
+    disables it."""
     without_address = "the IP pool of the class is exhausted, or the class is not in the cloud config"
     documented = (
         DocumentedConsumer(

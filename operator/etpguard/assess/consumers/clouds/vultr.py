@@ -22,14 +22,14 @@ CHECK_PORT = f"{PREFIX}healthcheck-port"
 
 
 class Vultr(CheckedCloud):
-    """vultr-cloud-controller-manager d5f3ab0 vultr/loadbalancers.go: one check for all ports, of the first port's
-    node port (getHealthCheckPort). The annotation for the port accepts the first port's number alone, and then
-    that number of the node is checked (:966). Protocols come from annotations, not from the Service's ports."""
+    """vultr-cloud-controller-manager d5f3ab0 vultr/loadbalancers.go: all ports have one check, on the node port of
+    the first port (getHealthCheckPort). The annotation for the port accepts only the number of the first port, and
+    the check then uses this number on the node (:966). Protocols come from annotations, not from the Service."""
 
     name = "vultr"
     provider = "Vultr"
     nodes = replace(CLOUD_NODES, provider_id=".+")
-    """One node without a providerID fails the sync."""
+    """One node without a providerID makes the sync fail."""
     annotations = (PREFIX, VULTR)
     client_ip = ClientIP.HIDDEN
     proxy_protocol = (f"{PREFIX}proxy-protocol",)
@@ -57,7 +57,7 @@ class Vultr(CheckedCloud):
             name = port.label or port.port
             detail = (
                 f"Vultr takes protocols from annotations, so it is not known whether port {name} carries UDP, nor "
-                "what its check finds; packets to a node without an endpoint are lost unseen"
+                "what its check finds; no check finds that packets to a node without an endpoint are lost"
             )
             return Reason("UdpNotModelled", detail)
         if CHECK_PORT not in given:

@@ -1,6 +1,6 @@
 """Yandex Cloud: network load balancers, by the controller of Deckhouse.
 
-The rules are those of deckhouse/yandex-cloud-controller-manager 8322153,
+The rules come from deckhouse/yandex-cloud-controller-manager 8322153,
 pkg/cloudprovider/yandex/load_balancer.go. The controller of Managed Service for Kubernetes is not public.
 """
 
@@ -42,20 +42,20 @@ class YandexCloud(Cloud):
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        """One check for all ports, so the same targets."""
+        """All ports have the same health check, and so the same targets."""
         return view.once("yandex", service, _targets)
 
     def _as_of_last_sync(self, service: Service) -> str:
-        """load_balancer_tg_controller.go:103: a changed annotation alone starts no sync."""
+        """load_balancer_tg_controller.go:103: a change of the annotation does not start a sync."""
         if TARGET_GROUP not in service.annotations:
             return ""
         return f"; its nodes are those with the same {TARGET_GROUP} as of the last sync of the controller"
 
 
 def _targets(service: Service) -> Targets:
-    """116 ensureLB: more than 10 ports are an error. 172-190: the check. 218: without a target group of the name,
-    the controller fails. 275, load_balancer_tg_controller.go:168: the annotation on a Node decides on its group.
-    The Node is in no other group, so a Service without the annotation does not reach that node."""
+    """116 ensureLB: more than 10 ports are an error. 172-190: the check. 218: the controller fails if no target
+    group has the name. 275, load_balancer_tg_controller.go:168: the annotation of a Node names its group. The Node
+    is in no other group, so a Service without the annotation does not reach it."""
     if not first_mark(service, _PREFIX):
         detail = (
             "no API object shows whether Deckhouse or Managed Service for Kubernetes serves it: Deckhouse checks "

@@ -1,4 +1,4 @@
-"""What announces addresses on premises, a small family for each project."""
+"""Announcers of addresses on premises: a small family for each project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the families of announcers have in common: nodes answer for an address, and nothing checks them."""
+"""The base of the families of announcers: nodes announce an address, and no health check excludes any of them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import NODE, Key, Node, Service
 
 HOSTING = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True)
-"""The nodes with an endpoint, whatever else is known of them."""
+"""The nodes with an endpoint. No taint, label or condition excludes one."""
 
 
 def named_node(name: str, where: str, view: View) -> NodeTargets | PossibleNodes:
-    """The one node that an API object names as the announcer; `where` says which object."""
+    """The targets where an API object names the one node that announces. `where` names the object in a message.
+    Unknown if there is no such Node."""
     rule = NodeRule(names=frozenset({name}), taints=(), readiness=Readiness.IGNORED)
     if view.get(NODE, Key("", name)) is None:
         missing = f"{where} names node {name[:253]}, and there is no such Node"
@@ -30,7 +31,7 @@ def named_node(name: str, where: str, view: View) -> NodeTargets | PossibleNodes
 
 
 class Announcer(BaseFamily):
-    """A controller that is recognised by a mark on the Service."""
+    """A controller that is recognised by the class or an annotation of the Service."""
 
     balancers_only = True
     without_address: ClassVar[str] = ""
@@ -39,7 +40,7 @@ class Announcer(BaseFamily):
         raise NotImplementedError
 
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
-        """Where the traffic goes, and whether an API object names these nodes."""
+        """The targets, and whether an API object names these nodes."""
         raise NotImplementedError
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:

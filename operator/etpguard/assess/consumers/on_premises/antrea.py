@@ -21,8 +21,8 @@ _NOT_NAMED = Reason(
 
 
 class Antrea(Announcer):
-    """antrea fc70f2b pkg/agent/controller/serviceexternalip/controller.go: the agent of the chosen node writes its
-    name into the hostname of the status."""
+    """antrea fc70f2b pkg/agent/controller/serviceexternalip/controller.go: the agent on the chosen node writes the
+    name of the node to the hostname in the status."""
 
     name = "antrea"
     without_address = "the ExternalIPPool is exhausted or absent; no node of it has a serving endpoint"

@@ -21,15 +21,15 @@ from etpguard.objects.calico import BGP_CONFIGURATION
 from etpguard.objects.metallb import BGP_ADVERTISEMENT, L2_ADVERTISEMENT
 
 NODES = replace(HOSTING, requirements=(Requirement(EXCLUDE_LABEL, "NotIn", ("true",)),))
-"""confd/pkg/backends/calico/client.go:434: the exclude label counts with the value "true" alone."""
+"""confd/pkg/backends/calico/client.go:434: the exclude label counts only with the value "true"."""
 
 _Network = IPv4Network | IPv6Network
 
 
 class Calico(Announcer):
     """calico 87c1590 confd/pkg/backends/calico/routes.go: under Local, a node with a ready endpoint advertises the
-    single address; every node advertises the blocks of the BGPConfiguration. MetalLB's controller may give the
-    address: without an advertisement it announces nothing itself."""
+    address. Every node advertises the blocks of the BGPConfiguration. MetalLB's controller may assign the address;
+    it announces nothing without an L2Advertisement or BGPAdvertisement."""
 
     name = "calico"
     kinds = (BGP_CONFIGURATION,)

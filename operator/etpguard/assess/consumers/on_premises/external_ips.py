@@ -1,4 +1,4 @@
-"""External IPs that are the address of a node: packets for them arrive at that node alone."""
+"""External IPs that are the address of a node: packets to them arrive only at that node."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from etpguard.objects import NODE, SERVICE, Key, Kind, Node, Service
 
 
 def _external(service: Service) -> Iterable[Key]:
-    """Its consumers depend on the nodes that have these addresses, or get them."""
+    """The keys of its external IPs. Its consumers depend on the nodes that have these addresses or get them
+    later."""
     return {address_key(address) for address in service.spec.external_ips or ()}
 
 
 class ExternalIPs(BaseFamily):
-    """Derived: the network routes the address of a node to this node, whose kube-proxy then applies `Local`."""
+    """Derived from kube-proxy's rule: the network routes the address of a node to this node, whose kube-proxy then
+    applies `Local`."""
 
     name = "external-ips"
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
@@ -48,7 +50,7 @@ class ExternalIPs(BaseFamily):
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         external = list(dict.fromkeys(service.spec.external_ips or ()))
         held = {address: nodes for address in external if (nodes := holders(address, view))}
-        # A Service may have other clients: those of its node ports, and of addresses that no node has.
+        # Clients may also use the node ports, or addresses that no node has.
         served = service.type == "LoadBalancer" and bool(service.load_balancer_ingress)
         incidental = not served and (service.type != "ClusterIP" or len(held) < len(external))
         for address, nodes in held.items():

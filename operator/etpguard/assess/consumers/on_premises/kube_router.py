@@ -18,10 +18,10 @@ CLASS = "kube-router"
 MARK = "kube-router.io/service."
 ADVERTISE = "kube-router.io/service.advertise.loadbalancerip"
 SKIP = "kube-router.io/service.skiplbips"
-"""Deprecated; its presence counts."""
+"""Deprecated. It counts with any value."""
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-"""Of Go's strconv.ParseBool; kube-router takes what it rejects for false."""
+"""The true values of Go's strconv.ParseBool. kube-router treats a value that ParseBool rejects as false."""
 
 _FLAG = Reason(
     "AdvertisementNotKnown",
@@ -31,12 +31,13 @@ _FLAG = Reason(
 _OFF = Reason("NotAdvertised", f"by the annotation {SKIP} or {ADVERTISE}, no node advertises the address")
 
 NODES = replace(HOSTING, follows_endpoints=False, hosts=Hosts.ANY)
-"""nodeHasEndpointsForService: the nodes of any endpoint, whatever its conditions."""
+"""nodeHasEndpointsForService: the nodes with an endpoint in any condition."""
 
 
 class KubeRouter(Announcer):
-    """kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go shouldAdvertiseService: under Local only nodes
-    with an endpoint advertise; the annotations go before the flag; the exclude label is not read."""
+    """kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go shouldAdvertiseService: under Local, only nodes with
+    an endpoint advertise. The annotations have precedence over the flag. kube-router does not read the exclude
+    label."""
 
     name = "kube-router"
     without_address = (

@@ -34,15 +34,16 @@ def _recognised(service: Service) -> Recognition | None:
 
 
 def _addresses(service: Service) -> Iterable[Key]:
-    """The keys under which the picture finds the Services of OpenELB that have one of its addresses."""
+    """The index keys of its addresses. By them the picture finds the other Services of OpenELB that share one."""
     if _recognised(service) is None:
         return ()
     return {index_key("OpenELBAddress", entry.ip) for entry in service.load_balancer_ingress if entry.ip}
 
 
 class OpenELB(Announcer):
-    """openelb f35d3f1 pkg/speaker/lb_controller.go: nodes with a ready endpoint; for an address that Services
-    share, those of any of them. The layer 2 speaker writes its node into an annotation."""
+    """openelb f35d3f1 pkg/speaker/lb_controller.go: nodes with a ready endpoint announce the address. If several
+    Services share it, nodes with a ready endpoint of any of them do. The layer 2 speaker writes its node to an
+    annotation."""
 
     name = "openelb"
     without_address = "the Eip is exhausted, disabled or absent"

@@ -1,4 +1,4 @@
-"""PureLB: it owns the policy of Services whose address is local."""
+"""PureLB: it sets the traffic policy of Services that have a local address."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ _POOL_NOT_KNOWN = Reason(
 
 
 class PureLB(Announcer):
-    """purelb 08b4e19 internal/lbnodeagent/announcer_local.go."""
+    """purelb 08b4e19 internal/lbnodeagent/announcer_local.go: one elected node announces a local address; nodes
+    with an endpoint announce a remote one."""
 
     name = "purelb"
     without_address = (
