@@ -14,6 +14,7 @@ from bench.big_cluster import NAMESPACE, PATHS, Object, Size, is_local, node_nam
 from devcluster import Cluster
 from devcluster.objects import set_node_ready
 
+REPORTS = f"/apis/etpguard.dev/v1alpha1/namespaces/{NAMESPACE}/servicecoverages"
 INGRESSES = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/ingresses"
 
 
@@ -49,6 +50,7 @@ class Churn:
         self._stop = threading.Event()
         self._down: deque[str] = deque()
         self._visitors: deque[int] = deque()
+        self._orphans: deque[int] = deque()
         jobs: Sequence[tuple[float, Callable[[int], None]]] = (
             *((writers / rate, self._slice_writer(n, writers)) for n in range(writers)),
             (flap, self._flap),
@@ -104,6 +106,10 @@ class Churn:
             gone = self._visitors.popleft()
             self._cluster.call("DELETE", f"{PATHS['services']}/service-{gone}")
             self._cluster.call("DELETE", f"{PATHS['endpointslices']}/service-{gone}-slice")
+            self._orphans.append(gone)
+        if len(self._orphans) > 2:
+            # As the garbage collector does, which does not run here: otherwise 1,800 reports an hour would stay.
+            self._cluster.request("DELETE", f"{REPORTS}/service-{self._orphans.popleft()}")
 
 
 def visitor(size: Size, turn: int) -> Object:
