@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess.eligible_nodes import EligibleNodes
+from etpguard.assess.eligible_nodes import MOST_RULES, EligibleNodes
 from etpguard.assess.node_rule import ANY_CLIENT, AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.cluster import NodeTable
 from etpguard.objects import Node, Requirement
@@ -262,3 +262,36 @@ def test_preferred_nodes_follow_each_change() -> None:
         sets.update("b", members["b"])
         assert table.names(sets.of(EDGE, members.values())) == expected
         assert not sets.blocking(EDGE)
+
+
+def named(number: int) -> NodeRule:
+    """A rule for the node that announces an address, and for the n-th address."""
+    return NodeRule(names=frozenset({"a", f"address-{number}"}))
+
+
+def test_rules_of_consumers_that_are_gone_are_dropped_once_there_are_many() -> None:
+    table, nodes = NodeTable(), {"a": node("a"), "b": node("b")}
+    sets = EligibleNodes(table)
+    sets.reset(nodes.values())
+    for number in range(3 * MOST_RULES):
+        nodes["a"] = node("a", "True" if number % 2 else "False")
+        assert sets.update("a", nodes["a"])
+        assert table.names(sets.of(named(number), nodes.values())) == (["a"] if number % 2 else [])
+        assert len(sets._selected) <= MOST_RULES + 1
+
+
+def test_an_update_that_drops_all_rules_is_a_change() -> None:
+    """The caller assesses again what depends on them. If all are in use, they are not dropped again and again."""
+    sets = EligibleNodes(NodeTable())
+    nodes = [node("a")]
+    sets.reset(nodes)
+
+    def use_all() -> None:
+        for number in range(MOST_RULES + 1):
+            sets.of(named(number), nodes)
+
+    use_all()
+    assert sets.update("a", nodes[0])
+    assert not sets.update("a", nodes[0])
+    use_all()
+    assert not sets.update("a", nodes[0])

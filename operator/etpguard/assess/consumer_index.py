@@ -13,6 +13,7 @@ from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.targets import Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
+from etpguard.assess.eligible_nodes import MOST_RULES
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.turns import CONSUMERS_A_TURN
@@ -116,6 +117,8 @@ class ConsumerIndex:
         if targets.rule is None:
             return targets
         if targets.rule is not self._last[0]:
+            if len(self._rules) >= MOST_RULES:  # perhaps of consumers that are gone
+                self._rules.clear()
             # Rules may be long, and all ports of a Service have the same one: compare it once.
             self._last = (targets.rule, self._rules.setdefault(targets.rule, targets.rule))
         rule = self._last[1]

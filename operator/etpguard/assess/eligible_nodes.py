@@ -15,15 +15,23 @@ from etpguard.objects import Node
 MAX_CAUSES = 4
 """Causes in a sentence."""
 
+MOST_RULES = 512
+"""Rules that are kept, whether or not they still have a consumer. If more are in use, twice as many as those."""
+
 EDGE_LABEL = "node-role.kubernetes.io/edge"
 """On the edge nodes of KubeEdge, which run no kube-proxy by default."""
 
 
 class EligibleNodes:
-    """The node sets of all rules in use. A change of one node updates its bit in each set."""
+    """The node sets of all rules in use. A change of one node updates its bit in each set.
+
+    No rule is removed when its last consumer goes. A rule may name the nodes that announce an address, so each
+    move of the address makes another rule. Once there are many, all are dropped and found again.
+    """
 
     def __init__(self, table: NodeTable) -> None:
         self._table = table
+        self._most_rules = MOST_RULES
         self._ready = 0
         self._unknown = 0
         self._windows = 0
@@ -81,17 +89,14 @@ class EligibleNodes:
         self._zone_of.clear()
         self._shown_zones = None
         self._ready = self._unknown = self._windows = self._edge = self._renamed = 0
-        self._eligible.clear()
-        self._selected.clear()
-        self._unidentified.clear()
-        self._exclusions.clear()
-        self._why_none.clear()
+        self._drop_rules()
         for node in nodes:
             self.update(node.metadata.name, node)
 
     def update(self, name: str, node: Node | None) -> bool:
-        """A node appeared, changed, or (None) went away. True if any set changed."""
+        """A node appeared, changed, or (None) went away. True if any set changed, or all were dropped."""
         bit = self._table.bit(name)
+        dropped = self._drop_if_many()
         before = (self._ready, self._unknown, self._windows, self._edge, self._renamed)
         ready = node.ready if node else None
         self._ready = _set(self._ready, bit, ready == "True")
@@ -101,7 +106,7 @@ class EligibleNodes:
         )
         self._edge = _set(self._edge, bit, node is not None and EDGE_LABEL in node.labels)
         self._renamed = _set(self._renamed, bit, node is not None and bool(node.other_hostname))
-        moved = before != (self._ready, self._unknown, self._windows, self._edge, self._renamed)
+        moved = dropped or before != (self._ready, self._unknown, self._windows, self._edge, self._renamed)
         moved |= self._move_zone(name, bit, node)
         for rule in self._selected:
             moved |= self._place(rule, bit, node)
@@ -111,6 +116,23 @@ class EligibleNodes:
             self._eligible.clear()
             self._why_none.clear()
         return moved
+
+    def _drop_if_many(self) -> bool:
+        """Drop all rules if so many are kept that some may have no consumer any more. Returns whether it did."""
+        if not self._most_rules and self._selected:  # those that are in use were found again since
+            self._most_rules = max(MOST_RULES, 2 * len(self._selected))
+        if len(self._selected) <= self._most_rules:
+            return False
+        self._drop_rules()
+        self._most_rules = 0  # until it is known how many are in use
+        return True
+
+    def _drop_rules(self) -> None:
+        self._eligible.clear()
+        self._selected.clear()
+        self._unidentified.clear()
+        self._exclusions.clear()
+        self._why_none.clear()
 
     def _move_zone(self, name: str, bit: int, node: Node | None) -> bool:
         zone, before = node.labels.get(ZONE_LABEL, "") if node else "", self._zone_of.get(name, "")
