@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from etpguard.app import late_modules
 from etpguard.app.assessing import Assessing
 from etpguard.app.health import HealthReport, data_plane_notes, metrics_state
+from etpguard.app.memory import return_memory
 from etpguard.app.tasks import Keeper, finished_before, run_until_one_ends
 from etpguard.app.timing import OperatorTiming
 from etpguard.assess.advice import Advisor
@@ -205,6 +206,7 @@ class Operator:
             asyncio.create_task(self._resync.run(), name="resync"),
             asyncio.create_task(keep("watch", "the operator", self._supervisor.run, stop), name="watch"),
             asyncio.create_task(writing.run(stop), name="writing"),
+            asyncio.create_task(return_memory(), name="memory"),
             asyncio.create_task(
                 keep("options", "the data plane's objects", self._data_plane_objects.run, stop), name="data planes"
             ),
