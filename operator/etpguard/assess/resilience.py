@@ -214,9 +214,11 @@ class _Traffic(NamedTuple):
             return 0
         if not counts.uncovered_passing and not counts.uncovered_failing:
             return self._tolerated_while_covered(zones, classes[0] | classes[1])
-        taken = [_counted([each & nodes for each in classes]) for _, nodes in zones]
-        if any(self._after(nodes, counts.minus((z,))) > now for (_, nodes), z in zip(zones, taken, strict=True)):
-            return 0
+        taken = []
+        for _, nodes in zones:
+            taken.append(_counted([each & nodes for each in classes]))
+            if self._after(nodes, counts.minus(taken[-1:])) > now:
+                return 0
         if len(zones) > _ENUMERATED_ZONES:
             return 1
         for number in range(2, len(zones) + 1):
