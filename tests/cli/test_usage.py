@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess import Outcome
+from etpguard.cli.main import cli
 from tests.cli.program import SEED, etpguard, failed
 
 
@@ -130,6 +131,18 @@ def test_an_unknown_variable(arguments: list[str]) -> None:
     assert line == (
         "etpguard: ETPGUARD_DATAPLANE: etpguard has no setting of this name; did you mean ETPGUARD_DATA_PLANE?"
     )
+
+
+@pytest.mark.parametrize("name", list(cli.commands))
+def test_every_command_has_help(name: str) -> None:
+    run = etpguard(name, "--help", COLUMNS="100")
+    assert (run.code, run.err) == (0, "")
+    assert run.out.startswith(f"Usage: etpguard {name}")
+
+
+def test_the_list_of_commands_has_whole_sentences() -> None:
+    listed = etpguard("--help", COLUMNS="80").out.partition("Commands:\n")[2].partition("\n\n")[0]
+    assert "..." not in listed
 
 
 def test_help_shows_defaults_and_variables() -> None:

@@ -16,7 +16,7 @@ _CONTEXT = "context"
 _FURTHER = ("color",)
 
 
-@click.command()
+@click.command(short_help="Report all Services with the traffic policy Local, worst first.")
 @partial(sources, several=[_CONTEXT], further=_FURTHER)
 @click.option("--all-contexts", is_flag=True, help="report the clusters of all contexts of the kubeconfig")
 @click.option(
@@ -46,7 +46,7 @@ _FURTHER = ("color",)
     help="report only Services with this outcome; can be repeated",
 )
 @output_format(*FORMATS)
-@max_nodes(100, "names in each list of nodes; 0 for all")
+@max_nodes(100, "list at most this many names of nodes; 0 for all")
 @fail_on(
     f"exit with 1 if a Service has this outcome or a worse one; best to worst: {', '.join(OUTCOMES)}. "
     "`never` fails for none"
@@ -65,8 +65,8 @@ _FURTHER = ("color",)
     "-w",
     "--watch",
     is_flag=True,
-    help="go on until SIGINT or SIGTERM: refresh the table in place on a terminal, else print a line for each "
-    "change. Lists all objects again after each --interval, and keeps no watch open",
+    help="read again after each --interval until SIGINT or SIGTERM. On a terminal, refresh the table in place; "
+    "else print a line for each change",
 )
 @click.option(
     "--interval",
@@ -93,11 +93,11 @@ def check(
 
     \b
     Exit codes:
-      0  no Service that is reported has the outcome of --fail-on or a worse one, or --policy was given
-      1  a Service that is reported has it
+      0  no reported Service has the outcome of --fail-on or a worse one, or --policy was given
+      1  a reported Service has this outcome or a worse one
       2  the check could not be completed, or a cluster could not be read
 
-    With --watch the code is that of what was shown last.
+    With --watch the exit code is that of the last read.
     """
     if namespaces and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")

@@ -11,7 +11,7 @@ from etpguard.cli.option_types import OnceOption
 from etpguard.cli.setting_options import CLUSTER, READING, setting_options, take_settings
 
 
-@click.command()
+@click.command(short_help="Write the objects that `check` reads to a file.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="dump all namespaces: the default")
 @click.option(
     "-n",
@@ -31,7 +31,8 @@ from etpguard.cli.setting_options import CLUSTER, READING, setting_options, take
 @click.option(
     "--anonymize",
     is_flag=True,
-    help="replace names, addresses, hosts and provider IDs, the same ones alike. `check` gives the same outcomes",
+    help="replace each name, address, host and provider ID by another word, the same one everywhere. `check` "
+    "gives the same outcomes",
 )
 @click.option(
     "--with-workloads",
@@ -72,7 +73,13 @@ def dump(
 def rollback(service: str, namespace: str | None, force: bool, **options: Any) -> int:
     """Restore Local on a Service that etpguard remediated.
 
-    Uses your own credentials. No operator has to run.
+    Uses your own credentials. No operator has to run. The Service loses traffic again. No policy remediates it
+    again before the spec of a policy that selects it changes.
+
+    \b
+    Exit codes:
+      0  the Service has Local now
+      2  the rollback failed; one line on stderr says why
     """
     settings = take_settings(options, CLUSTER)
     from etpguard.cli.rollback import rollback as run_rollback
@@ -82,16 +89,18 @@ def rollback(service: str, namespace: str | None, force: bool, **options: Any) -
     )
 
 
-@click.command()
+@click.command(short_help="Remove the conditions, the reports and the Lease of the operator.")
 @click.option(
     "--remediations",
     type=click.Choice(["keep", "revert"]),
     required=True,
-    help="Services that were remediated: keep Cluster, or revert to Local",
+    help="what to do with the Services that etpguard remediated: keep Cluster, or revert to Local",
 )
 @click.option("--dry-run", is_flag=True, help="send each request as a dry run: the API server stores nothing")
 @click.option(
-    "--force", is_flag=True, help="go on while an operator runs, and revert what another manager declares"
+    "--force",
+    is_flag=True,
+    help="continue although an operator runs, and revert also Services for which another manager declares Cluster",
 )
 @setting_options(("lease_name", *CLUSTER))
 def uninstall(remediations: str, **options: Any) -> int:

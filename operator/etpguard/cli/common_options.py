@@ -30,7 +30,7 @@ service_namespace = click.option(
     "--namespace",
     cls=OnceOption,
     metavar="NS",
-    help="namespace of a SERVICE that is given without one; without it the namespace of the context",
+    help="the namespace of SERVICE, if the argument has none; without it the namespace of the context",
 )
 
 

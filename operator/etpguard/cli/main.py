@@ -22,7 +22,7 @@ from etpguard.cli.what_if_command import what_if
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="An option that names an env var is also read from this environment variable. The option overrides the "
+    epilog="Some options name an environment variable (env var) that sets them too. The option overrides the "
     "variable. An unknown ETPGUARD_* variable is an error.",
 )
 @click.version_option(__version__, prog_name="etpguard")
@@ -33,7 +33,7 @@ def cli() -> None:
 @cli.command()
 @setting_options(OF_RUN)
 def run(**options: Any) -> int:
-    """Run the operator.
+    """Run the operator in the foreground, until SIGTERM or SIGINT.
 
     A duration is 30s, 10m or 1h30m. A switch is on or off. An option overrides its environment variable.
     """
@@ -49,7 +49,7 @@ for command in (check, explain, verify, what_if, dump, rollback, uninstall):
     cli.add_command(command)
 
 
-@cli.command("reader-role")
+@cli.command("reader-role", short_help="Print a ClusterRole with the permissions of the commands that read.")
 def reader_role() -> int:
     """Print the ClusterRole etpguard-reader: the permissions of check, explain, what-if, verify and dump.
 
@@ -64,10 +64,10 @@ def reader_role() -> int:
     return 0
 
 
-@cli.command()
+@cli.command(short_help="Print a script that completes commands and options in a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> int:
-    """Print the lines that complete commands and options in a shell.
+    """Print a script that completes commands and options in a shell.
 
     \b
     bash:  source <(etpguard completion bash)

@@ -19,12 +19,12 @@ from etpguard.cli.common_options import (
 _VERIFY_OPTIONS = ("nodes", "max_nodes", "address_type", "addresses_file", "target_health", "output")
 
 
-@click.command()
+@click.command(short_help="Explain the outcome of one Service.")
 @click.argument("service", metavar="NAMESPACE/SERVICE")
 @sources
 @service_namespace
 @output_format("text", "json")
-@max_nodes(10, "nodes shown of each state; 0 for all")
+@max_nodes(10, "show at most this many nodes of each state; 0 for all")
 @click.option(
     "--hand-off",
     is_flag=True,
@@ -43,9 +43,14 @@ _VERIFY_OPTIONS = ("nodes", "max_nodes", "address_type", "addresses_file", "targ
     help="with --patch: print only the documents of the advice with this number",
 )
 def explain(service: str, namespace: str | None, **options: Any) -> int:
-    """Explain the outcome of one Service.
+    """Explain the outcome of one Service, and show what to do.
 
-    Shows its ports, the state of each node, its consumers, and advice.
+    Shows its ports, the state of each node, its consumers (what sends traffic to it), and advice.
+
+    \b
+    Exit codes:
+      0  the Service was explained, whatever its outcome
+      2  the Service does not exist, or could not be explained
     """
     from etpguard.cli.explain import ExplainOptions
     from etpguard.cli.explain import explain as run_explain
@@ -61,12 +66,12 @@ def explain(service: str, namespace: str | None, **options: Any) -> int:
     return run_explain(take_sources(options, only(space)), name, own)
 
 
-@click.command()
+@click.command(short_help="Compare the prediction for one Service with real connections.")
 @click.argument("service", metavar="NAMESPACE/SERVICE")
 @sources
 @service_namespace
 @click.option("--node", "nodes", multiple=True, metavar="NAME", help="try this node; can be repeated")
-@max_nodes(50, "eligible nodes to try; 0 for all")
+@max_nodes(50, "try at most this many eligible nodes; 0 for all")
 @click.option(
     "--address-type",
     type=click.Choice(["InternalIP", "ExternalIP"]),
@@ -79,30 +84,30 @@ def explain(service: str, namespace: str | None, **options: Any) -> int:
     "addresses_file",
     default="",
     metavar="FILE|-",
-    help="read the addresses from lines of NODE ADDRESS instead, and try these nodes only",
+    help="connect only to the nodes in this file, one NODE ADDRESS on each line",
 )
 @click.option(
     "--target-health",
     default="",
     metavar="FILE|-",
-    help="compare with what the load balancer says and connect to nothing. The file is the JSON of `aws elbv2 "
-    "describe-target-health`, of `gcloud compute backend-services get-health --format=json`, or of Azure's health "
-    "per load balancing rule",
+    help="compare with the health of the targets by the load balancer, and connect to nothing. The file is the "
+    "JSON of `aws elbv2 describe-target-health`, of `gcloud compute backend-services get-health --format=json`, "
+    "or of Azure's health per load balancing rule",
 )
 @output_format("table", "json")
 def verify(service: str, namespace: str | None, **options: Any) -> int:
     """Compare what etpguard predicts for one Service with real connections.
 
-    Connects once, over TCP, from where you are, to the node ports of each eligible node, and asks its
-    healthCheckNodePort. It sends nothing on the connections. Connections from a node or a pod prove nothing, since
-    they are internal traffic.
+    Connects from your machine by TCP, once, to the node ports of each eligible node, and asks its
+    healthCheckNodePort. It sends nothing on the connections. Run it outside of the cluster: connections from a
+    node or a pod are internal traffic and prove nothing.
 
     \b
     Exit codes:
-      0  every node does what is predicted
-      1  a node does something else
-      2  it could not be done
-      3  inconclusive: nothing differs, but not everything is proven
+      0  every node behaves as predicted
+      1  a node behaves differently
+      2  the comparison could not be completed
+      3  inconclusive: no node behaves differently, but some predictions are not proven
     """
     from etpguard.cli.verify.command import VerifyRequest
     from etpguard.cli.verify.command import verify as run_verify

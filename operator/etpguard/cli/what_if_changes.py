@@ -54,8 +54,13 @@ class ChangesCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own, rest = split(args, self._takes_value(ctx))
+        # First, because --help needs no change.
+        left = super().parse_args(ctx, own)
         ctx.meta[CHANGES] = list(words(rest))
-        return super().parse_args(ctx, own)
+        return left
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "CHANGE [then CHANGE]..."]
 
     def _takes_value(self, ctx: click.Context) -> Callable[[str], bool | None]:
         """Whether an option of the command takes a value; None for an option that it does not have."""

@@ -10,10 +10,10 @@ from etpguard.cli.common_options import fail_on, internal, max_nodes, output_for
 from etpguard.cli.what_if_changes import CHANGES, ChangesCommand
 
 
-@click.command("what-if", cls=ChangesCommand)
+@click.command("what-if", cls=ChangesCommand, short_help="Show what a change would do, without making it.")
 @sources
 @output_format("table", "json", "yaml")
-@max_nodes(100, "names in each list of nodes; 0 for all")
+@max_nodes(100, "list at most this many names of nodes; 0 for all")
 @fail_on("exit with 1 if a Service that changes has this outcome or a worse one, during the change or after it")
 @internal
 def what_if(**options: Any) -> int:
@@ -33,7 +33,7 @@ def what_if(**options: Any) -> int:
     \b
     Exit codes:
       0  no Service that changes reaches the outcome of --fail-on
-      1  one does, during the change or in the worst case after it, or one loses its last endpoint
+      1  a Service reaches it, during the change or in the worst case after it, or loses its last endpoint
       2  the forecast could not be completed
     """
     from etpguard.cli.what_if import WhatIfRequest
