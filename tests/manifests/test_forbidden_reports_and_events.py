@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from devcluster import Cluster
 from devcluster.objects import wait_for
+from tests.arena import own_namespace
 from tests.manifests.rendered import ACCOUNT, NAMESPACE
 from tests.remediate.stage import Scene
 
@@ -22,6 +24,18 @@ APPLY = "application/apply-patch+yaml"
 @pytest.fixture(scope="module")
 def token(site: Cluster) -> str:
     return site.token(NAMESPACE, ACCOUNT)
+
+
+@pytest.fixture(scope="module")
+def shared(site: Cluster) -> Iterator[Scene]:
+    """A scene for all tests that change nothing."""
+    yield from own_namespace(site, Scene)
+
+
+@pytest.fixture(scope="module")
+def shared_uid(shared: Scene) -> str:
+    """The uid of Service `web` in it."""
+    return str(shared.create(shared.service_manifest())["metadata"]["uid"])
 
 
 @pytest.fixture
@@ -44,14 +58,14 @@ def owned(owner_uid: str, **changes: Any) -> Json:
     return {**report(owner_uid)["metadata"]["ownerReferences"][0], **changes}
 
 
-@pytest.fixture
-def in_force(site: Cluster, scene: Scene, token: str) -> None:
+@pytest.fixture(scope="module")
+def in_force(site: Cluster, shared: Scene, token: str) -> None:
     """Both policies, which take effect some time after they are created."""
 
     def refused() -> bool:
         bare = report("u", "probe", ownerReferences=[])
-        first = site.request("POST", f"{reports(scene)}?dryRun=All", bare, token=token)
-        other = site.request("POST", f"{events(scene)}?dryRun=All", event(scene, "u", reason="X"), token=token)
+        first = site.request("POST", f"{reports(shared)}?dryRun=All", bare, token=token)
+        other = site.request("POST", f"{events(shared)}?dryRun=All", event(shared, "u", reason="X"), token=token)
         return ON_REPORTS in first.body.decode() and ON_EVENTS in other.body.decode()
 
     wait_for(refused, 60, "the admission policies to be in force")
@@ -75,21 +89,21 @@ OWNERS = [
 
 @pytest.mark.parametrize("metadata", METADATA)
 def test_a_report_is_not_created_with(
-    site: Cluster, scene: Scene, uid: str, token: str, in_force: None, metadata: Json
+    site: Cluster, shared: Scene, shared_uid: str, token: str, in_force: None, metadata: Json
 ) -> None:
-    body = report(uid, **metadata)
-    assert site.request("POST", f"{reports(scene)}?dryRun=All", body).ok
-    tried = site.request("POST", reports(scene), body, token=token)
+    body = report(shared_uid, **metadata)
+    assert site.request("POST", f"{reports(shared)}?dryRun=All", body).ok
+    tried = site.request("POST", reports(shared), body, token=token)
     assert (tried.status, ON_REPORTS in tried.body.decode()) == (403, True), tried.body.decode()
 
 
 @pytest.mark.parametrize("owners", OWNERS)
 def test_a_report_is_not_created_for(
-    site: Cluster, scene: Scene, uid: str, token: str, in_force: None, owners: list[Json]
+    site: Cluster, shared: Scene, shared_uid: str, token: str, in_force: None, owners: list[Json]
 ) -> None:
-    body = report(uid, ownerReferences=[owned(uid, **changes) for changes in owners])
-    assert site.request("POST", f"{reports(scene)}?dryRun=All", body).ok
-    tried = site.request("POST", reports(scene), body, token=token)
+    body = report(shared_uid, ownerReferences=[owned(shared_uid, **changes) for changes in owners])
+    assert site.request("POST", f"{reports(shared)}?dryRun=All", body).ok
+    tried = site.request("POST", reports(shared), body, token=token)
     assert (tried.status, ON_REPORTS in tried.body.decode()) == (403, True), tried.body.decode()
 
 
@@ -205,12 +219,12 @@ def test_its_own_event_is_made_and_counted(
     ],
 )
 def test_another_event_is_not_made(
-    site: Cluster, scene: Scene, uid: str, token: str, in_force: None, changes: Json
+    site: Cluster, shared: Scene, shared_uid: str, token: str, in_force: None, changes: Json
 ) -> None:
-    body = event(scene, uid, **changes)
-    allowed = site.request("POST", f"{events(scene)}?dryRun=All", body)
+    body = event(shared, shared_uid, **changes)
+    allowed = site.request("POST", f"{events(shared)}?dryRun=All", body)
     assert allowed.ok, allowed.body.decode()
-    tried = site.request("POST", events(scene), body, token=token)
+    tried = site.request("POST", events(shared), body, token=token)
     assert (tried.status, ON_EVENTS in tried.body.decode()) == (403, True), tried.body.decode()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from devcluster import Cluster, Response
 from devcluster.objects import wait_for
+from tests.arena import own_namespace
 from tests.manifests.rendered import ACCOUNT, NAMESPACE
 from tests.remediate.stage import Scene
 
@@ -39,9 +40,26 @@ def token(site: Cluster) -> str:
     return site.token(NAMESPACE, ACCOUNT)
 
 
+@pytest.fixture(scope="module")
+def shared(site: Cluster) -> Iterator[Scene]:
+    """A scene for all tests that change nothing."""
+    yield from own_namespace(site, Scene)
+
+
+@pytest.fixture(scope="module")
+def untouched(site: Cluster, shared: Scene, token: str) -> Iterator[str]:
+    """The path of the Service in it, for requests that are refused."""
+    yield from _service(site, shared, token)
+
+
 @pytest.fixture
 def service(site: Cluster, scene: Scene, token: str) -> Iterator[str]:
-    """The path of a Service of type LoadBalancer, with an address and two conditions of others."""
+    """The path of a Service of the test."""
+    yield from _service(site, scene, token)
+
+
+def _service(site: Cluster, scene: Scene, token: str) -> Iterator[str]:
+    """A Service of type LoadBalancer, with an address and two conditions of others."""
     scene.create(scene.service_manifest(type="LoadBalancer"))
     path = scene.service_path()
     address = {"ingress": [{"ip": "192.0.2.1"}]}
@@ -120,15 +138,15 @@ ON_SERVICE = [
 
 @pytest.mark.parametrize(("subresource", "patch"), ON_SERVICE)
 def test_nothing_else_of_a_service_is_changed(
-    site: Cluster, token: str, service: str, subresource: str, patch: Json
+    site: Cluster, token: str, untouched: str, subresource: str, patch: Json
 ) -> None:
-    before = site.call("GET", service)
-    allowed = site.request("PATCH", f"{service}{subresource}?dryRun=All", patch)
+    before = site.call("GET", untouched)
+    allowed = site.request("PATCH", f"{untouched}{subresource}?dryRun=All", patch)
     assert allowed.ok, f"admin could not do it either: {allowed.body.decode()}"
-    tried = site.request("PATCH", service + subresource, patch, token=token)
+    tried = site.request("PATCH", untouched + subresource, patch, token=token)
     assert tried.status == 403
     assert BY_POLICY in tried.json()["message"]
-    assert site.call("GET", service) == before
+    assert site.call("GET", untouched) == before
 
 
 @pytest.mark.parametrize(
@@ -201,9 +219,9 @@ def test_nothing_else_of_a_service_is_changed(
     ],
 )
 def test_rbac_refuses_the_rest(
-    site: Cluster, scene: Scene, token: str, service: str, method: str, path: str, body: Json | None
+    site: Cluster, shared: Scene, token: str, untouched: str, method: str, path: str, body: Json | None
 ) -> None:
-    tried = site.request(method, path.format(ns=scene.namespace), body, token=token)
+    tried = site.request(method, path.format(ns=shared.namespace), body, token=token)
     assert tried.status == 403
     assert f"{NAMESPACE}:{ACCOUNT}" in tried.json()["message"]
     assert BY_RBAC in tried.json()["message"]
@@ -298,7 +316,7 @@ def test_the_policy_binds_nobody_else(site: Cluster, service: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["etpguard-services", "etpguard-reports", "etpguard-events"])
-def test_the_policy_has_no_type_errors(site: Cluster, service: str, name: str) -> None:
+def test_the_policy_has_no_type_errors(site: Cluster, untouched: str, name: str) -> None:
     path = f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{name}"
     status = site.call("GET", path).get("status", {})
     assert not status.get("typeChecking", {}).get("expressionWarnings")
