@@ -268,7 +268,7 @@ def test_etcd_restored_from_a_backup() -> None:
             node(cluster, "made-node")
             cluster.call("DELETE", f"{path}/deleted")
             cluster.call("POST", path, node_port_service("made"))
-            for number in range(500):  # more writes than follow the restore until it is noticed
+            for number in range(200):  # more writes than follow the restore until it is noticed
                 cluster.call("PATCH", f"{path}/changed", {"metadata": {"labels": {"number": str(number)}}})
             wait_reported_everywhere(running, cluster, {service: 2.0, "changed": 3.0, "made": 0.0})
             before = int(cluster.call("GET", path)["metadata"]["resourceVersion"])
