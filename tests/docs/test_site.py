@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import os
 import re
 import subprocess
 import sys
@@ -43,8 +44,9 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the built site."""
-    folder = build("html", tmp_path_factory.mktemp("site"))
+    """The address of the built site. BUILT_SITE names a folder where `make docs` has just built it."""
+    built = os.environ.get("BUILT_SITE")
+    folder = ROOT / built if built else build("html", tmp_path_factory.mktemp("site"))
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
