@@ -103,7 +103,7 @@ class Picture:
 
     def get(self, kind: Kind[R], key: Key) -> R | None:
         store: Store[R] | None = self._stores.get(kind)
-        return store.get(key) if store else None
+        return None if store is None else store.get(key)
 
     def referring(self, kind: Kind[R], service: Key) -> list[R]:
         """The objects of `kind` that refer to that Service, by key."""

@@ -58,13 +58,16 @@ class Store(Generic[R]):
 
     def get(self, key: Key) -> R | None:
         held = self._held.get(key)
-        if held is None or isinstance(held.entry, Reject):
+        if held is None:
             return None
-        if isinstance(held.entry, Deferred):
-            record = held.entry.record()
+        entry = held.entry
+        if isinstance(entry, Reject):
+            return None
+        if isinstance(entry, Deferred):
+            record = entry.record()
             self._held[key] = _Held(held.version, record)
             return record
-        return held.entry
+        return entry
 
     def version(self, key: Key) -> int | None:
         held = self._held.get(key)
