@@ -170,6 +170,50 @@ def test_objects_that_are_held_are_left_out(server: Server, connection: Connecti
     assert [(each.held, [node.key.name for node in each.items]) for each in seen] == [([Key("", "a")], ["b"])]
 
 
+def test_the_next_page_is_requested_before_the_records_of_this_one_are_made(
+    server: Server, connection: Connection
+) -> None:
+    requested = threading.Event()
+    pages = {
+        "": protobuf_answer(NODE, protobuf_node("a"), token="t1"),
+        "t1": protobuf_answer(NODE, protobuf_node("b")),
+    }
+
+    def answer(parameters: Json, number: int) -> Answer:
+        token = parameters.get("continue", "")
+        if token:
+            requested.set()
+        return Answer(pages[token], headers=PROTOBUF)
+
+    def held(key: Key, version: int, uid: str) -> bool:
+        assert requested.wait(60)
+        return False
+
+    server.answer = answer
+    seen: list[Page[Any]] = []
+    ListReader(connection).list(NODE, seen.append, held)
+    assert [node.key.name for each in seen for node in each.items] == ["a", "b"]
+    assert len(server.requests) == 2
+
+
+def test_a_list_starts_over_although_a_later_page_was_requested(server: Server, connection: Connection) -> None:
+    tokens = {"": "t1", "t1": "t2", "t2": ""}
+    starts: list[str] = []
+
+    def answer(parameters: Json, number: int) -> Answer:
+        token = parameters.get("continue", "")
+        if not token:
+            starts.append("")
+        version = "9" if len(starts) > 1 else "8" if token else "7"
+        body = protobuf_answer(NODE, protobuf_node(token or "first"), version=version, token=tokens[token])
+        return Answer(body, headers=PROTOBUF)
+
+    server.answer = answer
+    listing = list_kind(connection, NODE)
+    assert [node.key.name for node in listing.items] == ["first", "t1", "t2"]
+    assert len(starts) == 2
+
+
 def test_pages_go_to_on_page_and_nowhere_else(server: Server, connection: Connection) -> None:
     pages = {"": page(range(2), 7, "t1"), "t1": page(range(2, 3), 7)}
     server.answer = lambda parameters, number: pages[parameters.get("continue", "")]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +51,7 @@ def server() -> Iterator[Server]:
             except OSError:
                 return
             made.connections += 1
-            with peer:
+            with peer, contextlib.suppress(ConnectionError):  # the client may close it before it has read all
                 while made.answers and (request := peer.recv(65536)):
                     made.requests.append(request.decode())
                     peer.sendall(made.answers.pop(0))
@@ -124,6 +126,52 @@ def test_a_connection_that_the_server_closed_is_opened_again(server: Server, tmp
     assert reads.get("/", {}).body == b"2"
     assert server.connections == 2
     reads.close()
+
+
+def test_a_request_that_is_sent_ahead_has_the_next_answer(server: Server, tmp_path: Path) -> None:
+    server.answers = [answer(b"1"), answer(b"2"), answer(b"3")]
+    reads = client(server, tmp_path)
+    reads.get("/", {})
+    reads.send_ahead("/", {"continue": "t"}, "a/b")
+    assert [reads.get("/", {"continue": "t"}).body, reads.get("/", {}).body] == [b"2", b"3"]
+    assert [each.split()[1] for each in server.requests] == [
+        f"/behind/a/path/{q}" for q in ("", "?continue=t", "")
+    ]
+    assert "Accept: a/b\r\n" in server.requests[1]
+    assert server.connections == 1
+    reads.close()
+
+
+def test_another_request_than_the_one_sent_ahead_has_its_own_connection(server: Server, tmp_path: Path) -> None:
+    server.answers = [answer(b"1"), answer(b"of the request sent ahead"), answer(b"3")]
+    reads = client(server, tmp_path)
+    reads.get("/", {})
+    reads.send_ahead("/", {"continue": "t"}, "a/b")
+    while len(server.answers) > 1:
+        time.sleep(0.01)
+    assert reads.get("/", {}).body == b"3"
+    assert server.connections == 2
+    reads.close()
+
+
+def test_a_request_that_could_not_be_sent_ahead_is_sent_by_get(server: Server, tmp_path: Path) -> None:
+    server.answers = [answer(b"1", "Connection: close"), answer(b"2")]
+    reads = client(server, tmp_path)
+    reads.get("/", {})
+
+    def refuse(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    reads._client.send = refuse  # type: ignore[union-attr]
+    reads.send_ahead("/", {"continue": "t"}, "a/b")
+    assert reads.get("/", {"continue": "t"}).body == b"2"
+    reads.close()
+
+
+def test_nothing_is_sent_ahead_without_a_connection(server: Server, tmp_path: Path) -> None:
+    reads = client(server, tmp_path)
+    reads.send_ahead("/", {}, "a/b")
+    assert server.requests == []
 
 
 def test_a_body_that_ends_early(server: Server, tmp_path: Path) -> None:

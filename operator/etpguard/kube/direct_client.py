@@ -55,6 +55,11 @@ class DirectClient:
 
         Raises OSError, http.client.HTTPException or zlib.error.
         """
+        self.send(target, headers)
+        return self.receive()
+
+    def send(self, target: str, headers: Mapping[str, str]) -> None:
+        """Send a request, and wait for nothing but a connection. Call `receive` next."""
         connection = self._connection
         if connection.sock is not None and _readable(connection.sock):
             connection.close()  # the server has closed the connection in between
@@ -66,7 +71,10 @@ class DirectClient:
         for name, value in (*headers.items(), *self._authorization().items(), *self._credentials.impersonation):
             connection.putheader(name, value.encode())
         connection.endheaders()
-        answer = connection.getresponse()
+
+    def receive(self) -> tuple[int, bytes, Headers]:
+        """Wait for the answer to the request that was sent."""
+        answer = self._connection.getresponse()
         body = answer.read()
         if (answer.headers.get("Content-Encoding") or "").lower() == "gzip" and body:
             # The end of the stream gives the size, so that the result need not grow.

@@ -234,6 +234,7 @@ class _Pages:
         self._client = ReadClient(connection, (min(CONNECT_SECONDS, timeout), timeout))
         head, _, plural = kind.path.rpartition("/")
         self._path = f"{head}/namespaces/{namespace}/{plural}" if namespace and kind.namespaced else kind.path
+        self._accept = f"{PROTOBUF}, {JSON}" if kind.protobuf else JSON
         self._limit = limit
         self._on_request = on_request
 
@@ -247,10 +248,7 @@ class _Pages:
         """The answer with the page of a continue token; None if the token has expired."""
         renewed = False
         for attempt in range(THROTTLED):
-            parameters = self._selector | ({"limit": str(self._limit)} if self._limit else {})
-            if token:
-                parameters["continue"] = token
-            answer = self._page(parameters)
+            answer = self._page(self._parameters(token))
             status, wait = answer.status, answer.retry_after
             match status:
                 case 200:
@@ -276,6 +274,15 @@ class _Pages:
                     raise self._failed(Unreachable, f"{self.server} answered {status} to a list: ", answer)
         raise Unauthorized(f"{self.server} does not accept the credentials")
 
+    def _parameters(self, token: str) -> dict[str, str]:
+        limit = {"limit": str(self._limit)} if self._limit else {}
+        return self._selector | limit | ({"continue": token} if token else {})
+
+    def _send_ahead(self, token: str) -> None:
+        """Request the page after this one, whose records are not made yet."""
+        if token:
+            self._client.send_ahead(self._path, self._parameters(token), self._accept)
+
     def _failed(self, error: type[ListError], what: str, answer: Response) -> ListError:
         reason, message = Status.of(answer.body)
         text = what + (message or "(empty answer)")
@@ -284,8 +291,7 @@ class _Pages:
     def _page(self, parameters: dict[str, str]) -> Response:
         status = 0
         try:
-            accept = f"{PROTOBUF}, {JSON}" if self._kind.protobuf else JSON
-            answer = self._client.get(self._path, parameters, accept)
+            answer = self._client.get(self._path, parameters, self._accept)
             status = answer.status
         finally:
             self._on_request("list", self._kind.resource, status)
@@ -310,7 +316,7 @@ class _Pages:
             if kind.protobuf and answer.media_type == PROTOBUF:
                 from etpguard.objects.protobuf import pages  # slow to load, and `check -f` needs it not
 
-                page = pages.decode_page(kind, answer.body, held)
+                page = pages.decode_page(kind, answer.body, held, self._send_ahead)
             else:
                 page = decode_page(kind, answer.body)
         except (msgspec.MsgspecError, ValueError) as error:

@@ -43,6 +43,8 @@ class ReadClient:
         self._connection = connection
         self._timeout = timeout
         self._client: _Client | None = None
+        self._sent: str | None = None
+        """The target of a request that was sent ahead."""
 
     def get(self, path: str, parameters: Mapping[str, str], accept: str = "application/json") -> Response:
         """`accept` are the media types that the answer may have.
@@ -50,14 +52,19 @@ class ReadClient:
         Raises Unreachable without an answer, and BadKubeconfig without credentials.
         """
         server = self._connection.server
+        target = _target(path, parameters)
+        if self._sent not in (None, target):
+            self.close()
         try:
             client = self._client = self._client or self._new_client()
         except (OSError, ValueError) as error:  # no file descriptor, no certificate, no URL
             raise Unreachable(f"cannot prepare a connection to {server}: {cause(error)}") from None
-        target = f"{path}?{urlencode(parameters)}" if parameters else path
-        headers = {"Accept": accept, "Accept-Encoding": "gzip", "User-Agent": "etpguard"}
         try:
-            status, body, answered = client.get(target, headers)
+            if self._sent and isinstance(client, DirectClient):
+                self._sent = None
+                status, body, answered = client.receive()
+            else:
+                status, body, answered = client.get(target, _headers(accept))
         except (OSError, http.client.HTTPException, zlib.error) as error:
             self.close()
             raise Unreachable(f"cannot reach {server}: {cause(error)}") from None
@@ -65,8 +72,22 @@ class ReadClient:
         media_type = (answered.get("Content-Type") or "").partition(";")[0].strip().lower()
         return Response(status, body, float(after) if after.isdigit() else 0.0, media_type)
 
+    def send_ahead(self, path: str, parameters: Mapping[str, str], accept: str) -> None:
+        """Send the request of the next `get`, so that the server answers it meanwhile. If that fails, or if pykube
+        sends the requests, `get` sends it."""
+        if not isinstance(self._client, DirectClient):
+            return
+        target = _target(path, parameters)
+        try:
+            self._client.send(target, _headers(accept))
+        except (OSError, http.client.HTTPException):
+            self.close()
+        else:
+            self._sent = target
+
     def close(self) -> None:
         """Close the connection. The next request opens another one, with the credentials that are valid then."""
+        self._sent = None
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -78,6 +99,14 @@ class ReadClient:
         from etpguard.kube.pykube_client import PykubeClient  # slow to load
 
         return PykubeClient(self._connection, self._timeout)
+
+
+def _target(path: str, parameters: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode(parameters)}" if parameters else path
+
+
+def _headers(accept: str) -> dict[str, str]:
+    return {"Accept": accept, "Accept-Encoding": "gzip", "User-Agent": "etpguard"}
 
 
 def cause(error: BaseException) -> str:

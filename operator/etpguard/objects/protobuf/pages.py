@@ -33,6 +33,13 @@ MAGIC = b"k8s\0"
 """An answer begins with these bytes."""
 
 
+OnToken = Callable[[str], None]
+
+
+def ignore_token(token: str) -> None:
+    return
+
+
 class _Form(NamedTuple, Generic[R]):
     """How a kind comes: the message of an answer with a list, the message of one object, and its record."""
 
@@ -54,8 +61,13 @@ _Item = tuple[Any, bytes]
 """The message of an object, and the bytes that it was made of where they are needed."""
 
 
-def decode_page(kind: Kind[R], body: bytes, held: Held = nothing_held) -> Page[R]:
+def decode_page(
+    kind: Kind[R], body: bytes, held: Held = nothing_held, on_token: OnToken = ignore_token
+) -> Page[R]:
     """Decode one List answer of `kind`, one with `Kind.protobuf`. EndpointSlices are deferred.
+
+    `on_token` is called with the continue token, "" at the end of the list. Records are made after that, which
+    takes most of the time.
 
     The whole page at once; only where that fails item by item, so that one malformed object costs that object
     alone.
@@ -76,6 +88,7 @@ def decode_page(kind: Kind[R], body: bytes, held: Held = nothing_held) -> Page[R
         sources = _objects(content).raw.items if kind is ENDPOINT_SLICE else repeat(b"")
         pairs = zip(answer.raw.items, sources, strict=False)
     version, token = _list_meta(kind, answer)
+    on_token(token)
     items: list[R] = []
     deferred: list[Any] = []
     kept: list[Key] = []
