@@ -74,16 +74,21 @@ def internal_counts(assessment: InternalAssessment) -> Json:
     }
 
 
-def internal_port(port: InternalPort, eligible: int, table: NodeTable, max_nodes: int) -> Json:
-    """One port. Each Ready node is in exactly one of the lists."""
+def nodes_by_state(port: InternalPort, eligible: int) -> dict[str, int]:
+    """The set of nodes in each state. Each eligible node is in exactly one of them."""
     state, known = port.state, eligible & ~port.unknown
-    members = {
+    return {
         "ready": state.ready & known,
         "terminating": state.terminating & known,
         "dropped": state.dropped(known),
         "rejected": state.rejected(known),
         "unknown": port.unknown,
     }
+
+
+def internal_port(port: InternalPort, eligible: int, table: NodeTable, max_nodes: int) -> Json:
+    """One port. Each Ready node is in exactly one of the lists."""
+    state, members = port.state, nodes_by_state(port, eligible)
     return {
         "port": state.port,
         "number": state.number,
@@ -92,7 +97,7 @@ def internal_port(port: InternalPort, eligible: int, table: NodeTable, max_nodes
         "outcome": port.outcome.name,
         "reason": str(port.reason),
         **{name: _names(table, nodes, max_nodes) for name, nodes in members.items()},
-        "client": client.value if (client := state.client(known)) else None,
+        "client": client.value if (client := state.client(eligible & ~port.unknown)) else None,
         "counts": {name: nodes.bit_count() for name, nodes in members.items()},
     }
 

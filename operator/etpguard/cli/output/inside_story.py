@@ -11,6 +11,7 @@ from etpguard.cli.output.command_line import Command
 from etpguard.cluster import NodeTable
 from etpguard.foresight.absence import Absence
 from etpguard.foresight.clients import Clients
+from etpguard.report.internal import nodes_by_state
 from etpguard.report.sentences import explain_internal
 
 Lines = Iterable[str]
@@ -20,8 +21,8 @@ _MEANING = {
     "terminating": "only terminating endpoints that still serve are here: clients reach them until they end",
     "dropped": "no usable endpoint here: connections from the node time out",
     "rejected": "no usable endpoint anywhere: connections are refused",
-    "not known": "what happens to connections from the node is not known",
 }
+_NAMES = {"unknown": "not known"}
 
 
 def lines(assessed: Assessed, finding: Finding, max_nodes: int, first: int = 1) -> Lines:
@@ -46,19 +47,12 @@ def lines(assessed: Assessed, finding: Finding, max_nodes: int, first: int = 1) 
 
 
 def _port(port: InternalPort, eligible: int, table: NodeTable, max_nodes: int) -> Lines:
-    state, known = port.state, eligible & ~port.unknown
+    state = port.state
     yield f"  Port {state.port or '(unnamed)'} {state.number}/{state.protocol} {state.family}"
-    members = {
-        "ready": state.ready & known,
-        "terminating": state.terminating & known,
-        "dropped": state.dropped(known),
-        "rejected": state.rejected(known),
-        "not known": port.unknown,
-    }
-    for name, nodes in members.items():
+    for name, nodes in nodes_by_state(port, eligible).items():
         if nodes:
             count = nodes.bit_count()
-            yield f"    {name} on {count} node{'s' * (count > 1)}: {_meaning(name, port, nodes)}"
+            yield f"    {_NAMES.get(name, name)} on {count} node{'s' * (count > 1)}: {_meaning(name, port, nodes)}"
             yield f"      {_listed(table.names(nodes, max_nodes), count)}"
 
 
@@ -67,7 +61,7 @@ def _meaning(name: str, port: InternalPort, nodes: int) -> str:
     if name == "dropped" and client is not None and client.value != "timeout":
         how = {"refused": "connections from the node are refused"}
         return f"no usable endpoint here: {how.get(client.value, 'connections from the node fail')}"
-    return str(port.reason) if name == "not known" else _MEANING[name]
+    return str(port.reason) if name == "unknown" else _MEANING[name]
 
 
 def _causes(found: Sequence[Absence], max_nodes: int) -> Lines:
