@@ -43,10 +43,10 @@ NODES = 3
 STAYS = 6
 """Turns that a Service and a node live."""
 WARM_UP = 60
-TURNS = 120
+TURNS = 200
 LEFT_PER_TURN = 2.0
-"""Blocks of memory; 0.7 are measured, for caches that fill. A turn makes and removes five objects, each with a
-name and a key."""
+"""Blocks of memory; at most 1.0 is measured, for caches that fill. A turn makes and removes five objects, each
+with a name and a key."""
 
 
 class _Cluster:
