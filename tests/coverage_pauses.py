@@ -1,29 +1,28 @@
 """Measures the coverage of the tests that reach something new, and only of these.
 
-The tracer of coverage more than doubles the time of a test. Most rows of a table reach only the lines and
-branches that the rows before them reached. So the first row of each test function is measured, and the next rows
-while one of the last `QUIET` tests of the file reached a new line or branch. Collection, and pytest's work between
-the tests, are not measured. The result can be lower than that of a full measurement, but never higher:
-`.ci/test` measures every row (MEASURE_EVERY_ROW=1) before it says that coverage is too low.
+The tracer of coverage more than doubles the time of a test. Most rows of a long table reach only the lines and
+branches that the rows before them reached. So the measurement of a table ends after `QUIET` rows in a row that
+reach no new line or branch. The teardown of a test, and pytest's work between the tests, are not measured. The
+result can be lower than that of a full measurement, but never higher: `.ci/test` measures every row
+(MEASURE_EVERY_ROW=1) before it says that coverage is too low.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Generator, Iterable
-from typing import Protocol
+from collections.abc import Generator
+from typing import Any, Protocol
 
 import pytest
 
 import etpguard
 
-QUIET = 5
-"""So many tests of a file in a row that reach nothing new end the measurement of the rows of its tables."""
+QUIET = 10
 
 
 class Tracer(Protocol):
-    """What this module needs of pytest-cov: a test double has it too."""
+    """What this module needs of pytest-cov."""
 
     def pause(self) -> None: ...
 
@@ -36,10 +35,10 @@ class Tracer(Protocol):
 class PytestCov:
     """The tracer of pytest-cov. What was reached is a private attribute: the public way writes it to a file."""
 
-    def __init__(self, plugin: object) -> None:
-        self._controller = plugin.cov_controller  # type: ignore[attr-defined]
-        self.pause = self._controller.pause
-        self.resume = self._controller.resume
+    def __init__(self, controller: Any) -> None:
+        self._controller = controller
+        self.pause = controller.pause
+        self.resume = controller.resume
 
     def reached(self) -> int:
         return sum(map(len, list(self._controller.cov._collector.data.values())))
@@ -49,15 +48,13 @@ class Choice:
     """Which test is measured."""
 
     def __init__(self) -> None:
-        self._file, self._function, self._quiet = "", "", 0
+        self._function, self._quiet = "", 0
 
-    def measures(self, file: str, function: str) -> bool:
-        """`function` is the node id without the row of the table. The tests of a file run one after the other."""
-        if file != self._file:
-            self._file, self._quiet = file, 0
-        first = function != self._function
-        self._function = function
-        return first or self._quiet < QUIET
+    def measures(self, function: str) -> bool:
+        """`function` is the node id without the row of the table. The rows of a table run one after the other."""
+        if function != self._function:
+            self._function, self._quiet = function, 0
+        return self._quiet < QUIET
 
     def found(self, new: bool) -> None:
         """Whether the test that was measured last reached something new."""
@@ -65,7 +62,7 @@ class Choice:
 
 
 class CoveragePauses:
-    """The plugin. Each process that runs tests has one."""
+    """The plugin. Each process that runs tests has one. pytest-cov starts when the session starts."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -74,19 +71,19 @@ class CoveragePauses:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:
-        """pytest-cov starts when the session starts. What modules run when they are imported is measured first."""
-        if controller_of(self._config) is not None:
-            import_all(etpguard.__path__)
-            self._tracer = PytestCov(self._config.pluginmanager.getplugin("_cov"))
+        result = yield
+        if controller := controller_of(self._config):
+            import_all()
+            self._tracer = PytestCov(controller)
             self._tracer.pause()
-        return (yield)
+        return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         if self._tracer is None:
             return (yield)
         function, _, _ = item.nodeid.partition("[")
-        if item.get_closest_marker("no_cover") or not self._choice.measures(str(item.path), function):
+        if item.get_closest_marker("no_cover") or not self._choice.measures(function):
             result = yield
             self._tracer.pause()  # pytest-cov resumes after a test with the marker
             return result
@@ -98,15 +95,21 @@ class CoveragePauses:
             self._tracer.pause()
             self._choice.found(self._tracer.reached() > before)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
+        if self._tracer is not None:
+            self._tracer.pause()
+        return (yield)
 
-def controller_of(config: pytest.Config) -> object | None:
+
+def import_all() -> None:
+    """The modules that no test module has imported: a test that is not measured may be the first that does."""
+    for module in pkgutil.walk_packages(etpguard.__path__, "etpguard."):
+        importlib.import_module(module.name)
+
+
+def controller_of(config: pytest.Config) -> Any:
     """Of pytest-cov, where it measures: not in the process that only hands the tests to workers."""
     if config.getoption("numprocesses", None) or config.getoption("dist", "no") != "no":
         return None
     return getattr(config.pluginmanager.getplugin("_cov"), "cov_controller", None)
-
-
-def import_all(path: Iterable[str]) -> None:
-    """Every module of the package."""
-    for module in pkgutil.walk_packages(path, "etpguard."):
-        importlib.import_module(module.name)
