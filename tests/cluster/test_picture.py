@@ -137,8 +137,9 @@ SLICE_OF_A = {"metadata": {"name": "s", "namespace": "x", "labels": {"kubernetes
 SLICE_OF_B = {"metadata": {"name": "s", "namespace": "x", "labels": {"kubernetes.io/service-name": "b"}}}
 
 
-def service_with(port: int) -> Json:
-    return {"metadata": {"name": "a", "namespace": "x"}, "spec": {"ports": [{"port": 80, "nodePort": port}]}}
+def service_with(node_port: int, protocol: str = "TCP") -> Json:
+    port = {"port": 80, "nodePort": node_port, "protocol": protocol}
+    return {"metadata": {"name": "a", "namespace": "x"}, "spec": {"ports": [port]}}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,13 @@ def service_with(port: int) -> Json:
             service_with(30002),
             Touched({X_A}, node_ports={30001, 30002}),
             id="a node port changes: both numbers",
+        ),
+        pytest.param(
+            SERVICE,
+            service_with(30001, "UDP"),
+            service_with(30001),
+            Touched({X_A}, node_ports={30001}),
+            id="the protocol of a node port changes: its number",
         ),
         pytest.param(NODE, None, {"metadata": {"name": "n"}}, Touched(nodes={"n"}), id="a node"),
         pytest.param(

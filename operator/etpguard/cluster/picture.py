@@ -32,7 +32,7 @@ Referrer = Callable[[Any], Iterable[Key]]
 # Kinds that describe their own Service, and no consumer of it.
 _DESCRIBE_SERVICES = (SERVICE, ENDPOINT_SLICE, SERVICE_COVERAGE)
 _NO_KEYS = frozenset[Key]()
-_NO_NUMBERS = frozenset[int]()
+_NO_PORTS = frozenset[tuple[int, str]]()
 
 
 class Touched(Struct):
@@ -237,16 +237,17 @@ class Picture:
             return error
 
     def _move_node_ports(self, change: Change[Any], touched: Touched) -> None:
-        before, after = _node_ports(change.old), _node_ports(change.new)
-        if not before and not after:
+        ports_before, ports_after = _node_ports(change.old), _node_ports(change.new)
+        if not ports_before and not ports_after:
             return
+        before, after = {number for number, _ in ports_before}, {number for number, _ in ports_after}
         for number in before - after:
             self._node_ports[number].discard(change.key)
             if not self._node_ports[number]:
                 del self._node_ports[number]
         for number in after - before:
             self._node_ports[number].add(change.key)
-        touched.node_ports |= before ^ after
+        touched.node_ports.update(number for number, _ in ports_before ^ ports_after)
 
 
 def _in_order(rejects: Mapping[Any, Reject]) -> list[Reject]:
@@ -263,7 +264,8 @@ def _discard(index: dict[Any, dict[Any, Reject]], place: Any, key: Any) -> bool:
     return True
 
 
-def _node_ports(service: Service | Deferred[Service] | Reject | None) -> Set[int]:
+def _node_ports(service: Service | Deferred[Service] | Reject | None) -> Set[tuple[int, str]]:
+    """Numbers with protocols: a health check over TCP does not reach a port that is served over UDP."""
     if not isinstance(service, Service):
-        return _NO_NUMBERS
-    return {port.node_port for port in service.ports if port.node_port}
+        return _NO_PORTS
+    return {(port.node_port, port.transport) for port in service.ports if port.node_port}
