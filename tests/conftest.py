@@ -19,7 +19,6 @@ import devcluster
 from devcluster import Cluster, MissingToolError
 from devcluster.dataplane.nodes import MODES
 from tests.arena import clear_namespace, own_cluster
-from tests.coverage_pauses import CoveragePauses
 from tests.examples import examples
 
 if TYPE_CHECKING:
@@ -92,11 +91,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FOLDER",
         help="write node ids of failed tests to FOLDER/names, and the ends of tracebacks to FOLDER/tracebacks",
     )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if config.pluginmanager.hasplugin("_cov") and "MEASURE_EVERY_ROW" not in os.environ:  # with --cov
-        config.pluginmanager.register(CoveragePauses(config))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
