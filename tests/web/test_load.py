@@ -22,7 +22,7 @@ from etpguard.web import Health, serve
 pytestmark = pytest.mark.timing
 
 CROWD = Path(__file__).with_name("crowd.py")
-SECONDS = 2.0
+SECONDS = 3.0
 LONGEST_GAP = 0.3
 TRIES = 3
 
