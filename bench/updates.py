@@ -16,8 +16,8 @@ from devcluster import Cluster, ports
 from devcluster.objects import wait_for
 
 RECORD_SECONDS = 30.0
-"""The playback must end before the operator asks again whether etcd was restored (60 s after the lists, of which the
-playback waits 30 s): the recorded lists are older than the recorded events, so they look restored."""
+"""The playback must end before the operator asks again whether etcd was restored, 60 s after its lists. The
+playback waits 30 s of these. Its lists are older than its events, so etcd would look restored."""
 
 
 def updates(cluster: Cluster, size: Size, rate: float) -> dict[str, object]:
