@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -151,7 +150,6 @@ def test_no_random_cluster_differs_from_kube_proxy() -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 def test_no_random_cluster_of_many_differs_from_kube_proxy() -> None:
     compare(SOAK_CLUSTERS)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -354,6 +353,5 @@ class LongIncremental(Incremental):
 @pytest.mark.soak
 @pytest.mark.no_cover
 @pytest.mark.timeout(7200)
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 class TestLongIncremental(LongIncremental.TestCase):  # type: ignore[valid-type,misc]
     settings = _runs(5_000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
@@ -53,7 +52,6 @@ def test_no_random_cluster_differs() -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 def test_no_cluster_of_thousands_differs() -> None:
     compare(SOAK_CLUSTERS)
 

@@ -9,7 +9,6 @@ list looks like news. From there on the same numbers mean other things.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from typing import NamedTuple
 
@@ -221,6 +220,5 @@ class LongMerging(Merging):
 @pytest.mark.soak
 @pytest.mark.no_cover
 @pytest.mark.timeout(7200)
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 class TestLongMerging(LongMerging.TestCase):  # type: ignore[valid-type,misc]
     settings = _runs(10_000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -167,7 +166,6 @@ def test_changes_commute(behind_alb: Scene, seed: int) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 @pytest.mark.parametrize("seed", range(SHORT, LONG))
 def test_changes_commute_on_many_clusters(behind_alb: Scene, seed: int) -> None:
     play(behind_alb, seed)

@@ -7,7 +7,6 @@ says so. On a busy machine the load balancer and the client are behind their tim
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -183,7 +182,6 @@ def test_the_end_of_a_pod(scene: Scene, ending: Ending, capsys: pytest.CaptureFi
 
 
 @pytest.mark.soak
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_end_of_many_pods(scene: Scene, ending: Ending, capsys: pytest.CaptureFixture[str]) -> None:
     play(scene, ending, LONG, capsys)

@@ -47,7 +47,6 @@ def test_random_walk(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long walk: make soak")
 def test_long_random_walk(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     found = walk(scene, LONG, Etpguard(), _seed(capsys, scene.lab.mode))
     assert not found, found

@@ -3,7 +3,6 @@ drain`, and each eviction that the API server refuses was predicted."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -177,7 +176,6 @@ def test_a_drain_ends_within_its_bounds(cluster: Cluster, seed: int) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 @pytest.mark.parametrize("seed", range(SHORT, LONG))
 def test_a_hundred_drains_end_within_their_bounds(cluster: Cluster, seed: int) -> None:
     play(cluster, seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from pathlib import Path
@@ -21,10 +20,6 @@ from tests.remediate.stage import Scene
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.timing]
 
-SOAK = (
-    pytest.mark.soak,
-    pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak"),
-)
 MOST = 7
 """Runs with the tenant at most. The operator rolls back 10 Services in 10 minutes at most."""
 RUNS = 3
@@ -39,7 +34,7 @@ class Times(NamedTuple):
     recovered: float
 
 
-@pytest.mark.parametrize("changes", [150, pytest.param(500, marks=SOAK)])
+@pytest.mark.parametrize("changes", [150, pytest.param(500, marks=pytest.mark.soak)])
 def test_a_victims_times_stay_within_twice_those_of_an_undisturbed_run(
     changes: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,6 @@ the leader's writes are accepted, and no change is lost or made twice."""
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -32,7 +31,6 @@ def test_only_the_leader_writes_and_nothing_is_lost(scene: Scene, tmp_path: Path
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 def test_through_many_hand_overs(scene: Scene, tmp_path: Path) -> None:
     play(scene, tmp_path, LONG)
 

@@ -122,7 +122,6 @@ def test_killed_while_it_applies(scene: Scene, number: int, after: bool) -> None
 
 
 @pytest.mark.soak
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 @either_side
 @pytest.mark.parametrize("number", APPLY)
 def test_killed_at_each_request_of_an_apply(scene: Scene, number: int, after: bool) -> None:
@@ -151,7 +150,6 @@ def test_killed_while_it_rolls_back(scene: Scene, number: int, after: bool) -> N
 
 
 @pytest.mark.soak
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 @either_side
 @pytest.mark.parametrize("number", ROLL_BACK)
 def test_killed_at_each_request_of_a_rollback(scene: Scene, number: int, after: bool) -> None:

@@ -4,7 +4,6 @@ through all of it."""
 from __future__ import annotations
 
 import itertools
-import os
 from collections import defaultdict
 from collections.abc import Coroutine, Generator
 from typing import Any, cast
@@ -571,6 +570,5 @@ TestWorld.settings = _runs(examples(40), 40)
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 class TestLongWorld(LongWorld.TestCase):  # type: ignore[valid-type,misc]
     settings = _runs(2000, 40)

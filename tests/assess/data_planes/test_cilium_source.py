@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterable
@@ -24,7 +23,6 @@ from tests.assess.test_against_kube_proxy import picture_of
 pytestmark = [
     pytest.mark.controlplane,  # needs a program of devcluster
     pytest.mark.soak,
-    pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak"),
 ]
 
 CLUSTERS = 400

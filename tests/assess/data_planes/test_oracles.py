@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -134,7 +133,6 @@ def test_no_random_cluster_differs(name: str) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.skipif("SOAK" not in os.environ, reason="the long run: make soak")
 @pytest.mark.parametrize("name", PLANES)
 def test_no_cluster_of_thousands_differs(name: str) -> None:
     compare(name, SOAK_CLUSTERS)
