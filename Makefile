@@ -4,6 +4,9 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/etpguard
 UV    := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN   := $(UV) run --locked --
 PYTEST := $(RUN) pytest
+ifndef UV_PYTHON
+export UV_PYTHON := $(shell .ci/python)
+endif
 UNIT  := not controlplane and not dataplane and not image and not browser
 
 .PHONY: help binaries demo test unit pythons soak lint docs man protobuf build bench clean
