@@ -11,6 +11,14 @@ SETTLED_MINUTES = 15
 """Growth counts from this minute on: before, caches fill and the allocator finds its size."""
 
 
+def leader_change_due(changes: int, every: float) -> float:
+    """When the leader is to change next, in seconds since the start, after so many `changes`: after half of
+    `every`, then whenever `every` seconds more are over. A replica that was never cut off has not yet listed
+    everything beside its old records, so its memory is not yet what it will be. This way each was, before growth
+    counts."""
+    return every * max(changes, (changes + 1) / 2)
+
+
 @dataclass(frozen=True)
 class Sample:
     """One look at a replica. `at` is in seconds since the start; `requests` is a counter."""

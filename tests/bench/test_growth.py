@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from bench.growth import Growth, Minute, Sample, growth, minutes, per_hour
+from bench.growth import Growth, Minute, Sample, growth, leader_change_due, minutes, per_hour
 
 
 def sample(at: float, memory: float = 100.0, requests: float = 0.0, threads: int = 8) -> Sample:
     return Sample(at, memory, threads, 30, requests, at / 100, leading=False)
+
+
+def test_both_replicas_were_cut_off_before_growth_counts_and_then_every_ten_minutes() -> None:
+    assert [leader_change_due(changes, 600) / 60 for changes in range(6)] == [5, 10, 20, 30, 40, 50]
 
 
 def test_a_minute_has_the_least_memory_and_the_most_threads() -> None:
