@@ -6,11 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 from devcluster import Cluster, MissingToolError, ports
@@ -59,8 +57,8 @@ def former(folder: Path) -> Tree:
     if found.returncode != 0:
         raise MissingToolError(f"commit {BEFORE} is not here: this is no clone with its whole history")
     packed = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=True)
-    with tarfile.open(fileobj=BytesIO(packed.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["tar", "-x", "-C", folder], input=packed.stdout, check=True)
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")}
     subprocess.run(
         [uv, "sync", "--quiet", "--locked", "--no-dev", "--python", sys.executable],
