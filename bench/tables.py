@@ -163,7 +163,7 @@ def _large(measured: Json) -> str:
     )
     last = _prose(
         "By the same line, the operator reaches the memory limit of the manifests (1Gi) at "
-        f"{reached:,.0f} objects, which is {scale:.1f} times the largest cluster that was measured."
+        f"{reached:,.0f} objects, which is {scale:.1f} times the largest point of the curve."
     )
     return f"{first}\n\n{_table(('measure', 'value'), rows)}\n\n{last}"
 
