@@ -16,7 +16,9 @@ Methods may be called from any thread, and have taken effect when they return. N
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import socket
 import ssl
 import weakref
 from collections.abc import Callable, Mapping
@@ -30,6 +32,7 @@ from devcluster import ports
 from devcluster.cluster import Cluster
 from devcluster.http_rules import Action, Answer, Cut, Delay, Match, Request, Rule, Silence, WatchError
 from devcluster.http_stream import WatchStream
+from devcluster.listener import Listener
 from devcluster.loop_thread import LoopServer
 
 _HOST = "127.0.0.1"
@@ -81,6 +84,7 @@ class HttpProxy(LoopServer):
         self._requests: list[Request] = []
         self._streams: list[WatchStream] = []
         self._upstreams: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        self._peers: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         super().__init__("http-proxy")
 
     def on(
@@ -128,20 +132,33 @@ class HttpProxy(LoopServer):
             timeout=aiohttp.ClientTimeout(),
         )
         # With cancellation, so that a watch ends at the API server when its client is gone.
-        self._runner = web.ServerRunner(web.Server(self._serve, handler_cancellation=True), shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, _HOST, self._port, ssl_context=self._tls).start()
+        self._server = web.Server(self._serve, handler_cancellation=True)
+        self._listener = Listener(_HOST, self._port, self._accept)
 
     async def _stop(self) -> None:
         for stream in list(self._streams):
             stream.set_silent(False)
             stream.abort()
-        await self._runner.cleanup()
+        self._listener.close()
+        await self._listener.cut()
+        self._server.pre_shutdown()
+        await self._server.shutdown(0.1)
         await self._session.close()
-        # Those of ended watches wait for the API server's farewell of TLS, longer than the loop lives.
+        # Closed connections wait for the other side's farewell of TLS, longer than the loop lives. A transport
+        # that was closed twice, as aiohttp's server does, no longer aborts.
         for transport in self._upstreams:
             transport.abort()
+        for peer in self._peers:
+            with contextlib.suppress(OSError):
+                peer.shutdown(socket.SHUT_RDWR)
         await asyncio.sleep(0.01)
+        while any(peer.fileno() >= 0 for peer in self._peers):  # noqa: ASYNC110  nothing sets an event
+            await asyncio.sleep(0.01)
+
+    async def _accept(self, peer: socket.socket) -> None:
+        self._peers.add(peer)
+        with contextlib.suppress(OSError):  # the client speaks no TLS, does not trust the certificate, or has gone
+            await asyncio.get_running_loop().connect_accepted_socket(self._server, peer, ssl=self._tls)
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
         request = Request(

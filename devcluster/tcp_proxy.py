@@ -16,6 +16,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from devcluster import ports
+from devcluster.listener import Listener
 from devcluster.loop_thread import LoopServer, LoopThread
 
 Direction = Literal["both", "to_client", "to_server"]
@@ -137,11 +138,7 @@ class Connection:
     def abort(self) -> None:
         """Resets what is still open."""
         for writer in self._writers:
-            peer = writer.get_extra_info("socket")
-            if peer is not None:
-                with contextlib.suppress(OSError):  # closed meanwhile
-                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            writer.transport.abort()
+            _reset(writer)
 
     def set_silent(self, direction: Direction | None) -> None:
         for pipe, name in ((self._to_client, "to_client"), (self._to_server, "to_server")):
@@ -152,6 +149,15 @@ class Connection:
 
     def set_delay(self, seconds: float) -> None:
         self._to_client.delay = self._to_server.delay = seconds
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Resets the connection if it is still open."""
+    peer = writer.get_extra_info("socket")
+    if peer is not None:
+        with contextlib.suppress(OSError):  # closed meanwhile
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    writer.transport.abort()
 
 
 class TcpProxy(LoopServer):
@@ -166,8 +172,8 @@ class TcpProxy(LoopServer):
         self._port = ports.free(_HOST)
         self.server = f"{target.scheme}://{_HOST}:{self._port}"
         """The proxy's own URL."""
-        self._listener: asyncio.Server | None = None
-        self._open: dict[Connection, asyncio.Task[None] | None] = {}
+        self._listener: Listener | None = None
+        self._open: set[Connection] = set()
         self._numbers = itertools.count(1)
         self._delay = 0.0
         self._handshake = 0.0
@@ -218,40 +224,36 @@ class TcpProxy(LoopServer):
 
     async def _start(self) -> None:
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._serve, _HOST, self._port)
+            self._listener = Listener(_HOST, self._port, self._serve)
 
     async def _stop(self) -> None:
         await self._cut(refuse=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, peer: socket.socket) -> None:
+        client = await asyncio.open_connection(sock=peer)
         try:
             await asyncio.sleep(self._handshake)
             upstream = await asyncio.open_connection(*self._target)
+            connection = Connection(next(self._numbers), self._loop, client, upstream, self._delay, self._wires)
+            connection.set_silent(self._silence)
+            self._open.add(connection)
+            try:
+                await connection.run()
+            finally:
+                self._open.remove(connection)
         except OSError:
-            writer.transport.abort()
-            return
-        connection = Connection(
-            next(self._numbers), self._loop, (reader, writer), upstream, self._delay, self._wires
-        )
-        connection.set_silent(self._silence)
-        self._open[connection] = asyncio.current_task()
-        try:
-            await connection.run()
-        except asyncio.CancelledError:
-            pass  # cut; asyncio.start_server would report it as an error
+            pass  # the server does not listen
         finally:
-            del self._open[connection]
+            _reset(client[1])
 
     async def _cut(self, refuse: bool) -> None:
-        if refuse and self._listener is not None:
-            self._listener.close()
+        listener = self._listener
+        if listener is None:
+            return
+        if refuse:
+            listener.close()
             self._listener = None
-        tasks = [task for task in self._open.values() if task is not None]
-        for connection, task in list(self._open.items()):
-            connection.abort()
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await listener.cut()
 
     def _set_silent(self, direction: Direction | None, connections: Iterable[Connection] | None) -> None:
         if connections is None:
