@@ -8,6 +8,7 @@ The exception is what Python reads when it starts, such as PYTHONUTF8: for this 
 from __future__ import annotations
 
 import array
+import atexit
 import contextlib
 import io
 import json
@@ -37,6 +38,12 @@ class Forker:
             start_new_session=True,
         )
         its.close()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """The process ends when nothing is left to read."""
+        self._socket.close()
+        self._process.wait(60)
 
     def run(
         self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, timeout: float
@@ -63,8 +70,7 @@ class Forker:
                 answer = b""
             if not answer:
                 os.killpg(self._process.pid, 9)
-                self._process.wait()
-                self._socket.close()
+                self.close()
                 raise subprocess.TimeoutExpired(list(arguments), timeout)
             return int.from_bytes(answer, "big", signed=True), out.result(), err.result()
 
