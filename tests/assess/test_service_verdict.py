@@ -408,9 +408,8 @@ def test_a_blocked_registration_names_the_node() -> None:
 
 RENAMED = node("n1", labels={"kubernetes.io/hostname": "ip-10-0-0-1"})
 OVERRIDE = (
-    "kube-proxy has --hostname-override, since the hostname of node n1 differs from the name of the Node; "
-    "without it, "
-    "kube-proxy finds no local endpoint there"
+    "kube-proxy has --hostname-override, since the hostname of node n1 differs from the name of the Node. "
+    "Without this flag, kube-proxy finds no local endpoint there"
 )
 
 

@@ -73,7 +73,7 @@ def test_a_setting_that_is_not_known(outcome: Outcome, other: Outcome, expected:
     found = agreed(verdict(outcome), other, Otherwise(NodeRule(), WHY))
     assert found.outcome.name == expected
     if expected == "Unknown":
-        assert found.reason == Reason("Odd", f"{WHY.detail}; the outcome is {outcome.name} or {other.name}")
+        assert found.reason == Reason("Odd", f"{WHY.detail}. The outcome is {outcome.name} or {other.name}")
 
 
 def test_a_rule_without_a_node_may_mean_that_other_nodes_get_the_traffic() -> None:

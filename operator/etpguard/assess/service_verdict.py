@@ -48,8 +48,8 @@ _HARMLESS = (Outcome.Covered, Outcome.TargetsUnhealthy)
 _VIRTUAL_NODES = NodeRule(requirements=VIRTUAL, taints=(), readiness=Readiness.IGNORED)
 _NO_NODE_PORT = Reason(
     "NoNodePort",
-    "the Service has no node ports, no address that the nodes serve, and no consumer that an object shows: a load "
-    "balancer that sends to pods loses nothing, and one that sends to nodes has no target",
+    "the Service has no node ports, no address that the nodes serve, and no consumer that an object shows. A load "
+    "balancer that sends to pods loses nothing. One that sends to nodes has no target",
 )
 
 
@@ -202,7 +202,7 @@ class Judge:
         more = f" and of {others} more" if others else ""
         return (
             f"kube-proxy has --hostname-override, since the hostname of node {name}{more} differs from the name "
-            "of the Node; without it, kube-proxy finds no local endpoint there"
+            "of the Node. Without this flag, kube-proxy finds no local endpoint there"
         )
 
     def _blind(self, key: Key) -> Reason | None:

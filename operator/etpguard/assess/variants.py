@@ -61,8 +61,8 @@ def _not_known(
 
 def _depends(mine: str, planes: NodePlanes, theirs: str, others: NodePlanes) -> Reason:
     detail = (
-        f"the data plane of the nodes is not certain: with {_named(planes)} the outcome is {mine}, with "
-        f"{_named(others)} it is {theirs}; --data-plane names the data plane"
+        f"the data plane of the nodes is not certain. With {_named(planes)} the outcome is {mine}, with "
+        f"{_named(others)} it is {theirs}. Name the data plane by --data-plane"
     )
     return Reason("DataPlaneNotKnown", detail)
 

@@ -32,13 +32,13 @@ def node_port_limits(service: Service, edge: int) -> Reason | None:
     pools = service.annotations.get(LISTEN)
     if pools is not None and pools.strip() != "*":
         detail = (
-            f"the annotation {LISTEN} of OpenYurt limits the node ports to node pools ({pools[:100]}): clients "
-            "that address a node of another pool lose their traffic; those that address the named pools do not"
+            f"the annotation {LISTEN} of OpenYurt limits the node ports to node pools ({pools[:100]}). Clients "
+            "that address a node of another pool lose their traffic. Those that address the named pools do not"
         )
         return Reason("NodePortsLimited", detail)
     if edge:
         detail = (
-            "edge nodes of KubeEdge run no kube-proxy by default: if one runs there, nothing is lost; if none "
+            "edge nodes of KubeEdge run no kube-proxy by default. If one runs there, nothing is lost. If none "
             "does, clients that address an edge node lose their traffic"
         )
         return Reason("EdgeNodesNotKnown", detail)
@@ -69,7 +69,7 @@ def has_no_address(service: Service, consumer: Consumer) -> bool:
 def without_address(consumer: Consumer) -> ConsumerVerdict:
     causes = f" Known causes: {consumer.without_address}." if consumer.without_address else ""
     detail = (
-        "the status of the Service has no address, so no load balancer is known to send traffic; look at the "
+        "the status of the Service has no address, so no load balancer is known to send traffic. Look at the "
         f"events of the Service and at the log of {consumer.controller}.{causes}"
     )
     return ConsumerVerdict(consumer, Outcome.Unknown, Reason("NoAddress", detail.removesuffix(".")))
@@ -97,7 +97,7 @@ def agreed(verdict: ConsumerVerdict, other: Outcome, otherwise: Otherwise) -> Co
         return verdict
     if min(verdict.outcome, other) >= Outcome.NoTargets:  # all is lost, either way
         return verdict
-    detail = f"{reason.detail}; the outcome is {verdict.outcome.name} or {other.name}"
+    detail = f"{reason.detail}. The outcome is {verdict.outcome.name} or {other.name}"
     return replace(verdict, outcome=Outcome.Unknown, reason=Reason(reason.code, detail))
 
 
@@ -134,8 +134,8 @@ def with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) ->
         return Verdict(Outcome.Outage, verdict.eligible, verdict.eligible, NO_HEALTHY_TARGET), None
     if none_healthy and targets.none_healthy is NoneHealthy.NOT_KNOWN:
         detail = (
-            "the health check passes on no target, and what this load balancer then does is not known: if it "
-            "sends to all targets, a share of the requests is lost; if it sends to none, all are lost"
+            "the health check passes on no target, and what this load balancer then does is not known. If it "
+            "sends to all targets, a share of the requests is lost. If it sends to none, all are lost"
         )
         return verdict, Reason("NoneHealthyNotKnown", detail)
     if verdict.outcome is Outcome.TargetsUnhealthy and targets.none_healthy is NoneHealthy.SENDS_TO_ALL:

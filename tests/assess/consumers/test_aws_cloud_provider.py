@@ -264,7 +264,7 @@ def test_what_a_change_to_cluster_costs_depends_on_the_balancer() -> None:
     classic, network = world(*annotated({})).advice()[-1], world(*annotated(NLB)).advice()[-1]
     assert "already hides it" in classic
     assert "node's address instead of the client's" in network
-    assert network.index("change the policy first") < network.index(f"set {ATTRIBUTES} to")
+    assert network.index("change the policy first") < network.index(f"set the annotation {ATTRIBUTES} to")
     assert "ignores this annotation" in network
     assert f"set {PREFIX}proxy-protocol" not in network
     proxied = world(*annotated({**NLB, **PROXIED})).advice()

@@ -76,7 +76,7 @@ def test_annotations(annotations: dict[str, str], outcome: str, reason: str) -> 
 
 def test_the_reason_names_the_host_that_kube_vip_wrote() -> None:
     made = world(service(annotations={"kube-vip.io/vipHost": "b"}), endpoints("a"), *nodes(""))
-    assert "vipHost names b: with ARP" in made.consumer().reason.detail
+    assert "vipHost names b. With ARP" in made.consumer().reason.detail
 
 
 def test_a_service_that_kube_vip_ignores() -> None:

@@ -67,4 +67,4 @@ def test_where_every_node_is_covered_an_ingress_changes_nothing() -> None:
 def test_the_reason_states_both_outcomes() -> None:
     *_, detail = assessed(ALB)
     assert detail.startswith(f"{NO_INGRESS}, but it has IngressClass alb")
-    assert "if none has, clients that address an uncovered node lose" in detail
+    assert "If none has, clients that address an uncovered node lose their requests" in detail

@@ -64,10 +64,10 @@ ATTRIBUTES = f"{_PREFIX}target-group-attributes"
 _PROXIED = "proxy_protocol_v2.enabled"
 
 _PROXY_PROTOCOL = (
-    "To keep the client's address: change the policy first, since this makes new target groups. Only then let the "
-    f"pods accept PROXY protocol v2 and set {ATTRIBUTES} to {_PROXIED}=true: with Local it breaks the health "
-    "check. An older cloud controller manager ignores this annotation; then set the attribute of the target "
-    f"groups in AWS. ({_PREFIX}proxy-protocol is for Classic Load Balancers.)"
+    "To keep the client's address, change the policy first, since this makes new target groups. Only then let the "
+    f"pods accept PROXY protocol v2, and set the annotation {ATTRIBUTES} to {_PROXIED}=true. With Local, PROXY "
+    "protocol breaks the health check. An older cloud controller manager ignores this annotation. In this case, "
+    f"set the attribute of the target groups in AWS. ({_PREFIX}proxy-protocol is for Classic Load Balancers.)"
 )
 """aws_loadbalancer.go:308-320; aws_validations.go validateServiceAnnotationTargetGroupAttributes; the order is
 that of aws-load-balancer-controller docs/guide/service/nlb.md:158."""

@@ -15,7 +15,7 @@ health"; defaults 1 and off."""
 
 LOWER_THE_MINIMUM = Advice(
     "Remove minimum_healthy_targets from the attributes of the target group",
-    "Fewer targets are healthy than it asks for, so the load balancer sends to all, and the unhealthy ones drop "
+    "Fewer targets are healthy than it asks for, so the load balancer sends to all. The unhealthy ones drop "
     "their share. With the default, it routes around them as long as one is healthy.",
     "Cost: the healthy targets then take all of the traffic.",
 )

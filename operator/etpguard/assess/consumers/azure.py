@@ -84,8 +84,8 @@ _BY_CLOUD_CONFIG = Otherwise(
     _BASIC,
     Reason(
         "CloudConfigNotKnown",
-        "the cloud config decides whether control-plane nodes (loadBalancerSku, excludeMasterFromStandardLB) and "
-        "nodes of other resource groups are targets, and no API object shows it",
+        "no API object shows the cloud config. It decides whether control-plane nodes (loadBalancerSku, "
+        "excludeMasterFromStandardLB) and nodes of other resource groups are targets",
     ),
 )
 
@@ -96,8 +96,8 @@ _SINGLE = Otherwise(
     AZURE_NODES,
     Reason(
         "CloudConfigNotKnown",
-        "with multipleStandardLoadBalancerConfigurations in the cloud config the targets are the nodes with "
-        "endpoints, otherwise all nodes, and no API object shows which of them holds",
+        "no API object shows the cloud config. With multipleStandardLoadBalancerConfigurations in it, the targets "
+        "are the nodes with endpoints. Without it, they are all nodes",
     ),
 )
 _SEVERAL = (

@@ -101,8 +101,8 @@ def _with_pods(pods: Sequence[SvclbPod]) -> NodeTargets:
     serving = frozenset(pod.node for pod in pods if pod.ready and pod.node)
     rule = NodeRule(names=serving, taints=(), follows_endpoints=True)
     detail = (
-        f"{_not_ready(pods)}: if one gets Ready again, nothing is lost; if not, all is lost, and k3s removes the "
-        "addresses from the status of the Service"
+        f"{_not_ready(pods)}. If one gets Ready there, nothing is lost. If none does, all is lost, and k3s "
+        "removes the addresses from the status of the Service"
     )
     return NodeTargets(rule, UNCHECKED, keeps_targets=Reason("SvclbPodsNotReady", detail))
 
@@ -117,7 +117,7 @@ def _not_ready(pods: Sequence[SvclbPod]) -> str:
         if pending
         else ""
     )
-    return f"no svclb Pod of the Service is Ready on a node with an endpoint, and {ready} elsewhere{waiting}"
+    return f"no svclb Pod of the Service is Ready on a node with an endpoint ({ready} on other nodes){waiting}"
 
 
 def _without_pods(service: Service, view: View) -> NodeTargets:
@@ -142,9 +142,9 @@ def _recognised(service: Service, view: View, pods: Sequence[SvclbPod]) -> Recog
     if not classless(service) or "k3s" not in view.platforms or sole_cloud(view):
         return None
     how = (
-        "recognised by the nodes' providerIDs (k3s://); only the addresses in the Service's status count, which "
-        "are those of nodes with a ready pod: clients that address other nodes, through their own DNS records for "
-        "example, lose their packets"
+        "recognised by the nodes' providerIDs (k3s://). Only the addresses in the Service's status count: those "
+        "of nodes with a ready pod. Clients that address other nodes, for example through their own DNS records, "
+        "lose their packets"
     )
     entries = service.load_balancer_ingress
     if entries:

@@ -27,8 +27,9 @@ PREFIX = "kube-vip.io/"
 IGNORE, VIP_HOST, LEASE_NAME = "kube-vip.io/ignore", "kube-vip.io/vipHost", "kube-vip.io/leaseName"
 
 _ELECTION = (
-    "with services election, kube-vip announces only from nodes with an endpoint; without it, one leader "
-    "announces all addresses and drops this one while it has no endpoint itself; no API object shows the setting"
+    "with services election, kube-vip announces only from nodes with an endpoint. Without it, one leader "
+    "announces all addresses, and removes this one while it has no endpoint itself. etpguard does not read "
+    "the setting. Look for svc_election in the DaemonSet of kube-vip"
 )
 """pkg/endpoints/endpoints_generic.go:88-103 and endpoints.go:114-123."""
 _LEASE_REFUSED = Reason(
@@ -86,8 +87,8 @@ def _targets(service: Service) -> Targets:
     detail = _ELECTION
     if host := service.annotations.get(VIP_HOST):
         detail += (
-            f". {VIP_HOST} names {host[:253]}: with ARP, that node announces the address, and all is lost if it "
-            "has no endpoint; with BGP it proves nothing"
+            f". {VIP_HOST} names {host[:253]}. With ARP, that node announces the address, and all is lost if it "
+            "has no endpoint. With BGP, the annotation proves nothing"
         )
     return PossibleNodes(EVERY_NODE, Reason("ServicesElectionNotKnown", detail))
 

@@ -33,7 +33,8 @@ def missing_ingresses(service: Service, picture: Picture) -> Reason | None:
     if not sign:
         return None
     detail = (
-        f"{picture.unlisted[INGRESS]}, but it has {sign}: if an Ingress has the Service as a backend, its health "
-        "check decides whether requests are lost; if none has, clients that address an uncovered node lose"
+        f"{picture.unlisted[INGRESS]}, but it has {sign}. If an Ingress has the Service as a backend, its health "
+        "check decides whether requests are lost. If none has, clients that address an uncovered node lose their "
+        "requests"
     )
     return Reason("ConsumersNotReadable", detail)

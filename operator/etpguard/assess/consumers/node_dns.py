@@ -93,14 +93,14 @@ class ExternalDns(BaseFamily):
 
 _RECORDS = Reason(
     "RecordNotKnown",
-    "no API object shows the record that external-dns publishes: current versions publish the nodes with a ready "
-    "pod alone, and nothing is lost; early versions publish all nodes, and a share of the clients loses its "
+    "no API object shows the record that external-dns publishes. Current versions publish only the nodes with a "
+    "ready pod, and nothing is lost. Early versions publish all nodes, and a share of the clients loses its "
     "traffic",
 )
 _NO_ADDRESS = Reason(
     "NoExternalAddress",
-    "Istio publishes the ExternalIP of each selected node, and no selected node has one: unless the mesh networks "
-    "name other addresses of these nodes, nothing arrives",
+    "Istio publishes the ExternalIP of each selected node, and no selected node has one. Nothing arrives, unless "
+    "the mesh networks name other addresses of these nodes",
 )
 
 

@@ -21,17 +21,17 @@ from etpguard.objects import IPFamily, ServicePort
 
 _OF_ENVOY = Reason(
     "ServedByEnvoy",
-    "the Service belongs to an Ingress or a Gateway of Cilium, and its endpoint is a placeholder: the Envoy "
-    "of a node serves it where Cilium forwards node ports, and nothing does where kube-proxy is in charge; "
-    "--data-plane names the data plane",
+    "the Service belongs to an Ingress or a Gateway of Cilium, and its endpoint is a placeholder. Where Cilium "
+    "forwards node ports, the Envoy of a node serves it. Where kube-proxy forwards them, nothing does. Name the "
+    "data plane by --data-plane",
 )
 LOCAL_WITH_FALLBACK = "traffic-policy.network.alpha.openshift.io/local-with-fallback"
 _ON_OPENSHIFT = Reason(
     "LocalWithFallback",
     f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
-    "nodes where a node has none, and nothing is lost; every other data plane ignores it. That the nodes have "
-    "kube-proxy is only assumed; look at the network type of the cluster: kubectl get network.config.openshift.io "
-    "cluster -o yaml",
+    "nodes where a node has none, and nothing is lost. Every other data plane ignores the annotation. That the "
+    "nodes have kube-proxy is only assumed. Look at the network type of the cluster: kubectl get "
+    "network.config.openshift.io cluster -o yaml",
 )
 """The ingress operator of OpenShift sets it on the Services of its routers, where its presence counts:
 openshift/cluster-ingress-operator acca964 load_balancer_service.go:599-650, nodeport_service.go:149."""

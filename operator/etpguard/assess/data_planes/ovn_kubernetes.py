@@ -41,8 +41,8 @@ _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 _FALLBACK = Reason(
     "LocalWithFallback",
     f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
-    "nodes where a node has none, and nothing is lost; the upstream OVN-Kubernetes rejects the traffic "
-    "there. Which one runs here is not known; look for the network operator: kubectl get "
+    "nodes where a node has none, and nothing is lost. The upstream OVN-Kubernetes rejects the traffic "
+    "there. Which of the two runs here is not known. Look for the network operator of OpenShift: kubectl get "
     "network.operator.openshift.io cluster",
 )
 

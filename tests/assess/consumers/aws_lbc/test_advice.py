@@ -89,7 +89,7 @@ def test_no_advice_to_move_a_check_that_is_already_on_the_right_port() -> None:
             [load_balancer()], 4, "the node's address instead of the client's", id="nlb-cluster-loses-it"
         ),
         pytest.param([load_balancer()], 4, f"{NLB}proxy-protocol=*", id="nlb-proxy-protocol-with-the-annotation"),
-        pytest.param([load_balancer()], 4, "after this patch, and not before", id="nlb-order-of-the-changes"),
+        pytest.param([load_balancer()], 4, "after the patch and not before", id="nlb-order-of-the-changes"),
         pytest.param(
             [load_balancer(annotations={f"{NLB}target-group-attributes": "proxy_protocol_v2.enabled=true"})],
             4,
@@ -120,7 +120,7 @@ def test_what_to_copy_and_what_it_costs(objects: list[Json], number: int, expect
 @pytest.mark.parametrize(
     ("objects", "said"),
     [
-        pytest.param([ingress()], "so 20 to 35 s", id="alb-until-the-threshold"),
+        pytest.param([ingress()], "takes 20 to 35 s", id="alb-until-the-threshold"),
         pytest.param([load_balancer()], "preStop", id="health-check-node-port-drains"),
     ],
 )

@@ -99,7 +99,7 @@ def test_a_service_of_its_class(subject: Json, on: str, expected: tuple[str, str
 
 def test_reason_states_all_branches_and_advice_says_where_to_look() -> None:
     made = world(of_class(), endpoints("a"), *nodes("vsphere"))
-    assert "with ClusterIP or NodePortLocal AKO sends to pods" in made.consumer().reason.detail
-    assert "before 1.14.1 to all nodes" in made.consumer().reason.detail
+    assert "With ClusterIP or NodePortLocal, AKO sends to pods" in made.consumer().reason.detail
+    assert "Earlier versions then send to all nodes" in made.consumer().reason.detail
     assert "avi-k8s-config" in made.advice()[0]
     assert "all nodes as targets instead of those with pods" in made.advice()[-1]

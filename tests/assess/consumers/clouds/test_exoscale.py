@@ -123,7 +123,7 @@ def test_two_node_pools_that_differ_are_named() -> None:
     made = world(web(instancepool_id="p"), endpoints("a"), of_pool("a", "x"), of_pool("b", "y"))
     detail = made.consumer().reason.detail
     assert "node pool x and of node pool y" in detail
-    assert "all is lost if the pool has no member with an endpoint" in detail
+    assert "If the pool has no member with an endpoint, all is lost" in detail
 
 
 def test_a_node_of_another_pool_is_noticed() -> None:

@@ -60,7 +60,7 @@ def test_a_selector_without_a_match_leaves_the_members_as_they_were() -> None:
     """vpc_lbaas.go:539: the controller fails."""
     made = world(*pools(f"{POOL}=none")).consumer()
     assert (made.outcome.name, made.reason.code) == ("Unknown", "NoMatchingNodes")
-    assert "if those nodes forward, traffic arrives; if not, all is lost" in made.reason.detail
+    assert "If those nodes forward, traffic arrives. If they do not, all is lost" in made.reason.detail
 
 
 def test_the_selection_is_as_of_the_last_sync() -> None:

@@ -62,7 +62,7 @@ def test_both_branches_agree_where_all_nodes_are_covered(annotations: dict[str, 
 def test_reason_states_both_outcomes_and_where_to_look() -> None:
     reason = world(service(), endpoints("a"), *nodes("openstack")).consumer().reason.detail
     assert "create-monitor of the cloud config (default false)" in reason
-    assert "excludes the nodes without an endpoint; without one it sends to them" in reason
+    assert "excludes the nodes without an endpoint. Without one, it sends to them" in reason
 
 
 def test_a_value_that_is_not_understood_is_named() -> None:

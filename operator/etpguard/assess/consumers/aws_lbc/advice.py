@@ -100,18 +100,18 @@ def _harmless(verdict: ConsumerVerdict) -> Advice:
     effect = f"The health check keeps traffic off {which} as unhealthy by design."
     if isinstance(verdict.consumer.probe, HealthCheckNodePort):
         cost = (
-            "Cost: when the last pod of a node is deleted, its healthCheckNodePort fails at once. Nothing is lost "
-            "if the pod stays Ready and serves until the load balancer has noticed (by default 2 checks, 10 s "
-            "apart, and for an NLB 30 to 40 s more). A preStop delay gives that time only to a pod that stays "
-            "Ready meanwhile: ingress-nginx, Envoy Gateway and Contour fail their readiness at once, and the node "
-            "then drops."
+            "Cost: when the last pod of a node is deleted, its healthCheckNodePort fails at once. The load "
+            "balancer needs time to notice: by default 2 checks, 10 s apart, and for an NLB 30 to 40 s more. "
+            "Nothing is lost if the pod stays Ready and serves until then. A preStop delay gives that time only "
+            "to a pod that stays Ready meanwhile. ingress-nginx, Envoy Gateway and Contour fail their readiness "
+            "at once, and the node then drops the traffic."
         )
     else:
         cost = (
             "Cost: when the last pod of a node stops, requests to that node are lost until the check has failed "
-            "there (an ALB's defaults: 2 checks, 15 s apart, so 20 to 35 s). A preStop delay does not help: the "
-            "check passes as long as the pod serves. It helps only if the path of the check begins to fail while "
-            "the pod still serves for that time."
+            "there. With an ALB's defaults (2 checks, 15 s apart) this takes 20 to 35 s. A preStop delay alone "
+            "does not help, because the check passes as long as the pod serves. The delay helps only if the path "
+            "of the check begins to fail while the pod still serves for that time."
         )
     return Advice(
         "Leave it as it is: nothing is lost while the pods stay on their nodes",
@@ -168,7 +168,7 @@ def _connect_to_the_node_port(service: Service, consumer: Consumer) -> Advice:
     return Advice(
         "Let the health check connect to the node port",
         "With PROXY protocol on, only nodes with an endpoint accept such a check. Or turn PROXY protocol off, in "
-        "the pods' settings too: with Local they see the client's address anyway, unless "
+        "the pods' settings too. With Local, pods see the client's address without it, unless "
         "preserve_client_ip.enabled is false.",
         "",
         *step,
@@ -231,8 +231,8 @@ def _to_cluster(service: Service, consumer: Consumer) -> Advice:
     return cluster(
         service,
         ClientIP.LOST,
-        "To keep the client's address: after this patch, and not before it, let the pods accept PROXY protocol "
-        f"v2, then {how}. PROXY protocol breaks the HTTP check of Local.",
+        f"To keep the client's address, let the pods accept PROXY protocol v2, then {how}. Do this after the "
+        "patch and not before it, because PROXY protocol breaks the HTTP check of Local.",
     )
 
 

@@ -43,7 +43,7 @@ class TargetGroup(Struct, frozen=True):
 
 MULTI_CLUSTER = Reason(
     "MultiClusterTargetGroup",
-    "other clusters register targets in the same target group, and no API object of this cluster shows them; look "
+    "other clusters register targets in the same target group, and no API object of this cluster shows them. Look "
     "at the health of its targets in AWS",
 )
 """aws-load-balancer-controller v3.5.0 docs/guide/targetgroupbinding/targetgroupbinding.md, MultiCluster Target

@@ -36,9 +36,9 @@ def targets_by_bgp(service: Service, view: View) -> Targets:
     if not view.has(CILIUM_BGP_ADVERTISEMENT):
         why = view.unseen(CILIUM_BGP_ADVERTISEMENT)
         detail = (
-            f"no CiliumBGPAdvertisement was read{f' ({why})' if why else ''}: if an older CiliumBGPPeeringPolicy "
-            "or another object selects the Service, nodes with an endpoint advertise the address; if none does, "
-            "no node does"
+            f"no CiliumBGPAdvertisement was read{f' ({why})' if why else ''}. If an older CiliumBGPPeeringPolicy "
+            "or another object selects the Service, nodes with an endpoint advertise the address. If no object "
+            "selects it, no node does"
         )
         reason = Reason("AdvertisementsNotSeen", detail)
         return UnknownOutcome(reason, BGP_NODES, UNCHECKED) if why else PossibleNodes(BGP_NODES, reason)

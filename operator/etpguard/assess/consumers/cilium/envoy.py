@@ -19,8 +19,8 @@ _INGRESS = "cilium.io/ingress"
 _ON_EACH_NODE = Reason(
     "EnvoyOnEachNode",
     "Cilium redirects this Service of a Gateway or an Ingress to the Envoy of the node, and its endpoint is a "
-    "placeholder: which nodes announce the address under Local depends on the release of Cilium. Nothing is lost "
-    "where one does; all is lost where none does",
+    "placeholder. Which nodes announce the address under Local depends on the release of Cilium. If a node "
+    "announces it, nothing is lost. If none does, all is lost",
 )
 
 
@@ -41,6 +41,6 @@ def targets_by_envoy(service: Service, view: View) -> Targets:
         return PossibleNodes(rules.pop() if len(rules) == 1 else EVERY_NODE, reason)
     detail = (
         f"{_ON_EACH_NODE.detail}. From 1.20.2 on, only nodes with an endpoint may announce it by L2, and a "
-        "placeholder has no node: no node announces it until cilium/cilium#48799 is solved"
+        "placeholder has no node. So no node announces it until cilium/cilium#48799 is solved"
     )
     return UnknownOutcome(Reason(_ON_EACH_NODE.code, detail), EVERY_NODE, UNCHECKED)

@@ -28,21 +28,22 @@ from etpguard.objects.cilium import (
 )
 
 _SHARED = (
-    "but each Service that shares the address has a Lease, and the holder of each answers for it: nothing is lost "
-    "if all of them are nodes with an endpoint; a share or all of it is lost if one is not"
+    "But each Service that shares the address has a Lease, and the holder of each answers for the address. If all "
+    "holders are nodes with an endpoint, nothing is lost. If one is not, a share of the traffic or all of it is "
+    "lost"
 )
 """cilium/cilium#48419, open."""
 
 _NOT_LONG = (
-    "which is not Ready, is not a node of the policy, or has no endpoint: since Cilium 1.20.2, a node with an "
-    "endpoint takes the Lease over, and nothing is lost; before, all is lost while a node without one holds it"
+    "which is not Ready, is not a node of the policy, or has no endpoint. Since Cilium 1.20.2, a node with an "
+    "endpoint takes the Lease over, and nothing is lost. Before 1.20.2, all is lost while a node without one "
+    "holds the Lease"
 )
 _SHARING = ("lbipam.cilium.io/sharing-key", "io.cilium/lb-ipam-sharing-key")
 
 LEADER = (
-    "before Cilium 1.20.2, one leader among the nodes of the policy answers for the address, with or without an "
-    "endpoint: nothing is lost if it has one, all is lost if not; since 1.20.2, only nodes with an endpoint may "
-    "lead"
+    "before Cilium 1.20.2, one leader among the nodes of the policy answers for the address. If the leader has an "
+    "endpoint, nothing is lost. If it has none, all is lost. Since 1.20.2, only nodes with an endpoint may lead"
 )
 
 ENDPOINTS_LEAD = (1, 20, 2)
@@ -50,13 +51,13 @@ ENDPOINTS_LEAD = (1, 20, 2)
 #46399, #48550. Its placeholder has no node, so no node announces a Service of Envoy: cilium/cilium#48799, open."""
 
 _ONLY_ENDPOINTS = (
-    "one leader among the nodes of the policy that have an endpoint, of any port, answers for the address: "
-    "nothing is lost if it has one of this port"
+    "one leader among the nodes of the policy that have an endpoint, of any port, answers for the address. "
+    "If it has one of this port, nothing is lost"
 )
 
 _BEFORE = (
-    "one leader among the nodes of the policy answers for the address, with or without an endpoint: nothing "
-    "is lost if it has one, all is lost if not"
+    "one leader among the nodes of the policy answers for the address. If the leader has an endpoint, nothing is "
+    "lost. If it has none, all is lost"
 )
 
 
@@ -92,7 +93,7 @@ def targets_by_l2(service: Service, view: View) -> tuple[Targets, str]:
     if holders:
         where = f"Lease {leases[0].key} names node {holders[0][:253]}"
         if any(key in service.annotations for key in _SHARING):
-            return PossibleNodes(rule, Reason("LeaderNotKnown", f"{where}, {_SHARED}")), source
+            return PossibleNodes(rule, Reason("LeaderNotKnown", f"{where}. {_SHARED}")), source
         reason = Reason("LeaderNotKnown", f"{where}, {_NOT_LONG}")
         release = release_of_nodes(view)
         moves_on = release is None or release >= ENDPOINTS_LEAD
@@ -104,8 +105,8 @@ def targets_by_l2(service: Service, view: View) -> tuple[Targets, str]:
         return replace(targets, reason=reason), source
     if service.uid and release_of_nodes(view) is not None:  # Cilium runs in the namespace whose Leases are read
         detail = (
-            f"no node holds the Lease {l2_lease(service.key)}: no node announces the address unless one has taken "
-            "the Lease since, and all is lost"
+            f"no node held the Lease {l2_lease(service.key)} when it was read, so no node announced the address. "
+            "All is lost, unless a node has taken the Lease since"
         )
         return replace(targets, reason=Reason("LeaderNotKnown", detail), fewest=NO_NODE), source
     return targets, source

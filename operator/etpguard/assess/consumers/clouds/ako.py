@@ -38,8 +38,8 @@ NODE_PORT_LOCAL = "nodeportlocal.antrea.io/enabled"
 _READ_MODE = "kubectl -n avi-system get configmap avi-k8s-config -o jsonpath={.data.serviceType}"
 
 _VERSION = (
-    "AKO has version 1.14.1 or later, which sends to the nodes with an endpoint; earlier versions send to all "
-    "nodes, and that share of the requests is lost unless the health monitor of Avi finds it"
+    "AKO has version 1.14.1 or later, which sends to the nodes with an endpoint. Earlier versions send to all "
+    "nodes. The share of the nodes without an endpoint is then lost, unless the health monitor of Avi finds them"
 )
 
 _NODES = NodeRule(taints=(), readiness=EVERY_NODE.readiness, hosts=Hosts.ANY)
@@ -48,15 +48,16 @@ exclude label."""
 
 _MODE = Reason(
     "ServiceTypeNotKnown",
-    "the setting serviceType of AKO decides (ConfigMap avi-system/avi-k8s-config), which etpguard does not read: "
-    "with ClusterIP or NodePortLocal AKO sends to pods, and the policy is not on the path; with NodePort it sends "
-    "to the nodes with an endpoint (before 1.14.1 to all nodes, and a share of the requests may be lost)",
+    "AKO's setting serviceType decides, and etpguard does not read it. With ClusterIP or NodePortLocal, AKO sends "
+    "to pods, and the policy is not on the path. With NodePort, version 1.14.1 and later send to the nodes "
+    "with an endpoint. Earlier versions then send to all nodes, and a share of the requests may be lost. Look at "
+    "serviceType in the ConfigMap avi-system/avi-k8s-config",
 )
 
 _NOT_SHOWN = Reason(
     "ServiceTypeNotKnown",
-    "no node with an endpoint is known; AKO may send to pods instead, as its setting serviceType decides "
-    "(ConfigMap avi-system/avi-k8s-config)",
+    "no node with an endpoint is known. AKO may send to pods instead: its setting serviceType decides. Look at "
+    "the ConfigMap avi-system/avi-k8s-config",
 )
 
 

@@ -116,8 +116,9 @@ def _targets(service: Service) -> Targets:
 
 _PODS = Reason(
     "BackendTypeNotKnown",
-    f"{BACKEND_TYPE} is not set, so the configuration of the controller decides, and no API object shows it: with "
-    "eni the load balancer sends to pods and loses nothing; with ecs it has no node to send to and loses all",
+    f"{BACKEND_TYPE} is not set, so the configuration of the controller decides, and no API object shows it. With "
+    "eni, the load balancer sends to pods, and nothing is lost. With ecs, it has no node to send to, and all is "
+    "lost. Look at the backends of the load balancer in Alibaba Cloud",
 )
 
 

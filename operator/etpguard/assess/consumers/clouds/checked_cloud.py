@@ -81,8 +81,8 @@ def not_understood(service: Service, annotation: str) -> Reason:
     value = service.annotations.get(annotation, "")[:MOST_SHOWN]
     return Reason(
         "InvalidAnnotation",
-        f"the annotation {annotation}: {value!r} is not understood, so the nodes and the health check are "
-        "those of an earlier sync, if there was one; look at the events of the Service",
+        f"the annotation {annotation}: {value!r} is not understood. The nodes and the health check are those of "
+        "an earlier sync, if there was one. Look at the events of the Service",
     )
 
 

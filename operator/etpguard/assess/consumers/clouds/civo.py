@@ -13,9 +13,9 @@ from etpguard.objects import Service, ServicePort
 
 _NOT_KNOWN = Reason(
     "HealthCheckNotKnown",
-    "the controller passes the healthCheckNodePort to Civo's API, and what Civo checks is not known: if it checks "
-    "that port, nodes without an endpoint get no traffic; else a share of the requests is lost; look at the load "
-    "balancer in Civo's dashboard",
+    "the controller passes the healthCheckNodePort to Civo's API, and what Civo checks is not known. If Civo "
+    "checks that port, nodes without an endpoint get no traffic. If it does not, a share of the requests is lost. "
+    "Look at the load balancer in Civo's dashboard",
 )
 
 

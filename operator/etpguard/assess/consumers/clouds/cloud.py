@@ -164,8 +164,8 @@ def _modelled(targets: Targets) -> bool:
     return not (isinstance(targets, PossibleNodes) and targets.reason.code == "ControllerNotModelled")
 
 
-def unreadable(key: str, value: str, rule: NodeRule, effect: str = "the controller then fails") -> PossibleNodes:
+def unreadable(key: str, value: str, rule: NodeRule, effect: str = "The controller then fails") -> PossibleNodes:
     """The targets where etpguard does not understand the value of an annotation: the load balancer keeps its
     state."""
-    detail = f"the annotation {key} is {value[:60]!r}, which is not understood; {effect}"
+    detail = f"the annotation {key} is {value[:60]!r}, which is not understood. {effect}"
     return PossibleNodes(rule, Reason("InvalidAnnotation", detail))

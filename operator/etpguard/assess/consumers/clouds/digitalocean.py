@@ -37,8 +37,9 @@ _REGIONAL = Otherwise(
     CLOUD_NODES,
     Reason(
         "LoadBalancerTypeNotKnown",
-        f"{TYPE} is not set, and an option of the controller decides: a REGIONAL_NETWORK load balancer, the "
-        "default, sends to the nodes with an external IPv4 address, a REGIONAL one to all nodes",
+        f"{TYPE} is not set, so an option of the controller decides. A REGIONAL_NETWORK load balancer, the "
+        "default, sends to the nodes with an external IPv4 address. A REGIONAL one sends to all nodes. Look at "
+        "the controller's default type",
     ),
 )
 
@@ -86,8 +87,8 @@ class DigitalOcean(CheckedCloud):
                 return no_node_port(port, f"{self.provider}'s load balancer of type REGIONAL")
             if not kind:
                 detail = (
-                    f"port {port.label or port.port} has no node port, and {TYPE} is not set: a REGIONAL_NETWORK "
-                    "load balancer (the default) does not need one, a REGIONAL one sends nothing; look at the "
+                    f"port {port.label or port.port} has no node port, and {TYPE} is not set. A REGIONAL_NETWORK "
+                    "load balancer, the default, does not need one. A REGIONAL one sends nothing. Look at the "
                     "controller's default type"
                 )
                 return PossibleNodes(CLOUD_NODES, Reason("LoadBalancerTypeNotKnown", detail))

@@ -108,21 +108,21 @@ def _of_a_pool(targets: NodeTargets, named: str, view: View) -> Targets:
         return targets
     answers = isinstance(targets.check.probe, HealthCheckNodePort) and targets.check.probe.any_answer
     check = (
-        "the check passes on every node, so requests to members without an endpoint are lost"
+        "The check passes on every node, so requests to members without an endpoint are lost"
         if answers
-        else "the check keeps traffic off members without an endpoint"
+        else "The check keeps traffic off members without an endpoint"
     )
     if len(pools) == 2:
         first, other = (_in_pool(pool) for pool in pools)
         detail = (
-            f"{named} names an instance pool, and the nodes are of {_shown(pools[0])} and of {_shown(pools[1])}; "
-            f"no API object shows whose instance pool it is: {check}, and all is lost if the pool has no member "
-            "with an endpoint"
+            f"{named} names an instance pool. The nodes are of {_shown(pools[0])} and of {_shown(pools[1])}, and "
+            f"no API object shows whose instance pool it is. {check}. If the pool has no member with an endpoint, "
+            "all is lost"
         )
         return replace(targets, rule=first, otherwise=Otherwise(other, Reason("InstancePoolNotKnown", detail)))
     detail = (
-        f"{named} names an instance pool, whose members no API object shows: {check}, and without a member that "
-        "has an endpoint all is lost"
+        f"{named} names an instance pool, and no API object shows its members. {check}. If the pool has no member "
+        "with an endpoint, all is lost"
     )
     return PossibleNodes(EVERY_NODE, Reason("InstancePoolNotKnown", detail), sends_to_one=True)
 

@@ -60,8 +60,8 @@ class HetznerCloud(CheckedCloud):
         if HETZNER_ROBOT not in view.platforms or not isinstance(targets, NodeTargets) or targets.rule == NO_NODE:
             return targets
         detail = (
-            "some nodes are dedicated servers, which are targets only if Robot support of the controller is on: "
-            "with it they count, without it the cloud servers alone get traffic; look at the controller's options"
+            "some nodes are dedicated servers, which are targets only if Robot support of the controller is on. "
+            "Without it, only the cloud servers get traffic. Look at the controller's options"
         )
         return PossibleNodes(targets.rule, Reason("RobotSupportNotKnown", detail))
 

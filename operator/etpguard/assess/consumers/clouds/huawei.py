@@ -35,15 +35,15 @@ _NODES = replace(CLOUD_NODES, hosts=Hosts.NOT_TERMINATING)
 
 _MANAGED = Reason(
     "ControllerNotModelled",
-    "no Node has a providerID huaweicloud://, so Cloud Container Engine may serve it, whose controller is not "
-    "public: if it sends to the nodes with pods only, nothing is lost; if to others too, a share of the requests "
-    "may be",
+    "no Node has a providerID huaweicloud://, so Cloud Container Engine may serve the Service. Its controller is "
+    "not public. If it sends only to the nodes with pods, nothing is lost. If it also sends to other nodes, a "
+    "share of the requests may be lost. Look at the members of the load balancer in Huawei Cloud",
 )
 
 _FAILS = Reason(
     "NoMatchingNodes",
     "no node with an active pod is admitted, so the controller fails and leaves the members of the load balancer "
-    "as they were: if those nodes forward, traffic arrives; if not, all is lost",
+    "as they were. If those nodes forward, traffic arrives. If they do not, all is lost",
 )
 
 

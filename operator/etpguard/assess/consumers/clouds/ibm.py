@@ -101,14 +101,14 @@ def _targets(service: Service) -> Targets:
     features = _features(service)
     if addressed_by_ip(service) or features - {"proxy-protocol", ""}:
         detail = (
-            "it is not an application load balancer for VPC, which has a host name: how a network load balancer, "
-            "or one on classic infrastructure, selects nodes and checks them is not known"
+            "the load balancer is not an application load balancer for VPC, which has a host name. How a network "
+            "load balancer, or one on classic infrastructure, selects nodes and checks them is not known"
         )
         return PossibleNodes(CLOUD_NODES, Reason("ControllerNotModelled", detail))
     if any(port.transport != "TCP" for port in service.ports):
         detail = (
-            "the Service has a port that is not TCP, which an application load balancer for VPC does not support: "
-            "the controller fails and serves no port of the Service, or leaves the load balancer as it was"
+            "the Service has a port that is not TCP, which an application load balancer for VPC does not support. "
+            "The controller fails: it serves no port of the Service, or leaves the load balancer as it was"
         )
         return UnknownOutcome(Reason("ProtocolNotServed", detail), rule)
     settings = CheckSettings(str(service.spec.health_check_node_port or "healthCheckNodePort"), "HTTP", "/")
@@ -118,7 +118,7 @@ def _targets(service: Service) -> Targets:
 _FAILS = Reason(
     "NoMatchingNodes",
     "no node matches, so the controller fails with 'There are no available nodes' and leaves the members of the "
-    "load balancer as they were: if those nodes forward, traffic arrives; if not, all is lost",
+    "load balancer as they were. If those nodes forward, traffic arrives. If they do not, all is lost",
 )
 """vpc_lbaas.go:531-541 UpdateLoadBalancer."""
 

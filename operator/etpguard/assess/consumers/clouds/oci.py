@@ -108,9 +108,9 @@ def _targets(service: Service) -> Targets:
         return unreadable(PRESERVE_SOURCE, preserve, rule)
     if not network and any(port.transport == "UDP" for port in service.ports):
         detail = (
-            "the Service has a UDP port, which a load balancer of type lb does not support: the controller fails "
-            f"and serves no port of the Service, or leaves the load balancer as it was; with {TYPE}: nlb it "
-            "serves UDP"
+            "the Service has a UDP port, which a load balancer of type lb does not support. The controller fails: "
+            "it serves no port of the Service, or leaves the load balancer as it was. With the annotation "
+            f"{TYPE}: nlb, it serves UDP"
         )
         return UnknownOutcome(Reason("ProtocolNotServed", detail), rule)
     check = replace(standard_check(service), pins_health_check_node_port=_breaks_with_cluster(service))

@@ -31,7 +31,7 @@ OVH_CLASS = "loadbalancer.ovhcloud.com/class"
 
 _NOT_SHOWN = "no API object shows create-monitor of the cloud config (default false)"
 _BOTH = (
-    "with a health monitor Octavia excludes the nodes without an endpoint; without one it sends to them, "
+    "With a health monitor, Octavia excludes the nodes without an endpoint. Without one, it sends to them, "
     "and that share of the requests is lost"
 )
 
@@ -93,7 +93,7 @@ def _targets(service: Service) -> Targets:
     """The targets of the TCP ports. 456-477 getBoolFromServiceAnnotation; 845-865 buildMonitorCreateOpts."""
     annotations = service.annotations
     if len(selector := annotations.get(NODE_SELECTOR, "")) > MAX_LENGTH:
-        return unreadable(NODE_SELECTOR, selector, CLOUD_NODES, "it is too long for etpguard")
+        return unreadable(NODE_SELECTOR, selector, CLOUD_NODES, "It is too long for etpguard")
     rule = replace(CLOUD_NODES, requirements=_requirements(selector))
     if annotations.get(OVH_CLASS, "octavia") != "octavia":
         detail = f"{OVH_CLASS} is {annotations[OVH_CLASS][:60]!r}, a load balancer that is not modelled"
@@ -106,10 +106,10 @@ def _targets(service: Service) -> Targets:
         case "false":
             return NodeTargets(rule, UNCHECKED)
         case None:
-            detail = f"{MONITOR} is not set, and {_NOT_SHOWN}: {_BOTH}"
+            detail = f"{MONITOR} is not set, and {_NOT_SHOWN}. {_BOTH}"
             return PossibleNodes(rule, Reason("HealthMonitorNotKnown", detail), sends_to_one=True)
         case other:
-            effect = f'only "true" and "false" are, so create-monitor decides, and {_NOT_SHOWN}: {_BOTH}'
+            effect = f'Only "true" and "false" are, so create-monitor decides, and {_NOT_SHOWN}. {_BOTH}'
             return unreadable(MONITOR, other, rule, effect)
 
 
@@ -117,9 +117,10 @@ _UNDECIDED = frozenset({"HealthMonitorNotKnown", "InvalidAnnotation"})
 
 _UDP = Reason(
     "UDPCheckNotKnown",
-    "no API object shows whether Octavia supports HTTP monitors on UDP: if it does, it takes the nodes without an "
-    "endpoint out of use; if not (older versions, the provider ovn), it uses UDP-CONNECT, which also passes on a "
-    "node that drops, and that share of the packets is lost",
+    "no API object shows whether Octavia supports HTTP monitors on UDP. If it does, it takes the nodes without an "
+    "endpoint out of use. Older versions and the provider ovn use UDP-CONNECT instead. This check also passes on "
+    "a node that drops the packets, and that share of them is lost. Look at the type of the health monitor in "
+    "Octavia",
 )
 """831-842 canUseHTTPMonitor."""
 

@@ -83,7 +83,7 @@ def _targets(service: Service, view: View) -> Targets:
     rule = replace(CLOUD_NODES, requirements=requirements)
     if any(port.transport != "TCP" for port in service.ports):
         detail = (
-            "the Service has a port that is not TCP, which Outscale does not support: the controller fails and "
+            "the Service has a port that is not TCP, which Outscale does not support. The controller fails: it "
             "serves no port of the Service, or leaves the load balancer as it was"
         )
         return UnknownOutcome(Reason("ProtocolNotServed", detail), rule)

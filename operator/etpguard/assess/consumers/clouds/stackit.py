@@ -13,9 +13,9 @@ from etpguard.objects import Service, ServicePort
 
 _NOT_KNOWN = Reason(
     "HealthCheckNotKnown",
-    "STACKIT documents that Local is not supported, and the controller sets no health check: if the load balancer "
-    "has one that finds the nodes without an endpoint, they get no traffic; else a share of the requests is lost; "
-    "look at the load balancer in the STACKIT portal",
+    "STACKIT documents that Local is not supported. The controller sets no health check, and whether the load "
+    "balancer has one is not known. If a check finds the nodes without an endpoint, they get no traffic. If none "
+    "does, a share of the requests is lost. Look at the load balancer in the STACKIT portal",
 )
 
 

@@ -86,8 +86,9 @@ class TencentCloud(Cloud):
             return PossibleNodes(found.rule, Reason("HealthCheckNotKnown", detail))
         if port.transport != "TCP":
             detail = (
-                f"how it checks {port.transport} ports is not known: if the check finds the nodes without an "
-                "endpoint, nothing is lost; if not, their share of the packets is"
+                f"how the load balancer checks {port.transport} ports is not known. If the check finds the nodes "
+                "without an endpoint, nothing is lost. If it does not, their share of the packets is lost. Look "
+                "at the health check in Tencent Cloud"
             )
             return PossibleNodes(found.rule, Reason("UDPCheckNotKnown", detail))
         settings = CheckSettings(str(port.node_port or "node port"), "TCP")

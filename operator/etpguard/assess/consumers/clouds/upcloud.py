@@ -21,8 +21,8 @@ CONFIG = f"{PREFIX}config"
 
 _FAILS = Reason(
     "NoMatchingNodes",
-    "no node matches, so the controller fails and leaves the members of the load balancer as they were: if those "
-    "nodes forward, traffic arrives; if not, all is lost",
+    "no node matches, so the controller fails and leaves the members of the load balancer as they were. If those "
+    "nodes forward, traffic arrives. If they do not, all is lost",
 )
 
 
@@ -65,8 +65,9 @@ class UpCloud(CheckedCloud):
             return Reason("ProtocolNotModelled", detail)
         if service.annotations.get(CONFIG):
             detail = (
-                f"the annotation {CONFIG} may replace the nodes' health check: if it does not, nodes "
-                "without an endpoint get no traffic; if its check passes there, a share of the requests is lost"
+                f"the annotation {CONFIG} may replace the nodes' health check. If it does not, nodes without an "
+                "endpoint get no traffic. If the check that it sets passes on them, a share of the requests is "
+                "lost. Look for a health check in the annotation"
             )
             return Reason("ConfigNotModelled", detail)
         return replace(standard_check(service), settings=replace(standard_settings(service), path="/"))

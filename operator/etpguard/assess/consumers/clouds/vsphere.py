@@ -20,9 +20,10 @@ CLASS = "loadbalancer.vmware.io/class"
 
 _WHICH = Reason(
     "ControllerNotModelled",
-    "the nodes run on vSphere, and no API object shows which load balancer serves the Service: NSX-T checks the "
-    "node port of TCP ports and takes the nodes without an endpoint out of use; Avi may send to pods; how the "
-    "Supervisor sends to nodes and checks them is not known, and a share of the requests may be lost",
+    "the nodes run on vSphere, and no API object shows which load balancer serves the Service. NSX-T checks the "
+    "node port of TCP ports, and takes the nodes without an endpoint out of use. Avi may send to pods. How the "
+    "Supervisor sends to nodes and checks them is not known, and a share of the requests may be lost. Find out "
+    "which load balancer has the address of the Service",
 )
 
 

@@ -57,7 +57,7 @@ class Vultr(CheckedCloud):
             name = port.label or port.port
             detail = (
                 f"Vultr takes protocols from annotations, so it is not known whether port {name} carries UDP, nor "
-                "what its check finds; no check finds that packets to a node without an endpoint are lost"
+                "what its check finds. No check finds that packets to a node without an endpoint are lost"
             )
             return Reason("UdpNotModelled", detail)
         if CHECK_PORT not in given:

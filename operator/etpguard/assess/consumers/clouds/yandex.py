@@ -58,15 +58,16 @@ def _targets(service: Service) -> Targets:
     is in no other group, so a Service without the annotation does not reach it."""
     if not first_mark(service, _PREFIX):
         detail = (
-            "no API object shows whether Deckhouse or Managed Service for Kubernetes serves it: Deckhouse checks "
-            "the healthCheckNodePort and takes the nodes without an endpoint out of use; how the other one checks "
-            "nodes is not known, and a share of the requests may be lost"
+            "no API object shows whether Deckhouse or Managed Service for Kubernetes serves the Service. "
+            "Deckhouse checks the healthCheckNodePort, and takes the nodes without an endpoint out of use. How "
+            "Managed Service for Kubernetes checks nodes is not known, and a share of the requests may be lost. "
+            "Look at the health checks of the load balancer in Yandex Cloud"
         )
         return PossibleNodes(CLOUD_NODES, Reason("ControllerNotModelled", detail))
     if len(service.ports) > MOST_PORTS:
         detail = (
-            f"the Service has {len(service.ports)} ports, and Yandex Cloud takes {MOST_PORTS} at most: the "
-            "controller fails and serves no port of the Service, or leaves the load balancer as it was"
+            f"the Service has {len(service.ports)} ports, and Yandex Cloud takes {MOST_PORTS} at most. The "
+            "controller fails: it serves no port of the Service, or leaves the load balancer as it was"
         )
         return UnknownOutcome(Reason("TooManyPorts", detail), CLOUD_NODES)
     group = service.annotations.get(TARGET_GROUP, "")
@@ -78,7 +79,8 @@ def _missing(group: str) -> Reason:
     """Where no node is in the target group."""
     nodes = f"with {TARGET_GROUP}={group[:63]}" if group else f"without {TARGET_GROUP}"
     detail = (
-        f"no Node {nodes} can be a target, so the controller finds no target group and fails: all is lost if it "
-        "made no load balancer before; one that it made stays as it was, and requests may arrive"
+        f"no Node {nodes} can be a target, so the controller finds no target group and fails. If it made no load "
+        "balancer before, all is lost. A load balancer that it made stays as it was, and requests may arrive. "
+        "Look at the events of the Service"
     )
     return Reason("NoTargetGroup", detail)

@@ -49,8 +49,8 @@ label, whatever its value. The manifests' speaker tolerates the taints of contro
 
 _SPEAKER = Reason(
     "SpeakerNotKnown",
-    "no node announces the address, unless nodes with a taint do: the speaker of MetalLB's manifests tolerates "
-    "the taints of control planes alone. Look at the tolerations of the DaemonSet speaker",
+    "no node announces the address, unless nodes with a taint do. The speaker of MetalLB's manifests tolerates "
+    "only the taints of control planes. Look at the tolerations of the DaemonSet speaker",
 )
 _SILENT = (
     "no node announces the address: MetalLB announces from nodes with an endpoint that an advertisement selects, "
@@ -58,14 +58,14 @@ _SILENT = (
 )
 _OUTDATED = Reason(
     "AnnouncementOutdated",
-    "a ServiceL2Status or ServiceBGPStatus names a node without an endpoint, and MetalLB announces from nodes "
-    "with one alone: if the speaker of that node still announces the address, its traffic is lost; if the status "
-    "is out of date, another node announces it. Look at the log of the speaker on that node",
+    "a ServiceL2Status or ServiceBGPStatus names a node without an endpoint, but MetalLB announces only from "
+    "nodes with one. If the speaker of that node still announces the address, its traffic is lost. If the status "
+    "is out of date, another node announces the address. Look at the log of the speaker on that node",
 )
 _ONE_NODE = Reason(
     "AnnouncerNotKnown",
     "by ARP, one of the nodes with an endpoint of any port announces the address, and no ServiceL2Status names "
-    "it: all is lost if it has none of this port, and nothing if it has one",
+    "it. If it has an endpoint of this port, nothing is lost. If it has none of this port, all is lost",
 )
 _MOST_ALTERNATIVES = 256
 
@@ -173,9 +173,9 @@ def _without_advertisement(view: View) -> _Advertisements | Reason:
         return _Advertisements(silent=Reason("NotAdvertised", detail))
     return Reason(
         "AdvertisementsNotSeen",
-        f"no L2Advertisement or BGPAdvertisement was read{f' ({unseen})' if unseen else ''}: with one for all "
-        "nodes, each node with an endpoint may announce the address; with another or none, other nodes or no node "
-        "do",
+        f"no L2Advertisement or BGPAdvertisement was read{f' ({unseen})' if unseen else ''}. With one for all "
+        "nodes, each node with an endpoint may announce the address. With another one or with none, other nodes "
+        "or no node do",
     )
 
 

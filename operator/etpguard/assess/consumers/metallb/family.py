@@ -27,7 +27,7 @@ MARKS = ("metallb.io/", "metallb.universe.tf/")
 
 _WITHOUT_ADDRESS = (
     "no pool has a free address; no pool takes this Service (autoAssign, serviceAllocation); another Service "
-    "holds the address: to share it, both need the same key in metallb.io/allow-shared-ip, different ports and, "
+    "holds the address. To share it, both need the same key in metallb.io/allow-shared-ip, different ports and, "
     "under Local, the same selector"
 )
 _MOST_TWINS = 200

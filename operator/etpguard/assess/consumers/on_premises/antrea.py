@@ -15,8 +15,8 @@ POOL = "service.antrea.io/external-ip-pool"
 
 _NOT_NAMED = Reason(
     "AnnouncerNotKnown",
-    "Antrea assigns the address to one node of its pool with a serving endpoint, and the status of the Service "
-    "has no hostname that names it: if it is a node with an endpoint, nothing is lost; if not, all is lost",
+    "Antrea assigns the address to one node of its pool with a serving endpoint. The status of the Service has no "
+    "hostname that names this node. If it has an endpoint, nothing is lost. If it has none, all is lost",
 )
 
 

@@ -25,8 +25,9 @@ _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 _FLAG = Reason(
     "AdvertisementNotKnown",
-    "with --advertise-loadbalancer-ip, kube-router advertises the address from the nodes with an endpoint; "
-    f"without, no node does. No API object shows the flag; look at the DaemonSet kube-router, or set {ADVERTISE}",
+    "with --advertise-loadbalancer-ip, kube-router advertises the address from the nodes with an endpoint. "
+    "Without this flag, no node does. etpguard does not read the flag. Look for it in the DaemonSet kube-router, "
+    f"or set the annotation {ADVERTISE}",
 )
 _OFF = Reason("NotAdvertised", f"by the annotation {SKIP} or {ADVERTISE}, no node advertises the address")
 

@@ -74,8 +74,8 @@ class OpenELB(Announcer):
         sharing = {other.key for at in _addresses(service) for other in view.referring(SERVICE, at)}
         if others := sorted(sharing - {service.key}):
             detail = (
-                f"it shares its address with Service {others[0]}: nodes with an endpoint of any of them announce "
-                "the address, and those without one of this Service drop its traffic"
+                f"the Service shares its address with Service {others[0]}. Nodes with an endpoint of any of these "
+                "Services announce the address. Those without one of this Service drop its traffic"
             )
             return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail)), False
         return NodeTargets(HOSTING, UNCHECKED), False

@@ -18,12 +18,12 @@ ALLOW_LOCAL = "purelb.io/allow-local"
 _RESETS = Reason(
     "PolicyIsReset",
     "PureLB sets the policy of a Service with a local address to Cluster unless it has the annotation "
-    f"{ALLOW_LOCAL}: nothing is lost once it has; until then any node may announce the address",
+    f"{ALLOW_LOCAL}. Nothing is lost once PureLB has done so. Until then, any node may announce the address",
 )
 _ANY_NODE = Reason(
     "AnnouncerNotKnown",
-    f"with {ALLOW_LOCAL}, any node may win the election for a local address, with or without an endpoint: nothing "
-    "is lost if the winner has one, all is lost if not",
+    f"with {ALLOW_LOCAL}, any node may win the election for a local address, with or without an endpoint. If the "
+    "winner has one, nothing is lost. If it has none, all is lost",
 )
 _POOL_NOT_KNOWN = Reason(
     "PoolNotKnown",

@@ -62,8 +62,8 @@ _VERSION_DECIDES = Reason(
 )
 _OPTION_DECIDES = Reason(
     "CiliumOptionNotKnown",
-    f"an EndpointSlice of this Service has the label {HEADLESS}: Cilium reads it only if its Ingress or "
-    "Gateway API support is enabled, and the ConfigMap cilium-config was not read",
+    f"an EndpointSlice of this Service has the label {HEADLESS}. Cilium reads it only if its Ingress or "
+    "Gateway API support is enabled. The ConfigMap cilium-config, which shows that, was not read",
 )
 _ANNOTATION_DECIDES = Reason(
     "CiliumVersionNotKnown",
@@ -73,7 +73,7 @@ _ANNOTATION_DECIDES = Reason(
 
 _ENVOY_INSIDE = Reason(
     "ServedByEnvoy",
-    "the Service belongs to an Ingress or a Gateway of Cilium, and its endpoint is a placeholder: whether the "
+    "the Service belongs to an Ingress or a Gateway of Cilium, and its endpoint is a placeholder. Whether the "
     "Envoy of a node serves the cluster IP is not known",
 )
 _NO_CLUSTER_IP = Reason(
@@ -86,8 +86,8 @@ _NO_CLUSTER_IP = Reason(
 _DELEGATION = "service.cilium.io/proxy-delegation"
 _DELEGATED = Reason(
     "ProxyDelegated",
-    f"the Service has the annotation {_DELEGATION}: where a backend has an address of the node, Cilium gives the "
-    "packets to a proxy on that node, and no API object shows whether one answers",
+    f"the Service has the annotation {_DELEGATION}. Where a backend has an address of the node, Cilium gives the "
+    "packets to a proxy on that node. No API object shows whether such a proxy answers",
 )
 """pkg/loadbalancer/service.go GetProxyDelegation; bpf/lib/lb.h SVC_FLAG_L7_DELEGATE;
 Documentation/network/kubernetes/kubeproxy-free.rst."""
