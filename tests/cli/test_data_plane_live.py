@@ -11,7 +11,7 @@ import pytest
 
 import devcluster
 from devcluster import Cluster
-from devcluster.objects import node, wait_for
+from devcluster.objects import endpoint_slices, node, wait_for
 from etpguard.objects.named import NAMED_KINDS, NAMED_OBJECTS
 from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, grant, the_case
 from tests.assess.data_planes.test_offerings import items
@@ -39,7 +39,13 @@ def calico() -> Iterator[Cluster]:
         node(cluster, "node-0")
         for item in objects:
             apply(cluster, item)
-        with the_case(cluster, "shop"):
+        with the_case(cluster, "shop") as service:
+
+            def ready() -> bool:
+                slices = endpoint_slices(cluster, "shop", service)
+                return any(each["conditions"]["ready"] for item in slices for each in item["endpoints"] or ())
+
+            wait_for(ready, 60, "the endpoint of the case")  # a controller writes it
             yield cluster
 
 
