@@ -15,7 +15,7 @@ Json = dict[str, Any]
 NAME = "default/nginx-nginx-ingress-controller"
 WARNING = (
     f"the outcome is Unknown for {NAME}: Cilium runs on the node, and no object says whether it replaces "
-    "kube-proxy; --data-plane names the right one"
+    "kube-proxy. Name the right one by --data-plane"
 )
 STATED = "The data plane of every node is kube-proxy, by --data-plane."
 KPR: Json = {
@@ -96,7 +96,7 @@ def test_a_contradiction_is_a_warning_and_what_depends_on_it_is_unknown() -> Non
     found = run("-o", "json", objects=[KPR, KUBE_PROXY])
     sentence = (
         "ConfigMap kube-system/cilium-config: kube-proxy-replacement=true shows cilium, but DaemonSet "
-        "kube-system/kube-proxy shows kube-proxy, on 3 nodes; --data-plane names the right one"
+        "kube-system/kube-proxy shows kube-proxy, on 3 nodes. Name the right one by --data-plane"
     )
     assert found.report["warnings"] == [sentence]
     assert shown(found)[0] == "Unknown"

@@ -61,9 +61,9 @@ def metrics_state(
 def data_plane_notes(planes: NodePlanes, objects: NamedObjects | None) -> list[str]:
     """Contradictions, the data planes that are not excluded, and the objects that could not be read, if a data
     plane is assumed. `objects` are those that show the data plane, None before they were read."""
-    notes = [f"{text}; --data-plane names the right one" for text in planes.contradictions]
+    notes = [f"{text}. Name the right one by --data-plane" for text in planes.contradictions]
     if planes.otherwise and not planes.contradictions:
-        notes.append(f"{not_known(planes)}; --data-plane names the right one")
+        notes.append(f"{not_known(planes)}. Name the right one by --data-plane")
     if objects and objects.unread and any(group.plane.evidence is Evidence.ASSUMED for group in planes.groups):
         notes.append(f"the data plane of some nodes is assumed: {objects.refusal}")
     return notes

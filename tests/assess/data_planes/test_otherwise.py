@@ -60,7 +60,7 @@ def test_the_reason_names_what_is_open() -> None:
     planes = cluster((CILIUM, ALL), otherwise=(cluster((KUBE_PROXY, ALL)),))
     _, port, _ = found(planes, endpoint("n1"), endpoint(None))
     reason = port.doubt(N2)
-    assert (reason.code, reason.detail) == (NOT_KNOWN, "the DaemonSet; --data-plane names the right one")
+    assert (reason.code, reason.detail) == (NOT_KNOWN, "the DaemonSet. Name the right one by --data-plane")
     assert port.doubt(N1) is None
 
 

@@ -101,7 +101,7 @@ _SINGLE = Otherwise(
     ),
 )
 _SEVERAL = (
-    f"the cloud config has several load balancers, since the Service has the annotation {CONFIGURATIONS}; its "
+    f"the cloud config has several load balancers, since the Service has the annotation {CONFIGURATIONS}. Its "
     "targets are then the nodes with endpoints"
 )
 

@@ -34,8 +34,8 @@ _ELECTION = (
 """pkg/endpoints/endpoints_generic.go:88-103 and endpoints.go:114-123."""
 _LEASE_REFUSED = Reason(
     "CommonLeaseRefused",
-    f"kube-vip refuses {LEASE_NAME} with Local and does not serve the Service; what still announces its address "
-    "is not known",
+    f"kube-vip refuses {LEASE_NAME} with Local and does not serve the Service. What still announces its address "
+    "is not known. Remove the annotation",
 )
 
 

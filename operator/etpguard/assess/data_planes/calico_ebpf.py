@@ -40,14 +40,14 @@ _NOT_HANDLED = Reason(
 )
 _VERSION_DECIDES = Reason(
     "CalicoVersionNotKnown",
-    "the endpoints have topology hints: Calico from 3.31 narrows the local endpoints by them, and its "
+    "the endpoints have topology hints. Calico from 3.31 on narrows the local endpoints by them, and its "
     "version is not known",
 )
 
 _IGNORES_INTERNAL = Reason(
     "InternalPolicyNotKnown",
-    "Calico before 3.27 ignores internalTrafficPolicy unless the release has the fix (projectcalico/calico#8255): "
-    "if it ignores the policy, nothing is lost",
+    "Calico before 3.27 ignores internalTrafficPolicy, unless the release has the fix "
+    "(projectcalico/calico#8255). Where Calico ignores the policy, nothing is lost",
 )
 
 

@@ -72,7 +72,7 @@ class Rules:
         self.healthz_not_known = [(nodes, answer) for answer, nodes in healthz if isinstance(answer, str)]
         """Nodes of which that is not known, with the reason."""
         self._otherwise = [Rules(variant) for variant in planes.otherwise]
-        self._doubt = Reason(NOT_KNOWN, f"{not_known(planes)}; --data-plane names the right one")
+        self._doubt = Reason(NOT_KNOWN, f"{not_known(planes)}. Name the right one by --data-plane")
         for other in self._otherwise:
             open_ = _union(nodes for nodes, _ in other.healthz_not_known)
             if differ := (self.healthz_passes ^ other.healthz_passes) | open_:

@@ -212,7 +212,7 @@ def _warn_of_data_planes(loaded: Loaded, engine: Engine) -> None:
     from etpguard.report.data_planes import assumed_data_planes
 
     planes = engine.planes
-    loaded.warnings += [f"{text}; --data-plane names the right one" for text in planes.contradictions]
+    loaded.warnings += [f"{text}. Name the right one by --data-plane" for text in planes.contradictions]
     unknown = [a for _, a in sorted(engine.assessments.items()) if a.reason.code == NOT_KNOWN]
     if unknown and not planes.contradictions:
         names = listed([each.key for each in unknown], 3)

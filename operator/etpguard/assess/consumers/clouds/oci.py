@@ -110,7 +110,7 @@ def _targets(service: Service) -> Targets:
         detail = (
             "the Service has a UDP port, which a load balancer of type lb does not support. The controller fails: "
             "it serves no port of the Service, or leaves the load balancer as it was. With the annotation "
-            f"{TYPE}: nlb, it serves UDP"
+            f"{TYPE}: nlb, the load balancer serves UDP"
         )
         return UnknownOutcome(Reason("ProtocolNotServed", detail), rule)
     check = replace(standard_check(service), pins_health_check_node_port=_breaks_with_cluster(service))

@@ -147,6 +147,6 @@ def _conflict(service: Service) -> Reason | None:
     if not _proxy_protocol(service) or service.annotations.get(FORWARDED_FOR) != "true":
         return None
     detail = (
-        f"{PROXY_PROTOCOL} and {FORWARDED_FOR} exclude each other, so the controller fails; remove one of them"
+        f"{PROXY_PROTOCOL} and {FORWARDED_FOR} exclude each other, so the controller fails. Remove one of them"
     )
     return Reason("ConflictingAnnotations", detail)
