@@ -48,10 +48,13 @@ class LabelSelector(click.ParamType[str]):
     name = "selector"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from etpguard.assess.node_selection import label_selector
+        if value:
+            from etpguard.assess.node_selection import (
+                label_selector,
+            )  # 40 ms, before a live command sends requests
 
-        if value and label_selector(value) is None:
-            self.fail(f"{value!r} is not a label selector", param, ctx)
+            if label_selector(value) is None:
+                self.fail(f"{value!r} is not a label selector", param, ctx)
         return value
 
 
