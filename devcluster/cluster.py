@@ -67,6 +67,7 @@ class Cluster:
                 "HOME": str(self.directory),
                 "KUBECONFIG": str(self.kubeconfig),
                 "KUBECACHEDIR": str(self.directory / "kubectl-cache"),
+                "GOGC": str(self.garbage_collection_percent),
             },
         )
         if check and run.returncode != 0:

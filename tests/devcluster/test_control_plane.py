@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -147,42 +148,48 @@ def test_two_families_of_cluster_ips(cluster: Cluster, namespace: str) -> None:
     assert applied["spec"]["ipFamilies"] == ["IPv4", "IPv6"]
 
 
-def test_compaction_and_a_restart_expire_old_resource_versions() -> None:
-    with devcluster.start(controllers=()) as cluster:
-        first = cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "first"}})
-        page = cluster.call("GET", "/api/v1/namespaces?limit=1")
-        # After the page: the revision to which etcd is compacted can still be read.
-        second = cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "second"}})
-        watch = "/api/v1/namespaces?watch=1&timeoutSeconds=1&resourceVersion="
-
-        def events(resource_version: str) -> list[Object]:
-            body = cluster.request("GET", watch + resource_version).body
-            return [json.loads(line) for line in body.splitlines()]
-
-        old = first["metadata"]["resourceVersion"]
-        assert [event["object"]["metadata"]["name"] for event in events(old)] == ["second"]
-        pids = cluster.pids
-        revision = cluster.compact_etcd()
-        assert revision >= int(second["metadata"]["resourceVersion"])
-        assert cluster.pids["etcd"] == pids["etcd"]
-        assert cluster.pids["kube-apiserver"] != pids["kube-apiserver"]
-        (event,) = events(old)
-        assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
-        expired = cluster.request("GET", f"/api/v1/namespaces?limit=1&continue={page['metadata']['continue']}")
-        assert (expired.status, expired.json()["reason"]) == (410, "Expired")
+@pytest.fixture(scope="module")
+def own() -> Iterator[Cluster]:
+    """To be restarted and restored. One controller, so that a restore brings the controller manager back, too; no
+    other, which would write meanwhile."""
+    with devcluster.start(scheduler=True, controllers=["serviceaccount-controller"]) as cluster:
+        yield cluster
 
 
-def test_the_scheduler_binds_a_pod_when_asked_for() -> None:
-    with devcluster.start(scheduler=True, controllers=()) as cluster:
-        objects.node(cluster, "only")
-        pod = {"metadata": {"name": "free"}, "spec": {"containers": [{"name": "main", "image": "unused"}]}}
-        created = cluster.call("POST", "/api/v1/namespaces/default/pods", pod)
-        path = f"/api/v1/namespaces/default/pods/{created['metadata']['name']}"
-        wait_for(lambda: cluster.call("GET", path)["spec"].get("nodeName") == "only", timeout=60)
-        assert set(cluster.pids) == {"etcd", "kube-apiserver", "kube-scheduler"}
+def test_compaction_and_a_restart_expire_old_resource_versions(own: Cluster) -> None:
+    first = own.call("POST", "/api/v1/namespaces", {"metadata": {"name": "first"}})
+    page = own.call("GET", "/api/v1/namespaces?limit=1")
+    # After the page: the revision to which etcd is compacted can still be read.
+    second = own.call("POST", "/api/v1/namespaces", {"metadata": {"name": "second"}})
+    watch = "/api/v1/namespaces?watch=1&timeoutSeconds=1&resourceVersion="
+
+    def events(resource_version: str) -> list[Object]:
+        body = own.request("GET", watch + resource_version).body
+        return [json.loads(line) for line in body.splitlines()]
+
+    old = first["metadata"]["resourceVersion"]
+    assert [event["object"]["metadata"]["name"] for event in events(old)] == ["second"]
+    pids = own.pids
+    revision = own.compact_etcd()
+    assert revision >= int(second["metadata"]["resourceVersion"])
+    assert own.pids["etcd"] == pids["etcd"]
+    assert own.pids["kube-apiserver"] != pids["kube-apiserver"]
+    (event,) = events(old)
+    assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
+    expired = own.request("GET", f"/api/v1/namespaces?limit=1&continue={page['metadata']['continue']}")
+    assert (expired.status, expired.json()["reason"]) == (410, "Expired")
 
 
-def test_etcd_goes_back_to_a_backup_and_history_goes_on_from_there() -> None:
+def test_the_scheduler_binds_a_pod_when_asked_for(own: Cluster) -> None:
+    objects.node(own, "only")
+    pod = {"metadata": {"name": "free"}, "spec": {"containers": [{"name": "main", "image": "unused"}]}}
+    created = own.call("POST", "/api/v1/namespaces/default/pods", pod)
+    path = f"/api/v1/namespaces/default/pods/{created['metadata']['name']}"
+    wait_for(lambda: own.call("GET", path)["spec"].get("nodeName") == "only", timeout=60)
+    assert set(own.pids) == {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+
+
+def test_etcd_goes_back_to_a_backup_and_history_goes_on_from_there(own: Cluster) -> None:
     config_maps = "/api/v1/namespaces/default/configmaps"
 
     def held(cluster: Cluster) -> tuple[int, dict[str, str]]:
@@ -191,27 +198,26 @@ def test_etcd_goes_back_to_a_backup_and_history_goes_on_from_there() -> None:
         data = {item["metadata"]["name"]: item.get("data", {}).get("say", "") for item in found["items"]}
         return int(found["metadata"]["resourceVersion"]), data
 
-    with devcluster.start(controllers=["serviceaccount-controller"]) as cluster:
-        for name in ("changed", "deleted"):
-            cluster.call("POST", config_maps, {"metadata": {"name": name}, "data": {"say": "before"}})
-        version, before = held(cluster)
-        backup = cluster.backup_etcd()
-        for number in range(200):  # more writes than a start of the API server makes
-            cluster.call("PATCH", f"{config_maps}/changed", {"data": {"say": f"after {number}"}})
-        cluster.call("DELETE", f"{config_maps}/deleted")
-        cluster.call("POST", config_maps, {"metadata": {"name": "made"}})
-        later, after = held(cluster)
-        assert (before["changed"], after["changed"]) == ("before", "after 199")
-        assert before.keys() - after.keys() == {"deleted"}
-        assert after.keys() - before.keys() == {"made"}
-        server, pids = cluster.server, cluster.pids
+    for name in ("changed", "deleted"):
+        own.call("POST", config_maps, {"metadata": {"name": name}, "data": {"say": "before"}})
+    version, before = held(own)
+    backup = own.backup_etcd()
+    for number in range(200):  # more writes than a start of the API server makes
+        own.call("PATCH", f"{config_maps}/changed", {"data": {"say": f"after {number}"}})
+    own.call("DELETE", f"{config_maps}/deleted")
+    own.call("POST", config_maps, {"metadata": {"name": "made"}})
+    later, after = held(own)
+    assert (before["changed"], after["changed"]) == ("before", "after 199")
+    assert before.keys() - after.keys() == {"deleted"}
+    assert after.keys() - before.keys() == {"made"}
+    server, pids = own.server, own.pids
 
-        cluster.restore_etcd(backup)
-        restored, data = held(cluster)
-        assert data == before
-        assert version <= restored < later
-        made = cluster.call("POST", config_maps, {"metadata": {"name": "another"}})
-        assert restored < int(made["metadata"]["resourceVersion"])
-        assert cluster.server == server
-        assert cluster.pids.keys() == pids.keys()
-        assert not set(cluster.pids.values()) & set(pids.values())
+    own.restore_etcd(backup)
+    restored, data = held(own)
+    assert data == before
+    assert version <= restored < later
+    made = own.call("POST", config_maps, {"metadata": {"name": "another"}})
+    assert restored < int(made["metadata"]["resourceVersion"])
+    assert own.server == server
+    assert own.pids.keys() == pids.keys()
+    assert not set(own.pids.values()) & set(pids.values())

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import devcluster
-from devcluster import StartError
+from devcluster import Cluster, StartError
 from devcluster.objects import wait_for
 
 pytestmark = pytest.mark.controlplane
@@ -122,26 +123,33 @@ def test_up_runs_a_cluster_until_it_is_interrupted() -> None:
     assert not _listens(server)
 
 
-def test_programs_outlive_the_thread_that_started_them() -> None:
-    with devcluster.start(controllers=()) as cluster:
-        thread = threading.Thread(target=cluster.restart_apiserver, kwargs={"grace": 0})
-        thread.start()
-        thread.join()
-        time.sleep(0.5)
-        assert cluster.request("GET", "/readyz").ok
+@pytest.fixture(scope="module")
+def open_to_all() -> Iterator[Cluster]:
+    """It listens on any address, under names of its own."""
+    with devcluster.start(
+        controllers=(), bind_address="0.0.0.0", extra_sans=["203.0.113.5", "api.test"]
+    ) as cluster:
+        yield cluster
 
 
-def test_the_api_server_comes_back_on_its_port_with_its_data() -> None:
-    with devcluster.start(controllers=()) as cluster:
-        cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "kept"}})
-        cluster.stop_apiserver()
-        assert "kube-apiserver" not in cluster.pids
-        with pytest.raises(ConnectionRefusedError):
-            cluster.request("GET", "/readyz")
-        cluster.start_apiserver()
-        with pytest.raises(StartError, match="already running"):
-            cluster.start_apiserver()
-        assert cluster.request("GET", "/api/v1/namespaces/kept").ok
+def test_programs_outlive_the_thread_that_started_them(open_to_all: Cluster) -> None:
+    thread = threading.Thread(target=open_to_all.restart_apiserver, kwargs={"grace": 0})
+    thread.start()
+    thread.join()
+    time.sleep(0.5)
+    assert open_to_all.request("GET", "/readyz").ok
+
+
+def test_the_api_server_comes_back_on_its_port_with_its_data(open_to_all: Cluster) -> None:
+    open_to_all.call("POST", "/api/v1/namespaces", {"metadata": {"name": "kept"}})
+    open_to_all.stop_apiserver()
+    assert set(open_to_all.pids) == {"etcd"}, "no controllers were asked for"
+    with pytest.raises(ConnectionRefusedError):
+        open_to_all.request("GET", "/readyz")
+    open_to_all.start_apiserver()
+    with pytest.raises(StartError, match="already running"):
+        open_to_all.start_apiserver()
+    assert open_to_all.request("GET", "/api/v1/namespaces/kept").ok
 
 
 def test_a_program_that_does_not_start_says_why_and_leaves_nothing(
@@ -156,15 +164,12 @@ def test_a_program_that_does_not_start_says_why_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_any_address_with_names_of_its_own() -> None:
-    with devcluster.start(
-        controllers=(), bind_address="0.0.0.0", extra_sans=["203.0.113.5", "api.test"]
-    ) as cluster:
-        assert cluster.server.startswith("https://127.0.0.1:")
-        port = urlsplit(cluster.server).port
-        with socket.socket() as client:
-            assert client.connect_ex(("127.0.0.2", port or 0)) == 0
-        kubeconfig = json.loads(cluster.kubeconfig_for(server="https://203.0.113.5:1").read_text())
-        assert "tls-server-name" not in kubeconfig["clusters"][0]["cluster"]
-        path = cluster.kubeconfig_for(server=f"https://127.0.0.2:{port}")  # not in the certificate
-        assert cluster.kubectl("--kubeconfig", str(path), "get", "--raw", "/readyz") == "ok"
+def test_any_address_with_names_of_its_own(open_to_all: Cluster) -> None:
+    assert open_to_all.server.startswith("https://127.0.0.1:")
+    port = urlsplit(open_to_all.server).port
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.2", port or 0)) == 0
+    kubeconfig = json.loads(open_to_all.kubeconfig_for(server="https://203.0.113.5:1").read_text())
+    assert "tls-server-name" not in kubeconfig["clusters"][0]["cluster"]
+    path = open_to_all.kubeconfig_for(server=f"https://127.0.0.2:{port}")  # not in the certificate
+    assert open_to_all.kubectl("--kubeconfig", str(path), "get", "--raw", "/readyz") == "ok"
