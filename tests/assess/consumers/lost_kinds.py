@@ -6,7 +6,7 @@ after another from the cluster: a loss may become Unknown, but never an outcome 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from etpguard.assess import Engine, Options, Outcome, picture_for
 from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.cluster import Picture
-from etpguard.objects import INGRESS, INGRESS_CLASS, AnyKind, Key, Reach
+from etpguard.objects import INGRESS, INGRESS_CLASS, AnyKind, Reach
 
 LOSSES = (Outcome.Uncovered, Outcome.Blackhole, Outcome.NoTargets, Outcome.Outage)
 HARMLESS = (Outcome.NotAffected, Outcome.Covered, Outcome.TargetsUnhealthy, Outcome.NoEndpoints)
@@ -26,6 +26,12 @@ class Noted(NamedTuple):
     families: Sequence[ConsumerFamily]
     options: Options
 
+    def assessed(self) -> Engine:
+        """As the picture is when the test has ended."""
+        engine = Engine(self.picture, tuple(self.families), self.options)
+        engine.refresh_all()
+        return engine
+
 
 NOTED: list[Noted] = []
 """Of the test that runs."""
@@ -35,7 +41,7 @@ def note(picture: Picture, families: Sequence[ConsumerFamily], options: Options 
     NOTED.append(Noted(picture, families, options or Options()))
 
 
-def taken_for_harmless(noted: Noted) -> Iterator[str]:
+def taken_for_harmless(noted: Noted, whole: Engine) -> Iterator[str]:
     """A line for each loss that does not look like one without the objects of one kind.
 
     A plain List counts as one of all objects that send traffic: where it has no Ingress, for example, there is
@@ -45,8 +51,7 @@ def taken_for_harmless(noted: Noted) -> Iterator[str]:
     present = [kind for kind in picture.kinds if not kind.required and len(picture.store(kind))]
     if not present or picture.unread or picture.unlisted:
         return
-    whole = _outcomes(_without(picture, families), families, options)
-    losses = {key: outcome for key, outcome in whole.items() if outcome in LOSSES}
+    losses = {key: each.outcome for key, each in whole.assessments.items() if each.outcome in LOSSES}
     for lost in present if losses else ():
         absent = [kind for kind in picture.kinds if kind is lost or kind not in present]
         as_list = dict.fromkeys(absent, "there are none in the input")
@@ -60,9 +65,10 @@ def taken_for_harmless(noted: Noted) -> Iterator[str]:
         if not lost.refines and lost.reach is Reach.SERVICES:
             del forms[OF_A_LIST]
         for form, (lacking, as_read) in forms.items():
-            found = _outcomes(lacking, families, as_read)
+            found = Noted(lacking, families, as_read).assessed().assessments
             for key, outcome in losses.items():
-                if (without := found.get(key)) in HARMLESS:
+                without = found[key].outcome if key in found else None
+                if without in HARMLESS:
                     yield f"{key} is {outcome.name}; in {form}, without {lost.resource}, it is {without.name}"
 
 
@@ -84,9 +90,3 @@ def _without(
     for kind, why in (unlisted or {}).items():
         (made.unread if kind in (INGRESS, INGRESS_CLASS) else made.unlisted)[kind] = why
     return made
-
-
-def _outcomes(picture: Picture, families: Iterable[ConsumerFamily], options: Options) -> dict[Key, Outcome]:
-    engine = Engine(picture, tuple(families), options)
-    engine.refresh_all()
-    return {key: assessment.outcome for key, assessment in engine.assessments.items()}

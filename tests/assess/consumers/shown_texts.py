@@ -18,14 +18,12 @@ _MAX_NOTE = 1024
 """Bytes of the note of an Event: k8s.io/kubernetes pkg/apis/core/validation/events.go NoteLengthLimit."""
 
 
-def texts(noted: Noted) -> Iterator[str]:
+def texts(noted: Noted, engine: Engine) -> Iterator[str]:
     """All sentences and advice about the Services of the cluster. A family whose advice raises fails the test: the
     Advisor would hide it."""
-    picture, families, options = noted
+    picture, families, _ = noted
     if any(isinstance(each, Reject) for kind in picture.kinds for each in picture.store(kind).rejects):
         return
-    engine = Engine(picture, tuple(families), options)
-    engine.refresh_all()
     advisor = Advisor(picture, families)
     by_name = {family.name: family for family in families}
     nodes = list(picture.store(NODE))
