@@ -36,11 +36,16 @@ def kustomize_text(folder: str) -> str:
 
 def with_component(folder: str, *components: str) -> list[Json]:
     """The objects of an overlay combined with components such as overlays/monitoring."""
+    return parse(_with_component_text(folder, *components))
+
+
+@functools.cache
+def _with_component_text(folder: str, *components: str) -> str:
     with tempfile.TemporaryDirectory() as place:
         base, *added = (os.path.relpath(MANIFESTS / name, place) for name in (folder, *components))
         listed = ", ".join(added)
         (Path(place) / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{listed}]\n")
-        return parse(run(binaries.path("kubectl"), "kustomize", place))
+        return run(binaries.path("kubectl"), "kustomize", place)
 
 
 def with_monitoring(folder: str) -> list[Json]:
@@ -53,13 +58,16 @@ def kustomize(folder: str) -> list[Json]:
 
 def helm_template(*arguments: str, release: str = "etpguard", namespace: str = NAMESPACE) -> list[Json]:
     """`helm template RELEASE CHART …`, CustomResourceDefinitions included."""
-    return parse(
-        run(
-            binaries.path("helm"),
-            *("template", release, str(CHART), "--namespace", namespace, "--include-crds"),
-            *("--kube-version", binaries.KUBERNETES_VERSION, "--set", IMAGE),
-            *arguments,
-        )
+    return parse(_helm_text(release, namespace, *arguments))
+
+
+@functools.cache
+def _helm_text(release: str, namespace: str, *arguments: str) -> str:
+    return run(
+        binaries.path("helm"),
+        *("template", release, str(CHART), "--namespace", namespace, "--include-crds"),
+        *("--kube-version", binaries.KUBERNETES_VERSION, "--set", IMAGE),
+        *arguments,
     )
 
 
