@@ -86,7 +86,7 @@ def test_the_page_says_which_versions_were_tried() -> None:
     tested = binaries.KUBERNETES_VERSION.removeprefix("v").rpartition(".")[0]
     least = yaml.load((CHART / "Chart.yaml").read_text(), yaml.CSafeLoader)["kubeVersion"]
     *older, newest = VERSIONS
-    assert f"Tested on Kubernetes {tested};" in page
+    assert f"a real API server of Kubernetes {tested}," in page
     assert f"the schemas of {', '.join(older)} and {newest}" in page
     assert f"{least.removeprefix('>=').removesuffix('.0-0')} is the minimum" in page
 
