@@ -40,19 +40,19 @@ class Buildah:
     def __init__(self, store: Path) -> None:
         self.store = store
         self._command = ["buildah", "--root", str(store / "root"), "--runroot", str(store / "run")]
-        self._driver = "overlay"
+        self.driver = "overlay"
         if (
             subprocess.run(self.command("info"), env=self.environment, capture_output=True, timeout=60).returncode
             != 0
         ):
-            self._driver = "vfs"
+            self.driver = "vfs"
 
     def command(self, *arguments: str) -> list[str]:
         return [*self._command, *arguments]
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": self._driver}
+        return os.environ | {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": self.driver}
 
     def __call__(self, *arguments: str, timeout: float = 600) -> str:
         done = subprocess.run(
@@ -60,6 +60,10 @@ class Buildah:
         )
         assert done.returncode == 0, f"buildah {arguments[0]}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done.stdout.strip()
+
+    def read(self, store: Path) -> None:
+        """Finds the images of another store, too, which stays as it is."""
+        self._command.append(f"--storage-opt=overlay.imagestore={store}")
 
     def remove(self) -> None:
         """The store, with the mounts that are left in it."""
@@ -106,6 +110,31 @@ def base_archive() -> Path:
     return archive
 
 
+def commit_base(buildah: Buildah) -> None:
+    scratch = buildah("from", "scratch")
+    buildah("add", "-q", scratch, str(base_archive()), "/")
+    buildah("commit", "-q", "--rm", scratch, BASE)
+
+
+def base_store() -> Path | None:
+    """A store with the base image, made once and kept beside its archive; None without overlay file systems."""
+    store = base_archive().with_suffix(".store")
+    if not store.exists():
+        making = Buildah(Path(tempfile.mkdtemp(prefix="making-image-base-", dir=store.parent)))
+        try:
+            if making.driver != "overlay":
+                return None
+            commit_base(making)
+            try:
+                (making.store / "root").rename(store)
+            except OSError:
+                if not store.exists():  # else another process has made it meanwhile
+                    raise
+        finally:
+            making.remove()
+    return store
+
+
 @pytest.fixture(scope="module")
 def image() -> Iterator[Buildah]:
     for tool in ("buildah", "mmdebstrap"):
@@ -116,9 +145,10 @@ def image() -> Iterator[Buildah]:
     # Not below the temporary folder of pytest: a killed run leaves mounts, which pytest could not remove later.
     buildah = Buildah(Path(tempfile.mkdtemp(prefix="etpguard-image-")))
     try:
-        scratch = buildah("from", "scratch")
-        buildah("add", "-q", scratch, str(base_archive()), "/")
-        buildah("commit", "-q", "--rm", scratch, BASE)
+        if buildah.driver == "overlay" and (store := base_store()):
+            buildah.read(store)
+        else:
+            commit_base(buildah)
         buildah("bud", "--format=docker", "-t", IMAGE, "-v", CERTIFICATES, f"--build-arg=BASE={BASE}", str(ROOT))
         yield buildah
     finally:
