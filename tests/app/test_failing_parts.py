@@ -21,7 +21,7 @@ from tests.app.harness import Running, the_case
 pytestmark = pytest.mark.controlplane
 
 QUICK = Backoff(0.2, 0.5)
-TIMING = OperatorTiming(rerun=QUICK, remediation=Pacing(backoff=QUICK))
+TIMING = OperatorTiming(rerun=QUICK, remediation=Pacing(look_again=3.0, backoff=QUICK))
 
 
 def failing(original: Callable[..., Any], failures: list[int]) -> Callable[..., Any]:
