@@ -36,6 +36,7 @@ LONG = (
     "tests/manifests/test_image.py",
     "tests/manifests/test_forbidden",
     "tests/docs/test_tutorial.py",
+    "tests/manifests/test_hostile_tenant.py",
     "tests/remediate/test_forged_manager_live.py",
     "tests/demo",
     "tests/manifests/test_uninstall.py",
