@@ -15,6 +15,8 @@ from manifests import chart_page
 from manifests.generated import alert_names
 from tests.manifests.rendered import CHART, IMAGE, Json, helm_template
 
+pytestmark = pytest.mark.no_cover
+
 MONITORING = (
     "monitoring.serviceMonitor.enabled=true,monitoring.rules.enabled=true,monitoring.dashboard.enabled=true"
 )

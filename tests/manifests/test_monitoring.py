@@ -34,6 +34,8 @@ from tests.manifests.rendered import (
 )
 from tests.remediate.stage import Scene
 
+pytestmark = pytest.mark.no_cover
+
 RUNBOOKS = ROOT / "docs" / "runbooks"
 WITH_URLS = "monitoring.rules.enabled=true,monitoring.rules.runbookBaseURL=https://git.example.com/docs/runbooks"
 RELEASE, ELSEWHERE = "north", "backbone"

@@ -37,6 +37,8 @@ from tests.manifests.rendered import (
 from tests.manifests.rendered import parse as parse_manifests
 from tests.remediate.stage import Scene
 
+pytestmark = pytest.mark.no_cover
+
 OVERLAYS = ["base", "overlays/observe-only", "overlays/remediation"]
 PUBLISHING = {"services/status", "servicecoverages", "servicecoverages/status", "events"}
 

@@ -27,6 +27,8 @@ from tests.manifests.rendered import (
     with_monitoring,
 )
 
+pytestmark = pytest.mark.no_cover
+
 VERSIONS = ("1.35", "1.36", "1.37")
 # The Prometheus Operator's have none; a CustomResourceDefinition's refers to itself: the API server judges it.
 NO_SCHEMA = ("ServiceMonitor", "PrometheusRule", "CustomResourceDefinition")
