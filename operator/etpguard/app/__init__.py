@@ -6,13 +6,13 @@ import encodings.idna  # noqa: F401  see `early_lists`
 import gc
 import sys
 
+import etpguard.kube.tls
 import etpguard.objects.protobuf.pages  # noqa: F401  see `early_lists`
 from etpguard.intake.early_lists import EarlyLists
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
 from etpguard.kube.heap import return_freed_memory
 from etpguard.kube.lists import NODES_PAGE, ListReader
-from etpguard.kube.tls import without_system_roots
 from etpguard.objects import NODE
 from etpguard.settings import Settings
 
@@ -57,7 +57,6 @@ def run(settings: Settings) -> int:
         return 2
     early = early_lists(connection)
     # These modules are loaded while the API server makes its first answers.
-    with without_system_roots():
-        from etpguard.app import process
+    from etpguard.app import process
 
     return process.run(settings, connection, early)
