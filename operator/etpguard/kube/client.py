@@ -136,7 +136,8 @@ def _discard_on_close(client: ApiClient) -> None:
     class Connector(aiohttp.TCPConnector):
         def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
             if (should_close or protocol.should_close) and protocol.transport is not None:
-                protocol.transport.abort()
+                with contextlib.suppress(AttributeError):  # Python 3.11.2, if the connection is lost already
+                    protocol.transport.abort()
             super()._release(key, protocol, should_close=should_close)
 
     def connect(address: tuple[Any, ...]) -> socket.socket:
