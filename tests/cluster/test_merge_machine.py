@@ -142,6 +142,9 @@ class Merging(RuleBasedStateMachine):
         version, items, merged, at_least, _ = self.reading
         if merged < 0:
             if self.store.begin_list(version, at_least):
+                # The first list that shows a restore: what came live since the request yields to it, deletions
+                # too, and another list is due.
+                self.removed.clear()
                 self.reading = self.reading._replace(whole=False)
         elif merged < len(items):
             self.store.list_item(entry(*items[merged]))
