@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from devcluster.loop_thread import LoopThread
+from etpguard.transports import abort
 
 
 class TlsFront:
@@ -52,7 +53,7 @@ class TlsFront:
     async def _close(self) -> None:
         self._listening.close()
         for writer in self._open:
-            writer.transport.abort()
+            abort(writer.transport)
         await asyncio.sleep(0.1)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,7 +64,7 @@ class TlsFront:
         finally:
             self._open -= {writer, back_writer}
             for each in (writer, back_writer):
-                each.transport.abort()
+                abort(each.transport)
 
 
 async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

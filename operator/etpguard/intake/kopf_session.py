@@ -18,6 +18,7 @@ from etpguard.kube.exchange import OnRequest
 from etpguard.kube.threads import in_thread
 from etpguard.kube.tls import tls_context
 from etpguard.objects import AnyKind
+from etpguard.transports import abort
 
 
 class KopfSession:
@@ -71,7 +72,7 @@ class KopfSession:
     def abort_streams(self) -> None:
         """The transports of ended watches wait for the other side to close TLS, which may take long."""
         for transport in self._streams:
-            transport.abort()
+            abort(transport)
 
     async def _middleware(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

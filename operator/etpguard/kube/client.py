@@ -13,6 +13,7 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.credentials import Credentials
 from etpguard.kube.errors import KubeError
 from etpguard.kube.threads import in_thread
+from etpguard.transports import abort
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
@@ -136,8 +137,7 @@ def _discard_on_close(client: ApiClient) -> None:
     class Connector(aiohttp.TCPConnector):
         def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
             if (should_close or protocol.should_close) and protocol.transport is not None:
-                with contextlib.suppress(AttributeError):  # Python 3.11.2, if the connection is lost already
-                    protocol.transport.abort()
+                abort(protocol.transport)
             super()._release(key, protocol, should_close=should_close)
 
     def connect(address: tuple[Any, ...]) -> socket.socket:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from etpguard.objects.log_fields import action_fields
 from etpguard.settings import Address
+from etpguard.transports import abort
 from etpguard.web.certificate import Certificate
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Listener:
         self._forget(connection)
         # aiohttp forgets the transport when it closes it, which may leave an answer that nobody reads.
         if (transport := _transport(connection)) is not None:
-            asyncio.get_running_loop().call_later(seconds or self._limits.request_seconds, transport.abort)
+            asyncio.get_running_loop().call_later(seconds or self._limits.request_seconds, abort, transport)
 
     async def _accept(self, listening: socket.socket, server: web.Server) -> None:
         loop = asyncio.get_running_loop()
@@ -149,7 +150,7 @@ class Listener:
         transport = _transport(connection)
         was_open = handshake is not None or (transport is not None and not transport.is_closing())
         if transport is not None:
-            transport.abort()
+            abort(transport)
         return was_open
 
     def _forget(self, connection: asyncio.BaseProtocol) -> None:

@@ -20,6 +20,7 @@ from aiohttp.typedefs import Handler
 
 from etpguard.kube.threads import in_thread
 from etpguard.settings import Address
+from etpguard.transports import abort
 from etpguard.web.listener import Limits, Listener
 from etpguard.web.pages import accepts_gzip, one_request_per_connection, send, serving, text_answer
 
@@ -203,7 +204,7 @@ async def _follow(request: web.Request, rendering: Rendering, headers: dict[str,
                     await response.write(text)
             except (TimeoutError, ConnectionError):  # it does not read, or it has gone away
                 if request.transport is not None:
-                    request.transport.abort()
+                    abort(request.transport)
                 return response
             heard = time.monotonic()
         now, text = await rendering.page(), b""
