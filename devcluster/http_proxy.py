@@ -152,7 +152,8 @@ class HttpProxy(LoopServer):
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
         await asyncio.sleep(0.01)
-        while any(peer.fileno() >= 0 for peer in self._peers):  # noqa: ASYNC110  nothing sets an event
+        # The shutdown ends them in one of the next turns of the loop. A socket that is closed sets no event.
+        while any(peer.fileno() >= 0 for peer in self._peers):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     async def _accept(self, peer: socket.socket) -> None:

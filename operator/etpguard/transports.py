@@ -10,6 +10,7 @@ def abort(transport: asyncio.WriteTransport) -> None:
     """Close the connection at once, and discard what was not sent yet. It may be closed or lost already.
 
     Python 3.11.2 raises AttributeError for a TLS transport that was closed twice (asyncio/sslproto.py), and 3.11.7
-    does not."""
+    does not.
+    """
     with contextlib.suppress(AttributeError):
         transport.abort()

@@ -136,7 +136,7 @@ def test_programs_outlive_the_thread_that_started_them(open_to_all: Cluster) -> 
     thread = threading.Thread(target=open_to_all.restart_apiserver, kwargs={"grace": 0})
     thread.start()
     thread.join()
-    time.sleep(0.5)
+    time.sleep(0.5)  # a program that the end of the thread kills is gone by then
     assert open_to_all.request("GET", "/readyz").ok
 
 
