@@ -59,7 +59,19 @@ def test_help_loads_next_to_nothing() -> None:
     assert not loaded("--help") & {"msgspec", "yaml", "pykube", "rich", "etpguard.assess"}
 
 
-def test_check_begins_its_lists_before_the_rules_are_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["check"],
+        ["explain", NAME],
+        ["explain", NAME, "--patch"],
+        ["what-if", "lose", "node1"],
+        ["verify", NAME],
+        ["dump"],
+    ],
+    ids=" ".join,
+)
+def test_lists_begin_before_the_rules_are_loaded(command: list[str], tmp_path: Path) -> None:
     """To load them takes 40 ms, in which the API server makes its first answers."""
     config = {
         "current-context": "c",
@@ -68,6 +80,7 @@ def test_check_begins_its_lists_before_the_rules_are_loaded(tmp_path: Path) -> N
         "users": [{"name": "u", "user": {}}],
     }
     (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    modules = loaded("check", "--kubeconfig", str(tmp_path / "kubeconfig"), script=_UNTIL_IT_READS)
+    name, *rest = command
+    modules = loaded(name, "--kubeconfig", str(tmp_path / "kubeconfig"), *rest, script=_UNTIL_IT_READS)
     assert "etpguard.cli.input.live" in modules
-    assert not modules & {"etpguard.assess", "etpguard.report", "google.protobuf"}
+    assert not modules & {"etpguard.assess", "etpguard.foresight", "etpguard.report", "google.protobuf"}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from etpguard.cli import explain_text
 from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
@@ -46,6 +45,8 @@ def explain(sources: Sources, name: str, options: ExplainOptions) -> int:
     Returns 0. Raises Failure if the Service does not exist.
     """
     assessed = assess(replace(sources, for_what_if=options.hand_off or options.patch))
+    from etpguard.cli import explain_text  # it loads the rules, so it waits for the lists to begin
+
     key = Key(assessed.namespace, name)
     service = assessed.loaded.picture.get(SERVICE, key)
     if service is None:

@@ -13,6 +13,7 @@ from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output.streams import deliver
 from etpguard.cli.what_if_changes import Words, change
+from etpguard.outcomes import Outcome
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,10 @@ class WhatIfRequest:
 def what_if(request: WhatIfRequest) -> int:
     """Print the report. Returns 1 if a Service that changes reaches `fail_on`, during the changes or in the worst
     case after them, else 0. Raises Failure."""
-    from etpguard.assess import Outcome
-    from etpguard.foresight.changes import Refused
+    assessed = assess(replace(request.sources, for_what_if=True))
+    from etpguard.foresight.changes import Refused  # it loads the rules, so it waits for the lists to begin
     from etpguard.foresight.what_if import what_if as forecast_of
 
-    assessed = assess(replace(request.sources, for_what_if=True))
     picture = assessed.loaded.picture
     try:
         changes = [change(given, picture) for given in request.changes]

@@ -14,7 +14,6 @@ import msgspec
 
 from etpguard import __version__
 from etpguard.cli.check import warn
-from etpguard.cli.dump.namespace import needed_services
 from etpguard.cli.dump.objects import dumped_named, dumped_objects
 from etpguard.cli.dump.vocabulary import vocabulary
 from etpguard.cli.errors import Failure
@@ -36,6 +35,8 @@ def dump(sources: Sources, output: str, *, anonymize: bool = False) -> int:
     """Write the List to the file `output`, or to stdout for "-". Returns 0. Raises Failure."""
     gc.disable()  # as in input.sources.assess
     loaded, families, namespaces = read_cluster(sources)
+    from etpguard.cli.dump.namespace import needed_services  # it loads the rules: after the lists began
+
     namespace = next(iter(namespaces), "")
     head = cluster_dump.describe(loaded, __version__, namespace)
     services = needed_services(loaded.picture, families, namespace) if namespace else None
