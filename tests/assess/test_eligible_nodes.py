@@ -269,6 +269,7 @@ def named(number: int) -> NodeRule:
     return NodeRule(names=frozenset({"a", f"address-{number}"}))
 
 
+@pytest.mark.no_cover
 def test_rules_of_consumers_that_are_gone_are_dropped_once_there_are_many() -> None:
     table, nodes = NodeTable(), {"a": node("a"), "b": node("b")}
     sets = EligibleNodes(table)

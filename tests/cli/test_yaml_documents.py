@@ -154,6 +154,7 @@ def cpu(body: bytes) -> float:
     return min(taken)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("shape", many(1))
 def test_the_work_is_linear_in_the_size(shape: str) -> None:
     """Most of it is libyaml's, where nothing can be counted. Quadratic work would take 100 times as long."""

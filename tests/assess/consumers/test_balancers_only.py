@@ -30,6 +30,7 @@ BALANCERS_ONLY = [family for family in consumer_families() if family.balancers_o
 SCHEMES = ("", "aws", "azure", "gce", "k3s", "ionos", *(s for signs in SIGNS.values() for s in signs.schemes[:1]))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("family", BALANCERS_ONLY, ids=lambda family: family.name)
 @pytest.mark.parametrize("service_type", ["NodePort", "ClusterIP"])
 def test_such_a_family_finds_nothing_for_another_type(family: ConsumerFamily, service_type: str) -> None:
