@@ -8,11 +8,12 @@ from etpguard.assess import picture_for
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Remediation, decode_item
 from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.remediate.memory import CREATED_AGAIN, RemediationMemory
+from etpguard.report.service_coverage import LONGEST_BUDGET as WEEK
+from etpguard.report.service_coverage import LONGEST_DRIFT as MONTH
 from tests.remediate.given import NOW, record
 
 KEY = Key("default", "web")
 HOUR = 3600.0
-WEEK = 604800.0
 
 
 def spent(uid: str = "u1") -> Remediation:
@@ -105,6 +106,13 @@ def test_a_service_created_again_counts_as_a_revert_although_the_name_was_free_f
     assert len(given.memory.former_reverts(KEY)) == 1, "it counts once"
 
 
+def test_nor_does_it_matter_for_how_long_the_service_was_steady() -> None:
+    given = Remembering()
+    given.departed(at=WEEK + 1)
+    given.services("u2")
+    assert [revert.manager for revert in given.memory.former_reverts(KEY)] == [CREATED_AGAIN]
+
+
 def test_a_service_that_was_out_of_sight_is_none_that_was_created_again() -> None:
     given = Remembering()
     given.departed(at=1.0)
@@ -117,4 +125,27 @@ def test_a_name_that_was_free_for_longer_than_the_longest_window_starts_without_
     given.departed(at=1.0)
     given.departed(at=WEEK + 1)
     given.services("u2")
+    assert given.memory.former_reverts(KEY) == ()
+
+
+def test_reverts_count_while_a_service_has_the_name_and_for_the_longest_drift_after_it_is_gone() -> None:
+    given = Remembering()
+    given.memory.note(KEY, None, 0, "u2", 9)
+    given.departed("u2", at=MONTH + 1)
+    assert [revert.manager for revert in given.memory.former_reverts(KEY)] == [CREATED_AGAIN]
+    given.departed(at=MONTH + 2)
+    given.departed(at=MONTH + WEEK + 1)
+    assert given.memory.former_reverts(KEY) != (), "another Service may still take the name"
+    given.departed(at=MONTH + WEEK + 2)
+    assert given.memory.former_reverts(KEY) == ()
+
+
+def test_reverts_of_a_name_that_is_free_again_stay_for_the_longest_drift() -> None:
+    given = Remembering()
+    given.departed(at=1.0)
+    given.services("u2")
+    assert given.memory.former_reverts(KEY) != ()
+    given.departed(at=MONTH)
+    assert given.memory.former_reverts(KEY) != ()
+    given.departed(at=MONTH + 1)
     assert given.memory.former_reverts(KEY) == ()

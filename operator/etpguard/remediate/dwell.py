@@ -14,6 +14,9 @@ from etpguard.objects import Key
 from etpguard.remediate.facts import in_need
 from etpguard.remediate.governing import Governing
 
+LONGEST_COOLDOWN = 86400.0
+"""Maximum of `stormCooldownSeconds` of a policy, in seconds."""
+
 
 @dataclass(slots=True)
 class Since:
@@ -70,14 +73,16 @@ class DwellHistory:
         if local is None or local.outcome is not Outcome.Covered:
             since.covered = None
 
-    def forget(self, keep: Iterable[Key]) -> None:
+    def forget(self, keep: Iterable[Key], now: float) -> None:
+        """Drop what is known of other Services, and of circuit breakers whose cool-down is over for certain."""
         kept = set(keep)
         self._since = {key: since for key, since in self._since.items() if key in kept}
         uids = {since.uid for since in self._since.values()}
         self._tried = {uid: what for uid, what in self._tried.items() if uid in uids}
+        self._tripped = {policy: at for policy, at in self._tripped.items() if now < at + LONGEST_COOLDOWN}
 
     def share(self, policy: str, too_many: bool, now: float) -> float | None:
-        """Note whether a circuit breaker is open. Returns when it last was."""
+        """Note whether a circuit breaker is open. Returns when it last was; None if no cool-down lasts as long."""
         if too_many:
             self._tripped[policy] = now
         return self._tripped.get(policy)

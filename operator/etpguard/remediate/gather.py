@@ -136,7 +136,7 @@ class Gatherer:
                 former_reverts=self._memory.former_reverts(key),
             )
             cases[key] = refreshed(case, remediation)
-        self._history.forget(cases)
+        self._history.forget(cases, monotonic)
         made = yield from self._ledger.steps(cases, by_uid, matched, monotonic, wall)
         ledger = replace(made, blind=blind, term=term)
         return Round(cases, ledger, policies, {uid: tuple(keys) for uid, keys in matched.items()})

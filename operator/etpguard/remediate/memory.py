@@ -10,18 +10,17 @@ what was spent on Services that are gone. Pure; the clock is injected.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from etpguard.cluster import Picture
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Remediation, Revert, Service, times
+from etpguard.report.service_coverage import LONGEST_BUDGET, LONGEST_DRIFT
 
 _LIFE_SECONDS = 3600.0
 """After this time only the picture counts: several lists have refreshed it by then."""
 CREATED_AGAIN = "a tool that deleted the Service and created it again"
 """The manager in the revert of a remediated Service that another Service of the same name replaced."""
 _KEPT_REVERTS = 50
-_WINDOW_SECONDS = 604800.0
-"""The longest `perSeconds` of a budget: the intent of a deleted Service counts for this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +42,11 @@ class RemediationMemory:
         self._seen: dict[Key, _Seen] = {}
         self._departed: dict[tuple[str, str], tuple[Remediation, float]] = {}
         self._former: dict[str, Remediation] = {}
-        self._reverts: dict[Key, tuple[Revert, ...]] = {}
+        self._reverts: dict[Key, tuple[tuple[Revert, ...], float]] = {}
+        """The reverts of earlier Services of a name, and when the last of them was replaced. Kept while a Service
+        may count them: another one may take a free name."""
         self._vacant: dict[Key, _Seen] = {}
-        """What was seen of deleted Services, until another Service takes the name."""
+        """What was seen of deleted Services, until another Service takes the name. `at` is when it was deleted."""
 
     def note(
         self,
@@ -80,7 +81,8 @@ class RemediationMemory:
         if vacant is not None and service is not None and service.uid != vacant.service_uid:
             del self._vacant[key]
             self._succeeded(key, vacant)
-        return self._reverts.get(key, ())
+        reverts, _ = self._reverts.get(key, ((), 0.0))
+        return reverts
 
     def remediation(self, key: Key) -> Remediation | None:
         """The record in the picture's report, or the one that is known to be newer."""
@@ -121,14 +123,19 @@ class RemediationMemory:
                 if newer:
                     self._succeeded(key, seen)
                 elif service is None:
-                    self._vacant[key] = seen
+                    self._vacant[key] = replace(seen, at=now)
                 del self._seen[key]
             elif seen.remediation is not None and self.remediation(key) is None:
                 hidden.append(seen.remediation)
         uids = {service.uid for service in services}
         self._former = {uid: record for uid, record in self._former.items() if uid in uids}
-        self._vacant = {k: seen for k, seen in self._vacant.items() if now < seen.at + _WINDOW_SECONDS}
-        self._departed = {k: (r, at) for k, (r, at) in self._departed.items() if now < at + _WINDOW_SECONDS}
+        self._vacant = {k: seen for k, seen in self._vacant.items() if now < seen.at + LONGEST_BUDGET}
+        self._departed = {k: (r, at) for k, (r, at) in self._departed.items() if now < at + LONGEST_BUDGET}
+        self._reverts = {
+            k: (reverts, at)
+            for k, (reverts, at) in self._reverts.items()
+            if services.get(k) is not None or k in self._vacant or now < at + LONGEST_DRIFT
+        }
         return [*hidden, *(remediation for remediation, _ in self._departed.values())]
 
     def _succeeded(self, key: Key, before: _Seen) -> None:
@@ -140,7 +147,7 @@ class RemediationMemory:
         reverts = [*self.former_reverts(key), *record.reverts]
         if record.in_force_for(before.service_uid):
             reverts.append(Revert(times.rfc3339(self._wall()), CREATED_AGAIN))
-        self._reverts[key] = tuple(reverts[-_KEPT_REVERTS:])
+        self._reverts[key] = tuple(reverts[-_KEPT_REVERTS:]), self._clock()
 
     def _shown(self, key: Key, seen: _Seen) -> bool:
         """Whether the picture shows the report as it was seen or later, or shows that it is gone."""
