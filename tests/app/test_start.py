@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
-from devcluster import Cluster
+from devcluster import Cluster, ports
+from devcluster.listener import Listener
 from devcluster.objects import wait_for
 from etpguard.app import operator as operator_module
 from etpguard.app import process
@@ -29,20 +31,22 @@ from tests.app.harness import Running
 WEB_PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def api_server(answer: bytes, folder: Path) -> AsyncIterator[Path]:
     """A kubeconfig for a server that gives this answer to every request; none at all if it is empty."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.readuntil(b"\r\n\r\n"):
-            writer.write(answer)
+    async def serve(peer: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=peer)
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # the client has gone
+                while await reader.readuntil(b"\r\n\r\n"):
+                    writer.write(answer)
+        finally:
+            writer.close()
 
-    def quiet(loop: asyncio.AbstractEventLoop, context: object) -> None:
-        """Of clients that go away."""
-
-    asyncio.get_running_loop().set_exception_handler(quiet)
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    port = ports.free("127.0.0.1")
+    listener = Listener("127.0.0.1", port, serve)
+    url = f"http://127.0.0.1:{port}"
     document = {
         "current-context": "c",
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
@@ -54,7 +58,8 @@ async def api_server(answer: bytes, folder: Path) -> AsyncIterator[Path]:
     try:
         yield kubeconfig
     finally:
-        server.close()
+        listener.close()
+        await listener.cut()
 
 
 STAY = "its last known arguments stay in force"

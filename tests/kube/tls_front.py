@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from devcluster import ports
+from devcluster.listener import Listener
 from devcluster.loop_thread import LoopThread
 from etpguard.transports import abort
+
+_HOST = "127.0.0.1"
 
 
 class TlsFront:
@@ -26,9 +31,9 @@ class TlsFront:
         self._to_backend = ssl.create_default_context(cafile=authority) if authority else None
         self._loop = LoopThread("TLS front")
         self._open: set[asyncio.StreamWriter] = set()
-        self._port = 0
+        self._port = ports.free(_HOST)
         self._loop.run(self._listen(_context(certificate, key)))
-        self.server = f"https://127.0.0.1:{self._port}"
+        self.server = f"https://{_HOST}:{self._port}"
 
     def __enter__(self) -> Self:
         return self
@@ -47,23 +52,32 @@ class TlsFront:
         self._loop.run(replace(_context(certificate, key)))
 
     async def _listen(self, context: ssl.SSLContext) -> None:
-        self._listening = await asyncio.start_server(self._serve, "127.0.0.1", self._port, ssl=context)
-        self._port = self._listening.sockets[0].getsockname()[1]
+        async def accept(peer: socket.socket) -> None:
+            with contextlib.suppress(OSError):  # the client does not trust the certificate, or has gone
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._serve), peer, ssl=context
+                )
+
+        self._listener = Listener(_HOST, self._port, accept)
 
     async def _close(self) -> None:
-        self._listening.close()
+        self._listener.close()
+        await self._listener.cut()
         for writer in self._open:
             abort(writer.transport)
         await asyncio.sleep(0.1)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back_reader, back_writer = await asyncio.open_connection(*self._backend, ssl=self._to_backend)
-        self._open |= {writer, back_writer}
+        writers = {writer}
+        self._open |= writers
         try:
+            back_reader, back_writer = await asyncio.open_connection(*self._backend, ssl=self._to_backend)
+            writers.add(back_writer)
+            self._open |= writers
             await asyncio.gather(_pump(reader, back_writer), _pump(back_reader, writer))
         finally:
-            self._open -= {writer, back_writer}
-            for each in (writer, back_writer):
+            self._open -= writers
+            for each in writers:
                 abort(each.transport)
 
 
