@@ -17,7 +17,7 @@ FIELDS = (
     ("internal[].type", "string", "Type of the Service.", False),
     ("internal[].outcome", "string", "`Covered`, `NoEndpoints`, `Unknown` or `Uncovered`: the worst of its ports.",
      False),
-    ("internal[].reason", "string", "Why, in one sentence.", False),
+    ("internal[].reason", "string", "Why, in words.", False),
     ("internal[].counts", "object", "Totals of the nodes.", False),
     ("internal[].counts.eligible", "integer", "All Ready nodes.", False),
     ("internal[].counts.uncovered", "integer", "Number of uncovered nodes.", False),

@@ -18,7 +18,7 @@ MAX_NAMED_PORTS = 10
 
 
 def explain_reason(assessment: Assessment) -> str:
-    """Why the Service has its outcome, in one sentence."""
+    """Why the Service has its outcome, in words."""
     deciding = [v for v in assessment.consumers if not v.consumer.incidental and v.outcome == assessment.outcome]
     if deciding and assessment.reason == deciding[0].reason:
         return explain_verdict(deciding[0]) + _other_ports(assessment)
@@ -28,7 +28,7 @@ def explain_reason(assessment: Assessment) -> str:
 
 
 def explain_verdict(verdict: ConsumerVerdict) -> str:
-    """Why a consumer has its outcome, in one sentence."""
+    """Why a consumer has its outcome, in words."""
     no_healthy_target = verdict.reason.code == NO_HEALTHY_TARGET
     too_few_healthy = verdict.reason.code == TOO_FEW_HEALTHY
     if verdict.reason.code != verdict.outcome.name and not no_healthy_target and not too_few_healthy:
@@ -77,7 +77,7 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
 
 
 def explain_internal(assessment: InternalAssessment) -> str:
-    """Why clients in the cluster of a Service have its outcome, in one sentence."""
+    """Why clients in the cluster of a Service have its outcome, in words."""
     ports = [port.state for port in assessment.ports]
     deciding = [port for port in assessment.ports if port.outcome is assessment.outcome]
     nodes = assessment.eligible.bit_count()
