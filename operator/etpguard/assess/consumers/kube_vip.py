@@ -27,11 +27,21 @@ PREFIX = "kube-vip.io/"
 IGNORE, VIP_HOST, LEASE_NAME = "kube-vip.io/ignore", "kube-vip.io/vipHost", "kube-vip.io/leaseName"
 
 _ELECTION = (
-    "with services election, kube-vip announces only from nodes with an endpoint. Without it, one leader "
-    "announces all addresses, and removes this one while it has no endpoint itself. etpguard does not read "
-    "the setting. Look for svc_election in the DaemonSet of kube-vip"
+    "with services election, kube-vip announces the address only from a node with an endpoint. Without it, ARP "
+    "and BGP differ. With ARP, one leader has all addresses: while the leader has no endpoint, no node announces "
+    "this address, and all is lost. With BGP, nodes with an endpoint announce it. etpguard does not read these "
+    "settings. Look for svc_election, vip_arp and bgp_enable in the DaemonSet of kube-vip"
 )
-"""pkg/endpoints/endpoints_generic.go:88-103 and endpoints.go:114-123."""
+"""Who announces under Local, kube-vip bee5cfe:
+
+- with svc_election, a node waits for an endpoint of its own before it takes part in the election, and leaves it
+  with its last one (pkg/services/leader.go:97-103, pkg/endpoints/endpoints_generic.go:66-71);
+- without, ARP always has one leader (pkg/manager/worker/arp.go:61-67). It starts the address with its first
+  endpoint and stops it without one (pkg/endpoints/endpoints.go:78-124);
+- without, BGP has no leader (pkg/manager/worker/bgp.go:111-121). A node withdraws the address with its last
+  endpoint, unless vip_leaderelection is on (pkg/endpoints/endpoints_bgp.go:48-72);
+- without, the routing table has a leader as ARP does if vip_leaderelection is on, and else announces as BGP does
+  (pkg/manager/worker/table.go:72-83)."""
 _LEASE_REFUSED = Reason(
     "CommonLeaseRefused",
     f"kube-vip refuses {LEASE_NAME} with Local and does not serve the Service. What still announces its address "
@@ -50,7 +60,7 @@ class KubeVip(BaseFamily):
         DocumentedConsumer(
             consumer="kube-vip",
             found_by="class `kube-vip.io/kube-vip-class`, `kube-vip.io/` annotation, label `implementation`",
-            nodes="those with an endpoint, or one leader: `svc_election` decides",
+            nodes="those with an endpoint, or with ARP one leader: `svc_election` decides",
             health_check="none",
             with_local="`Unknown` unless all nodes are covered",
             evidence=Evidence.DOCUMENTED,

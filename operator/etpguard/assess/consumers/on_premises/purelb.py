@@ -14,27 +14,34 @@ from etpguard.objects import Service
 MARK = "purelb.io/"
 POOL_TYPE = "purelb.io/pool-type"
 ALLOW_LOCAL = "purelb.io/allow-local"
+NODE_AFFINITY = "purelb.io/node-affinity"
+"""With the value service-endpoints, a node with an endpoint wins the election, if one of them has a network of the
+address: internal/local/announcer_local.go buildPreferredNodes, internal/election/election.go:411."""
 
 _RESETS = Reason(
     "PolicyIsReset",
-    "PureLB sets the policy of a Service with a local address to Cluster unless it has the annotation "
-    f"{ALLOW_LOCAL}. Nothing is lost once PureLB has done so. Until then, any node may announce the address",
+    "PureLB changes the policy of a Service with a local address to Cluster, unless the Service has the "
+    f"annotation {ALLOW_LOCAL}. After this change, nothing is lost. Until then, a node without an endpoint may "
+    "announce the address",
 )
 _ANY_NODE = Reason(
     "AnnouncerNotKnown",
-    f"with {ALLOW_LOCAL}, any node may win the election for a local address, with or without an endpoint. If the "
-    "winner has one, nothing is lost. If it has none, all is lost",
+    f"with {ALLOW_LOCAL}, PureLB elects the node that announces a local address, and this node may have no "
+    "endpoint. If it has one, nothing is lost. If it has none, all is lost. The annotation "
+    f"{NODE_AFFINITY}: service-endpoints lets nodes with an endpoint win before others",
 )
 _POOL_NOT_KNOWN = Reason(
     "PoolNotKnown",
-    f"no annotation {POOL_TYPE} shows whether the address is local, so that any node may announce it, or remote, "
-    "so that nodes with an endpoint do",
+    f"the Service has no annotation {POOL_TYPE}. If its address is local, any node may announce it. If it is "
+    "remote, only nodes with an endpoint announce it",
 )
 
 
 class PureLB(Announcer):
-    """purelb 08b4e19 internal/lbnodeagent/announcer_local.go: one elected node announces a local address; nodes
-    with an endpoint announce a remote one."""
+    """purelb 08b4e19 internal/local/announcer_local.go: one elected node announces a local address (announceLocal,
+    line 474); nodes with an endpoint announce a remote one (announceRemote, line 587). announceLocal sets Cluster
+    in its copy of the Service, and internal/k8s/k8s.go:677 maybeUpdateService writes that copy to the API
+    server."""
 
     name = "purelb"
     without_address = (
@@ -51,7 +58,7 @@ class PureLB(Announcer):
                 "`purelb.io/allow-local` is there"
             ),
             evidence=Evidence.DOCUMENTED,
-            source="purelb 08b4e19 internal/lbnodeagent/announcer_local.go",
+            source="purelb 08b4e19 internal/local/announcer_local.go",
         ),
     )
 
