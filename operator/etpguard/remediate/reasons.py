@@ -37,27 +37,32 @@ NOT_READABLE = RemediationReason(
     "`/readyz` names the kind; grant `list` and `watch` on it, or install its CRD",
 )
 BEHIND = RemediationReason(
-    "Behind", "the watch has not shown yet what etpguard wrote last", "Nothing; the next event or list resolves it"
+    "Behind",
+    "the operator has not yet received its own last write from the watch",
+    "Nothing; the next event or list resolves it",
 )
 RECORD_UNREADABLE = RemediationReason(
     "RecordUnreadable",
-    "a later version of etpguard, or another program, wrote the record of the Service",
+    "the operator cannot read its record of the Service, because a later version of etpguard or another program "
+    "wrote it",
     "Upgrade the operator. If etpguard did not change the Service, delete its ServiceCoverage",
 )
-NO_POLICY = RemediationReason("NoPolicy", "no policy selects the Service", "Nothing, or select it in a policy")
+NO_POLICY = RemediationReason(
+    "NoPolicy", "no policy selects the Service", "To remediate it, select it in a policy"
+)
 DELETING = RemediationReason("Deleting", "the Service is being deleted", "Nothing")
 NAMESPACE_TERMINATING = RemediationReason(
     "NamespaceTerminating", "the namespace of the Service is being deleted", "Nothing"
 )
 NAMESPACE_UNREADABLE = RemediationReason(
     "NamespaceUnreadable",
-    "the operator cannot read namespaces, so the namespace may be in deletion",
+    "the operator cannot read namespaces, so it does not know whether the namespace is being deleted",
     "Let the operator list and watch namespaces",
 )
 CONTROLLED = RemediationReason(
     "Controlled",
     "another object controls the Service and would restore Local",
-    "Change the policy in the object that controls the Service",
+    "Set Cluster in the object that controls the Service; the message names it",
 )
 NOT_LOCAL = RemediationReason("NotLocal", "the Service does not have externalTrafficPolicy Local", "Nothing")
 CHANGED = RemediationReason(
@@ -67,38 +72,38 @@ CHANGED = RemediationReason(
 )
 OUTCOME_NEVER_REMEDIATED = RemediationReason(
     "OutcomeNeverRemediated",
-    "the outcome is NoEndpoints, NoTargets or Unknown",
-    "`etpguard explain` gives the cause. `NoEndpoints` and `NoTargets` do not come from the traffic policy; "
-    "`Unknown` depends on something that the API does not show",
+    "the outcome is NoEndpoints, NoTargets or Unknown, which etpguard never remediates",
+    "Run `etpguard explain` for the cause. The traffic policy does not cause `NoEndpoints` and `NoTargets`. With "
+    "`Unknown`, the API does not show something that the outcome depends on",
 )
 ASSUMED_RULE = RemediationReason(
     "AssumedRule",
-    "the bad outcome rests on a consumer whose rule is only assumed",
-    "`etpguard explain` gives the assumption. Give the Service what identifies its load balancer, such as a "
-    "`loadBalancerClass` or an annotation of the provider, or set Cluster by hand",
+    "the outcome depends on a consumer, and etpguard only assumes how this consumer works",
+    "Run `etpguard explain` for the assumption. Give the Service a `loadBalancerClass` or an annotation of the "
+    "provider, which identifies its load balancer. Or set Cluster by hand",
 )
 FORCED_LOCAL = RemediationReason(
     "ForcedLocal",
-    "an annotation of the Service makes the policy Local on the nodes with kube-router, so Cluster has no effect",
+    "an annotation makes nodes with kube-router apply Local to the Service, so Cluster has no effect on them",
     "Remove the annotation `kube-router.io/service.local`",
 )
 HEALTH_CHECK_PINNED = RemediationReason(
     "HealthCheckPinned",
-    "a health check names the healthCheckNodePort, which Cluster removes",
+    "a health check is set to the healthCheckNodePort, and Cluster removes this port",
     "Set the health check to the traffic port",
 )
 PROBED_BY_OTHERS = RemediationReason(
     "ProbedByOthers",
-    "the health check of another Service's load balancer asks a port of this Service, and Cluster would change "
+    "the health check of another Service's load balancer probes a port of this Service, and Cluster would change "
     "the answer on every node",
-    "Let that health check ask its own traffic port. For a load balancer in another namespace, "
-    "`probesFromOtherNamespaces: Ignore` does not consider it",
+    "Set that health check to the traffic port of its own Service. If its load balancer is in another namespace, "
+    "`probesFromOtherNamespaces: Ignore` makes etpguard ignore the check",
 )
 SHARED_ADDRESS = RemediationReason(
     "SharedAddress",
-    "the Service shares its MetalLB address with another one, and MetalLB takes the address from a Service whose "
-    "policy differs",
-    "Set Cluster on all Services that share the address, by hand; `etpguard explain` gives the commands",
+    "the Service shares its MetalLB address with another Service, and MetalLB takes the address away from a "
+    "Service whose traffic policy is different",
+    "Set Cluster by hand on all Services that share the address; `etpguard explain` gives the commands",
 )
 SKIP_ANNOTATION = RemediationReason(
     "SkipAnnotation",
@@ -107,12 +112,12 @@ SKIP_ANNOTATION = RemediationReason(
 )
 ROLLBACK_REQUESTED = RemediationReason(
     "RollbackRequested",
-    "the policy's rollbackRequests names the Service, which keeps it at Local",
+    "the policy's rollbackRequests names the Service, so the Service stays at Local",
     "Remove the Service from `rollbackRequests` to allow remediation again",
 )
 INVALID = RemediationReason(
     "Invalid",
-    "a selector, schedule or time zone of the policy has no meaning",
+    "a selector, schedule or time zone of the policy is not valid",
     "Correct the field that the message names",
 )
 SUSPENDED = RemediationReason("Suspended", "the policy is suspended", "Set `suspend: false`")
@@ -131,35 +136,37 @@ OUTCOME_NOT_SELECTED = RemediationReason(
 )
 TOO_FEW_UNCOVERED = RemediationReason(
     "TooFewUncovered",
-    "fewer nodes are uncovered than unhealthyWhen.uncoveredNodes asks for",
+    "fewer nodes are uncovered than unhealthyWhen.uncoveredNodes requires",
     "Lower `unhealthyWhen.uncoveredNodes`",
 )
 SOURCE_IP_LOSS_REFUSED = RemediationReason(
     "SourceIPLossRefused",
-    "the policy refuses to lose the client's address (remediation.sourceIPLoss)",
+    "the policy does not accept that pods lose the client's address (remediation.sourceIPLoss)",
     "Set `remediation.sourceIPLoss: Accept` if no application needs the client's address",
 )
 GIT_OPS_OWNED = RemediationReason(
     "GitOpsOwned",
     "Helm, Argo CD or Flux owns the Service, and gitOpsOwned is Skip",
-    "Set Cluster at the source. Or set `gitOpsOwned: Patch` and see [GitOps tools](gitops.md)",
+    "Set Cluster in the chart or repository that the Service comes from. Or set `gitOpsOwned: Patch` and see "
+    "[GitOps tools](gitops.md)",
 )
 NETWORK_POLICY = RemediationReason(
     "NetworkPolicy",
-    "a network policy may refuse a node's address",
-    "A NetworkPolicy of the pods admits by address (`ipBlock`), the operator cannot read NetworkPolicies, or the "
-    "API server serves another kind (Cilium, Calico, Antrea, AdminNetworkPolicy), which etpguard does not read. "
-    "Set `networkPolicy: Ignore` if the policies admit the addresses of the nodes",
+    "a network policy may block traffic that comes from a node's address",
+    "Set `networkPolicy: Ignore` if the policies admit the addresses of the nodes. The message names the cause: a "
+    "NetworkPolicy of the pods admits by address (`ipBlock`), the operator cannot read NetworkPolicies, or the "
+    "API server serves another kind (Cilium, Calico, Antrea, AdminNetworkPolicy), which etpguard does not read",
 )
 ROLLED_BACK_BY_USER = RemediationReason(
     "RolledBackByUser",
-    "a person restored Local, and no policy of the Service changed since",
+    "a person restored Local, and no policy of the Service has changed since then",
     "Change the spec of the policy to allow remediation again",
 )
 DRIFT = RemediationReason(
     "Drift",
     "a tool restored Local as often as onDrift.maxReverts allows",
-    "Set Cluster at the source, or let the tool ignore the field: see [GitOps tools](gitops.md)",
+    "Set Cluster where the tool takes the Service from, or let the tool ignore the field: see "
+    "[GitOps tools](gitops.md)",
 )
 DWELL_TIME = RemediationReason(
     "DwellTime", "the outcome has not lasted for unhealthyWhen.forSeconds yet", "Wait, or lower `forSeconds`"
@@ -182,27 +189,27 @@ BUDGET_EXHAUSTED = RemediationReason(
 TOO_MANY_ROLLBACKS = RemediationReason(
     "TooManyRollbacks",
     "many rollbacks became due at once, so etpguard waits for 10 min before the first",
-    "Check that the policies were deleted, or the nodes are covered, as intended. To stop the rollbacks, set "
+    "Find out why: policies were deleted, or nodes became covered. To stop the rollbacks, set "
     "`suspend: true`, or scale the operator to 0. `rollbackRequests` and `etpguard rollback` do not wait",
 )
 ROLLBACKS_LIMITED = RemediationReason(
     "RollbacksLimited",
-    "etpguard begins at most 10 rollbacks by itself in 10 min",
-    "Wait. `rollbackRequests` and `etpguard rollback` are not limited",
+    "the operator begins at most 10 automatic rollbacks in 10 min",
+    "Wait. `rollbackRequests` and `etpguard rollback` have no limit",
 )
 REFUSED = RemediationReason(
     "Refused",
     "the API server refuses the remediation or the rollback",
-    "The message says why: a webhook, an admission policy, a missing permission. "
-    '"changes no metadata of Services" means that a mutating webhook or policy adds something to '
-    "etpguard's own request; exempt its ServiceAccount there. etpguard tries again after 10 s, then after twice "
-    "as long each time, at most 10 min",
+    "The message says why: a webhook, an admission policy, a missing permission. If it says "
+    '"changes no metadata of Services", a mutating webhook or policy adds something to the request of etpguard: '
+    "exempt the ServiceAccount of etpguard there. etpguard tries again after 10 s, and doubles this time after "
+    "each refusal, up to 10 min",
 )
 DRY_RUN_DONE = RemediationReason(
     "DryRunDone", "the API server accepted the patch as a dry run", "Set `mode: Enforce` to remediate the Service"
 )
 OBSERVE = RemediationReason(
-    "Observe", "the policy has mode Observe", "Set `mode: DryRun` or `mode: Enforce` to go further"
+    "Observe", "the policy has mode Observe", "Set `mode: DryRun` to test the patch, or `mode: Enforce` to send it"
 )
 UNDECIDABLE = RemediationReason(
     "Undecidable",
@@ -212,8 +219,8 @@ UNDECIDABLE = RemediationReason(
 
 # What etpguard does, or has done, about a Service.
 DUE = RemediationReason("Due", "the Service needs remediation and nothing prevents it", "Nothing")
-DRY_RUN = RemediationReason("DryRun", "the patch is sent with dryRun=All", "Nothing")
-APPLYING = RemediationReason("Applying", "the remediation is under way", "Nothing")
+DRY_RUN = RemediationReason("DryRun", "the patch is sent with dryRun=All, which changes nothing", "Nothing")
+APPLYING = RemediationReason("Applying", "the remediation is in progress", "Nothing")
 APPLIED = RemediationReason(
     "Applied",
     "etpguard set Cluster on the Service",
@@ -222,17 +229,19 @@ APPLIED = RemediationReason(
 KEPT = RemediationReason(
     "Kept",
     "etpguard set Cluster on the Service, and no policy governs it now",
-    "Run `etpguard rollback`, or declare Cluster at the source",
+    "To restore Local, run `etpguard rollback`. To keep Cluster, declare it where the Service comes from",
 )
 NOT_APPLIED = RemediationReason("NotApplied", "the remediation was recorded but not carried out", "Nothing")
-ROLLING_BACK = RemediationReason("RollingBack", "the rollback is under way", "Nothing")
+ROLLING_BACK = RemediationReason("RollingBack", "the rollback is in progress", "Nothing")
 POLICY_DELETED = RemediationReason(
-    "PolicyDeleted", "the policy is gone, and its onDelete was Revert", "Nothing; etpguard restores Local"
+    "PolicyDeleted", "the policy was deleted, and its onDelete was Revert", "Nothing; etpguard restores Local"
 )
 COVERED = RemediationReason(
     "Covered", "every eligible node would be covered under Local", "Nothing; etpguard restores Local"
 )
-REVERTED = RemediationReason("Reverted", "a tool restored Local", "See [GitOps tools](gitops.md)")
+REVERTED = RemediationReason(
+    "Reverted", "a tool restored Local", "Let the tool ignore the field: see [GitOps tools](gitops.md)"
+)
 
 # Reasons of a policy's conditions alone.
 VALID = RemediationReason("Valid", "the policy is in force", "Nothing")
@@ -307,4 +316,5 @@ def table(reasons: tuple[RemediationReason, ...]) -> str:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    """With a capital letter, except for the name etpguard, and a period."""
+    return f"{text if text.startswith('etpguard ') else text[0].upper() + text[1:]}."
