@@ -26,7 +26,8 @@ from etpguard.kube.errors import (
     Unauthorized,
     Unreachable,
 )
-from etpguard.kube.lists import STARTS, THROTTLED, ListReader, list_kind
+from etpguard.kube.list_pages import THROTTLED
+from etpguard.kube.lists import STARTS, ListReader, list_kind
 from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, SERVICE_COVERAGE, Key, Page, Subset
 from etpguard.objects.cilium import CILIUM_L2_LEASE
 from etpguard.objects.protobuf import kubernetes_pb2 as pb

@@ -14,7 +14,8 @@ import pytest
 import devcluster
 from devcluster import Cluster
 from etpguard.kube.connection import Connection
-from etpguard.kube.lists import PROTOBUF, list_kind
+from etpguard.kube.list_pages import PROTOBUF
+from etpguard.kube.lists import list_kind
 from etpguard.kube.read_client import ReadClient
 from etpguard.objects import (
     ENDPOINT_SLICE,
