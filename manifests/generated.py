@@ -174,8 +174,8 @@ def _with_reasons(page: str) -> str:
 
 
 def _with_consumers(page: str) -> str:
-    """The page with its tables of consumers and of kinds."""
-    page = _with_table(page, "table of consumers", consumers.table())
+    """The page with its entries of consumers and its table of kinds."""
+    page = _with_table(page, "entries of consumers", consumers.entries())
     return _with_table(page, "table of kinds", consumers.kinds())
 
 

@@ -94,8 +94,11 @@ class AwsCloudProvider(BaseFamily):
         DocumentedConsumer(
             consumer="AWS Network Load Balancer of the cloud provider",
             found_by="no class; annotation `aws-load-balancer-type: nlb`",
-            nodes="cloud nodes with an instance ID, by `aws-load-balancer-target-node-labels`",
-            health_check="HTTP healthCheckNodePort `/healthz`, 30 s × 3; annotations change port and protocol",
+            nodes="cloud nodes with an instance ID that match `aws-load-balancer-target-node-labels`",
+            health_check=(
+                "HTTP `/healthz` on healthCheckNodePort, 3 failures 30 s apart; annotations change port and "
+                "protocol"
+            ),
             with_local="`TargetsUnhealthy`; sends to all nodes while none is healthy",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-aws 63ec440 pkg/providers/v1/aws_loadbalancer.go",
@@ -103,8 +106,8 @@ class AwsCloudProvider(BaseFamily):
         DocumentedConsumer(
             consumer="AWS Classic Load Balancer",
             found_by="no class; host name `*.elb.amazonaws.com`, annotation `aws-load-balancer-*` or providerID `aws://`",
-            nodes="cloud nodes with an instance ID, by `aws-load-balancer-target-node-labels`",
-            health_check="one for all ports: HTTP healthCheckNodePort `/healthz`, 10 s × 6",
+            nodes="cloud nodes with an instance ID that match `aws-load-balancer-target-node-labels`",
+            health_check="one for all ports: HTTP `/healthz` on healthCheckNodePort, 6 failures 10 s apart",
             with_local="`TargetsUnhealthy`; no UDP; what it does while no node is healthy is not known",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-aws 63ec440 pkg/providers/v1/aws.go",

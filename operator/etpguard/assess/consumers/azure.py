@@ -123,11 +123,13 @@ class AzureLoadBalancer(BaseFamily):
             consumer="Azure Load Balancer",
             found_by="no class; providerID `azure://` with annotation `azure-*` or the cleanup finalizer",
             nodes=(
-                "cloud nodes without the exclude label (any value), `kubernetes.azure.com/managed=false` and "
-                "control-plane nodes; with several load balancers those with endpoints"
+                "cloud nodes, except control-plane nodes and nodes with the exclude label (any value) or "
+                "`kubernetes.azure.com/managed=false`; with several load balancers, only those with endpoints"
             ),
-            health_check="HTTP healthCheckNodePort `/healthz`, 5 s × 2; annotations for a port",
-            with_local="`TargetsUnhealthy`; sends to none while none is healthy",
+            health_check=(
+                "HTTP `/healthz` on healthCheckNodePort, 2 failures 5 s apart; annotations change it for a port"
+            ),
+            with_local="`TargetsUnhealthy`; sends to no node while none is healthy",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-azure 7b31c76 pkg/provider/azure.go, azure_loadbalancer.go",
         ),
@@ -180,7 +182,7 @@ class AzureApplicationGateway(BaseFamily):
             consumer="Azure Application Gateway",
             found_by="Ingress of `azure/application-gateway` or `alb.networking.azure.io/alb-controller`",
             nodes="pods",
-            health_check="–",
+            health_check="does not matter",
             with_local="`NotAffected`",
             evidence=Evidence.DOCUMENTED,
             source="application-gateway-kubernetes-ingress pkg/appgw/backendaddresspools.go",

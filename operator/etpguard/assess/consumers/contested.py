@@ -78,8 +78,8 @@ class Contested(BaseFamily):
     balancers_only = True
     documented = (
         DocumentedConsumer(
-            consumer="a Service with the marks of two load balancers",
-            found_by="annotations of two of them",
+            consumer="A Service with the marks of two load balancers",
+            found_by="annotations of two load balancers",
             nodes="any",
             health_check="unknown",
             with_local="`Unknown` unless all nodes are covered",

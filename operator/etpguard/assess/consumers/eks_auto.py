@@ -39,7 +39,9 @@ class EksAuto(BaseFamily):
     documented = (
         DocumentedConsumer(
             consumer="EKS Auto Mode",
-            found_by="class `eks.amazonaws.com/nlb`, controller `eks.amazonaws.com/alb`, its nodes' label",
+            found_by=(
+                "class `eks.amazonaws.com/nlb`, controller `eks.amazonaws.com/alb`, label of Auto Mode on nodes"
+            ),
             nodes="pods with target type `ip`; otherwise not known",
             health_check="not known",
             with_local="`NotAffected` with target type `ip`; otherwise `Unknown` unless all nodes are covered",

@@ -22,7 +22,7 @@ from etpguard.objects import Kind, Node, Service
 
 
 class DocumentedConsumer(Struct, frozen=True):
-    """A row of docs/consumers.md: plain Markdown, without bars."""
+    """An entry of docs/consumers.md: Markdown without line breaks."""
 
     consumer: str
     found_by: str
@@ -31,7 +31,7 @@ class DocumentedConsumer(Struct, frozen=True):
     with_local: str
     evidence: Evidence
     source: str
-    """Project, version or commit, and file."""
+    """Project, version or commit, and file; "–" without one."""
 
 
 class ConsumerFamily(Protocol):
@@ -93,7 +93,7 @@ class BaseFamily:
     kinds: Sequence[Kind[Any]] = ()
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType({})
     documented: Sequence[DocumentedConsumer] = ()
-    """Its rows of docs/consumers.md."""
+    """Its entries of docs/consumers.md."""
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         raise NotImplementedError

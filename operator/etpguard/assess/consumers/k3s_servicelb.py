@@ -61,8 +61,8 @@ class K3sServiceLB(BaseFamily):
         DocumentedConsumer(
             consumer="k3s ServiceLB",
             found_by="no class, providerID `k3s://`, a status with addresses of nodes",
-            nodes="Ready, with an endpoint and a Ready svclb Pod; where Pods may not be read, without a taint "
-            "that these Pods do not tolerate",
+            nodes="Ready nodes with an endpoint and a Ready svclb Pod; where etpguard may not read Pods, Ready "
+            "nodes with an endpoint and without a taint that these Pods do not tolerate",
             health_check="none",
             with_local="`Covered`; `NoTargets` for a port without a node port; `Unknown` if no svclb Pod is Ready",
             evidence=Evidence.DOCUMENTED,

@@ -67,7 +67,7 @@ class ExternalDns(BaseFamily):
             found_by=f"annotation `{HOSTNAMES[0]}` of a NodePort Service",
             nodes="those with a ready pod; all nodes in early versions",
             health_check="none",
-            with_local="`Unknown` unless all nodes are covered, or none",
+            with_local="`Unknown` unless all nodes or none are covered",
             evidence=Evidence.DOCUMENTED,
             source="external-dns source/service.go",
         ),

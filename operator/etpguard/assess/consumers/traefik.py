@@ -41,7 +41,7 @@ class TraefikRoutes(BaseFamily):
         DocumentedConsumer(
             consumer="Traefik routes",
             found_by="IngressRoute, IngressRouteTCP, IngressRouteUDP, TraefikService",
-            nodes="all nodes with `nodePortLB` on a NodePort Service; otherwise pods",
+            nodes="with `nodePortLB` on a NodePort Service, all nodes; otherwise pods",
             health_check="none unless `healthCheck` is set",
             with_local="`Blackhole` with `nodePortLB` and no check; otherwise not affected",
             evidence=Evidence.DOCUMENTED,

@@ -32,7 +32,7 @@ class UnknownController(BaseFamily):
     name = "unknown-controller"
     documented = (
         DocumentedConsumer(
-            consumer="any other controller or class",
+            consumer="Any other controller or class",
             found_by="class of an Ingress or of a Service",
             nodes="any",
             health_check="unknown",

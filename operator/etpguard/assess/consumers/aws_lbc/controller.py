@@ -45,35 +45,46 @@ class AwsLoadBalancerController:
         DocumentedConsumer(
             consumer="AWS Application Load Balancer",
             found_by="Ingress of controller `ingress.k8s.aws/alb`; TargetGroupBinding",
-            nodes="Ready nodes by `target-node-labels`, not excluded, no master; pods with target type `ip`",
+            nodes=(
+                "Ready nodes that match `target-node-labels`, without the exclude label or the role master; pods "
+                "with target type `ip`"
+            ),
             health_check="HTTP on the node port; annotations change it",
-            with_local="`TargetsUnhealthy`; sends to all nodes below `minimum_healthy_targets`",
+            with_local=(
+                "`TargetsUnhealthy`; sends to all nodes while fewer than `minimum_healthy_targets` are healthy"
+            ),
             evidence=Evidence.DOCUMENTED,
             source="aws-load-balancer-controller v3.5.0 pkg/ingress/model_build_target_group.go",
         ),
         DocumentedConsumer(
             consumer="AWS Network Load Balancer",
             found_by="class `service.k8s.aws/nlb`, `aws-load-balancer-type: external`; TargetGroupBinding",
-            nodes="as for an Application Load Balancer",
-            health_check="HTTP healthCheckNodePort `/healthz`; annotations change it; PROXY protocol breaks it",
-            with_local="`TargetsUnhealthy`; no SCTP; sends to all nodes below `minimum_healthy_targets`",
+            nodes="as for the AWS Application Load Balancer",
+            health_check="HTTP `/healthz` on healthCheckNodePort; annotations change it; PROXY protocol breaks it",
+            with_local=(
+                "`TargetsUnhealthy`; no SCTP; sends to all nodes while fewer than "
+                "`minimum_healthy_targets` are healthy"
+            ),
             evidence=Evidence.DOCUMENTED,
             source="aws-load-balancer-controller v3.5.0 pkg/service/model_build_target_group.go",
         ),
         DocumentedConsumer(
             consumer="AWS load balancer of a Gateway",
             found_by="TargetGroupBinding with the owner labels of a Gateway",
-            nodes="as for an Application Load Balancer",
-            health_check="by TargetGroupConfiguration and LoadBalancerConfiguration",
+            nodes="as for the AWS Application Load Balancer",
+            health_check="as TargetGroupConfiguration and LoadBalancerConfiguration set it",
             with_local="depends on the health check",
             evidence=Evidence.DOCUMENTED,
             source="aws-load-balancer-controller v3.5.0 pkg/gateway/model/model_build_target_group.go",
         ),
         DocumentedConsumer(
-            consumer="target group that a person bound",
+            consumer="Target group that a person bound",
             found_by="TargetGroupBinding without owner labels",
-            nodes="the same; with `multiClusterTargetGroup` also those of other clusters",
-            health_check="only AWS holds it",
+            nodes=(
+                "as for the AWS Application Load Balancer; with `multiClusterTargetGroup` also nodes of other "
+                "clusters"
+            ),
+            health_check="not known: only AWS has it",
             with_local="`Unknown` unless all nodes or none are covered",
             evidence=Evidence.DOCUMENTED,
             source="aws-load-balancer-controller v3.5.0 pkg/backend/endpoint_utils.go",

@@ -53,18 +53,23 @@ class Cilium(BaseFamily):
     documented = (
         DocumentedConsumer(
             consumer="Cilium L2 announcements",
-            found_by="class `io.cilium/l2-announcer`, LB IPAM's condition or request and a policy",
+            found_by="class `io.cilium/l2-announcer`; LB IPAM's condition or request, if there is a policy",
             nodes="the holder of the Lease; without it one of those that `CiliumL2AnnouncementPolicy` selects",
             health_check="none",
-            with_local="as the holder does; without the Lease `Unknown` unless all or none of them have endpoints",
+            with_local=(
+                "`Covered` or `Outage`, as the holder has an endpoint or not; without the Lease `Unknown` unless "
+                "all or none have"
+            ),
             evidence=Evidence.DOCUMENTED,
             source="cilium 0267401 pkg/l2announcer/l2announcer.go, Documentation/network/l2-announcements.rst; "
             "#46399, #48419, #48550",
         ),
         DocumentedConsumer(
             consumer="Cilium BGP control plane",
-            found_by="class `io.cilium/bgp-control-plane`, LB IPAM's condition or request and an advertisement",
-            nodes="those with endpoints, as `CiliumBGPClusterConfig` selects them",
+            found_by=(
+                "class `io.cilium/bgp-control-plane`; LB IPAM's condition or request, if there is an advertisement"
+            ),
+            nodes="those with endpoints that `CiliumBGPClusterConfig` selects",
             health_check="none",
             with_local="`Covered`; `NoTargets` where no `CiliumBGPAdvertisement` selects the Service",
             evidence=Evidence.DOCUMENTED,

@@ -30,7 +30,7 @@ class Civo(Cloud):
             found_by="`kubernetes.civo.com/` annotation, providerID `civo://`",
             nodes="cloud nodes",
             health_check="unknown",
-            with_local="`Unknown` unless all nodes are covered, or none",
+            with_local="`Unknown` unless all nodes or none are covered",
             evidence=Evidence.DOCUMENTED,
             source="civo-cloud-controller-manager 0c98dc9 loadbalancer.go",
         ),

@@ -34,7 +34,7 @@ class Cloudscale(CheckedCloud):
         DocumentedConsumer(
             consumer="cloudscale.ch",
             found_by=f"`{PREFIX}` annotation, providerID `cloudscale://`",
-            nodes="cloud nodes, of those the `node-selector`",
+            nodes="cloud nodes that match `node-selector`",
             health_check="HTTP `/livez` on healthCheckNodePort; `health-monitor-http` replaces path and codes",
             with_local="`TargetsUnhealthy`",
             evidence=Evidence.DOCUMENTED,

@@ -61,7 +61,7 @@ class DigitalOcean(CheckedCloud):
         DocumentedConsumer(
             consumer="DigitalOcean",
             found_by=f"`{PREFIX}` annotation, providerID `digitalocean://`",
-            nodes="cloud nodes; those with an external IPv4 address for `REGIONAL_NETWORK`",
+            nodes="cloud nodes; for `REGIONAL_NETWORK` only those with an external IPv4 address",
             health_check=(
                 "one for all ports: HTTP `/healthz` on healthCheckNodePort; with `override-health-check` the node "
                 "port of `healthcheck-port` or of the first TCP port"

@@ -47,7 +47,7 @@ class HetznerCloud(CheckedCloud):
         DocumentedConsumer(
             consumer="Hetzner Cloud",
             found_by=f"`{PREFIX}` annotation, providerID `hcloud://`",
-            nodes="cloud nodes, of those the `node-selector`; `Unknown` with dedicated (Robot) servers",
+            nodes="cloud nodes that match `node-selector`; `Unknown` with dedicated (Robot) servers",
             health_check="per port: TCP (or `health-check-protocol`) on its node port, or on `health-check-port`",
             with_local="`TargetsUnhealthy` with the default check; a UDP port is not served",
             evidence=Evidence.DOCUMENTED,

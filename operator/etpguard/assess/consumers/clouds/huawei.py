@@ -59,8 +59,8 @@ class HuaweiCloud(Cloud):
             found_by=f"`{_PREFIX}` annotation with providerID `huaweicloud://`",
             nodes="nodes with an active pod, ready or not; pods where the port has no node port",
             health_check="TCP on the node port; none with `health-check-flag` other than `on`",
-            with_local="`Covered`; with a pod that is not ready `TargetsUnhealthy`, without a check `Blackhole`; "
-            "`Unknown` on CCE",
+            with_local="`Covered`; with a pod that is not ready `TargetsUnhealthy`, or `Blackhole` without a "
+            "check; `Unknown` on CCE",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-huaweicloud 037c910 dedicatedloadbalancer.go, sharedloadbalancer.go",
         ),

@@ -69,8 +69,8 @@ class IBMCloud(Cloud):
         DocumentedConsumer(
             consumer="IBM Cloud application load balancer for VPC",
             found_by=f"`{_PREFIX}` annotation, providerID `ibm://`, a host name as address",
-            nodes="cloud nodes with the one label of `vpc-node-selector`; without it those of `zone`, and "
-            "only those with the label `dedicated=edge` if there is one",
+            nodes="cloud nodes with the label of `vpc-node-selector`; without this annotation, those of `zone`, "
+            "and of these only the nodes with the label `dedicated=edge` if there are any",
             health_check="HTTP `/` on healthCheckNodePort",
             with_local="`TargetsUnhealthy`; `Unknown` for a network load balancer and on classic infrastructure",
             evidence=Evidence.DOCUMENTED,

@@ -29,7 +29,7 @@ class NotModelledCloud(BaseFamily):
     balancers_only = True
     documented = (
         DocumentedConsumer(
-            consumer="any other cloud",
+            consumer="Any other cloud",
             found_by="no class, providerID",
             nodes="any",
             health_check="unknown",

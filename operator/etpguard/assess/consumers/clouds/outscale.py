@@ -48,8 +48,10 @@ class Outscale(Cloud):
             consumer="Outscale load balancer unit",
             found_by=f"`{_PREFIX}` annotation",
             nodes="cloud nodes that match `target-node-labels`",
-            health_check="HTTP `/healthz` on healthCheckNodePort, or `healthcheck-port`, `-protocol` and `-path`",
-            with_local="`TargetsUnhealthy`; by the port that the annotations name",
+            health_check=(
+                "HTTP `/healthz` on healthCheckNodePort; `healthcheck-port`, `-protocol` and `-path` change it"
+            ),
+            with_local="`TargetsUnhealthy`; with these annotations it depends on the port that they name",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-osc 64174f3 ccm/cloud/loadbalancer.go, ccm/loadbalancer.go",
         ),

@@ -44,7 +44,7 @@ class Scaleway(CheckedCloud):
         DocumentedConsumer(
             consumer="Scaleway",
             found_by=f"`{PREFIX}` annotation, providerID `scaleway://`",
-            nodes="cloud nodes, of those `target-node-labels`",
+            nodes="cloud nodes that match `target-node-labels`",
             health_check=(
                 "per port: TCP (or `health-check-type`) on its node port; with `health-check-from-service` HTTP "
                 "`/healthz` on healthCheckNodePort"

@@ -31,7 +31,7 @@ class Stackit(Cloud):
             found_by="`lb.stackit.cloud/` or `yawol.stackit.cloud/` annotation, providerID `stackit://`",
             nodes="cloud nodes",
             health_check="unknown",
-            with_local="`Unknown` unless all nodes are covered, or none; STACKIT does not support Local",
+            with_local="`Unknown` unless all nodes or none are covered; STACKIT does not support Local",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-stackit d561f8e pkg/ccm/loadbalancer_spec.go, docs/load-balancer.md",
         ),

@@ -60,9 +60,11 @@ class TencentCloud(Cloud):
             found_by="`service.kubernetes.io/qcloud-loadbalancer-`, `service.cloud.tencent.com/` annotation, "
             "providerID `qcloud://`",
             nodes="Ready nodes without the role master that match `backends-label`; with "
-            f"`{BIND_PODS}` those with a ready endpoint; with `direct-access` pods",
+            f"`{BIND_PODS}`, those with a ready endpoint; with `direct-access`, pods",
             health_check="TCP on the node port",
-            with_local="`TargetsUnhealthy`; `Covered` with the annotation; `NotAffected` with `direct-access`",
+            with_local=(
+                "`TargetsUnhealthy`; `Covered` with the first annotation; `NotAffected` with `direct-access`"
+            ),
             evidence=Evidence.DOCUMENTED,
             source="TKE documentation",
         ),

@@ -41,7 +41,7 @@ class UpCloud(CheckedCloud):
         DocumentedConsumer(
             consumer="UpCloud",
             found_by=f"`{PREFIX}` annotation, providerID `upcloud://`",
-            nodes="cloud nodes, of those the `node-selector`",
+            nodes="cloud nodes that match `node-selector`",
             health_check="HTTP `/` on healthCheckNodePort; `config` may replace it",
             with_local="`TargetsUnhealthy`; `Unknown` with `config` or UDP, and where no node matches",
             evidence=Evidence.DOCUMENTED,

@@ -38,9 +38,9 @@ class Vultr(CheckedCloud):
         DocumentedConsumer(
             consumer="Vultr",
             found_by=f"`{PREFIX}` annotation, providerID `vultr://`",
-            nodes="cloud nodes; one without a providerID fails the sync",
+            nodes="cloud nodes; a node without a providerID makes the sync fail",
             health_check="one for all ports: TCP (HTTP with `healthcheck-path`) on the first port's node port",
-            with_local="`TargetsUnhealthy` for the first port; `Blackhole` where another has fewer endpoints",
+            with_local="`TargetsUnhealthy` for the first port; `Blackhole` where another port has fewer endpoints",
             evidence=Evidence.DOCUMENTED,
             source="vultr-cloud-controller-manager d5f3ab0 vultr/loadbalancers.go",
         ),

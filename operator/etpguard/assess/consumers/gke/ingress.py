@@ -40,7 +40,7 @@ class GkeIngress(BaseFamily):
         DocumentedConsumer(
             consumer="Google Cloud Ingress, instance groups",
             found_by="class annotation `gce`, or no class on GKE",
-            nodes="Ready nodes, not excluded, no master",
+            nodes="Ready nodes without the exclude label or the role master",
             health_check="HTTP `/` on the node port; a BackendConfig changes it",
             with_local="depends on the health check",
             evidence=Evidence.DOCUMENTED,
@@ -50,7 +50,7 @@ class GkeIngress(BaseFamily):
             consumer="Google Cloud Ingress, endpoint groups",
             found_by="annotation `cloud.google.com/neg`",
             nodes="pods",
-            health_check="–",
+            health_check="does not matter",
             with_local="`NotAffected`",
             evidence=Evidence.DOCUMENTED,
             source="ingress-gce acbcf5d pkg/annotations/service.go",

@@ -100,9 +100,9 @@ class GkeLoadBalancer(BaseFamily):
         DocumentedConsumer(
             consumer="GKE passthrough load balancer",
             found_by="finalizer `gke.networking.io/l4-…`, class `networking.gke.io/…`, providerID `gce://`",
-            nodes="by finalizer, then class: nodes with endpoints (NEG), Ready nodes or cloud nodes",
-            health_check="HTTP healthCheckNodePort `/healthz`, 3 s × 2",
-            with_local="`Covered` with NEG, else `TargetsUnhealthy`; sends to all while none is healthy",
+            nodes="nodes with endpoints (NEG), Ready nodes, or cloud nodes: the finalizer decides, then the class",
+            health_check="HTTP `/healthz` on healthCheckNodePort, 2 failures 3 s apart",
+            with_local="`Covered` with NEG, else `TargetsUnhealthy`; sends to all nodes while none is healthy",
             evidence=Evidence.DOCUMENTED,
             source="ingress-gce acbcf5d pkg/utils/common/finalizer.go, pkg/neg/types/types.go",
         ),

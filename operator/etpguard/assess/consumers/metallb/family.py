@@ -44,8 +44,8 @@ class MetalLB(BaseFamily):
             consumer="MetalLB",
             found_by="`metallb.io/` or `metallb.universe.tf/` annotation, class `metallb`",
             nodes=(
-                "those that `ServiceL2Status` and `ServiceBGPStatus` name; else nodes with an endpoint of any "
-                "port, a network and no exclude label, as advertisements and BGP peers select them"
+                "those that `ServiceL2Status` and `ServiceBGPStatus` name; without these, nodes with an endpoint "
+                "of any port, with a network and without the exclude label, that advertisements and peers select"
             ),
             health_check="none",
             with_local="`Covered`, unless the ports have pods on different nodes; `NoTargets` if not advertised",

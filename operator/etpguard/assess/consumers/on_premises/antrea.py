@@ -30,9 +30,9 @@ class Antrea(Announcer):
         DocumentedConsumer(
             consumer="Antrea ServiceExternalIP",
             found_by="annotation `service.antrea.io/external-ip-pool`",
-            nodes="the one that the status names as hostname",
+            nodes="the node that the status names as hostname",
             health_check="none",
-            with_local="`Covered` or `Outage`, as that node has an endpoint; `Unknown` without a hostname",
+            with_local="`Covered` if that node has an endpoint, else `Outage`; `Unknown` without a hostname",
             evidence=Evidence.OBSERVED,
             source="antrea fc70f2b pkg/agent/controller/serviceexternalip/controller.go",
         ),

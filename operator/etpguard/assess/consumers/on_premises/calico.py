@@ -37,9 +37,9 @@ class Calico(Announcer):
         DocumentedConsumer(
             consumer="Calico BGP",
             found_by="an address in `serviceLoadBalancerIPs` of BGPConfiguration `default`",
-            nodes='those with an endpoint, without the exclude label `"true"`',
+            nodes='those with an endpoint, except nodes with the exclude label `"true"`',
             health_check="none",
-            with_local="`Covered`; `Unknown` where a block is the single address",
+            with_local="`Covered`; `Unknown` where a block has only the address of the Service",
             evidence=Evidence.DOCUMENTED,
             source="calico 87c1590 confd/pkg/backends/calico/routes.go, client.go",
         ),

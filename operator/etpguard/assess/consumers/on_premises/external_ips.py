@@ -38,7 +38,7 @@ class ExternalIPs(BaseFamily):
     documented = (
         DocumentedConsumer(
             consumer="`externalIPs` that are the address of a node",
-            found_by="`spec.externalIPs`, addresses of Nodes",
+            found_by="an address in `spec.externalIPs` that a Node has",
             nodes="that node",
             health_check="none",
             with_local="`Covered` with an endpoint there, else `Outage` for that address",

@@ -50,7 +50,7 @@ class KubeRouter(Announcer):
             found_by="class `kube-router`, annotation `kube-router.io/service.…`",
             nodes="those with an endpoint, if the address is advertised",
             health_check="none",
-            with_local="`Covered`; `NoTargets` where the annotation turns advertisement off, `Unknown` without it",
+            with_local="`Covered`; `NoTargets` where an annotation turns advertisement off; `Unknown` without one",
             evidence=Evidence.DOCUMENTED,
             source="kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go",
         ),

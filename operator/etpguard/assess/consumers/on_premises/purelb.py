@@ -54,8 +54,8 @@ class PureLB(Announcer):
             nodes="remote address: those with an endpoint; local address: any",
             health_check="none",
             with_local=(
-                "remote: `Covered`; local: `Unknown`, and PureLB sets the policy to Cluster unless "
-                "`purelb.io/allow-local` is there"
+                "remote: `Covered`; local: `Unknown`, and PureLB sets the policy to Cluster, unless the Service "
+                "has the annotation `purelb.io/allow-local`"
             ),
             evidence=Evidence.DOCUMENTED,
             source="purelb 08b4e19 internal/local/announcer_local.go",
