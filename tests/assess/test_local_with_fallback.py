@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess.advice import Advisor
-from etpguard.assess.data_planes.kube_proxy import LOCAL_WITH_FALLBACK
+from etpguard.objects.openshift import LOCAL_WITH_FALLBACK
 from tests.assess.consumers.worlds import Json, endpoints, nodes, service, world
 
 FALLBACK = {LOCAL_WITH_FALLBACK: ""}

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from etpguard.assess.node_rule import NodeRule, Readiness
-from etpguard.assess.resilience import MAX_ZONES, ZONE_LABEL, Zones
+from etpguard.assess.resilience import MAX_ZONES, Zones
 from etpguard.cluster import NodeTable
 from etpguard.objects import Node
+from etpguard.objects.nodes import ZONE_LABEL
 
 MAX_CAUSES = 4
 """Causes in a sentence."""

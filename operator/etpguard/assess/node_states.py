@@ -22,6 +22,7 @@ from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Service, ServicePort
 
 PROXY_NAME = "service.kubernetes.io/service-proxy-name"
+HEADLESS = "service.kubernetes.io/headless"
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 # Addresses with more than one spelling: IPv6, and IPv4 with leading zeros.
 _AMBIGUOUS = re.compile(r":|(?:^|\.)0\d")

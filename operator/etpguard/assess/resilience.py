@@ -17,7 +17,6 @@ from msgspec import Struct
 
 from etpguard.assess.node_states import PortState
 
-ZONE_LABEL = "topology.kubernetes.io/zone"
 MAX_ZONES = 64
 """With more values of the zone label, the zones of a cluster are not considered."""
 _ENUMERATED_ZONES = 6

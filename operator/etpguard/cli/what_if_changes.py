@@ -16,7 +16,6 @@ CHANGES = "etpguard.changes"
 """The key of the changes, a list of `Words`, in the context of click."""
 THEN = "then"
 """Separates changes."""
-_ZONE = "topology.kubernetes.io/zone"
 _FLAGS = {
     "lose": {"-l": "selector", "--selector": "selector"},
     "drain": {
@@ -185,6 +184,7 @@ def _nodes(given: Words, picture: Picture) -> tuple[str, ...]:
     """By name, `zone=Z` and selector."""
     from etpguard.foresight.changes import Refused
     from etpguard.objects import NODE
+    from etpguard.objects.nodes import ZONE_LABEL
 
     found: dict[str, None] = {}
     for text in given.arguments:
@@ -192,9 +192,9 @@ def _nodes(given: Words, picture: Picture) -> tuple[str, ...]:
         if equals and key != "zone":
             raise click.UsageError(f"{given.verb}: {text!r} is neither a node nor zone=ZONE")
         if equals:
-            in_zone = sorted(n.metadata.name for n in picture.store(NODE) if n.labels.get(_ZONE) == zone)
+            in_zone = sorted(n.metadata.name for n in picture.store(NODE) if n.labels.get(ZONE_LABEL) == zone)
             if not in_zone:
-                raise Refused(f"no Node has the label {_ZONE}={zone}")
+                raise Refused(f"no Node has the label {ZONE_LABEL}={zone}")
             found.update(dict.fromkeys(in_zone))
         else:
             found[text] = None

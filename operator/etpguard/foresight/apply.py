@@ -22,7 +22,7 @@ from etpguard.objects import (
     Service,
     decode_item,
 )
-from etpguard.objects.endpoints import EndpointConditions, EndpointPort, SliceMeta, TargetRef
+from etpguard.objects.endpoints import SERVICE_LABEL, EndpointConditions, EndpointPort, SliceMeta, TargetRef
 
 Json = dict[str, Any]
 
@@ -117,7 +117,7 @@ def slices_of(service: Service, pods: Pods) -> list[EndpointSlice]:
     meta = SliceMeta(
         name=f"what-if-{service.key.name}",
         namespace=service.key.namespace,
-        labels={"kubernetes.io/service-name": service.key.name},
+        labels={SERVICE_LABEL: service.key.name},
     )
     return [EndpointSlice(meta, "IPv4", endpoints, ports)]
 

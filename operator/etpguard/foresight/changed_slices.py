@@ -14,10 +14,9 @@ from etpguard.foresight.hosts import pod_of
 from etpguard.foresight.pods import Pods
 from etpguard.foresight.scheduling import NewPod
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Key, Service
-from etpguard.objects.endpoints import EndpointConditions, EndpointPort, SliceMeta
+from etpguard.objects.endpoints import SERVICE_LABEL, EndpointConditions, EndpointPort, SliceMeta
 
 _NEW_SLICE = "what-if-new-pods"
-_SERVICE_NAME = "kubernetes.io/service-name"
 
 Reach = tuple[set[Key], dict[Key, list[NewPod]]]
 
@@ -62,7 +61,7 @@ def _new_slices(service: Service, existing: Sequence[EndpointSlice], nodes: Sequ
             SliceMeta(
                 name=f"{_NEW_SLICE}-{family.lower()}",
                 namespace=service.key.namespace,
-                labels={_SERVICE_NAME: service.key.name},
+                labels={SERVICE_LABEL: service.key.name},
             ),
             family,
             [

@@ -18,9 +18,9 @@ from etpguard.foresight.apply import applied_documents
 from etpguard.foresight.changed_objects import Trial
 from etpguard.foresight.world import World
 from etpguard.objects import NODE, Key, Service
+from etpguard.objects.nodes import HOSTNAME_LABEL
 from etpguard.objects.pods import Expression, NodeTerm, PodSpec
 
-_HOSTNAME = "kubernetes.io/hostname"
 _BAD = (Outcome.TargetsUnhealthy, Outcome.Blackhole)
 
 
@@ -50,7 +50,7 @@ def demanded(pods: PodSpec) -> dict[str, str]:
     for key, value in of_terms[0].items() if of_terms else ():
         if all(each.get(key) == value for each in of_terms):
             found.setdefault(key, value)
-    return dict(sorted(found.items(), key=lambda item: (item[0] == _HOSTNAME, item[0])))
+    return dict(sorted(found.items(), key=lambda item: (item[0] == HOSTNAME_LABEL, item[0])))
 
 
 def _of_term(term: NodeTerm) -> dict[str, str]:

@@ -22,10 +22,11 @@ from etpguard.foresight.behind import Behind, behind
 from etpguard.foresight.charts import Release
 from etpguard.foresight.detection import timing_of
 from etpguard.foresight.scheduling import Scheduling, Site
-from etpguard.foresight.workload_patch import HOSTNAME, WorkloadPatch, hand_over, spread, tolerate
+from etpguard.foresight.workload_patch import WorkloadPatch, hand_over, spread, tolerate
 from etpguard.foresight.world import World
 from etpguard.objects import NODE, SERVICE, Service
 from etpguard.objects.node_details import NODE_DETAILS
+from etpguard.objects.nodes import HOSTNAME_LABEL
 from etpguard.objects.pods import PodSpec
 
 Json = dict[str, Any]
@@ -148,7 +149,7 @@ class _Maker:
             release = charts.release_of(controller.template.labels, {}, workload.key.namespace)
         if release is not None:
             given = (controller.template.spec or PodSpec()).topology_spread_constraints or []
-            others = [each for each in given if each.get("topologyKey") != HOSTNAME]
+            others = [each for each in given if each.get("topologyKey") != HOSTNAME_LABEL]
             values = charts.workload_values(release.chart, patch, others)
             if values is not None:
                 return _helm(release, values)

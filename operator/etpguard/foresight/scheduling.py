@@ -17,9 +17,8 @@ from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, unme
 from etpguard.foresight.quantity import quantity
 from etpguard.objects import Key, Node
 from etpguard.objects.node_details import NodeDetails
+from etpguard.objects.nodes import HOSTNAME_LABEL
 from etpguard.objects.pods import Pod, PodContainer, PodSpec, PodTerm
-
-_HOSTNAME = "kubernetes.io/hostname"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +60,7 @@ class Site:
 
     def domain(self, key: str) -> str | None:
         """The value of a topology key; the name of the node replaces a missing hostname label."""
-        return self.node.labels.get(key) or (self.name if key == _HOSTNAME else None)
+        return self.node.labels.get(key) or (self.name if key == HOSTNAME_LABEL else None)
 
 
 class Scheduling:

@@ -16,13 +16,12 @@ from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, all_untolerated, unmet_selector
 from etpguard.foresight.pod_end import DEFAULT_GRACE
 from etpguard.foresight.scheduling import Scheduling, Site
-from etpguard.objects.nodes import Taint
+from etpguard.objects.nodes import HOSTNAME_LABEL, Taint
 from etpguard.objects.pods import PodContainer, PodSpec
 from etpguard.objects.text import listed_nodes
 
 Json = dict[str, Any]
 
-HOSTNAME = "kubernetes.io/hostname"
 SPARE = 5
 """Seconds that a preStop sleep lasts beyond the detection time."""
 _REVISION = {"Deployment": "pod-template-hash", "StatefulSet": "controller-revision-hash"}
@@ -106,7 +105,7 @@ def spread(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -> 
         strategy=strategy,
         constraint={
             "maxSkew": 1,
-            "topologyKey": HOSTNAME,
+            "topologyKey": HOSTNAME_LABEL,
             "whenUnsatisfiable": "DoNotSchedule",
             "nodeTaintsPolicy": "Honor",
             "matchLabelKeys": [_REVISION[behind.workload.kind]],

@@ -133,14 +133,15 @@ def _without_nulls(kind: Kind[R], source: Source) -> R | None:
     return record
 
 
-_STRING_MAPS = frozenset({"annotations", "labels", "matchLabels", "nodeSelector", "selector"})
+STRING_MAPS = frozenset({"annotations", "labels", "matchLabels", "nodeSelector", "selector"})
+"""Fields of objects that map strings to strings."""
 
 
 def _zeroed(value: Any, in_string_map: bool = False) -> Any:
     if isinstance(value, dict):
         if in_string_map:
             return {key: "" if inner is None else inner for key, inner in value.items()}
-        return {key: _zeroed(inner, key in _STRING_MAPS) for key, inner in value.items() if inner is not None}
+        return {key: _zeroed(inner, key in STRING_MAPS) for key, inner in value.items() if inner is not None}
     return [_zeroed(inner) for inner in value] if isinstance(value, list) else value
 
 

@@ -7,6 +7,8 @@ import msgspec
 from etpguard.objects.arguments import kept_arguments
 from etpguard.objects.records import LabelledMeta, LabelledRecord, Shape
 
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+ZONE_LABEL = "topology.kubernetes.io/zone"
 KUBE_PROXY_ARGUMENTS = ("disable-kube-proxy", "kube-proxy-arg")
 """Arguments of `k3s server` and `rke2 server` that a rule reads, without their dashes."""
 

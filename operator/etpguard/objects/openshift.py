@@ -1,9 +1,14 @@
-"""The record of OpenShift's own API that a rule reads, group operator.openshift.io."""
+"""What a rule reads of OpenShift: an annotation of Services, and the record of its API operator.openshift.io."""
 
 from __future__ import annotations
 
 from etpguard.objects.kinds import cluster_wide_kind
 from etpguard.objects.records import BareMeta, Record, Shape
+
+LOCAL_WITH_FALLBACK = "traffic-policy.network.alpha.openshift.io/local-with-fallback"
+"""Set by the ingress operator of OpenShift on the Services of its routers. Its presence counts, and only for the
+OVN-Kubernetes of OpenShift, which has a patch for it: openshift/ovn-kubernetes lb_config.go;
+openshift/cluster-ingress-operator acca964 load_balancer_service.go:599-650, nodeport_service.go:149."""
 
 
 class DefaultNetwork(Shape, frozen=True):

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.assess.consumers.consumer import Advice
-from etpguard.assess.resilience import MAX_ZONES, ZONE_LABEL, Zones
+from etpguard.assess.resilience import MAX_ZONES, Zones
 from etpguard.cluster import NodeTable, Picture
 from etpguard.objects import NODE, Key, Remediation
+from etpguard.objects.nodes import ZONE_LABEL
 from etpguard.page.matrix import Cell, Mark, Matrix, PortRow, cell, matrix, port_rows
 from etpguard.report.contract import Contents, Json, coverage_report, service_report
 from etpguard.report.internal import internal_report

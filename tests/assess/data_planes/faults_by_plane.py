@@ -36,7 +36,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "data_planes.cilium.backends",
-            'return (endpoint.deprecated_topology or {}).get(_HOSTNAME, "")',
+            'return (endpoint.deprecated_topology or {}).get(HOSTNAME_LABEL, "")',
             'return ""',
         ),
         (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from etpguard.assess.data_planes.trackers import HEADLESS, endpoints_by_node, sources, track
-from etpguard.assess.node_states import PortState
+from etpguard.assess.data_planes.trackers import endpoints_by_node, sources, track
+from etpguard.assess.node_states import HEADLESS, PortState
 from tests.assess.build import endpoint, endpoint_slice
 
 BITS = {"n1": 1, "n2": 2}

@@ -12,8 +12,9 @@ from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.inputs import Inputs, Nodes
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY
-from etpguard.assess.data_planes.trackers import HEADLESS, is_ready, is_terminating
+from etpguard.assess.data_planes.trackers import is_ready, is_terminating
 from etpguard.assess.node_states import (
+    HEADLESS,
     PROXY_NAME,
     Frontend,
     PortState,
@@ -26,8 +27,8 @@ from etpguard.assess.node_states import (
 )
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Endpoint, EndpointSlice, Requirement, Service
+from etpguard.objects.nodes import ZONE_LABEL
 
-_ZONE = "topology.kubernetes.io/zone"
 _TOPOLOGY = "service.kubernetes.io/topology-mode"
 _EXCLUDED = "projectcalico.org/natExcludeService"
 _STRATEGY = "lb.projectcalico.org/external-traffic-strategy"
@@ -176,7 +177,7 @@ def _by_hints(endpoints: Sequence[Endpoint], nodes: Nodes, by_zone_alone: bool) 
             by_node.setdefault(node.name, []).append(endpoint)
     narrowed = ready
     for zone_name, fitting in zones.items():
-        there = nodes.having((Requirement(_ZONE, "In", (zone_name,)),))
+        there = nodes.having((Requirement(ZONE_LABEL, "In", (zone_name,)),))
         narrowed = narrowed & ~there | _local_ready(fitting, nodes) & there
     if not by_zone_alone:
         for node_name, fitting in by_node.items():

@@ -18,6 +18,7 @@ from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, cluster_ip_ports, external_ports
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, ServicePort
+from etpguard.objects.openshift import LOCAL_WITH_FALLBACK
 
 _OF_ENVOY = Reason(
     "ServedByEnvoy",
@@ -25,7 +26,6 @@ _OF_ENVOY = Reason(
     "forwards node ports, the Envoy of a node serves it. Where kube-proxy forwards them, nothing does. Name the "
     "data plane by --data-plane",
 )
-LOCAL_WITH_FALLBACK = "traffic-policy.network.alpha.openshift.io/local-with-fallback"
 _ON_OPENSHIFT = Reason(
     "LocalWithFallback",
     f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
@@ -33,8 +33,6 @@ _ON_OPENSHIFT = Reason(
     "nodes have kube-proxy is only assumed. Look at the network type of the cluster: kubectl get "
     "network.config.openshift.io cluster -o yaml",
 )
-"""The ingress operator of OpenShift sets it on the Services of its routers, where its presence counts:
-openshift/cluster-ingress-operator acca964 load_balancer_service.go:599-650, nodeport_service.go:149."""
 
 
 class KubeProxy:

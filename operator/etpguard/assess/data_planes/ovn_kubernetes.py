@@ -15,8 +15,9 @@ from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz
-from etpguard.assess.data_planes.trackers import HEADLESS, is_ready, is_terminating
+from etpguard.assess.data_planes.trackers import is_ready, is_terminating
 from etpguard.assess.node_states import (
+    HEADLESS,
     PROXY_NAME,
     Frontend,
     PortState,
@@ -30,11 +31,8 @@ from etpguard.assess.node_states import (
 )
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Service, ServicePort
+from etpguard.objects.openshift import LOCAL_WITH_FALLBACK
 
-LOCAL_WITH_FALLBACK = "traffic-policy.network.alpha.openshift.io/local-with-fallback"
-"""Set by the ingress operator of OpenShift on the Services of its routers. Its presence counts, and only for the
-OVN-Kubernetes of OpenShift, which has a patch for it: openshift/ovn-kubernetes lb_config.go;
-openshift/cluster-ingress-operator acca964 load_balancer_service.go:599-650."""
 _IDLED = "idling.alpha.openshift.io/idled-at"
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 

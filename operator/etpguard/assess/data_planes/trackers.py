@@ -10,12 +10,11 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from etpguard.assess.data_planes.crowds import levels
-from etpguard.assess.node_states import PortState, ServiceStates, canonical
+from etpguard.assess.node_states import HEADLESS, PortState, ServiceStates, canonical
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily
 from etpguard.objects.endpoints import EndpointConditions
 
 _FAMILIES: dict[str, IPFamily] = {"IPv4": "IPv4", "IPv6": "IPv6"}
-HEADLESS = "service.kubernetes.io/headless"
 
 PortKey = tuple[IPFamily, str, str]
 """Family, port name and protocol."""

@@ -17,6 +17,7 @@ from typing import Any
 from etpguard.cli.dump.addresses import Addresses
 from etpguard.cli.dump.vocabulary import Vocabulary
 from etpguard.cli.input.cluster_dump import KIND
+from etpguard.objects.decode import STRING_MAPS
 
 Json = dict[str, Any]
 
@@ -36,7 +37,6 @@ _CLOUD_DOMAIN = re.compile(r"\.amazonaws\.com(?:\.cn)?$", re.IGNORECASE)
 """The end of the hosts of load balancers that rules recognize."""
 _SYNTAX = frozenset({"in", "notin", "null"})
 """Words of selectors and of JSON, which stay."""
-_STRING_MAPS = frozenset({"annotations", "labels", "matchLabels", "nodeSelector", "selector"})
 _PUBLIC_FIELDS = frozenset(
     {"apiGroup", "apiVersion", "effect", "group", "kind", "operator", "phase", "reason", "type"}
 )
@@ -105,7 +105,7 @@ class Anonymizer:
 
     def _value(self, value: Any, field: str = "") -> Any:
         if isinstance(value, dict):
-            if field in _STRING_MAPS and all(isinstance(inner, str) for inner in value.values()):
+            if field in STRING_MAPS and all(isinstance(inner, str) for inner in value.values()):
                 return {self._key(key): self.text(inner) for key, inner in value.items()}
             return {name: self._value(inner, name) for name, inner in value.items()}
         if isinstance(value, list):

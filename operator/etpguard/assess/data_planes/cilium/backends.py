@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from etpguard.assess.data_planes.inputs import DUMMY_ADDRESS, DUMMY_PORT
 from etpguard.objects import Endpoint, EndpointSlice
+from etpguard.objects.nodes import HOSTNAME_LABEL
 
 EVERYWHERE = -1
-_HOSTNAME = "kubernetes.io/hostname"
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
@@ -176,7 +176,7 @@ def node_name(endpoint: Endpoint) -> str:
     """The nodeName, or the hostname in deprecatedTopology; "" if there is none."""
     if endpoint.node_name is not None:
         return endpoint.node_name
-    return (endpoint.deprecated_topology or {}).get(_HOSTNAME, "")
+    return (endpoint.deprecated_topology or {}).get(HOSTNAME_LABEL, "")
 
 
 def _in_maintenance(slice_: EndpointSlice) -> bool:

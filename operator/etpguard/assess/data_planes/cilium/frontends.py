@@ -12,11 +12,9 @@ from typing import NamedTuple
 
 from etpguard.assess.data_planes.inputs import Nodes
 from etpguard.assess.node_selection import label_selector
-from etpguard.assess.node_states import Frontend, ip_families, policy_applies
+from etpguard.assess.node_states import HEADLESS, PROXY_NAME, Frontend, ip_families, policy_applies
 from etpguard.objects import IPFamily, Requirement, Service, ServicePort
 
-_PROXY_NAME = "service.kubernetes.io/service-proxy-name"
-HEADLESS = "service.kubernetes.io/headless"
 NODE, NODE_SELECTOR, TYPE = (
     "service.cilium.io/node",
     "service.cilium.io/node-selector",
@@ -37,7 +35,7 @@ class FrontendPort(NamedTuple):
 
 def selected(labels: dict[str, str], proxy_name: str) -> bool:
     """Whether the labels leave the object to this Cilium: pkg/k8s/utils/utils.go serviceListLabelSelector."""
-    return labels.get(_PROXY_NAME) == proxy_name if proxy_name else _PROXY_NAME not in labels
+    return labels.get(PROXY_NAME) == proxy_name if proxy_name else PROXY_NAME not in labels
 
 
 def frontend_ports(service: Service, proxy_name: str) -> Iterable[FrontendPort]:

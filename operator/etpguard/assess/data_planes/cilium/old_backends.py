@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from etpguard.assess.data_planes.cilium.backends import EVERYWHERE, NOTHING, Sets, node_name, parsed_address
-from etpguard.assess.data_planes.cilium.frontends import HEADLESS, family_of
+from etpguard.assess.data_planes.cilium.frontends import family_of
 from etpguard.assess.data_planes.trackers import is_ready
+from etpguard.assess.node_states import HEADLESS
 from etpguard.objects import Endpoint, EndpointSlice
 
 _MANAGED_BY, _MESH = "endpointslice.kubernetes.io/managed-by", "endpointslice-mesh-controller.cilium.io"

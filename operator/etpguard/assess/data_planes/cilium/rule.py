@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from etpguard.assess.data_planes.cilium.backends import NOTHING, Backends, Sets
 from etpguard.assess.data_planes.cilium.frontends import (
-    HEADLESS,
     NODE,
     NODE_SELECTOR,
     TYPE,
@@ -38,6 +37,8 @@ from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.rule import Healthz
 from etpguard.assess.node_states import (
+    HEADLESS,
+    PROXY_NAME,
     Frontend,
     PortState,
     ServiceStates,
@@ -48,7 +49,7 @@ from etpguard.assess.node_states import (
 from etpguard.assess.outcome import Reason
 from etpguard.objects import EndpointSlice, IPFamily, ServicePort
 
-_OTHER_LABELS = frozenset({HEADLESS, "service.kubernetes.io/service-proxy-name"})
+_OTHER_LABELS = frozenset({HEADLESS, PROXY_NAME})
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 _NEW_PLANE = (1, 18, 0)
 """The first release with the control plane that `backends` renders."""
