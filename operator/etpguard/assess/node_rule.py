@@ -7,15 +7,13 @@ from enum import Enum
 
 from msgspec import Struct
 
+from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.objects import Node, Requirement
 from etpguard.objects.nodes import Taint
 
 _YANDEX_LONGEST = 36
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
-
-# strconv.ParseBool, which the cloud-provider's nodeIncludedPredicate calls.
-_FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 CONTROL_PLANE_TAINTS = frozenset({"node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane"})
 
 
@@ -127,7 +125,7 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
                 if taint.key not in self.tolerated:
                     return f"the taint {taint.key}"
         labels = node.labels
-        if self.exclude_label_as_bool and EXCLUDE_LABEL in labels and labels[EXCLUDE_LABEL] not in _FALSE:
+        if self.exclude_label_as_bool and EXCLUDE_LABEL in labels and BOOLEANS.get(labels[EXCLUDE_LABEL], True):
             return f"the label {EXCLUDE_LABEL}"
         for requirement in self.requirements:
             if not requirement.admits(labels):

@@ -8,17 +8,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.outcome import Reason
 from etpguard.objects.records import AnnotatedRecord
 
 ALB = "alb.ingress.kubernetes.io/"
 NLB = "service.beta.kubernetes.io/aws-load-balancer-"
-
-BOOLEANS = {
-    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
-    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
-}
-"""strconv.ParseBool."""
 
 MAX_ANNOTATION = 16_384
 """Characters. The longest value in the controller's documentation has some hundreds; the API server allows 262,144

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import fields, replace
 
-from etpguard.assess.consumers.aws_lbc.annotations import BOOLEANS
+from etpguard.assess.go_booleans import BOOLEANS
 
 DEFAULT = "default"
 FLAG = "flag"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from etpguard.assess.consumers.aws_lbc.annotations import BOOLEANS, NLB, Annotations, ModelError, parse_port
+from etpguard.assess.consumers.aws_lbc.annotations import NLB, Annotations, ModelError, parse_port
 from etpguard.assess.consumers.aws_lbc.health_checks import accepts
 from etpguard.assess.consumers.targets import HealthCheck
+from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, PassesNowhere
 from etpguard.objects import Service, ServicePort
 

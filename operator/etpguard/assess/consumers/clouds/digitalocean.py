@@ -15,6 +15,7 @@ from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, Otherwise, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort
 
@@ -26,9 +27,6 @@ CHECK_PORT = f"{PREFIX}healthcheck-port"
 CHECK_PATH = f"{PREFIX}healthcheck-path"
 CHECK_PROTOCOL = f"{PREFIX}healthcheck-protocol"
 DISOWN = "service.kubernetes.io/do-loadbalancer-disown"
-
-_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-
 
 _PUBLIC_NODES = replace(CLOUD_NODES, prefers_external_ipv4=True)
 """filterAndClassifyNodes (:595): the targets of an external load balancer of type REGIONAL_NETWORK. If there is
@@ -74,7 +72,7 @@ class DigitalOcean(CheckedCloud):
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         given = service.annotations
-        if given.get(DISOWN, "") in _TRUE:
+        if BOOLEANS.get(given.get(DISOWN, "")):
             detail = f"with {DISOWN} the controller no longer updates the load balancer"
             return PossibleNodes(CLOUD_NODES, Reason("LoadBalancerDisowned", detail))
         kind = given.get(TYPE, "")

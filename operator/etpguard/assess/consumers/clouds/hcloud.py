@@ -12,6 +12,7 @@ from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import HETZNER_ROBOT
 from etpguard.assess.probe import HealthCheckNodePort
@@ -24,9 +25,6 @@ CHECK_PATH = f"{PREFIX}health-check-http-path"
 STATUS_CODES = f"{PREFIX}http-status-codes"
 PROTOCOL = f"{PREFIX}protocol"
 PROXY_PROTOCOL = f"{PREFIX}uses-proxyprotocol"
-
-_BOOLS = frozenset({"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"})
-"""What Go's strconv.ParseBool accepts."""
 
 _MOST_TARGETS = {"lb11": 25, "lb21": 75, "lb31": 150}
 
@@ -72,7 +70,7 @@ class HetznerCloud(CheckedCloud):
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         given = service.annotations
-        if given.get(PROXY_PROTOCOL, "false") not in _BOOLS:
+        if given.get(PROXY_PROTOCOL, "false") not in BOOLEANS:
             return not_understood(service, PROXY_PROTOCOL)
         protocol = "TCP"
         for key in (PROTOCOL, CHECK_PROTOCOL):

@@ -19,6 +19,7 @@ from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health
 from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort
@@ -27,10 +28,6 @@ TYPE = "oci.oraclecloud.com/load-balancer-type"
 LB_SELECTOR = "oci.oraclecloud.com/node-label-selector"
 NLB_SELECTOR = "oci-network-load-balancer.oraclecloud.com/node-label-selector"
 PRESERVE_SOURCE = "oci-network-load-balancer.oraclecloud.com/is-preserve-source"
-
-_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
-"""strconv.ParseBool."""
 
 
 class OracleCloud(Cloud):
@@ -62,7 +59,8 @@ class OracleCloud(Cloud):
     def client_ip_of(self, service: Service) -> ClientIP:
         """690-728: a network load balancer keeps the client's address under Local, unless is-preserve-source is
         false. A load balancer of type lb is a proxy."""
-        kept = service.annotations.get(TYPE) == "nlb" and service.annotations.get(PRESERVE_SOURCE) not in _FALSE
+        written = service.annotations.get(PRESERVE_SOURCE, "")
+        kept = service.annotations.get(TYPE) == "nlb" and BOOLEANS.get(written, True)
         return ClientIP.LOST if kept else ClientIP.HIDDEN
 
     def selector_key(self, service: Service) -> str:
@@ -104,7 +102,7 @@ def _targets(service: Service) -> Targets:
         return unreadable(key, written, CLOUD_NODES)
     rule = replace(CLOUD_NODES, requirements=requirements)
     preserve = service.annotations.get(PRESERVE_SOURCE)
-    if network and preserve is not None and preserve not in _TRUE | _FALSE:
+    if network and preserve is not None and preserve not in BOOLEANS:
         return unreadable(PRESERVE_SOURCE, preserve, rule)
     if not network and any(port.transport == "UDP" for port in service.ports):
         detail = (

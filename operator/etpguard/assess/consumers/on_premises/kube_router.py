@@ -10,6 +10,7 @@ from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.node_rule import Hosts
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
@@ -19,9 +20,6 @@ MARK = "kube-router.io/service."
 ADVERTISE = "kube-router.io/service.advertise.loadbalancerip"
 SKIP = "kube-router.io/service.skiplbips"
 """Deprecated. It counts with any value."""
-
-_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-"""The true values of Go's strconv.ParseBool. kube-router treats a value that ParseBool rejects as false."""
 
 _FLAG = Reason(
     "AdvertisementNotKnown",
@@ -64,7 +62,8 @@ class KubeRouter(Announcer):
 
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
         written = service.annotations.get(ADVERTISE)
-        if SKIP in service.annotations or (written is not None and written not in _TRUE):
+        # kube-router treats a value that ParseBool rejects as false.
+        if SKIP in service.annotations or (written is not None and not BOOLEANS.get(written)):
             return NodeTargets(NO_NODE, UNCHECKED, no_target=_OFF), False
         if written is None:
             return PossibleNodes(NODES, _FLAG, fewest=NO_NODE), False
