@@ -90,8 +90,8 @@ class Advisor:
             case Outcome.NoTargets:
                 yield Advice(
                     "Find out why no node is eligible",
-                    "Look at the Ready condition of the nodes, at their label "
-                    "node.kubernetes.io/exclude-from-external-load-balancers, and for nodes being deleted.",
+                    "Check the Ready condition of the nodes, their label "
+                    "node.kubernetes.io/exclude-from-external-load-balancers, and whether they are being deleted.",
                     "",
                     kubectl("get", "nodes", "--show-labels"),
                 )
@@ -109,7 +109,7 @@ class Advisor:
         of_port = f" of port {port.port}" if several else ""
         return Advice(
             f"Find out who sends traffic to the node ports of Service {service.key}",
-            "No load balancer is known that would leave out nodes without an endpoint. "
+            "etpguard knows no load balancer that avoids nodes without an endpoint. "
             f"Nodes with an endpoint{of_port}: {listed(ready, 5) or 'none'}.",
         )
 
@@ -156,15 +156,15 @@ _UNKNOWN = {
         "The reason gives the data planes that are possible, and the outcome under each.",
     ),
     "HealthCheckPortNotModelled": Advice(
-        "Name the health check's port with --answers-everywhere-ports, if every node answers on it"
+        "If every node answers on the health check's port, name it with --answers-everywhere-ports"
     ),
 }
 
 
 _WHICH_NETWORK = Advice(
     "Find out whether the network of the cluster is OpenShift's OVN-Kubernetes",
-    "It is the only one that forwards to other nodes by this annotation. On any other, nodes without an endpoint "
-    "drop the traffic.",
+    "With the annotation, only this network forwards to other nodes. With any other network, nodes without an "
+    "endpoint drop the traffic.",
     "",
     "kubectl get network.config.openshift.io cluster -o yaml",
 )
@@ -173,7 +173,7 @@ _WHICH_NETWORK = Advice(
 def _no_address(service: Service) -> Advice:
     return Advice(
         "Find out why the load balancer has no address",
-        "Until then nothing is known to send traffic through it, and no change of the policy helps.",
+        "Without an address, no load balancer is known to send traffic, and a change of the policy does not help.",
         "",
         kubectl("-n", service.key.namespace, "describe", "service", service.key.name),
     )

@@ -27,7 +27,7 @@ NOTHING_PROXIES = Reason(
 
 _COVERED, _UNCOVERED = Reason(Outcome.Covered.name), Reason(Outcome.Uncovered.name)
 _NO_ENDPOINTS = Reason(Outcome.NoEndpoints.name)
-_NO_READY_NODE = Reason("NoReadyNode", "no node is Ready, so no client is known that the policy could concern")
+_NO_READY_NODE = Reason("NoReadyNode", "no node is Ready, so no client is known that the policy affects")
 
 
 def applies(service: Service) -> bool:

@@ -63,8 +63,8 @@ def prefer_same_node(service: Service) -> Advice:
         "With trafficDistribution: PreferSameNode, kube-proxy sends a client to a ready endpoint on its node, or "
         "to an endpoint on another node if there is none. PreferSameNode is GA in Kubernetes 1.35 and beta in "
         "1.34. An older API server refuses it. A data plane that ignores topology hints sends to any endpoint.",
-        "Cost: a connection may reach a pod on another node. An agent that takes each client for one of its own "
-        "node then attributes data to the wrong node.",
+        "Cost: a connection may reach a pod on another node. An agent that assumes that each client is on its "
+        "own node then attributes data to the wrong node.",
         kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", json.dumps(patch)),
         (ObjectChange("v1", "Service", service.key, json.dumps(patch)),),
     )

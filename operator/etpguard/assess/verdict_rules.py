@@ -134,7 +134,7 @@ def with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) ->
         return Verdict(Outcome.Outage, verdict.eligible, verdict.eligible, NO_HEALTHY_TARGET), None
     if none_healthy and targets.none_healthy is NoneHealthy.NOT_KNOWN:
         detail = (
-            "the health check passes on no target, and what this load balancer then does is not known. If it "
+            "the health check passes on no target, and it is not known what this load balancer does then. If it "
             "sends to all targets, a share of the requests is lost. If it sends to none, all are lost"
         )
         return verdict, Reason("NoneHealthyNotKnown", detail)

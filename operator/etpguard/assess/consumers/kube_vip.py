@@ -44,8 +44,8 @@ _ELECTION = (
   (pkg/manager/worker/table.go:72-83)."""
 _LEASE_REFUSED = Reason(
     "CommonLeaseRefused",
-    f"kube-vip refuses {LEASE_NAME} with Local and does not serve the Service. What still announces its address "
-    "is not known. Remove the annotation",
+    f"kube-vip refuses {LEASE_NAME} with Local and does not serve the Service. It is not known what still "
+    "announces its address. Remove the annotation",
 )
 
 

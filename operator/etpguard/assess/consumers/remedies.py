@@ -29,7 +29,8 @@ class ClientIP(Enum):
         "protocol stay as they are."
     )
     PROXY_PROTOCOL = (
-        "The client's address is not affected: PROXY protocol is on and carries it. Pods must go on to accept it."
+        "The client's address is not affected: PROXY protocol is on and carries it. Pods must continue to accept "
+        "it."
     )
     NO_PROXY_PROTOCOL = (
         "The client's address is not affected: this load balancer already hides it, because PROXY protocol is off."

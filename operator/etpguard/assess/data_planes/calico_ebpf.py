@@ -37,12 +37,13 @@ _INTERNAL_SINCE = (3, 27, 0)
 
 _NOT_HANDLED = Reason(
     "NotServedByCalico",
-    f"the Service has the annotation {_EXCLUDED}: Calico does not handle it, and no API object shows what does",
+    f"the Service has the annotation {_EXCLUDED}: Calico does not handle it, and no API object shows what handles "
+    "it instead",
 )
 _VERSION_DECIDES = Reason(
     "CalicoVersionNotKnown",
-    "the endpoints have topology hints. Calico from 3.31 on narrows the local endpoints by them, and its "
-    "version is not known",
+    "the endpoints have topology hints. Calico 3.31 and later selects the local endpoints by these hints, and the "
+    "version of Calico is not known",
 )
 
 _IGNORES_INTERNAL = Reason(

@@ -145,7 +145,9 @@ class Detection:
         elif how := self._claims.kube_proxy_may_stay(chosen, signs, cluster):
             yield KnownDataPlane(DataPlane.KUBE_PROXY, how=how)
         if chosen.name is DataPlane.ANTREA and (chosen.release is None or chosen.release < PRECEDES):
-            yield KnownDataPlane(DataPlane.KUBE_PROXY, how="before 2.1, kube-proxy precedes Antrea if it runs")
+            yield KnownDataPlane(
+                DataPlane.KUBE_PROXY, how="before Antrea 2.1, kube-proxy has precedence over Antrea if it runs"
+            )
 
     def _without_claim(self, signs: NodeSigns, cluster: Cluster) -> Finding:
         """The finding where no sign names a data plane."""

@@ -23,15 +23,15 @@ from etpguard.objects.openshift import LOCAL_WITH_FALLBACK
 _OF_ENVOY = Reason(
     "ServedByEnvoy",
     "the Service belongs to an Ingress or a Gateway of Cilium, and its endpoint is a placeholder. Where Cilium "
-    "forwards node ports, the Envoy of a node serves it. Where kube-proxy forwards them, nothing does. Name the "
-    "data plane by --data-plane",
+    "forwards node ports, the Envoy of a node serves it. Where kube-proxy forwards them, nothing serves it. Name "
+    "the data plane by --data-plane",
 )
 _ON_OPENSHIFT = Reason(
     "LocalWithFallback",
-    f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
-    "nodes where a node has none, and nothing is lost. Every other data plane ignores the annotation. That the "
-    "nodes have kube-proxy is only assumed. Look at the network type of the cluster: kubectl get "
-    "network.config.openshift.io cluster -o yaml",
+    f"with the annotation {LOCAL_WITH_FALLBACK}, a node without an endpoint forwards to other nodes if its data "
+    "plane is the OVN-Kubernetes of OpenShift, and nothing is lost. Every other data plane ignores the "
+    "annotation. etpguard only assumes that the nodes have kube-proxy. Look at the network type of the cluster: "
+    "kubectl get network.config.openshift.io cluster -o yaml",
 )
 
 

@@ -34,7 +34,7 @@ _RANGE = "service-external-ip-range"
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 _RANGE_DECIDES = Reason(
     "AddressRangeNotKnown",
-    f"kube-router serves external addresses within --{_RANGE} alone, and its arguments were not read",
+    f"kube-router serves only the external addresses within --{_RANGE}, and its arguments were not read",
 )
 
 

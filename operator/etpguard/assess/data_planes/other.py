@@ -20,7 +20,7 @@ class Other:
 
     healthz = "what answers on port 10256 is not known for this data plane"
     misleading = (
-        "What a request from a node or from a pod to port {port} shows is not known for this data plane. Only a "
+        "It is not known what a request from a node or from a pod to port {port} shows on this data plane. Only a "
         "request from another machine to the node's own address shows what clients get."
     )
 

@@ -38,10 +38,10 @@ _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 
 _FALLBACK = Reason(
     "LocalWithFallback",
-    f"with the annotation {LOCAL_WITH_FALLBACK}, the OVN-Kubernetes of OpenShift forwards to endpoints on other "
-    "nodes where a node has none, and nothing is lost. The upstream OVN-Kubernetes rejects the traffic "
-    "there. Which of the two runs here is not known. Look for the network operator of OpenShift: kubectl get "
-    "network.operator.openshift.io cluster",
+    f"with the annotation {LOCAL_WITH_FALLBACK}, a node without an endpoint forwards to other nodes if its data "
+    "plane is the OVN-Kubernetes of OpenShift, and nothing is lost. With the upstream OVN-Kubernetes, it rejects "
+    "the traffic. It is not known which of the two runs here. Look for the network operator of OpenShift: kubectl "
+    "get network.operator.openshift.io cluster",
 )
 
 

@@ -20,8 +20,8 @@ from etpguard.objects import IPFamily, ServicePort
 
 _TERMINATING = Reason(
     "DataPlaneNotModelled",
-    "a Windows node has terminating endpoints only, and its kube-proxy forwards to them only at a load balancer's "
-    "address",
+    "a Windows node has only terminating endpoints. Its kube-proxy forwards to them the traffic for the address "
+    "of a load balancer, and no other traffic",
 )
 
 

@@ -157,7 +157,9 @@ def _for_service(
         )
     else:
         layer2 = [spec for spec in layer2 if _selects(spec, service)]
-        detail = "the serviceSelectors of no advertisement for its pool match its labels, so no node announces it"
+        detail = (
+            "no advertisement for its pool has serviceSelectors that match its labels, so no node announces it"
+        )
     bgp = [spec for spec in bgp if _selects(spec, service)]
     silent = None if layer2 or bgp else Reason("NotAdvertised", detail)
     return _Advertisements(layer2, bgp, silent)
@@ -173,9 +175,9 @@ def _without_advertisement(view: View) -> _Advertisements | Reason:
         return _Advertisements(silent=Reason("NotAdvertised", detail))
     return Reason(
         "AdvertisementsNotSeen",
-        f"no L2Advertisement or BGPAdvertisement was read{f' ({unseen})' if unseen else ''}. With one for all "
-        "nodes, each node with an endpoint may announce the address. With another one or with none, other nodes "
-        "or no node do",
+        f"no L2Advertisement or BGPAdvertisement was read{f' ({unseen})' if unseen else ''}. If there is "
+        "one for all nodes, each node with an endpoint may announce the address. If there is one for some nodes, "
+        "only these may. If there is none, no node does",
     )
 
 
@@ -199,7 +201,8 @@ def _nodes(ads: _Advertisements, view: View) -> _Alternatives | Reason:
         found += _alternatives(spec.node_selectors)
     if ads.bgp and not view.has(BGP_PEER) and (why := view.unseen(BGP_PEER)):
         detail = (
-            f"no BGPPeer was read ({why}): one with nodeSelectors keeps other nodes from announcing the address"
+            f"no BGPPeer was read ({why}). A BGPPeer with nodeSelectors keeps other nodes from announcing the "
+            "address"
         )
         return Reason("PeersNotSeen", detail)
     peers = {peer.metadata.name: peer.spec for peer in view.all(BGP_PEER) if peer.spec and not peer.deleting}
@@ -209,7 +212,7 @@ def _nodes(ads: _Advertisements, view: View) -> _Alternatives | Reason:
         for of_node in _alternatives(spec.node_selectors):
             found += [(*of_node, *of_peer) for of_peer in by_peer or _EVERY_NODE]
             if len(found) > _MOST_ALTERNATIVES:
-                return Reason("TooManySelectors", f"more than {_MOST_ALTERNATIVES} node selectors announce it")
+                return Reason("TooManySelectors", f"more than {_MOST_ALTERNATIVES} node selectors apply")
     return tuple(dict.fromkeys(found))
 
 

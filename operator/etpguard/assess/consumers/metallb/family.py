@@ -101,8 +101,8 @@ def _cluster(service: Service, consumer: Consumer) -> Advice:
     ]
     more = f" and {len(twins) - len(named)} more" if len(twins) > len(named) else ""
     effect = (
-        f"It shares its address with {', '.join(map(str, named))}{more}. Change all of them: until the last one "
-        "is changed, MetalLB takes the address from the first, and may give it another one."
+        f"It shares its address with {', '.join(map(str, named))}{more}. Change all of them. Until the last one "
+        "is changed, MetalLB takes the address away from the first, and may give it another address."
     )
     commands = [alone.command, *(_command(alone.command, service.key, key) for key in named)]
     return dataclasses.replace(alone, effect=effect, command="\n".join(commands))

@@ -64,8 +64,8 @@ class Calico(Announcer):
             return None
         if any(block.num_addresses == 1 for found in holding for block in found):
             detail = (
-                "a block of serviceLoadBalancerIPs is the address of the Service. Every node advertises blocks, "
-                "and nodes with an endpoint advertise the address. Which nodes get the traffic is not known"
+                "a block of serviceLoadBalancerIPs has only the address of the Service. Every node advertises the "
+                "block, and nodes with an endpoint advertise the address. It is not known which get the traffic"
             )
             return PossibleNodes(EVERY_NODE, Reason("BlockIsAddress", detail))
         return NodeTargets(NODES, UNCHECKED)

@@ -75,7 +75,7 @@ class OpenELB(Announcer):
         if others := sorted(sharing - {service.key}):
             detail = (
                 f"the Service shares its address with Service {others[0]}. Nodes with an endpoint of any of these "
-                "Services announce the address. Those without one of this Service drop its traffic"
+                "Services announce the address. Nodes without an endpoint of this Service drop its traffic"
             )
             return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail)), False
         return NodeTargets(HOSTING, UNCHECKED), False

@@ -64,7 +64,7 @@ _VERSION_DECIDES = Reason(
 _OPTION_DECIDES = Reason(
     "CiliumOptionNotKnown",
     f"an EndpointSlice of this Service has the label {HEADLESS}. Cilium reads it only if its Ingress or "
-    "Gateway API support is enabled. The ConfigMap cilium-config, which shows that, was not read",
+    "Gateway API support is enabled. The ConfigMap cilium-config shows this, but it was not read",
 )
 _ANNOTATION_DECIDES = Reason(
     "CiliumVersionNotKnown",
@@ -74,13 +74,13 @@ _ANNOTATION_DECIDES = Reason(
 
 _ENVOY_INSIDE = Reason(
     "ServedByEnvoy",
-    "the Service belongs to an Ingress or a Gateway of Cilium, and its endpoint is a placeholder. Whether the "
-    "Envoy of a node serves the cluster IP is not known",
+    "the Service belongs to an Ingress or a Gateway of Cilium, and its endpoint is a placeholder. It is not "
+    "known whether the Envoy of a node serves the cluster IP",
 )
 _NO_CLUSTER_IP = Reason(
     "NotServedByCilium",
     f"the annotation {TYPE} limits the Service to another kind of address: Cilium does not serve its cluster IP, "
-    "and no API object shows what does",
+    "and no API object shows what serves it instead",
 )
 
 
@@ -113,9 +113,9 @@ class Cilium:
     """The rule of Cilium, for one release and configuration."""
 
     misleading = (
-        "A request from a node or from a pod proves nothing: Cilium gives traffic that starts in the cluster "
-        "to any endpoint, as internalTrafficPolicy says (localhost:{port} too). Only a request from another "
-        "machine to the node's own address shows what clients get."
+        "A request from a node or from a pod proves nothing: traffic that starts in the cluster follows "
+        "internalTrafficPolicy, also to localhost:{port}. Only a request from another machine to the node's own "
+        "address shows what clients get."
     )
 
     def __init__(self, plane: KnownDataPlane) -> None:
