@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etpguard.foresight.node_filters import affinity_admits
-from etpguard.objects import NODE, Node, decode_item
+from etpguard.objects import NODE, Node, Reject, decode_item
 from etpguard.objects.pods import POD, Pod
 from tests.foresight.clusters import Json, node, pod
 
@@ -31,7 +31,6 @@ def _requirement(operator: str, *values: str, key: str = "cores") -> Json:
         ({"matchExpressions": [_requirement("Lt", "3")]}, False),
         ({"matchExpressions": [_requirement("Gt", "many")]}, False),
         ({"matchExpressions": [_requirement("Gt")]}, False),
-        ({"matchExpressions": [_requirement("Like", "4")]}, False),
         ({"matchFields": [_requirement("In", "a", key="metadata.name")]}, True),
         ({"matchFields": [_requirement("In", "b", key="metadata.name")]}, False),
     ],
@@ -45,3 +44,10 @@ def test_each_operator(term: Json, admitted: bool) -> None:
     assert isinstance(wanting, Pod)
     assert isinstance(found, Node)
     assert affinity_admits(wanting.spec, found) is admitted
+
+
+def test_an_operator_that_the_api_does_not_have_is_named_and_decides_nothing() -> None:
+    term = {"matchExpressions": [_requirement("Like", "4")]}
+    found = decode_item(POD, pod("p", "", affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [term]}}}))
+    assert isinstance(found, Reject)
+    assert "operator" in found.message

@@ -220,7 +220,7 @@ def _wanted_node(spec: PodSpec) -> str:
     """The node of a DaemonSet's pod that the scheduler has not placed yet: its controller names it in the affinity
     (daemonset_util.go ReplaceDaemonSetPodNodeNameNodeAffinity)."""
     affinity = spec.affinity and spec.affinity.node_affinity
-    for term in (affinity and affinity.required and affinity.required.node_selector_terms) or ():
+    for term in affinity.terms if affinity else ():
         for each in term.match_fields or ():
             if each.key == "metadata.name" and each.operator == "In" and each.values:
                 return each.values[0]

@@ -18,8 +18,9 @@ from etpguard.foresight.apply import applied_documents
 from etpguard.foresight.changed_objects import Trial
 from etpguard.foresight.world import World
 from etpguard.objects import NODE, Key, Service
+from etpguard.objects.node_affinity import NodeRequirement, NodeTerm
 from etpguard.objects.nodes import HOSTNAME_LABEL
-from etpguard.objects.pods import Expression, NodeTerm, PodSpec
+from etpguard.objects.pods import PodSpec
 
 _BAD = (Outcome.TargetsUnhealthy, Outcome.Blackhole)
 
@@ -45,8 +46,7 @@ def demanded(pods: PodSpec) -> dict[str, str]:
     affinity. That of a single node comes last."""
     found = dict(pods.node_selector or {})
     affinity = pods.affinity and pods.affinity.node_affinity
-    terms = (affinity.required.node_selector_terms if affinity and affinity.required else ()) or ()
-    of_terms = [_of_term(term) for term in terms]
+    of_terms = [_of_term(term) for term in (affinity.terms if affinity else ())]
     for key, value in of_terms[0].items() if of_terms else ():
         if all(each.get(key) == value for each in of_terms):
             found.setdefault(key, value)
@@ -57,7 +57,7 @@ def _of_term(term: NodeTerm) -> dict[str, str]:
     return {each.key: each.values[0] for each in term.match_expressions or () if _one_value(each) and each.values}
 
 
-def _one_value(expression: Expression) -> bool:
+def _one_value(expression: NodeRequirement) -> bool:
     return expression.operator == "In" and len(expression.values or ()) == 1
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from etpguard.objects import Node
-from etpguard.objects.node_affinity import requirement_admits
 from etpguard.objects.nodes import Taint
-from etpguard.objects.pods import Expression, NodeTerm, PodSpec, Toleration
+from etpguard.objects.pods import PodSpec, Toleration
 
 UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
 _REPELLING = ("NoSchedule", "NoExecute")
@@ -39,20 +38,4 @@ def unmet_selector(spec: PodSpec, labels: Mapping[str, str]) -> dict[str, str]:
 def affinity_admits(spec: PodSpec, node: Node) -> bool:
     """Whether the required node affinity admits the node. No affinity admits every node."""
     affinity = spec.affinity and spec.affinity.node_affinity
-    if not affinity or affinity.required is None:
-        return True
-    return any(_term_admits(term, node) for term in affinity.required.node_selector_terms)
-
-
-def _term_admits(term: NodeTerm, node: Node) -> bool:
-    """An empty term matches nothing."""
-    if not term.match_expressions and not term.match_fields:
-        return False
-    fields = {"metadata.name": node.metadata.name}
-    return all(_admits(each, node.labels) for each in term.match_expressions or ()) and all(
-        _admits(each, fields) for each in term.match_fields or ()
-    )
-
-
-def _admits(expression: Expression, labels: Mapping[str, str]) -> bool:
-    return requirement_admits(expression.key, expression.operator, expression.values or (), labels)
+    return not affinity or affinity.admits(node.metadata.name, node.labels)

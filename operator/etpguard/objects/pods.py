@@ -12,6 +12,7 @@ import msgspec
 
 from etpguard.objects.arguments import kept_arguments
 from etpguard.objects.kinds import Kind, Reach
+from etpguard.objects.node_affinity import NodeAffinity
 from etpguard.objects.nodes import Taint
 from etpguard.objects.records import (
     AnnotatedRecord,
@@ -21,27 +22,6 @@ from etpguard.objects.records import (
     Selector,
     Shape,
 )
-
-
-class Expression(Shape, frozen=True):
-    """One requirement of a node affinity; operators Gt and Lt compare integers."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] | None = None
-
-
-class NodeTerm(Shape, frozen=True):
-    match_expressions: tuple[Expression, ...] | None = None
-    match_fields: tuple[Expression, ...] | None = None
-
-
-class NodeTerms(Shape, frozen=True):
-    node_selector_terms: tuple[NodeTerm, ...] = ()
-
-
-class NodeAffinity(Shape, frozen=True):
-    required: NodeTerms | None = msgspec.field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
 
 
 class PodTerm(Shape, frozen=True):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from etpguard.objects.arguments import kept_arguments
 from etpguard.objects.kinds import Kind, Reach
-from etpguard.objects.node_affinity import requirement_admits
+from etpguard.objects.node_affinity import NodeAffinity
 from etpguard.objects.records import BareMeta, Record, Shape
 
 BUILD_CONFIG = "build-config"
@@ -156,36 +156,6 @@ class Container(Shape, frozen=True):
         put(self, "env", [each for each in self.env or () if each.name in CONTAINER_VARIABLES] or None)
 
 
-class NodeRequirement(Shape, frozen=True):
-    key: str
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
-    values: tuple[str, ...] | None = None
-
-    def admits(self, labels: Mapping[str, str]) -> bool:
-        return requirement_admits(self.key, self.operator, self.values or (), labels)
-
-
-class NodeTerm(Shape, frozen=True):
-    match_expressions: list[NodeRequirement] | None = None
-    match_fields: list[NodeRequirement] | None = None
-
-    def admits(self, name: str, labels: Mapping[str, str]) -> bool:
-        """A term without a requirement matches no node."""
-        expressions, fields = self.match_expressions or (), self.match_fields or ()
-        if not expressions and not fields:
-            return False
-        named = {"metadata.name": name}
-        return all(each.admits(labels) for each in expressions) and all(each.admits(named) for each in fields)
-
-
-class NodeTerms(Shape, frozen=True):
-    node_selector_terms: list[NodeTerm] | None = None
-
-
-class NodeAffinity(Shape, frozen=True):
-    required: NodeTerms | None = msgspec.field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
-
-
 class Affinity(Shape, frozen=True):
     node_affinity: NodeAffinity | None = None
 
@@ -240,11 +210,8 @@ class DaemonSet(Record, frozen=True):
         pod = self.pod
         if any(labels.get(key) != value for key, value in (pod.node_selector or {}).items()):
             return False
-        affinity = pod.affinity.node_affinity if pod.affinity else None
-        required = affinity.required if affinity else None
-        if required is None:
-            return True
-        return any(term.admits(name, labels) for term in required.node_selector_terms or ())
+        affinity = pod.affinity and pod.affinity.node_affinity
+        return not affinity or affinity.admits(name, labels)
 
     @property
     def substance(self) -> object:
