@@ -48,8 +48,12 @@ class Check:
         pytest.param([POLICY], Confined.CONFINED, "", id="an admission policy refuses"),
         pytest.param([WEBHOOK, POLICY], Confined.CONFINED, "", id="a webhook refuses"),
         pytest.param([POLICY, RBAC], Confined.CONFINED, "", id="RBAC refuses the other"),
-        pytest.param([ok()], Confined.OPEN, "permits to patch services/status beyond", id="both are permitted"),
-        pytest.param([POLICY, ok()], Confined.OPEN, "permits to patch services beyond", id="one is permitted"),
+        pytest.param(
+            [ok()], Confined.OPEN, "permits etpguard to patch services/status beyond", id="both are permitted"
+        ),
+        pytest.param(
+            [POLICY, ok()], Confined.OPEN, "permits etpguard to patch services beyond", id="one is permitted"
+        ),
         pytest.param([NO_DRY_RUN, POLICY], Confined.UNKNOWN, "not known", id="a webhook without dry run"),
         pytest.param(
             [failure(404, "NotFound", "no"), POLICY], Confined.UNKNOWN, "not known", id="no such Service"

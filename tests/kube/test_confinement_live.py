@@ -96,4 +96,4 @@ def test_an_operator_that_is_not_confined_is_ready_and_says_so(cluster: Cluster,
         wait_for(lambda: running.metric("etpguard_confined") == 0.0, 60, "the check")
         status, text = running.get("/readyz")
         assert status == 200
-        assert "The API server permits to patch services/status beyond what etpguard needs." in text
+        assert "The API server permits etpguard to patch services/status beyond what it needs." in text

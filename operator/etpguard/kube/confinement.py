@@ -139,7 +139,7 @@ class ConfinementCheck:
             match judge(failed, rbac_proves=self._rbac_proves):
                 case Confined.OPEN:
                     return Confined.OPEN, (
-                        f"The API server permits to {write.verb} {write.resource} beyond what etpguard needs. "
+                        f"The API server permits etpguard to {write.verb} {write.resource} beyond what it needs. "
                         "Install its ValidatingAdmissionPolicies, and run it as their ServiceAccount"
                     )
                 case Confined.UNKNOWN:
