@@ -31,7 +31,7 @@ from etpguard.cli.setting_options import CLUSTER, READING, setting_options, take
 @click.option(
     "--anonymize",
     is_flag=True,
-    help="replace each name, address, host and provider ID by another word, the same one everywhere. `check` "
+    help="replace each name, address, host and provider ID with another word, the same one everywhere. `check` "
     "gives the same outcomes",
 )
 @click.option(

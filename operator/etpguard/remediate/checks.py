@@ -125,7 +125,9 @@ def it_shares_its_address(facts: Facts) -> Reason | None:
     if not others:
         return None
     named = listed(others, 3)
-    return reasons.SHARED_ADDRESS.because(f"it shares its address with {named}; Cluster on one takes it away")
+    return reasons.SHARED_ADDRESS.because(
+        f"it shares its address with {named}, and MetalLB takes the address away if only one has Cluster"
+    )
 
 
 def it_is_annotated(facts: Facts) -> Reason | None:
