@@ -149,13 +149,10 @@ class Engine:
     def _note(self, key: Key, fresh: Assessment | None) -> bool:
         """Keep the assessment, and assess the Service for clients in the cluster. Returns whether either
         changed."""
-        return _replaced(self.assessments, key, fresh) | _replaced(self.internal, key, self._internal_safely(key))
+        return _replaced(self.assessments, key, fresh) | _replaced(self.internal, key, self.assess_internal(key))
 
     def assess_internal(self, key: Key) -> InternalAssessment | None:
         """The assessment of one Service for clients in the cluster; None unless its internal policy is Local."""
-        return self._internal_safely(key)
-
-    def _internal_safely(self, key: Key) -> InternalAssessment | None:
         service = self._picture.get(SERVICE, key)
         if service is None or not internal.applies(service):
             return None
@@ -255,8 +252,7 @@ class Engine:
         """`names` are the nodes that have changed since `prepare`."""
         self._epoch = self._picture.nodes.epoch
         self._present = self._picture.nodes.present
-        self._view.forget()
-        self._consumers.forget_all()
+        self._forget_consumers()
         self.prepare(names)
         self._prepared = None
         self._judge.reset()
