@@ -260,7 +260,7 @@ SHARED = {"metallb.io/allow-shared-ip": "key", "metallb.io/ip-allocated-from-poo
         pytest.param(
             cluster_of("azure", *served("web", {}, 30100, app="web")),
             "AssumedRule",
-            "from the nodes' providerIDs (azure://)",
+            "the providerIDs of the nodes (azure://)",
             id="a provider that only the nodes name",
         ),
         pytest.param(

@@ -109,7 +109,7 @@ class Advisor:
         of_port = f" of port {port.port}" if several else ""
         return Advice(
             f"Find out who sends traffic to the node ports of Service {service.key}",
-            "etpguard knows no load balancer that avoids nodes without an endpoint. "
+            "No known load balancer avoids nodes without an endpoint. "
             f"Nodes with an endpoint{of_port}: {listed(ready, 5) or 'none'}.",
         )
 

@@ -78,7 +78,7 @@ def _by_its_nodes(service: Service, view: View) -> Recognition | None:
     if not _may_serve(service, view):
         return None
     how = "nodes with the label eks.amazonaws.com/compute-type=auto show that EKS Auto Mode may serve it"
-    taken = "EKS Auto Mode is assumed to serve the Service, because nodes have its label"
+    taken = "the label of EKS Auto Mode on nodes suggests that it serves the Service"
     return Recognition(how, Evidence.ASSUMED, (taken,))
 
 

@@ -154,5 +154,5 @@ def _recognised(service: Service, view: View, pods: Sequence[SvclbPod]) -> Recog
         return Recognition(how)
     if in_cluster_balancers(view):
         return None
-    taken = "its load balancer is assumed to be k3s ServiceLB: the nodes have providerIDs k3s://"
+    taken = "the providerIDs of the nodes (k3s://) suggest that its load balancer is k3s ServiceLB"
     return Recognition(how, Evidence.ASSUMED, (taken,))

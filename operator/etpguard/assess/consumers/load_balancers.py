@@ -107,7 +107,7 @@ def by_nodes(service: Service, view: View, scheme: str, provider: str) -> Recogn
         return Recognition(f"{how} and by the finalizer {CLEANUP}")
     if in_cluster_balancers(view) and not any(entry.hostname for entry in service.load_balancer_ingress):
         return None
-    taken = f"its load balancer is assumed to be that of {provider}: the nodes have providerIDs {scheme}://"
+    taken = f"the providerIDs of the nodes ({scheme}://) suggest that its load balancer is that of {provider}"
     return Recognition(how, Evidence.ASSUMED, (taken,))
 
 
