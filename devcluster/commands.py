@@ -24,6 +24,45 @@ GARBAGE_COLLECTION_PERCENT = 400
 """Go's GOGC of each program: a collection once the heap has grown by so much. Go's own default is 100, with which
 kube-apiserver spends a fifth of its processor time on collections; 400 takes 100 MB more for each API server."""
 
+UNCACHED = (
+    "controllerrevisions.apps",
+    "cronjobs.batch",
+    "csidrivers.storage.k8s.io",
+    "csinodes.storage.k8s.io",
+    "csistoragecapacities.storage.k8s.io",
+    "deviceclasses.resource.k8s.io",
+    "devicetaintrules.resource.k8s.io",
+    "certificatesigningrequests.certificates.k8s.io",
+    "clustertrustbundles.certificates.k8s.io",
+    "flowschemas.flowcontrol.apiserver.k8s.io",
+    "ipaddresses.networking.k8s.io",
+    "jobs.batch",
+    "limitranges",
+    "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "podcertificaterequests.certificates.k8s.io",
+    "podtemplates",
+    "priorityclasses.scheduling.k8s.io",
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+    "replicationcontrollers",
+    "resourceclaims.resource.k8s.io",
+    "resourceclaimtemplates.resource.k8s.io",
+    "resourcequotas",
+    "resourceslices.resource.k8s.io",
+    "runtimeclasses.node.k8s.io",
+    "servicecidrs.networking.k8s.io",
+    "storageclasses.storage.k8s.io",
+    "storageversionmigrations.storagemigration.k8s.io",
+    "volumeattachments.storage.k8s.io",
+    "volumeattributesclasses.storage.k8s.io",
+)
+"""Kinds that neither etpguard nor a test reads: the API server reads them from etcd. The watch cache of each kind
+wakes up every second. Without these, 40 idle seconds of a control plane take 0.69 s of processor time
+instead of 0.83 s."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -95,6 +134,7 @@ def apiserver(
         # Given, so that SIGTERM ends the watches and then the process; else it waits a minute for them.
         "--shutdown-watch-termination-grace-period=1s",
         "--profiling=false",
+        f"--watch-cache-sizes={','.join(f'{kind}#0' for kind in UNCACHED)}",
         *extra,
     ]
 
