@@ -33,6 +33,7 @@ LONG = (
     "tests/contract/test_take_over.py",
     "tests/app/test_faults.py",
     "tests/remediate/test_kills_live.py",
+    "tests/publish",
     "tests/manifests/test_image.py",
     "tests/manifests/test_forbidden",
     "tests/docs/test_tutorial.py",
@@ -64,8 +65,16 @@ SPREAD = frozenset(
 )
 """Files whose tests share too little to run one after the other: each test function is a group."""
 
-SITE = r"tests/manifests/test_(forbidden_\w+|kubectl|metrics_tls|monitoring|permissions|schemas)\.py"
-"""Files that are one group, since they share the control plane `site`, which each worker would start."""
+TOGETHER = {
+    "site": r"tests/manifests/test_(forbidden_\w+|kubectl|metrics_tls|monitoring|permissions|schemas)\.py",
+    "publish": r"tests/publish/test_\w+_live\.py",
+    "remediate": (
+        r"tests/remediate/test_(blackholes_only_live|examples|forged_manager_live|limits_live|namespaces_reread_live|"
+        r"other_network_policies_live|policy_verdict_live)\.py"
+    ),
+}
+"""Files that are one group, since they share a control plane, `site` or `arena`, which each worker would start and
+keep."""
 
 TRACEBACK_LINES = 40
 """Of a failed test, at most, in what `--failures` writes."""
@@ -80,9 +89,9 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no 
         if file in SPREAD:
             return nodeid.partition("[")[0]
         mode = re.search(rf"\b({'|'.join(MODES)})\b", test) if file.startswith("tests/dataplane/") else None
-        if re.fullmatch(SITE, file):
-            return "site"
-        return mode[0] if mode else file
+        if mode:
+            return mode[0]
+        return next((group for group, files in TOGETHER.items() if re.fullmatch(files, file)), file)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,4 +1,4 @@
-"""A lab for each proxy mode, kept for the whole session, and an empty namespace in it for each test."""
+"""A lab for each proxy mode, kept until a worker leaves this folder; an empty namespace in it for each test."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def able() -> None:
         raise MissingToolError(f"the data plane {reason}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_cluster(able: None) -> Iterator[Cluster]:
     """A control plane without other tests' Nodes and Services."""
     with devcluster.start() as running:
         yield running
 
 
-@pytest.fixture(scope="session", params=MODES)
+@pytest.fixture(scope="package", params=MODES)
 def data_plane(request: pytest.FixtureRequest, own_cluster: Cluster) -> Iterator[Lab]:
     """Three nodes and a client outside, in this proxy mode."""
     with lab.start(own_cluster, request.param) as running:

@@ -23,7 +23,7 @@ from etpguard.objects import Key
 from tests.dataplane.prediction import assessed, report
 from tests.dataplane.scene import PORTS, Scene
 
-pytestmark = pytest.mark.parametrize("data_plane", ["iptables"], indirect=True, scope="session")
+pytestmark = pytest.mark.parametrize("data_plane", ["iptables"], indirect=True, scope="package")
 
 NAMESPACE = "health-checks"
 ALB = "alb.ingress.kubernetes.io/"

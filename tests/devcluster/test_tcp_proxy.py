@@ -125,6 +125,8 @@ def test_delay_holds_both_directions_back(proxy: TcpProxy, client: Client) -> No
     assert min(took) < 0.6
 
 
+# Lib/ssl.py of Python 3.11.2 (SSLSocket._create) does not close a socket that is reset before its handshake.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
 def test_an_unreachable_server_ends_the_clients_connection(cluster: Cluster) -> None:
     with TcpProxy("https://127.0.0.1:1") as proxy, pytest.raises(OSError):
         _client(cluster, proxy).request("GET", _VERSION)

@@ -16,7 +16,7 @@ from tests.manifests.rendered import kustomize
 from tests.remediate.stage import Scene
 
 
-@pytest.fixture(scope="session")  # not package: a worker comes back to it after files of other packages
+@pytest.fixture(scope="package")
 def site() -> Iterator[Cluster]:
     with devcluster.start(audit_bodies=True) as cluster:
         apply(cluster, foreign_kinds())

@@ -1,0 +1,1 @@
+"""A package, because packages are in it."""

@@ -1,0 +1,1 @@
+"""A package, so that a lab ends when a worker leaves it."""

@@ -1,0 +1,1 @@
+"""A package, so that `site` ends when a worker leaves it."""
