@@ -110,6 +110,7 @@ class ListPages:
                     if attempt == THROTTLED - 1 or wait > LONGEST_WAIT_SECONDS:
                         what = f"{self.server} cannot list {self._kind.resource} now: {status} "
                         raise self._failed(Overloaded, what, answer)
+                    # The list has a thread of its own. `wait` is the pause that the server asked for.
                     time.sleep(wait or BACK_OFF.pause(attempt + 1))
                 case _:
                     raise self._failed(Unreachable, f"{self.server} answered {status} to a list: ", answer)
@@ -155,7 +156,7 @@ class ListPages:
         """Raises Unreachable for an answer that is no list, such as the login page of a proxy."""
         try:
             if kind.protobuf and answer.media_type == PROTOBUF:
-                from etpguard.objects.protobuf import pages  # slow to load, and `check -f` needs it not
+                from etpguard.objects.protobuf import pages  # slow to load, and `check -f` does not need it
 
                 page = pages.decode_page(kind, answer.body, held, self._send_ahead)
             else:
