@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 from etpguard.assess.assessment import Assessment
 from etpguard.assess.consumers.changes import service_spec
@@ -50,14 +51,22 @@ class Advisor:
     def _of_families(self, service: Service, assessment: Assessment) -> list[Advice]:
         worst_first = sorted(assessment.consumers, key=lambda v: (-v.outcome, -v.uncovered.bit_count()))
         given: dict[Advice, list[ConsumerVerdict]] = {}
+        # Once for all consumers: each port of a Service can be a consumer, and the advice looks at each port.
+        without_endpoints = cache(lambda: no_endpoints(service, lacking_endpoints(assessment)))
         for verdict in worst_first:
-            for item in self._of_verdict(service, assessment, verdict):
+            for item in self._of_verdict(service, assessment, verdict, without_endpoints):
                 given.setdefault(item, []).append(verdict)
             if len(given) >= LIMIT:
                 break
         return labelled(given)
 
-    def _of_verdict(self, service: Service, assessment: Assessment, verdict: ConsumerVerdict) -> Sequence[Advice]:
+    def _of_verdict(
+        self,
+        service: Service,
+        assessment: Assessment,
+        verdict: ConsumerVerdict,
+        without_endpoints: Callable[[], Advice],
+    ) -> Sequence[Advice]:
         """Where the reason says what to look at, no change is advised. A family that fails gives no advice."""
         family = self._families.get(verdict.consumer.family)
         if family is None:
@@ -68,7 +77,7 @@ class Advisor:
             case "LocalWithFallback":
                 return [_WHICH_NETWORK]
             case "NoEndpoints":
-                return [no_endpoints(service, lacking_endpoints(assessment))]
+                return [without_endpoints()]
         try:
             advised = family.advise(service, verdict, self._hosts(assessment, verdict.consumer.port))
             return list(advised) or self._of_reason(service, verdict)
