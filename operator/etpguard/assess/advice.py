@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -53,8 +54,13 @@ class Advisor:
         given: dict[Advice, list[ConsumerVerdict]] = {}
         # Once for all consumers: each port of a Service can be a consumer, and the advice looks at each port.
         without_endpoints = cache(lambda: no_endpoints(service, lacking_endpoints(assessment)))
+        ready: dict[str, int] = defaultdict(int)
+        for state in assessment.ports:
+            ready[state.port] |= state.ready
+        hosts = cache(self._hosts)  # most ports have the same
         for verdict in worst_first:
-            for item in self._of_verdict(service, assessment, verdict, without_endpoints):
+            nodes = hosts(ready[verdict.consumer.port] & assessment.nodes)
+            for item in self._of_verdict(service, verdict, nodes, without_endpoints):
                 given.setdefault(item, []).append(verdict)
             if len(given) >= LIMIT:
                 break
@@ -63,11 +69,12 @@ class Advisor:
     def _of_verdict(
         self,
         service: Service,
-        assessment: Assessment,
         verdict: ConsumerVerdict,
+        nodes: Sequence[Node],
         without_endpoints: Callable[[], Advice],
     ) -> Sequence[Advice]:
-        """Where the reason says what to look at, no change is advised. A family that fails gives no advice."""
+        """`nodes` are those with a ready endpoint. Where the reason says what to look at, no change is advised. A
+        family that fails gives no advice."""
         family = self._families.get(verdict.consumer.family)
         if family is None:
             return ()
@@ -79,7 +86,7 @@ class Advisor:
             case "NoEndpoints":
                 return [without_endpoints()]
         try:
-            advised = family.advise(service, verdict, self._hosts(assessment, verdict.consumer.port))
+            advised = family.advise(service, verdict, nodes)
             return list(advised) or self._of_reason(service, verdict)
         except Exception:
             return ()
@@ -122,16 +129,9 @@ class Advisor:
             f"Nodes with an endpoint{of_port}: {listed(ready, 5) or 'none'}.",
         )
 
-    def _hosts(self, assessment: Assessment, port: str) -> Sequence[Node]:
-        found = (self._picture.get(NODE, Key("", name)) for name in self._ready(assessment, port))
+    def _hosts(self, nodes: int) -> Sequence[Node]:
+        found = (self._picture.get(NODE, Key("", name)) for name in self._picture.nodes.names(nodes))
         return [node for node in found if node is not None]
-
-    def _ready(self, assessment: Assessment, port: str) -> Sequence[str]:
-        nodes = 0
-        for state in assessment.ports:
-            if state.port == port:
-                nodes |= state.ready
-        return self._picture.nodes.names(nodes & assessment.nodes)
 
 
 def _deciding(assessment: Assessment) -> PortState:

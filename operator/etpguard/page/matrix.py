@@ -6,14 +6,17 @@ person can read, each zone is one column, and its cells count the nodes by state
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from etpguard.assess import Assessment, PortState
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.resilience import Zones
 from etpguard.cluster import NodeTable
+from etpguard.objects import IPFamily
 
 MAX_COLUMNS = 60
 MAX_CELLS = 30_000
@@ -110,15 +113,18 @@ def port_rows(assessment: Assessment) -> tuple[PortRow, ...]:
     """The rows of one Service. An uncovered node is one that drops the traffic and to which a consumer of the port
     sends. Without a known consumer, it is one that drops the traffic and that clients may address."""
     groups: dict[tuple[tuple[Mark, int], ...], list[PortState]] = {}
+    known = [v for v in assessment.consumers if not v.consumer.incidental]
+    addressed = _addressed(known)
     for port in assessment.ports:
-        groups.setdefault(_states(assessment, port), []).append(port)
+        to = addressed[port.port, port.family] if known else assessment.eligible
+        groups.setdefault(_states(assessment, port, to), []).append(port)
     return tuple(PortRow(tuple(ports), sets) for sets, ports in groups.items())
 
 
-def _states(assessment: Assessment, port: PortState) -> tuple[tuple[Mark, int], ...]:
+def _states(assessment: Assessment, port: PortState, addressed: int) -> tuple[tuple[Mark, int], ...]:
     nodes = assessment.nodes
     dropped = port.dropped(nodes)
-    uncovered = dropped & _addressed(assessment, port)
+    uncovered = dropped & addressed
     states = (
         (Mark.READY, port.ready & nodes),
         (Mark.TERMINATING, port.terminating & nodes),
@@ -129,16 +135,12 @@ def _states(assessment: Assessment, port: PortState) -> tuple[tuple[Mark, int], 
     return tuple((mark, members) for mark, members in states if members)
 
 
-def _addressed(assessment: Assessment, port: PortState) -> int:
-    """The nodes to which a consumer sends the traffic of this port."""
-    known = [v for v in assessment.consumers if not v.consumer.incidental]
-    if not known:
-        return assessment.eligible
-    found = 0
+def _addressed(known: Sequence[ConsumerVerdict]) -> Mapping[tuple[str, IPFamily], int]:
+    """The nodes to which these consumers send the traffic of each port and family."""
+    found: dict[tuple[str, IPFamily], int] = defaultdict(int)
     for verdict in known:
-        consumer = verdict.consumer
-        if consumer.port == port.port and port.family in consumer.families:
-            found |= verdict.eligible
+        for family in verdict.consumer.families:
+            found[verdict.consumer.port, family] |= verdict.eligible
     return found
 
 

@@ -162,11 +162,10 @@ class AzureLoadBalancer(BaseFamily):
                 "Its rule then uses the probe of the healthCheckNodePort, and the load balancer routes around "
                 "nodes without an endpoint."
             )
-            own = [port for port in service.ports if port.label == verdict.consumer.port]
+            own = service.port(verdict.consumer.port)
             for what in ("no_probe_rule", "health-probe_port"):
-                for key in (of_port(port, what) for port in own):
-                    if key in annotations:
-                        yield drop_annotation(service, key, effect)
+                if own is not None and (key := of_port(own, what)) in annotations:
+                    yield drop_annotation(service, key, effect)
         extra = ""
         if check is not None and check.pins_health_check_node_port:
             keys = (of_port(port, "health-probe_port") for port in service.ports)
