@@ -1,4 +1,5 @@
-"""The work of an assessment is linear in the objects: ten times the size costs at most twelve times the work.
+"""The work of an assessment is linear in the objects, and so is that of its advice and of its rows on the page.
+Ten times the size costs at most twelve times the work.
 
 An object of the API has at most 1.5 MB, so linear work is bounded for every object. Work is counted, not
 timed: lines executed in etpguard, and characters that string operations read in annotations.
@@ -16,10 +17,12 @@ from typing import Any
 import pytest
 
 from etpguard.assess import Engine, picture_for
+from etpguard.assess.advice import Advisor
 from etpguard.assess.consumers.aws_lbc import annotations as aws_annotations
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Touched
 from etpguard.objects import Kind, Reject, decode_item
+from etpguard.page.matrix import port_rows
 from tests.assess.consumers.worlds import (
     NAMESPACE,
     Json,
@@ -120,10 +123,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
 
 
 def work_of(objects: list[Json], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Of taking the objects into a picture and assessing all Services, after the decoding."""
+    """Of taking the objects into a picture, assessing all Services and showing them, after the decoding."""
     families = consumer_families()
     picture = picture_for(families)
-    engine = Engine(picture, families)
+    engine, advisor = Engine(picture, families), Advisor(picture, families)
     kinds: dict[str, Kind[Any]] = {kind.name: kind for kind in picture.kinds}
     entries = []
     for raw in objects:
@@ -137,6 +140,9 @@ def work_of(objects: list[Json], monkeypatch: pytest.MonkeyPatch) -> int:
         for kind, entry in entries:
             touched.add(picture.absorb(picture.store(kind).replace([entry])))
         engine.refresh(touched)
+        for assessment in engine.assessments.values():
+            advisor(assessment)
+            port_rows(assessment)
     assert engine.assessments
     failed = [v for a in engine.assessments.values() for v in a.consumers if v.reason.code == "FamilyFailed"]
     assert not failed
