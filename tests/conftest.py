@@ -146,8 +146,11 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first. The sort is stable, so that the tests of a file stay together. The tests that are marked
-    `soak` are skipped without SOAK in the environment."""
+    """The longest first. The sort is stable, so that the tests of a file stay together.
+
+    Coverage does not count random tests: it is the same in each run then, and code that only they reach lacks a
+    case with a name. The tests that are marked `soak` are skipped without SOAK in the environment.
+    """
     if lost := [item.nodeid for item in items if not _found_by_ci(item)]:
         raise pytest.UsageError(
             f"write the marker in the file of the test, where .ci/test looks for it: {lost[:3]}"
@@ -157,10 +160,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((place for place, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG))
 
     items.sort(key=place)
-    if "SOAK" not in os.environ:
-        for item in items:
-            if item.get_closest_marker("soak"):
-                item.add_marker(pytest.mark.skip(reason="the long run: make soak"))
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker(pytest.mark.no_cover)
+        if "SOAK" not in os.environ and item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.skip(reason="the long run: make soak"))
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody calls it

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.one_python
+pytestmark = [pytest.mark.no_cover, pytest.mark.one_python]
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "operator" / "etpguard"

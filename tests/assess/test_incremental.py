@@ -342,7 +342,7 @@ def _runs(number: int) -> settings:
     return settings(max_examples=number, stateful_step_count=30, deadline=None)
 
 
-TestIncremental = pytest.mark.no_cover(Incremental.TestCase)
+TestIncremental = Incremental.TestCase
 TestIncremental.settings = _runs(examples(100))
 
 
@@ -351,7 +351,6 @@ class LongIncremental(Incremental):
 
 
 @pytest.mark.soak
-@pytest.mark.no_cover
 @pytest.mark.timeout(7200)
 class TestLongIncremental(LongIncremental.TestCase):  # type: ignore[valid-type,misc]
     settings = _runs(5_000)

@@ -158,7 +158,6 @@ def harms(world: World, consumers: list[Consumer], lost: Iterable[str], index: i
     return lost_share(engine, after[index]) > now
 
 
-@pytest.mark.no_cover
 @settings(max_examples=examples(250), deadline=None)
 @given(worlds(), targets(PLAIN | WITH_SPARE))
 def test_single_points_and_zones_are_those_of_an_engine_that_lost_them(world: World, to: NodeTargets) -> None:
@@ -183,7 +182,6 @@ def test_single_points_and_zones_are_those_of_an_engine_that_lost_them(world: Wo
             assert not harms(world, consumers, members, index, now), zone
 
 
-@pytest.mark.no_cover
 @settings(max_examples=examples(120), deadline=None)
 @given(worlds(), targets(PLAIN))
 def test_so_many_losses_do_no_harm_and_one_more_does(world: World, to: NodeTargets) -> None:

@@ -58,7 +58,6 @@ def taken_for_harmless(world: str, lost: Iterable[AnyKind], form: str) -> list[s
     ]
 
 
-@pytest.mark.no_cover
 @settings(deadline=None, max_examples=examples(200))
 @given(st.sampled_from(sorted(worlds())), st.sets(st.sampled_from(OPTIONAL), min_size=1), st.sampled_from(FORMS))
 def test_lost_kinds_never_turn_a_loss_into_an_ok(world: str, lost: set[AnyKind], form: str) -> None:

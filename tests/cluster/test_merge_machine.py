@@ -212,7 +212,7 @@ def _runs(number: int) -> settings:
     return settings(max_examples=number, stateful_step_count=60, deadline=None)
 
 
-TestMerging = pytest.mark.no_cover(Merging.TestCase)
+TestMerging = Merging.TestCase
 TestMerging.settings = _runs(examples(200))
 
 
@@ -221,7 +221,6 @@ class LongMerging(Merging):
 
 
 @pytest.mark.soak
-@pytest.mark.no_cover
 @pytest.mark.timeout(7200)
 class TestLongMerging(LongMerging.TestCase):  # type: ignore[valid-type,misc]
     settings = _runs(10_000)

@@ -115,7 +115,6 @@ def by_looking_through(picture: Picture) -> Json:
     }
 
 
-@pytest.mark.no_cover
 @settings(max_examples=examples(300), deadline=None)
 @given(STEPS)
 def test_updated_indices_equal_indices_built_from_scratch(steps: list[tuple[AnyKind, Key, str, str, int]]) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,8 +36,6 @@ from tests.foresight.clusters import (
     service,
     workload,
 )
-
-pytestmark = pytest.mark.no_cover
 
 NAMES = ("a", "b", "c", "d")
 OWNERS = ("ReplicaSet/web-1", "ReplicaSet/web-1", "DaemonSet/web", "")

@@ -1,6 +1,4 @@
 """The Helm chart: the same objects as the kustomize base, values that are checked, and its life on a real API
-
-pytestmark = pytest.mark.no_cover
 server."""
 
 from __future__ import annotations
@@ -38,6 +36,8 @@ from tests.manifests.rendered import (
     with_component,
     with_monitoring,
 )
+
+pytestmark = pytest.mark.no_cover
 
 ON = "remediation.enabled=true"
 ALL_OFF = "publish.conditions=false,publish.reports=false,publish.events=false"

@@ -564,7 +564,7 @@ def test_nothing_is_written_under_a_ledger_of_an_earlier_lead() -> None:
     assert world.record("a") is None
 
 
-TestWorld = pytest.mark.no_cover(World.TestCase)
+TestWorld = World.TestCase
 TestWorld.settings = _runs(examples(40), 40)
 
 

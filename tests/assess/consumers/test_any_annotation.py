@@ -106,7 +106,6 @@ def clusters(draw: st.DrawFn) -> list[Json]:
     return [subject, endpoints(*sorted(on)), *([made] if draw(st.booleans()) else []), *members]
 
 
-@pytest.mark.no_cover
 @settings(max_examples=examples(400), deadline=None)
 @given(clusters())
 def test_no_family_raises_and_what_is_said_is_sound(objects: list[Json]) -> None:
@@ -123,7 +122,6 @@ def test_no_family_raises_and_what_is_said_is_sound(objects: list[Json]) -> None
     assert all(made.advice())
 
 
-@pytest.mark.no_cover
 @settings(max_examples=examples(100), deadline=None)
 @given(clusters())
 def test_where_every_node_is_covered_nobody_loses_anything(objects: list[Json]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,7 +68,6 @@ def annotated(prefix: str, keys: list[str]) -> st.SearchStrategy[dict[str, str]]
     return st.dictionaries(st.sampled_from([prefix + key for key in keys]), values, max_size=5)
 
 
-@pytest.mark.no_cover
 @settings(max_examples=examples(300), deadline=None)
 @given(annotated(ALB, ALB_KEYS), annotated(ALB, ALB_KEYS), st.booleans())
 def test_annotations_of_ingresses(of_ingress: dict[str, str], of_service: dict[str, str], bound: bool) -> None:
@@ -88,7 +86,6 @@ def test_annotations_of_ingresses(of_ingress: dict[str, str], of_service: dict[s
             assert shown(advice)
 
 
-@pytest.mark.no_cover
 @settings(max_examples=examples(200), deadline=None)
 @given(annotated(NLB, NLB_KEYS), st.none() | values, st.booleans())
 def test_annotations_of_services(annotations: dict[str, str], action: str | None, bound: bool) -> None:
@@ -101,7 +98,6 @@ def test_annotations_of_services(annotations: dict[str, str], action: str | None
             assert shown(advice)
 
 
-@pytest.mark.no_cover
 @settings(max_examples=examples(100), deadline=None)
 @given(
     st.fixed_dictionaries(

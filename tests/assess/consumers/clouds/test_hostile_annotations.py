@@ -48,7 +48,6 @@ VALUES = st.one_of(
 PORTS = [port(), port("dns", 53, 30053, "UDP"), port("none", 81, 0)]
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("scheme", sorted(KEYS))
 @settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
