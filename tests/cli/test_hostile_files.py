@@ -82,6 +82,16 @@ def nlb(ports: int, **annotations: str) -> list[Json]:
     return [made, endpoint_slice("web")]
 
 
+def crowd(size: int) -> list[Json]:
+    return [{"addresses": [f"10.1.{i // 250}.{i % 250}"], "nodeName": "a"} for i in range(size)]
+
+
+def unknown_annotations() -> list[Json]:
+    balancer, _ = nlb(3000, **{f"unknown_{i:02}_of_the_tenant": "" for i in range(50)})
+    ports = [{"name": f"p{i}", "port": 8080} for i in range(3000)]
+    return [balancer, endpoint_slice("web", ports=ports)]
+
+
 def paths_to_services() -> list[Json]:
     names = [f"s{i}" for i in range(400)]
     members = [service(name, first=20000 + i) for i, name in enumerate(names)]
@@ -158,6 +168,8 @@ INPUTS: dict[str, Callable[[], list[Json]]] = {
         60, healthcheck_protocol="HTTP", healthcheck_success_codes=",".join(["200"] * 62_000)
     ),
     "3,000 ports with an NLB": lambda: nlb(3000, ssl_cert="arn", ssl_ports=",".join(map(str, range(80, 3080)))),
+    "3,000 ports with an NLB and 50 unknown annotations": unknown_annotations,
+    "12,000 endpoints on one node": lambda: [service("web"), endpoint_slice("web", endpoints=crowd(12_000))],
     "1,500 members of one group": group_of_many,
     "JSON of 40,000 levels": nested_action,
     "1,500 Services with unreadable EndpointSlices": unreadable_slices,

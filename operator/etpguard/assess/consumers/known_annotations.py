@@ -40,17 +40,29 @@ def misspelt(
             yield key, prefix + near[0]
 
 
+_last: dict[tuple[str, str], tuple[Mapping[str, str], tuple[Advice, ...]]] = {}
+"""By reader and prefix, the annotations that were asked about last, and the advice. Each port of a Service may
+have a consumer, which asks again."""
+
+
 def spelling(
     reader: str,
     annotations: Mapping[str, str],
     prefix: str,
     known: frozenset[str],
     beginnings: tuple[str, ...] = (),
-) -> Iterator[Advice]:
+) -> tuple[Advice, ...]:
     """Advice on the first annotations that `misspelt` finds; `reader` is who reads the known ones."""
-    for key, meant in islice(misspelt(annotations, prefix, known, beginnings), _MOST_NAMED):
-        effect = f"{reader} reads {meant}, and no annotation with the name {key}."
-        yield Advice(f"Check the spelling of the annotation {key}", effect)
+    kept = _last.get((reader, prefix))
+    if kept is None or kept[0] is not annotations:
+        found = islice(misspelt(annotations, prefix, known, beginnings), _MOST_NAMED)
+        kept = _last[reader, prefix] = (annotations, tuple(_rename(reader, *each) for each in found))
+    return kept[1]
+
+
+def _rename(reader: str, key: str, meant: str) -> Advice:
+    effect = f"{reader} reads {meant}, and no annotation with the name {key}."
+    return Advice(f"Check the spelling of the annotation {key}", effect)
 
 
 def _names(text: str) -> frozenset[str]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 
 def levels(nodes: Iterable[int]) -> tuple[int, ...]:
-    """The nodes that are in at least one of these sets, in at least two, and so on."""
+    """The nodes that come at least once, at least twice, and so on. Each item is one node, or 0 for none."""
+    by_count: dict[int, int] = defaultdict(int)
+    for node, count in Counter(nodes).items():
+        by_count[count if node else 0] |= node
     found: list[int] = []
-    for carried in nodes:
-        for level, members in enumerate(found):
-            found[level] = members | carried
-            carried &= members
-            if not carried:
-                break
-        else:
-            found.append(carried)
-    return tuple(found)
+    members = 0
+    for count in range(max(by_count, default=0), 0, -1):
+        if count in by_count:
+            members |= by_count[count]
+        found.append(members)
+    return tuple(reversed(found))
 
 
 def crowded(ready: Iterable[int], terminating: Iterable[int]) -> tuple[int, ...]:

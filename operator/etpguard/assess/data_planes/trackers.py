@@ -194,7 +194,8 @@ def _node_sets(endpoints: Iterable[Endpoint], bit: Callable[[str], int]) -> Node
     terminating &= ~ready
     again = [bit(name) for name in _repeated(readies)]
     again += (local for name in _repeated(endings) if (local := bit(name)) & terminating)
-    return NodeSets(ready, terminating, any_ready or any_terminating, any_ready, levels(again), placed, addressed)
+    crowded = levels(again) if again else ()  # most nodes have one
+    return NodeSets(ready, terminating, any_ready or any_terminating, any_ready, crowded, placed, addressed)
 
 
 def _repeated(names: Sequence[str]) -> list[str]:
