@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from heapq import nsmallest
 
@@ -15,10 +15,23 @@ _MOST, _LONGEST = 50, 80
 """Maximum number of annotations that are compared, and maximum length of a name. Others are not misspelt."""
 
 
-def misspelt(service: Service, reads: Sequence[str]) -> Iterable[Advice]:
+_last: dict[tuple[str, ...], tuple[Mapping[str, str], tuple[Advice, ...]]] = {}
+"""By what a provider reads, the annotations that were asked about last, and the advice. Each port of a Service may
+have a consumer, which asks again."""
+
+
+def misspelt(service: Service, reads: Sequence[str]) -> tuple[Advice, ...]:
     """Advice on each annotation whose name is close to one of `reads` in the same domain."""
+    annotations, known = service.annotations, tuple(reads)
+    kept = _last.get(known)
+    if kept is None or kept[0] is not annotations:
+        kept = _last[known] = (annotations, tuple(_misspelt(annotations, known)))
+    return kept[1]
+
+
+def _misspelt(annotations: Mapping[str, str], reads: Sequence[str]) -> Iterable[Advice]:
     domains = tuple({key.rpartition("/")[0] + "/" for key in reads})
-    candidates = (key for key in service.annotations if key.startswith(domains) and key not in reads)
+    candidates = (key for key in annotations if key.startswith(domains) and key not in reads)
     for key in nsmallest(_MOST, candidates):
         near = _nearest(key, reads) if len(key.rpartition("/")[2]) <= _LONGEST else ""
         if near:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import nsmallest
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any
 
@@ -62,7 +64,7 @@ class MetalLB(BaseFamily):
         if announced.observed:
             how = f"{recognition.how}; the status objects of its speakers name the announcing nodes"
             recognition = Recognition(how, Evidence.OBSERVED)
-        reads = frozenset({*shared_addresses(service), *sharing(service, view)})
+        reads = _addresses_and_sharers(service, view)
         balancer = Balancer.of(service, "metallb", recognition, "node", without_address=_WITHOUT_ADDRESS)
         for consumer in balancer.consumers(announced.targets):
             yield replace(consumer, reads=reads)
@@ -90,15 +92,25 @@ class MetalLB(BaseFamily):
                 return
 
 
+def _addresses_and_sharers(service: Service, view: View) -> frozenset[Key]:
+    """The keys of the addresses that the Service may share, and of the Services that have them, itself included:
+    so the same set for all of them."""
+    addresses = frozenset(shared_addresses(service))
+    if not addresses:
+        return addresses
+    name = f"MetalLB sharing {sorted(addresses)}"
+    return view.once(name, None, lambda _: addresses.union((service.key,), sharing(service, view)))
+
+
 def _cluster(service: Service, consumer: Consumer) -> Advice:
     """Change the policy of the Service, and of all those that share its address."""
     alone = cluster(service, ClientIP.LOST)
-    twins = sorted(key for key in consumer.reads if key.namespace)
+    twins = [key for key in consumer.reads if key.namespace and key != service.key]
     if not twins:
         return alone
-    named = [
-        key for i, key in enumerate(twins) if i == 0 or sum(len(str(k)) for k in twins[: i + 1]) <= _MOST_TWINS
-    ]
+    first = nsmallest(_MOST_TWINS, twins)
+    lengths = accumulate(len(str(key)) for key in first)
+    named = [key for key, length in zip(first, lengths, strict=True) if key == first[0] or length <= _MOST_TWINS]
     more = f" and {len(twins) - len(named)} more" if len(twins) > len(named) else ""
     effect = (
         f"It shares its address with {', '.join(map(str, named))}{more}. Change all of them. Until the last one "
