@@ -125,8 +125,8 @@ class AwsLoadBalancerController:
             ]
             path = IngressPath(service, ingress, own, view, self.options)
             yield from unseen(path.consumers())
-            labels = {label_of(service, port) for port in path.ports}
-            used |= {b.key for b in own if label_of(service, b.spec.service_ref.port) in labels - {None}}
+            labels = {label_of(service, port) for port in path.ports} - {None}
+            used |= {b.key for b in own if label_of(service, b.spec.service_ref.port) in labels}
         for base in view.referring(SERVICE, service.key):
             own = [b for owner in _owners("Service", "nlb", base.key) for b in by_owner.get(owner, ())]
             assessed = _as_assessed(base, service)

@@ -182,8 +182,8 @@ class IngressPath:
         bound = {port: by_port.get(label_of(self._service, port), []) for port in self.ports}
         made: dict[Consumer, None] = {}
         for port, bindings in bound.items():
-            for binding in self._fitting(bindings):
-                made[self._registered(port, targets_of(binding, self._options))] = None
+            for group in dict.fromkeys(map(self._targets, self._fitting(bindings))):
+                made[self._registered(port, group)] = None
         free = [port for port, bindings in bound.items() if not bindings]
         made |= dict.fromkeys(self._derived(free) if free else ())
         idle = self._actions.idle_ports(self._service)
@@ -218,8 +218,12 @@ class IngressPath:
             wanted = replace(self._model.group_for(self._service, params), source="")
         except ModelError:
             return bindings
-        same = [b for b in bindings if targets_of(b, self._options) == wanted]
+        same = [b for b in bindings if self._targets(b) == wanted]
         return same or bindings
+
+    def _targets(self, binding: TargetGroupBinding) -> TargetGroup:
+        """Made once, since the bindings of a group are those of each of its Ingresses."""
+        return self._view.once("alb-binding", binding, lambda b: targets_of(b, self._options))
 
     def _derived(self, ports: Iterable[int | str]) -> list[Consumer]:
         """The consumers from the Ingress alone: there is no binding yet, or bindings cannot be read."""
