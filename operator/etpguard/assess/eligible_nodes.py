@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -44,7 +43,8 @@ class EligibleNodes:
         self._eligible: dict[NodeRule, int] = {}
         self._selected: dict[NodeRule, int] = {}
         self._unidentified: dict[NodeRule, int] = {}
-        self._exclusions: dict[NodeRule, dict[str, str]] = {}
+        self._exclusions: dict[NodeRule, dict[str, int]] = {}
+        """By the cause, the nodes that it excludes."""
         self._why_none: dict[NodeRule, str] = {}
 
     @property
@@ -112,7 +112,7 @@ class EligibleNodes:
         for rule in self._selected:
             moved |= self._place(rule, bit, node)
         for rule, exclusions in self._exclusions.items():
-            moved |= exclusions.get(name, "") != _note(exclusions, rule, name, node)
+            moved |= _note(exclusions, bit, _cause(rule, node))
         if moved:
             self._eligible.clear()
             self._why_none.clear()
@@ -166,7 +166,9 @@ class EligibleNodes:
         if rule not in self._selected:
             self._selected[rule] = self._unidentified[rule] = 0
             for node in nodes:
-                self._place(rule, self._table.bit(node.metadata.name), node)
+                # A Service may have a rule for each of its external IPs, each with the name of one node.
+                if rule.names is None or node.metadata.name in rule.names:
+                    self._place(rule, self._table.bit(node.metadata.name), node)
         selected = self._selected[rule]
         match rule.readiness:
             case Readiness.IGNORED:
@@ -196,16 +198,19 @@ class EligibleNodes:
             if rule not in self._exclusions:
                 found = self._exclusions[rule] = {}
                 for node in nodes:
-                    _note(found, rule, node.metadata.name, node)
-            why = self._why_none[rule] = _causes(self._exclusions[rule].values())
+                    if cause := _cause(rule, node):
+                        found[cause] = found.get(cause, 0) | self._table.bit(node.metadata.name)
+            why = self._why_none[rule] = _causes(self._exclusions[rule], -1)
         return why
 
     def why_none_of(self, rule: NodeRule, nodes: Iterable[Node], names: Iterable[str]) -> str:
         """What excludes the nodes with these names from a rule, as a clause; "" if nothing does."""
         chosen = self._chosen(rule, nodes)
         self.why_none(chosen, nodes)  # it notes the causes
-        found = self._exclusions[chosen]
-        return _causes(found[name] for name in names if name in found)
+        among = 0
+        for name in names:
+            among |= self._table.bit(name)
+        return _causes(self._exclusions[chosen], among)
 
     def blocking(self, rule: NodeRule) -> int:
         """Nodes whose providerID the consumer cannot register, eligible or not. Call `of` for the rule first."""
@@ -220,23 +225,32 @@ class EligibleNodes:
         return before != after
 
 
-def _note(exclusions: dict[str, str], rule: NodeRule, name: str, node: Node | None) -> str:
-    """Note what excludes the node, and return it."""
-    cause = (rule.exclusion(node) or _not_ready(rule, node)) if node else ""
+def _note(exclusions: dict[str, int], bit: int, cause: str) -> bool:
+    """Note what excludes the node, "" for nothing. Returns whether that is a change."""
+    before = next((each for each, nodes in exclusions.items() if nodes & bit), "")
+    if before == cause:
+        return False
+    if before:
+        exclusions[before] &= ~bit
+        if not exclusions[before]:
+            del exclusions[before]
     if cause:
-        exclusions[name] = cause
-    else:
-        exclusions.pop(name, None)
-    return cause
+        exclusions[cause] = exclusions.get(cause, 0) | bit
+    return True
+
+
+def _cause(rule: NodeRule, node: Node | None) -> str:
+    return (rule.exclusion(node) or _not_ready(rule, node)) if node else ""
 
 
 def _not_ready(rule: NodeRule, node: Node) -> str:
     return "the condition Ready" if rule.readiness is not Readiness.IGNORED and node.ready != "True" else ""
 
 
-def _causes(exclusions: Iterable[str]) -> str:
-    """The causes that exclude most nodes first."""
-    counts = sorted(Counter(exclusions).items(), key=lambda cause: (-cause[1], cause[0]))
+def _causes(exclusions: Mapping[str, int], among: int) -> str:
+    """The causes that exclude most of the nodes `among` first."""
+    counts = [(cause, (nodes & among).bit_count()) for cause, nodes in exclusions.items() if nodes & among]
+    counts.sort(key=lambda cause: (-cause[1], cause[0]))
     listed = [f"{cause} excludes {n} node{'s' if n > 1 else ''}" for cause, n in counts[:MAX_CAUSES]]
     return ", ".join(listed)
 
