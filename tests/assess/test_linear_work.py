@@ -306,6 +306,7 @@ def rejected(count: int) -> list[Json]:
 CASES: dict[str, tuple[int, Callable[[int], list[Json]]]] = {
     "NLB: commas before a pair": (1000, lambda n: nlb(2, target_node_labels="," * n + "a=b")),
     "NLB: ports and pairs": (30, lambda n: nlb(n, target_node_labels=",".join(f"k{i}=v" for i in range(n)))),
+    "NLB: ports and unknown annotations": (30, lambda n: nlb(n, **{f"unknown_{i}": "" for i in range(n)})),
     "NLB: ports and attributes": (
         30,
         lambda n: nlb(n, target_group_attributes=",".join(f"k{i}=v" for i in range(n))),
@@ -366,6 +367,10 @@ CASES: dict[str, tuple[int, Callable[[int], list[Json]]]] = {
     "AWS cloud provider: ports and labels": (
         30,
         lambda n: cloud("aws", n, {f"{NLB}target-node-labels": ",".join(f"k{i}=v" for i in range(n))}),
+    ),
+    "OpenStack: ports and unknown annotations": (
+        30,
+        lambda n: cloud("openstack", n, {f"loadbalancer.openstack.org/unknown-{i}": "" for i in range(n)}),
     ),
     "OpenStack: ports and labels": (
         30,

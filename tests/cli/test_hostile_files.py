@@ -92,6 +92,18 @@ def unknown_annotations() -> list[Json]:
     return [balancer, endpoint_slice("web", ports=ports)]
 
 
+def shared_address() -> list[Json]:
+    made: list[Json] = []
+    for i in range(300):
+        annotations = {"metallb.io/allow-shared-ip": "all"}
+        first = service(f"s{i}", ports=2, first=20000 + 2 * i, type="LoadBalancer", annotations=annotations)
+        slices = [endpoint_slice(f"s{i}"), endpoint_slice(f"s{i}", ports=[{"name": "p1", "port": 8080}])]
+        slices[1]["metadata"]["name"] += "-b"
+        slices[1]["endpoints"] = [{"addresses": ["10.1.0.2"], "nodeName": "b"}]
+        made += [{**first, "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.5"}]}}}, *slices]
+    return made
+
+
 def paths_to_services() -> list[Json]:
     names = [f"s{i}" for i in range(400)]
     members = [service(name, first=20000 + i) for i, name in enumerate(names)]
@@ -170,6 +182,7 @@ INPUTS: dict[str, Callable[[], list[Json]]] = {
     "3,000 ports with an NLB": lambda: nlb(3000, ssl_cert="arn", ssl_ports=",".join(map(str, range(80, 3080)))),
     "3,000 ports with an NLB and 50 unknown annotations": unknown_annotations,
     "12,000 endpoints on one node": lambda: [service("web"), endpoint_slice("web", endpoints=crowd(12_000))],
+    "300 Services that share one address": shared_address,
     "1,500 members of one group": group_of_many,
     "JSON of 40,000 levels": nested_action,
     "1,500 Services with unreadable EndpointSlices": unreadable_slices,

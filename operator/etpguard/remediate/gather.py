@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 
 from etpguard.assess import Assessment, Reason
-from etpguard.assess.consumers.metallb import sharing
+from etpguard.assess.consumers.metallb import Sharers
 from etpguard.cluster import Picture
 from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, times
 from etpguard.objects.policies import (
@@ -89,6 +89,7 @@ class Gatherer:
         self._ages.begin(term, wall)
         index = PolicyIndex(policies, namespace_labels(picture))
         by_address = address_filters.by_namespace(picture)
+        sharers = Sharers(picture)
         probes = SharedProbes(self._every_assessment.values() if policies else ())
         cases: dict[Key, Case] = {}
         matched: dict[str, list[Key]] = defaultdict(list)
@@ -126,7 +127,7 @@ class Gatherer:
                 owner=owner(service),
                 probed_by=asked.same_namespace,
                 probed_from_elsewhere=asked.elsewhere,
-                shares_address_with=sharing(service, picture),
+                shares_address_with=sharers.of(service),
                 # No check asks for it before the Service needs remediation.
                 network_policy=address_filters.refusal(
                     picture, service, by_address.get(key.namespace, ()), self._other_policies

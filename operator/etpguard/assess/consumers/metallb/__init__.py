@@ -2,4 +2,5 @@
 
 from etpguard.assess.consumers.metallb.family import CLASSES as CLASSES
 from etpguard.assess.consumers.metallb.family import MetalLB as MetalLB
+from etpguard.assess.consumers.metallb.sharing import Sharers as Sharers
 from etpguard.assess.consumers.metallb.sharing import sharing as sharing

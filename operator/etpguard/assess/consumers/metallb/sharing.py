@@ -35,5 +35,19 @@ def shared_addresses(service: Service) -> Iterable[Key]:
 def sharing(service: Service, picture: Referring) -> tuple[Key, ...]:
     """The other Services, in order, that have an address of this one. A picture of a family that is not asked for
     MetalLB has none."""
-    found = {other.key for at in shared_addresses(service) for other in picture.referring(SERVICE, at)}
-    return tuple(sorted(found - {service.key}))
+    return Sharers(picture).of(service)
+
+
+class Sharers:
+    """The same for many Services of one picture, while it does not change."""
+
+    def __init__(self, picture: Referring) -> None:
+        self._picture = picture
+        self._found: dict[frozenset[Key], list[Key]] = {}
+
+    def of(self, service: Service) -> tuple[Key, ...]:
+        addresses = frozenset(shared_addresses(service))
+        if addresses not in self._found:
+            others = {other.key for at in addresses for other in self._picture.referring(SERVICE, at)}
+            self._found[addresses] = sorted(others)
+        return tuple(key for key in self._found[addresses] if key != service.key)
