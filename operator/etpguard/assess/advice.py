@@ -50,6 +50,8 @@ class Advisor:
         return list(dict.fromkeys(items))[:LIMIT]
 
     def _of_families(self, service: Service, assessment: Assessment) -> list[Advice]:
+        if not assessment.consumers:
+            return []
         worst_first = sorted(assessment.consumers, key=lambda v: (-v.outcome, -v.uncovered.bit_count()))
         given: dict[Advice, list[ConsumerVerdict]] = {}
         # Once for all consumers: each port of a Service can be a consumer, and the advice looks at each port.

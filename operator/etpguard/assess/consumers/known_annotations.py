@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from etpguard.assess.consumers.consumer import Advice
+from etpguard.assess.consumers.last_answer import LastAnswer
 
 _MOST_COMPARED = 50
 """Unknown annotations of one object that are compared."""
@@ -40,9 +41,7 @@ def misspelt(
             yield key, prefix + near[0]
 
 
-_last: dict[tuple[str, str], tuple[Mapping[str, str], tuple[Advice, ...]]] = {}
-"""By reader and prefix, the annotations that were asked about last, and the advice. Each port of a Service may
-have a consumer, which asks again."""
+_LAST = LastAnswer()
 
 
 def spelling(
@@ -53,11 +52,12 @@ def spelling(
     beginnings: tuple[str, ...] = (),
 ) -> tuple[Advice, ...]:
     """Advice on the first annotations that `misspelt` finds; `reader` is who reads the known ones."""
-    kept = _last.get((reader, prefix))
-    if kept is None or kept[0] is not annotations:
+
+    def find() -> Iterator[Advice]:
         found = islice(misspelt(annotations, prefix, known, beginnings), _MOST_NAMED)
-        kept = _last[reader, prefix] = (annotations, tuple(_rename(reader, *each) for each in found))
-    return kept[1]
+        return (_rename(reader, *each) for each in found)
+
+    return _LAST.about(annotations, (reader, prefix, known, beginnings), find)
 
 
 def _rename(reader: str, key: str, meant: str) -> Advice:

@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from heapq import nsmallest
 
 from etpguard.assess.consumers.consumer import Advice
+from etpguard.assess.consumers.last_answer import LastAnswer
 from etpguard.objects import Service
 
 _CLOSE = 4
@@ -14,19 +15,13 @@ _CLOSE = 4
 _MOST, _LONGEST = 50, 80
 """Maximum number of annotations that are compared, and maximum length of a name. Others are not misspelt."""
 
-
-_last: dict[tuple[str, ...], tuple[Mapping[str, str], tuple[Advice, ...]]] = {}
-"""By what a provider reads, the annotations that were asked about last, and the advice. Each port of a Service may
-have a consumer, which asks again."""
+_LAST = LastAnswer()
 
 
 def misspelt(service: Service, reads: Sequence[str]) -> tuple[Advice, ...]:
     """Advice on each annotation whose name is close to one of `reads` in the same domain."""
     annotations, known = service.annotations, tuple(reads)
-    kept = _last.get(known)
-    if kept is None or kept[0] is not annotations:
-        kept = _last[known] = (annotations, tuple(_misspelt(annotations, known)))
-    return kept[1]
+    return _LAST.about(annotations, known, lambda: _misspelt(annotations, known))
 
 
 def _misspelt(annotations: Mapping[str, str], reads: Sequence[str]) -> Iterable[Advice]:
