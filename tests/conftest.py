@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import re
+import sys
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -191,13 +192,22 @@ def pytest_runtest_setup() -> Generator[None, None, None]:
         _skip_or_fail(error)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None, None, None]:
-    """Turns a ``MissingToolError`` of the test itself into a skip with its reason."""
+@pytest.hookimpl(wrapper=True, trylast=True)  # within pytest-cov's own
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Turns a ``MissingToolError`` of the test itself into a skip with its reason.
+
+    Stops the tracing of a test with the mark `no_cover`. In a worker of pytest-xdist, pytest-cov stops one of two
+    measurements: the other one, which it started with the options of the worker, would go on.
+    """
+    traced_by = sys.gettrace()
+    if item.get_closest_marker("no_cover"):
+        sys.settrace(None)
     try:
         return (yield)
     except MissingToolError as error:
         _skip_or_fail(error)
+    finally:
+        sys.settrace(traced_by)
 
 
 @pytest.fixture(scope="session")
