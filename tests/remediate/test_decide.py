@@ -32,6 +32,7 @@ def at(seconds_ago: float) -> str:
     return datetime.fromtimestamp(NOW - seconds_ago, UTC).isoformat().replace("+00:00", "Z")
 
 
+BEGUN = record("RollingBack", message="Covered: the Service would be covered under Local")
 OWNED: dict[str, Any] = {"ownerReferences": [{"kind": "Shop", "name": "one", "uid": "1", "controller": True}]}
 LIKED: dict[str, Any] = {"ownerReferences": [{"kind": "Shop", "name": "one", "uid": "1"}]}
 SKIPPED: dict[str, Any] = {"annotations": {"etpguard.dev/skip-remediation": "true"}}
@@ -193,7 +194,43 @@ DRY = policy(mode="DryRun")
             standing(remediation=record("Applying")), Action.APPLY, "Applying", id="an intent, and Cluster"
         ),
         pytest.param(
-            standing(remediation=record("RollingBack")), Action.ROLL_BACK, "RollingBack", id="rollback begun"
+            standing(remediation=record("RollingBack", message="RollbackRequested: the policy names it")),
+            Action.ROLL_BACK,
+            "RollingBack",
+            id="requested rollback begun",
+        ),
+        pytest.param(
+            standing(remediation=BEGUN, covered_since=NOW - 1800), Action.NONE, "Applied", id="begun, now Manual"
+        ),
+        pytest.param(
+            standing(policy(rollback={"mode": "WhenCovered"}), remediation=BEGUN, covered_since=NOW - 1800),
+            Action.ROLL_BACK,
+            "Covered",
+            id="begun, and covered",
+        ),
+        pytest.param(
+            standing(policy(rollback={"mode": "WhenCovered"}), remediation=BEGUN),
+            Action.NONE,
+            "Applied",
+            id="begun, and covered no more",
+        ),
+        pytest.param(
+            standing(policy(suspend=True), remediation=BEGUN, covered_since=NOW - 1800),
+            Action.NONE,
+            "Suspended",
+            id="begun, and suspended",
+        ),
+        pytest.param(
+            standing(policy("other", suspend=True), remediation=record(on_delete="Revert"), recorded_policy=None),
+            Action.NONE,
+            "Suspended",
+            id="the policy is gone, and another one is suspended",
+        ),
+        pytest.param(
+            standing(remediation=BEGUN, service=service(), local_set_by="kubectl-edit", by_person=True),
+            Action.NOTE_USER_ROLLBACK,
+            "RolledBackByUser",
+            id="begun, and a person restored Local",
         ),
         pytest.param(
             standing(remediation=record("RollingBack"), service=service()),

@@ -33,6 +33,7 @@ from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setters
 from etpguard.remediate.reread import ServiceReader
+from etpguard.remediate.round_time import RoundTime
 from etpguard.remediate.spent import IntentAges
 from tests.examples import examples
 from tests.remediate.given import NOW, assessment
@@ -116,6 +117,7 @@ class World(RuleBasedStateMachine):
             rollback_breaker=TriggerIf(uncovered_services_less_than_or_equal_to="100%"),
         )
         memory = RemediationMemory(self.picture, lambda: self.now, self.wall)
+        round_time = RoundTime(lambda: self.now, self.wall)
         gatherer = Gatherer(
             self.picture, self.held, history, memory, limits, served=self.served, ages=IntentAges(max(SKEWS) * 2.0)
         )
@@ -128,13 +130,13 @@ class World(RuleBasedStateMachine):
         executor = Executor(
             writer,
             reader,
-            IntentRecorder(writer, self.wall, memory),
+            IntentRecorder(writer, round_time, memory),
             self.picture,
             announcer=NoEvents(),
             count=lambda action, result: None,
             memory=memory,
             other_policies=OtherNetworkPolicies(()),
-            wall=self.wall,
+            wall=round_time,
             term=lambda: self.term,
         )
         self.remediator = RemediationController(
@@ -149,7 +151,7 @@ class World(RuleBasedStateMachine):
             count=lambda action, result: None,
             term=lambda: self.term,
             clock=lambda: self.now,
-            wall=self.wall,
+            wall=round_time,
         )
         self.sync_all()
 
@@ -341,7 +343,7 @@ class World(RuleBasedStateMachine):
         service, record = self.api.objects["services", "default", name], self.record(name)
         cluster = service["spec"]["externalTrafficPolicy"] == "Cluster"
         ours = cluster and [found.manager for found in setters(service)] == [MANAGER]
-        begun = record and record.in_force_for(service["metadata"]["uid"]) and record.phase != "RollingBack"
+        begun = record and record.in_force_for(service["metadata"]["uid"])
         self.overruled.pop(name, None)
         if person and policy == "Local" and ours and begun:
             self.overruled[name] = self.policies()

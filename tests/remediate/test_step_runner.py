@@ -19,6 +19,7 @@ from etpguard.remediate.execute import Disagreement
 from etpguard.remediate.facts import Case, Round
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.pacing import Pacing
+from etpguard.remediate.round_time import RoundTime
 from tests.remediate.given import NOW, POLICY_UID, case, ledger, policy, standing
 
 STALE = NotNow("the list of nodes is old", 0.5)
@@ -63,7 +64,7 @@ class Loop:
             term=lambda: 1,
             count=lambda action, result: self.counted.append((action, result)),
             clock=lambda: self._now,
-            wall=lambda: self._now,
+            wall=RoundTime(lambda: self._now, lambda: self._now),
         )
 
     def play(self) -> None:

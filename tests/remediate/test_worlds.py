@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 
 from etpguard.assess import Outcome
+from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
-from etpguard.objects import SERVICE_COVERAGE
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY
+from etpguard.remediate.current_service import Rules
+from etpguard.remediate.facts import Round
+from etpguard.remediate.gather import Gatherer
 from etpguard.remediate.ownership import MANAGER
+from etpguard.remediate.reread import ServiceReader
 from tests.remediate.model_api import Json, Killed
 from tests.remediate.test_machine import MOST, ROLLBACKS, World
 
@@ -31,6 +37,11 @@ def remediated(when_covered: bool = False) -> World:
 
 def policy_of(world: World) -> str:
     return str(world.api.objects["services", "default", "a"]["spec"]["externalTrafficPolicy"])
+
+
+def phase_of(world: World) -> str:
+    record = world.record("a")
+    return record.phase if record else ""
 
 
 def test_a_kind_that_is_not_served_does_not_mean_that_its_policies_are_deleted() -> None:
@@ -105,6 +116,141 @@ def test_a_rollback_for_coverage_sees_mode_manual_that_the_watch_has_not_shown()
     world.api.change_spec(POLICY, {"rollback": {"mode": "Manual"}})
     without_a_watch(world)
     assert policy_of(world) == "Cluster"
+
+
+def rollback_that_is_refused() -> World:
+    """A webhook refuses the patch of a rollback for coverage, which is on record as begun."""
+    world = remediated(when_covered=True)
+    covered_for_long(world)
+    carry_out = world.api._carry_out
+
+    def refusing(request: Request) -> Json:
+        if request.resource == "services" and request.verb == "patch":
+            raise ApiError(403, "Forbidden", "admission webhook denied the request")
+        return carry_out(request)
+
+    world.api._carry_out = refusing  # type: ignore[method-assign]
+    without_a_watch(world)
+    world.api._carry_out = carry_out  # type: ignore[method-assign]
+    assert (phase_of(world), policy_of(world)) == ("RollingBack", "Cluster")
+    return world
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["the same leader", "a new leader"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"suspend": True}, id="the policy is suspended"),
+        pytest.param({"rollback": {"mode": "Manual"}}, id="the policy is set to Manual"),
+        pytest.param({}, id="no node is covered any more"),
+    ],
+)
+def test_a_rollback_that_began_is_not_carried_out_without_its_reason(change: Json, again: bool) -> None:
+    world = rollback_that_is_refused()
+    world.outcomes["a"] = Outcome.Covered if change else Outcome.Outage
+    if change:
+        world.api.change_spec(POLICY, change)
+    if again:
+        world.restart()
+    for _ in range(40):
+        world.quiet_round()
+    assert world.flips["a"] == [(MANAGER, "Cluster")]
+
+
+def test_a_rollback_that_began_goes_on_while_its_reason_holds() -> None:
+    world = rollback_that_is_refused()
+    for _ in range(40):
+        world.quiet_round()
+    assert (phase_of(world), policy_of(world)) == ("RolledBack", "Local")
+
+
+@pytest.mark.parametrize(
+    ("manager", "phase"), [("kubectl-edit", "RolledBackByUser"), ("argocd-controller", "Reverted")]
+)
+def test_who_restores_local_while_a_rollback_is_refused_is_respected(manager: str, phase: str) -> None:
+    world = rollback_that_is_refused()
+    world.someone_sets_the_policy("a", manager, "Local")
+    for _ in range(3):
+        world.quiet_round()
+    assert phase_of(world) == phase
+    world.outcomes["a"] = Outcome.Outage
+    for _ in range(40):
+        world.quiet_round()
+    assert policy_of(world) == "Local"
+
+
+def test_the_rollback_of_a_person_holds_for_a_version_of_the_policy_that_no_watch_has_shown() -> None:
+    world = remediated()
+    world.quiet_round()
+    world.api.change_spec(POLICY, {"unhealthyWhen": {"forSeconds": 30}})
+    world.someone_sets_the_policy("a", "kubectl-edit", "Local")
+    world.sync(SERVICE)
+    world.sync(SERVICE_COVERAGE)
+    world.reassess()
+    for _ in range(3):
+        world.work()
+        world.now += 1
+    assert phase_of(world) == "RolledBackByUser"
+    world.outcomes["a"] = Outcome.Outage
+    for _ in range(40):
+        world.quiet_round()
+    assert policy_of(world) == "Local"
+
+
+def while_the_rules_are_read(
+    monkeypatch: pytest.MonkeyPatch, world: World, phase: str, act: Callable[[], None]
+) -> None:
+    """Another replica leads and acts, once, between a read and a write of this one; then this one leads again."""
+    rules = ServiceReader.rules
+    left = [act]
+
+    async def slow(self: ServiceReader, key: Key) -> Rules:
+        found = await rules(self, key)
+        if left and key.name == "a" and phase_of(world) == phase:
+            world.term += 1
+            left.pop()()
+            world.api.touch((SERVICE_COVERAGE.plural, "default", "a"))
+        return found
+
+    monkeypatch.setattr(ServiceReader, "rules", slow)
+
+
+def status_of(world: World) -> Json:
+    found: Json = world.api.objects[SERVICE_COVERAGE.plural, "default", "a"]["status"]["remediation"]
+    return found
+
+
+def test_what_another_leader_applied_meanwhile_is_not_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.begin()
+    world.outcomes |= dict.fromkeys("bc", Outcome.Covered)
+    world.people_write_a_policy("opt-in", "Enforce", False, "Revert", False)
+    world.sync_all()
+
+    def applied() -> None:
+        status_of(world)["phase"] = "Applied"
+        world.api.set_policy("a", "Cluster", MANAGER, "Update")
+
+    while_the_rules_are_read(monkeypatch, world, "Applying", applied)
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert (phase_of(world), len(status_of(world)["intents"])) == ("Applied", 1)
+
+
+def test_nor_is_a_rollback_of_a_person_that_another_leader_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = remediated(when_covered=True)
+    covered_for_long(world)
+
+    def recorded() -> None:
+        policy = world.api.objects[POLICY]["metadata"]
+        held_for = f"{policy['uid']}@{policy['generation']}"
+        status_of(world).update(phase="RolledBackByUser", heldFor=held_for)
+        world.api.set_policy("a", "Local", "kubectl-edit", "Update")
+
+    while_the_rules_are_read(monkeypatch, world, "Applied", recorded)
+    without_a_watch(world)
+    assert phase_of(world) == "RolledBackByUser"
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert policy_of(world) == "Local"
 
 
 def test_nothing_is_applied_in_a_namespace_that_is_being_deleted_though_no_watch_has_shown_it() -> None:
@@ -227,6 +373,25 @@ def test_a_step_of_the_wall_clock_empties_no_window() -> None:
     for _ in range(6):
         world.quiet_round()
     assert world.flips["b"] == world.flips["c"] == []
+
+
+def test_nor_does_a_step_within_a_round_end_a_dwell(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.begin()
+    world.outcomes |= dict.fromkeys("bc", Outcome.Covered)
+    world.people_write_a_policy("opt-in", "Enforce", False, "Keep", False)
+    world.api.change_spec(POLICY, {"unhealthyWhen": {"forSeconds": 3600}})
+    world.sync_all()
+    steps = Gatherer.steps
+
+    def stepping(self: Gatherer, *args: Any) -> Generator[None, None, Round]:
+        found = yield from steps(self, *args)
+        world.skew += 3600
+        return found
+
+    monkeypatch.setattr(Gatherer, "steps", stepping)
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert world.flips["a"] == []
 
 
 def test_nor_does_a_new_leader_whose_clock_runs_ahead() -> None:

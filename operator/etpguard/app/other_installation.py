@@ -29,14 +29,17 @@ class OtherInstallation:
         """Why this operator does not lead; "" where no other installation was found."""
 
     async def leads(self) -> bool:
-        """Whether another installation leads. If there is such a Lease, this takes some seconds: a second look
-        shows whether it was renewed."""
+        """Whether another installation leads, or may lead because the API server does not answer. If there is such
+        a Lease, this takes some seconds: a second look shows whether it was renewed."""
         try:
             watch = LeaseWatch(self._writer, self._own.name, own=self._own)
             await watch.look()
             found = await watch.renewed()
         except ApiError as error:
             _log.warning("cannot look for another etpguard installation: %s", error, extra=_FIELDS)
+            if error.transient:
+                self.problem = f"cannot look for another etpguard installation: {error}"
+                return True
             found = None
         self._note(found)
         return found is not None

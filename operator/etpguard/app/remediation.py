@@ -24,6 +24,7 @@ from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.pacing import Pacing
 from etpguard.remediate.reread import ServiceReader
+from etpguard.remediate.round_time import RoundTime
 from etpguard.settings import Settings
 
 
@@ -45,6 +46,7 @@ def remediation_controller(
     wall: Callable[[], float] = time.time,
 ) -> RemediationController:
     history = DwellHistory()
+    round_time = RoundTime(clock, wall)
     memory = RemediationMemory(picture, clock, wall)
     reader = ServiceReader(writer, picture, engine, memory, served)
     other_policies = OtherNetworkPolicies()
@@ -52,13 +54,13 @@ def remediation_controller(
     executor = Executor(
         writer,
         reader,
-        IntentRecorder(writer, wall, memory),
+        IntentRecorder(writer, round_time, memory),
         picture,
         announcer=announcer,
         count=metrics.remediation,
         memory=memory,
         other_policies=other_policies,
-        wall=wall,
+        wall=round_time,
         term=term,
     )
     return RemediationController(
@@ -83,7 +85,7 @@ def remediation_controller(
         failures=failures,
         term=term,
         clock=clock,
-        wall=wall,
+        wall=round_time,
         pacing=pacing,
     )
 

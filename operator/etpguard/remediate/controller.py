@@ -28,6 +28,7 @@ from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.pacing import Pacing
 from etpguard.remediate.policy_statuses import PolicyStatuses
 from etpguard.remediate.reread import ServiceReader
+from etpguard.remediate.round_time import RoundTime
 from etpguard.remediate.skips import Skips
 from etpguard.remediate.step_runner import StepRunner
 from etpguard.remediate.turns import Turns
@@ -41,7 +42,7 @@ _ROUND = "all Services"
 
 class RemediationController:
     """`stale` says why nothing may be written, None if it may. `term` counts how often this process became the
-    leader. `clock` is monotonic, `wall` gives seconds since the epoch."""
+    leader. `clock` is monotonic; the time of `wall` begins with each round."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class RemediationController:
         term: Callable[[], int],
         failures: Failures | None = None,
         clock: Callable[[], float],
-        wall: Callable[[], float],
+        wall: RoundTime,
         pacing: Pacing | None = None,
     ) -> None:
         self._writer = writer
@@ -121,6 +122,7 @@ class RemediationController:
         Raises NotNow, Changed and ApiError where the reports of a new term cannot be read."""
         if self._writer.closed() is None:
             await self._discover()
+        self._wall.begin()
         stale = self._stale()
         blind = reasons.PICTURE_NOT_FRESH.because(stale) if stale else None
         turns = Turns(self._pacing.longest_turn, self._clock)

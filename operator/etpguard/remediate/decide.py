@@ -86,7 +86,7 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
     if service.deleting:
         return made(Action.NONE, reasons.DELETING.because())
     if service.policy == "Local":
-        if record.phase == "RollingBack":
+        if record.phase == "RollingBack" and not case.local_set_by:
             return made(Action.ROLL_BACK, reasons.ROLLING_BACK.because("the rollback has yet to be recorded"))
         if record.phase == "Applying" and not case.local_set_by:
             return made(Action.FORGET, reasons.NOT_APPLIED.because())
@@ -97,22 +97,24 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
         if case.by_person:
             return made(Action.NOTE_USER_ROLLBACK, reasons.ROLLED_BACK_BY_USER.because(f"{who} set Local"))
         return made(Action.NOTE_REVERT, reasons.REVERTED.because(f"{who} set Local"))
-    if record.phase == "RollingBack":
+    begun = record.phase == "RollingBack"
+    if begun and asked_by_a_person(record):
         return made(Action.ROLL_BACK, reasons.ROLLING_BACK.because("a rollback began"))
     if record.phase == "Applying":
         return made(Action.APPLY, reasons.APPLYING.because("the Service is patched; its record is next"))
+    # An automatic rollback that began, and was not sent, needs its reason again: coverage may have ended.
     governing, recorded = case.governing, case.recorded_policy
-    if recorded is None and record.on_delete == "Revert":
-        wait = _rollback_waits(ledger, now)
-        return made(Action.NONE, *wait) if wait else made(Action.ROLL_BACK, POLICY_GONE)
     asked = recorded is not None and requests_rollback(recorded, service)
     if asked or (governing is not None and governing.requests_rollback(service)):
         return made(Action.ROLL_BACK, reasons.ROLLBACK_REQUESTED.because("rollbackRequests names the Service"))
+    if governing is not None and (paused := checks.pause(governing)) is not None:
+        return made(Action.NONE, paused)
+    if recorded is None and record.on_delete == "Revert":
+        wait = None if begun else _rollback_waits(ledger, now)
+        return made(Action.NONE, *wait) if wait else made(Action.ROLL_BACK, POLICY_GONE)
     if governing is None:
         why = "no policy governs the Service now" if recorded else "the policy is gone, and onDelete was Keep"
         return made(Action.NONE, reasons.KEPT.because(why))
-    if (paused := checks.pause(governing)) is not None:
-        return made(Action.NONE, paused)
     if governing.mode != "Enforce" or governing.invalid:
         why = governing.invalid or "mode DryRun neither remediates nor rolls back"
         return made(Action.NONE, reasons.APPLIED.because(why))
@@ -121,8 +123,13 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
     left = case.covered_since + governing.covered_seconds - now
     if left > 0:
         return made(Action.NONE, reasons.APPLIED.because("covered under Local, but not for long enough"), left)
-    wait = _rollback_waits(ledger, now)
+    wait = None if begun else _rollback_waits(ledger, now)
     return made(Action.NONE, *wait) if wait else made(Action.ROLL_BACK, COVERED_AGAIN)
+
+
+def asked_by_a_person(record: Remediation) -> bool:
+    """Whether `rollbackRequests` asked for the rollback that began."""
+    return record.message.partition(":")[0] == reasons.ROLLBACK_REQUESTED.code
 
 
 def unasked_rollback(case: Case, now: float) -> bool:

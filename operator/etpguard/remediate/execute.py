@@ -124,7 +124,9 @@ class Executor:
             self._same_term(ledger)
             kept = await self._patch(fresh.now.service, dry_run=False)
         except NotNow as closed:
-            # Nothing was sent.
+            # Nothing was sent. If another replica led meanwhile, the record is not this one's to end.
+            if self._term() != ledger.term:
+                raise
             await self._rollback.cancel(fresh.now, closed.reason)
             raise
         except ApiError as error:
@@ -238,6 +240,8 @@ def _as_read(case: Case, now: CurrentService) -> Case:
     record = case.remediation
     if record is None or not record.in_force_for(now.service.uid) or now.service.policy != "Local":
         return case
+    if record.phase == "RollingBack" and any(found.manager == MANAGER for found in setters(now.raw)):
+        return replace(case, local_set_by="")
     # An intent that was never carried out finds the policy as it was before the intent. Both times are by the
     # clock of the API server: the clock of the leader that wrote the intent may have been ahead.
     begun = now.recorded_at or (record.intents[-1] if record.intents else "")

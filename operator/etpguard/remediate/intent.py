@@ -30,23 +30,31 @@ class IntentRecorder:
     async def write(self, now: CurrentService, remediation: Remediation) -> CurrentService:
         """Write the record; returns the Service and its report as they then are.
 
-        Creates the report if there is none. Deletes a report that belongs to an earlier Service of the same name
-        and raises Changed, for one more look.
+        Creates the report if there is none. Raises Changed where the report is not as it was read: another leader
+        may have written it since. Deletes a report that belongs to an earlier Service of the same name and raises
+        Changed, for one more look.
         """
         service, report = now.service, now.report
         if report is not None and now.foreign:
             await self._delete(report)
             raise Changed(f"ServiceCoverage {service.key} belonged to an earlier Service of that name")
         uid = report.uid if report else ""
+        version = (report.metadata.resource_version or "") if report else ""
         if not uid:
             made = await self._writer.write(
                 verbs.apply(SERVICE_COVERAGE, service.key, service_coverage.owner_body(service))
             )
-            uid = str(made["metadata"]["uid"])
+            uid, version = str(made["metadata"]["uid"]), str(made["metadata"]["resourceVersion"])
         body = service_coverage.remediation_body(remediation)
-        answer = await self._writer.write(
-            verbs.apply(SERVICE_COVERAGE, service.key, body, subresource="status", uid=uid, manager=MANAGER)
+        apply = verbs.apply(
+            SERVICE_COVERAGE, service.key, body, subresource="status", uid=uid, version=version, manager=MANAGER
         )
+        try:
+            answer = await self._writer.write(apply)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            raise Changed(f"ServiceCoverage {service.key} changed since it was read") from None
         written = decode_item(SERVICE_COVERAGE, answer)
         after = CurrentService(
             now.raw, service, written if isinstance(written, ServiceCoverage) else report, recorded_at(answer)

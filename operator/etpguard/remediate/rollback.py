@@ -19,7 +19,7 @@ from etpguard.objects import SERVICE, Key, Remediation, Revert, Service
 from etpguard.objects.log_fields import service_fields
 from etpguard.remediate import events, hold_off, patches, reasons
 from etpguard.remediate.current_service import CurrentService
-from etpguard.remediate.decide import Action
+from etpguard.remediate.decide import Action, asked_by_a_person
 from etpguard.remediate.errors import Changed, Refused
 from etpguard.remediate.events import Announcer, Count
 from etpguard.remediate.facts import Case, reference
@@ -83,9 +83,10 @@ class Rollback:
         """Another manager declares Cluster now: the policy is no longer etpguard's change, nor its to take
         back."""
         why = f"{who} declares externalTrafficPolicy Cluster now"
+        key = now.service.key
+        await self.hand_back(key)  # first: after a kill the decision is the same again
+        now = await self._reader.service(key)
         await self._recorder.write(now, entered(intent, "Adopted", self._recorder.stamp(), why))
-        await self.hand_back(now.service.key)
-        await self._reader.service(now.service.key)  # for the memory, until the watch shows it
         self._count("rollback", "adopted")
         await self._announcer.announce(
             events.rollback_left_to_owner(service=now.service, policy=intent.policy, why=why), once=True
@@ -136,7 +137,9 @@ class Rollback:
         manager = last.manager if last and last.manager != MANAGER else "an unknown manager"
         stamp = self._recorder.stamp()
         if action is Action.NOTE_USER_ROLLBACK:
-            held_for = hold_off.recorded(case.governing.policies if case.governing else ())
+            # The watch of the policies may be behind that of the Services.
+            governing = (await self._reader.rules(now.service.key)).applied_to(case).governing
+            held_for = hold_off.recorded(governing.policies if governing else ())
             ended = entered(intent, "RolledBackByUser", stamp, f"by {manager}")
             await self._recorder.write(now, msgspec.structs.replace(ended, held_for=held_for))
             await self.hand_back(now.service.key, ROLLBACK_MANAGER)
@@ -195,4 +198,4 @@ class Rollback:
 
 def _requested(intent: Remediation, why: Reason) -> bool:
     """Whether a person asked for this very rollback, begun or not."""
-    return reasons.ROLLBACK_REQUESTED.code in (why.code, intent.message.partition(":")[0])
+    return why.code == reasons.ROLLBACK_REQUESTED.code or asked_by_a_person(intent)
