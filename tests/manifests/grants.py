@@ -95,23 +95,24 @@ permission is granted and not used, or if a request is refused.
 TAIL = """
 The roles are installed with:
 
-- `etpguard-observe`: every overlay. `observe-only` has no role beside it and `etpguard-data-planes`.
-- `etpguard-data-planes`: every overlay. It has `get` only, for the
-  [objects that show the data plane](data-planes.md#objects-that-show-the-data-plane), each by its name.
+- `etpguard-observe`: every overlay. `observe-only` has this role and the next two.
+- `etpguard-data-planes`: every overlay. It has `get` for the
+  [objects that show the data plane](data-planes.md#objects-that-show-the-data-plane), each by its name, and
+  `list` for the kinds that have an object for each node.
 - `etpguard-announcers`: every overlay. A Role in `kube-system` with `list` on Leases, which name the node that
   announces an address by Cilium's L2 announcements. It lists them only while there is a
   `CiliumL2AnnouncementPolicy`. In the chart, `providers.k3s` adds `list` on the Pods of `kube-system`.
 - `etpguard-conditions`, `etpguard-reports`, `etpguard-events`: the base.
 - `etpguard-other-installations`: the base. It has `list` on Leases, to find a second installation.
-- `etpguard-leader`: the base. A Role in the namespace of the operator, with `get` and `update` only for the
-  Lease `etpguard`.
+- `etpguard-leader`: the base. A Role in the namespace of the operator, with `create` for Leases, and with
+  `get` and `update` only for the Lease `etpguard`.
 - `etpguard-remediation`: the overlay `remediation`.
 - `etpguard-controller-arguments`: only the chart. A Role for one object, in the namespace of the Deployment
   that `awsLoadBalancerController.deployment` names.
 
 In the chart, each role is installed only if its feature is on. All permissions apply to all
-namespaces, including the permission to read Events, except those on the Lease of the operator and in
-`etpguard-announcers`.
+namespaces, including the permission to read Events, except those in
+`etpguard-leader`, `etpguard-announcers` and `etpguard-controller-arguments`.
 
 RBAC is too coarse for some resources. For example, `services/status` would allow load balancer addresses,
 labels, annotations and finalizers, and `services` would allow every field. Three ValidatingAdmissionPolicies

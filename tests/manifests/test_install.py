@@ -93,7 +93,8 @@ def test_an_overlay_that_may_do_less_leaves_no_permission_of_the_former(tmp_path
         for folder in ("overlays/observe-only", "base"):
             sh("kubectl apply --server-side -k manifests/overlays/remediation")
             sh(block(PAGE, "kubectl scale").splitlines()[0])
-            sh(block(PAGE, f"kubectl apply --server-side -k manifests/{folder}\n"))
+            commands = block(PAGE, f"# your kustomization, with {folder}\n")
+            sh(commands.replace(" -k . ", f" -k manifests/{folder} "))
             wanted = {name_of(m): m for m in kustomize(folder) if m["kind"] in kinds}
             found = standing()
             assert set(found) == set(wanted), folder
