@@ -19,6 +19,10 @@ class AdvertisementSpec(Shape, frozen=True):
     """Selectors of the labels of Services, since 0.16. Without any, it is for every Service."""
     peers: list[str] | None = None
     """The names of BGPPeers, in a BGPAdvertisement. Without any, it is for every peer."""
+    aggregation_length: int | None = None
+    """The length of the prefix that a BGPAdvertisement announces for an IPv4 address; 32 if absent."""
+    aggregation_length_v6: int | None = None
+    """The same for IPv6; 128 if absent."""
 
 
 class Advertisement(LabelledRecord, frozen=True):

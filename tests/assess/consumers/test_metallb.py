@@ -322,6 +322,68 @@ def test_bgp_peers(peers: list[Json], expected: Seen) -> None:
     assert seen(*objects) == expected
 
 
+def by_bgp(name: str, **spec: object) -> Json:
+    return advertisement("BGPAdvertisement", name, **spec)
+
+
+SHORT = by_bgp("prefix", aggregationLength=24)
+WHOLE = by_bgp("whole", aggregationLength=32)
+V6 = {"ipFamilies": ["IPv6"], "ingress": [{"ip": "2001:db8::1"}]}
+V4 = {"ipFamilies": ["IPv4"], "ingress": [{"ip": "203.0.113.1"}]}
+SHARED_PREFIX = Seen("Unknown", "PrefixShared", "abc", "c")
+
+
+@pytest.mark.parametrize(
+    ("address", "config", "expected"),
+    [
+        pytest.param(V4, [SHORT], SHARED_PREFIX, id="a prefix alone"),
+        pytest.param({"ipFamilies": ["IPv4"]}, [SHORT], SHARED_PREFIX, id="of the address to come"),
+        pytest.param(V4, [by_bgp("wan"), SHORT], BOTH, id="the whole address by default, too"),
+        pytest.param(V4, [SHORT, WHOLE], BOTH, id="the whole address by its length, too"),
+        pytest.param(V4, [SHORT, advertisement()], SHARED_PREFIX, id="L2 announces to no router"),
+        pytest.param(
+            V4, [SHORT, by_bgp("whole", peers=["peer"])], SHARED_PREFIX, id="other peers know the prefix alone"
+        ),
+        pytest.param(
+            V4,
+            [by_bgp("prefix", aggregationLength=24, peers=["peer"]), by_bgp("whole", peers=["peer", "x"])],
+            BOTH,
+            id="the same peer knows both",
+        ),
+        pytest.param(
+            V4,
+            [SHORT, by_bgp("whole", nodeSelectors=on("a"))],
+            SHARED_PREFIX,
+            id="other nodes announce the prefix alone",
+        ),
+        pytest.param(
+            V4,
+            [by_bgp("prefix", aggregationLength=24, ipAddressPools=["other"]), by_bgp("wan")],
+            BOTH,
+            id="a prefix of another pool",
+        ),
+        pytest.param(V4, [by_bgp("prefix", aggregationLengthV6=64)], BOTH, id="IPv4 with a prefix for IPv6"),
+        pytest.param(V6, [by_bgp("prefix", aggregationLengthV6=64)], SHARED_PREFIX, id="IPv6"),
+        pytest.param(V6, [SHORT], BOTH, id="IPv6 with a prefix for IPv4"),
+    ],
+)
+def test_a_prefix_brings_packets_to_nodes_of_other_services(
+    address: Json, config: list[Json], expected: Seen
+) -> None:
+    """metallb 7938d3f speaker/bgp_controller.go SetBalancer: each node announces lbIP.Mask(m)."""
+    family = "IPv6" if address == V6 else "IPv4"
+    members = [node(name, labels={"kubernetes.io/hostname": name}) for name in "abc"]
+    peer = {"kind": "BGPPeer", "metadata": {"name": "peer", "namespace": "metallb-system"}, "spec": {}}
+    subject = worlds.service(annotations=ALLOCATED, **address)
+    assert seen(subject, endpoints("a", "b", family=family), *members, peer, *config) == expected
+
+
+def test_a_prefix_is_shared_whatever_the_speakers_report() -> None:
+    objects = [service(annotations=ALLOCATED), *nodes(""), SHORT, report("ServiceBGPStatus", "a")]
+    assert seen(*objects, endpoints("a", "b")) == SHARED_PREFIX
+    assert seen(*objects, endpoints("a", "b", "c")) == Seen("Covered", "Covered", "abc", "")
+
+
 @pytest.mark.parametrize(
     ("config", "reports", "expected"),
     [

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, NO_NODE, UNCHECKED
 from etpguard.assess.consumers.metallb.sharing import may_share
-from etpguard.assess.consumers.targets import NodeTargets, Otherwise, Targets, UnknownOutcome
+from etpguard.assess.consumers.targets import NodeTargets, Otherwise, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, NodeRule, Readiness
+from etpguard.assess.node_states import family_of, ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import TAINTED
 from etpguard.objects import Requirement, Selector, Service
@@ -67,6 +68,12 @@ _ONE_NODE = Reason(
     "by ARP, one of the nodes with an endpoint of any port announces the address, and no ServiceL2Status names "
     "it. If it has an endpoint of this port, nothing is lost. If it has none of this port, all is lost",
 )
+_PREFIX_SHARED = Reason(
+    "PrefixShared",
+    "a BGPAdvertisement has an aggregationLength shorter than the address, so MetalLB announces a prefix. Each "
+    "node that announces an address of this prefix gets the packets for all of them. Nodes without an endpoint of "
+    "this Service drop its packets. Look at the routes to the prefix on the routers",
+)
 _MOST_ALTERNATIVES = 256
 
 _Alternatives = tuple[tuple[Requirement, ...], ...]
@@ -82,7 +89,8 @@ class Announcement(Struct, frozen=True):
 def announcement(service: Service, view: View) -> Announcement:
     """Who announces the Service's address."""
     ads = _advertisements(service, view)
-    if nodes := _reported(service, view, ads):
+    shared = isinstance(ads, _Advertisements) and _prefix_shared(service, ads)
+    if (nodes := _reported(service, view, ads)) and not shared:
         rule = NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED)
         hosting = Otherwise(replace(rule, follows_endpoints=True), _OUTDATED, none_is_unknown=True)
         return Announcement(NodeTargets(rule, UNCHECKED, otherwise=hosting), observed=True)
@@ -94,6 +102,8 @@ def announcement(service: Service, view: View) -> Announcement:
     if isinstance(alternatives, Reason):
         return Announcement(UnknownOutcome(alternatives, NODES, UNCHECKED))
     rule = replace(NODES, any_of=() if () in alternatives else alternatives)
+    if shared:
+        return Announcement(PossibleNodes(EVERY_NODE, _PREFIX_SHARED, fewest=rule))
     one_of = None if ads.bgp else _ONE_NODE
     if TAINTED in view.platforms:
         return Announcement(NodeTargets(rule, UNCHECKED, other_targets=_SPEAKER, one_of=one_of))
@@ -163,6 +173,28 @@ def _for_service(
     bgp = [spec for spec in bgp if _selects(spec, service)]
     silent = None if layer2 or bgp else Reason("NotAdvertised", detail)
     return _Advertisements(layer2, bgp, silent)
+
+
+def _prefix_shared(service: Service, ads: _Advertisements) -> bool:
+    """Whether a router may know only a prefix of an address: speaker/bgp_controller.go SetBalancer. Routers prefer
+    the whole address, where an advertisement announces it to the same peers and from the same nodes."""
+    addresses = [family for entry in service.load_balancer_ingress if (family := family_of(entry.ip or ""))]
+    return any(
+        not _whole(ad, family) and not any(_whole(each, family) and _covers(each, ad) for each in ads.bgp)
+        for family in set(addresses or ip_families(service))
+        for ad in ads.bgp
+    )
+
+
+def _whole(spec: AdvertisementSpec, family: str) -> bool:
+    length, most = (spec.aggregation_length, 32) if family == "IPv4" else (spec.aggregation_length_v6, 128)
+    return length is None or length >= most
+
+
+def _covers(spec: AdvertisementSpec, other: AdvertisementSpec) -> bool:
+    """Whether each peer and node of the other advertisement has this one, too."""
+    peers = not spec.peers or (bool(other.peers) and set(other.peers or ()) <= set(spec.peers))
+    return peers and (not spec.node_selectors or spec.node_selectors == other.node_selectors)
 
 
 def _without_advertisement(view: View) -> _Advertisements | Reason:

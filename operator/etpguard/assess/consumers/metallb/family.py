@@ -50,7 +50,10 @@ class MetalLB(BaseFamily):
                 "of any port, with a network and without the exclude label, that advertisements and peers select"
             ),
             health_check="none",
-            with_local="`Covered`, unless the ports have pods on different nodes; `NoTargets` if not advertised",
+            with_local=(
+                "`Covered`, unless the ports have pods on different nodes; `NoTargets` if not advertised; "
+                "`Unknown` where BGP announces only a prefix of the address"
+            ),
             evidence=Evidence.DOCUMENTED,
             source="metallb 7938d3f speaker/layer2_controller.go, speaker/bgp_controller.go",
         ),
