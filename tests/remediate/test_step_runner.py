@@ -10,17 +10,22 @@ from typing import Any, cast
 import pytest
 
 from etpguard.kube.errors import ApiError
+from etpguard.kube.failures import Failures
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow
+from etpguard.objects import Key
 from etpguard.objects.events import Event
 from etpguard.remediate.controller import RemediationController
+from etpguard.remediate.decide import Decision, decide
+from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.errors import Changed, Refused
 from etpguard.remediate.execute import Disagreement
-from etpguard.remediate.facts import Case, Round
+from etpguard.remediate.facts import Case, Ledger, Round
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.pacing import Pacing
 from etpguard.remediate.round_time import RoundTime
-from tests.remediate.given import NOW, POLICY_UID, case, ledger, policy, standing
+from etpguard.remediate.step_runner import StepRunner
+from tests.remediate.given import NOW, POLICY_UID, case, ledger, policy, service, standing
 
 STALE = NotNow("the list of nodes is old", 0.5)
 PAUSED = NotNow("patch services is paused", 200.0)
@@ -178,3 +183,28 @@ def test_a_refused_rollback_is_in_the_status_and_in_the_event(mode: str) -> None
     [(_, note)] = loop.events
     assert note.startswith("Refused: could not roll back: ")
     assert "a webhook denied the way back" in note
+
+
+def test_the_service_that_has_been_in_need_for_longest_is_remediated_first() -> None:
+    tried: list[Key] = []
+
+    async def carry_out(given: Case, decision: Decision, ledger_: Ledger) -> str:
+        tried.append(given.service.key)
+        return ""
+
+    first, second = Key("a-tenant", "web"), Key("b-tenant", "web")
+    cases = {
+        first: case(service=service(namespace="a-tenant"), in_need_since=NOW - 400),
+        second: case(service=service(namespace="b-tenant"), in_need_since=NOW - 500),
+    }
+    runner = StepRunner(
+        cast(Any, SimpleNamespace(known=lambda key: True)),
+        DwellHistory(),
+        cast(Any, SimpleNamespace(carry_out=carry_out)),
+        Failures(),
+        Pacing(),
+        lambda: NOW,
+    )
+    decisions = {key: decide(given, ledger(), NOW) for key, given in cases.items()}
+    assert asyncio.run(runner.run_next(Round(cases, ledger(), (), {}), decisions))
+    assert tried == [second]

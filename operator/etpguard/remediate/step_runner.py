@@ -57,11 +57,15 @@ class StepRunner:
 
     async def run_next(self, round_: Round, decisions: Mapping[Key, Decision]) -> bool:
         """Carry out the first step that is due. Only one, because the decision about the next step depends on it.
-        Returns whether one was tried."""
+        Returns whether one was tried.
+
+        Of the Services to remediate, the one that has been in need for longest comes first. By name, one namespace
+        could use up each slot of a shared budget."""
         now = self._clock()
         self._postponed.expire(self._gatherer.known, now)
-        due = sorted((_ORDER[d.action], key) for key, d in decisions.items() if d.action in _ORDER)
-        for _, key in due:
+        since = {key: round_.cases[key].in_need_since or 0.0 for key in decisions}
+        due = sorted((_ORDER[d.action], since[key], key) for key, d in decisions.items() if d.action in _ORDER)
+        for _, _, key in due:
             if not self._postponed.waits(key, now):
                 await self._carry_out(round_, key, decisions[key])
                 return True
