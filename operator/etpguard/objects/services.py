@@ -12,6 +12,7 @@ class ServicePort(Shape, frozen=True):
     name: str | None = None
     protocol: str | None = None
     node_port: int | None = None
+    app_protocol: str | None = None
 
     @property
     def label(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from etpguard.assess.consumers.targets import CheckSettings
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck, OwnNodePort, Probe
 from tests.assess.consumers.worlds import (
     HEALTH_CHECK_NODE_PORT,
@@ -85,6 +86,58 @@ def test_probe(annotations: dict[str, str], probe: Probe | None, expected: Seen)
     assert seen(*annotated(annotations)) == expected
     if probe is not None:
         assert world(*annotated(annotations)).consumer().consumer.probe == probe
+
+
+PINNED = {PROBE_PORT: str(HEALTH_CHECK_NODE_PORT)}
+OWN_PROTOCOL, OWN_PATH = f"{PREFIX}port_80_health-probe_protocol", f"{PREFIX}port_80_health-probe_request-path"
+ALL_PROTOCOL = f"{PREFIX}azure-load-balancer-health-probe-protocol"
+ALL_PATH = f"{PREFIX}azure-load-balancer-health-probe-request-path"
+
+
+@pytest.mark.parametrize(
+    ("app_protocol", "annotations", "checked", "expected"),
+    [
+        pytest.param(None, {}, ("TCP", ""), LOST, id="TCP by default"),
+        pytest.param("http", {}, ("HTTP", "/"), SAFE, id="appProtocol"),
+        pytest.param(" HTTP ", {}, ("HTTP", "/"), SAFE, id="appProtocol in any case and with spaces"),
+        pytest.param("grpc", {}, ("TCP", ""), LOST, id="an unknown appProtocol is TCP"),
+        pytest.param("kubernetes.io/h2c", {}, ("TCP", ""), LOST, id="a standard appProtocol is TCP"),
+        pytest.param(None, {ALL_PROTOCOL: "http"}, ("HTTP", "/"), SAFE, id="the annotation for all ports"),
+        pytest.param(
+            "grpc", {ALL_PROTOCOL: "http"}, ("TCP", ""), LOST, id="appProtocol outranks that for all ports"
+        ),
+        pytest.param("", {ALL_PROTOCOL: "http"}, ("TCP", ""), LOST, id="an empty appProtocol does, too"),
+        pytest.param("http", {ALL_PROTOCOL: "tcp"}, ("HTTP", "/"), SAFE, id="and where it is HTTP"),
+        pytest.param("grpc", {OWN_PROTOCOL: "http"}, ("HTTP", "/"), SAFE, id="that of the port outranks both"),
+        pytest.param("http", {OWN_PROTOCOL: "tcp"}, ("TCP", ""), LOST, id="that of the port as TCP"),
+        pytest.param("http", {OWN_PROTOCOL: ""}, ("TCP", ""), LOST, id="an empty one of the port is TCP"),
+        pytest.param(
+            None, {OWN_PROTOCOL: "udp", ALL_PROTOCOL: "http"}, ("TCP", ""), LOST, id="an unknown one is TCP"
+        ),
+        pytest.param("http", {ALL_PATH: "/all"}, ("HTTP", "/all"), SAFE, id="the path for all ports"),
+        pytest.param(
+            "http", {ALL_PATH: "/all", OWN_PATH: "/own"}, ("HTTP", "/own"), SAFE, id="the path of the port first"
+        ),
+        pytest.param(None, {ALL_PATH: "/all"}, ("TCP", ""), LOST, id="TCP has no path"),
+        pytest.param(
+            "https",
+            {},
+            ("HTTPS", "/"),
+            Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc"),
+            id="TLS on a plain HTTP port",
+        ),
+    ],
+)
+def test_protocol_and_path_of_a_probe_on_its_own_port(
+    app_protocol: str | None, annotations: dict[str, str], checked: tuple[str, str], expected: Seen
+) -> None:
+    """azure_loadbalancer_healthprobe.go "Select Protocol" and "Select request path"."""
+    given = port() if app_protocol is None else {**port(), "appProtocol": app_protocol}
+    objects = [service(annotations=PINNED | annotations, ports=[given]), endpoints("a"), *nodes("azure")]
+    assert seen(*objects) == expected
+    check = world(*objects).consumer().consumer.check
+    assert check is not None
+    assert check.settings == CheckSettings(str(HEALTH_CHECK_NODE_PORT), *checked)
 
 
 def test_another_ports_annotation_is_its_own() -> None:

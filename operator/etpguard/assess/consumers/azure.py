@@ -48,6 +48,7 @@ POD_CONTROLLERS = {
 
 _PREFIX = "service.beta.kubernetes.io/"
 PROTOCOL = f"{_PREFIX}azure-load-balancer-health-probe-protocol"
+_PATH = f"{_PREFIX}azure-load-balancer-health-probe-request-path"
 _ALL_PORTS = f"{_PREFIX}azure-load-balancer-enable-high-availability-ports"
 _NOT_FLOATING = f"{_PREFIX}azure-disable-load-balancer-floating-ip"
 """With floating IP, the default, the load balancer sends to the port of the Service, and needs no node port:
@@ -127,7 +128,8 @@ class AzureLoadBalancer(BaseFamily):
                 "`kubernetes.azure.com/managed=false`; with several load balancers, only those with endpoints"
             ),
             health_check=(
-                "HTTP `/healthz` on healthCheckNodePort, 2 failures 5 s apart; annotations change it for a port"
+                "HTTP `/healthz` on healthCheckNodePort, 2 failures 5 s apart; annotations change it for a "
+                "port, and appProtocol then counts too"
             ),
             with_local="`TargetsUnhealthy`; sends to no node while none is healthy",
             evidence=Evidence.DOCUMENTED,
@@ -209,11 +211,10 @@ def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule) ->
     proxied = annotations.get(_PLS, "") == "true" and annotations.get(_PLS_PROXY, "") == "true"
     if port.transport != "TCP" or not (written or proxied):
         return NodeTargets(rule, UNCHECKED if proxied else standard_check(service))
-    protocol = (
-        annotations.get(of_port(port, "health-probe_protocol")) or annotations.get(PROTOCOL) or "TCP"
-    ).strip()
-    path = annotations.get(of_port(port, "health-probe_request-path"), "/") if protocol.upper() != "TCP" else ""
-    settings = CheckSettings(written or "node port", protocol.upper(), path)
+    protocol = _protocol(service, port)
+    own_path = of_port(port, "health-probe_request-path")
+    path = "" if protocol == "TCP" else annotations.get(own_path, annotations.get(_PATH, "/"))
+    settings = CheckSettings(written or "node port", protocol, path)
     if not written:
         return NodeTargets(rule, HealthCheck(OwnNodePort(port.label), settings))
     number = port_number(written)
@@ -228,3 +229,13 @@ def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule) ->
         probe = on_health_check_node_port(protocol)
         return NodeTargets(rule, HealthCheck(probe, settings, pins_health_check_node_port=True))
     return NodeTargets(rule, view.check_on(number, service, settings))
+
+
+def _protocol(service: Service, port: ServicePort) -> str:
+    """azure_loadbalancer_healthprobe.go "Select Protocol": the first one that is set counts, and any other value
+    than these, "" too, is TCP."""
+    written = service.annotations.get(of_port(port, "health-probe_protocol"), port.app_protocol)
+    if written is None:
+        written = service.annotations.get(PROTOCOL, "")
+    protocol = written.strip().upper()
+    return protocol if protocol in ("HTTP", "HTTPS") else "TCP"
