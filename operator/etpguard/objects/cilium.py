@@ -53,10 +53,31 @@ class CiliumBGPAdvertisement(LabelledRecord, frozen=True):
         return (self.metadata.uid, self.labels, self.deleting, self.spec)
 
 
+class PeerConfigRef(Shape, frozen=True):
+    name: str = ""
+
+
+class BGPPeer(Shape, frozen=True):
+    """Cilium advertises nothing to a peer without the name of a CiliumBGPPeerConfig."""
+
+    peer_config_ref: PeerConfigRef | None = None
+
+
+class BGPInstance(Shape, frozen=True):
+    peers: list[BGPPeer] | None = None
+
+
 class BGPClusterConfigSpec(Shape, frozen=True):
     """Without a selector, every node has the sessions."""
 
     node_selector: Selector | None = None
+    bgp_instances: list[BGPInstance] | None = None
+
+    @property
+    def peer_configs(self) -> frozenset[str]:
+        """The names of the CiliumBGPPeerConfigs of its peers."""
+        peers = [peer for instance in self.bgp_instances or () for peer in instance.peers or ()]
+        return frozenset(peer.peer_config_ref.name for peer in peers if peer.peer_config_ref) - {""}
 
 
 class CiliumBGPClusterConfig(LabelledRecord, frozen=True):

@@ -40,14 +40,31 @@ def advertisement(**more: Any) -> Json:
     }
 
 
-def cluster_config(**spec: Any) -> Json:
-    return {"kind": "CiliumBGPClusterConfig", "metadata": {"name": "lab"}, "spec": spec}
+PEER = {"name": "tor", "peerASN": 64513, "peerAddress": "192.0.2.1"}
+
+
+def cluster_config(*peers: Json, name: str = "lab", **spec: Any) -> Json:
+    instance = {"name": "one", "localASN": 64512, "peers": list(peers)}
+    return {
+        "kind": "CiliumBGPClusterConfig",
+        "metadata": {"name": name},
+        "spec": {"bgpInstances": [instance], **spec},
+    }
+
+
+def to_peer(**spec: Any) -> Json:
+    """A CiliumBGPClusterConfig with one peer, which has a configuration."""
+    return cluster_config({**PEER, "peerConfigRef": {"name": "pc"}}, **spec)
 
 
 @pytest.mark.parametrize(
     ("subject", "expected"),
     [
-        pytest.param(service(loadBalancerClass=BGP), Seen("Covered", "Covered", "a", ""), id="BGP follows Local"),
+        pytest.param(
+            service(loadBalancerClass=BGP),
+            Seen("Unknown", "AdvertisementsNotSeen", "a", ""),
+            id="BGP follows Local, if anything is advertised",
+        ),
         pytest.param(
             service(loadBalancerClass=NODE_IPAM),
             Seen("Covered", "Covered", "a", ""),
@@ -171,9 +188,9 @@ def test_bgp_is_blind_to_ports() -> None:
         endpoints("a", ports=["admin"]),
         *nodes(""),
         advertisement(),
-        cluster_config(),
+        to_peer(),
     ]
-    assert seen(*objects, port_name="admin") == Seen("Blackhole", "Blackhole", "ab", "b")
+    assert seen(*objects, port_name="admin") == Seen("Unknown", "PeerConfigNotRead", "ab", "b")
 
 
 def test_advice_binds_the_leader_to_the_pods() -> None:
@@ -184,15 +201,14 @@ def test_advice_binds_the_leader_to_the_pods() -> None:
 
 SILENT = Seen("NoTargets", "NotAdvertised", "", "")
 ONLY_A = Seen("Covered", "Covered", "a", "")
+MAYBE_A = Seen("Unknown", "PeerConfigNotRead", "a", "")
 
 
 @pytest.mark.parametrize(
     ("subject", "config", "expected"),
     [
-        pytest.param(service(loadBalancerClass=BGP), [advertisement(), cluster_config()], ONLY_A, id="by class"),
-        pytest.param(
-            service(conditions=[ASSIGNED]), [advertisement(), cluster_config()], ONLY_A, id="without a class"
-        ),
+        pytest.param(service(loadBalancerClass=BGP), [advertisement(), to_peer()], MAYBE_A, id="by class"),
+        pytest.param(service(conditions=[ASSIGNED]), [advertisement(), to_peer()], MAYBE_A, id="without a class"),
         pytest.param(
             service(conditions=[ASSIGNED]),
             [advertisement(selector=None)],
@@ -212,9 +228,9 @@ ONLY_A = Seen("Covered", "Covered", "a", "")
             service(loadBalancerClass=BGP),
             [
                 advertisement(selector={"matchLabels": {"io.kubernetes.service.namespace": "shop"}}),
-                cluster_config(),
+                to_peer(),
             ],
-            ONLY_A,
+            MAYBE_A,
             id="selects it by its namespace",
         ),
         pytest.param(
@@ -228,15 +244,37 @@ ONLY_A = Seen("Covered", "Covered", "a", "")
         ),
         pytest.param(
             service(loadBalancerClass=BGP),
-            [advertisement(), cluster_config(nodeSelector={"matchLabels": {"rack": "one"}})],
+            [advertisement(), to_peer(nodeSelector={"matchLabels": {"rack": "one"}})],
             Seen("NoTargets", "NoTargets", "", ""),
             id="sessions from other nodes alone",
         ),
         pytest.param(
             service(loadBalancerClass=BGP),
-            [advertisement(), cluster_config()],
-            ONLY_A,
+            [advertisement(), to_peer()],
+            MAYBE_A,
             id="sessions from all nodes",
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP),
+            [advertisement(), cluster_config()],
+            SILENT,
+            id="no peer",
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP),
+            [advertisement(), cluster_config(PEER)],
+            SILENT,
+            id="a peer without a configuration",
+        ),
+        pytest.param(
+            service(loadBalancerClass=BGP),
+            [
+                advertisement(),
+                cluster_config(PEER),
+                to_peer(name="edge", nodeSelector={"matchLabels": {"rack": "one"}}),
+            ],
+            Seen("NoTargets", "NoTargets", "", ""),
+            id="a peer with a configuration on other nodes alone",
         ),
         pytest.param(
             service(loadBalancerClass=BGP),
@@ -253,7 +291,8 @@ ONLY_A = Seen("Covered", "Covered", "a", "")
     ],
 )
 def test_bgp_advertisements(subject: Json, config: list[Json], expected: Seen) -> None:
-    """cilium 058641d: CiliumBGPClusterConfig selects nodes, CiliumBGPAdvertisement selects Services."""
+    """cilium 058641d: CiliumBGPClusterConfig selects nodes, CiliumBGPAdvertisement selects Services, and the
+    CiliumBGPPeerConfig of a peer, which is not read, selects advertisements."""
     assert seen(subject, endpoints("a"), *nodes(""), *config) == expected
 
 

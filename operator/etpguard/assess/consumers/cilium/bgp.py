@@ -28,6 +28,9 @@ pkg/bgp/manager/reconciler/service.go, cilium/cilium #25477."""
 
 
 def targets_by_bgp(service: Service, view: View) -> Targets:
+    """From the nodes that may advertise the address. What a peer gets depends on its CiliumBGPPeerConfig, which is
+    not read: cilium 058641d pkg/bgp/manager/reconciler/peer_advertisements.go GetConfiguredAdvertisements. Without
+    one it gets nothing."""
     for kind in (CILIUM_BGP_ADVERTISEMENT, CILIUM_BGP_CLUSTER_CONFIG):
         if why := view.unread(kind):
             return UnknownOutcome(
@@ -41,7 +44,9 @@ def targets_by_bgp(service: Service, view: View) -> Targets:
             "selects it, no node does"
         )
         reason = Reason("AdvertisementsNotSeen", detail)
-        return UnknownOutcome(reason, BGP_NODES, UNCHECKED) if why else PossibleNodes(BGP_NODES, reason)
+        if why:
+            return UnknownOutcome(reason, BGP_NODES, UNCHECKED)
+        return PossibleNodes(BGP_NODES, reason, sends_to_one=True, fewest=NO_NODE)
     if not any(advertisements_for(service, view)):
         detail = "no CiliumBGPAdvertisement of type Service with the address LoadBalancerIP has a selector for it"
         return NodeTargets(NO_NODE, UNCHECKED, no_target=Reason("NotAdvertised", detail))
@@ -50,13 +55,24 @@ def targets_by_bgp(service: Service, view: View) -> Targets:
             "no CiliumBGPClusterConfig was read: without one, no node has a session that advertises the address"
         )
         return UnknownOutcome(Reason("SessionsNotSeen", detail), BGP_NODES, UNCHECKED)
-    selectors = [
-        config.spec.node_selector.requirements if config.spec.node_selector else ()
+    configs = [
+        config.spec
         for config in view.all(CILIUM_BGP_CLUSTER_CONFIG)
-        if config.spec and not config.deleting
+        if config.spec and config.spec.peer_configs and not config.deleting
     ]
+    if not configs:
+        detail = "no CiliumBGPClusterConfig has a peer with a peerConfigRef, so no node advertises the address"
+        return NodeTargets(NO_NODE, UNCHECKED, no_target=Reason("NotAdvertised", detail))
+    selectors = [config.node_selector.requirements if config.node_selector else () for config in configs]
     rule = BGP_NODES if () in selectors else replace(BGP_NODES, any_of=tuple(dict.fromkeys(selectors)))
-    return NodeTargets(rule, UNCHECKED)
+    named = sorted({name for config in configs for name in config.peer_configs})
+    detail = (
+        "etpguard does not read CiliumBGPPeerConfig, which selects the advertisements and the IP families of a "
+        f"peer (here {', '.join(named)[:500]}). If one selects an advertisement of the Service in the family of "
+        "the address, the nodes with an endpoint advertise it. If none does, no node does, and all is lost. "
+        "`cilium bgp routes advertised` shows which nodes do"
+    )
+    return PossibleNodes(rule, Reason("PeerConfigNotRead", detail), sends_to_one=True, fewest=NO_NODE)
 
 
 def advertisements_for(service: Service, view: View) -> Iterator[BGPAdvertisement]:

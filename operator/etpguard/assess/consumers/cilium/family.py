@@ -69,11 +69,15 @@ class Cilium(BaseFamily):
             found_by=(
                 "class `io.cilium/bgp-control-plane`; LB IPAM's condition or request, if there is an advertisement"
             ),
-            nodes="those with endpoints that `CiliumBGPClusterConfig` selects",
+            nodes="those with endpoints that a `CiliumBGPClusterConfig` with peers selects",
             health_check="none",
-            with_local="`Covered`; `NoTargets` where no `CiliumBGPAdvertisement` selects the Service",
+            with_local=(
+                "`Unknown`, because what a peer gets depends on its `CiliumBGPPeerConfig`, which is not read; "
+                "`NoTargets` where no `CiliumBGPAdvertisement` selects the Service or no peer has such a "
+                "configuration"
+            ),
             evidence=Evidence.DOCUMENTED,
-            source="cilium 058641d pkg/bgpv1/manager/reconcilerv2/service.go",
+            source="cilium 058641d pkg/bgp/manager/reconciler/service.go and peer_advertisements.go",
         ),
         DocumentedConsumer(
             consumer="Cilium Node IPAM",
