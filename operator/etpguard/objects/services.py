@@ -60,6 +60,7 @@ class ServiceSpec(Shape, frozen=True):
     health_check_node_port: int | None = None
     load_balancer_class: str | None = None
     publish_not_ready_addresses: bool | None = None
+    session_affinity: str | None = None
     internal_traffic_policy: str | None = None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from etpguard.assess.probe import (
@@ -31,6 +33,7 @@ TYPE, PORT, PROTOCOL = f"{PREFIX}type", f"{PREFIX}healthcheck-port", f"{PREFIX}h
 PATH, LABELS = f"{PREFIX}healthcheck-path", f"{PREFIX}target-node-labels"
 ATTRIBUTES = f"{PREFIX}target-group-attributes"
 NLB = {TYPE: "nlb"}
+DNS = port("dns", 53, 30053, "UDP")
 SAFE = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
 LOST = Seen("Blackhole", "Blackhole", "abc", "bc")
 
@@ -343,6 +346,30 @@ def test_outscale_has_providerids_of_aws() -> None:
 def test_protocols(annotations: dict[str, str], protocol: str, expected: Seen) -> None:
     subject = service(annotations=annotations, ports=[port(protocol=protocol)])
     assert seen(subject, endpoints("a", protocol=protocol), *nodes("aws")) == expected
+
+
+@pytest.mark.parametrize(
+    ("annotations", "spec", "expected"),
+    [
+        pytest.param(NLB, {"ports": [port(), DNS]}, "MixedProtocols", id="NLB: checkMixedProtocol"),
+        pytest.param({}, {"ports": [port(), DNS]}, "MixedProtocols", id="CLB: checkMixedProtocol"),
+        pytest.param(NLB, {"sessionAffinity": "ClientIP"}, "SessionAffinityNotServed", id="2375 NLB"),
+        pytest.param({}, {"sessionAffinity": "ClientIP"}, "SessionAffinityNotServed", id="2375 CLB"),
+        pytest.param({}, {"sessionAffinity": "None"}, "TargetsUnhealthy", id="2375 no affinity"),
+    ],
+)
+def test_the_controller_refuses_the_whole_service(
+    annotations: dict[str, str], spec: dict[str, Any], expected: str
+) -> None:
+    subject = service(annotations=annotations, ingress=[{"hostname": CLB_NAME}], **spec)
+    made = world(subject, endpoints("a"), *nodes("aws"))
+    assert made.consumer().reason.code == expected
+
+
+def test_advice_for_several_protocols() -> None:
+    subject = service(annotations={**NLB, PORT: "traffic-port"}, ports=[port(), DNS])
+    slices = [endpoints("a"), endpoints("a", ports=["dns"], protocol="UDP")]
+    assert world(subject, *slices, *nodes("aws")).advice()[0].startswith("Give each protocol a Service")
 
 
 def test_without_an_address_the_refused_protocol_is_a_known_cause() -> None:

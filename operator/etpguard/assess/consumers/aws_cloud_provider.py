@@ -28,6 +28,8 @@ from etpguard.assess.consumers.load_balancers import (
     no_target,
     on_health_check_node_port,
     port_number,
+    refused,
+    refused_affinity,
     sole_cloud,
     standard_settings,
 )
@@ -99,7 +101,8 @@ class AwsCloudProvider(BaseFamily):
                 "HTTP `/healthz` on healthCheckNodePort, 3 failures 30 s apart; annotations change port and "
                 "protocol"
             ),
-            with_local="`TargetsUnhealthy`; sends to all nodes while none is healthy",
+            with_local="`TargetsUnhealthy`; sends to all nodes while none is healthy; `Unknown` with ports of "
+            "several protocols or a sessionAffinity",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-aws 63ec440 pkg/providers/v1/aws_loadbalancer.go",
         ),
@@ -108,7 +111,8 @@ class AwsCloudProvider(BaseFamily):
             found_by="no class; host name `*.elb.amazonaws.com`, annotation `aws-load-balancer-*` or providerID `aws://`",
             nodes="cloud nodes with an instance ID that match `aws-load-balancer-target-node-labels`",
             health_check="one for all ports: HTTP `/healthz` on healthCheckNodePort, 6 failures 10 s apart",
-            with_local="`TargetsUnhealthy`; no UDP; what it does while no node is healthy is not known",
+            with_local="`TargetsUnhealthy`; no UDP; what it does while no node is healthy is not known; "
+            "`Unknown` with ports of several protocols or a sessionAffinity",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-aws 63ec440 pkg/providers/v1/aws.go",
         ),
@@ -130,9 +134,12 @@ class AwsCloudProvider(BaseFamily):
         rule = replace(_NODES, requirements=_target_nodes(service.annotations.get(TARGET_NODES, "")))
         settings = _settings(service)
         attributes = _pairs(service.annotations.get(ATTRIBUTES, "")) if network else {}
+        whole = _refused_as_a_whole(service, rule)
         for port in service.ports:
             if port.transport not in _PROTOCOLS[network]:
                 targets: Targets = _not_served(port, network)
+            elif whole:
+                targets = whole
             elif not port.node_port and service.uid:
                 targets = no_node_port(port, "The AWS cloud provider")
             else:
@@ -147,6 +154,11 @@ class AwsCloudProvider(BaseFamily):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.reason.code == "ProtocolNotServed":
             yield _another_load_balancer(verdict.consumer)
+            return
+        if verdict.reason.code == "MixedProtocols":
+            yield Advice(
+                "Give each protocol a Service for itself", "The controller serves one protocol for each Service."
+            )
             return
         if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected):
             yield from spelling(
@@ -216,6 +228,13 @@ def _refusals(service: Service, network: bool) -> str:
     if len(used) > 1:
         causes.append("the controller refuses a Service with ports of several protocols")
     return "; ".join(causes)
+
+
+def _refused_as_a_whole(service: Service, rule: NodeRule) -> UnknownOutcome | None:
+    """aws.go:2375 EnsureLoadBalancer, and checkMixedProtocol."""
+    if len({port.transport for port in service.ports}) > 1:
+        return UnknownOutcome(refused("MixedProtocols", "the Service has ports of several protocols"), rule)
+    return refused_affinity(service, rule)
 
 
 def _another_load_balancer(consumer: Consumer) -> Advice:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.node_addresses import holders
-from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, Targets
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import EXCLUDE_LABEL, NodeRule, Readiness
@@ -155,6 +155,21 @@ def no_node_port(port: ServicePort, controller: str) -> NodeTargets:
 def no_target(reason: Reason) -> NodeTargets:
     """For a port to which the load balancer sends nothing."""
     return NodeTargets(NO_NODE, HealthCheck(NotModelled(reason.detail)), no_target=reason)
+
+
+def refused(code: str, cause: str) -> Reason:
+    """The reason for all ports of a Service that the controller refuses as a whole."""
+    effect = "The controller fails: it serves no port of the Service, or leaves the load balancer as it was"
+    return Reason(code, f"{cause}. {effect}")
+
+
+def refused_affinity(service: Service, rule: NodeRule) -> UnknownOutcome | None:
+    """The targets where the controller refuses each sessionAffinity but None, and the Service has another one."""
+    affinity = service.spec.session_affinity or "None"
+    if affinity == "None":
+        return None
+    reason = refused("SessionAffinityNotServed", f"the Service has sessionAffinity {affinity[:63]}")
+    return UnknownOutcome(reason, rule)
 
 
 def addressed_by_ip(service: Service) -> bool:

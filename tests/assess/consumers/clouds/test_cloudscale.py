@@ -54,3 +54,10 @@ def test_the_selector_is_a_full_one() -> None:
     labelled = [node("a", "cloudscale://1", labels={"env": "prod"}), node("b", "cloudscale://2")]
     made = world(web(node_selector="env in (prod,test)"), endpoints("a"), *labelled)
     assert (made.consumer().outcome.name, made.names(made.consumer().eligible)) == ("Covered", "a")
+
+
+def test_an_sctp_port_fails_the_other_ports_too() -> None:
+    two = web([port(), port("sig", 81, 30081, "SCTP")])
+    slices = [endpoints("a"), endpoints("a", ports=["sig"], protocol="SCTP")]
+    assert seen(two, *slices, *nodes("cloudscale")) == Seen("Unknown", "ProtocolNotServed", "abc", "bc")
+    assert seen(two, *slices, *nodes("cloudscale"), port_name="sig").reason == "ProtocolNotServed"

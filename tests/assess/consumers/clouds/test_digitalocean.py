@@ -137,3 +137,10 @@ def test_where_the_type_decides_it_is_not_known() -> None:
     found = seen(web(), endpoints("b"), *members)
     assert found == Seen("Unknown", "LoadBalancerTypeNotKnown", "a", "a")
     assert seen(web(type="REGIONAL_NETWORK"), endpoints("b"), *members) == Seen("Outage", "Outage", "a", "a")
+
+
+def test_an_sctp_port_fails_the_other_ports_too() -> None:
+    two = web([port(), port("sig", 81, 30081, "SCTP")])
+    slices = [endpoints("a"), endpoints("a", ports=["sig"], protocol="SCTP")]
+    assert seen(two, *slices, *nodes("digitalocean")) == Seen("Unknown", "ProtocolNotServed", "abc", "bc")
+    assert seen(two, *slices, *nodes("digitalocean"), port_name="sig").reason == "ProtocolNotServed"

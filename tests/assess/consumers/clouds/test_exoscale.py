@@ -131,3 +131,10 @@ def test_a_node_of_another_pool_is_noticed() -> None:
     assert made.consumer().outcome.name == "Blackhole"
     made.put(of_pool("b", "y"))
     assert made.consumer().outcome.name == "Unknown"
+
+
+def test_an_sctp_port_fails_the_other_ports_too() -> None:
+    two = web([port(), port("sig", 81, 30081, "SCTP")])
+    slices = [endpoints("a"), endpoints("a", ports=["sig"], protocol="SCTP")]
+    assert seen(two, *slices, *nodes("exoscale")) == Seen("Unknown", "ProtocolNotServed", "abc", "bc")
+    assert seen(two, *slices, *nodes("exoscale"), port_name="sig").reason == "ProtocolNotServed"

@@ -83,3 +83,20 @@ def test_http_checks_the_root_unless_a_path_is_set() -> None:
         assert check is not None
         assert check.settings is not None
         assert check.settings.path == expected
+
+
+def test_an_sctp_port_fails_the_other_ports_too() -> None:
+    two = web([port(), port("sig", 81, 30081, "SCTP")])
+    slices = [endpoints("a"), endpoints("a", ports=["sig"], protocol="SCTP")]
+    assert seen(two, *slices, *nodes("linode")) == Seen("Unknown", "ProtocolNotServed", "abc", "bc")
+    assert seen(two, *slices, *nodes("linode"), port_name="sig").reason == "ProtocolNotServed"
+
+
+def test_the_default_protocol_counts_for_an_sctp_port_too() -> None:
+    two = web([port(), port("sig", 81, 30081, "SCTP")], default_protocol="tcp")
+    assert seen(two, endpoints("a"), *nodes("linode")) == UNHEALTHY
+
+
+def test_a_rejected_setting_of_one_port_fails_the_others() -> None:
+    two = web([port(), port("admin", 81, 30081)], port_81="{")
+    assert seen(two, endpoints("a"), *nodes("linode")).reason == "InvalidAnnotation"

@@ -149,3 +149,9 @@ def test_advice_says_what_becomes_of_the_clients_address(annotations: dict[str, 
 def test_a_port_without_a_node_port_has_no_backend() -> None:
     bare = service(ports=[port(node_port=0)], ingress=[{"ip": "203.0.113.7"}])
     assert seen(bare, endpoints("a"), *nodes("oci")) == Seen("NoTargets", "NoNodePort", "", "")
+
+
+def test_a_session_affinity_fails_the_service() -> None:
+    subject = service(sessionAffinity="ClientIP")
+    found = seen(subject, endpoints("a"), *nodes("oci"))
+    assert found == Seen("Unknown", "SessionAffinityNotServed", "abc", "bc")

@@ -114,3 +114,9 @@ def test_advice_removes_the_port_and_what_pins_it() -> None:
 def test_all_nodes_covered() -> None:
     objects = [service(annotations=MARK, ingress=HOST), endpoints("a", "b", "c"), *nodes("aws")]
     assert seen(*objects) == Seen("Covered", "Covered", "abc", "")
+
+
+def test_a_session_affinity_fails_the_service() -> None:
+    subject = service(annotations=MARK, ingress=HOST, sessionAffinity="ClientIP")
+    found = seen(subject, endpoints("a"), *nodes("aws"))
+    assert found == Seen("Unknown", "SessionAffinityNotServed", "abc", "bc")

@@ -10,8 +10,15 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.known_annotations import spelling
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_target, on_health_check_node_port
-from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_target, on_health_check_node_port, refused
+from etpguard.assess.consumers.targets import (
+    CheckSettings,
+    HealthCheck,
+    NodeTargets,
+    PossibleNodes,
+    Targets,
+    UnknownOutcome,
+)
 from etpguard.assess.consumers.view import View
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_selection import label_selector
@@ -30,6 +37,8 @@ class CheckedCloud(Cloud):
     nodes: ClassVar[NodeRule] = CLOUD_NODES
     protocols: ClassVar[frozenset[str]] = frozenset({"TCP", "UDP"})
     """Protocols of ports that the load balancer serves."""
+    refuses_other_protocols: ClassVar[bool] = False
+    """Whether one port of another protocol fails the sync of the whole Service."""
     annotations: ClassVar[tuple[str, frozenset[str]]] = ("", frozenset())
     """The prefix of its annotations, and every name with this prefix that the controller reads."""
 
@@ -53,6 +62,10 @@ class CheckedCloud(Cloud):
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         if port.transport not in self.protocols:
             return not_served(port, self.provider)
+        if self.refuses_other_protocols:
+            odd = next((each for each in service.ports if each.transport not in self.protocols), None)
+            if odd:
+                return UnknownOutcome(refused_protocol(odd, self.provider), self.nodes)
         text = service.annotations.get(self.selector, "") if self.selector else ""
         requirements = self.selected(text)
         if requirements is None:
@@ -91,6 +104,14 @@ def not_served(port: ServicePort, provider: str) -> NodeTargets:
     name = port.label or port.port
     why = f"{provider} does not serve {port.transport}, so nothing arrives on port {name} through it"
     return no_target(Reason("ProtocolNotServed", why))
+
+
+def refused_protocol(port: ServicePort, provider: str) -> Reason:
+    """The reason for the other ports of a Service, where the protocol of this one fails the sync."""
+    return refused(
+        "ProtocolNotServed",
+        f"the Service has a port of the protocol {port.transport}, which {provider} does not serve",
+    )
 
 
 def on_node_port(port: ServicePort, protocol: str = "TCP", path: str = "") -> HealthCheck:

@@ -27,6 +27,7 @@ class Cloudscale(CheckedCloud):
 
     name = "cloudscale"
     provider = "cloudscale.ch"
+    refuses_other_protocols = True
     annotations = (PREFIX, CLOUDSCALE)
     node_selectors = (f"{PREFIX}node-selector",)
     without_address = "a port has no node port, or an annotation does not parse"
@@ -36,7 +37,7 @@ class Cloudscale(CheckedCloud):
             found_by=f"`{PREFIX}` annotation, providerID `cloudscale://`",
             nodes="cloud nodes that match `node-selector`",
             health_check="HTTP `/livez` on healthCheckNodePort; `health-monitor-http` replaces path and codes",
-            with_local="`TargetsUnhealthy`",
+            with_local="`TargetsUnhealthy`; `Unknown` beside an SCTP port",
             evidence=Evidence.DOCUMENTED,
             source="cloudscale-cloud-controller-manager 4f13bd9 pkg/cloudscale_ccm/reconcile.go",
         ),

@@ -10,7 +10,13 @@ from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, first_p
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import DIGITALOCEAN
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_node_port, port_number, standard_check
+from etpguard.assess.consumers.load_balancers import (
+    CLOUD_NODES,
+    NO_NODE,
+    no_node_port,
+    port_number,
+    standard_check,
+)
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, Otherwise, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
@@ -50,6 +56,7 @@ class DigitalOcean(CheckedCloud):
 
     name = "digitalocean"
     provider = "DigitalOcean"
+    refuses_other_protocols = True
     annotations = (PREFIX, DIGITALOCEAN)
     needs_node_ports = False
     proxy_protocol = (f"{PREFIX}enable-proxy-protocol",)
@@ -64,7 +71,7 @@ class DigitalOcean(CheckedCloud):
                 "one for all ports: HTTP `/healthz` on healthCheckNodePort; with `override-health-check` the node "
                 "port of `healthcheck-port` or of the first TCP port"
             ),
-            with_local="`TargetsUnhealthy`",
+            with_local="`TargetsUnhealthy`; `Unknown` beside an SCTP port",
             evidence=Evidence.DOCUMENTED,
             source="digitalocean-cloud-controller-manager 70d527e cloud-controller-manager/do/loadbalancers.go",
         ),
@@ -91,7 +98,9 @@ class DigitalOcean(CheckedCloud):
                 )
                 return PossibleNodes(CLOUD_NODES, Reason("LoadBalancerTypeNotKnown", detail))
         targets = super().targets(service, port, view)
-        if kind == "REGIONAL" or given.get(NETWORK) == "INTERNAL" or not isinstance(targets, NodeTargets):
+        if not isinstance(targets, NodeTargets) or targets.rule == NO_NODE:
+            return targets
+        if kind == "REGIONAL" or given.get(NETWORK) == "INTERNAL":
             return targets
         public = replace(targets, rule=_PUBLIC_NODES)
         return public if kind else replace(public, otherwise=_REGIONAL)

@@ -45,6 +45,7 @@ class Exoscale(CheckedCloud):
 
     name = "exoscale"
     provider = "Exoscale"
+    refuses_other_protocols = True
     annotations = (PREFIX, EXOSCALE)
     nodes = EVERY_NODE
     client_ip = ClientIP.LOST
@@ -56,7 +57,8 @@ class Exoscale(CheckedCloud):
             nodes="the members of one instance pool: all nodes of one node pool, by their label "
             "`node.exoscale.net/nodepool-id`; `Unknown` if node pools differ",
             health_check="`tcp` on healthCheckNodePort by default; `service-healthcheck-{mode,uri,port}`",
-            with_local="`Blackhole` with the default mode; `TargetsUnhealthy` with mode `http` and a URI",
+            with_local="`Blackhole` with the default mode; `TargetsUnhealthy` with mode `http` and a URI; "
+            "`Unknown` beside an SCTP port",
             evidence=Evidence.DOCUMENTED,
             source="exoscale-cloud-controller-manager 32c9584 exoscale/loadbalancer.go",
         ),

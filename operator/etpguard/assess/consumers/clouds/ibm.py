@@ -16,7 +16,7 @@ from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, addressed_by_ip
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, addressed_by_ip, refused
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import (
     CheckSettings,
@@ -106,11 +106,10 @@ def _targets(service: Service) -> Targets:
         )
         return PossibleNodes(CLOUD_NODES, Reason("ControllerNotModelled", detail))
     if any(port.transport != "TCP" for port in service.ports):
-        detail = (
-            "the Service has a port that is not TCP, which an application load balancer for VPC does not support. "
-            "The controller fails: it serves no port of the Service, or leaves the load balancer as it was"
+        cause = (
+            "the Service has a port that is not TCP, which an application load balancer for VPC does not support"
         )
-        return UnknownOutcome(Reason("ProtocolNotServed", detail), rule)
+        return UnknownOutcome(refused("ProtocolNotServed", cause), rule)
     settings = CheckSettings(str(service.spec.health_check_node_port or "healthCheckNodePort"), "HTTP", "/")
     return NodeTargets(rule, HealthCheck(HealthCheckNodePort(), settings), keeps_targets=_FAILS)
 

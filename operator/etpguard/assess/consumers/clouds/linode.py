@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 
-from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
+from etpguard.assess.consumers.clouds.checked_cloud import (
+    CheckedCloud,
+    not_understood,
+    on_node_port,
+    on_port,
+    refused_protocol,
+)
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import LINODE
 from etpguard.assess.consumers.load_balancers import UNCHECKED, port_number
@@ -41,7 +47,7 @@ class Linode(CheckedCloud):
             found_by=f"`{PREFIX}` annotation, providerID `linode://`",
             nodes="cloud nodes",
             health_check="per port: TCP (or `check-type`) on its node port; none for UDP",
-            with_local="`TargetsUnhealthy`; `Blackhole` for UDP",
+            with_local="`TargetsUnhealthy`; `Blackhole` for UDP; `Unknown` beside an SCTP port",
             evidence=Evidence.DOCUMENTED,
             source="linode-cloud-controller-manager b9aa901 cloud/linode/loadbalancers.go",
         ),
@@ -49,8 +55,8 @@ class Linode(CheckedCloud):
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         given = service.annotations
-        if rejected := _rejected_setting(service, port):
-            return not_understood(service, rejected)
+        if refusal := next(filter(None, (_refusal(service, each) for each in service.ports)), None):
+            return refusal
         default = "none" if port.transport == "UDP" else "connection"
         kind = given.get(CHECK_TYPE, default)
         if kind == "none":
@@ -67,8 +73,8 @@ class Linode(CheckedCloud):
         return on_port(number, service, view, protocol, path)
 
 
-def _rejected_setting(service: Service, port: ServicePort) -> str:
-    """The annotation for the port's protocol that makes the sync fail; "" for none: getPortConfigAnnotation,
+def _refusal(service: Service, port: ServicePort) -> Reason | None:
+    """Why the protocol of this port makes the sync of all ports fail: getPortConfigAnnotation,
     loadbalancers_helpers.go:24 getPortProtocol."""
     given = service.annotations
     own = f"{PREFIX}port-{port.port}"
@@ -77,9 +83,12 @@ def _rejected_setting(service: Service, port: ServicePort) -> str:
         try:
             config = json.loads(given[own])
         except (ValueError, RecursionError):
-            return own
+            return not_understood(service, own)
         protocol = config.get("protocol", "") if isinstance(config, dict) else None
         if not isinstance(protocol, str) or protocol.lower() not in ("", *_PROTOCOLS):
-            return own
-    default = given.get(DEFAULT_PROTOCOL, "tcp")
-    return DEFAULT_PROTOCOL if not protocol and default.lower() not in _PROTOCOLS else ""
+            return not_understood(service, own)
+    if protocol or given.get(DEFAULT_PROTOCOL, port.transport).lower() in _PROTOCOLS:
+        return None
+    if DEFAULT_PROTOCOL in given:
+        return not_understood(service, DEFAULT_PROTOCOL)
+    return refused_protocol(port, Linode.provider)

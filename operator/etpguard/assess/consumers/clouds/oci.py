@@ -14,14 +14,13 @@ from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
 from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, standard_check
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, refused, refused_affinity, standard_check
 from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked
 from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.node_selection import label_selector
-from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort
 
 TYPE = "oci.oraclecloud.com/load-balancer-type"
@@ -46,7 +45,7 @@ class OracleCloud(Cloud):
             "`ocid1.…` or `oci://`",
             nodes="cloud nodes that match the `node-label-selector` of its type",
             health_check="HTTP `/healthz` on healthCheckNodePort, for UDP too",
-            with_local="`TargetsUnhealthy`",
+            with_local="`TargetsUnhealthy`; `Unknown` with a sessionAffinity",
             evidence=Evidence.DOCUMENTED,
             source="oci-cloud-controller-manager 1100ac3 load_balancer_spec.go, load_balancer.go",
         ),
@@ -92,8 +91,8 @@ def is_network(service: Service) -> bool:
 def _targets(service: Service) -> Targets:
     """876-925 getHealthChecker. load_balancer.go:497-533: a full label selector. Each type has its own key, and
     the key of the other type has no effect. load_balancer_util.go:727: a UDP port fails the whole Service on a
-    load balancer. A network load balancer without a healthy backend sends nowhere (isFailOpen is false by default,
-    by the OCI documentation)."""
+    load balancer. 684: so does a sessionAffinity. A network load balancer without a healthy backend sends
+    nowhere (isFailOpen is false by default, by the OCI documentation)."""
     network = is_network(service)
     key = _selector_key(service)
     written = service.annotations.get(key, "")
@@ -105,12 +104,13 @@ def _targets(service: Service) -> Targets:
     if network and preserve is not None and preserve not in BOOLEANS:
         return unreadable(PRESERVE_SOURCE, preserve, rule)
     if not network and any(port.transport == "UDP" for port in service.ports):
-        detail = (
-            "the Service has a UDP port, which a load balancer of type lb does not support. The controller fails: "
-            "it serves no port of the Service, or leaves the load balancer as it was. With the annotation "
+        cause = (
+            "the Service has a UDP port, which a load balancer of type lb does not support. With the annotation "
             f"{TYPE}: nlb, the load balancer serves UDP"
         )
-        return UnknownOutcome(Reason("ProtocolNotServed", detail), rule)
+        return UnknownOutcome(refused("ProtocolNotServed", cause), rule)
+    if affinity := refused_affinity(service, rule):
+        return affinity
     check = replace(standard_check(service), pins_health_check_node_port=_breaks_with_cluster(service))
     nothing_healthy = NoneHealthy.SENDS_TO_NONE if network else NoneHealthy.NOT_KNOWN
     return NodeTargets(rule, check, none_healthy=nothing_healthy)

@@ -18,6 +18,8 @@ from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
     on_health_check_node_port,
     port_number,
+    refused,
+    refused_affinity,
     standard_check,
 )
 from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked, unpin
@@ -25,7 +27,7 @@ from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTa
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_selection import MAX_LENGTH
-from etpguard.assess.outcome import Outcome, Reason
+from etpguard.assess.outcome import Outcome
 from etpguard.objects import Node, Requirement, Service, ServicePort
 
 _PREFIX = "service.beta.kubernetes.io/osc-load-balancer-"
@@ -51,7 +53,8 @@ class Outscale(Cloud):
             health_check=(
                 "HTTP `/healthz` on healthCheckNodePort; `healthcheck-port`, `-protocol` and `-path` change it"
             ),
-            with_local="`TargetsUnhealthy`; with these annotations it depends on the port that they name",
+            with_local="`TargetsUnhealthy`; with these annotations it depends on the port that they name; "
+            "`Unknown` with a sessionAffinity",
             evidence=Evidence.DOCUMENTED,
             source="cloud-provider-osc 64174f3 ccm/cloud/loadbalancer.go, ccm/loadbalancer.go",
         ),
@@ -76,19 +79,19 @@ class Outscale(Cloud):
 
 
 def _targets(service: Service, view: View) -> Targets:
-    """258-266: one port that is not TCP fails the Service. 286-302: healthcheck-port has precedence over
-    the healthCheckNodePort. The annotation for the protocol or the path has no effect without it."""
+    """177: a sessionAffinity fails the Service. 258-266: so does one port that is not TCP. 286-302:
+    healthcheck-port has precedence over the healthCheckNodePort. The annotation for the protocol or the path has
+    no effect without it."""
     written = service.annotations.get(NODE_LABELS, "")
     requirements = _requirements(written)
     if requirements is None:
         return unreadable(NODE_LABELS, written, CLOUD_NODES)
     rule = replace(CLOUD_NODES, requirements=requirements)
     if any(port.transport != "TCP" for port in service.ports):
-        detail = (
-            "the Service has a port that is not TCP, which Outscale does not support. The controller fails: it "
-            "serves no port of the Service, or leaves the load balancer as it was"
-        )
-        return UnknownOutcome(Reason("ProtocolNotServed", detail), rule)
+        cause = "the Service has a port that is not TCP, which Outscale does not support"
+        return UnknownOutcome(refused("ProtocolNotServed", cause), rule)
+    if affinity := refused_affinity(service, rule):
+        return affinity
     check_port = service.annotations.get(CHECK_PORT, "")
     if check_port in ("", "0"):
         return NodeTargets(rule, standard_check(service))
