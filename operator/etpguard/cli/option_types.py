@@ -53,7 +53,7 @@ class LabelSelector(click.ParamType[str]):
             from etpguard.assess.node_selection import label_selector
 
             if label_selector(value) is None:
-                self.fail(f"{value!r} is not a label selector", param, ctx)
+                self.fail(f"{value!r} is not a label selector that etpguard reads", param, ctx)
         return value
 
 

@@ -179,6 +179,8 @@ EVERYWHERE = endpoint_slice([on("n1", "10.0.0.1"), on("n2", "10.0.0.2"), on("n3"
         pytest.param({"node-selector": "zone=a"}, "RDR", id="node-selector"),
         pytest.param({"node-selector": "zone=b", "node": "edge"}, "DRD", id="node-selector comes first"),
         pytest.param({"node-selector": "zone=("}, "RRR", id="a selector that cannot be parsed"),
+        pytest.param({"node-selector": "zone=a/b"}, "RRR", id="a value that no label can have"),
+        pytest.param({"node-selector": "weight>3"}, "???", id="a selector that compares numbers is not read"),
     ],
 )
 def test_nodes_that_do_not_install_a_service(annotations: dict[str, str], expected: str) -> None:

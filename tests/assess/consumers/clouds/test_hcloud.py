@@ -58,6 +58,8 @@ UNKNOWN = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
         pytest.param(
             web(node_selector="role in (edge"), UNKNOWN, id="a selector that does not parse fails the sync"
         ),
+        pytest.param(web(node_selector="role=web/1"), UNKNOWN, id="a value that no label can have fails the sync"),
+        pytest.param(web(node_selector="weight>3"), UNKNOWN, id="a comparison of numbers is not read"),
         pytest.param(
             web(node_selector="role=edge"), Seen("NoTargets", "NoNodeSelected", "", ""), id="no node selected"
         ),

@@ -24,6 +24,8 @@ NOT_UNDERSTOOD = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
         pytest.param({TYPE: "nlb", PRESERVE_SOURCE: "maybe"}, NOT_UNDERSTOOD, id="717: not a bool"),
         pytest.param({PRESERVE_SOURCE: "maybe"}, SAFE, id="692: no effect on type lb"),
         pytest.param({LB_SELECTOR: "pool in ("}, NOT_UNDERSTOOD, id="515: a selector that does not parse"),
+        pytest.param({LB_SELECTOR: "pool=web/1"}, NOT_UNDERSTOOD, id="515: a value that no label can have"),
+        pytest.param({LB_SELECTOR: "_pool=web"}, NOT_UNDERSTOOD, id="515: a key that no label can have"),
         pytest.param({NLB_SELECTOR: "pool in ("}, SAFE, id="508: the key of the other type has no effect"),
     ],
 )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from etpguard.assess.go_booleans import BOOLEANS
+from etpguard.assess.node_selection import is_label_key, is_label_value
 from etpguard.assess.outcome import Reason
 from etpguard.objects.records import AnnotatedRecord
 
@@ -20,8 +21,6 @@ MAX_ANNOTATION = 16_384
 for all annotations of an object together."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
-_LABEL_NAME = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
 class ModelError(Exception):
@@ -111,7 +110,7 @@ class Annotations:
         """As `pairs`, but each pair must be a valid label."""
         found = self.pairs(suffix)
         for name, value in found.items():
-            if not _LABEL_NAME.fullmatch(name) or not _LABEL_VALUE.fullmatch(value):
+            if not is_label_key(name) or not is_label_value(value):
                 raise self.error(suffix, f"has the part {f'{name}={value}'[:40]!r}, which is no label")
         return found
 

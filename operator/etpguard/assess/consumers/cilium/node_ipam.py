@@ -33,7 +33,7 @@ def targets_by_node_ipam(service: Service) -> Targets:
         return NodeTargets(NODE_IPAM_NODES, UNCHECKED)
     selected = label_selector(text)
     if selected is None:
-        detail = f"the annotation {MATCH_NODES} is not a label selector: {text[:100]!r}"
+        detail = f"the annotation {MATCH_NODES} is not a label selector that etpguard reads: {text[:100]!r}"
         return UnknownOutcome(Reason("SelectorNotUnderstood", detail), NODE_IPAM_NODES, UNCHECKED)
     requirements = (*NODE_IPAM_NODES.requirements, *selected)
     return NodeTargets(replace(NODE_IPAM_NODES, requirements=requirements), UNCHECKED)

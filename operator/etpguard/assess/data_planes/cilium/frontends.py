@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, ip_address
 from typing import NamedTuple
 
 from etpguard.assess.data_planes.inputs import Nodes
-from etpguard.assess.node_selection import label_selector
+from etpguard.assess.node_selection import label_selector, not_read
 from etpguard.assess.node_states import HEADLESS, PROXY_NAME, Frontend, ip_families, policy_applies
 from etpguard.objects import IPFamily, Requirement, Service, ServicePort
 
@@ -123,3 +123,8 @@ def installing(service: Service, nodes: Nodes) -> int:
         return -1 if selector is None else nodes.having(selector)
     value = service.annotations.get(NODE)
     return -1 if value is None else nodes.having((Requirement(NODE, "In", (value,)),))
+
+
+def selector_not_read(service: Service) -> bool:
+    """Whether the Service has a selector that Cilium understands and `installing` does not."""
+    return not_read(service.annotations.get(NODE_SELECTOR, ""))

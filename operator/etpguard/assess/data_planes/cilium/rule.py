@@ -23,6 +23,7 @@ from etpguard.assess.data_planes.cilium.frontends import (
     installing,
     leaves_out_cluster_ip,
     selected,
+    selector_not_read,
 )
 from etpguard.assess.data_planes.cilium.frontends import cluster_ip_ports as cluster_ip_frontends
 from etpguard.assess.data_planes.cilium.old_backends import (
@@ -70,6 +71,11 @@ _ANNOTATION_DECIDES = Reason(
     "CiliumVersionNotKnown",
     "the Service has an annotation service.cilium.io/node, node-selector or type, and it is not known "
     "whether this release of Cilium reads it",
+)
+_SELECTOR_DECIDES = Reason(
+    "SelectorNotUnderstood",
+    f"the annotation {NODE_SELECTOR} of the Service compares numbers or is very long, so etpguard does not read "
+    "it. Cilium serves the Service only on the nodes that it selects",
 )
 
 _ENVOY_INSIDE = Reason(
@@ -212,6 +218,8 @@ class Cilium:
                     break
         if not self._configured and any(HEADLESS in slice_.labels for slice_ in inputs.slices):
             uncertain.append(Uncertain(-1, _OPTION_DECIDES))
+        if selector_not_read(service):
+            uncertain.append(Uncertain(-1, _SELECTOR_DECIDES))
         return found, backends.all, installing(service, inputs.nodes), tuple(uncertain)
 
     def _port_state(
