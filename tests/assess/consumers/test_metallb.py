@@ -23,6 +23,14 @@ def advertisement(kind: str = "L2Advertisement", name: str = "lan", **spec: obje
     return {"kind": kind, "metadata": {"name": name, "namespace": "metallb-system"}, "spec": spec}
 
 
+def by_bgp(name: str, **spec: object) -> Json:
+    return advertisement("BGPAdvertisement", name, **spec)
+
+
+def peer(name: str = "peer", **spec: object) -> Json:
+    return {"kind": "BGPPeer", "metadata": {"name": name, "namespace": "metallb-system"}, "spec": spec}
+
+
 ADVERTISED = advertisement()
 LAN = [*nodes(""), ADVERTISED]
 
@@ -97,7 +105,7 @@ def test_announcement_is_blind_to_ports() -> None:
     objects = [two, endpoints("a", "b"), endpoints("a", ports=["admin"]), *LAN]
     assert seen(*objects, port_name="http") == Seen("Covered", "Covered", "ab", "")
     assert seen(*objects, port_name="admin") == Seen("Unknown", "AnnouncerNotKnown", "ab", "b")
-    by_bgp = [two, *objects[1:3], *nodes(""), advertisement("BGPAdvertisement")]
+    by_bgp = [two, *objects[1:3], *nodes(""), advertisement("BGPAdvertisement"), peer()]
     assert seen(*by_bgp, port_name="admin") == Seen("Blackhole", "Blackhole", "ab", "b")
     assert "Separate port admin from the other ports" in world(*objects).advice()[0]
 
@@ -194,7 +202,7 @@ UNSEEN = Seen("Unknown", "AdvertisementsNotSeen", "ab", "")
 )
 def test_advertisements(config: list[Json], expected: Seen) -> None:
     members = [node(name, labels={"kubernetes.io/hostname": name}) for name in "abc"]
-    assert seen(service(annotations=ALLOCATED), endpoints("a", "b"), *members, *config) == expected
+    assert seen(service(annotations=ALLOCATED), endpoints("a", "b"), *members, peer(), *config) == expected
 
 
 def test_without_a_pool_only_advertisements_that_agree_give_an_answer() -> None:
@@ -252,7 +260,7 @@ def test_service_selectors(
 ) -> None:
     """MetalLB 0.16, api/v1beta1 serviceSelectors."""
     subject = service(labels=labels, annotations=annotations)
-    assert seen(subject, endpoints("a", "b"), *nodes(""), pool("default"), *config) == expected
+    assert seen(subject, endpoints("a", "b"), *nodes(""), peer(), pool("default"), *config) == expected
 
 
 def test_a_pool_that_was_not_read_has_unknown_labels() -> None:
@@ -297,33 +305,44 @@ def test_nodes_with_a_speaker(members: list[Json], expected: Seen) -> None:
 
 
 @pytest.mark.parametrize(
-    ("peers", "expected"),
+    ("ads", "peers", "expected"),
     [
-        pytest.param([], BOTH, id="no peer was read"),
-        pytest.param([{}], BOTH, id="a peer of all nodes"),
-        pytest.param([{"nodeSelectors": on("a")}], ONLY_A, id="a peer of one node"),
-        pytest.param([{"nodeSelectors": on("c")}], NOBODY, id="a peer of no node with an endpoint"),
+        pytest.param([{}], [], SILENT, id="there is no peer"),
+        pytest.param([{}], [{}], BOTH, id="a peer of all nodes"),
+        pytest.param([{}], [{"nodeSelectors": on("a")}], ONLY_A, id="a peer of one node"),
+        pytest.param([{}], [{"nodeSelectors": on("c")}], NOBODY, id="a peer of no node with an endpoint"),
+        pytest.param([{"peers": ["typo"]}], [{}], SILENT, id="for a peer that does not exist"),
+        pytest.param([{"peers": ["typo", "peer-0"]}], [{}], BOTH, id="for one that exists, too"),
+        pytest.param(
+            [{"peers": ["peer-1"]}], [{}, {"nodeSelectors": on("a")}], ONLY_A, id="only its own peers count"
+        ),
+        pytest.param(
+            [{"peers": ["typo"]}, {"nodeSelectors": on("a")}],
+            [{}],
+            ONLY_A,
+            id="an advertisement for no peer beside one for all",
+        ),
     ],
 )
-def test_bgp_peers(peers: list[Json], expected: Seen) -> None:
-    """speaker/bgp_controller.go: a node has sessions with the peers that select it."""
+def test_bgp_peers(ads: list[Json], peers: list[Json], expected: Seen) -> None:
+    """speaker/bgp_controller.go: a node has sessions with the peers that select it. internal/bgp/bgp.go
+    MatchesPeer: an advertisement goes to the peers that it names."""
     members = [node(name, labels={"kubernetes.io/hostname": name}) for name in "abc"]
-    made = [
-        {"kind": "BGPPeer", "metadata": {"name": f"peer-{i}", "namespace": "metallb-system"}, "spec": spec}
-        for i, spec in enumerate(peers)
+    config = [
+        *(by_bgp(f"ad-{i}", **spec) for i, spec in enumerate(ads)),
+        *(peer(f"peer-{i}", **spec) for i, spec in enumerate(peers)),
     ]
-    objects = [
-        service(annotations=ALLOCATED),
-        endpoints("a", "b"),
-        *members,
-        advertisement("BGPAdvertisement"),
-        *made,
-    ]
-    assert seen(*objects) == expected
+    subject = [service(annotations=ALLOCATED), endpoints("a", "b"), *members]
+    assert seen(*subject, *config) == expected
+    assert seen(*subject, *config, advertisement(nodeSelectors=on("c"))) == (
+        NOBODY if expected == SILENT else expected
+    ), "L2 is judged apart"
+    assert seen(*subject, *config, ADVERTISED) == BOTH
 
 
-def by_bgp(name: str, **spec: object) -> Json:
-    return advertisement("BGPAdvertisement", name, **spec)
+def test_peers_that_were_not_read_may_restrict_the_nodes() -> None:
+    objects = [service(annotations=ALLOCATED), endpoints("a"), *nodes(""), by_bgp("wan")]
+    assert seen(*objects, unread={"BGPPeer": "forbidden"}).reason == "AdvertisementsNotReadable"
 
 
 SHORT = by_bgp("prefix", aggregationLength=24)
@@ -373,13 +392,12 @@ def test_a_prefix_brings_packets_to_nodes_of_other_services(
     """metallb 7938d3f speaker/bgp_controller.go SetBalancer: each node announces lbIP.Mask(m)."""
     family = "IPv6" if address == V6 else "IPv4"
     members = [node(name, labels={"kubernetes.io/hostname": name}) for name in "abc"]
-    peer = {"kind": "BGPPeer", "metadata": {"name": "peer", "namespace": "metallb-system"}, "spec": {}}
     subject = worlds.service(annotations=ALLOCATED, **address)
-    assert seen(subject, endpoints("a", "b", family=family), *members, peer, *config) == expected
+    assert seen(subject, endpoints("a", "b", family=family), *members, peer(), *config) == expected
 
 
 def test_a_prefix_is_shared_whatever_the_speakers_report() -> None:
-    objects = [service(annotations=ALLOCATED), *nodes(""), SHORT, report("ServiceBGPStatus", "a")]
+    objects = [service(annotations=ALLOCATED), *nodes(""), SHORT, peer(), report("ServiceBGPStatus", "a")]
     assert seen(*objects, endpoints("a", "b")) == SHARED_PREFIX
     assert seen(*objects, endpoints("a", "b", "c")) == Seen("Covered", "Covered", "abc", "")
 
@@ -412,7 +430,7 @@ def test_a_prefix_is_shared_whatever_the_speakers_report() -> None:
             id="a BGP announcer without an endpoint",
         ),
         pytest.param(
-            [ADVERTISED, advertisement("BGPAdvertisement")],
+            [ADVERTISED, advertisement("BGPAdvertisement"), peer()],
             [report("ServiceL2Status", "a")],
             BOTH,
             id="BGP reports nothing before 0.15",

@@ -28,6 +28,7 @@ from etpguard.objects.metallb import (
     SERVICE_L2_STATUS,
     Advertisement,
     AdvertisementSpec,
+    PeerSpec,
 )
 
 POOL = ("metallb.io/ip-allocated-from-pool", "metallb.universe.tf/ip-allocated-from-pool")
@@ -89,6 +90,8 @@ class Announcement(Struct, frozen=True):
 def announcement(service: Service, view: View) -> Announcement:
     """Who announces the Service's address."""
     ads = _advertisements(service, view)
+    if isinstance(ads, _Advertisements):
+        ads = _with_peers(ads, view)
     shared = isinstance(ads, _Advertisements) and _prefix_shared(service, ads)
     if (nodes := _reported(service, view, ads)) and not shared:
         rule = NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED)
@@ -231,21 +234,44 @@ def _nodes(ads: _Advertisements, view: View) -> _Alternatives | Reason:
     found: list[tuple[Requirement, ...]] = []
     for spec in ads.layer2:
         found += _alternatives(spec.node_selectors)
-    if ads.bgp and not view.has(BGP_PEER) and (why := view.unseen(BGP_PEER)):
+    if ads.bgp and (why := _peers_unseen(view)):
         detail = (
             f"no BGPPeer was read ({why}). A BGPPeer with nodeSelectors keeps other nodes from announcing the "
             "address"
         )
         return Reason("PeersNotSeen", detail)
-    peers = {peer.metadata.name: peer.spec for peer in view.all(BGP_PEER) if peer.spec and not peer.deleting}
     for spec in ads.bgp:
-        chosen = [peer for name, peer in peers.items() if not spec.peers or name in spec.peers]
-        by_peer = [each for peer in chosen for each in _alternatives(peer.node_selectors)]
+        by_peer = [each for peer in _peers(spec, view) for each in _alternatives(peer.node_selectors)]
         for of_node in _alternatives(spec.node_selectors):
-            found += [(*of_node, *of_peer) for of_peer in by_peer or _EVERY_NODE]
+            found += [(*of_node, *of_peer) for of_peer in by_peer]
             if len(found) > _MOST_ALTERNATIVES:
                 return Reason("TooManySelectors", f"more than {_MOST_ALTERNATIVES} node selectors apply")
     return tuple(dict.fromkeys(found))
+
+
+def _with_peers(ads: _Advertisements, view: View) -> _Advertisements:
+    """Without the BGPAdvertisements that are for no BGPPeer: they announce to nobody. internal/bgp/bgp.go
+    MatchesPeer: `peers` has names of BGPPeers, and without any it is for all that exist."""
+    if not ads.bgp or _peers_unseen(view):
+        return ads
+    bgp = [spec for spec in ads.bgp if _peers(spec, view)]
+    if ads.layer2 or bgp:
+        return replace(ads, bgp=bgp)
+    detail = "no BGPPeer that exists is one of its BGPAdvertisements' peers, so no node announces its address"
+    return _Advertisements(silent=Reason("NotAdvertised", detail))
+
+
+def _peers(spec: AdvertisementSpec, view: View) -> list[PeerSpec]:
+    return [
+        peer.spec
+        for peer in view.all(BGP_PEER)
+        if peer.spec and not peer.deleting and (not spec.peers or peer.metadata.name in spec.peers)
+    ]
+
+
+def _peers_unseen(view: View) -> str | None:
+    """Why there may be BGPPeers, although none was read."""
+    return None if view.has(BGP_PEER) else view.unseen(BGP_PEER)
 
 
 def _alternatives(selectors: Sequence[Selector] | None) -> _Alternatives:
