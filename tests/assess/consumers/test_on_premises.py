@@ -166,7 +166,7 @@ def test_calico_is_recognised(subject: Json, config: list[Json], family: str) ->
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        pytest.param("true", Seen("NoTargets", "NoTargets", "", ""), id="true"),
+        pytest.param("true", Seen("Unknown", "OnlyBlockAdvertised", "", ""), id="true"),
         pytest.param("", ONLY_A, id="empty"),
         pytest.param("false", ONLY_A, id="false"),
     ],
@@ -180,3 +180,18 @@ def test_calico_reads_the_value_of_the_exclude_label(value: str, expected: Seen)
 def test_calico_advertises_a_block_from_every_node() -> None:
     found = seen(service(), endpoints("a"), *nodes(""), calico("203.0.113.1/32"))
     assert (found.outcome, found.reason) == ("Unknown", "BlockIsAddress")
+
+
+@pytest.mark.parametrize(
+    ("subject", "config", "reason"),
+    [
+        pytest.param(service(), [calico("203.0.113.0/24")], "OnlyBlockAdvertised", id="calico"),
+        pytest.param(service(annotations=OPENELB), [], "AnnouncementKept", id="openelb"),
+    ],
+)
+def test_terminating_endpoints_announce_nothing(subject: Json, config: list[Json], reason: str) -> None:
+    """calico 0092c6b routes.go advertiseThisService, openelb f35d3f1 manager.go getServiceNodes, setBalancer."""
+    objects = [subject, *nodes(""), *config]
+    assert seen(*objects, endpoints(terminating=["a"])) == Seen("Unknown", reason, "", "")
+    assert seen(*objects, endpoints("a", terminating=["b"])) == ONLY_A
+    assert seen(*objects, endpoints()).outcome == "NoEndpoints"

@@ -20,8 +20,16 @@ from etpguard.objects import Key, Requirement, Service
 from etpguard.objects.calico import BGP_CONFIGURATION
 from etpguard.objects.metallb import BGP_ADVERTISEMENT, L2_ADVERTISEMENT
 
-NODES = replace(HOSTING, requirements=(Requirement(EXCLUDE_LABEL, "NotIn", ("true",)),))
-"""confd/pkg/backends/calico/client.go:434: the exclude label counts only with the value "true"."""
+NODES = replace(HOSTING, requirements=(Requirement(EXCLUDE_LABEL, "NotIn", ("true",)),), follows_ready=True)
+"""confd/pkg/backends/calico/client.go:434: the exclude label counts only with the value "true". routes.go
+advertiseThisService reads the addresses of v1 Endpoints, which have no terminating endpoint."""
+
+_ONLY_BLOCK = Reason(
+    "OnlyBlockAdvertised",
+    "no node advertises the address by itself: Calico does so from nodes with a ready endpoint, without the label "
+    f"{EXCLUDE_LABEL}: true. All nodes without this label advertise the block that contains the address. If a "
+    "router sends to a node with a terminating endpoint, nothing is lost. If it sends to another one, all is lost",
+)
 
 _Network = IPv4Network | IPv6Network
 
@@ -37,9 +45,12 @@ class Calico(Announcer):
         DocumentedConsumer(
             consumer="Calico BGP",
             found_by="an address in `serviceLoadBalancerIPs` of BGPConfiguration `default`",
-            nodes='those with an endpoint, except nodes with the exclude label `"true"`',
+            nodes='those with a ready endpoint, except nodes with the exclude label `"true"`',
             health_check="none",
-            with_local="`Covered`; `Unknown` where a block has only the address of the Service",
+            with_local=(
+                "`Covered`; `Unknown` where a block has only the address of the Service, and where no node "
+                "advertises the address"
+            ),
             evidence=Evidence.DOCUMENTED,
             source="calico 87c1590 confd/pkg/backends/calico/routes.go, client.go",
         ),
@@ -68,7 +79,7 @@ class Calico(Announcer):
                 "block, and nodes with an endpoint advertise the address. It is not known which get the traffic"
             )
             return PossibleNodes(EVERY_NODE, Reason("BlockIsAddress", detail))
-        return NodeTargets(NODES, UNCHECKED)
+        return NodeTargets(NODES, UNCHECKED, keeps_targets=_ONLY_BLOCK)
 
 
 def _blocks(view: View) -> list[_Network]:

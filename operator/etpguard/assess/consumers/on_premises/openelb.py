@@ -28,6 +28,17 @@ MARKS = (
 )
 LAYER2_NODE = "layer2.openelb.kubesphere.io/v1alpha1"
 
+NODES = replace(HOSTING, follows_ready=True)
+"""pkg/speaker/manager.go getServiceNodes: the addresses of v1 Endpoints, which have no terminating endpoint."""
+
+_KEPT = Reason(
+    "AnnouncementKept",
+    "no node has a ready endpoint. OpenELB then leaves its announcement as it was. If the former node still has a "
+    "terminating endpoint, nothing is lost. If it has none, all is lost. Look at the events of the Service and at "
+    "the routes to its address",
+)
+"""manager.go setBalancer: without a node it only writes an event."""
+
 
 def _recognised(service: Service) -> Recognition | None:
     return by_mark(service, *MARKS) if service.type == "LoadBalancer" else None
@@ -52,11 +63,11 @@ class OpenELB(Announcer):
         DocumentedConsumer(
             consumer="OpenELB",
             found_by="annotation `lb.kubesphere.io/` or `…openelb.kubesphere.io/`",
-            nodes="the layer 2 node that its annotation names, else those with an endpoint",
+            nodes="the layer 2 node that its annotation names, else those with a ready endpoint",
             health_check="none",
-            with_local="`Covered`; `Unknown` where Services share the address",
+            with_local="`Covered`; `Unknown` where Services share the address or no endpoint is ready",
             evidence=Evidence.DOCUMENTED,
-            source="openelb f35d3f1 pkg/speaker/lb_controller.go",
+            source="openelb f35d3f1 pkg/speaker/lb_controller.go, manager.go",
         ),
     )
 
@@ -78,4 +89,4 @@ class OpenELB(Announcer):
                 "Services announce the address. Nodes without an endpoint of this Service drop its traffic"
             )
             return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail)), False
-        return NodeTargets(HOSTING, UNCHECKED), False
+        return NodeTargets(NODES, UNCHECKED, keeps_targets=_KEPT), False
