@@ -95,6 +95,30 @@ def test_openelb_announces_a_shared_address_from_the_nodes_of_both() -> None:
     assert "shop/dns" in found.reason.detail
 
 
+REMOTE = {**PURELB, "purelb.io/pool-type": "remote", "purelb.io/allow-shared-ip": "one"}
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        pytest.param(service("dns", annotations=REMOTE), "SharedAddress", id="the same address"),
+        pytest.param(service("dns", annotations=REMOTE, ingress=[{"ip": "203.0.113.2"}]), "Covered", id="another"),
+        pytest.param(service("dns"), "Covered", id="not served by PureLB"),
+    ],
+)
+def test_purelb_keeps_an_address_on_the_nodes_of_each_service(other: Json, reason: str) -> None:
+    """08b4e19 internal/local/announcer_local.go deleteAddress, otherAnnouncerOf."""
+    subject = service(annotations=REMOTE)
+    assert world(subject, other, endpoints("a"), *nodes("")).consumer().reason.code == reason
+    assert world(subject, other, endpoints("a", "b", "c"), *nodes("")).consumer().outcome.name == "Covered"
+
+
+def test_a_service_that_comes_to_share_an_address_of_purelb_is_noticed() -> None:
+    made = world(service(annotations=REMOTE), endpoints("a"), *nodes(""))
+    made.put(service("dns", annotations=REMOTE))
+    assert made.consumer().reason.code == "SharedAddress"
+
+
 @pytest.mark.parametrize("annotations", [ANTREA, OPENELB, PURELB, {ADVERTISE: "true"}])
 def test_without_an_address_nothing_is_certain(annotations: dict[str, str]) -> None:
     made = world(service(annotations=annotations, ingress=[], in_cluster=True), endpoints("a"), *nodes(""))

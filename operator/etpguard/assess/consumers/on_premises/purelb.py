@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from msgspec.structs import replace
+
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Recognition, by_mark
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
@@ -9,7 +16,9 @@ from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Target
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Service
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import SERVICE, Key, Kind, Service
+from etpguard.objects.records import index_key
 
 MARK = "purelb.io/"
 POOL_TYPE = "purelb.io/pool-type"
@@ -37,13 +46,26 @@ _POOL_NOT_KNOWN = Reason(
 )
 
 
+def _recognised(service: Service) -> Recognition | None:
+    return by_mark(service, MARK) if service.type == "LoadBalancer" else None
+
+
+def _addresses(service: Service) -> Iterable[Key]:
+    """The index keys of its addresses. By them the picture finds the other Services of PureLB that share one."""
+    if _recognised(service) is None:
+        return ()
+    return {index_key("PureLBAddress", entry.ip) for entry in service.load_balancer_ingress if entry.ip}
+
+
 class PureLB(Announcer):
     """purelb 08b4e19 internal/local/announcer_local.go: one elected node announces a local address (announceLocal,
-    line 474); nodes with an endpoint announce a remote one (announceRemote, line 587). announceLocal sets Cluster
+    line 474); nodes with an endpoint announce a remote one (announceRemote, line 587), and keep it while they
+    announce it for another Service (deleteAddress, otherAnnouncerOf). announceLocal sets Cluster
     in its copy of the Service, and internal/k8s/k8s.go:677 maybeUpdateService writes that copy to the API
     server."""
 
     name = "purelb"
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType({SERVICE: (_addresses,)})
     without_address = (
         "the ServiceGroup is exhausted or absent; another Service holds the address and does not share it"
     )
@@ -54,8 +76,8 @@ class PureLB(Announcer):
             nodes="remote address: those with an endpoint; local address: any",
             health_check="none",
             with_local=(
-                "remote: `Covered`; local: `Unknown`, and PureLB sets the policy to Cluster, unless the Service "
-                "has the annotation `purelb.io/allow-local`"
+                "remote: `Covered`, or `Unknown` where Services share the address; local: `Unknown`, and PureLB "
+                "sets the policy to Cluster, unless the Service has the annotation `purelb.io/allow-local`"
             ),
             evidence=Evidence.DOCUMENTED,
             source="purelb 08b4e19 internal/local/announcer_local.go",
@@ -63,15 +85,32 @@ class PureLB(Announcer):
     )
 
     def recognise(self, service: Service) -> Recognition | None:
-        return by_mark(service, MARK) if service.type == "LoadBalancer" else None
+        return _recognised(service)
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        reads = frozenset(_addresses(service))
+        for consumer in super().find(service, view):
+            yield replace(consumer, reads=reads)
 
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
         match service.annotations.get(POOL_TYPE, "").lower():
             case "remote":
-                return NodeTargets(HOSTING, UNCHECKED), False
+                return _of_remote_address(service, view), False
             case "local" if ALLOW_LOCAL in service.annotations:
                 return PossibleNodes(EVERY_NODE, _ANY_NODE), False
             case "local":
                 return UnknownOutcome(_RESETS, EVERY_NODE, UNCHECKED), False
             case _:
                 return PossibleNodes(EVERY_NODE, _POOL_NOT_KNOWN), False
+
+
+def _of_remote_address(service: Service, view: View) -> Targets:
+    sharing = {other.key for at in _addresses(service) for other in view.referring(SERVICE, at)}
+    if others := sorted(sharing - {service.key}):
+        detail = (
+            f"the Service shares its address with Service {others[0]}. Nodes with an endpoint of any of these "
+            "Services announce the address, or all nodes if one of them has the policy Cluster. Nodes without an "
+            "endpoint of this Service drop its traffic"
+        )
+        return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail))
+    return NodeTargets(HOSTING, UNCHECKED)
