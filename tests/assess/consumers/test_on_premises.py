@@ -95,6 +95,24 @@ def test_openelb_announces_a_shared_address_from_the_nodes_of_both() -> None:
     assert "shop/dns" in found.reason.detail
 
 
+@pytest.mark.parametrize(
+    ("subject", "served"),
+    [
+        pytest.param(service(annotations=OPENELB), True, id="its value"),
+        pytest.param(service(annotations={"lb.kubesphere.io/v1alpha1": "none"}), False, id="another value"),
+        pytest.param(service(annotations={"lb.kubesphere.io/v1alpha1": ""}), False, id="empty"),
+        pytest.param(
+            service(annotations={"eip.openelb.kubesphere.io/v1alpha2": "lan"}), False, id="an Eip without it"
+        ),
+        pytest.param(service(annotations=OPENELB, type="NodePort"), False, id="a NodePort"),
+    ],
+)
+def test_openelb_is_recognised(subject: Json, served: bool) -> None:
+    """openelb f35d3f1 pkg/speaker/lb_controller.go IsOpenELBService, pkg/controllers/ipam/ipam.go."""
+    families = [v.consumer.family for v in world(subject, endpoints("a"), *nodes("")).assessment.consumers]
+    assert ("openelb" in families) is served
+
+
 REMOTE = {**PURELB, "purelb.io/pool-type": "remote", "purelb.io/allow-shared-ip": "one"}
 
 

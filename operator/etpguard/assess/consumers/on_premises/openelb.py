@@ -20,12 +20,8 @@ from etpguard.cluster.picture import Referrer
 from etpguard.objects import SERVICE, Key, Kind, Service
 from etpguard.objects.records import index_key
 
-MARKS = (
-    "lb.kubesphere.io/",
-    "eip.openelb.kubesphere.io/",
-    "protocol.openelb.kubesphere.io/",
-    "layer2.openelb.kubesphere.io/",
-)
+MARK, SERVED = "lb.kubesphere.io/v1alpha1", "openelb"
+"""pkg/speaker/lb_controller.go IsOpenELBService: this annotation, with this value alone."""
 LAYER2_NODE = "layer2.openelb.kubesphere.io/v1alpha1"
 
 NODES = replace(HOSTING, follows_ready=True)
@@ -41,7 +37,9 @@ _KEPT = Reason(
 
 
 def _recognised(service: Service) -> Recognition | None:
-    return by_mark(service, *MARKS) if service.type == "LoadBalancer" else None
+    if service.type != "LoadBalancer" or service.annotations.get(MARK) != SERVED:
+        return None
+    return by_mark(service, MARK)
 
 
 def _addresses(service: Service) -> Iterable[Key]:
@@ -62,7 +60,7 @@ class OpenELB(Announcer):
     documented = (
         DocumentedConsumer(
             consumer="OpenELB",
-            found_by="annotation `lb.kubesphere.io/` or `…openelb.kubesphere.io/`",
+            found_by="annotation `lb.kubesphere.io/v1alpha1: openelb`",
             nodes="the layer 2 node that its annotation names, else those with a ready endpoint",
             health_check="none",
             with_local="`Covered`; `Unknown` where Services share the address or no endpoint is ready",
