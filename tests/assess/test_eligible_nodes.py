@@ -132,7 +132,7 @@ def test_requirements(
     ],
 )
 def test_provider_id_blocks(provider_id: str, blocked: bool) -> None:
-    rule = NodeRule(provider_id="i-[0-9a-f]+")
+    rule = NodeRule(provider_id="aws://.*/i-[0-9a-f]+")
     table = NodeTable()
     sets = EligibleNodes(table)
     nodes = [node("n", provider_id=provider_id)]

@@ -396,7 +396,7 @@ def test_counts_are_of_nodes_that_exist() -> None:
 
 
 def test_a_blocked_registration_names_the_node() -> None:
-    unusable: Sequence[Consumer] = [consumer(nodes=NodeRule(provider_id="i-.*"))]
+    unusable: Sequence[Consumer] = [consumer(nodes=NodeRule(provider_id="aws://.*"))]
     found, picture = assess(
         service(), ON_N1, node("n1", provider_id="aws:///a/i-1"), node("n2"), consumers=unusable
     )

@@ -33,7 +33,7 @@ from etpguard.assess.verdict_rules import (
     worst_of,
 )
 from etpguard.cluster import Picture
-from etpguard.objects import NODE
+from etpguard.objects import NODE, Key
 
 _REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET, TOO_FEW_HEALTHY)}
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
@@ -155,11 +155,7 @@ class ConsumerJudge:
     ) -> Reason | None:
         """Why the outcome does not follow from these node sets; None if it does."""
         if blocking := eligible & self._eligible.blocking(rule):
-            return Reason(
-                "RegistrationBlocked",
-                f"the controller cannot register node {self._picture.nodes.names(blocking, 1)[0]} by its "
-                "providerID, so it neither registers nor removes any node",
-            )
+            return self._why_blocked(rule, self._picture.nodes.names(blocking, 1)[0])
         if (
             state.uncertain
             and (doubt := state.doubt(eligible))
@@ -176,6 +172,20 @@ class ConsumerJudge:
         if isinstance(passes, NotModelled):
             return Reason("HealthCheckPortNotModelled", passes.detail)
         return None
+
+    def _why_blocked(self, rule: NodeRule, name: str) -> Reason:
+        node = self._picture.get(NODE, Key("", name))
+        if rule.finds_by_name and node is not None and not node.provider_id:
+            detail = (
+                f"node {name} has no providerID, and the controller looks for a machine with its name. No API "
+                "object shows whether there is one. Look at the targets of the load balancer"
+            )
+            return Reason("NodeNotIdentified", detail)
+        detail = (
+            f"the controller cannot register node {name} by its providerID, so it neither registers nor removes "
+            "any node"
+        )
+        return Reason("RegistrationBlocked", detail)
 
     def _with_cause(self, verdict: ConsumerVerdict, rule: NodeRule, states: ServiceStates) -> ConsumerVerdict:
         """The verdict with what excludes nodes in its reason. Under NoTargets, that is what excludes the nodes

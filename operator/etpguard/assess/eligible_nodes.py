@@ -161,8 +161,9 @@ class EligibleNodes:
 
     def _find(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
         if (chosen := self._chosen(rule, nodes)) is not rule:
-            self._unidentified[rule] = 0
-            return self.of(chosen, nodes)
+            found = self.of(chosen, nodes)
+            self._unidentified[rule] = self._unidentified[chosen]
+            return found
         if rule not in self._selected:
             self._selected[rule] = self._unidentified[rule] = 0
             for node in nodes:

@@ -80,10 +80,13 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
     k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:1014-1024."""
     skip_deleting: bool = False
     provider_id: str = ""
-    """A pattern that the last segment of every eligible node's providerID must match; one that does not
-    blocks the registration of all."""
+    """A pattern that the providerID of every eligible node must match; one that does not blocks the registration
+    of all."""
     skips_unidentified: bool = False
     """Whether a node whose providerID does not match is left out instead, and blocks nothing."""
+    finds_by_name: bool = False
+    """Whether the consumer looks in the cloud for the name of a node without a providerID. No API object shows
+    what it finds."""
     prefers_external_ipv4: bool = False
     """If a node that all other parts admit has an IPv4 address of the type ExternalIP, only such nodes are
     eligible."""
@@ -139,7 +142,7 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
 
     def identified(self, node: Node) -> bool:
         """Whether the node's providerID is one that the consumer can register."""
-        return not self.provider_id or bool(re.fullmatch(self.provider_id, node.provider_id.rpartition("/")[2]))
+        return not self.provider_id or bool(re.fullmatch(self.provider_id, node.provider_id))
 
 
 def _written(requirement: Requirement) -> str:

@@ -76,7 +76,7 @@ that of aws-load-balancer-controller docs/guide/service/nlb.md:158."""
 
 _PLAIN = PassesNowhere("kube-proxy answers plain HTTP")
 
-_NODES = replace(CLOUD_NODES, provider_id="i-[^/]*", skips_unidentified=True)
+_NODES = replace(CLOUD_NODES, provider_id="(?:.*/)?i-[^/]*", skips_unidentified=True)
 """aws_loadbalancer.go:1802-1857: nodes whose providerID names no instance are left out."""
 
 

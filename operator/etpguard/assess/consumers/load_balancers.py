@@ -157,6 +157,16 @@ def no_target(reason: Reason) -> NodeTargets:
     return NodeTargets(NO_NODE, HealthCheck(NotModelled(reason.detail)), no_target=reason)
 
 
+def no_node_of(provider: str, scheme: str) -> Reason:
+    """Why it is not known where the traffic goes: the controller skips the nodes of other providers, and no node
+    is one of its own."""
+    detail = (
+        f"no Node has a providerID of {provider} ({scheme}), and its controller skips all others. If it serves "
+        "the Service, all is lost. Another controller may serve it. Look at the targets of the load balancer"
+    )
+    return Reason("NoNodeOfProvider", detail)
+
+
 def refused(code: str, cause: str) -> Reason:
     """The reason for all ports of a Service that the controller refuses as a whole."""
     effect = "The controller fails: it serves no port of the Service, or leaves the load balancer as it was"

@@ -61,3 +61,15 @@ def test_an_sctp_port_fails_the_other_ports_too() -> None:
     slices = [endpoints("a"), endpoints("a", ports=["sig"], protocol="SCTP")]
     assert seen(two, *slices, *nodes("cloudscale")) == Seen("Unknown", "ProtocolNotServed", "abc", "bc")
     assert seen(two, *slices, *nodes("cloudscale"), port_name="sig").reason == "ProtocolNotServed"
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        pytest.param("k3s://b", "RegistrationBlocked", id="provider_id.go:35 a foreign providerID fails the sync"),
+        pytest.param("", "NodeNotIdentified", id="server_mapper.go:48 a server of its name, or an error"),
+    ],
+)
+def test_a_node_that_is_no_server(other: str, reason: str) -> None:
+    members = [*nodes("cloudscale", "a", "c"), node("b", other)]
+    assert seen(web(), endpoints("a"), *members)[:2] == ("Unknown", reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.assess.consumers.clouds.alike import ADDRESS, NO_NODE_PORT, UNHEALTHY, UNKNOWN, annotated
-from tests.assess.consumers.worlds import Json, Seen, endpoints, nodes, port, seen, service, world
+from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
 
 LB = "service.beta.kubernetes.io/do-loadbalancer-"
 DISOWN = "service.kubernetes.io/do-loadbalancer-disown"
@@ -144,3 +144,17 @@ def test_an_sctp_port_fails_the_other_ports_too() -> None:
     slices = [endpoints("a"), endpoints("a", ports=["sig"], protocol="SCTP")]
     assert seen(two, *slices, *nodes("digitalocean")) == Seen("Unknown", "ProtocolNotServed", "abc", "bc")
     assert seen(two, *slices, *nodes("digitalocean"), port_name="sig").reason == "ProtocolNotServed"
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        pytest.param("k3s://b", "RegistrationBlocked", id="droplets.go:181 a foreign providerID fails the sync"),
+        pytest.param("digitalocean://", "RegistrationBlocked", id="droplets.go:186 no number"),
+        pytest.param("", "NodeNotIdentified", id="752 a droplet of its name, or no target"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["REGIONAL", "REGIONAL_NETWORK"])
+def test_a_node_that_is_no_droplet(kind: str, other: str, reason: str) -> None:
+    members = [*nodes("digitalocean", "a", "c"), node("b", other)]
+    assert seen(web(type=kind), endpoints("a"), *members)[:2] == ("Unknown", reason)

@@ -141,3 +141,13 @@ def test_an_annotation_is_a_mark_and_no_assumption() -> None:
 def test_the_client_address_is_hidden_before_and_after() -> None:
     advice = world(web(), endpoints("a"), *nodes("hcloud")).advice()
     assert any("already hides it" in text for text in advice)
+
+
+@pytest.mark.parametrize("other", ["", "k3s://a", "aws:///eu-west-1a/i-1"])
+def test_680_a_node_of_another_provider_is_left_out(other: str) -> None:
+    members = [node("a", other), *nodes("hcloud", "b", "c")]
+    assert seen(web(type="lb11"), endpoints("a"), *members) == Seen("Outage", "Outage", "bc", "bc")
+
+
+def test_without_a_node_of_its_own_the_targets_are_not_known() -> None:
+    assert seen(web(type="lb11"), endpoints("a"), *nodes(""))[:2] == ("Unknown", "NoNodeOfProvider")

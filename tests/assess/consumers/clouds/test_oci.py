@@ -157,3 +157,16 @@ def test_a_session_affinity_fails_the_service() -> None:
     subject = service(sessionAffinity="ClientIP")
     found = seen(subject, endpoints("a"), *nodes("oci"))
     assert found == Seen("Unknown", "SessionAffinityNotServed", "abc", "bc")
+
+
+@pytest.mark.parametrize("other", ["", "k3s://a", "aws:///eu-west-1a/i-1"])
+def test_spec_804_a_node_of_another_provider_is_left_out(other: str) -> None:
+    members = [node("a", other), node("b", "ocid1.instance.oc1.phx.b"), node("c", "oci://c")]
+    assert seen(service(annotations={TYPE: "lb"}), endpoints("a"), *members) == Seen(
+        "Outage", "Outage", "bc", "bc"
+    )
+
+
+def test_without_a_node_of_its_own_the_targets_are_not_known() -> None:
+    found = seen(service(annotations={TYPE: "lb"}), endpoints("a"), *nodes(""))
+    assert found[:2] == ("Unknown", "NoNodeOfProvider")

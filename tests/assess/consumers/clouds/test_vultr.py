@@ -61,3 +61,8 @@ def test_udp_is_never_ok() -> None:
 def test_one_node_without_a_provider_id_fails_the_sync() -> None:
     members = [node("a", "vultr://a"), node("b", "vultr://b"), node("c")]
     assert seen(web(label="x"), endpoints("a"), *members)[:2] == ("Unknown", "RegistrationBlocked")
+
+
+def test_instances_189_a_node_of_another_provider_fails_the_sync() -> None:
+    members = [node("a", "vultr://a"), node("b", "x://b")]
+    assert seen(web(), endpoints("a"), *members)[:2] == ("Unknown", "RegistrationBlocked")

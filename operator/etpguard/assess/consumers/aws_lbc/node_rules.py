@@ -21,7 +21,7 @@ TAINTS = (
     TaintRule("karpenter.sh/disrupted", "NoSchedule"),
 )
 # The part before the last "/" is not looked at. One node that does not match fails the whole binding.
-PROVIDER_ID = "i-[^/]*"
+PROVIDER_ID = "(?:.*/)?i-[^/]*"
 
 
 def node_rule(selector: Selector | None, options: AwsOptions) -> NodeRule:

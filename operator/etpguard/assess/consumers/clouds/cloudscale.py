@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import CLOUDSCALE
-from etpguard.assess.consumers.load_balancers import standard_check, standard_settings
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, standard_check, standard_settings
 from etpguard.assess.consumers.targets import HealthCheck
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -29,13 +29,15 @@ class Cloudscale(CheckedCloud):
     provider = "cloudscale.ch"
     refuses_other_protocols = True
     annotations = (PREFIX, CLOUDSCALE)
+    nodes = replace(CLOUD_NODES, provider_id=" *cloudscale *://.+", finds_by_name=True)
+    """One node that is no server makes the sync fail: server_mapper.go findByNode, provider_id.go."""
     node_selectors = (f"{PREFIX}node-selector",)
     without_address = "a port has no node port, or an annotation does not parse"
     documented = (
         DocumentedConsumer(
             consumer="cloudscale.ch",
             found_by=f"`{PREFIX}` annotation, providerID `cloudscale://`",
-            nodes="cloud nodes that match `node-selector`",
+            nodes="cloud nodes that match `node-selector`; one with a foreign providerID makes the sync fail",
             health_check="HTTP `/livez` on healthCheckNodePort; `health-monitor-http` replaces path and codes",
             with_local="`TargetsUnhealthy`; `Unknown` beside an SCTP port",
             evidence=Evidence.DOCUMENTED,

@@ -34,11 +34,14 @@ CHECK_PATH = f"{PREFIX}healthcheck-path"
 CHECK_PROTOCOL = f"{PREFIX}healthcheck-protocol"
 DISOWN = "service.kubernetes.io/do-loadbalancer-disown"
 
-_PUBLIC_NODES = replace(CLOUD_NODES, prefers_external_ipv4=True)
+_NODES = replace(CLOUD_NODES, provider_id="digitalocean://.+", finds_by_name=True)
+"""nodesToDropletIDs (:726), droplets.go:176: a node with another providerID makes the sync fail. One without a
+providerID is a target if a droplet has its name."""
+_PUBLIC_NODES = replace(_NODES, prefers_external_ipv4=True)
 """filterAndClassifyNodes (:595): the targets of an external load balancer of type REGIONAL_NETWORK. If there is
 no such node, the controller fails and the load balancer keeps its targets."""
 _REGIONAL = Otherwise(
-    CLOUD_NODES,
+    _NODES,
     Reason(
         "LoadBalancerTypeNotKnown",
         f"{TYPE} is not set, so an option of the controller decides. A REGIONAL_NETWORK load balancer, the "
@@ -58,6 +61,7 @@ class DigitalOcean(CheckedCloud):
     provider = "DigitalOcean"
     refuses_other_protocols = True
     annotations = (PREFIX, DIGITALOCEAN)
+    nodes = _NODES
     needs_node_ports = False
     proxy_protocol = (f"{PREFIX}enable-proxy-protocol",)
     """Applies to a load balancer of type REGIONAL only."""
@@ -66,7 +70,8 @@ class DigitalOcean(CheckedCloud):
         DocumentedConsumer(
             consumer="DigitalOcean",
             found_by=f"`{PREFIX}` annotation, providerID `digitalocean://`",
-            nodes="cloud nodes; for `REGIONAL_NETWORK` only those with an external IPv4 address",
+            nodes="cloud nodes; for `REGIONAL_NETWORK` only those with an external IPv4 address; one with a "
+            "foreign providerID makes the sync fail",
             health_check=(
                 "one for all ports: HTTP `/healthz` on healthCheckNodePort; with `override-health-check` the node "
                 "port of `healthcheck-port` or of the first TCP port"

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import HCLOUD
-from etpguard.assess.consumers.load_balancers import NO_NODE, port_number
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, NO_NODE, no_node_of, port_number
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
@@ -39,13 +39,16 @@ class HetznerCloud(CheckedCloud):
     client_ip = ClientIP.HIDDEN
     proxy_protocol = (f"{PREFIX}uses-proxyprotocol",)
     protocols = frozenset({"TCP"})
+    nodes = replace(CLOUD_NODES, provider_id="(?:hcloud|hrobot)://.+", skips_unidentified=True)
+    """:680: a node with another prefix in its providerID is left out."""
     node_selectors = (f"{PREFIX}node-selector",)
     without_address = "a location or network is missing, a selector or another annotation does not parse"
     documented = (
         DocumentedConsumer(
             consumer="Hetzner Cloud",
             found_by=f"`{PREFIX}` annotation, providerID `hcloud://`",
-            nodes="cloud nodes that match `node-selector`; `Unknown` with dedicated (Robot) servers",
+            nodes="cloud nodes with a providerID `hcloud://` that match `node-selector`; `Unknown` with "
+            "dedicated (Robot) servers",
             health_check="per port: TCP (or `health-check-protocol`) on its node port, or on `health-check-port`",
             with_local="`TargetsUnhealthy` with the default check; a UDP port is not served",
             evidence=Evidence.DOCUMENTED,
@@ -55,6 +58,8 @@ class HetznerCloud(CheckedCloud):
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         targets = super().targets(service, port, view)
+        if isinstance(targets, NodeTargets) and self.scheme not in view.platforms:
+            targets = replace(targets, keeps_targets=no_node_of(self.provider, self.scheme))
         if HETZNER_ROBOT not in view.platforms or not isinstance(targets, NodeTargets) or targets.rule == NO_NODE:
             return targets
         detail = (

@@ -14,7 +14,13 @@ from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
 from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, refused, refused_affinity, standard_check
+from etpguard.assess.consumers.load_balancers import (
+    CLOUD_NODES,
+    no_node_of,
+    refused,
+    refused_affinity,
+    standard_check,
+)
 from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked
 from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
@@ -27,6 +33,10 @@ TYPE = "oci.oraclecloud.com/load-balancer-type"
 LB_SELECTOR = "oci.oraclecloud.com/node-label-selector"
 NLB_SELECTOR = "oci-network-load-balancer.oraclecloud.com/node-label-selector"
 PRESERVE_SOURCE = "oci-network-load-balancer.oraclecloud.com/is-preserve-source"
+
+
+_NODES = replace(CLOUD_NODES, provider_id="oci://.*|ocid1.*", skips_unidentified=True)
+"""784 getBackends, util.go:75: a node with another providerID is left out."""
 
 
 class OracleCloud(Cloud):
@@ -43,7 +53,7 @@ class OracleCloud(Cloud):
             consumer="Oracle Cloud load balancer and network load balancer",
             found_by="`oci.oraclecloud.com/`, `oci-network-load-balancer.oraclecloud.com/` annotation, providerID "
             "`ocid1.…` or `oci://`",
-            nodes="cloud nodes that match the `node-label-selector` of its type",
+            nodes="cloud nodes with a providerID of Oracle that match the `node-label-selector` of its type",
             health_check="HTTP `/healthz` on healthCheckNodePort, for UDP too",
             with_local="`TargetsUnhealthy`; `Unknown` with a sessionAffinity",
             evidence=Evidence.DOCUMENTED,
@@ -53,7 +63,10 @@ class OracleCloud(Cloud):
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         """All ports have the same health check, and so the same targets."""
-        return view.once("oci", service, _targets)
+        targets = view.once("oci", service, _targets)
+        if isinstance(targets, NodeTargets) and self.scheme not in view.platforms:
+            return replace(targets, keeps_targets=no_node_of(self.provider, self.scheme))
+        return targets
 
     def client_ip_of(self, service: Service) -> ClientIP:
         """690-728: a network load balancer keeps the client's address under Local, unless is-preserve-source is
@@ -99,7 +112,7 @@ def _targets(service: Service) -> Targets:
     requirements = label_selector(written)
     if requirements is None:
         return unreadable(key, written, CLOUD_NODES)
-    rule = replace(CLOUD_NODES, requirements=requirements)
+    rule = replace(_NODES, requirements=requirements)
     preserve = service.annotations.get(PRESERVE_SOURCE)
     if network and preserve is not None and preserve not in BOOLEANS:
         return unreadable(PRESERVE_SOURCE, preserve, rule)

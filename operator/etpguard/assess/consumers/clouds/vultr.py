@@ -28,8 +28,8 @@ class Vultr(CheckedCloud):
 
     name = "vultr"
     provider = "Vultr"
-    nodes = replace(CLOUD_NODES, provider_id=".+")
-    """One node without a providerID makes the sync fail."""
+    nodes = replace(CLOUD_NODES, provider_id="vultr://.+")
+    """One node with another providerID makes the sync fail: vultr/instances.go:179 vultrIDFromProviderID."""
     annotations = (PREFIX, VULTR)
     client_ip = ClientIP.HIDDEN
     proxy_protocol = (f"{PREFIX}proxy-protocol",)
@@ -38,7 +38,7 @@ class Vultr(CheckedCloud):
         DocumentedConsumer(
             consumer="Vultr",
             found_by=f"`{PREFIX}` annotation, providerID `vultr://`",
-            nodes="cloud nodes; a node without a providerID makes the sync fail",
+            nodes="cloud nodes; one without a providerID `vultr://` makes the sync fail",
             health_check="one for all ports: TCP (HTTP with `healthcheck-path`) on the first port's node port",
             with_local="`TargetsUnhealthy` for the first port; `Blackhole` where another port has fewer endpoints",
             evidence=Evidence.DOCUMENTED,
