@@ -78,6 +78,8 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
     exclude_label_as_bool: bool = False
     """Whether `exclude-from-external-load-balancers` excludes a node unless it parses as false:
     k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:1014-1024."""
+    exclude_label_by_presence: bool = False
+    """Whether that label excludes a node whatever its value is."""
     skip_deleting: bool = False
     provider_id: str = ""
     """A pattern that the providerID of every eligible node must match; one that does not blocks the registration
@@ -128,7 +130,7 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
                 if taint.key not in self.tolerated:
                     return f"the taint {taint.key}"
         labels = node.labels
-        if self.exclude_label_as_bool and EXCLUDE_LABEL in labels and BOOLEANS.get(labels[EXCLUDE_LABEL], True):
+        if EXCLUDE_LABEL in labels and self._excludes(labels[EXCLUDE_LABEL]):
             return f"the label {EXCLUDE_LABEL}"
         for requirement in self.requirements:
             if not requirement.admits(labels):
@@ -139,6 +141,9 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
             if any(taint.key == rule.key and rule.effect in ("", taint.effect) for rule in self.taints):
                 return f"the taint {taint.key}"
         return ""
+
+    def _excludes(self, value: str) -> bool:
+        return self.exclude_label_by_presence or (self.exclude_label_as_bool and BOOLEANS.get(value, True))
 
     def identified(self, node: Node) -> bool:
         """Whether the node's providerID is one that the consumer can register."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.node_addresses import holders
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, Targets, UnknownOutcome
@@ -25,6 +27,10 @@ CLOUD_NODES = NodeRule(readiness=Readiness.IGNORED, exclude_label_as_bool=True, 
 """k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:1001-1048 stableNodeSetPredicates: not being
 deleted, the exclude label absent or parsed as false, no autoscaler taint. Readiness, cordons and roles do not
 matter."""
+
+OLDER_CLOUD_NODES = replace(CLOUD_NODES, exclude_label_as_bool=False, exclude_label_by_presence=True)
+"""The same before v0.34.0, where controller.go nodeIncludedPredicate does not read the value of the label. The
+go.mod of a controller names its version."""
 
 EVERY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
 """All nodes to which an unknown load balancer might send."""

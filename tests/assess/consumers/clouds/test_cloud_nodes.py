@@ -77,6 +77,34 @@ def test_eligible_nodes(third: Json, eligible: str) -> None:
     assert seen(*around(third)) == Seen("TargetsUnhealthy", "TargetsUnhealthy", eligible, eligible[1:])
 
 
+MARKS = {
+    "upcloud": ("upcloud", {"service.beta.kubernetes.io/upcloud-load-balancer-x": ""}, "0.31.10"),
+    "cloudscale": ("cloudscale", {"k8s.cloudscale.ch/loadbalancer-name": "x"}, "0.29.0"),
+    "outscale": ("aws", {"service.beta.kubernetes.io/osc-load-balancer-name": "x"}, "0.32.8"),
+    "ibm": ("ibm", {"service.kubernetes.io/ibm-load-balancer-cloud-provider-x": ""}, "0.32.0-alpha.2"),
+    "yandex": ("yandex", {"yandex.cpi.flant.com/x": ""}, "0.32.1"),
+    "civo": ("civo", {"kubernetes.civo.com/x": ""}, "0.27.2"),
+    "huawei": ("huaweicloud", {"kubernetes.io/elb.id": "x"}, "0.28.13"),
+}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "annotations"),
+    [
+        pytest.param(scheme, marks, id=f"{name}: k8s.io/cloud-provider {version} of its go.mod")
+        for name, (scheme, marks, version) in MARKS.items()
+    ],
+)
+@pytest.mark.parametrize("value", ["", "true", "false", "0"])
+def test_before_0_34_the_exclude_label_counts_by_presence(
+    scheme: str, annotations: dict[str, str], value: str
+) -> None:
+    host = [{"hostname": "lb.example.com"}] if scheme == "ibm" else [{"ip": "203.0.113.7"}]
+    (third,) = nodes(scheme, "c", labels={EXCLUDE: value})
+    subject = service(annotations=annotations, ingress=host)
+    assert seen(subject, endpoints("a", "b", "c"), *nodes(scheme, "a", "b"), third).eligible == "ab"
+
+
 @pytest.mark.parametrize(
     "cloud",
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES
+from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES
 from etpguard.assess.consumers.targets import PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -37,4 +37,4 @@ class Civo(Cloud):
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        return PossibleNodes(CLOUD_NODES, _NOT_KNOWN, sends_to_one=True)
+        return PossibleNodes(OLDER_CLOUD_NODES, _NOT_KNOWN, sends_to_one=True)

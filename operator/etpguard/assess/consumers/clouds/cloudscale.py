@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import CLOUDSCALE
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, standard_check, standard_settings
+from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, standard_check, standard_settings
 from etpguard.assess.consumers.targets import HealthCheck
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -29,7 +29,7 @@ class Cloudscale(CheckedCloud):
     provider = "cloudscale.ch"
     refuses_other_protocols = True
     annotations = (PREFIX, CLOUDSCALE)
-    nodes = replace(CLOUD_NODES, provider_id=" *cloudscale *://.+", finds_by_name=True)
+    nodes = replace(OLDER_CLOUD_NODES, provider_id=" *cloudscale *://.+", finds_by_name=True)
     """One node that is no server makes the sync fail: server_mapper.go findByNode, provider_id.go."""
     node_selectors = (f"{PREFIX}node-selector",)
     without_address = "a port has no node port, or an annotation does not parse"

@@ -11,7 +11,13 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import FOLLOWS_PODS, Cloud
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, EVERY_NODE, UNCHECKED, Recognition, sole_cloud
+from etpguard.assess.consumers.load_balancers import (
+    EVERY_NODE,
+    OLDER_CLOUD_NODES,
+    UNCHECKED,
+    Recognition,
+    sole_cloud,
+)
 from etpguard.assess.consumers.targets import (
     CheckSettings,
     HealthCheck,
@@ -30,7 +36,7 @@ from etpguard.objects import Service, ServicePort
 _PREFIX = "kubernetes.io/elb."
 CHECK_FLAG, CHECK_OPTION = f"{_PREFIX}health-check-flag", f"{_PREFIX}health-check-option"
 
-_NODES = replace(CLOUD_NODES, hosts=Hosts.NOT_TERMINATING)
+_NODES = replace(OLDER_CLOUD_NODES, hosts=Hosts.NOT_TERMINATING)
 """502-560 addOrRemoveMembers: the nodes of active pods, ready or not, under each policy."""
 
 _MANAGED = Reason(

@@ -16,7 +16,7 @@ from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, addressed_by_ip, refused
+from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, addressed_by_ip, refused
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import (
     CheckSettings,
@@ -104,7 +104,7 @@ def _targets(service: Service) -> Targets:
             "the load balancer is not an application load balancer for VPC, which has a host name. How a network "
             "load balancer, or one on classic infrastructure, selects nodes and checks them is not known"
         )
-        return PossibleNodes(CLOUD_NODES, Reason("ControllerNotModelled", detail))
+        return PossibleNodes(OLDER_CLOUD_NODES, Reason("ControllerNotModelled", detail))
     if any(port.transport != "TCP" for port in service.ports):
         cause = (
             "the Service has a port that is not TCP, which an application load balancer for VPC does not support"
@@ -127,10 +127,10 @@ def node_rule(service: Service) -> NodeRule:
     is not one `k=v`, or whose key is not in the list, has no effect."""
     key, equals, value = _compact(service, NODE_SELECTOR).partition("=")
     if equals and "=" not in value and key in _SELECTABLE:
-        return replace(CLOUD_NODES, requirements=(Requirement(key, "In", (value,)),))
+        return replace(OLDER_CLOUD_NODES, requirements=(Requirement(key, "In", (value,)),))
     zone = _compact(service, ZONE)
     in_zone = (Requirement(_ZONE_LABEL, "In", (zone,)),) if zone else ()
-    return replace(CLOUD_NODES, requirements=in_zone, prefers=_EDGE)
+    return replace(OLDER_CLOUD_NODES, requirements=in_zone, prefers=_EDGE)
 
 
 def _features(service: Service) -> frozenset[str]:

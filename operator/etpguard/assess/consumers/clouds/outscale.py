@@ -15,7 +15,7 @@ from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
-    CLOUD_NODES,
+    OLDER_CLOUD_NODES,
     on_health_check_node_port,
     port_number,
     refused,
@@ -85,8 +85,8 @@ def _targets(service: Service, view: View) -> Targets:
     written = service.annotations.get(NODE_LABELS, "")
     requirements = _requirements(written)
     if requirements is None:
-        return unreadable(NODE_LABELS, written, CLOUD_NODES)
-    rule = replace(CLOUD_NODES, requirements=requirements)
+        return unreadable(NODE_LABELS, written, OLDER_CLOUD_NODES)
+    rule = replace(OLDER_CLOUD_NODES, requirements=requirements)
     if any(port.transport != "TCP" for port in service.ports):
         cause = "the Service has a port that is not TCP, which Outscale does not support"
         return UnknownOutcome(refused("ProtocolNotServed", cause), rule)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import UPCLOUD
-from etpguard.assess.consumers.load_balancers import NO_NODE, standard_check, standard_settings
+from etpguard.assess.consumers.load_balancers import NO_NODE, OLDER_CLOUD_NODES, standard_check, standard_settings
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, Targets
 from etpguard.assess.consumers.view import View
@@ -34,6 +34,7 @@ class UpCloud(CheckedCloud):
     name = "upcloud"
     provider = "UpCloud"
     annotations = (PREFIX, UPCLOUD)
+    nodes = OLDER_CLOUD_NODES
     client_ip = ClientIP.HIDDEN
     node_selectors = (f"{PREFIX}node-selector",)
     without_address = "no node matches the selector, or the nodes are of several private networks"

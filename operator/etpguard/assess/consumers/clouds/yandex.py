@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, first_mark, standard_check
+from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, first_mark, standard_check
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
@@ -63,15 +63,15 @@ def _targets(service: Service) -> Targets:
             "Managed Service for Kubernetes checks nodes is not known, and a share of the requests may be lost. "
             "Look at the health checks of the load balancer in Yandex Cloud"
         )
-        return PossibleNodes(CLOUD_NODES, Reason("ControllerNotModelled", detail))
+        return PossibleNodes(OLDER_CLOUD_NODES, Reason("ControllerNotModelled", detail))
     if len(service.ports) > MOST_PORTS:
         detail = (
             f"the Service has {len(service.ports)} ports, and Yandex Cloud takes {MOST_PORTS} at most. The "
             "controller fails: it serves no port of the Service, or leaves the load balancer as it was"
         )
-        return UnknownOutcome(Reason("TooManyPorts", detail), CLOUD_NODES)
+        return UnknownOutcome(Reason("TooManyPorts", detail), OLDER_CLOUD_NODES)
     group = service.annotations.get(TARGET_GROUP, "")
-    rule = replace(CLOUD_NODES, yandex_target_group=group)
+    rule = replace(OLDER_CLOUD_NODES, yandex_target_group=group)
     return NodeTargets(rule, standard_check(service), keeps_targets=_missing(group))
 
 
