@@ -16,6 +16,7 @@ from etpguard.objects.records import Key, LabelledRecord, Shape
 class ServerHealthCheck(Shape, frozen=True):
     port: int | None = None
     path: str | None = None
+    status: int | None = None
 
 
 class RouteService(Shape, frozen=True):

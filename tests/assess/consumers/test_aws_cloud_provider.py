@@ -36,6 +36,7 @@ NLB = {TYPE: "nlb"}
 DNS = port("dns", 53, 30053, "UDP")
 SAFE = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
 LOST = Seen("Blackhole", "Blackhole", "abc", "bc")
+NONE_HEALTHY = Seen("Unknown", "NoneHealthyNotKnown", "abc", "bc")
 
 
 def annotated(annotations: dict[str, str], **more: object) -> list[Json]:
@@ -78,10 +79,29 @@ def annotated(annotations: dict[str, str], **more: object) -> list[Json]:
         ),
         pytest.param(
             {**NLB, PROTOCOL: "HTTPS", PORT: "10256"},
-            PassesNowhere("kube-proxy answers plain HTTP"),
+            PassesNowhere("kube-proxy answers plain HTTP there"),
             Seen("Blackhole", "NoHealthyTarget", "abc", "bc"),
             id="NLB: TLS on kube-proxy's healthz",
         ),
+        pytest.param(
+            {**NLB, PATH: "/", PORT: "10256"},
+            PassesNowhere("kube-proxy answers 404 to /"),
+            Seen("Blackhole", "NoHealthyTarget", "abc", "bc"),
+            id="NLB: a path that kube-proxy does not serve, and it fails open",
+        ),
+        pytest.param(
+            {PATH: "/", PORT: "10256"},
+            PassesNowhere("kube-proxy answers 404 to /"),
+            NONE_HEALTHY,
+            id="CLB: a path that kube-proxy does not serve",
+        ),
+        pytest.param(
+            {PROTOCOL: "SSL", PORT: "10256"},
+            PassesNowhere("kube-proxy answers plain HTTP there"),
+            NONE_HEALTHY,
+            id="CLB: TLS on kube-proxy's healthz",
+        ),
+        pytest.param({PATH: "/livez", PORT: "10256"}, KubeProxyHealthz(), LOST, id="CLB: a path that it serves"),
         pytest.param(
             {PORT: "9100"},
             None,

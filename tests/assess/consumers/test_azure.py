@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess.consumers.targets import CheckSettings
-from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck, OwnNodePort, Probe
+from etpguard.assess.probe import (
+    HealthCheckNodePort,
+    KubeProxyHealthz,
+    NoHealthCheck,
+    OwnNodePort,
+    PassesNowhere,
+    Probe,
+)
 from tests.assess.consumers.worlds import (
     HEALTH_CHECK_NODE_PORT,
     Json,
@@ -26,6 +33,7 @@ PREFIX = "service.beta.kubernetes.io/"
 PROBE_PORT, NO_PROBE = f"{PREFIX}port_80_health-probe_port", f"{PREFIX}port_80_no_probe_rule"
 SAFE = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
 LOST = Seen("Blackhole", "Blackhole", "abc", "bc")
+NONE_HEALTHY = Seen("Outage", "NoHealthyTarget", "abc", "bc")
 
 
 def annotated(annotations: dict[str, str]) -> list[Json]:
@@ -54,6 +62,28 @@ def annotated(annotations: dict[str, str]) -> list[Json]:
         pytest.param({PROBE_PORT: "Admin"}, OwnNodePort("admin"), SAFE, id="by name, in any case"),
         pytest.param({PROBE_PORT: "30081"}, OwnNodePort("admin"), SAFE, id="by node port"),
         pytest.param({PROBE_PORT: "10256"}, None, LOST, id="kube-proxy's healthz"),
+        pytest.param(
+            {PROBE_PORT: "10256", f"{PREFIX}port_80_health-probe_protocol": "http"},
+            PassesNowhere("kube-proxy answers 404 to /"),
+            NONE_HEALTHY,
+            id="kube-proxy's healthz by HTTP, on a path that it does not serve",
+        ),
+        pytest.param(
+            {
+                PROBE_PORT: "10256",
+                f"{PREFIX}port_80_health-probe_protocol": "http",
+                f"{PREFIX}port_80_health-probe_request-path": "/healthz",
+            },
+            KubeProxyHealthz(),
+            LOST,
+            id="kube-proxy's healthz by HTTP",
+        ),
+        pytest.param(
+            {PROBE_PORT: "10256", f"{PREFIX}port_80_health-probe_protocol": "https"},
+            PassesNowhere("kube-proxy answers plain HTTP there"),
+            NONE_HEALTHY,
+            id="kube-proxy's healthz by TLS",
+        ),
         pytest.param(
             {PROBE_PORT: str(HEALTH_CHECK_NODE_PORT)},
             HealthCheckNodePort(any_answer=True),

@@ -47,6 +47,21 @@ USED: Json = {"name": "web", "port": 80, "nodePortLB": True}
             id="a health check on another port",
         ),
         pytest.param(
+            route(nodePortLB=True, healthCheck={"path": "/ok", "port": 10256}),
+            Seen("Outage", "NoHealthyTarget", "abc", "bc"),
+            id="kube-proxy answers 404 to other paths than its own",
+        ),
+        pytest.param(
+            route(nodePortLB=True, healthCheck={"path": "/ok", "port": 10256, "status": 404}),
+            LOST,
+            id="healthcheck.go: the status that the route wants",
+        ),
+        pytest.param(
+            route(nodePortLB=True, healthCheck={"path": "/healthz", "port": 10256}),
+            LOST,
+            id="kube-proxy's own path",
+        ),
+        pytest.param(
             route(nodePortLB=True, port=9999), Seen("Unknown", "PortNotFound", "abc", ""), id="no such port"
         ),
         pytest.param(traefik_service({"weighted": {"services": [USED]}}), LOST, id="weighted"),

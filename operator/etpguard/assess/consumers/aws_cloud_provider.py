@@ -314,7 +314,4 @@ def _targets(
     if number is None:
         detail = f"{CHECK_PORT} is {written[:40]!r}, neither traffic-port nor a port number"
         return UnknownOutcome(Reason("InvalidAnnotation", detail), rule, unclear)
-    check = view.check_on(number, service, settings)
-    if tls and isinstance(check.probe, KubeProxyHealthz):
-        check = replace(check, probe=_PLAIN)
-    return NodeTargets(rule, check)
+    return NodeTargets(rule, view.check_on(number, service, settings))

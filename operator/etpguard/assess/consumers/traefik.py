@@ -111,6 +111,10 @@ def _targets(used: RouteService, port: ServicePort | None, service: Service, vie
     if used.health_check is None:
         return NodeTargets(EVERY_NODE, UNCHECKED, none_healthy=NoneHealthy.SENDS_TO_NONE)
     own, path = used.health_check.port, used.health_check.path or "/"
+    wanted = used.health_check.status or 200
     settings = CheckSettings(str(own or "node port"), "HTTP", path)
-    check = view.check_on(own, service, settings) if own else HealthCheck(OwnNodePort(port.label), settings)
+    if own:
+        check = view.check_on(own, service, settings, lambda status: status == wanted)
+    else:
+        check = HealthCheck(OwnNodePort(port.label), settings)
     return NodeTargets(EVERY_NODE, check, none_healthy=NoneHealthy.SENDS_TO_NONE)

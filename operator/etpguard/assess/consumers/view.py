@@ -14,6 +14,7 @@ from etpguard.assess.probe import (
     NotModelled,
     OtherNodePort,
     OwnNodePort,
+    PassesNowhere,
     Probe,
 )
 from etpguard.cluster.picture import Picture
@@ -101,13 +102,22 @@ class View:
         """Drop what `once` keeps; the engine calls it before it assesses a changed picture."""
         self._computed.clear()
 
-    def check_on(self, number: int, service: Service, settings: CheckSettings | None) -> HealthCheck:
+    def check_on(
+        self,
+        number: int,
+        service: Service,
+        settings: CheckSettings | None,
+        accepts: Callable[[int], bool] = lambda status: status == 200,
+    ) -> HealthCheck:
         """The health check of port `number` of each node.
 
         Health checks use TCP, and each protocol may have its own holder of a number: a UDP port does not answer.
-        The caller handles the healthCheckNodePort, whose answer depends on the protocol of the check.
+        The caller handles the healthCheckNodePort, whose answer depends on the protocol of the check. `accepts`
+        says whether an HTTP status is a success.
         """
         probe, owners = self._answering(number, service)
+        if settings and isinstance(probe, KubeProxyHealthz):
+            probe = _healthz(settings, accepts)
         return HealthCheck(probe, settings, reads=owners, reads_node_ports=frozenset({number}))
 
     def _answering(self, number: int, service: Service) -> tuple[Probe, frozenset[Key]]:
@@ -124,6 +134,21 @@ class View:
             if port is not None:
                 return OtherNodePort(owner.key, port.label), frozenset({owner.key})
         return NotModelled(f"no API object shows what answers on port {number}"), frozenset()
+
+
+def _healthz(settings: CheckSettings, accepts: Callable[[int], bool]) -> Probe:
+    """kube-proxy serves only /healthz and /livez there, over plain HTTP (pkg/proxy/healthcheck/proxy_health.go
+    Run). Data planes that take its place serve no other path either (Cilium daemon/cmd/kube_proxy_healthz.go,
+    OVN-Kubernetes go-controller/pkg/node/healthcheck_node.go)."""
+    if settings.protocol == "TCP":
+        return KubeProxyHealthz()
+    if settings.protocol != "HTTP":
+        return PassesNowhere("kube-proxy answers plain HTTP there")
+    path = "/" + settings.path.removeprefix("/")
+    answer = 200 if path.partition("?")[0] in ("/healthz", "/livez") else 404
+    if accepts(answer):
+        return KubeProxyHealthz()
+    return PassesNowhere(f"kube-proxy answers {answer} to {path[:80]}")
 
 
 class _Raised(NamedTuple):

@@ -41,6 +41,16 @@ def web(ports: list[Json] | None = None, **annotations: str) -> Json:
         pytest.param(web(healthcheck_mode="udp"), UNKNOWN, id="an unknown mode"),
         pytest.param(web(healthcheck_port="30080"), UNHEALTHY, id="813 the node port by number"),
         pytest.param(web(healthcheck_port="32000"), BLACKHOLE, id="813 the healthCheckNodePort by number"),
+        pytest.param(
+            web(healthcheck_port="10256", healthcheck_mode="http", healthcheck_uri="/"),
+            Seen("Unknown", "NoneHealthyNotKnown", "abc", "bc"),
+            id="kube-proxy answers 404 to /",
+        ),
+        pytest.param(
+            web(healthcheck_port="10256", healthcheck_mode="http", healthcheck_uri="/healthz"),
+            BLACKHOLE,
+            id="kube-proxy answers 200 to /healthz",
+        ),
         pytest.param(web(healthcheck_port="http"), UNKNOWN, id="816 a name is rejected"),
         pytest.param(
             web(instancepool_id="p"), Seen("Unknown", "InstancePoolNotKnown", "abc", "bc"), id="a named pool"

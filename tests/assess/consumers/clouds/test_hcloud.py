@@ -19,6 +19,7 @@ def web(ports: list[Json] | None = None, **annotations: str) -> Json:
 
 UNHEALTHY = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
 BLACKHOLE = Seen("Blackhole", "Blackhole", "abc", "bc")
+NONE_HEALTHY = Seen("Unknown", "NoneHealthyNotKnown", "abc", "bc")
 UNKNOWN = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
 
 
@@ -46,6 +47,29 @@ UNKNOWN = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
         ),
         pytest.param(
             web(health_check_port="10256"), BLACKHOLE, id="kube-proxy's own port is open on every ready node"
+        ),
+        pytest.param(
+            web(health_check_port="10256", health_check_protocol="http"), NONE_HEALTHY, id="it answers 404 to /"
+        ),
+        pytest.param(
+            web(health_check_port="10256", health_check_protocol="https", health_check_http_path="/healthz"),
+            NONE_HEALTHY,
+            id="it does not speak TLS",
+        ),
+        pytest.param(
+            web(health_check_port="10256", health_check_protocol="http", health_check_http_path="/healthz"),
+            BLACKHOLE,
+            id="it answers 200 to /healthz",
+        ),
+        pytest.param(
+            web(health_check_port="10256", health_check_protocol="http", http_status_codes="2??, 4*"),
+            BLACKHOLE,
+            id="404 accepted: passes on every ready node",
+        ),
+        pytest.param(
+            web(health_check_port="32000", health_check_protocol="http", http_status_codes="2??,500"),
+            UNHEALTHY,
+            id="500 accepted, and not 503",
         ),
         pytest.param(web(uses_proxyprotocol="true"), UNHEALTHY, id="PROXY protocol does not change the check"),
         pytest.param(web(uses_proxyprotocol="yes"), UNKNOWN, id="a value that is no bool fails the sync"),

@@ -26,6 +26,7 @@ HCNP = str(HEALTH_CHECK_NODE_PORT)
 HOST = [{"hostname": "web.lbu.example.com"}]
 SAFE = ("TargetsUnhealthy", "TargetsUnhealthy")
 LOST = ("Blackhole", "Blackhole")
+NONE_HEALTHY = ("Unknown", "NoneHealthyNotKnown")
 NOT_UNDERSTOOD = ("Unknown", "InvalidAnnotation")
 
 
@@ -39,6 +40,21 @@ def around(annotations: dict[str, str]) -> list[Json]:
         pytest.param({}, SAFE, (HCNP, "HTTP", "/healthz"), id="295: the healthCheckNodePort"),
         pytest.param({CHECK_PORT: "30080"}, SAFE, ("30080", "TCP", ""), id="293: TCP, here on the node port"),
         pytest.param({CHECK_PORT: "10256"}, LOST, ("10256", "TCP", ""), id="kube-proxy passes on each node"),
+        pytest.param(
+            {CHECK_PORT: "10256", CHECK_PROTOCOL: "http"},
+            NONE_HEALTHY,
+            ("10256", "HTTP", ""),
+            id="404 on each node",
+        ),
+        pytest.param(
+            {CHECK_PORT: "10256", CHECK_PROTOCOL: "ssl"}, NONE_HEALTHY, ("10256", "SSL", ""), id="no TLS on 10256"
+        ),
+        pytest.param(
+            {CHECK_PORT: "10256", CHECK_PATH: "/healthz"},
+            LOST,
+            ("10256", "HTTP", "/healthz"),
+            id="200 on each node",
+        ),
         pytest.param({CHECK_PORT: HCNP}, LOST, (HCNP, "TCP", ""), id="TCP on the healthCheckNodePort passes, too"),
         pytest.param({CHECK_PORT: HCNP, CHECK_PROTOCOL: "http"}, SAFE, (HCNP, "HTTP", ""), id="288: HTTP on it"),
         pytest.param({CHECK_PORT: HCNP, CHECK_PATH: "/x"}, SAFE, (HCNP, "HTTP", "/x"), id="290: a path: HTTP"),

@@ -105,6 +105,7 @@ def test_internal_ingress_takes_endpoint_groups_alone() -> None:
 CONFIG = "cloud.google.com/backend-config"
 LOST = Seen("Blackhole", "Blackhole", "abc", "bc")
 NOT_MODELLED = Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc")
+NONE_HEALTHY = Seen("Unknown", "NoneHealthyNotKnown", "abc", "bc")
 INVALID = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
 
 
@@ -116,19 +117,31 @@ def backend_config(**check: object) -> Json:
     }
 
 
+ON_KUBE_PROXY = backend_config(port=10256, requestPath="/healthz")
+
+
 @pytest.mark.parametrize(
     ("annotation", "config", "expected"),
     [
-        pytest.param('{"default": "checks"}', backend_config(port=10256), LOST, id="the check's port, by default"),
-        pytest.param('{"ports": {"80": "checks"}}', backend_config(port=10256), LOST, id="by the port's number"),
-        pytest.param('{"ports": {"http": "checks"}}', backend_config(port=10256), LOST, id="by the port's name"),
-        pytest.param('{"ports": {"81": "checks"}}', backend_config(port=10256), SAFE, id="another port's"),
+        pytest.param('{"default": "checks"}', ON_KUBE_PROXY, LOST, id="the check's port, by default"),
+        pytest.param('{"ports": {"80": "checks"}}', ON_KUBE_PROXY, LOST, id="by the port's number"),
+        pytest.param('{"ports": {"http": "checks"}}', ON_KUBE_PROXY, LOST, id="by the port's name"),
+        pytest.param('{"ports": {"81": "checks"}}', ON_KUBE_PROXY, SAFE, id="another port's"),
         pytest.param('{"default": "checks"}', backend_config(port=30080), SAFE, id="the node port itself"),
         pytest.param('{"default": "checks"}', backend_config(requestPath="/ready"), SAFE, id="only another path"),
         pytest.param('{"default": "checks"}', backend_config(), SAFE, id="no health check"),
         pytest.param('{"default": "checks"}', backend_config(port=9100), NOT_MODELLED, id="an unknown port"),
         pytest.param('{"default": "gone"}', backend_config(), NOT_MODELLED, id="no such BackendConfig"),
-        pytest.param("{}", backend_config(port=10256), SAFE, id="names none"),
+        pytest.param(
+            '{"default": "checks"}', backend_config(port=10256), NONE_HEALTHY, id="kube-proxy answers 404 to /"
+        ),
+        pytest.param(
+            '{"default": "checks"}',
+            backend_config(port=10256, requestPath="/healthz", type="HTTP2"),
+            NONE_HEALTHY,
+            id="kube-proxy does not speak TLS",
+        ),
+        pytest.param("{}", ON_KUBE_PROXY, SAFE, id="names none"),
         pytest.param("checks", backend_config(), INVALID, id="no JSON"),
         pytest.param("[]", backend_config(), INVALID, id="a list"),
         pytest.param('{"ports": []}', backend_config(), INVALID, id="ports that are a list"),
@@ -148,7 +161,7 @@ def test_the_reason_names_an_unreadable_backend_config() -> None:
 def test_a_backend_config_that_changes_is_taken_up() -> None:
     made = world(*behind(annotations={CONFIG: '{"default": "checks"}'}), backend_config())
     assert made.consumer().outcome.name == "TargetsUnhealthy"
-    made.put(backend_config(port=10256))
+    made.put(ON_KUBE_PROXY)
     assert made.consumer().outcome.name == "Blackhole"
     check = settings_of(made.consumer().consumer)
     assert check is not None

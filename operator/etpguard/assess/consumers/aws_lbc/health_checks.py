@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from msgspec.structs import replace
-
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck
 from etpguard.assess.consumers.view import View
 from etpguard.assess.probe import (
     HealthCheckNodePort,
-    KubeProxyHealthz,
     NotModelled,
     OwnNodePort,
     PassesNowhere,
@@ -59,8 +56,7 @@ def on_number(
         return HealthCheck(probe, settings, reads_node_ports=frozenset({number}))
     if number and number == service.spec.health_check_node_port:
         return HealthCheck(health_check_node_port(settings), settings, pins_health_check_node_port=True)
-    check = view.check_on(number, service, settings)
-    return replace(check, probe=_healthz(settings)) if isinstance(check.probe, KubeProxyHealthz) else check
+    return view.check_on(number, service, settings, lambda status: accepts(settings.success_codes, status))
 
 
 def _own_node_port(settings: CheckSettings, number: int, service: Service) -> Probe:
@@ -88,15 +84,3 @@ def health_check_node_port(settings: CheckSettings, service: Key | None = None) 
             "answers 503 where no endpoint is ready"
         )
     return PassesNowhere(f"{settings.success_codes} is success, and the healthCheckNodePort answers 200 or 503")
-
-
-def _healthz(settings: CheckSettings) -> Probe:
-    """kube-proxy serves only /healthz and /livez on 10256, over plain HTTP (healthcheck/proxy_health.go)."""
-    if settings.protocol == "TCP":
-        return KubeProxyHealthz()
-    if settings.protocol != "HTTP":
-        return PassesNowhere("kube-proxy answers plain HTTP there")
-    expected = 200 if settings.path.partition("?")[0] in ("/healthz", "/livez") else 404
-    if accepts(settings.success_codes, expected):
-        return KubeProxyHealthz()
-    return PassesNowhere(f"kube-proxy answers {expected} to {settings.path}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -119,12 +119,20 @@ def on_node_port(port: ServicePort, protocol: str = "TCP", path: str = "") -> He
     return HealthCheck(OwnNodePort(port.label), CheckSettings(str(port.node_port or "nodePort"), protocol, path))
 
 
-def on_port(number: int, service: Service, view: View, protocol: str, path: str = "") -> HealthCheck:
-    """A check of port `number` on each node, which an annotation of the Service sets."""
+def on_port(
+    number: int,
+    service: Service,
+    view: View,
+    protocol: str,
+    path: str = "",
+    accepts: Callable[[int], bool] = lambda status: status == 200,
+) -> HealthCheck:
+    """A check of port `number` on each node, which an annotation of the Service sets. `accepts` says whether an
+    HTTP status is a success."""
     settings = CheckSettings(str(number), protocol, path)
     if number == service.spec.health_check_node_port:
         return HealthCheck(on_health_check_node_port(protocol), settings, pins_health_check_node_port=True)
-    return view.check_on(number, service, settings)
+    return view.check_on(number, service, settings, accepts)
 
 
 def first_port(service: Service, numbers: Iterable[int]) -> ServicePort | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
@@ -89,11 +91,13 @@ class HetznerCloud(CheckedCloud):
         number = port_number(given[CHECK_PORT])
         if number is None:
             return not_understood(service, CHECK_PORT)
-        check = on_port(number, service, view, protocol, path)
-        if check.probe == HealthCheckNodePort() and _accepts_503(given.get(STATUS_CODES, "")):
+        codes = given.get(STATUS_CODES, "")[:1000] or "2??,3??"
+        check = on_port(number, service, view, protocol, path, lambda status: _accepts(codes, status))
+        if check.probe == HealthCheckNodePort() and _accepts(codes, 503):
             return replace(check, probe=HealthCheckNodePort(any_answer=True))
         return check
 
 
-def _accepts_503(codes: str) -> bool:
-    return any(code.strip()[:1] == "5" for code in codes[:1000].split(","))
+def _accepts(codes: str, status: int) -> bool:
+    """In the API of Hetzner Cloud, "?" stands for one digit and "*" for several."""
+    return any(fnmatchcase(str(status), code.strip()) for code in codes.split(","))
