@@ -113,6 +113,22 @@ def test_openelb_is_recognised(subject: Json, served: bool) -> None:
     assert ("openelb" in families) is served
 
 
+@pytest.mark.parametrize(
+    ("class_name", "served"),
+    [
+        pytest.param(None, True, id="none"),
+        pytest.param("purelb.io/purelbv2", True, id="its own"),
+        pytest.param("purelb.io/purelb", True, id="its own of v1"),
+        pytest.param("example.com/lb", False, id="another"),
+    ],
+)
+def test_purelb_ignores_other_classes(class_name: str | None, served: bool) -> None:
+    """purelb 08b4e19 internal/allocator/service.go:122, pkg/apis/purelb/v2/classes.go."""
+    subject = service(annotations=REMOTE, loadBalancerClass=class_name)
+    families = [v.consumer.family for v in world(subject, endpoints("a"), *nodes("")).assessment.consumers]
+    assert ("purelb" in families) is served
+
+
 REMOTE = {**PURELB, "purelb.io/pool-type": "remote", "purelb.io/allow-shared-ip": "one"}
 
 

@@ -10,7 +10,14 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Recognition, by_mark
+from etpguard.assess.consumers.load_balancers import (
+    EVERY_NODE,
+    UNCHECKED,
+    Recognition,
+    by_mark,
+    classless,
+    of_class,
+)
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
@@ -21,6 +28,8 @@ from etpguard.objects import SERVICE, Key, Kind, Service
 from etpguard.objects.records import index_key
 
 MARK = "purelb.io/"
+CLASSES = ("purelb.io/purelbv2", "purelb.io/purelb")
+"""internal/allocator/service.go:122: it ignores a Service of another class. The last one is that of PureLB v1."""
 POOL_TYPE = "purelb.io/pool-type"
 ALLOW_LOCAL = "purelb.io/allow-local"
 NODE_AFFINITY = "purelb.io/node-affinity"
@@ -47,7 +56,7 @@ _POOL_NOT_KNOWN = Reason(
 
 
 def _recognised(service: Service) -> Recognition | None:
-    return by_mark(service, MARK) if service.type == "LoadBalancer" else None
+    return by_mark(service, MARK) if classless(service) or of_class(service, *CLASSES) else None
 
 
 def _addresses(service: Service) -> Iterable[Key]:
@@ -72,7 +81,7 @@ class PureLB(Announcer):
     documented = (
         DocumentedConsumer(
             consumer="PureLB",
-            found_by="annotation `purelb.io/`",
+            found_by="annotation `purelb.io/`, without a class or with PureLB's own",
             nodes="remote address: those with an endpoint; local address: any",
             health_check="none",
             with_local=(
