@@ -19,6 +19,8 @@ class AdvertisementSpec(Shape, frozen=True):
     """Selectors of the labels of Services, since 0.16. Without any, it is for every Service."""
     peers: list[str] | None = None
     """The names of BGPPeers, in a BGPAdvertisement. Without any, it is for every peer."""
+    interfaces: list[str] | None = None
+    """The network interfaces from which an L2Advertisement announces. Without any, from all."""
     aggregation_length: int | None = None
     """The length of the prefix that a BGPAdvertisement announces for an IPv4 address; 32 if absent."""
     aggregation_length_v6: int | None = None

@@ -345,6 +345,40 @@ def test_peers_that_were_not_read_may_restrict_the_nodes() -> None:
     assert seen(*objects, unread={"BGPPeer": "forbidden"}).reason == "AdvertisementsNotReadable"
 
 
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        pytest.param([advertisement(interfaces=["eth1"])], "InterfacesNotKnown", id="some interfaces"),
+        pytest.param([advertisement(interfaces=[])], "Covered", id="an empty list: all"),
+        pytest.param(
+            [advertisement(interfaces=["eth1"]), advertisement(name="all")], "Covered", id="one for all is enough"
+        ),
+        pytest.param(
+            [advertisement(interfaces=["eth1"]), advertisement(name="all", nodeSelectors=on("a"))],
+            "InterfacesNotKnown",
+            id="one for all interfaces of some nodes is not",
+        ),
+        pytest.param(
+            [advertisement(interfaces=["eth1"]), by_bgp("wan"), peer()], "Covered", id="BGP announces, too"
+        ),
+        pytest.param(
+            [advertisement(interfaces=["eth1"]), report("ServiceL2Status", "a")], "Covered", id="a speaker reports"
+        ),
+        pytest.param(
+            [advertisement(interfaces=["eth1"], nodeSelectors=on("c"))],
+            "NoTargets",
+            id="from no node with an endpoint, whatever its interfaces",
+        ),
+    ],
+)
+def test_the_announcing_node_may_lack_the_interface(config: list[Json], expected: str) -> None:
+    """metallb 7938d3f speaker/layer2_controller.go SetBalancer."""
+    members = [node(name, labels={"kubernetes.io/hostname": name}) for name in "abc"]
+    found = world(service(annotations=ALLOCATED), endpoints("a", "b"), *members, *config).consumer()
+    assert found.reason.code == expected
+    assert found.outcome.name == ("Unknown" if expected == "InterfacesNotKnown" else expected)
+
+
 SHORT = by_bgp("prefix", aggregationLength=24)
 WHOLE = by_bgp("whole", aggregationLength=32)
 V6 = {"ipFamilies": ["IPv6"], "ingress": [{"ip": "2001:db8::1"}]}

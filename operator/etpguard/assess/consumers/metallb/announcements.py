@@ -69,6 +69,12 @@ _ONE_NODE = Reason(
     "by ARP, one of the nodes with an endpoint of any port announces the address, and no ServiceL2Status names "
     "it. If it has an endpoint of this port, nothing is lost. If it has none of this port, all is lost",
 )
+_INTERFACES = Reason(
+    "InterfacesNotKnown",
+    "an L2Advertisement has interfaces, and no ServiceL2Status names the announcing node. Without such an "
+    "interface, that node announces nothing. Look at the events announceFailed of the Service, and at the "
+    "interfaces of the nodes",
+)
 _PREFIX_SHARED = Reason(
     "PrefixShared",
     "a BGPAdvertisement has an aggregationLength shorter than the address, so MetalLB announces a prefix. Each "
@@ -107,11 +113,13 @@ def announcement(service: Service, view: View) -> Announcement:
     rule = replace(NODES, any_of=() if () in alternatives else alternatives)
     if shared:
         return Announcement(PossibleNodes(EVERY_NODE, _PREFIX_SHARED, fewest=rule))
-    one_of = None if ads.bgp else _ONE_NODE
+    targets = NodeTargets(rule, UNCHECKED)
+    if not ads.bgp:
+        nobody = Otherwise(NO_NODE, _INTERFACES) if _by_interface(ads) else None
+        targets = replace(targets, one_of=_ONE_NODE, otherwise=nobody)
     if TAINTED in view.platforms:
-        return Announcement(NodeTargets(rule, UNCHECKED, other_targets=_SPEAKER, one_of=one_of))
-    silent = Reason("NoTargets", _SILENT)
-    return Announcement(NodeTargets(rule, UNCHECKED, no_target=silent, one_of=one_of))
+        return Announcement(replace(targets, other_targets=_SPEAKER))
+    return Announcement(replace(targets, no_target=Reason("NoTargets", _SILENT)))
 
 
 class _Advertisements(Struct, frozen=True):
@@ -186,6 +194,14 @@ def _prefix_shared(service: Service, ads: _Advertisements) -> bool:
         not _whole(ad, family) and not any(_whole(each, family) and _covers(each, ad) for each in ads.bgp)
         for family in set(addresses or ip_families(service))
         for ad in ads.bgp
+    )
+
+
+def _by_interface(ads: _Advertisements) -> bool:
+    """Whether the announcing node may lack the interface of an L2Advertisement: speaker/layer2_controller.go
+    SetBalancer. One for all interfaces of all nodes is enough."""
+    return any(spec.interfaces for spec in ads.layer2) and not any(
+        not spec.interfaces and not spec.node_selectors for spec in ads.layer2
     )
 
 

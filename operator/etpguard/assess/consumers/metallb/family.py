@@ -52,7 +52,8 @@ class MetalLB(BaseFamily):
             health_check="none",
             with_local=(
                 "`Covered`, unless the ports have pods on different nodes; `NoTargets` if not advertised, or to "
-                "no peer; `Unknown` where BGP announces only a prefix of the address"
+                "no peer; `Unknown` where BGP announces only a prefix of the address, or L2 only from some "
+                "interfaces"
             ),
             evidence=Evidence.DOCUMENTED,
             source="metallb 7938d3f speaker/layer2_controller.go, speaker/bgp_controller.go",
