@@ -16,6 +16,7 @@ class BGPConfigurationSpec(Shape, frozen=True):
     service_load_balancer_ips: list[ServiceBlock] | None = msgspec.field(
         name="serviceLoadBalancerIPs", default=None
     )
+    service_external_ips: list[ServiceBlock] | None = msgspec.field(name="serviceExternalIPs", default=None)
 
 
 class BGPConfiguration(LabelledRecord, frozen=True):

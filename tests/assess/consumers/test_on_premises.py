@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -189,8 +190,8 @@ def test_a_node_that_gets_the_external_ip_is_noticed() -> None:
     assert made.assessment.outcome.name == "Covered"
 
 
-def calico(*blocks: str, name: str = "default") -> Json:
-    spec = {"serviceLoadBalancerIPs": [{"cidr": block} for block in blocks]}
+def calico(*blocks: str, name: str = "default", field: str = "serviceLoadBalancerIPs") -> Json:
+    spec = {field: [{"cidr": block} for block in blocks]}
     return {"kind": "BGPConfiguration", "metadata": {"name": name}, "spec": spec}
 
 
@@ -253,3 +254,49 @@ def test_terminating_endpoints_announce_nothing(subject: Json, config: list[Json
     assert seen(*objects, endpoints(terminating=["a"])) == Seen("Unknown", reason, "", "")
     assert seen(*objects, endpoints("a", terminating=["b"])) == ONLY_A
     assert seen(*objects, endpoints()).outcome == "NoEndpoints"
+
+
+def exposed(name: str = "web", *addresses: str, **more: Any) -> Json:
+    return worlds.service(name, externalIPs=addresses or ("203.0.113.1",), **{"type": "ClusterIP", **more})
+
+
+@pytest.mark.parametrize(
+    ("subject", "block", "outcome"),
+    [
+        pytest.param(exposed(), "203.0.113.0/24", "Covered", id="in a block"),
+        pytest.param(exposed(), "198.51.100.0/24", "Uncovered", id="in no block"),
+        pytest.param(
+            exposed("web", "203.0.113.1", "198.51.100.1"),
+            "203.0.113.0/24",
+            "Uncovered",
+            id="one of two in a block",
+        ),
+        pytest.param(
+            exposed(type="NodePort"),
+            "203.0.113.0/24",
+            "Uncovered",
+            id="clients of the node ports are judged apart",
+        ),
+        pytest.param(exposed(), "203.0.113.1/32", "Unknown", id="a block of the address alone"),
+        pytest.param(exposed("web", "192.0.2.2"), "192.0.2.0/24", "Outage", id="the address of a node"),
+        pytest.param(exposed("web", "2001:db8::1"), "2001:db8::/64", "Uncovered", id="of a family without an IP"),
+        pytest.param(exposed("web", "nonsense"), "203.0.113.0/24", "Uncovered", id="no address"),
+    ],
+)
+def test_calico_advertises_external_ips(subject: Json, block: str, outcome: str) -> None:
+    """calico 0092c6b routes.go getAllRoutesForService, isAllowedExternalIP."""
+    made = world(subject, endpoints("a"), *MEMBERS, calico(block, field="serviceExternalIPs"))
+    assert made.assessment.outcome.name == outcome
+
+
+def test_calico_advertises_a_shared_address_from_the_nodes_of_both() -> None:
+    """calico 0092c6b routes.go withdrawRoute: it counts the Services with the route."""
+    for subject, other, field in [
+        (service(), service("dns"), "serviceLoadBalancerIPs"),
+        (exposed(), exposed("dns"), "serviceExternalIPs"),
+    ]:
+        made = world(subject, endpoints("a"), *nodes(""), calico("203.0.113.0/24", field=field))
+        assert made.consumer().outcome.name == "Covered"
+        made.put(other)
+        assert (made.consumer().outcome.name, made.consumer().reason.code) == ("Unknown", "SharedAddress")
+        assert "shop/dns" in made.consumer().reason.detail

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from types import MappingProxyType
+from typing import Any
 
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition
+from etpguard.assess.consumers.node_addresses import addresses_of, holders
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import EXCLUDE_LABEL
+from etpguard.assess.node_states import family_of, ip_families
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Key, Requirement, Service
-from etpguard.objects.calico import BGP_CONFIGURATION
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import NODE, SERVICE, Key, Kind, Requirement, Service
+from etpguard.objects.calico import BGP_CONFIGURATION, BGPConfigurationSpec, ServiceBlock
 from etpguard.objects.metallb import BGP_ADVERTISEMENT, L2_ADVERTISEMENT
+from etpguard.objects.records import index_key
 
 NODES = replace(HOSTING, requirements=(Requirement(EXCLUDE_LABEL, "NotIn", ("true",)),), follows_ready=True)
 """confd/pkg/backends/calico/client.go:434: the exclude label counts only with the value "true". routes.go
@@ -34,22 +40,39 @@ _ONLY_BLOCK = Reason(
 _Network = IPv4Network | IPv6Network
 
 
+def _address(address: str) -> Key:
+    return index_key("CalicoAddress", address)
+
+
+def _addresses(service: Service) -> Iterable[Key]:
+    """The index keys of its addresses. By them the picture finds the other Services that have one of them."""
+    external = service.spec.external_ips or ()
+    return {_address(ip) for ip in (*external, *(entry.ip for entry in service.load_balancer_ingress)) if ip}
+
+
 class Calico(Announcer):
     """calico 87c1590 confd/pkg/backends/calico/routes.go: under Local, a node with a ready endpoint advertises the
     address. Every node advertises the blocks of the BGPConfiguration. MetalLB's controller may assign the address;
     it announces nothing without an L2Advertisement or BGPAdvertisement."""
 
     name = "calico"
+    balancers_only = False
     kinds = (BGP_CONFIGURATION,)
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
+        {NODE: (addresses_of,), SERVICE: (_addresses,)}
+    )
     documented = (
         DocumentedConsumer(
             consumer="Calico BGP",
-            found_by="an address in `serviceLoadBalancerIPs` of BGPConfiguration `default`",
+            found_by=(
+                "an address in `serviceLoadBalancerIPs`, or an external IP in `serviceExternalIPs`, of "
+                "BGPConfiguration `default`"
+            ),
             nodes='those with a ready endpoint, except nodes with the exclude label `"true"`',
             health_check="none",
             with_local=(
-                "`Covered`; `Unknown` where a block has only the address of the Service, and where no node "
-                "advertises the address"
+                "`Covered`; `Unknown` where a block has only the address of the Service, where Services share the "
+                "address, and where no node advertises it"
             ),
             evidence=Evidence.DOCUMENTED,
             source="calico 87c1590 confd/pkg/backends/calico/routes.go, client.go",
@@ -57,35 +80,80 @@ class Calico(Announcer):
     )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        targets = self._advertised(service, view)
-        if targets is None:
+        configuration = view.get(BGP_CONFIGURATION, Key("", "default"))
+        spec = configuration.spec if configuration else None
+        if spec is None:
             return
-        how = "recognised by BGPConfiguration default, whose serviceLoadBalancerIPs contain its addresses"
-        yield from Balancer.of(service, self.name, Recognition(how), "node").consumers(targets)
+        targets = self._advertised(service, view, spec)
+        if targets is not None:
+            how = "recognised by BGPConfiguration default, whose serviceLoadBalancerIPs contain its addresses"
+            for made in Balancer.of(service, self.name, Recognition(how), "node").consumers(targets):
+                yield replace(made, reads=frozenset(_addresses(service)))
+        if service.spec.external_ips:
+            yield from self._external(service, view, spec)
 
-    def _advertised(self, service: Service, view: View) -> Targets | None:
-        addresses = [entry.ip for entry in service.load_balancer_ingress]
+    def _advertised(self, service: Service, view: View, spec: BGPConfigurationSpec) -> Targets | None:
+        addresses = [entry.ip or "" for entry in service.load_balancer_ingress]
         if service.type != "LoadBalancer" or not addresses or not all(addresses):
             return None
         if view.has(L2_ADVERTISEMENT) or view.has(BGP_ADVERTISEMENT):
             return None
-        blocks = _blocks(view)
-        holding = [_holding(address or "", blocks) for address in addresses]
+        blocks = _blocks(spec.service_load_balancer_ips)
+        holding = [_holding(address, blocks) for address in addresses]
         if not blocks or not all(holding):
             return None
-        if any(block.num_addresses == 1 for found in holding for block in found):
-            detail = (
-                "a block of serviceLoadBalancerIPs has only the address of the Service. Every node advertises the "
-                "block, and nodes with an endpoint advertise the address. It is not known which get the traffic"
-            )
-            return PossibleNodes(EVERY_NODE, Reason("BlockIsAddress", detail))
-        return NodeTargets(NODES, UNCHECKED, keeps_targets=_ONLY_BLOCK)
+        return _targets(service, view, addresses, [block for found in holding for block in found])
+
+    def _external(self, service: Service, view: View, spec: BGPConfigurationSpec) -> Iterable[Consumer]:
+        """One consumer for each external IP in a block, unless it is the address of a node."""
+        blocks = _blocks(spec.service_external_ips)
+        external = dict.fromkeys(service.spec.external_ips or ())
+        held = {address: _holding(address, blocks) for address in external if not holders(address, view)}
+        held = {address: found for address, found in held.items() if found}
+        served = service.type == "LoadBalancer" and bool(service.load_balancer_ingress)
+        incidental = not served and (service.type != "ClusterIP" or len(held) < len(external))
+        for address, found in held.items():
+            family = family_of(address)
+            if family is None or family not in ip_families(service):
+                continue
+            targets = _targets(service, view, [address], found)
+            for port in service.ports:
+                yield Consumer(
+                    kind="ExternalIP",
+                    namespace=service.key.namespace,
+                    name=address,
+                    controller=self.name,
+                    target_type="node",
+                    port=port.label,
+                    targets=targets,
+                    families=(family,),
+                    incidental=incidental,
+                    source=f"recognised by BGPConfiguration default, whose serviceExternalIPs contain {address}",
+                    reads=frozenset((_address(address),)),
+                )
 
 
-def _blocks(view: View) -> list[_Network]:
-    configuration = view.get(BGP_CONFIGURATION, Key("", "default"))
+def _targets(service: Service, view: View, addresses: Iterable[str], blocks: Iterable[_Network]) -> Targets:
+    """Of these addresses of the Service, which are in these blocks."""
+    if any(block.num_addresses == 1 for block in blocks):
+        detail = (
+            "a block of BGPConfiguration default has only the address of the Service. Every node advertises the "
+            "block, and nodes with an endpoint advertise the address. It is not known which get the traffic"
+        )
+        return PossibleNodes(EVERY_NODE, Reason("BlockIsAddress", detail))
+    sharing = {other.key for address in addresses for other in view.referring(SERVICE, _address(address))}
+    if others := sorted(sharing - {service.key}):
+        detail = (
+            f"the Service shares its address with Service {others[0]}. Nodes with an endpoint of any of these "
+            "Services advertise the address. Nodes without an endpoint of this Service drop its traffic"
+        )
+        return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail))
+    return NodeTargets(NODES, UNCHECKED, keeps_targets=_ONLY_BLOCK)
+
+
+def _blocks(configured: Iterable[ServiceBlock] | None) -> list[_Network]:
     found = []
-    for block in (configuration and configuration.spec and configuration.spec.service_load_balancer_ips) or ():
+    for block in configured or ():
         try:
             found.append(ip_network(block.cidr, strict=False))
         except ValueError:
