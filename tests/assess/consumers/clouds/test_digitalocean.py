@@ -9,7 +9,16 @@ from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, po
 
 LB = "service.beta.kubernetes.io/do-loadbalancer-"
 DISOWN = "service.kubernetes.io/do-loadbalancer-disown"
+PUBLIC: Json = {"type": "ExternalIP", "address": "203.0.113.77"}
 web = annotated(LB)
+
+
+def public(*names: str) -> list[Json]:
+    """Nodes with an external IPv4 address."""
+    members = nodes("digitalocean", *names)
+    for each in members:
+        each["status"]["addresses"].append(PUBLIC)
+    return members
 
 
 @pytest.mark.parametrize(
@@ -85,7 +94,7 @@ def test_udp(annotations: dict[str, str], expected: Seen) -> None:
     ],
 )
 def test_a_port_without_a_node_port(kind: str, expected: Seen) -> None:
-    assert seen(web([port(node_port=0)], type=kind), endpoints("a"), *nodes("digitalocean")) == expected
+    assert seen(web([port(node_port=0)], type=kind), endpoints("a"), *public()) == expected
 
 
 @pytest.mark.parametrize(("value", "outcome"), [("true", "Unknown"), ("false", "TargetsUnhealthy")])
@@ -107,7 +116,6 @@ def test_advice_says_what_becomes_of_the_client_address(kind: str, words: str) -
     assert any(words in text for text in advice)
 
 
-PUBLIC: Json = {"type": "ExternalIP", "address": "203.0.113.77"}
 PUBLIC_IPV6: Json = {"type": "ExternalIP", "address": "2001:db8::7"}
 
 
@@ -129,6 +137,23 @@ def test_nodes_without_an_external_ipv4_address(annotations: dict[str, str], exp
     members[0]["status"]["addresses"].append(PUBLIC)
     members[1]["status"]["addresses"].append(PUBLIC_IPV6)
     assert seen(web(None, **annotations), endpoints("a"), *members) == expected
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        pytest.param(
+            {"type": "REGIONAL_NETWORK"},
+            Seen("Unknown", "NoMatchingNodes", "", ""),
+            id="952 the controller fails, and the targets stay",
+        ),
+        pytest.param({"type": "REGIONAL_NETWORK", "network": "INTERNAL"}, UNHEALTHY, id="606 internal: all nodes"),
+        pytest.param({"type": "REGIONAL"}, UNHEALTHY, id="587 a REGIONAL one takes private nodes"),
+        pytest.param({}, UNHEALTHY, id="by default only a REGIONAL one can be made"),
+    ],
+)
+def test_no_node_with_an_external_ipv4_address(annotations: dict[str, str], expected: Seen) -> None:
+    assert seen(web(None, **annotations), endpoints("a"), *nodes("digitalocean")) == expected
 
 
 def test_where_the_type_decides_it_is_not_known() -> None:
@@ -156,5 +181,6 @@ def test_an_sctp_port_fails_the_other_ports_too() -> None:
 )
 @pytest.mark.parametrize("kind", ["REGIONAL", "REGIONAL_NETWORK"])
 def test_a_node_that_is_no_droplet(kind: str, other: str, reason: str) -> None:
-    members = [*nodes("digitalocean", "a", "c"), node("b", other)]
+    members = [*public("a", "c"), node("b", other)]
+    members[2]["status"]["addresses"].append(PUBLIC)
     assert seen(web(type=kind), endpoints("a"), *members)[:2] == ("Unknown", reason)

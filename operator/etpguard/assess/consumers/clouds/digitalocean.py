@@ -37,9 +37,17 @@ DISOWN = "service.kubernetes.io/do-loadbalancer-disown"
 _NODES = replace(CLOUD_NODES, provider_id="digitalocean://.+", finds_by_name=True)
 """nodesToDropletIDs (:726), droplets.go:176: a node with another providerID makes the sync fail. One without a
 providerID is a target if a droplet has its name."""
-_PUBLIC_NODES = replace(_NODES, prefers_external_ipv4=True)
-"""filterAndClassifyNodes (:595): the targets of an external load balancer of type REGIONAL_NETWORK. If there is
-no such node, the controller fails and the load balancer keeps its targets."""
+_PUBLIC_NODES = replace(_NODES, needs_external_ipv4=True)
+"""filterAndClassifyNodes (:595): the targets of an external load balancer of type REGIONAL_NETWORK."""
+_PUBLIC_NODES_IF_ANY = replace(_NODES, prefers_external_ipv4=True)
+"""Where the type is not known and there is no such node: only a load balancer of type REGIONAL can be made."""
+_NO_PUBLIC_NODE = Reason(
+    "NoMatchingNodes",
+    "no node has an external IPv4 address, so the controller fails and leaves the targets of the load balancer as "
+    "they were. If those nodes forward, traffic arrives. If they do not, all is lost. Look at the events of the "
+    "Service",
+)
+"""952 buildLoadBalancerRequest: ErrNoEligibleBackends."""
 _REGIONAL = Otherwise(
     _NODES,
     Reason(
@@ -76,7 +84,8 @@ class DigitalOcean(CheckedCloud):
                 "one for all ports: HTTP `/healthz` on healthCheckNodePort; with `override-health-check` the node "
                 "port of `healthcheck-port` or of the first TCP port"
             ),
-            with_local="`TargetsUnhealthy`; `Unknown` beside an SCTP port",
+            with_local="`TargetsUnhealthy`; `Unknown` beside an SCTP port, and for `REGIONAL_NETWORK` where no "
+            "node has such an address",
             evidence=Evidence.DOCUMENTED,
             source="digitalocean-cloud-controller-manager 70d527e cloud-controller-manager/do/loadbalancers.go",
         ),
@@ -107,8 +116,9 @@ class DigitalOcean(CheckedCloud):
             return targets
         if kind == "REGIONAL" or given.get(NETWORK) == "INTERNAL":
             return targets
-        public = replace(targets, rule=_PUBLIC_NODES)
-        return public if kind else replace(public, otherwise=_REGIONAL)
+        if kind:
+            return replace(targets, rule=_PUBLIC_NODES, keeps_targets=_NO_PUBLIC_NODE)
+        return replace(targets, rule=_PUBLIC_NODES_IF_ANY, otherwise=_REGIONAL)
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         given = service.annotations
