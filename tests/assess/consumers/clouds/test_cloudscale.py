@@ -73,3 +73,20 @@ def test_an_sctp_port_fails_the_other_ports_too() -> None:
 def test_a_node_that_is_no_server(other: str, reason: str) -> None:
     members = [*nodes("cloudscale", "a", "c"), node("b", other)]
     assert seen(web(), endpoints("a"), *members)[:2] == ("Unknown", reason)
+
+
+@pytest.mark.parametrize(
+    ("subnets", "on", "expected"),
+    [
+        pytest.param("", "a", UNHEALTHY, id="empty"),
+        pytest.param(" [ ] ", "a", UNHEALTHY, id="all subnets"),
+        pytest.param('["s1"]', "a", Seen("Unknown", "SubnetsNotKnown", "abc", "bc"), id="185 some servers"),
+        pytest.param('["s1"]', "abc", Seen("Unknown", "SubnetsNotKnown", "abc", ""), id="or none"),
+        pytest.param('["s1"]', "z", Seen("Outage", "Outage", "abc", "abc"), id="no node with an endpoint"),
+        pytest.param('"s1"', "a", UNKNOWN, id="service_info.go:159 no list: the sync fails"),
+        pytest.param("[1]", "a", UNKNOWN, id="a list of numbers"),
+        pytest.param("[", "a", UNKNOWN, id="no JSON"),
+    ],
+)
+def test_allowed_subnets(subnets: str, on: str, expected: Seen) -> None:
+    assert seen(web(listener_allowed_subnets=subnets), endpoints(*on), *nodes("cloudscale")) == expected

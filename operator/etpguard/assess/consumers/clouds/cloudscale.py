@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import CLOUDSCALE
-from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, standard_check, standard_settings
-from etpguard.assess.consumers.targets import HealthCheck
+from etpguard.assess.consumers.load_balancers import NO_NODE, OLDER_CLOUD_NODES, standard_check, standard_settings
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
@@ -19,6 +19,14 @@ from etpguard.objects import Service, ServicePort
 
 PREFIX = "k8s.cloudscale.ch/loadbalancer-"
 MONITOR_HTTP = f"{PREFIX}health-monitor-http"
+SUBNETS = f"{PREFIX}listener-allowed-subnets"
+
+_SUBNETS_NOT_KNOWN = Reason(
+    "SubnetsNotKnown",
+    f"with {SUBNETS}, only servers with an interface in one of these subnets are targets, and no API object shows "
+    "the subnets of a server. If a node with an endpoint is one of them, requests arrive. If none is, all are "
+    "lost. Look at the pool members of the load balancer",
+)
 
 
 class Cloudscale(CheckedCloud):
@@ -39,11 +47,27 @@ class Cloudscale(CheckedCloud):
             found_by=f"`{PREFIX}` annotation, providerID `cloudscale://`",
             nodes="cloud nodes that match `node-selector`; one with a foreign providerID makes the sync fail",
             health_check="HTTP `/livez` on healthCheckNodePort; `health-monitor-http` replaces path and codes",
-            with_local="`TargetsUnhealthy`; `Unknown` beside an SCTP port",
+            with_local="`TargetsUnhealthy`; `Unknown` beside an SCTP port, and with `listener-allowed-subnets`",
             evidence=Evidence.DOCUMENTED,
             source="cloudscale-cloud-controller-manager 4f13bd9 pkg/cloudscale_ccm/reconcile.go",
         ),
     )
+
+    def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
+        """reconcile.go:168-205: the annotation limits the members, for each port."""
+        targets = super().targets(service, port, view)
+        text = service.annotations.get(SUBNETS, "").strip(" ")
+        if text in ("", "[]") or not isinstance(targets, NodeTargets) or targets.rule == NO_NODE:
+            return targets
+        try:
+            subnets = json.loads(text)
+        except (ValueError, RecursionError):
+            subnets = None
+        if subnets == []:
+            return targets
+        readable = isinstance(subnets, list) and all(isinstance(each, str) for each in subnets)
+        reason = _SUBNETS_NOT_KNOWN if readable else not_understood(service, SUBNETS)
+        return PossibleNodes(targets.rule, reason, sends_to_one=readable, fewest=NO_NODE)
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         path = "/livez"
