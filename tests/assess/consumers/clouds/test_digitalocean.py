@@ -97,6 +97,22 @@ def test_a_port_without_a_node_port(kind: str, expected: Seen) -> None:
     assert seen(web([port(node_port=0)], type=kind), endpoints("a"), *public()) == expected
 
 
+@pytest.mark.parametrize(
+    ("annotations", "reason"),
+    [
+        pytest.param({}, "TargetsUnhealthy", id="the healthCheckNodePort"),
+        pytest.param({"override_health_check": ""}, "HealthCheckNotKnown", id="1366 the check names port 0"),
+        pytest.param(
+            {"override_health_check": "", "healthcheck_port": "81"}, "TargetsUnhealthy", id="1357 another port"
+        ),
+    ],
+)
+def test_the_check_of_a_port_without_a_node_port(annotations: dict[str, str], reason: str) -> None:
+    two = web([port(node_port=0), port("admin", 81, 30081)], type="REGIONAL_NETWORK", **annotations)
+    slices = [endpoints("a"), endpoints("a", ports=["admin"])]
+    assert seen(two, *slices, *public()).reason == reason
+
+
 @pytest.mark.parametrize(("value", "outcome"), [("true", "Unknown"), ("false", "TargetsUnhealthy")])
 def test_a_disowned_load_balancer_is_no_longer_updated(value: str, outcome: str) -> None:
     subject = service(annotations={DISOWN: value}, ingress=ADDRESS)

@@ -134,6 +134,13 @@ class DigitalOcean(CheckedCloud):
             probed = first_port(service, (number,)) if number else None
         if probed is None or probed.protocol != "TCP":
             return not_understood(service, CHECK_PORT if CHECK_PORT in given else OVERRIDE)
+        if not probed.node_port and service.uid:
+            detail = (
+                f"the check uses the node port of port {probed.label or probed.port}, which has none, so it names "
+                "the port 0. Whether a node is then healthy is not known. Look at the health check of the load "
+                "balancer"
+            )
+            return Reason("HealthCheckNotKnown", detail)
         return on_node_port(probed, protocol.upper(), path if protocol != "tcp" else "")
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
