@@ -59,6 +59,22 @@ def test_check(subject: Json, expected: Seen) -> None:
             id="port 80 of the node by default",
         ),
         pytest.param({"check_type": "http", "udp_check_port": "0"}, UNKNOWN, id="a port out of range is rejected"),
+        pytest.param(
+            {"check_type": "http", "udp_check_port": "10256", "port_53": '{"udp-check-port": "32000"}'},
+            UNHEALTHY,
+            id="helpers:109 the port's own setting first",
+        ),
+        pytest.param(
+            {"check_type": "http", "udp_check_port": "32000", "port_53": '{"udp-check-port": ""}'},
+            UNHEALTHY,
+            id="helpers:109 an empty one does not count",
+        ),
+        pytest.param(
+            {"check_type": "http", "port_53": '{"udp-check-port": "x"}'}, UNKNOWN, id="helpers:110 no number"
+        ),
+        pytest.param(
+            {"check_type": "http", "port_53": '{"udp-check-port": 32000}'}, UNKNOWN, id="115 it must be a text"
+        ),
     ],
 )
 def test_udp(annotations: dict[str, str], expected: Seen) -> None:

@@ -28,13 +28,15 @@ UDP_CHECK_PORT = f"{PREFIX}udp-check-port"
 UDP_CHECK_PORT_DEFAULT = "80"
 DEFAULT_PROTOCOL = f"{PREFIX}default-protocol"
 
+_OWN_SETTINGS = ("protocol", "udp-check-port")
 _PROTOCOLS = frozenset({"tcp", "udp", "http", "https"})
 
 
 class Linode(CheckedCloud):
     """linode-cloud-controller-manager b9aa901 cloud/linode/loadbalancers.go: a check of each port's node port
-    (:905-990), of the type "connection" by default and "none" for UDP (:1278); it does not read the
-    healthCheckNodePort. The passive check counts 5xx answers, so dropped packets do not trigger it."""
+    (:905-990), of the type "connection" by default and "none" for UDP (:1278). Of UDP it is on the port that
+    udp-check-port names, first that of the port's own annotation (loadbalancers_helpers.go:103). It does not read
+    the healthCheckNodePort. The passive check counts 5xx answers, so dropped packets do not trigger it."""
 
     name = "linode"
     provider = "Linode"
@@ -46,7 +48,8 @@ class Linode(CheckedCloud):
             consumer="Linode NodeBalancer",
             found_by=f"`{PREFIX}` annotation, providerID `linode://`",
             nodes="cloud nodes",
-            health_check="per port: TCP (or `check-type`) on its node port; none for UDP",
+            health_check="per port: TCP (or `check-type`) on its node port; none for UDP "
+            "without `check-type`, and with it on `udp-check-port`",
             with_local="`TargetsUnhealthy`; `Blackhole` for UDP; `Unknown` beside an SCTP port",
             evidence=Evidence.DOCUMENTED,
             source="linode-cloud-controller-manager b9aa901 cloud/linode/loadbalancers.go",
@@ -67,27 +70,38 @@ class Linode(CheckedCloud):
         path = "" if kind == "connection" else given.get(CHECK_PATH, "") or "/"
         if port.transport != "UDP":
             return on_node_port(port, protocol, path)
-        number = port_number(given.get(UDP_CHECK_PORT, UDP_CHECK_PORT_DEFAULT))
+        own = _own_settings(service, port) or {}
+        key = _own_key(port) if own.get("udp-check-port") else UDP_CHECK_PORT
+        text = own.get("udp-check-port") or given.get(UDP_CHECK_PORT, UDP_CHECK_PORT_DEFAULT)
+        number = port_number(text)
         if number is None:
-            return not_understood(service, UDP_CHECK_PORT)
+            return not_understood(service, key)
         return on_port(number, service, view, protocol, path)
 
 
+def _own_key(port: ServicePort) -> str:
+    return f"{PREFIX}port-{port.port}"
+
+
+def _own_settings(service: Service, port: ServicePort) -> dict[str, str] | None:
+    """What the annotation for this port says; None if the controller rejects it: getPortConfigAnnotation."""
+    try:
+        config = json.loads(service.annotations.get(_own_key(port), "{}"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(config, dict) or not all(isinstance(config.get(name, ""), str) for name in _OWN_SETTINGS):
+        return None
+    return config
+
+
 def _refusal(service: Service, port: ServicePort) -> Reason | None:
-    """Why the protocol of this port makes the sync of all ports fail: getPortConfigAnnotation,
+    """Why the protocol of this port makes the sync of all ports fail:
     loadbalancers_helpers.go:24 getPortProtocol."""
     given = service.annotations
-    own = f"{PREFIX}port-{port.port}"
-    protocol: object = ""
-    if own in given:
-        try:
-            config = json.loads(given[own])
-        except (ValueError, RecursionError):
-            return not_understood(service, own)
-        protocol = config.get("protocol", "") if isinstance(config, dict) else None
-        if not isinstance(protocol, str) or protocol.lower() not in ("", *_PROTOCOLS):
-            return not_understood(service, own)
-    if protocol or given.get(DEFAULT_PROTOCOL, port.transport).lower() in _PROTOCOLS:
+    own = _own_settings(service, port)
+    if own is None or own.get("protocol", "").lower() not in ("", *_PROTOCOLS):
+        return not_understood(service, _own_key(port))
+    if own.get("protocol") or given.get(DEFAULT_PROTOCOL, port.transport).lower() in _PROTOCOLS:
         return None
     if DEFAULT_PROTOCOL in given:
         return not_understood(service, DEFAULT_PROTOCOL)
