@@ -113,7 +113,16 @@ def test_the_check_of_a_port_without_a_node_port(annotations: dict[str, str], re
     assert seen(two, *slices, *public()).reason == reason
 
 
-@pytest.mark.parametrize(("value", "outcome"), [("true", "Unknown"), ("false", "TargetsUnhealthy")])
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [
+        ("true", "Unknown"),
+        ("false", "TargetsUnhealthy"),
+        ("0", "TargetsUnhealthy"),
+        ("yes", "Unknown"),
+        ("", "Unknown"),
+    ],
+)
 def test_a_disowned_load_balancer_is_no_longer_updated(value: str, outcome: str) -> None:
     subject = service(annotations={DISOWN: value}, ingress=ADDRESS)
     assert seen(subject, endpoints("a"), *nodes("digitalocean")).outcome == outcome

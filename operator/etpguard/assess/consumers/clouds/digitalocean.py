@@ -93,6 +93,8 @@ class DigitalOcean(CheckedCloud):
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         given = service.annotations
+        if given.get(DISOWN, "false") not in BOOLEANS:
+            return PossibleNodes(_NODES, not_understood(service, DISOWN))
         if BOOLEANS.get(given.get(DISOWN, "")):
             detail = f"with {DISOWN} the controller no longer updates the load balancer"
             return PossibleNodes(CLOUD_NODES, Reason("LoadBalancerDisowned", detail))
