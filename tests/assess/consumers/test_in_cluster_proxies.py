@@ -90,6 +90,18 @@ def test_a_port_that_the_service_lacks_is_the_proxys_own_trouble() -> None:
             id="refused",
         ),
         pytest.param(
+            service(type="NodePort", annotations={NODE_PORT_LB: "1"}),
+            "traefik",
+            Seen("Blackhole", "Blackhole", "abc", "bc"),
+            id="any value that ParseBool takes as true",
+        ),
+        pytest.param(
+            service(type="NodePort", annotations={NODE_PORT_LB: "tRUE"}),
+            "traefik",
+            Seen("NotAffected", "TargetsPods", "", ""),
+            id="no boolean",
+        ),
+        pytest.param(
             service(type="NodePort", annotations={NODE_PORT_LB: "true"}),
             "nginx",
             Seen("NotAffected", "TargetsPods", "", ""),

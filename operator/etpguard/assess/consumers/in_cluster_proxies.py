@@ -14,6 +14,7 @@ from etpguard.assess.consumers.remedies import drop_annotation
 from etpguard.assess.consumers.targets import NodeTargets, PodTargets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.objects import Node, Service
 
 CONTROLLERS = (
@@ -94,5 +95,6 @@ def _is_proxy(controller: str) -> bool:
 
 def _node_port_lb(service: Service) -> bool:
     """Traefik 3 docs/content/reference/routing-configuration/kubernetes/ingress.md: sends to the node port on
-    the internal address of every node, without a health check, for a Service of type NodePort."""
-    return service.type == "NodePort" and service.annotations.get(NODE_PORT_LB, "").lower() == "true"
+    the internal address of every node, without a health check, for a Service of type NodePort. traefik/paerser
+    v0.2.2 parser/element_fill.go reads the value by strconv.ParseBool."""
+    return service.type == "NodePort" and BOOLEANS.get(service.annotations.get(NODE_PORT_LB, ""), False)
