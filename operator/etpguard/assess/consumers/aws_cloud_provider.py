@@ -17,9 +17,11 @@ from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import AWS_NLB, AWS_NLB_BEGINNINGS, spelling
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
+    OUTSCALE_DOMAIN,
     Balancer,
     Recognition,
     addressed_by_ip,
+    by_host,
     by_mark,
     by_nodes,
     classless,
@@ -208,7 +210,7 @@ class AwsCloudProvider(BaseFamily):
 def _recognition(service: Service, view: View) -> Recognition | None:
     """By the host name that AWS gave, by an annotation in a cluster with nodes of AWS, or by the nodes alone. In
     other clusters an annotation proves nothing: charts set it on any cluster."""
-    if not classless(service) or first_mark(service, _OUTSCALE):
+    if not classless(service) or first_mark(service, _OUTSCALE) or by_host(service, OUTSCALE_DOMAIN):
         return None
     for entry in service.load_balancer_ingress:
         if entry.hostname and named_by_aws(entry.hostname):

@@ -52,6 +52,10 @@ CLOUDS = frozenset(
 )
 """Schemes of providerIDs of clouds whose controller may serve `type: LoadBalancer` without a class."""
 
+OUTSCALE_DOMAIN = ".lbu.outscale.com"
+"""Of the host names of Outscale's load balancers: outscale/cloud-provider-osc 64174f3 examples/2048/README.md. The
+providerIDs of its nodes have the scheme aws:// too."""
+
 CLEANUP = "service.kubernetes.io/load-balancer-cleanup"
 """The finalizer that every service controller of k8s.io/cloud-provider sets before it makes a load balancer."""
 
@@ -143,6 +147,14 @@ def by_mark(service: Service, *prefixes: str) -> Recognition | None:
     """The recognition by an annotation of the provider."""
     mark = first_mark(service, *prefixes)
     return Recognition(f"recognised by its annotation {mark[:253]}") if mark else None
+
+
+def by_host(service: Service, *domains: str) -> Recognition | None:
+    """The recognition by a host name in one of these domains, which the provider gives to its load balancers."""
+    for entry in service.load_balancer_ingress:
+        if entry.hostname and entry.hostname.lower().endswith(domains):
+            return Recognition(f"recognised by its address {entry.hostname[:253]}")
+    return None
 
 
 def by_class(service: Service, *classes: str) -> Recognition | None:

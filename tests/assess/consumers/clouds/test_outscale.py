@@ -136,3 +136,16 @@ def test_a_session_affinity_fails_the_service() -> None:
     subject = service(annotations=MARK, ingress=HOST, sessionAffinity="ClientIP")
     found = seen(subject, endpoints("a"), *nodes("aws"))
     assert found == Seen("Unknown", "SessionAffinityNotServed", "abc", "bc")
+
+
+@pytest.mark.parametrize("annotations", [{}, {"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"}])
+def test_its_host_name_is_a_sign(annotations: dict[str, str]) -> None:
+    subject = service(annotations=annotations, ingress=[{"hostname": "x.eu-west-2.lbu.outscale.com"}])
+    consumer = world(subject, endpoints("a"), *nodes("aws")).consumer().consumer
+    assert (consumer.controller, consumer.evidence) == ("cloud-provider/outscale", Evidence.DOCUMENTED)
+
+
+def test_another_host_name_is_none() -> None:
+    subject = service(ingress=[{"hostname": "x.lbu.outscale.com.example.net"}])
+    consumer = world(subject, endpoints("a"), *nodes("aws")).consumer().consumer
+    assert consumer.controller == "cloud-provider/aws-clb"

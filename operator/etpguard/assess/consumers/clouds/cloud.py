@@ -18,6 +18,7 @@ from etpguard.assess.consumers.load_balancers import (
     Balancer,
     Recognition,
     by_class,
+    by_host,
     by_mark,
     by_nodes,
     classless,
@@ -97,11 +98,14 @@ class Cloud(BaseFamily):
         return f"cloud-provider/{self.scheme or self.name}"
 
     def recognise(self, service: Service, view: View) -> Recognition | None:
-        """Recognise the Service by its class; without a class, by an annotation or by the nodes."""
+        """Recognise the Service by its class; without a class, by its host name, by an annotation or by the
+        nodes."""
         if recognised := by_class(service, *self.signs.classes):
             return recognised
         if not classless(service):
             return None
+        if named := by_host(service, *self.signs.domains):
+            return named
         others = of_others(service, view, *self.signs.schemes, *self.signs.hosts)
         marked = None if others else by_mark(service, *self.signs.marks)
         by_provider = (by_nodes(service, view, scheme, self.provider) for scheme in self.signs.schemes)

@@ -1,7 +1,7 @@
 """3DS Outscale: load balancer units (LBU).
 
 The rules come from cloud-provider-osc 64174f3, ccm/cloud/loadbalancer.go unless another file is named. The
-providerID of its nodes begins with aws://, as on AWS, so only an annotation shows the provider.
+providerID of its nodes begins with aws://, as on AWS, so only an annotation or the host name shows the provider.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     OLDER_CLOUD_NODES,
+    OUTSCALE_DOMAIN,
     on_health_check_node_port,
     port_number,
     refused,
@@ -48,7 +49,7 @@ class Outscale(Cloud):
     documented = (
         DocumentedConsumer(
             consumer="Outscale load balancer unit",
-            found_by=f"`{_PREFIX}` annotation",
+            found_by=f"`{_PREFIX}` annotation, host name `*{OUTSCALE_DOMAIN}`",
             nodes="cloud nodes that match `target-node-labels`",
             health_check=(
                 "HTTP `/healthz` on healthCheckNodePort; `healthcheck-port`, `-protocol` and `-path` change it"

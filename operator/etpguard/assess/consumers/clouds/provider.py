@@ -14,6 +14,7 @@ from etpguard.assess.consumers.clouds.signs import Signs
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer, SelectsNodes
+from etpguard.assess.consumers.load_balancers import by_host
 from etpguard.assess.consumers.view import View
 from etpguard.objects import Node, Service
 
@@ -66,5 +67,7 @@ class Provider(BaseFamily):
         if (chosen := service.spec.load_balancer_class) is not None:
             return chosen in signs.classes
         if not view.platforms.isdisjoint(signs.schemes):
+            return True
+        if signs.domains and by_host(service, *signs.domains):
             return True
         return bool(signs.marks) and any(key.startswith(signs.marks) for key in service.annotations)

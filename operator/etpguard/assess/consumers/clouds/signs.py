@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from etpguard.assess.consumers.ingresses import AKO
+from etpguard.assess.consumers.load_balancers import OUTSCALE_DOMAIN
 
 _BETA = "service.beta.kubernetes.io/"
 
@@ -22,6 +23,8 @@ class Signs(NamedTuple):
     classes: tuple[str, ...] = ()
     """Values of loadBalancerClass."""
     ingress_controllers: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    """Domains of the host names that it gives to its load balancers."""
     hosts: tuple[str, ...] = ()
     """Schemes of further nodes that it serves. Other providers use these schemes too."""
 
@@ -70,7 +73,7 @@ SIGNS = {
             "service.kubernetes.io/local-svc-only-bind-node-with-pod",
         ),
     ),
-    "outscale": Signs("outscale", "Outscale", (), (f"{_BETA}osc-load-balancer-",)),
+    "outscale": Signs("outscale", "Outscale", (), (f"{_BETA}osc-load-balancer-",), domains=(OUTSCALE_DOMAIN,)),
     "ako": Signs("ako", "Ako", classes=(AKO,), ingress_controllers=(AKO,)),
     "huawei": Signs("huawei", "HuaweiCloud", ("huaweicloud",), ("kubernetes.io/elb.",)),
     "yandex": Signs("yandex", "YandexCloud", ("yandex",), ("yandex.cpi.flant.com/",)),
