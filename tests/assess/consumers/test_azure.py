@@ -202,6 +202,49 @@ def test_application_gateway_by_annotation_without_its_class() -> None:
     assert "usual name" in found.consumer.source
 
 
+INTERNAL, ALL_PORTS = (
+    f"{PREFIX}azure-load-balancer-internal",
+    f"{PREFIX}azure-load-balancer-enable-high-availability-ports",
+)
+ONE_RULE = {INTERNAL: "true", ALL_PORTS: "True"}
+NO_RULE = f"{PREFIX}port_80_no_lb_rule"
+PROXIED = {f"{PREFIX}azure-pls-create": "true", f"{PREFIX}azure-pls-proxy-protocol": "TRUE"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "probe", "expected"),
+    [
+        pytest.param({}, HealthCheckNodePort(), SAFE, id="the probe of the healthCheckNodePort"),
+        pytest.param({NO_PROBE: "true"}, HealthCheckNodePort(), SAFE, id="no_probe_rule has no effect"),
+        pytest.param({NO_RULE: "true"}, HealthCheckNodePort(), SAFE, id="no_lb_rule has no effect"),
+        pytest.param({PROBE_PORT: "10256"}, HealthCheckNodePort(), SAFE, id="a probe port has no effect"),
+        pytest.param({NO_PROBE: "true", ALL_PORTS: "false"}, NoHealthCheck(), LOST, id="HA ports off"),
+        pytest.param({NO_PROBE: "true", ALL_PORTS: " true"}, NoHealthCheck(), LOST, id="spaces are not trimmed"),
+        pytest.param({NO_PROBE: "true", INTERNAL: "false"}, NoHealthCheck(), LOST, id="HA ports, not internal"),
+        pytest.param(PROXIED, OwnNodePort("http"), SAFE, id="with PROXY protocol: the first TCP port's probe"),
+        pytest.param({**PROXIED, PROBE_PORT: "10256"}, KubeProxyHealthz(), LOST, id="with its probe port"),
+    ],
+)
+def test_one_rule_for_all_ports(annotations: dict[str, str], probe: Probe, expected: Seen) -> None:
+    """azure_loadbalancer.go getExpectedLBRules: it reads no annotation of a port for HA ports."""
+    made = annotated(ONE_RULE | annotations)
+    assert seen(*made) == expected
+    assert world(*made).consumer().consumer.probe == probe
+
+
+def test_one_rule_for_all_ports_has_the_same_probe_for_each() -> None:
+    ports = [port("dns", 53, 30053, "UDP"), port()]
+    made = [service(annotations=ONE_RULE | PROXIED, ports=ports), endpoints("a"), *nodes("azure")]
+    made.append(endpoints("b", ports=["dns"], protocol="UDP"))
+    found = world(*made)
+    assert [found.consumer(name).consumer.probe for name in ("dns", "http")] == [OwnNodePort("http")] * 2
+
+
+def test_advice_does_not_touch_annotations_that_have_no_effect() -> None:
+    made = world(*annotated(ONE_RULE | PROXIED | {PROBE_PORT: "10256", NO_PROBE: "true"}))
+    assert not any("no_probe_rule" in text for text in made.advice())
+
+
 def test_advice_gives_the_probe_back() -> None:
     first = world(*annotated({NO_PROBE: "true"})).advice()[0]
     assert "Its rule then uses the probe" in first
@@ -291,10 +334,11 @@ def test_where_the_hint_decides_it_is_not_known() -> None:
     [
         pytest.param({}, ("NoTargets", "ProtocolNotServed"), id="no rules for SCTP"),
         pytest.param(
-            {f"{PREFIX}azure-load-balancer-enable-high-availability-ports": "true"},
-            ("TargetsUnhealthy", "TargetsUnhealthy"),
-            id="HA ports take any protocol",
+            {ALL_PORTS: "true"},
+            ("NoTargets", "ProtocolNotServed"),
+            id="HA ports are only of an internal load balancer",
         ),
+        pytest.param(ONE_RULE, ("TargetsUnhealthy", "TargetsUnhealthy"), id="HA ports take any protocol"),
     ],
 )
 def test_sctp(annotations: dict[str, str], expected: tuple[str, str]) -> None:

@@ -49,6 +49,7 @@ POD_CONTROLLERS = {
 _PREFIX = "service.beta.kubernetes.io/"
 PROTOCOL = f"{_PREFIX}azure-load-balancer-health-probe-protocol"
 _PATH = f"{_PREFIX}azure-load-balancer-health-probe-request-path"
+_INTERNAL = f"{_PREFIX}azure-load-balancer-internal"
 _ALL_PORTS = f"{_PREFIX}azure-load-balancer-enable-high-availability-ports"
 _NOT_FLOATING = f"{_PREFIX}azure-disable-load-balancer-floating-ip"
 """With floating IP, the default, the load balancer sends to the port of the Service, and needs no node port:
@@ -129,7 +130,7 @@ class AzureLoadBalancer(BaseFamily):
             ),
             health_check=(
                 "HTTP `/healthz` on healthCheckNodePort, 2 failures 5 s apart; annotations change it for a "
-                "port, and appProtocol then counts too"
+                "port, and appProtocol then counts too; not with HA ports (internal)"
             ),
             with_local="`TargetsUnhealthy`; sends to no node while none is healthy",
             evidence=Evidence.DOCUMENTED,
@@ -149,7 +150,7 @@ class AzureLoadBalancer(BaseFamily):
             recognition = recognition._replace(assumptions=(*recognition.assumptions, _SEVERAL))
         balancer = Balancer.of(service, "cloud-provider/azure", recognition)
         for port in service.ports:
-            if service.annotations.get(of_port(port, "no_lb_rule"), "").strip().lower() != "true":
+            if _one_rule(service) or not _is_true(service, of_port(port, "no_lb_rule")):
                 targets = _targets(service, port, view, rule)
                 if isinstance(targets, NodeTargets) and not targets.no_target:
                     targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_NONE, otherwise=otherwise)
@@ -164,7 +165,7 @@ class AzureLoadBalancer(BaseFamily):
                 "Its rule then uses the probe of the healthCheckNodePort, and the load balancer routes around "
                 "nodes without an endpoint."
             )
-            own = service.port(verdict.consumer.port)
+            own = None if _one_rule(service) else service.port(verdict.consumer.port)
             for what in ("no_probe_rule", "health-probe_port"):
                 if own is not None and (key := of_port(own, what)) in annotations:
                     yield drop_annotation(service, key, effect)
@@ -197,18 +198,40 @@ class AzureApplicationGateway(BaseFamily):
             yield backend.consumer(targets, target_type="ip", source=source)
 
 
+def _is_true(service: Service, annotation: str) -> bool:
+    """consts/helpers.go expectAttributeInSvcAnnotationBeEqualTo: in any case, and spaces count."""
+    return service.annotations.get(annotation, "").lower() == "true"
+
+
+def _one_rule(service: Service) -> bool:
+    """Whether one rule takes all ports and protocols. The probe of the healthCheckNodePort is then that of the
+    rule, whatever the annotations of the ports: azure_loadbalancer.go getExpectedLBRules."""
+    return _is_true(service, _INTERNAL) and _is_true(service, _ALL_PORTS)
+
+
 def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule) -> Targets:
-    """azure_loadbalancer_healthprobe.go buildHealthProbeRulesForPort."""
-    annotations = service.annotations
-    if port.transport == "SCTP" and annotations.get(_ALL_PORTS, "").strip().lower() != "true":
+    """azure_loadbalancer.go getExpectedLBRules."""
+    proxied = _is_true(service, _PLS) and _is_true(service, _PLS_PROXY)
+    if _one_rule(service):
+        checked = next((one for one in service.ports if one.transport == "TCP"), port)
+        if proxied:
+            return _checked(service, checked, view, rule, proxied=True)
+        return NodeTargets(rule, standard_check(service))
+    if port.transport == "SCTP":
         return no_target(Reason("ProtocolNotServed", "the Azure load balancer has no rules for SCTP"))
-    if not port.node_port and service.uid and annotations.get(_NOT_FLOATING, "").strip().lower() == "true":
+    if not port.node_port and service.uid and _is_true(service, _NOT_FLOATING):
         return no_node_port(port, "Without floating IP, the Azure load balancer")
-    if annotations.get(of_port(port, "no_probe_rule"), "").strip().lower() == "true":
+    if _is_true(service, of_port(port, "no_probe_rule")):
         return NodeTargets(rule, UNCHECKED)
+    return _checked(service, port, view, rule, proxied=proxied)
+
+
+def _checked(service: Service, port: ServicePort, view: View, rule: NodeRule, *, proxied: bool) -> Targets:
+    """azure_loadbalancer_healthprobe.go buildHealthProbeRulesForPort. `proxied`: behind a private link service
+    with PROXY protocol, where nothing probes the healthCheckNodePort."""
+    annotations = service.annotations
     key = of_port(port, "health-probe_port")
     written = annotations.get(key, "").strip()
-    proxied = annotations.get(_PLS, "") == "true" and annotations.get(_PLS_PROXY, "") == "true"
     if port.transport != "TCP" or not (written or proxied):
         return NodeTargets(rule, UNCHECKED if proxied else standard_check(service))
     protocol = _protocol(service, port)
