@@ -65,14 +65,23 @@ def not_read(text: str) -> bool:
     return len(text) > MAX_LENGTH or "<" in text or ">" in text
 
 
-def key_values(text: str, *, bare_is_any: bool = True) -> tuple[Requirement, ...]:
-    """The requirements of "k=v,k2=v2". With `bare_is_any` a key without a value, or with an empty one, admits any
-    value; otherwise such a key is passed over."""
-    found = []
+def key_values(text: str) -> dict[str, str]:
+    """The pairs of an annotation such as "k=v,k2=,k3". Blanks are removed around pairs alone, and what follows a
+    second "=" is ignored: cloud-provider-aws 63ec440 pkg/providers/v1/aws_loadbalancer.go
+    getKeyValuePropertiesFromAnnotation, scaleway-cloud-controller-manager bddc17f
+    scaleway/loadbalancers_annotations.go getKeyValueFromAnnotation."""
+    found = {}
     for item in text.split(","):
-        key, _, value = (part.strip() for part in item.partition("="))
-        if key and value:
-            found.append(Requirement(key, "In", (value,)))
-        elif key and bare_is_any:
-            found.append(Requirement(key, "Exists"))
-    return tuple(found)
+        key, *values = item.strip().split("=")
+        if key:
+            found[key] = values[0] if values else ""
+    return found
+
+
+def target_node_labels(text: str) -> tuple[Requirement, ...]:
+    """The requirements of such an annotation on the nodes. An empty value admits any value of the label:
+    filterTargetNodes and filterNodes of the same two controllers."""
+    return tuple(
+        Requirement(key, "In", (value,)) if value else Requirement(key, "Exists")
+        for key, value in sorted(key_values(text).items())
+    )

@@ -160,6 +160,12 @@ FAILS_OPEN = Seen("Blackhole", "NoHealthyTarget", "abc", "bc")
             id="NLB: validateServiceAnnotationTargetGroupAttributes",
         ),
         pytest.param(
+            {**NLB, ATTRIBUTES: "proxy_protocol_v2.enabled =true"},
+            None,
+            Seen("Unknown", "InvalidAnnotation", "abc", "bc"),
+            id="NLB: the same, with a blank in the name",
+        ),
+        pytest.param(
             {**NLB, f"{PREFIX}proxy-protocol": "*"}, HealthCheckNodePort(), SAFE, id="NLB: never reads the CLB's"
         ),
         pytest.param(
@@ -205,7 +211,12 @@ def test_another_services_node_port_is_followed() -> None:
         pytest.param("pool=", "ab", id="an empty value admits any"),
         pytest.param("pool", "ab", id="a bare key admits any"),
         pytest.param("pool=edge,zone=1", "b", id="all pairs must match"),
-        pytest.param(" pool = edge , ", "b", id="blanks around keys and values"),
+        pytest.param(" pool=edge , ", "b", id="blanks around pairs"),
+        pytest.param("pool =edge", "", id="a blank after a key is a part of it"),
+        pytest.param("pool= edge", "", id="a blank before a value is a part of it"),
+        pytest.param("pool=edge=core", "b", id="what follows a second sign is ignored"),
+        pytest.param("pool=core,pool=edge", "b", id="the last value of a key decides"),
+        pytest.param("=edge", "abc", id="a value without a key is no filter"),
         pytest.param("pool=egde", "", id="a typo leaves no node"),
         pytest.param("", "abc", id="empty is no filter"),
         pytest.param(",,", "abc", id="only commas are no filter"),

@@ -55,10 +55,11 @@ from etpguard.assess.consumers.targets import (
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule
+from etpguard.assess.node_selection import key_values, target_node_labels
 from etpguard.assess.outcome import TOO_FEW_HEALTHY, Outcome, Reason
 from etpguard.assess.platforms import EKS_AUTO
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, PassesNowhere
-from etpguard.objects import Node, Requirement, Service, ServicePort
+from etpguard.objects import Node, Service, ServicePort
 
 _PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
 TYPE, TARGET_NODES = f"{_PREFIX}type", f"{_PREFIX}target-node-labels"
@@ -133,9 +134,9 @@ class AwsCloudProvider(BaseFamily):
         network = kind == "nlb"
         controller = "cloud-provider/aws-" + ("nlb" if network else "clb")
         balancer = Balancer.of(service, controller, recognition, without_address=_refusals(service, network))
-        rule = replace(_NODES, requirements=_target_nodes(service.annotations.get(TARGET_NODES, "")))
+        rule = replace(_NODES, requirements=target_node_labels(service.annotations.get(TARGET_NODES, "")))
         settings = _settings(service)
-        attributes = _pairs(service.annotations.get(ATTRIBUTES, "")) if network else {}
+        attributes = key_values(service.annotations.get(ATTRIBUTES, "")) if network else {}
         whole = _refused_as_a_whole(service, rule)
         for port in service.ports:
             if port.transport not in _PROTOCOLS[network]:
@@ -146,7 +147,7 @@ class AwsCloudProvider(BaseFamily):
                 targets = no_node_port(port, "The AWS cloud provider")
             else:
                 targets = _targets(service, port, view, rule, settings, network)
-                targets = _through_proxy_protocol(targets, attributes.get(_PROXIED, "false"))
+                targets = _through_proxy_protocol(targets, _proxied(attributes))
             if network and isinstance(targets, NodeTargets):
                 targets = replace(
                     targets, none_healthy=NoneHealthy.SENDS_TO_ALL, minimum_healthy=minimum_healthy(attributes)
@@ -256,19 +257,11 @@ def _not_served(port: ServicePort, network: bool) -> NodeTargets:
     return no_target(Reason("ProtocolNotServed", why))
 
 
-def _pairs(value: str) -> dict[str, str]:
-    """The pairs of an annotation such as "k=v,k2=,k3": aws_loadbalancer.go getKeyValuePropertiesFromAnnotation."""
-    pairs = (item.strip().partition("=") for item in value.split(",") if item.strip())
-    return {key.strip(): text.strip() for key, _, text in pairs}
-
-
-def _target_nodes(value: str) -> tuple[Requirement, ...]:
-    """The requirements of an annotation on the nodes: aws_loadbalancer.go filterTargetNodes. An empty value admits
-    any value of the label."""
-    return tuple(
-        Requirement(key, "In", (text,)) if text else Requirement(key, "Exists")
-        for key, text in sorted(_pairs(value).items())
-    )
+def _proxied(attributes: Mapping[str, str]) -> str:
+    """The value of the attribute that turns PROXY protocol on; "" where blanks make its name another one, which
+    the controller refuses: aws_validations.go validateServiceAnnotationTargetGroupAttributes."""
+    misspelt = any(key != _PROXIED and key.strip() == _PROXIED for key in attributes)
+    return "" if misspelt else attributes.get(_PROXIED, "false")
 
 
 def _through_proxy_protocol(targets: Targets, value: str) -> Targets:

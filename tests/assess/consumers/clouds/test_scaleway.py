@@ -71,6 +71,10 @@ def test_values_that_are_rejected(annotations: dict[str, str]) -> None:
         pytest.param("role=edge,zone=1", "", id="all must match"),
         pytest.param("", "abc", id="nothing selects all"),
         pytest.param("role!=edge", "", id="it is no full selector"),
+        pytest.param(" role=edge , ", "a", id="blanks around pairs"),
+        pytest.param("role = edge", "", id="blanks around the sign are a part of key and value"),
+        pytest.param("role=edge=core", "a", id="what follows a second sign is ignored"),
+        pytest.param("=edge", "abc", id="a value without a key selects all"),
     ],
 )
 def test_1097_target_node_labels(text: str, eligible: str) -> None:

@@ -10,7 +10,7 @@ from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import HealthCheck
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.node_selection import key_values
+from etpguard.assess.node_selection import target_node_labels
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Requirement, Service, ServicePort
 
@@ -56,7 +56,7 @@ class Scaleway(CheckedCloud):
     )
 
     def selected(self, text: str) -> tuple[Requirement, ...] | None:
-        return key_values(text)
+        return target_node_labels(text)
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         native = _in_range(service.annotations.get(FROM_SERVICE, ""), port.port)
