@@ -69,6 +69,10 @@ class ConsumerJudge:
             return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
         if rule.follows_endpoints:
             eligible &= states.hosting_ready if rule.follows_ready else states.hosting
+            if rule.external_first:
+                with_address = replace(rule, needs_external=consumer.families)
+                if external := eligible & self._nodes_of(with_address):
+                    rule, eligible = with_address, external
         if rule.hosts is Hosts.NOT_TERMINATING:
             eligible &= states.placed
         elif rule.hosts is Hosts.ANY:

@@ -8,7 +8,7 @@ from enum import Enum
 from msgspec import Struct
 
 from etpguard.assess.go_booleans import BOOLEANS
-from etpguard.objects import Node, Requirement
+from etpguard.objects import IPFamily, Node, Requirement
 from etpguard.objects.nodes import Taint
 
 _YANDEX_LONGEST = 36
@@ -70,6 +70,8 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
     """Whether a node whose condition NetworkUnavailable is True is left out."""
     needs_external_ipv4: bool = False
     """Whether a node without an IPv4 address of the type ExternalIP is left out."""
+    needs_external: tuple[IPFamily, ...] = ()
+    """Families: a node without an address of the type ExternalIP in one of them is left out. None for any node."""
     yandex_target_group: str | None = None
     """The annotation by which the controller of Yandex Cloud puts a node into a target group, "" for the nodes
     without it; None where it does not decide. The controller cuts off what is longer than 36 characters:
@@ -105,6 +107,10 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
     """With `follows_endpoints`: whether nodes count only while they host a ready endpoint, so that terminating
     endpoints do not keep them."""
 
+    external_first: bool = False
+    """With `follows_endpoints`: whether, if one of these nodes has an address of the type ExternalIP in a family
+    of the consumer, only such nodes are used."""
+
     def selects(self, node: Node) -> bool:
         """Whether the node passes everything but readiness and providerID."""
         return not self.exclusion(node)
@@ -125,6 +131,8 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
             return "the condition NetworkUnavailable"
         if self.needs_external_ipv4 and not node.external_ipv4:
             return "the lack of an external IPv4 address"
+        if self.needs_external and node.external_families.isdisjoint(self.needs_external):
+            return "the lack of an external address"
         if self.tolerated is not None:
             for taint in barring(node):
                 if taint.key not in self.tolerated:

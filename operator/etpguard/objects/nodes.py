@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from etpguard.objects.arguments import kept_arguments
+from etpguard.objects.endpoints import IPFamily
 from etpguard.objects.records import LabelledMeta, LabelledRecord, Shape
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
@@ -173,8 +174,15 @@ class Node(LabelledRecord, frozen=True):
     @property
     def external_ipv4(self) -> bool:
         """Whether it has an IPv4 address of the type ExternalIP."""
+        return "IPv4" in self.external_families
+
+    @property
+    def external_families(self) -> frozenset[IPFamily]:
+        """The families of its addresses of the type ExternalIP."""
         addresses = (self.status and self.status.addresses) or ()
-        return any(each.type == "ExternalIP" and ":" not in each.address for each in addresses)
+        return frozenset(
+            "IPv6" if ":" in each.address else "IPv4" for each in addresses if each.type == "ExternalIP"
+        )
 
     @property
     def other_hostname(self) -> str:

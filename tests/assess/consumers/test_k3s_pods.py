@@ -115,3 +115,11 @@ def test_only_svclb_pods_of_a_cluster_of_k3s_are_read() -> None:
     assert SVCLB_POD.subset is not None
     for members, needed in ((NODES, True), ([node("a", "hcloud://1")], False)):
         assert world(*members).picture.needs(SVCLB_POD.subset) is needed
+
+
+def test_external_ips_of_nodes_with_a_ready_pod_come_first() -> None:
+    """podIPs."""
+    members = [k3s("a", external=["203.0.113.1"]), k3s("b"), k3s("c")]
+    objects = [service(), endpoints("a", "b"), *members]
+    assert seen(*objects, svclb("a"), svclb("b")) == Seen("Covered", "Covered", "a", "")
+    assert seen(*objects, svclb("a", ready=False), svclb("b")) == Seen("Covered", "Covered", "b", "")

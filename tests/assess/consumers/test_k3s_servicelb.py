@@ -69,6 +69,51 @@ def test_a_node_not_ready_is_not_named() -> None:
     assert seen(*objects) == Seen("Covered", "Covered", "a", "")
 
 
+@pytest.mark.parametrize(
+    ("external", "http", "admin"),
+    [
+        pytest.param(
+            {"a": ["203.0.113.1"]},
+            Seen("Covered", "Covered", "a", ""),
+            Seen("Outage", "Outage", "a", "a"),
+            id="one hides the InternalIPs of the other nodes",
+        ),
+        pytest.param(
+            {"a": ["203.0.113.1"], "b": ["203.0.113.2"]},
+            Seen("Blackhole", "Blackhole", "ab", "b"),
+            Seen("Blackhole", "Blackhole", "ab", "a"),
+            id="of both",
+        ),
+        pytest.param(
+            {"c": ["203.0.113.3"]},
+            Seen("Blackhole", "Blackhole", "ab", "b"),
+            Seen("Blackhole", "Blackhole", "ab", "a"),
+            id="of a node without an endpoint",
+        ),
+    ],
+)
+def test_external_ips_come_first(external: dict[str, list[str]], http: Seen, admin: Seen) -> None:
+    """podIPs."""
+    objects = [
+        service(ports=[port(), port("admin", 81, 30081)]),
+        endpoints("a"),
+        endpoints("b", ports=["admin"]),
+        *(k3s(name, external=external.get(name, ())) for name in "abc"),
+    ]
+    assert seen(*objects) == http
+    assert seen(*objects, port_name="admin") == admin
+
+
+def test_the_lack_of_an_external_ip_is_named() -> None:
+    two = service(ports=[port(), port("admin", 81, 30081)])
+    ready = [endpoints("a"), endpoints("b", ports=["admin"])]
+    members = [k3s("a", external=["203.0.113.1"]), k3s("b")]
+    found = world(two, *ready, *members)
+    assert "the lack of an external address excludes 1 node" in found.consumer("admin").reason.detail
+    found.put(k3s("a"))
+    assert found.consumer("admin").outcome.name == "Blackhole"
+
+
 def test_clients_that_address_other_nodes_are_warned_of() -> None:
     assert "lose their packets" in world(service(), endpoints("a"), k3s("a")).consumer().consumer.source
 

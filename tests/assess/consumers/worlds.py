@@ -31,6 +31,7 @@ def node(
     taints: Sequence[tuple[str, str]] = (),
     deleting: bool = False,
     addresses: Sequence[str] = (),
+    external: Sequence[str] = (),
     network: str = "",
     network_down: bool = False,
 ) -> Json:
@@ -50,7 +51,10 @@ def node(
         },
         "status": {
             "conditions": conditions,
-            "addresses": [{"type": "InternalIP", "address": address} for address in addresses],
+            "addresses": [
+                *({"type": "InternalIP", "address": address} for address in addresses),
+                *({"type": "ExternalIP", "address": address} for address in external),
+            ],
         },
     }
 

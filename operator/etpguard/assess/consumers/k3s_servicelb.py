@@ -62,7 +62,8 @@ class K3sServiceLB(BaseFamily):
             consumer="k3s ServiceLB",
             found_by="no class, providerID `k3s://`, a status with addresses of nodes",
             nodes="Ready nodes with an endpoint and a Ready svclb Pod; where etpguard may not read Pods, Ready "
-            "nodes with an endpoint and without a taint that these Pods do not tolerate",
+            "nodes with an endpoint and without a taint that these Pods do not tolerate. If one of them has an "
+            "ExternalIP, only those with one",
             health_check="none",
             with_local="`Covered`; `NoTargets` for a port without a node port; `Unknown` if no svclb Pod is Ready",
             evidence=Evidence.DOCUMENTED,
@@ -99,7 +100,7 @@ def _with_pods(pods: Sequence[SvclbPod]) -> NodeTargets:
     """The targets by the svclb Pods of the Service. A node serves the Service while its Pod is Ready, and so has
     the host ports."""
     serving = frozenset(pod.node for pod in pods if pod.ready and pod.node)
-    rule = NodeRule(names=serving, taints=(), follows_endpoints=True)
+    rule = NodeRule(names=serving, taints=(), follows_endpoints=True, external_first=True)
     detail = (
         f"{_not_ready(pods)}. If one gets Ready there, nothing is lost. If none does, all is lost, and k3s "
         "removes the addresses from the status of the Service"
@@ -123,7 +124,9 @@ def _not_ready(pods: Sequence[SvclbPod]) -> str:
 def _without_pods(service: Service, view: View) -> NodeTargets:
     """The targets by the nodes that would run svclb Pods if their ports are free."""
     pool = _node_pool(service, view)
-    rule = NodeRule(taints=(), tolerated=_TOLERATED, requirements=pool, follows_endpoints=True)
+    rule = NodeRule(
+        taints=(), tolerated=_TOLERATED, requirements=pool, follows_endpoints=True, external_first=True
+    )
     return NodeTargets(rule, UNCHECKED)
 
 

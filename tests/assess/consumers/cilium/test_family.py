@@ -329,6 +329,47 @@ def test_node_ipam(members: list[Json], annotations: dict[str, str], expected: S
     assert seen(subject, endpoints("a"), *members) == expected
 
 
+@pytest.mark.parametrize(
+    ("external", "http", "admin"),
+    [
+        pytest.param(
+            {"a": ["203.0.113.1"]},
+            Seen("Covered", "Covered", "a", ""),
+            Seen("Outage", "Outage", "a", "a"),
+            id="one hides the InternalIPs of the other nodes",
+        ),
+        pytest.param(
+            {"a": ["203.0.113.1"], "b": ["203.0.113.2"]},
+            Seen("Blackhole", "Blackhole", "ab", "b"),
+            Seen("Blackhole", "Blackhole", "ab", "a"),
+            id="of both",
+        ),
+        pytest.param(
+            {"a": ["2001:db8::1"]},
+            Seen("Blackhole", "Blackhole", "ab", "b"),
+            Seen("Blackhole", "Blackhole", "ab", "a"),
+            id="of another family",
+        ),
+        pytest.param(
+            {"c": ["203.0.113.3"]},
+            Seen("Blackhole", "Blackhole", "ab", "b"),
+            Seen("Blackhole", "Blackhole", "ab", "a"),
+            id="of a node without an endpoint",
+        ),
+    ],
+)
+def test_node_ipam_prefers_external_ips(external: dict[str, list[str]], http: Seen, admin: Seen) -> None:
+    """getNodeLoadBalancerIngresses."""
+    objects = [
+        service(loadBalancerClass=NODE_IPAM, ports=[port(), port("admin", 81, 30081)]),
+        endpoints("a"),
+        endpoints("b", ports=["admin"]),
+        *(node(name, external=external.get(name, ())) for name in "abc"),
+    ]
+    assert seen(*objects) == http
+    assert seen(*objects, port_name="admin") == admin
+
+
 def test_the_service_of_a_gateway_has_a_placeholder_endpoint() -> None:
     """cilium/cilium #48799."""
     subject = service(conditions=[ASSIGNED], labels={"io.cilium.gateway/owning-gateway": "edge"}, selector=None)

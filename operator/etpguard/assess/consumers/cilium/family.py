@@ -82,7 +82,10 @@ class Cilium(BaseFamily):
         DocumentedConsumer(
             consumer="Cilium Node IPAM",
             found_by="class `io.cilium/node`",
-            nodes="those with endpoints, Ready or not, without the exclude label",
+            nodes=(
+                "those with endpoints, Ready or not, without the exclude label; if one of them has an ExternalIP, "
+                "only those with one"
+            ),
             health_check="none",
             with_local="`Covered`",
             evidence=Evidence.DOCUMENTED,

@@ -22,9 +22,11 @@ NODE_IPAM_NODES = NodeRule(
     skip_deleting=True,
     follows_endpoints=True,
     follows_ready=True,
+    external_first=True,
 )
-"""cilium 94b67c8 operator/pkg/nodeipam: the addresses of nodes that have a ready endpoint of the Service, whether
-the Node is Ready or not."""
+"""cilium 94b67c8 operator/pkg/nodeipam/nodesvclb.go getRelevantNodes: the nodes that have a ready endpoint of the
+Service, whether the Node is Ready or not. getNodeLoadBalancerIngresses: their ExternalIPs, and the InternalIPs
+only if there is none."""
 
 
 def targets_by_node_ipam(service: Service) -> Targets:
