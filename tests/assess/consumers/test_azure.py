@@ -346,6 +346,55 @@ def test_sctp(annotations: dict[str, str], expected: tuple[str, str]) -> None:
     assert seen(subject, endpoints("a", protocol="SCTP"), *nodes("azure"))[:2] == expected
 
 
+IPV4, IPV6 = {"ip": "10.1.0.9"}, {"ip": "fd00::9"}
+NO_NODE_PORT = Seen("NoTargets", "NoNodePort", "", "")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "families", "addresses", "node_port", "expected"),
+    [
+        pytest.param({INTERNAL: "true"}, ["IPv4"], [IPV4], 0, SAFE, id="floating IP needs no node port"),
+        pytest.param({}, ["IPv6"], [IPV6], 0, SAFE, id="neither does IPv6 that is not internal"),
+        pytest.param({INTERNAL: "true"}, ["IPv6"], [IPV6], 0, NO_NODE_PORT, id="internal IPv6 does not float"),
+        pytest.param({INTERNAL: "true"}, ["IPv6"], [IPV6], 30080, SAFE, id="internal IPv6 with a node port"),
+        pytest.param(
+            {INTERNAL: "true"},
+            ["IPv4", "IPv6"],
+            [IPV4, IPV6],
+            0,
+            Seen("Unknown", "NoNodePort", "abc", "bc"),
+            id="beside IPv4: not known whether Azure takes both rules",
+        ),
+        pytest.param(
+            {f"{PREFIX}azure-disable-load-balancer-floating-ip": "true"},
+            ["IPv4"],
+            [IPV4],
+            0,
+            NO_NODE_PORT,
+            id="floating IP off",
+        ),
+        pytest.param(ONE_RULE, ["IPv4"], [IPV4], 0, SAFE, id="one rule for all ports floats"),
+        pytest.param(
+            ONE_RULE,
+            ["IPv6"],
+            [IPV6],
+            30080,
+            Seen("Unknown", "NoNodePort", "abc", "bc"),
+            id="with internal IPv6 it keeps the port of the Service",
+        ),
+    ],
+)
+def test_without_floating_ip_a_port_needs_a_node_port(
+    annotations: dict[str, str], families: list[str], addresses: list[Json], node_port: int, expected: Seen
+) -> None:
+    """The end of azure_loadbalancer.go getExpectedLoadBalancingRulePropertiesForPort."""
+    subject = service(
+        annotations=annotations, ipFamilies=families, ingress=addresses, ports=[port(node_port=node_port)]
+    )
+    slices = [endpoints("a", family=family) for family in families]
+    assert seen(subject, *slices, *nodes("azure")) == expected
+
+
 def test_recognition() -> None:
     assert world(service(), endpoints("a"), *nodes("azure")).consumer().consumer.evidence.value == "assumed"
     marked = service(annotations={f"{PREFIX}azure-load-balancer-internal": "true"})

@@ -20,6 +20,7 @@ from etpguard.assess.consumers.load_balancers import (
     no_target,
     on_health_check_node_port,
     port_number,
+    served_families,
     sole_cloud,
     standard_check,
 )
@@ -54,6 +55,12 @@ _ALL_PORTS = f"{_PREFIX}azure-load-balancer-enable-high-availability-ports"
 _NOT_FLOATING = f"{_PREFIX}azure-disable-load-balancer-floating-ip"
 """With floating IP, the default, the load balancer sends to the port of the Service, and needs no node port:
 azure_loadbalancer.go:3314."""
+_PORTS_KEPT = Reason(
+    "NoNodePort",
+    "a rule for all ports has no floating IP with an internal IPv6 address. It sends to the addresses of the "
+    "nodes and keeps the port of the Service, where no node port is. Test a connection to the load balancer",
+)
+"""The end of azure_loadbalancer.go getExpectedLoadBalancingRulePropertiesForPort: the backend port is 0."""
 _PLS, _PLS_PROXY = f"{_PREFIX}azure-pls-create", f"{_PREFIX}azure-pls-proxy-protocol"
 
 
@@ -213,17 +220,36 @@ def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule) ->
     """azure_loadbalancer.go getExpectedLBRules."""
     proxied = _is_true(service, _PLS) and _is_true(service, _PLS_PROXY)
     if _one_rule(service):
+        if "IPv6" in served_families(service):
+            return UnknownOutcome(_PORTS_KEPT, rule, standard_check(service))
         checked = next((one for one in service.ports if one.transport == "TCP"), port)
         if proxied:
             return _checked(service, checked, view, rule, proxied=True)
         return NodeTargets(rule, standard_check(service))
     if port.transport == "SCTP":
         return no_target(Reason("ProtocolNotServed", "the Azure load balancer has no rules for SCTP"))
-    if not port.node_port and service.uid and _is_true(service, _NOT_FLOATING):
-        return no_node_port(port, "Without floating IP, the Azure load balancer")
+    if not port.node_port and service.uid and (unsent := _without_node_port(service, port, rule)):
+        return unsent
     if _is_true(service, of_port(port, "no_probe_rule")):
         return NodeTargets(rule, UNCHECKED)
     return _checked(service, port, view, rule, proxied=proxied)
+
+
+def _without_node_port(service: Service, port: ServicePort, rule: NodeRule) -> Targets | None:
+    """None with floating IP, which needs no node port. An internal IPv6 address never has it: the end of
+    getExpectedLoadBalancingRulePropertiesForPort."""
+    families = served_families(service)
+    not_floating = _is_true(service, _NOT_FLOATING)
+    internal_v6 = _is_true(service, _INTERNAL) and "IPv6" in families
+    if not_floating or (internal_v6 and families == ("IPv6",)):
+        return no_node_port(port, "Without floating IP, the Azure load balancer")
+    if not internal_v6:
+        return None
+    detail = (
+        f"port {port.label or port.port} has no node port, which the rule of the internal IPv6 address needs. If "
+        "Azure rejects that rule, the load balancer stays as it was. Look at the events of the Service"
+    )
+    return UnknownOutcome(Reason("NoNodePort", detail), rule, standard_check(service))
 
 
 def _checked(service: Service, port: ServicePort, view: View, rule: NodeRule, *, proxied: bool) -> Targets:
