@@ -339,11 +339,30 @@ def test_where_the_hint_decides_it_is_not_known() -> None:
             id="HA ports are only of an internal load balancer",
         ),
         pytest.param(ONE_RULE, ("TargetsUnhealthy", "TargetsUnhealthy"), id="HA ports take any protocol"),
+        pytest.param(
+            {INTERNAL: "true"}, ("Unknown", "ProtocolNotServed"), id="internal: it has a rule for all protocols"
+        ),
     ],
 )
 def test_sctp(annotations: dict[str, str], expected: tuple[str, str]) -> None:
     subject = service(annotations=annotations, ports=[port(protocol="SCTP")])
     assert seen(subject, endpoints("a", protocol="SCTP"), *nodes("azure"))[:2] == expected
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        pytest.param({}, ("Unknown", "ProtocolNotServed"), id="the sync fails"),
+        pytest.param({INTERNAL: "true"}, ("Unknown", "ProtocolNotServed"), id="Azure may reject the rules"),
+        pytest.param({f"{PREFIX}port_81_no_lb_rule": "true"}, SAFE[:2], id="SCTP has no rule"),
+        pytest.param(ONE_RULE, SAFE[:2], id="one rule for all"),
+    ],
+)
+def test_a_port_beside_sctp(annotations: dict[str, str], expected: tuple[str, str]) -> None:
+    """azure_loadbalancer.go getExpectedLBRules: an error for one port fails the Service."""
+    ports = [port(), port("sctp", 81, 30081, "SCTP")]
+    subject = service(annotations=annotations, ports=ports, ingress=[{"ip": "10.1.0.9"}])
+    assert seen(subject, endpoints("a"), *nodes("azure"))[:2] == expected
 
 
 IPV4, IPV6 = {"ip": "10.1.0.9"}, {"ip": "fd00::9"}

@@ -157,7 +157,7 @@ class AzureLoadBalancer(BaseFamily):
             recognition = recognition._replace(assumptions=(*recognition.assumptions, _SEVERAL))
         balancer = Balancer.of(service, "cloud-provider/azure", recognition)
         for port in service.ports:
-            if _one_rule(service) or not _is_true(service, of_port(port, "no_lb_rule")):
+            if _has_rule(service, port):
                 targets = _targets(service, port, view, rule)
                 if isinstance(targets, NodeTargets) and not targets.no_target:
                     targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_NONE, otherwise=otherwise)
@@ -216,6 +216,28 @@ def _one_rule(service: Service) -> bool:
     return _is_true(service, _INTERNAL) and _is_true(service, _ALL_PORTS)
 
 
+def _has_rule(service: Service, port: ServicePort) -> bool:
+    return _one_rule(service) or not _is_true(service, of_port(port, "no_lb_rule"))
+
+
+def _beside_sctp(service: Service, port: ServicePort, rule: NodeRule) -> Targets:
+    """For a Service with a port of SCTP. getExpectedLBRules fails unless the load balancer is internal, and then
+    makes a rule for all protocols on that port: azure_standard.go getProtocolsFromKubernetesProtocol."""
+    if _is_true(service, _INTERNAL):
+        detail = (
+            "for SCTP the controller makes a rule for all protocols on the port, and no API object shows whether "
+            "Azure takes it. If not, the load balancer stays as it was. Look at the events of the Service"
+        )
+    elif port.transport == "SCTP":
+        return no_target(Reason("ProtocolNotServed", "the Azure load balancer has no rules for SCTP"))
+    else:
+        detail = (
+            "the Service has a port of SCTP, which only an internal Azure load balancer may serve. The controller "
+            "fails: it serves no port of the Service, or leaves the load balancer as it was"
+        )
+    return UnknownOutcome(Reason("ProtocolNotServed", detail), rule, standard_check(service))
+
+
 def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule) -> Targets:
     """azure_loadbalancer.go getExpectedLBRules."""
     proxied = _is_true(service, _PLS) and _is_true(service, _PLS_PROXY)
@@ -226,8 +248,8 @@ def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule) ->
         if proxied:
             return _checked(service, checked, view, rule, proxied=True)
         return NodeTargets(rule, standard_check(service))
-    if port.transport == "SCTP":
-        return no_target(Reason("ProtocolNotServed", "the Azure load balancer has no rules for SCTP"))
+    if any(one.transport == "SCTP" and _has_rule(service, one) for one in service.ports):
+        return _beside_sctp(service, port, rule)
     if not port.node_port and service.uid and (unsent := _without_node_port(service, port, rule)):
         return unsent
     if _is_true(service, of_port(port, "no_probe_rule")):
