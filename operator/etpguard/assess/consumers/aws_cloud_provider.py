@@ -137,6 +137,7 @@ class AwsCloudProvider(BaseFamily):
         rule = replace(_NODES, requirements=target_node_labels(service.annotations.get(TARGET_NODES, "")))
         settings = _settings(service)
         attributes = key_values(service.annotations.get(ATTRIBUTES, "")) if network else {}
+        proxied, least = _proxied(attributes), minimum_healthy(attributes)
         whole = _refused_as_a_whole(service, rule)
         for port in service.ports:
             if port.transport not in _PROTOCOLS[network]:
@@ -147,11 +148,9 @@ class AwsCloudProvider(BaseFamily):
                 targets = no_node_port(port, "The AWS cloud provider")
             else:
                 targets = _targets(service, port, view, rule, settings, network)
-                targets = _through_proxy_protocol(targets, _proxied(attributes))
+                targets = _through_proxy_protocol(targets, proxied)
             if network and isinstance(targets, NodeTargets):
-                targets = replace(
-                    targets, none_healthy=NoneHealthy.SENDS_TO_ALL, minimum_healthy=minimum_healthy(attributes)
-                )
+                targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_ALL, minimum_healthy=least)
             yield balancer.consumer(port, targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
