@@ -156,9 +156,10 @@ class AzureLoadBalancer(BaseFamily):
             rule, otherwise = _LOCAL_POOL, _SINGLE
             recognition = recognition._replace(assumptions=(*recognition.assumptions, _SEVERAL))
         balancer = Balancer.of(service, "cloud-provider/azure", recognition)
+        sctp = any(port.transport == "SCTP" and _has_rule(service, port) for port in service.ports)
         for port in service.ports:
             if _has_rule(service, port):
-                targets = _targets(service, port, view, rule)
+                targets = _targets(service, port, view, rule, sctp=sctp)
                 if isinstance(targets, NodeTargets) and not targets.no_target:
                     targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_NONE, otherwise=otherwise)
                 yield balancer.consumer(port, targets)
@@ -238,17 +239,17 @@ def _beside_sctp(service: Service, port: ServicePort, rule: NodeRule) -> Targets
     return UnknownOutcome(Reason("ProtocolNotServed", detail), rule, standard_check(service))
 
 
-def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule) -> Targets:
-    """azure_loadbalancer.go getExpectedLBRules."""
+def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule, *, sctp: bool) -> Targets:
+    """azure_loadbalancer.go getExpectedLBRules. `sctp`: whether a port of SCTP has a rule."""
     proxied = _is_true(service, _PLS) and _is_true(service, _PLS_PROXY)
     if _one_rule(service):
         if "IPv6" in served_families(service):
             return UnknownOutcome(_PORTS_KEPT, rule, standard_check(service))
-        checked = next((one for one in service.ports if one.transport == "TCP"), port)
         if proxied:
+            checked = next((one for one in service.ports if one.transport == "TCP"), port)
             return _checked(service, checked, view, rule, proxied=True)
         return NodeTargets(rule, standard_check(service))
-    if any(one.transport == "SCTP" and _has_rule(service, one) for one in service.ports):
+    if sctp:
         return _beside_sctp(service, port, rule)
     if not port.node_port and service.uid and (unsent := _without_node_port(service, port, rule)):
         return unsent

@@ -59,13 +59,15 @@ class CheckedCloud(Cloud):
         """The maximum number of target nodes; 0 for no known limit."""
         return 0
 
+    def _not_served(self, service: Service) -> ServicePort | None:
+        return next((port for port in service.ports if port.transport not in self.protocols), None)
+
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         if port.transport not in self.protocols:
             return not_served(port, self.provider)
-        if self.refuses_other_protocols:
-            odd = next((each for each in service.ports if each.transport not in self.protocols), None)
-            if odd:
-                return UnknownOutcome(refused_protocol(odd, self.provider), self.nodes)
+        odd = view.once(f"{self.name}: a port that is not served", service, self._not_served)
+        if odd and self.refuses_other_protocols:
+            return UnknownOutcome(refused_protocol(odd, self.provider), self.nodes)
         text = service.annotations.get(self.selector, "") if self.selector else ""
         requirements = self.selected(text)
         if requirements is None:

@@ -58,7 +58,7 @@ class Linode(CheckedCloud):
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         given = service.annotations
-        if refusal := next(filter(None, (_refusal(service, each) for each in service.ports)), None):
+        if refusal := view.once("linode: a refused port", service, _first_refusal):
             return refusal
         default = "none" if port.transport == "UDP" else "connection"
         kind = given.get(CHECK_TYPE, default)
@@ -92,6 +92,10 @@ def _own_settings(service: Service, port: ServicePort) -> dict[str, str] | None:
     if not isinstance(config, dict) or not all(isinstance(config.get(name, ""), str) for name in _OWN_SETTINGS):
         return None
     return config
+
+
+def _first_refusal(service: Service) -> Reason | None:
+    return next(filter(None, (_refusal(service, port) for port in service.ports)), None)
 
 
 def _refusal(service: Service, port: ServicePort) -> Reason | None:

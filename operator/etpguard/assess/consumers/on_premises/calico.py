@@ -142,9 +142,9 @@ def _targets(service: Service, view: View, addresses: Iterable[str], blocks: Ite
         )
         return PossibleNodes(EVERY_NODE, Reason("BlockIsAddress", detail))
     sharing = {other.key for address in addresses for other in view.referring(SERVICE, _address(address))}
-    if others := sorted(sharing - {service.key}):
+    if others := sharing - {service.key}:
         detail = (
-            f"the Service shares its address with Service {others[0]}. Nodes with an endpoint of any of these "
+            f"the Service shares its address with Service {min(others)}. Nodes with an endpoint of any of these "
             "Services advertise the address. Nodes without an endpoint of this Service drop its traffic"
         )
         return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail))

@@ -81,10 +81,10 @@ class OpenELB(Announcer):
         if node := service.annotations.get(LAYER2_NODE):
             return named_node(node, f"the annotation {LAYER2_NODE}", view), True
         sharing = {other.key for at in _addresses(service) for other in view.referring(SERVICE, at)}
-        if others := sorted(sharing - {service.key}):
+        if others := sharing - {service.key}:
             detail = (
-                f"the Service shares its address with Service {others[0]}. Nodes with an endpoint of any of these "
-                "Services announce the address. Nodes without an endpoint of this Service drop its traffic"
+                f"the Service shares its address with Service {min(others)}. Nodes with an endpoint of any of "
+                "these Services announce the address. Nodes without an endpoint of this Service drop its traffic"
             )
             return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail)), False
         return NodeTargets(NODES, UNCHECKED, keeps_targets=_KEPT), False

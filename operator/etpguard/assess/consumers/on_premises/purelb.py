@@ -115,9 +115,9 @@ class PureLB(Announcer):
 
 def _of_remote_address(service: Service, view: View) -> Targets:
     sharing = {other.key for at in _addresses(service) for other in view.referring(SERVICE, at)}
-    if others := sorted(sharing - {service.key}):
+    if others := sharing - {service.key}:
         detail = (
-            f"the Service shares its address with Service {others[0]}. Nodes with an endpoint of any of these "
+            f"the Service shares its address with Service {min(others)}. Nodes with an endpoint of any of these "
             "Services announce the address, or all nodes if one of them has the policy Cluster. Nodes without an "
             "endpoint of this Service drop its traffic"
         )
