@@ -129,9 +129,9 @@ def rollback_that_is_refused() -> World:
             raise ApiError(403, "Forbidden", "admission webhook denied the request")
         return carry_out(request)
 
-    world.api._carry_out = refusing  # type: ignore[method-assign]
-    without_a_watch(world)
-    world.api._carry_out = carry_out  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.api, "_carry_out", refusing)
+        without_a_watch(world)
     assert (phase_of(world), policy_of(world)) == ("RollingBack", "Cluster")
     return world
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tests.assess.consumers import worlds
-from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, world
+from tests.assess.consumers.worlds import EXTERNAL_IPS, Json, Seen, endpoints, node, nodes, port, seen, world
 
 service = partial(worlds.service, ingress=[{"ip": "198.51.100.1"}])
 
@@ -69,29 +69,7 @@ def test_a_node_not_ready_is_not_named() -> None:
     assert seen(*objects) == Seen("Covered", "Covered", "a", "")
 
 
-@pytest.mark.parametrize(
-    ("external", "http", "admin"),
-    [
-        pytest.param(
-            {"a": ["203.0.113.1"]},
-            Seen("Covered", "Covered", "a", ""),
-            Seen("Outage", "Outage", "a", "a"),
-            id="one hides the InternalIPs of the other nodes",
-        ),
-        pytest.param(
-            {"a": ["203.0.113.1"], "b": ["203.0.113.2"]},
-            Seen("Blackhole", "Blackhole", "ab", "b"),
-            Seen("Blackhole", "Blackhole", "ab", "a"),
-            id="of both",
-        ),
-        pytest.param(
-            {"c": ["203.0.113.3"]},
-            Seen("Blackhole", "Blackhole", "ab", "b"),
-            Seen("Blackhole", "Blackhole", "ab", "a"),
-            id="of a node without an endpoint",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("external", "http", "admin"), EXTERNAL_IPS)
 def test_external_ips_come_first(external: dict[str, list[str]], http: Seen, admin: Seen) -> None:
     """podIPs."""
     objects = [

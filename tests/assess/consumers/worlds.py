@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import pytest
+
 from etpguard.assess import Assessment, Engine, Options, picture_for
 from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.consumers.interface import ConsumerFamily
@@ -255,3 +257,27 @@ def seen(*objects: Json, port_name: str = "http", **kwargs: Any) -> Seen:
     return Seen(
         verdict.outcome.name, verdict.reason.code, made.names(verdict.eligible), made.names(verdict.uncovered)
     )
+
+
+EXTERNAL_IPS = [
+    pytest.param(
+        {"a": ["203.0.113.1"]},
+        Seen("Covered", "Covered", "a", ""),
+        Seen("Outage", "Outage", "a", "a"),
+        id="one hides the InternalIPs of the other nodes",
+    ),
+    pytest.param(
+        {"a": ["203.0.113.1"], "b": ["203.0.113.2"]},
+        Seen("Blackhole", "Blackhole", "ab", "b"),
+        Seen("Blackhole", "Blackhole", "ab", "a"),
+        id="of both",
+    ),
+    pytest.param(
+        {"c": ["203.0.113.3"]},
+        Seen("Blackhole", "Blackhole", "ab", "b"),
+        Seen("Blackhole", "Blackhole", "ab", "a"),
+        id="of a node without an endpoint",
+    ),
+]
+"""The ExternalIPs of nodes, and what is seen of the ports `http` on node a and `admin` on node b where one hides
+all InternalIPs."""

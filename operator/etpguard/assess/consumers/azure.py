@@ -20,6 +20,7 @@ from etpguard.assess.consumers.load_balancers import (
     no_target,
     on_health_check_node_port,
     port_number,
+    refused,
     served_families,
     sole_cloud,
     standard_check,
@@ -229,14 +230,13 @@ def _beside_sctp(service: Service, port: ServicePort, rule: NodeRule) -> Targets
             "for SCTP the controller makes a rule for all protocols on the port, and no API object shows whether "
             "Azure takes it. If not, the load balancer stays as it was. Look at the events of the Service"
         )
+        reason = Reason("ProtocolNotServed", detail)
     elif port.transport == "SCTP":
         return no_target(Reason("ProtocolNotServed", "the Azure load balancer has no rules for SCTP"))
     else:
-        detail = (
-            "the Service has a port of SCTP, which only an internal Azure load balancer may serve. The controller "
-            "fails: it serves no port of the Service, or leaves the load balancer as it was"
-        )
-    return UnknownOutcome(Reason("ProtocolNotServed", detail), rule, standard_check(service))
+        cause = "the Service has a port of SCTP, which only an internal Azure load balancer may serve"
+        reason = refused("ProtocolNotServed", cause)
+    return UnknownOutcome(reason, rule, standard_check(service))
 
 
 def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule, *, sctp: bool) -> Targets:

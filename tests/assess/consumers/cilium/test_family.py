@@ -10,7 +10,7 @@ import pytest
 from etpguard.assess import DataPlane, Options
 from tests.assess.build import one_plane
 from tests.assess.consumers import worlds
-from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, world
+from tests.assess.consumers.worlds import EXTERNAL_IPS, Json, Seen, endpoints, node, nodes, port, seen, world
 
 service = partial(worlds.service, ingress=[{"ip": "203.0.113.1"}])
 
@@ -332,29 +332,12 @@ def test_node_ipam(members: list[Json], annotations: dict[str, str], expected: S
 @pytest.mark.parametrize(
     ("external", "http", "admin"),
     [
-        pytest.param(
-            {"a": ["203.0.113.1"]},
-            Seen("Covered", "Covered", "a", ""),
-            Seen("Outage", "Outage", "a", "a"),
-            id="one hides the InternalIPs of the other nodes",
-        ),
-        pytest.param(
-            {"a": ["203.0.113.1"], "b": ["203.0.113.2"]},
-            Seen("Blackhole", "Blackhole", "ab", "b"),
-            Seen("Blackhole", "Blackhole", "ab", "a"),
-            id="of both",
-        ),
+        *EXTERNAL_IPS,
         pytest.param(
             {"a": ["2001:db8::1"]},
             Seen("Blackhole", "Blackhole", "ab", "b"),
             Seen("Blackhole", "Blackhole", "ab", "a"),
             id="of another family",
-        ),
-        pytest.param(
-            {"c": ["203.0.113.3"]},
-            Seen("Blackhole", "Blackhole", "ab", "b"),
-            Seen("Blackhole", "Blackhole", "ab", "a"),
-            id="of a node without an endpoint",
         ),
     ],
 )

@@ -19,7 +19,7 @@ from etpguard.assess.consumers.targets import (
     Targets,
     UnknownOutcome,
 )
-from etpguard.assess.consumers.view import View
+from etpguard.assess.consumers.view import View, is_ok
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Reason
@@ -127,7 +127,7 @@ def on_port(
     view: View,
     protocol: str,
     path: str = "",
-    accepts: Callable[[int], bool] = lambda status: status == 200,
+    accepts: Callable[[int], bool] = is_ok,
 ) -> HealthCheck:
     """A check of port `number` on each node, which an annotation of the Service sets. `accepts` says whether an
     HTTP status is a success."""

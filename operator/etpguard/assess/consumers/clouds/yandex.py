@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, first_mark, standard_check
+from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, first_mark, refused, standard_check
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
@@ -65,11 +65,8 @@ def _targets(service: Service) -> Targets:
         )
         return PossibleNodes(OLDER_CLOUD_NODES, Reason("ControllerNotModelled", detail))
     if len(service.ports) > MOST_PORTS:
-        detail = (
-            f"the Service has {len(service.ports)} ports, and Yandex Cloud takes {MOST_PORTS} at most. The "
-            "controller fails: it serves no port of the Service, or leaves the load balancer as it was"
-        )
-        return UnknownOutcome(Reason("TooManyPorts", detail), OLDER_CLOUD_NODES)
+        cause = f"the Service has {len(service.ports)} ports, and Yandex Cloud takes {MOST_PORTS} at most"
+        return UnknownOutcome(refused("TooManyPorts", cause), OLDER_CLOUD_NODES)
     group = service.annotations.get(TARGET_GROUP, "")
     rule = replace(OLDER_CLOUD_NODES, yandex_target_group=group)
     return NodeTargets(rule, standard_check(service), keeps_targets=_missing(group))

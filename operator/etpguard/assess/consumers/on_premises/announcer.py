@@ -14,7 +14,7 @@ from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.objects import NODE, Key, Node, Service
+from etpguard.objects import NODE, SERVICE, Key, Node, Service
 
 HOSTING = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True)
 """The nodes with an endpoint. No taint, label or condition excludes one."""
@@ -28,6 +28,20 @@ def named_node(name: str, where: str, view: View) -> NodeTargets | PossibleNodes
         missing = f"{where} names node {name[:253]}, and there is no such Node"
         return PossibleNodes(EVERY_NODE, Reason("AnnouncerNotFound", missing))
     return NodeTargets(rule, UNCHECKED)
+
+
+def shared_address(service: Service, view: View, addresses: Iterable[Key], they: str) -> PossibleNodes | None:
+    """The targets where other Services refer to one of these index keys; None if none does. `they`: what nodes
+    with an endpoint of any of the Services do."""
+    sharing = {other.key for address in addresses for other in view.referring(SERVICE, address)}
+    others = sharing - {service.key}
+    if not others:
+        return None
+    detail = (
+        f"the Service shares its address with Service {min(others)}. Nodes with an endpoint of any of these "
+        f"Services {they}. Nodes without an endpoint of this Service drop its traffic"
+    )
+    return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail))
 
 
 class Announcer(BaseFamily):

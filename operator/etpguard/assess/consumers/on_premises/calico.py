@@ -13,7 +13,7 @@ from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition
 from etpguard.assess.consumers.node_addresses import addresses_of, holders
-from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
+from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, shared_address
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -141,14 +141,8 @@ def _targets(service: Service, view: View, addresses: Iterable[str], blocks: Ite
             "block, and nodes with an endpoint advertise the address. It is not known which get the traffic"
         )
         return PossibleNodes(EVERY_NODE, Reason("BlockIsAddress", detail))
-    sharing = {other.key for address in addresses for other in view.referring(SERVICE, _address(address))}
-    if others := sharing - {service.key}:
-        detail = (
-            f"the Service shares its address with Service {min(others)}. Nodes with an endpoint of any of these "
-            "Services advertise the address. Nodes without an endpoint of this Service drop its traffic"
-        )
-        return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail))
-    return NodeTargets(NODES, UNCHECKED, keeps_targets=_ONLY_BLOCK)
+    shared = shared_address(service, view, map(_address, addresses), "advertise the address")
+    return shared or NodeTargets(NODES, UNCHECKED, keeps_targets=_ONLY_BLOCK)
 
 
 def _blocks(configured: Iterable[ServiceBlock] | None) -> list[_Network]:

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Recognition, by_mark
-from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, named_node
-from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.load_balancers import UNCHECKED, Recognition, by_mark
+from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, named_node, shared_address
+from etpguard.assess.consumers.targets import NodeTargets, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
@@ -80,11 +80,6 @@ class OpenELB(Announcer):
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
         if node := service.annotations.get(LAYER2_NODE):
             return named_node(node, f"the annotation {LAYER2_NODE}", view), True
-        sharing = {other.key for at in _addresses(service) for other in view.referring(SERVICE, at)}
-        if others := sharing - {service.key}:
-            detail = (
-                f"the Service shares its address with Service {min(others)}. Nodes with an endpoint of any of "
-                "these Services announce the address. Nodes without an endpoint of this Service drop its traffic"
-            )
-            return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail)), False
+        if shared := shared_address(service, view, _addresses(service), "announce the address"):
+            return shared, False
         return NodeTargets(NODES, UNCHECKED, keeps_targets=_KEPT), False

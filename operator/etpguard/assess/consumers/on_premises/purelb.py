@@ -18,7 +18,7 @@ from etpguard.assess.consumers.load_balancers import (
     classless,
     of_class,
 )
-from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
+from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, shared_address
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -114,12 +114,5 @@ class PureLB(Announcer):
 
 
 def _of_remote_address(service: Service, view: View) -> Targets:
-    sharing = {other.key for at in _addresses(service) for other in view.referring(SERVICE, at)}
-    if others := sharing - {service.key}:
-        detail = (
-            f"the Service shares its address with Service {min(others)}. Nodes with an endpoint of any of these "
-            "Services announce the address, or all nodes if one of them has the policy Cluster. Nodes without an "
-            "endpoint of this Service drop its traffic"
-        )
-        return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail))
-    return NodeTargets(HOSTING, UNCHECKED)
+    they = "announce the address, or all nodes if one of them has the policy Cluster"
+    return shared_address(service, view, _addresses(service), they) or NodeTargets(HOSTING, UNCHECKED)
