@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from msgspec.structs import replace
+
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.clouds.signs import SIGNS, Signs
@@ -22,6 +24,7 @@ from etpguard.assess.consumers.load_balancers import (
     by_mark,
     by_nodes,
     classless,
+    no_node_of,
     no_node_port,
     of_others,
 )
@@ -96,6 +99,12 @@ class Cloud(BaseFamily):
     @property
     def controller(self) -> str:
         return f"cloud-provider/{self.scheme or self.name}"
+
+    def doubtful_without_own_nodes(self, targets: Targets, view: View) -> Targets:
+        """For a controller that skips the nodes of other providers: not known where no node is one of its own."""
+        if not isinstance(targets, NodeTargets) or self.scheme in view.platforms:
+            return targets
+        return replace(targets, keeps_targets=no_node_of(self.provider, self.scheme))
 
     def recognise(self, service: Service, view: View) -> Recognition | None:
         """Recognise the Service by its class; without a class, by its host name, by an annotation or by the

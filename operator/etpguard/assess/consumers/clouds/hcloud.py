@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import HCLOUD
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, NO_NODE, no_node_of, port_number
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, NO_NODE, port_number
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
@@ -59,9 +59,7 @@ class HetznerCloud(CheckedCloud):
     )
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
-        targets = super().targets(service, port, view)
-        if isinstance(targets, NodeTargets) and self.scheme not in view.platforms:
-            targets = replace(targets, keeps_targets=no_node_of(self.provider, self.scheme))
+        targets = self.doubtful_without_own_nodes(super().targets(service, port, view), view)
         if HETZNER_ROBOT not in view.platforms or not isinstance(targets, NodeTargets) or targets.rule == NO_NODE:
             return targets
         detail = (

@@ -16,7 +16,6 @@ from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
-    no_node_of,
     refused,
     refused_affinity,
     standard_check,
@@ -63,10 +62,7 @@ class OracleCloud(Cloud):
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         """All ports have the same health check, and so the same targets."""
-        targets = view.once("oci", service, _targets)
-        if isinstance(targets, NodeTargets) and self.scheme not in view.platforms:
-            return replace(targets, keeps_targets=no_node_of(self.provider, self.scheme))
-        return targets
+        return self.doubtful_without_own_nodes(view.once("oci", service, _targets), view)
 
     def client_ip_of(self, service: Service) -> ClientIP:
         """690-728: a network load balancer keeps the client's address under Local, unless is-preserve-source is
