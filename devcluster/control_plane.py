@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from devcluster import audit, binaries, commands, kubeconfig, ports
+from devcluster import audit, binaries, commands, first_data, kubeconfig, ports
 from devcluster.certificates import Authority
 from devcluster.client import Client
 from devcluster.commands import Pair
@@ -66,9 +66,14 @@ class ControlPlane:
         self._folder = TemporaryFolder("etpguard-devcluster-")
         self.directory = self._folder.path
         self._etcd_data = self.directory / "etcd-data"
+        # Flags may change what the API server writes at its first start.
+        kept = None if apiserver_flags else first_data.place(self._programs)
         try:
             self._write_files(audit_level, audit_bodies)
-            self._start()
+            if kept is not None and kept.exists():
+                first_data.copy(kept, self._etcd_data)
+                kept = None
+            self._start(keep=kept)
         except BaseException:
             self.stop()
             raise
@@ -105,13 +110,17 @@ class ControlPlane:
         }
         self.client = Client(self.server, ssl.create_default_context(cafile=str(self.authority.certificate)))
 
-    def _start(self) -> None:
+    def _start(self, keep: Path | None = None) -> None:
+        """keep: where to put a copy of what the API server wrote."""
         self._run(
             "etcd",
             commands.etcd(self._etcd_data, self._etcd_server, self._etcd_tls, self.authority.certificate),
         )
         self._wait_for("etcd", self.etcd.healthy)
         self.start_apiserver()
+        if keep is not None:
+            with self._processes["etcd"].frozen():
+                first_data.keep(self._etcd_data, keep)
         if self._controllers:
             self._run(
                 "kube-controller-manager",
@@ -154,7 +163,7 @@ class ControlPlane:
     def backup_etcd(self, backup: Path) -> None:
         """Copies etcd's data while etcd is frozen: what a crash of it would leave, which it recovers from."""
         with self._processes["etcd"].frozen():
-            shutil.copytree(self._etcd_data, backup)
+            first_data.copy(self._etcd_data, backup)
 
     def restore_etcd(self, backup: Path) -> None:
         """Stops everything, puts the data back, and starts everything on the ports it had."""
@@ -163,7 +172,7 @@ class ControlPlane:
         self.client.close_idle()
         self.etcd.close()
         shutil.rmtree(self._etcd_data)
-        shutil.copytree(backup, self._etcd_data)
+        first_data.copy(backup, self._etcd_data)
         self._start()
 
     def process(self, name: str) -> Process:

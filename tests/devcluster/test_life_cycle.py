@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import devcluster
-from devcluster import Cluster, StartError
+from devcluster import Cluster, StartError, first_data, objects
 from devcluster.objects import wait_for
 
 pytestmark = pytest.mark.controlplane
@@ -173,3 +173,25 @@ def test_any_address_with_names_of_its_own(open_to_all: Cluster) -> None:
     assert "tls-server-name" not in kubeconfig["clusters"][0]["cluster"]
     path = open_to_all.kubeconfig_for(server=f"https://127.0.0.2:{port}")  # not in the certificate
     assert open_to_all.kubectl("--kubeconfig", str(path), "get", "--raw", "/readyz") == "ok"
+
+
+def test_the_second_start_begins_with_what_the_first_one_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The audit log says which roles an API server had to write itself."""
+    monkeypatch.setattr(first_data, "place", lambda _: tmp_path / "kept")
+
+    def written() -> tuple[set[str], int]:
+        with devcluster.start(controllers=()) as cluster:
+            namespaces = cluster.request("GET", "/api/v1/namespaces").json()["items"]
+            objects.apply(cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "own"}})
+            writes = [event for event in cluster.audit() if event["verb"] == "create"]
+            roles = [event for event in writes if event["objectRef"]["resource"] == "clusterroles"]
+            return {each["metadata"]["name"] for each in namespaces}, len(roles)
+
+    first_names, first_roles = written()
+    second_names, second_roles = written()
+    assert "kube-system" in first_names & second_names
+    assert "own" not in second_names
+    assert (first_roles > 50, second_roles) == (True, 0)
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]
