@@ -58,7 +58,7 @@ def test_a_kind_that_always_fails_blocks_nothing_and_makes_unknown_what_depends_
 
 def test_a_kind_that_the_watch_has_not_found_is_reported_and_tried_again(cluster: Cluster) -> None:
     """One API server knows a new definition already, and another, asked by Kopf, does not."""
-    timing = OperatorTiming(lists=ListTiming(longest_burst=3.0), watch=WatchTiming(look=2.0))
+    timing = OperatorTiming(lists=ListTiming(watch_start=3.0), watch=WatchTiming(look=2.0))
     group = PATH.rpartition("/")[0]
     lacking = cluster.call("GET", group)
     lacking["resources"] = [r for r in lacking["resources"] if not r["name"].startswith("ingresses")]

@@ -363,8 +363,8 @@ def test_the_folder_for_temporary_files_is_removed(own: Cluster, tmp_path: Path)
     with Spawned(own, tmp_path, "folder", environment={"TMPDIR": str(folder)}, **flags) as operator:
         assert list(folder.iterdir()), "nothing was kept in it"
         aside = folder.rename(tmp_path / "aside")
-        wait_for(  # a list waits up to 60 s for a watch that cannot start (ListTiming.longest_burst)
-            lambda: "services: certificate-authority cannot be stored" in operator.log(), 90, "a list to fail"
+        wait_for(  # a list waits 20 s for a watch that cannot start (ListTiming.watch_start)
+            lambda: "services: certificate-authority cannot be stored" in operator.log(), 60, "a list to fail"
         )
         time.sleep(4)
         assert operator.running(), operator.log()

@@ -198,6 +198,12 @@ def stuck(made: Site) -> bool:
     return len(unschedulable) == 1 and now.get("readyReplicas") == 3 and now.get("updatedReplicas") == 1
 
 
+def restart(made: Site) -> None:
+    """kubectl refuses a second restart within a second."""
+    arguments = ("-n", made.namespace, "rollout", "restart", "deployment/web")
+    wait_for(lambda: "restarted" in made.cluster.kubectl(*arguments, check=False), 10, "a restart")
+
+
 def spread_way(made: Site) -> Way:
     settings = Settings(kubeconfig=str(made.cluster.kubeconfig))
     assessed = assess(Sources(settings=settings, for_what_if=True))
@@ -210,7 +216,7 @@ def test_the_older_constraint_stops_a_rollout_and_the_patch_does_not(cluster: Cl
     with site(cluster, "spread") as made:
         furnish(made)
         wait_for(lambda: rolled_out(made), 60, "three ready pods")
-        cluster.kubectl("-n", made.namespace, "rollout", "restart", "deployment/web")
+        restart(made)
         wait_for(lambda: stuck(made), 60, "the rollout that cannot go on")
         (document,) = spread_way(made).documents
         file = tmp_path / "way.yaml"
@@ -221,5 +227,5 @@ def test_the_older_constraint_stops_a_rollout_and_the_patch_does_not(cluster: Cl
         workers = sorted(name for name in made.nodes if not name.endswith("cp"))
         here = [each["spec"]["nodeName"] for each in made.pods() if "deletionTimestamp" not in each["metadata"]]
         assert sorted(here) == workers
-        cluster.kubectl("-n", made.namespace, "rollout", "restart", "deployment/web")
+        restart(made)
         wait_for(lambda: rolled_out(made), 60, "a later rollout")

@@ -19,6 +19,7 @@ from tests.intake.fakes import ScriptedReader, node, page
 QUICK = ListTiming(
     quiet=0.1,
     longest_burst=0.6,
+    watch_start=0.6,
     forbidden=0.1,
     start_failing=0.3,
     failing=0.6,

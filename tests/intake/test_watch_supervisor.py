@@ -55,7 +55,7 @@ class MadeUpResync:
         return frozenset(self.kinds)
 
     def watched(self) -> frozenset[AnyKind]:
-        return frozenset(self.kinds)
+        return frozenset(self.kinds - self.silent)
 
     def not_started(self) -> frozenset[AnyKind]:
         return frozenset(self.silent)
@@ -233,11 +233,21 @@ def test_a_kind_whose_watch_does_not_start_is_reported_and_the_watch_restarts() 
         await asyncio.sleep(0.15)
         assert len(rig.runs) == 2, "each start lists all kinds"
         await rig.runs_made(3)
+        await asyncio.sleep(0.45)
+        assert len(rig.runs) == 3, "the pause doubles"
         rig.resync.silent = set()
         assert rig.supervisor.missing() == []
+        await asyncio.sleep(0.35)
+        assert len(rig.runs) == 3, "nothing is missing"
+        rig.resync.silent = {INGRESS}
+        await rig.runs_made(4)
+        await asyncio.sleep(0.15)
+        assert len(rig.runs) == 4
+        await asyncio.sleep(0.35)
+        assert len(rig.runs) == 5, "the first pause again, once all were watched"
 
-    timing = dataclasses.replace(QUICK, forbidden=0.3, look=0.02)
-    assert play(lambda: Rig(SERVICE, INGRESS, timing=timing), scene).restarts == 2
+    timing = dataclasses.replace(QUICK, not_started=Backoff(0.3, 3.0, jitter=0.0), look=0.02)
+    assert play(lambda: Rig(SERVICE, INGRESS, timing=timing), scene).restarts == 4
 
 
 def test_a_run_that_does_not_end_needs_a_restart_of_the_process() -> None:

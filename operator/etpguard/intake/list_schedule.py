@@ -56,7 +56,7 @@ class ListSchedule:
 
     def watch_begins(self, now: float) -> None:
         self.watch_began, self.established = now, False
-        self.gap_since, self.last_sign = now, now + self.timing.longest_burst
+        self.gap_since, self.last_sign = now, now + self.timing.watch_start
         self.status.pending = True
         self.wake.set()
 
@@ -66,10 +66,10 @@ class ListSchedule:
             self.note_gap(now)
 
     def watch_not_started(self, now: float) -> bool:
-        """Whether a watch should run but has not begun: its own first list has not come, although `longest_burst`
+        """Whether a watch should run but has not begun: its own first list has not come, although `watch_start`
         has passed and a list has ended since."""
         since = self.watch_began if self.status.access is Access.READ and not self.established else None
-        return since is not None and not self.status.pending and now - since >= self.timing.longest_burst
+        return since is not None and not self.status.pending and now - since >= self.timing.watch_start
 
     def listed(self, began: float, now: float, interval: float, *, closes_gap: bool) -> None:
         """Note that the picture has all objects of a list that began at `began`."""

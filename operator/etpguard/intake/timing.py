@@ -8,6 +8,7 @@ from etpguard.kube.backoff import Backoff
 
 _LIST_BACKOFF = Backoff(1.0, 30.0, jitter=0.2)
 _WATCH_BACKOFF = Backoff(1.0, 60.0)
+_NOT_STARTED_BACKOFF = Backoff(30.0, 600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,9 @@ class ListTiming:
     """A list follows this long after the last sign of a gap."""
     longest_burst: float = 60.0
     """A list follows this long after the first sign of a gap, even if more signs come."""
+    watch_start: float = 20.0
+    """A watch that has not begun after this time is not waited for: a list closes the gap. An API server that
+    starts does not show all kinds in discovery at once, and Kopf watches only those that it finds there."""
     forbidden: float = 30.0
     """A kind that was read counts as forbidden after this time. API servers answer 403 while they start."""
     start_failing: float = 30.0
@@ -47,8 +51,10 @@ class WatchTiming:
     dead: float = 300.0
     """A run counts as hung when its loop is blocked for this long, or does not end for this long."""
     forbidden: float = 600.0
-    """A kind that may be listed but not watched is left out for this long. It is also the shortest time between
-    two restarts because the watch of some kind has not started: each restart lists every kind."""
-    look: float = 60.0
+    """A kind that may be listed but not watched is left out for this long."""
+    not_started: Backoff = _NOT_STARTED_BACKOFF
+    """The shortest time between two restarts because the watch of some kind has not started: each restart lists
+    every kind."""
+    look: float = 15.0
     """Interval between looks at conditions that no event reports: a time above is over, a watch has not
     started."""

@@ -68,6 +68,7 @@ class WatchSupervisor:
         self._not_ended: list[tuple[Run, float]] = []
         """Runs that did not end in time, each with the time of the request."""
         self._forbidden: dict[AnyKind, float] = {}
+        self._restarts_for_not_started = 0
         self._next_restart_for_not_started = float("-inf")
 
     def etcd_restored(self) -> None:
@@ -163,6 +164,8 @@ class WatchSupervisor:
                 return self._explain(run)
             if self._restart.is_set():
                 return self._restart_reason
+            if self.watching() == run.kinds:
+                self._restarts_for_not_started = 0
             if reason := self._not_started():
                 return reason
             self._resync.changed.clear()
@@ -177,7 +180,8 @@ class WatchSupervisor:
         kinds, now = self._resync.not_started(), time.monotonic()
         if not kinds or now < self._next_restart_for_not_started:
             return ""
-        self._next_restart_for_not_started = now + self._timing.forbidden
+        self._restarts_for_not_started += 1
+        self._next_restart_for_not_started = now + self._timing.not_started.pause(self._restarts_for_not_started)
         return f"the watch of {', '.join(sorted(map(str, kinds)))} has not started"
 
     def _explain(self, run: Run) -> str:
