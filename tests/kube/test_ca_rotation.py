@@ -159,6 +159,7 @@ def test_lists_watches_writes_and_the_lease_go_on_after_a_rotation(
         "write_conditions": True,
         "hold": 0.0,
         "hold_urgent": 0.0,
+        "condition_interval": 1.0,  # the slice of a new Service may come after its first condition
     }
 
     services = f"/api/v1/namespaces/{namespace}/services"
