@@ -111,6 +111,7 @@ def test_a_report_is_not_created_for(
     "metadata",
     [
         *METADATA,
+        pytest.param({"ownerReferences": []}, id="no owner"),
         pytest.param({"ownerReferences": [owned("u", kind="Pod")]}, id="another owner"),
         pytest.param({"ownerReferences": [owned("u", blockOwnerDeletion=True)]}, id="blockOwnerDeletion"),
     ],
@@ -151,6 +152,21 @@ def test_a_report_without_an_owner_gets_one(
     path = f"{reports(scene, 'web')}?fieldManager=etpguard&force=true"
     tried = site.request("PATCH", path, report(uid), token=token, content_type=APPLY)
     assert tried.ok, tried.body.decode()
+
+
+def test_a_report_that_others_own_too_gets_its_owner_and_keeps_it(
+    site: Cluster, scene: Scene, uid: str, token: str, in_force: None
+) -> None:
+    other = owned(uid, apiVersion="etpguard.dev/v1alpha1", kind="ServiceCoverage", name="other")
+    other["uid"] = site.call("POST", reports(scene), report(uid, "other", ownerReferences=[]))["metadata"]["uid"]
+    site.call("POST", reports(scene), report(uid, ownerReferences=[other]))
+    path = reports(scene, "web")
+    applied = f"{path}?fieldManager=etpguard&force=true"
+    made = site.request("PATCH", applied, report(uid), token=token, content_type=APPLY)
+    assert made.ok, made.body.decode()
+    assert {each["kind"] for each in made.json()["metadata"]["ownerReferences"]} == {"ServiceCoverage", "Service"}
+    tried = site.request("PATCH", path, {"metadata": {"ownerReferences": [other]}}, token=token)
+    assert (tried.status, ON_REPORTS in tried.body.decode()) == (403, True), tried.body.decode()
 
 
 def events(scene: Scene, name: str = "") -> str:
