@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from etpguard.assess import DataPlane, KnownDataPlane
+from etpguard.assess.data_planes.inputs import Inputs, Nodes
+from etpguard.assess.data_planes.mixed import rule_of
 from etpguard.assess.node_states import Client, Frontend, PortState, ServiceStates
 from etpguard.objects import EndpointSlice
 from tests.assess.build import endpoint, endpoint_slice, service
@@ -15,6 +17,8 @@ from tests.assess.data_planes.states import (
     HTTP,
     KUBE_PROXY,
     Json,
+    letters,
+    no_labels,
     service_states,
     states,
     three_nodes,
@@ -147,6 +151,31 @@ def test_a_serving_endpoint_that_is_neither_ready_nor_terminating() -> None:
 def test_port_names(ports: list[Json], spec: Json, expected: dict[KnownDataPlane, str]) -> None:
     slice_ = endpoint_slice([on("n1")], ports)
     assert {known: states(slice_, plane=known, **spec) for known in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param(KUBE_PROXY, {"TCP": "RRR", "SCTP": "RRR"}, id="kube-proxy"),
+        pytest.param(OVN, {"TCP": "RRR", "SCTP": "RRR"}, id="OVN-Kubernetes"),
+        pytest.param(ANTREA, {"TCP": "RRR", "SCTP": "RRR"}, id="Antrea"),
+        pytest.param(CILIUM, {"TCP": "RRR", "SCTP": "???"}, id="Cilium"),
+        pytest.param(OLD_CILIUM, {"TCP": "RRR", "SCTP": "???"}, id="Cilium up to 1.17"),
+        pytest.param(CALICO, {"TCP": "RRR", "SCTP": "???"}, id="Calico"),
+        pytest.param(KUBE_ROUTER, {"TCP": "RRR", "SCTP": "???"}, id="kube-router"),
+        pytest.param(WINKERNEL, {"TCP": "RRR", "SCTP": "???"}, id="winkernel"),
+    ],
+)
+def test_planes_without_sctp(known: KnownDataPlane, expected: Json) -> None:
+    sctp: Json = {"name": "s1ap", "protocol": "SCTP", "port": 36412}
+    endpoints = [on("n1", "10.0.0.1"), on("n2", "10.0.0.2"), on("n3", "10.0.0.3")]
+    table = three_nodes()
+    subject = service(ports=[{**HTTP, "port": 80, "nodePort": 30080}, {**sctp, "nodePort": 30081}])
+    inputs = Inputs(subject, [endpoint_slice(endpoints, [HTTP, sctp])], Nodes(table.bit, no_labels))
+    rule = rule_of(known)
+    for ports in (rule.states(inputs).ports, rule.internal_ports(inputs)):
+        assert {port.protocol: letters(port, table) for port in ports} == expected
+        assert {reason.code for port in ports for _, reason in port.uncertain} <= {"ProtocolNotServed"}
 
 
 def test_second_addresses_and_copies() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.inputs import Inputs, Nodes
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY
+from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, doubt_of, no_sctp
 from etpguard.assess.data_planes.trackers import is_ready, is_terminating
 from etpguard.assess.node_states import (
     HEADLESS,
@@ -45,6 +45,8 @@ _VERSION_DECIDES = Reason(
     "the endpoints have topology hints. Calico 3.31 and later selects the local endpoints by these hints, and the "
     "version of Calico is not known",
 )
+_NO_SCTP = no_sctp("Calico's eBPF data plane")
+"""The documentation of Calico, "Enable the eBPF data plane", lists SCTP as not supported."""
 
 _IGNORES_INTERNAL = Reason(
     "InternalPolicyNotKnown",
@@ -73,7 +75,7 @@ class CalicoEBPF:
             key = (family, port.label, port.transport)
             plain = tracked.by_port.get(key, trackers.NO_NODES)
             ready = narrowed.get(key, plain.ready)
-            doubts = list(uncertain)
+            doubts = [*uncertain, *doubt_of(port, _NO_SCTP)]
             if self._release is None and ready != plain.ready:
                 doubts.append(Uncertain(ready ^ plain.ready, _VERSION_DECIDES))
             anywhere = -1 if plain.any_ready else 0
@@ -115,7 +117,7 @@ class CalicoEBPF:
             key = (family, port.label, port.transport)
             plain = tracked.by_port.get(key, trackers.NO_NODES)
             ready = narrowed.get(key, plain.ready)
-            doubts = list(uncertain)
+            doubts = [*uncertain, *doubt_of(port, _NO_SCTP)]
             if self._release is None and ready != plain.ready:
                 doubts.append(Uncertain(ready ^ plain.ready, _VERSION_DECIDES))
             made.append(

@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from etpguard.assess.data_planes.crowds import levels
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT
+from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT, doubt_of, no_sctp
 from etpguard.assess.node_states import (
     Frontend,
     PortState,
@@ -36,6 +36,8 @@ _RANGE_DECIDES = Reason(
     "AddressRangeNotKnown",
     f"kube-router serves only the external addresses within --{_RANGE}, and its arguments were not read",
 )
+_NO_SCTP = no_sctp("kube-router")
+"""utils.go convertSvcProtoToSysCallProto knows TCP and UDP alone."""
 
 
 class KubeRouter:
@@ -92,6 +94,7 @@ class KubeRouter:
                     kept & ~ready,
                     usable,
                     unanswered=-1,
+                    uncertain=doubt_of(port, _NO_SCTP),
                 )
             )
         return tuple(made)
@@ -118,7 +121,7 @@ class KubeRouter:
             kept & ~ready,
             usable,
             more,
-            uncertain=uncertain,
+            uncertain=(*uncertain, *doubt_of(port, _NO_SCTP)),
             through=through,
         )
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from etpguard.assess.data_planes.inputs import Inputs
-from etpguard.assess.node_states import PortState, ServiceStates
+from etpguard.assess.node_states import PortState, ServiceStates, Uncertain
+from etpguard.assess.outcome import Reason
+from etpguard.objects import ServicePort
 
 Healthz = bool | str
 """Whether port 10256 of a Ready node answers health checks with success; a sentence why that is not known."""
@@ -29,6 +31,20 @@ GOES_TO_ANY_ENDPOINT = (
     f"endpoint. {_ONLY_FROM_OUTSIDE}"
 )
 """Values of `Rule.misleading` that several data planes have."""
+
+
+def no_sctp(name: str, more: str = "") -> Reason:
+    """The reason of `doubt_of` for a data plane of this name."""
+    return Reason(
+        "ProtocolNotServed",
+        f"{name} does not support ports of SCTP, and what it does with their traffic is not known.{more} Test a "
+        "connection",
+    )
+
+
+def doubt_of(port: ServicePort, reason: Reason) -> tuple[Uncertain, ...]:
+    """The doubt on every node about a port whose protocol the data plane does not support: SCTP."""
+    return (Uncertain(-1, reason),) if port.transport == "SCTP" else ()
 
 
 class Rule(Protocol):

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.rule import doubt_of, no_sctp
 from etpguard.assess.data_planes.trackers import NO_NODES
 from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, cluster_ip_ports, external_ports
 from etpguard.assess.outcome import Reason
@@ -23,6 +24,8 @@ _TERMINATING = Reason(
     "a Windows node has only terminating endpoints. Its kube-proxy forwards to them the traffic for the address "
     "of a load balancer, and no other traffic",
 )
+_NO_SCTP = no_sctp("kube-proxy on Windows")
+"""https://kubernetes.io/docs/reference/networking/service-protocols/"""
 
 
 class Winkernel:
@@ -61,8 +64,10 @@ class Winkernel:
                 found.usable,
                 found.crowded,
                 unanswered=-1,
+                uncertain=doubt_of(port, _NO_SCTP),
             )
             if balanced and found.terminating:
-                state = replace(state, uncertain=(Uncertain(found.terminating, _TERMINATING),))
+                doubt = Uncertain(found.terminating, _TERMINATING)
+                state = replace(state, uncertain=(*state.uncertain, doubt))
             made.append(state)
         return tuple(made)

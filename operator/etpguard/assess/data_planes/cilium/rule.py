@@ -36,7 +36,7 @@ from etpguard.assess.data_planes.cilium.old_backends import (
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import Healthz
+from etpguard.assess.data_planes.rule import Healthz, doubt_of, no_sctp
 from etpguard.assess.node_states import (
     HEADLESS,
     PROXY_NAME,
@@ -89,6 +89,11 @@ _NO_CLUSTER_IP = Reason(
     "and no API object shows what serves it instead",
 )
 
+_NO_SCTP = no_sctp(
+    "Cilium",
+    " From pods to a cluster IP it forwards SCTP, but only if enable-sctp is true and targetPort equals port.",
+)
+"""Documentation/configuration/sctp.rst, Documentation/network/kubernetes/kubeproxy-free.rst."""
 
 _DELEGATION = "service.cilium.io/proxy-delegation"
 _DELEGATED = Reason(
@@ -238,7 +243,7 @@ class Cilium:
             sets.any_active or sets.any_terminating,
             tuple(nodes & installed for nodes in crowded(sets.actives, sets.endings)),
             silent=installed if self._silent else 0,
-            uncertain=uncertain,
+            uncertain=(*uncertain, *doubt_of(found.port, _NO_SCTP)),
             through=found.through,
         )
 
