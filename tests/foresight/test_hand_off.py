@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.consumers.targets import HealthCheck, NodeTargets
-from etpguard.assess.node_rule import ANY_CLIENT
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, Otherwise
+from etpguard.assess.node_rule import ANY_CLIENT, Hosts, NodeRule
+from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import (
     AnswersEverywhere,
     HealthCheckNodePort,
@@ -92,8 +93,15 @@ def test_a_container_without_a_port_does_not_count_beside_one_with() -> None:
     assert serving_window(both, {}).least == 50
 
 
-def consumer(probe: Probe, family: str = "gke-l4", kind: str = "Service") -> Consumer:
-    targets = NodeTargets(ANY_CLIENT, HealthCheck(probe))
+def consumer(
+    probe: Probe,
+    family: str = "gke-l4",
+    kind: str = "Service",
+    rule: NodeRule = ANY_CLIENT,
+    otherwise: NodeRule | None = None,
+) -> Consumer:
+    other = Otherwise(otherwise, Reason("NotKnown", "it is not known")) if otherwise else None
+    targets = NodeTargets(rule, HealthCheck(probe), otherwise=other)
     return Consumer(kind, "shop", "web", "c", "instance", "http", targets, family=family)
 
 
@@ -133,6 +141,37 @@ def test_the_verdict(
     found = hand_off(consumer(probe), GKE, window(*serves), forwards_to_terminating=True)
     assert (found.verdict, found.seconds) == (verdict, seconds)
     assert found.because
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        pytest.param(NoHealthCheck(), id="no health check"),
+        pytest.param(KubeProxyHealthz(), id="10256"),
+        pytest.param(OWN, id="the traffic port, which passes while the pod serves"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("rule", "otherwise", "says"),
+    [
+        pytest.param(NodeRule(follows_endpoints=True), None, "it stops sending", id="nodes that announce"),
+        pytest.param(NodeRule(hosts=Hosts.ANY), None, "it stops sending", id="nodes with any endpoint"),
+        pytest.param(ANY_CLIENT, NodeRule(follows_endpoints=True), "it may stop", id="perhaps"),
+    ],
+)
+def test_who_sends_to_the_nodes_of_endpoints_stops_without_a_check(
+    probe: Probe, rule: NodeRule, otherwise: NodeRule | None, says: str
+) -> None:
+    """MetalLB by BGP: the node withdraws the address when its last endpoint goes."""
+    follows = consumer(probe, rule=rule, otherwise=otherwise)
+    found = hand_off(follows, GKE, window(0, 0), forwards_to_terminating=True)
+    assert (found.verdict, found.seconds) == (Seam.UNKNOWN, None)
+    assert found.because[0].startswith(says)
+
+
+def test_a_health_check_bounds_the_time_of_who_follows_endpoints() -> None:
+    follows = consumer(HCNP, rule=NodeRule(follows_endpoints=True))
+    assert hand_off(follows, GKE, window(14, 20), forwards_to_terminating=True).verdict is Seam.SEAMLESS
 
 
 def test_without_the_fallback_to_terminating_pods_a_delay_does_not_help() -> None:

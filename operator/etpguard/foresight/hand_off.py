@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.targets import NodeTargets
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import (
     AnswersEverywhere,
     HealthCheckNodePort,
@@ -52,9 +54,12 @@ def hand_off(
     probe, pod = consumer.probe, tuple(window.because)
     if forwards_to_terminating is None:
         return _unknown("it is not known whether the data plane forwards to pods that terminate", *pod)
-    if isinstance(probe, KubeProxyHealthz | AnswersEverywhere | NoHealthCheck):
-        return _never(pod)
-    if isinstance(probe, HealthCheckNodePort) and probe.any_answer:
+    never = isinstance(probe, KubeProxyHealthz | AnswersEverywhere | NoHealthCheck) or (
+        isinstance(probe, HealthCheckNodePort) and probe.any_answer
+    )
+    if (never or isinstance(probe, OwnNodePort)) and (why := _follows(consumer)):
+        return _unknown(why, *pod)
+    if never:
         return _never(pod)
     if isinstance(probe, HealthCheckNodePort) and probe.service is not None:
         return _unknown("the health check asks another Service", *pod)
@@ -65,6 +70,23 @@ def hand_off(
     if isinstance(timing, NotKnown):
         return _unknown(timing.why, *pod)
     return _health_check_node_port(timing, window if forwards_to_terminating else ServingWindow(0, 0, pod), pod)
+
+
+def _follows(consumer: Consumer) -> str:
+    """That the consumer stops or may stop without a health check, because its nodes are those of the endpoints; ""
+    if they are not."""
+    targets = consumer.targets
+    if not isinstance(targets, NodeTargets):
+        return ""
+    if _only_hosts(targets.rule):
+        return "it stops sending to the node when the endpoint goes; how soon is not known"
+    if targets.otherwise is not None and _only_hosts(targets.otherwise.rule):
+        return "it may stop sending to the node when the endpoint goes; whether and how soon is not known"
+    return ""
+
+
+def _only_hosts(rule: NodeRule) -> bool:
+    return rule.follows_endpoints or rule.hosts is not None
 
 
 def _never(pod: tuple[str, ...]) -> HandOff:
