@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from etpguard.assess.node_states import PortState, ServiceStates
+import pytest
+from msgspec.structs import replace
+
+from etpguard.assess.node_states import Frontend, PortState, ServiceStates, Uncertain
+from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import (
     AnswersEverywhere,
     HealthCheckNodePort,
@@ -15,6 +19,7 @@ from etpguard.assess.probe import (
     OwnNodePort,
     PassesNowhere,
     Probe,
+    Probed,
     passing,
 )
 from etpguard.objects import Key
@@ -24,15 +29,32 @@ OWN = ServiceStates(
     (
         PortState("http", 80, "TCP", "IPv4", 30080, ready=0b0001, terminating=0b0010, usable=True),
         PortState("https", 443, "TCP", "IPv4", 30443, ready=0, terminating=0, usable=False),
+        PortState("odd", 81, "TCP", "IPv4", 30081, 0b0001, 0, True, uncertain=(Uncertain(-1, Reason("X", "x")),)),
     ),
     {"IPv4": 0b0001},
 )
 OTHER = ServiceStates((PortState("hc", 80, "TCP", "IPv4", 30090, 0b0100, 0, True),), {"IPv4": 0b0100})
 DOWN = ServiceStates((PortState("hc", 80, "TCP", "IPv4", 30090, 0, 0, False),), {"IPv4": 0})
+
+
+def other(**fields: Any) -> ServiceStates:
+    return ServiceStates((replace(OTHER.ports[0], **fields),), OTHER.healthy)
+
+
+DOUBT = Uncertain(0b1000, Reason("WhoKnows", "who knows"))
+ELSEWHERE = Uncertain(0b10000, Reason("WhoKnows", "who knows"))
 OTHERS = {
-    Key("x", "local"): (OTHER, True),
-    Key("x", "cluster"): (OTHER, False),
-    Key("x", "down"): (DOWN, False),
+    Key("x", "local"): Probed(OTHER, local=True),
+    Key("x", "cluster"): Probed(OTHER, local=False),
+    Key("x", "down"): Probed(DOWN, local=False),
+    Key("x", "partly"): Probed(other(unusable=0b0001), local=False),
+    Key("x", "doubtful"): Probed(other(uncertain=(DOUBT,)), local=True),
+    Key("x", "doubtful-cluster"): Probed(other(uncertain=(DOUBT,)), local=False),
+    Key("x", "doubtful-elsewhere"): Probed(other(uncertain=(ELSEWHERE,)), local=True),
+    Key("x", "limited"): Probed(OTHER, local=False, limit="it is limited"),
+    Key("x", "limited-local"): Probed(OTHER, local=True, limit="it is limited"),
+    Key("x", "closed"): Probed(other(through=((Frontend.NODE_PORT, 0),)), local=False),
+    Key("x", "closed-local"): Probed(other(through=((Frontend.NODE_PORT, 0),)), local=True),
 }
 
 
@@ -47,6 +69,10 @@ OTHERS = {
         pytest.param(OtherNodePort(Key("x", "local"), "hc"), 0b0100, id="another's node port under Local"),
         pytest.param(OtherNodePort(Key("x", "cluster"), "hc"), ALL, id="another's node port under Cluster"),
         pytest.param(OtherNodePort(Key("x", "down"), "hc"), 0, id="another's without endpoints: nowhere"),
+        pytest.param(OtherNodePort(Key("x", "partly"), "hc"), 0b1110, id="another's that a data plane rejects"),
+        pytest.param(OtherNodePort(Key("x", "doubtful-elsewhere"), "hc"), 0b0100, id="not known on no node"),
+        pytest.param(OtherNodePort(Key("x", "limited-local"), "hc"), 0b0100, id="limited, in the states already"),
+        pytest.param(OtherNodePort(Key("x", "closed-local"), "hc"), 0, id="a node port that is closed"),
         pytest.param(KubeProxyHealthz(), READY, id="10256: Ready nodes"),
         pytest.param(AnswersEverywhere(), ALL, id="named by the user: everywhere"),
         pytest.param(PassesNowhere("it answers 404"), 0, id="a check that nothing there satisfies: nowhere"),
@@ -71,6 +97,29 @@ def test_passing(probe: Probe, expected: int) -> None:
             id="no such port there",
         ),
         pytest.param(
+            OwnNodePort("odd"), "what answers on port 'odd' of the Service is not known: x", id="another own port"
+        ),
+        pytest.param(
+            OtherNodePort(Key("x", "doubtful"), "hc"),
+            "what answers on the node port of Service x/doubtful is not known: who knows",
+            id="another's state is not known",
+        ),
+        pytest.param(
+            OtherNodePort(Key("x", "doubtful-cluster"), "hc"),
+            "what answers on the node port of Service x/doubtful-cluster is not known: who knows",
+            id="another's state is not known, under Cluster",
+        ),
+        pytest.param(
+            OtherNodePort(Key("x", "limited"), "hc"),
+            "it is not known which nodes serve Service x/limited: it is limited",
+            id="only some nodes serve it",
+        ),
+        pytest.param(
+            OtherNodePort(Key("x", "closed"), "hc"),
+            "the node port of Service x/closed is closed on some nodes",
+            id="some nodes have node ports closed",
+        ),
+        pytest.param(
             HealthCheckNodePort(service=Key("x", "gone")),
             "Service x/gone, whose healthCheckNodePort is probed, does not exist",
             id="healthCheckNodePort of no Service",
@@ -79,3 +128,8 @@ def test_passing(probe: Probe, expected: int) -> None:
 )
 def test_not_modelled(probe: Probe, detail: str) -> None:
     assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, everywhere=ALL) == NotModelled(detail)
+
+
+def test_the_caller_judges_the_port_to_which_traffic_goes() -> None:
+    probe = OwnNodePort("odd")
+    assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, everywhere=ALL, port="odd") == 0b0001

@@ -5,7 +5,7 @@ from __future__ import annotations
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.node_states import ServiceStates
-from etpguard.assess.probe import KubeProxyHealthz, NotModelled, passing
+from etpguard.assess.probe import KubeProxyHealthz, NotModelled, Probed, passing
 from etpguard.assess.state_cache import NodeStateCache
 from etpguard.cluster import Picture
 from etpguard.objects import SERVICE, IPFamily, Key
@@ -28,7 +28,16 @@ class HealthPrediction:
         present = self._picture.nodes.present
         path = consumer.check.settings.path if consumer.check and consumer.check.settings else ""
         healthz = self._healthz(present) if isinstance(probe, KubeProxyHealthz) else 0
-        return passing(probe, family, states, self._other, healthz=healthz, everywhere=present, path=path)
+        return passing(
+            probe,
+            family,
+            states,
+            self._other,
+            healthz=healthz,
+            everywhere=present,
+            port=consumer.port,
+            path=path,
+        )
 
     def _healthz(self, present: int) -> int | NotModelled:
         """The nodes whose port 10256 answers with success."""
@@ -38,6 +47,9 @@ class HealthPrediction:
                 return NotModelled(why)
         return self._eligible.ready & present & rules.healthz_passes
 
-    def _other(self, key: Key) -> tuple[ServiceStates, bool] | None:
+    def _other(self, key: Key) -> Probed | None:
         service = self._picture.get(SERVICE, key)
-        return (self._states.of(key, service), service.policy == "Local") if service else None
+        if service is None:
+            return None
+        limit = self._states.rules.limit(service)
+        return Probed(self._states.of(key, service), service.policy == "Local", limit)

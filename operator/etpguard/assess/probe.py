@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from etpguard.assess.node_states import Frontend, ServiceStates
+from etpguard.assess.node_states import Frontend, PortState, ServiceStates
 from etpguard.objects import IPFamily, Key
 
 KUBE_PROXY_HEALTHZ_PORT = 10256
@@ -71,25 +72,39 @@ Probe = (
 )
 
 
+class Probed(NamedTuple):
+    """Another Service, whose port is probed."""
+
+    states: ServiceStates
+    local: bool
+    """Whether its policy is Local."""
+    limit: str = ""
+    """Why only some nodes may serve it under Cluster, as a clause; "" if nothing shows that."""
+
+
 def passing(
     probe: Probe,
     family: IPFamily,
     own: ServiceStates,
-    other: Callable[[Key], tuple[ServiceStates, bool] | None],
+    other: Callable[[Key], Probed | None],
     *,
     healthz: int | NotModelled,
     everywhere: int,
+    port: str = "",
     path: str = "",
 ) -> int | NotModelled:
     """The nodes on which `probe` passes.
 
-    `other` gives another Service's states and whether its policy is Local; `healthz` are the nodes whose port
-    10256 answers with success, `everywhere` all nodes. `path` is that of an HTTP check."""
+    `other` gives another Service; `healthz` are the nodes whose port 10256 answers with success, `everywhere` all
+    nodes. `port` is the port of the own Service to which the consumer sends: the caller judges what is not known
+    of it. `path` is that of an HTTP check."""
     match probe:
-        case OwnNodePort(port):
-            state = own.of(port, family)
+        case OwnNodePort(probed):
+            state = own.of(probed, family)
             if state is None:
-                return NotModelled(f"the Service has no {family} port {port!r}")
+                return NotModelled(f"the Service has no {family} port {probed!r}")
+            if probed != port and (doubt := state.doubt(everywhere)):
+                return NotModelled(f"what answers on port {probed!r} of the Service is not known: {doubt.detail}")
             return state.seen_through(Frontend.NODE_PORT).forwarding
         case HealthCheckNodePort(any_answer, service):
             if service is None:
@@ -99,15 +114,13 @@ def passing(
                 if any_answer:
                     return everywhere
                 return NotModelled(f"Service {service}, whose healthCheckNodePort is probed, does not exist")
-            return _health_check_node_port(base[0], family, any_answer, path, everywhere)
-        case OtherNodePort(service, port):
+            return _health_check_node_port(base.states, family, any_answer, path, everywhere)
+        case OtherNodePort(service, probed):
             found = other(service)
-            state = found[0].of(port, family) if found else None
+            state = found.states.of(probed, family) if found else None
             if found is None or state is None:
-                return NotModelled(f"Service {service} has no {family} port {port!r}")
-            if found[1]:
-                return state.seen_through(Frontend.NODE_PORT).forwarding
-            return everywhere if state.usable else 0
+                return NotModelled(f"Service {service} has no {family} port {probed!r}")
+            return _other_node_port(service, found, state, everywhere)
         case KubeProxyHealthz():
             return healthz
         case AnswersEverywhere() | NoHealthCheck():
@@ -116,6 +129,18 @@ def passing(
             return 0
         case NotModelled():
             return probe
+
+
+def _other_node_port(service: Key, found: Probed, state: PortState, everywhere: int) -> int | NotModelled:
+    if doubt := state.doubt(everywhere):
+        return NotModelled(f"what answers on the node port of Service {service} is not known: {doubt.detail}")
+    if found.local:
+        return state.seen_through(Frontend.NODE_PORT).forwarding
+    if found.limit:
+        return NotModelled(f"it is not known which nodes serve Service {service}: {found.limit}")
+    if any(kind is Frontend.NODE_PORT for kind, _ in state.through):
+        return NotModelled(f"the node port of Service {service} is closed on some nodes")
+    return everywhere & ~state.unusable if state.usable else 0
 
 
 def _health_check_node_port(

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.data_planes.antrea import Antrea
 from etpguard.assess.data_planes.calico_ebpf import CalicoEBPF
-from etpguard.assess.data_planes.cilium import Cilium
+from etpguard.assess.data_planes.cilium import Cilium, limit
 from etpguard.assess.data_planes.inputs import Inputs, Nodes
 from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane, NodePlanes
 from etpguard.assess.data_planes.kube_proxy import KubeProxy
@@ -77,6 +77,11 @@ class Rules:
             open_ = _union(nodes for nodes, _ in other.healthz_not_known)
             if differ := (self.healthz_passes ^ other.healthz_passes) | open_:
                 self.healthz_not_known.append((differ, self._doubt.detail))
+
+    def limit(self, service: Service) -> str:
+        """Why only some nodes may serve the Service, whatever its policy, as a clause; "" if all do."""
+        planes = (*self._planes, *(plane for other in self._otherwise for plane in other._planes))
+        return limit(service) if any(plane.name is DataPlane.CILIUM for plane in planes) else ""
 
     def misleading(self, nodes: int) -> list[str]:
         """The sentences on requests that prove nothing, for the data planes of these nodes."""

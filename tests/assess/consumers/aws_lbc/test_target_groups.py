@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess import Options, Outcome
+from etpguard.assess import AllNodes, DataPlane, KnownDataPlane, Options, Outcome
 from etpguard.assess.consumers.aws_lbc import AwsOptions
 from etpguard.assess.probe import (
     AnswersEverywhere,
@@ -266,6 +266,54 @@ def test_health_check_on_the_node_port_of_another_service(policy: str, on: list[
     verdict = only(shop)
     assert verdict.consumer.probe == OtherNodePort(Key("shop", "other"), "http")
     assert verdict.outcome is outcome
+
+
+ON_CILIUM = Options(AllNodes(KnownDataPlane(DataPlane.CILIUM, "", "v1.20.2", ())))
+
+
+def of_cilium_ingress() -> Json:
+    """Its endpoint is the placeholder that Cilium writes."""
+    made = endpoints("other", ports=[{"name": "http", "port": 9999, "protocol": "TCP"}])
+    made["endpoints"] = [{"addresses": ["192.192.192.192"]}]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("probed", "slices", "engine"),
+    [
+        pytest.param(
+            {"policy": "Local", "selector": {}}, of_cilium_ingress(), Options(), id="an-ingress-of-cilium"
+        ),
+        pytest.param(
+            {"annotations": {"service.cilium.io/node-selector": "role=edge"}},
+            endpoints("other", "b"),
+            ON_CILIUM,
+            id="a-selector-of-nodes",
+        ),
+        pytest.param(
+            {"annotations": {"service.cilium.io/node": "edge"}},
+            endpoints("other", "b"),
+            ON_CILIUM,
+            id="a-node-of-cilium",
+        ),
+        pytest.param(
+            {"annotations": {"service.cilium.io/type": "LoadBalancer"}, "externalIPs": ["192.0.2.1"]},
+            endpoints("other", "b"),
+            ON_CILIUM,
+            id="no-node-port-of-cilium",
+        ),
+    ],
+)
+def test_a_node_port_of_another_service_that_may_not_answer(probed: Json, slices: Json, engine: Options) -> None:
+    shop = Shop(
+        ingress(annotations={"healthcheck-port": "30900"}),
+        other(**{"policy": "Cluster", **probed}),
+        endpoints("web", "a"),
+        slices,
+        engine=engine,
+    )
+    verdict = only(shop)
+    assert (verdict.outcome, verdict.reason.code) == (Outcome.Unknown, "HealthCheckPortNotModelled")
 
 
 def test_the_owner_of_a_probed_node_port_may_come_and_go() -> None:

@@ -125,6 +125,12 @@ def installing(service: Service, nodes: Nodes) -> int:
     return -1 if value is None else nodes.having((Requirement(NODE, "In", (value,)),))
 
 
+def limit(service: Service) -> str:
+    """Why only some nodes may install the Service, as a clause; "" if nothing limits it."""
+    found = next((each for each in (NODE, NODE_SELECTOR) if each in service.annotations), "")
+    return found and f"the annotation {found} limits it to some of the nodes with Cilium"
+
+
 def selector_not_read(service: Service) -> bool:
     """Whether the Service has a selector that Cilium understands and `installing` does not."""
     return not_read(service.annotations.get(NODE_SELECTOR, ""))
