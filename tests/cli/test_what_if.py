@@ -165,6 +165,20 @@ def test_exit_codes(state: Path, arguments: tuple[str, ...], code: int) -> None:
         assert found.err.startswith(("etpguard: ", "Usage: etpguard what-if"))
 
 
+def test_a_loss_of_all_traffic_fails_though_other_cases_are_uncovered(tmp_path: Path) -> None:
+    """A Recreate rollout without a load balancer: NoEndpoints, then Uncovered, which alone is no loss."""
+    path = tmp_path / "state.yaml"
+    nodes = [node(name) for name in "abc"]
+    path.write_text(
+        yaml.safe_dump_all(
+            [*nodes, service(), endpoints(PODS), *PODS, *deployment(2, strategy={"type": "Recreate"})]
+        )
+    )
+    found = what_if(path, "rollout", "shop/Deployment/web")
+    assert "NoEndpoints 0/3 .. Uncovered" in found.out, found.out
+    assert found.code == 1, found.err
+
+
 def test_nodes_by_zone_and_by_label(state: Path) -> None:
     for arguments in (("zone=y",), ("-l", f"{ZONE}=y"), ("b", "c")):
         assert report(state, "lose", *arguments)["changes"] == ["lose nodes b, c"]

@@ -11,6 +11,7 @@ import pytest
 from devcluster import objects
 from etpguard.assess import Outcome
 from etpguard.cli.input.sources import Sources, assess
+from etpguard.foresight.bounds import rank
 from etpguard.foresight.changes import Change, Lose, Policy, Scale, TargetNodes, Workload
 from etpguard.foresight.forecast import Case
 from etpguard.foresight.what_if import what_if
@@ -122,7 +123,8 @@ class Play:
         bounds = phases.during if isinstance(change, Lose) else phases.settled
         worst, best = _shown(bounds.worst), _shown(bounds.best)
         if isinstance(change, Scale) and worst != best:
-            assert Outcome[best[0]] <= Outcome[after[0]] <= Outcome[worst[0]], f"{change}: {before} before"
+            ranks = [rank(Outcome[shown[0]]) for shown in (best, after, worst)]
+            assert ranks == sorted(ranks), f"{change}: {before} before"
         else:
             assert (worst, best) == (after, after), f"{change}: {before} before"
 

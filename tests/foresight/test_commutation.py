@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etpguard.assess import Assessment, Outcome
-from etpguard.foresight.bounds import Bounds
+from etpguard.foresight.bounds import Bounds, bounds, rank
 from etpguard.foresight.changes import By, Change, Drain, Lose, Policy, Scale, TargetNodes, Workload
 from etpguard.foresight.forecast import Case
 from etpguard.foresight.scale_in import victims
@@ -115,12 +115,12 @@ def after(
     if phases is not None:
         return phases.during, phases.settled
     now = Case(check(given).get(WEB))
-    return Bounds(now, now), Bounds(now, now)
+    return bounds([now]), bounds([now])
 
 
-def exact(bounds: Bounds[Case]) -> tuple[object, ...]:
-    assert shown(bounds.worst.assessment) == shown(bounds.best.assessment)
-    return shown(bounds.worst.assessment)
+def exact(found: Bounds[Case]) -> tuple[object, ...]:
+    assert shown(found.worst.assessment) == shown(found.best.assessment)
+    return shown(found.worst.assessment)
 
 
 @settings(max_examples=examples(150), deadline=None)
@@ -137,8 +137,8 @@ def test_lose(cluster: Cluster, data: st.DataObject) -> None:
 def test_policy(cluster: Cluster, before: str, policy: str) -> None:
     was = Cluster(cluster.nodes, cluster.pods, cluster.consumer, before)
     made = Cluster(cluster.nodes, cluster.pods, cluster.consumer, policy)
-    for bounds in after(was, Policy(WEB, policy)):
-        assert exact(bounds) == shown(check(made.objects()).get(WEB))
+    for phase in after(was, Policy(WEB, policy)):
+        assert exact(phase) == shown(check(made.objects()).get(WEB))
 
 
 @settings(max_examples=examples(60), deadline=None)
@@ -147,8 +147,8 @@ def test_target_nodes(cluster: Cluster, name: str, probe: str) -> None:
     selector = f"{HOSTNAME}={name}"
     was = Cluster(cluster.nodes, cluster.pods, probe)
     made = Cluster(cluster.nodes, cluster.pods, probe, selector=selector)
-    for bounds in after(was, TargetNodes(WEB, selector)):
-        assert exact(bounds) == shown(check(made.objects()).get(WEB))
+    for phase in after(was, TargetNodes(WEB, selector)):
+        assert exact(phase) == shown(check(made.objects()).get(WEB))
 
 
 @settings(max_examples=examples(80), deadline=None)
@@ -184,10 +184,10 @@ def test_scale_in_of_a_deployment_has_the_bounds_of_all_victims(cluster: Cluster
     assert_tight(settled, ends)
 
 
-def assert_tight(bounds: Bounds[Case], ends: Sequence[tuple[object, ...]]) -> None:
+def assert_tight(found: Bounds[Case], ends: Sequence[tuple[object, ...]]) -> None:
     """Each end lies within the bounds, by its outcome, and both bounds are among the ends."""
-    outcomes = sorted(end[0] if isinstance(end[0], Outcome) else Outcome.NotAffected for end in ends)
-    assert (bounds.worst.outcome, bounds.best.outcome) == (outcomes[-1], outcomes[0])
+    outcomes = sorted((end[0] if isinstance(end[0], Outcome) else Outcome.NotAffected for end in ends), key=rank)
+    assert (found.worst.outcome, found.best.outcome) == (outcomes[-1], outcomes[0])
 
 
 def placements(cluster: Cluster, moved: Sequence[Json], drained: Iterable[str]) -> Iterator[list[Json]]:

@@ -11,6 +11,7 @@ import pytest
 
 from devcluster import Cluster, KubectlError
 from etpguard.assess import Outcome
+from etpguard.foresight.bounds import rank
 from etpguard.foresight.changes import Drain
 from etpguard.foresight.forecast import Forecast
 from etpguard.objects import Key
@@ -164,7 +165,8 @@ def play(cluster: Cluster, seed: int) -> None:
             if key not in bounds:
                 assert outcome is now[key], story
             else:
-                assert bounds[key].best.outcome <= outcome <= bounds[key].worst.outcome, story
+                best, worst = bounds[key].best.outcome, bounds[key].worst.outcome
+                assert rank(best) <= rank(outcome) <= rank(worst), story
         surely_blocked = [each for each in found.blocked if not each.stays]
         if surely_blocked:
             assert said, f"seed {seed}: kubectl drained the node in spite of {described(surely_blocked)}"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from etpguard.assess import Outcome
+from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.foresight.changes import (
     By,
     Change,
@@ -186,6 +188,34 @@ APART: Json = {
 )
 def test_phases(objects: list[Json], change: Change, expected: str) -> None:
     assert seen(forecast(objects, change)) == expected
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_without_a_load_balancer_no_endpoint_is_worse_than_few(replicas: int) -> None:
+    """While Recreate has removed all pods, no request is served. With one new pod, some are."""
+    pods = TWO[:replicas]
+    objects = [*NODES, service(), endpoints(pods), *pods, *deployment(replicas, strategy={"type": "Recreate"})]
+    found = forecast(objects, Rollout(DEPLOYMENT))
+    assert seen(found).startswith("Uncovered | NoEndpoints .. Uncovered | ")
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.reaches(Outcome.Outage), "the loss of all traffic counts as every outcome"
+
+
+def test_what_was_empty_before_still_reaches_what_is_worse() -> None:
+    """Nothing serves now. The first pod may run on a node without traffic: then the others drop."""
+    nodes = [node("a"), node("z", labels={EXCLUDE_LABEL: ""})]
+    objects = [*nodes, service(), endpoints(()), *alb(health_check="10256"), *deployment(0)]
+    phases = phases_of(forecast(objects, Scale(DEPLOYMENT, 1)))
+    assert phases is not None
+    assert phases.now.outcome is Outcome.NoEndpoints
+    assert phases.settled.worst.outcome is Outcome.Outage
+    assert phases.reaches(Outcome.Outage)
+    phases = phases_of(forecast([node("b"), *objects[:1], *objects[2:]], Scale(DEPLOYMENT, 1)))
+    assert phases is not None
+    assert phases.settled.worst.outcome is Outcome.NoEndpoints, "it may stay pending, as now"
+    assert phases.reaches(Outcome.Blackhole), "on one node it makes the other one drop"
+    assert not phases.reaches(Outcome.NoTargets)
 
 
 def test_a_budget_lets_pods_go_one_after_the_other() -> None:

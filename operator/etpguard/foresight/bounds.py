@@ -32,11 +32,21 @@ C = TypeVar("C", bound=AnyCase)
 class Bounds(Generic[C]):
     worst: C
     best: C
+    outcomes: frozenset[Outcome]
+    """Those of all cases. The worst case hides the others: none has an endpoint, and one may be a Blackhole."""
 
 
 def bounds(cases: Sequence[C]) -> Bounds[C]:
     """The worst and the best of one or more cases."""
-    return Bounds(max(cases, key=lambda case: case.badness), min(cases, key=lambda case: case.badness))
+    worst = max(cases, key=lambda case: case.badness)
+    best = min(cases, key=lambda case: case.badness)
+    return Bounds(worst, best, frozenset(case.outcome for case in cases))
+
+
+def rank(outcome: Outcome) -> tuple[bool, Outcome]:
+    """The order of outcomes for what a change may do: the greater, the worse. Without endpoints no request is
+    served, which is worse than a loss on some nodes."""
+    return outcome is Outcome.NoEndpoints or outcome >= Outcome.NoTargets, outcome
 
 
 def differs(now: C, *phases: Bounds[C]) -> bool:
@@ -50,9 +60,9 @@ def reaches(
     *phases: Bounds[C],
     severity: Callable[[Outcome], Outcome] = lambda found: found,
 ) -> bool:
-    """Whether a change makes it `outcome` or a worse one, in the worst case of a phase. `severity` says as which
+    """Whether a change makes it `outcome` or a worse one, in some case of a phase. `severity` says as which
     outcome a case counts. A change that removes the last endpoint loses all traffic, so NoEndpoints counts as
     reaching every outcome, unless the Service had it before."""
-    worst = [each.worst.outcome for each in phases]
-    emptied = Outcome.NoEndpoints in worst and now.outcome is not Outcome.NoEndpoints
-    return emptied or max(map(severity, worst)) >= outcome
+    possible = frozenset[Outcome]().union(*(each.outcomes for each in phases))
+    emptied = Outcome.NoEndpoints in possible and now.outcome is not Outcome.NoEndpoints
+    return emptied or max(map(severity, possible)) >= outcome

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.foresight.alternatives import Alternative, Ground, worlds
-from etpguard.foresight.bounds import Bounds, bounds, differs, reaches
+from etpguard.foresight.bounds import Bounds, bounds, differs, rank, reaches
 from etpguard.foresight.changed_slices import Reach, changed_slices, reach
 from etpguard.foresight.eviction import Blocked
 from etpguard.foresight.hosts import hosts_of
@@ -33,10 +33,10 @@ class Case:
         return self.assessment.outcome if self.assessment else Outcome.NotAffected
 
     @property
-    def badness(self) -> tuple[int, int, int]:
+    def badness(self) -> tuple[tuple[bool, Outcome], int, int]:
         uncovered = self.assessment.uncovered.bit_count() if self.assessment else 0
         resilience = self.assessment.resilience if self.assessment else None
-        return self.outcome, uncovered, -(resilience.tolerates_nodes if resilience else 0)
+        return rank(self.outcome), uncovered, -(resilience.tolerates_nodes if resilience else 0)
 
     @property
     def figures(self) -> tuple[object, ...]:
@@ -67,7 +67,7 @@ class Phases:
         return differs(self.now, self.during, self.settled)
 
     def reaches(self, outcome: Outcome) -> bool:
-        """Whether the change makes it this outcome or a worse one, in the worst case. Never where only the nodes
+        """Whether the change makes it this outcome or a worse one, in one of the cases. Never where only the nodes
         of its pods may differ."""
         return self.changes and reaches(outcome, self.now, self.during, self.settled)
 
@@ -132,7 +132,8 @@ class Evaluator:
             settled = bounds(self._settled.get(key) or [self._base(key)])
             during = bounds(self._during.get(key) or [now])
             made.append(Phases(key, now, during, settled, list(self._because.get(key, ()))))
-        return sorted(made, key=lambda p: (-max(p.during.worst.outcome, p.settled.worst.outcome), p.service))
+        made.sort(key=lambda phases: phases.service)
+        return sorted(made, key=_worst_rank, reverse=True)
 
     def _base(self, key: Key) -> Case:
         return Case(self._world.engine.assessments.get(key))
@@ -173,6 +174,10 @@ class Evaluator:
         # Its nodes may become uncovered, too.
         wanted += tuple(sorted(name for name in set(hosts.values()) if table.bit(name) & eligible))
         return Ground(hosts, fixed, frozenset(table.names(eligible)), tuple(dict.fromkeys(wanted)))
+
+
+def _worst_rank(phases: Phases) -> tuple[bool, Outcome]:
+    return max(rank(phases.during.worst.outcome), rank(phases.settled.worst.outcome))
 
 
 def new_pods(pods: Iterable[NewPod | None], certain: int = 0) -> tuple[NewPod, ...]:
