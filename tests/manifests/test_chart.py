@@ -92,7 +92,12 @@ def _sorted(manifest: Json) -> Json:
     return manifest
 
 
-CILIUM = ("ciliuml2announcementpolicies", "ciliumbgpadvertisements", "ciliumbgpclusterconfigs")
+CILIUM = (
+    "ciliuml2announcementpolicies",
+    "ciliumbgpadvertisements",
+    "ciliumbgpclusterconfigs",
+    "ciliumbgppeerconfigs",
+)
 
 
 @pytest.mark.parametrize(

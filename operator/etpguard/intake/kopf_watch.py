@@ -7,9 +7,9 @@ A run watches the kinds that the API server serves and that may be listed, out o
 - for remediation: CoveragePolicy, ClusterCoveragePolicy, NetworkPolicy, Namespace;
 - for the load balancer controllers, all optional: TargetGroupBinding, TargetGroupConfiguration,
   IngressClassParams, LoadBalancerConfiguration, Gateway, GatewayClass (AWS); BackendConfig (GKE);
-  CiliumL2AnnouncementPolicy, CiliumBGPAdvertisement, CiliumBGPClusterConfig; BGPAdvertisement, BGPPeer,
-  IPAddressPool, L2Advertisement, ServiceBGPStatus, ServiceL2Status (MetalLB); IngressRoute, IngressRouteTCP,
-  IngressRouteUDP, TraefikService (Traefik); BGPConfiguration (Calico).
+  CiliumL2AnnouncementPolicy, CiliumBGPAdvertisement, CiliumBGPClusterConfig, CiliumBGPPeerConfig;
+  BGPAdvertisement, BGPPeer, IPAddressPool, L2Advertisement, ServiceBGPStatus, ServiceL2Status (MetalLB);
+  IngressRoute, IngressRouteTCP, IngressRouteUDP, TraefikService (Traefik); BGPConfiguration (Calico).
 
 `on.event` with a handler that returns None is the only kind of handler for which Kopf writes nothing to the
 object: no annotation, no status, no finalizer. kopf_settings lists what else Kopf is configured not to do.

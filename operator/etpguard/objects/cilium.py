@@ -88,6 +88,29 @@ class CiliumBGPClusterConfig(LabelledRecord, frozen=True):
         return (self.metadata.uid, self.deleting, self.spec)
 
 
+class BGPFamily(Shape, frozen=True):
+    """What a peer gets of one address family. An absent selector selects no CiliumBGPAdvertisement."""
+
+    afi: str = ""
+    """"ipv4", "ipv6" and others."""
+    safi: str = ""
+    advertisements: Selector | None = None
+
+
+class BGPPeerConfigSpec(Shape, frozen=True):
+    """Without families, a peer gets no advertisement."""
+
+    families: list[BGPFamily] | None = None
+
+
+class CiliumBGPPeerConfig(Record, frozen=True):
+    spec: BGPPeerConfigSpec | None = None
+
+    @property
+    def substance(self) -> object:
+        return (self.metadata.uid, self.spec)
+
+
 CILIUM_BGP_ADVERTISEMENT = Kind(
     "CiliumBGPAdvertisement",
     "ciliumbgpadvertisements",
@@ -104,6 +127,16 @@ CILIUM_BGP_CLUSTER_CONFIG = Kind(
     "cilium.io",
     "v2",
     CiliumBGPClusterConfig,
+    namespaced=False,
+    reach=Reach.EVERYTHING,
+    refines=True,
+)
+CILIUM_BGP_PEER_CONFIG = Kind(
+    "CiliumBGPPeerConfig",
+    "ciliumbgppeerconfigs",
+    "cilium.io",
+    "v2",
+    CiliumBGPPeerConfig,
     namespaced=False,
     reach=Reach.EVERYTHING,
     refines=True,

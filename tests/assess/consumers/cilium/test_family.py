@@ -26,7 +26,7 @@ def policy(name: str = "lan", **spec: object) -> Json:
     }
 
 
-def advertisement(**more: Any) -> Json:
+def advertisement(labels: dict[str, str] | None = None, **more: Any) -> Json:
     advertised = {
         "advertisementType": "Service",
         "service": {"addresses": ["LoadBalancerIP"]},
@@ -35,7 +35,7 @@ def advertisement(**more: Any) -> Json:
     }
     return {
         "kind": "CiliumBGPAdvertisement",
-        "metadata": {"name": "lb"},
+        "metadata": {"name": "lb", "labels": {"advertise": "bgp"} if labels is None else labels},
         "spec": {"advertisements": [advertised]},
     }
 
@@ -55,6 +55,19 @@ def cluster_config(*peers: Json, name: str = "lab", **spec: Any) -> Json:
 def to_peer(**spec: Any) -> Json:
     """A CiliumBGPClusterConfig with one peer, which has a configuration."""
     return cluster_config({**PEER, "peerConfigRef": {"name": "pc"}}, **spec)
+
+
+def family(afi: str = "ipv4", labels: dict[str, str] | None = None, **more: Any) -> Json:
+    selector = {"matchLabels": labels or {"advertise": "bgp"}}
+    return {"afi": afi, "safi": "unicast", "advertisements": selector, **more}
+
+
+def peer_config(*families: Json, name: str = "pc") -> Json:
+    return {
+        "kind": "CiliumBGPPeerConfig",
+        "metadata": {"name": name},
+        "spec": {"families": list(families)} if families else {},
+    }
 
 
 @pytest.mark.parametrize(
@@ -189,8 +202,9 @@ def test_bgp_is_blind_to_ports() -> None:
         *nodes(""),
         advertisement(),
         to_peer(),
+        peer_config(family()),
     ]
-    assert seen(*objects, port_name="admin") == Seen("Unknown", "PeerConfigNotRead", "ab", "b")
+    assert seen(*objects, port_name="admin") == Seen("Blackhole", "Blackhole", "ab", "b")
 
 
 def test_advice_binds_the_leader_to_the_pods() -> None:
@@ -202,6 +216,7 @@ def test_advice_binds_the_leader_to_the_pods() -> None:
 SILENT = Seen("NoTargets", "NotAdvertised", "", "")
 ONLY_A = Seen("Covered", "Covered", "a", "")
 MAYBE_A = Seen("Unknown", "PeerConfigNotRead", "a", "")
+RACK = {"nodeSelector": {"matchLabels": {"rack": "one"}}}
 
 
 @pytest.mark.parametrize(
@@ -292,8 +307,104 @@ MAYBE_A = Seen("Unknown", "PeerConfigNotRead", "a", "")
 )
 def test_bgp_advertisements(subject: Json, config: list[Json], expected: Seen) -> None:
     """cilium 058641d: CiliumBGPClusterConfig selects nodes, CiliumBGPAdvertisement selects Services, and the
-    CiliumBGPPeerConfig of a peer, which is not read, selects advertisements."""
-    assert seen(subject, endpoints("a"), *nodes(""), *config) == expected
+    CiliumBGPPeerConfig of a peer selects advertisements."""
+    unread = {"CiliumBGPPeerConfig": "forbidden"}
+    assert seen(subject, endpoints("a"), *nodes(""), *config, unread=unread) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        pytest.param([to_peer(), peer_config(family())], ONLY_A, id="it selects the advertisement"),
+        pytest.param(
+            [to_peer(), peer_config(family(advertisements={}))], ONLY_A, id="an empty selector selects all"
+        ),
+        pytest.param([to_peer(), peer_config(family(advertisements=None))], SILENT, id="no selector: none"),
+        pytest.param([to_peer(), peer_config(family(labels={"advertise": "other"}))], SILENT, id="another one"),
+        pytest.param([to_peer(), peer_config(family("ipv6"))], SILENT, id="for IPv6 alone"),
+        pytest.param([to_peer(), peer_config(family(safi="mpls_label"))], SILENT, id="for no unicast"),
+        pytest.param([to_peer(), peer_config()], SILENT, id="the families by default have no advertisement"),
+        pytest.param(
+            [to_peer(), peer_config(family(), family(advertisements=None))], SILENT, id="the last entry counts"
+        ),
+        pytest.param([to_peer(), peer_config(family(), name="other")], SILENT, id="that of the peer is missing"),
+        pytest.param(
+            [
+                cluster_config(
+                    {**PEER, "peerConfigRef": {"name": "other"}}, {**PEER, "peerConfigRef": {"name": "pc"}}
+                ),
+                peer_config(family()),
+            ],
+            ONLY_A,
+            id="one of two peers",
+        ),
+        pytest.param(
+            [to_peer(**RACK), peer_config(family())],
+            Seen("NoTargets", "NoTargets", "", ""),
+            id="sessions from other nodes alone",
+        ),
+        pytest.param(
+            [to_peer(), cluster_config(name="second"), peer_config(family())],
+            Seen("Unknown", "SessionsContested", "a", ""),
+            id="a configuration without peers may have the nodes",
+        ),
+        pytest.param(
+            [
+                to_peer(nodeSelector={"matchLabels": {"name": "a"}}),
+                cluster_config(name="second", **RACK),
+                peer_config(family()),
+            ],
+            Seen("Unknown", "SessionsContested", "a", ""),
+            id="by another label",
+        ),
+        pytest.param(
+            [
+                to_peer(nodeSelector={"matchLabels": {"name": "a"}}),
+                cluster_config(name="second", nodeSelector={"matchLabels": {"name": "b"}}),
+                peer_config(family()),
+            ],
+            ONLY_A,
+            id="on other nodes",
+        ),
+        pytest.param(
+            [to_peer(), to_peer(name="second"), peer_config(family())], ONLY_A, id="two, and both advertise it"
+        ),
+    ],
+)
+def test_the_configuration_of_a_peer_selects_its_advertisements(config: list[Json], expected: Seen) -> None:
+    """cilium 9bcad54 pkg/bgp/manager/reconciler/peer_advertisements.go, 23dbd70 operator/pkg/bgp/cluster.go."""
+    members = [node(name, labels={"name": name}) for name in "abc"]
+    assert seen(service(loadBalancerClass=BGP), endpoints("a"), *members, advertisement(), *config) == expected
+
+
+@pytest.mark.parametrize(
+    ("families", "expected"),
+    [
+        pytest.param(["ipv4", "ipv6"], ONLY_A, id="both"),
+        pytest.param(["ipv4"], Seen("Unknown", "FamiliesDiffer", "a", ""), id="IPv4 alone"),
+        pytest.param(["ipv6"], Seen("Unknown", "FamiliesDiffer", "a", ""), id="IPv6 alone"),
+        pytest.param(["l2vpn"], SILENT, id="none"),
+    ],
+)
+def test_each_ip_family_is_advertised_by_itself(families: list[str], expected: Seen) -> None:
+    subject = worlds.service(
+        loadBalancerClass=BGP,
+        ipFamilies=["IPv4", "IPv6"],
+        ingress=[{"ip": "203.0.113.1"}, {"ip": "2001:db8::1"}],
+    )
+    pods = [endpoints("a"), endpoints("a", family="IPv6")]
+    objects = [subject, *pods, *nodes(""), advertisement(), to_peer()]
+    assert seen(*objects, peer_config(*map(family, families))) == expected
+
+
+def test_a_peer_config_that_comes_and_changes_is_taken_up() -> None:
+    made = world(service(loadBalancerClass=BGP), endpoints("a"), *nodes(""), advertisement(), to_peer())
+    assert made.consumer().outcome.name == "NoTargets"
+    made.put(peer_config(family()))
+    assert made.consumer().outcome.name == "Covered"
+    made.put(peer_config(family(advertisements=None)))
+    assert made.consumer().outcome.name == "NoTargets"
+    assert "selects an advertisement of the Service (lb) for IPv4" in made.consumer().reason.detail
 
 
 @pytest.mark.parametrize(

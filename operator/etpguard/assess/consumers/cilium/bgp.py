@@ -1,8 +1,9 @@
-"""The BGP control plane: nodes with an endpoint advertise the address."""
+"""The BGP control plane: nodes with an endpoint advertise the address to the peers that are to get it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 
 from msgspec.structs import replace
 
@@ -10,16 +11,20 @@ from etpguard.assess.consumers.cilium.services import service_labels
 from etpguard.assess.consumers.load_balancers import (
     NO_NODE,
     UNCHECKED,
+    served_families,
 )
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Service
+from etpguard.objects import IPFamily, Key, Requirement, Service
 from etpguard.objects.cilium import (
     CILIUM_BGP_ADVERTISEMENT,
     CILIUM_BGP_CLUSTER_CONFIG,
-    BGPAdvertisement,
+    CILIUM_BGP_PEER_CONFIG,
+    CiliumBGPAdvertisement,
+    CiliumBGPClusterConfig,
+    CiliumBGPPeerConfig,
 )
 
 BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True, follows_ready=True)
@@ -28,55 +33,77 @@ pkg/bgp/manager/reconciler/service.go, cilium/cilium #25477."""
 
 
 def targets_by_bgp(service: Service, view: View) -> Targets:
-    """From the nodes that may advertise the address. What a peer gets depends on its CiliumBGPPeerConfig, which is
-    not read: cilium 058641d pkg/bgp/manager/reconciler/peer_advertisements.go GetConfiguredAdvertisements. Without
-    one it gets nothing."""
+    """A peer gets the advertisements that its CiliumBGPPeerConfig selects for the family of the address: cilium
+    9bcad54 pkg/bgp/manager/reconciler/peer_advertisements.go GetConfiguredAdvertisements."""
     for kind in (CILIUM_BGP_ADVERTISEMENT, CILIUM_BGP_CLUSTER_CONFIG):
         if why := view.unread(kind):
             return UnknownOutcome(
                 Reason("AdvertisementsNotReadable", f"cannot read {kind}: {why}"), BGP_NODES, UNCHECKED
             )
     if not view.has(CILIUM_BGP_ADVERTISEMENT):
-        why = view.unseen(CILIUM_BGP_ADVERTISEMENT)
-        detail = (
-            f"no CiliumBGPAdvertisement was read{f' ({why})' if why else ''}. If an older CiliumBGPPeeringPolicy "
-            "or another object selects the Service, nodes with an endpoint advertise the address. If no object "
-            "selects it, no node does"
+        return _without_advertisement(view)
+    advertisements = list(advertisements_for(service, view))
+    if not advertisements:
+        return _silent(
+            "no CiliumBGPAdvertisement of type Service with the address LoadBalancerIP has a selector for it"
         )
-        reason = Reason("AdvertisementsNotSeen", detail)
-        if why:
-            return UnknownOutcome(reason, BGP_NODES, UNCHECKED)
-        return PossibleNodes(BGP_NODES, reason, sends_to_one=True, fewest=NO_NODE)
-    if not any(advertisements_for(service, view)):
-        detail = "no CiliumBGPAdvertisement of type Service with the address LoadBalancerIP has a selector for it"
-        return NodeTargets(NO_NODE, UNCHECKED, no_target=Reason("NotAdvertised", detail))
     if not view.has(CILIUM_BGP_CLUSTER_CONFIG):
         detail = (
             "no CiliumBGPClusterConfig was read: without one, no node has a session that advertises the address"
         )
         return UnknownOutcome(Reason("SessionsNotSeen", detail), BGP_NODES, UNCHECKED)
-    configs = [
-        config.spec
-        for config in view.all(CILIUM_BGP_CLUSTER_CONFIG)
-        if config.spec and config.spec.peer_configs and not config.deleting
+    configs = [config for config in view.all(CILIUM_BGP_CLUSTER_CONFIG) if not config.deleting]
+    with_peers = [config for config in configs if config.spec and config.spec.peer_configs]
+    if not with_peers:
+        return _silent(
+            "no CiliumBGPClusterConfig has a peer with a peerConfigRef, so no node advertises the address"
+        )
+    if why := view.unseen(CILIUM_BGP_PEER_CONFIG):
+        return _peer_configs_unseen(with_peers, why)
+    return _by_sessions(service, configs, advertisements, view)
+
+
+def _by_sessions(
+    service: Service,
+    configs: Sequence[CiliumBGPClusterConfig],
+    advertisements: Sequence[CiliumBGPAdvertisement],
+    view: View,
+) -> Targets:
+    by_family = {
+        family: [config for config in configs if _advertises(config, family, advertisements, view)]
+        for family in served_families(service)
+    }
+    first, *others = by_family.values()
+    if any(other != first for other in others):
+        parts = (f"{family}: {_names(found) or 'none'}" for family, found in by_family.items())
+        detail = (
+            "the CiliumBGPPeerConfigs select its advertisement for one IP family and not for the other. The "
+            f"CiliumBGPClusterConfigs whose nodes advertise its address: {'; '.join(parts)}"
+        )
+        every = [config for config in configs if any(config in found for found in by_family.values())]
+        return PossibleNodes(_nodes(every), Reason("FamiliesDiffer", detail), sends_to_one=True, fewest=NO_NODE)
+    if not first:
+        return _silent(
+            f"no CiliumBGPPeerConfig of a peer selects an advertisement of the Service ({_names(advertisements)}) "
+            f"for {' or '.join(by_family)}, so no node advertises the address"
+        )
+    contested = [
+        config for config in configs if config not in first and not all(_disjoint(config, each) for each in first)
     ]
-    if not configs:
-        detail = "no CiliumBGPClusterConfig has a peer with a peerConfigRef, so no node advertises the address"
-        return NodeTargets(NO_NODE, UNCHECKED, no_target=Reason("NotAdvertised", detail))
-    selectors = [config.node_selector.requirements if config.node_selector else () for config in configs]
-    rule = BGP_NODES if () in selectors else replace(BGP_NODES, any_of=tuple(dict.fromkeys(selectors)))
-    named = sorted({name for config in configs for name in config.peer_configs})
-    detail = (
-        "etpguard does not read CiliumBGPPeerConfig, which selects the advertisements and the IP families of a "
-        f"peer (here {', '.join(named)[:500]}). If one selects an advertisement of the Service in the family of "
-        "the address, the nodes with an endpoint advertise it. If none does, no node does, and all is lost. "
-        "`cilium bgp routes advertised` shows which nodes do"
-    )
-    return PossibleNodes(rule, Reason("PeerConfigNotRead", detail), sends_to_one=True, fewest=NO_NODE)
+    if contested:
+        detail = (
+            f"CiliumBGPClusterConfig {_names(contested)}, which does not advertise the address, may select the "
+            f"same nodes as {_names(first)}. Cilium uses the one that a node got first. `kubectl get "
+            "ciliumbgpnodeconfigs -o yaml` names it as the owner"
+        )
+        reason = Reason("SessionsContested", detail)
+        return PossibleNodes(_nodes(first), reason, sends_to_one=True, fewest=NO_NODE)
+    return NodeTargets(_nodes(first), UNCHECKED)
 
 
-def advertisements_for(service: Service, view: View) -> Iterator[BGPAdvertisement]:
-    """The advertisements of its address by BGP; an absent selector selects no Service."""
+def advertisements_for(service: Service, view: View) -> Iterator[CiliumBGPAdvertisement]:
+    """Those that advertise its address by BGP; an absent selector selects no Service."""
+    labels = service_labels(service)
     for made in view.all(CILIUM_BGP_ADVERTISEMENT):
         if made.deleting:
             continue
@@ -84,5 +111,82 @@ def advertisements_for(service: Service, view: View) -> Iterator[BGPAdvertisemen
             addresses = (each.service and each.service.addresses) or ()
             if each.advertisement_type != "Service" or "LoadBalancerIP" not in addresses or each.selector is None:
                 continue
-            if each.selector.admits(service_labels(service)):
-                yield each
+            if each.selector.admits(labels):
+                yield made
+                break
+
+
+def _advertises(
+    config: CiliumBGPClusterConfig,
+    family: IPFamily,
+    advertisements: Sequence[CiliumBGPAdvertisement],
+    view: View,
+) -> bool:
+    """Whether a peer gets one of the advertisements from the nodes of this configuration."""
+    names = sorted(config.spec.peer_configs) if config.spec else ()
+    found = (view.get(CILIUM_BGP_PEER_CONFIG, Key("", name)) for name in names)
+    return any(_selects(peer, family, advertisements) for peer in found if peer)
+
+
+def _selects(
+    peer: CiliumBGPPeerConfig, family: IPFamily, advertisements: Sequence[CiliumBGPAdvertisement]
+) -> bool:
+    """Of several entries for one family, the last one counts."""
+    entries = [
+        entry
+        for entry in (peer.spec and peer.spec.families) or ()
+        if (entry.afi, entry.safi) == (family.lower(), "unicast")
+    ]
+    selector = entries[-1].advertisements if entries else None
+    return selector is not None and any(selector.admits(each.labels) for each in advertisements)
+
+
+def _nodes(configs: Iterable[CiliumBGPClusterConfig]) -> NodeRule:
+    selectors = [_selector(config) for config in configs]
+    return BGP_NODES if () in selectors else replace(BGP_NODES, any_of=tuple(dict.fromkeys(selectors)))
+
+
+def _selector(config: CiliumBGPClusterConfig) -> tuple[Requirement, ...]:
+    selector = config.spec.node_selector if config.spec else None
+    return selector.requirements if selector else ()
+
+
+def _disjoint(one: CiliumBGPClusterConfig, other: CiliumBGPClusterConfig) -> bool:
+    """Whether no node can have the labels of both. A node gets the sessions of one configuration alone: cilium
+    23dbd70 operator/pkg/bgp/cluster.go upsertNodeConfigs."""
+    return any(
+        a.key == b.key and a.operator == b.operator == "In" and not set(a.values or ()) & set(b.values or ())
+        for a, b in product(_selector(one), _selector(other))
+    )
+
+
+def _without_advertisement(view: View) -> Targets:
+    why = view.unseen(CILIUM_BGP_ADVERTISEMENT)
+    detail = (
+        f"no CiliumBGPAdvertisement was read{f' ({why})' if why else ''}. If an older CiliumBGPPeeringPolicy "
+        "or another object selects the Service, nodes with an endpoint advertise the address. If no object "
+        "selects it, no node does"
+    )
+    reason = Reason("AdvertisementsNotSeen", detail)
+    if why:
+        return UnknownOutcome(reason, BGP_NODES, UNCHECKED)
+    return PossibleNodes(BGP_NODES, reason, sends_to_one=True, fewest=NO_NODE)
+
+
+def _peer_configs_unseen(configs: Sequence[CiliumBGPClusterConfig], why: str) -> PossibleNodes:
+    named = sorted({name for config in configs if config.spec for name in config.spec.peer_configs})
+    detail = (
+        f"no CiliumBGPPeerConfig was read ({why}), which selects the advertisements and the IP families of a peer "
+        f"(here {', '.join(named)[:500]}). If one selects an advertisement of the Service in the family of the "
+        "address, the nodes with an endpoint advertise it. If none does, no node does, and all is lost. "
+        "`cilium bgp routes advertised` shows which nodes do"
+    )
+    return PossibleNodes(_nodes(configs), Reason("PeerConfigNotRead", detail), sends_to_one=True, fewest=NO_NODE)
+
+
+def _silent(detail: str) -> NodeTargets:
+    return NodeTargets(NO_NODE, UNCHECKED, no_target=Reason("NotAdvertised", detail))
+
+
+def _names(objects: Iterable[CiliumBGPAdvertisement | CiliumBGPClusterConfig]) -> str:
+    return ", ".join(sorted(each.metadata.name for each in objects))[:500]

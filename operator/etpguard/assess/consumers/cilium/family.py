@@ -32,6 +32,7 @@ from etpguard.objects import Node, Service
 from etpguard.objects.cilium import (
     CILIUM_BGP_ADVERTISEMENT,
     CILIUM_BGP_CLUSTER_CONFIG,
+    CILIUM_BGP_PEER_CONFIG,
     CILIUM_L2_ANNOUNCEMENT_POLICY,
     CILIUM_L2_LEASE,
 )
@@ -49,7 +50,13 @@ _WITHOUT_ADDRESS = (
 class Cilium(BaseFamily):
     name = "cilium"
     balancers_only = True
-    kinds = (CILIUM_L2_ANNOUNCEMENT_POLICY, CILIUM_BGP_ADVERTISEMENT, CILIUM_BGP_CLUSTER_CONFIG, CILIUM_L2_LEASE)
+    kinds = (
+        CILIUM_L2_ANNOUNCEMENT_POLICY,
+        CILIUM_BGP_ADVERTISEMENT,
+        CILIUM_BGP_CLUSTER_CONFIG,
+        CILIUM_BGP_PEER_CONFIG,
+        CILIUM_L2_LEASE,
+    )
     documented = (
         DocumentedConsumer(
             consumer="Cilium L2 announcements",
@@ -69,12 +76,15 @@ class Cilium(BaseFamily):
             found_by=(
                 "class `io.cilium/bgp-control-plane`; LB IPAM's condition or request, if there is an advertisement"
             ),
-            nodes="those with endpoints that a `CiliumBGPClusterConfig` with peers selects",
+            nodes=(
+                "those with endpoints that a `CiliumBGPClusterConfig` selects with a peer whose "
+                "`CiliumBGPPeerConfig` selects an advertisement of the Service for the IP family of the address"
+            ),
             health_check="none",
             with_local=(
-                "`Unknown`, because what a peer gets depends on its `CiliumBGPPeerConfig`, which is not read; "
-                "`NoTargets` where no `CiliumBGPAdvertisement` selects the Service or no peer has such a "
-                "configuration"
+                "`Covered`; `NoTargets` where no `CiliumBGPAdvertisement` selects the Service or no peer gets it; "
+                "`Unknown` where only one IP family is advertised, or where another `CiliumBGPClusterConfig` may "
+                "select the same nodes"
             ),
             evidence=Evidence.DOCUMENTED,
             source="cilium 058641d pkg/bgp/manager/reconciler/service.go and peer_advertisements.go",
