@@ -38,8 +38,10 @@ OUTCOMES = {
     "web": "NotAffected",
 }
 """Service to outcome. `web` is remediated."""
-PERHAPS = {"ServiceCoverage.status.transitions[].from: str"}
-"""Written only where the first report of a Service came before its outcome changed."""
+PERHAPS = {"ServiceCoverage.status.transitions[].from: str", "CoveragePolicy.status.excluded: list"}
+"""The first is written only where the first report of a Service came before its outcome changed. The second is an
+empty list. Server-side apply leaves it out once it had an entry: while the remediation of `web` was tried again,
+because its report had changed meanwhile."""
 
 Json = dict[str, Any]
 
@@ -122,7 +124,7 @@ def test_the_tree_before_takes_over_and_writes_other_words_alone(
         since, facts = _quiet(cluster), _facts_of_all(scene)
         before, now = set(SNAPSHOT[STORED]), _stored(scene)
         assert (now | PERHAPS) - before == allowed("added", STORED).keys()
-        assert before - now == allowed("removed", STORED).keys()
+        assert before - (now | PERHAPS) == allowed("removed", STORED).keys()
         with running(trees["before"], cluster, NAMESPACE, tmp_path / "second.log") as standby:
             leader.process.stop()
             written = _written_while_it_leads(standby, cluster, since)
