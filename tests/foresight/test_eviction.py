@@ -15,7 +15,16 @@ from etpguard.objects.pods import POD, Pod
 from tests.foresight.clusters import Json, budget, pod
 
 EMPTY_DIR: dict[str, Any] = {"volumes": [{"name": "v", "emptyDir": {}}]}
+MEMORY: dict[str, Any] = {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}]}
+HOST_PATH: dict[str, Any] = {"volumes": [{"name": "v", "hostPath": {"path": "/var"}}]}
+SAFE_VOLUMES: dict[str, str] = {"cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": "u,v"}
+SAFE: dict[str, str] = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
 MIRROR: dict[str, str] = {"kubernetes.io/config.mirror": "x"}
+
+
+def system(raw: Json) -> Json:
+    """The object in kube-system."""
+    return {**raw, "metadata": {**raw["metadata"], "namespace": "kube-system"}}
 
 
 def result(pods: list[Json], budgets: list[Json] | None = None, **drain: Any) -> str:
@@ -120,6 +129,57 @@ def result(pods: list[Json], budgets: list[Json] | None = None, **drain: Any) ->
             "p=NotSafeToEvict",
             id="autoscaler: not safe to evict",
         ),
+        pytest.param(
+            [pod("p", "a", **MEMORY)],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "p",
+            id="autoscaler: an emptyDir in memory goes",
+        ),
+        pytest.param(
+            [pod("p", "a", annotations=SAFE_VOLUMES, **EMPTY_DIR)],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "p",
+            id="autoscaler: a volume that is safe to evict",
+        ),
+        pytest.param(
+            [pod("p", "a", annotations=SAFE_VOLUMES, volumes=[{"name": "w", "emptyDir": {}}])],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "p=EmptyDir",
+            id="autoscaler: another volume",
+        ),
+        pytest.param(
+            [pod("p", "a", **HOST_PATH), pod("q", "a")],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "p=HostPath q=DrainRefused",
+            id="autoscaler: hostPath",
+        ),
+        pytest.param(
+            [system(pod("p", "a"))],
+            [budget(1)],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "p=SystemPod",
+            id="autoscaler: kube-system without a budget of its own",
+        ),
+        pytest.param(
+            [system(pod("p", "a"))],
+            [system(budget(1))],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "p",
+            id="autoscaler: kube-system with a budget",
+        ),
+        pytest.param(
+            [system(pod("p", "a", annotations=SAFE, **HOST_PATH))],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "p",
+            id="autoscaler: safe to evict",
+        ),
+        pytest.param([pod("p", "a", **HOST_PATH)], [], {}, "p", id="kubectl: hostPath"),
+        pytest.param([pod("p", "a", **MEMORY)], [], {}, "p=EmptyDir", id="kubectl: an emptyDir in memory refuses"),
     ],
 )
 def test_evictions(pods: list[Json], budgets: list[Json] | None, drain: dict[str, Any], expected: str) -> None:

@@ -1,7 +1,9 @@
 """Which pods a drain evicts, which stay, and which block it. Pure.
 
 kubectl: k8s.io/kubectl v0.37.2 pkg/drain/filters.go, with --ignore-daemonsets. One refused pod, and kubectl evicts
-none of the node. The eviction: k8s.io/kubernetes v1.37.2 pkg/registry/core/pod/storage/eviction.go.
+none of the node. The eviction: k8s.io/kubernetes v1.37.2 pkg/registry/core/pod/storage/eviction.go. The cluster
+autoscaler: kubernetes/autoscaler 084264c1 cluster-autoscaler/simulator/drainability/rules/rules.go, with its flags
+as they are by default, and utils/drain/drain.go.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from etpguard.objects.pods import Pod
 MIRROR = "kubernetes.io/config.mirror"
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+SAFE_VOLUMES = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def evictions(
     by_budget: dict[Key, list[Seen]] = defaultdict(list)
     by_key = {budget.key: budget for budget in budgets or ()}
     for node, on_node in pods:
-        evicted = _chosen(change, node, on_node, found)
+        evicted = _chosen(change, node, on_node, budgets, found)
         for each in evicted:
             _evict(each, node, budgets, found, by_budget)
     for key, members in by_budget.items():
@@ -85,7 +88,13 @@ def evictions(
     return found
 
 
-def _chosen(change: Drain, node: str, pods: Sequence[Seen], found: Evictions) -> list[Seen]:
+def _chosen(
+    change: Drain,
+    node: str,
+    pods: Sequence[Seen],
+    budgets: Sequence[PodDisruptionBudget] | None,
+    found: Evictions,
+) -> list[Seen]:
     """The pods of one node that the drain sends evictions for."""
     chosen: list[Seen] = []
     refused: list[Blocked] = []
@@ -103,7 +112,7 @@ def _chosen(change: Drain, node: str, pods: Sequence[Seen], found: Evictions) ->
             found.blocked.append(
                 Blocked(pod.key, node, "DaemonSet", "a drain leaves the pods of DaemonSets", stays=True)
             )
-        elif why := _refusal(change, pod, each.controlled_by or ""):
+        elif why := _refusal(change, pod, each.controlled_by or "", budgets):
             refused.append(Blocked(pod.key, node, *why))
         else:
             chosen.append(each)
@@ -115,11 +124,13 @@ def _chosen(change: Drain, node: str, pods: Sequence[Seen], found: Evictions) ->
     return chosen
 
 
-def _refusal(change: Drain, pod: Pod, controller: str) -> tuple[str, str] | None:
+def _refusal(
+    change: Drain, pod: Pod, controller: str, budgets: Sequence[PodDisruptionBudget] | None
+) -> tuple[str, str] | None:
     """Why the drain of the node is refused because of this pod: a code and a sentence."""
-    local = any(volume.empty_dir is not None for volume in pod.spec.volumes or ())
     match change.by:
         case By.KUBECTL:
+            local = any(volume.empty_dir is not None for volume in pod.spec.volumes or ())
             if local and not change.delete_emptydir_data:
                 return "EmptyDir", "it has an emptyDir, and --delete-emptydir-data is not given"
             if not controller and not change.force:
@@ -128,13 +139,31 @@ def _refusal(change: Drain, pod: Pod, controller: str) -> tuple[str, str] | None
             if pod.annotations.get(DO_NOT_DISRUPT) == "true":
                 return "DoNotDisrupt", f"it has the annotation {DO_NOT_DISRUPT}"
         case By.CLUSTER_AUTOSCALER:
-            safe = pod.annotations.get(SAFE_TO_EVICT)
-            if safe == "false":
-                return "NotSafeToEvict", f"it has the annotation {SAFE_TO_EVICT}=false"
-            if safe != "true" and not controller:
-                return "BarePod", "it has no controller"
-            if safe != "true" and local:
-                return "EmptyDir", "it has an emptyDir (--skip-nodes-with-local-storage, on by default)"
+            return _kept_by_autoscaler(pod, controller, budgets)
+    return None
+
+
+def _kept_by_autoscaler(
+    pod: Pod, controller: str, budgets: Sequence[PodDisruptionBudget] | None
+) -> tuple[str, str] | None:
+    safe = pod.annotations.get(SAFE_TO_EVICT)
+    if safe == "true":
+        return None
+    if safe == "false":
+        return "NotSafeToEvict", f"it has the annotation {SAFE_TO_EVICT}=false"
+    if not controller:
+        return "BarePod", "it has no controller"
+    if pod.key.namespace == "kube-system" and budgets is not None and not any(b.covers(pod) for b in budgets):
+        why = "it is in kube-system without a PodDisruptionBudget (--skip-nodes-with-system-pods, on by default)"
+        return "SystemPod", why
+    spared = pod.annotations.get(SAFE_VOLUMES, "").split(",")
+    for volume in pod.spec.volumes or ():
+        if volume.name in spared:
+            continue
+        if volume.host_path is not None:
+            return "HostPath", "it has a hostPath (--skip-nodes-with-local-storage, on by default)"
+        if volume.empty_dir is not None and volume.empty_dir.medium != "Memory":
+            return "EmptyDir", "it has an emptyDir (--skip-nodes-with-local-storage, on by default)"
     return None
 
 

@@ -129,9 +129,18 @@ class PodContainer(Shape, frozen=True):
         put(self, "args", kept_arguments(self.args or (), SHUTDOWN_ARGUMENTS) or None)
 
 
+class EmptyDir(Shape, frozen=True):
+    medium: str | None = None
+
+
+class HostPath(Shape, frozen=True):
+    """Only that a volume is one is kept."""
+
+
 class Volume(Shape, frozen=True):
     name: str = ""
-    empty_dir: dict[str, Any] | None = None
+    empty_dir: EmptyDir | None = None
+    host_path: HostPath | None = None
     persistent_volume_claim: dict[str, Any] | None = None
 
 
