@@ -17,6 +17,7 @@ from etpguard.cli.input.loaded import Loaded
 from etpguard.cli.input.object_collector import ObjectCollector, yaml_document
 from etpguard.objects import INGRESS, INGRESS_CLASS, named
 from etpguard.objects.named import NAMED_OBJECTS
+from etpguard.objects.traefik import INGRESS_ROUTE
 from tests.cli import every_kind
 from tests.cli.dump_worlds import head
 from tests.cli.program import SEED, Run, etpguard, failed
@@ -88,6 +89,12 @@ def test_kinds_that_were_read_in_one_namespace_only() -> None:
     dump = ClusterDump(read=head().read, narrowed=(qualified(INGRESS),))
     (warning,) = with_head(dump).report["warnings"]
     assert warning == f"read in one namespace only, because RBAC does not allow more: {INGRESS.resource}"
+
+
+def test_kinds_of_which_other_namespaces_may_decide() -> None:
+    names = (qualified(INGRESS_ROUTE), qualified(INGRESS))
+    run = with_head(ClusterDump(read=head().read, narrowed=names))
+    assert outcome(run) == ("Unknown", [INGRESS_ROUTE.resource])
 
 
 @pytest.mark.parametrize(("namespace", "services"), [("default", [SERVICE]), ("other", [])])

@@ -3,16 +3,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from etpguard.assess import picture_for
 from etpguard.assess.consumers.registry import consumer_families
+from etpguard.cli.input import live
 from etpguard.cli.input.live import Lists
+from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.kube.connection import Connection
-from etpguard.kube.errors import NotServed
-from tests.kube.test_lists import Answer, Server, connection, server  # noqa: F401
+from etpguard.kube.errors import Forbidden, NotServed
+from etpguard.kube.lists import Listing
+from etpguard.objects import AnyKind, Key, Reach, decode_item
+from etpguard.objects.gateways import GATEWAY
+from etpguard.objects.metallb import L2_ADVERTISEMENT
+from etpguard.objects.traefik import INGRESS_ROUTE
+from etpguard.settings import Settings
+from tests.assess.consumers.aws_lbc.objects import binding, endpoints, gateway_owner, load_balancer, node, service
+from tests.cli.every_kind import custom
+from tests.kube.test_lists import Answer, Server, connection, kubeconfig, server  # noqa: F401
 
 KINDS = list(picture_for(consumer_families()).kinds)
 SERVED = ("", "networking.k8s.io", "discovery.k8s.io")
@@ -45,3 +56,103 @@ def test_absent_kinds(server: Server, connection: Connection, discovery: dict[st
     assert others, "no kind that a cluster may lack"
     asked = {request["path"] for request in server.requests}
     assert any(path.startswith("/apis/elbv2.k8s.aws/") for path in asked) is requested
+
+
+Json = dict[str, Any]
+POOLED = {"metallb.io/ip-allocated-from-pool": "lan"}
+CROSSING = [
+    load_balancer(loadBalancerClass="none/here"),
+    binding(owner=gateway_owner("alb", "edge", "infra")),
+    custom(
+        "Gateway",
+        "gateway.networking.k8s.io/v1",
+        "edge",
+        "infra",
+        spec={
+            "gatewayClassName": "aws",
+            "infrastructure": {
+                "parametersRef": {"group": "gateway.k8s.aws", "kind": "LoadBalancerConfiguration", "name": "edge"}
+            },
+        },
+    ),
+    custom("GatewayClass", "gateway.networking.k8s.io/v1", "aws", spec={}),
+    custom(
+        "LoadBalancerConfiguration",
+        "gateway.k8s.aws/v1beta1",
+        "edge",
+        "infra",
+        spec={"defaultTargetGroupConfiguration": {"name": "edge"}},
+    ),
+    custom(
+        "TargetGroupConfiguration",
+        "gateway.k8s.aws/v1beta1",
+        "edge",
+        "infra",
+        spec={"defaultConfiguration": {"healthCheckConfig": {"healthCheckPort": "10256"}}},
+    ),
+]
+METALLB = [
+    load_balancer(loadBalancerClass="metallb", annotations=POOLED),
+    custom("IPAddressPool", "metallb.io/v1beta1", "lan", "metallb-system"),
+    custom("L2Advertisement", "metallb.io/v1beta1", "lan", "metallb-system", spec={}),
+]
+
+
+def traefik(namespace: str) -> list[Json]:
+    """A route that sends to every node, without a health check."""
+    used = {"name": "web", "namespace": "shop", "port": 80, "nodePortLB": True}
+    spec = {"routes": [{"services": [used]}]}
+    return [service(), custom("IngressRoute", "traefik.io/v1alpha1", "web", namespace, spec=spec)]
+
+
+def in_one_namespace(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objects: list[Json]
+) -> Assessed:
+    """By a person who may list in namespace shop and, of the whole cluster, only what no namespace has."""
+    world = [*objects, endpoints("web", "a"), node("a"), node("b")]
+
+    def list_kind(connection: Connection, kind: AnyKind, *, namespace: str = "", **_: object) -> Listing[Any]:
+        found = [item for item in world if item["kind"] == kind.name]
+        if not found and kind.group and not kind.group.endswith("k8s.io"):
+            raise NotServed(f"{kind.resource} is not served")
+        if kind.namespaced and namespace != "shop":
+            raise Forbidden(f"may not list {kind.resource}: no")
+        if kind.namespaced:
+            found = [item for item in found if item["metadata"]["namespace"] == namespace]
+        records: list[Any] = [decode_item(kind, item) for item in found]
+        return Listing(records, [])
+
+    server.answer = lambda parameters, number: Answer({}, 404)
+    monkeypatch.setattr(live, "list_kind", list_kind)
+    settings = Settings(kubeconfig=str(kubeconfig(tmp_path, server.url)))
+    return assess(Sources(namespaces=("shop",), settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("objects", "outcome", "unread"),
+    [
+        pytest.param(CROSSING, "Unknown", GATEWAY, id="a Gateway of another namespace sets the health check"),
+        pytest.param(METALLB, "Unknown", L2_ADVERTISEMENT, id="MetalLB is configured in its own namespace"),
+        pytest.param(traefik("infra"), "Unknown", INGRESS_ROUTE, id="a route of another namespace"),
+        pytest.param(traefik("shop"), "Blackhole", INGRESS_ROUTE, id="a route of the namespace still counts"),
+        pytest.param([service()], "Uncovered", None, id="no kind of which other namespaces could have objects"),
+    ],
+)
+def test_what_other_namespaces_have_is_not_absent(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    objects: list[Json],
+    outcome: str,
+    unread: AnyKind | None,
+) -> None:
+    found = in_one_namespace(server, tmp_path, monkeypatch, objects)
+    assert found.assessments[Key("shop", "web")].outcome.name == outcome
+    assert unread is None or unread.resource in found.loaded.not_read
+    assert len(found.loaded.not_read) == len(set(found.loaded.not_read))
+
+
+def test_all_services_depend_on_no_kind_that_one_namespace_is_enough_for() -> None:
+    decide = [kind for kind in KINDS if kind.namespaced and kind.reach is Reach.EVERYTHING]
+    assert decide
+    assert all(kind.beyond_namespace for kind in decide)

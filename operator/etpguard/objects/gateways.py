@@ -141,6 +141,7 @@ TARGET_GROUP_CONFIGURATION = Kind(
     TargetGroupConfiguration,
     refers=_configured,
     refines=True,
+    beyond_namespace=True,
 )
 LOAD_BALANCER_CONFIGURATION = Kind(
     "LoadBalancerConfiguration",
@@ -150,6 +151,7 @@ LOAD_BALANCER_CONFIGURATION = Kind(
     LoadBalancerConfiguration,
     refers=lambda config: (index_key("LoadBalancerConfiguration", config.key),),
     refines=True,
+    beyond_namespace=True,
 )
 GATEWAY = Kind(
     "Gateway",
@@ -159,6 +161,7 @@ GATEWAY = Kind(
     Gateway,
     refers=lambda gateway: (index_key("Gateway", gateway.key),),
     refines=True,
+    beyond_namespace=True,
 )
 GATEWAY_CLASS = Kind(
     "GatewayClass",

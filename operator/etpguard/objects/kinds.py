@@ -72,6 +72,9 @@ class Kind(Generic[R]):
     refines: bool = False
     """Whether its objects only add detail to consumers that other objects show: while they cannot be
     read, no consumer stays unseen."""
+    beyond_namespace: bool = False
+    """Whether its objects also decide for Services of other namespaces. Those of the namespace of a Service are
+    then not enough to assess it."""
     subset: Subset | None = None
     """The part of the resource that is read; None for all of it."""
     protobuf: bool = False

@@ -94,6 +94,7 @@ L2_ADVERTISEMENT = Kind(
     Advertisement,
     reach=Reach.EVERYTHING,
     refines=True,
+    beyond_namespace=True,
 )
 BGP_ADVERTISEMENT = Kind(
     "BGPAdvertisement",
@@ -103,11 +104,28 @@ BGP_ADVERTISEMENT = Kind(
     Advertisement,
     reach=Reach.EVERYTHING,
     refines=True,
+    beyond_namespace=True,
 )
 IP_ADDRESS_POOL = Kind(
-    "IPAddressPool", "ipaddresspools", "metallb.io", "v1beta1", IPAddressPool, reach=Reach.EVERYTHING, refines=True
+    "IPAddressPool",
+    "ipaddresspools",
+    "metallb.io",
+    "v1beta1",
+    IPAddressPool,
+    reach=Reach.EVERYTHING,
+    refines=True,
+    beyond_namespace=True,
 )
-BGP_PEER = Kind("BGPPeer", "bgppeers", "metallb.io", "v1beta2", BGPPeer, reach=Reach.EVERYTHING, refines=True)
+BGP_PEER = Kind(
+    "BGPPeer",
+    "bgppeers",
+    "metallb.io",
+    "v1beta2",
+    BGPPeer,
+    reach=Reach.EVERYTHING,
+    refines=True,
+    beyond_namespace=True,
+)
 SERVICE_L2_STATUS = Kind(
     "ServiceL2Status",
     "servicel2statuses",
@@ -116,6 +134,7 @@ SERVICE_L2_STATUS = Kind(
     AnnouncementStatus,
     refers=_announced,
     refines=True,
+    beyond_namespace=True,
 )
 SERVICE_BGP_STATUS = Kind(
     "ServiceBGPStatus",
@@ -125,4 +144,5 @@ SERVICE_BGP_STATUS = Kind(
     AnnouncementStatus,
     refers=_announced,
     refines=True,
+    beyond_namespace=True,
 )

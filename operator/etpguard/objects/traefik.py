@@ -81,8 +81,8 @@ def _services(route: TraefikRoute) -> Iterable[Key]:
 
 
 def _kind(name: str, plural: str) -> Kind[TraefikRoute]:
-    """Without its objects a NodePort Service counts as one that any client may address, so none stays unseen."""
-    return Kind(name, plural, "traefik.io", "v1alpha1", TraefikRoute, refers=_services)
+    """With `allowCrossNamespace`, an option of Traefik, a route sends to Services of other namespaces too."""
+    return Kind(name, plural, "traefik.io", "v1alpha1", TraefikRoute, refers=_services, beyond_namespace=True)
 
 
 INGRESS_ROUTE = _kind("IngressRoute", "ingressroutes")

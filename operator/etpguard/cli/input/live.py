@@ -49,7 +49,7 @@ class Lists:
         self._named: SimpleQueue[dict[NamedObject, Result]] = SimpleQueue()
         self._pending: set[AnyKind] = set()
         self.narrowed: list[AnyKind] = []
-        """The kinds that were read in one namespace only."""
+        """The kinds that were read in `namespaces` only."""
         for kind in LARGE:
             self._start([kind])
         self._served: frozenset[str] | None = None

@@ -65,11 +65,16 @@ class Loaded(Struct):
         self.not_read.append(kind.resource)
 
     def note_narrowed(self, kinds: Iterable[AnyKind], namespaces: int = 1) -> None:
+        """These kinds were read in some namespaces only. What was read of them counts, and where the objects of
+        other namespaces may decide, the kind is unread too."""
         self.narrowed += sorted(kinds, key=lambda kind: kind.resource)
         if self.narrowed:
             names = ", ".join(kind.resource for kind in self.narrowed)
             where = "one namespace" if namespaces == 1 else f"{namespaces} namespaces"
             self.warnings.append(f"read in {where} only, because RBAC does not allow more: {names}")
+            for kind in self.narrowed:
+                if kind.beyond_namespace and kind not in self.picture.unread:
+                    self.note_unread(kind, f"may list {kind.resource} in {where} only")
 
     def no_service_in(self, namespace: str) -> str:
         """A sentence for a namespace that has no Service; "" for one that has."""
