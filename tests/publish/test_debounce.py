@@ -52,6 +52,42 @@ def due(published: Outcome | None, *seen: tuple[float, Outcome | None]) -> float
             21,
             id="taking turns once it is published",
         ),
+        pytest.param(
+            O.Covered,
+            [(0, O.Covered), (100, O.TargetsUnhealthy), (120, O.NoEndpoints), (140, O.TargetsUnhealthy)],
+            160,
+            id="two that are not published take turns",
+        ),
+        pytest.param(
+            O.Covered,
+            [(0, O.Covered), *((100 + 4 * i, (O.Blackhole, O.NoEndpoints)[i % 2]) for i in range(15))],
+            160,
+            id="Blackhole takes turns with another",
+        ),
+        pytest.param(
+            O.Covered,
+            [(0, O.Covered), (90, O.TargetsUnhealthy), (120, O.Covered), (130, O.Uncovered), (150, O.NoEndpoints)],
+            180,
+            id="the published one was there between",
+        ),
+        pytest.param(
+            O.Covered,
+            [(0, O.TargetsUnhealthy), (20, O.NoEndpoints), (40, O.TargetsUnhealthy)],
+            60,
+            id="taking turns from the start",
+        ),
+        pytest.param(
+            O.Covered,
+            [(0, O.TargetsUnhealthy), (20, O.NoEndpoints), (60, O.Uncovered), (70, O.NoEndpoints)],
+            100,
+            id="one lasted, and its write failed",
+        ),
+        pytest.param(
+            O.NotAffected,
+            [(0, None), (3600, O.Covered)],
+            3630,
+            id="the published one was never seen",
+        ),
     ],
 )
 def test_due(published: Outcome | None, seen: list[tuple[float, Outcome | None]], expected: float) -> None:

@@ -250,6 +250,21 @@ def test_a_quick_rollout_is_not_published() -> None:
     assert server.events == []
 
 
+def test_two_bad_outcomes_that_take_turns_are_published_once() -> None:
+    """Neither lasts for its hold."""
+    server = Server()
+    server.after(200, assessment(O.Covered, uncovered=0), None)
+    server.writes.clear()
+    for _ in range(100):
+        server.after(4, BLACKHOLE, None)
+        server.after(4, assessment(O.NoEndpoints), None)
+    assert server.shown(CONDITION) == ("False", "Blackhole")
+    assert server.report is not None
+    assert server.report["status"]["outcome"] == "Blackhole"
+    assert server.events == [("Warning", "TrafficBlackhole")]
+    assert server.writes == ["condition", "event", "report"]
+
+
 def test_a_warning_inside_and_one_outside_do_not_replace_each_other() -> None:
     server = Server()
     server.after(400, BLACKHOLE, UNCOVERED)

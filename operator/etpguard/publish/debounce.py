@@ -4,7 +4,7 @@ time."""
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from etpguard.assess import Outcome
@@ -27,17 +27,23 @@ class View(Protocol):
 class Track:
     """What a key has at present, and since when, in seconds of the caller's clock. `since`: this outcome.
     `severe_since`: outcomes that lose requests, without a break. `nodes_since`: the same eligible and uncovered
-    nodes."""
+    nodes. `unsteady_since`: no outcome lasted for the hold; `ended`: when each of those that came and went since
+    then ended last."""
 
     outcome: Outcome | None
     since: float
     severe_since: float
     nodes: tuple[int, int]
     nodes_since: float
+    unsteady_since: float
+    ended: dict[Outcome | None, float] = field(default_factory=dict)
 
 
 class Debounce(Generic[K]):
     """A change is due `hold` seconds after it began, or `urgent` seconds for an outcome that loses requests.
+
+    If no outcome lasts that long, the one that is present is due two holds after the published one was there last:
+    else outcomes that take turns would hide behind a published one that is long past.
 
     `observe` is called for each change when it happens; `due` and `nodes_since` only read.
     """
@@ -52,11 +58,15 @@ class Debounce(Generic[K]):
         nodes = (view.eligible, view.uncovered) if view else (0, 0)
         track = self._tracks.get(key)
         if track is None:
-            self._tracks[key] = Track(outcome, now, now, nodes, now)
+            self._tracks[key] = Track(outcome, now, now, nodes, now, now)
             return
         if outcome != track.outcome:
             if not (severe(outcome) and severe(track.outcome)):
                 track.severe_since = now
+            if now - track.since >= self._hold:
+                track.unsteady_since, track.ended = now, {}
+            else:
+                track.ended[track.outcome] = now
             track.outcome, track.since = outcome, now
         if nodes != track.nodes:
             track.nodes, track.nodes_since = nodes, now
@@ -68,9 +78,13 @@ class Debounce(Generic[K]):
         track = self._tracks.get(key)
         if track is None:
             return now + self._hold
-        if not severe(track.outcome):
-            return track.since + self._hold
-        return (track.since if severe(published) else track.severe_since) + self._urgent
+        if severe(track.outcome):
+            held = (track.since if severe(published) else track.severe_since) + self._urgent
+        else:
+            held = track.since + self._hold
+        if track.outcome == published:
+            return held
+        return min(held, track.ended.get(published, track.unsteady_since) + 2 * self._hold)
 
     def nodes_since(self, key: K, now: float) -> float:
         track = self._tracks.get(key)

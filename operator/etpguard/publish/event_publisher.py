@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from etpguard.assess import Assessment, InternalAssessment, Outcome
+from etpguard.assess import Assessment, InternalAssessment
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.event_sender import EventSender
@@ -20,7 +20,8 @@ from etpguard.publish.settings import PublishSettings
 from etpguard.publish.worker import Write
 from etpguard.report.events import (
     INTERNAL_REASONS,
-    LOST_REASONS,
+    NODES_COVERED,
+    OUTCOMES,
     WARNING_OUTCOMES,
     coverage_event,
     internal_event,
@@ -180,11 +181,12 @@ class EventPublisher:
         if not following.fresh:
             return due
         latest = max(sent, key=lambda event: event.last, default=None)
-        if latest is not None and (latest.reason, latest.warning) == (wanted.reason, wanted.warning):
+        # Without an Event, all was well.
+        shown = (latest.reason, latest.warning) if latest else (NODES_COVERED, False)
+        if latest is not None and shown == (wanted.reason, wanted.warning):
             held = self._debounce.nodes_since(track, now) + self._settings.event_settle
         else:
-            lost = latest is not None and latest.reason in LOST_REASONS
-            held = self._debounce.due(track, Outcome.Blackhole if lost else None, now)
+            held = max(self._debounce.due(track, outcome, now) for outcome in OUTCOMES.get(shown, (None,)))
         bucket = self._buckets.get(track.uid)
         return max(due, held, now + bucket.wait(now) if bucket else now)
 

@@ -25,8 +25,17 @@ NODES_COVERED_INTERNALLY = "NodesCoveredInternally"
 
 WARNING_OUTCOMES = frozenset(outcome for outcome in Outcome if outcome >= Outcome.Uncovered)
 """Outcomes whose Event is always a Warning. TargetsUnhealthy is not among them: its type depends on the probe."""
-LOST_REASONS = frozenset({NO_ELIGIBLE_NODES, TRAFFIC_BLACKHOLE, TRAFFIC_OUTAGE})
-"""Reasons of the Events about outcomes that lose requests."""
+OUTCOMES = {
+    (NODES_COVERED, False): (Outcome.NotAffected, Outcome.Covered),
+    (NODES_UNCOVERED, False): (Outcome.TargetsUnhealthy,),
+    (NODES_UNCOVERED, True): (Outcome.TargetsUnhealthy, Outcome.Uncovered),
+    (TRAFFIC_BLACKHOLE, True): (Outcome.Blackhole,),
+    (TRAFFIC_OUTAGE, True): (Outcome.Outage,),
+    (NO_ELIGIBLE_NODES, True): (Outcome.NoTargets,),
+    (NODES_UNCOVERED_INTERNALLY, True): (Outcome.Uncovered,),
+    (NODES_COVERED_INTERNALLY, False): (Outcome.Covered,),
+}
+"""The outcomes that an Event may stand for, by its reason and by whether it is a Warning."""
 
 INTERNAL_REASONS = frozenset({NODES_UNCOVERED_INTERNALLY, NODES_COVERED_INTERNALLY})
 """Reasons of the Events about clients in the cluster. They do not replace the Events about external traffic,
