@@ -32,6 +32,8 @@ CONFIG_KEYS = frozenset(
         # cilium-config
         "kube-proxy-replacement",
         "kube-proxy-replacement-healthz-bind-address",
+        "enable-node-port",
+        "enable-envoy-config",
         "service-no-backend-response",
         "enable-no-service-endpoints-routable",
         "enable-health-check-nodeport",
@@ -131,6 +133,7 @@ class EnvVar(Shape, frozen=True):
     value: str | None = None
 
 
+_VERSION = re.compile(r":(v?\d+\.\d+[\w.-]*)")
 _TAG = re.compile(r"[^/@]+(?=@|$)")
 
 
@@ -199,6 +202,12 @@ class DaemonSet(Record, frozen=True):
     @property
     def containers(self) -> list[Container]:
         return self.pod.containers or []
+
+    @property
+    def release(self) -> str:
+        """The tag of the first container's image that has one; "" if none has."""
+        tags = (_VERSION.search(container.image or "") for container in self.containers)
+        return next((tag[1] for tag in tags if tag), "")
 
     @property
     def idle(self) -> bool:

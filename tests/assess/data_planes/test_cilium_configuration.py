@@ -196,6 +196,34 @@ def test_every_key_that_a_rule_reads_can_be_an_annotation() -> None:
     assert dict(found.settings(found.overrides(record(made))) or ()) == every
 
 
+@pytest.mark.parametrize(
+    ("replaces", "version", "keys", "possible"),
+    [
+        pytest.param("false", "v1.16.7", {"enable-node-port": "true"}, {"kube-proxy", "cilium"}, id="node ports"),
+        pytest.param("false", "v1.18.0", {"enable-envoy-config": "true"}, {"kube-proxy", "cilium"}, id="Envoy"),
+        pytest.param("false", "main", {"enable-node-port": "true"}, {"kube-proxy", "cilium"}, id="some release"),
+        pytest.param("false", "v1.16.7", {"enable-node-port": "false"}, {"kube-proxy"}, id="no node ports"),
+        pytest.param("false", "v1.19.0", {"enable-node-port": "true"}, {"kube-proxy"}, id="the key is gone"),
+        pytest.param("disabled", "v1.13.1", {"enable-node-port": "true"}, {"kube-proxy"}, id="disabled"),
+    ],
+)
+def test_a_cilium_that_may_take_node_ports_before_kube_proxy(
+    replaces: str, version: str, keys: Json, possible: set[str]
+) -> None:
+    config = config_map("cilium-config", **{REPLACES: replaces}, **keys)
+    found = detect([node("a"), config, daemon_set("cilium", f"cilium:{version}"), daemon_set("kube-proxy")])
+    assert found.possible == possible
+    signs = [other.groups[0].plane.how for other in found.planes.otherwise]
+    assert all(sign.endswith(f"{REPLACES}=false with {next(iter(keys))}=true)") for sign in signs)
+
+
+def test_a_node_on_which_cilium_may_take_node_ports() -> None:
+    items = [OFF, cilium_node_config("on", {"matchLabels": {"new": "yes"}}, enable_node_port="true")]
+    items += [daemon_set("cilium", "cilium:v1.16.7"), daemon_set("kube-proxy")]
+    assert detect([node("a"), *items]).possible == {"kube-proxy"}
+    assert detect([node("a", new="yes"), *items]).possible == {"kube-proxy", "cilium"}
+
+
 def elsewhere(item: Json) -> Json:
     return item | {"metadata": item["metadata"] | {"namespace": "cilium"}}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from etpguard.assess.data_planes.interface import release_of
 from etpguard.objects import Node, named
 from etpguard.objects.arguments import last_value
 from etpguard.objects.cilium import CILIUM_NODE_CONFIG, CiliumNodeConfig
@@ -19,6 +20,10 @@ from etpguard.objects.nodes import CILIUM_PREFIX
 from etpguard.objects.workloads import ConfigMap, Container, DaemonSet
 
 REPLACES = "kube-proxy-replacement"
+_TAKES_NODE_PORTS = ("enable-node-port", "enable-envoy-config")
+"""Keys that let a Cilium which does not replace kube-proxy take node ports before it: cilium 00e349e (1.17)
+daemon/cmd/kube_proxy_replacement.go. Only with "disabled" it never does. Without the key, PR #41380."""
+_TAKES_NONE_SINCE = (1, 19, 0)
 _CONFIG_MAP, _NODE_CONFIG, _NODE = "config-map", "cilium-node-config", "node"
 _DEFAULT_SOURCES = f"{_CONFIG_MAP}:cilium-config,{_NODE_CONFIG}"
 _ON_NODE = f"the label or annotation {CILIUM_PREFIX}"
@@ -66,6 +71,7 @@ class CiliumConfiguration:
         which = named.CILIUM_NAMESPACES[self._namespace or named.DEFAULT_NAMESPACE]
         self._config_object, self._daemon_set_object = which
         self.config: ConfigMap | None = objects.found.get(self._config_object)
+        self._agent: DaemonSet | None = objects.found.get(self._daemon_set_object)
         self._sources = self._read_sources()
         self._configs = self._node_configs()
 
@@ -73,10 +79,9 @@ class CiliumConfiguration:
         return any(each in self._objects.found for each in named.CILIUM_NAMESPACES[namespace])
 
     def _read_sources(self) -> Sources:
-        daemon_set: DaemonSet | None = self._objects.found.get(self._daemon_set_object)
-        if daemon_set is None:
+        if self._agent is None:
             return Sources(known=self._daemon_set_object not in self._objects.unread)
-        builders = daemon_set.pod.init_containers
+        builders = self._agent.pod.init_containers
         if builders is None:
             return Sources()
         if not builders:
@@ -128,22 +133,41 @@ class CiliumConfiguration:
         if override := self.replacement_override(overrides):
             return override
         value = self.config.values.get(REPLACES) if self.config else None
-        return _replaces(f"{self._config_object}: {REPLACES}", value)
+        return self._replaces(f"{self._config_object}: {REPLACES}", value, overrides)
 
     def replacement_override(self, overrides: tuple[Override, ...]) -> Statement | None:
         """What a source other than the ConfigMap says; None if none of them does."""
         for each in overrides:
             if each.key == REPLACES:
-                statement = _replaces(each.where, each.value)
+                statement = self._replaces(each.where, each.value, overrides)
                 return statement if each.sure else Statement(None, f"{statement.how}, if the agent reads it,")
         return None
+
+    def _replaces(self, where: str, value: str | None, overrides: tuple[Override, ...]) -> Statement:
+        how = f"{where}={value}"
+        if value in ("true", "strict"):
+            return Statement(True, how)
+        if value == "false" and (key := self._taking_node_ports(overrides)):
+            return Statement(None, f"{how} with {key}=true")
+        return Statement(False if value in ("false", "disabled") else None, how)
+
+    def _taking_node_ports(self, overrides: tuple[Override, ...]) -> str:
+        """The key that lets Cilium take node ports on a node with these overrides; "" if none does."""
+        release = release_of(self._agent.release) if self._agent else None
+        if release is not None and release >= _TAKES_NONE_SINCE:
+            return ""
+        values = self._values(overrides)
+        return next((key for key in _TAKES_NODE_PORTS if values.get(key) == "true"), "")
+
+    def _values(self, overrides: tuple[Override, ...]) -> dict[str, str]:
+        own = {each.key: each.value for each in overrides}
+        return self.config.values | own if self.config else own
 
     def settings(self, overrides: tuple[Override, ...]) -> tuple[tuple[str, str], ...] | None:
         """The settings of a node with these overrides; None if they are not known."""
         if self.config is None or self._sources.odd or self.node_configs_unread():
             return None
-        values = self.config.values | {each.key: each.value for each in overrides}
-        return tuple(sorted(values.items()))
+        return tuple(sorted(self._values(overrides).items()))
 
 
 def _of_node(own: dict[str, str]) -> dict[str, Override]:
@@ -168,10 +192,3 @@ def _sources_of(builder: Container, namespace: str) -> Sources:
 
 def _keys(arguments: list[str], name: str) -> frozenset[str]:
     return frozenset(filter(None, (last_value(arguments, name) or "").split(",")))
-
-
-def _replaces(where: str, value: str | None) -> Statement:
-    how = f"{where}={value}"
-    if value in ("true", "strict"):
-        return Statement(True, how)
-    return Statement(False if value in ("false", "disabled") else None, how)

@@ -153,14 +153,16 @@ class Claims:
         """What no object excludes where kube-proxy is only assumed."""
         objects = self._objects
         agent = any(each in signs.runs for each in _CILIUM)
-        open_ = objects.cilium.replaces_kube_proxy(signs.cilium_overrides).says is None
+        replaces = objects.cilium.replaces_kube_proxy(signs.cilium_overrides)
+        open_ = replaces.says is None
         shown = objects.cilium.config or objects.cilium.replacement_override(signs.cilium_overrides)
         if (
             (open_ or objects.cilium.node_configs_unread())
             and self.cilium_may_run(signs, cluster)
             and (agent or signs.network == "CiliumIsUp" or shown)
         ):
-            why = "no object says whether it replaces kube-proxy" if open_ else CILIUM_NODES_UNREAD
+            sign = f" ({replaces.how})" if shown else ""
+            why = f"no object says whether it replaces kube-proxy{sign}" if open_ else CILIUM_NODES_UNREAD
             how = f"Cilium runs on the node, and {why}"
             yield self.described(KnownDataPlane(DataPlane.CILIUM, how=how), signs)
         calico = any(each in signs.runs for each in (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from etpguard.assess.data_planes.detection_cilium import CiliumConfiguration, Statement
@@ -28,7 +27,6 @@ DAEMON_SETS = (
     named.KUBE_ROUTER_DAEMON_SET,
 )
 
-_VERSION = re.compile(r":(v?\d+\.\d+[\w.-]*)")
 _TRUE = ("true", "1", "t", "yes", "y")
 
 
@@ -76,11 +74,8 @@ class Objects:
 
     def version(self, *which: NamedObject) -> str:
         """The tag of the first container's image that has one, in these DaemonSets."""
-        for each in which:
-            for container in found.containers if (found := self.daemon_set(each)) else ():
-                if match := _VERSION.search(container.image or ""):
-                    return match[1]
-        return ""
+        found = filter(None, map(self.daemon_set, which))
+        return next((each.release for each in found if each.release), "")
 
     def runs_on(self, name: str, labels: dict[str, str]) -> tuple[NamedObject, ...]:
         """The DaemonSets whose pods may run on that node, without those that want no pod on any node."""

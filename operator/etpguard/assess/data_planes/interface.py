@@ -56,6 +56,12 @@ class DataPlane(Enum):
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?=$|[^\d.])")
 
 
+def release_of(version: str) -> tuple[int, int, int] | None:
+    """A version as numbers; None if it has another form."""
+    found = _VERSION.match(version)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
+
+
 class KnownDataPlane(Struct, frozen=True):
     """The data plane of some nodes, and how it is known. Equal ones share their computed states."""
 
@@ -84,8 +90,7 @@ class KnownDataPlane(Struct, frozen=True):
     @property
     def release(self) -> tuple[int, int, int] | None:
         """The version as numbers; None if it is not known."""
-        found = _VERSION.match(self.version)
-        return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
+        return release_of(self.version)
 
 
 class PlaneGroup(Struct, frozen=True):
