@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from etpguard.assess import Outcome
+from etpguard.assess import Assessment, Outcome
 from etpguard.cluster import Picture
 from etpguard.kube.writes import Writer
 from etpguard.objects import INGRESS, SERVICE, AnyKind, Key, decode_item
@@ -17,31 +17,37 @@ from tests.publish.given import KEY, assessment, verdict
 O = Outcome  # noqa: E741
 
 NO_EVENTS = {"kind": "EventList", "metadata": {"resourceVersion": "7"}, "items": []}
+COVERED = assessment(O.Covered, uncovered=0)
 BLACKHOLE = assessment(O.Blackhole, verdict(O.Blackhole))
 
 
 class Given:
     """A Service behind an Ingress, and an API server that takes every Event."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, conditions: bool = True) -> None:
         self.now = 1000.0
         self.picture = Picture([SERVICE, INGRESS])
         for name in ("node1", "node2", "node3"):
             self.picture.nodes.add(name)
         self.created: list[str] = []
+        self.reasons: list[str] = []
         writer = Writer(FakeApi(self._answer), clock=lambda: self.now)
-        settings = PublishSettings(hold=0, urgent_hold=0, event_interval=0)
+        settings = PublishSettings(hold=0, urgent_hold=0, event_interval=0, conditions=conditions)
         self.events = EventPublisher(writer, self.picture, settings, lambda: self.now, lambda: self.now)
         self.take(SERVICE, "uid-web")
 
-    def take(self, kind: AnyKind, uid: str) -> None:
-        raw = {"metadata": {"name": "web", "namespace": "default", "uid": uid}, "spec": {}}
+    def take(self, kind: AnyKind, uid: str, *conditions: dict[str, str]) -> None:
+        raw = {
+            "metadata": {"name": "web", "namespace": "default", "uid": uid},
+            "spec": {},
+            "status": {"conditions": list(conditions)} if kind is SERVICE else {},
+        }
         store = self.picture.store(kind)
         self.picture.absorb(store.replace([decode_item(store.kind, raw)]))
 
-    async def settle(self) -> None:
-        self.events.observe(KEY, BLACKHOLE, self.now)
-        while (write := self.events.look(KEY, BLACKHOLE, self.now)) is not None and write.due <= self.now:
+    async def settle(self, assessed: Assessment = BLACKHOLE) -> None:
+        self.events.observe(KEY, assessed, self.now)
+        while (write := self.events.look(KEY, assessed, self.now)) is not None and write.due <= self.now:
             await write.send()
 
     def _answer(self, call: Call) -> tuple[int, object, dict[str, str]]:
@@ -49,6 +55,7 @@ class Given:
             return 200, NO_EVENTS, {}
         if call.method == "POST":
             self.created.append(call.body["regarding"]["uid"])
+            self.reasons.append(call.body["reason"])
         return 200, call.body, {}
 
 
@@ -92,3 +99,42 @@ def test_of_a_service_that_is_gone_nothing_is_left() -> None:
     events = given.events
     assert (len(events._sent), len(events._debounce), events._tracks) == (0, 0, {})
     assert (events._buckets, events._recovering) == ({}, set())
+
+
+def condition(status: str, reason: str) -> dict[str, str]:
+    return {"type": CONDITION, "status": status, "reason": reason}
+
+
+def test_a_recovery_that_is_sent_before_the_condition_turns_is_sent_once() -> None:
+    given = Given()
+    given.take(SERVICE, "uid-web", condition("False", "Blackhole"))
+
+    async def run() -> None:
+        await given.events.load()
+        await given.settle(BLACKHOLE)
+        given.now += 60
+        await given.settle(COVERED)
+        given.events.note_recovery("uid-web", CONDITION, "Blackhole")
+        given.take(SERVICE, "uid-web", condition("True", "Covered"))
+        for _ in range(30):
+            await given.settle(COVERED)
+            given.now += 600
+            given.events.retain({KEY})
+
+    asyncio.run(run())
+    assert given.reasons == ["TrafficBlackhole", "NodesCovered"]
+
+
+def test_a_condition_of_the_time_before_conditions_were_switched_off_announces_no_recovery() -> None:
+    given = Given(conditions=False)
+    given.take(SERVICE, "uid-web", condition("False", "Blackhole"))
+
+    async def run() -> None:
+        await given.events.load()
+        for _ in range(30):
+            await given.settle(COVERED)
+            given.now += 600
+            given.events.retain({KEY})
+
+    asyncio.run(run())
+    assert given.reasons == []

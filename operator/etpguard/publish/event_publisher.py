@@ -22,6 +22,7 @@ from etpguard.report.events import (
     INTERNAL_REASONS,
     NODES_COVERED,
     OUTCOMES,
+    RECOVERIES,
     WARNING_OUTCOMES,
     coverage_event,
     internal_event,
@@ -150,6 +151,9 @@ class EventPublisher:
                 warned_before=not related and self._warned(service, inside),
             )
             if following is None:
+                if sent and wanted.reason in RECOVERIES:
+                    # The recovery was sent before the condition turned True.
+                    self._recovering.discard((uid, inside))
                 continue
             due = self._due(_Track(key, uid, inside), wanted, sent, following, now)
             if first is None or due < first.due:
@@ -169,7 +173,10 @@ class EventPublisher:
             yield event, True
 
     def _warned(self, service: Service, inside: bool) -> bool:
-        """Whether the condition shows, or showed until now, an outcome that has a Warning."""
+        """Whether the condition shows, or showed until now, an outcome that has a Warning. A condition says
+        nothing if etpguard does not write conditions any more."""
+        if not self._settings.conditions:
+            return False
         condition = existing_condition(service, INTERNAL_CONDITION if inside else CONDITION)
         return (service.uid, inside) in self._recovering or bool(
             condition and condition.reason in _WARNING_REASONS
