@@ -9,6 +9,8 @@ import pytest
 
 import devcluster
 from devcluster import Cluster
+from devcluster.http_proxy import HttpProxy
+from devcluster.http_rules import Answer
 from devcluster.objects import node, wait_for
 from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, Running, grant, the_case
 from tests.cli.test_data_plane_live import define
@@ -83,6 +85,16 @@ def test_it_is_known_before_the_first_assessment(own: Cluster) -> None:
         assert found(running) == ["cilium v1.18.4 observed"]
         assert client_met(running, "first") == {"refused"}
         assert "data plane" not in running.get("/readyz")[1]
+
+
+@pytest.mark.usefixtures("cilium")
+def test_an_overloaded_api_server_does_not_hide_it(own: Cluster) -> None:
+    with HttpProxy(own) as proxy:
+        for path in (f"{CONFIG}/cilium-config", f"{DAEMON_SETS}/cilium"):
+            proxy.on(Answer(503), method="GET", path=path, times=1)
+        with Running(own.kubeconfig_for(server=proxy.server)) as running:
+            running.wait_ready()
+            assert found(running) == ["cilium v1.18.4 observed"]
 
 
 @pytest.mark.usefixtures("cilium")

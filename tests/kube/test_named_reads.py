@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, Forbidden, KubeError, Unreachable
-from etpguard.kube.named_reads import Result, named_objects, read_named
+from etpguard.kube.named_reads import Result, merged, named_objects, read_named
 from etpguard.objects import named
 from etpguard.objects.named import NAMED_OBJECTS, Listed, NamedObject, NamedObjects
 from etpguard.objects.records import BareMeta
@@ -117,7 +119,7 @@ def test_an_error_is_a_result(server: Server, connection: Connection, answer: An
 
 
 RECORD = ConfigMap(BareMeta("cilium-config", "kube-system"), {"kube-proxy-replacement": "true"})
-BEFORE = named_objects({named.CILIUM_CONFIG: RECORD})
+BEFORE: dict[NamedObject, Result] = {named.CILIUM_CONFIG: RECORD}
 
 
 @pytest.mark.parametrize(
@@ -125,18 +127,39 @@ BEFORE = named_objects({named.CILIUM_CONFIG: RECORD})
     [
         pytest.param(Unreachable("no answer"), BEFORE, True, id="no answer: as before"),
         pytest.param(ApiError(503, "", "later"), BEFORE, True, id="overloaded: as before"),
+        pytest.param(ApiError(401, "", "who?"), BEFORE, True, id="not authenticated: as before"),
         pytest.param(Forbidden("may not"), BEFORE, False, id="refused"),
         pytest.param(ApiError(200, "Malformed", "no map"), BEFORE, False, id="cannot be decoded"),
-        pytest.param(Unreachable("no answer"), None, False, id="the first read"),
-        pytest.param(Unreachable("no answer"), NamedObjects({}, {}), None, id="it did not exist"),
+        pytest.param(Unreachable("no answer"), {}, False, id="the first read"),
+        pytest.param(Unreachable("no answer"), {named.CILIUM_CONFIG: None}, None, id="it did not exist"),
     ],
 )
-def test_a_passing_error_changes_nothing(error: KubeError, before: NamedObjects | None, kept: bool | None) -> None:
-    now = named_objects({named.CILIUM_CONFIG: error}, before)
+def test_a_passing_error_changes_nothing(
+    error: KubeError, before: dict[NamedObject, Result], kept: bool | None
+) -> None:
+    now = named_objects(merged(before, {named.CILIUM_CONFIG: error}))
     if kept is None:
         assert now.absent(named.CILIUM_CONFIG)
     else:
         assert (named.CILIUM_CONFIG in now.found, named.CILIUM_CONFIG in now.unread) == (kept, not kept)
+
+
+def test_the_pause_that_the_server_asks_for_is_part_of_the_error(server: Server, connection: Connection) -> None:
+    server.answer = lambda parameters, number: Answer({}, 429, {"Retry-After": "7"})
+    error = read(connection, named.CILIUM_CONFIG)[named.CILIUM_CONFIG]
+    assert isinstance(error, ApiError)
+    assert error.retry_after == 7.0
+
+
+def test_an_aggregated_api_without_an_answer_hides_no_other_object(server: Server, connection: Connection) -> None:
+    def answer(parameters: object, number: int) -> Answer:
+        if "projectcalico.org/v3" in server.requests[number]["path"]:
+            time.sleep(1.0)
+        return NOT_FOUND
+
+    server.answer = answer
+    found = read_named(connection, timeout=0.5)
+    assert {each for each in found if found[each]} == {named.CALICO_FELIX_V3, named.CALICO_FELIX_NODES_V3}
 
 
 def test_how_many_could_not_be_read() -> None:

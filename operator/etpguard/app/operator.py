@@ -90,7 +90,7 @@ class Operator:
         )
         self._certificate = _certificate(settings, self.metrics)
         self._data_plane_objects = DataPlaneObjects(
-            connection, settings.resync_interval, assessing.use_objects, self.metrics.request
+            connection, settings.resync_interval, assessing.use_objects, self.metrics.request, timing.lists
         )
         failures = Failures(self.metrics.internal_error)
         self._keeper = Keeper(failures, timing.rerun)
@@ -222,6 +222,7 @@ class Operator:
     async def _first(self) -> None:
         """The first lists, and the first read of the objects that show the data plane."""
         await asyncio.gather(self._resync.first(), self._data_plane_objects.read())
+        await self._data_plane_objects.settle()
 
     def _new_writing(self) -> Writing:
         from etpguard.app.writing import Writing

@@ -10,7 +10,7 @@ import msgspec
 
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, Forbidden, KubeError, Status, Unreachable
-from etpguard.kube.read_client import ReadClient
+from etpguard.kube.read_client import ReadClient, Response
 from etpguard.objects import Reject, decode_item
 from etpguard.objects.named import NAMED_OBJECTS, Listed, NamedObject, NamedObjects
 from etpguard.objects.text import describe
@@ -57,22 +57,22 @@ def read_named(
         reads.close()
 
 
-def named_objects(results: Mapping[NamedObject, Result], before: NamedObjects | None = None) -> NamedObjects:
-    """The objects for the rules. If an object could not be read for a reason that may pass, the one of `before`
-    stays."""
-    found: dict[NamedObject, Any] = {}
-    unread: dict[NamedObject, str] = {}
-    for named, result in results.items():
-        if isinstance(result, KubeError):
-            lasts = isinstance(result, ApiError) and not result.transient
-            if before is None or lasts:
-                unread[named] = str(result)
-            elif named in before.found:
-                found[named] = before.found[named]
-            elif named in before.unread:
-                unread[named] = before.unread[named]
-        elif result is not None:
-            found[named] = result
+def may_pass(result: Result) -> bool:
+    """Whether the object could not be read for a reason that may pass. 401 is one: an API server answers it while
+    its own authentication fails."""
+    lasts = isinstance(result, ApiError) and not result.transient and result.status != 401
+    return isinstance(result, KubeError) and not lasts
+
+
+def merged(before: Mapping[NamedObject, Result], now: Mapping[NamedObject, Result]) -> dict[NamedObject, Result]:
+    """The results of two reads: what could not be read now, for a reason that may pass, is as before."""
+    return {**before, **{named: now[named] for named in now if named not in before or not may_pass(now[named])}}
+
+
+def named_objects(results: Mapping[NamedObject, Result]) -> NamedObjects:
+    """The objects for the rules."""
+    unread = {named: str(result) for named, result in results.items() if isinstance(result, KubeError)}
+    found = {named: each for named, each in results.items() if each is not None and named not in unread}
     return NamedObjects(found, unread)
 
 
@@ -95,18 +95,20 @@ class _Reads:
             return Unreachable(f"cannot read {named}: {describe(error)}")
 
     def _read(self, named: NamedObject) -> Result:
-        status, body = self._get(named)
-        if status == 401:
+        answer = self._get(named)
+        if answer.status == 401:
             self._client.close()
             self._connection.forget()
-            status, body = self._get(named)
+            answer = self._get(named)
+        status, body = answer.status, answer.body
         if status == 404 or (status == 403 and not self._is_served(named)):
             return None
         if status != 200:
             message = Status.of(body).message or "(empty answer)"
             if status == 403:
                 return Forbidden(f"may not read {named}: {message}")
-            return ApiError(status, Status.of(body).reason, f"cannot read {named}: {message}")
+            why = f"cannot read {named}: {message}"
+            return ApiError(status, Status.of(body).reason, why, answer.retry_after)
         if named.is_list:
             return _listed(named, body)
         decoded = decode_item(named.kind, body)
@@ -114,14 +116,14 @@ class _Reads:
             return ApiError(status, "Malformed", decoded.message)
         return decoded
 
-    def _get(self, named: NamedObject) -> tuple[int, bytes]:
+    def _get(self, named: NamedObject) -> Response:
         status = 0
         try:
             answer = self._client.get(named.path, {})
             status = answer.status
         finally:
             self._on_request("list" if named.is_list else "get", named.kind.resource, status)
-        return status, answer.body
+        return answer
 
     def _is_served(self, named: NamedObject) -> bool:
         """Whether the kind exists. A 403 does not show it, because the API server checks permissions first. Every

@@ -118,7 +118,6 @@ NAMED_OBJECTS = (
     EKS_KUBE_PROXY_CONFIG,
     CALICO_INSTALLATION,
     CALICO_FELIX,
-    CALICO_FELIX_V3,
     CALICO_DAEMON_SET,
     CALICO_MANIFEST_DAEMON_SET,
     OPENSHIFT_OPERATOR,
@@ -131,9 +130,11 @@ NAMED_OBJECTS = (
     CILIUM_NODE_CONFIGS,
     CILIUM_NODE_CONFIGS_ALPHA,
     CALICO_FELIX_NODES,
+    CALICO_FELIX_V3,
     CALICO_FELIX_NODES_V3,
 )
-"""All of them. Each is optional: a cluster has few of them."""
+"""All of them. Each is optional: a cluster has few of them. Those of an aggregated API come last: it can fail by
+itself, and nothing is read after a request without an answer."""
 
 NAMED_KINDS: Mapping[tuple[str, str], AnyKind] = {
     (named.kind.api_version, named.kind.name): named.kind for named in NAMED_OBJECTS
