@@ -144,3 +144,60 @@ def test_no_warning_where_somebody_looked_for_the_kinds() -> None:
     empty = [{"apiVersion": "metallb.io/v1beta1", "kind": f"{kind}List", "items": []} for kind in kinds]
     found = report([*announced(seed()), *empty])
     assert not [name for name in METALLB if name in str(found["warnings"])]
+
+
+def metallb(kind: str, name: str, version: str = "v1beta1", **spec: Any) -> Json:
+    metadata = {"name": name, "namespace": "metallb-system"}
+    return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+POOLS = metallb("IPAddressPool", "pool")
+PEER = metallb("BGPPeer", "router", "v1beta2")
+NOT_FOR_IT: Json = {"ipAddressPools": ["lan"]}
+BY_L2, BY_BGP = metallb("L2Advertisement", "lan", **NOT_FOR_IT), metallb("BGPAdvertisement", "wan", **NOT_FOR_IT)
+ELSEWHERE = [{"matchLabels": {"no": "node"}}]
+
+
+@pytest.mark.parametrize(
+    ("config", "lacking"),
+    [
+        pytest.param([BY_L2], "bgpadvertisements", id="an L2Advertisement for another pool"),
+        pytest.param([BY_BGP, PEER], "l2advertisements", id="a BGPAdvertisement for another pool"),
+        pytest.param(
+            [metallb("L2Advertisement", "lan", serviceSelectors=ELSEWHERE)],
+            "bgpadvertisements",
+            id="an L2Advertisement for other Services",
+        ),
+        pytest.param(
+            [metallb("L2Advertisement", "lan", nodeSelectors=ELSEWHERE)],
+            "bgpadvertisements",
+            id="an L2Advertisement for other nodes",
+        ),
+        pytest.param(
+            [metallb("BGPAdvertisement", "wan", peers=["typo"]), PEER],
+            "l2advertisements",
+            id="a BGPAdvertisement for other peers",
+        ),
+    ],
+)
+def test_an_advertisement_of_a_kind_that_was_not_read_may_be_for_the_address(
+    config: list[Json], lacking: str
+) -> None:
+    found = report([*announced(seed()), POOLS, *config])
+    (service,) = found["services"]
+    assert service["outcome"] == "Unknown"
+    assert {each["reason"].partition(":")[0] for each in service["consumers"]} == {"AdvertisementsNotSeen"}
+    assert f"{lacking}.metallb.io" in found["notRead"]
+    both = report([*announced(seed()), POOLS, *config, BY_L2 if "l2" in lacking else BY_BGP, PEER])
+    assert [service["outcome"] for service in both["services"]] == ["NoTargets"]
+
+
+def test_no_other_advertisement_adds_a_node_to_one_for_all_nodes() -> None:
+    """The nodes of the endpoints are gone: whatever announces, there is nothing to announce it."""
+    items = announced(seed())
+    for item in items:
+        for endpoint in item.get("endpoints", ()):
+            endpoint["nodeName"] = "gone"
+    found = report([*items, POOLS, metallb("L2Advertisement", "lan")])
+    assert [service["outcome"] for service in found["services"]] == ["NoTargets"]
+    assert found["warnings"] == []

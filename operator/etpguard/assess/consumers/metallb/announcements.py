@@ -106,6 +106,8 @@ def announcement(service: Service, view: View) -> Announcement:
     if isinstance(ads, Reason):
         return Announcement(UnknownOutcome(ads, NODES, UNCHECKED))
     if silent := ads.silent:
+        if others := _others_unseen(view):
+            return Announcement(UnknownOutcome(others, NODES, UNCHECKED))
         return Announcement(NodeTargets(NO_NODE, UNCHECKED, no_target=silent))
     alternatives = _nodes(ads, view)
     if isinstance(alternatives, Reason):
@@ -119,6 +121,8 @@ def announcement(service: Service, view: View) -> Announcement:
         targets = replace(targets, one_of=_ONE_NODE, otherwise=nobody)
     if TAINTED in view.platforms:
         return Announcement(replace(targets, other_targets=_SPEAKER))
+    if rule.any_of and (others := _others_unseen(view)):
+        return Announcement(replace(targets, other_targets=others))
     return Announcement(replace(targets, no_target=Reason("NoTargets", _SILENT)))
 
 
@@ -230,6 +234,19 @@ def _without_advertisement(view: View) -> _Advertisements | Reason:
         "one for all nodes, each node with an endpoint may announce the address. If there is one for some nodes, "
         "only these may. If there is none, no node does",
     )
+
+
+def _others_unseen(view: View) -> Reason | None:
+    """Why there may be another advertisement, of a kind that was not read."""
+    asked = [view.unseen(kind) for kind in (L2_ADVERTISEMENT, BGP_ADVERTISEMENT)]
+    unseen = next(filter(None, asked), None)
+    if unseen is None:
+        return None
+    detail = (
+        f"no advertisement that was read announces the address, and there may be others ({unseen}). Look at "
+        "`kubectl get l2advertisements,bgpadvertisements -A`"
+    )
+    return Reason("AdvertisementsNotSeen", detail)
 
 
 def _without_pool(
