@@ -207,7 +207,7 @@ class _Scrape(Collector):
         yield _gauge("unread_kind", "1 for each kind that the operator cannot read.", "kind", unread)
         fresh = GaugeMetricFamily(
             "etpguard_picture_fresh",
-            "1 if the picture of the cluster is complete and recent enough to write from.",
+            "1 if the picture of the cluster is complete, recent and assessed, and etpguard may write from it.",
         )
         fresh.add_metric([], self._state.fresh)
         yield fresh

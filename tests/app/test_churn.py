@@ -63,7 +63,9 @@ class _Cluster:
         self.api = FakeApi(self._answer)
         writer = Writer(self.api, clock=self._clock, wall=self._wall, sleep=_no_sleep)
         freshness = Freshness(picture.kinds, 600.0, self._clock)
-        self.metrics = Metrics(lambda: metrics_state(picture, engine.assessments, freshness, engine.internal))
+        self.metrics = Metrics(
+            lambda: metrics_state(picture, engine.assessments, freshness, engine.internal, fresh=True)
+        )
         self.publisher = Publisher(
             writer,
             picture,

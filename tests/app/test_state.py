@@ -1,9 +1,10 @@
-"""What the metrics say of kinds that are not read, by the state of each; nothing runs."""
+"""What the metrics say of kinds that are not read, by the state of each, and of the picture; nothing runs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def scrape(folder: Path, *set_up: Callable[[Operator], None]) -> str:
 
 def listed(operator: Operator) -> None:
     for status in operator.freshness.kinds.values():
-        status.access, status.began, status.listed_at = Access.READ, 1.0, 2.0
+        status.access, status.began, status.listed_at = Access.READ, time.monotonic(), 2.0
 
 
 def then(kind: AnyKind, access: Access, began: float | None) -> Callable[[Operator], None]:
@@ -65,3 +66,22 @@ def test_a_kind(
     text = scrape(tmp_path, listed, then(kind, access, began))
     assert (f'etpguard_unread_kind{{kind="{kind.resource}"}} 1.0' in text) is unread
     assert (f'etpguard_last_list_timestamp_seconds{{kind="{kind.resource}"}}' in text) is present
+
+
+def not_assessed(operator: Operator) -> None:
+    operator._absorber.problem = "etpguard failed to assess the Services: KeyError"
+
+
+@pytest.mark.parametrize(
+    ("set_up", "fresh"),
+    [
+        pytest.param([], False, id="not listed yet"),
+        pytest.param([listed], True, id="listed and assessed"),
+        pytest.param([listed, then(SERVICE, Access.FORBIDDEN, 1.0)], False, id="a required kind forbidden"),
+        pytest.param([listed, not_assessed], False, id="listed, but the assessments fail"),
+    ],
+)
+def test_the_picture_is_fresh_while_the_operator_may_write_from_it(
+    tmp_path: Path, set_up: Sequence[Callable[[Operator], None]], fresh: bool
+) -> None:
+    assert f"etpguard_picture_fresh {fresh:.1f}" in scrape(tmp_path, *set_up)

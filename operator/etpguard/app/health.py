@@ -46,6 +46,8 @@ def metrics_state(
     assessments: Mapping[Key, Assessment],
     freshness: Freshness,
     internal: Mapping[Key, InternalAssessment],
+    *,
+    fresh: bool,
 ) -> State:
     kinds = freshness.kinds.items()
     return State(
@@ -53,7 +55,7 @@ def metrics_state(
         rejected={kind.resource: len(picture.store(kind).rejects) for kind in picture.kinds},
         listed={kind.resource: status.listed_at for kind, status in kinds if status.listed_at is not None},
         unread=[kind.resource for kind, status in kinds if status.unread is not None],
-        fresh=freshness.picture_status().fresh,
+        fresh=fresh,
         internal=dict(internal),
     )
 

@@ -83,7 +83,7 @@ class Operator:
         reported = settings.scope.select(self.engine.assessments)
         internal = settings.scope.select(self.engine.internal)
         self.metrics = Metrics(
-            lambda: metrics_state(self.picture, reported, self.freshness, internal),
+            lambda: metrics_state(self.picture, reported, self.freshness, internal, fresh=self._stale() is None),
             settings.metrics_per_service,
             kinds=self.picture.kinds,
             parts=PARTS,
@@ -265,6 +265,7 @@ class Operator:
         await follow(self._settings, self._connection, assessing.consumer_options, assessing.use_options)
 
     def _stale(self) -> str | None:
+        """Why nothing may be written, and why the metrics may be out of date."""
         return self.freshness.stale() or self._absorber.problem or None
 
     def _notes(self) -> list[str]:
