@@ -18,6 +18,7 @@ BUILD_CONFIG = "build-config"
 CONTAINER_ARGUMENTS = (
     "config",
     "proxy-mode",
+    "healthz-bind-address",
     "run-service-proxy",
     "service-external-ip-range",
     "source",
@@ -46,8 +47,8 @@ CONFIG_KEYS = frozenset(
 )
 """Keys of a ConfigMap with one value each. Cilium 1.20.2 pkg/option/config.go."""
 CONFIG_FILES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "config.conf": (("mode",),),
-    "config": (("mode",),),
+    "config.conf": (("mode",), ("healthzBindAddress",)),
+    "config": (("mode",), ("healthzBindAddress",)),
     "antrea-agent.conf": (
         ("featureGates", "AntreaProxy"),
         ("antreaProxy", "enable"),

@@ -101,7 +101,7 @@ class Detection:
         for claim in claims:
             first.setdefault(claim.name, claim)
         if denial := self._denial(first, signs):
-            first.setdefault(DataPlane.KUBE_PROXY, denial)
+            first.setdefault(DataPlane.KUBE_PROXY, self._claims.described(denial, signs, cluster))
         if not first:
             return self._without_claim(signs, cluster)
         chosen = next((p for p in first.values() if p.name in _PREFERRED), None)
@@ -109,7 +109,8 @@ class Detection:
         chosen = chosen or first[DataPlane.KUBE_PROXY]
         others = tuple(plane for plane in first.values() if plane is not chosen)
         if not others:
-            return _open(chosen, tuple(self._not_excluded(chosen, signs, cluster)))
+            possible = self._not_excluded(chosen, signs, cluster)
+            return _open(chosen, tuple(self._claims.described(each, signs, cluster) for each in possible))
         against = " and ".join(f"{other.how} shows {other.name.value}" for other in others)
         contradiction = f"{chosen.how} shows {chosen.name.value}, but {against}"
         how = f"{chosen.how}, contradicted"
@@ -153,7 +154,8 @@ class Detection:
         """The finding where no sign names a data plane."""
         if gone := self._claims.kube_proxy_is_gone(signs, cluster):
             return Finding(KnownDataPlane(DataPlane.OTHER, evidence=Evidence.OBSERVED, how=gone))
-        return Finding(ASSUMED, tuple(self._claims.possible(signs, cluster)))
+        assumed = self._claims.described(ASSUMED, signs, cluster)
+        return Finding(assumed, tuple(self._claims.possible(signs, cluster)))
 
 
 def _open(chosen: KnownDataPlane, others: tuple[KnownDataPlane, ...]) -> Finding:

@@ -14,7 +14,12 @@ from etpguard.assess.data_planes.detection_nodes import (
     NodeSigns,
 )
 from etpguard.assess.data_planes.detection_objects import Objects
-from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane
+from etpguard.assess.data_planes.interface import (
+    HEALTHZ_ADDRESS,
+    HEALTHZ_DECIDED_BY,
+    DataPlane,
+    KnownDataPlane,
+)
 from etpguard.assess.evidence import Evidence
 from etpguard.objects import named
 
@@ -39,7 +44,8 @@ class Claims:
 
     def shown_by_node(self, signs: NodeSigns, cluster: Cluster) -> Iterator[KnownDataPlane]:
         if signs.windows:
-            yield observed(DataPlane.WINKERNEL, "the label kubernetes.io/os=windows")
+            plane = observed(DataPlane.WINKERNEL, "the label kubernetes.io/os=windows")
+            yield replace(plane, settings=_own_healthz(signs))
             return
         if signs.cilium:
             yield self.described(observed(DataPlane.CILIUM, f"the label {AKS_CILIUM}=cilium"), signs)
@@ -54,7 +60,7 @@ class Claims:
         if signs.embedded and cluster.servers == {False}:
             how = f"the annotation {signs.embedded.program}.io/node-args, without --disable-kube-proxy"
             mode = signs.embedded.mode or "iptables"
-            yield replace(observed(DataPlane.KUBE_PROXY, how), mode=mode)
+            yield replace(observed(DataPlane.KUBE_PROXY, how), mode=mode, settings=_own_healthz(signs))
 
     # What the named objects show for one Node.
 
@@ -216,5 +222,23 @@ class Claims:
                 version = objects.version(named.KUBE_ROUTER_DAEMON_SET)
                 return replace(plane, version=version, settings=objects.kube_router_settings())
             case DataPlane.KUBE_PROXY:
-                return replace(plane, mode=plane.mode or objects.kube_proxy_mode())
+                healthz = _own_healthz(signs)
+                if healthz is None and (address := objects.kube_proxy_healthz()) is not None:
+                    healthz = ((HEALTHZ_ADDRESS, address),)
+                return replace(plane, mode=plane.mode or objects.kube_proxy_mode(), settings=healthz)
         return plane
+
+
+def _own_healthz(signs: NodeSigns) -> tuple[tuple[str, str], ...] | None:
+    """The setting of a kube-proxy that the distribution of the node runs; None if the node shows none.
+    microk8s-resources/default-args/kube-proxy of MicroK8s has 127.0.0.1."""
+    if signs.embedded is not None:
+        if signs.embedded.healthz is None:
+            return ((HEALTHZ_DECIDED_BY, f"a configuration file on the nodes of {signs.embedded.program}"),)
+        return ((HEALTHZ_ADDRESS, signs.embedded.healthz),)
+    if signs.microk8s:
+        where = "--healthz-bind-address in /var/snap/microk8s/current/args/kube-proxy on the nodes"
+        return (
+            (HEALTHZ_DECIDED_BY, f"{where}. The default of MicroK8s is 127.0.0.1, which answers no load balancer"),
+        )
+    return None

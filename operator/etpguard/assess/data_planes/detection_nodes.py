@@ -23,6 +23,7 @@ CILIUM_MIGRATION = "io.cilium.migration/kube-proxy-replacement"
 later on the others."""
 EKS_COMPUTE = "eks.amazonaws.com/compute-type"
 GKE_NODE_POOL = "cloud.google.com/gke-nodepool"
+MICROK8S = "microk8s.io/cluster"
 OPENSHIFT_OS = "node.openshift.io/os_id"
 
 
@@ -33,12 +34,15 @@ GATEWAY_MODES = ("shared", "local")
 
 class Embedded(NamedTuple):
     """k3s or RKE2, which runs kube-proxy itself. `role` is "server" or "agent"; only servers decide whether
-    kube-proxy is disabled. `mode` is kube-proxy's."""
+    kube-proxy is disabled. `mode` is kube-proxy's. So is `healthz`, its `healthz-bind-address`: None if a
+    configuration file decides, which no object shows."""
 
     program: str
     role: str
     disabled: bool
     mode: str
+    healthz: str | None = "127.0.0.1"
+    """k3s pkg/daemons/agent/agent_linux.go and agent_windows.go kubeProxyArgs; RKE2 takes them from there."""
 
 
 class NodeSigns(NamedTuple):
@@ -55,6 +59,7 @@ class NodeSigns(NamedTuple):
     eks_auto: str = ""
     gke: bool = False
     openshift: bool = False
+    microk8s: bool = False
     ovn: bool = False
     ovn_mode: str = ""
     ovn_node_ports: str = ""
@@ -109,6 +114,7 @@ def signs_of(
         eks_auto=compute if compute in ("auto", "fargate") else "",
         gke=GKE_NODE_POOL in labels,
         openshift=OPENSHIFT_OS in labels,
+        microk8s=MICROK8S in labels,
         ovn=annotations.chassis_id is not None,
         ovn_mode=mode,
         ovn_node_ports=node_ports,
@@ -127,13 +133,15 @@ def _embedded(program: str, text: str | None) -> Embedded | None:
         return None
     role, *rest = arguments
     disabled = last_value(rest, "disable-kube-proxy")
-    mode = ""
+    # A bare switch is true, as strconv.ParseBool reads the others.
+    found = Embedded(program, role, disabled is not None and disabled.lower() in ("", "1", "t", "true"), "")
+    given = {}
     for argument in values_of(rest, "kube-proxy-arg"):
         name, _, value = argument.partition("=")
-        if name.lstrip("-") == "proxy-mode":
-            mode = value if value in KUBE_PROXY_MODES else ""
-    # A bare switch is true, as strconv.ParseBool reads the others.
-    return Embedded(program, role, disabled is not None and disabled.lower() in ("", "1", "t", "true"), mode)
+        given[name.lstrip("-")] = value
+    mode = given.get("proxy-mode", "")
+    healthz = None if "config" in given else given.get("healthz-bind-address", found.healthz)
+    return found._replace(mode=mode if mode in KUBE_PROXY_MODES else "", healthz=healthz)
 
 
 class _Gateway(msgspec.Struct, gc=False, rename="kebab"):

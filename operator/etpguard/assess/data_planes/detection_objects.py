@@ -151,6 +151,16 @@ class Objects:
         arguments = self._arguments(named.KUBE_PROXY_DAEMON_SET)
         return "" if last_value(arguments, "config") else _mode(last_value(arguments, "proxy-mode") or "")
 
+    def kube_proxy_healthz(self) -> str | None:
+        """`healthz-bind-address` of kube-proxy on Linux; None for the default, and if it is not known. An empty
+        argument turns the server off, and an empty value in a configuration file is the default."""
+        for which, key in ((named.KUBE_PROXY_CONFIG, "config.conf"), (named.EKS_KUBE_PROXY_CONFIG, "config")):
+            config = self.config(which)
+            if config is not None and key in config.values:
+                return _text((config.file(key) or {}).get("healthzBindAddress") or "") or None
+        arguments = self._arguments(named.KUBE_PROXY_DAEMON_SET)
+        return None if last_value(arguments, "config") else last_value(arguments, "healthz-bind-address")
+
     def openshift(self) -> OpenShiftNetwork | None:
         found: OpenShiftNetwork | None = self._objects.found.get(named.OPENSHIFT_OPERATOR)
         return found

@@ -21,6 +21,7 @@ The names of `KnownDataPlane.settings` are those of the data plane's own configu
 | ovn-kubernetes | `node-port-enable` (of the Node's annotation), `healthz-bind-address`, `ovn-empty-lb-events`; `openshift` is "true" for the OVN-Kubernetes of OpenShift |
 | antrea | keys of antrea-agent.conf: `serviceProxyName`, `skipServices` (separated by commas), `disableServiceHealthCheckServer` |
 | kube-router | `service-external-ip-range` (separated by commas) |
+| kube-proxy, winkernel | `healthz-bind-address`; `healthz-decided-by`: what decides on that address where no object shows it |
 
 A node whose Cilium does not replace kube-proxy, or whose Antrea has no `proxyAll`, has kube-proxy.
 """  # noqa: E501
@@ -53,6 +54,7 @@ class DataPlane(Enum):
     """One that etpguard has no rule for. What it does is Unknown."""
 
 
+HEALTHZ_ADDRESS, HEALTHZ_DECIDED_BY = "healthz-bind-address", "healthz-decided-by"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?=$|[^\d.])")
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.rule import kube_proxy_healthz
 from etpguard.assess.data_planes.trackers import NO_NODES, NodeSets, PortKey
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, cluster_ip_ports, external_ports
@@ -38,9 +39,8 @@ _ON_OPENSHIFT = Reason(
 class KubeProxy:
     """The rule of kube-proxy on Linux."""
 
-    healthz = True
-
     def __init__(self, plane: KnownDataPlane) -> None:
+        self.healthz = kube_proxy_healthz(plane)
         self._assumed = plane.evidence is Evidence.ASSUMED
         self._ipvs = plane.mode == "ipvs"
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz
+from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz, reaches_healthz
 from etpguard.assess.data_planes.trackers import is_ready, is_terminating
 from etpguard.assess.node_states import (
     HEADLESS,
@@ -62,7 +62,7 @@ class OVNKubernetes:
     def healthz(self) -> Healthz:
         if self._healthz is None:
             return "OVN-Kubernetes answers on port 10256 only if healthz-bind-address names it"
-        return self._healthz.endswith(":10256")
+        return reaches_healthz(self._healthz)
 
     def states(self, inputs: Inputs) -> ServiceStates:
         service = inputs.service

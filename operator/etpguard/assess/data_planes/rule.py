@@ -11,12 +11,33 @@ from __future__ import annotations
 from typing import Protocol
 
 from etpguard.assess.data_planes.inputs import Inputs
-from etpguard.assess.node_states import PortState, ServiceStates, Uncertain
+from etpguard.assess.data_planes.interface import HEALTHZ_ADDRESS, HEALTHZ_DECIDED_BY, KnownDataPlane
+from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, parse_address
 from etpguard.assess.outcome import Reason
 from etpguard.objects import ServicePort
 
 Healthz = bool | str
 """Whether port 10256 of a Ready node answers health checks with success; a sentence why that is not known."""
+
+
+def reaches_healthz(address: str) -> bool:
+    """Whether a server on this address, with its port, answers on port 10256 of the node from outside."""
+    host, _, port = address.strip().rpartition(":")
+    parsed = parse_address(host.strip("[]"))
+    return port == "10256" and host != "localhost" and not (parsed and parsed.is_loopback)
+
+
+def kube_proxy_healthz(plane: KnownDataPlane) -> Healthz:
+    """Where its configuration was not read, kube-proxy serves port 10256 on all addresses, the default. An address
+    may lack the port (pkg/proxy/util/utils.go AppendPortIfNeeded)."""
+    if where := plane.setting(HEALTHZ_DECIDED_BY):
+        return f"whether kube-proxy answers on port 10256 depends on {where}"
+    address = plane.setting(HEALTHZ_ADDRESS)
+    if address is None:
+        return True
+    if parsed := parse_address(address):
+        return not parsed.is_loopback
+    return reaches_healthz(address)
 
 
 _ONLY_FROM_OUTSIDE = (

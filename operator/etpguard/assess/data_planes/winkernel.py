@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import doubt_of, no_sctp
+from etpguard.assess.data_planes.rule import doubt_of, kube_proxy_healthz, no_sctp
 from etpguard.assess.data_planes.trackers import NO_NODES
 from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, cluster_ip_ports, external_ports
 from etpguard.assess.outcome import Reason
@@ -31,14 +31,13 @@ _NO_SCTP = no_sctp("kube-proxy on Windows")
 class Winkernel:
     """The rule of kube-proxy on Windows."""
 
-    healthz = True
     misleading = (
         "curl localhost:{port} on a Windows node proves nothing. Only a request from another machine to the "
         "node's own address shows what clients get."
     )
 
     def __init__(self, plane: KnownDataPlane) -> None:
-        del plane
+        self.healthz = kube_proxy_healthz(plane)
 
     def states(self, inputs: Inputs) -> ServiceStates:
         return inputs.tracked.states(self._states(inputs, external_ports(inputs.service)))

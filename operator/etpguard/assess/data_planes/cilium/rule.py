@@ -36,7 +36,7 @@ from etpguard.assess.data_planes.cilium.old_backends import (
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import Healthz, doubt_of, no_sctp
+from etpguard.assess.data_planes.rule import Healthz, doubt_of, no_sctp, reaches_healthz
 from etpguard.assess.node_states import (
     HEADLESS,
     PROXY_NAME,
@@ -149,7 +149,7 @@ class Cilium:
     def healthz(self) -> Healthz:
         if not self._configured:
             return f"Cilium answers on port 10256 only with {_HEALTHZ} set"
-        return bool(self._healthz) and (self._healthz or "").endswith(":10256")
+        return reaches_healthz(self._healthz or "")
 
     def states(self, inputs: Inputs) -> ServiceStates:
         service = inputs.service

@@ -1,0 +1,141 @@
+"""What a health check of port 10256 of a node gets, under each data plane."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from etpguard.assess import DataPlane, KnownDataPlane
+from etpguard.assess.data_planes.mixed import rule_of
+from tests.assess.data_planes.clusters import config_map, daemon_set, detect, node
+
+Json = dict[str, Any]
+A = node("a")
+
+
+def healthz(*items: Json, choice: str = "auto") -> str:
+    """ "passes", "fails" or "not known", under each data plane that the objects leave possible."""
+    found = detect(items, choice).planes
+    answers = {
+        rule_of(group.plane).healthz for each in (found, *found.otherwise) for group in each.groups if group.nodes
+    }
+    words = {"not known" if isinstance(each, str) else "passes" if each else "fails" for each in answers}
+    return " or ".join(sorted(words))
+
+
+def of(name: DataPlane, version: str = "", **settings: str) -> bool | str:
+    """What the rule says, with a configuration that was read."""
+    known = tuple(sorted((key.replace("_", "-"), value) for key, value in settings.items()))
+    return rule_of(KnownDataPlane(name, version=version, settings=known)).healthz
+
+
+ADDRESSES = {
+    "0.0.0.0:10256": True,
+    "[::]:10256": True,
+    ":10256": True,
+    "10.0.0.1:10256": True,
+    "0.0.0.0:10257": False,
+    "127.0.0.1:10256": False,
+    "127.8.8.8:10256": False,
+    "[::1]:10256": False,
+    "localhost:10256": False,
+    "": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        pytest.param(DataPlane.KUBE_PROXY, "healthz-bind-address", id="kube-proxy"),
+        pytest.param(DataPlane.WINKERNEL, "healthz-bind-address", id="winkernel"),
+        pytest.param(DataPlane.CILIUM, "kube-proxy-replacement-healthz-bind-address", id="Cilium"),
+        pytest.param(DataPlane.OVN_KUBERNETES, "healthz-bind-address", id="OVN-Kubernetes"),
+    ],
+)
+def test_an_address_must_be_reachable_from_outside(name: DataPlane, setting: str) -> None:
+    assert {address: of(name, **{setting: address}) for address in ADDRESSES} == ADDRESSES
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        pytest.param("0.0.0.0", True, id="all addresses"),
+        pytest.param("::", True, id="all addresses of IPv6"),
+        pytest.param("127.0.0.1", False, id="loopback"),
+        pytest.param("::1", False, id="loopback of IPv6"),
+    ],
+)
+def test_kube_proxy_adds_a_port_that_lacks(address: str, expected: bool) -> None:
+    assert of(DataPlane.KUBE_PROXY, healthz_bind_address=address) is expected
+
+
+def args(program: str, *given: str, os: str = "linux") -> Json:
+    labels: Any = {"kubernetes.io/os": os}
+    return node("a", annotations={f"{program}.io/node-args": json.dumps(given)}, **labels)
+
+
+def labelled(label: str, value: str) -> Json:
+    labels: Any = {label: value}
+    return node("a", **labels)
+
+
+def kube_proxy_config(address: str, key: str = "config.conf") -> Json:
+    name = "kube-proxy" if key == "config.conf" else "kube-proxy-config"
+    return config_map(name, **{key: f"mode: iptables\nhealthzBindAddress: {address}\n"})
+
+
+KUBE_PROXY = daemon_set("kube-proxy")
+OPEN = "--kube-proxy-arg=healthz-bind-address=0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        pytest.param([A], "passes", id="kube-proxy by assumption"),
+        pytest.param([A, KUBE_PROXY], "passes", id="kube-proxy without a configuration"),
+        pytest.param([A, KUBE_PROXY, kube_proxy_config('""')], "passes", id="no address: the default"),
+        pytest.param([A, KUBE_PROXY, kube_proxy_config("0.0.0.0:10256")], "passes", id="an address of all nodes"),
+        pytest.param([A, KUBE_PROXY, kube_proxy_config("127.0.0.1:10256")], "fails", id="loopback"),
+        pytest.param([A, KUBE_PROXY, kube_proxy_config("127.0.0.1", "config")], "fails", id="loopback on EKS"),
+        pytest.param([A, KUBE_PROXY, kube_proxy_config("0.0.0.0:9999")], "fails", id="another port"),
+        pytest.param([A, KUBE_PROXY, kube_proxy_config("[]")], "passes", id="an address that is no text"),
+        pytest.param(
+            [A, daemon_set("kube-proxy", args=["--healthz-bind-address=127.0.0.1"])], "fails", id="as an argument"
+        ),
+        pytest.param([A, daemon_set("kube-proxy", args=["--healthz-bind-address="])], "fails", id="turned off"),
+        pytest.param(
+            [
+                A,
+                daemon_set("kube-proxy", args=["--config=/x/config.conf", "--healthz-bind-address=127.0.0.1"]),
+                kube_proxy_config("0.0.0.0"),
+            ],
+            "passes",
+            id="the file goes before the argument",
+        ),
+        pytest.param([args("k3s", "server")], "fails", id="k3s"),
+        pytest.param([args("rke2", "server")], "fails", id="RKE2"),
+        pytest.param([args("k3s", "agent")], "fails", id="k3s without a server, by assumption"),
+        pytest.param([args("k3s", "server", OPEN)], "passes", id="k3s with an address of all nodes"),
+        pytest.param([args("k3s", "server", "--kube-proxy-arg=config=/x")], "not known", id="k3s with a file"),
+        pytest.param(
+            [node("b", annotations={"rke2.io/node-args": '["server"]'}), args("rke2", "agent", os="windows")],
+            "fails",
+            id="RKE2 on Windows",
+        ),
+        pytest.param(
+            [args("rke2", "server", OPEN), KUBE_PROXY, kube_proxy_config("127.0.0.1")],
+            "passes",
+            id="k3s and RKE2 have no configuration in a ConfigMap",
+        ),
+        pytest.param([labelled("kubernetes.io/os", "windows")], "passes", id="Windows"),
+        pytest.param([labelled("microk8s.io/cluster", "true")], "not known", id="MicroK8s"),
+    ],
+)
+def test_kube_proxy(items: list[Json], expected: str) -> None:
+    assert healthz(*items) == expected
+
+
+def test_the_flag_names_kube_proxy() -> None:
+    assert healthz(args("k3s", "server"), choice="kube-proxy") == "fails"
