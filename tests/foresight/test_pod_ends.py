@@ -151,6 +151,22 @@ def test_who_takes_the_node_out_first_decides_as_well() -> None:
     assert "karpenter takes the node out of load balancers" in because(found)
 
 
+def test_the_taint_of_the_cluster_autoscaler_may_take_the_node_out_first() -> None:
+    drain = Drain(("a",), By.CLUSTER_AUTOSCALER)
+    assert summary(forecast(behind_gke(TWO_AND_TWO, *deployment(3)), drain)) == ("Seamless", None, ("a",))
+    pods = [pod("p1", "a", **sleeps(5)), pod("p2", "b", **sleeps(5))]
+    heeds = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(2)], drain)
+    assert summary(heeds) == ("Unknown", None, ("a",))
+    assert "taints the node before it evicts pods" in because(heeds)
+    phases = phases_of(heeds)
+    assert phases is not None
+    assert phases.exposure == (0, 35), "it may stay a target until its check fails"
+    with_address = {**NODES[0], "status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}}
+    alone = service(type="ClusterIP", externalIPs=["192.0.2.1"])
+    never = forecast([with_address, *NODES[1:], alone, endpoints(pods), *pods, *deployment(2)], drain)
+    assert summary(never) == ("Lossy", (0, None), ("a",)), "no taint takes away the address of a node"
+
+
 @pytest.mark.parametrize(
     ("spec", "expected", "why"),
     [

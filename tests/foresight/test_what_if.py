@@ -69,6 +69,21 @@ APART: Json = {
 }
 
 
+def test_a_cloud_may_keep_the_node_that_the_cluster_autoscaler_taints() -> None:
+    """controller.go shouldSyncUpdatedNode does not look at the taint, so the node stays a target until the Node is
+    deleted, or until something else makes the controller look."""
+    pods = [pod("p1", "a"), pod("p2", "b"), pod("p3", "c")]
+    balanced = service(type="LoadBalancer", healthCheckNodePort=31000)
+    balanced["metadata"]["annotations"] = {"loadbalancer.openstack.org/enable-health-monitor": "false"}
+    balanced["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
+    nodes = [{**each, "spec": {"providerID": f"openstack:///{each['metadata']['name']}"}} for each in NODES]
+    objects = [*nodes, balanced, endpoints(pods), *pods, *deployment(3)]
+    found = forecast(objects, Drain(("a",), by=By.CLUSTER_AUTOSCALER))
+    assert seen(found) == "Covered | Blackhole .. Covered | Covered .. Covered"
+    by_karpenter = forecast(objects, Drain(("a",), by=By.KARPENTER))
+    assert seen(by_karpenter) == "Covered | Covered .. Covered | Covered .. Covered"
+
+
 @pytest.mark.parametrize(
     ("objects", "change", "expected"),
     [

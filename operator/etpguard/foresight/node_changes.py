@@ -49,12 +49,11 @@ def drain(simulation: Simulation, change: Drain) -> None:
     found = evictions(change, on_nodes, _budgets(simulation))
     simulation.blocked += found.blocked
     evicted = [*found.free, *found.doubtful, *(pod for each in found.limited for pod in each.pods)]
-    marks = change.by is not By.KUBECTL
     everyone = Alternative(frozenset(each.key for each in evicted))
-    removes = change.by.value if marks else ""
-    simulation.note_ends(Ending(str(change), [everyone], Replaced.MEANWHILE, removes_nodes=removes))
+    simulation.note_ends(Ending(str(change), [everyone], Replaced.MEANWHILE, change.by))
+    marked = [_marked(node, change.by) for node in nodes]
     if not (change.by is By.CLUSTER_AUTOSCALER and not found.complete):
-        simulation.world.put(NODE, [_marked(node, change.by) for node in nodes])
+        simulation.world.put(NODE, marked)
     changed = simulation.world.refresh()
     simulation.note_moves([*found.free, *(pod for each in found.limited for pod in each.pods)], "is evicted from")
     simulation.note_moves(found.doubtful, "may be evicted from")
@@ -92,6 +91,13 @@ def drain(simulation: Simulation, change: Drain) -> None:
     scheduling = simulation.scheduling()
     services = changed | simulation.evaluator.touched_by([*during, *everything])
     simulation.evaluator.during(services, during, scheduling)
+    if change.by is By.CLUSTER_AUTOSCALER and found.complete:
+        # Cloud providers may keep a tainted node until something else makes them look; see `pod_ends`.
+        simulation.world.put(NODE, nodes)
+        simulation.world.refresh()
+        simulation.evaluator.during(services, during, scheduling)
+        simulation.world.put(NODE, marked)
+        simulation.world.refresh()
     if change.deletes and found.complete:
         simulation.evaluator.settled(services, stuck, scheduling)
         simulation.remove_nodes(nodes, change.nodes)

@@ -16,7 +16,9 @@ from etpguard.assess import Assessment, Outcome
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.data_planes.interface import DataPlane, NodePlanes
+from etpguard.assess.node_rule import AUTOSCALER_TAINT
 from etpguard.foresight.alternatives import Alternative
+from etpguard.foresight.changes import By
 from etpguard.foresight.detection import NotKnown, Timing, timing_of
 from etpguard.foresight.hand_off import HandOff, Seam, hand_off, outruns
 from etpguard.foresight.hosts import hosts_of
@@ -78,8 +80,8 @@ class Ending:
     change: str
     ways: Sequence[Alternative]
     replaced: Replaced
-    removes_nodes: str = ""
-    """What takes the nodes out of load balancers meanwhile; "" if nothing does."""
+    by: By = By.KUBECTL
+    """What ends them. It may mark the nodes first, so that load balancers take them out."""
     min_ready_seconds: int | None = None
     """Of a rollout: how long it waits after a new pod is ready."""
 
@@ -136,8 +138,7 @@ class PodEnds:
             covered = set(table.names(verdict.eligible & ~verdict.uncovered))
             alone = covered <= emptied and any(_empties(here, way, covered) for way in ending.ways)
             found = _alone(found, timing, ending) if alone else _with_rollout(found, timing, ending)
-            if ending.removes_nodes:
-                found = _with_removal(found, ending.removes_nodes)
+            found = _with_removal(found, consumer, ending.by)
             yield PodEnd(ending.change, consumer, nodes, timing, window, found, ending.min_ready_seconds)
 
     def _window(self, pods: Iterable[Key]) -> ServingWindow | None:
@@ -177,9 +178,24 @@ def _alone(found: HandOff, timing: Timing | NotKnown, ending: Ending) -> HandOff
     return HandOff(Seam.UNKNOWN, None, (why, *found.because))
 
 
-def _with_removal(found: HandOff, who: str) -> HandOff:
-    why = f"{who} takes the node out of load balancers before it evicts pods; how soon each one stops is not known"
-    return replace(found, verdict=Seam.UNKNOWN, seconds=None, because=(why, *found.because))
+def _with_removal(found: HandOff, consumer: Consumer, by: By) -> HandOff:
+    """A mark of Karpenter takes the node out of load balancers. The taint of the cluster autoscaler does so only
+    for some: k8s.io/cloud-provider v0.37.2 controllers/service/controller.go shouldSyncUpdatedNode does not look
+    at it, but a synchronization for another cause leaves the node out."""
+    if by is By.KARPENTER:
+        why = "karpenter takes the node out of load balancers before it evicts pods"
+        soon = "how soon each one stops is not known"
+    elif by is By.CLUSTER_AUTOSCALER and found.verdict is Seam.LOSSY and _heeds_taint(consumer):
+        why = "the cluster autoscaler taints the node before it evicts pods"
+        soon = "whether its load balancer stops for that, and how soon, is not known"
+    else:
+        return found
+    return replace(found, verdict=Seam.UNKNOWN, seconds=None, because=(f"{why}; {soon}", *found.because))
+
+
+def _heeds_taint(consumer: Consumer) -> bool:
+    rule = consumer.targets.rule
+    return rule is not None and any(each.key == AUTOSCALER_TAINT for each in rule.taints)
 
 
 def first_window(pods: Iterable[Pod]) -> ServingWindow:
