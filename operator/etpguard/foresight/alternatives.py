@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import combinations, product
-from math import comb
+from itertools import combinations, islice, product
+from math import comb, prod
+from typing import NamedTuple
 
 from etpguard.foresight.scheduling import NewPod, Scheduling
 from etpguard.objects import Key
 
 _TRIED_COMBINATIONS = 70
 """Up to this number of combinations of victims, each is tried."""
-_MOST_REMOVALS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,52 +59,69 @@ World = tuple[frozenset[Key], tuple[str, ...]]
 """The pods that are gone, and the nodes of new endpoints."""
 
 
-def worlds(ground: Ground, alternative: Alternative, scheduling: Scheduling) -> Iterator[World]:
+class Worlds(NamedTuple):
+    found: Sequence[World]
+    complete: bool
+    """Whether the best and the worst outcome are surely among them."""
+
+
+def worlds(ground: Ground, alternative: Alternative, scheduling: Scheduling) -> Worlds:
     """The worlds of one Service among which the best and the worst outcome are. `alternative.new` has only new
     pods that serve it."""
-    own = frozenset(ground.hosts)
-    seen: set[World] = set()
-    for removed in _removals(ground, alternative, own):
+    found: dict[World, None] = {}
+    removals, complete = _removals(ground, alternative)
+    for removed in removals:
         left = {node for pod, node in ground.hosts.items() if pod not in removed} | ground.fixed
         for added in _placements(ground, left, alternative.new, scheduling):
-            world = (removed, tuple(sorted(added)))
-            if world not in seen:
-                seen.add(world)
-                yield world
+            found[removed, tuple(sorted(added))] = None
+    return Worlds(list(found), complete)
 
 
-def _removals(ground: Ground, alternative: Alternative, own: frozenset[Key]) -> Iterator[frozenset[Key]]:
-    certain = alternative.gone & own
-    options = [list(_subsets(ground, choice, own - certain)) for choice in alternative.choices]
-    for number, chosen in enumerate(product(*options)):
-        if number >= _MOST_REMOVALS:
-            return
-        yield certain.union(*chosen)
+def _removals(ground: Ground, alternative: Alternative) -> tuple[Iterable[frozenset[Key]], bool]:
+    """The pods that may be gone, and whether these are all that count. The extremes of a single choice are; those
+    of several choices are not, because two choices may empty a node together."""
+    certain = alternative.gone & frozenset(ground.hosts)
+    staying = {pod: node for pod, node in ground.hosts.items() if pod not in certain}
+    choices = [choice for choice in alternative.choices if choice.pods & staying.keys()]
+    options = [_victims(ground, choice, staying, _TRIED_COMBINATIONS) for choice in choices]
+    for number in sorted(range(len(options)), key=lambda number: -len(options[number].found)):
+        if prod(len(each.found) for each in options) > _TRIED_COMBINATIONS:
+            options[number] = _victims(ground, choices[number], staying, 0)
+    complete = len(options) < 2 or all(each.every for each in options)
+    tried = islice(product(*(each.found for each in options)), _TRIED_COMBINATIONS)
+    return (certain.union(*chosen) for chosen in tried), complete
 
 
-def _subsets(ground: Ground, choice: Choice, own: frozenset[Key]) -> Iterator[frozenset[Key]]:
-    """The choices of victims that differ in the nodes that they leave, as far as they can be the best or worst."""
-    inside = sorted(choice.pods & own)
+class _Victims(NamedTuple):
+    found: Sequence[frozenset[Key]]
+    every: bool
+    """Whether no combination is left out that leaves pods on other nodes."""
+
+
+def _victims(ground: Ground, choice: Choice, staying: Mapping[Key, str], most: int) -> _Victims:
+    """The combinations of victims of a choice among the pods that are `staying` otherwise. Only the extremes,
+    where there are more combinations than `most`."""
+    inside = sorted(choice.pods & staying.keys())
     outside = len(choice.pods) - len(inside)
-    numbers = {max(0, choice.least - outside), min(choice.most, len(inside))}
-    for number in sorted(numbers):
-        if comb(len(inside), number) <= _TRIED_COMBINATIONS:
-            tried: set[tuple[tuple[str, int], ...]] = set()
-            for chosen in combinations(inside, number):
-                at = tuple(sorted(Counter(ground.hosts[pod] for pod in chosen).items()))
-                if at not in tried:
-                    tried.add(at)
-                    yield frozenset(chosen)
-        else:
-            yield from _extremes(ground, inside, number)
+    numbers = sorted({max(0, choice.least - outside), min(choice.most, len(inside))})
+    if sum(comb(len(inside), number) for number in numbers) > most:
+        extremes = [victims for number in numbers for victims in _extremes(ground, inside, staying, number)]
+        return _Victims(list(dict.fromkeys(extremes)), every=False)
+    found: dict[tuple[tuple[str, int], ...], frozenset[Key]] = {}
+    for number in numbers:
+        for chosen in combinations(inside, number):
+            found.setdefault(tuple(sorted(Counter(staying[pod] for pod in chosen).items())), frozenset(chosen))
+    return _Victims(list(found.values()), every=True)
 
 
-def _extremes(ground: Ground, inside: Sequence[Key], number: int) -> Iterator[frozenset[Key]]:
+def _extremes(
+    ground: Ground, inside: Sequence[Key], staying: Mapping[Key, str], number: int
+) -> Iterator[frozenset[Key]]:
     """The victims that leave the fewest eligible nodes with a pod, and those that leave the most."""
     by_node: dict[str, list[Key]] = defaultdict(list)
     for pod in inside:
-        by_node[ground.hosts[pod]].append(pod)
-    total = Counter(ground.hosts.values())
+        by_node[staying[pod]].append(pod)
+    total = Counter(staying.values())
     emptied = [node for node, pods in by_node.items() if len(pods) == total[node] and node not in ground.fixed]
     first = sorted(emptied, key=lambda node: (node not in ground.eligible, total[node], node))
     rest = sorted(by_node.keys() - set(first))

@@ -97,6 +97,7 @@ class Evaluator:
         self._during: dict[Key, list[Case]] = defaultdict(list)
         self._settled: dict[Key, list[Case]] = defaultdict(list)
         self._because: dict[Key, dict[str, None]] = defaultdict(dict)
+        self._incomplete: set[Key] = set()
 
     def touched_by(self, alternatives: Iterable[Alternative]) -> set[Key]:
         """The Services that lose or gain endpoints in one of the alternatives."""
@@ -119,6 +120,11 @@ class Evaluator:
     def because(self, service: Key, sentence: str) -> None:
         self._because[service][sentence] = None
         self.internal.because(service, sentence)
+
+    @property
+    def incomplete(self) -> set[Key]:
+        """The Services with more possible worlds than are tried."""
+        return self._incomplete | self.internal.incomplete
 
     @property
     def affected(self) -> set[Key]:
@@ -155,7 +161,10 @@ class Evaluator:
             if ground is None:
                 ground = self._ground(key, base)
             own = Alternative(alternative.gone, alternative.choices, new)
-            for removed, added in worlds(ground, own, scheduling):
+            possible = worlds(ground, own, scheduling)
+            if not possible.complete:
+                self._incomplete.add(key)
+            for removed, added in possible.found:
                 slices = changed_slices(self._world.picture, service, removed, added)
                 cases.append(Case(self._world.trial(key, slices)))
         return cases

@@ -98,6 +98,7 @@ class InternalEvaluator:
         self._dark: dict[Key, int] = defaultdict(int)
         self._in_place: dict[Key, StartTime | None] = {}
         self._because: dict[Key, dict[str, None]] = defaultdict(dict)
+        self.incomplete: set[Key] = set()
 
     def during(
         self,
@@ -174,7 +175,10 @@ class InternalEvaluator:
                 cases.append(base)
                 continue
             own = Alternative(alternative.gone, alternative.choices, new)
-            for removed, added in worlds(self._ground(key, base.assessment), own, scheduling):
+            possible = worlds(self._ground(key, base.assessment), own, scheduling)
+            if not possible.complete:
+                self.incomplete.add(key)
+            for removed, added in possible.found:
                 slices = changed_slices(self._world.picture, service, removed, added)
                 cases.append(InternalCase(self._world.internal_trial(key, slices)))
         return cases

@@ -42,6 +42,10 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
             "Pods cannot be read: each endpoint counts as a pod that may go or stay, and its replacement may run "
             "on any node"
         )
+    simulation.warnings += [
+        f"too many pods of Service {key} may go: its bounds are not complete"
+        for key in sorted(evaluator.incomplete)
+    ]
     phases = []
     for each in evaluator.phases():
         each.hand_off = ends.of(each.service)
