@@ -189,8 +189,20 @@ def test_the_worst_ten_ingresses_get_events_each_by_its_own_outcome() -> None:
     assert event.related == service.regarding
 
 
+def test_an_ingress_with_a_warning_that_stands_is_one_more() -> None:
+    consumers = [verdict(O.Covered, name=f"a{i:02}", uncovered=0) for i in range(20)]
+    found = subjects(assessment(O.Covered, *consumers), lambda key: key.name, lambda uid: uid in ("a03", "a19"))
+    assert [subject.regarding.uid for subject in found[1:]] == [f"a{i:02}" for i in (*range(10), 19)]
+
+
 def test_an_ingress_that_does_not_exist_gets_no_event() -> None:
     assert len(subjects(assessment(O.Outage, verdict(O.Outage)), lambda key: "")) == 1
+
+
+def test_an_ingress_that_does_not_exist_takes_the_place_of_no_other() -> None:
+    consumers = [verdict(O.Outage, name=f"a{i:02}") for i in range(20)]
+    found = subjects(assessment(O.Outage, *consumers), lambda key: key.name if key.name > "a04" else "")
+    assert [subject.regarding.uid for subject in found[1:]] == [f"a{i:02}" for i in range(5, 15)]
 
 
 def test_the_key_of_an_ingress_is_its_own() -> None:

@@ -37,13 +37,15 @@ class Given:
         self.take(SERVICE, "uid-web")
 
     def take(self, kind: AnyKind, uid: str, *conditions: dict[str, str]) -> None:
-        raw = {
-            "metadata": {"name": "web", "namespace": "default", "uid": uid},
-            "spec": {},
-            "status": {"conditions": list(conditions)} if kind is SERVICE else {},
-        }
+        self.take_named(kind, {"web": uid}, *conditions)
+
+    def take_named(self, kind: AnyKind, uids: dict[str, str], *conditions: dict[str, str]) -> None:
+        """The objects of this kind, by name."""
+        status = {"conditions": list(conditions)} if kind is SERVICE else {}
+        made = [{"metadata": {"name": name, "namespace": "default", "uid": uid}} for name, uid in uids.items()]
         store = self.picture.store(kind)
-        self.picture.absorb(store.replace([decode_item(store.kind, raw)]))
+        found = [decode_item(store.kind, {**raw, "spec": {}, "status": status}) for raw in made]
+        self.picture.absorb(store.replace(found))
 
     async def settle(self, assessed: Assessment = BLACKHOLE) -> None:
         self.events.observe(KEY, assessed, self.now)
@@ -138,3 +140,25 @@ def test_a_condition_of_the_time_before_conditions_were_switched_off_announces_n
 
     asyncio.run(run())
     assert given.reasons == []
+
+
+def test_an_ingress_that_recovers_gets_its_recovery_however_many_others_there_are() -> None:
+    """Once all are covered, it is the last of them."""
+    names = [f"a{number:02}" for number in range(20)] + ["z"]
+    covered = [verdict(O.Covered, name=name, uncovered=0) for name in names]
+    given = Given()
+    given.take_named(INGRESS, {name: f"uid-{name}" for name in names})
+
+    async def run() -> None:
+        await given.events.load()
+        await given.settle(assessment(O.Blackhole, *covered[:-1], verdict(O.Blackhole, name="z")))
+        given.now += 60
+        for _ in range(3):
+            await given.settle(assessment(O.Covered, *covered, uncovered=0))
+            given.now += 600
+
+    asyncio.run(run())
+    sent = list(zip(given.created, given.reasons, strict=True))
+    assert sent == [
+        (uid, reason) for reason in ("TrafficBlackhole", "NodesCovered") for uid in ("uid-web", "uid-z")
+    ]

@@ -164,10 +164,10 @@ def test_what_one_assessment_raises_is_the_failure_of_its_service(
     if where == "subjects":
         genuine = event_plan.subjects
 
-        def failing(assessed: Assessment, uid: Callable[[Key], str]) -> Any:
+        def failing(assessed: Assessment, *finders: Any) -> Any:
             if assessed.key == bad:
                 raise ZeroDivisionError
-            return genuine(assessed, uid)
+            return genuine(assessed, *finders)
 
         monkeypatch.setattr(event_publisher, "subjects", failing)
 

@@ -17,13 +17,17 @@ from etpguard.objects.times import parse
 from etpguard.report.events import RECOVERIES, Subject
 
 MAX_INGRESSES = 10
+"""How many of one Service get Warnings at once."""
 _APART = 0.001
 """Seconds between the corrected times of Events with a time in the future, so that they keep their order."""
 
 
-def subjects(assessment: Assessment, ingress_uid: Callable[[Key], str]) -> list[Subject]:
-    """The Service, and those Ingresses with the worst outcomes that send traffic to it. `ingress_uid` gives "" for
-    an Ingress that does not exist."""
+def subjects(
+    assessment: Assessment, ingress_uid: Callable[[Key], str], warned: Callable[[str], bool] = lambda uid: False
+) -> list[Subject]:
+    """The Service, and those Ingresses that send traffic to it and have the worst outcomes, or a Warning that
+    stands: it lasts, or needs its recovery. `ingress_uid` gives "" for an Ingress that does not exist; `warned`
+    says whether the Ingress with this uid has such a Warning."""
     service = ObjectRef(SERVICE, assessment.key, assessment.uid)
     found = [Subject(service, assessment)]
     entries: dict[Key, list[Any]] = {}
@@ -44,8 +48,10 @@ def subjects(assessment: Assessment, ingress_uid: Callable[[Key], str]) -> list[
             if_local=None,
         )
         views.append((key, view))
-    for key, view in sorted(views, key=lambda pair: (-pair[1].outcome, pair[0]))[:MAX_INGRESSES]:
-        if uid := ingress_uid(key):
+    existing = [(key, view, uid) for key, view in views if (uid := ingress_uid(key))]
+    existing.sort(key=lambda entry: (-entry[1].outcome, entry[0]))
+    for place, (key, view, uid) in enumerate(existing):
+        if place < MAX_INGRESSES or warned(uid):
             found.append(Subject(ObjectRef(INGRESS, key, uid), view, service))
     return found
 
@@ -151,6 +157,10 @@ class SentEvents:
     def last_sent(self, uid: str) -> float:
         """When the last Event about the object was observed. Call `of` first, which corrects future times."""
         return max((event.last for event in self._by_uid.get(uid, {}).values()), default=float("-inf"))
+
+    def warned(self, uid: str, related: str) -> bool:
+        """Whether the object has a Warning in relation to the Service that no recovery followed."""
+        return _warned([event for event in self._by_uid.get(uid, {}).values() if event.related == related])
 
     def expire(self, before: float) -> None:
         """Forget Events that were last observed before that time: they have expired (--event-ttl of the API

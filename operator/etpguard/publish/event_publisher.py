@@ -24,6 +24,7 @@ from etpguard.report.events import (
     OUTCOMES,
     RECOVERIES,
     WARNING_OUTCOMES,
+    Subject,
     coverage_event,
     internal_event,
 )
@@ -99,8 +100,9 @@ class EventPublisher:
         self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None
     ) -> None:
         """Record an assessment when it is made: it starts the holds of each object that it concerns."""
-        found = subjects(assessment, self._ingress_uid) if assessment else []
-        tracks: dict[_Track, View] = {_Track(key, subject.regarding.uid): subject.view for subject in found}
+        tracks: dict[_Track, View] = {
+            _Track(key, subject.regarding.uid): subject.view for subject in self._subjects(assessment)
+        }
         if internal:
             tracks[_Track(key, internal.uid, internal=True)] = internal
         self._debounce.forget(self._tracks.pop(key, frozenset()) - tracks.keys())
@@ -166,11 +168,16 @@ class EventPublisher:
         self, assessment: Assessment | None, internal: InternalAssessment | None
     ) -> Iterator[tuple[Event, bool]]:
         """The Events that the present outcomes need, and for each whether it is about clients in the cluster."""
-        for subject in subjects(assessment, self._ingress_uid) if assessment else ():
+        for subject in self._subjects(assessment):
             if event := coverage_event(subject, self._picture.nodes):
                 yield event, False
         if internal and (event := internal_event(internal)):
             yield event, True
+
+    def _subjects(self, assessment: Assessment | None) -> list[Subject]:
+        if assessment is None:
+            return []
+        return subjects(assessment, self._ingress_uid, lambda uid: self._sent.warned(uid, assessment.uid))
 
     def _warned(self, service: Service, inside: bool) -> bool:
         """Whether the condition shows, or showed until now, an outcome that has a Warning. A condition says
