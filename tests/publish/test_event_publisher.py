@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.cluster import Picture
@@ -19,12 +20,13 @@ O = Outcome  # noqa: E741
 NO_EVENTS = {"kind": "EventList", "metadata": {"resourceVersion": "7"}, "items": []}
 COVERED = assessment(O.Covered, uncovered=0)
 BLACKHOLE = assessment(O.Blackhole, verdict(O.Blackhole))
+AT_ONCE = PublishSettings(hold=0, urgent_hold=0, event_interval=0)
 
 
 class Given:
     """A Service behind an Ingress, and an API server that takes every Event."""
 
-    def __init__(self, *, conditions: bool = True) -> None:
+    def __init__(self, settings: PublishSettings = AT_ONCE) -> None:
         self.now = 1000.0
         self.picture = Picture([SERVICE, INGRESS])
         for name in ("node1", "node2", "node3"):
@@ -32,7 +34,6 @@ class Given:
         self.created: list[str] = []
         self.reasons: list[str] = []
         writer = Writer(FakeApi(self._answer), clock=lambda: self.now)
-        settings = PublishSettings(hold=0, urgent_hold=0, event_interval=0, conditions=conditions)
         self.events = EventPublisher(writer, self.picture, settings, lambda: self.now, lambda: self.now)
         self.take(SERVICE, "uid-web")
 
@@ -128,7 +129,7 @@ def test_a_recovery_that_is_sent_before_the_condition_turns_is_sent_once() -> No
 
 
 def test_a_condition_of_the_time_before_conditions_were_switched_off_announces_no_recovery() -> None:
-    given = Given(conditions=False)
+    given = Given(replace(AT_ONCE, conditions=False))
     given.take(SERVICE, "uid-web", condition("False", "Blackhole"))
 
     async def run() -> None:
@@ -162,3 +163,25 @@ def test_an_ingress_that_recovers_gets_its_recovery_however_many_others_there_ar
     assert sent == [
         (uid, reason) for reason in ("TrafficBlackhole", "NodesCovered") for uid in ("uid-web", "uid-z")
     ]
+
+
+def test_a_warning_that_lasts_is_renewed_although_its_nodes_never_settle() -> None:
+    """An autoscaler replaces nodes all the time. The API server forgets an Event after an hour."""
+    given = Given(PublishSettings())
+    for number in range(4, 13):
+        given.picture.nodes.add(f"node{number}")
+    times: list[float] = []
+
+    async def run() -> None:
+        await given.events.load()
+        for second in range(7200):
+            sent = len(given.reasons)
+            await given.settle(assessment(O.Blackhole, eligible=0xFFF, uncovered=1 + second // 50))
+            times.extend([given.now] * (len(given.reasons) - sent))
+            given.now += 1
+
+    asyncio.run(run())
+    assert set(given.reasons) == {"TrafficBlackhole"}
+    gaps = [after - before for before, after in zip(times, [*times[1:], given.now], strict=True)]
+    assert all(gap <= 1860 for gap in gaps), gaps
+    assert len(times) <= 5, "and it is not one Event for each set of nodes"

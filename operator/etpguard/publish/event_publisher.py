@@ -199,6 +199,8 @@ class EventPublisher:
         shown = (latest.reason, latest.warning) if latest else (NODES_COVERED, False)
         if latest is not None and shown == (wanted.reason, wanted.warning):
             held = self._debounce.nodes_since(track, now) + self._settings.event_settle
+            if wanted.warning:  # it must not expire, even if the nodes never settle
+                held = min(held, now + max(0.0, latest.last + self._settings.event_repeat - self._wall()))
         else:
             held = max(self._debounce.due(track, outcome, now) for outcome in OUTCOMES.get(shown, (None,)))
         bucket = self._buckets.get(track.uid)
