@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from etpguard.assess import Assessment, InternalAssessment, Outcome
 from etpguard.cluster import Picture
 from etpguard.kube.own_writes import OwnWrites
@@ -28,6 +30,7 @@ Json = dict[str, Any]
 NO_EVENTS = {"kind": "EventList", "metadata": {"resourceVersion": "7"}, "items": []}
 COVERED = internal(O.Covered, uncovered=0)
 UNCOVERED = internal(O.Uncovered)
+OUTSIDE_COVERED = assessment(O.Covered, uncovered=0)
 BLACKHOLE = assessment(O.Blackhole, verdict(O.Blackhole))
 
 
@@ -164,9 +167,65 @@ def test_both_conditions_are_written_and_each_has_its_own_hold() -> None:
     )
 
 
+def internal_of(server: Server) -> str | None:
+    """The outcome for clients in the cluster in the report, which its condition has too."""
+    assert server.report is not None
+    status = server.report["status"]
+    reasons = [c["reason"] for c in status["conditions"] if c["type"] == "CoveredInternally"]
+    assert reasons == ([status["internal"]["outcome"]] if "internal" in status else [])
+    return reasons[0] if reasons else None
+
+
+def outcomes(server: Server) -> tuple[str, str | None]:
+    """Both outcomes of the report."""
+    assert server.report is not None
+    return server.report["status"]["outcome"], internal_of(server)
+
+
+def test_both_outcomes_of_the_report_have_their_own_hold() -> None:
+    server = Server()
+    server.after(10, BLACKHOLE, UNCOVERED)
+    assert outcomes(server) == ("Blackhole", None)
+    server.after(120, BLACKHOLE, UNCOVERED)
+    assert outcomes(server) == ("Blackhole", "Uncovered")
+
+
+@pytest.mark.parametrize("recovers", [True, False])
+def test_an_outcome_in_the_report_that_is_not_due_stays_as_it_is(recovers: bool) -> None:
+    """A rollout: requests are lost outside, and inside for 12 s alone."""
+    server = Server()
+    server.after(200, OUTSIDE_COVERED, COVERED)
+    server.after(12, BLACKHOLE, UNCOVERED)
+    assert outcomes(server) == ("Blackhole", "Covered")
+    server.after(200, BLACKHOLE, COVERED if recovers else UNCOVERED)
+    assert outcomes(server) == ("Blackhole", "Covered" if recovers else "Uncovered")
+
+
+def test_what_the_report_says_about_external_traffic_stays_until_it_is_due() -> None:
+    server = Server()
+    server.after(200, OUTSIDE_COVERED, COVERED)
+    server.after(20, OUTSIDE_COVERED, UNCOVERED)
+    server.after(11, None, UNCOVERED)
+    assert outcomes(server) == ("Covered", "Uncovered")
+    assert server.report is not None
+    assert server.report["status"]["eligibleNodes"] == 3
+    server.after(20, None, UNCOVERED)
+    assert outcomes(server) == ("NotAffected", "Uncovered")
+    assert "eligibleNodes" not in server.report["status"]
+
+
+def test_the_first_report_waits_for_the_outcome_of_external_traffic() -> None:
+    server = Server()
+    server.after(20, None, UNCOVERED)
+    server.after(25, OUTSIDE_COVERED, UNCOVERED)
+    assert "report" not in server.writes
+    server.after(20, OUTSIDE_COVERED, UNCOVERED)
+    assert outcomes(server) == ("Covered", "Uncovered")
+
+
 def test_a_condition_that_is_not_due_stays_as_it_is() -> None:
     server = Server()
-    server.after(200, assessment(O.Covered, uncovered=0), UNCOVERED)
+    server.after(200, OUTSIDE_COVERED, UNCOVERED)
     [before] = [c for c in server.conditions if c["type"] == INTERNAL_CONDITION]
     server.after(10, BLACKHOLE, COVERED)
     assert server.shown(CONDITION) == ("False", "Blackhole")
@@ -253,7 +312,7 @@ def test_a_quick_rollout_is_not_published() -> None:
 def test_two_bad_outcomes_that_take_turns_are_published_once() -> None:
     """Neither lasts for its hold."""
     server = Server()
-    server.after(200, assessment(O.Covered, uncovered=0), None)
+    server.after(200, OUTSIDE_COVERED, None)
     server.writes.clear()
     for _ in range(100):
         server.after(4, BLACKHOLE, None)

@@ -98,7 +98,7 @@ class ReportPublisher:
         if owned and self._wording.same(key, status, wanted):
             self._agreed[key] = state
             return None
-        due = self._due(key, wanted, status or {}, now)
+        due, wanted = self._next(key, wanted, status or {}, now)
         if existing is None or not owned:
             return self._write(key, now, due, partial(self._create, service))
         return self._write(key, now, due, partial(self._send_status, existing, wanted))
@@ -116,23 +116,26 @@ class ReportPublisher:
         self._wording.retain(keys)
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.full(now)}
 
-    def _due(self, key: Key, wanted: Json, status: Json, now: float) -> float:
-        """A new outcome is due after its hold. The same outcome with other nodes or ports is due earlier, at a
+    def _next(self, key: Key, wanted: Json, status: Json, now: float) -> tuple[float, Json]:
+        """The status that is due next, and when. A new outcome is due after its hold. Where only one of the two
+        is due, the other one stays as it is. The same outcomes with other nodes or ports are due earlier, at a
         limited rate."""
-        holds = [
-            debounce.due(key, outcome_named(published), now)
-            for debounce, published, outcome in (
-                (self._debounce, status.get("outcome"), wanted["outcome"]),
-                (self._internal_debounce, _internal_outcome(status), _internal_outcome(wanted)),
-            )
-            if published != outcome
-        ]
-        if holds:
-            return min(holds)
+        external = self._debounce.due(key, outcome_named(status.get("outcome")), now)
+        internal = self._internal_debounce.due(key, outcome_named(_internal_outcome(status)), now)
+        changed = status.get("outcome") != wanted["outcome"]
+        if _internal_outcome(status) != _internal_outcome(wanted):
+            if not changed:
+                return internal, wanted
+            if max(external, now) < internal:
+                return external, service_coverage.joined(wanted, status)
+            if max(internal, now) < external and "outcome" in status:
+                return internal, service_coverage.joined(status, wanted)
+        if changed:
+            return external, wanted
         spaced = self._status_written.get(key, float("-inf")) + self._settings.report_interval
         debounces = (self._debounce, self._internal_debounce) if "internal" in wanted else (self._debounce,)
         moved = max(debounce.nodes_since(key, now) for debounce in debounces)
-        return max(spaced, moved + min(1.0, self._settings.hold))
+        return max(spaced, moved + min(1.0, self._settings.hold)), wanted
 
     def _withdrawal(self, service: Service, existing: ServiceCoverage | None, now: float) -> Write | None:
         """The write for the report of a Service that is no longer assessed: delete it, or keep only its

@@ -43,6 +43,8 @@ _BOUNDS = (
 """Bounds of names in a list, consumers, and pieces of advice. The next row applies if the status is too large."""
 
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]*(?=: |$)")
+_INTERNAL = "CoveredInternally"
+"""The type of the condition about clients in the cluster."""
 _NOT_COMPARED = ("remediation", transitions.FIELD)
 """Not compared: remediation writes the one, and the other follows from the compared fields."""
 _WORDS = frozenset({"advice", "source", "evidence", "assumptions", "resilience", "client"})
@@ -110,6 +112,16 @@ def history_status() -> Json:
     """The status of a report that is kept only for its `remediation`."""
     why = "not assessed now; the report keeps the history of the remediation"
     return {"outcome": Outcome.NotAffected.name, "reason": why, "conditions": []}
+
+
+def joined(external: Json, internal: Json) -> Json:
+    """The status with what `external` says about external traffic, and what `internal` says about clients in the
+    cluster. Each may be a status that was read."""
+    made = {name: value for name, value in external.items() if name not in (*_NOT_COMPARED, "internal")}
+    if "internal" in internal:
+        made["internal"] = internal["internal"]
+    outside = [c for c in conditions_of(external) if c.get("type") != _INTERNAL]
+    return {**made, "conditions": outside + [c for c in conditions_of(internal) if c.get("type") == _INTERNAL]}
 
 
 def status_body(wanted: Json, existing: Json | None, now: str) -> Json:
@@ -219,7 +231,7 @@ def conditions(assessment: Assessment) -> list[Json]:
 def internal_condition(internal: InternalAssessment) -> Json:
     """`CoveredInternally`, without lastTransitionTime, which the writer adds."""
     return {
-        "type": "CoveredInternally",
+        "type": _INTERNAL,
         "status": covered(internal.outcome),
         "reason": internal.outcome.name,
         "message": internal_message(internal),
