@@ -72,6 +72,7 @@ class Case:
 ENDING: dict[str, Any] = {"ready": False, "serving": True, "terminating": True}
 EDGE = node("n2", labels={"node-role.kubernetes.io/edge": ""})
 VIRTUAL = node("n2", labels={"type": "virtual-kubelet"})
+BALANCED = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
 NODE_PORT = inside(ports=({"name": "http", "port": 80, "nodePort": 30080},), type="NodePort")
 
 CASES = [
@@ -269,6 +270,13 @@ CASES = [
         unknown=("n1", "n2", "n3"),
         reason="NotServedByAntrea",
         planes=one_plane(DataPlane.ANTREA, settings=(("skipServices", "default/web"),)),
+    ),
+    Case(
+        "Antrea that does not serve the addresses of load balancers serves cluster IPs",
+        (inside(type="LoadBalancer", status=BALANCED), ON_N1, *NODES),
+        Outcome.Uncovered,
+        uncovered=("n2", "n3"),
+        planes=one_plane(DataPlane.ANTREA, settings=(("proxyLoadBalancerIPs", "false"),)),
     ),
     Case(
         "kube-router, where nil is not true",

@@ -55,6 +55,7 @@ CONFIG_FILES: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("antreaProxy", "proxyAll"),
         ("antreaProxy", "serviceProxyName"),
         ("antreaProxy", "skipServices"),
+        ("antreaProxy", "proxyLoadBalancerIPs"),
         ("antreaProxy", "disableServiceHealthCheckServer"),
     ),
 }

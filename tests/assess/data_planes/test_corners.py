@@ -413,10 +413,24 @@ def test_services_that_antrea_leaves_to_another_proxy() -> None:
     named = KnownDataPlane(DataPlane.ANTREA, settings=(("serviceProxyName", "antrea"),))
     slice_ = endpoint_slice([on("n1")])
     labelled = {"labels": {"service.kubernetes.io/service-proxy-name": "antrea"}}
-    assert states(slice_, plane=skipping) == "???"
+    by_address = KnownDataPlane(DataPlane.ANTREA, settings=(("skipServices", "x/y,10.96.0.1"),))
+    assert states(slice_, plane=skipping) == states(slice_, plane=by_address) == "???"
+    assert states(slice_, plane=by_address, clusterIP="10.96.0.2") == "RDD"
     assert states(slice_, plane=named) == "???"
     assert states(slice_, plane=named, meta=labelled) == "RDD"
     assert states(slice_, plane=ANTREA, meta=labelled) == "not served"
+
+
+@pytest.mark.parametrize(
+    ("served", "node_port", "expected"),
+    [("true", {}, "RDD"), ("false", {}, "???"), ("false", {"nodePort": 30080}, "RDD")],
+)
+def test_addresses_of_load_balancers_that_antrea_does_not_serve(
+    served: str, node_port: Json, expected: str
+) -> None:
+    known = KnownDataPlane(DataPlane.ANTREA, settings=(("proxyLoadBalancerIPs", served),))
+    ports = [{"name": "http", "port": 80, **node_port}]
+    assert states(endpoint_slice([on("n1")]), plane=known, ports=ports, **BALANCED) == expected
 
 
 def test_addresses_out_of_the_range_of_kube_router() -> None:

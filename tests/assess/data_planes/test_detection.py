@@ -494,10 +494,11 @@ def test_the_settings_of_the_data_plane() -> None:
     )
     (group,) = detect([A, config, CILIUM]).planes.groups
     assert group.plane.settings == (("kube-proxy-replacement", "true"), ("service-no-backend-response", "drop"))
-    conf = "antreaProxy: {proxyAll: true, skipServices: [10.0.0.1, a/b], serviceProxyName: x}"
-    (group,) = detect([A, ANTREA, antrea_config(conf)]).planes.groups
+    conf = "proxyAll: true, skipServices: [10.0.0.1, a/b], serviceProxyName: x, proxyLoadBalancerIPs: false"
+    (group,) = detect([A, ANTREA, antrea_config(f"antreaProxy: {{{conf}}}")]).planes.groups
     assert group.plane.setting("skipServices") == "10.0.0.1,a/b"
     assert group.plane.setting("serviceProxyName") == "x"
+    assert group.plane.setting("proxyLoadBalancerIPs") == "false"
     (group,) = detect([node("a", annotations=OVN), openshift("OVNKubernetes")]).planes.groups
     assert group.plane.settings == (("node-port-enable", "true"), ("openshift", "true"))
     args_ = ["--service-external-ip-range=10.0.0.0/8", "--service-external-ip-range", "192.0.2.0/24"]

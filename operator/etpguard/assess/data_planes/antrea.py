@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from msgspec.structs import replace
+
 from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
@@ -16,12 +18,14 @@ from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT
 from etpguard.assess.data_planes.trackers import is_ready, is_serving, is_terminating
 from etpguard.assess.node_states import (
     PROXY_NAME,
+    Frontend,
     PortState,
     ServiceStates,
     Uncertain,
     canonical,
     cluster_ip_ports,
     external_ports,
+    frontends_of,
     ip_families,
 )
 from etpguard.assess.outcome import Reason
@@ -31,6 +35,11 @@ _SKIPPED = Reason(
     "NotServedByAntrea",
     "Antrea leaves this Service to another proxy (skipServices, or the label "
     "service.kubernetes.io/service-proxy-name)",
+)
+_NO_ADDRESSES = Reason(
+    "NotServedByAntrea",
+    "with proxyLoadBalancerIPs: false, Antrea does not serve the addresses of load balancers, and the port has no "
+    "node port. No API object shows what serves it instead",
 )
 
 
@@ -43,6 +52,7 @@ class Antrea:
     def __init__(self, plane: KnownDataPlane) -> None:
         self._proxy_name = plane.setting("serviceProxyName") or ""
         self._skipped = {name.strip() for name in (plane.setting("skipServices") or "").split(",")}
+        self._addresses = plane.enabled("proxyLoadBalancerIPs", True)
         self._health_server = not plane.enabled("disableServiceHealthCheckServer", False)
 
     def states(self, inputs: Inputs) -> ServiceStates:
@@ -51,7 +61,16 @@ class Antrea:
         ready = dict.fromkeys(ip_families(service), 0)
         for key, found in by_port.items():
             ready[key[0]] |= found.ready
-        ports = self._states(service, external_ports(service, self._name_on(service)), by_port)
+        external = external_ports(service, self._name_on(service))
+        ports = self._states(service, external, by_port)
+        if not self._addresses:
+            doubt = Uncertain(-1, _NO_ADDRESSES)
+            ports = tuple(
+                replace(state, uncertain=(*state.uncertain, doubt))
+                if frontends_of(service, port, family) == {Frontend.VIP}
+                else state
+                for state, (port, family) in zip(ports, external, strict=True)
+            )
         return inputs.tracked._replace(ready=ready).states(
             ports, health_port_open=-1 if self._health_server else 0
         )
@@ -61,8 +80,10 @@ class Antrea:
         return self._states(service, cluster_ip_ports(service, self._name_on(service)), _by_port(inputs))
 
     def _leaves(self, service: Service) -> bool:
-        """Whether Antrea leaves the Service to another proxy, which no API object shows."""
-        return str(service.key) in self._skipped or (bool(self._proxy_name) and PROXY_NAME not in service.labels)
+        """Whether Antrea leaves the Service to another proxy, which no API object shows. skipServices has names
+        and cluster IPs."""
+        skipped = not self._skipped.isdisjoint((str(service.key), service.spec.cluster_ip or "-"))
+        return skipped or (bool(self._proxy_name) and PROXY_NAME not in service.labels)
 
     def _name_on(self, service: Service) -> str:
         """The proxy name that the label of a Service must have for Antrea to serve it."""

@@ -19,7 +19,7 @@ The names of `KnownDataPlane.settings` are those of the data plane's own configu
 |---|---|
 | cilium | keys of the ConfigMap cilium-config: `service-no-backend-response`, `enable-no-service-endpoints-routable`, `enable-health-check-nodeport`, `kube-proxy-replacement-healthz-bind-address`, `k8s-service-proxy-name`, `enable-ingress-controller`, `enable-gateway-api`, `enable-k8s-terminating-endpoint` |
 | ovn-kubernetes | `node-port-enable` (of the Node's annotation), `healthz-bind-address`, `ovn-empty-lb-events`; `openshift` is "true" for the OVN-Kubernetes of OpenShift |
-| antrea | keys of antrea-agent.conf: `serviceProxyName`, `skipServices` (separated by commas), `disableServiceHealthCheckServer` |
+| antrea | keys of antrea-agent.conf: `serviceProxyName`, `skipServices` (separated by commas), `proxyLoadBalancerIPs`, `disableServiceHealthCheckServer` |
 | kube-router | `service-external-ip-range` (separated by commas) |
 | kube-proxy, winkernel | `healthz-bind-address`; `healthz-decided-by`: what decides on that address where no object shows it |
 
