@@ -27,6 +27,7 @@ from etpguard.intake.inbox import (
     WatchEvent,
     WatchRelisted,
 )
+from etpguard.intake.merge import Merger
 from etpguard.kube.failures import Failures, Part
 from etpguard.objects import (
     ENDPOINT_SLICE,
@@ -302,6 +303,16 @@ def test_a_kind_that_may_not_be_read_makes_consumers_unknown_and_back() -> None:
         assert rig.engine.assessments[WEB].outcome is Outcome.Uncovered
 
     assert play(scene).offered.keys() == {WEB}
+
+
+def test_another_reason_why_a_kind_cannot_be_read_reaches_every_service() -> None:
+    async def scene(rig: Rig) -> None:
+        merger = Merger(rig.picture, rig.corrections, rig.gaps.append, lambda: None, Failures())
+        for reason, everything in (("403", True), ("503", True), ("503", False), (None, True), (None, False)):
+            merger.merge(KindLost(INGRESS, reason))
+            assert merger.take_touched().everything is everything, reason
+
+    play(scene)
 
 
 def test_a_kind_no_longer_served_has_no_objects_and_is_not_unread() -> None:

@@ -89,12 +89,13 @@ class Freshness:
 
     def not_ready(self) -> tuple[str, ...]:
         """The reasons why the operator is not ready, a line for each kind: a required kind is not served,
-        forbidden, never listed, or last listed two intervals ago; or no list of some kind was tried."""
+        forbidden, never listed, or last listed two intervals ago; or no list of some kind was tried. A subset may
+        become necessary at any time, and that makes no operator unready."""
         return tuple(
             f"{status.kind}: {self._problem(status)}"
             for status in self.kinds.values()
             if (status.access is not Access.READ or self._old(status))
-            and (status.kind.required or status.access is Access.UNTRIED)
+            and (status.kind.required or (status.access is Access.UNTRIED and not status.kind.subset))
         )
 
     def _old(self, status: KindStatus) -> bool:

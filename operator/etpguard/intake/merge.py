@@ -131,8 +131,8 @@ class Merger:
 
     def _note_read(self, kind: AnyKind, unread: str | None) -> None:
         """Note why the kind cannot be read, None if it can. While it cannot, any Service may have a consumer that
-        is not known, so a difference touches everything."""
-        if (kind in self._picture.unread) != (unread is not None):
+        is not known, and names the reason, so a difference touches everything."""
+        if self._picture.unread.get(kind) != unread:
             self.touched.everything = True
         if unread is None:
             self._picture.unread.pop(kind, None)

@@ -173,6 +173,10 @@ class Resync:
         if kind.subset and not self._picture.needs(kind.subset):
             self._lose(schedule, Access.UNUSED, "", self._clock() + self._pause(kind))
             return
+        if kind.subset and kind.subset.needs_permission and schedule.status.access is Access.UNUSED:
+            # Until its first list, its objects are not known: that is not the same as none.
+            self._inbox.put(KindLost(kind, Access.UNTRIED.value))
+            self._set_access(schedule.status, Access.UNTRIED)
         early = self._early.take(kind) if self._early and stream else None
         # The requests of a list that has begun wait for no slot.
         async with nullcontext() if early else self._slots:
