@@ -56,6 +56,80 @@ def test_the_load_balancers_view(node1: str, node2: str, node3: str, code: int, 
     assert words in run.out.splitlines()[-1]
 
 
+def changed(folder: Path, kind: str, change: dict[str, Any], *more: dict[str, Any]) -> Path:
+    """The example, where the metadata of the last object of that kind have these fields too."""
+    (document,) = yaml.load_all(SEED.read_text(), yaml.CSafeLoader)
+    last = [item for item in document["items"] if item["kind"] == kind][-1]["metadata"]
+    for field, added in change.items():
+        last[field] = last.get(field, {}) | added
+    document["items"] += more
+    made = folder / "state.json"
+    made.write_text(json.dumps(document))
+    return made
+
+
+FALLBACK = {"annotations": {"traffic-policy.network.alpha.openshift.io/local-with-fallback": ""}}
+EXCLUDED = {"labels": {"node.kubernetes.io/exclude-from-external-load-balancers": ""}}
+UNIDENTIFIED = {
+    "apiVersion": "v1",
+    "kind": "Node",
+    "metadata": {"name": "node4"},
+    "spec": {"providerID": "other://node4"},
+    "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+}
+SECOND = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "Ingress",
+    "metadata": {
+        "name": "second",
+        "namespace": "default",
+        "annotations": {
+            "alb.ingress.kubernetes.io/target-type": "instance",
+            "alb.ingress.kubernetes.io/target-node-labels": "kubernetes.io/hostname=node1",
+        },
+    },
+    "spec": {
+        "ingressClassName": "alb",
+        "defaultBackend": {"service": {"name": "nginx-nginx-ingress-controller", "port": {"number": 80}}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "more", "options", "states", "code", "words"),
+    [
+        pytest.param(
+            "Node", {}, [], ["--aws-lbc-max-targets", "2"], [HEALTHY, UNHEALTHY, ""], 3, "at most 2", id="capped"
+        ),
+        pytest.param(
+            "Service", FALLBACK, [], [], [HEALTHY, HEALTHY, UNHEALTHY], 3, "OpenShift", id="states not known"
+        ),
+        pytest.param("Node", EXCLUDED, [], [], [HEALTHY, UNHEALTHY, "draining"], 0, "sees", id="just excluded"),
+        pytest.param(
+            "Node", {}, [UNIDENTIFIED], [], [HEALTHY, UNHEALTHY, ""], 3, "neither registers", id="blocked"
+        ),
+        pytest.param(
+            "Node", {}, [SECOND], [], [HEALTHY, "", ""], 3, "send to different nodes", id="two target groups"
+        ),
+    ],
+)
+def test_what_etpguard_does_not_know_itself_does_not_differ(
+    tmp_path: Path,
+    kind: str,
+    change: dict[str, Any],
+    more: list[dict[str, Any]],
+    options: list[str],
+    states: list[str],
+    code: int,
+    words: str,
+) -> None:
+    source = changed(tmp_path, kind, change, *more)
+    given = targets({f"node{number}": state for number, state in enumerate(states, 1) if state})
+    run = etpguard("verify", "-f", source, SERVICE, "--target-health", "-", *options, stdin=given)
+    assert run.code == code, run
+    assert words in run.out.splitlines()[-1]
+
+
 def test_as_json() -> None:
     given = targets({"node1": "healthy", "node2": "unhealthy", "node3": "unhealthy"})
     report = etpguard("verify", "-f", SEED, SERVICE, "--target-health", "-", "-o", "json", stdin=given).report

@@ -120,6 +120,40 @@ def test_eligible_nodes_and_targets_that_do_not_meet() -> None:
     assert conclusion_of([]) is INCONCLUSIVE
 
 
+def test_a_node_that_may_be_no_target() -> None:
+    capped = CheckPrediction(True, absent="at most 1 node is registered")
+    (_, row) = judge_targets(parse(aws("healthy")), NODES, {"node1": capped, "node3": capped})
+    assert (row.node, row.verdict, row.reason) == ("node3", INCONCLUSIVE, "at most 1 node is registered")
+
+
+@pytest.mark.parametrize(
+    ("raw", "verdict"),
+    [
+        pytest.param(aws("draining", "Target.DeregistrationInProgress"), AGREES, id="AWS deregisters it"),
+        pytest.param(aws("unused", "Target.NotRegistered"), AGREES, id="AWS has deregistered it"),
+        pytest.param(aws("healthy"), DIFFERS, id="healthy"),
+        pytest.param(aws("unused", "Target.NotInUse"), DIFFERS, id="registered, and not used"),
+        pytest.param(aws("unhealthy.draining", "Target.Timeout"), DIFFERS, id="unhealthy, and still registered"),
+        pytest.param(
+            json.dumps(
+                [{"status": {"healthStatus": [{"healthState": "DRAINING", "ipAddress": "192.0.2.11"}]}}]
+            ).encode(),
+            AGREES,
+            id="Google drains it",
+        ),
+    ],
+)
+def test_a_target_that_is_predicted_to_be_none(raw: bytes, verdict: Verdict) -> None:
+    (row,) = judge_targets(parse(raw), NODES, {})
+    assert (row.predicted, row.verdict) == ("no target", verdict)
+    assert row.reason
+
+
+def test_a_load_balancer_whose_targets_are_not_known() -> None:
+    (row,) = judge_targets(parse(aws("healthy")), NODES, {}, others="nothing shows its targets")
+    assert (row.predicted, row.verdict, row.reason) == ("not known", INCONCLUSIVE, "nothing shows its targets")
+
+
 def test_a_check_that_is_not_predicted() -> None:
     (row,) = judge_targets(parse(aws("healthy")), NODES, {"node1": CheckPrediction(None, "the path is not known")})
     assert (row.verdict, row.reason) == (INCONCLUSIVE, "the path is not known")

@@ -36,6 +36,8 @@ from etpguard.cluster import Picture
 from etpguard.objects import NODE, Key
 
 _REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET, TOO_FEW_HEALTHY)}
+REGISTRATION_STOPS = ("NodeNotIdentified", "RegistrationBlocked")
+"""The reasons with which a node may keep the controller from registering and removing any other."""
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
 
 

@@ -24,6 +24,8 @@ def routed_around(consumer: Consumer, state: PortState, eligible: int, passes: i
 
 
 LISTEN = "nodeport.openyurt.io/listen"
+NODE_PORT_LIMITS = ("NodePortsLimited", "EdgeNodesNotKnown")
+"""The reasons of `node_port_limits`."""
 
 
 def node_port_limits(service: Service, edge: int) -> Reason | None:

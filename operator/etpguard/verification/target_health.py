@@ -162,11 +162,13 @@ def _azure(given: _AzureAddress) -> TargetView:
 @dataclass(frozen=True, slots=True)
 class CheckPrediction:
     """The prediction for the health check of one consumer on one node: whether it passes, or None with the reason
-    why that is not known. `on_traffic_port`: the check probes the Service's own node port."""
+    why that is not known. `on_traffic_port`: the check probes the Service's own node port. `absent`: why the node
+    may be no target after all, "" if it is one."""
 
     passes: bool | None
     why: str = ""
     on_traffic_port: bool = False
+    absent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +187,11 @@ def judge_targets(
     views: Sequence[TargetView],
     nodes: Mapping[str, tuple[str, Sequence[str]]],
     predictions: Mapping[str, CheckPrediction],
+    others: str = "",
 ) -> list[TargetJudged]:
     """Compare the targets with the predictions. `nodes`: provider ID and addresses of each node, by name.
-    `predictions`: for the eligible nodes of the consumer, by name."""
+    `predictions`: for the eligible nodes of the consumer, by name. `others`: why other nodes may be targets too,
+    "" if they are none."""
     by_provider = {provider: name for name, (provider, _) in nodes.items() if provider}
     by_instance = {provider.rpartition("/")[2]: name for provider, name in by_provider.items()}
     by_address = {address: name for name, (_, addresses) in nodes.items() for address in addresses}
@@ -202,12 +206,15 @@ def judge_targets(
             judged.append(TargetJudged("", view.target, "-", view.words, Verdict.INCONCLUSIVE, why))
             continue
         seen.add(node)
-        judged.append(_judge(node, view, predictions.get(node)))
-    judged += [_missing(node) for node in sorted(predictions.keys() - seen)]
+        prediction = predictions.get(node)
+        judged.append(_judge(node, view, prediction) if prediction else _unexpected(node, view, others))
+    judged += [_missing(node, predictions[node].absent) for node in sorted(predictions.keys() - seen)]
     return judged
 
 
-def _missing(node: str) -> TargetJudged:
+def _missing(node: str, why: str) -> TargetJudged:
+    if why:
+        return TargetJudged(node, "-", "not known", "no target", Verdict.INCONCLUSIVE, why)
     return TargetJudged(
         node, "-", "a target", "no target", Verdict.DIFFERS,
         "etpguard predicts that the load balancer sends to this node, but the node is not among its targets: look "
@@ -215,6 +222,17 @@ def _missing(node: str) -> TargetJudged:
     )  # fmt: skip
 
 
+def _unexpected(node: str, view: TargetView, others: str) -> TargetJudged:
+    if view.words.partition(" ")[0] in _LEAVING or view.reason == "Target.NotRegistered":
+        why = "the load balancer removes the target, as etpguard predicts"
+        return TargetJudged(node, view.target, "no target", view.words, Verdict.AGREES, why)
+    if others:
+        return TargetJudged(node, view.target, "not known", view.words, Verdict.INCONCLUSIVE, others)
+    why = "it is a target although etpguard predicts that the load balancer does not send to this node"
+    return TargetJudged(node, view.target, "no target", view.words, Verdict.DIFFERS, why)
+
+
+_LEAVING = ("draining", "DRAINING")
 _OPEN = {
     "initial": "the load balancer has not finished its first checks: run this again in a minute",
     "draining": "the target is being deregistered",
@@ -237,13 +255,10 @@ _FAILS_ALL_THE_SAME = (
 )
 
 
-def _judge(node: str, view: TargetView, prediction: CheckPrediction | None) -> TargetJudged:
+def _judge(node: str, view: TargetView, prediction: CheckPrediction) -> TargetJudged:
     def row(predicted: str, verdict: Verdict, reason: str = "") -> TargetJudged:
         return TargetJudged(node, view.target, predicted, view.words, verdict, reason)
 
-    if prediction is None:
-        why = "it is a target although etpguard predicts that the load balancer does not send to this node"
-        return row("no target", Verdict.DIFFERS, why)
     if prediction.passes is None:
         return row("not known", Verdict.INCONCLUSIVE, prediction.why)
     predicted = "passes" if prediction.passes else "fails"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from etpguard.assess import Assessment
+from etpguard.assess.consumer_verdict import REGISTRATION_STOPS
 from etpguard.assess.consumers.consumer import ConsumerVerdict
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, UnknownOutcome
 from etpguard.assess.probe import NotModelled, OwnNodePort
+from etpguard.assess.verdict_rules import NODE_PORT_LIMITS
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed
 from etpguard.objects import NODE, IPFamily
@@ -47,7 +51,9 @@ def compare_targets(
         )
         for node in assessed.loaded.picture.store(NODE)
     }
-    rows = judge_targets(views, nodes, _merged([_predictions(assessed, assessment, each) for each in chosen]))
+    predictions = _merged([_predictions(assessed, assessment, each) for each in chosen])
+    others = next(filter(None, map(_why_others, chosen)), "")
+    rows = judge_targets(views, nodes, predictions, others)
     verdict = conclusion_of(rows)
     return rows, verdict, _sentence(rows, verdict, assessment, chosen)
 
@@ -71,25 +77,71 @@ def _predictions(
     table, consumer = assessed.loaded.picture.nodes, verdict.consumer
     family: IPFamily = next((f for f in _FAMILIES if f in (consumer.families or _FAMILIES)), "IPv4")
     passing = assessed.engine.probe_passes(assessment.key, consumer, family)
-    on_traffic_port = isinstance(consumer.probe, OwnNodePort)
-    names = table.names(verdict.eligible)
+    names, absent = table.names(verdict.eligible), _why_absent(verdict)
     if isinstance(passing, NotModelled):
-        return dict.fromkeys(names, CheckPrediction(None, f"the check is not predicted: {passing.detail}"))
-    return {name: CheckPrediction(bool(passing & table.bit(name)), "", on_traffic_port) for name in names}
+        why = f"the check is not predicted: {passing.detail}"
+        return dict.fromkeys(names, CheckPrediction(None, why, absent=absent))
+    if not isinstance(consumer.probe, OwnNodePort):
+        return {name: CheckPrediction(bool(passing & table.bit(name)), absent=absent) for name in names}
+    states = assessed.engine.states(assessment.key)
+    state = states.of(consumer.probe.port, family) if states else None
+    limits = verdict.reason if verdict.reason.code in NODE_PORT_LIMITS else None
+    made: dict[str, CheckPrediction] = {}
+    for name in names:
+        bit = table.bit(name)
+        doubt = (state and state.doubt(bit)) or (limits if passing & bit else None)
+        made[name] = (
+            CheckPrediction(None, f"the state of this node is not known: {doubt}", absent=absent)
+            if doubt
+            else CheckPrediction(bool(passing & bit), "", on_traffic_port=True, absent=absent)
+        )
+    return made
+
+
+def _why_absent(verdict: ConsumerVerdict) -> str:
+    """Why an eligible node may be no target; "" if each of them is one."""
+    targets = verdict.consumer.targets
+    if isinstance(targets, PossibleNodes):
+        return targets.reason.detail
+    if isinstance(targets, NodeTargets) and 0 < targets.max_targets < verdict.eligible.bit_count():
+        return f"the controller registers at most {targets.max_targets} nodes, and nothing shows which of them"
+    return _why_unknown(verdict)
+
+
+def _why_others(verdict: ConsumerVerdict) -> str:
+    """Why a node that is not eligible may be a target; "" if none is."""
+    targets = verdict.consumer.targets
+    if isinstance(targets, NodeTargets) and targets.other_targets:
+        return targets.other_targets.detail
+    return _why_unknown(verdict)
+
+
+def _why_unknown(verdict: ConsumerVerdict) -> str:
+    """Why the targets are not known to be the eligible nodes; "" if they are."""
+    targets = verdict.consumer.targets
+    if isinstance(targets, UnknownOutcome):
+        return targets.reason.detail
+    if isinstance(targets, NodeTargets) and targets.otherwise:
+        return targets.otherwise.reason.detail
+    return verdict.reason.detail if verdict.reason.code in REGISTRATION_STOPS else ""
 
 
 def _merged(given: Sequence[dict[str, CheckPrediction]]) -> dict[str, CheckPrediction]:
-    """One prediction for each node. It is not known if two consumers of the same port differ."""
+    """One prediction for each node. It is not known if two consumers of the same port differ: one of them has the
+    target group."""
     merged: dict[str, CheckPrediction] = {}
-    for predictions in given:
-        for node, prediction in predictions.items():
-            before = merged.setdefault(node, prediction)
-            if before.passes is not None and before.passes != prediction.passes:
-                why = (
-                    "several consumers use this port, and their checks differ; nothing shows which of them this is"
-                )
-                merged[node] = CheckPrediction(None, why)
+    for node in dict.fromkeys(node for predictions in given for node in predictions):
+        own = [predictions[node] for predictions in given if node in predictions]
+        first, absent = own[0], next(filter(None, (each.absent for each in own)), "")
+        if len(own) < len(given):
+            absent = f"{_SEVERAL} and send to different nodes; {_WHICH}"
+        merged[node] = replace(first, absent=absent)
+        if first.passes is not None and any(each.passes != first.passes for each in own):
+            merged[node] = CheckPrediction(None, f"{_SEVERAL}, and their checks differ; {_WHICH}", absent=absent)
     return merged
+
+
+_SEVERAL, _WHICH = "several consumers use this port", "nothing shows which of them this is"
 
 
 def _sentence(
