@@ -49,8 +49,8 @@ def chart() -> str:
         name='{{ include "etpguard.name" . }}',
         labels='    {{- include "etpguard.labels" . | nindent 4 }}',
         rules=rules(),
-        account='{{ include "etpguard.account" . }}',
-        namespace="{{ .Release.Namespace }}",
+        account='{{ include "etpguard.account" . | quote }}',
+        namespace="{{ .Release.Namespace | quote }}",
     )
     return f"{{{{- if .Values.dataPlaneObjects.enabled }}}}\n{_HEAD}{role}{{{{- end }}}}\n"
 

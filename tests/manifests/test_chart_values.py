@@ -178,6 +178,7 @@ def test_severity_and_labels_of_an_alert() -> None:
         pytest.param("monitoring.rules.alertLabels.severity=page", "severity", id="one severity for all"),
         pytest.param("strategy.type=OnDelete", "strategy", id="no strategy of a Deployment"),
         pytest.param("podDisruptionBudget.maxUnavailable=many", "maxUnavailable", id="no number"),
+        pytest.param("nameOverride=2024", "nameOverride", id="no name of a Service"),
         pytest.param("extraVolumes[0].name=tmp", "extraVolumes", id="a volume name in use"),
         pytest.param("extraVolumeMounts[0].name=ca", "mountPath", id="a mount without a path"),
     ],
@@ -252,6 +253,54 @@ def test_runtime_scheduler_and_timeout_of_the_scrape() -> None:
     spec = pod(manifests)["spec"]
     assert (spec["runtimeClassName"], spec["schedulerName"]) == ("gvisor", "second")
     assert one(manifests, "ServiceMonitor")["spec"]["endpoints"][0]["scrapeTimeout"] == "20s"
+
+
+STRINGS = (
+    "serviceAccount.name",
+    "networkPolicy.metricsNamespace",
+    "metrics.tls.secretName",
+    "priorityClassName",
+    "runtimeClassName",
+    "schedulerName",
+    "image.repository",
+    "image.tag",
+    "nodeSelector.disk",
+    "commonLabels.team",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "plain"),
+    [("123", "etpguard", "etpguard"), ("true", "true", "a"), ("null", "null", "a")],
+)
+def test_a_text_that_yaml_reads_as_something_else_stays_a_text(text: str, name: str, plain: str) -> None:
+    def rendered(text: str, name: str) -> Any:
+        texts = [f"{path}={text}" for path in STRINGS]
+        manifests = helm_template(
+            *("--set", f"{ALL_ON},providers.k3s=true"),
+            *("--set-string", f"{','.join(texts)},awsLoadBalancerController.deployment={text}/{text}"),
+            *("--set-string", f"nameOverride={name}"),
+            release=text,
+            namespace=text,
+        )
+        return types([m for m in manifests if m["kind"] != "CustomResourceDefinition"])
+
+    def types(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: types(each) for key, each in value.items()}
+        return [types(each) for each in value] if isinstance(value, list) else type(value)
+
+    assert rendered(text, name) == rendered("a", plain)
+
+
+@pytest.mark.parametrize("release", ["2024", "my.release"])
+def test_a_name_that_no_service_may_have_is_refused(release: str) -> None:
+    done = subprocess.run(
+        [binaries.path("helm"), "template", release, str(CHART), "--set", IMAGE], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "Set nameOverride" in done.stderr
+    assert one(helm_template("--set", "nameOverride=edge", release=release), "Service")
 
 
 def test_the_readme_of_the_chart_says_why_it_refuses_what_other_charts_offer() -> None:

@@ -1,6 +1,10 @@
 {{/* The name of the release, used for every object. */}}
 {{- define "etpguard.name" -}}
-{{- .Values.nameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- $name := .Values.nameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z][-a-z0-9]*$" $name) -}}
+{{- fail (printf "%s cannot be the name of a Service, which starts with a letter and has no dot. Set nameOverride" $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{- define "etpguard.account" -}}
@@ -9,7 +13,7 @@
 
 {{- define "etpguard.selector" -}}
 app.kubernetes.io/name: etpguard
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "etpguard.labels" -}}
