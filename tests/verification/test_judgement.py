@@ -98,7 +98,6 @@ def test_from_inside_nothing_is_ever_fine(state: State, answer: Answer) -> None:
         pytest.param(counted(503, 0), True, DIFFERS, "--hostname-override", id="kube-proxy under another name"),
         pytest.param(counted(200, 2), False, DIFFERS, "has not seen the last change", id="kube-proxy is behind"),
         pytest.param(counted(503, 2), True, DIFFERS, "not healthy", id="kube-proxy is not healthy"),
-        pytest.param(HealthAnswer(REFUSED), True, DIFFERS, "nothing listens", id="no data plane"),
         pytest.param(HealthAnswer(CONNECTS, 404), True, DIFFERS, "HTTP 404", id="another server"),
         pytest.param(HealthAnswer(TIMES_OUT), True, AGREES, "", id="no answer proves nothing"),
     ],
@@ -112,6 +111,28 @@ def test_health_check_node_port_is_the_best_witness(
         state, CONNECTS if expects_local else TIMES_OUT, health=health, expects_local=expects_local, inside=inside
     )
     assert row.verdict is (verdict if verdict is DIFFERS or not inside else INCONCLUSIVE)
+    assert words in row.reason
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "inside", "verdict", "words"),
+    [
+        pytest.param("ready", REFUSED, "", DIFFERS, "--nodeport-addresses", id="nothing listens at the address"),
+        pytest.param("dropped", REFUSED, "", INCONCLUSIVE, "--nodeport-addresses", id="no endpoint either"),
+        pytest.param("dropped", TIMES_OUT, "", INCONCLUSIVE, "--nodeport-addresses", id="the node port is silent"),
+        pytest.param("ready", TIMES_OUT, "", INCONCLUSIVE, "--nodeport-addresses", id="so it is with an endpoint"),
+        pytest.param("ready", CONNECTS, "this is a pod", INCONCLUSIVE, "--nodeport-addresses", id="from inside"),
+        pytest.param("ready", CONNECTS, "", DIFFERS, "the node port answers", id="the node port is served there"),
+        pytest.param("dropped", CONNECTS, "", DIFFERS, "follows other rules", id="it should not be"),
+    ],
+)
+def test_a_health_check_node_port_that_refuses(
+    state: State, answer: Answer, inside: str, verdict: Verdict, words: str
+) -> None:
+    """kube-proxy listens there only at --nodeport-addresses, too, so it may run and serve another address."""
+    expects_local = state == "ready"
+    row = judged(state, answer, health=HealthAnswer(REFUSED), expects_local=expects_local, inside=inside)
+    assert row.verdict is verdict
     assert words in row.reason
 
 

@@ -107,7 +107,9 @@ def judge_connection(
     None if it was not asked; `expects_local`: whether 200 is predicted there, None if that is not predicted.
     `inside`: see `Viewpoint`."""
     verdict, reason = _by_health(health, expects_local)
-    if verdict is not Verdict.DIFFERS:
+    if expects_local is not None and health and health.status is None and health.answer is Answer.REFUSED:
+        verdict, reason = _by_closed_health(prediction, connection, inside)
+    elif verdict is not Verdict.DIFFERS:
         if inside:
             verdict, reason = Verdict.INCONCLUSIVE, inside
         else:
@@ -120,11 +122,6 @@ def _by_health(health: HealthAnswer | None, expects_local: bool | None) -> tuple
     if health is None or expects_local is None:
         return Verdict.AGREES, ""
     if health.status is None:
-        if health.answer is Answer.REFUSED:
-            return Verdict.DIFFERS, (
-                "nothing listens on healthCheckNodePort: no data plane of this node serves the Service; look at "
-                "the kube-proxy (or its replacement) of the node"
-            )
         return Verdict.AGREES, ""
     if health.status == 503 and health.local_endpoints:
         return Verdict.DIFFERS, (
@@ -149,6 +146,30 @@ def _by_health(health: HealthAnswer | None, expects_local: bool | None) -> tuple
         "200): kube-proxy has not seen the last change, or its hostname is the name of another Node; look at its "
         "log"
     )
+
+
+_CLOSED = (
+    "nothing listens on healthCheckNodePort at this address. Either the data plane does not serve this address "
+    "(--nodeport-addresses; in nftables mode kube-proxy serves only the primary address of the node by default): "
+    "try the address that clients or the load balancer use. Or no data plane of this node serves the Service: "
+    "look at the kube-proxy (or its replacement) of the node"
+)
+_ONLY_HEALTH_IS_CLOSED = (
+    "the node port answers, but nothing listens on healthCheckNodePort: another program may have the port; look "
+    "at the log of the kube-proxy (or its replacement) of the node"
+)
+
+
+def _by_closed_health(prediction: Prediction, connection: Connection, inside: str) -> tuple[Verdict, str]:
+    """healthCheckNodePort refuses. kube-proxy listens there at the addresses of node ports only, unless these are
+    all: healthcheck/service_health.go newServiceHealthServer. So only a node port that answers from outside shows
+    that the address is served."""
+    if inside:
+        return Verdict.INCONCLUSIVE, _CLOSED
+    verdict, reason = _by_connection(prediction, connection, None)
+    if connection.answer is Answer.CONNECTS:
+        return (Verdict.DIFFERS, _ONLY_HEALTH_IS_CLOSED) if verdict is Verdict.AGREES else (verdict, reason)
+    return Verdict.DIFFERS if verdict is Verdict.DIFFERS else Verdict.INCONCLUSIVE, _CLOSED
 
 
 _PATH = (
