@@ -66,6 +66,7 @@ class Installation(Record, frozen=True):
 
 class FelixConfigurationSpec(Shape, frozen=True):
     bpf_enabled: bool | None = None
+    bpf_kube_proxy_healthz_port: int | None = None
 
 
 class FelixConfiguration(Record, frozen=True):
@@ -75,6 +76,11 @@ class FelixConfiguration(Record, frozen=True):
     @property
     def bpf_enabled(self) -> bool | None:
         return self.spec.bpf_enabled if self.spec else None
+
+    @property
+    def healthz_port(self) -> int | None:
+        """The port on which Felix answers health checks in place of kube-proxy; 0 if it does not."""
+        return self.spec.bpf_kube_proxy_healthz_port if self.spec else None
 
     @property
     def node(self) -> str:

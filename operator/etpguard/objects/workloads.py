@@ -26,7 +26,7 @@ CONTAINER_ARGUMENTS = (
     "deny-config-keys",
 )
 """Arguments of kube-proxy, kube-router and `cilium-dbg build-config` that a rule reads, without their dashes."""
-CONTAINER_VARIABLES = ("FELIX_BPFENABLED",)
+CONTAINER_VARIABLES = ("FELIX_BPFENABLED", "FELIX_BPFKUBEPROXYHEALTHZPORT")
 
 CONFIG_KEYS = frozenset(
     {

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from etpguard.assess import DataPlane, KnownDataPlane
 from etpguard.assess.data_planes.mixed import rule_of
-from tests.assess.data_planes.clusters import config_map, daemon_set, detect, node
+from etpguard.objects import named
+from etpguard.objects.named import NamedObject
+from tests.assess.data_planes.clusters import cluster_object, config_map, daemon_set, detect, node
 
 Json = dict[str, Any]
 A = node("a")
 
 
-def healthz(*items: Json, choice: str = "auto") -> str:
+def healthz(*items: Json, choice: str = "auto", unread: Sequence[NamedObject] = ()) -> str:
     """ "passes", "fails" or "not known", under each data plane that the objects leave possible."""
-    found = detect(items, choice).planes
+    found = detect(items, choice, unread=unread).planes
     answers = {
         rule_of(group.plane).healthz for each in (found, *found.otherwise) for group in each.groups if group.nodes
     }
@@ -139,3 +142,68 @@ def test_kube_proxy(items: list[Json], expected: str) -> None:
 
 def test_the_flag_names_kube_proxy() -> None:
     assert healthz(args("k3s", "server"), choice="kube-proxy") == "fails"
+
+
+@pytest.mark.parametrize(
+    ("version", "settings", "expected"),
+    [
+        pytest.param("v3.28.0", {}, False, id="a release without the server"),
+        pytest.param("v3.30.3", {}, False, id="the last one without"),
+        pytest.param("v3.30.4", {}, True, id="the first one with it"),
+        pytest.param("v3.31.0", {}, True, id="the default port"),
+        pytest.param("v3.32.1", {"bpfKubeProxyHealthzPort": "10256"}, True, id="the same port"),
+        pytest.param("v3.32.1", {"bpfKubeProxyHealthzPort": "10258"}, False, id="another port"),
+        pytest.param("v3.32.1", {"bpfKubeProxyHealthzPort": "0"}, False, id="turned off"),
+        pytest.param("", {"bpfKubeProxyHealthzPort": "0"}, False, id="turned off, whatever the release"),
+    ],
+)
+def test_calico(version: str, settings: dict[str, str], expected: bool) -> None:
+    assert of(DataPlane.CALICO_EBPF, version, **settings) is expected
+
+
+BPF = {"name": "FELIX_BPFENABLED", "value": "true"}
+PORT = "FELIX_BPFKUBEPROXYHEALTHZPORT"
+
+
+def calico(version: str, **variables: str) -> Json:
+    env = [BPF, *({"name": name, "value": value} for name, value in variables.items())]
+    return daemon_set("calico-node", f"calico/node:{version}", env=env)
+
+
+def felix(**spec: Any) -> Json:
+    return cluster_object("FelixConfiguration", "crd.projectcalico.org/v1", "default", **spec)
+
+
+@pytest.mark.parametrize(
+    ("items", "unread", "expected"),
+    [
+        pytest.param([calico("v3.31.0")], (), "passes", id="no configuration"),
+        pytest.param([calico("v3.28.0")], (), "fails", id="an old release"),
+        pytest.param([calico("latest")], (), "not known", id="a release that is not known"),
+        pytest.param([calico("v3.32.1"), felix(bpfKubeProxyHealthzPort=0)], (), "fails", id="turned off"),
+        pytest.param(
+            [calico("v3.32.1"), felix(bpfEnabled=True)], (), "passes", id="a configuration without the port"
+        ),
+        pytest.param([calico("v3.32.1", **{PORT: "10258"}), felix()], (), "fails", id="a variable"),
+        pytest.param(
+            [calico("v3.32.1", **{PORT: "10256"}), felix(bpfKubeProxyHealthzPort=0)],
+            (),
+            "passes",
+            id="the variable goes first",
+        ),
+        pytest.param(
+            [calico("v3.32.1")], [named.CALICO_FELIX], "not known", id="a configuration that was not read"
+        ),
+        pytest.param(
+            [calico("v3.32.1"), felix()], [named.CALICO_FELIX_V3], "passes", id="read in one of its two versions"
+        ),
+        pytest.param(
+            [calico("v3.32.1"), felix(bpfKubeProxyHealthzPort=0), KUBE_PROXY],
+            (),
+            "fails or passes",
+            id="kube-proxy may answer instead",
+        ),
+    ],
+)
+def test_the_objects_of_calico(items: list[Json], unread: Sequence[NamedObject], expected: str) -> None:
+    assert healthz(A, *items, unread=unread) == expected

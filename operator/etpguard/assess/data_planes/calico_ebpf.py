@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.inputs import Inputs, Nodes
-from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, doubt_of, no_sctp
+from etpguard.assess.data_planes.interface import CALICO_HEALTHZ, KnownDataPlane
+from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz, doubt_of, no_sctp
 from etpguard.assess.data_planes.trackers import is_ready, is_terminating
 from etpguard.assess.node_states import (
     HEADLESS,
@@ -34,6 +34,7 @@ _EXCLUDED = "projectcalico.org/natExcludeService"
 _STRATEGY = "lb.projectcalico.org/external-traffic-strategy"
 _HINTS_SINCE, _MAGLEV_SINCE = (3, 31, 0), (3, 32, 0)
 _INTERNAL_SINCE = (3, 27, 0)
+_HEALTHZ_SINCE = (3, 30, 4)
 
 _NOT_HANDLED = Reason(
     "NotServedByCalico",
@@ -58,11 +59,28 @@ _IGNORES_INTERNAL = Reason(
 class CalicoEBPF:
     """The rule of Calico's eBPF data plane, for one release."""
 
-    healthz = True
     misleading = FOLLOWS_INTERNAL_POLICY
 
     def __init__(self, plane: KnownDataPlane) -> None:
         self._release = plane.release
+        self._configured = plane.settings is not None
+        self._healthz_port = plane.setting(CALICO_HEALTHZ)
+
+    @property
+    def healthz(self) -> Healthz:
+        """projectcalico/calico#10947 begins to serve the port, and #11011 makes it an option. tigera/operator#4768
+        writes 0 where the operator does not manage kube-proxy."""
+        if self._healthz_port not in (None, "10256"):
+            return False
+        if self._release is None:
+            return "Calico answers on port 10256 since 3.30.4, and the version of Calico is not known"
+        if self._release < _HEALTHZ_SINCE:
+            return False
+        if not self._configured:
+            return (
+                f"Calico answers on port 10256 unless {CALICO_HEALTHZ} of the FelixConfiguration has another value"
+            )
+        return True
 
     def states(self, inputs: Inputs) -> ServiceStates:
         service = inputs.service

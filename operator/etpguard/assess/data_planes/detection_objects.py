@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from etpguard.assess.data_planes.detection_cilium import CiliumConfiguration, Statement
 from etpguard.assess.data_planes.detection_nodes import KUBE_PROXY_MODES
+from etpguard.assess.data_planes.interface import CALICO_HEALTHZ
 from etpguard.objects import named
 from etpguard.objects.arguments import last_value, values_of
 from etpguard.objects.calico import FelixConfiguration, Installation
 from etpguard.objects.named import Listed, NamedObject, NamedObjects
 from etpguard.objects.openshift import OpenShiftNetwork
-from etpguard.objects.workloads import UNREADABLE, ConfigMap, DaemonSet
+from etpguard.objects.workloads import UNREADABLE, ConfigMap, DaemonSet, EnvVar
 
 DAEMON_SETS = (
     named.CILIUM_DAEMON_SET,
@@ -86,12 +88,29 @@ class Objects:
         return tuple(each for each, found in self._running if found.selects(name, labels))
 
     def _calico_environment(self) -> Statement | None:
+        for each, variable in self._calico_variables("FELIX_BPFENABLED"):
+            says = None if variable.value is None else variable.value.lower() in _TRUE
+            return Statement(says, f"{each}: {variable.name}={variable.value}")
+        return None
+
+    def _calico_variables(self, name: str) -> Iterator[tuple[NamedObject, EnvVar]]:
         for each in (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET):
             found = self.daemon_set(each)
             for variable in (v for c in (found.containers if found else ()) for v in c.env or ()):
-                says = None if variable.value is None else variable.value.lower() in _TRUE
-                return Statement(says, f"{each}: {variable.name}={variable.value}")
-        return None
+                if variable.name == name:
+                    yield each, variable
+
+    def calico_settings(self) -> tuple[tuple[str, str], ...] | None:
+        """None if the objects that may have a setting could not be read."""
+        for _, variable in self._calico_variables("FELIX_BPFKUBEPROXYHEALTHZPORT"):
+            return ((CALICO_HEALTHZ, variable.value),) if variable.value is not None else None
+        known = False
+        for each in (named.CALICO_FELIX, named.CALICO_FELIX_V3):
+            felix: FelixConfiguration | None = self._objects.found.get(each)
+            known |= felix is not None
+            if felix and felix.healthz_port is not None:
+                return ((CALICO_HEALTHZ, str(felix.healthz_port)),)
+        return () if known or not self.unread(named.CALICO_FELIX, named.CALICO_FELIX_V3) else None
 
     def calico_replaces_kube_proxy(self, felix_bpf: bool | None = None) -> list[Statement]:
         """Felix reads its environment first, then the FelixConfiguration of the node, which has `felix_bpf`, then

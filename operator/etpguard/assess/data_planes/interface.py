@@ -21,6 +21,7 @@ The names of `KnownDataPlane.settings` are those of the data plane's own configu
 | ovn-kubernetes | `node-port-enable` (of the Node's annotation), `healthz-bind-address`, `ovn-empty-lb-events`; `openshift` is "true" for the OVN-Kubernetes of OpenShift |
 | antrea | keys of antrea-agent.conf: `serviceProxyName`, `skipServices` (separated by commas), `proxyLoadBalancerIPs`, `disableServiceHealthCheckServer` |
 | kube-router | `service-external-ip-range` (separated by commas) |
+| calico-ebpf | `bpfKubeProxyHealthzPort`, of the FelixConfiguration |
 | kube-proxy, winkernel | `healthz-bind-address`; `healthz-decided-by`: what decides on that address where no object shows it |
 
 A node whose Cilium does not replace kube-proxy, or whose Antrea has no `proxyAll`, has kube-proxy.
@@ -55,6 +56,7 @@ class DataPlane(Enum):
 
 
 HEALTHZ_ADDRESS, HEALTHZ_DECIDED_BY = "healthz-bind-address", "healthz-decided-by"
+CALICO_HEALTHZ = "bpfKubeProxyHealthzPort"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?=$|[^\d.])")
 
 
