@@ -122,7 +122,9 @@ def test_the_json_is_the_contract(state: Path) -> None:
     }
     assert found["during"]["worst"]["uncoveredNodes"] == ["c"]
     assert found["now"]["resilience"]["coveredNodes"] == 2
-    assert found["exposureSeconds"] == [0, 0]
+    assert found["exposureSeconds"] == [0, 35], "the load balancer sends to the node until its check times out"
+    (end,) = found["handOff"]["ends"]
+    assert (end["seconds"], end["detectionSeconds"], end["servesSeconds"]) == ([0, 35], [15, 35], [0, 0])
     assert found["because"] == ["pod shop/p1 is lost with node a"]
     assert "poddisruptionbudgets.policy" in made["notRead"]
 
@@ -247,9 +249,9 @@ def test_a_rollout_that_outruns_the_load_balancer_says_by_how_much(state: Path) 
 
 
 def test_a_change_that_ends_no_pod_hands_nothing_off(state: Path) -> None:
-    (found,) = report(state, "lose", "a")["services"]
+    (found,) = report(state, "policy", "shop/web=Cluster")["services"]
     assert found["handOff"] is None
-    assert "When the last pod of a node ends" not in what_if(state, "lose", "a").out
+    assert "When the last pod of a node ends" not in what_if(state, "policy", "shop/web=Cluster").out
 
 
 def test_without_pods_and_with_many_services_the_hand_off_is_short(tmp_path: Path) -> None:

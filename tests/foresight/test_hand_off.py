@@ -23,7 +23,7 @@ from etpguard.assess.probe import (
     Probe,
 )
 from etpguard.foresight.detection import NotKnown, Timing
-from etpguard.foresight.hand_off import MARGIN, HandOff, Seam, hand_off, outruns, words
+from etpguard.foresight.hand_off import MARGIN, HandOff, Seam, hand_off, lost_node, outruns, words
 from etpguard.foresight.pod_end import ServingWindow, serving_window
 from etpguard.objects import Key
 from etpguard.objects.pods import PodSpec
@@ -172,6 +172,31 @@ def test_who_sends_to_the_nodes_of_endpoints_stops_without_a_check(
 def test_a_health_check_bounds_the_time_of_who_follows_endpoints() -> None:
     follows = consumer(HCNP, rule=NodeRule(follows_endpoints=True))
     assert hand_off(follows, GKE, window(14, 20), forwards_to_terminating=True).verdict is Seam.SEAMLESS
+
+
+@pytest.mark.parametrize(
+    ("probe", "rule", "timing", "verdict", "seconds"),
+    [
+        pytest.param(OWN, ANY_CLIENT, GKE, Seam.LOSSY, (0, 13), id="the traffic port"),
+        pytest.param(HCNP, ANY_CLIENT, GKE, Seam.LOSSY, (0, 13), id="healthCheckNodePort does not answer either"),
+        pytest.param(KubeProxyHealthz(), ANY_CLIENT, GKE, Seam.LOSSY, (0, 13), id="nor does 10256"),
+        pytest.param(OWN, ANY_CLIENT, UNKNOWN, Seam.LOSSY, (0, None), id="unknown settings"),
+        pytest.param(NoHealthCheck(), ANY_CLIENT, GKE, Seam.LOSSY, (0, None), id="no health check"),
+        pytest.param(
+            NoHealthCheck(), NodeRule(follows_endpoints=True), GKE, Seam.UNKNOWN, None, id="it follows endpoints"
+        ),
+    ],
+)
+def test_a_node_that_goes_with_its_pods(
+    probe: Probe,
+    rule: NodeRule,
+    timing: Timing | NotKnown,
+    verdict: Seam,
+    seconds: tuple[int, int | None] | None,
+) -> None:
+    found = lost_node(consumer(probe, rule=rule), timing)
+    assert (found.verdict, found.seconds) == (verdict, seconds)
+    assert found.because
 
 
 def test_without_the_fallback_to_terminating_pods_a_delay_does_not_help() -> None:

@@ -243,10 +243,55 @@ def test_without_pods_it_is_not_known() -> None:
 
 
 def test_changes_that_end_no_pod_hand_nothing_off() -> None:
-    for change in (Lose(("a",)), Policy(WEB, "Cluster")):
-        phases = phases_of(forecast(behind_gke(TWO_AND_TWO, *deployment(3)), change))
-        assert phases is not None
-        assert phases.hand_off is None
+    found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Policy(WEB, "Cluster"))
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.hand_off is None
+
+
+def exposed(found: Forecast) -> tuple[int, int] | None:
+    phases = phases_of(found)
+    assert phases is not None
+    return phases.exposure
+
+
+def test_a_lost_node_gets_traffic_until_its_health_check_has_timed_out() -> None:
+    found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Lose(("a",)))
+    assert summary(found) == ("Lossy", (0, 13), ("a",)), "healthCheckNodePort does not answer either"
+    assert exposed(found) == (0, 13)
+    pods = [pod("p1", "a"), pod("p2", "b")]
+    behind_alb = [*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(2)]
+    assert exposed(forecast(behind_alb, Lose(("a",)))) == (0, 35)
+    slow = alb(**{f"{ALB}healthcheck-interval-seconds": "400"})
+    unknown = forecast([*NODES, service(), endpoints(pods), *pods, *slow, *deployment(2)], Lose(("a",)))
+    assert summary(unknown) == ("Lossy", (0, None), ("a",))
+    assert exposed(unknown) is None
+
+
+def test_a_lost_node_beside_a_drained_one_counts_as_well() -> None:
+    pods = [pod("p1", "a", **sleeps(14)), pod("p2", "b", **sleeps(14)), pod("p3", "c", **sleeps(14))]
+    found = forecast(behind_gke(pods, *deployment(3)), Lose(("a",)), Drain(("b",)))
+    assert exposed(found) == (0, 13)
+
+
+@pytest.mark.parametrize(
+    "drain",
+    [
+        pytest.param(Drain(("a",), By.KARPENTER), id="Karpenter"),
+        pytest.param(Drain(("a",), By.CLUSTER_AUTOSCALER), id="the cluster autoscaler"),
+        pytest.param(Drain(("a",), then_delete=True), id="kubectl"),
+    ],
+)
+def test_the_pods_of_daemonsets_end_with_a_node_that_is_deleted(drain: Drain) -> None:
+    pods = [pod("p1", "a", owner="DaemonSet/web"), pod("p2", "b", owner="DaemonSet/web")]
+    objects = [*NODES, service(), endpoints(pods), *pods, *alb(), workload("DaemonSet")]
+    found = forecast(objects, drain)
+    assert summary(found) == ("Lossy", (0, 35), ("a",))
+    assert exposed(found) == (0, 35)
+    evicted = [pod("p3", "a", **sleeps(60)), pod("p4", "b", **sleeps(60))]
+    objects = [*NODES, service(), endpoints(evicted), *evicted, *alb(), *deployment(2)]
+    (end,) = ends(forecast(objects, drain)).ends
+    assert not end.with_node, "its pod is gone when the node is deleted"
 
 
 def test_what_is_gone_already_does_not_end_again() -> None:

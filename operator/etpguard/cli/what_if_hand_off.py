@@ -33,7 +33,7 @@ def hand_off_report(phases: Phases, max_nodes: int) -> Json | None:
 
 def _end(end: PodEnd, max_nodes: int) -> Json:
     known = None if isinstance(end.timing, NotKnown) else end.timing
-    dropped = isinstance(end.consumer.probe, OwnNodePort)
+    dropped = end.with_node or isinstance(end.consumer.probe, OwnNodePort)
     return {
         "change": end.change,
         "kind": end.consumer.kind,

@@ -30,10 +30,13 @@ def exposure(phases: Phases, picture: Picture) -> tuple[int, int] | None:
     service = picture.get(SERVICE, phases.service)
     if service is None:
         return None
+    lost = [end for end in (phases.hand_off.ends if phases.hand_off else ()) if end.with_node]
+    if not _all_bounded(lost):
+        return None
     newly = set(picture.nodes.names(fresh))
     found = [_seconds(v, phases, newly, service, picture) for v in worst.consumers if _routes_around(v)]
     known = [seconds for seconds in found if seconds is not None]
-    return (0, max(known)) if known and len(known) == len(found) else None
+    return (0, max(*known, _longest(lost))) if known and len(known) == len(found) else None
 
 
 def _of_ending_pods(phases: Phases) -> tuple[int, int] | None:
@@ -61,7 +64,7 @@ def _all_bounded(ends: Iterable[PodEnd]) -> bool:
 
 
 def _longest(ends: Iterable[PodEnd]) -> int:
-    return max(end.found.seconds[1] or 0 if end.found.seconds else 0 for end in ends)
+    return max((end.found.seconds[1] or 0 if end.found.seconds else 0 for end in ends), default=0)
 
 
 def _bounded(found: HandOff) -> bool:

@@ -72,6 +72,21 @@ def hand_off(
     return _health_check_node_port(timing, window if forwards_to_terminating else ServingWindow(0, 0, pod), pod)
 
 
+def lost_node(consumer: Consumer, timing: Timing | NotKnown) -> HandOff:
+    """The verdict where the node goes with its pods: nothing answers there, whatever the health check asks. Its
+    Node is gone, so it may be taken out of the load balancer sooner."""
+    if consumer.probe is None or isinstance(consumer.probe, NoHealthCheck):
+        if why := _follows(consumer):
+            return _unknown(why)
+        why = "without a health check, requests to it are lost until it is taken out of the load balancer"
+        return HandOff(Seam.LOSSY, (0, None), (why,))
+    if isinstance(timing, NotKnown):
+        return HandOff(Seam.LOSSY, (0, None), (timing.why,))
+    _, most = timing.down(dropped=True)
+    why = f"nothing answers the health check on a node that is gone; the load balancer stops within {most} s"
+    return HandOff(Seam.LOSSY, (0, most), (why, *_settings(timing)))
+
+
 def _follows(consumer: Consumer) -> str:
     """That the consumer stops or may stop without a health check, because its nodes are those of the endpoints; ""
     if they are not."""

@@ -32,9 +32,10 @@ def lose(simulation: Simulation, change: Lose) -> None:
     """Pods of controllers get replacements on other nodes."""
     nodes = simulation.nodes(change.nodes)
     lost = [each for name in change.nodes for each in simulation.pods.on(name)]
+    keys = frozenset(each.key for each in lost)
+    simulation.note_ends(Ending(str(change), [Alternative(keys)], Replaced.MEANWHILE, with_node=True))
     simulation.remove_nodes(nodes, change.nodes)
     changed = simulation.world.refresh()
-    keys = frozenset(each.key for each in lost)
     here = [extended(each, gone=keys) for each in simulation.alternatives]
     new = new_pods(each.replacement() for each in lost if _is_replaced(each))
     simulation.note_moves(lost, "is lost with")
@@ -51,6 +52,10 @@ def drain(simulation: Simulation, change: Drain) -> None:
     evicted = [*found.free, *found.doubtful, *(pod for each in found.limited for pod in each.pods)]
     everyone = Alternative(frozenset(each.key for each in evicted))
     simulation.note_ends(Ending(str(change), [everyone], Replaced.MEANWHILE, change.by))
+    if change.deletes and found.complete:
+        stays = Alternative(frozenset(each.pod for each in found.blocked))
+        with_nodes = Ending(str(change), [stays], Replaced.NOT_MEANWHILE, change.by, with_node=True)
+        simulation.ends.note(with_nodes, [extended(each, everyone.gone) for each in simulation.alternatives])
     marked = [_marked(node, change.by) for node in nodes]
     if not (change.by is By.CLUSTER_AUTOSCALER and not found.complete):
         simulation.world.put(NODE, marked)

@@ -1,4 +1,4 @@
-"""The pods that a drain, a scale or a rollout ends, and whether each Service hands their nodes off without a loss.
+"""The pods that a change ends, and whether each Service hands their nodes off without a loss.
 Pure.
 
 Only a node that loses its last pod of the Service counts: another pod takes the requests over at once. The verdict
@@ -20,7 +20,7 @@ from etpguard.assess.node_rule import AUTOSCALER_TAINT
 from etpguard.foresight.alternatives import Alternative
 from etpguard.foresight.changes import By
 from etpguard.foresight.detection import NotKnown, Timing, timing_of
-from etpguard.foresight.hand_off import HandOff, Seam, hand_off, outruns
+from etpguard.foresight.hand_off import HandOff, Seam, hand_off, lost_node, outruns
 from etpguard.foresight.hosts import hosts_of
 from etpguard.foresight.pod_end import ServingWindow, serving_window
 from etpguard.foresight.pods import Pods
@@ -30,6 +30,7 @@ from etpguard.objects.pods import Pod
 
 _ORDER = (Seam.SEAMLESS, Seam.UNKNOWN, Seam.LOSSY)
 """From best to worst."""
+_WITH_NODE = ServingWindow(0, 0, ("its node is gone",))
 
 
 class Replaced(Enum):
@@ -52,6 +53,8 @@ class PodEnd:
     """None where the Pods are not known."""
     found: HandOff
     min_ready_seconds: int | None = None
+    """See `Ending`."""
+    with_node: bool = False
     """See `Ending`."""
 
 
@@ -84,6 +87,8 @@ class Ending:
     """What ends them. It may mark the nodes first, so that load balancers take them out."""
     min_ready_seconds: int | None = None
     """Of a rollout: how long it waits after a new pod is ready."""
+    with_node: bool = False
+    """Whether the nodes go with the pods."""
 
 
 class PodEnds:
@@ -120,7 +125,7 @@ class PodEnds:
         if not emptied:
             return
         ends = [pod for pod, node in here.items() if pod in keys and node in emptied]
-        window = self._window(ends)
+        window = _WITH_NODE if ending.with_node else self._window(ends)
         table = self._world.picture.nodes
         terminating = forwards_to_terminating(self._world.engine.planes)
         for verdict in assessment.consumers:
@@ -131,15 +136,26 @@ class PodEnds:
             if not nodes or consumer.incidental:
                 continue
             timing = timing_of(consumer, service, self._world.picture)
-            if window is None:
+            if ending.with_node:
+                found = lost_node(consumer, timing)
+            elif window is None:
                 found = HandOff(Seam.UNKNOWN, None, ("Pods cannot be read, so it is not known how they end",))
             else:
                 found = hand_off(consumer, timing, window, forwards_to_terminating=terminating)
             covered = set(table.names(verdict.eligible & ~verdict.uncovered))
             alone = covered <= emptied and any(_empties(here, way, covered) for way in ending.ways)
             found = _alone(found, timing, ending) if alone else _with_rollout(found, timing, ending)
-            found = _with_removal(found, consumer, ending.by)
-            yield PodEnd(ending.change, consumer, nodes, timing, window, found, ending.min_ready_seconds)
+            found = found if ending.with_node else _with_removal(found, consumer, ending.by)
+            yield PodEnd(
+                ending.change,
+                consumer,
+                nodes,
+                timing,
+                window,
+                found,
+                ending.min_ready_seconds,
+                ending.with_node,
+            )
 
     def _window(self, pods: Iterable[Key]) -> ServingWindow | None:
         seen = (self._pods.seen.get(key) for key in pods)
