@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from etpguard.assess import DataPlane
 from etpguard.objects import named
 from tests.assess.data_planes.clusters import (
     ALL,
@@ -262,6 +263,31 @@ def test_one_data_plane(items: list[Json], expected: str) -> None:
     assert f"{group.plane} {group.evidence}: {group.how}" == expected
     assert found.planes.contradictions == ()
     assert found.planes.otherwise == ()
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        pytest.param([A, KUBE_PROXY], None, id="kube-proxy alone"),
+        pytest.param([A, NO_KPR, CILIUM, KUBE_PROXY], "cilium v1.20.2", id="Cilium that does not replace it"),
+        pytest.param([A, NO_KPR, CILIUM], "cilium v1.20.2", id="and no DaemonSet of kube-proxy"),
+        pytest.param(
+            [node("a", annotations=args("k3s", "server")), NO_KPR, CILIUM], "cilium v1.20.2", id="Cilium on k3s"
+        ),
+        pytest.param([node("a", up="CiliumIsUp"), KUBE_PROXY], "cilium", id="Cilium in another namespace"),
+        pytest.param([A, ANTREA, antrea_config(""), KUBE_PROXY], "antrea", id="Antrea as by default"),
+        pytest.param([A, ANTREA, KUBE_PROXY], "antrea", id="Antrea without its ConfigMap"),
+        pytest.param(
+            [A, ANTREA, antrea_config("antreaProxy: {enable: false}"), KUBE_PROXY], None, id="Antrea without proxy"
+        ),
+        pytest.param([A, CALICO, KUBE_PROXY], None, id="Calico"),
+    ],
+)
+def test_what_serves_cluster_ips_for_pods_beside_kube_proxy(items: list[Json], expected: str | None) -> None:
+    plane = detect(items).planes.groups[0].plane
+    assert plane.name is DataPlane.KUBE_PROXY
+    found = plane.for_pods
+    assert (found and " ".join(filter(None, (found.name.value, found.version)))) == expected
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,17 @@ from etpguard.assess.data_planes.inputs import Nodes
 from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup
 from etpguard.assess.data_planes.mixed import NOT_KNOWN, Rules
 from etpguard.assess.node_states import Client
+from etpguard.objects import EndpointSlice
 from tests.assess.build import endpoint, endpoint_slice, service
 from tests.assess.data_planes.states import ENDING, NODES, letters, no_labels, three_nodes
 
 CILIUM = KnownDataPlane(DataPlane.CILIUM, version="v1.20.2", settings=())
 KUBE_PROXY = KnownDataPlane(DataPlane.KUBE_PROXY, how="the DaemonSet")
 CALICO = KnownDataPlane(DataPlane.CALICO_EBPF)
+ANTREA = KnownDataPlane(DataPlane.ANTREA)
+OTHER_CILIUM = KnownDataPlane(
+    DataPlane.CILIUM, version="v1.20.2", settings=(("k8s-service-proxy-name", "cilium"),)
+)
 KUBE_ROUTER = KnownDataPlane(DataPlane.KUBE_ROUTER)
 OTHER = KnownDataPlane(DataPlane.OTHER)
 N1, N2, N3 = 1, 2, 4
@@ -82,6 +87,36 @@ def test_health_checks_that_differ_are_not_known() -> None:
     planes = cluster((CILIUM, ALL), otherwise=(cluster((KUBE_PROXY, ALL)),))
     _, _, states = found(planes, endpoint("n1"), endpoint(None), type="LoadBalancer", healthCheckNodePort=31000)
     assert states.health_not_known & ALL == N2 | N3
+
+
+ON_N1 = endpoint_slice([endpoint("n1")])
+NAMELESS = [{"name": "", "protocol": "TCP", "port": 8080}]
+
+
+@pytest.mark.parametrize(
+    ("for_pods", "given", "expected", "client"),
+    [
+        pytest.param(None, ON_N1, "RDD", Client.TIMEOUT, id="kube-proxy alone"),
+        pytest.param(CILIUM, ON_N1, "RDD", Client.NOT_KNOWN, id="the same nodes"),
+        pytest.param(ANTREA, ON_N1, "RDD", Client.NOT_KNOWN, id="Antrea"),
+        pytest.param(ANTREA, endpoint_slice([endpoint(None)]), "DDD", Client.NOT_KNOWN, id="nowhere in both"),
+        pytest.param(CILIUM, endpoint_slice([endpoint("n1"), endpoint(None)]), "R??", None, id="no nodeName"),
+        pytest.param(CILIUM, endpoint_slice([endpoint("n1")], NAMELESS), "???", None, id="a port without a name"),
+        pytest.param(OTHER_CILIUM, ON_N1, "RDD", Client.TIMEOUT, id="Cilium of other Services"),
+    ],
+)
+def test_another_data_plane_serves_the_pods_of_the_nodes(
+    for_pods: KnownDataPlane | None, given: EndpointSlice, expected: str, client: Client | None
+) -> None:
+    table = three_nodes()
+    rules = Rules(cluster((KnownDataPlane(DataPlane.KUBE_PROXY, for_pods=for_pods), ALL)))
+    (port,) = rules.internal_ports(service(), [given], Nodes(table.bit, no_labels))
+    assert letters(port, table) == expected
+    assert {reason.code for _, reason in port.uncertain} <= {"TwoDataPlanes"}
+    if client:
+        assert port.client(ALL) is client
+    (outside,) = rules.states(service(), [given], Nodes(table.bit, no_labels), None).ports
+    assert not outside.uncertain
 
 
 @pytest.mark.parametrize(

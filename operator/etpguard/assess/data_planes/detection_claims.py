@@ -60,7 +60,7 @@ class Claims:
         if signs.embedded and cluster.servers == {False}:
             how = f"the annotation {signs.embedded.program}.io/node-args, without --disable-kube-proxy"
             mode = signs.embedded.mode or "iptables"
-            yield replace(observed(DataPlane.KUBE_PROXY, how), mode=mode, settings=_own_healthz(signs))
+            yield self.described(replace(observed(DataPlane.KUBE_PROXY, how), mode=mode), signs, cluster)
 
     # What the named objects show for one Node.
 
@@ -224,8 +224,22 @@ class Claims:
                 healthz = _own_healthz(signs)
                 if healthz is None and (address := objects.kube_proxy_healthz()) is not None:
                     healthz = ((HEALTHZ_ADDRESS, address),)
-                return replace(plane, mode=plane.mode or objects.kube_proxy_mode(), settings=healthz)
+                mode = plane.mode or objects.kube_proxy_mode()
+                for_pods = self._serving_pods(signs, cluster or Cluster())
+                return replace(plane, mode=mode, settings=healthz, for_pods=for_pods)
         return plane
+
+    def _serving_pods(self, signs: NodeSigns, cluster: Cluster) -> KnownDataPlane | None:
+        """What serves the cluster IPs for pods beside kube-proxy. Cilium always does: convertService of 1.20.2
+        pkg/loadbalancer/reflectors/conversions.go makes these frontends whether it replaces kube-proxy or not. So
+        does AntreaProxy; what it skips, kube-proxy serves by the same rule, so its settings do not matter."""
+        objects = self._objects
+        agent = any(each in signs.runs for each in _CILIUM) or signs.network == "CiliumIsUp"
+        if (agent or objects.cilium.config) and self.cilium_may_run(signs, cluster):
+            return self.described(KnownDataPlane(DataPlane.CILIUM), signs)
+        if named.ANTREA_DAEMON_SET in signs.runs and objects.antrea_proxies():
+            return KnownDataPlane(DataPlane.ANTREA)
+        return None
 
 
 def _own_healthz(signs: NodeSigns) -> tuple[tuple[str, str], ...] | None:

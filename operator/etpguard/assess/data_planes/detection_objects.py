@@ -136,11 +136,18 @@ class Objects:
         config = self.config(named.ANTREA_CONFIG)
         if config is None or config.values.get("antrea-agent.conf", UNREADABLE) == UNREADABLE:
             return Statement(None, str(named.ANTREA_CONFIG))
-        conf = config.file("antrea-agent.conf") or {}
-        proxy = conf.get("antreaProxy", {})
-        on = conf.get("featureGates", {}).get("AntreaProxy", True) and proxy.get("enable", True)
-        says = bool(on and proxy.get("proxyAll", False))
+        says = self.antrea_proxies() and bool(self._antrea_conf().get("antreaProxy", {}).get("proxyAll", False))
         return Statement(says, f"{named.ANTREA_CONFIG}: proxyAll={str(says).lower()}")
+
+    def antrea_proxies(self) -> bool:
+        """Whether AntreaProxy is on, as by default: it serves the cluster IPs for pods."""
+        conf = self._antrea_conf()
+        gate = conf.get("featureGates", {}).get("AntreaProxy", True)
+        return bool(gate and conf.get("antreaProxy", {}).get("enable", True))
+
+    def _antrea_conf(self) -> dict[str, Any]:
+        config = self.config(named.ANTREA_CONFIG)
+        return (config.file("antrea-agent.conf") if config else None) or {}
 
     def antrea_settings(self) -> tuple[tuple[str, str], ...] | None:
         config = self.config(named.ANTREA_CONFIG)

@@ -81,6 +81,8 @@ class KnownDataPlane(Struct, frozen=True):
     evidence: Evidence = Evidence.ASSUMED
     how: str = "assumed"
     """How it is known, in a few words: the flag, the label or annotation, the object; "assumed" by default."""
+    for_pods: KnownDataPlane | None = None
+    """kube-proxy: the data plane that serves the cluster IPs for the pods of these nodes, if another one does."""
 
     def setting(self, name: str) -> str | None:
         """The value of a setting; None if it is not set, or if the configuration was not read."""

@@ -50,6 +50,15 @@ def rule_of(plane: KnownDataPlane) -> Rule:
     return _RULES[plane.name](plane)
 
 
+def _for_pods(plane: KnownDataPlane) -> Reason:
+    name = plane.for_pods.name.value if plane.for_pods else ""
+    return Reason(
+        "TwoDataPlanes",
+        f"{name} serves the cluster IP for pods, and {plane.name.value} serves it for the node and for pods with "
+        "hostNetwork. They read the endpoints of this Service in different ways",
+    )
+
+
 StatesByPlane = dict[KnownDataPlane, ServiceStates]
 """The states of one Service as if every node had that data plane."""
 
@@ -66,6 +75,7 @@ class Rules:
         self._rules = [(rule_of(plane), nodes) for plane, nodes in by_plane.items()]
         if len(self._rules) == 1:
             self._rules = [(self._rules[0][0], -1)]
+        self._for_pods = {plane: rule_of(plane.for_pods) for plane in by_plane if plane.for_pods}
         healthz = [(rule.healthz, nodes) for rule, nodes in self._rules]
         self.healthz_passes = _union(nodes for answer, nodes in healthz if answer is True)
         """Nodes whose port 10256 answers with success while they are Ready."""
@@ -111,7 +121,13 @@ class Rules:
         return tuple(replace(port, node_port=0) for port in states.ports)
 
     def _internal(self, inputs: Inputs) -> ServiceStates:
-        parts = [(ServiceStates(rule.internal_ports(inputs), {}), members) for rule, members in self._rules]
+        parts = []
+        for plane, (rule, members) in zip(self._planes, self._rules, strict=True):
+            states = ServiceStates(rule.internal_ports(inputs), {})
+            # Without ports there, the other one leaves the Service to this one.
+            if (pods := self._for_pods.get(plane)) and (ports := pods.internal_ports(inputs)):
+                states = _doubted(states, ServiceStates(ports, {}), _for_pods(plane))
+            parts.append((states, members))
         return parts[0][0] if len(parts) == 1 else _assembled(parts)
 
     def _states(self, inputs: Inputs, known: StatesByPlane | None) -> ServiceStates:
