@@ -127,7 +127,12 @@ def reported(assessed: Assessment = BLACKHOLE) -> Server:
 
 
 def reworded(status: Json) -> Json:
-    text = json.dumps(status).replace("drop the traffic", "lose it").replace("do this", "do that")
+    text = (
+        json.dumps(status)
+        .replace("drop the traffic", "lose it")
+        .replace("do this", "do that")
+        .replace("plane is", "plane may be")
+    )
     return dict(json.loads(text))
 
 
@@ -169,6 +174,25 @@ class TestAnotherRelease:
         server.settle(replace(BLACKHOLE, uncovered=0b010))
         assert server.writes == ["status"]
         assert "lose it" not in now_said(server)
+
+    @pytest.mark.parametrize("before", [(), ("the data plane is kube-proxy",)])
+    def test_what_is_assumed_now_and_was_not_before_is_written_once(self, before: tuple[str, ...]) -> None:
+        """And what is not assumed any more. The setting of the data plane changed with the restart."""
+        server = reported()
+        if not before:
+            server.assumed = ()
+            server.settle(BLACKHOLE)
+            server.shown()
+            server.writes.clear()
+        server.start()
+        server.assumed = () if before else ("the data plane is Cilium",)
+        for _ in range(3):
+            server.settle(BLACKHOLE)
+            server.shown()
+            server.now += 3600
+        assert server.writes == ["status"]
+        assert server.stored is not None
+        assert server.stored["status"].get("assumptions", []) == list(server.assumed)
 
 
 class TestWords:

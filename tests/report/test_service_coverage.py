@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,13 +10,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from etpguard.assess import Outcome, Reason
+from etpguard.assess import Assessment, Outcome, Reason
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import NoHealthCheck
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Reject, Remediation, Service, ServiceCoverage, decode_item
 from etpguard.report import service_coverage
-from etpguard.report.service_coverage import facts, history_status, published_part, status, status_body
+from etpguard.report.service_coverage import history_status, published_part, same_facts, status, status_body
 from tests.publish.given import assessment, table, verdict
 from tests.report.given import big, nginx, table_of
 
@@ -102,24 +104,12 @@ def test_what_every_service_rests_on_comes_first() -> None:
     assert made["assumptions"] == ["the data plane", *["own"] * 15]
 
 
-def test_what_a_client_meets_is_no_difference_of_facts() -> None:
-    assessment, table = nginx()
-    refused = tuple(replace(port, silent=0) for port in assessment.ports)
-    before, after = status(assessment, table, []), status(replace(assessment, ports=refused), table, [])
-    assert same_facts(before, after)
-    assert not same(before, after)
-
-
 O = Outcome  # noqa: E741
 NOW = "2026-01-01T00:00:00Z"
 
 
 def same(existing: Json, wanted: Json) -> bool:
     return published_part(existing) == published_part(wanted)
-
-
-def same_facts(existing: Json, wanted: Json) -> bool:
-    return facts(existing) == facts(wanted)
 
 
 def test_times_and_the_remediation_are_no_difference() -> None:
@@ -154,6 +144,66 @@ def test_a_difference_of_facts_is_one(existing: Any) -> None:
     assert not same(status(existing, table(), ()), wanted)
 
 
+def written(assessed: Assessment, assumed: Sequence[str] = ()) -> Json:
+    """The report as it is stored, with three nodes."""
+    stored: Json = status_body(status(assessed, table(), (), assumed), None, NOW)["status"]
+    return stored
+
+
+def consumer_with(**changes: Any) -> Assessment:
+    made = verdict(O.Blackhole)
+    return assessment(O.Blackhole, replace(made, consumer=replace(made.consumer, **changes)))
+
+
+BLACKHOLE = assessment(O.Blackhole, verdict(O.Blackhole))
+
+
+@pytest.mark.parametrize(
+    ("existing", "wanted"),
+    [
+        pytest.param(BLACKHOLE, replace(BLACKHOLE, assumptions=("a",)), id="an assumption"),
+        pytest.param(
+            replace(BLACKHOLE, assumptions=("a",)), replace(BLACKHOLE, assumptions=("a", "b")), id="one more"
+        ),
+        pytest.param(consumer_with(), consumer_with(assumptions=("a",)), id="an assumption about a consumer"),
+        pytest.param(
+            consumer_with(evidence=Evidence.ASSUMED), consumer_with(evidence=Evidence.OBSERVED), id="evidence"
+        ),
+        pytest.param(
+            BLACKHOLE,
+            replace(BLACKHOLE, ports=tuple(replace(port, silent=-1) for port in BLACKHOLE.ports)),
+            id="what a client meets",
+        ),
+    ],
+)
+def test_how_sure_the_report_is_counts_as_a_fact(existing: Assessment, wanted: Assessment) -> None:
+    for before, after in ((existing, wanted), (wanted, existing)):
+        assert same_facts(written(before), status(before, table(), ()))
+        assert not same_facts(written(before), status(after, table(), ()))
+
+
+def test_how_many_nodes_may_be_lost_is_a_fact() -> None:
+    assessed, nodes = nginx()
+    wanted = status(assessed, nodes, ())
+    existing = status_body(wanted, None, NOW)["status"]
+    assert same_facts(existing, wanted)
+    assert not same_facts({**existing, "resilience": {**existing["resilience"], "toleratesNodeLosses": 7}}, wanted)
+
+
+def without(value: Any, *fields: str) -> Any:
+    if isinstance(value, dict):
+        return {name: without(inner, *fields) for name, inner in value.items() if name not in fields}
+    return [without(inner, *fields) for inner in value] if isinstance(value, list) else value
+
+
+def test_a_report_of_an_etpguard_without_these_fields_differs_in_no_fact() -> None:
+    assessed, nodes = nginx()
+    wanted = status(replace(assessed, assumptions=("a",)), nodes, (), ("the data plane",))
+    assert wanted["resilience"]
+    later = ("assumptions", "client", "evidence", "resilience", "transitions")
+    assert same_facts(without(status_body(wanted, None, NOW)["status"], *later), wanted)
+
+
 def unknown(code: str, detail: str) -> Json:
     return status(replace(assessment(O.Unknown), reason=Reason(code, detail)), table(), ())
 
@@ -169,7 +219,9 @@ def reworded(value: Any, name: str = "") -> Any:
         return {field: reworded(inner, field) for field, inner in value.items()}
     if isinstance(value, list):
         return [reworded(inner, name) for inner in value]
-    prose = name in ("message", "source", "advice") or (name == "reason" and not str(value)[:1].isupper())
+    prose = name in ("message", "source", "advice", "assumptions") or (
+        name == "reason" and not str(value)[:1].isupper()
+    )
     return f"said in other words than {value!r}" if prose else value
 
 
@@ -178,7 +230,8 @@ def test_other_words_for_the_same_facts_are_no_difference_of_facts() -> None:
     for assessed, nodes in (
         (nginx_assessment, nginx_table),
         (replace(nginx_assessment, if_local=nginx_assessment), nginx_table),
-        (big(3, 2, table_of(5), source="an argument"), table_of(5)),
+        (replace(big(3, 2, table_of(5), source="an argument"), assumptions=("a", "b")), table_of(5)),
+        (consumer_with(assumptions=("a",)), table()),
     ):
         wanted = status(assessed, nodes, ("do this",))
         existing = status_body(reworded(wanted), None, NOW)["status"]

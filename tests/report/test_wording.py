@@ -15,7 +15,7 @@ def status(words: str, fact: int = 1) -> Json:
 def wording() -> Wording[str]:
     return Wording(
         lambda status: {name: value for name, value in status.items() if name != "time"},
-        lambda status: {"fact": status["fact"]},
+        lambda existing, wanted: existing["fact"] == wanted["fact"],
     )
 
 

@@ -64,7 +64,7 @@ class ReportPublisher:
         self._buckets: dict[Key, TokenBucket] = {}
         # Assessments, version of the report, epoch of the node table and assumptions that were found to agree.
         self._agreed: dict[Key, tuple[object, ...]] = {}
-        self._wording: Wording[Key] = Wording(service_coverage.published_part, service_coverage.facts)
+        self._wording: Wording[Key] = Wording(service_coverage.published_part, service_coverage.same_facts)
 
     def look(
         self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None

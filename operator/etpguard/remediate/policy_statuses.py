@@ -51,7 +51,7 @@ class PolicyStatuses:
         self._wall = wall
         self._failures = failures or Failures()
         self._written: dict[str, _Written] = {}
-        self._wording: Wording[str] = Wording(comparable, status.facts)
+        self._wording: Wording[str] = Wording(comparable, status.same_facts)
         self._problem = ""
 
     def clear(self) -> None:

@@ -173,9 +173,9 @@ def _entry(decision: Decision) -> Json:
     return entry
 
 
-def facts(status: Json) -> Json:
-    """The status as it is compared, without its messages."""
-    return dict(_without_messages(comparable(status)))
+def same_facts(existing: Json, wanted: Json) -> bool:
+    """Whether the two differ at most in messages."""
+    return bool(_without_messages(comparable(existing)) == _without_messages(comparable(wanted)))
 
 
 def _without_messages(value: Any) -> Any:

@@ -47,9 +47,11 @@ _INTERNAL = "CoveredInternally"
 """The type of the condition about clients in the cluster."""
 _NOT_COMPARED = ("remediation", transitions.FIELD)
 """Not compared: remediation writes the one, and the other follows from the compared fields."""
-_WORDS = frozenset({"advice", "source", "evidence", "assumptions", "resilience", "client"})
-"""Fields that say how the facts are known, or that follow from the facts: the resilience, and what happens to a
-client. A report that an older etpguard wrote without such a field gets it with the next change."""
+_WORDS = frozenset({"advice", "source"})
+"""Sentences, which are no facts."""
+_SINCE_LATER = frozenset({"assumptions", "client", "evidence", "resilience"})
+"""Facts that the first etpguard did not write. They are compared where both reports have them; a report without
+such a field gets it with the next change."""
 
 
 def status(
@@ -141,24 +143,43 @@ def published_part(status: Json) -> Json:
     return comparable(status, _NOT_COMPARED)
 
 
-def facts(status: Json) -> Json:
-    """`published_part` without its words: only the codes of reasons, and no advice, message, source, evidence,
-    assumption or resilience."""
-    bare = comparable(status, (*_NOT_COMPARED, "advice"))
+def same_facts(existing: Json, wanted: Json) -> bool:
+    """Whether `published_part` of both differs at most in words: a message, a source, an advice, the text after
+    the code of a reason, or the text of an assumption. The number of assumptions is a fact: what is assumed must
+    not be read as certain."""
+    found, meant = _facts(existing), _facts(wanted)
+    if transitions.FIELD not in existing:
+        del found["assumptions"]  # an etpguard wrote it that knew none
+    return _agree(found, meant)
+
+
+def _facts(status: Json) -> Json:
+    bare = comparable(status, _NOT_COMPARED)
     states = [(c.get("type"), c.get("status"), c.get("reason")) for c in conditions_of(bare)]
-    return {**_coded(bare), "conditions": states}
+    return {"assumptions": 0, **_coded(bare), "conditions": states}
 
 
-def _coded(value: Any) -> Any:
+def _coded(value: Any, name: str = "") -> Any:
+    if name == "reason":
+        return _code_of(value)
+    if name == "assumptions":
+        return len(value) if isinstance(value, list) else 0
     if isinstance(value, dict):
-        return {
-            name: _code_of(inner) if name == "reason" else _coded(inner)
-            for name, inner in value.items()
-            if name not in _WORDS
-        }
+        # Who writes the evidence of a consumer writes its assumptions too, unless there is none.
+        none = {"assumptions": 0} if "evidence" in value else {}
+        return none | {field: _coded(inner, field) for field, inner in value.items() if field not in _WORDS}
     if isinstance(value, list):
         return [_coded(inner) for inner in value]
     return value
+
+
+def _agree(found: Any, meant: Any) -> bool:
+    if isinstance(found, dict) and isinstance(meant, dict):
+        names = (found.keys() & meant.keys()) | ((found.keys() ^ meant.keys()) - _SINCE_LATER)
+        return all(name in found and name in meant and _agree(found[name], meant[name]) for name in names)
+    if isinstance(found, list) and isinstance(meant, list):
+        return len(found) == len(meant) and all(map(_agree, found, meant))
+    return bool(found == meant)
 
 
 def _code_of(reason: object) -> str:

@@ -16,15 +16,14 @@ from etpguard.report.statuses import Json
 
 K = TypeVar("K", bound=Hashable)
 
-Part = Callable[[Json], Json]
-
 
 class Wording(Generic[K]):
-    """`whole` returns the part of a status that is compared; `facts` returns this part without its words."""
+    """`whole` returns the part of a status that is compared; `same_facts` says whether a status that was read and
+    the wanted one differ in their words alone."""
 
-    def __init__(self, whole: Part, facts: Part) -> None:
+    def __init__(self, whole: Callable[[Json], Json], same_facts: Callable[[Json, Json], bool]) -> None:
         self._whole = whole
-        self._facts = facts
+        self._same_facts = same_facts
         self._accepted: dict[K, tuple[int, int]] = {}
 
     def same(self, key: K, existing: Json | None, wanted: Json) -> bool:
@@ -36,7 +35,7 @@ class Wording(Generic[K]):
         if found == meant:
             self._accepted[key] = words
             return True
-        return self._facts(existing) == self._facts(wanted) and self._accepted.setdefault(key, words) == words
+        return self._same_facts(existing, wanted) and self._accepted.setdefault(key, words) == words
 
     def clear(self) -> None:
         """Another process, maybe of another release, may have written since."""
