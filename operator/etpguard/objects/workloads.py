@@ -57,6 +57,7 @@ CONFIG_FILES: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("antreaProxy", "skipServices"),
         ("antreaProxy", "proxyLoadBalancerIPs"),
         ("antreaProxy", "disableServiceHealthCheckServer"),
+        ("antreaProxy", "serviceHealthCheckServerBindAddress"),
     ),
 }
 """Keys of a ConfigMap with a YAML file, and the paths in it that a rule reads: kube-proxy's of kubeadm and of EKS,

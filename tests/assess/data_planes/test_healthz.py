@@ -207,3 +207,68 @@ def felix(**spec: Any) -> Json:
 )
 def test_the_objects_of_calico(items: list[Json], unread: Sequence[NamedObject], expected: str) -> None:
     assert healthz(A, *items, unread=unread) == expected
+
+
+DISABLED = {"disableServiceHealthCheckServer": "true"}
+ADDRESS = "serviceHealthCheckServerBindAddress"
+
+
+@pytest.mark.parametrize(
+    ("version", "settings", "expected"),
+    [
+        pytest.param("v2.4.3", {}, False, id="a release without the server"),
+        pytest.param("v2.5.0", {}, True, id="the first one with it"),
+        pytest.param("v2.6.0", DISABLED, False, id="turned off"),
+        pytest.param("", DISABLED, False, id="turned off, whatever the release"),
+        pytest.param("v2.6.0", {ADDRESS: "0.0.0.0:10256"}, True, id="the default address"),
+        pytest.param("v2.6.0", {ADDRESS: "0.0.0.0:10352"}, False, id="another port"),
+        pytest.param("v2.6.0", {ADDRESS: "127.0.0.1:10256"}, False, id="loopback"),
+    ],
+)
+def test_antrea(version: str, settings: dict[str, str], expected: bool) -> None:
+    assert of(DataPlane.ANTREA, version, **settings) is expected
+
+
+def antrea(version: str, **proxy: Any) -> list[Json]:
+    conf = json.dumps({"antreaProxy": {"proxyAll": True, **proxy}})
+    return [
+        daemon_set("antrea-agent", f"antrea/x:{version}"),
+        config_map("antrea-config", **{"antrea-agent.conf": conf}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        pytest.param([A, *antrea("v2.4.0")], "fails", id="an old release"),
+        pytest.param([A, *antrea("v2.5.0")], "passes", id="a release with the server"),
+        pytest.param([A, *antrea("v2.6.0", disableServiceHealthCheckServer=True)], "fails", id="turned off"),
+        pytest.param([A, *antrea("v2.6.0", **{ADDRESS: "0.0.0.0:10352"})], "fails", id="another port"),
+        pytest.param([A, *antrea("v2.4.0"), KUBE_PROXY], "passes", id="kube-proxy answers instead"),
+        pytest.param(
+            [A, *antrea("v2.4.0"), KUBE_PROXY, kube_proxy_config("127.0.0.1")],
+            "fails",
+            id="kube-proxy on loopback",
+        ),
+        pytest.param([args("k3s", "server"), *antrea("v2.5.0")], "passes", id="k3s beside Antrea"),
+        pytest.param([args("k3s", "server"), *antrea("v2.4.0")], "fails", id="k3s beside an old Antrea"),
+        pytest.param(
+            [args("k3s", "server", "--kube-proxy-arg=config=/x"), *antrea("v2.4.0")],
+            "not known",
+            id="k3s with a file",
+        ),
+        pytest.param(
+            [args("k3s", "server", "--disable-kube-proxy"), *antrea("v2.4.0")],
+            "fails",
+            id="k3s without kube-proxy",
+        ),
+    ],
+)
+def test_the_objects_of_antrea(items: list[Json], expected: str) -> None:
+    assert healthz(*items) == expected
+
+
+def test_an_antrea_without_a_version_or_a_configuration() -> None:
+    assert isinstance(of(DataPlane.ANTREA), str)
+    assert isinstance(rule_of(KnownDataPlane(DataPlane.ANTREA, version="v2.6.0")).healthz, str)
+    assert rule_of(KnownDataPlane(DataPlane.ANTREA, version="v2.4.0")).healthz is False

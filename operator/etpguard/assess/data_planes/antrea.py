@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
-from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT
+from etpguard.assess.data_planes.interface import HEALTHZ_BESIDE, KnownDataPlane
+from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT, Healthz, reaches_healthz
 from etpguard.assess.data_planes.trackers import is_ready, is_serving, is_terminating
 from etpguard.assess.node_states import (
     PROXY_NAME,
@@ -42,11 +42,12 @@ _NO_ADDRESSES = Reason(
     "node port. No API object shows what serves it instead",
 )
 
+_HEALTHZ_SINCE = (2, 5, 0)
+
 
 class Antrea:
     """The rule of Antrea with proxyAll."""
 
-    healthz = True
     misleading = GOES_TO_ANY_ENDPOINT
 
     def __init__(self, plane: KnownDataPlane) -> None:
@@ -54,6 +55,32 @@ class Antrea:
         self._skipped = {name.strip() for name in (plane.setting("skipServices") or "").split(",")}
         self._addresses = plane.enabled("proxyLoadBalancerIPs", True)
         self._health_server = not plane.enabled("disableServiceHealthCheckServer", False)
+        self._configured = plane.settings is not None
+        self._release = plane.release
+        self._healthz_address = plane.setting("serviceHealthCheckServerBindAddress") or "0.0.0.0:10256"
+        self._beside = plane.setting(HEALTHZ_BESIDE)
+
+    @property
+    def healthz(self) -> Healthz:
+        """Of Antrea, or of a kube-proxy that runs beside it."""
+        if self._beside == "true":
+            return True
+        if self._own_healthz is False and self._beside not in (None, "false"):
+            return self._beside
+        return self._own_healthz
+
+    @property
+    def _own_healthz(self) -> Healthz:
+        """antrea-io/antrea#7371 (2.5) pkg/agent/proxy/proxier.go NewProxyServer."""
+        if not self._health_server or (self._configured and not reaches_healthz(self._healthz_address)):
+            return False
+        if self._release is None:
+            return "Antrea answers on port 10256 since 2.5, and the version of Antrea is not known"
+        if self._release < _HEALTHZ_SINCE:
+            return False
+        if not self._configured:
+            return "the ConfigMap antrea-config decides whether Antrea answers on port 10256, and it was not read"
+        return True
 
     def states(self, inputs: Inputs) -> ServiceStates:
         service = inputs.service

@@ -16,10 +16,12 @@ from etpguard.assess.data_planes.detection_nodes import (
 from etpguard.assess.data_planes.detection_objects import Objects
 from etpguard.assess.data_planes.interface import (
     HEALTHZ_ADDRESS,
+    HEALTHZ_BESIDE,
     HEALTHZ_DECIDED_BY,
     DataPlane,
     KnownDataPlane,
 )
+from etpguard.assess.data_planes.rule import kube_proxy_healthz
 from etpguard.assess.evidence import Evidence
 from etpguard.objects import named
 
@@ -121,6 +123,17 @@ class Claims:
                 return observed(DataPlane.KUBE_PROXY, str(each))
         return None
 
+    def _kube_proxy_healthz(self, signs: NodeSigns, cluster: Cluster | None) -> str | None:
+        """What kube-proxy answers on port 10256 of the node: "true", "false", or a sentence why that is not known.
+        None where no sign shows kube-proxy."""
+        shown = list(self.shown_by_node(signs, cluster)) if cluster and signs.embedded else []
+        shown += [self.described(each, signs) for each in (self._kube_proxy(signs),) if each is not None]
+        for each in shown:
+            if each.name is DataPlane.KUBE_PROXY:
+                answers = kube_proxy_healthz(each)
+                return answers if isinstance(answers, str) else str(answers).lower()
+        return None
+
     def _calico(self, signs: NodeSigns) -> Iterator[KnownDataPlane]:
         nodes = (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)
         if any(self._objects.daemon_set(each) for each in nodes) and not any(n in signs.runs for n in nodes):
@@ -215,8 +228,10 @@ class Claims:
                 settings += [("openshift", "true")] if openshift else []
                 return replace(plane, mode=signs.ovn_mode, settings=tuple(settings) or None)
             case DataPlane.ANTREA:
-                version = objects.version(named.ANTREA_DAEMON_SET)
-                return replace(plane, version=version, settings=objects.antrea_settings())
+                version, found = objects.version(named.ANTREA_DAEMON_SET), objects.antrea_settings()
+                if found is not None and (beside := self._kube_proxy_healthz(signs, cluster)) is not None:
+                    found = tuple(sorted((*found, (HEALTHZ_BESIDE, beside))))
+                return replace(plane, version=version, settings=found)
             case DataPlane.KUBE_ROUTER:
                 version = objects.version(named.KUBE_ROUTER_DAEMON_SET)
                 return replace(plane, version=version, settings=objects.kube_router_settings())
