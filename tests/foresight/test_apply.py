@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from etpguard.assess import Outcome
 from etpguard.foresight.apply import merged
-from etpguard.foresight.changes import Applied, Apply
-from etpguard.objects import SERVICE, AnyKind, Reject, Service, decode_item
+from etpguard.foresight.changes import Applied, Apply, Drain, Scale, Workload
+from etpguard.objects import SERVICE, AnyKind, Key, Reject, Service, decode_item
 from etpguard.objects.pod_controllers import CONTROLLER_KINDS, PodController
 from tests.foresight.clusters import (
     APP,
@@ -166,3 +167,61 @@ def test_a_service_that_is_new() -> None:
     assert phases_of(found) is None, "nothing changes for the first one"
     assert found.changes == ["apply file.yaml"]
     assert all(each.service != WEB for each in found.services)
+
+
+def test_a_new_service_gets_the_pods_of_its_new_workload() -> None:
+    labels = {"app": "second"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c"}]}}
+    made = [
+        service(name="second", selector=labels, externalIPs=["192.0.2.1"]),
+        workload("Deployment", "second", 3, selector={"matchLabels": labels}, template=template),
+    ]
+    assert seen(forecast(cluster(), apply(*made)), Key("shop", "second")).endswith("NoEndpoints .. Covered")
+
+
+V1, V2 = {**APP, "version": "1"}, {**APP, "version": "2"}
+BOTH = (pod("p1", "a", labels=V1), pod("p2", "b", labels=V2), pod("p3", "c", labels=V2, owner="ReplicaSet/web-2"))
+OF_V1 = [*NODES, service(selector=V1), endpoints(BOTH[:1]), *BOTH, *alb(), *deployment(1)]
+
+
+def test_a_later_change_sees_the_pods_of_the_new_selector() -> None:
+    """The Service turns from the pod on node a to those on nodes b and c."""
+    found = forecast(OF_V1, apply(service(selector=V2)), Drain(("a",)))
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.because == ["apply file.yaml"], "the pod on node a serves it no more"
+    assert phases.settled.worst.assessment is not None
+    assert phases.settled.worst.assessment.uncovered == 0b001
+    found = forecast(OF_V1, apply(service(selector=V2)), Drain(("b", "c")))
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.during.worst.outcome is Outcome.NoEndpoints
+    assert "pod shop/p2 is evicted from node b" in phases.because
+
+
+def test_a_selector_that_is_removed_gets_no_new_pod() -> None:
+    """Without a selector its endpoints stay as they are."""
+    found = forecast(cluster(), apply(service(selector=None)), Scale(Workload("Deployment", WEB), 3))
+    assert phases_of(found) is None
+
+
+@pytest.mark.parametrize("families", [["IPv6"], ["IPv4", "IPv6"]])
+def test_a_new_selector_gives_endpoints_of_each_family(families: list[str]) -> None:
+    addresses = ["10.96.0.1" if each == "IPv4" else "2001:db8::1" for each in families]
+    given: Json = {"ipFamilies": families, "clusterIP": addresses[0], "clusterIPs": addresses}
+    before = []
+    for each in families:
+        slice_ = endpoints(BOTH[:1])
+        slice_["addressType"] = each
+        slice_["metadata"]["name"] = f"web-{each.lower()}"
+        if each == "IPv6":
+            slice_["endpoints"][0]["addresses"] = ["2001:db8::11"]
+        before.append(slice_)
+    objects = [*NODES, service(selector=V1, **given), *before, *BOTH, *deployment(1)]
+    phases = phases_of(forecast(objects, apply(service(selector=V2, **given))))
+    assert phases is not None
+    assert (phases.now.outcome, phases.settled.worst.outcome) == (Outcome.Uncovered, Outcome.Uncovered)
+    assert phases.settled.worst.assessment is not None
+    assert phases.settled.worst.assessment.uncovered == 0b001, "nodes b and c have pods"
+    ready = {port.family: port.ready for port in phases.settled.worst.assessment.ports}
+    assert ready == dict.fromkeys(families, 0b110)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from etpguard.cluster import Picture
+from etpguard.foresight.changed_slices import slices_with
 from etpguard.foresight.changes import Applied, Refused
 from etpguard.foresight.pods import Pods, selects
 from etpguard.foresight.scheduling import NewPod
@@ -22,7 +23,7 @@ from etpguard.objects import (
     Service,
     decode_item,
 )
-from etpguard.objects.endpoints import SERVICE_LABEL, EndpointConditions, EndpointPort, SliceMeta, TargetRef
+from etpguard.objects.endpoints import EndpointConditions, EndpointPort, TargetRef
 
 Json = dict[str, Any]
 
@@ -100,26 +101,18 @@ def applied_documents(documents: Iterable[Json], picture: Picture) -> list[Appli
 
 
 def slices_of(service: Service, pods: Pods) -> list[EndpointSlice]:
-    """The EndpointSlice that the controller makes of the pods that the selector of the Service picks. The
-    addresses stand for those of the pods."""
+    """The EndpointSlices that the controller makes of the pods that the selector of the Service picks."""
     endpoints: list[Endpoint] = []
     for each in pods.in_namespace(service.key.namespace):
         pod = each.pod
         if pod is None or not pod.node or pod.finished:
             continue
         if selects(service, NewPod(pod.key.namespace, pod.labels, pod.spec)):
-            number = len(endpoints)
             ready = pod.ready and not pod.deleting
             conditions = EndpointConditions(ready, pod.ready, pod.deleting)
-            address = f"198.19.{number // 250}.{number % 250 + 1}"
-            endpoints.append(Endpoint([address], conditions, pod.node, TargetRef("Pod", pod.key.name)))
+            endpoints.append(Endpoint([], conditions, pod.node, TargetRef("Pod", pod.key.name)))
     ports = [EndpointPort(port.label, port.transport, port.port) for port in service.ports]
-    meta = SliceMeta(
-        name=f"what-if-{service.key.name}",
-        namespace=service.key.namespace,
-        labels={SERVICE_LABEL: service.key.name},
-    )
-    return [EndpointSlice(meta, "IPv4", endpoints, ports)]
+    return slices_with(service, f"what-if-of-{service.key.name}", 1, endpoints, ports)
 
 
 def replaced_slices(picture: Picture, service: Key) -> list[Key]:

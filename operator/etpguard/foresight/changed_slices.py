@@ -51,24 +51,32 @@ def _new_slices(service: Service, existing: Sequence[EndpointSlice], nodes: Sequ
     ports = next((slice_.ports for slice_ in existing if slice_.ports), None)
     if ports is None:
         ports = [EndpointPort(port.label, port.transport, port.port) for port in service.ports]
-    families: list[IPFamily] = list(ip_families(service))
+    made = [Endpoint([], EndpointConditions(True, True, False), node) for node in nodes]
+    return slices_with(service, _NEW_SLICE, 0, made, ports)
+
+
+def slices_with(
+    service: Service, name: str, subnet: int, endpoints: Sequence[Endpoint], ports: Sequence[EndpointPort]
+) -> list[EndpointSlice]:
+    """One EndpointSlice for each family of the Service. Its addresses stand for those of the pods; two slices with
+    other `subnet`s have no address in common."""
     template: dict[IPFamily, Callable[[int], str]] = {
-        "IPv4": lambda number: f"198.18.{number // 250}.{number % 250 + 1}",
-        "IPv6": lambda number: f"2001:2::{number + 1:x}",
+        "IPv4": lambda number: f"198.{18 + subnet}.{number // 250}.{number % 250 + 1}",
+        "IPv6": lambda number: f"2001:2:0:{subnet}::{number + 1:x}",
     }
     return [
         EndpointSlice(
             SliceMeta(
-                name=f"{_NEW_SLICE}-{family.lower()}",
+                name=f"{name}-{family.lower()}",
                 namespace=service.key.namespace,
                 labels={SERVICE_LABEL: service.key.name},
             ),
             family,
             [
-                Endpoint([template[family](number)], EndpointConditions(True, True, False), node)
-                for number, node in enumerate(nodes)
+                msgspec.structs.replace(each, addresses=[template[family](number)])
+                for number, each in enumerate(endpoints)
             ],
-            ports,
+            list(ports),
         )
-        for family in families
+        for family in ip_families(service)
     ]

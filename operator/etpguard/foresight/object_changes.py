@@ -87,6 +87,7 @@ def _change_objects(simulation: Simulation, objects: Sequence[Applied], what: st
         if isinstance(each.record, Service):
             services.add(each.record.key)
             _reselect(simulation, former[each.record.key], each.record)
+            simulation.pods.put(each.record)
     changed = simulation.world.refresh()
     for key in changed | services:
         simulation.evaluator.because(key, what)

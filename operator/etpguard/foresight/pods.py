@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from etpguard.assess.node_states import proxied
 from etpguard.cluster import Picture
 from etpguard.foresight.scheduling import NewPod
-from etpguard.objects import ENDPOINT_SLICE, SERVICE, Key, Service
+from etpguard.objects import ENDPOINT_SLICE, SERVICE, EndpointSlice, Key, Service
 from etpguard.objects.pods import POD, Pod, PodSpec
 
 
@@ -44,7 +44,7 @@ class Seen:
 
 
 class Pods:
-    """The pods as they are before any change."""
+    """The pods as they are before any change, and the Services as they are after those so far."""
 
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
@@ -53,16 +53,9 @@ class Pods:
         self._by_namespace: dict[str, list[Service]] = defaultdict(list)
         seen: dict[Key, Seen] = {}
         for slice_ in picture.store(ENDPOINT_SLICE):
-            service = slice_.service
-            if service is None:
-                continue
-            for endpoint in slice_.endpoints or ():
-                target = endpoint.target_ref
-                if target and target.kind == "Pod" and target.name:
-                    key = Key(service.namespace, target.name)
-                    self._services[key].add(service)
-                    if not self.known and endpoint.node_name:
-                        seen[key] = Seen(key, endpoint.node_name)
+            for key, node in self._serve(slice_):
+                if not self.known and node:
+                    seen[key] = Seen(key, node)
         if self.known:
             seen = {pod.key: Seen(pod.key, pod.node, pod) for pod in picture.store(POD)}
         self.seen = seen
@@ -70,8 +63,35 @@ class Pods:
         for each in seen.values():
             self._by_node[each.node].append(each)
         for known in picture.store(SERVICE):
-            if known.spec.selector and proxied(known):
-                self._by_namespace[known.key.namespace].append(known)
+            self._select(known)
+
+    def put(self, service: Service) -> None:
+        """The Service has changed, with its selector and its EndpointSlices in the picture."""
+        for services in self._services.values():
+            services.discard(service.key)
+        for slice_ in self._picture.slices(service.key):
+            self._serve(slice_)
+        others = self._by_namespace[service.key.namespace]
+        others[:] = [each for each in others if each.key != service.key]
+        self._select(service)
+
+    def _serve(self, slice_: EndpointSlice) -> list[tuple[Key, str | None]]:
+        """Note that these pods serve the Service of the slice. Returns them, with their nodes."""
+        service = slice_.service
+        if service is None:
+            return []
+        found = []
+        for endpoint in slice_.endpoints or ():
+            target = endpoint.target_ref
+            if target and target.kind == "Pod" and target.name:
+                found.append((Key(service.namespace, target.name), endpoint.node_name))
+        for key, _ in found:
+            self._services[key].add(service)
+        return found
+
+    def _select(self, service: Service) -> None:
+        if service.spec.selector and proxied(service):
+            self._by_namespace[service.key.namespace].append(service)
 
     def on(self, node: str) -> list[Seen]:
         return sorted(self._by_node.get(node, ()), key=lambda each: each.key)
