@@ -37,7 +37,11 @@ def based(owner: str, *objects: Json) -> list[Json]:
     return [*NODES, service(), endpoints([made]), made, *alb(), *objects]
 
 
-EXEC = {"name": "c", "lifecycle": {"preStop": {"exec": {"command": ["/wait-shutdown"]}}}}
+EXEC = {
+    "name": "c",
+    "image": "registry.k8s.io/ingress-nginx/controller:v1.15.1",
+    "lifecycle": {"preStop": {"exec": {"command": ["/wait-shutdown"]}}},
+}
 HOOKED = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [EXEC]}}
 HOST_PORT = {
     "metadata": {"labels": {"app": "web"}},

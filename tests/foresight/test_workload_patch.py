@@ -155,8 +155,11 @@ def late(found: Behind, *consumers: Consumer) -> Json:
     return hand_over(found, [(each, SLOW) for each in consumers]).spec(found.workload.kind)
 
 
-def hooked(hook: Json | None = None, grace: int | None = None, name: str = "c") -> Behind:
-    container: Json = {"name": name, **({"lifecycle": {"preStop": hook}} if hook else {})}
+NGINX = "registry.k8s.io/ingress-nginx/controller:v1.15.1"
+
+
+def hooked(hook: Json | None = None, grace: int | None = None, name: str = "c", image: str = NGINX) -> Behind:
+    container: Json = {"name": name, "image": image, **({"lifecycle": {"preStop": hook}} if hook else {})}
     pod: Json = {"containers": [container]}
     if grace is not None:
         pod["terminationGracePeriodSeconds"] = grace
@@ -176,12 +179,12 @@ def with_hook(hook: Json, grace: int, name: str = "c") -> Json:
         pytest.param(
             hooked({"exec": {"command": ["/wait-shutdown"]}}, 300),
             with_hook({"exec": None, "sleep": {"seconds": 15}}, 315),
-            id="a command gives way",
+            id="the command of ingress-nginx gives way",
         ),
         pytest.param(
             hooked({"httpGet": {"path": "/", "port": 80}}),
             with_hook({"httpGet": None, "sleep": {"seconds": 15}}, 45),
-            id="a request gives way",
+            id="a request to ingress-nginx gives way",
         ),
         pytest.param(
             hooked({"sleep": {"seconds": 5}}, 30),
@@ -195,6 +198,23 @@ def with_hook(hook: Json, grace: int, name: str = "c") -> Json:
 )
 def test_pods_serve_until_the_load_balancer_has_stopped(found: Behind, expected: Json) -> None:
     assert late(found, consumer(HCNP)) == expected
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        pytest.param({"exec": {"command": ["sh", "-c", "sleep 60"]}}, id="a command"),
+        pytest.param({"httpGet": {"path": "/drain", "port": 80}}, id="a request"),
+    ],
+)
+def test_a_hook_whose_effect_is_not_known_is_kept(hook: Json) -> None:
+    """A sleep of 15 s in place of one of 60 s would end the program sooner, and a graceful quit would be gone."""
+    patch = hand_over(hooked(hook, image="shop/web:1"), [(consumer(HCNP), SLOW)])
+    assert patch.spec("Deployment") == {"minReadySeconds": 10}
+    assert patch.notes == (
+        "container c has a preStop hook, which is kept, so no delay is set: let the hook last 15 s before the "
+        "program ends, within terminationGracePeriodSeconds",
+    )
 
 
 def test_only_containers_with_a_port_get_a_hook() -> None:

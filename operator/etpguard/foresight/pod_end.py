@@ -50,7 +50,7 @@ def _container(container: PodContainer, labels: Mapping[str, str], grace: int) -
     hook = container.lifecycle and container.lifecycle.pre_stop
     delay = min(hook.sleep.seconds, grace) if hook and hook.sleep else 0
     because = [f"a preStop sleep of {delay} s"] if delay else []
-    if container.image and _is_ingress_nginx(container.image):
+    if container.image and is_ingress_nginx(container.image):
         if hook and hook.sleep is None and hook.exec is None:
             return _unknown(container, grace, "a preStop request")
         stays = min(delay + _whole(last_value(container.args or (), "shutdown-grace-period")), grace)
@@ -81,7 +81,7 @@ def _unknown(container: PodContainer, grace: int, hook: str) -> ServingWindow:
     )
 
 
-def _is_ingress_nginx(image: str) -> bool:
+def is_ingress_nginx(image: str) -> bool:
     """registry.k8s.io/ingress-nginx/controller, and the image of Bitnami. cmd/nginx/main.go: /wait-shutdown sends
     SIGTERM at once, and /healthz fails from then on (internal/ingress/controller/checker.go:38)."""
     return image in ("ingress-nginx/controller", "ingress-nginx/controller-chroot") or image.endswith(

@@ -14,7 +14,7 @@ from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort
 from etpguard.foresight.behind import Behind
 from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, all_untolerated, unmet_selector
-from etpguard.foresight.pod_end import DEFAULT_GRACE
+from etpguard.foresight.pod_end import DEFAULT_GRACE, is_ingress_nginx
 from etpguard.foresight.scheduling import Scheduling, Site
 from etpguard.objects.nodes import HOSTNAME_LABEL, Taint
 from etpguard.objects.pods import PodContainer, PodSpec
@@ -143,6 +143,9 @@ def hand_over(behind: Behind, consumers: Iterable[tuple[Consumer, Timing | NotKn
     if delay and not all(hooks):
         notes.append("the names of its containers are not known, so no preStop delay is set")
         hooks, grace = {}, None
+    if delay and (kept := _kept_hooks(pods, delay, behind)):
+        notes += kept
+        hooks, grace = {}, None
     has = behind.controller.spec.min_ready_seconds or 0
     min_ready = up if up > has else None
     parts = []
@@ -180,11 +183,30 @@ def _delayed(pods: PodSpec, delay: int, behind: Behind) -> tuple[dict[str, Json]
     if any(each.name == "shutdown-manager" for each in containers) and _of_contour(behind):
         command = ["contour", "envoy", "shutdown", f"--drain-delay={delay}s"]
         return {"shutdown-manager": {"exec": {"command": command}}}, grace + delay
-    serving = [each for each in containers if each.ports] or list(containers)
+    serving = _serving(containers)
     if all(_sleep(each) >= delay for each in serving):
         return {}, None
     drain = max(grace - max((_sleep(each) for each in serving), default=0), 1)
     return {each.name: _hook(each, delay) for each in serving}, max(grace, delay + drain)
+
+
+def _serving(containers: Sequence[PodContainer]) -> list[PodContainer]:
+    return [each for each in containers if each.ports] or list(containers)
+
+
+def _kept_hooks(pods: PodSpec, delay: int, behind: Behind) -> list[str]:
+    """A sentence for each container with a hook that a sleep must not replace, because what it does is not known.
+    That of ingress-nginx sends SIGTERM at once, which the kubelet does after the sleep."""
+    containers = pods.containers or ()
+    if any(each.name == "shutdown-manager" for each in containers) and _of_contour(behind):
+        return []
+    return [
+        f"container {each.name} has a preStop hook, which is kept, so no delay is set: let the hook last {delay} "
+        "s before the program ends, within terminationGracePeriodSeconds"
+        for each in _serving(containers)
+        if each.lifecycle and each.lifecycle.pre_stop and each.lifecycle.pre_stop.sleep is None
+        if not (each.image and is_ingress_nginx(each.image))
+    ]
 
 
 def _of_contour(behind: Behind) -> bool:
