@@ -47,8 +47,9 @@ says. For the defaults of the AWS Load Balancer Controller see
 
 NAMESPACES = """
 `--namespaces` and `--skip-namespaces` select the Services that etpguard reports. Other Services have no
-series, conditions, reports or Events, and are not remediated. These settings do not reduce what the operator
-reads: nodes, classes and load balancers belong to the whole cluster. So the ClusterRoles do not change.
+series and get no conditions, reports, Events or remediation. What an operator wrote before you excluded a
+namespace stays there: see [Switching off](install.md#switching-off). These settings do not reduce what the
+operator reads: nodes, classes and load balancers belong to the whole cluster. So the ClusterRoles do not change.
 """
 
 OTHERS = """

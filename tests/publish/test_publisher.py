@@ -112,7 +112,9 @@ def test_events_that_are_answered_with_a_web_page() -> None:
         pytest.param(NamespaceScope(skipped=frozenset({"other"})), id="--skip-namespaces"),
     ],
 )
-def test_nothing_is_written_outside_the_scope_neither_at_start_nor_in_a_new_term(scope: NamespaceScope) -> None:
+def test_nothing_is_written_outside_the_scope_neither_at_start_nor_in_a_new_term(
+    scope: NamespaceScope, caplog: pytest.LogCaptureFixture
+) -> None:
     """Although assessments, Services with a condition and reports of another instance are there."""
     mine, other, left = Key("mine", "web"), Key("other", "api"), Key("other", "left")
     assessments = {key: assessment(O.Blackhole, verdict(O.Blackhole), key=key) for key in (mine, other)}
@@ -142,6 +144,18 @@ def test_nothing_is_written_outside_the_scope_neither_at_start_nor_in_a_new_term
         return call.path.split("/namespaces/")[1].split("/")[0]
 
     play(publisher, scene)
+    lines = [record.message for record in caplog.records if "neither updates nor removes" in record.message]
+    assert len(lines) == 2, "once per term"
+    assert "have a condition or report of etpguard: 2. " in lines[0]
+
+
+def test_what_other_namespaces_have_is_no_matter_where_all_are_in_scope(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        await until(lambda: publisher._events.loaded)
+
+    publisher = Publisher(Writer(api_of()), picture_with(Key("other", "left")), {}, advice, FAST)
+    play(publisher, scene)
+    assert "neither updates nor removes" not in caplog.text
 
 
 @pytest.mark.parametrize("where", ["advice", "subjects", "assessments"])

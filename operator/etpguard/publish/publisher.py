@@ -22,7 +22,7 @@ from etpguard.kube.token_bucket import TokenBucket
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key
 from etpguard.objects.events import EVENT
-from etpguard.objects.log_fields import request_fields, service_fields
+from etpguard.objects.log_fields import action_fields, request_fields, service_fields
 from etpguard.publish.conditions import ConditionPublisher
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.event_publisher import EventPublisher
@@ -149,13 +149,29 @@ class Publisher:
 
     def sweep(self) -> None:
         """Forget Services that do not exist any more, and look at all others."""
-        known = {*self._assessments, *self._internal, *self._picture.store(SERVICE_COVERAGE).keys()}
-        known |= {s.key for s in self._picture.store(SERVICE) if has_condition(s)}
+        known = {*self._assessments, *self._internal, *self._published()}
         self._own_writes.expire(self._clock())
         for retain in self._retain:
             retain(known)
         for key in known:
             self._enqueue(key, self._assessments.get(key))
+
+    def _published(self) -> set[Key]:
+        """The Services with a report or a condition of etpguard, in any namespace."""
+        conditions = {service.key for service in self._picture.store(SERVICE) if has_condition(service)}
+        return conditions.union(self._picture.store(SERVICE_COVERAGE).keys())
+
+    def _warn_of_others(self) -> None:
+        """After the scope was narrowed, what was written outside of it stays, and may have become wrong."""
+        others = sum(not self._settings.scope.includes(key.namespace) for key in self._published())
+        if others:
+            _log.warning(
+                "Services that --namespaces or --skip-namespaces excludes and that have a condition or report of "
+                "etpguard: %d. This operator neither updates nor removes them. If no other installation does, "
+                "remove them: docs/install.md, Switching off",
+                others,
+                extra=action_fields("publish"),
+            )
 
     async def _keep(self) -> None:
         """Prepare for each new term, load the Events that exist, and sweep at intervals."""
@@ -177,6 +193,7 @@ class Publisher:
             self._reports.reset()
             self._events.reset()
             self._sweep_at = self._load_at = now
+            self._warn_of_others()
         if leads and self._settings.events and not self._events.loaded and now >= self._load_at:
             self._load_at = now + await self._load_events()
         if leads:
