@@ -72,6 +72,7 @@ class Case:
 ENDING: dict[str, Any] = {"ready": False, "serving": True, "terminating": True}
 EDGE = node("n2", labels={"node-role.kubernetes.io/edge": ""})
 VIRTUAL = node("n2", labels={"type": "virtual-kubelet"})
+IGNORES_INTERNAL = (("enable-internal-traffic-policy", "false"),)
 BALANCED = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
 NODE_PORT = inside(ports=({"name": "http", "port": 80, "nodePort": 30080},), type="NodePort")
 
@@ -204,6 +205,21 @@ CASES = [
         Outcome.Uncovered,
         uncovered=("n2", "n3"),
         planes=one_plane(DataPlane.CILIUM, version="v1.15.19", settings=()),
+    ),
+    Case(
+        "Cilium before 1.19 that may ignore the policy",
+        (inside(), ON_N1, *NODES),
+        Outcome.Unknown,
+        unknown=("n1", "n2", "n3"),
+        reason="InternalPolicyNotKnown",
+        planes=one_plane(DataPlane.CILIUM, version="v1.18.2", settings=IGNORES_INTERNAL),
+    ),
+    Case(
+        "Cilium 1.19 never ignores it",
+        (inside(), ON_N1, *NODES),
+        Outcome.Uncovered,
+        uncovered=("n2", "n3"),
+        planes=one_plane(DataPlane.CILIUM, version="v1.19.0", settings=IGNORES_INTERNAL),
     ),
     Case(
         "Calico has no fallback to terminating endpoints",

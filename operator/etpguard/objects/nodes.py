@@ -43,6 +43,7 @@ class NodeAnnotations(Shape, frozen=True):
     cilium_healthz: str | None = _cilium("kube-proxy-replacement-healthz-bind-address")
     cilium_node_port: str | None = _cilium("enable-node-port")
     cilium_envoy: str | None = _cilium("enable-envoy-config")
+    cilium_internal: str | None = _cilium("enable-internal-traffic-policy")
     cilium_no_backend: str | None = _cilium("service-no-backend-response")
     cilium_routable: str | None = _cilium("enable-no-service-endpoints-routable")
     cilium_health_check: str | None = _cilium("enable-health-check-nodeport")

@@ -35,6 +35,7 @@ CONFIG_KEYS = frozenset(
         "kube-proxy-replacement-healthz-bind-address",
         "enable-node-port",
         "enable-envoy-config",
+        "enable-internal-traffic-policy",
         "service-no-backend-response",
         "enable-no-service-endpoints-routable",
         "enable-health-check-nodeport",

@@ -56,6 +56,8 @@ _NEW_PLANE = (1, 18, 0)
 """The first release with the control plane that `backends` renders."""
 _ENVOY_IS_HEALTHY = (1, 17, 0)
 """Releases before it may answer 503 for a Service that Envoy serves: PR #33600."""
+_INTERNAL_SINCE = (1, 19, 0)
+"""The first release without enable-internal-traffic-policy: PR #41238."""
 _HEALTHZ = "kube-proxy-replacement-healthz-bind-address"
 
 _VERSION_DECIDES = Reason(
@@ -94,6 +96,11 @@ _NO_SCTP = no_sctp(
     " From pods to a cluster IP it forwards SCTP, but only if enable-sctp is true and targetPort equals port.",
 )
 """Documentation/configuration/sctp.rst, Documentation/network/kubernetes/kubeproxy-free.rst."""
+_IGNORES_INTERNAL = Reason(
+    "InternalPolicyNotKnown",
+    "with enable-internal-traffic-policy: false in cilium-config, Cilium before 1.19 may ignore "
+    "internalTrafficPolicy. Where Cilium ignores the policy, nothing is lost",
+)
 
 _DELEGATION = "service.cilium.io/proxy-delegation"
 _DELEGATED = Reason(
@@ -138,6 +145,9 @@ class Cilium:
         )
         self._terminating = plane.enabled("enable-k8s-terminating-endpoint", True)
         self._serves_health = plane.enabled("enable-health-check-nodeport", True)
+        self._ignores_internal = not plane.enabled("enable-internal-traffic-policy", True) and (
+            self._release is None or self._release < _INTERNAL_SINCE
+        )
         self._silent = (
             plane.setting("service-no-backend-response") == "drop"
             or not plane.enabled("enable-no-service-endpoints-routable", True)
@@ -186,6 +196,8 @@ class Cilium:
         )
         if inputs.of_envoy:
             uncertain = (*uncertain, Uncertain(-1, _ENVOY_INSIDE))
+        if self._ignores_internal:
+            uncertain = (*uncertain, Uncertain(-1, _IGNORES_INTERNAL))
         if leaves_out_cluster_ip(service):
             uncertain = (*uncertain, Uncertain(-1, _NO_CLUSTER_IP))
         unanswered = -1 if self._silent else ~installed
