@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
+import yaml
 
 from etpguard.kube.confinement import Confined, ConfinementCheck, forbidden_writes
 from tests.kube.fake_api import Answer, Call, FakeApi, failure, ok
@@ -16,6 +18,11 @@ POLICY = failure(
     "'etpguard-services' denied request: etpguard may change only its condition",
 )
 WEBHOOK = failure(403, "Forbidden", 'admission webhook "x" denied the request: no')
+OTHER_POLICY = failure(
+    422,
+    "Invalid",
+    "services \"kubernetes\" is forbidden: ValidatingAdmissionPolicy 'x' with binding 'x' denied request: no",
+)
 RBAC = failure(
     403, "Forbidden", 'services "kubernetes" is forbidden: User "u" cannot patch resource "services" in …'
 )
@@ -46,7 +53,14 @@ class Check:
     ("answers", "confined", "problem"),
     [
         pytest.param([POLICY], Confined.CONFINED, "", id="an admission policy refuses"),
-        pytest.param([WEBHOOK, POLICY], Confined.CONFINED, "", id="a webhook refuses"),
+        pytest.param([WEBHOOK, ok(), POLICY], Confined.CONFINED, "", id="a webhook refuses this alone"),
+        pytest.param([OTHER_POLICY, ok(), POLICY], Confined.CONFINED, "", id="another policy refuses this alone"),
+        pytest.param([WEBHOOK], Confined.UNKNOWN, "not known", id="a webhook refuses what changes nothing, too"),
+        pytest.param([POLICY, OTHER_POLICY], Confined.UNKNOWN, "not known", id="another policy refuses all"),
+        pytest.param([WEBHOOK, RBAC, POLICY], Confined.UNKNOWN, "not known", id="a permission that ended between"),
+        pytest.param(
+            [WEBHOOK, WEBHOOK, ok()], Confined.OPEN, "permits", id="a webhook refuses all of one resource"
+        ),
         pytest.param([POLICY, RBAC], Confined.CONFINED, "", id="RBAC refuses the other"),
         pytest.param(
             [ok()], Confined.OPEN, "permits etpguard to patch services/status beyond", id="both are permitted"
@@ -92,6 +106,31 @@ def test_every_write_is_a_dry_run() -> None:
     check.once()
     assert len(check.api.calls) == 2
     assert all(("dryRun", "All") in call.query for call in check.api.calls)
+
+
+def test_what_another_refuses_is_tried_without_its_change() -> None:
+    check = Check(WEBHOOK, ok(), WEBHOOK, ok())
+    check.once()
+    status, status_unchanged, labels, unchanged = check.api.calls
+    assert all(("dryRun", "All") in call.query for call in check.api.calls)
+    assert (status_unchanged.path, unchanged.path) == (status.path, labels.path)
+    name = {"name": "kubernetes", "namespace": "default"}
+    for call in (status_unchanged, unchanged):
+        assert call.body == {"apiVersion": "v1", "kind": "Service", "metadata": name}
+
+
+POLICIES = Path(__file__).parents[2] / "manifests" / "base" / "admission-policy.yaml"
+
+
+def test_a_refusal_by_the_policy_of_the_manifests_needs_no_other_request() -> None:
+    """The two validations that refuse the dry runs, in its words."""
+    says = "ValidatingAdmissionPolicy 'x' with binding 'x' denied request"
+    policy, *_ = yaml.load_all(POLICIES.read_text(), yaml.CSafeLoader)
+    said = [each["message"] for each in policy["spec"]["validations"]]
+    for words in ("changes no metadata", "may change only the conditions"):
+        (message,) = (each for each in said if words in each)
+        check = Check(failure(403, "Forbidden", f"{says}: {message}"))
+        assert (check.once(), len(check.api.calls)) == (Confined.CONFINED, 2)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import yaml
 from devcluster import Cluster
 from devcluster.objects import apply, wait_for
 from etpguard.kube.client import LazyClient
-from etpguard.kube.confinement import Confined, ConfinementCheck
+from etpguard.kube.confinement import Confined, ConfinementCheck, forbidden_writes, unchanged
 from etpguard.kube.connection import Connection
+from etpguard.kube.exchange import exchange
 from tests.app.harness import Running
 
 pytestmark = pytest.mark.controlplane
@@ -24,6 +25,39 @@ PLURALS = {
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
     "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
+EVERY_CHANGE: list[dict[str, Any]] = [
+    {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "every-change"},
+        "spec": {
+            "matchConstraints": {
+                "resourceRules": [
+                    {
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "operations": ["UPDATE"],
+                        "resources": ["services", "services/status"],
+                    }
+                ]
+            },
+            "matchConditions": [
+                {
+                    "name": "this",
+                    "expression": "request.namespace == 'default' && object.metadata.name == 'kubernetes'",
+                }
+            ],
+            "validations": [{"expression": "false", "message": "no label team"}],
+        },
+    },
+    {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "every-change"},
+        "spec": {"policyName": "every-change", "validationActions": ["Deny"]},
+    },
+]
+"""A policy of others, which refuses each change of the Service of the API server, by anybody."""
 RBAC = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 
 
@@ -40,6 +74,22 @@ def check(kubeconfig: Path) -> Confined:
                 on_result=lambda found: None,
             )
             return await made.check()
+        finally:
+            await client.close()
+
+    return asyncio.run(once())
+
+
+def permitted_unchanged(kubeconfig: Path) -> int:
+    """How many of the dry runs are permitted without their change."""
+
+    async def once() -> int:
+        client = LazyClient(Connection(kubeconfig))
+        try:
+            writes = forbidden_writes(conditions=True, remediation=True)
+            for write in writes:
+                await exchange(client, unchanged(write), 60, lambda verb, resource, status: None)
+            return len(writes)
         finally:
             await client.close()
 
@@ -78,6 +128,7 @@ def test_the_operators_account_is_confined_by_the_admission_policies_and_by_noth
     apply(cluster, policies)
     try:
         wait_for(lambda: check(kubeconfig) is Confined.CONFINED, 60, "the policies to be in force")
+        assert permitted_unchanged(kubeconfig) == 2
         assert check(cluster.kubeconfig) is Confined.OPEN, "an admin is not restricted"
         cluster.call("DELETE", BINDING)
         wait_for(lambda: check(kubeconfig) is Confined.OPEN, 60, "the policy to have lost its binding")
@@ -87,6 +138,20 @@ def test_the_operators_account_is_confined_by_the_admission_policies_and_by_noth
             cluster.request("DELETE", f"/apis/{each['apiVersion']}/{plural}/{each['metadata']['name']}")
         cluster.request("DELETE", role)
     assert cluster.call("GET", "/api/v1/namespaces/default/services/kubernetes") == before, "nothing was stored"
+
+
+def test_a_policy_of_others_that_refuses_every_change_does_not_confine(cluster: Cluster, namespace: str) -> None:
+    kubeconfig = account(cluster, namespace, "other")
+    role = permit(cluster, namespace, "other")
+    wait_for(lambda: check(kubeconfig) is Confined.OPEN, 60, "RBAC to permit it")
+    apply(cluster, EVERY_CHANGE)
+    try:
+        wait_for(lambda: check(kubeconfig) is Confined.UNKNOWN, 60, "the policy of others to be in force")
+    finally:
+        for each in EVERY_CHANGE:
+            cluster.request("DELETE", f"/apis/{each['apiVersion']}/{PLURALS[each['kind']]}/every-change")
+        cluster.request("DELETE", role)
+    wait_for(lambda: check(kubeconfig) is not Confined.UNKNOWN, 60, "the policy of others to be gone")
 
 
 def test_an_operator_that_is_not_confined_is_ready_and_says_so(cluster: Cluster, namespace: str) -> None:

@@ -125,9 +125,12 @@ restrict the ServiceAccount:
 - `etpguard-events`: only Events with its own reporting controllers and reasons, about Services and Ingresses.
   It cannot change the Events of others.
 
-The operator checks this once per resync interval. It sends dry runs that the policies must refuse: another
-condition in the status of a Service, and a label. If the API server permits one, `/readyz` has a note and the
-metric `etpguard_confined` is 0. The audit log shows the refused dry runs (`dryRun=All`, code 403).
+If the operator writes conditions or remediates, it checks this once per resync interval. It sends dry runs that
+the policies must refuse: another condition in the status of a Service, and a label. If the API server permits
+one, `/readyz` has a note and the metric `etpguard_confined` is 0. The audit log shows the refused dry runs
+(`dryRun=All`, code 403). If another policy or a webhook refuses one, the operator sends it again without its
+change. If this is refused too, the metric is NaN, and `/readyz` says so. With reports and Events alone, the
+operator may not write Services. Nothing is checked then, and the metric is NaN.
 
 For people: `etpguard-view` is part of the roles view, edit and admin. `etpguard-policy-editor` is part of no
 role and bound to nobody, because a user who can create a CoveragePolicy can make the operator patch Services.

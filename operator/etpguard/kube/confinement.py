@@ -1,7 +1,9 @@
 """Whether the API server confines the operator: it must refuse what etpguard never writes.
 
 The manifests install ValidatingAdmissionPolicies that restrict the operator's ServiceAccount. This check finds out
-whether they are in force, by dry runs that they forbid. The API server stores nothing of a dry run.
+whether they are in force, by dry runs that they forbid. The API server stores nothing of a dry run. If another
+policy or a webhook refuses one, the same dry run without its change must be permitted: who refuses each write does
+not confine etpguard.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ force."""
 KUBERNETES = Key("default", "kubernetes")
 """The Service of the API server, which every cluster has: the check touches no Service of a user."""
 
+_OWN_POLICY = re.compile(r"denied request: etpguard (may|changes) ")
+_ADMISSION = re.compile(r"denied (the )?request")
+
 _CONDITION = {
     "type": "etpguard.dev/ConfinementCheck",
     "status": "Unknown",
@@ -43,7 +48,8 @@ _CONDITION = {
 
 
 class Confined(enum.Enum):
-    """CONFINED: refused by an admission policy, a webhook or RBAC. OPEN: permitted. UNKNOWN: no clear answer."""
+    """CONFINED: refused by an admission policy, a webhook or RBAC. OPEN: permitted. UNKNOWN: no clear answer, or a
+    refusal of each write."""
 
     CONFINED = 1
     OPEN = 0
@@ -67,13 +73,9 @@ def forbidden_writes(*, conditions: bool, remediation: bool) -> list[Request]:
     return [verbs.dry_run(write) for write in writes]
 
 
-def judge(error: ApiError | None, *, rbac_proves: bool) -> Confined:
-    """What an answer means. `error` is None for success. A failure that names neither admission nor RBAC proves
-    nothing."""
-    if error is None:
-        return Confined.OPEN
-    admission = error.status in (403, 422) and re.search(r"denied (the )?request", error.message)
-    return Confined.CONFINED if admission or (rbac_proves and by_rbac(error)) else Confined.UNKNOWN
+def unchanged(write: Request) -> Request:
+    """The same dry run without its change."""
+    return verbs.dry_run(verbs.apply(SERVICE, KUBERNETES, {}, subresource=write.resource.partition("/")[2]))
 
 
 class ConfinementCheck:
@@ -131,17 +133,29 @@ class ConfinementCheck:
         """The worst result of all `writes`, and the problem in words."""
         unknown = ""
         for write in writes:
-            failed: ApiError | None = None
-            try:
-                await exchange(self._client, write, TIMEOUT_SECONDS, lambda verb, resource, status: None)
-            except ApiError as error:
-                failed = error
-            match judge(failed, rbac_proves=self._rbac_proves):
-                case Confined.OPEN:
-                    return Confined.OPEN, (
-                        f"The API server permits etpguard to {write.verb} {write.resource} beyond what it needs. "
-                        "Install its ValidatingAdmissionPolicies, and run it as their ServiceAccount"
-                    )
-                case Confined.UNKNOWN:
-                    unknown = f"It is not known whether the API server confines etpguard: {write}: {failed}"
+            refused = await self._send(write)
+            if refused is None:
+                return Confined.OPEN, (
+                    f"The API server permits etpguard to {write.verb} {write.resource} beyond what it needs. "
+                    "Install its ValidatingAdmissionPolicies, and run it as their ServiceAccount"
+                )
+            if doubt := await self._doubt(write, refused):
+                unknown = f"It is not known whether the API server confines etpguard: {doubt}"
         return (Confined.UNKNOWN, unknown) if unknown else (Confined.CONFINED, "")
+
+    async def _doubt(self, write: Request, refused: ApiError) -> str:
+        """Why the refusal of `write` proves nothing; "" if it is a refusal of its change."""
+        if _OWN_POLICY.search(refused.message) or (self._rbac_proves and by_rbac(refused)):
+            return ""
+        if refused.status not in (403, 422) or not _ADMISSION.search(refused.message):
+            return f"{write}: {refused}"
+        other = await self._send(unchanged(write))
+        return f"{write}: {refused}. The same without a change: {other}" if other else ""
+
+    async def _send(self, write: Request) -> ApiError | None:
+        """Why `write` fails, None if it succeeds."""
+        try:
+            await exchange(self._client, write, TIMEOUT_SECONDS, lambda verb, resource, status: None)
+        except ApiError as error:
+            return error
+        return None
