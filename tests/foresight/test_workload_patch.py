@@ -127,8 +127,19 @@ def test_a_daemon_set_tolerates_the_taints() -> None:
     assert patch.effect.startswith("DaemonSet shop/web tolerates node-role.kubernetes.io/control-plane:NoSchedule")
 
 
-def test_a_daemon_set_that_is_on_all_nodes() -> None:
-    patch = place(templated("DaemonSet", None), uncovered=("b",))
+@pytest.mark.parametrize(
+    "uncovered",
+    [
+        pytest.param(node("b"), id="any node"),
+        pytest.param(node("b", unschedulable=True), id="a cordoned node"),
+        pytest.param(
+            node("b", taints=[{"key": "node.kubernetes.io/disk-pressure", "effect": "NoSchedule"}]),
+            id="a taint that its controller tolerates",
+        ),
+    ],
+)
+def test_a_daemon_set_that_is_on_all_nodes(uncovered: Json) -> None:
+    patch = place(templated("DaemonSet", None), uncovered=("b",), nodes=[node("a"), uncovered])
     assert patch.notes == (
         "DaemonSet shop/web runs a pod on each of these nodes: find out why it is not Ready there",
     )

@@ -11,6 +11,7 @@ import msgspec
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort
+from etpguard.foresight.absence import daemon_tolerations
 from etpguard.foresight.behind import Behind
 from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, all_untolerated, unmet_selector
@@ -74,7 +75,7 @@ def spread(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -> 
     """A pod on each node that admits it. `uncovered` are the names of the eligible nodes without one."""
     pods = behind.controller.template.spec or PodSpec()
     sites = list(scheduling.sites.values())
-    open_to = [site for site in sites if _selects(pods, site) and not _repelled(pods, site)]
+    open_to = [site for site in sites if _selects(pods, site) and not _repelled(behind, site)]
     names = {site.name for site in open_to}
     shut = [name for name in uncovered if name not in names]
     if behind.workload.kind == "DaemonSet":
@@ -167,10 +168,12 @@ def _selects(pods: PodSpec, site: Site) -> bool:
     return not unmet_selector(pods, site.node.labels) and affinity_admits(pods, site.node)
 
 
-def _repelled(pods: PodSpec, site: Site) -> list[Taint]:
-    """The taints that keep the pods away, that of a cordon among them."""
+def _repelled(behind: Behind, site: Site) -> list[Taint]:
+    """The taints that keep its pods away, that of a cordon among them."""
+    pods = behind.controller.template.spec or PodSpec()
     taints = [*site.node.taints, *([UNSCHEDULABLE] if site.unschedulable else [])]
-    return all_untolerated(pods.tolerations or (), taints)
+    by_itself = daemon_tolerations(pods) if behind.workload.kind == "DaemonSet" else []
+    return all_untolerated([*(pods.tolerations or ()), *by_itself], taints)
 
 
 def _delayed(pods: PodSpec, delay: int, behind: Behind) -> tuple[dict[str, Json], int | None]:
@@ -239,7 +242,7 @@ def tolerate(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -
     """The tolerations with which a DaemonSet, which places its pods itself, runs a pod on these nodes too."""
     pods = behind.controller.template.spec or PodSpec()
     sites = [scheduling.sites[name] for name in uncovered if name in scheduling.sites]
-    shut = [site for site in sites if not _selects(pods, site) or _repelled(pods, site)]
+    shut = [site for site in sites if not _selects(pods, site) or _repelled(behind, site)]
     if not shut:
         note = f"{behind.workload} runs a pod on each of these nodes: find out why it is not Ready there"
         return WorkloadPatch(notes=(note,))
@@ -249,7 +252,7 @@ def tolerate(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -
         if not _selects(pods, site):
             unselected.append(site.name)
         else:
-            missing.update(dict.fromkeys(_repelled(pods, site)))
+            missing.update(dict.fromkeys(_repelled(behind, site)))
     notes = []
     if unselected:
         notes.append(f"the nodeSelector or the affinity of {behind.workload} excludes {listed_nodes(unselected)}")
