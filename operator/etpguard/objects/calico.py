@@ -46,6 +46,7 @@ class CalicoNetwork(Shape, frozen=True):
 
 
 class InstallationSpec(Shape, frozen=True):
+    variant: str | None = None
     calico_network: CalicoNetwork | None = None
 
 
@@ -54,6 +55,11 @@ class Installation(Record, frozen=True):
 
     metadata: BareMeta
     spec: InstallationSpec | None = None
+
+    @property
+    def enterprise(self) -> bool:
+        """Whether it installs Calico Enterprise: `variant` is TigeraSecureEnterprise or CalicoEnterprise."""
+        return (self.spec and self.spec.variant) not in (None, "", "Calico")
 
     @property
     def linux_dataplane(self) -> str:

@@ -183,6 +183,35 @@ def args(program: str, *arguments: str) -> Json:
             "calico-ebpf v3.31.0 observed: FelixConfiguration default: bpfEnabled=true",
             id="Calico eBPF by Felix, and an Installation that names no data plane",
         ),
+        pytest.param(
+            [
+                A,
+                CALICO,
+                cluster_object("Installation", "operator.tigera.io/v1", "default", variant="Calico"),
+                cluster_object(*FELIX, bpfEnabled=True),
+            ],
+            "calico-ebpf v3.31.0 observed: FelixConfiguration default: bpfEnabled=true",
+            id="Calico, said so",
+        ),
+        pytest.param(
+            [
+                A,
+                daemon_set("calico-node", "quay.io/tigera/node:v3.23.1", "calico-system"),
+                cluster_object("Installation", "operator.tigera.io/v1", "default", variant="CalicoEnterprise"),
+                cluster_object(*FELIX, bpfEnabled=True),
+            ],
+            "calico-ebpf observed: FelixConfiguration default: bpfEnabled=true",
+            id="Calico Enterprise has releases of its own",
+        ),
+        pytest.param(
+            [
+                A,
+                daemon_set("calico-node", "quay.io/tigera/cnx-node:v3.23.1", "calico-system"),
+                cluster_object(*FELIX, bpfEnabled=True),
+            ],
+            "calico-ebpf observed: FelixConfiguration default: bpfEnabled=true",
+            id="Calico Enterprise by its image",
+        ),
         pytest.param([A, CALICO, cluster_object(*FELIX)], "kube-proxy assumed: assumed", id="Calico without eBPF"),
         pytest.param(
             [

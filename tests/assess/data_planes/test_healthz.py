@@ -180,6 +180,17 @@ def felix(**spec: Any) -> Json:
         pytest.param([calico("v3.31.0")], (), "passes", id="no configuration"),
         pytest.param([calico("v3.28.0")], (), "fails", id="an old release"),
         pytest.param([calico("latest")], (), "not known", id="a release that is not known"),
+        pytest.param(
+            [
+                calico("v3.23.1"),
+                cluster_object(
+                    "Installation", "operator.tigera.io/v1", "default", variant="TigeraSecureEnterprise"
+                ),
+            ],
+            (),
+            "not known",
+            id="a release of Calico Enterprise",
+        ),
         pytest.param([calico("v3.32.1"), felix(bpfKubeProxyHealthzPort=0)], (), "fails", id="turned off"),
         pytest.param(
             [calico("v3.32.1"), felix(bpfEnabled=True)], (), "passes", id="a configuration without the port"

@@ -36,6 +36,7 @@ _HINTS_SINCE, _MAGLEV_SINCE = (3, 31, 0), (3, 32, 0)
 _INTERNAL_SINCE = (3, 27, 0)
 _HEALTHZ_SINCE = (3, 30, 4)
 
+_ENTERPRISE = "The releases of Calico Enterprise have numbers of their own, which etpguard does not compare"
 _NOT_HANDLED = Reason(
     "NotServedByCalico",
     f"the Service has the annotation {_EXCLUDED}: Calico does not handle it, and no API object shows what handles "
@@ -44,7 +45,7 @@ _NOT_HANDLED = Reason(
 _VERSION_DECIDES = Reason(
     "CalicoVersionNotKnown",
     "the endpoints have topology hints. Calico 3.31 and later selects the local endpoints by these hints, and the "
-    "version of Calico is not known",
+    f"version of Calico is not known. {_ENTERPRISE}",
 )
 _NO_SCTP = no_sctp("Calico's eBPF data plane")
 """The documentation of Calico, "Enable the eBPF data plane", lists SCTP as not supported."""
@@ -73,7 +74,7 @@ class CalicoEBPF:
         if self._healthz_port not in (None, "10256"):
             return False
         if self._release is None:
-            return "Calico answers on port 10256 since 3.30.4, and the version of Calico is not known"
+            return f"Calico answers on port 10256 since 3.30.4, and its version is not known. {_ENTERPRISE}"
         if self._release < _HEALTHZ_SINCE:
             return False
         if not self._configured:

@@ -219,8 +219,7 @@ class Claims:
                 found = objects.cilium.settings(signs.cilium_overrides)
                 return replace(plane, version=objects.version(*_CILIUM), settings=found)
             case DataPlane.CALICO_EBPF:
-                version = objects.version(named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)
-                return replace(plane, version=version, settings=objects.calico_settings())
+                return replace(plane, version=objects.calico_version(), settings=objects.calico_settings())
             case DataPlane.OVN_KUBERNETES:
                 openshift = bool(cluster and cluster.openshift) or objects.openshift() is not None
                 openshift |= named.OPENSHIFT_OVN_DAEMON_SET in signs.runs

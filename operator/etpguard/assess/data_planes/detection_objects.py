@@ -100,6 +100,15 @@ class Objects:
                 if variable.name == name:
                     yield each, variable
 
+    def calico_version(self) -> str:
+        """ "" for Calico Enterprise, whose image is cnx-node: its releases have other numbers than those that the
+        rule compares."""
+        which = (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)
+        installation: Installation | None = self._objects.found.get(named.CALICO_INSTALLATION)
+        found = filter(None, map(self.daemon_set, which))
+        cnx = any((container.image or "").startswith("cnx-") for each in found for container in each.containers)
+        return "" if cnx or (installation and installation.enterprise) else self.version(*which)
+
     def calico_settings(self) -> tuple[tuple[str, str], ...] | None:
         """None if the objects that may have a setting could not be read."""
         for _, variable in self._calico_variables("FELIX_BPFKUBEPROXYHEALTHZPORT"):
