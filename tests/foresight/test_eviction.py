@@ -17,6 +17,7 @@ from tests.foresight.clusters import Json, budget, pod
 EMPTY_DIR: dict[str, Any] = {"volumes": [{"name": "v", "emptyDir": {}}]}
 MEMORY: dict[str, Any] = {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}]}
 HOST_PATH: dict[str, Any] = {"volumes": [{"name": "v", "hostPath": {"path": "/var"}}]}
+DO_NOT_DISRUPT: dict[str, str] = {"karpenter.sh/do-not-disrupt": "true"}
 SAFE_VOLUMES: dict[str, str] = {"cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": "u,v"}
 SAFE: dict[str, str] = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
 MIRROR: dict[str, str] = {"kubernetes.io/config.mirror": "x"}
@@ -109,11 +110,28 @@ def result(pods: list[Json], budgets: list[Json] | None = None, **drain: Any) ->
             [pod("p", "a", owner="", **EMPTY_DIR)], [], {"by": By.KARPENTER}, "p", id="Karpenter evicts bare pods"
         ),
         pytest.param(
-            [pod("p", "a", annotations={"karpenter.sh/do-not-disrupt": "true"})],
+            [pod("p", "a", annotations=DO_NOT_DISRUPT), pod("q", "a")],
             [],
             {"by": By.KARPENTER},
-            "p=DoNotDisrupt",
-            id="do-not-disrupt",
+            "q p=DoNotDisrupt",
+            id="do-not-disrupt: only this pod stays",
+        ),
+        pytest.param(
+            [
+                pod("p", "a", owner="DaemonSet/d", annotations=DO_NOT_DISRUPT),
+                pod("q", "a", annotations={**MIRROR, **DO_NOT_DISRUPT}),
+            ],
+            [],
+            {"by": By.KARPENTER},
+            "p=DoNotDisrupt q=DoNotDisrupt",
+            id="do-not-disrupt: pods of DaemonSets and mirror pods block too",
+        ),
+        pytest.param(
+            [pod("p", "a", annotations=DO_NOT_DISRUPT, deleting=True)],
+            [],
+            {"by": By.KARPENTER},
+            "p",
+            id="do-not-disrupt: a deleted pod blocks nothing",
         ),
         pytest.param(
             [pod("p", "a", **EMPTY_DIR)],

@@ -69,6 +69,32 @@ APART: Json = {
 }
 
 
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param(cluster(*ONE, objects=[budget(0)]), id="a budget that allows nothing"),
+        pytest.param(
+            cluster(pod("p1", "a", annotations={"karpenter.sh/do-not-disrupt": "true"})), id="do-not-disrupt"
+        ),
+    ],
+)
+def test_karpenter_leaves_a_node_that_it_cannot_empty_or_is_forced_to_mark_it(objects: list[Json]) -> None:
+    found = forecast(objects, Drain(("a",), by=By.KARPENTER))
+    assert seen(found) == "TargetsUnhealthy | Outage .. TargetsUnhealthy | Outage .. TargetsUnhealthy"
+    (warning,) = found.warnings
+    assert "The bounds have both cases" in warning
+
+
+def test_karpenter_evicts_the_other_pods_where_it_is_forced() -> None:
+    held = pod("p0", "a", owner="DaemonSet/other", labels={}, annotations={"karpenter.sh/do-not-disrupt": "true"})
+    found = forecast(cluster(*TWO, objects=[held]), Drain(("a",), by=By.KARPENTER))
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.because == ["pod shop/p1 may be evicted from node a"]
+    cases = [case.assessment for case in (phases.during.worst, phases.during.best)]
+    assert sorted(each.eligible.bit_count() for each in cases if each) == [2, 3], "marked, or as before"
+
+
 def test_a_cloud_may_keep_the_node_that_the_cluster_autoscaler_taints() -> None:
     """controller.go shouldSyncUpdatedNode does not look at the taint, so the node stays a target until the Node is
     deleted, or until something else makes the controller look."""

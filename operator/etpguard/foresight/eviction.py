@@ -3,7 +3,9 @@
 kubectl: k8s.io/kubectl v0.37.2 pkg/drain/filters.go, with --ignore-daemonsets. One refused pod, and kubectl evicts
 none of the node. The eviction: k8s.io/kubernetes v1.37.2 pkg/registry/core/pod/storage/eviction.go. The cluster
 autoscaler: kubernetes/autoscaler 084264c1 cluster-autoscaler/simulator/drainability/rules/rules.go, with its flags
-as they are by default, and utils/drain/drain.go.
+as they are by default, and utils/drain/drain.go. Karpenter: kubernetes-sigs/karpenter
+pkg/controllers/state/statenode.go ValidatePodsDisruptable, where pods of DaemonSets and mirror pods count too, and
+pkg/utils/pod IsEvictable.
 """
 
 from __future__ import annotations
@@ -106,7 +108,9 @@ def _chosen(
         if pod.finished:
             chosen.append(each)  # it can be removed, and serves nothing
             continue
-        if MIRROR in pod.annotations or each.controlled_by == "Node":
+        if change.by is By.KARPENTER and pod.active and pod.annotations.get(DO_NOT_DISRUPT) == "true":
+            found.blocked.append(Blocked(pod.key, node, "DoNotDisrupt", f"it has the annotation {DO_NOT_DISRUPT}"))
+        elif MIRROR in pod.annotations or each.controlled_by == "Node":
             found.blocked.append(Blocked(pod.key, node, "MirrorPod", "kubelet runs it from a file", stays=True))
         elif each.controlled_by == "DaemonSet":
             found.blocked.append(
@@ -127,7 +131,8 @@ def _chosen(
 def _refusal(
     change: Drain, pod: Pod, controller: str, budgets: Sequence[PodDisruptionBudget] | None
 ) -> tuple[str, str] | None:
-    """Why the drain of the node is refused because of this pod: a code and a sentence."""
+    """Why the drain of the node is refused because of this pod: a code and a sentence. Karpenter, once it has
+    begun, evicts the others."""
     match change.by:
         case By.KUBECTL:
             local = any(volume.empty_dir is not None for volume in pod.spec.volumes or ())
@@ -135,9 +140,6 @@ def _refusal(
                 return "EmptyDir", "it has an emptyDir, and --delete-emptydir-data is not given"
             if not controller and not change.force:
                 return "BarePod", "it has no controller, and --force is not given"
-        case By.KARPENTER:
-            if pod.annotations.get(DO_NOT_DISRUPT) == "true":
-                return "DoNotDisrupt", f"it has the annotation {DO_NOT_DISRUPT}"
         case By.CLUSTER_AUTOSCALER:
             return _kept_by_autoscaler(pod, controller, budgets)
     return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import msgspec
@@ -26,6 +27,11 @@ from etpguard.objects.nodes import NodeSpec, Taint
 
 _KARPENTER_TAINT = Taint("karpenter.sh/disrupted", "NoSchedule")
 _AUTOSCALER = Taint(AUTOSCALER_TAINT, "NoSchedule")
+_EITHER = (
+    "the drain is blocked: to consolidate, Karpenter leaves such a node as it is; where the end of the node is "
+    "forced, as by expiration or an interruption, it takes the node out of load balancers and evicts the other "
+    "pods. The bounds have both cases"
+)
 
 
 def lose(simulation: Simulation, change: Lose) -> None:
@@ -60,7 +66,9 @@ def drain(simulation: Simulation, change: Drain) -> None:
     if not (change.by is By.CLUSTER_AUTOSCALER and not found.complete):
         simulation.world.put(NODE, marked)
     changed = simulation.world.refresh()
-    simulation.note_moves([*found.free, *(pod for each in found.limited for pod in each.pods)], "is evicted from")
+    either = change.by is By.KARPENTER and not found.complete
+    certain_moves = [*found.free, *(pod for each in found.limited for pod in each.pods)]
+    simulation.note_moves(certain_moves, "may be evicted from" if either else "is evicted from")
     simulation.note_moves(found.doubtful, "may be evicted from")
     free = frozenset(each.key for each in found.free)
     choices: list[Choice] = []
@@ -98,11 +106,12 @@ def drain(simulation: Simulation, change: Drain) -> None:
     simulation.evaluator.during(services, during, scheduling)
     if change.by is By.CLUSTER_AUTOSCALER and found.complete:
         # Cloud providers may keep a tainted node until something else makes them look; see `pod_ends`.
-        simulation.world.put(NODE, nodes)
-        simulation.world.refresh()
-        simulation.evaluator.during(services, during, scheduling)
-        simulation.world.put(NODE, marked)
-        simulation.world.refresh()
+        with _unmarked(simulation, nodes, marked):
+            simulation.evaluator.during(services, during, scheduling)
+    if either:
+        with _unmarked(simulation, nodes, marked):
+            simulation.evaluator.during(services, simulation.alternatives, scheduling)
+            simulation.evaluator.settled(services, simulation.alternatives, scheduling)
     if change.deletes and found.complete:
         simulation.evaluator.settled(services, stuck, scheduling)
         simulation.remove_nodes(nodes, change.nodes)
@@ -111,9 +120,21 @@ def drain(simulation: Simulation, change: Drain) -> None:
         simulation.keep([extended(each, gone=keys) for each in everything])
         simulation.evaluator.during(later - services, during, scheduling)
         return
-    if change.deletes:
+    if either:
+        simulation.warnings.append(_EITHER)
+    elif change.deletes:
         simulation.warnings.append("the drain is blocked, so the nodes are not deleted")
     simulation.keep([*everything, *stuck])
+
+
+@contextmanager
+def _unmarked(simulation: Simulation, nodes: Sequence[Node], marked: Sequence[Node]) -> Iterator[None]:
+    """The picture without the marks of the drain."""
+    simulation.world.put(NODE, nodes)
+    simulation.world.refresh()
+    yield
+    simulation.world.put(NODE, marked)
+    simulation.world.refresh()
 
 
 def _budgets(simulation: Simulation) -> Sequence[PodDisruptionBudget] | None:
