@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
 
 from etpguard.settings import Address
+from etpguard.transports import abort
 from etpguard.web import ListenError, live, serve_page
 from etpguard.web.listener import Limits
 
@@ -120,6 +122,45 @@ def test_another_site_cannot_follow_the_events() -> None:
             assert answer.status == 403
 
     play(scene)
+
+
+def long_limits() -> int:
+    """Time limits of connections that end after more than ten minutes."""
+    loop = asyncio.get_running_loop()
+    timers = [each for each in cast(Any, loop)._scheduled if each.when() > loop.time() + 600.0]
+    return sum(each._callback is abort for each in timers)
+
+
+def test_nothing_is_kept_for_an_hour_of_a_stream_that_has_ended_or_was_refused() -> None:
+    async def scene(session: aiohttp.ClientSession) -> None:
+        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}):
+            async with session.get("/events", headers=headers) as answer:
+                assert answer.status == 403
+        assert long_limits() == 0
+        async with session.get("/events") as answer:
+            await event(answer)
+            assert long_limits() == 1
+            async with session.get("/events") as refused:
+                assert refused.status == 503
+            assert long_limits() == 1
+        while True:
+            if not long_limits():
+                break
+            await asyncio.sleep(0.01)
+
+    play(scene, streams=1)
+
+
+def test_a_stream_ends_after_its_own_time() -> None:
+    async def scene(session: aiohttp.ClientSession) -> None:
+        began = time.monotonic()
+        async with session.get("/events") as answer:
+            await event(answer)
+            with pytest.raises(aiohttp.ClientError):
+                await answer.content.read()
+        assert time.monotonic() - began > 0.9
+
+    play(scene, request_seconds=0.1, stream_seconds=1.0)
 
 
 def test_followers_hear_of_a_change_and_it_is_rendered_once_for_all() -> None:

@@ -81,12 +81,16 @@ class Listener:
                     handshake.cancel()
                 await asyncio.gather(*handshakes, return_exceptions=True)
 
-    def headers_received(self, connection: asyncio.BaseProtocol, seconds: float | None = None) -> None:
-        """A request is complete. From now on the time limit for the answer applies, or `seconds`."""
+    def headers_received(
+        self, connection: asyncio.BaseProtocol, seconds: float | None = None
+    ) -> asyncio.TimerHandle | None:
+        """A request is complete. From now on the time limit for the answer applies, or `seconds`. Returns the
+        limit, None if the connection is closed."""
         self._forget(connection)
         # aiohttp forgets the transport when it closes it, which may leave an answer that nobody reads.
-        if (transport := _transport(connection)) is not None:
-            asyncio.get_running_loop().call_later(seconds or self._limits.request_seconds, abort, transport)
+        if (transport := _transport(connection)) is None:
+            return None
+        return asyncio.get_running_loop().call_later(seconds or self._limits.request_seconds, abort, transport)
 
     async def _accept(self, listening: socket.socket, server: web.Server) -> None:
         loop = asyncio.get_running_loop()

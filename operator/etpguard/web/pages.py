@@ -112,7 +112,8 @@ def one_request_per_connection(listener: Listener, streams: Mapping[str, float] 
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        listener.headers_received(request.protocol, longer.get(request.path))
+        connection, seconds = request.protocol, longer.get(request.path)
+        limit = listener.headers_received(connection, seconds)
         try:
             response = await handler(request)
         except web.HTTPException as error:
@@ -120,6 +121,11 @@ def one_request_per_connection(listener: Listener, streams: Mapping[str, float] 
         except Exception:
             logger.exception("%s failed", request.path, extra=action_fields("serve", path=request.path))
             response = text_answer(500, "internal error, see the log", (), ())
+        finally:
+            # A longer limit would keep the closed connection in memory. The rest of the answer has the usual one.
+            if seconds and limit:
+                limit.cancel()
+                listener.headers_received(connection)
         response.force_close()
         return response
 
