@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -279,6 +280,53 @@ def test_anti_affinity_bounds_the_best_case() -> None:
     assert phases.settled.best.outcome.name == "Covered"
     phases = phases_of(forecast([each for each in objects if each != node("d")], Lose(("a", "b"))))
     assert phases is None or phases.settled.best.outcome.name == "Covered"
+
+
+PORT: Json = {"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}]}]}
+ONE_MISSING: Json = {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}
+
+
+def one_pod_a_node(spec: Json, *, more: Sequence[Json] = (), **workload_spec: Any) -> list[Json]:
+    """A pod on each of three nodes, which can run no second one."""
+    pods = [pod(f"p-{name}", name, **spec) for name in "abc"]
+    template = {"metadata": {"labels": APP}, "spec": {"containers": [{"name": "c"}], **spec}}
+    workloads = deployment(3, template=template, **workload_spec)
+    return [*NODES, *more, service(), endpoints(pods), *pods, *alb(), *workloads]
+
+
+@pytest.mark.parametrize("spec", [APART, PORT])
+def test_a_rollout_that_waits_for_new_pods_misses_as_many_as_it_may(spec: Json) -> None:
+    """While the old pods are there, no node admits a new one. They are there one by one, though, not all three."""
+    found = forecast(one_pod_a_node(spec, **ONE_MISSING), Rollout(DEPLOYMENT))
+    assert seen(found) == "Covered | TargetsUnhealthy .. Covered | TargetsUnhealthy .. Covered"
+    phases = phases_of(found)
+    assert phases is not None
+    for case in (phases.during.worst, phases.settled.worst):
+        assert case.assessment is not None
+        assert case.assessment.uncovered.bit_count() == 1
+
+
+@pytest.mark.parametrize("spec", [APART, PORT])
+def test_a_rollout_does_not_begin_where_no_node_admits_a_pod_more(spec: Json) -> None:
+    found = forecast(one_pod_a_node(spec), Rollout(DEPLOYMENT))
+    assert seen(found) == "unchanged"
+    assert any("does not begin" in text for text in found.assumptions)
+    found = forecast(one_pod_a_node(spec, more=[node("d")]), Rollout(DEPLOYMENT))
+    assert not any("does not begin" in text for text in found.assumptions)
+    assert seen(found).startswith("TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | "), "three of four"
+
+
+def test_a_rollout_stops_where_its_new_pods_find_no_more_nodes() -> None:
+    """The new template runs on node a alone: a second new pod stays pending, and one old pod more is missing."""
+    objects = one_pod_a_node(APART, **ONE_MISSING)
+    for each in objects:
+        if each["kind"] == "Deployment":
+            each["spec"]["template"]["spec"]["nodeSelector"] = {HOSTNAME: "a"}
+    phases = phases_of(forecast(objects, Rollout(DEPLOYMENT)))
+    assert phases is not None
+    assert phases.during.worst.assessment is not None
+    assert phases.during.worst.outcome.name == "TargetsUnhealthy"
+    assert phases.during.worst.assessment.uncovered.bit_count() <= 2
 
 
 def test_statefulsets_lose_the_highest_ordinals() -> None:

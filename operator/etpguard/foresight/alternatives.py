@@ -151,15 +151,17 @@ def _placements(
 
 def _crowded(ground: Ground, left: set[str], certain: Sequence[NewPod], scheduling: Scheduling) -> tuple[str, ...]:
     """Each new pod on a node that covers nothing new, where such a node exists."""
-    taken: list[str] = []
+    taken: list[tuple[NewPod, str]] = []
+    covered = set(left)
     for pod in certain:
-        admitted = _allowed(pod, taken, certain, scheduling)
+        admitted = scheduling.beside(pod, taken)
         useless = [name for name in admitted if name not in ground.eligible]
-        again = [name for name in admitted if name in left or name in taken]
+        again = [name for name in admitted if name in covered]
         choice = useless or again or admitted
         if choice:
-            taken.append(choice[0])
-    return tuple(taken)
+            taken.append((pod, choice[0]))
+            covered.add(choice[0])
+    return tuple(name for _, name in taken)
 
 
 def _first(ground: Ground, new: Sequence[NewPod], scheduling: Scheduling, elsewhere: bool) -> str | None:
@@ -195,14 +197,16 @@ def _spread(ground: Ground, left: set[str], new: Sequence[NewPod], scheduling: S
 
     for number in range(len(new)):
         place(number, set())
-    placed = list(holder)
+    placed = [(new[number], name) for name, number in holder.items()]
+    taken = set(holder)
     for number, pod in enumerate(new):
         if number not in holder.values():
-            more = [name for name in _allowed(pod, placed, new, scheduling) if name not in placed]
+            more = [name for name in scheduling.beside(pod, placed) if name not in taken]
             more = [name for name in more if name in ground.eligible] or more
             if more:
-                placed.append(more[0])
-    return tuple(placed)
+                placed.append((pod, more[0]))
+                taken.add(more[0])
+    return tuple(name for _, name in placed)
 
 
 def _conflicts(
@@ -210,16 +214,6 @@ def _conflicts(
 ) -> bool:
     pod = new[number]
     return any(
-        other != number and host != name and not scheduling.together(pod, name, host)
+        other != number and host != name and not scheduling.together(pod, name, new[other], host)
         for host, other in holder.items()
     )
-
-
-def _allowed(pod: NewPod, taken: Iterable[str], others: Sequence[NewPod], scheduling: Scheduling) -> list[str]:
-    """The nodes that admit the pod in addition to the new pods on `taken`."""
-    occupied = list(taken)
-    return [
-        name
-        for name in scheduling.admitted(pod)
-        if all(scheduling.together(pod, name, other) for other in occupied)
-    ]

@@ -8,7 +8,7 @@ scheduler are not read: they only make fewer nodes possible, and the worst case 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -96,18 +96,33 @@ class Scheduling:
             and all(site.domain(key) in domains for key, domains in attracted.items())
         ]
 
-    def together(self, pod: NewPod, one: str, other: str) -> bool:
-        """Whether two pods of this kind may run on these two nodes: their required anti-affinity against each
-        other."""
-        for term in _anti(pod.spec):
-            if _term_selects(term, pod, pod.namespace, pod.labels):
-                here, there = (
-                    self.sites[one].domain(term.topology_key),
-                    self.sites[other].domain(term.topology_key),
-                )
-                if here is not None and here == there:
-                    return False
-        return True
+    def together(self, one: NewPod, here: str, other: NewPod, there: str) -> bool:
+        """Whether two new pods may run on these two nodes."""
+        return self._free(here, self._shunned(one, [(other, there)]))
+
+    def beside(self, pod: NewPod, taken: Iterable[tuple[NewPod, str]]) -> list[str]:
+        """The names of the nodes that admit the pod in addition to the new pods that run on `taken`."""
+        shunned = self._shunned(pod, taken)
+        return [name for name in self.admitted(pod) if self._free(name, shunned)]
+
+    def placed(self, pods: Iterable[NewPod]) -> list[NewPod]:
+        """Those of the new pods that find a node, if they are created one after the other."""
+        taken: list[tuple[NewPod, str]] = []
+        for pod in sorted(pods, key=lambda pod: len(self.admitted(pod))):
+            taken += [(pod, name) for name in self.beside(pod, taken)[:1]]
+        return [pod for pod, _ in taken]
+
+    def _shunned(self, pod: NewPod, taken: Iterable[tuple[NewPod, str]]) -> set[tuple[str, str]]:
+        """The topology domains in which the pod cannot run because of the new pods that run on `taken`."""
+        found = {(key, self._domain(name, key)) for other, name in taken for key in _apart(pod, other)}
+        return {(key, domain) for key, domain in found if domain is not None}
+
+    def _free(self, name: str, shunned: Set[tuple[str, str]]) -> bool:
+        """Whether the node is in none of these topology domains."""
+        return not any((key, self._domain(name, key)) in shunned for key in {key for key, _ in shunned})
+
+    def _domain(self, name: str, key: str) -> str | None:
+        return name if key == _NODE else self.sites[name].domain(key)
 
     def _admits(self, site: Site, pod: NewPod, needed: Mapping[str, Fraction]) -> bool:
         spec = pod.spec
@@ -142,6 +157,22 @@ class Scheduling:
             if not attracted[term.topology_key] and _term_selects(term, pod, pod.namespace, pod.labels):
                 del attracted[term.topology_key]
         return {each for each in repelled if each[1] is not None}, attracted
+
+
+_NODE = ""
+"""As a topology key: the node itself."""
+
+
+def _apart(one: NewPod, other: NewPod) -> list[str]:
+    """The topology keys in which the nodes of the two pods differ: by the required anti-affinity of each against
+    the other, and by their host ports."""
+    keys = [
+        term.topology_key
+        for pod, rival in ((one, other), (other, one))
+        for term in _anti(pod.spec)
+        if _term_selects(term, pod, rival.namespace, rival.labels)
+    ]
+    return keys if _host_ports(one.spec).isdisjoint(_host_ports(other.spec)) else [*keys, _NODE]
 
 
 def _anti(spec: PodSpec) -> tuple[PodTerm, ...]:

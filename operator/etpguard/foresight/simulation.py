@@ -40,9 +40,10 @@ class Simulation:
         self.assumptions: dict[str, None] = {}
         self.warnings: list[str] = []
 
-    def scheduling(self) -> Scheduling:
-        """The nodes as they are now, with the pods that are surely or possibly there."""
-        gone = frozenset[Key]().union(*(each.pods() for each in self.alternatives))
+    def scheduling(self, without: frozenset[Key] = frozenset()) -> Scheduling:
+        """The nodes as they are now, with the pods that are surely or possibly there: all but those that are gone
+        in one of the alternatives, and those of `without`."""
+        gone = without.union(*(each.pods() for each in self.alternatives))
         by_node: dict[str, list[Pod]] = defaultdict(list)
         for each in self.pods.seen.values():
             if each.pod is not None and not each.pod.finished and each.key not in gone:
@@ -66,11 +67,12 @@ class Simulation:
         during: Sequence[Alternative],
         after: Sequence[Alternative],
         keep: Sequence[Alternative] | None = None,
+        scheduling: Scheduling | None = None,
     ) -> None:
         """One step of a change: evaluate the Services of `changed`, and those whose pods differ, while the pods
         are as in `during`. Then the pods are as in `keep`, or else as in `after`."""
         services = changed | self.evaluator.touched_by([*during, *after])
-        self.evaluator.during(services, during, self.scheduling())
+        self.evaluator.during(services, during, scheduling or self.scheduling())
         self.keep(list(after if keep is None else keep))
 
     def keep(self, alternatives: Iterable[Alternative]) -> None:

@@ -111,8 +111,14 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
     batch = simulation.workloads.batch(workload, controller)
     keys = frozenset(each.key for each in batch.pods)
     missing = min(batch.missing, len(keys))
+    one = new_pod(template or controller)
+    if keys and not missing and not batch.replaced_in_place and not simulation.scheduling().admitted(one):
+        simulation.assumptions[
+            f"the rollout of {workload} does not begin: no node admits a new pod beside the present ones"
+        ] = None
+        return
     partly = [extended(each, choices=(Choice(keys, missing, missing),)) for each in simulation.alternatives]
-    for service in simulation.pods.services_for(new_pod(template or controller)):
+    for service in simulation.pods.services_for(one):
         simulation.evaluator.because(
             service, f"a rollout of {workload} replaces {len(keys)} pods, of which {missing} may be missing"
         )
@@ -122,17 +128,23 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
         way = Alternative(keys)
         simulation.note_ends(Ending(f"roll out {workload}", [way], how, min_ready_seconds=waits))
     if batch.replaced_in_place:
-        for service in simulation.pods.services_for(new_pod(template or controller)):
+        for service in simulation.pods.services_for(one):
             simulation.evaluator.internal.replaced_in_place(service, start_time(batch.pods))
         during = partly if missing else list(simulation.alternatives)
         simulation.step(set(), during, list(simulation.alternatives), keep=simulation.alternatives)
         return
-    one = new_pod(template or controller)
     certain = len(keys) - missing
     new = tuple(replace(one, certain=number < certain) for number in range(len(keys)))
-    replaced = [extended(each, gone=keys, new=new) for each in simulation.alternatives]
+    scheduling = simulation.scheduling(keys)
+    ready = len(scheduling.placed(new))
+    if ready < certain:
+        # The old pods are removed until no more than `missing` of all are not ready.
+        going = Choice(keys, ready + missing, ready + missing)
+        last = [extended(each, choices=(going,), new=new[:ready]) for each in simulation.alternatives]
+    else:
+        last = [extended(each, gone=keys, new=new) for each in simulation.alternatives]
     # A rollout whose new pods are never ready stops with the first batch.
-    simulation.step(set(), [*partly, *replaced], [*replaced, *partly])
+    simulation.step(set(), [*partly, *last], [*last, *partly], scheduling=scheduling)
 
 
 def _belongs(new: NewPod, controller: PodController) -> bool:
