@@ -25,16 +25,17 @@ class OtherInstallation:
     def __init__(self, writer: Writer, own: Key) -> None:
         self._writer = writer
         self._own = own
+        self._watch = LeaseWatch(writer, own.name, own=own)
         self.problem = ""
-        """Why this operator does not lead; "" where no other installation was found."""
+        """The other installation that leads, or why it is not known whether there is one; "" for none."""
 
     async def leads(self) -> bool:
         """Whether another installation leads, or may lead because the API server does not answer. If there is such
         a Lease, this takes some seconds: a second look shows whether it was renewed."""
         try:
-            watch = LeaseWatch(self._writer, self._own.name, own=self._own)
-            await watch.look()
-            found = await watch.renewed()
+            self._watch = LeaseWatch(self._writer, self._own.name, own=self._own)
+            await self._watch.look()
+            found = await self._watch.renewed()
         except ApiError as error:
             _log.warning("cannot look for another etpguard installation: %s", error, extra=_FIELDS)
             if error.transient:
@@ -43,6 +44,17 @@ class OtherInstallation:
             found = None
         self._note(found)
         return found is not None
+
+    async def precedes(self) -> bool:
+        """Whether another installation has led since the last look, and this one, which leads too, has to give way
+        to it: the one whose Lease comes first by namespace stays. A look that fails shows nothing."""
+        try:
+            found = await self._watch.look()
+        except ApiError:
+            return False
+        first = min(found, key=lambda lease: lease.key, default=None)
+        self._note(first)
+        return first is not None and first.key < self._own
 
     def _note(self, found: Lease | None) -> None:
         problem = self._describe(found) if found else ""

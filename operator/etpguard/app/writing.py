@@ -11,9 +11,10 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
+from etpguard.app.leading import lead
 from etpguard.app.other_installation import OtherInstallation
 from etpguard.app.remediation import remediation_controller
-from etpguard.app.tasks import Keeper, finished_before
+from etpguard.app.tasks import Keeper
 from etpguard.assess import Assessment, Engine, InternalAssessment
 from etpguard.cluster import Picture
 from etpguard.intake.absorb import Receiver
@@ -22,7 +23,6 @@ from etpguard.kube.confinement import ConfinementCheck
 from etpguard.kube.connection import Connection
 from etpguard.kube.failures import Failures, Part
 from etpguard.kube.lease import Elector, Timing
-from etpguard.kube.stopping import stopped_within
 from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.metrics import Metrics
 from etpguard.objects import AnyKind, Key
@@ -33,9 +33,6 @@ from etpguard.remediate.pacing import Pacing
 from etpguard.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-OTHER_INSTALLATION_SECONDS = 10.0
-"""Pause between two looks for another installation that leads."""
 
 
 class Writing:
@@ -196,17 +193,7 @@ class Writing:
         if self._remediation:
             parts.append(("remediation", "the controller", partial(self._remediation.run, stop)))
         if self._elector:
-            parts.append(("lease", "the elector", partial(self._lead, self._elector, stop)))
+            parts.append(
+                ("lease", "the elector", partial(lead, self._elector, self._other, stop, self._writer.quiet))
+            )
         return parts
-
-    async def _lead(self, elector: Elector, stop: asyncio.Event) -> None:
-        """Compete for the Lease once no other installation leads."""
-        while self._other is not None:
-            looking = asyncio.create_task(self._other.leads())
-            if not await finished_before(stop, looking):
-                return
-            if not looking.result():
-                break
-            if await stopped_within(stop, OTHER_INSTALLATION_SECONDS):
-                return
-        await elector.run(stop, self._writer.quiet)

@@ -28,7 +28,7 @@ from etpguard.objects.times import micro_time
 
 _log = logging.getLogger(__name__)
 
-_SHUTDOWN = "shutting down"
+SHUTDOWN = "shutting down"
 
 
 def boot_clock() -> float:
@@ -116,8 +116,14 @@ class Elector:
         safe_until = self._renewed + self._timing.lease - self._timing.margin
         return self.leading and self._clock() + timeout < safe_until
 
-    async def run(self, stop: asyncio.Event, quiet: Callable[[float], Awaitable[bool]] | None = None) -> None:
-        """Compete for the Lease until `stop`, then release it.
+    async def run(
+        self,
+        stop: asyncio.Event,
+        quiet: Callable[[float], Awaitable[bool]] | None = None,
+        why: Callable[[], str] = lambda: SHUTDOWN,
+    ) -> None:
+        """Compete for the Lease until `stop`, then release it. `why` gives the reason, for the log. May be called
+        again after it ended.
 
         `quiet(seconds)` waits for the writes under way. If one may still reach the API server, the Lease is not
         released: it expires by itself.
@@ -127,7 +133,7 @@ class Elector:
                 await self._turn(quiet)
                 await stopped_within(stop, self._interval())
         finally:
-            await self._leave(_SHUTDOWN, quiet)
+            await self._leave(why(), quiet)
 
     async def _turn(self, quiet: Callable[[float], Awaitable[bool]] | None = None) -> None:
         """One look at the Lease. After any failure the next turn tries again."""
@@ -248,7 +254,7 @@ class Elector:
             _log.info("Leading as %s", self._identity, extra=self._fields)
         else:
             _log.log(
-                logging.INFO if why == _SHUTDOWN else logging.WARNING,
+                logging.INFO if why == SHUTDOWN else logging.WARNING,
                 "No longer leading: %s",
                 why,
                 extra=self._fields,
