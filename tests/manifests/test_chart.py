@@ -143,6 +143,17 @@ def test_a_provider_that_is_off_is_neither_permitted_nor_read(provider: str, gro
     assert parse({}, environment(manifests)).skip_api_groups == groups
 
 
+def test_the_values_name_what_is_listed_although_its_provider_is_off() -> None:
+    off = ",".join(f"providers.{name}=false" for name in schema()["properties"]["providers"]["properties"])
+    groups = {"cilium.io", "crd.projectcalico.org", "projectcalico.org"}
+    left = {
+        g.resource for g in grants.granted(helm_template("--set", off)) if g.verb == "list" and g.group in groups
+    }
+    assert left == {"ciliumnodeconfigs", "felixconfigurations"}
+    comments = {value.path: value.comment for value in chart_page.read((CHART / "values.yaml").read_text())}
+    assert all(each in comments["dataPlaneObjects.enabled"] for each in left)
+
+
 def test_the_chart_has_a_switch_for_each_api_group_that_is_read() -> None:
     off = ",".join(f"providers.{name}=false" for name in schema()["properties"]["providers"]["properties"])
     off = f"{off},dataPlaneObjects.enabled=false"
