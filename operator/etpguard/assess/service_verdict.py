@@ -70,7 +70,7 @@ class Judge:
         self._eligible = eligible
         self._states = states
         self._unreadable = UnreadableNodes(picture)
-        self._consumers = ConsumerJudge(picture, eligible, self._unreadable, health)
+        self._consumers = ConsumerJudge(picture, eligible, self._unreadable, health, states)
 
     def reset(self) -> None:
         """Note the Nodes that cannot be read. Call it when they change, and when the node table deals new

@@ -182,10 +182,17 @@ class Node(LabelledRecord, frozen=True):
     @property
     def external_families(self) -> frozenset[IPFamily]:
         """The families of its addresses of the type ExternalIP."""
-        addresses = (self.status and self.status.addresses) or ()
-        return frozenset(
-            "IPv6" if ":" in each.address else "IPv4" for each in addresses if each.type == "ExternalIP"
-        )
+        return frozenset(map(_family, self._addresses("ExternalIP")))
+
+    @property
+    def second_families(self) -> frozenset[IPFamily]:
+        """The families in which it has an InternalIP, and an ExternalIP that is another address."""
+        internal = self._addresses("InternalIP")
+        others = frozenset(map(_family, set(self._addresses("ExternalIP")) - set(internal)))
+        return others & frozenset(map(_family, internal))
+
+    def _addresses(self, type_: str) -> list[str]:
+        return [each.address for each in (self.status and self.status.addresses) or () if each.type == type_]
 
     @property
     def other_hostname(self) -> str:
@@ -208,6 +215,10 @@ class Node(LabelledRecord, frozen=True):
             if condition.type == type_:
                 return condition
         return None
+
+
+def _family(address: str) -> IPFamily:
+    return "IPv6" if ":" in address else "IPv4"
 
 
 NO_ANNOTATIONS = NodeAnnotations()

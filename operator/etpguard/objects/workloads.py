@@ -19,6 +19,7 @@ CONTAINER_ARGUMENTS = (
     "config",
     "proxy-mode",
     "healthz-bind-address",
+    "nodeport-addresses",
     "run-service-proxy",
     "service-external-ip-range",
     "source",
@@ -47,9 +48,10 @@ CONFIG_KEYS = frozenset(
     }
 )
 """Keys of a ConfigMap with one value each. Cilium 1.20.2 pkg/option/config.go."""
+_KUBE_PROXY = (("mode",), ("healthzBindAddress",), ("nodePortAddresses",))
 CONFIG_FILES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "config.conf": (("mode",), ("healthzBindAddress",)),
-    "config": (("mode",), ("healthzBindAddress",)),
+    "config.conf": _KUBE_PROXY,
+    "config": _KUBE_PROXY,
     "antrea-agent.conf": (
         ("featureGates", "AntreaProxy"),
         ("antreaProxy", "enable"),

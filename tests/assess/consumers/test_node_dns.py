@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from etpguard.assess import AllNodes, DataPlane, KnownDataPlane, Options
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, seen, service, world
 
 SELECTOR = "traffic.istio.io/nodeSelector"
@@ -20,6 +21,7 @@ def gateway(selector: str, kind: str = "NodePort") -> Json:
     return service(type=kind, annotations={SELECTOR: selector}, in_cluster=True)
 
 
+COVERED = Seen("Covered", "Covered", "abc", "")
 EDGE = (external("a", edge="1"), external("b", edge="1"), external("c"))
 
 
@@ -79,6 +81,42 @@ def test_external_dns_publishes_nodes(key: str, on: str, outcome: str) -> None:
 def test_external_dns_publishes_the_address_of_a_load_balancer_as_it_is() -> None:
     named = service(annotations={HOSTNAME: "web.example.com"}, in_cluster=True)
     assert not world(named, endpoints("a"), *nodes("")).assessment.consumers
+
+
+PUBLIC = [node(name, addresses=[f"10.0.0.{n}"], external=[f"203.0.113.{n}"]) for n, name in enumerate("abc", 1)]
+SAME = [node(name, addresses=[f"203.0.113.{n}"], external=[f"203.0.113.{n}"]) for n, name in enumerate("abc", 1)]
+TWO_FAMILIES = [node(name, addresses=["2001:db8::1"], external=["203.0.113.1"]) for name in "abc"]
+NOT_KNOWN = Seen("Unknown", "NodeAddressNotKnown", "abc", "")
+
+
+def kube_proxy(mode: str, addresses: str = "") -> Options:
+    settings = (("nodePortAddresses", addresses),) if addresses else None
+    return Options(AllNodes(KnownDataPlane(DataPlane.KUBE_PROXY, mode, settings=settings)))
+
+
+@pytest.mark.parametrize(
+    ("members", "options", "expected"),
+    [
+        pytest.param(PUBLIC, kube_proxy("nftables"), NOT_KNOWN, id="nftables: the InternalIP by default"),
+        pytest.param(PUBLIC, kube_proxy("nftables", "0.0.0.0/0,::/0"), COVERED, id="nftables with all addresses"),
+        pytest.param(PUBLIC, kube_proxy("iptables"), COVERED, id="iptables: all addresses by default"),
+        pytest.param(PUBLIC, kube_proxy(""), COVERED, id="a mode that is not known: mostly iptables"),
+        pytest.param(PUBLIC, kube_proxy("iptables", "primary"), NOT_KNOWN, id="iptables with the primary address"),
+        pytest.param(PUBLIC, kube_proxy("ipvs", "10.0.0.0/8"), NOT_KNOWN, id="ipvs with a range"),
+        pytest.param(SAME, kube_proxy("nftables"), COVERED, id="one address for both"),
+        pytest.param(TWO_FAMILIES, kube_proxy("nftables"), COVERED, id="an InternalIP of another family"),
+        pytest.param(EDGE, kube_proxy("nftables"), COVERED, id="nodes with an ExternalIP alone"),
+    ],
+)
+def test_the_external_address_must_be_served(members: list[Json], options: Options, expected: Seen) -> None:
+    """kubernetes cmd/kube-proxy/app/server_linux.go and server.go detectNodeIPs."""
+    found = seen(gateway("{}"), endpoints("a", "b", "c"), *members, options=options)
+    assert found._replace(eligible="abc") == expected
+
+
+def test_an_outage_is_one_at_each_address() -> None:
+    found = seen(gateway("{}"), endpoints("ghost"), *PUBLIC, options=kube_proxy("nftables"))
+    assert found == Seen("Outage", "Outage", "abc", "abc")
 
 
 def test_advice_says_where_to_look() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from etpguard.assess import DataPlane
+from etpguard.assess.data_planes.mixed import Rules
 from etpguard.objects import named
 from tests.assess.data_planes.clusters import (
     ALL,
@@ -34,6 +35,12 @@ A = node("a")
 KPR = config_map("cilium-config", **{"kube-proxy-replacement": "true"})
 NO_KPR = config_map("cilium-config", **{"kube-proxy-replacement": "false"})
 CILIUM = daemon_set("cilium", "quay.io/cilium/cilium:v1.20.2@sha256:00")
+
+
+def proxy_config(text: str) -> Json:
+    return config_map("kube-proxy", **{"config.conf": text})
+
+
 KUBE_PROXY = daemon_set("kube-proxy", "registry.k8s.io/kube-proxy:v1.34.1")
 CALICO = daemon_set("calico-node", "quay.io/calico/node:v3.31.0", "calico-system")
 FELIX = ("FelixConfiguration", "crd.projectcalico.org/v1", "default")
@@ -605,3 +612,40 @@ def test_a_mode_of_k3s_that_has_no_rule_is_that_of_the_default() -> None:
     arguments = args("k3s", "server", "--kube-proxy-arg", "proxy-mode=userspace")
     found = detect([node("a", annotations=arguments)])
     assert [group.plane for group in found.groups] == ["kube-proxy iptables"]
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        pytest.param([KUBE_PROXY], False, id="kube-proxy"),
+        pytest.param([KUBE_PROXY, proxy_config("mode: nftables")], True, id="nftables"),
+        pytest.param([KUBE_PROXY, proxy_config("nodePortAddresses: [primary]")], True, id="primary"),
+        pytest.param([KUBE_PROXY, proxy_config("nodePortAddresses: [10.0.0.0/8]")], True, id="a range"),
+        pytest.param([KUBE_PROXY, proxy_config("nodePortAddresses: null")], False, id="null"),
+        pytest.param([KUBE_PROXY, proxy_config('{mode: nftables, nodePortAddresses: ["::/0"]}')], False, id="all"),
+        pytest.param([daemon_set("kube-proxy", args=["--nodeport-addresses=primary"])], True, id="an argument"),
+        pytest.param(
+            [daemon_set("kube-proxy", args=["--proxy-mode=nftables", "--nodeport-addresses=0.0.0.0/0"])],
+            False,
+            id="an argument, all addresses",
+        ),
+        pytest.param(
+            [daemon_set("kube-proxy", args=["--config=/x", "--nodeport-addresses=primary"])], False, id="a file"
+        ),
+    ],
+)
+def test_at_which_addresses_kube_proxy_serves_node_ports(items: list[Json], expected: bool) -> None:
+    assert bool(Rules(detect([A, *items]).planes).serves_one_address & 1) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param([], False, id="default"),
+        pytest.param(["--kube-proxy-arg=proxy-mode=nftables"], True, id="nftables"),
+        pytest.param(["--kube-proxy-arg=nodeport-addresses=primary"], True, id="primary"),
+    ],
+)
+def test_at_which_addresses_k3s_serves_node_ports(given: list[str], expected: bool) -> None:
+    found = detect([node("a", annotations=args("k3s", "server", *given))])
+    assert bool(Rules(found.planes).serves_one_address & 1) is expected

@@ -76,7 +76,7 @@ class ExternalDns(BaseFamily):
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         key = next((key for key in HOSTNAMES if key in service.annotations), "")
         if service.type == "NodePort" and key:
-            targets = PossibleNodes(EVERY_NODE, _RECORDS, sends_to_one=True)
+            targets = PossibleNodes(EVERY_NODE, _RECORDS, sends_to_one=True, external=True)
             yield from _of_each_port(service, "external-dns", targets, f"recognised by its annotation {key}")
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
@@ -113,7 +113,7 @@ def _selected(written: str) -> Targets:
     requirements = tuple(Requirement(key, "In", (value,)) for key, value in sorted(labels.items()))
     rule = NodeRule(requirements, taints=(), readiness=Readiness.IGNORED, prefers_external_ipv4=True)
     published = NodeRule(requirements, taints=(), readiness=Readiness.IGNORED, needs_external_ipv4=True)
-    return NodeTargets(rule, UNCHECKED, otherwise=Otherwise(published, _NO_ADDRESS))
+    return NodeTargets(rule, UNCHECKED, otherwise=Otherwise(published, _NO_ADDRESS), external=True)
 
 
 def _labels(written: str) -> dict[str, str] | None:

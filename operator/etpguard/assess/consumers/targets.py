@@ -53,6 +53,7 @@ class PodTargets(Struct, frozen=True):
 
     rule: ClassVar[None] = None
     check: ClassVar[None] = None
+    external: ClassVar[bool] = False
 
 
 class Otherwise(Struct, frozen=True):
@@ -87,6 +88,8 @@ class NodeTargets(Struct, frozen=True):
     one_of: Reason | None = None
     """Why it is not known which single one of the nodes gets all the traffic: the outcome is Unknown where they
     differ."""
+    external: bool = False
+    """Whether it may send to the ExternalIPs of the nodes where they have InternalIPs too."""
 
 
 class PossibleNodes(Struct, frozen=True):
@@ -104,6 +107,8 @@ class PossibleNodes(Struct, frozen=True):
     fewest: NodeRule | None = None
     """A rule that may hold instead. Where it selects no node, the outcome is Unknown, because then no traffic may
     arrive."""
+    external: bool = False
+    """As in `NodeTargets`."""
     check: ClassVar[None] = None
 
 
@@ -114,6 +119,7 @@ class UnknownOutcome(Struct, frozen=True):
     reason: Reason
     rule: NodeRule | None = None
     check: HealthCheck | None = None
+    external: ClassVar[bool] = False
 
 
 Targets = PodTargets | NodeTargets | PossibleNodes | UnknownOutcome

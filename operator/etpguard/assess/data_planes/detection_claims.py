@@ -18,6 +18,7 @@ from etpguard.assess.data_planes.interface import (
     HEALTHZ_ADDRESS,
     HEALTHZ_BESIDE,
     HEALTHZ_DECIDED_BY,
+    NODE_PORTS,
     DataPlane,
     KnownDataPlane,
 )
@@ -47,7 +48,7 @@ class Claims:
     def shown_by_node(self, signs: NodeSigns, cluster: Cluster) -> Iterator[KnownDataPlane]:
         if signs.windows:
             plane = observed(DataPlane.WINKERNEL, "the label kubernetes.io/os=windows")
-            yield replace(plane, settings=_own_healthz(signs))
+            yield replace(plane, settings=_own_settings(signs))
             return
         if signs.cilium:
             yield self.described(observed(DataPlane.CILIUM, f"the label {AKS_CILIUM}=cilium"), signs)
@@ -235,12 +236,10 @@ class Claims:
                 version = objects.version(named.KUBE_ROUTER_DAEMON_SET)
                 return replace(plane, version=version, settings=objects.kube_router_settings())
             case DataPlane.KUBE_PROXY:
-                healthz = _own_healthz(signs)
-                if healthz is None and (address := objects.kube_proxy_healthz()) is not None:
-                    healthz = ((HEALTHZ_ADDRESS, address),)
+                own = _own_settings(signs) or objects.kube_proxy_settings()
                 mode = plane.mode or objects.kube_proxy_mode()
                 for_pods = self._serving_pods(signs, cluster or Cluster())
-                return replace(plane, mode=mode, settings=healthz, for_pods=for_pods)
+                return replace(plane, mode=mode, settings=own, for_pods=for_pods)
         return plane
 
     def _serving_pods(self, signs: NodeSigns, cluster: Cluster) -> KnownDataPlane | None:
@@ -256,13 +255,14 @@ class Claims:
         return None
 
 
-def _own_healthz(signs: NodeSigns) -> tuple[tuple[str, str], ...] | None:
+def _own_settings(signs: NodeSigns) -> tuple[tuple[str, str], ...] | None:
     """The setting of a kube-proxy that the distribution of the node runs; None if the node shows none.
     microk8s-resources/default-args/kube-proxy of MicroK8s has 127.0.0.1."""
     if signs.embedded is not None:
         if signs.embedded.healthz is None:
             return ((HEALTHZ_DECIDED_BY, f"a configuration file on the nodes of {signs.embedded.program}"),)
-        return ((HEALTHZ_ADDRESS, signs.embedded.healthz),)
+        node_ports = ((NODE_PORTS, signs.embedded.node_ports),) if signs.embedded.node_ports else ()
+        return ((HEALTHZ_ADDRESS, signs.embedded.healthz), *node_ports)
     if signs.microk8s:
         where = "--healthz-bind-address in /var/snap/microk8s/current/args/kube-proxy on the nodes"
         return (

@@ -43,6 +43,8 @@ class Embedded(NamedTuple):
     mode: str
     healthz: str | None = "127.0.0.1"
     """k3s pkg/daemons/agent/agent_linux.go and agent_windows.go kubeProxyArgs; RKE2 takes them from there."""
+    node_ports: str = ""
+    """kube-proxy's `nodeport-addresses`."""
 
 
 class NodeSigns(NamedTuple):
@@ -141,7 +143,8 @@ def _embedded(program: str, text: str | None) -> Embedded | None:
         given[name.lstrip("-")] = value
     mode = given.get("proxy-mode", "")
     healthz = None if "config" in given else given.get("healthz-bind-address", found.healthz)
-    return found._replace(mode=mode if mode in KUBE_PROXY_MODES else "", healthz=healthz)
+    node_ports = given.get("nodeport-addresses", "")
+    return found._replace(mode=mode if mode in KUBE_PROXY_MODES else "", healthz=healthz, node_ports=node_ports)
 
 
 class _Gateway(msgspec.Struct, gc=False, rename="kebab"):

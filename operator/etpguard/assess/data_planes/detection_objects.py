@@ -7,7 +7,7 @@ from typing import Any
 
 from etpguard.assess.data_planes.detection_cilium import CiliumConfiguration, Statement
 from etpguard.assess.data_planes.detection_nodes import KUBE_PROXY_MODES
-from etpguard.assess.data_planes.interface import CALICO_HEALTHZ
+from etpguard.assess.data_planes.interface import CALICO_HEALTHZ, HEALTHZ_ADDRESS, NODE_PORTS
 from etpguard.objects import named
 from etpguard.objects.arguments import last_value, values_of
 from etpguard.objects.calico import FelixConfiguration, Installation
@@ -186,15 +186,21 @@ class Objects:
         arguments = self._arguments(named.KUBE_PROXY_DAEMON_SET)
         return "" if last_value(arguments, "config") else _mode(last_value(arguments, "proxy-mode") or "")
 
-    def kube_proxy_healthz(self) -> str | None:
-        """`healthz-bind-address` of kube-proxy on Linux; None for the default, and if it is not known. An empty
-        argument turns the server off, and an empty value in a configuration file is the default."""
+    def kube_proxy_settings(self) -> tuple[tuple[str, str], ...] | None:
+        """Of kube-proxy on Linux; None if it has the default ones, and if they are not known. An empty argument
+        turns the server of port 10256 off, and an empty value in a configuration file is the default."""
         for which, key in ((named.KUBE_PROXY_CONFIG, "config.conf"), (named.EKS_KUBE_PROXY_CONFIG, "config")):
             config = self.config(which)
             if config is not None and key in config.values:
-                return _text((config.file(key) or {}).get("healthzBindAddress") or "") or None
+                conf = config.file(key) or {}
+                found = {name: _text(conf.get(name) or "") or None for name in ("healthzBindAddress", NODE_PORTS)}
+                return _settings(found["healthzBindAddress"], found[NODE_PORTS])
         arguments = self._arguments(named.KUBE_PROXY_DAEMON_SET)
-        return None if last_value(arguments, "config") else last_value(arguments, "healthz-bind-address")
+        if last_value(arguments, "config"):
+            return None
+        return _settings(
+            last_value(arguments, "healthz-bind-address"), ",".join(values_of(arguments, "nodeport-addresses"))
+        )
 
     def openshift(self) -> OpenShiftNetwork | None:
         found: OpenShiftNetwork | None = self._objects.found.get(named.OPENSHIFT_OPERATOR)
@@ -203,6 +209,11 @@ class Objects:
     def _arguments(self, which: NamedObject) -> list[str]:
         found = self.daemon_set(which)
         return [argument for container in (found.containers if found else ()) for argument in container.args or ()]
+
+
+def _settings(healthz: str | None, node_ports: str | None) -> tuple[tuple[str, str], ...] | None:
+    found = [(HEALTHZ_ADDRESS, healthz)] if healthz is not None else []
+    return tuple(found + ([(NODE_PORTS, node_ports)] if node_ports else [])) or None
 
 
 def _mode(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Mapping
 from msgspec.structs import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
-from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.interface import NODE_PORTS, DataPlane, KnownDataPlane
 from etpguard.assess.data_planes.rule import kube_proxy_healthz
 from etpguard.assess.data_planes.trackers import NO_NODES, NodeSets, PortKey
 from etpguard.assess.evidence import Evidence
@@ -75,6 +75,16 @@ class KubeProxy:
             return tuple(ports)
         outside = {(port.label, port.transport, family) for port, family in external_ports(service)}
         return tuple(_under_ipvs(port, by_port, outside) for port in ports)
+
+
+def serves_one_address(plane: KnownDataPlane) -> bool:
+    """Whether it may serve node ports only at the primary address of a node in each family, which is an InternalIP
+    if there is one: server.go detectNodeIPs. In nftables mode that is the default (server_linux.go). `primary`, or
+    ranges of addresses, may do so in each mode."""
+    if plane.name is not DataPlane.KUBE_PROXY:
+        return False
+    found = plane.setting(NODE_PORTS)
+    return plane.mode == "nftables" if found is None else "/0" not in found
 
 
 def _under_ipvs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from etpguard.assess import AllNodes, DataPlane, KnownDataPlane, Options
 from etpguard.assess.consumers.targets import CheckSettings
 from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
@@ -175,3 +176,20 @@ def test_680_a_node_of_another_provider_is_left_out(other: str) -> None:
 
 def test_without_a_node_of_its_own_the_targets_are_not_known() -> None:
     assert seen(web(type="lb11"), endpoints("a"), *nodes(""))[:2] == ("Unknown", "NoNodeOfProvider")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "outcome"),
+    [
+        pytest.param({}, "Unknown", id="an option of the controller decides"),
+        pytest.param({"use_private_ip": "false"}, "Unknown", id="the public address"),
+        pytest.param({"use_private_ip": "true"}, "Covered", id="the private address"),
+    ],
+)
+def test_the_public_address_of_a_node_may_not_be_served(annotations: dict[str, str], outcome: str) -> None:
+    """internal/hcops/load_balancer.go usePrivateIP; nftables mode serves the InternalIP by default."""
+    planes = AllNodes(KnownDataPlane(DataPlane.KUBE_PROXY, "nftables"))
+    members = nodes("hcloud", addresses=["10.0.0.1"], external=["203.0.113.1"])
+    found = seen(web(None, **annotations), endpoints("a", "b", "c"), *members, options=Options(planes))
+    assert found.outcome == outcome
+    assert found.reason == ("NodeAddressNotKnown" if outcome == "Unknown" else "Covered")

@@ -26,6 +26,7 @@ CHECK_PORT = f"{PREFIX}health-check-port"
 CHECK_PATH = f"{PREFIX}health-check-http-path"
 STATUS_CODES = f"{PREFIX}http-status-codes"
 PROTOCOL = f"{PREFIX}protocol"
+PRIVATE_IP = f"{PREFIX}use-private-ip"
 PROXY_PROTOCOL = f"{PREFIX}uses-proxyprotocol"
 
 _MOST_TARGETS = {"lb11": 25, "lb21": 75, "lb31": 150}
@@ -60,13 +61,16 @@ class HetznerCloud(CheckedCloud):
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         targets = self.doubtful_without_own_nodes(super().targets(service, port, view), view)
+        # Without the annotation, HCLOUD_LOAD_BALANCERS_USE_PRIVATE_IP of the controller decides.
+        if isinstance(targets, NodeTargets) and not BOOLEANS.get(service.annotations.get(PRIVATE_IP, "")):
+            targets = replace(targets, external=True)
         if HETZNER_ROBOT not in view.platforms or not isinstance(targets, NodeTargets) or targets.rule == NO_NODE:
             return targets
         detail = (
             "some nodes are dedicated servers, which are targets only if Robot support of the controller is on. "
             "Without it, only the cloud servers get traffic. Look at the controller's options"
         )
-        return PossibleNodes(targets.rule, Reason("RobotSupportNotKnown", detail))
+        return PossibleNodes(targets.rule, Reason("RobotSupportNotKnown", detail), external=targets.external)
 
     def most_targets(self, service: Service) -> int:
         """The maximum number of targets of each type, from Hetzner's documentation. The smallest type is the
