@@ -237,6 +237,31 @@ def test_another_namespace_keeps_the_admission_policies_in_force(tmp_path: Path)
         assert user.endswith(ends)
 
 
+def test_install_md_names_what_a_kustomization_with_another_namespace_does_not_change(tmp_path: Path) -> None:
+    base, *components = (
+        os.path.relpath(MANIFESTS / "overlays" / name, tmp_path)
+        for name in ("remediation", "monitoring", "metrics-tls", "warn-on-apply")
+    )
+    text = f"namespace: elsewhere\nresources: [{base}]\ncomponents: [{', '.join(components)}]\n"
+    (tmp_path / "kustomization.yaml").write_text(text)
+    made = parse_manifests(run(binaries.path("kubectl"), "kustomize", str(tmp_path)))
+
+    def fields(value: object, name: str) -> set[str]:
+        if isinstance(value, dict):
+            return {field for key, each in value.items() for field in fields(each, key)}
+        if isinstance(value, list):
+            return {field for each in value for field in fields(each, name)}
+        return {name} if "etpguard-system" in str(value) else set()
+
+    left = {(m["kind"], field) for m in made for field in fields(m, "")}
+    install = (ROOT / "docs" / "install.md").read_text()
+    (paragraph,) = (each for each in install.split("\n\n") if each.startswith("**Another namespace.**"))
+    assert "The commands in the runbooks keep" in paragraph
+    left = {(kind, field) for kind, field in left if kind != "ConfigMap"}
+    assert left == {("PrometheusRule", "runbook"), ("ServiceMonitor", "serverName")}
+    assert [field for _, field in left if f"`{field}`" not in paragraph] == []
+
+
 def test_nobody_may_write_policies_by_default() -> None:
     made = kustomize("overlays/remediation")
     (role,) = (m for m in made if m["metadata"]["name"] == "etpguard-policy-editor")
