@@ -282,6 +282,52 @@ def test_anti_affinity_bounds_the_best_case() -> None:
     assert phases is None or phases.settled.best.outcome.name == "Covered"
 
 
+def test_a_budget_holds_pods_whose_replacements_find_no_node() -> None:
+    """Each node can run one pod. The second eviction gets status 429 until the first pod is replaced: that is for
+    ever, where no node admits its replacement."""
+    pods = [pod("p1", "a", **APART), pod("p2", "b", **APART)]
+    nodes = [node("a"), node("b")]
+    objects = [*nodes, service(), endpoints(pods), *pods, *alb(), *deployment(2), budget(1)]
+    for by in (By.KUBECTL, By.KARPENTER):
+        found = forecast(objects, Drain(("a", "b"), by=by))
+        phases = phases_of(found)
+        assert phases is not None
+        assert Outcome.NoEndpoints not in phases.during.outcomes | phases.settled.outcomes
+        assert "PodDisruptionBudget shop/web lets only 1 of 2 pods go: no node admits the replacements" in "".join(
+            found.assumptions
+        )
+        assert found.warnings == (
+            ["the drain is blocked, so the nodes are not deleted"] if by.value != "kubectl" else []
+        )
+    found = forecast([*objects, node("c")], Drain(("a", "b")))
+    phases = phases_of(found)
+    assert phases is not None
+    assert any("lets 1 of 2 pods go at a time" in text for text in found.assumptions)
+    assert Outcome.NoEndpoints not in phases.during.outcomes | phases.settled.outcomes
+    settled = phases.settled
+    assert settled.worst.assessment is not None
+    assert settled.worst.assessment.uncovered.bit_count() == 2, "one pod on node c, and the other one is pending"
+
+
+def test_a_budget_waits_for_the_replacements_of_its_own_pods() -> None:
+    """Two budgets: each keeps one of its two pods, and only those of `web` find a node."""
+    web = [pod("p1", "a"), pod("p2", "a")]
+    tier = {**APP, "tier": "other"}
+    other = [pod(f"q{number}", "a", owner="ReplicaSet/other-1", labels=tier, **NO_OTHER_NODE) for number in (1, 2)]
+    pods = [*web, *other]
+    budgets = [
+        budget(1, "web", spec={"selector": {"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}}),
+        budget(1, "other", labels={"tier": "other"}),
+    ]
+    objects = [*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(4), *budgets]
+    found = forecast(objects, Drain(("a",)))
+    phases = phases_of(found)
+    assert phases is not None
+    assert any("shop/web lets 1 of 2 pods go at a time" in text for text in found.assumptions)
+    assert any("shop/other lets only 1 of 2 pods go" in text for text in found.assumptions)
+    assert phases.settled.best.outcome.name == "Covered", "one of `other` stays, and those of `web` are on b and c"
+
+
 PORT: Json = {"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}]}]}
 ONE_MISSING: Json = {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}
 

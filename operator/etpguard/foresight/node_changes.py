@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -15,13 +15,14 @@ from etpguard.foresight.changes import (
     Drain,
     Lose,
 )
-from etpguard.foresight.eviction import evictions
+from etpguard.foresight.eviction import Limited, evictions
 from etpguard.foresight.forecast import new_pods
 from etpguard.foresight.node_filters import UNSCHEDULABLE
 from etpguard.foresight.pod_ends import Ending, Replaced
 from etpguard.foresight.pods import Seen
+from etpguard.foresight.scheduling import NewPod, Scheduling
 from etpguard.foresight.simulation import Simulation, extended
-from etpguard.objects import NODE, Node
+from etpguard.objects import NODE, Key, Node
 from etpguard.objects.disruption_budgets import POD_DISRUPTION_BUDGET, PodDisruptionBudget
 from etpguard.objects.nodes import NodeSpec, Taint
 
@@ -55,53 +56,51 @@ def drain(simulation: Simulation, change: Drain) -> None:
     on_nodes = [(name, [p for p in simulation.pods.on(name) if p.key not in gone]) for name in change.nodes]
     found = evictions(change, on_nodes, _budgets(simulation))
     simulation.blocked += found.blocked
-    evicted = [*found.free, *found.doubtful, *(pod for each in found.limited for pod in each.pods)]
-    everyone = Alternative(frozenset(each.key for each in evicted))
+    marked = [_marked(node, change.by) for node in nodes]
+    if not (change.by is By.CLUSTER_AUTOSCALER and not found.complete):
+        # The assessments are still those of before.
+        simulation.world.put(NODE, marked)
+    free = frozenset(each.key for each in found.free)
+    limited = frozenset(pod.key for each in found.limited for pod in each.pods)
+    scheduling = simulation.scheduling(free | limited)
+    in_turn = [_in_turn(each, scheduling) for each in found.limited]
+    held = tuple(Choice(each.keys, each.go, each.go) for each in in_turn if not each.complete)
+    going = free.union(*(each.keys for each in in_turn if each.complete))
+    deletes = change.deletes and found.complete and not held
+    everyone = Alternative(going.union(each.key for each in found.doubtful), held)
     simulation.note_ends(Ending(str(change), [everyone], Replaced.MEANWHILE, change.by))
-    if change.deletes and found.complete:
+    if deletes:
         stays = Alternative(frozenset(each.pod for each in found.blocked))
         with_nodes = Ending(str(change), [stays], Replaced.NOT_MEANWHILE, change.by, with_node=True)
         simulation.ends.note(with_nodes, [extended(each, everyone.gone) for each in simulation.alternatives])
-    marked = [_marked(node, change.by) for node in nodes]
-    if not (change.by is By.CLUSTER_AUTOSCALER and not found.complete):
-        simulation.world.put(NODE, marked)
     changed = simulation.world.refresh()
     either = change.by is By.KARPENTER and not found.complete
-    certain_moves = [*found.free, *(pod for each in found.limited for pod in each.pods)]
-    simulation.note_moves(certain_moves, "may be evicted from" if either else "is evicted from")
+    moves = [*found.free, *(pod for each in found.limited for pod in each.pods)]
+    certain_moves = [] if either else [each for each in moves if each.key in going]
+    simulation.note_moves(certain_moves, "is evicted from")
+    simulation.note_moves([each for each in moves if each not in certain_moves], "may be evicted from")
     simulation.note_moves(found.doubtful, "may be evicted from")
-    free = frozenset(each.key for each in found.free)
     choices: list[Choice] = []
     if found.doubtful:
         doubtful = frozenset(each.key for each in found.doubtful)
         choices.append(Choice(doubtful, 0, len(doubtful)))
     at_first = [Choice(frozenset(p.key for p in e.pods), e.at_once, e.at_once) for e in found.limited]
-    limited = frozenset(pod.key for each in found.limited for pod in each.pods)
-    certain = sum(len(each.pods) - each.at_once for each in found.limited)
     first = [extended(each, free, (*choices, *at_first)) for each in simulation.alternatives]
     replacing_free = new_pods(each.replacement() for each in found.free if _is_replaced(each))
-    replacing_limited = new_pods(
-        (each.replacement() for group in found.limited for each in group.pods if _is_replaced(each)), certain
-    )
+    replacing_limited = tuple(pod for each in in_turn for pod in each.new)
     replacing = (
         *replacing_limited,
         *replacing_free,
         *new_pods(each.replacement() for each in found.doubtful if _is_replaced(each)),
     )
-    everything = [extended(each, free | limited, tuple(choices), replacing) for each in simulation.alternatives]
+    everything = [extended(each, going, (*choices, *held), replacing) for each in simulation.alternatives]
     during = [replace(each, new=()) for each in first]
     stuck: list[Alternative] = []
     if found.limited:
-        during += [
-            extended(each, free | limited, tuple(choices), replacing_limited) for each in simulation.alternatives
-        ]
+        during += [extended(each, going, (*choices, *held), replacing_limited) for each in simulation.alternatives]
         stuck = [extended(each, new=replacing_free) for each in first]
-    for each in found.limited:
-        simulation.assumptions[
-            f"PodDisruptionBudget {each.budget} lets {each.at_once} of {len(each.pods)} pods go at a time: if "
-            "a replacement is never ready, the drain does not end"
-        ] = None
-    scheduling = simulation.scheduling()
+    for each in in_turn:
+        simulation.assumptions[each.sentence] = None
     services = changed | simulation.evaluator.touched_by([*during, *everything])
     simulation.evaluator.during(services, during, scheduling)
     if change.by is By.CLUSTER_AUTOSCALER and found.complete:
@@ -112,7 +111,7 @@ def drain(simulation: Simulation, change: Drain) -> None:
         with _unmarked(simulation, nodes, marked):
             simulation.evaluator.during(services, simulation.alternatives, scheduling)
             simulation.evaluator.settled(services, simulation.alternatives, scheduling)
-    if change.deletes and found.complete:
+    if deletes:
         simulation.evaluator.settled(services, stuck, scheduling)
         simulation.remove_nodes(nodes, change.nodes)
         later = simulation.world.refresh()
@@ -135,6 +134,49 @@ def _unmarked(simulation: Simulation, nodes: Sequence[Node], marked: Sequence[No
     yield
     simulation.world.put(NODE, marked)
     simulation.world.refresh()
+
+
+@dataclass(frozen=True, slots=True)
+class _InTurn:
+    """What becomes of pods that a budget lets go one after the other."""
+
+    group: Limited
+    go: int
+    """So many of them are evicted in the end."""
+    new: tuple[NewPod, ...]
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        return frozenset(pod.key for pod in self.group.pods)
+
+    @property
+    def complete(self) -> bool:
+        return self.go == len(self.group.pods)
+
+    @property
+    def sentence(self) -> str:
+        budget, pods = self.group.budget, len(self.group.pods)
+        if self.complete:
+            return (
+                f"PodDisruptionBudget {budget} lets {self.group.at_once} of {pods} pods go at a time: if a "
+                "replacement is never ready, the drain does not end"
+            )
+        return (
+            f"PodDisruptionBudget {budget} lets only {self.go} of {pods} pods go: no node admits the replacements "
+            "that it waits for, so the drain does not end"
+        )
+
+
+def _in_turn(group: Limited, scheduling: Scheduling) -> _InTurn:
+    """The next pods go when replacements of the ones before are ready, so all go only if enough of these find a
+    node."""
+    new = new_pods(each.replacement() for each in group.pods if _is_replaced(each))
+    placed = scheduling.placed(new)
+    awaited = len(group.pods) - group.at_once
+    if group.at_once and len(placed) < awaited:
+        return _InTurn(group, len(placed) + group.at_once, new_pods(placed, len(placed)))
+    others = [pod for pod in new if pod not in placed]
+    return _InTurn(group, len(group.pods), new_pods((*placed, *others), awaited))
 
 
 def _budgets(simulation: Simulation) -> Sequence[PodDisruptionBudget] | None:
