@@ -42,7 +42,7 @@ INSTALL = f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace --se
 
 def test_the_values_that_are_shown_are_taken() -> None:
     rows = re.findall(r"^\| [^|]+ \| `([^`]+=[^`]+)`", PAGE.read_text(), re.MULTILINE)
-    assert len(rows) == 12
+    assert len(rows) == 13
     for values in rows:
         helm_template("--set", values)
 
