@@ -14,9 +14,10 @@ MAX_BYTES = 1024
 
 def advice_text(advice: Advice) -> str:
     """One item of advice in at most 1 KiB. The command is whole or left out: a part of one would do something
-    else."""
+    else. It never stands without the effect, which may name a step to do first."""
     command = f"Command: {'; '.join(advice.command.splitlines())}" if advice.command else ""
-    for parts in ((advice.effect, advice.cost, command), (advice.cost, command), (command,), (advice.effect,)):
+    effect, cost = advice.effect, advice.cost
+    for parts in ((effect, cost, command), (effect, command), (effect, cost), (effect,)):
         text = " ".join([f"{advice.title}.", *filter(None, parts)])
         if len(text.encode()) <= MAX_BYTES:
             return text
