@@ -228,11 +228,66 @@ def test_marks_that_do_not_count(annotations: dict[str, str], family: str) -> No
     assert made.consumer().consumer.family == family
 
 
+HIDDEN = [
+    pytest.param(
+        "IPAddressPool", "MetalLB, whose ipaddresspools.metallb.io cannot be read (forbidden),", id="pools"
+    ),
+    pytest.param(
+        "CiliumL2AnnouncementPolicy",
+        "Cilium, whose ciliuml2announcementpolicies.cilium.io cannot be read (forbidden),",
+        id="policies",
+    ),
+    pytest.param(
+        "BGPConfiguration",
+        "Calico, whose bgpconfigurations.crd.projectcalico.org cannot be read (forbidden),",
+        id="Calico's blocks",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "clause"), HIDDEN)
+def test_a_controller_whose_objects_cannot_be_read_may_serve_it(kind: str, clause: str) -> None:
+    """Beside a cloud, as with objects that were read. The permission may be all that is missing."""
+    objects = [service(), endpoints("a"), *nodes("openstack")]
+    assert world(*objects).consumer().consumer.family == "openstack"
+    found = world(*objects, unread={kind: "forbidden"}).consumer()
+    assert (found.outcome.name, found.reason.code) == ("Unknown", "SeveralControllers")
+    assert found.reason.detail.startswith(f"{clause} or the cloud openstack, which")
+
+
+@pytest.mark.parametrize(("kind", "clause"), HIDDEN)
+def test_a_mark_beside_one_whose_objects_cannot_be_read(kind: str, clause: str) -> None:
+    marked = service(annotations={"loadbalancer.openstack.org/enable-health-monitor": "true"})
+    objects = [marked, endpoints("a"), *nodes("")]
+    assert world(*objects).consumer().consumer.family == "openstack"
+    found = world(*objects, unread={kind: "forbidden"}).consumer()
+    assert (found.outcome.name, found.reason.code) == ("Unknown", "LoadBalancerNotRecognised")
+    assert found.reason.detail == f"{clause} may serve it, and no mark shows it"
+
+
+def test_a_service_without_an_address_may_wait_for_one_whose_objects_cannot_be_read() -> None:
+    """Calico gives no address that it would advertise."""
+    objects = [service(ingress=[], in_cluster=True), endpoints("a"), *nodes("")]
+    found = world(*objects, unread={"IPAddressPool": "forbidden"}).consumer()
+    assert (found.outcome.name, found.reason.code) == ("Unknown", "NoAddress")
+    assert not world(*objects, unread={"BGPConfiguration": "forbidden"}).assessment.consumers
+
+
+def test_kinds_that_a_setting_switches_off_hide_no_controller() -> None:
+    made = world(service(), endpoints("a"), *nodes("openstack"), unread={"IPAddressPool": "switched off"})
+    made.picture.switched_off = frozenset(made.picture.unread)
+    made.engine.refresh_all()
+    assert made.consumer().consumer.family == "openstack"
+
+
 def test_the_finalizer_of_a_cloud_decides() -> None:
     subject = service()
     subject["metadata"]["finalizers"] = ["service.kubernetes.io/load-balancer-cleanup"]
-    made = world(subject, endpoints("a"), *nodes("openstack"), *POOLS)
-    assert made.consumer().consumer.family == "openstack"
+    for made in (
+        world(subject, endpoints("a"), *nodes("openstack"), *POOLS),
+        world(subject, endpoints("a"), *nodes("openstack"), unread={"IPAddressPool": "forbidden"}),
+    ):
+        assert made.consumer().consumer.family == "openstack"
 
 
 def test_without_a_controller_it_is_judged_as_a_node_port() -> None:

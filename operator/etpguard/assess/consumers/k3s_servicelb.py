@@ -155,7 +155,7 @@ def _recognised(service: Service, view: View, pods: Sequence[SvclbPod]) -> Recog
         return Recognition(how) if by_nodes else None
     if pods:
         return Recognition(how)
-    if in_cluster_balancers(view):
+    if in_cluster_balancers(service, view):
         return None
     taken = "the providerIDs of the nodes (k3s://) suggest that its load balancer is k3s ServiceLB"
     return Recognition(how, Evidence.ASSUMED, (taken,))

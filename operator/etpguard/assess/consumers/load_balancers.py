@@ -20,6 +20,7 @@ from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import BESIDE_SCHEMES
 from etpguard.assess.probe import HealthCheckNodePort, NoHealthCheck, NotModelled, Probe
 from etpguard.objects import AnyKind, IPFamily, Requirement, Service, ServicePort
+from etpguard.objects.calico import BGP_CONFIGURATION
 from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT, CILIUM_L2_ANNOUNCEMENT_POLICY
 from etpguard.objects.metallb import IP_ADDRESS_POOL
 
@@ -96,9 +97,23 @@ _IN_CLUSTER: dict[AnyKind, str] = {
 """Kinds whose objects show a controller that may serve Services without a class."""
 
 
-def in_cluster_balancers(view: View) -> tuple[str, ...]:
-    """The controllers in the cluster, other than that of a cloud, that may serve Services without a class."""
-    return tuple(dict.fromkeys(name for kind, name in _IN_CLUSTER.items() if view.has(kind)))
+def in_cluster_balancers(service: Service, view: View) -> tuple[str, ...]:
+    """The controllers in the cluster, other than that of a cloud, that may serve the Service if it has no class.
+    Each is a clause: its name, and what shows it. One whose objects cannot be read may be there."""
+    found: dict[str, str] = {}
+    for kind, name in _IN_CLUSTER.items():
+        if view.has(kind):
+            found[name] = f"{name}, which the cluster has objects of,"
+        elif why := view.hidden(kind):
+            found.setdefault(name, _hidden(name, kind, why))
+    # With a BGPConfiguration that was read, Calico claims the Services whose addresses it advertises.
+    if addressed_by_ip(service) and (why := view.hidden(BGP_CONFIGURATION)):
+        found["Calico"] = _hidden("Calico", BGP_CONFIGURATION, why)
+    return tuple(found.values())
+
+
+def _hidden(name: str, kind: AnyKind, why: str) -> str:
+    return f"{name}, whose {kind} cannot be read ({why}),"
 
 
 def by_nodes(service: Service, view: View, scheme: str, provider: str) -> Recognition | None:
@@ -106,7 +121,8 @@ def by_nodes(service: Service, view: View, scheme: str, provider: str) -> Recogn
     cloud name this one.
 
     A providerID shows who made the node, not who serves the Service. Only with the finalizer of a cloud's service
-    controller is it certain. Beside another controller that may serve it, nothing is recognised.
+    controller is it certain. Beside another controller that may serve it, nothing is recognised. Files without the
+    objects of one count as a cluster without it, since the recognition is then an assumption anyway.
     """
     if not classless(service) or sole_cloud(view) != scheme:
         return None
@@ -115,7 +131,7 @@ def by_nodes(service: Service, view: View, scheme: str, provider: str) -> Recogn
     how = f"recognised by the nodes' providerIDs ({scheme}://)"
     if CLEANUP in service.finalizers:
         return Recognition(f"{how} and by the finalizer {CLEANUP}")
-    if in_cluster_balancers(view) and not any(entry.hostname for entry in service.load_balancer_ingress):
+    if in_cluster_balancers(service, view) and not any(entry.hostname for entry in service.load_balancer_ingress):
         return None
     taken = f"the providerIDs of the nodes ({scheme}://) suggest that its load balancer is that of {provider}"
     return Recognition(how, Evidence.ASSUMED, (taken,))
@@ -140,7 +156,7 @@ def of_others(service: Service, view: View, *schemes: str) -> bool:
     if not schemes or not found.isdisjoint(schemes):
         return False
     named = any(entry.hostname for entry in service.load_balancer_ingress)
-    return bool(found) or (bool(in_cluster_balancers(view)) and not named)
+    return bool(found) or (not named and bool(in_cluster_balancers(service, view)))
 
 
 def by_mark(service: Service, *prefixes: str) -> Recognition | None:

@@ -79,8 +79,8 @@ def _of_balancer(service: Service, view: View) -> Reason | None:
     clouds = sorted(view.platforms & CLOUDS)
     if len(clouds) > 1:
         return Reason("LoadBalancerNotRecognised", f"the nodes belong to several clouds: {', '.join(clouds)}")
-    if seen := in_cluster_balancers(view):
-        able = [f"{name}, which the cluster has objects of," for name in seen]
+    if seen := in_cluster_balancers(service, view):
+        able = [*seen]
         able += [f"the cloud {cloud}, which the nodes' providerIDs name," for cloud in clouds]
         if len(able) > 1:
             return Reason("SeveralControllers", f"{' or '.join(able)} may serve it, and no mark shows which")

@@ -82,6 +82,12 @@ class View:
         """Why objects of this kind cannot be read. None also for a CRD that is absent: there are no objects."""
         return self._picture.unread.get(kind)
 
+    def hidden(self, kind: Kind[Any]) -> str | None:
+        """Why there may be objects of this kind although nothing refers to one: they cannot be read. None for a
+        kind that a setting switches off, and for one that was not listed: most clusters have none of its
+        objects."""
+        return None if kind in self._picture.switched_off else self._picture.unread.get(kind)
+
     def unseen(self, kind: Kind[Any]) -> str | None:
         """Why the picture may lack objects of this kind: they cannot be read, or were not listed. None: the
         picture has all of them, so the absence of an object means something."""
