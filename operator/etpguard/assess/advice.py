@@ -87,15 +87,12 @@ class Advisor:
                 return [_WHICH_NETWORK]
             case "NoEndpoints":
                 return [without_endpoints()]
+            case "NoNodePort" if verdict.outcome is Outcome.NoTargets:
+                return [_node_ports(service)]
         try:
-            advised = family.advise(service, verdict, nodes)
-            return list(advised) or self._of_reason(service, verdict)
+            return list(family.advise(service, verdict, nodes))
         except Exception:
             return ()
-
-    def _of_reason(self, service: Service, verdict: ConsumerVerdict) -> list[Advice]:
-        """What every family would advise for this reason."""
-        return [_node_ports(service)] if verdict.reason.code == "NoNodePort" else []
 
     def _of_any(self, service: Service, assessment: Assessment) -> Iterable[Advice]:
         match assessment.outcome:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from etpguard.assess import Engine
 from etpguard.assess.advice import Advisor
+from etpguard.assess.outcome import Outcome
 from etpguard.objects import NODE, SERVICE, Reject
 from etpguard.report import event_note, explain_reason, explain_verdict, service_report
 from etpguard.report.resilience import resilience_lines
@@ -31,6 +32,8 @@ def texts(noted: Noted, engine: Engine) -> Iterator[str]:
         yield explain_reason(assessment)
         advice = [shown(each) for each in advisor(assessment)]
         yield from advice
+        if {(v.outcome, v.reason.code) for v in assessment.consumers} == {(Outcome.NoTargets, "NoNodePort")}:
+            assert [each.partition("\n")[0] for each in advice] == ["Give the Service node ports"]
         note = event_note(assessment, picture.nodes)
         assert len(note.encode()) <= _MAX_NOTE, note
         assert wanted_condition(assessment).reason

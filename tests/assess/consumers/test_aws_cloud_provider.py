@@ -260,9 +260,13 @@ def test_not_the_aws_cloud_providers(subject: Json) -> None:
 
 def test_a_port_without_node_port_cannot_be_registered() -> None:
     bare = service(
-        ports=[port(node_port=0)], ingress=[{"hostname": "x.elb.amazonaws.com"}], externalIPs=["203.0.113.1"]
+        annotations={LABELS: "pool=edge"},
+        ports=[port(node_port=0)],
+        ingress=[{"hostname": "x.elb.amazonaws.com"}],
+        externalIPs=["203.0.113.1"],
     )
-    assert seen(bare, endpoints("a"), *nodes("aws")).reason == "NoNodePort"
+    members = nodes("aws", labels={"pool": "edge"})
+    assert seen(bare, endpoints("a"), *members) == Seen("NoTargets", "NoNodePort", "", "")
 
 
 def test_the_advice_pins_the_check_to_the_health_check_node_port() -> None:
