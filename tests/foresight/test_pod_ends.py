@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from etpguard.foresight.hosts import hosts_of
 from etpguard.foresight.pod_ends import ServiceHandOff, forwards_to_terminating
 from etpguard.objects import SERVICE, Key, decode_item
 from tests.foresight.clusters import (
+    APP,
+    HOSTNAME,
     WEB,
     Json,
     alb,
@@ -189,11 +192,23 @@ def test_a_rollout(spec: Json, expected: str, why: str) -> None:
 
 def test_a_lossy_rollout_that_outruns_the_load_balancer_has_no_bound() -> None:
     pods = [pod("p1", "a", **sleeps(0)), pod("p2", "b", **sleeps(0))]
-    found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(2)], Rollout(DEPLOYMENT))
-    assert summary(found)[:2] == ("Lossy", (15, None))
-    waits = deployment(2, minReadySeconds=35)
-    found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *waits], Rollout(DEPLOYMENT))
-    assert summary(found)[:2] == ("Lossy", (15, 35))
+    assert summary(rolled(pods, **ELSEWHERE))[:2] == ("Lossy", (15, None))
+    assert summary(rolled(pods, min_ready_seconds=35, **ELSEWHERE))[:2] == ("Lossy", (15, 35))
+    assert summary(rolled(pods))[:2] == ("Unknown", (0, None)), "new pods may start on the same nodes"
+    assert summary(rolled(pods, min_ready_seconds=35))[:2] == ("Unknown", (0, 35))
+
+
+ELSEWHERE: Json = {"nodeSelector": {HOSTNAME: "c"}}
+
+
+def rolled(
+    pods: list[Json], *, min_ready_seconds: int = 0, consumer: Sequence[Json] = (), **spec: Any
+) -> Forecast:
+    """The default strategy: a new pod is ready before an old one ends."""
+    template = {"metadata": {"labels": APP}, "spec": {"containers": [{"name": "c"}], **spec}}
+    workloads = deployment(len(pods), template=template, minReadySeconds=min_ready_seconds)
+    objects = [*NODES, service(), endpoints(pods), *pods, *(consumer or alb()), *workloads]
+    return forecast(objects, Rollout(DEPLOYMENT))
 
 
 def test_a_rollout_beside_pods_of_another_workload() -> None:
@@ -221,16 +236,8 @@ def test_a_rollout_of_a_daemonset(update: Json, handed_off: bool) -> None:
 
 def test_a_timing_that_is_not_known_has_no_bound() -> None:
     pods = [pod("p1", "a", **sleeps(600)), pod("p2", "b", **sleeps(600))]
-    objects = [
-        *NODES,
-        service(),
-        endpoints(pods),
-        *pods,
-        *alb(**{f"{ALB}healthcheck-interval-seconds": "400"}),
-        *deployment(2),
-    ]
-    found = forecast(objects, Rollout(DEPLOYMENT))
-    assert summary(found)[:2] == ("Lossy", (0, None))
+    slow = alb(**{f"{ALB}healthcheck-interval-seconds": "400"})
+    assert summary(rolled(pods, consumer=slow, **ELSEWHERE))[:2] == ("Lossy", (0, None))
 
 
 def test_without_pods_it_is_not_known() -> None:
@@ -371,16 +378,43 @@ def test_which_data_planes_forward_to_terminating_pods(
 
 
 def test_a_rollout_that_moves_the_only_pod_is_reported_though_as_many_nodes_are_covered() -> None:
-    """The default strategy, one replica: the new pod is ready before the old one ends, maybe on another node."""
+    """The default strategy, one replica: the new pod is ready before the old one ends. It may run on another node,
+    where the load balancer does not see it soon enough."""
     pods = [pod("p1", "a", **sleeps(60))]
     found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(1)], Rollout(DEPLOYMENT))
     phases = phases_of(found)
     assert phases is not None
     assert not phases.changes
-    assert summary(found) == ("Lossy", (15, None), ("a",))
+    assert summary(found) == ("Unknown", (0, None), ("a",))
+    assert "a new pod may serve on the node before" in because(found)
     assert "minReadySeconds is 0" in because(found)
     assert phases.exposure is None
     assert not phases.reaches(Outcome.TargetsUnhealthy), "the outcome is that of before"
+
+
+def test_a_rollout_whose_new_pod_must_start_on_the_same_node_hands_nothing_off() -> None:
+    found = rolled([pod("p1", "a", **sleeps(60))], nodeSelector={HOSTNAME: "a"})
+    assert phases_of(found) is None
+    found = rolled([pod("p1", "a"), pod("p2", "b")], nodeSelector={HOSTNAME: "a"})
+    assert summary(found) == ("Lossy", (15, 35), ("b",)), "node b loses its pod for sure"
+
+
+def test_a_rollout_whose_new_pod_cannot_start_beside_the_old_one_loses_requests() -> None:
+    port: Json = {"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}]}]}
+    assert summary(rolled([pod("p1", "a", **port)], **port)) == ("Lossy", (15, None), ("a",))
+    pods = [pod("p1", "a", **port), pod("p2", "b", **port)]
+    assert summary(rolled(pods, **port)) == ("Lossy", (0, None), ("a", "b")), "a second one may, after the end"
+
+
+def test_a_rollout_over_several_nodes_is_bounded_by_the_health_check() -> None:
+    found = rolled([pod("p1", "a"), pod("p2", "b"), pod("p3", "c")], min_ready_seconds=35)
+    assert summary(found) == ("Unknown", (0, 35), ("a", "b", "c"))
+
+
+def test_a_daemonset_that_replaces_its_pods_in_place_may_lose_nothing_for_long() -> None:
+    pods = [pod(f"d{name}", name, owner="DaemonSet/web") for name in "ab"]
+    objects = [*NODES, service(), endpoints(pods), *pods, *alb(), workload("DaemonSet", minReadySeconds=35)]
+    assert summary(forecast(objects, Rollout(Workload("DaemonSet", WEB)))) == ("Lossy", (0, 35), ("a", "b"))
 
 
 def test_a_rollout_that_moves_the_only_pod_without_a_loss_has_no_exposure() -> None:

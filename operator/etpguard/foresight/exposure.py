@@ -68,8 +68,8 @@ def _longest(ends: Iterable[PodEnd]) -> int:
 
 
 def _bounded(found: HandOff) -> bool:
-    if found.verdict is Seam.LOSSY:
-        return found.seconds is not None and found.seconds[1] is not None
+    if found.seconds is not None:
+        return found.seconds[1] is not None
     return found.verdict is Seam.SEAMLESS
 
 

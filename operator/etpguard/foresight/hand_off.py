@@ -39,7 +39,8 @@ class Seam(Enum):
 @dataclass(frozen=True, slots=True)
 class HandOff:
     """`seconds`: for how long requests to the node are lost, at least and at most; the most is None without a
-    bound. It is None unless the verdict is Lossy. `because`: the facts behind the verdict, a sentence each."""
+    bound. It is None if the verdict is Seamless, or if nothing is known about the time. `because`: the facts
+    behind the verdict, a sentence each."""
 
     verdict: Seam
     seconds: tuple[int, int | None] | None

@@ -89,6 +89,10 @@ class Ending:
     """Of a rollout: how long it waits after a new pod is ready."""
     with_node: bool = False
     """Whether the nodes go with the pods."""
+    first_on: frozenset[str] = frozenset()
+    """Of a rollout that waits for a new pod before it ends an old one: the nodes that admit the new one."""
+    later_on: frozenset[str] = frozenset()
+    """Of a rollout: the nodes that admit a new pod when old ones have ended."""
 
 
 class PodEnds:
@@ -122,6 +126,9 @@ class PodEnds:
         here = {pod: node for pod, node in hosts.items() if pod not in gone}
         touched = {node for pod, node in here.items() if pod in keys} - fixed
         emptied = {node for node in touched if any(_empties(here, way, {node}) for way in ending.ways)}
+        if len(ending.first_on) == 1:
+            # The first new pod runs there before any old one ends, and stays.
+            emptied -= ending.first_on
         if not emptied:
             return
         ends = [pod for pod, node in here.items() if pod in keys and node in emptied]
@@ -146,6 +153,7 @@ class PodEnds:
             alone = covered <= emptied and any(_empties(here, way, covered) for way in ending.ways)
             found = _alone(found, timing, ending) if alone else _with_rollout(found, timing, ending)
             found = found if ending.with_node else _with_removal(found, consumer, ending.by)
+            found = _with_new_pods(found, ending, nodes)
             yield PodEnd(
                 ending.change,
                 consumer,
@@ -192,6 +200,20 @@ def _alone(found: HandOff, timing: Timing | NotKnown, ending: Ending) -> HandOff
     if found.verdict is Seam.LOSSY:
         return HandOff(Seam.LOSSY, (least, None), (why, *found.because))
     return HandOff(Seam.UNKNOWN, None, (why, *found.because))
+
+
+def _with_new_pods(found: HandOff, ending: Ending, nodes: Sequence[str]) -> HandOff:
+    """A rollout may start new pods on the nodes that the old ones leave."""
+    if found.verdict is not Seam.LOSSY or found.seconds is None:
+        return found
+    bound = (0, found.seconds[1])
+    if ending.first_on.issuperset(nodes):
+        why = "a new pod may serve on the node before the old one ends; if none does, requests to it are lost"
+        return HandOff(Seam.UNKNOWN, bound, (why, *found.because))
+    if ending.later_on.issuperset(nodes):
+        why = "a new pod may start on the node as soon as the old one has ended"
+        return HandOff(Seam.LOSSY, bound, (*found.because, why))
+    return found
 
 
 def _with_removal(found: HandOff, consumer: Consumer, by: By) -> HandOff:

@@ -112,11 +112,14 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
     keys = frozenset(each.key for each in batch.pods)
     missing = min(batch.missing, len(keys))
     one = new_pod(template or controller)
-    if keys and not missing and not batch.replaced_in_place and not simulation.scheduling().admitted(one):
+    surges = not missing and not batch.replaced_in_place
+    first_on = frozenset(simulation.scheduling().admitted(one) if surges else ())
+    if keys and surges and not first_on:
         simulation.assumptions[
             f"the rollout of {workload} does not begin: no node admits a new pod beside the present ones"
         ] = None
         return
+    scheduling = simulation.scheduling(keys)
     partly = [extended(each, choices=(Choice(keys, missing, missing),)) for each in simulation.alternatives]
     for service in simulation.pods.services_for(one):
         simulation.evaluator.because(
@@ -126,7 +129,20 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
         waits = (template or controller).spec.min_ready_seconds or 0
         how = Replaced.BEFORE if missing < len(keys) else Replaced.NOT_MEANWHILE
         way = Alternative(keys)
-        simulation.note_ends(Ending(f"roll out {workload}", [way], how, min_ready_seconds=waits))
+        # Of one pod with a surge, the only new pod runs before.
+        later_on = () if surges and len(keys) == 1 else scheduling.admitted(one)
+        if batch.replaced_in_place:
+            later_on = [each.node for each in batch.pods]
+        simulation.note_ends(
+            Ending(
+                f"roll out {workload}",
+                [way],
+                how,
+                min_ready_seconds=waits,
+                first_on=first_on,
+                later_on=frozenset(later_on),
+            )
+        )
     if batch.replaced_in_place:
         for service in simulation.pods.services_for(one):
             simulation.evaluator.internal.replaced_in_place(service, start_time(batch.pods))
@@ -135,7 +151,6 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
         return
     certain = len(keys) - missing
     new = tuple(replace(one, certain=number < certain) for number in range(len(keys)))
-    scheduling = simulation.scheduling(keys)
     ready = len(scheduling.placed(new))
     if ready < certain:
         # The old pods are removed until no more than `missing` of all are not ready.
