@@ -10,6 +10,7 @@ from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.changes import Step, WorkloadChange
 from etpguard.assess.consumers.changes import kubectl as kubectl
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.targets import HealthCheck
 from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Node, Service
@@ -78,6 +79,18 @@ def as_of_last_sync(annotation: str) -> str:
 def unpin(annotation: str) -> str:
     """The step before a change to `Cluster`, if a person set the check to the healthCheckNodePort."""
     return f"First remove {annotation}: Cluster removes the port that it names, and every target turns unhealthy."
+
+
+def asks_the_pods(check: HealthCheck) -> str:
+    """What an HTTP check does once it is on the node port."""
+    settings = check.settings
+    if settings is None or settings.protocol == "TCP":
+        return ""
+    path = settings.path[:80] or "/"
+    return (
+        f"The check then asks {path} of the pods by {settings.protocol}: if they do not answer it with success, "
+        "change the check first."
+    )
 
 
 _MAKERS = {

@@ -11,6 +11,7 @@ from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.known_annotations import spelling
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, no_target, on_health_check_node_port, refused
+from etpguard.assess.consumers.remedies import asks_the_pods
 from etpguard.assess.consumers.targets import (
     CheckSettings,
     HealthCheck,
@@ -82,6 +83,10 @@ class CheckedCloud(Cloud):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         yield from spelling(self.provider, service.annotations, *self.annotations)
         yield from super().advise(service, verdict, nodes)
+
+    def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
+        first, check = super().before_cluster(service, verdict), verdict.consumer.check
+        return f"{first} {asks_the_pods(check)}".strip() if first and check else first
 
     def _no_node_selected(self, text: str) -> Reason:
         detail = (

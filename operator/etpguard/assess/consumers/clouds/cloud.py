@@ -28,7 +28,13 @@ from etpguard.assess.consumers.load_balancers import (
     no_node_port,
     of_others,
 )
-from etpguard.assess.consumers.remedies import ClientIP, as_of_last_sync, drop_annotation, health_checked
+from etpguard.assess.consumers.remedies import (
+    ClientIP,
+    as_of_last_sync,
+    drop_annotation,
+    health_checked,
+    unpin,
+)
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.node_rule import NodeRule
@@ -72,6 +78,8 @@ class Cloud(BaseFamily):
     """Annotations that enable PROXY protocol, for a load balancer that is a proxy."""
     client_ip: ClassVar[ClientIP] = ClientIP.VARIES
     """The effect of `Cluster` on the client's address."""
+    check_port: ClassVar[str] = ""
+    """The annotation that sets the port of the health check."""
     without_address: ClassVar[str] = ""
     """Known causes of a status without an address, as a clause of a sentence."""
 
@@ -143,7 +151,13 @@ class Cloud(BaseFamily):
             return
         yield from misspelt(service, self.reads)
         yield from self.widen(service, verdict)
-        yield from health_checked(service, verdict, nodes, self.client_ip_of(service))
+        before = self.before_cluster(service, verdict)
+        yield from health_checked(service, verdict, nodes, self.client_ip_of(service), before)
+
+    def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
+        """What to do before a change to `Cluster`."""
+        check = verdict.consumer.check
+        return unpin(self.check_port) if check is not None and check.pins_health_check_node_port else ""
 
     def widen(self, service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
         """Advice on the annotation that selects nodes, if no node with a pod is a target."""

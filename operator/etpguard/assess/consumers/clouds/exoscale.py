@@ -11,7 +11,7 @@ from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import EXOSCALE
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, on_health_check_node_port, port_number
-from etpguard.assess.consumers.remedies import ClientIP, annotate_service
+from etpguard.assess.consumers.remedies import ClientIP, annotate_service, asks_the_pods
 from etpguard.assess.consumers.targets import (
     CheckSettings,
     HealthCheck,
@@ -49,6 +49,7 @@ class Exoscale(CheckedCloud):
     annotations = (PREFIX, EXOSCALE)
     nodes = EVERY_NODE
     client_ip = ClientIP.LOST
+    check_port = CHECK_PORT
     without_address = f"the nodes are of several instance pools and {POOL} names none"
     documented = (
         DocumentedConsumer(
@@ -101,6 +102,11 @@ class Exoscale(CheckedCloud):
                 *annotate_service(service, f"{MODE}=http", f"{URI}=/healthz"),
             )
         yield from super().advise(service, verdict, nodes)
+
+    def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
+        """Without the annotation, the check is on the node port under Cluster."""
+        check = verdict.consumer.check
+        return super().before_cluster(service, verdict) or (asks_the_pods(check) if check else "")
 
 
 def _of_a_pool(targets: NodeTargets, named: str, view: View) -> Targets:

@@ -40,6 +40,7 @@ class HetznerCloud(CheckedCloud):
     provider = "Hetzner Cloud"
     annotations = (PREFIX, HCLOUD)
     client_ip = ClientIP.HIDDEN
+    check_port = CHECK_PORT
     proxy_protocol = (f"{PREFIX}uses-proxyprotocol",)
     protocols = frozenset({"TCP"})
     nodes = replace(CLOUD_NODES, provider_id="(?:hcloud|hrobot)://.+", skips_unidentified=True)

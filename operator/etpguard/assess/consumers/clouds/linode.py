@@ -11,6 +11,7 @@ from etpguard.assess.consumers.clouds.checked_cloud import (
     on_port,
     refused_protocol,
 )
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import LINODE
 from etpguard.assess.consumers.load_balancers import UNCHECKED, port_number
@@ -77,6 +78,16 @@ class Linode(CheckedCloud):
         if number is None:
             return not_understood(service, key)
         return on_port(number, service, view, protocol, path)
+
+    def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
+        """Only a UDP port can have its check there, and its default port 80 is no better."""
+        check = verdict.consumer.check
+        if check is None or not check.pins_health_check_node_port:
+            return ""
+        return (
+            f"First set udp-check-port to another port, in {UDP_CHECK_PORT} or {PREFIX}port-NUMBER: Cluster "
+            "removes the port that it names, and every target turns unhealthy."
+        )
 
 
 def _own_key(port: ServicePort) -> str:

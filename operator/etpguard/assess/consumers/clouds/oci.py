@@ -83,13 +83,16 @@ class OracleCloud(Cloud):
         if without_effect in service.annotations:
             effect = f"It has no effect on this type of load balancer, which reads {_selector_key(service)}."
             yield drop_annotation(service, without_effect, effect)
-        extra = ""
-        if _breaks_with_cluster(service):
-            extra = (
-                f"First remove {PRESERVE_SOURCE}: the controller rejects it under Cluster, and the load balancer "
-                "then keeps a health check whose port is gone."
-            )
-        yield from health_checked(service, verdict, nodes, self.client_ip_of(service), extra)
+        before = self.before_cluster(service, verdict)
+        yield from health_checked(service, verdict, nodes, self.client_ip_of(service), before)
+
+    def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
+        if not _breaks_with_cluster(service):
+            return ""
+        return (
+            f"First remove {PRESERVE_SOURCE}: the controller rejects it under Cluster, and the load balancer then "
+            "keeps a health check whose port is gone."
+        )
 
 
 def is_network(service: Service) -> bool:

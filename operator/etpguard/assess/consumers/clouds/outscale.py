@@ -23,7 +23,7 @@ from etpguard.assess.consumers.load_balancers import (
     refused_affinity,
     standard_check,
 )
-from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked, unpin
+from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -41,6 +41,7 @@ class Outscale(Cloud):
     provider = "Outscale"
     node_selectors = (NODE_LABELS,)
     reads = (NODE_LABELS, CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH)
+    check_port = CHECK_PORT
     client_ip = ClientIP.HIDDEN
     """A load balancer unit is a proxy."""
     proxy_protocol = (f"{_PREFIX}proxy-protocol",)
@@ -66,7 +67,7 @@ class Outscale(Cloud):
         return view.once("outscale", service, lambda one: _targets(one, view))
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        targets, check = verdict.consumer.targets, verdict.consumer.check
+        targets = verdict.consumer.targets
         if isinstance(targets, NodeTargets) and targets.no_target:
             return
         yield from misspelt(service, self.reads)
@@ -74,9 +75,8 @@ class Outscale(Cloud):
         if verdict.outcome in (Outcome.Blackhole, Outcome.Unknown) and CHECK_PORT in service.annotations:
             effect = "The load balancer then checks the healthCheckNodePort by HTTP."
             yield drop_annotation(service, CHECK_PORT, effect)
-        pinned = check is not None and check.pins_health_check_node_port
-        extra = unpin(CHECK_PORT) if pinned else ""
-        yield from health_checked(service, verdict, nodes, self.client_ip_of(service), extra)
+        before = self.before_cluster(service, verdict)
+        yield from health_checked(service, verdict, nodes, self.client_ip_of(service), before)
 
 
 def _targets(service: Service, view: View) -> Targets:

@@ -32,6 +32,7 @@ class Vultr(CheckedCloud):
     """One node with another providerID makes the sync fail: vultr/instances.go:179 vultrIDFromProviderID."""
     annotations = (PREFIX, VULTR)
     client_ip = ClientIP.HIDDEN
+    check_port = CHECK_PORT
     proxy_protocol = (f"{PREFIX}proxy-protocol",)
     without_address = "one node's providerID does not parse, or an annotation is rejected"
     documented = (

@@ -12,7 +12,8 @@ from etpguard.assess.consumers.gke.backend_configs import BACKEND_CONFIGS, confi
 from etpguard.assess.consumers.gke.nodes import INSTANCE_GROUP_NODES
 from etpguard.assess.consumers.ingresses import Handler, IngressBackend, backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.remedies import ClientIP, annotate, cluster, spread
+from etpguard.assess.consumers.load_balancers import on_health_check_node_port
+from etpguard.assess.consumers.remedies import ClientIP, annotate, asks_the_pods, cluster, spread, unpin
 from etpguard.assess.consumers.targets import (
     CheckSettings,
     HealthCheck,
@@ -74,7 +75,10 @@ class GkeIngress(BaseFamily):
             "Cost: it needs a VPC-native cluster, and it replaces the backends.",
         )
         yield spread(service)
-        yield cluster(service, ClientIP.FORWARDED)
+        check, before = verdict.consumer.check, ""
+        if check is not None and check.pins_health_check_node_port:
+            before = f"{unpin('healthCheck.port of its BackendConfig')} {asks_the_pods(check)}"
+        yield cluster(service, ClientIP.FORWARDED, before)
 
 
 def _is_gce(ingress: Ingress, served: Handler, view: View) -> bool:
@@ -136,6 +140,9 @@ def _configured(standard: HealthCheck, backend: IngressBackend, view: View) -> N
     settings = CheckSettings(str(check.port or "traffic-port"), check.type or "HTTP", check.request_path or "/")
     if not check.port:
         return NodeTargets(INSTANCE_GROUP_NODES, replace(standard, settings=settings))
+    if check.port == service.spec.health_check_node_port:
+        probe = on_health_check_node_port(settings.protocol)
+        return NodeTargets(INSTANCE_GROUP_NODES, HealthCheck(probe, settings, pins_health_check_node_port=True))
     return NodeTargets(INSTANCE_GROUP_NODES, view.check_on(check.port, service, settings))
 
 

@@ -1,0 +1,119 @@
+"""Health checks that somebody set to the healthCheckNodePort: `Cluster` removes this port."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.assess.consumers.checks import pins
+from tests.assess.consumers.worlds import HEALTH_CHECK_NODE_PORT as NUMBER
+from tests.assess.consumers.worlds import Json, endpoints, ingress, nodes, port, service, world
+
+HCLOUD = "load-balancer.hetzner.cloud/health-check-"
+EXOSCALE = "service.beta.kubernetes.io/exoscale-loadbalancer-service-healthcheck-"
+VULTR = "service.beta.kubernetes.io/vultr-loadbalancer-healthcheck-"
+LINODE = "service.beta.kubernetes.io/linode-loadbalancer-"
+OUTSCALE = "service.beta.kubernetes.io/osc-load-balancer-healthcheck-"
+AZURE = "service.beta.kubernetes.io/port_80_health-probe_port"
+AWS = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-port"
+CONFIG = "cloud.google.com/backend-config"
+PINNED = str(NUMBER)
+
+
+def cluster_advice(scheme: str, *objects: Json) -> list[str]:
+    made = world(*objects, endpoints("a"), *nodes(scheme))
+    assert pins(made.consumer().consumer)
+    return [text for text in made.advice() if text.startswith("Let every node forward")]
+
+
+def at_an_address(annotations: dict[str, str], host: str = "", number: int = 80) -> Json:
+    where = {"hostname": host} if host else {"ip": "203.0.113.7"}
+    return service(annotations=annotations, ports=[port(number=number)], ingress=[where])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "subject", "first"),
+    [
+        pytest.param("hcloud", at_an_address({f"{HCLOUD}port": PINNED}), f"{HCLOUD}port", id="Hetzner Cloud"),
+        pytest.param("exoscale", at_an_address({f"{EXOSCALE}port": PINNED}), f"{EXOSCALE}port", id="Exoscale"),
+        pytest.param("vultr", at_an_address({f"{VULTR}port": PINNED}, number=NUMBER), f"{VULTR}port", id="Vultr"),
+        pytest.param(
+            "aws",
+            at_an_address({f"{OUTSCALE}port": PINNED}, "lb-1.eu-west-2.lbu.outscale.com"),
+            f"{OUTSCALE}port",
+            id="Outscale",
+        ),
+        pytest.param("azure", at_an_address({AZURE: PINNED}), AZURE, id="Azure"),
+        pytest.param(
+            "aws", at_an_address({AWS: PINNED}, "x-1.eu-west-1.elb.amazonaws.com"), AWS, id="AWS cloud provider"
+        ),
+    ],
+)
+def test_the_advice_to_change_the_policy_names_what_to_remove_first(
+    scheme: str, subject: Json, first: str
+) -> None:
+    (text,) = cluster_advice(scheme, subject)
+    assert f"First remove {first}: " in text
+
+
+def test_a_linode_check_of_a_udp_port_gets_another_port_first() -> None:
+    subject = service(
+        annotations={f"{LINODE}check-type": "connection", f"{LINODE}udp-check-port": PINNED},
+        ports=[port("dns", 53, 30053, "UDP")],
+        ingress=[{"ip": "203.0.113.7"}],
+    )
+    made = world(subject, endpoints("a", ports=["dns"], protocol="UDP"), *nodes("linode"))
+    assert pins(made.consumer("dns").consumer)
+    (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
+    assert f"First set udp-check-port to another port, in {LINODE}udp-check-port or " in text
+
+
+@pytest.mark.parametrize(
+    ("protocol", "outcome"), [("HTTP", "TargetsUnhealthy"), ("HTTPS", "Unknown"), ("HTTP2", "Unknown")]
+)
+def test_a_backend_config_of_google_cloud(protocol: str, outcome: str) -> None:
+    config = {
+        "kind": "BackendConfig",
+        "metadata": {"name": "checks", "namespace": "shop"},
+        "spec": {"healthCheck": {"port": NUMBER, "type": protocol, "requestPath": "/healthz"}},
+    }
+    objects = [
+        service(annotations={CONFIG: '{"default": "checks"}'}),
+        config,
+        ingress(annotations={"kubernetes.io/ingress.class": "gce"}),
+    ]
+    made = world(*objects, endpoints("a"), *nodes("gce", labels={"cloud.google.com/gke-nodepool": "default"}))
+    (behind,) = [v for v in made.assessment.consumers if v.consumer.family == "gke-ingress"]
+    assert pins(behind.consumer)
+    assert behind.outcome.name == outcome
+    texts = [text for text in made.advice() if "X-Forwarded-For" in text and "Let every node" in text]
+    assert "First remove healthCheck.port of its BackendConfig: " in texts[0]
+    assert f"The check then asks /healthz of the pods by {protocol}" in texts[0]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "annotations"),
+    [
+        pytest.param(
+            "hcloud",
+            {f"{HCLOUD}port": PINNED, f"{HCLOUD}protocol": "http", f"{HCLOUD}http-path": "/healthz"},
+            id="Hetzner Cloud",
+        ),
+        pytest.param(
+            "exoscale",
+            {f"{EXOSCALE}port": PINNED, f"{EXOSCALE}mode": "http", f"{EXOSCALE}uri": "/healthz"},
+            id="Exoscale",
+        ),
+    ],
+)
+def test_a_check_by_http_then_asks_the_pods(scheme: str, annotations: dict[str, str]) -> None:
+    (text,) = cluster_advice(scheme, at_an_address(annotations))
+    assert "First remove" in text
+    assert "The check then asks /healthz of the pods by HTTP" in text
+
+
+def test_exoscale_checks_the_pods_by_http_even_without_the_port() -> None:
+    annotations = {f"{EXOSCALE}mode": "http", f"{EXOSCALE}uri": "/healthz"}
+    made = world(at_an_address(annotations), endpoints("a"), *nodes("exoscale"))
+    (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
+    assert "First remove" not in text
+    assert "The check then asks /healthz of the pods by HTTP" in text
