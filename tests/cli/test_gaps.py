@@ -159,37 +159,44 @@ ELSEWHERE = [{"matchLabels": {"no": "node"}}]
 
 
 @pytest.mark.parametrize(
-    ("config", "lacking"),
+    ("config", "lacking", "outcome"),
     [
-        pytest.param([BY_L2], "bgpadvertisements", id="an L2Advertisement for another pool"),
-        pytest.param([BY_BGP, PEER], "l2advertisements", id="a BGPAdvertisement for another pool"),
+        pytest.param([BY_L2], "BGPAdvertisement", "Unknown", id="an L2Advertisement for another pool"),
+        pytest.param([BY_BGP, PEER], "L2Advertisement", "Unknown", id="a BGPAdvertisement for another pool"),
         pytest.param(
             [metallb("L2Advertisement", "lan", serviceSelectors=ELSEWHERE)],
-            "bgpadvertisements",
+            "BGPAdvertisement",
+            "NoTargets",
             id="an L2Advertisement for other Services",
         ),
         pytest.param(
             [metallb("L2Advertisement", "lan", nodeSelectors=ELSEWHERE)],
-            "bgpadvertisements",
+            "BGPAdvertisement",
+            "NoTargets",
             id="an L2Advertisement for other nodes",
         ),
         pytest.param(
             [metallb("BGPAdvertisement", "wan", peers=["typo"]), PEER],
-            "l2advertisements",
+            "L2Advertisement",
+            "NoTargets",
             id="a BGPAdvertisement for other peers",
         ),
     ],
 )
 def test_an_advertisement_of_a_kind_that_was_not_read_may_be_for_the_address(
-    config: list[Json], lacking: str
+    config: list[Json], lacking: str, outcome: str
 ) -> None:
+    """Unknown where none was read that is for its pool, else an assumption that the report shows."""
     found = report([*announced(seed()), POOLS, *config])
     (service,) = found["services"]
-    assert service["outcome"] == "Unknown"
-    assert {each["reason"].partition(":")[0] for each in service["consumers"]} == {"AdvertisementsNotSeen"}
-    assert f"{lacking}.metallb.io" in found["notRead"]
-    both = report([*announced(seed()), POOLS, *config, BY_L2 if "l2" in lacking else BY_BGP, PEER])
+    assert service["outcome"] == outcome
+    for consumer in service["consumers"]:
+        assert lacking in (consumer["reason"] if outcome == "Unknown" else str(consumer["assumptions"]))
+        assert (consumer["evidence"] == "assumed") is (outcome == "NoTargets")
+    assert (f"{lacking.lower()}s.metallb.io" in found["notRead"]) is (outcome == "Unknown")
+    both = report([*announced(seed()), POOLS, *config, BY_L2 if lacking.startswith("L2") else BY_BGP, PEER])
     assert [service["outcome"] for service in both["services"]] == ["NoTargets"]
+    assert not any("assumptions" in consumer for consumer in both["services"][0]["consumers"])
 
 
 def test_no_other_advertisement_adds_a_node_to_one_for_all_nodes() -> None:

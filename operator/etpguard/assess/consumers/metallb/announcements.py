@@ -91,6 +91,7 @@ class Announcement(Struct, frozen=True):
     targets: Targets
     observed: bool = False
     """Whether a speaker reports it."""
+    assumptions: tuple[str, ...] = ()
 
 
 def announcement(service: Service, view: View) -> Announcement:
@@ -106,9 +107,8 @@ def announcement(service: Service, view: View) -> Announcement:
     if isinstance(ads, Reason):
         return Announcement(UnknownOutcome(ads, NODES, UNCHECKED))
     if silent := ads.silent:
-        if others := _others_unseen(view):
-            return Announcement(UnknownOutcome(others, NODES, UNCHECKED))
-        return Announcement(NodeTargets(NO_NODE, UNCHECKED, no_target=silent))
+        targets = NodeTargets(NO_NODE, UNCHECKED, no_target=silent)
+        return Announcement(targets, assumptions=_no_others(view))
     alternatives = _nodes(ads, view)
     if isinstance(alternatives, Reason):
         return Announcement(UnknownOutcome(alternatives, NODES, UNCHECKED))
@@ -121,9 +121,8 @@ def announcement(service: Service, view: View) -> Announcement:
         targets = replace(targets, one_of=_ONE_NODE, otherwise=nobody)
     if TAINTED in view.platforms:
         return Announcement(replace(targets, other_targets=_SPEAKER))
-    if rule.any_of and (others := _others_unseen(view)):
-        return Announcement(replace(targets, other_targets=others))
-    return Announcement(replace(targets, no_target=Reason("NoTargets", _SILENT)))
+    targets = replace(targets, no_target=Reason("NoTargets", _SILENT))
+    return Announcement(targets, assumptions=_no_others(view) if rule.any_of else ())
 
 
 class _Advertisements(Struct, frozen=True):
@@ -163,6 +162,12 @@ def _advertisements(service: Service, view: View) -> _Advertisements | Reason:
     layer2 = [spec for spec in layer2 if _is_for(spec, pool, labels or {})]
     bgp = [spec for spec in bgp if _is_for(spec, pool, labels or {})]
     if not layer2 and not bgp:
+        if unseen := _unseen(view):
+            detail = (
+                f"no advertisement that was read is for its {_pool(pool)}, and there may be others "
+                f"({next(iter(unseen.values()))}). Look at `kubectl get l2advertisements,bgpadvertisements -A`"
+            )
+            return Reason("AdvertisementsNotSeen", detail)
         detail = (
             f"no L2Advertisement or BGPAdvertisement is for its {_pool(pool)}, so no node announces its address"
         )
@@ -236,17 +241,16 @@ def _without_advertisement(view: View) -> _Advertisements | Reason:
     )
 
 
-def _others_unseen(view: View) -> Reason | None:
-    """Why there may be another advertisement, of a kind that was not read."""
-    asked = [view.unseen(kind) for kind in (L2_ADVERTISEMENT, BGP_ADVERTISEMENT)]
-    unseen = next(filter(None, asked), None)
-    if unseen is None:
-        return None
-    detail = (
-        f"no advertisement that was read announces the address, and there may be others ({unseen}). Look at "
-        "`kubectl get l2advertisements,bgpadvertisements -A`"
-    )
-    return Reason("AdvertisementsNotSeen", detail)
+def _unseen(view: View) -> dict[str, str]:
+    """The kinds of advertisements of which there may be others, each with the reason."""
+    asked = {str(kind.name): view.unseen(kind) for kind in (L2_ADVERTISEMENT, BGP_ADVERTISEMENT)}
+    return {name: why for name, why in asked.items() if why}
+
+
+def _no_others(view: View) -> tuple[str, ...]:
+    """Advertisements for the pool were read, and leave out the Service or nodes: one kind is usual, and more would
+    be needed only to announce the address in two ways."""
+    return tuple(f"no {name} announces the address ({why})" for name, why in _unseen(view).items())
 
 
 def _without_pool(

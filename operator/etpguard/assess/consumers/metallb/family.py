@@ -68,6 +68,8 @@ class MetalLB(BaseFamily):
         if announced.observed:
             how = f"{recognition.how}; the status objects of its speakers name the announcing nodes"
             recognition = Recognition(how, Evidence.OBSERVED)
+        if announced.assumptions:
+            recognition = Recognition(recognition.how, Evidence.ASSUMED, announced.assumptions)
         reads = _addresses_and_sharers(service, view)
         balancer = Balancer.of(service, "metallb", recognition, "node", without_address=_WITHOUT_ADDRESS)
         for consumer in balancer.consumers(announced.targets):
