@@ -65,6 +65,12 @@ def test_a_node_serves_while_its_pod_is_ready(pods: list[Json], expected: Seen) 
     assert seen(service(), endpoints("a", "b"), *NODES, *pods) == expected
 
 
+def test_advice_says_where_to_look_while_no_pod_is_ready() -> None:
+    made = world(service(), endpoints("a"), *NODES, svclb(""), svclb("c"))
+    (text,) = made.advice()
+    assert f"kubectl get pods -A -o wide -l {SERVICE_NAME}=web,{SERVICE_NAMESPACE}=shop" in text
+
+
 def test_a_tainted_node_serves_where_its_pod_runs() -> None:
     """Its DaemonSet may have been given more tolerations."""
     tainted = k3s("b", taints=[("example.com/x", "NoSchedule")])

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from etpguard.assess.advice import Advisor
 from tests.assess.consumers import worlds
 from tests.assess.consumers.worlds import EXTERNAL_IPS, Json, Seen, endpoints, node, nodes, port, seen, world
 
@@ -96,9 +97,48 @@ def test_clients_that_address_other_nodes_are_warned_of() -> None:
     assert "lose their packets" in world(service(), endpoints("a"), k3s("a")).consumer().consumer.source
 
 
-def test_advice_labels_a_node_with_pods() -> None:
-    objects = [service(), endpoints("a"), k3s("a"), k3s("c", labels={ENABLE: "true"})]
-    assert f"kubectl label node a {ENABLE}=true" in world(*objects).advice()[0]
+def test_advice_labels_the_nodes_with_pods() -> None:
+    objects = [service(), endpoints("a", "b"), k3s("a"), k3s("b"), k3s("c", labels={ENABLE: "true"})]
+    first = world(*objects).advice()[0]
+    assert first.endswith(f"kubectl label node a b --overwrite {ENABLE}=true")
+    assert "pool" not in first
+
+
+def test_advice_overwrites_the_label_that_keeps_service_lb_off() -> None:
+    objects = [service(), endpoints("a"), k3s("a", labels={ENABLE: "false"}), k3s("b")]
+    assert world(*objects).advice()[0].endswith(f"kubectl label node a --overwrite {ENABLE}=true")
+
+
+@pytest.mark.parametrize(
+    ("pool", "leaves"),
+    [
+        pytest.param({}, False, id="of no pool"),
+        pytest.param({POOL: "x"}, True, id="of another pool"),
+        pytest.param({POOL: "y"}, False, id="of this pool, without the other label"),
+    ],
+)
+def test_advice_puts_the_nodes_with_pods_into_the_pool(pool: dict[str, str], leaves: bool) -> None:
+    objects = [
+        service(labels={POOL: "y"}),
+        endpoints("a"),
+        k3s("a", labels=pool),
+        k3s("c", labels={ENABLE: "true", POOL: "y"}),
+    ]
+    first = world(*objects).advice()[0]
+    assert first.endswith(f"kubectl label node a --overwrite {ENABLE}=true {POOL}=y")
+    assert ("Nodes of another pool leave it" in first) is leaves
+
+
+def test_no_label_is_advised_where_no_node_has_it() -> None:
+    """nodeHasDaemonSetLabel: the first one takes ServiceLB off all other nodes, for every Service."""
+    made = world(service(ports=[port(node_port=0)]), endpoints("a"), k3s("a"), k3s("b"))
+    assert made.advice() == []
+    (item,) = Advisor(made.picture, made.families)(made.assessment)
+    assert item.title == "Give the Service node ports"
+    tainted = [service(), endpoints("a"), k3s("a", taints=[("dedicated", "NoSchedule")]), k3s("b")]
+    made = world(*tainted)
+    assert made.consumer().outcome.name == "NoTargets"
+    assert not any(ENABLE in text for text in made.advice())
 
 
 @pytest.mark.parametrize(

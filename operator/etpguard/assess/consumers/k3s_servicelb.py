@@ -18,7 +18,7 @@ from etpguard.assess.consumers.load_balancers import (
     sole_cloud,
 )
 from etpguard.assess.consumers.node_addresses import address_key, addresses_of, holders
-from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, spread
+from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, may_admit, named, spread
 from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -27,7 +27,7 @@ from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import K3S_LB_LABEL, K3S_LB_LABELLED
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import NODE, SERVICE, Key, Kind, Node, Requirement, Service
-from etpguard.objects.k3s import SVCLB_POD, SvclbPod
+from etpguard.objects.k3s import SERVICE_NAME, SERVICE_NAMESPACE, SVCLB_POD, SvclbPod
 
 _POOL = "svccontroller.k3s.cattle.io/lbpool"
 
@@ -88,12 +88,46 @@ class K3sServiceLB(BaseFamily):
                 yield balancer.consumer(port, targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if verdict.outcome is Outcome.NoTargets and nodes:
-            command = kubectl("label", "node", nodes[0].metadata.name, f"{K3S_LB_LABEL}=true")
-            yield Advice("Let ServiceLB use a node with pods", "", "", command)
+        if verdict.reason.code == "NoNodePort":
+            return
+        if verdict.reason.code == "SvclbPodsNotReady":
+            yield _look(service)
+        if verdict.outcome is Outcome.NoTargets:
+            yield from _label(verdict, nodes)
         if verdict.outcome in (Outcome.NoTargets, Outcome.Blackhole, Outcome.Outage):
             yield spread(service, "every node that ServiceLB uses")
             yield cluster(service, ClientIP.LOST)
+
+
+def _label(verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+    """Only where nodes are labelled already: the first label in a cluster takes ServiceLB off all other nodes."""
+    rule = verdict.consumer.targets.rule
+    labels = {r.key: r.values[0] for r in (rule.requirements if rule else ()) if r.values}
+    lacking = [n for n in nodes if labels.items() - n.labels.items() and may_admit(n)]
+    if not lacking:
+        return
+    shown = named(lacking)
+    others = " Label the other nodes with pods too." if len(lacking) > len(shown) else ""
+    pool = labels.get(_POOL)
+    moved = pool and any(node.labels.get(_POOL, pool) != pool for node in lacking)
+    yield Advice(
+        "Let ServiceLB use the nodes with pods",
+        f"Some nodes have the label {K3S_LB_LABEL}, so that ServiceLB uses only those where it is true.{others}",
+        "Cost: ServiceLB then runs there for other Services too."
+        + (" Nodes of another pool leave it." if moved else ""),
+        kubectl("label", "node", *shown, "--overwrite", *(f"{key}={value}" for key, value in labels.items())),
+    )
+
+
+def _look(service: Service) -> Advice:
+    labels = f"{SERVICE_NAME}={service.key.name},{SERVICE_NAMESPACE}={service.key.namespace}"
+    return Advice(
+        "Find out why no svclb Pod is ready on a node with pods",
+        "The usual causes are another Service or Pod with its ports on the node, a taint, and the labels "
+        f"{K3S_LB_LABEL} and {_POOL} of the nodes.",
+        "",
+        kubectl("get", "pods", "-A", "-o", "wide", "-l", labels),
+    )
 
 
 def _with_pods(pods: Sequence[SvclbPod]) -> NodeTargets:
