@@ -217,6 +217,13 @@ def test_a_cilium_that_may_take_node_ports_before_kube_proxy(
     assert all(sign.endswith(f"{REPLACES}=false with {next(iter(keys))}=true)") for sign in signs)
 
 
+def test_a_config_map_without_the_key_is_named_so() -> None:
+    found = detect([node("a"), config_map("cilium-config", debug="true"), daemon_set("kube-proxy")])
+    (other,) = found.planes.otherwise
+    (group,) = other.groups
+    assert group.plane.how.endswith(f"kube-proxy (ConfigMap kube-system/cilium-config without {REPLACES})")
+
+
 def test_a_node_on_which_cilium_may_take_node_ports() -> None:
     items = [OFF, cilium_node_config("on", {"matchLabels": {"new": "yes"}}, enable_node_port="true")]
     items += [daemon_set("cilium", "cilium:v1.16.7"), daemon_set("kube-proxy")]

@@ -133,6 +133,8 @@ class CiliumConfiguration:
         if override := self.replacement_override(overrides):
             return override
         value = self.config.values.get(REPLACES) if self.config else None
+        if value is None:
+            return Statement(None, f"{self._config_object} without {REPLACES}")
         return self._replaces(f"{self._config_object}: {REPLACES}", value, overrides)
 
     def replacement_override(self, overrides: tuple[Override, ...]) -> Statement | None:
@@ -143,7 +145,7 @@ class CiliumConfiguration:
                 return statement if each.sure else Statement(None, f"{statement.how}, if the agent reads it,")
         return None
 
-    def _replaces(self, where: str, value: str | None, overrides: tuple[Override, ...]) -> Statement:
+    def _replaces(self, where: str, value: str, overrides: tuple[Override, ...]) -> Statement:
         how = f"{where}={value}"
         if value in ("true", "strict"):
             return Statement(True, how)
