@@ -30,7 +30,7 @@ def place(programs: Mapping[str, Path]) -> Path:
 def keep(data: Path, kept: Path) -> None:
     """Copies the data of a frozen etcd there. Of several processes at once, the first one wins. Where the cache
     cannot be written, nothing is kept, and the next start takes longer."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="copying-", dir=kept.parent) as folder:
             unfinished = Path(folder, kept.name)

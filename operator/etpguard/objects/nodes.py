@@ -52,6 +52,7 @@ class NodeAnnotations(Shape, frozen=True):
     cilium_gateway: str | None = _cilium("enable-gateway-api")
     cilium_proxy_name: str | None = _cilium("k8s-service-proxy-name")
     cilium_topology: str | None = _cilium("enable-service-topology")
+    cilium_bgp: str | None = _cilium("enable-bgp-control-plane")
 
     def __post_init__(self) -> None:
         if self.l3_gateway_config is not None:

@@ -45,6 +45,7 @@ CONFIG_KEYS = frozenset(
         "enable-gateway-api",
         "k8s-service-proxy-name",
         "enable-service-topology",
+        "enable-bgp-control-plane",
     }
 )
 """Keys of a ConfigMap with one value each. Cilium 1.20.2 pkg/option/config.go."""

@@ -369,6 +369,24 @@ def test_bgp_advertisements(subject: Json, config: list[Json], expected: Seen) -
         pytest.param(
             [to_peer(), to_peer(name="second"), peer_config(family())], ONLY_A, id="two, and both advertise it"
         ),
+        *(
+            pytest.param(
+                [
+                    to_peer(nodeSelector={"matchExpressions": [{"key": "name", **one}]}),
+                    cluster_config(name="second", nodeSelector={"matchExpressions": [{"key": "name", **other}]}),
+                    peer_config(family()),
+                ],
+                ONLY_A if apart else Seen("Unknown", "SessionsContested", "a", ""),
+                id=f"{one} and {other}",
+            )
+            for one, other, apart in (
+                ({"operator": "Exists"}, {"operator": "DoesNotExist"}, True),
+                ({"operator": "In", "values": ["a"]}, {"operator": "DoesNotExist"}, True),
+                ({"operator": "In", "values": ["a"]}, {"operator": "NotIn", "values": ["a", "b"]}, True),
+                ({"operator": "In", "values": ["a", "c"]}, {"operator": "NotIn", "values": ["a", "b"]}, False),
+                ({"operator": "Exists"}, {"operator": "In", "values": ["b"]}, False),
+            )
+        ),
     ],
 )
 def test_the_configuration_of_a_peer_selects_its_advertisements(config: list[Json], expected: Seen) -> None:
@@ -395,6 +413,22 @@ def test_each_ip_family_is_advertised_by_itself(families: list[str], expected: S
     pods = [endpoints("a"), endpoints("a", family="IPv6")]
     objects = [subject, *pods, *nodes(""), advertisement(), to_peer()]
     assert seen(*objects, peer_config(*map(family, families))) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        pytest.param(None, ONLY_A, id="its configuration was not read"),
+        pytest.param((("enable-bgp-control-plane", "true"),), ONLY_A, id="on"),
+        pytest.param((("enable-bgp-control-plane", "false"),), "ControlPlaneOff", id="off"),
+        pytest.param((), "ControlPlaneOff", id="off by default"),
+    ],
+)
+def test_the_control_plane_may_be_off(settings: tuple[tuple[str, str], ...] | None, expected: Seen | str) -> None:
+    objects = [service(loadBalancerClass=BGP), endpoints("a"), *nodes(""), advertisement(), to_peer()]
+    options = Options(one_plane(DataPlane.CILIUM, settings=settings))
+    found = seen(*objects, peer_config(family()), options=options)
+    assert found == (Seen("Unknown", expected, "a", "") if isinstance(expected, str) else expected)
 
 
 def test_a_peer_config_that_comes_and_changes_is_taken_up() -> None:

@@ -15,6 +15,7 @@ from etpguard.assess.consumers.load_balancers import (
 )
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
+from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Key, Requirement, Service
@@ -30,6 +31,14 @@ from etpguard.objects.cilium import (
 BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True, follows_ready=True)
 """A node advertises the address while it has a ready endpoint of any port: cilium v1.20.2
 pkg/bgp/manager/reconciler/service.go, cilium/cilium #25477."""
+_SWITCH = "enable-bgp-control-plane"
+_OFF = Reason(
+    "ControlPlaneOff",
+    f"the configuration of Cilium that was read (cilium-config or a CiliumNodeConfig) does not set {_SWITCH} to "
+    "true. Without it no node advertises an address, once its agent has restarted with that configuration. "
+    "`cilium bgp peers` shows whether the nodes have sessions",
+)
+"""cilium 058641d pkg/bgp/manager/reconciler/service.go NewServiceReconciler."""
 
 
 def targets_by_bgp(service: Service, view: View) -> Targets:
@@ -60,18 +69,28 @@ def targets_by_bgp(service: Service, view: View) -> Targets:
         )
     if why := view.unseen(CILIUM_BGP_PEER_CONFIG):
         return _peer_configs_unseen(with_peers, why)
-    return _by_sessions(service, configs, advertisements, view)
+    families = served_families(service)
+    names = f"{','.join(families)} {_names(advertisements)}"
+    found = view.once(
+        f"BGP sessions: {names}",
+        advertisements[0],
+        lambda _: _by_sessions(families, configs, advertisements, view),
+        *advertisements[1:],
+    )
+    if isinstance(found, NodeTargets) and found.rule is not NO_NODE and _may_be_off(view):
+        return PossibleNodes(found.rule, _OFF, sends_to_one=True, fewest=NO_NODE)
+    return found
 
 
 def _by_sessions(
-    service: Service,
+    families: Sequence[IPFamily],
     configs: Sequence[CiliumBGPClusterConfig],
     advertisements: Sequence[CiliumBGPAdvertisement],
     view: View,
 ) -> Targets:
     by_family = {
         family: [config for config in configs if _advertises(config, family, advertisements, view)]
-        for family in served_families(service)
+        for family in families
     }
     first, *others = by_family.values()
     if any(other != first for other in others):
@@ -87,8 +106,12 @@ def _by_sessions(
             f"no CiliumBGPPeerConfig of a peer selects an advertisement of the Service ({_names(advertisements)}) "
             f"for {' or '.join(by_family)}, so no node advertises the address"
         )
+    advertising = {config.metadata.name for config in first}
+    selectors = {_selector(config) for config in first}
     contested = [
-        config for config in configs if config not in first and not all(_disjoint(config, each) for each in first)
+        config
+        for config in configs
+        if config.metadata.name not in advertising and not all(_disjoint(_selector(config), s) for s in selectors)
     ]
     if contested:
         detail = (
@@ -151,12 +174,34 @@ def _selector(config: CiliumBGPClusterConfig) -> tuple[Requirement, ...]:
     return selector.requirements if selector else ()
 
 
-def _disjoint(one: CiliumBGPClusterConfig, other: CiliumBGPClusterConfig) -> bool:
-    """Whether no node can have the labels of both. A node gets the sessions of one configuration alone: cilium
-    23dbd70 operator/pkg/bgp/cluster.go upsertNodeConfigs."""
+def _disjoint(one: tuple[Requirement, ...], other: tuple[Requirement, ...]) -> bool:
+    """Whether no node can meet both. A node gets the sessions of one configuration alone: cilium 23dbd70
+    operator/pkg/bgp/cluster.go upsertNodeConfigs."""
+    return any(a.key == b.key and (_contradict(a, b) or _contradict(b, a)) for a, b in product(one, other))
+
+
+def _contradict(a: Requirement, b: Requirement) -> bool:
+    """Whether no label meets both; one of the two orders is enough."""
+    match a.operator, b.operator:
+        case "In", "In":
+            return not set(a.values or ()) & set(b.values or ())
+        case "In", "NotIn":
+            return set(a.values or ()) <= set(b.values or ())
+        case "DoesNotExist", "In" | "Exists":
+            return True
+        case _:
+            return False
+
+
+def _may_be_off(view: View) -> bool:
+    """Whether the configuration of Cilium, as far as it was read, has the BGP control plane off on some nodes."""
+    planes = view.planes
+    if planes is None:
+        return False
+    candidates = [each for group in planes.groups for each in (group.plane, group.plane.for_pods) if each]
     return any(
-        a.key == b.key and a.operator == b.operator == "In" and not set(a.values or ()) & set(b.values or ())
-        for a, b in product(_selector(one), _selector(other))
+        each.name is DataPlane.CILIUM and each.settings is not None and not each.enabled(_SWITCH, default=False)
+        for each in candidates
     )
 
 
