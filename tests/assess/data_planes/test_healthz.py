@@ -90,6 +90,7 @@ def kube_proxy_config(address: str, key: str = "config.conf") -> Json:
 
 
 KUBE_PROXY = daemon_set("kube-proxy")
+NO_KUBE_PROXY = daemon_set("kube-proxy", desired=0)
 OPEN = "--kube-proxy-arg=healthz-bind-address=0.0.0.0"
 
 
@@ -158,7 +159,15 @@ def test_the_flag_names_kube_proxy() -> None:
     ],
 )
 def test_calico(version: str, settings: dict[str, str], expected: bool) -> None:
-    assert of(DataPlane.CALICO_EBPF, version, **settings) is expected
+    assert of(DataPlane.CALICO_EBPF, version, healthz_of_kube_proxy="false", **settings) is expected
+
+
+def test_kube_proxy_may_answer_where_calico_does_not() -> None:
+    off = {"bpfKubeProxyHealthzPort": "0"}
+    assert isinstance(of(DataPlane.CALICO_EBPF, "v3.32.1", **off), str)
+    assert isinstance(rule_of(KnownDataPlane(DataPlane.CALICO_EBPF, version="v3.28.0")).healthz, str)
+    assert of(DataPlane.CALICO_EBPF, "v3.32.1", **off, healthz_of_kube_proxy="true") is True
+    assert of(DataPlane.CALICO_EBPF, "v3.32.1", **off, healthz_of_kube_proxy="why") == "why"
 
 
 BPF = {"name": "FELIX_BPFENABLED", "value": "true"}
@@ -178,7 +187,8 @@ def felix(**spec: Any) -> Json:
     ("items", "unread", "expected"),
     [
         pytest.param([calico("v3.31.0")], (), "passes", id="no configuration"),
-        pytest.param([calico("v3.28.0")], (), "fails", id="an old release"),
+        pytest.param([calico("v3.28.0"), NO_KUBE_PROXY], (), "fails", id="an old release"),
+        pytest.param([calico("v3.28.0")], (), "not known", id="an old release, maybe beside kube-proxy"),
         pytest.param([calico("latest")], (), "not known", id="a release that is not known"),
         pytest.param(
             [
@@ -191,11 +201,19 @@ def felix(**spec: Any) -> Json:
             "not known",
             id="a release of Calico Enterprise",
         ),
-        pytest.param([calico("v3.32.1"), felix(bpfKubeProxyHealthzPort=0)], (), "fails", id="turned off"),
+        pytest.param(
+            [calico("v3.32.1"), felix(bpfKubeProxyHealthzPort=0), NO_KUBE_PROXY], (), "fails", id="turned off"
+        ),
+        pytest.param(
+            [calico("v3.32.1"), felix(bpfKubeProxyHealthzPort=0)],
+            (),
+            "not known",
+            id="turned off, maybe beside kube-proxy",
+        ),
         pytest.param(
             [calico("v3.32.1"), felix(bpfEnabled=True)], (), "passes", id="a configuration without the port"
         ),
-        pytest.param([calico("v3.32.1", **{PORT: "10258"}), felix()], (), "fails", id="a variable"),
+        pytest.param([calico("v3.32.1", **{PORT: "10258"}), felix(), NO_KUBE_PROXY], (), "fails", id="a variable"),
         pytest.param(
             [calico("v3.32.1", **{PORT: "10256"}), felix(bpfKubeProxyHealthzPort=0)],
             (),
@@ -211,13 +229,27 @@ def felix(**spec: Any) -> Json:
         pytest.param(
             [calico("v3.32.1"), felix(bpfKubeProxyHealthzPort=0), KUBE_PROXY],
             (),
-            "fails or passes",
-            id="kube-proxy may answer instead",
+            "passes",
+            id="kube-proxy answers instead",
+        ),
+        pytest.param(
+            [
+                calico("v3.32.1"),
+                felix(bpfKubeProxyHealthzPort=0),
+                KUBE_PROXY,
+                kube_proxy_config("127.0.0.1"),
+            ],
+            (),
+            "fails",
+            id="kube-proxy on loopback",
         ),
     ],
 )
-def test_the_objects_of_calico(items: list[Json], unread: Sequence[NamedObject], expected: str) -> None:
-    assert healthz(A, *items, unread=unread) == expected
+@pytest.mark.parametrize("choice", ["auto", "calico-ebpf"])
+def test_the_objects_of_calico(
+    items: list[Json], unread: Sequence[NamedObject], expected: str, choice: str
+) -> None:
+    assert healthz(A, *items, unread=unread, choice=choice) == expected
 
 
 DISABLED = {"disableServiceHealthCheckServer": "true"}

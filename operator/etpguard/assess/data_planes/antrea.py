@@ -14,7 +14,7 @@ from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import HEALTHZ_BESIDE, KnownDataPlane
-from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT, Healthz, reaches_healthz
+from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT, Healthz, beside_kube_proxy, reaches_healthz
 from etpguard.assess.data_planes.trackers import is_ready, is_serving, is_terminating
 from etpguard.assess.node_states import (
     PROXY_NAME,
@@ -63,11 +63,7 @@ class Antrea:
     @property
     def healthz(self) -> Healthz:
         """Of Antrea, or of a kube-proxy that runs beside it."""
-        if self._beside == "true":
-            return True
-        if self._own_healthz is False and self._beside not in (None, "false"):
-            return self._beside
-        return self._own_healthz
+        return beside_kube_proxy(self._own_healthz, self._beside)
 
     @property
     def _own_healthz(self) -> Healthz:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.inputs import Inputs, Nodes
-from etpguard.assess.data_planes.interface import CALICO_HEALTHZ, KnownDataPlane
-from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz, doubt_of, no_sctp
+from etpguard.assess.data_planes.interface import CALICO_HEALTHZ, HEALTHZ_BESIDE, KnownDataPlane
+from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz, beside_kube_proxy, doubt_of, no_sctp
 from etpguard.assess.data_planes.trackers import is_ready, is_terminating
 from etpguard.assess.node_states import (
     HEADLESS,
@@ -37,6 +37,10 @@ _INTERNAL_SINCE = (3, 27, 0)
 _HEALTHZ_SINCE = (3, 30, 4)
 
 _ENTERPRISE = "The releases of Calico Enterprise have numbers of their own, which etpguard does not compare"
+_KUBE_PROXY_NOT_KNOWN = (
+    "Calico does not answer on port 10256, and no object shows whether kube-proxy runs beside it and answers. "
+    "Look for its pods: kubectl get pods -A -o wide | grep kube-proxy"
+)
 _NOT_HANDLED = Reason(
     "NotServedByCalico",
     f"the Service has the annotation {_EXCLUDED}: Calico does not handle it, and no API object shows what handles "
@@ -66,11 +70,17 @@ class CalicoEBPF:
         self._release = plane.release
         self._configured = plane.settings is not None
         self._healthz_port = plane.setting(CALICO_HEALTHZ)
+        self._beside = plane.setting(HEALTHZ_BESIDE) or _KUBE_PROXY_NOT_KNOWN
 
     @property
     def healthz(self) -> Healthz:
-        """projectcalico/calico#10947 begins to serve the port, and #11011 makes it an option. tigera/operator#4768
-        writes 0 where the operator does not manage kube-proxy."""
+        """Of Calico, or of a kube-proxy that runs beside it: tigera/operator#4768 writes port 0 for Calico where
+        the platform owns kube-proxy, which then answers."""
+        return beside_kube_proxy(self._own_healthz, self._beside)
+
+    @property
+    def _own_healthz(self) -> Healthz:
+        """projectcalico/calico#10947 begins to serve the port, and #11011 makes it an option."""
         if self._healthz_port not in (None, "10256"):
             return False
         if self._release is None:

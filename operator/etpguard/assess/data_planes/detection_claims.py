@@ -220,7 +220,13 @@ class Claims:
                 found = objects.cilium.settings(signs.cilium_overrides)
                 return replace(plane, version=objects.version(*_CILIUM), settings=found)
             case DataPlane.CALICO_EBPF:
-                return replace(plane, version=objects.calico_version(), settings=objects.calico_settings())
+                found = objects.calico_settings()
+                beside = self._kube_proxy_healthz(signs, cluster)
+                if beside is None and self.kube_proxy_is_gone(signs, cluster or Cluster()):
+                    beside = "false"
+                if found is not None and beside is not None:
+                    found = tuple(sorted((*found, (HEALTHZ_BESIDE, beside))))
+                return replace(plane, version=objects.calico_version(), settings=found)
             case DataPlane.OVN_KUBERNETES:
                 openshift = bool(cluster and cluster.openshift) or objects.openshift() is not None
                 openshift |= named.OPENSHIFT_OVN_DAEMON_SET in signs.runs

@@ -21,7 +21,7 @@ The names of `KnownDataPlane.settings` are those of the data plane's own configu
 | ovn-kubernetes | `node-port-enable` (of the Node's annotation), `healthz-bind-address`, `ovn-empty-lb-events`; `openshift` is "true" for the OVN-Kubernetes of OpenShift |
 | antrea | keys of antrea-agent.conf: `serviceProxyName`, `skipServices` (separated by commas), `proxyLoadBalancerIPs`, `disableServiceHealthCheckServer`, `serviceHealthCheckServerBindAddress`; `healthz-of-kube-proxy`: what kube-proxy answers on port 10256 if it runs beside Antrea, "true", "false" or why that is not known |
 | kube-router | `service-external-ip-range` (separated by commas) |
-| calico-ebpf | `bpfKubeProxyHealthzPort`, of the FelixConfiguration |
+| calico-ebpf | `bpfKubeProxyHealthzPort`, of the FelixConfiguration; `healthz-of-kube-proxy`, as for antrea, but not known if it is not set |
 | kube-proxy | `nodePortAddresses` (separated by commas) |
 | kube-proxy, winkernel | `healthz-bind-address`; `healthz-decided-by`: what decides on that address where no object shows it |
 

@@ -40,6 +40,14 @@ def kube_proxy_healthz(plane: KnownDataPlane) -> Healthz:
     return reaches_healthz(address)
 
 
+def beside_kube_proxy(own: Healthz, kube_proxy: str | None) -> Healthz:
+    """What port 10256 answers where kube-proxy may run beside the data plane, which answers `own`. `kube_proxy` is
+    the setting HEALTHZ_BESIDE."""
+    if kube_proxy == "true":
+        return True
+    return kube_proxy if own is False and kube_proxy not in (None, "false") else own
+
+
 _ONLY_FROM_OUTSIDE = (
     "Only a request from another machine to port {port} of the node's own address shows what clients get."
 )
