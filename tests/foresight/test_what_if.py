@@ -362,6 +362,23 @@ def test_a_rollout_does_not_begin_where_no_node_admits_a_pod_more(spec: Json) ->
     assert seen(found).startswith("TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | "), "three of four"
 
 
+def test_a_rollout_begins_where_pods_are_apart_from_those_of_their_revision_only() -> None:
+    """The API server adds the hash of the new pod to its term, which then selects no old pod."""
+    revision = "pod-template-hash"
+    term = {"topologyKey": HOSTNAME, "labelSelector": {"matchLabels": APP}, "matchLabelKeys": [revision]}
+    apart: Json = {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
+    pods = [pod(f"p-{name}", name, labels={**APP, revision: "1"}, **apart) for name in "abc"]
+    template = {"metadata": {"labels": APP}, "spec": {"containers": [{"name": "c"}], **apart}}
+    objects = [*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(3, template=template)]
+    found = forecast(objects, Rollout(DEPLOYMENT))
+    assert not any("does not begin" in text for text in found.assumptions)
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.settled.best.outcome is Outcome.Covered, "a new pod on each node"
+    assert phases.hand_off is not None
+    assert phases.hand_off.worst.found.verdict.value == "Unknown", "it may start beside the old pod"
+
+
 def test_a_rollout_stops_where_its_new_pods_find_no_more_nodes() -> None:
     """The new template runs on node a alone: a second new pod stays pending, and one old pod more is missing."""
     objects = one_pod_a_node(APART, **ONE_MISSING)

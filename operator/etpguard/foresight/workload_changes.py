@@ -17,7 +17,7 @@ from etpguard.foresight.scale_in import outside, victims
 from etpguard.foresight.scheduling import NewPod
 from etpguard.foresight.simulation import Simulation, extended
 from etpguard.foresight.start_time import start_time
-from etpguard.foresight.workloads import new_pod
+from etpguard.foresight.workloads import new_pod, next_pod
 from etpguard.objects.pod_controllers import PodController
 
 
@@ -111,7 +111,7 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
     batch = simulation.workloads.batch(workload, controller)
     keys = frozenset(each.key for each in batch.pods)
     missing = min(batch.missing, len(keys))
-    one = new_pod(template or controller)
+    one = next_pod(workload, template or controller)
     surges = not missing and not batch.replaced_in_place
     first_on = frozenset(simulation.scheduling().admitted(one) if surges else ())
     if keys and surges and not first_on:

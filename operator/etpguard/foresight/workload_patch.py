@@ -17,6 +17,7 @@ from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, all_untolerated, unmet_selector
 from etpguard.foresight.pod_end import DEFAULT_GRACE, is_ingress_nginx
 from etpguard.foresight.scheduling import Scheduling, Site
+from etpguard.foresight.workloads import REVISION_LABEL
 from etpguard.objects.nodes import HOSTNAME_LABEL, Taint
 from etpguard.objects.pods import PodContainer, PodSpec
 from etpguard.objects.text import listed_nodes
@@ -25,8 +26,6 @@ Json = dict[str, Any]
 
 SPARE = 5
 """Seconds that a preStop sleep lasts beyond the detection time."""
-_REVISION = {"Deployment": "pod-template-hash", "StatefulSet": "controller-revision-hash"}
-"""The label of the pods of one revision."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def spread(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -> 
             "topologyKey": HOSTNAME_LABEL,
             "whenUnsatisfiable": "DoNotSchedule",
             "nodeTaintsPolicy": "Honor",
-            "matchLabelKeys": [_REVISION[behind.workload.kind]],
+            "matchLabelKeys": [REVISION_LABEL[behind.workload.kind]],
             "labelSelector": {"matchLabels": labels},
         },
         effect=f"{behind.workload} {more}spreads its pods over the {_nodes(wanted)} that admit them.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from etpguard.cluster import Picture
 from etpguard.foresight.changes import Refused, Workload
@@ -20,6 +20,12 @@ from etpguard.objects.pod_controllers import (
 from etpguard.objects.pods import PodSpec
 
 KINDS = {kind.name: kind for kind in CONTROLLER_KINDS}
+REVISION_LABEL = {
+    "Deployment": "pod-template-hash",
+    "StatefulSet": "controller-revision-hash",
+    "DaemonSet": "controller-revision-hash",
+}
+"""The label of the pods of one revision."""
 _SHORT = {
     **{name.lower(): name for name in KINDS},
     **{f"{name.lower()}s": name for name in KINDS},
@@ -158,3 +164,10 @@ def scaled(given: IntOrPercent, total: int, default: int | str, *, up: bool) -> 
 def new_pod(controller: PodController) -> NewPod:
     template = controller.template
     return NewPod(controller.key.namespace, template.labels, template.spec or PodSpec())
+
+
+def next_pod(workload: Workload, controller: PodController) -> NewPod:
+    """A pod of a rollout. No pod has its revision yet, so a term with it in `matchLabelKeys` selects no old pod:
+    k8s.io/kubernetes v1.37.2 pkg/registry/core/pod/strategy.go applyMatchLabelKeysAndMismatchLabelKeys."""
+    one = new_pod(controller)
+    return replace(one, labels={**one.labels, REVISION_LABEL[workload.kind]: "(next)"})
