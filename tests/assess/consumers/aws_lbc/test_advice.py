@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from etpguard.assess.consumers.targets import CheckSettings
+from tests.assess.consumers.aws_lbc.commands import followed
 from tests.assess.consumers.aws_lbc.objects import (
     ALB,
     CHECK_PORT,
@@ -23,7 +25,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     service,
     target_configuration,
 )
-from tests.assess.consumers.checks import shown
+from tests.assess.consumers.checks import pins, settings_of, shown
 
 CLUSTER = """kubectl -n shop patch service web -p '{"spec":{"externalTrafficPolicy":"Cluster"}}'"""
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -154,27 +156,106 @@ def test_the_first_advice_for_a_blackhole_is_to_probe_the_right_port(objects: li
     assert expected in first
 
 
+PINNED: Json = {"healthCheckConfig": {"healthCheckPort": str(CHECK_PORT), "healthCheckPath": "/livez"}}
+OF_NLB = [binding(owner=gateway_owner("nlb")), load_balancer(loadBalancerClass="x/y")]
+OF_ALB = [binding(owner=gateway_owner("alb")), load_balancer(loadBalancerClass="x/y")]
+
+
 @pytest.mark.parametrize(
-    ("objects", "first"),
+    ("objects", "first", "settings"),
     [
         pytest.param(
             [ingress(annotations={"healthcheck-port": str(CHECK_PORT)}), load_balancer(loadBalancerClass="x/y")],
             f"{ALB}healthcheck-port=traffic-port",
+            CheckSettings("traffic-port", "HTTP", "/", "200"),
             id="ingress",
         ),
         pytest.param(
             [load_balancer(annotations={f"{NLB}healthcheck-port": str(CHECK_PORT)})],
-            f"{NLB}healthcheck-port=traffic-port",
-            id="nlb",
+            f"annotate service web {NLB}healthcheck-port- {NLB}healthcheck-protocol-",
+            CheckSettings(str(CHECK_PORT), "HTTP", "/healthz", "200-399"),
+            id="nlb, whose check then follows the policy",
+        ),
+        pytest.param(
+            [
+                load_balancer(
+                    annotations={f"{NLB}healthcheck-port": str(CHECK_PORT), f"{NLB}healthcheck-protocol": "https"}
+                )
+            ],
+            f"{NLB}healthcheck-protocol-",
+            CheckSettings(str(CHECK_PORT), "HTTP", "/healthz", "200-399"),
+            id="nlb with a protocol",
+        ),
+        pytest.param(
+            [*OF_NLB, target_configuration("web", **PINNED)],
+            '{"healthCheckPort": "traffic-port", "healthCheckProtocol": "TCP"}',
+            CheckSettings("traffic-port", "TCP"),
+            id="gateway with an NLB",
+        ),
+        pytest.param(
+            [*OF_ALB, target_configuration("web", **PINNED)],
+            "asks path /livez of the pods",
+            None,
+            id="gateway with an ALB",
         ),
     ],
 )
-def test_cluster_is_warned_of_where_the_health_check_is_pinned(objects: list[Json], first: str) -> None:
+def test_cluster_is_warned_of_where_the_health_check_is_pinned(
+    objects: list[Json], first: str, settings: CheckSettings | None
+) -> None:
     last = advice(*objects)[-1]
     assert last.startswith("Do not change the policy to Cluster")
     assert str(CHECK_PORT) in last
     assert first in last
     assert "patch service" not in last
+    after = only(followed(objects, last)).consumer
+    assert not pins(after)
+    assert settings is None or settings_of(after) == settings
+
+
+def test_a_pinned_check_with_proxy_protocol_does_not_go_back_to_http() -> None:
+    annotations = {"healthcheck-port": str(CHECK_PORT), "healthcheck-protocol": "tcp", "proxy-protocol": "*"}
+    objects = [load_balancer(annotations={NLB + key: value for key, value in annotations.items()})]
+    last = advice(*objects)[-1]
+    assert last.startswith("Do not change the policy to Cluster")
+    assert settings_of(only(followed(objects, last)).consumer) == CheckSettings("traffic-port", "TCP")
+
+
+@pytest.mark.parametrize(
+    ("objects", "asked"),
+    [
+        pytest.param(
+            [ingress(annotations=ON_KUBE_PROXY)], "path /healthz of the pods, which must answer 200.", id="ALB"
+        ),
+        pytest.param(
+            [*OF_ALB, ON_10256], "path /livez of the pods, which must answer 200-399.", id="of a Gateway"
+        ),
+        pytest.param([binding()], "asks its path of the pods", id="by a person"),
+        pytest.param(
+            [load_balancer(loadBalancerClass="x/y"), *OF_NLB, ON_10256],
+            '"healthCheckProtocol": "TCP"',
+            id="NLB of a Gateway",
+        ),
+        pytest.param(
+            [
+                service(
+                    annotations={
+                        f"{NLB}type": "external",
+                        f"{NLB}nlb-target-type": "instance",
+                        f"{NLB}healthcheck-port": "10256",
+                        f"{NLB}healthcheck-protocol": "http",
+                    }
+                )
+            ],
+            f"{NLB}healthcheck-port=traffic-port {NLB}healthcheck-protocol=tcp",
+            id="NLB of a Service of type NodePort",
+        ),
+    ],
+)
+def test_a_check_on_the_node_port_connects_or_says_what_it_asks_the_pods(objects: list[Json], asked: str) -> None:
+    """If the pods do not answer what the check asks, all targets are unhealthy, and every node gets traffic."""
+    (moves,) = [text for text in advice(*objects) if text.startswith("Let the health check probe")]
+    assert asked in moves
 
 
 @pytest.mark.parametrize(

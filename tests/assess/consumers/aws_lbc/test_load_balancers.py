@@ -329,6 +329,12 @@ def test_the_second_service_follows_the_endpoints_of_the_first() -> None:
     of_canary = load_balancer("canary", loadBalancerClass="x/y", ports=[port(node_port=30900)])
     shop = Shop(weighted(TO_CANARY), of_canary, endpoints("web", "a"), endpoints("canary", "b"))
     assert shop.assessment(CANARY).outcome is Outcome.Blackhole
+    first = shop.advice(CANARY)[0]
+    assert (
+        f"annotate service web --overwrite {NLB}healthcheck-port=traffic-port {NLB}healthcheck-protocol=tcp"
+        in first
+    )
+    assert "changes the check of both Services" in first
     shop.apply(endpoints("web", "b"))
     assert shop.assessment(CANARY).outcome is Outcome.TargetsUnhealthy
     shop.apply(load_balancer())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
@@ -19,6 +20,7 @@ from etpguard.assess.consumers.known_annotations import (
     spelling,
 )
 from etpguard.assess.consumers.remedies import NEW_NODE, ClientIP, cluster, kubectl, spread
+from etpguard.assess.consumers.targets import CheckSettings
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Node, Service
@@ -123,55 +125,82 @@ def _harmless(verdict: ConsumerVerdict) -> Advice:
 
 def _probe_the_node_port(service: Service, consumer: Consumer) -> Advice:
     if consumer.check is not None and consumer.check.proxy_protocol:
-        return _connect_to_the_node_port(service, consumer)
+        return Advice(
+            "Let the health check connect to the node port",
+            "With PROXY protocol on, only nodes with an endpoint accept such a check. Or turn PROXY protocol off, "
+            "in the pods' settings too. With Local, pods see the client's address without it, unless "
+            "preserve_client_ip.enabled is false.",
+            "",
+            *_on_traffic_port(service, consumer).step,
+        )
     effect = "It then fails on nodes that drop the traffic, and the load balancer routes around them."
+    moved = _on_traffic_port(service, consumer)
+    return Advice("Let the health check probe the node port", f"{effect} {moved.effect}".strip(), "", *moved.step)
+
+
+class _Moved(NamedTuple):
+    """How to move a health check off a port that another answers on, and what it asks afterwards."""
+
+    effect: str
     step: Step
+
+
+def _on_traffic_port(service: Service, consumer: Consumer) -> _Moved:
+    """Under Local, the controller's default for an NLB is HTTP /healthz on every port, which the pods may not
+    answer: so each NLB gets TCP with it. An ALB cannot use TCP."""
+    check = consumer.check
+    proxied = check is not None and check.proxy_protocol
     match consumer.kind:
-        case "Ingress":
-            step = annotate(service, consumer, healthcheck_port="traffic-port")
-        case "Service" if consumer.name == service.key.name and service.type == "LoadBalancer":
-            effect += " Without these annotations it uses HTTP on the healthCheckNodePort."
-            step = annotate(
-                service,
-                consumer,
-                healthcheck_port=None,
-                healthcheck_protocol=None,
-                healthcheck_success_codes=None,
+        case "Service" if not proxied and _has_health_check_node_port(service, consumer):
+            return _Moved(
+                "Without these annotations it uses HTTP on the healthCheckNodePort with Local, and TCP on the "
+                "node port with Cluster.",
+                annotate(
+                    service,
+                    consumer,
+                    healthcheck_port=None,
+                    healthcheck_protocol=None,
+                    healthcheck_success_codes=None,
+                ),
             )
         case "Service":
-            step = annotate(service, consumer, healthcheck_port="traffic-port")
-            if consumer.name != service.key.name:
-                effect += (
-                    " This changes the check of both Services: the load balancer probes Service "
-                    f"{service.key.name} on a port of Service {consumer.name}, whose pods may be on other nodes."
-                )
+            both = (
+                "This changes the check of both Services: the load balancer probes Service "
+                f"{service.key.name} on a port of Service {consumer.name}, whose pods may be on other nodes."
+            )
+            return _Moved(
+                "" if consumer.name == service.key.name else both,
+                annotate(service, consumer, healthcheck_port="traffic-port", healthcheck_protocol="tcp"),
+            )
+        case "Gateway" if is_nlb(consumer):
+            settings: dict[str, object] = {
+                "healthCheckConfig": {"healthCheckPort": "traffic-port", "healthCheckProtocol": "TCP"}
+            }
+            if proxied:
+                settings["targetGroupAttributes"] = [{"key": proxy_protocol.ATTRIBUTE, "value": "true"}]
+            return _Moved("", configuration(service, settings))
         case "Gateway":
-            step = configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
+            moved = configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
+        case "Ingress":
+            moved = annotate(service, consumer, healthcheck_port="traffic-port")
         case _:
             group = f"--target-group-arn {arn(consumer)}"
-            step = Step(f"aws elbv2 modify-target-group {group} --health-check-port traffic-port", ())
-    return Advice("Let the health check probe the node port", effect, "", *step)
+            moved = Step(f"aws elbv2 modify-target-group {group} --health-check-port traffic-port", ())
+    return _Moved(_asked(check.settings if check else None), moved)
 
 
-def _connect_to_the_node_port(service: Service, consumer: Consumer) -> Advice:
-    """With PROXY protocol on, no HTTP check of kube-proxy passes."""
-    if consumer.kind == "Gateway":
-        step = configuration(
-            service,
-            {
-                "healthCheckConfig": {"healthCheckPort": "traffic-port", "healthCheckProtocol": "TCP"},
-                "targetGroupAttributes": [{"key": proxy_protocol.ATTRIBUTE, "value": "true"}],
-            },
-        )
-    else:
-        step = annotate(service, consumer, healthcheck_port="traffic-port", healthcheck_protocol="tcp")
-    return Advice(
-        "Let the health check connect to the node port",
-        "With PROXY protocol on, only nodes with an endpoint accept such a check. Or turn PROXY protocol off, in "
-        "the pods' settings too. With Local, pods see the client's address without it, unless "
-        "preserve_client_ip.enabled is false.",
-        "",
-        *step,
+def _has_health_check_node_port(service: Service, consumer: Consumer) -> bool:
+    return consumer.name == service.key.name and service.type == "LoadBalancer"
+
+
+def _asked(settings: CheckSettings | None) -> str:
+    """What an HTTP check asks of the pods once it is on the node port."""
+    if settings is None or not settings.path:
+        return "An HTTP check then asks its path of the pods, and they must answer it with success."
+    codes = f" {settings.success_codes}" if settings.success_codes else ""
+    return (
+        f"The check then asks path {settings.path[:80]} of the pods, which must answer{codes[:40]}. "
+        "Change the path too if they do not."
     )
 
 
@@ -208,17 +237,13 @@ def _to_cluster(service: Service, consumer: Consumer) -> Advice:
     check = consumer.check
     if check is not None and check.pins_health_check_node_port:
         number = service.spec.health_check_node_port
-        step = (
-            configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
-            if consumer.kind == "Gateway"
-            else annotate(service, consumer, healthcheck_port="traffic-port")
-        )
+        moved = _on_traffic_port(service, consumer)
         return Advice(
             "Do not change the policy to Cluster before the health check",
             f"The health check is set to healthCheckNodePort {number}. Cluster removes that port, and every "
-            "target would turn unhealthy. Set the check to the traffic port first.",
+            f"target would turn unhealthy. Move the check first. {moved.effect}".strip(),
             "",
-            *step,
+            *moved.step,
         )
     if not is_nlb(consumer):
         cost = ClientIP.VARIES if consumer.kind == "TargetGroupBinding" else ClientIP.FORWARDED
