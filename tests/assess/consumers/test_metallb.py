@@ -522,3 +522,12 @@ def test_without_an_address_the_known_causes_are_named() -> None:
     found = world(service(annotations=SHARED, ingress=[], in_cluster=True), endpoints("a"), *LAN).consumer()
     assert (found.outcome.name, found.reason.code) == ("Unknown", "NoAddress")
     assert "allow-shared-ip" in found.reason.detail
+
+
+def test_calico_may_advertise_what_no_advertisement_announces() -> None:
+    """MetalLB then gives addresses alone."""
+    objects = [service(annotations=ALLOCATED), endpoints("a"), *nodes(""), pool("default")]
+    assert world(*objects).consumer().outcome.name == "NoTargets"
+    found = world(*objects, unread={"BGPConfiguration": "forbidden"}).consumer()
+    assert (found.outcome.name, found.reason.code) == ("Unknown", "AdvertisementsNotSeen")
+    assert "no BGPConfiguration of Calico was read (forbidden)" in found.reason.detail

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from etpguard.objects.metallb import L2_ADVERTISEMENT
 from tests.assess.consumers import worlds
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, seen, world
 
@@ -300,3 +301,51 @@ def test_calico_advertises_a_shared_address_from_the_nodes_of_both() -> None:
         made.put(other)
         assert (made.consumer().outcome.name, made.consumer().reason.code) == ("Unknown", "SharedAddress")
         assert "shop/dns" in made.consumer().reason.detail
+
+
+CANNOT_READ = "cannot read bgpconfigurations.crd.projectcalico.org: forbidden. If its serviceExternalIPs contain"
+
+
+@pytest.mark.parametrize(
+    ("subject", "outcome"),
+    [
+        pytest.param(exposed(), "Unknown", id="it may be in a block"),
+        pytest.param(exposed("web", "192.0.2.2"), "Outage", id="the address of a node"),
+        pytest.param(exposed("web", "nonsense"), "Uncovered", id="no address"),
+        pytest.param(exposed(type="NodePort"), "Uncovered", id="clients of the node ports are judged apart"),
+        pytest.param(worlds.service(type="NodePort"), "Uncovered", id="without external IPs"),
+    ],
+)
+def test_an_unread_configuration_of_calico_may_have_external_ips(subject: Json, outcome: str) -> None:
+    made = world(subject, endpoints("a"), *MEMBERS, unread={"BGPConfiguration": "forbidden"})
+    assert made.assessment.outcome.name == outcome
+    reasons = [v.reason for v in made.assessment.consumers if v.outcome.name == "Unknown"]
+    assert all(each.code == "BGPConfigurationNotReadable" for each in reasons)
+    assert all(each.detail.startswith(CANNOT_READ) for each in reasons)
+    assert bool(reasons) == ("203.0.113.1" in subject["spec"].get("externalIPs", ()))
+
+
+@pytest.mark.parametrize("kind", ["L2Advertisement", "BGPAdvertisement"])
+@pytest.mark.parametrize("annotations", [{}, METALLB], ids=["no mark", "MetalLB gave the address"])
+def test_metallb_may_announce_an_address_of_calico(kind: str, annotations: dict[str, str]) -> None:
+    objects = [service(annotations=annotations), endpoints("a"), *nodes(""), calico("203.0.113.0/24")]
+    made = world(*objects, unread={kind: "forbidden"})
+    assert (made.consumer().outcome.name, made.consumer().reason.code) == ("Unknown", "AdvertisementsNotSeen")
+    assert made.consumer().consumer.family == "calico"
+    assert made.consumer().reason.detail.startswith(f"no {kind} was read (forbidden). If there is one")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "outcome", "missed"),
+    [({}, "Covered", set()), (METALLB, "Unknown", {"L2Advertisement"})],
+    ids=["no mark", "MetalLB gave the address"],
+)
+def test_files_without_advertisements_leave_an_address_to_calico(
+    annotations: dict[str, str], outcome: str, missed: set[str]
+) -> None:
+    """Unless MetalLB gave it."""
+    made = world(service(annotations=annotations), endpoints("a"), *nodes(""), calico("203.0.113.0/24"))
+    made.picture.unlisted[L2_ADVERTISEMENT] = "the input has none"
+    made.engine.refresh_all()
+    assert made.consumer().outcome.name == outcome
+    assert {kind.name for kind in made.engine.missed} == missed

@@ -19,6 +19,7 @@ from etpguard.assess.node_states import family_of, ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import TAINTED
 from etpguard.objects import Requirement, Selector, Service
+from etpguard.objects.calico import BGP_CONFIGURATION
 from etpguard.objects.metallb import (
     BGP_ADVERTISEMENT,
     BGP_PEER,
@@ -232,6 +233,12 @@ def _without_advertisement(view: View) -> _Advertisements | Reason:
     unseen = next(filter(None, asked), None)
     if unseen is None and any(True for _ in view.all(IP_ADDRESS_POOL)):
         detail = "there is no L2Advertisement and no BGPAdvertisement, so MetalLB announces no address"
+        if why := view.unseen(BGP_CONFIGURATION):
+            detail += (
+                f". But no BGPConfiguration of Calico was read ({why}). If its serviceLoadBalancerIPs contain the "
+                "address, nodes with a ready endpoint advertise it. If not, no node does"
+            )
+            return Reason("AdvertisementsNotSeen", detail)
         return _Advertisements(silent=Reason("NotAdvertised", detail))
     return Reason(
         "AdvertisementsNotSeen",

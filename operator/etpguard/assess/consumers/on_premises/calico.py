@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition, first_mark
 from etpguard.assess.consumers.node_addresses import addresses_of, holders
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, shared_address
-from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import EXCLUDE_LABEL
@@ -36,6 +36,8 @@ _ONLY_BLOCK = Reason(
     f"{EXCLUDE_LABEL}: true. All nodes without this label advertise the block that contains the address. If a "
     "router sends to a node with a terminating endpoint, nothing is lost. If it sends to another one, all is lost",
 )
+
+_METALLB = ("metallb.io/", "metallb.universe.tf/")
 
 _Network = IPv4Network | IPv6Network
 
@@ -83,6 +85,8 @@ class Calico(Announcer):
         configuration = view.get(BGP_CONFIGURATION, Key("", "default"))
         spec = configuration.spec if configuration else None
         if spec is None:
+            if service.spec.external_ips and (why := view.hidden(BGP_CONFIGURATION)):
+                yield from self._external(service, view, _not_readable(why))
             return
         targets = self._advertised(service, view, spec)
         if targets is not None:
@@ -90,7 +94,7 @@ class Calico(Announcer):
             for made in Balancer.of(service, self.name, Recognition(how), "node").consumers(targets):
                 yield replace(made, reads=frozenset(_addresses(service)))
         if service.spec.external_ips:
-            yield from self._external(service, view, spec)
+            yield from self._external(service, view, _blocks(spec.service_external_ips))
 
     def _advertised(self, service: Service, view: View, spec: BGPConfigurationSpec) -> Targets | None:
         addresses = [entry.ip or "" for entry in service.load_balancer_ingress]
@@ -102,21 +106,30 @@ class Calico(Announcer):
         holding = [_holding(address, blocks) for address in addresses]
         if not blocks or not all(holding):
             return None
+        if unseen := _metallb_unseen(service, view):
+            return UnknownOutcome(unseen, NODES, UNCHECKED)
         return _targets(service, view, addresses, [block for found in holding for block in found])
 
-    def _external(self, service: Service, view: View, spec: BGPConfigurationSpec) -> Iterable[Consumer]:
-        """One consumer for each external IP in a block, unless it is the address of a node."""
-        blocks = _blocks(spec.service_external_ips)
+    def _external(self, service: Service, view: View, blocks: list[_Network] | Reason) -> Iterable[Consumer]:
+        """One consumer for each external IP in a block, unless it is the address of a node. A reason says why the
+        blocks are not known: each may then be in one."""
         external = dict.fromkeys(service.spec.external_ips or ())
-        held = {address: _holding(address, blocks) for address in external if not holders(address, view)}
-        held = {address: found for address, found in held.items() if found}
+        away = [address for address in external if not holders(address, view)]
+        held = {address: [] if isinstance(blocks, Reason) else _holding(address, blocks) for address in away}
+        if not isinstance(blocks, Reason):
+            held = {address: found for address, found in held.items() if found}
         served = service.type == "LoadBalancer" and bool(service.load_balancer_ingress)
         incidental = not served and (service.type != "ClusterIP" or len(held) < len(external))
         for address, found in held.items():
             family = family_of(address)
             if family is None or family not in ip_families(service):
                 continue
-            targets = _targets(service, view, [address], found)
+            source = f"recognised by BGPConfiguration default, whose serviceExternalIPs contain {address}"
+            targets: Targets
+            if isinstance(blocks, Reason):
+                source, targets = "", UnknownOutcome(blocks, NODES, UNCHECKED)
+            else:
+                targets = _targets(service, view, [address], found)
             for port in service.ports:
                 yield Consumer(
                     kind="ExternalIP",
@@ -128,9 +141,33 @@ class Calico(Announcer):
                     targets=targets,
                     families=(family,),
                     incidental=incidental,
-                    source=f"recognised by BGPConfiguration default, whose serviceExternalIPs contain {address}",
+                    source=source,
                     reads=frozenset((_address(address),)),
                 )
+
+
+def _not_readable(why: str) -> Reason:
+    detail = (
+        f"cannot read {BGP_CONFIGURATION}: {why}. If its serviceExternalIPs contain the address, nodes with a "
+        "ready endpoint advertise it, and nothing is lost. If not, clients that address an uncovered node lose "
+        "their requests"
+    )
+    return Reason("BGPConfigurationNotReadable", detail)
+
+
+def _metallb_unseen(service: Service, view: View) -> Reason | None:
+    """Why MetalLB may announce the address: an advertisement may exist that was not read. In files without
+    advertisements, only where MetalLB gave the address: it writes the pool to an annotation."""
+    asked = view.unseen if first_mark(service, *_METALLB) else view.hidden
+    found = {kind: why for kind in (L2_ADVERTISEMENT, BGP_ADVERTISEMENT) if (why := asked(kind))}
+    if not found:
+        return None
+    kind, why = next(iter(found.items()))
+    detail = (
+        f"no {kind.name} was read ({why}). If there is one for the address, MetalLB announces it from the nodes "
+        "that it selects. If there is none, Calico advertises the address from the nodes with a ready endpoint"
+    )
+    return Reason("AdvertisementsNotSeen", detail)
 
 
 def _targets(service: Service, view: View, addresses: Iterable[str], blocks: Iterable[_Network]) -> Targets:
