@@ -23,11 +23,14 @@ def followed(objects: Sequence[Json], text: str, on: Sequence[str] = ("a",), **g
 
 
 def _carried_out(made: dict[tuple[str, str], Json], text: str) -> int:
-    """How many of the lines are commands; each is split into words as a shell does."""
+    """How many commands the lines hold; each is split into words as a shell does."""
     done = 0
     for line in text.splitlines():
         if line.startswith("kubectl "):
-            done += _run(made, shlex.split(line)[1:])
+            words = shlex.split(line)
+            ends = [i for i, word in enumerate(words) if word == "&&"]
+            for start, end in zip([-1, *ends], [*ends, len(words)], strict=True):
+                done += _run(made, words[start + 2 : end])
     return done
 
 

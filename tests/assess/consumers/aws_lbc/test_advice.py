@@ -74,8 +74,12 @@ def test_no_advice_to_move_a_check_that_is_already_on_the_right_port() -> None:
         ),
         pytest.param([ingress()], 1, "X-Forwarded-For, as before", id="alb-pod-targets-cost-no-client-ip"),
         pytest.param([ingress()], 2, '{"matchLabels": {"app": "web"}}', id="spread-with-the-services-selector"),
-        pytest.param([ingress()], 3, "kubectl label node a lb-target=web", id="labels-for-the-pods-nodes"),
-        pytest.param([ingress()], 3, f"{ALB}target-node-labels=lb-target=web", id="alb-target-node-labels"),
+        pytest.param(
+            [ingress()], 3, "kubectl label node a shop.lb-target/web=true", id="labels-for-the-pods-nodes"
+        ),
+        pytest.param(
+            [ingress()], 3, f"{ALB}target-node-labels=shop.lb-target/web=true", id="alb-target-node-labels"
+        ),
         pytest.param([ingress()], 4, CLUSTER, id="cluster"),
         pytest.param([ingress()], 4, "X-Forwarded-For", id="alb-cluster-keeps-the-client-ip"),
         pytest.param([ingress()], 4, "must trust", id="alb-cluster-changes-the-trusted-peer"),
@@ -86,7 +90,9 @@ def test_no_advice_to_move_a_check_that_is_already_on_the_right_port() -> None:
             id="nlb-target-type",
         ),
         pytest.param([load_balancer()], 1, "preserve_client_ip", id="nlb-pod-targets-cost-the-client-ip"),
-        pytest.param([load_balancer()], 3, f"{NLB}target-node-labels=lb-target=web", id="nlb-target-node-labels"),
+        pytest.param(
+            [load_balancer()], 3, f"{NLB}target-node-labels=shop.lb-target/web=true", id="nlb-target-node-labels"
+        ),
         pytest.param(
             [load_balancer()], 4, "the node's address instead of the client's", id="nlb-cluster-loses-it"
         ),
@@ -110,7 +116,7 @@ def test_no_advice_to_move_a_check_that_is_already_on_the_right_port() -> None:
                 *(node(n, labels={"pool": "edge"}) for n in "ab"),
             ],
             3,
-            "target-node-labels=pool=edge,lb-target=web",
+            "target-node-labels=pool=edge,shop.lb-target/web=true",
             id="labels-that-are-there-stay",
         ),
     ],

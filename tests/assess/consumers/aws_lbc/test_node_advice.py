@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess import Outcome
+from etpguard.objects import Key
 from tests.assess.consumers.aws_lbc.commands import followed
 from tests.assess.consumers.aws_lbc.objects import (
     NLB,
+    WEB,
     Json,
     Shop,
     binding,
@@ -19,6 +21,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     only,
 )
 
+INTERNAL = Key("shop", "internal")
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 OLD_EXCLUDE = "alpha.service-controller.kubernetes.io/exclude-balancer"
 MASTER = "node-role.kubernetes.io/master"
@@ -74,7 +77,7 @@ def test_a_label_that_the_pods_nodes_bear_is_kept() -> None:
         node("b", labels={"pool": "edge", "zone": "x"}),
     ]
     (text,) = narrowing(Shop(*objects).advice())
-    assert "target-node-labels=zone=x,lb-target=web" in text
+    assert "target-node-labels=zone=x,shop.lb-target/web=true" in text
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_only_those_that_a_label_makes_targets_are_labelled() -> None:
     ]
     shop = Shop(*objects, endpoints("web", "a", "c"))
     (text,) = narrowing(shop.advice())
-    assert "kubectl label node c lb-target=web\n" in text
+    assert "kubectl label node c shop.lb-target/web=true && " in text
     assert only(followed([*objects, endpoints("web", "a", "c")], text)).outcome is Outcome.Covered
 
 
@@ -136,5 +139,18 @@ def test_where_nodes_are_partly_covered_the_selector_stays() -> None:
     shop = Shop(*objects, on="ac")
     assert only(shop).outcome is Outcome.TargetsUnhealthy
     (text,) = narrowing(shop.advice())
-    assert "target-node-labels=pool=edge,lb-target=web" in text
+    assert "target-node-labels=pool=edge,shop.lb-target/web=true" in text
     assert only(followed(objects, text, on="ac")).outcome is Outcome.Covered
+
+
+def test_two_services_with_pods_on_the_same_node_are_narrowed_one_after_the_other() -> None:
+    """A label whose value is the name of one Service would leave the other one without a target."""
+    internal = load_balancer("internal")
+    objects = [load_balancer(), internal, endpoints("web", "a"), endpoints("internal", "a"), *map(node, "ab")]
+    shop = Shop(*objects)
+    for key in (WEB, INTERNAL):
+        (text,) = narrowing(shop.advice(key))
+        (line,) = [line for line in text.splitlines() if line.startswith("kubectl")]
+        label, _, selector = line.partition(" && ")
+        assert label == f"kubectl label node a {key.namespace}.lb-target/{key.name}=true"
+        assert selector.startswith("kubectl ")

@@ -17,7 +17,6 @@ from etpguard.assess.consumers.remedies import admit_nodes, kubectl, named
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Key, Node, Requirement, Service
 
-_MARK = "lb-target"
 _ANY = node_rule(None, AwsOptions())
 
 
@@ -38,18 +37,21 @@ def narrow(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
         # A selector is ANDed, so the labels that keep the hosts out now would do so with the new label too.
         kept = [r for r in own if all(r.admits(host.labels) for host in hosts)]
     labels = {r.key: r.values[0] for r in kept if _is_label(r) and r.values}
-    key, value = _MARK, service.key.name[:63].rstrip("-.")
+    # A key of its own, since a node may have pods of several Services. As its prefix, the namespace has room.
+    key, value = f"{service.key.namespace}.lb-target/{service.key.name}", "true"
     labels[key] = value
     step = _select(service, consumer, labels, [r for r in own if r not in kept])
     shown = named(hosts, most=8)
     others = " Label the other nodes with pods too." if len(hosts) > len(shown) else ""
-    # The labels come first, so the selector is no change that can be applied by itself.
+    label = kubectl("label", "node", *(shown or ["NODE"]), f"{key}={value}")
+    # The labels come first, so the selector is no change that can be applied by itself, and no command either: a
+    # selector that selects no node empties the target group.
     yield Advice(
         "Or target only the nodes of the pods",
         "Label these nodes, select the label, and keep the pods there by nodeSelector "
         f"{json.dumps({key: value})} in their template.{others}",
         "Cost: fewer targets to fail over to, and a pod on another node gets no traffic.",
-        f"{kubectl('label', 'node', *(shown or ['NODE']), f'{key}={value}')}\n{step.command}",
+        f"{label} && {step.command}",
     )
 
 
