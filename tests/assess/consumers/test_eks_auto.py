@@ -54,6 +54,7 @@ def test_an_annotation_for_the_load_balancer_controller_is_not_auto_modes() -> N
 def test_advice_moves_to_pods() -> None:
     advice = world(service(loadBalancerClass="eks.amazonaws.com/nlb"), endpoints("a"), *nodes("aws")).advice()
     assert "aws-load-balancer-nlb-target-type=ip" in advice[0]
+    assert "requests may be lost until their targets are registered and healthy" in advice[0]
 
 
 NLB_TYPE = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type"

@@ -69,7 +69,12 @@ class EksAuto(BaseFamily):
         if verdict.outcome is not Outcome.Unknown:
             return
         key = _TARGET_TYPE[verdict.consumer.kind]
-        yield annotate(service, key, "ip", "Pods are then the targets, and the policy is not on the path.")
+        effect = "Pods are then the targets, and the policy is not on the path."
+        cost = (
+            "Cost: it makes new target groups, and requests may be lost until their targets are registered and "
+            "healthy."
+        )
+        yield annotate(service, key, "ip", effect, cost)
         http = verdict.consumer.kind == "Ingress"
         yield cluster(service, ClientIP.FORWARDED if http else ClientIP.VARIES)
 

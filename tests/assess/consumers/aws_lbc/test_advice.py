@@ -73,6 +73,8 @@ def test_no_advice_to_move_a_check_that_is_already_on_the_right_port() -> None:
             id="alb-target-type-on-the-service-which-goes-before-the-ingress",
         ),
         pytest.param([ingress()], 1, "X-Forwarded-For, as before", id="alb-pod-targets-cost-no-client-ip"),
+        pytest.param([ingress()], 1, "requests are lost until their targets are registered", id="alb-gap"),
+        pytest.param([load_balancer()], 1, "requests are lost until their targets are registered", id="nlb-gap"),
         pytest.param([ingress()], 2, '{"matchLabels": {"app": "web"}}', id="spread-with-the-services-selector"),
         pytest.param(
             [ingress()], 3, "kubectl label node a shop.lb-target/web=true", id="labels-for-the-pods-nodes"

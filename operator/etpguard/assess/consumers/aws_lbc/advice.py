@@ -206,7 +206,12 @@ def _asked(settings: CheckSettings | None) -> str:
 
 def _pod_targets(service: Service, consumer: Consumer) -> Advice:
     effect = "Nodes and the policy are then no longer on the path."
-    needs = "Cost: it needs pod addresses that the VPC routes (Amazon VPC CNI), and it makes new target groups."
+    needs = "Cost: it needs pod addresses that the VPC routes (Amazon VPC CNI). It makes new target groups"
+    if consumer.kind == "TargetGroupBinding":
+        needs += "."
+    else:
+        # pkg/deploy/stack_deployer.go Deploy: the listeners come before the bindings, which register the targets.
+        needs += ", and requests are lost until their targets are registered and healthy."
     if is_nlb(consumer):
         cost = (
             "Pods lose the client's address (preserve_client_ip is off by default for ip targets), unless the "
