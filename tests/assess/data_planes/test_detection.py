@@ -621,6 +621,14 @@ def test_a_mode_of_k3s_that_has_no_rule_is_that_of_the_default() -> None:
         pytest.param([KUBE_PROXY, proxy_config("mode: nftables")], True, id="nftables"),
         pytest.param([KUBE_PROXY, proxy_config("nodePortAddresses: [primary]")], True, id="primary"),
         pytest.param([KUBE_PROXY, proxy_config("nodePortAddresses: [10.0.0.0/8]")], True, id="a range"),
+        pytest.param([KUBE_PROXY, proxy_config("nodePortAddresses: [all]")], False, id="the word all"),
+        pytest.param([KUBE_PROXY, proxy_config("nodePortAddresses: [primary, all]")], False, id="primary and all"),
+        pytest.param(
+            [KUBE_PROXY, proxy_config("nodePortAddresses: [primary, localhost]")], True, id="primary and localhost"
+        ),
+        pytest.param(
+            [daemon_set("kube-proxy", args=["--nodeport-addresses=primary, ::/0"])], False, id="with a space"
+        ),
         pytest.param([KUBE_PROXY, proxy_config("nodePortAddresses: null")], False, id="null"),
         pytest.param([KUBE_PROXY, proxy_config('{mode: nftables, nodePortAddresses: ["::/0"]}')], False, id="all"),
         pytest.param([daemon_set("kube-proxy", args=["--nodeport-addresses=primary"])], True, id="an argument"),

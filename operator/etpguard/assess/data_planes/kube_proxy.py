@@ -80,11 +80,14 @@ class KubeProxy:
 def serves_one_address(plane: KnownDataPlane) -> bool:
     """Whether it may serve node ports only at the primary address of a node in each family, which is an InternalIP
     if there is one: server.go detectNodeIPs. In nftables mode that is the default (server_linux.go). `primary`, or
-    ranges of addresses, may do so in each mode."""
+    ranges of addresses, may do so in each mode. kubernetes/kubernetes#138427 adds the words `all` and `localhost`;
+    all words and ranges add up."""
     if plane.name is not DataPlane.KUBE_PROXY:
         return False
     found = plane.setting(NODE_PORTS)
-    return plane.mode == "nftables" if found is None else "/0" not in found
+    if found is None:
+        return plane.mode == "nftables"
+    return not any(each.strip() == "all" or each.strip().endswith("/0") for each in found.split(","))
 
 
 def _under_ipvs(
