@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from etpguard.assess import DataPlane, Options
+from etpguard.objects import AnyKind
+from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT, CILIUM_L2_ANNOUNCEMENT_POLICY
 from tests.assess.build import one_plane
 from tests.assess.consumers import worlds
 from tests.assess.consumers.worlds import EXTERNAL_IPS, Json, Seen, endpoints, node, nodes, port, seen, world
@@ -548,3 +550,51 @@ def test_the_release_decides_who_announces_a_service_of_envoy(version: str, outc
     made = world(subject, policy(), placeholder, *nodes("a"), options=cilium(version))
     assert made.assessment.outcome.name == outcome
     assert part in made.assessment.reason.detail
+
+
+BY_BGP = [advertisement(), to_peer(), peer_config(family())]
+
+
+@pytest.mark.parametrize(
+    ("config", "kind", "known"),
+    [
+        pytest.param(BY_BGP, "CiliumL2AnnouncementPolicy", "advertisements announce it by BGP", id="policies"),
+        pytest.param([policy()], "CiliumBGPAdvertisement", "policies announce it by L2", id="advertisements"),
+    ],
+)
+def test_what_was_not_read_may_announce_an_address_of_lb_ipam_too(
+    config: list[Json], kind: str, known: str
+) -> None:
+    """A class says which of the two it is."""
+    objects = [endpoints("a", "b"), *nodes(""), *config]
+    made = world(service(conditions=[ASSIGNED]), *objects, unread={kind: "forbidden"})
+    found = made.consumer()
+    assert (found.outcome.name, found.reason.code) == ("Unknown", "AnnouncingNodesNotKnown")
+    assert found.reason.detail.startswith(f"{known}, and no {kind} was read (forbidden)")
+    by_class = BGP if config is BY_BGP else L2
+    made = world(service(loadBalancerClass=by_class), *objects, unread={kind: "forbidden"})
+    assert made.consumer().consumer.controller == by_class
+
+
+@pytest.mark.parametrize(
+    ("config", "lacking", "outcome"),
+    [
+        pytest.param(BY_BGP, CILIUM_L2_ANNOUNCEMENT_POLICY, "Unknown", id="policies"),
+        pytest.param(
+            [policy(nodeSelector={"matchLabels": {"kubernetes.io/hostname": "c"}})],
+            CILIUM_BGP_ADVERTISEMENT,
+            "Outage",
+            id="advertisements",
+        ),
+    ],
+)
+def test_files_may_lack_a_policy_that_announces_from_other_nodes(
+    config: list[Json], lacking: AnyKind, outcome: str
+) -> None:
+    members = [node(name, labels={"kubernetes.io/hostname": name}) for name in "abc"]
+    made = world(service(conditions=[ASSIGNED]), endpoints("a"), *members, *config)
+    assert made.consumer().outcome.name == ("Covered" if config is BY_BGP else "Outage")
+    made.picture.unlisted[lacking] = "the input has none"
+    made.engine.refresh_all()
+    assert made.consumer().outcome.name == outcome
+    assert {kind.name for kind in made.engine.missed} == ({lacking.name} if outcome == "Unknown" else set())

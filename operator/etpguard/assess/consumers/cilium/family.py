@@ -170,9 +170,22 @@ def _targets(service: Service, view: View) -> tuple[str, Targets, str]:
     if by_l2 and by_bgp:
         detail = f"policies announce it by L2 and advertisements by BGP. By L2, {LEADER}"
         return "cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", detail)), ""
+    if chosen is None and (by_l2 or by_bgp) and (detail := _other_unseen(view, by_l2=by_l2)):
+        return "cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", detail)), ""
     if by_l2:
         return L2, *targets_by_l2(service, view)
     if by_bgp:
         return BGP, targets_by_bgp(service, view), ""
     detail = "LB IPAM gave the address; no object that was read shows what announces it"
     return "cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncementNotKnown", detail)), ""
+
+
+def _other_unseen(view: View, *, by_l2: bool) -> str:
+    """Why the address that is announced in one way may be announced in the other one too; "" if it is not. An
+    advertisement that the files do not have adds no node without an endpoint, a policy may."""
+    kind = CILIUM_BGP_ADVERTISEMENT if by_l2 else CILIUM_L2_ANNOUNCEMENT_POLICY
+    why = view.hidden(kind) if by_l2 else not view.has(kind) and view.unseen(kind)
+    if not why:
+        return ""
+    known = "policies announce it by L2" if by_l2 else "advertisements announce it by BGP"
+    return f"{known}, and no {kind.name} was read ({why}), which may announce it too. By L2, {LEADER}"
