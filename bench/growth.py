@@ -21,10 +21,12 @@ def leader_change_due(changes: int, every: float) -> float:
 
 @dataclass(frozen=True)
 class Sample:
-    """One look at a replica. `at` is in seconds since the start; `requests` is a counter."""
+    """One look at a replica. `at` is in seconds since the start; `blocks` are those of memory that Python has in
+    use; `requests` is a counter."""
 
     at: float
     memory_mb: float
+    blocks: int
     threads: int
     descriptors: int
     requests: float
@@ -34,11 +36,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Minute:
-    """`memory_mb` is the least of the samples, because a list that is being read is no growth. `threads` and
+    """`memory_mb` and `blocks` are the least of the samples, because a list that is being read is no growth. `threads` and
     `descriptors` are the most of them, `requests` and `cpu` the increase within the minute."""
 
     minute: int
     memory_mb: float
+    blocks: int
     threads: int
     descriptors: int
     requests: float
@@ -58,6 +61,7 @@ def minutes(samples: Sequence[Sample]) -> list[Minute]:
             Minute(
                 minute=minute,
                 memory_mb=round(min(one.memory_mb for one in own), 2),
+                blocks=min(one.blocks for one in own),
                 threads=max(one.threads for one in own),
                 descriptors=max(one.descriptors for one in own),
                 requests=round((own[-1].requests - own[0].requests) * scale, 1),
@@ -88,6 +92,7 @@ class Growth:
 
     memory_mb: float
     steady_memory_mb: float
+    blocks: float
     threads: float
     descriptors: float
     requests: float
@@ -96,6 +101,7 @@ class Growth:
         """What grows more than a program may that runs for months."""
         bounds = (
             (self.memory_mb >= 1.0, f"memory grows by {self.memory_mb:.2f} MB an hour"),
+            (self.blocks >= 10_000, f"what Python holds grows by {self.blocks:,.0f} blocks an hour, about 1 MB"),
             (self.threads >= 0.5, f"threads grow by {self.threads:.1f} an hour"),
             (self.descriptors >= 0.5, f"file descriptors grow by {self.descriptors:.1f} an hour"),
             (self.requests >= 0.05, f"requests a minute grow by {self.requests:.0%} an hour"),
@@ -113,6 +119,7 @@ def growth(series: Sequence[Minute]) -> Growth:
     return Growth(
         memory_mb=round(slope("memory_mb"), 3),
         steady_memory_mb=round(_between_changes(settled), 3),
+        blocks=round(slope("blocks")),
         threads=round(slope("threads"), 2),
         descriptors=round(slope("descriptors"), 2),
         requests=round(slope("requests") / typical, 3) if typical else 0.0,

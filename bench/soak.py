@@ -54,7 +54,8 @@ class Replica:
         self._log = cluster.directory / f"replica-{name}.log"
         kubeconfig = cluster.kubeconfig_for(server=self.proxy.server)
         flags = ("--kubeconfig", str(kubeconfig), "--listen", "127.0.0.1:0", "--lease-namespace", NAMESPACE)
-        command = [sys.executable, "-m", "etpguard", "run", *flags]
+        self._blocks = cluster.directory / f"replica-{name}.blocks"
+        command = [sys.executable, "-m", "bench.counted_operator", str(self._blocks), "run", *flags]
         self._process = Process(f"replica {name}", command, self._log)
         wait_for(lambda: "ready after" in self._log.read_text(), 120, f"replica {name} to be ready")
         port = re.search(r"serving on port (\d+)", self._log.read_text())
@@ -78,6 +79,7 @@ class Replica:
             Sample(
                 at=at,
                 memory_mb=used.memory / 1e6,
+                blocks=int(self._blocks.read_text()),
                 threads=used.threads,
                 descriptors=used.descriptors,
                 requests=requests,
@@ -196,7 +198,8 @@ def _run(both: list[Replica], faults: Faults, seconds: float) -> None:
         faults.turn(at, both)
         if at - shown >= SHOWN_SECONDS:
             shown = at
-            states = (f"{r.name}: {r.samples[-1].memory_mb:.1f} MB" for r in both if r.samples)
+            last = {each.name: each.samples[-1] for each in both if each.samples}
+            states = (f"{name}: {each.memory_mb:.1f} MB, {each.blocks:,} blocks" for name, each in last.items())
             print(f"[{at / 60:5.1f} min] {', '.join(states)}", flush=True)
         due += SAMPLE_SECONDS
 

@@ -187,6 +187,7 @@ def _soak(measured: Json) -> str:
                 memory,
                 f"{grown['memory_mb']:+.2f} MB",
                 f"{grown['steady_memory_mb']:+.2f} MB",
+                f"{grown['blocks']:+,} of {settled[-1]['blocks']:,}",
                 f"{grown['threads']:+.1f}",
                 f"{grown['descriptors']:+.1f}",
                 f"{grown['requests']:+.0%}",
@@ -197,6 +198,7 @@ def _soak(measured: Json) -> str:
         "memory after minute 15",
         "growth per hour: memory",
         "memory between changes of the leader",
+        "blocks of memory in use",
         "threads",
         "file descriptors",
         "requests a minute",
@@ -209,7 +211,7 @@ def _soak(measured: Json) -> str:
         f"{counts['resets']} resets of all connections of one replica, "
         f"{counts['leaderChanges']} changes of the leader."
     )
-    picture = "![Memory, threads, file descriptors and requests a minute](pictures/soak.svg)"
+    picture = "![Memory, blocks in use, threads, file descriptors and requests a minute](pictures/soak.svg)"
     faults = soak["faults"]
     last = _prose(f"Above the goal: {'; '.join(faults)}." if faults else "All are within the goal.")
     return f"{picture}\n\n{first}\n\n{_table(head, rows)}\n\n{last}"
@@ -280,9 +282,10 @@ def _draw_soak(measured: Json) -> str:
         return Panel(title, "minutes; dashed: change of the leader", lines, marks)
 
     return svg(
-        "Memory, threads, file descriptors and requests a minute in an hour of churn",
+        "Memory, blocks in use, threads, file descriptors and requests a minute in an hour of churn",
         [
             panel("memory, MB", "memory_mb"),
+            panel("blocks of memory that Python has in use", "blocks"),
             panel("threads", "threads"),
             panel("file descriptors", "descriptors"),
             panel("requests a minute", "requests"),
