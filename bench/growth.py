@@ -36,8 +36,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Minute:
-    """`memory_mb` and `blocks` are the least of the samples, because a list that is being read is no growth. `threads` and
-    `descriptors` are the most of them, `requests` and `cpu` the increase within the minute."""
+    """`memory_mb` and `blocks` are the least of the samples, because a list that is being read is no growth.
+    `threads` and `descriptors` are the most of them, `requests` and `cpu` the increase within the minute."""
 
     minute: int
     memory_mb: float

@@ -39,9 +39,7 @@ def test_growth_per_hour(points: list[tuple[int, float, bool]], expected: float)
     assert per_hour(points) == pytest.approx(expected)
 
 
-def series(
-    memory: float = 0.0, blocks: float = 0.0, threads: float = 0.0, requests: float = 0.0
-) -> list[Minute]:
+def series(memory: float = 0.0, blocks: float = 0.0, threads: float = 0.0, requests: float = 0.0) -> list[Minute]:
     """An hour that grows by so much per hour, after a quarter of an hour that grows quickly."""
     return [
         Minute(
