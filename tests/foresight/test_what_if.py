@@ -309,6 +309,19 @@ def test_a_budget_holds_pods_whose_replacements_find_no_node() -> None:
     assert settled.worst.assessment.uncovered.bit_count() == 2, "one pod on node c, and the other one is pending"
 
 
+def test_the_cluster_autoscaler_leaves_a_node_whose_pods_find_no_place() -> None:
+    """It simulates the removal before it taints the node: kubernetes/autoscaler cluster-autoscaler/FAQ.md "What
+    types of pods can prevent CA from removing a node?"."""
+    pods = [pod("p1", "a", **NO_OTHER_NODE), pod("p2", "a", **NO_OTHER_NODE)]
+    found = forecast(cluster(*pods, objects=[budget(1)]), Drain(("a",), by=By.CLUSTER_AUTOSCALER))
+    assert seen(found) == "unchanged", "a pod stays on the node in each case"
+    assert found.warnings == ["the drain is blocked, so the nodes are not deleted"]
+    pods = [pod("p1", "a", **APART), pod("p2", "b", **APART)]
+    objects = [node("a"), node("b"), service(), endpoints(pods), *pods, *alb(), *deployment(2), budget(1)]
+    found = forecast(objects, Drain(("a", "b"), by=By.CLUSTER_AUTOSCALER))
+    assert seen(found) == "Covered | TargetsUnhealthy .. Covered | TargetsUnhealthy .. Covered"
+
+
 def test_a_budget_waits_for_the_replacements_of_its_own_pods() -> None:
     """Two budgets: each keeps one of its two pods, and only those of `web` find a node."""
     web = [pod("p1", "a"), pod("p2", "a")]

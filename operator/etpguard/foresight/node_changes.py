@@ -57,14 +57,18 @@ def drain(simulation: Simulation, change: Drain) -> None:
     found = evictions(change, on_nodes, _budgets(simulation))
     simulation.blocked += found.blocked
     marked = [_marked(node, change.by) for node in nodes]
-    if not (change.by is By.CLUSTER_AUTOSCALER and not found.complete):
-        # The assessments are still those of before.
-        simulation.world.put(NODE, marked)
+    # The assessments are still those of before.
+    simulation.world.put(NODE, marked)
     free = frozenset(each.key for each in found.free)
     limited = frozenset(pod.key for each in found.limited for pod in each.pods)
     scheduling = simulation.scheduling(free | limited)
     in_turn = [_in_turn(each, scheduling) for each in found.limited]
     held = tuple(Choice(each.keys, each.go, each.go) for each in in_turn if not each.complete)
+    # It looks for a place for each pod first, and leaves a node without a mark where it finds none.
+    spared = change.by is By.CLUSTER_AUTOSCALER and (not found.complete or bool(held))
+    if spared:
+        simulation.world.put(NODE, nodes)
+        scheduling = simulation.scheduling(free | limited)
     going = free.union(*(each.keys for each in in_turn if each.complete))
     deletes = change.deletes and found.complete and not held
     everyone = Alternative(going.union(each.key for each in found.doubtful), held)
@@ -94,7 +98,8 @@ def drain(simulation: Simulation, change: Drain) -> None:
         *new_pods(each.replacement() for each in found.doubtful if _is_replaced(each)),
     )
     everything = [extended(each, going, (*choices, *held), replacing) for each in simulation.alternatives]
-    during = [replace(each, new=()) for each in first]
+    unchanged = list(simulation.alternatives) if held and spared else []
+    during = [*unchanged, *(replace(each, new=()) for each in first)]
     stuck: list[Alternative] = []
     if found.limited:
         during += [extended(each, going, (*choices, *held), replacing_limited) for each in simulation.alternatives]
@@ -103,7 +108,7 @@ def drain(simulation: Simulation, change: Drain) -> None:
         simulation.assumptions[each.sentence] = None
     services = changed | simulation.evaluator.touched_by([*during, *everything])
     simulation.evaluator.during(services, during, scheduling)
-    if change.by is By.CLUSTER_AUTOSCALER and found.complete:
+    if change.by is By.CLUSTER_AUTOSCALER and not spared:
         # Cloud providers may keep a tainted node until something else makes them look; see `pod_ends`.
         with _unmarked(simulation, nodes, marked):
             simulation.evaluator.during(services, during, scheduling)
@@ -123,7 +128,7 @@ def drain(simulation: Simulation, change: Drain) -> None:
         simulation.warnings.append(_EITHER)
     elif change.deletes:
         simulation.warnings.append("the drain is blocked, so the nodes are not deleted")
-    simulation.keep([*everything, *stuck])
+    simulation.keep([*unchanged, *everything, *stuck])
 
 
 @contextmanager
