@@ -131,6 +131,11 @@ def test_what_to_copy_and_what_it_costs(objects: list[Json], number: int, expect
     ("objects", "said"),
     [
         pytest.param([ingress()], "takes 20 to 35 s", id="alb-until-the-threshold"),
+        pytest.param(
+            [load_balancer(annotations={f"{NLB}healthcheck-port": "traffic-port"})],
+            "takes 16 to 26 s, and the NLB sends there for 30 to 40 s more",
+            id="nlb-on-the-traffic-port",
+        ),
         pytest.param([load_balancer()], "preStop", id="health-check-node-port-drains"),
     ],
 )

@@ -109,9 +109,15 @@ def _harmless(verdict: ConsumerVerdict) -> Advice:
             "at once, and the node then drops the traffic."
         )
     else:
+        defaults = (
+            "an NLB's defaults for Local (2 checks, 10 s apart, timeout 6 s) this takes 16 to 26 s, and the NLB "
+            "sends there for 30 to 40 s more"
+            if is_nlb(verdict.consumer)
+            else "an ALB's defaults (2 checks, 15 s apart) this takes 20 to 35 s"
+        )
         cost = (
             "Cost: when the last pod of a node stops, requests to that node are lost until the check has failed "
-            "there. With an ALB's defaults (2 checks, 15 s apart) this takes 20 to 35 s. A preStop delay alone "
+            f"there. With {defaults}. A preStop delay alone "
             "does not help, because the check passes as long as the pod serves. The delay helps only if the path "
             "of the check begins to fail while the pod still serves for that time."
         )
