@@ -80,7 +80,7 @@ OTHERS = {
     ],
 )
 def test_passing(probe: Probe, expected: int) -> None:
-    assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, everywhere=ALL) == expected
+    assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, nodes=ALL) == expected
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_passing(probe: Probe, expected: int) -> None:
     ],
 )
 def test_not_modelled(probe: Probe, detail: str) -> None:
-    assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, everywhere=ALL) == NotModelled(detail)
+    assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, nodes=ALL) == NotModelled(detail)
 
 
 def test_the_caller_judges_the_port_to_which_traffic_goes() -> None:
     probe = OwnNodePort("odd")
-    assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, everywhere=ALL, port="odd") == 0b0001
+    assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, nodes=ALL, port="odd") == 0b0001

@@ -82,7 +82,7 @@ def lost_share(engine: Engine, verdict: ConsumerVerdict) -> Fraction:
     if verdict.outcome is not Outcome.Blackhole:
         return Fraction(1)
     targets, family = verdict.consumer.targets, verdict.consumer.families[0]
-    passes = engine.probe_passes(WEB, verdict.consumer, family)
+    passes = engine.probe_passes(WEB, verdict.consumer, family, verdict.eligible)
     assert isinstance(targets, NodeTargets)
     assert isinstance(passes, int)
     sent = verdict.eligible & passes

@@ -108,7 +108,7 @@ class World(NamedTuple):
     def predicted(self, service: str, consumer: str) -> set[str]:
         key = Key(NAMESPACE, service)
         (found,) = [v.consumer for v in self.engine.assessments[key].consumers if v.consumer.name == consumer]
-        passes = self.engine.probe_passes(key, found, "IPv4")
+        passes = self.engine.probe_passes(key, found, "IPv4", self.table.present)
         assert isinstance(passes, int), passes
         return set(self.table.names(passes))
 

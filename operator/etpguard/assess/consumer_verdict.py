@@ -141,7 +141,9 @@ class ConsumerJudge:
         unused = forwarding & self._picture.nodes.present & ~eligible
         uncovered = state.dropped(eligible)
         spare = self._eligible.spare(rule, self._picture.store(NODE))
-        passes = self._health.passing(states, consumer, state.family) if uncovered or spare else 0
+        passes: int | NotModelled = 0
+        if uncovered or spare:
+            passes = self._health.passing(states, consumer, state.family, eligible | spare)
         if unknown := self._why_unknown(consumer, rule, state, eligible, uncovered, passes):
             known = uncovered & ~state.doubtful
             return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, known, unused)

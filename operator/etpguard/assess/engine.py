@@ -187,12 +187,13 @@ class Engine:
             self._reset()
         return (yield from self._assessor.external(key))
 
-    def probe_passes(self, key: Key, consumer: Consumer, family: IPFamily) -> int | NotModelled:
-        """The nodes on which the health check of a consumer of that Service is predicted to pass."""
+    def probe_passes(self, key: Key, consumer: Consumer, family: IPFamily, nodes: int) -> int | NotModelled:
+        """The nodes on which the health check of a consumer of that Service is predicted to pass. The consumer
+        sends to none but `nodes`."""
         service = self._picture.get(SERVICE, key)
         if service is None:
             return NotModelled(f"there is no Service {key}")
-        return self._health.passing(self._states.of(key, service), consumer, family)
+        return self._health.passing(self._states.of(key, service), consumer, family, nodes)
 
     def states(self, key: Key) -> ServiceStates | None:
         """The node states of that Service as if its policy were Local; None if there is no such Service."""

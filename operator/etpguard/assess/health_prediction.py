@@ -20,32 +20,34 @@ class HealthPrediction:
         self._eligible = eligible
         self._states = states
 
-    def passing(self, states: ServiceStates, consumer: Consumer, family: IPFamily) -> int | NotModelled:
-        """The nodes on which the health check of the consumer is predicted to pass."""
+    def passing(
+        self, states: ServiceStates, consumer: Consumer, family: IPFamily, nodes: int
+    ) -> int | NotModelled:
+        """The nodes on which the health check of the consumer is predicted to pass. It probes none but `nodes`."""
         probe = consumer.probe
         if probe is None:
             return NotModelled("its health check is not known")
-        present = self._picture.nodes.present
+        nodes &= self._picture.nodes.present
         path = consumer.check.settings.path if consumer.check and consumer.check.settings else ""
-        healthz = self._healthz(present) if isinstance(probe, KubeProxyHealthz) else 0
+        healthz = self._healthz(nodes) if isinstance(probe, KubeProxyHealthz) else 0
         return passing(
             probe,
             family,
             states,
             self._other,
             healthz=healthz,
-            everywhere=present,
+            nodes=nodes,
             port=consumer.port,
             path=path,
         )
 
-    def _healthz(self, present: int) -> int | NotModelled:
-        """The nodes whose port 10256 answers with success."""
+    def _healthz(self, nodes: int) -> int | NotModelled:
+        """Those of `nodes` whose port 10256 answers with success."""
         rules = self._states.rules
-        for nodes, why in rules.healthz_not_known:
-            if nodes & present:
+        for doubtful, why in rules.healthz_not_known:
+            if doubtful & nodes:
                 return NotModelled(why)
-        return self._eligible.ready & present & rules.healthz_passes
+        return self._eligible.ready & nodes & rules.healthz_passes
 
     def _other(self, key: Key) -> Probed | None:
         service = self._picture.get(SERVICE, key)

@@ -89,50 +89,50 @@ def passing(
     other: Callable[[Key], Probed | None],
     *,
     healthz: int | NotModelled,
-    everywhere: int,
+    nodes: int,
     port: str = "",
     path: str = "",
 ) -> int | NotModelled:
-    """The nodes on which `probe` passes.
+    """The nodes on which `probe` passes, or why that is not known.
 
-    `other` gives another Service; `healthz` are the nodes whose port 10256 answers with success, `everywhere` all
-    nodes. `port` is the port of the own Service to which the consumer sends: the caller judges what is not known
-    of it. `path` is that of an HTTP check."""
+    `nodes` are those that the consumer may probe: what other nodes answer does not matter. `other` gives another
+    Service; `healthz` are the nodes whose port 10256 answers with success. `port` is the port of the own Service
+    to which the consumer sends: the caller judges what is not known of it. `path` is that of an HTTP check."""
     match probe:
         case OwnNodePort(probed):
             state = own.of(probed, family)
             if state is None:
                 return NotModelled(f"the Service has no {family} port {probed!r}")
-            if probed != port and (doubt := state.doubt(everywhere)):
+            if probed != port and (doubt := state.doubt(nodes)):
                 return NotModelled(f"what answers on port {probed!r} of the Service is not known: {doubt.detail}")
             return state.seen_through(Frontend.NODE_PORT).forwarding
         case HealthCheckNodePort(any_answer, service):
             if service is None:
-                return _health_check_node_port(own, family, any_answer, path, everywhere)
+                return _health_check_node_port(own, family, any_answer, path, nodes)
             base = other(service)
             if base is None:
                 if any_answer:
-                    return everywhere
+                    return nodes
                 return NotModelled(f"Service {service}, whose healthCheckNodePort is probed, does not exist")
-            return _health_check_node_port(base.states, family, any_answer, path, everywhere)
+            return _health_check_node_port(base.states, family, any_answer, path, nodes)
         case OtherNodePort(service, probed):
             found = other(service)
             state = found.states.of(probed, family) if found else None
             if found is None or state is None:
                 return NotModelled(f"Service {service} has no {family} port {probed!r}")
-            return _other_node_port(service, found, state, everywhere)
+            return _other_node_port(service, found, state, nodes)
         case KubeProxyHealthz():
             return healthz
         case AnswersEverywhere() | NoHealthCheck():
-            return everywhere
+            return nodes
         case PassesNowhere():
             return 0
         case NotModelled():
             return probe
 
 
-def _other_node_port(service: Key, found: Probed, state: PortState, everywhere: int) -> int | NotModelled:
-    if doubt := state.doubt(everywhere):
+def _other_node_port(service: Key, found: Probed, state: PortState, nodes: int) -> int | NotModelled:
+    if doubt := state.doubt(nodes):
         return NotModelled(f"what answers on the node port of Service {service} is not known: {doubt.detail}")
     if found.local:
         return state.seen_through(Frontend.NODE_PORT).forwarding
@@ -140,15 +140,15 @@ def _other_node_port(service: Key, found: Probed, state: PortState, everywhere: 
         return NotModelled(f"it is not known which nodes serve Service {service}: {found.limit}")
     if any(kind is Frontend.NODE_PORT for kind, _ in state.through):
         return NotModelled(f"the node port of Service {service} is closed on some nodes")
-    return everywhere & ~state.unusable if state.usable else 0
+    return nodes & ~state.unusable if state.usable else 0
 
 
 def _health_check_node_port(
-    states: ServiceStates, family: IPFamily, any_answer: bool, path: str, everywhere: int
+    states: ServiceStates, family: IPFamily, any_answer: bool, path: str, nodes: int
 ) -> int | NotModelled:
     if any_answer:
-        return everywhere & states.health_port_open
-    if states.health_not_known & everywhere:
+        return nodes & states.health_port_open
+    if states.health_not_known & nodes:
         return NotModelled("what the data plane answers on the healthCheckNodePort is not known")
     passes = states.healthy.get(family, 0) & states.health_port_open
     return passes if path in ("", "/healthz") else passes & ~states.healthz_only

@@ -15,8 +15,10 @@ from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup
 from etpguard.assess.data_planes.kube_proxy import KubeProxy
 from etpguard.assess.data_planes.winkernel import Winkernel
+from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_states import Client, ServiceStates
-from etpguard.objects import NODE, Node, Record
+from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OtherNodePort, OwnNodePort, Probe
+from etpguard.objects import NODE, Key, Node, Record, Requirement
 from tests.assess.build import (
     WEB,
     Given,
@@ -149,6 +151,33 @@ def test_one_node_of_another_data_plane_leaves_the_outcome_open() -> None:
     assert Cluster(*objects, *labelled(a="", b="other")).assessment.outcome.name == "Unknown"
     alone = Cluster(*objects, *labelled(a="", b="", c="other"), without_consumer=True)
     assert alone.assessment.outcome.name == "Uncovered", "node b is uncovered for certain"
+
+
+@pytest.mark.parametrize(
+    ("probe", "outcome"),
+    [
+        pytest.param(KubeProxyHealthz(), "Blackhole", id="port 10256"),
+        pytest.param(OwnNodePort("health"), "TargetsUnhealthy", id="another port of the Service"),
+        pytest.param(OtherNodePort(Key("default", "checked"), "http"), "TargetsUnhealthy", id="another Service"),
+        pytest.param(HealthCheckNodePort(), "TargetsUnhealthy", id="healthCheckNodePort"),
+    ],
+)
+def test_what_answers_on_a_node_that_is_not_probed_does_not_matter(probe: Probe, outcome: str) -> None:
+    names = ("http", "health")
+    ports = [{"name": name, "port": 80, "nodePort": number} for number, name in enumerate(names, 30080)]
+    sliced = [{"name": name, "protocol": "TCP", "port": 8080} for name in names]
+    without_c = NodeRule((Requirement(PLANE, "NotIn", ("other",)),))
+    families = [Given(web=[consumer(probe=probe, nodes=without_c)])]
+    objects = [
+        service(ports=ports),
+        endpoint_slice([endpoint("a")], sliced),
+        service("checked"),
+        endpoint_slice([endpoint("a")], name="checked-1", of="checked"),
+        *labelled(a="", b="", c="other"),
+    ]
+    engine = Engine(picture_with(*objects, families=families), families, Options(ByLabel()))
+    engine.refresh_all()
+    assert engine.assessments[WEB].consumers[0].outcome.name == outcome
 
 
 def test_a_migration_node_by_node() -> None:

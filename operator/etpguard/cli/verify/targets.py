@@ -76,7 +76,7 @@ def _predictions(
 ) -> dict[str, CheckPrediction]:
     table, consumer = assessed.loaded.picture.nodes, verdict.consumer
     family: IPFamily = next((f for f in _FAMILIES if f in (consumer.families or _FAMILIES)), "IPv4")
-    passing = assessed.engine.probe_passes(assessment.key, consumer, family)
+    passing = assessed.engine.probe_passes(assessment.key, consumer, family, verdict.eligible)
     names, absent = table.names(verdict.eligible), _why_absent(verdict)
     if isinstance(passing, NotModelled):
         why = f"the check is not predicted: {passing.detail}"
