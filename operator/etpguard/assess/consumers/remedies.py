@@ -201,6 +201,17 @@ def admit_nodes(service: Service, nodes: Sequence[Node], label: str) -> Iterable
         )
 
 
+def leave(title: str, new_node: str = MAYBE_NEW_NODE) -> Advice:
+    """For a health check that finds the nodes without an endpoint."""
+    return Advice(
+        title,
+        "The health check keeps traffic off these nodes, which show as unhealthy by design.",
+        "Cost: when the last pod of a node stops, requests are lost until the check has failed there. "
+        f"{new_node}".rstrip(),
+        change=WorkloadChange.HAND_OVER,
+    )
+
+
 def health_checked(
     service: Service,
     verdict: ConsumerVerdict,
@@ -220,13 +231,7 @@ def health_checked(
             yield cluster(service, cost, extra)
         case Outcome.TargetsUnhealthy:
             yield spread(service)
-            yield Advice(
-                "Or leave it as it is",
-                "The health check keeps traffic off these nodes, which show as unhealthy by design.",
-                "Cost: when the last pod of a node stops, requests are lost until the check has failed there. "
-                f"{new_node}".rstrip(),
-                change=WorkloadChange.HAND_OVER,
-            )
+            yield leave("Or leave it as it is", new_node)
             yield cluster(service, cost, extra)
         case Outcome.Blackhole | Outcome.Unknown:
             yield spread(service)

@@ -214,8 +214,24 @@ def test_a_named_backend_port() -> None:
     assert found.consumer.probe == OwnNodePort("admin")
 
 
-def test_advice_moves_to_endpoint_groups_first() -> None:
+SET_ENDPOINT_GROUPS = f"kubectl -n shop annotate service web --overwrite '{NEG}={{\"ingress\": true}}'"
+
+
+def test_advice_leaves_a_check_that_finds_the_nodes_or_moves_to_endpoint_groups() -> None:
     advice = world(*behind()).advice()
-    assert advice[0].endswith(f"kubectl -n shop annotate service web --overwrite '{NEG}={{\"ingress\": true}}'")
-    assert "X-Forwarded-For" in advice[0]
-    assert "X-Forwarded-For" in advice[2]
+    assert advice[0].startswith("Leave it as it is")
+    assert advice[1].endswith(SET_ENDPOINT_GROUPS)
+    assert "X-Forwarded-For" in advice[1]
+    assert "X-Forwarded-For" in advice[3]
+
+
+def test_advice_moves_to_endpoint_groups_first_where_requests_are_lost() -> None:
+    advice = world(*behind(annotations={CONFIG: '{"default": "checks"}'}), ON_KUBE_PROXY).advice()
+    assert advice[0].endswith(SET_ENDPOINT_GROUPS)
+    assert "First set healthCheck.port of its BackendConfig from 10256 to a port of the pods" in advice[0]
+
+
+def test_advice_keeps_standalone_endpoint_groups() -> None:
+    _, text, *_ = world(*behind(annotations={NEG: '{"exposed_ports": {"80":{}}}'})).advice()
+    assert "Keep its exposed_ports" in text
+    assert "kubectl" not in text

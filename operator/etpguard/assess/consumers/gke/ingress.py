@@ -13,7 +13,15 @@ from etpguard.assess.consumers.gke.nodes import INSTANCE_GROUP_NODES
 from etpguard.assess.consumers.ingresses import Handler, IngressBackend, backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import on_health_check_node_port
-from etpguard.assess.consumers.remedies import ClientIP, annotate, asks_the_pods, cluster, spread, unpin
+from etpguard.assess.consumers.remedies import (
+    ClientIP,
+    annotate,
+    asks_the_pods,
+    cluster,
+    leave,
+    spread,
+    unpin,
+)
 from etpguard.assess.consumers.targets import (
     CheckSettings,
     HealthCheck,
@@ -66,19 +74,37 @@ class GkeIngress(BaseFamily):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome < Outcome.TargetsUnhealthy or verdict.outcome is Outcome.NoEndpoints:
             return
-        yield annotate(
-            service,
-            NEG,
-            '{"ingress": true}',
-            "Pods are then the targets, the policy is not on the path, and the client's address stays in "
-            "X-Forwarded-For.",
-            "Cost: it needs a VPC-native cluster, and it replaces the backends.",
-        )
-        yield spread(service)
         check, before = verdict.consumer.check, ""
+        if verdict.outcome is Outcome.TargetsUnhealthy:
+            yield leave("Leave it as it is", new_node="")
+        yield _to_endpoint_groups(service, check)
+        yield spread(service)
         if check is not None and check.pins_health_check_node_port:
             before = f"{unpin('healthCheck.port of its BackendConfig')} {asks_the_pods(check)}"
         yield cluster(service, ClientIP.FORWARDED, before)
+
+
+def _to_endpoint_groups(service: Service, check: HealthCheck | None) -> Advice:
+    """pkg/neg/controller.go processService: the annotation names standalone groups too, and the controller stops
+    to fill those that it no longer names. pkg/healthchecks/healthchecks.go sync: a BackendConfig sets the port of
+    the check for endpoint groups too."""
+    effect = (
+        "Pods are then the targets, the policy is not on the path, and the client's address stays in "
+        "X-Forwarded-For."
+    )
+    if check and check.settings and check.settings.port.isdigit():
+        effect = (
+            f"First set healthCheck.port of its BackendConfig from {check.settings.port} to a port of the pods, "
+            f"which the check then asks. {effect}"
+        )
+    cost = "Cost: it needs a VPC-native cluster, and it replaces the backends."
+    if "exposed_ports" not in service.annotations.get(NEG, "").lower():
+        return annotate(service, NEG, '{"ingress": true}', effect, cost)
+    return Advice(
+        f'Add "ingress": true to the annotation {NEG}',
+        f"{effect} Keep its exposed_ports: without them, the controller no longer fills those endpoint groups.",
+        cost,
+    )
 
 
 def _is_gce(ingress: Ingress, served: Handler, view: View) -> bool:
