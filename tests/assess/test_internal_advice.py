@@ -12,9 +12,11 @@ from tests.assess.test_internal import NOWHERE, ON_N1, assessed, inside
 
 TAINTED = node("n2", taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}])
 
+PODS = {"app": "web"}
+
 
 def test_uncovered_nodes_get_the_soft_policy_first() -> None:
-    found, picture = assessed(inside(), ON_N1, *NODES)
+    found, picture = assessed(inside(selector=PODS), ON_N1, *NODES)
     assert found is not None
     items = InternalAdvisor(picture)(found)
     assert [item.title for item in items] == [
@@ -30,10 +32,19 @@ def test_uncovered_nodes_get_the_soft_policy_first() -> None:
         "spec": {"internalTrafficPolicy": "Cluster", "trafficDistribution": "PreferSameNode"}
     }
     assert "GA in Kubernetes 1.35" in items[0].effect
+    assert "1.30 and older ignore the field" in items[0].effect
+    assert "for pods of a DaemonSet only" in items[1].effect
+
+
+def test_without_a_selector_no_workload_is_changed() -> None:
+    found, picture = assessed(inside(), ON_N1, node("n1"), TAINTED)
+    assert found is not None
+    (item,) = InternalAdvisor(picture)(found)
+    assert item.title.startswith("Prefer the endpoint on the client's node")
 
 
 def test_the_taints_of_uncovered_nodes_are_to_be_tolerated() -> None:
-    found, picture = assessed(inside(), ON_N1, node("n1"), TAINTED, node("n3"))
+    found, picture = assessed(inside(selector=PODS), ON_N1, node("n1"), TAINTED, node("n3"))
     assert found is not None
     tolerate = InternalAdvisor(picture)(found)[1]
     assert tolerate.title == "Let the DaemonSet tolerate the taints of the uncovered nodes"
@@ -43,7 +54,9 @@ def test_the_taints_of_uncovered_nodes_are_to_be_tolerated() -> None:
 
 def test_many_taints_are_counted() -> None:
     taints = [{"key": f"t{n}", "effect": "NoExecute"} for n in range(MAX_TAINTS + 2)]
-    found, picture = assessed(inside(), ON_N1, node("n1"), *(node(n, taints=taints) for n in ("n2", "n3")))
+    found, picture = assessed(
+        inside(selector=PODS), ON_N1, node("n1"), *(node(n, taints=taints) for n in ("n2", "n3"))
+    )
     assert found is not None
     effect = InternalAdvisor(picture)(found)[1].effect
     assert effect.startswith("2 of the uncovered nodes have taints")
@@ -51,8 +64,9 @@ def test_many_taints_are_counted() -> None:
 
 
 def test_the_name_of_the_daemon_set() -> None:
-    service = inside()
+    service = inside(selector=PODS)
     assert "patch daemonset agent" in surge(service, "agent").command
+    assert "only" not in surge(service, "agent").effect
     found, _ = assessed(service, ON_N1, node("n1"), TAINTED)
     assert found is not None
     commands = [item.command for item in internal_advice(service, found, [TAINTED], "agent")]

@@ -49,6 +49,8 @@ def internal_advice(
         case Outcome.NoEndpoints:
             return [no_endpoints(service, lacking([port.state for port in assessment.ports]))]
         case Outcome.Uncovered:
+            if not service.spec.selector:
+                return [prefer_same_node(service)]
             tolerated = tolerate(service, uncovered, daemon_set)
             return [prefer_same_node(service), *([tolerated] if tolerated else []), surge(service, daemon_set)]
         case _:
@@ -62,7 +64,8 @@ def prefer_same_node(service: Service) -> Advice:
         "Prefer the endpoint on the client's node instead of requiring it",
         "With trafficDistribution: PreferSameNode, kube-proxy sends a client to a ready endpoint on its node, or "
         "to an endpoint on another node if there is none. PreferSameNode is GA in Kubernetes 1.35 and beta in "
-        "1.34. An older API server refuses it. A data plane that ignores topology hints sends to any endpoint.",
+        "1.34. Kubernetes 1.31 to 1.33 refuses it. 1.30 and older ignore the field, and a data plane that ignores "
+        "topology hints does too: they send to any endpoint.",
         "Cost: a connection may reach a pod on another node. An agent that assumes that each client is on its "
         "own node then attributes data to the wrong node.",
         kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", json.dumps(patch)),
@@ -92,9 +95,10 @@ def tolerate(service: Service, uncovered: Sequence[Node], daemon_set: str = _PLA
 def surge(service: Service, daemon_set: str = _PLACEHOLDER) -> Advice:
     """Start each new pod before the old one ends: spec.updateStrategy of a DaemonSet, stable since 1.25."""
     patch = {"spec": {"updateStrategy": SURGING}}
+    only = " This is for pods of a DaemonSet only." if daemon_set == _PLACEHOLDER else ""
     return Advice(
         "Let rollouts of the DaemonSet start the new pod before the old one ends",
-        "Without a surge, each rollout leaves each node without an endpoint until its new pod is ready.",
+        f"Without a surge, each rollout leaves each node without an endpoint until its new pod is ready.{only}",
         "Cost: two pods on a node during a rollout. With a hostPort or hostNetwork, the two pods cannot run side "
         "by side, and the rollout waits.",
         kubectl("-n", service.key.namespace, "patch", "daemonset", daemon_set, "-p", json.dumps(patch)),
