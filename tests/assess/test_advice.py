@@ -68,7 +68,7 @@ def advice(
             id="no endpoints and no selector: who writes the slices",
         ),
         pytest.param(
-            [service(), ON_N1, *NODES],
+            [service(selector={"app": "web"}), ON_N1, *NODES],
             {},
             [
                 "Find out who sends traffic to the node ports of Service default/web",
@@ -76,6 +76,12 @@ def advice(
                 "Let every",
             ],
             id="uncovered",
+        ),
+        pytest.param(
+            [service(), ON_N1, *NODES],
+            {},
+            ["Find out who sends traffic", "Have a ready endpoint on every node", "Let every"],
+            id="uncovered, of endpoints that no selector finds",
         ),
         pytest.param(
             [service(), ON_N1, node("n1", "False")],

@@ -102,17 +102,18 @@ def test_without_an_address_no_change_is_advised() -> None:
     assert advice.command == "kubectl -n shop describe service web"
 
 
-@pytest.mark.parametrize(
-    ("selector", "end"),
-    [
-        pytest.param({"app": "web"}, "let its Deployment spread them:", id="the command follows"),
-        pytest.param(None, "let its Deployment spread them over the nodes.", id="no selector, hence no command"),
-    ],
-)
-def test_the_advice_to_spread_ends_as_what_follows_needs(selector: dict[str, str] | None, end: str) -> None:
-    made = world(service(selector=selector), endpoints("a"), *nodes("aws:///z/i-"))
+def test_the_advice_to_spread_is_for_pods_that_a_selector_finds() -> None:
+    made = world(service(), endpoints("a"), *nodes("aws:///z/i-"))
     record = made.picture.get(SERVICE, KEY)
     assert record is not None
     advice = spread(record)
-    assert advice.effect.endswith(end)
-    assert bool(advice.command) is bool(selector)
+    assert advice.effect.endswith("let its Deployment spread them:")
+    assert advice.command
+    made.put(service(selector=None))
+    record = made.picture.get(SERVICE, KEY)
+    assert record is not None
+    advice = spread(record)
+    assert advice.title == "Have a ready endpoint on every eligible node"
+    assert "nodeName" in advice.effect
+    assert not advice.command
+    assert not advice.change

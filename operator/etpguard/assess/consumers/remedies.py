@@ -47,13 +47,19 @@ def spread(service: Service, where: str = "every eligible node") -> Advice:
     (k8s.io/api v0.37 core/v1 TopologySpreadConstraint; kubernetes issue 127199).
     """
     labels = dict(sorted((service.spec.selector or {}).items()))
+    if not labels:
+        return Advice(
+            f"Have a ready endpoint on {where}",
+            f"Service {service.key} has no selector. Let whoever writes its EndpointSlices give each of these "
+            "nodes an endpoint with its name in nodeName: without it, an endpoint is local to no node.",
+        )
     patch = f"{_BEFORE_LABELS}{json.dumps(labels)}{_AFTER_LABELS}"
     return Advice(
         f"Run a ready pod on {where}",
         f"Make the workload behind Service {service.key} a DaemonSet. Or give it at least as many replicas as "
-        f"there are such nodes, and let its Deployment spread them{':' if labels else ' over the nodes.'}",
+        "there are such nodes, and let its Deployment spread them:",
         "",
-        kubectl("-n", service.key.namespace, "patch", "deployment", "DEPLOYMENT", "-p", patch) if labels else "",
+        kubectl("-n", service.key.namespace, "patch", "deployment", "DEPLOYMENT", "-p", patch),
         WorkloadChange.SPREAD,
     )
 
