@@ -159,7 +159,7 @@ def test_the_taint_of_the_cluster_autoscaler_may_take_the_node_out_first() -> No
     assert summary(forecast(behind_gke(TWO_AND_TWO, *deployment(3)), drain)) == ("Seamless", None, ("a",))
     pods = [pod("p1", "a", **sleeps(5)), pod("p2", "b", **sleeps(5))]
     heeds = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(2)], drain)
-    assert summary(heeds) == ("Unknown", None, ("a",))
+    assert summary(heeds) == ("Unknown", (0, 35), ("a",))
     assert "taints the node before it evicts pods" in because(heeds)
     phases = phases_of(heeds)
     assert phases is not None
@@ -282,19 +282,29 @@ def test_a_lost_node_beside_a_drained_one_counts_as_well() -> None:
 
 
 @pytest.mark.parametrize(
-    "drain",
+    ("drain", "verdict", "why"),
     [
-        pytest.param(Drain(("a",), By.KARPENTER), id="Karpenter"),
-        pytest.param(Drain(("a",), By.CLUSTER_AUTOSCALER), id="the cluster autoscaler"),
-        pytest.param(Drain(("a",), then_delete=True), id="kubectl"),
+        pytest.param(Drain(("a",), By.KARPENTER), "Unknown", "karpenter takes the node out", id="Karpenter"),
+        pytest.param(
+            Drain(("a",), By.CLUSTER_AUTOSCALER),
+            "Unknown",
+            "taints the node before it evicts pods",
+            id="the cluster autoscaler",
+        ),
+        pytest.param(Drain(("a",), then_delete=True), "Lossy", "", id="kubectl"),
     ],
 )
-def test_the_pods_of_daemonsets_end_with_a_node_that_is_deleted(drain: Drain) -> None:
+def test_the_pods_of_daemonsets_end_with_a_node_that_is_deleted(drain: Drain, verdict: str, why: str) -> None:
+    """They serve while the autoscaler has marked the node and evicts the others, so the load balancer may have
+    stopped before."""
     pods = [pod("p1", "a", owner="DaemonSet/web"), pod("p2", "b", owner="DaemonSet/web")]
     objects = [*NODES, service(), endpoints(pods), *pods, *alb(), workload("DaemonSet")]
     found = forecast(objects, drain)
-    assert summary(found) == ("Lossy", (0, 35), ("a",))
+    assert summary(found) == (verdict, (0, 35), ("a",))
+    assert why in because(found)
     assert exposed(found) == (0, 35)
+    everywhere = forecast(objects, Drain(("a", "b"), drain.by, then_delete=drain.then_delete))
+    assert summary(everywhere) == ("Lossy", (0, None), ("a", "b")), "no pod is left"
     evicted = [pod("p3", "a", **sleeps(60)), pod("p4", "b", **sleeps(60))]
     objects = [*NODES, service(), endpoints(evicted), *evicted, *alb(), *deployment(2)]
     (end,) = ends(forecast(objects, drain)).ends

@@ -149,10 +149,10 @@ class PodEnds:
                 found = HandOff(Seam.UNKNOWN, None, ("Pods cannot be read, so it is not known how they end",))
             else:
                 found = hand_off(consumer, timing, window, forwards_to_terminating=terminating)
+            found = _with_removal(found, consumer, ending.by)
             covered = set(table.names(verdict.eligible & ~verdict.uncovered))
             alone = covered <= emptied and any(_empties(here, way, covered) for way in ending.ways)
             found = _alone(found, timing, ending) if alone else _with_rollout(found, timing, ending)
-            found = found if ending.with_node else _with_removal(found, consumer, ending.by)
             found = _with_new_pods(found, ending, nodes)
             yield PodEnd(
                 ending.change,
@@ -228,7 +228,8 @@ def _with_removal(found: HandOff, consumer: Consumer, by: By) -> HandOff:
         soon = "whether its load balancer stops for that, and how soon, is not known"
     else:
         return found
-    return replace(found, verdict=Seam.UNKNOWN, seconds=None, because=(f"{why}; {soon}", *found.because))
+    bound = found.seconds and (0, found.seconds[1])
+    return HandOff(Seam.UNKNOWN, bound, (f"{why}; {soon}", *found.because))
 
 
 def _heeds_taint(consumer: Consumer) -> bool:
