@@ -437,6 +437,29 @@ def test_a_prefix_is_shared_whatever_the_speakers_report() -> None:
 
 
 @pytest.mark.parametrize(
+    ("config", "unread", "reports", "expected"),
+    [
+        pytest.param(
+            [], "BGPAdvertisement", "ServiceBGPStatus", ("Unknown", "AdvertisementsNotSeen"), id="no advertisement"
+        ),
+        pytest.param(
+            [SHORT], "BGPPeer", "ServiceBGPStatus", ("Unknown", "AdvertisementsNotReadable"), id="one of a prefix"
+        ),
+        pytest.param([by_bgp("whole")], "BGPPeer", "ServiceBGPStatus", ("Covered", "Covered"), id="a whole one"),
+        pytest.param(
+            [ADVERTISED], "BGPAdvertisement", "ServiceL2Status", ("Covered", "Covered"), id="announced by L2 alone"
+        ),
+    ],
+)
+def test_an_unread_advertisement_may_share_a_prefix(
+    config: list[Json], unread: str, reports: str, expected: tuple[str, str]
+) -> None:
+    objects = [service(annotations=ALLOCATED), endpoints("a"), *nodes(""), *config, report(reports, "a")]
+    found = world(*objects, unread={unread: "forbidden"}).consumer()
+    assert (found.outcome.name, found.reason.code) == expected
+
+
+@pytest.mark.parametrize(
     ("config", "reports", "expected"),
     [
         pytest.param(

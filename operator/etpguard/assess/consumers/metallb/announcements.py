@@ -102,6 +102,8 @@ def announcement(service: Service, view: View) -> Announcement:
         ads = _with_peers(ads, view)
     shared = isinstance(ads, _Advertisements) and _prefix_shared(service, ads)
     if (nodes := _reported(service, view, ads)) and not shared:
+        if hidden := _prefix_hidden(service, view, ads):
+            return Announcement(UnknownOutcome(hidden, NODES, UNCHECKED))
         rule = NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED)
         hosting = Otherwise(replace(rule, follows_endpoints=True), _OUTDATED, none_is_unknown=True)
         return Announcement(NodeTargets(rule, UNCHECKED, otherwise=hosting), observed=True)
@@ -205,6 +207,21 @@ def _prefix_shared(service: Service, ads: _Advertisements) -> bool:
         for family in set(addresses or ip_families(service))
         for ad in ads.bgp
     )
+
+
+def _prefix_hidden(service: Service, view: View, ads: _Advertisements | Reason) -> Reason | None:
+    """Why a router may know only a prefix of an address that speakers announce by BGP, although that does not
+    show: the advertisements for the Service are not known."""
+    if not view.referring(SERVICE_BGP_STATUS, service.key):
+        return None
+    if not view.has(BGP_ADVERTISEMENT) and (why := view.unseen(BGP_ADVERTISEMENT)):
+        detail = (
+            f"speakers announce the address by BGP, and no BGPAdvertisement was read ({why}). If one announces "
+            "only a prefix of the address, nodes without an endpoint of this Service may get its packets"
+        )
+        return Reason("AdvertisementsNotSeen", detail)
+    every = _Advertisements(bgp=_specs(view.all(BGP_ADVERTISEMENT)))
+    return ads if isinstance(ads, Reason) and _prefix_shared(service, every) else None
 
 
 def _by_interface(ads: _Advertisements) -> bool:
