@@ -260,21 +260,21 @@ def test_nodes_that_admit_a_pod(nodes: list[Json], pods: list[Json], spec: Json,
 def test_two_new_pods_keep_apart() -> None:
     scheduling = sites([*AB, node("c", zone="x")], [])
     apart = new(**affinity("podAntiAffinity", SAME_ZONE))
-    assert not scheduling.together(apart, "a", apart, "c")
-    assert scheduling.together(apart, "a", apart, "b")
-    assert scheduling.together(new(), "a", new(), "a")
+    assert "a" not in scheduling.beside(apart, [(apart, "c")])
+    assert "a" in scheduling.beside(apart, [(apart, "b")])
+    assert "a" in scheduling.beside(new(), [(new(), "a")])
 
 
 def test_two_new_pods_of_other_labels_may_run_together() -> None:
     other = {"topologyKey": HOSTNAME, "labelSelector": {"matchLabels": {"app": "other"}}}
     one = new(**affinity("podAntiAffinity", other))
-    assert sites(AB, []).together(one, "a", one, "a")
+    assert "a" in sites(AB, []).beside(one, [(one, "a")])
 
 
 def test_a_new_pod_keeps_away_those_of_another_kind() -> None:
     scheduling = sites(AB, [])
     apart, any_ = new(**affinity("podAntiAffinity", SAME_ZONE)), new()
-    assert not scheduling.together(any_, "a", apart, "a")
+    assert "a" not in scheduling.beside(any_, [(apart, "a")])
     assert scheduling.beside(any_, [(apart, "a")]) == ["b"]
 
 
@@ -284,8 +284,8 @@ def test_two_new_pods_with_the_same_host_port_need_two_nodes() -> None:
 
     one, same, other = listening(80), listening(80), listening(81)
     scheduling = sites(AB, [])
-    assert not scheduling.together(one, "a", same, "a")
-    assert scheduling.together(one, "a", other, "a")
+    assert "a" not in scheduling.beside(one, [(same, "a")])
+    assert "a" in scheduling.beside(one, [(other, "a")])
     assert scheduling.beside(same, [(one, "a")]) == ["b"]
     assert scheduling.placed([one, same, listening(80)]) == [one, same]
 
@@ -300,7 +300,7 @@ def test_the_pods_with_the_least_choice_are_placed_first() -> None:
 
 def test_two_new_pods_share_no_domain_that_the_nodes_do_not_have() -> None:
     apart = new(**affinity("podAntiAffinity", SAME_ZONE))
-    assert sites([node("a"), node("b")], []).together(apart, "a", apart, "b")
+    assert "a" in sites([node("a"), node("b")], []).beside(apart, [(apart, "b")])
 
 
 def test_the_nodes_of_a_pod_are_found_once() -> None:

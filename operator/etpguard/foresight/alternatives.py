@@ -15,7 +15,7 @@ from itertools import combinations, islice, product
 from math import comb, prod
 from typing import NamedTuple
 
-from etpguard.foresight.scheduling import NewPod, Scheduling
+from etpguard.foresight.scheduling import NewPod, Rivals, Scheduling
 from etpguard.objects import Key
 
 _TRIED_COMBINATIONS = 70
@@ -181,14 +181,20 @@ def _spread(ground: Ground, left: set[str], new: Sequence[NewPod], scheduling: S
     options = [
         sorted((name for name in scheduling.admitted(pod) if name in order), key=order.__getitem__) for pod in new
     ]
+    kinds = list({pod.like: pod for pod in new}.values())
+    apart = [any(scheduling.apart(pod, kind) for kind in kinds) for pod in new]
     holder: dict[str, int] = {}
 
     def place(number: int, tried: set[str]) -> bool:
+        rivals: Rivals = {}
+        if apart[number]:
+            others = ((new[other], host) for host, other in holder.items() if other != number)
+            rivals = scheduling.rivals(new[number], others)
         for name in options[number]:
             if name in tried:
                 continue
             tried.add(name)
-            if _conflicts(number, name, holder, new, scheduling):
+            if scheduling.rivals_at(name, rivals) - {name}:
                 continue
             if name not in holder or place(holder[name], tried):
                 holder[name] = number
@@ -207,13 +213,3 @@ def _spread(ground: Ground, left: set[str], new: Sequence[NewPod], scheduling: S
                 placed.append((pod, more[0]))
                 taken.add(more[0])
     return tuple(name for _, name in placed)
-
-
-def _conflicts(
-    number: int, name: str, holder: Mapping[str, int], new: Sequence[NewPod], scheduling: Scheduling
-) -> bool:
-    pod = new[number]
-    return any(
-        other != number and host != name and not scheduling.together(pod, name, new[other], host)
-        for host, other in holder.items()
-    )

@@ -8,7 +8,7 @@ scheduler are not read: they only make fewer nodes possible, and the worst case 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -19,6 +19,9 @@ from etpguard.objects import Key, Node
 from etpguard.objects.node_details import NodeDetails
 from etpguard.objects.nodes import HOSTNAME_LABEL
 from etpguard.objects.pods import Pod, PodContainer, PodSpec, PodTerm
+
+_Like = tuple[str, int, int]
+Rivals = Mapping[str, Mapping[str, set[str]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +37,11 @@ class NewPod:
     """The pod that it replaces, of which only an endpoint is known: it serves the same Services."""
     certain: bool = False
     """Whether it is surely ready, on whichever node. Otherwise it may stay pending."""
+
+    @property
+    def like(self) -> _Like:
+        """The same for all pods of one template, as long as one of them is kept."""
+        return self.namespace, id(self.labels), id(self.spec)
 
 
 @dataclass
@@ -74,15 +82,23 @@ class Scheduling:
             for pod in site.pods
             if pod.spec.affinity and _anti(pod.spec)
         ]
-        self._admitted: dict[int, tuple[NewPod, list[str]]] = {}
+        self._admitted: dict[_Like, tuple[NewPod, list[str]]] = {}
+        self._apart: dict[tuple[_Like, _Like], tuple[NewPod, NewPod, list[str]]] = {}
 
     def admitted(self, pod: NewPod) -> list[str]:
         """The names of the nodes that every filter admits, for one new pod."""
-        kept = self._admitted.get(id(pod))
+        kept = self._admitted.get(pod.like)
         if kept is None:
-            # The pod is kept with the result, so that no other one gets the same id.
-            kept = self._admitted[id(pod)] = (pod, self._find(pod))
+            # The pod is kept with the result, so that nothing else gets the same ids.
+            kept = self._admitted[pod.like] = (pod, self._find(pod))
         return kept[1]
+
+    def apart(self, one: NewPod, other: NewPod) -> list[str]:
+        """The topology keys in which the nodes of two new pods must differ."""
+        kept = self._apart.get((one.like, other.like))
+        if kept is None:
+            kept = self._apart[one.like, other.like] = (one, other, _apart(one, other))
+        return kept[2]
 
     def _find(self, pod: NewPod) -> list[str]:
         repelled, attracted = self._domains(pod)
@@ -96,14 +112,10 @@ class Scheduling:
             and all(site.domain(key) in domains for key, domains in attracted.items())
         ]
 
-    def together(self, one: NewPod, here: str, other: NewPod, there: str) -> bool:
-        """Whether two new pods may run on these two nodes."""
-        return self._free(here, self._shunned(one, [(other, there)]))
-
     def beside(self, pod: NewPod, taken: Iterable[tuple[NewPod, str]]) -> list[str]:
         """The names of the nodes that admit the pod in addition to the new pods that run on `taken`."""
-        shunned = self._shunned(pod, taken)
-        return [name for name in self.admitted(pod) if self._free(name, shunned)]
+        rivals = self.rivals(pod, taken)
+        return [name for name in self.admitted(pod) if not self.rivals_at(name, rivals)]
 
     def placed(self, pods: Iterable[NewPod]) -> list[NewPod]:
         """Those of the new pods that find a node, if they are created one after the other."""
@@ -112,14 +124,23 @@ class Scheduling:
             taken += [(pod, name) for name in self.beside(pod, taken)[:1]]
         return [pod for pod, _ in taken]
 
-    def _shunned(self, pod: NewPod, taken: Iterable[tuple[NewPod, str]]) -> set[tuple[str, str]]:
-        """The topology domains in which the pod cannot run because of the new pods that run on `taken`."""
-        found = {(key, self._domain(name, key)) for other, name in taken for key in _apart(pod, other)}
-        return {(key, domain) for key, domain in found if domain is not None}
+    def rivals(self, pod: NewPod, taken: Iterable[tuple[NewPod, str]]) -> Rivals:
+        """The topology domains in which the pod cannot run because of the new pods that run on `taken`: by their
+        key and value, the nodes of these pods."""
+        found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        for other, name in taken:
+            for key in self.apart(pod, other):
+                domain = self._domain(name, key)
+                if domain is not None:
+                    found[key][domain].add(name)
+        return found
 
-    def _free(self, name: str, shunned: Set[tuple[str, str]]) -> bool:
-        """Whether the node is in none of these topology domains."""
-        return not any((key, self._domain(name, key)) in shunned for key in {key for key, _ in shunned})
+    def rivals_at(self, name: str, rivals: Rivals) -> set[str]:
+        """The nodes of those that keep the pod away from this node."""
+        found: set[str] = set()
+        for key, nodes in rivals.items():
+            found |= nodes.get(self._domain(name, key) or "", set())
+        return found
 
     def _domain(self, name: str, key: str) -> str | None:
         return name if key == _NODE else self.sites[name].domain(key)
