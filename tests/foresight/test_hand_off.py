@@ -43,6 +43,7 @@ def sleep(seconds: int) -> dict[str, Any]:
 
 
 EXEC = {"preStop": {"exec": {"command": ["/wait-shutdown"]}}}
+SHELL = {"preStop": {"exec": {"command": ["/bin/sh", "-c", "sleep 270; /wait-shutdown"]}}}
 ENVOY_GATEWAY = {"app.kubernetes.io/managed-by": "envoy-gateway"}
 CONTOUR = {"app.kubernetes.io/name": "contour", "app.kubernetes.io/component": "envoy"}
 
@@ -67,6 +68,7 @@ CONTOUR = {"app.kubernetes.io/name": "contour", "app.kubernetes.io/component": "
             ), {}, (60, 60), id="ingress-nginx as it should be",
         ),
         pytest.param(spec(NGINX, lifecycle=sleep(70), grace=300), {}, (70, 70), id="ingress-nginx with a sleep"),
+        pytest.param(spec(NGINX, lifecycle=SHELL, grace=300), {}, (0, 300), id="ingress-nginx with a shell"),
         pytest.param(spec("envoyproxy/envoy", grace=360), ENVOY_GATEWAY, (0, 30), id="Envoy Gateway"),
         pytest.param(
             spec("envoyproxy/envoy", readinessProbe={"periodSeconds": 4}), CONTOUR, (0, 12), id="Contour"

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from etpguard.objects.arguments import last_value
-from etpguard.objects.pods import PodContainer, PodSpec
+from etpguard.objects.pods import Handler, PodContainer, PodSpec
 
 DEFAULT_GRACE = 30
 _PERIOD, _FAILURES = 10, 3
@@ -51,8 +51,8 @@ def _container(container: PodContainer, labels: Mapping[str, str], grace: int) -
     delay = min(hook.sleep.seconds, grace) if hook and hook.sleep else 0
     because = [f"a preStop sleep of {delay} s"] if delay else []
     if container.image and is_ingress_nginx(container.image):
-        if hook and hook.sleep is None and hook.exec is None:
-            return _unknown(container, grace, "a preStop request")
+        if hook and hook.sleep is None and not hook.waits_for_shutdown:
+            return _unknown(container, grace, hook)
         stays = min(delay + _whole(last_value(container.args or (), "shutdown-grace-period")), grace)
         fails = _readiness(container, delay)
         because += [
@@ -69,15 +69,16 @@ def _container(container: PodContainer, labels: Mapping[str, str], grace: int) -
         ]
         return ServingWindow(delay, min(fails[1], grace), tuple(because))
     if hook and hook.sleep is None:
-        return _unknown(container, grace, "a preStop command" if hook.exec is not None else "a preStop request")
+        return _unknown(container, grace, hook)
     because += [f"the grace period of {grace} s", "how its program ends is not known"]
     return ServingWindow(delay, grace, tuple(because))
 
 
-def _unknown(container: PodContainer, grace: int, hook: str) -> ServingWindow:
+def _unknown(container: PodContainer, grace: int, hook: Handler) -> ServingWindow:
     image = container.image or "its program"
+    what = "a preStop command" if hook.exec is not None else "a preStop request"
     return ServingWindow(
-        0, grace, (f"{hook}, whose effect on {image} is not known", f"the grace period of {grace} s")
+        0, grace, (f"{what}, whose effect on {image} is not known", f"the grace period of {grace} s")
     )
 
 

@@ -198,7 +198,7 @@ def _serving(containers: Sequence[PodContainer]) -> list[PodContainer]:
 
 def _kept_hooks(pods: PodSpec, delay: int, behind: Behind) -> list[str]:
     """A sentence for each container with a hook that a sleep must not replace, because what it does is not known.
-    That of ingress-nginx sends SIGTERM at once, which the kubelet does after the sleep."""
+    /wait-shutdown of ingress-nginx sends SIGTERM at once, which the kubelet does after the sleep."""
     containers = pods.containers or ()
     if any(each.name == "shutdown-manager" for each in containers) and _of_contour(behind):
         return []
@@ -206,8 +206,8 @@ def _kept_hooks(pods: PodSpec, delay: int, behind: Behind) -> list[str]:
         f"container {each.name} has a preStop hook, which is kept, so no delay is set: let the hook last {delay} "
         "s before the program ends, within terminationGracePeriodSeconds"
         for each in _serving(containers)
-        if each.lifecycle and each.lifecycle.pre_stop and each.lifecycle.pre_stop.sleep is None
-        if not (each.image and is_ingress_nginx(each.image))
+        if (hook := each.lifecycle and each.lifecycle.pre_stop) and hook.sleep is None
+        if not (hook.waits_for_shutdown and each.image and is_ingress_nginx(each.image))
     ]
 
 
@@ -222,14 +222,10 @@ def _sleep(container: PodContainer) -> int:
 
 
 def _hook(container: PodContainer, delay: int) -> Json:
-    """A hook has only one handler, so the patch removes the others: core/v1 LifecycleHandler."""
+    """A hook has only one handler, so the patch removes a command: core/v1 LifecycleHandler."""
     hook = container.lifecycle and container.lifecycle.pre_stop
-    others: Json = {}
-    if hook and hook.exec is not None:
-        others["exec"] = None
-    if hook and hook.http_get is not None:
-        others["httpGet"] = None
-    return {**others, "sleep": {"seconds": max(delay, _sleep(container))}}
+    other: Json = {"exec": None} if hook and hook.exec is not None else {}
+    return {**other, "sleep": {"seconds": max(delay, _sleep(container))}}
 
 
 def _match_labels(behind: Behind) -> dict[str, str]:

@@ -80,17 +80,34 @@ class Sleep(Shape, frozen=True):
     seconds: int = 0
 
 
+WAIT_SHUTDOWN = ["/wait-shutdown"]
+"""The preStop command of ingress-nginx."""
+
+
+class Command(Shape, frozen=True):
+    """Only `WAIT_SHUTDOWN` is kept."""
+
+    command: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.command != WAIT_SHUTDOWN:
+            msgspec.structs.force_setattr(self, "command", None)
+
+
 class Handler(Shape, frozen=True):
-    """A preStop hook. For a hook other than sleep, only its kind is kept."""
+    """A preStop hook. Of a request, only that it is one is kept."""
 
     sleep: Sleep | None = None
-    exec: dict[str, Any] | None = None
+    exec: Command | None = None
     http_get: dict[str, Any] | None = msgspec.field(name="httpGet", default=None)
 
     def __post_init__(self) -> None:
-        for kind in ("exec", "http_get"):
-            if getattr(self, kind) is not None:
-                msgspec.structs.force_setattr(self, kind, {})
+        if self.http_get is not None:
+            msgspec.structs.force_setattr(self, "http_get", {})
+
+    @property
+    def waits_for_shutdown(self) -> bool:
+        return self.exec is not None and self.exec.command == WAIT_SHUTDOWN
 
 
 class Lifecycle(Shape, frozen=True):
