@@ -133,7 +133,7 @@ class ConsumerJudge:
     ) -> ConsumerVerdict:
         if rule.hosts is Hosts.READY_OF_PORT:
             eligible &= state.ready
-        if state.through and (seen := frontend(consumer)) is not None:
+        if (seen := frontend(consumer)) is not None:
             state = state.seen_through(seen)
         forwarding = state.forwarding
         if consumer.targets.external and (odd := forwarding & self._served_at_one_address(state.family)):

@@ -82,6 +82,8 @@ class PortState(Struct, frozen=True):
     uncertain: tuple[Uncertain, ...] = ()
     through: tuple[tuple[Frontend, int], ...] = ()
     """Nodes that forward the traffic through one kind of address, where they differ from `forwarding`."""
+    uncertain_through: tuple[tuple[Frontend, Uncertain], ...] = ()
+    """What is not known for one kind of address alone."""
 
     @property
     def forwarding(self) -> int:
@@ -122,15 +124,18 @@ class PortState(Struct, frozen=True):
 
     def seen_through(self, frontend: Frontend) -> PortState:
         """The state for traffic that arrives at this kind of address."""
-        for kind, nodes in self.through:
-            if kind is frontend:
-                return replace(
-                    self,
-                    ready=self.ready & nodes | nodes & ~self.forwarding,
-                    terminating=self.terminating & nodes,
-                    through=(),
-                )
-        return self
+        if not (self.through or self.uncertain_through):
+            return self
+        nodes = dict(self.through).get(frontend, self.forwarding)
+        doubts = (doubt for kind, doubt in self.uncertain_through if kind is frontend)
+        return replace(
+            self,
+            ready=self.ready & nodes | nodes & ~self.forwarding,
+            terminating=self.terminating & nodes,
+            uncertain=(*self.uncertain, *doubts),
+            through=(),
+            uncertain_through=(),
+        )
 
     def doubt(self, nodes: int) -> Reason | None:
         """Why the state on some of `nodes` is not known."""

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from etpguard.assess import DataPlane, Options
 from etpguard.assess.consumers.metallb import sharing
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import SERVICE, Key
+from tests.assess.build import one_plane
 from tests.assess.consumers import worlds
 from tests.assess.consumers.worlds import KEY, Json, Seen, endpoints, node, nodes, port, seen, world
 
@@ -61,6 +63,24 @@ LAN = [*nodes(""), ADVERTISED]
 def test_recognised(subject: Json, served: bool) -> None:
     made = world(subject, endpoints("a"), *nodes("aws"))
     assert any(v.consumer.family == "metallb" for v in made.assessment.consumers) is served
+
+
+@pytest.mark.parametrize(
+    ("served", "expected"),
+    [
+        pytest.param("true", Seen("Covered", "Covered", "a", ""), id="Antrea serves the address"),
+        pytest.param("false", Seen("Unknown", "NotServedByAntrea", "a", ""), id="another proxy may"),
+    ],
+)
+def test_antrea_may_leave_the_address_to_another_proxy(served: str, expected: Seen) -> None:
+    """A load balancer that sends to node ports does not see this."""
+    options = Options(one_plane(DataPlane.ANTREA, settings=(("proxyLoadBalancerIPs", served),)))
+    assert seen(service(annotations=ALLOCATED), endpoints("a"), *LAN, options=options) == expected
+    nlb = {"service.beta.kubernetes.io/aws-load-balancer-type": "external"}
+    instances = {"service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "instance"}
+    subject = service(annotations=nlb | instances)
+    found = seen(subject, endpoints("a"), *nodes("aws"), options=options)
+    assert found == seen(subject, endpoints("a"), *nodes("aws"))
 
 
 @pytest.mark.parametrize(

@@ -422,15 +422,24 @@ def test_services_that_antrea_leaves_to_another_proxy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("served", "node_port", "expected"),
-    [("true", {}, "RDD"), ("false", {}, "???"), ("false", {"nodePort": 30080}, "RDD")],
+    ("served", "node_port", "expected", "at_address"),
+    [
+        ("true", {}, "RDD", "RDD"),
+        ("false", {}, "???", "???"),
+        ("true", {"nodePort": 30080}, "RDD", "RDD"),
+        ("false", {"nodePort": 30080}, "RDD", "???"),
+    ],
 )
 def test_addresses_of_load_balancers_that_antrea_does_not_serve(
-    served: str, node_port: Json, expected: str
+    served: str, node_port: Json, expected: str, at_address: str
 ) -> None:
     known = KnownDataPlane(DataPlane.ANTREA, settings=(("proxyLoadBalancerIPs", served),))
     ports = [{"name": "http", "port": 80, **node_port}]
-    assert states(endpoint_slice([on("n1")]), plane=known, ports=ports, **BALANCED) == expected
+    slice_ = endpoint_slice([on("n1")])
+    assert states(slice_, plane=known, ports=ports, **BALANCED) == expected
+    port = port_of(known, slice_, ports=ports, **BALANCED)
+    assert letters(port.seen_through(Frontend.NODE_PORT), three_nodes()) == expected
+    assert letters(port.seen_through(Frontend.VIP), three_nodes()) == at_address
 
 
 def test_addresses_out_of_the_range_of_kube_router() -> None:

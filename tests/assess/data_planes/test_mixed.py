@@ -16,7 +16,7 @@ from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup
 from etpguard.assess.data_planes.kube_proxy import KubeProxy
 from etpguard.assess.data_planes.winkernel import Winkernel
 from etpguard.assess.node_rule import NodeRule
-from etpguard.assess.node_states import Client, ServiceStates
+from etpguard.assess.node_states import Client, Frontend, ServiceStates
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OtherNodePort, OwnNodePort, Probe
 from etpguard.objects import NODE, Key, Node, Record, Requirement
 from tests.assess.build import (
@@ -41,6 +41,7 @@ PLANES = {
     "windows": KnownDataPlane(DataPlane.WINKERNEL),
     "other": KnownDataPlane(DataPlane.OTHER),
     "router": KnownDataPlane(DataPlane.KUBE_ROUTER, settings=()),
+    "antrea": KnownDataPlane(DataPlane.ANTREA, settings=(("proxyLoadBalancerIPs", "false"),)),
 }
 
 
@@ -328,3 +329,22 @@ def test_a_node_that_comes_or_goes_computes_no_rule_again(monkeypatch: pytest.Mo
     assert letters_with(a="cilium", b="", c="cilium") == ("RDR", 0)
     _, computed = letters_with(a="cilium", b="windows", c="cilium")
     assert computed > 0
+
+
+@pytest.mark.parametrize(
+    ("plane", "otherwise", "expected"),
+    [
+        pytest.param("antrea", None, "?DD", id="on the nodes of its plane"),
+        pytest.param("", {"": PLANES["antrea"]}, "???", id="where a plane is possible"),
+    ],
+)
+def test_a_doubt_about_the_address_of_the_load_balancer_alone(
+    plane: str, otherwise: Mapping[str, KnownDataPlane] | None, expected: str
+) -> None:
+    subject = service(type="LoadBalancer", status={"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}})
+    cluster = Cluster(
+        subject, endpoint_slice([endpoint("n1")]), *labelled(n1=plane, n2="", n3=""), detector=ByLabel(otherwise)
+    )
+    (port,) = cluster.assessment.ports
+    table = cluster.picture.nodes
+    assert letters(port.seen_through(Frontend.VIP), table) == expected

@@ -38,8 +38,8 @@ _SKIPPED = Reason(
 )
 _NO_ADDRESSES = Reason(
     "NotServedByAntrea",
-    "with proxyLoadBalancerIPs: false, Antrea does not serve the addresses of load balancers, and the port has no "
-    "node port. No API object shows what serves it instead",
+    "with proxyLoadBalancerIPs: false, Antrea does not serve the addresses of load balancers. No API object shows "
+    "what serves them instead",
 )
 
 _HEALTHZ_SINCE = (2, 5, 0)
@@ -89,9 +89,7 @@ class Antrea:
         if not self._addresses:
             doubt = Uncertain(-1, _NO_ADDRESSES)
             ports = tuple(
-                replace(state, uncertain=(*state.uncertain, doubt))
-                if frontends_of(service, port, family) == {Frontend.VIP}
-                else state
+                _doubted(state, frontends_of(service, port, family), doubt)
                 for state, (port, family) in zip(ports, external, strict=True)
             )
         return inputs.tracked._replace(ready=ready).states(
@@ -137,6 +135,13 @@ class Antrea:
                 )
             )
         return tuple(made)
+
+
+def _doubted(state: PortState, kinds: set[Frontend], doubt: Uncertain) -> PortState:
+    """The doubt about the addresses of load balancers: proxier.go ifNeedUpdateLoadBalancerFlows."""
+    if kinds == {Frontend.VIP}:
+        return replace(state, uncertain=(*state.uncertain, doubt))
+    return replace(state, uncertain_through=((Frontend.VIP, doubt),)) if Frontend.VIP in kinds else state
 
 
 class _Sets:

@@ -178,11 +178,14 @@ def _doubted(states: ServiceStates, other: ServiceStates, reason: Reason) -> Ser
 def _differing(port: PortState, other: PortState) -> int:
     """The nodes on which the port has another state. It does not matter which endpoints of a node are used."""
     forwarding = port.forwarding ^ other.forwarding
-    through = {kind for kind, _ in (*port.through, *other.through)}
-    for kind in through:
-        forwarding |= port.seen_through(kind).forwarding ^ other.seen_through(kind).forwarding
+    doubted = port.doubtful ^ other.doubtful
+    ways = (port.through, other.through, port.uncertain_through, other.uncertain_through)
+    for kind in {kind for each in ways for kind, _ in each}:
+        through, instead = port.seen_through(kind), other.seen_through(kind)
+        forwarding |= through.forwarding ^ instead.forwarding
+        doubted |= through.doubtful ^ instead.doubtful
     rejects = (port.unusable if port.usable else -1) ^ (other.unusable if other.usable else -1)
-    return forwarding | rejects & ~(port.forwarding & other.forwarding) | (port.doubtful ^ other.doubtful)
+    return forwarding | rejects & ~(port.forwarding & other.forwarding) | doubted
 
 
 def _assembled(parts: Sequence[tuple[ServiceStates, int]]) -> ServiceStates:
@@ -243,6 +246,12 @@ def _port(sample: PortState, parts: Sequence[tuple[PortState | None, int]]) -> P
         tuple(
             (kind, _union(dict(port.through).get(kind, port.forwarding) & members for port, members in known))
             for kind in kinds
+        ),
+        tuple(
+            (kind, Uncertain(doubt.nodes & members, doubt.reason))
+            for port, members in known
+            for kind, doubt in port.uncertain_through
+            if doubt.nodes & members
         ),
     )
 
