@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from etpguard.assess import DataPlane, Engine, Options
-from etpguard.assess.advice import LIMIT, Advisor
+from etpguard.assess.advice import LIMIT, Advisor, seen_behind
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.remedies import ClientIP, cluster
+from etpguard.assess.data_planes.interface import AllNodes, KnownDataPlane, NodePlanes, PlaneGroup
 from etpguard.assess.probe import AnswersEverywhere
 from etpguard.objects import INGRESS, SERVICE, SERVICE_COVERAGE, Key, Node, Record, Reject, Service
 from tests.assess.build import (
@@ -205,3 +207,53 @@ def test_a_service_that_is_gone_needs_none() -> None:
     assert change is not None
     picture.absorb([change])
     assert Advisor(picture, [family])(engine.assessments[WEB]) == []
+
+
+CALICO, CILIUM = one_plane(DataPlane.CALICO_EBPF), one_plane(DataPlane.CILIUM)
+
+
+@pytest.mark.parametrize(
+    ("planes", "written", "shown_cost"),
+    [
+        pytest.param(one_plane(DataPlane.KUBE_PROXY), ClientIP.LOST, ClientIP.LOST, id="kube-proxy replaces it"),
+        pytest.param(CALICO, ClientIP.LOST, ClientIP.UNCHANGED, id="Calico eBPF keeps it"),
+        pytest.param(CALICO, ClientIP.VARIES, ClientIP.UNCHANGED, id="Calico eBPF keeps what it gets"),
+        pytest.param(CALICO, ClientIP.FORWARDED, ClientIP.UNCHANGED, id="Calico eBPF keeps the peer"),
+        pytest.param(CALICO, ClientIP.HIDDEN, ClientIP.HIDDEN, id="hidden by the load balancer"),
+        pytest.param(CILIUM, ClientIP.LOST, ClientIP.VARIES, id="Cilium keeps it in the mode DSR"),
+        pytest.param(CILIUM, ClientIP.FORWARDED, ClientIP.FORWARDED, id="Cilium and a proxy"),
+    ],
+)
+def test_the_cost_of_cluster_depends_on_the_data_plane(
+    planes: AllNodes, written: ClientIP, shown_cost: ClientIP
+) -> None:
+    class Changing(Given):
+        def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+            yield cluster(service, written)
+
+    family = Changing(web=[consumer(probe=AnswersEverywhere())])
+    picture = picture_with(service(), ON_N1, *NODES, families=[family])
+    engine = Engine(picture, [family], Options(planes))
+    engine.refresh_all()
+    (item,) = Advisor(picture, [family], lambda: engine.planes)(engine.assessments[WEB])
+    assert item.cost == f"Cost: one extra network hop. {shown_cost.value}"
+
+
+@pytest.mark.parametrize(
+    ("others", "certain", "expected"),
+    [
+        pytest.param(DataPlane.CALICO_EBPF, True, ClientIP.UNCHANGED, id="Calico on every node"),
+        pytest.param(DataPlane.KUBE_PROXY, True, ClientIP.VARIES, id="on some nodes"),
+        pytest.param(DataPlane.CALICO_EBPF, False, ClientIP.VARIES, id="that it is Calico is not certain"),
+    ],
+)
+def test_the_client_address_is_kept_where_every_node_keeps_it(
+    others: DataPlane, certain: bool, expected: ClientIP
+) -> None:
+    first, second = (KnownDataPlane(name) for name in (DataPlane.CALICO_EBPF, others))
+    other = NodePlanes((PlaneGroup(KnownDataPlane(DataPlane.KUBE_PROXY), 3),))
+    planes = NodePlanes((PlaneGroup(first, 1), PlaneGroup(second, 2)), otherwise=() if certain else (other,))
+    (item,) = seen_behind(planes, 3, [cluster(service(), ClientIP.LOST)])
+    assert expected.value in item.cost
+    (kept,) = seen_behind(planes, 3, [Advice("Do nothing", cost=ClientIP.LOST.value)])
+    assert kept.cost == ClientIP.LOST.value

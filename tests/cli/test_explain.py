@@ -125,6 +125,23 @@ def test_a_hostname_that_is_not_the_nodes_name_is_pointed_out(change: Callable[[
 def test_cluster_policy_gets_an_answer() -> None:
     out = explained(lambda by_kind: by_kind["Service"]["spec"].update(externalTrafficPolicy="Cluster"))
     assert "NotAffected: with this policy every node forwards" in out
+    assert "pods may see a node's address instead of the client's" in out
+
+
+def test_with_cluster_policy_calico_ebpf_keeps_the_address_of_the_client() -> None:
+    out = explained(
+        lambda by_kind: by_kind["Service"]["spec"].update(externalTrafficPolicy="Cluster"),
+        "--data-plane",
+        "calico-ebpf",
+    )
+    assert "The cost is one extra network hop." in out
+
+
+def test_the_cost_of_cluster_is_that_of_the_data_plane() -> None:
+    assert "the peer that pods see is a node" in explained()
+    assert "The client's address is not affected." in explained(
+        lambda by_kind: None, "--data-plane", "calico-ebpf"
+    )
 
 
 def test_a_service_nobody_reaches_from_outside_gets_an_answer() -> None:

@@ -224,6 +224,9 @@ class Operator:
         await asyncio.gather(self._resync.first(), self._data_plane_objects.read())
         await self._data_plane_objects.settle()
 
+    def _new_advisor(self) -> Advisor:
+        return Advisor(self.picture, self._assessing.families, lambda: self.engine.planes)
+
     def _new_writing(self) -> Writing:
         from etpguard.app.writing import Writing
 
@@ -234,7 +237,7 @@ class Operator:
             assessments=self.engine.assessments,
             engine=self._assessing.engine_for,
             served=self.freshness.served,
-            advice=advice_texts(Advisor(self.picture, self._assessing.families)),
+            advice=advice_texts(self._new_advisor()),
             assumed=lambda: assumed_of_services(self.engine.planes),
             internal=self.engine.internal,
             internal_advice=advice_texts(InternalAdvisor(self.picture)),
@@ -255,7 +258,7 @@ class Operator:
             self.engine,
             scope.select(self.engine.assessments),
             scope.select(self.engine.internal),
-            Advisor(self.picture, self._assessing.families),
+            self._new_advisor(),
             self._connection.server,
             self._page_status,
         )

@@ -19,6 +19,7 @@ from etpguard.assess.consumers.remedies import (
     kubectl,
     spread,
 )
+from etpguard.assess.data_planes.interface import DataPlane, NodePlanes
 from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
@@ -32,9 +33,16 @@ LIMIT = 8
 class Advisor:
     """Advice for assessments of one picture: for the worst consumer first, each item once."""
 
-    def __init__(self, picture: Picture, families: Iterable[ConsumerFamily]) -> None:
+    def __init__(
+        self,
+        picture: Picture,
+        families: Iterable[ConsumerFamily],
+        planes: Callable[[], NodePlanes] | None = None,
+    ) -> None:
+        """`planes` returns the data planes of the nodes; without it, those that replace the client's address."""
         self._picture = picture
         self._families = {family.name: family for family in families}
+        self._planes = planes
 
     def __call__(self, assessment: Assessment) -> list[Advice]:
         service = self._picture.get(SERVICE, assessment.key)
@@ -47,7 +55,8 @@ class Advisor:
             items += self._of_any(service, assessment)
         if assessment.forced_local:
             items = _without_policy(service, items, assessment.forced_local)
-        return list(dict.fromkeys(items))[:LIMIT]
+        items = list(dict.fromkeys(items))[:LIMIT]
+        return seen_behind(self._planes(), assessment.eligible, items) if self._planes else items
 
     def _of_families(self, service: Service, assessment: Assessment) -> list[Advice]:
         if not assessment.consumers:
@@ -131,6 +140,34 @@ class Advisor:
     def _hosts(self, nodes: int) -> Sequence[Node]:
         found = (self._picture.get(NODE, Key("", name)) for name in self._picture.nodes.names(nodes))
         return [node for node in found if node is not None]
+
+
+def seen_behind(planes: NodePlanes, nodes: int, items: Sequence[Advice]) -> list[Advice]:
+    """The advice with what `Cluster` does to the client's address where the data planes of these nodes do not
+    replace it with a node's, or not always."""
+    written: tuple[ClientIP, ...]
+    if forwards_client_ip(planes, nodes):
+        written, cost = (ClientIP.LOST, ClientIP.VARIES, ClientIP.FORWARDED), ClientIP.UNCHANGED
+    elif nodes & planes.nodes_with(*_MAY_KEEP):
+        written, cost = (ClientIP.LOST,), ClientIP.VARIES
+    else:
+        return list(items)
+    return [_with_cost(item, written, cost) if changes_policy(item) else item for item in items]
+
+
+def forwards_client_ip(planes: NodePlanes, nodes: int) -> bool:
+    """Whether each of these nodes forwards to the pods of other nodes with the client's address. Calico's eBPF
+    data plane does (documentation of Calico, "eBPF data plane": it preserves external client source IP addresses
+    all the way to the pod). Cilium does in the mode DSR."""
+    return not planes.otherwise and not nodes & ~planes.nodes_with(DataPlane.CALICO_EBPF)
+
+
+_MAY_KEEP = (DataPlane.CALICO_EBPF, DataPlane.CILIUM)
+
+
+def _with_cost(advice: Advice, written: Iterable[ClientIP], cost: ClientIP) -> Advice:
+    found = next((each for each in written if each.value in advice.cost), cost)
+    return replace(advice, cost=advice.cost.replace(found.value, cost.value))
 
 
 def _deciding(assessment: Assessment) -> PortState:

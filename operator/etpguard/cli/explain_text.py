@@ -28,7 +28,7 @@ def lines(assessed: Assessed, service: Service, max_nodes: int = 10, *, hand_off
     yield f"Service {service.key}: {service.type}, externalTrafficPolicy {service.policy}{internal}"
     if assessment is None:
         yield ""
-        yield from _unassessed(service)
+        yield from _unassessed(assessed, service)
         return
     from etpguard.report import explain_reason
 
@@ -135,16 +135,20 @@ def _advice(assessed: Assessed, assessment: Assessment) -> Lines:
         yield from (Command(f"       {line}") for line in advice.command.splitlines())
 
 
-def _unassessed(service: Service) -> Lines:
+def _unassessed(assessed: Assessed, service: Service) -> Lines:
+    from etpguard.assess.advice import forwards_client_ip
     from etpguard.assess.node_states import external_ports
     from etpguard.assess.service_assessor import IGNORE_ANNOTATION
 
     if service.annotations.get(IGNORE_ANNOTATION) == "true":
         yield f"etpguard skips it: it has the annotation {IGNORE_ANNOTATION}=true."
     elif service.policy != "Local" and external_ports(service):
+        picture = assessed.loaded.picture
+        kept = forwards_client_ip(assessed.engine.planes, picture.nodes.present)
+        seen = "" if kept else ", and pods may see a node's address instead of the client's"
         yield (
             "NotAffected: with this policy every node forwards external traffic to any endpoint of the cluster. "
-            "The cost is one extra network hop, and pods see a node's address instead of the client's."
+            f"The cost is one extra network hop{seen}."
         )
         yield "If traffic is lost all the same, the policy is not the cause."
     elif service.type == "ExternalName":

@@ -202,7 +202,8 @@ def _assessed(
     _warn_of_data_planes(loaded, engine)
     if not loaded.complete:
         _warn_of_missing_kinds(loaded, engine)
-    return Assessed(sources, loaded, namespaces, engine, Advisor(picture, consumer_families))
+    advisor = Advisor(picture, consumer_families, lambda: engine.planes)
+    return Assessed(sources, loaded, namespaces, engine, advisor)
 
 
 def _warn_of_data_planes(loaded: Loaded, engine: Engine) -> None:
