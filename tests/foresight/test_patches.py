@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etpguard.assess import Engine, Outcome
-from etpguard.assess.consumers.changes import Change, annotated, apply
+from etpguard.assess.consumers.changes import Change, annotated, create
 from etpguard.assess.consumers.consumer import Advice
 from etpguard.foresight.patches import ways
 from etpguard.foresight.world import World
@@ -232,9 +232,9 @@ def test_an_object_that_exists_is_patched_and_a_new_one_applied() -> None:
         "metadata": {"name": "web", "namespace": "shop"},
         "spec": {"targetReference": {"name": "web"}, "defaultConfiguration": {"targetType": "ip"}},
     }
-    change = apply(configuration).change
+    change = create(configuration).change
     assert commands(change) == ["kubectl apply -f FILE"]
     patch = "kubectl -n shop patch targetgroupconfiguration web --type=merge --patch-file=FILE"
     assert commands(change, configuration) == [patch]
     thing = {**configuration, "apiVersion": "example.com/v1"}
-    assert commands(apply(thing).change) == ["kubectl apply -f FILE"]
+    assert commands(create(thing).change) == ["kubectl apply -f FILE"]

@@ -110,12 +110,12 @@ def merge(api_version: str, kind: str, key: Key, spec: object) -> Step:
     return Step(command, (ObjectChange(api_version, kind, key, fields),))
 
 
-def apply(body: Json) -> Step:
-    """Apply a whole object."""
+def create(body: Json) -> Step:
+    """Create a whole object. The command fails where one with that name exists, which an apply would change."""
     meta = body["metadata"]
     key = Key(meta.get("namespace", ""), meta["name"])
     change = ObjectChange(body["apiVersion"], body["kind"], key, json.dumps(body), creates=True)
-    return Step(f"kubectl apply -f - <<< {shlex.quote(json.dumps(body))}", (change,))
+    return Step(f"kubectl create -f - <<< {shlex.quote(json.dumps(body))}", (change,))
 
 
 def with_labels(written: str, labels: Mapping[str, str], *, keep: bool) -> str:

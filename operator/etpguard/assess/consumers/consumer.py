@@ -42,6 +42,9 @@ class Consumer(Struct, frozen=True):
     evidence: Evidence = Evidence.DOCUMENTED
     assumptions: tuple[str, ...] = ()
     """What is assumed without proof, one sentence each. With `Evidence.ASSUMED` there is at least one."""
+    configured_by: tuple[Key, ...] | None = ()
+    """The objects that hold its settings for this Service, if a kind is made for that; None if they cannot be
+    read."""
     without_address: str = ""
     """Known causes of an empty status of this load balancer, as a clause; see reason NoAddress."""
 

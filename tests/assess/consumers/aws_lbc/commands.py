@@ -47,9 +47,11 @@ def _run(made: dict[tuple[str, str], Json], words: list[str]) -> bool:
                     _change(made[kind, name]["metadata"].setdefault("annotations", {}), change)
         case ["patch", kind, name, *_, patch]:
             made[kind, name] = _merged(made[kind, name], json.loads(patch))
-        case ["apply", "-f", "-", "<<<", body]:
-            applied = json.loads(body)
-            made[applied["kind"].lower(), applied["metadata"]["name"]] = applied
+        case ["create", "-f", "-", "<<<", body]:
+            created = json.loads(body)
+            key = (created["kind"].lower(), created["metadata"]["name"])
+            assert key not in made
+            made[key] = created
         case _:
             return False
     return True

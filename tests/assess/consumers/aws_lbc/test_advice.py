@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from typing import Any
 
 import pytest
 
 from etpguard.assess.consumers.targets import CheckSettings
+from etpguard.objects.gateways import TARGET_GROUP_CONFIGURATION
 from tests.assess.consumers.aws_lbc.commands import followed
 from tests.assess.consumers.aws_lbc.objects import (
     ALB,
@@ -16,9 +19,11 @@ from tests.assess.consumers.aws_lbc.objects import (
     Shop,
     binding,
     endpoints,
+    gateway,
     gateway_owner,
     ingress,
     load_balancer,
+    load_balancer_configuration,
     node,
     only,
     port,
@@ -158,7 +163,7 @@ def test_targets_unhealthy_is_said_to_be_harmless_and_when_it_is_not(objects: li
         ),
         pytest.param(
             [binding(owner=gateway_owner("alb")), load_balancer(loadBalancerClass="x/y"), ON_10256],
-            '"healthCheckConfig": {"healthCheckPort": "traffic-port"}',
+            '"healthCheckConfig": {"healthCheckPort": "traffic-port", "healthCheckProtocol": "HTTP"',
             id="gateway",
         ),
     ],
@@ -347,3 +352,70 @@ def test_with_the_longest_names_each_command_is_whole_within_a_kibibyte(labels: 
     for text in texts:
         assert len(text.encode()) <= 1024
         assert not text.endswith("…")
+
+
+BY_DEFAULT = [
+    gateway("lbc"),
+    load_balancer_configuration(default="base"),
+    target_configuration(
+        "base",
+        of=None,
+        healthCheckConfig={
+            "healthCheckPort": "10256",
+            "healthCheckPath": "/livez",
+            "matcher": {"httpCode": "200,404"},
+        },
+    ),
+]
+CHECKED = CheckSettings("traffic-port", "HTTP", "/livez", "200-399")
+
+
+def test_a_configuration_of_the_service_is_patched_and_keeps_its_other_settings() -> None:
+    """An apply would remove what it does not name, or make a second configuration of another name."""
+    written = target_configuration(
+        healthCheckConfig={"healthCheckPort": "10256", "healthCheckPath": "/livez", "healthCheckInterval": 5},
+        targetGroupAttributes=[{"key": "stickiness.enabled", "value": "true"}],
+    )
+    objects = [*OF_ALB, written]
+    moves, pods, _, narrows, *_ = texts = advice(*objects)
+    for text in (moves, pods, narrows):
+        assert "kubectl -n shop patch targetgroupconfiguration tgc --type merge" in text
+    assert not any("kubectl create" in text or "kubectl apply" in text for text in texts)
+    after = only(followed(objects, moves))
+    assert (after.outcome.name, settings_of(after.consumer)) == ("TargetsUnhealthy", CHECKED)
+    patch = json.loads(shlex.split(moves.splitlines()[-1])[-1])
+    assert patch["spec"].keys() == {"defaultConfiguration"}
+    assert patch["spec"]["defaultConfiguration"].keys() == {"healthCheckConfig"}
+    assert "healthCheckInterval" not in patch["spec"]["defaultConfiguration"]["healthCheckConfig"]
+
+
+def test_each_of_several_configurations_is_patched() -> None:
+    """Which one the controller takes is not known."""
+    objects = [*OF_ALB, ON_10256, {**ON_10256, "metadata": {"name": "second", "namespace": "shop"}}]
+    after = only(followed(objects, advice(*objects)[0]))
+    assert settings_of(after.consumer) == CHECKED
+
+
+def test_a_configuration_that_is_made_has_the_check_of_the_default() -> None:
+    objects = [*OF_ALB, *BY_DEFAULT]
+    first = advice(*objects)[0]
+    assert "kubectl create -f -" in first
+    assert "copy interval, timeout and thresholds from there" in first
+    after = only(followed(objects, first))
+    assert after.outcome.name == "TargetsUnhealthy"
+    assert settings_of(after.consumer) == CheckSettings("traffic-port", "HTTP", "/livez", "200,404")
+
+
+def test_the_codes_of_grpc_stay_those_of_grpc() -> None:
+    grpc = target_configuration(
+        protocolVersion="GRPC",
+        healthCheckConfig={"healthCheckPort": str(CHECK_PORT), "matcher": {"grpcCode": "0-5"}},
+    )
+    first = next(text for text in advice(*OF_ALB, grpc) if text.startswith("Let the health check probe"))
+    assert '"matcher": {"grpcCode": "0-5"}' in first
+
+
+def test_where_configurations_cannot_be_read_the_command_shows_them() -> None:
+    texts = advice(*OF_ALB, unread={TARGET_GROUP_CONFIGURATION: "forbidden"})
+    assert any("kubectl -n shop get targetgroupconfigurations -o yaml" in text for text in texts)
+    assert not any("kubectl create" in text or "patch targetgroupconfiguration" in text for text in texts)

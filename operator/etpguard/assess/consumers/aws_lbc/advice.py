@@ -179,20 +179,37 @@ def _on_traffic_port(service: Service, consumer: Consumer) -> _Moved:
                 annotate(service, consumer, healthcheck_port="traffic-port", healthcheck_protocol="tcp"),
             )
         case "Gateway" if is_nlb(consumer):
-            settings: dict[str, object] = {
-                "healthCheckConfig": {"healthCheckPort": "traffic-port", "healthCheckProtocol": "TCP"}
-            }
-            if proxied:
-                settings["targetGroupAttributes"] = [{"key": proxy_protocol.ATTRIBUTE, "value": "true"}]
-            return _Moved("", configuration(service, settings))
+            on = {"targetGroupAttributes": [{"key": proxy_protocol.ATTRIBUTE, "value": "true"}]} if proxied else {}
+            connects = {"healthCheckPort": "traffic-port", "healthCheckProtocol": "TCP"}
+            return _Moved(_WHOLE_CHECK, configuration(service, consumer, {"healthCheckConfig": connects}, on))
         case "Gateway":
-            moved = configuration(service, {"healthCheckConfig": {"healthCheckPort": "traffic-port"}})
+            asks = _kept(check.settings if check else None)
+            step = configuration(service, consumer, {"healthCheckConfig": asks})
+            return _Moved(f"{_asked(check.settings if check else None)} {_WHOLE_CHECK}", step)
         case "Ingress":
             moved = annotate(service, consumer, healthcheck_port="traffic-port")
         case _:
             group = f"--target-group-arn {arn(consumer)}"
             moved = Step(f"aws elbv2 modify-target-group {group} --health-check-port traffic-port", ())
     return _Moved(_asked(check.settings if check else None), moved)
+
+
+_WHOLE_CHECK = (
+    "It replaces the whole health check of a default configuration of the Gateway: copy interval, timeout and "
+    "thresholds from there."
+)
+"""docs/guide/gateway/targetgroupconfig.md: the merge takes the health check as one field."""
+
+
+def _kept(settings: CheckSettings | None) -> dict[str, object]:
+    """The health check on the traffic port with its present protocol, path and codes, which may come from the
+    default configuration of the Gateway."""
+    kept: dict[str, object] = {"healthCheckPort": "traffic-port"}
+    if settings is not None and settings.path:
+        kept |= {"healthCheckProtocol": settings.protocol, "healthCheckPath": settings.path}
+        grpc = len(settings.success_codes.partition("-")[0].partition(",")[0].strip()) < 3
+        kept["matcher"] = {"grpcCode" if grpc else "httpCode": settings.success_codes}
+    return kept
 
 
 def _has_health_check_node_port(service: Service, consumer: Consumer) -> bool:
@@ -235,7 +252,7 @@ def _pod_targets(service: Service, consumer: Consumer) -> Advice:
         case "Service":
             step = annotate(service, consumer, nlb_target_type="ip")
         case "Gateway":
-            step = configuration(service, {"targetType": "ip"})
+            step = configuration(service, consumer, {"targetType": "ip"})
         case _:
             effect += (
                 " A target group's type cannot change: make one of type ip, and bind it by a TargetGroupBinding "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.changes import Step, kubectl
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.objects import Key, Service
 from etpguard.objects.aws import TARGET_GROUP_BINDING
+from etpguard.objects.gateways import TARGET_GROUP_CONFIGURATION
 
 
 def is_nlb(consumer: Consumer) -> bool:
@@ -36,13 +39,31 @@ def arn(consumer: Consumer) -> str:
     return f'"$({kubectl(*where, "-o", "jsonpath={.spec.targetGroupARN}")})"'
 
 
-def configuration(service: Service, settings: object) -> Step:
-    """Applies a TargetGroupConfiguration with these settings for the Service. Gateways read it."""
-    return changes.apply(
-        {
-            "apiVersion": "gateway.k8s.aws/v1beta1",
-            "kind": "TargetGroupConfiguration",
-            "metadata": {"namespace": service.key.namespace, "name": service.key.name},
-            "spec": {"targetReference": {"name": service.key.name}, "defaultConfiguration": settings},
-        }
-    )
+def configuration(
+    service: Service,
+    consumer: Consumer,
+    settings: Mapping[str, object],
+    only_new: Mapping[str, object] | None = None,
+) -> Step:
+    """Sets these settings in each TargetGroupConfiguration of the Service, and keeps all others; Gateways read it.
+    Where there is none, it makes one, with `only_new` too. Where they cannot be read, it shows them."""
+    namespace, name = service.key
+    if consumer.configured_by is None:
+        return Step(kubectl("-n", namespace, "get", TARGET_GROUP_CONFIGURATION.plural, "-o", "yaml"), ())
+    kind, version = TARGET_GROUP_CONFIGURATION.name, TARGET_GROUP_CONFIGURATION.api_version
+    if not consumer.configured_by:
+        return changes.create(
+            {
+                "apiVersion": version,
+                "kind": kind,
+                "metadata": {"namespace": namespace, "name": name},
+                "spec": {
+                    "targetReference": {"name": name},
+                    "defaultConfiguration": {**settings, **(only_new or {})},
+                },
+            }
+        )
+    spec = {"defaultConfiguration": settings}
+    steps = [changes.merge(version, kind, key, spec) for key in consumer.configured_by]
+    done = tuple(each for step in steps if isinstance(step.change, tuple) for each in step.change)
+    return Step(" && ".join(step.command for step in steps), done)

@@ -43,6 +43,7 @@ from etpguard.objects.gateways import (
     LoadBalancerConfiguration,
     ParametersReference,
     TargetGroupAttribute,
+    TargetGroupConfiguration,
     TargetGroupConfigurationSpec,
     TargetGroupProps,
 )
@@ -64,6 +65,7 @@ def gateway_consumer(
     port = service.port(binding.spec.service_ref.port)
     group = targets_of(binding, options)
     check, minimum = None, MinimumHealthy()
+    configured_by: tuple[Key, ...] | None = ()
     if port and group.target_type == "instance":
         configuration = view.once(
             f"{owner.load_balancer} of Gateway {owner.namespace}/{owner.name}",
@@ -71,7 +73,9 @@ def gateway_consumer(
             lambda _: _Configuration(Key(owner.namespace, owner.name), owner.load_balancer, service, view),
         )
         check, minimum = configuration.check(port), configuration.minimum
-    return consumer(sender, service, binding.spec.service_ref.port, group, check, options, minimum)
+        configured_by = configuration.of_service
+    made = consumer(sender, service, binding.spec.service_ref.port, group, check, options, minimum)
+    return replace(made, configured_by=configured_by)
 
 
 _MOST_SETTINGS = 256
@@ -101,7 +105,11 @@ class _Configuration:
         self._reads = {index_key(GATEWAY.name, gateway)}
         self._error = ""
         self._setting: _Setting | None = None
+        self.of_service: tuple[Key, ...] | None = None
+        """The TargetGroupConfigurations of the Service; None if they cannot be read."""
         unseen = {kind: why for kind in GATEWAY_KINDS if (why := view.unseen(kind))}
+        if TARGET_GROUP_CONFIGURATION not in unseen:
+            self.of_service = tuple(each.key for each in self._configured())
         for kind, why in unseen.items():
             self._error = f"a {kind.name} may set the health check, and these cannot be read: {why}"
             return
@@ -144,11 +152,7 @@ class _Configuration:
         """All settings that may apply: those of the Service, for each route, merged over the default of the
         Gateway."""
         defaults = self._defaults()
-        configured = [
-            c
-            for c in self._view.referring(TARGET_GROUP_CONFIGURATION, self._service.key)
-            if not c.deleting and c.spec and c.service == self._service.key
-        ]
+        configured = self._configured()
         if not configured:
             yield from defaults
         for configuration in configured:
@@ -159,6 +163,12 @@ class _Configuration:
                 # controller took the Service's alone. Both may hold.
                 yield props
                 yield from (_over(props, default) for default in defaults)
+
+    def _configured(self) -> list[TargetGroupConfiguration]:
+        referring = self._view.referring(TARGET_GROUP_CONFIGURATION, self._service.key)
+        return [
+            each for each in referring if not each.deleting and each.spec and each.service == self._service.key
+        ]
 
     def _defaults(self) -> list[TargetGroupProps]:
         """The defaults of the GatewayClass and of the Gateway, merged (gateway_config_resolver.go

@@ -74,13 +74,16 @@ def _select(
         case "Ingress" | "Service":
             return annotate(service, consumer, target_node_labels=with_labels("", labels, keep=False))
         case "Gateway":
-            return configuration(service, {"nodeSelector": {"matchLabels": dict(labels)}})
+            whole = {"nodeSelector": {"matchLabels": dict(labels)}}
+            return configuration(service, consumer, {"nodeSelector": _patch(labels, dropped)}, only_new=whole)
         case _:
-            # A merge patch keeps what it does not name.
-            selector: dict[str, object] = {"matchLabels": {**{r.key: None for r in dropped}, **labels}}
-            return patch_binding(
-                consumer, {"nodeSelector": {**selector, "matchExpressions": None} if dropped else selector}
-            )
+            return patch_binding(consumer, {"nodeSelector": _patch(labels, dropped)})
+
+
+def _patch(labels: Mapping[str, str], dropped: Sequence[Requirement]) -> dict[str, object]:
+    """A merge patch keeps what it does not name."""
+    selector: dict[str, object] = {"matchLabels": {**{r.key: None for r in dropped}, **labels}}
+    return {**selector, "matchExpressions": None} if dropped else selector
 
 
 def no_node_selected(service: Service, consumer: Consumer) -> Advice:
