@@ -369,6 +369,26 @@ def test_calico_with_maglev_ignores_the_policy_at_an_address(known: KnownDataPla
     assert port.seen_through(Frontend.NODE_PORT).forwarding & 0b111 == 0b001
 
 
+@pytest.mark.parametrize(
+    ("known", "node_port", "expected"),
+    [
+        pytest.param(CALICO, {"nodePort": 30080}, "RRR", id="3.32"),
+        pytest.param(OLD_CALICO, {"nodePort": 30080}, "RDD", id="3.30"),
+        pytest.param(KnownDataPlane(DataPlane.CALICO_EBPF), {"nodePort": 30080}, "R??", id="not known"),
+        pytest.param(KnownDataPlane(DataPlane.CALICO_EBPF), {}, "R??", id="not known, without a node port"),
+    ],
+)
+def test_maglev_depends_on_the_release_of_calico(known: KnownDataPlane, node_port: Json, expected: str) -> None:
+    meta = {"annotations": {"lb.projectcalico.org/external-traffic-strategy": "maglev"}}
+    ports = [{"name": "http", "port": 80, **node_port}]
+    port = port_of(known, endpoint_slice([on("n1")]), meta=meta, ports=ports, **BALANCED)
+    assert letters(port.seen_through(Frontend.VIP), three_nodes()) == expected
+    if node_port:
+        assert letters(port.seen_through(Frontend.NODE_PORT), three_nodes()) == "RDD"
+    nowhere = port_of(known, endpoint_slice(), meta=meta, ports=ports, **BALANCED)
+    assert letters(nowhere.seen_through(Frontend.VIP), three_nodes()) == "JJJ"
+
+
 def test_calico_ignores_the_policy_for_external_ips() -> None:
     slice_ = endpoint_slice([on("n1")])
     both = port_of(CALICO, slice_, externalIPs=["198.51.100.1"])

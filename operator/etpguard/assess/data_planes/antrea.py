@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from msgspec.structs import replace
-
 from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import HEALTHZ_BESIDE, KnownDataPlane
-from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT, Healthz, beside_kube_proxy, reaches_healthz
+from etpguard.assess.data_planes.rule import (
+    GOES_TO_ANY_ENDPOINT,
+    Healthz,
+    beside_kube_proxy,
+    doubted_at_vip,
+    reaches_healthz,
+)
 from etpguard.assess.data_planes.trackers import is_ready, is_serving, is_terminating
 from etpguard.assess.node_states import (
     PROXY_NAME,
-    Frontend,
     PortState,
     ServiceStates,
     Uncertain,
@@ -86,10 +89,10 @@ class Antrea:
             ready[key[0]] |= found.ready
         external = external_ports(service, self._name_on(service))
         ports = self._states(service, external, by_port)
-        if not self._addresses:
+        if not self._addresses:  # proxier.go ifNeedUpdateLoadBalancerFlows
             doubt = Uncertain(-1, _NO_ADDRESSES)
             ports = tuple(
-                _doubted(state, frontends_of(service, port, family), doubt)
+                doubted_at_vip(state, frontends_of(service, port, family), doubt)
                 for state, (port, family) in zip(ports, external, strict=True)
             )
         return inputs.tracked._replace(ready=ready).states(
@@ -135,13 +138,6 @@ class Antrea:
                 )
             )
         return tuple(made)
-
-
-def _doubted(state: PortState, kinds: set[Frontend], doubt: Uncertain) -> PortState:
-    """The doubt about the addresses of load balancers: proxier.go ifNeedUpdateLoadBalancerFlows."""
-    if kinds == {Frontend.VIP}:
-        return replace(state, uncertain=(*state.uncertain, doubt))
-    return replace(state, uncertain_through=((Frontend.VIP, doubt),)) if Frontend.VIP in kinds else state
 
 
 class _Sets:

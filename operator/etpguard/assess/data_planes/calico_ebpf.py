@@ -11,7 +11,14 @@ from collections.abc import Iterable, Sequence
 from etpguard.assess.data_planes import trackers
 from etpguard.assess.data_planes.inputs import Inputs, Nodes
 from etpguard.assess.data_planes.interface import CALICO_HEALTHZ, HEALTHZ_BESIDE, KnownDataPlane
-from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz, beside_kube_proxy, doubt_of, no_sctp
+from etpguard.assess.data_planes.rule import (
+    FOLLOWS_INTERNAL_POLICY,
+    Healthz,
+    beside_kube_proxy,
+    doubt_of,
+    doubted_at_vip,
+    no_sctp,
+)
 from etpguard.assess.data_planes.trackers import is_ready, is_terminating
 from etpguard.assess.node_states import (
     HEADLESS,
@@ -50,6 +57,12 @@ _VERSION_DECIDES = Reason(
     "CalicoVersionNotKnown",
     "the endpoints have topology hints. Calico 3.31 and later selects the local endpoints by these hints, and the "
     f"version of Calico is not known. {_ENTERPRISE}",
+)
+_MAGLEV_DECIDES = Reason(
+    "CalicoVersionNotKnown",
+    f"the Service has the annotation {_STRATEGY}: maglev. With Calico 3.32 and later, every node then forwards "
+    "what arrives at the address of the load balancer, and the version of Calico is not known. "
+    f"{_ENTERPRISE}",
 )
 _NO_SCTP = no_sctp("Calico's eBPF data plane")
 """The documentation of Calico, "Enable the eBPF data plane", lists SCTP as not supported."""
@@ -112,23 +125,24 @@ class CalicoEBPF:
             through = {Frontend.EXTERNAL_IP: anywhere} if Frontend.EXTERNAL_IP in kinds else {}
             if everywhere and Frontend.VIP in kinds:
                 through[Frontend.VIP] = anywhere
+            only_by_maglev = Uncertain(anywhere & ~ready, _MAGLEV_DECIDES)
             if not kinds - through.keys():
                 ready, through = anywhere, {}
-            ports.append(
-                PortState(
-                    port.label,
-                    port.port,
-                    port.transport,
-                    family,
-                    port.node_port or 0,
-                    ready,
-                    0,
-                    plain.any_ready,
-                    plain.crowded if ready == plain.ready else (),
-                    uncertain=tuple(doubts),
-                    through=tuple(through.items()),
-                )
+            state = PortState(
+                port.label,
+                port.port,
+                port.transport,
+                family,
+                port.node_port or 0,
+                ready,
+                0,
+                plain.any_ready,
+                plain.crowded if ready == plain.ready else (),
+                uncertain=tuple(doubts),
+                through=tuple(through.items()),
             )
+            unsure = everywhere and self._release is None
+            ports.append(doubted_at_vip(state, kinds, only_by_maglev) if unsure else state)
         return tracked.states(ports)
 
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:

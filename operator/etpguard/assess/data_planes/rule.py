@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import HEALTHZ_ADDRESS, HEALTHZ_DECIDED_BY, KnownDataPlane
-from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, parse_address
+from etpguard.assess.node_states import Frontend, PortState, ServiceStates, Uncertain, parse_address
 from etpguard.assess.outcome import Reason
 from etpguard.objects import ServicePort
 
@@ -74,6 +76,13 @@ def no_sctp(name: str, more: str = "") -> Reason:
 def doubt_of(port: ServicePort, reason: Reason) -> tuple[Uncertain, ...]:
     """The doubt on every node about a port whose protocol the data plane does not support: SCTP."""
     return (Uncertain(-1, reason),) if port.transport == "SCTP" else ()
+
+
+def doubted_at_vip(state: PortState, kinds: set[Frontend], doubt: Uncertain) -> PortState:
+    """The state with a doubt about the address of the load balancer alone. `kinds` are those of the port."""
+    if kinds == {Frontend.VIP}:
+        return replace(state, uncertain=(*state.uncertain, doubt))
+    return replace(state, uncertain_through=((Frontend.VIP, doubt),)) if Frontend.VIP in kinds else state
 
 
 class Rule(Protocol):
