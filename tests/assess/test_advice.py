@@ -255,5 +255,7 @@ def test_the_client_address_is_kept_where_every_node_keeps_it(
     planes = NodePlanes((PlaneGroup(first, 1), PlaneGroup(second, 2)), otherwise=() if certain else (other,))
     (item,) = seen_behind(planes, 3, [cluster(service(), ClientIP.LOST)])
     assert expected.value in item.cost
+    (of_no_node,) = seen_behind(planes, 0, [cluster(service(), ClientIP.LOST)])
+    assert ClientIP.LOST.value in of_no_node.cost
     (kept,) = seen_behind(planes, 3, [Advice("Do nothing", cost=ClientIP.LOST.value)])
     assert kept.cost == ClientIP.LOST.value

@@ -159,7 +159,8 @@ def forwards_client_ip(planes: NodePlanes, nodes: int) -> bool:
     """Whether each of these nodes forwards to the pods of other nodes with the client's address. Calico's eBPF
     data plane does (documentation of Calico, "eBPF data plane": it preserves external client source IP addresses
     all the way to the pod). Cilium does in the mode DSR."""
-    return not planes.otherwise and not nodes & ~planes.nodes_with(DataPlane.CALICO_EBPF)
+    kept = planes.nodes_with(DataPlane.CALICO_EBPF)
+    return not planes.otherwise and bool(nodes & kept) and not nodes & ~kept
 
 
 _MAY_KEEP = (DataPlane.CALICO_EBPF, DataPlane.CILIUM)
