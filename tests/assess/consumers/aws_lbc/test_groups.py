@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess import Outcome
+from etpguard.objects.aws import INGRESS_CLASS_PARAMS
 from tests.assess.consumers.aws_lbc.objects import (
     Json,
     Shop,
@@ -103,6 +104,20 @@ def test_each_member_has_the_params_of_its_own_class() -> None:
     assert only(shop).outcome is Outcome.TargetsUnhealthy
     shop.apply(class_params("redirecting", sslRedirectPort="443"))
     assert only(shop).reason.code == "NotRegistered"
+
+
+def test_params_that_were_not_read_may_bring_a_member_that_redirects() -> None:
+    """They may name the group."""
+    made = ingress("member", backend("other"), class_name="secure", annotations={"listen-ports": BOTH})
+    params = class_params("grouped", group={"name": "shared"}, sslRedirectPort="443")
+    objects = [ingress(annotations=GROUP), OTHER, made, ingress_class(), ingress_class("secure", params="grouped")]
+    assert only(Shop(*objects, params)).reason.code == "NotRegistered"
+    found = only(Shop(*objects, unread={INGRESS_CLASS_PARAMS: "forbidden"}))
+    assert (found.outcome, found.reason.code) == (Outcome.Unknown, "IngressClassParamsNotReadable")
+    assert "IngressClassParams grouped of IngressClass secure cannot be read" in found.reason.detail
+    others = [*objects[:-1], ingress_class("secure", "k8s.io/ingress-nginx", params="grouped")]
+    found = only(Shop(*others, unread={INGRESS_CLASS_PARAMS: "forbidden"}))
+    assert found.outcome is Outcome.TargetsUnhealthy
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from etpguard.assess.consumers.aws_lbc.classes import (
     group_name,
 )
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
-from etpguard.assess.consumers.ingresses import CLASS_ANNOTATION, default_classes
+from etpguard.assess.consumers.ingresses import AWS_LBC, CLASS_ANNOTATION, default_classes
 from etpguard.assess.consumers.view import View
 from etpguard.objects import INGRESS, INGRESS_CLASS, NAMESPACE, Ingress, IngressClass, Key, Service
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParamsSpec
@@ -183,9 +183,13 @@ def listeners(ingress: Ingress, params: IngressClassParamsSpec) -> dict[int, str
 
 
 def _classes_of(group: str, view: View) -> Iterable[str]:
-    """The names of the IngressClasses whose parameters put every Ingress into that group. "" stands for Ingresses
-    without a class, where one of these classes is the default."""
-    names = [class_.metadata.name for class_ in view.all(INGRESS_CLASS) if _group_of_class(class_, view) == group]
+    """The names of the IngressClasses whose parameters put every Ingress into that group, or may do so because
+    they were not read. "" stands for Ingresses without a class, where one of these classes is the default."""
+    names = [
+        class_.metadata.name
+        for class_ in view.all(INGRESS_CLASS)
+        if _group_of_class(class_, view) == group or _params_unseen(class_, view)
+    ]
     if any(class_.metadata.name in names for class_ in default_classes(view)):
         names.append("")
     return names
@@ -201,6 +205,15 @@ def _group_of_class(class_: IngressClass, view: View) -> str:
     params = view.get(INGRESS_CLASS_PARAMS, Key("", reference.name)) if reference else None
     group = params.spec.group if params and params.spec else None
     return group.name if group else ""
+
+
+def _params_unseen(class_: IngressClass, view: View) -> bool:
+    """Whether a class of the controller has parameters that were not read, although they may exist."""
+    reference = class_.spec.parameters if class_.spec else None
+    if reference is None or class_.controller != AWS_LBC:
+        return False
+    missing = view.get(INGRESS_CLASS_PARAMS, Key("", reference.name)) is None
+    return missing and view.unseen(INGRESS_CLASS_PARAMS) is not None
 
 
 def _by_group(name: str) -> Key:
