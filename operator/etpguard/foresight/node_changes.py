@@ -168,7 +168,7 @@ class _InTurn:
             )
         return (
             f"PodDisruptionBudget {budget} lets only {self.go} of {pods} pods go: no node admits the replacements "
-            "that it waits for, so the drain does not end"
+            "that it waits for, so the drain does not end unless an autoscaler adds a node"
         )
 
 

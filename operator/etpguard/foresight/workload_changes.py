@@ -116,7 +116,8 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
     first_on = frozenset(simulation.scheduling().admitted(one) if surges else ())
     if keys and surges and not first_on:
         simulation.assumptions[
-            f"the rollout of {workload} does not begin: no node admits a new pod beside the present ones"
+            f"no node admits a new pod beside the present ones, so the rollout of {workload} does not begin "
+            "unless an autoscaler adds a node"
         ] = None
         return
     scheduling = simulation.scheduling(keys)
