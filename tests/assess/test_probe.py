@@ -42,6 +42,7 @@ def other(**fields: Any) -> ServiceStates:
 
 
 DOUBT = Uncertain(0b1000, Reason("WhoKnows", "who knows"))
+ONLY_LOCAL = DOUBT._replace(only_local=True)
 ELSEWHERE = Uncertain(0b10000, Reason("WhoKnows", "who knows"))
 OTHERS = {
     Key("x", "local"): Probed(OTHER, local=True),
@@ -50,6 +51,8 @@ OTHERS = {
     Key("x", "partly"): Probed(other(unusable=0b0001), local=False),
     Key("x", "doubtful"): Probed(other(uncertain=(DOUBT,)), local=True),
     Key("x", "doubtful-cluster"): Probed(other(uncertain=(DOUBT,)), local=False),
+    Key("x", "doubtful-local"): Probed(other(uncertain=(ONLY_LOCAL,)), local=True),
+    Key("x", "doubtful-local-cluster"): Probed(other(uncertain=(ONLY_LOCAL,)), local=False),
     Key("x", "doubtful-elsewhere"): Probed(other(uncertain=(ELSEWHERE,)), local=True),
     Key("x", "limited"): Probed(OTHER, local=False, limit="it is limited"),
     Key("x", "limited-local"): Probed(OTHER, local=True, limit="it is limited"),
@@ -71,6 +74,9 @@ OTHERS = {
         pytest.param(OtherNodePort(Key("x", "down"), "hc"), 0, id="another's without endpoints: nowhere"),
         pytest.param(OtherNodePort(Key("x", "partly"), "hc"), 0b1110, id="another's that a data plane rejects"),
         pytest.param(OtherNodePort(Key("x", "doubtful-elsewhere"), "hc"), 0b0100, id="not known on no node"),
+        pytest.param(
+            OtherNodePort(Key("x", "doubtful-local-cluster"), "hc"), ALL, id="not known under Local alone"
+        ),
         pytest.param(OtherNodePort(Key("x", "limited-local"), "hc"), 0b0100, id="limited, in the states already"),
         pytest.param(OtherNodePort(Key("x", "closed-local"), "hc"), 0, id="a node port that is closed"),
         pytest.param(KubeProxyHealthz(), READY, id="10256: Ready nodes"),
@@ -103,6 +109,11 @@ def test_passing(probe: Probe, expected: int) -> None:
             OtherNodePort(Key("x", "doubtful"), "hc"),
             "what answers on the node port of Service x/doubtful is not known: who knows",
             id="another's state is not known",
+        ),
+        pytest.param(
+            OtherNodePort(Key("x", "doubtful-local"), "hc"),
+            "what answers on the node port of Service x/doubtful-local is not known: who knows",
+            id="another's state is not known under Local",
         ),
         pytest.param(
             OtherNodePort(Key("x", "doubtful-cluster"), "hc"),

@@ -53,6 +53,8 @@ class Uncertain(NamedTuple):
 
     nodes: int
     reason: Reason
+    only_local: bool = False
+    """Whether these nodes answer alike in all possible cases if the policy is Cluster."""
 
 
 class PortState(Struct, frozen=True):
@@ -139,14 +141,19 @@ class PortState(Struct, frozen=True):
 
     def doubt(self, nodes: int) -> Reason | None:
         """Why the state on some of `nodes` is not known."""
-        return next((reason for members, reason in self.uncertain if members & nodes), None)
+        return next((each.reason for each in self.uncertain if each.nodes & nodes), None)
+
+    @property
+    def under_cluster(self) -> PortState:
+        """The same port, with what is not known under the policy Cluster alone."""
+        return replace(self, uncertain=tuple(each for each in self.uncertain if not each.only_local))
 
     @property
     def doubtful(self) -> int:
         """All nodes on which the state is not known."""
         found = 0
-        for members, _ in self.uncertain:
-            found |= members
+        for each in self.uncertain:
+            found |= each.nodes
         return found
 
 

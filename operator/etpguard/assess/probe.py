@@ -132,7 +132,7 @@ def passing(
 
 
 def _other_node_port(service: Key, found: Probed, state: PortState, nodes: int) -> int | NotModelled:
-    if doubt := state.doubt(nodes):
+    if doubt := (state if found.local else state.under_cluster).doubt(nodes):
         return NotModelled(f"what answers on the node port of Service {service} is not known: {doubt.detail}")
     if found.local:
         return state.seen_through(Frontend.NODE_PORT).forwarding

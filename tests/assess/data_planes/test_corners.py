@@ -175,7 +175,7 @@ def test_planes_without_sctp(known: KnownDataPlane, expected: Json) -> None:
     rule = rule_of(known)
     for ports in (rule.states(inputs).ports, rule.internal_ports(inputs)):
         assert {port.protocol: letters(port, table) for port in ports} == expected
-        assert {reason.code for port in ports for _, reason in port.uncertain} <= {"ProtocolNotServed"}
+        assert {each.reason.code for port in ports for each in port.uncertain} <= {"ProtocolNotServed"}
 
 
 def test_second_addresses_and_copies() -> None:

@@ -12,13 +12,22 @@ from etpguard.assess import Assessment, DataPlane, Engine, KnownDataPlane, Optio
 from etpguard.assess.advice import Advisor
 from etpguard.assess.data_planes.cilium import Cilium
 from etpguard.assess.data_planes.inputs import Inputs
-from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup
+from etpguard.assess.data_planes.interface import Detector, NodePlanes, PlaneGroup
 from etpguard.assess.data_planes.kube_proxy import KubeProxy
 from etpguard.assess.data_planes.winkernel import Winkernel
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_states import Client, Frontend, ServiceStates
-from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, OtherNodePort, OwnNodePort, Probe
+from etpguard.assess.probe import (
+    HealthCheckNodePort,
+    KubeProxyHealthz,
+    NotModelled,
+    OtherNodePort,
+    OwnNodePort,
+    Probe,
+)
 from etpguard.objects import NODE, Key, Node, Record, Requirement
+from etpguard.objects.nodes import ZONE_LABEL
+from etpguard.objects.openshift import LOCAL_WITH_FALLBACK
 from tests.assess.build import (
     WEB,
     Given,
@@ -26,6 +35,7 @@ from tests.assess.build import (
     endpoint,
     endpoint_slice,
     node,
+    one_plane,
     picture_with,
     service,
 )
@@ -179,6 +189,74 @@ def test_what_answers_on_a_node_that_is_not_probed_does_not_matter(probe: Probe,
     engine = Engine(picture_with(*objects, families=families), families, Options(ByLabel()))
     engine.refresh_all()
     assert engine.assessments[WEB].consumers[0].outcome.name == outcome
+
+
+HINTED = [{**endpoint(name), "hints": {"forZones": [{"name": zone}]}} for name, zone in (("a", "y"), ("b", "x"))]
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "detector", "local"),
+    [
+        pytest.param(HINTED, one_plane(DataPlane.CALICO_EBPF), "CalicoVersionNotKnown", id="Calico"),
+        pytest.param([endpoint(None)], ByLabel(otherwise={"": CILIUM}), "DataPlaneNotKnown", id="two planes"),
+        pytest.param(
+            [endpoint("a"), endpoint("b", **ENDING)],
+            one_plane(DataPlane.WINKERNEL),
+            "DataPlaneNotModelled",
+            id="Windows",
+        ),
+        pytest.param(
+            [endpoint("a")],
+            one_plane(DataPlane.OVN_KUBERNETES),
+            "LocalWithFallback",
+            id="OVN-Kubernetes",
+        ),
+    ],
+)
+def test_what_is_not_known_under_local_alone(endpoints: list[Json], detector: Detector, local: str) -> None:
+    """Another Service is probed. Under Cluster, each node forwards in all possible cases."""
+    fallback = {"annotations": {LOCAL_WITH_FALLBACK: ""}} if local == "LocalWithFallback" else {}
+    status = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
+    probe = OtherNodePort(Key("default", "checked"), "http")
+
+    def passes(policy: str) -> int | NotModelled:
+        checked = service(
+            "checked", type="LoadBalancer", status=status, meta=fallback, externalTrafficPolicy=policy
+        )
+        objects = [
+            service(),
+            endpoint_slice([endpoint("a")]),
+            checked,
+            endpoint_slice(endpoints, name="checked-1", of="checked"),
+            *(node(name, labels={ZONE_LABEL: "x"}) for name in "ab"),
+        ]
+        families = [Given(web=[consumer(probe=probe)])]
+        engine = Engine(picture_with(*objects, families=families), families, Options(detector))
+        engine.refresh_all()
+        states = engine.states(probe.service)
+        assert states is not None
+        (port,) = states.ports
+        assert {each.reason.code for each in port.uncertain} == {local}
+        return engine.probe_passes(WEB, consumer(probe=probe), "IPv4", 0b11)
+
+    assert isinstance(passes("Local"), NotModelled)
+    assert passes("Cluster") == 0b11
+
+
+def test_what_is_not_known_under_cluster_either() -> None:
+    """Only one of two possible data planes uses terminating endpoints."""
+    detector = ByLabel(otherwise={"": PLANES["calico"]})
+    probe = OtherNodePort(Key("default", "checked"), "http")
+    families = [Given(web=[consumer(probe=probe)])]
+    objects = [
+        service(),
+        service("checked", externalTrafficPolicy="Cluster"),
+        endpoint_slice([endpoint("a", **ENDING)], name="checked-1", of="checked"),
+        *labelled(a="", b=""),
+    ]
+    engine = Engine(picture_with(*objects, families=families), families, Options(detector))
+    engine.refresh_all()
+    assert isinstance(engine.probe_passes(WEB, consumer(probe=probe), "IPv4", 0b11), NotModelled)
 
 
 def test_a_migration_node_by_node() -> None:

@@ -112,7 +112,7 @@ def test_another_data_plane_serves_the_pods_of_the_nodes(
     rules = Rules(cluster((KnownDataPlane(DataPlane.KUBE_PROXY, for_pods=for_pods), ALL)))
     (port,) = rules.internal_ports(service(), [given], Nodes(table.bit, no_labels))
     assert letters(port, table) == expected
-    assert {reason.code for _, reason in port.uncertain} <= {"TwoDataPlanes"}
+    assert {each.reason.code for each in port.uncertain} <= {"TwoDataPlanes"}
     if client:
         assert port.client(ALL) is client
     (outside,) = rules.states(service(), [given], Nodes(table.bit, no_labels), None).ports

@@ -119,7 +119,7 @@ class CalicoEBPF:
             ready = narrowed.get(key, plain.ready)
             doubts = [*uncertain, *doubt_of(port, _NO_SCTP)]
             if self._release is None and ready != plain.ready:
-                doubts.append(Uncertain(ready ^ plain.ready, _VERSION_DECIDES))
+                doubts.append(Uncertain(ready ^ plain.ready, _VERSION_DECIDES, only_local=True))
             anywhere = -1 if plain.any_ready else 0
             kinds = frontends_of(service, port, family)
             through = {Frontend.EXTERNAL_IP: anywhere} if Frontend.EXTERNAL_IP in kinds else {}

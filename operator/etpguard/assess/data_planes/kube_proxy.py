@@ -59,7 +59,10 @@ class KubeProxy:
         ports = port_states(external_ports(inputs.service), tracked.by_port, uncertain)
         if self._assumed and LOCAL_WITH_FALLBACK in inputs.service.annotations:
             ports = [
-                replace(port, uncertain=(*port.uncertain, Uncertain(~port.forwarding, _ON_OPENSHIFT)))
+                replace(
+                    port,
+                    uncertain=(*port.uncertain, Uncertain(~port.forwarding, _ON_OPENSHIFT, only_local=True)),
+                )
                 if port.usable
                 else port
                 for port in ports

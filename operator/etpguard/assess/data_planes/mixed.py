@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -157,7 +157,7 @@ def _doubted(states: ServiceStates, other: ServiceStates, reason: Reason) -> Ser
         ports.append(
             replace(
                 port,
-                uncertain=(*port.uncertain, Uncertain(nodes, reason)) if nodes else port.uncertain,
+                uncertain=(*port.uncertain, *_doubts(port, found, nodes, reason)),
                 unanswered=port.unanswered | lost,
             )
         )
@@ -175,6 +175,22 @@ def _doubted(states: ServiceStates, other: ServiceStates, reason: Reason) -> Ser
     )
 
 
+def _doubts(port: PortState, other: PortState | None, nodes: int, reason: Reason) -> Iterator[Uncertain]:
+    """That another state of these nodes is possible. Where both answer alike under Cluster, under Local alone."""
+    always = nodes
+    if other is not None and not any(kind is Frontend.NODE_PORT for kind, _ in (*port.through, *other.through)):
+        always &= _rejecting(port) ^ _rejecting(other) | port.under_cluster.doubtful ^ other.under_cluster.doubtful
+    if always:
+        yield Uncertain(always, reason)
+    if nodes & ~always:
+        yield Uncertain(nodes & ~always, reason, only_local=True)
+
+
+def _rejecting(port: PortState) -> int:
+    """The nodes that reject what they do not forward."""
+    return port.unusable if port.usable else -1
+
+
 def _differing(port: PortState, other: PortState) -> int:
     """The nodes on which the port has another state. It does not matter which endpoints of a node are used."""
     forwarding = port.forwarding ^ other.forwarding
@@ -184,7 +200,7 @@ def _differing(port: PortState, other: PortState) -> int:
         through, instead = port.seen_through(kind), other.seen_through(kind)
         forwarding |= through.forwarding ^ instead.forwarding
         doubted |= through.doubtful ^ instead.doubtful
-    rejects = (port.unusable if port.usable else -1) ^ (other.unusable if other.usable else -1)
+    rejects = _rejecting(port) ^ _rejecting(other)
     return forwarding | rejects & ~(port.forwarding & other.forwarding) | doubted
 
 
@@ -238,7 +254,7 @@ def _port(sample: PortState, parts: Sequence[tuple[PortState | None, int]]) -> P
         _union(port.silent & members for port, members in known),
         _union(port.unanswered & members for port, members in known),
         tuple(
-            Uncertain(doubt.nodes & members, doubt.reason)
+            doubt._replace(nodes=doubt.nodes & members)
             for port, members in known
             for doubt in port.uncertain
             if doubt.nodes & members

@@ -115,7 +115,7 @@ class OVNKubernetes:
             if self._openshift:
                 ready |= elsewhere
             elif not self._configured:
-                uncertain = (Uncertain(elsewhere, _FALLBACK),)
+                uncertain = (Uncertain(elsewhere, _FALLBACK, only_local=True),)
         # In gateway mode local, no rule exists for an address without node port and without local endpoint.
         unruled = self._mode == "local" and not port.node_port
         closed = not self._node_ports and bool(port.node_port)

@@ -66,7 +66,7 @@ class Winkernel:
                 uncertain=doubt_of(port, _NO_SCTP),
             )
             if balanced and found.terminating:
-                doubt = Uncertain(found.terminating, _TERMINATING)
+                doubt = Uncertain(found.terminating, _TERMINATING, only_local=found.any_ready)
                 state = replace(state, uncertain=(*state.uncertain, doubt))
             made.append(state)
         return tuple(made)
