@@ -16,6 +16,7 @@ from etpguard.foresight.forecast import Forecast, Phases
 from etpguard.foresight.hosts import hosts_of
 from etpguard.foresight.pod_ends import ServiceHandOff, forwards_to_terminating
 from etpguard.objects import SERVICE, Key, decode_item
+from etpguard.objects.pod_controllers import CONTROLLER_KINDS
 from tests.foresight.clusters import (
     APP,
     HOSTNAME,
@@ -414,6 +415,22 @@ def test_a_rollout_whose_new_pod_cannot_start_beside_the_old_one_loses_requests(
     assert summary(rolled([pod("p1", "a", **port)], **port)) == ("Lossy", (15, None), ("a",))
     pods = [pod("p1", "a", **port), pod("p2", "b", **port)]
     assert summary(rolled(pods, **port)) == ("Lossy", (0, None), ("a", "b")), "a second one may, after the end"
+
+
+def test_a_rollout_whose_new_pods_do_not_serve_the_service_replaces_nothing() -> None:
+    """Another Service selects the new version. New pods on node a do not keep it."""
+    first = {**APP, "version": "1"}
+    pods = [pod("p1", "a", labels=first), pod("p2", "b", labels=first)]
+    template: Json = {"metadata": {"labels": first}, "spec": {"containers": [{"name": "c"}]}}
+    old = service(selector=first)
+    objects = [*NODES, old, endpoints(pods), *pods, *alb(), *deployment(2, template=template)]
+    for only in ({}, {"nodeSelector": {HOSTNAME: "a"}}):
+        next_template = {"metadata": {"labels": {**APP, "version": "2"}}, "spec": {**template["spec"], **only}}
+        kinds = {kind.name: kind for kind in CONTROLLER_KINDS}
+        record = decode_item(kinds["Deployment"], deployment(2, template=next_template)[0])
+        found = forecast(objects, Apply([Applied(kinds["Deployment"], record)], "f"))  # type: ignore[arg-type]
+        assert summary(found) == ("Lossy", (15, None), ("a", "b"))
+        assert "no other node that gets traffic has a pod meanwhile" in because(found)
 
 
 def test_a_rollout_over_several_nodes_is_bounded_by_the_health_check() -> None:

@@ -93,6 +93,14 @@ class Ending:
     """Of a rollout that waits for a new pod before it ends an old one: the nodes that admit the new one."""
     later_on: frozenset[str] = frozenset()
     """Of a rollout: the nodes that admit a new pod when old ones have ended."""
+    served: frozenset[Key] = frozenset()
+    """Of a rollout: the Services that a new pod serves."""
+
+    def of(self, service: Key) -> Ending:
+        """As one Service sees it: new pods that do not serve it replace nothing."""
+        if self.replaced is Replaced.MEANWHILE or service in self.served:
+            return self
+        return replace(self, replaced=Replaced.NOT_MEANWHILE, first_on=frozenset(), later_on=frozenset())
 
 
 class PodEnds:
@@ -117,7 +125,7 @@ class PodEnds:
             service = self._world.picture.get(SERVICE, key)
             assessment = self._world.engine.assessments.get(key)
             if service is not None and assessment is not None:
-                self._found[key] += self._judged(ending, service, assessment, keys, gone)
+                self._found[key] += self._judged(ending.of(key), service, assessment, keys, gone)
 
     def _judged(
         self, ending: Ending, service: Service, assessment: Assessment, keys: frozenset[Key], gone: frozenset[Key]

@@ -122,7 +122,8 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
         return
     scheduling = simulation.scheduling(keys)
     partly = [extended(each, choices=(Choice(keys, missing, missing),)) for each in simulation.alternatives]
-    for service in simulation.pods.services_for(one):
+    served = simulation.pods.services_for(one)
+    for service in served:
         simulation.evaluator.because(
             service, f"a rollout of {workload} replaces {len(keys)} pods, of which {missing} may be missing"
         )
@@ -142,10 +143,11 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
                 min_ready_seconds=waits,
                 first_on=first_on,
                 later_on=frozenset(later_on),
+                served=frozenset(served),
             )
         )
     if batch.replaced_in_place:
-        for service in simulation.pods.services_for(one):
+        for service in served:
             simulation.evaluator.internal.replaced_in_place(service, start_time(batch.pods))
         during = partly if missing else list(simulation.alternatives)
         simulation.step(set(), during, list(simulation.alternatives), keep=simulation.alternatives)
