@@ -91,7 +91,8 @@ exist. Most outcomes do not depend on these. But the file does not say that ther
 of `etpguard dump` does. So if an outcome depends on a kind that is not in the file, it is `Unknown`. A Service
 without a known consumer stays `Uncovered`, unless the file has no Ingress but an IngressClass of the AWS Load
 Balancer Controller, or the Service has an annotation for an Ingress controller. A warning names the missing kinds
-in all cases.
+in all these cases. A load balancer that only an annotation or the providerIDs of the nodes show counts as that of
+the cloud, although the file may lack objects of MetalLB, Cilium or Calico.
 """
 
 NONE = "–"
