@@ -91,6 +91,7 @@ def kube_proxy_config(address: str, key: str = "config.conf") -> Json:
 
 KUBE_PROXY = daemon_set("kube-proxy")
 NO_KUBE_PROXY = daemon_set("kube-proxy", desired=0)
+WITHOUT_KUBE_PROXY = node("b", annotations={"rke2.io/node-args": '["server", "--disable-kube-proxy"]'})
 OPEN = "--kube-proxy-arg=healthz-bind-address=0.0.0.0"
 
 
@@ -133,6 +134,21 @@ OPEN = "--kube-proxy-arg=healthz-bind-address=0.0.0.0"
             "passes",
             id="k3s and RKE2 have no configuration in a ConfigMap",
         ),
+        pytest.param(
+            [args("k3s", "server", "--disable-kube-proxy"), KUBE_PROXY, kube_proxy_config("0.0.0.0")],
+            "passes",
+            id="a kube-proxy of the user's own instead of that of k3s",
+        ),
+        pytest.param(
+            [WITHOUT_KUBE_PROXY, args("rke2", "agent"), KUBE_PROXY, kube_proxy_config("0.0.0.0")],
+            "passes",
+            id="on an agent of RKE2 too",
+        ),
+        pytest.param(
+            [WITHOUT_KUBE_PROXY, args("rke2", "agent"), KUBE_PROXY, kube_proxy_config("127.0.0.1")],
+            "fails",
+            id="the user's own has its own address",
+        ),
         pytest.param([labelled("kubernetes.io/os", "windows")], "passes", id="Windows"),
         pytest.param([labelled("microk8s.io/cluster", "true")], "not known", id="MicroK8s"),
     ],
@@ -143,6 +159,9 @@ def test_kube_proxy(items: list[Json], expected: str) -> None:
 
 def test_the_flag_names_kube_proxy() -> None:
     assert healthz(args("k3s", "server"), choice="kube-proxy") == "fails"
+    windows = (node("b", annotations={"rke2.io/node-args": '["server"]'}), args("rke2", "agent", os="windows"))
+    assert healthz(*windows, choice="kube-proxy") == "fails"
+    assert healthz(*windows[1:], choice="winkernel") == "fails"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Claims:
     def shown_by_node(self, signs: NodeSigns, cluster: Cluster) -> Iterator[KnownDataPlane]:
         if signs.windows:
             plane = observed(DataPlane.WINKERNEL, "the label kubernetes.io/os=windows")
-            yield replace(plane, settings=_own_settings(signs))
+            yield self.described(plane, signs, cluster)
             return
         if signs.cilium:
             yield self.described(observed(DataPlane.CILIUM, f"the label {AKS_CILIUM}=cilium"), signs)
@@ -128,7 +128,7 @@ class Claims:
         """What kube-proxy answers on port 10256 of the node: "true", "false", or a sentence why that is not known.
         None where no sign shows kube-proxy."""
         shown = list(self.shown_by_node(signs, cluster)) if cluster and signs.embedded else []
-        shown += [self.described(each, signs) for each in (self._kube_proxy(signs),) if each is not None]
+        shown += [self.described(each, signs, cluster) for each in (self._kube_proxy(signs),) if each is not None]
         for each in shown:
             if each.name is DataPlane.KUBE_PROXY:
                 answers = kube_proxy_healthz(each)
@@ -242,10 +242,12 @@ class Claims:
                 version = objects.version(named.KUBE_ROUTER_DAEMON_SET)
                 return replace(plane, version=version, settings=objects.kube_router_settings())
             case DataPlane.KUBE_PROXY:
-                own = _own_settings(signs) or objects.kube_proxy_settings()
+                own = _own_settings(signs, cluster) or objects.kube_proxy_settings()
                 mode = plane.mode or objects.kube_proxy_mode()
                 for_pods = self._serving_pods(signs, cluster or Cluster())
                 return replace(plane, mode=mode, settings=own, for_pods=for_pods)
+            case DataPlane.WINKERNEL:
+                return replace(plane, settings=_own_settings(signs, cluster))
         return plane
 
     def _serving_pods(self, signs: NodeSigns, cluster: Cluster) -> KnownDataPlane | None:
@@ -261,10 +263,11 @@ class Claims:
         return None
 
 
-def _own_settings(signs: NodeSigns) -> tuple[tuple[str, str], ...] | None:
-    """The setting of a kube-proxy that the distribution of the node runs; None if the node shows none.
+def _own_settings(signs: NodeSigns, cluster: Cluster | None) -> tuple[tuple[str, str], ...] | None:
+    """The setting of a kube-proxy that the distribution of the node runs; None if the node shows none. Where k3s
+    or RKE2 runs none on any node, a kube-proxy is the user's own.
     microk8s-resources/default-args/kube-proxy of MicroK8s has 127.0.0.1."""
-    if signs.embedded is not None:
+    if signs.embedded is not None and not (cluster and cluster.servers == {True}):
         if signs.embedded.healthz is None:
             return ((HEALTHZ_DECIDED_BY, f"a configuration file on the nodes of {signs.embedded.program}"),)
         node_ports = ((NODE_PORTS, signs.embedded.node_ports),) if signs.embedded.node_ports else ()
