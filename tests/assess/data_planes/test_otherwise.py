@@ -120,6 +120,27 @@ def test_another_data_plane_serves_the_pods_of_the_nodes(
 
 
 @pytest.mark.parametrize(
+    ("endpoints", "codes"),
+    [
+        pytest.param([endpoint("n1")], ["InternalPolicyNotKnown"], id="the same endpoints"),
+        pytest.param([endpoint(None)], ["InternalPolicyNotKnown", "TwoDataPlanes"], id="no nodeName"),
+    ],
+)
+def test_the_doubt_about_the_data_plane_of_the_pods_keeps_its_reason(
+    endpoints: list[Any], codes: list[str]
+) -> None:
+    settings = (("enable-internal-traffic-policy", "false"),)
+    old = KnownDataPlane(DataPlane.CILIUM, version="v1.17.4", settings=settings)
+    table = three_nodes()
+    rules = Rules(cluster((KnownDataPlane(DataPlane.KUBE_PROXY, for_pods=old), ALL)))
+    (port,) = rules.internal_ports(service(), [endpoint_slice(endpoints)], Nodes(table.bit, no_labels))
+    assert [each.reason.code for each in port.uncertain] == codes
+    reason = port.doubt(ALL)
+    assert reason is not None
+    assert "enable-internal-traffic-policy" in reason.detail
+
+
+@pytest.mark.parametrize(
     ("first", "second"),
     [(KUBE_PROXY, KUBE_ROUTER), (KUBE_ROUTER, KUBE_PROXY), (KUBE_ROUTER, OTHER)],
     ids=lambda plane: plane.name.value,

@@ -130,7 +130,8 @@ class Rules:
             states = ServiceStates(rule.internal_ports(inputs), {})
             # Without ports there, the other one leaves the Service to this one.
             if (pods := self._for_pods.get(plane)) and (ports := pods.internal_ports(inputs)):
-                states = _doubted(states, ServiceStates(ports, {}), _for_pods(plane))
+                pods_states = ServiceStates(ports, {})
+                states = _doubted(_with_doubts(states, pods_states), pods_states, _for_pods(plane))
             parts.append((states, members))
         return parts[0][0] if len(parts) == 1 else _assembled(parts)
 
@@ -144,6 +145,16 @@ class Rules:
                 states = known[plane] = rule.states(inputs)
             parts.append((states, members))
         return parts[0][0] if len(parts) == 1 else _assembled(parts)
+
+
+def _with_doubts(states: ServiceStates, other: ServiceStates) -> ServiceStates:
+    """`states` with what is not known of the same ports of `other`, for its own reasons."""
+    doubts = {(port.port, port.protocol, port.family): port.uncertain for port in other.ports}
+    ports = (
+        replace(port, uncertain=(*port.uncertain, *doubts.get((port.port, port.protocol, port.family), ())))
+        for port in states.ports
+    )
+    return replace(states, ports=tuple(ports))
 
 
 def _doubted(states: ServiceStates, other: ServiceStates, reason: Reason) -> ServiceStates:
