@@ -234,4 +234,5 @@ def test_advice_moves_to_endpoint_groups_first_where_requests_are_lost() -> None
 def test_advice_keeps_standalone_endpoint_groups() -> None:
     _, text, *_ = world(*behind(annotations={NEG: '{"exposed_ports": {"80":{}}}'})).advice()
     assert "Keep its exposed_ports" in text
+    assert "refuses both if exposed_ports gives a group a name" in text
     assert "kubectl" not in text

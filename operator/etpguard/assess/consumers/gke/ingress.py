@@ -86,8 +86,8 @@ class GkeIngress(BaseFamily):
 
 def _to_endpoint_groups(service: Service, check: HealthCheck | None) -> Advice:
     """pkg/neg/controller.go processService: the annotation names standalone groups too, and the controller stops
-    to fill those that it no longer names. pkg/healthchecks/healthchecks.go sync: a BackendConfig sets the port of
-    the check for endpoint groups too."""
+    to fill those that it no longer names. mergeStandaloneNEGsPortInfo: a custom name beside `ingress` is an error.
+    pkg/healthchecks/healthchecks.go sync: a BackendConfig sets the port of the check for endpoint groups too."""
     effect = (
         "Pods are then the targets, the policy is not on the path, and the client's address stays in "
         "X-Forwarded-For."
@@ -102,7 +102,8 @@ def _to_endpoint_groups(service: Service, check: HealthCheck | None) -> Advice:
         return annotate(service, NEG, '{"ingress": true}', effect, cost)
     return Advice(
         f'Add "ingress": true to the annotation {NEG}',
-        f"{effect} Keep its exposed_ports: without them, the controller no longer fills those endpoint groups.",
+        f"{effect} Keep its exposed_ports: without them, the controller no longer fills those endpoint groups. It "
+        "refuses both if exposed_ports gives a group a name: then let the Ingress use a second Service.",
         cost,
     )
 
