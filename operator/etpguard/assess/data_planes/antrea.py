@@ -66,7 +66,7 @@ class Antrea:
     @property
     def healthz(self) -> Healthz:
         """Of Antrea, or of a kube-proxy that runs beside it."""
-        return beside_kube_proxy(self._own_healthz, self._beside)
+        return beside_kube_proxy("Antrea", self._own_healthz, self._beside)
 
     @property
     def _own_healthz(self) -> Healthz:

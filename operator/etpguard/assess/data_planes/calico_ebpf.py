@@ -44,10 +44,6 @@ _INTERNAL_SINCE = (3, 27, 0)
 _HEALTHZ_SINCE = (3, 30, 4)
 
 _ENTERPRISE = "The releases of Calico Enterprise have numbers of their own, which etpguard does not compare"
-_KUBE_PROXY_NOT_KNOWN = (
-    "Calico does not answer on port 10256, and no object shows whether kube-proxy runs beside it and answers. "
-    "Look for its pods: kubectl get pods -A -o wide | grep kube-proxy"
-)
 _NOT_HANDLED = Reason(
     "NotServedByCalico",
     f"the Service has the annotation {_EXCLUDED}: Calico does not handle it, and no API object shows what handles "
@@ -83,13 +79,13 @@ class CalicoEBPF:
         self._release = plane.release
         self._configured = plane.settings is not None
         self._healthz_port = plane.setting(CALICO_HEALTHZ)
-        self._beside = plane.setting(HEALTHZ_BESIDE) or _KUBE_PROXY_NOT_KNOWN
+        self._beside = plane.setting(HEALTHZ_BESIDE)
 
     @property
     def healthz(self) -> Healthz:
         """Of Calico, or of a kube-proxy that runs beside it: tigera/operator#4768 writes port 0 for Calico where
         the platform owns kube-proxy, which then answers."""
-        return beside_kube_proxy(self._own_healthz, self._beside)
+        return beside_kube_proxy("Calico", self._own_healthz, self._beside)
 
     @property
     def _own_healthz(self) -> Healthz:

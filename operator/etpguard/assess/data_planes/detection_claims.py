@@ -124,6 +124,18 @@ class Claims:
                 return observed(DataPlane.KUBE_PROXY, str(each))
         return None
 
+    def _beside_kube_proxy(
+        self, settings: tuple[tuple[str, str], ...] | None, signs: NodeSigns, cluster: Cluster | None
+    ) -> tuple[tuple[str, str], ...] | None:
+        """The settings of a data plane with what a kube-proxy beside it answers on port 10256, as far as objects
+        show that."""
+        answers = self._kube_proxy_healthz(signs, cluster)
+        if answers is None and self.kube_proxy_is_gone(signs, cluster or Cluster()):
+            answers = "false"
+        if settings is None or answers is None:
+            return settings
+        return tuple(sorted((*settings, (HEALTHZ_BESIDE, answers))))
+
     def _kube_proxy_healthz(self, signs: NodeSigns, cluster: Cluster | None) -> str | None:
         """What kube-proxy answers on port 10256 of the node: "true", "false", or a sentence why that is not known.
         None where no sign shows kube-proxy."""
@@ -220,12 +232,7 @@ class Claims:
                 found = objects.cilium.settings(signs.cilium_overrides)
                 return replace(plane, version=objects.version(*_CILIUM), settings=found)
             case DataPlane.CALICO_EBPF:
-                found = objects.calico_settings()
-                beside = self._kube_proxy_healthz(signs, cluster)
-                if beside is None and self.kube_proxy_is_gone(signs, cluster or Cluster()):
-                    beside = "false"
-                if found is not None and beside is not None:
-                    found = tuple(sorted((*found, (HEALTHZ_BESIDE, beside))))
+                found = self._beside_kube_proxy(objects.calico_settings(), signs, cluster)
                 return replace(plane, version=objects.calico_version(), settings=found)
             case DataPlane.OVN_KUBERNETES:
                 openshift = bool(cluster and cluster.openshift) or objects.openshift() is not None
@@ -234,10 +241,8 @@ class Claims:
                 settings += [("openshift", "true")] if openshift else []
                 return replace(plane, mode=signs.ovn_mode, settings=tuple(settings) or None)
             case DataPlane.ANTREA:
-                version, found = objects.version(named.ANTREA_DAEMON_SET), objects.antrea_settings()
-                if found is not None and (beside := self._kube_proxy_healthz(signs, cluster)) is not None:
-                    found = tuple(sorted((*found, (HEALTHZ_BESIDE, beside))))
-                return replace(plane, version=version, settings=found)
+                found = self._beside_kube_proxy(objects.antrea_settings(), signs, cluster)
+                return replace(plane, version=objects.version(named.ANTREA_DAEMON_SET), settings=found)
             case DataPlane.KUBE_ROUTER:
                 version = objects.version(named.KUBE_ROUTER_DAEMON_SET)
                 return replace(plane, version=version, settings=objects.kube_router_settings())

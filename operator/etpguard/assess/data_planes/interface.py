@@ -19,9 +19,9 @@ The names of `KnownDataPlane.settings` are those of the data plane's own configu
 |---|---|
 | cilium | keys of the ConfigMap cilium-config: `service-no-backend-response`, `enable-no-service-endpoints-routable`, `enable-health-check-nodeport`, `kube-proxy-replacement-healthz-bind-address`, `k8s-service-proxy-name`, `enable-ingress-controller`, `enable-gateway-api`, `enable-k8s-terminating-endpoint`, `enable-internal-traffic-policy`, `enable-bgp-control-plane` |
 | ovn-kubernetes | `node-port-enable` (of the Node's annotation), `healthz-bind-address`, `ovn-empty-lb-events`; `openshift` is "true" for the OVN-Kubernetes of OpenShift |
-| antrea | keys of antrea-agent.conf: `serviceProxyName`, `skipServices` (separated by commas), `proxyLoadBalancerIPs`, `disableServiceHealthCheckServer`, `serviceHealthCheckServerBindAddress`; `healthz-of-kube-proxy`: what kube-proxy answers on port 10256 if it runs beside Antrea, "true", "false" or why that is not known |
+| antrea | keys of antrea-agent.conf: `serviceProxyName`, `skipServices` (separated by commas), `proxyLoadBalancerIPs`, `disableServiceHealthCheckServer`, `serviceHealthCheckServerBindAddress`; `healthz-of-kube-proxy`: what kube-proxy answers on port 10256 if it runs beside Antrea, "true", "false" or why that is not known; not known if it is not set |
 | kube-router | `service-external-ip-range` (separated by commas) |
-| calico-ebpf | `bpfKubeProxyHealthzPort`, of the FelixConfiguration; `healthz-of-kube-proxy`, as for antrea, but not known if it is not set |
+| calico-ebpf | `bpfKubeProxyHealthzPort`, of the FelixConfiguration; `healthz-of-kube-proxy`, as for antrea |
 | kube-proxy | `nodePortAddresses` (separated by commas) |
 | kube-proxy, winkernel | `healthz-bind-address`; `healthz-decided-by`: what decides on that address where no object shows it |
 

@@ -42,12 +42,17 @@ def kube_proxy_healthz(plane: KnownDataPlane) -> Healthz:
     return reaches_healthz(address)
 
 
-def beside_kube_proxy(own: Healthz, kube_proxy: str | None) -> Healthz:
-    """What port 10256 answers where kube-proxy may run beside the data plane, which answers `own`. `kube_proxy` is
-    the setting HEALTHZ_BESIDE."""
+def beside_kube_proxy(name: str, own: Healthz, kube_proxy: str | None) -> Healthz:
+    """What port 10256 answers where kube-proxy may run beside the data plane of this name, which answers `own`.
+    `kube_proxy` is the setting HEALTHZ_BESIDE; None if no object shows whether kube-proxy runs."""
     if kube_proxy == "true":
         return True
-    return kube_proxy if own is False and kube_proxy not in (None, "false") else own
+    if own is not False or kube_proxy == "false":
+        return own
+    return kube_proxy or (
+        f"{name} does not answer on port 10256, and no object shows whether kube-proxy runs beside it and "
+        "answers. Look for its pods: kubectl get pods -A -o wide | grep kube-proxy"
+    )
 
 
 _ONLY_FROM_OUTSIDE = (
