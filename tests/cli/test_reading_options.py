@@ -54,7 +54,7 @@ def recorded(tmp_path: Path) -> Iterator[tuple[Path, list[list[tuple[str, str]]]
     seen: list[list[tuple[str, str]]] = []
     handler = type("Handler", (Recorder,), {"seen": seen})
     with HTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield kubeconfig(tmp_path, f"http://127.0.0.1:{server.server_port}"), seen
         server.shutdown()

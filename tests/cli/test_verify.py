@@ -154,7 +154,7 @@ class _Answers(BaseHTTPRequestHandler):
 def test_what_connects_from_this_machine_is_inconclusive(tmp_path: Path) -> None:
     """The address is this machine's own, as on a node."""
     with HTTPServer(("127.0.0.1", 0), _Answers) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         (document,) = yaml.load_all(SEED.read_text(), yaml.CSafeLoader)
         for item in document["items"]:
             if item["kind"] == "Service":

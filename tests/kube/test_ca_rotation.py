@@ -64,6 +64,7 @@ def kubeconfig(folder: Path, server: str, bundle: Path, user: dict[str, Any]) ->
 
 class _NoNodes(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body waits 40 ms for the client to acknowledge the head
 
     def do_GET(self) -> None:
         body = json.dumps({"kind": "NodeList", "metadata": {"resourceVersion": "7"}, "items": []}).encode()
@@ -85,7 +86,7 @@ def rotation(tmp_path: Path) -> Rotation:
 @pytest.fixture
 def front(rotation: Rotation) -> Iterator[TlsFront]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _NoNodes) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         with TlsFront(("127.0.0.1", server.server_address[1]), *rotation.old_pair) as front:
             yield front
         server.shutdown()

@@ -156,6 +156,8 @@ def test_a_policy_of_others_that_refuses_every_change_does_not_confine(cluster: 
 
 def test_an_operator_that_is_not_confined_is_ready_and_says_so(cluster: Cluster, namespace: str) -> None:
     settings: dict[str, Any] = {"write_conditions": True, "leader_elect": True, "lease_namespace": namespace}
+    # The check is made again after this time: the policies of another test may take a while to go.
+    settings["resync_interval"] = 5.0
     with Running(cluster.kubeconfig, **settings) as running:
         running.wait_ready()
         wait_for(lambda: running.metric("etpguard_confined") == 0.0, 60, "the check")
