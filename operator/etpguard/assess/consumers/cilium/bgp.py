@@ -70,9 +70,8 @@ def targets_by_bgp(service: Service, view: View) -> Targets:
     if why := view.unseen(CILIUM_BGP_PEER_CONFIG):
         return _peer_configs_unseen(with_peers, why)
     families = served_families(service)
-    names = f"{','.join(families)} {_names(advertisements)}"
     found = view.once(
-        f"BGP sessions: {names}",
+        f"BGP sessions for {', '.join(families)}",
         advertisements[0],
         lambda _: _by_sessions(families, configs, advertisements, view),
         *advertisements[1:],

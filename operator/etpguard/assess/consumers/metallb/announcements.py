@@ -267,7 +267,7 @@ def _without_advertisement(view: View) -> _Advertisements | Reason:
 
 def _unseen(view: View) -> dict[str, str]:
     """The kinds of advertisements of which there may be others, each with the reason."""
-    asked = {str(kind.name): view.unseen(kind) for kind in (L2_ADVERTISEMENT, BGP_ADVERTISEMENT)}
+    asked = {kind.name: view.unseen(kind) for kind in (L2_ADVERTISEMENT, BGP_ADVERTISEMENT)}
     return {name: why for name, why in asked.items() if why}
 
 
