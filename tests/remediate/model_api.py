@@ -12,7 +12,7 @@ from typing import Any
 from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow
-from etpguard.objects import AnyKind, Page, decode_page
+from etpguard.objects import SERVICE_COVERAGE, AnyKind, Page, decode_page
 
 Json = dict[str, Any]
 
@@ -33,6 +33,8 @@ class ModelApi:
         self.kill_in: tuple[int, bool] | None = None
         """In how many requests, and whether after its effect."""
         self.lose_answer_in: int | None = None
+        self.publish_in: int | None = None
+        """Before which request etpguard publishes, which changes nothing here but the versions of the reports."""
         self._clock = clock
         self._on_flip = on_flip
         self._version = 100
@@ -53,6 +55,13 @@ class ModelApi:
         return copy.deepcopy(self._with_faults(request))
 
     def _with_faults(self, request: Request) -> Json:
+        if self.publish_in is not None:
+            self.publish_in -= 1
+            if self.publish_in < 0:
+                self.publish_in = None
+                for key in self.objects:
+                    if key[0] == SERVICE_COVERAGE.plural:
+                        self.touch(key)
         kill = False
         if self.kill_in is not None:
             left, after = self.kill_in

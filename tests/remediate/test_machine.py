@@ -374,6 +374,10 @@ class World(RuleBasedStateMachine):
     def answer_will_be_lost(self, requests: int) -> None:
         self.api.lose_answer_in = requests
 
+    @rule(requests=st.integers(0, 12))
+    def reports_will_be_published(self, requests: int) -> None:
+        self.api.publish_in = requests
+
     @rule(rounds=st.integers(1, 4))
     def operator_works(self, rounds: int) -> None:
         for _ in range(rounds):
