@@ -200,7 +200,10 @@ DRY = policy(mode="DryRun")
             id="requested rollback begun",
         ),
         pytest.param(
-            standing(remediation=BEGUN, covered_since=NOW - 1800), Action.NONE, "Applied", id="begun, now Manual"
+            standing(remediation=BEGUN, covered_since=NOW - 1800),
+            Action.WITHDRAW,
+            "Applied",
+            id="begun, now Manual",
         ),
         pytest.param(
             standing(policy(rollback={"mode": "WhenCovered"}), remediation=BEGUN, covered_since=NOW - 1800),
@@ -210,9 +213,18 @@ DRY = policy(mode="DryRun")
         ),
         pytest.param(
             standing(policy(rollback={"mode": "WhenCovered"}), remediation=BEGUN),
-            Action.NONE,
+            Action.WITHDRAW,
             "Applied",
             id="begun, and covered no more",
+        ),
+        pytest.param(
+            standing(policy(rollback={"mode": "WhenCovered"}), remediation=BEGUN, covered_since=NOW - 1),
+            Action.NONE,
+            "Applied",
+            id="begun, and covered for a short time",
+        ),
+        pytest.param(
+            standing(policy(mode="DryRun"), remediation=BEGUN), Action.WITHDRAW, "Applied", id="begun, now DryRun"
         ),
         pytest.param(
             standing(policy(suspend=True), remediation=BEGUN, covered_since=NOW - 1800),

@@ -56,9 +56,7 @@ def play(scene: Scene, folder: Path, times: int) -> None:
         for service, covered in zip(SERVICES, cycle((False, True))):
             traffic.put(service, covered)
         for service in SERVICES:
-            wait_for(
-                partial(as_decided, scene, service, traffic.covered[service]), 60, f"what becomes of {service}"
-            )
+            wait_until_decided(scene, service, traffic.covered[service])
         wait_for(lambda: counted(scene, traffic), 60, "the policy's count")
     writes = accepted(scene.cluster.audit(began), scene.namespace, [r.user for r in replicas])
     assert_only_the_leader_wrote(writes, 1 + 2 * times)
@@ -96,6 +94,14 @@ def under_way(scene: Scene) -> set[str]:
         report.get("status", {}).get("remediation", {}) for report in scene.cluster.call("GET", path)["items"]
     ]
     return {json.dumps(record) for record in found if record.get("phase") in ("Applying", "RollingBack")}
+
+
+def wait_until_decided(scene: Scene, service: str, covered: bool) -> None:
+    try:
+        wait_for(partial(as_decided, scene, service, covered), 60, f"what becomes of {service}")
+    except TimeoutError as error:
+        found = {"covered": covered, "policy": scene.traffic_policy(service), **scene.report(service)["status"]}
+        raise AssertionError(f"{error}; it has {json.dumps(found)}") from None
 
 
 def as_decided(scene: Scene, service: str, covered: bool) -> bool:

@@ -155,6 +155,18 @@ def test_a_rollback_that_began_is_not_carried_out_without_its_reason(change: Jso
     for _ in range(40):
         world.quiet_round()
     assert world.flips["a"] == [(MANAGER, "Cluster")]
+    assert phase_of(world) == ("RollingBack" if "suspend" in change else "Applied")
+
+
+def test_a_rollback_that_was_withdrawn_happens_once_the_service_is_covered_again() -> None:
+    world = rollback_that_is_refused()
+    world.outcomes["a"] = Outcome.Outage
+    for _ in range(40):
+        world.quiet_round()
+    covered_for_long(world)
+    for _ in range(40):
+        world.quiet_round()
+    assert (phase_of(world), policy_of(world)) == ("RolledBack", "Local")
 
 
 def test_a_rollback_that_began_goes_on_while_its_reason_holds() -> None:

@@ -36,6 +36,7 @@ class Action(Enum):
     NOTE_USER_ROLLBACK = "record that a person restored Local"
     NOTE_REVERT = "record that a tool restored Local"
     FORGET = "discard the intent"
+    WITHDRAW = "withdraw the rollback"
 
 
 class Decision(NamedTuple):
@@ -103,6 +104,7 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
     if record.phase == "Applying":
         return made(Action.APPLY, reasons.APPLYING.because("the Service is patched; its record is next"))
     # An automatic rollback that began, and was not sent, needs its reason again: coverage may have ended.
+    stay = Action.WITHDRAW if begun else Action.NONE
     governing, recorded = case.governing, case.recorded_policy
     asked = recorded is not None and requests_rollback(recorded, service)
     if asked or (governing is not None and governing.requests_rollback(service)):
@@ -114,12 +116,12 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
         return made(Action.NONE, *wait) if wait else made(Action.ROLL_BACK, POLICY_GONE)
     if governing is None:
         why = "no policy governs the Service now" if recorded else "the policy is gone, and onDelete was Keep"
-        return made(Action.NONE, reasons.KEPT.because(why))
+        return made(stay, reasons.KEPT.because(why))
     if governing.mode != "Enforce" or governing.invalid:
         why = governing.invalid or "mode DryRun neither remediates nor rolls back"
-        return made(Action.NONE, reasons.APPLIED.because(why))
+        return made(stay, reasons.APPLIED.because(why))
     if not governing.rolls_back_when_covered or case.covered_since is None:
-        return made(Action.NONE, reasons.APPLIED.because("Cluster until a rollback"))
+        return made(stay, reasons.APPLIED.because("Cluster until a rollback"))
     left = case.covered_since + governing.covered_seconds - now
     if left > 0:
         return made(Action.NONE, reasons.APPLIED.because("covered under Local, but not for long enough"), left)

@@ -92,6 +92,8 @@ class Executor:
             case Action.FORGET:
                 await self._rollback.cancel(now, reasons.NOT_APPLIED.meaning)
                 return reasons.NOT_APPLIED.meaning
+            case Action.WITHDRAW:
+                return await self._rollback.withdraw(now, str(again.reason))
             case Action.NONE:
                 raise Changed(str(again.reason))
 

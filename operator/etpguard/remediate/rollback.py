@@ -162,6 +162,14 @@ class Rollback:
             await self._recorder.write(now, msgspec.structs.replace(ended, intents=intent.intents[:-1]))
             self._count("apply", "cancelled")
 
+    async def withdraw(self, now: CurrentService, why: str) -> str:
+        """End a rollback that began, was not carried out, and has no reason any more. Returns `why`."""
+        intent = now.remediation
+        if intent is None:
+            raise Changed("there is no record")
+        await self._recorder.write(now, entered(intent, "Applied", self._recorder.stamp(), why))
+        return why
+
     async def rebuild(self, governing: Governing | None, key: Key) -> str:
         """Make the record of a remediation again from managedFields, after its report was lost.
 

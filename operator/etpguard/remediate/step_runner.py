@@ -28,6 +28,7 @@ _ORDER = {
     Action.NOTE_USER_ROLLBACK: 0,
     Action.NOTE_REVERT: 0,
     Action.FORGET: 0,
+    Action.WITHDRAW: 0,
     Action.APPLY: 1,
     Action.DRY_RUN: 2,
 }
@@ -102,8 +103,8 @@ class StepRunner:
         case = round_.cases[key]
         step = self._executor.carry_out(case, decision, round_.ledger)
         done = await self._try(key, f"{decision.action.value} ({decision.reason})", step)
-        # A discarded intent ends the try, and not the cause of its failure.
-        if done and decision.action is not Action.FORGET:
+        # What is discarded or withdrawn ends the try, and not the cause of its failure.
+        if done and decision.action not in (Action.FORGET, Action.WITHDRAW):
             self._postponed.done(key)
         if done and decision.action is Action.DRY_RUN and case.assessment is not None:
             self._history.tried(case.service.uid, trial(case.assessment, case.governing))
