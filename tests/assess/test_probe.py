@@ -56,6 +56,9 @@ OTHERS = {
     Key("x", "doubtful-elsewhere"): Probed(other(uncertain=(ELSEWHERE,)), local=True),
     Key("x", "limited"): Probed(OTHER, local=False, limit="it is limited"),
     Key("x", "limited-local"): Probed(OTHER, local=True, limit="it is limited"),
+    Key("x", "unreadable"): Probed(OTHER, local=True, unreadable="s: bad"),
+    Key("x", "unreadable-cluster"): Probed(OTHER, local=False, unreadable="s: bad"),
+    Key("x", "unreadable-down"): Probed(DOWN, local=False, unreadable="s: bad"),
     Key("x", "closed"): Probed(other(through=((Frontend.NODE_PORT, 0),)), local=False),
     Key("x", "closed-local"): Probed(other(through=((Frontend.NODE_PORT, 0),)), local=True),
 }
@@ -79,6 +82,12 @@ OTHERS = {
         ),
         pytest.param(OtherNodePort(Key("x", "limited-local"), "hc"), 0b0100, id="limited, in the states already"),
         pytest.param(OtherNodePort(Key("x", "closed-local"), "hc"), 0, id="a node port that is closed"),
+        pytest.param(
+            OtherNodePort(Key("x", "unreadable-cluster"), "hc"), ALL, id="under Cluster one endpoint is enough"
+        ),
+        pytest.param(
+            HealthCheckNodePort(True, Key("x", "unreadable")), ALL, id="another's by TCP, whatever its endpoints"
+        ),
         pytest.param(KubeProxyHealthz(), READY, id="10256: Ready nodes"),
         pytest.param(AnswersEverywhere(), ALL, id="named by the user: everywhere"),
         pytest.param(PassesNowhere("it answers 404"), 0, id="a check that nothing there satisfies: nowhere"),
@@ -124,6 +133,21 @@ def test_passing(probe: Probe, expected: int) -> None:
             OtherNodePort(Key("x", "limited"), "hc"),
             "it is not known which nodes serve Service x/limited: it is limited",
             id="only some nodes serve it",
+        ),
+        pytest.param(
+            OtherNodePort(Key("x", "unreadable"), "hc"),
+            "not all endpoints of Service x/unreadable are known: s: bad",
+            id="another's slice cannot be read",
+        ),
+        pytest.param(
+            OtherNodePort(Key("x", "unreadable-down"), "hc"),
+            "not all endpoints of Service x/unreadable-down are known: s: bad",
+            id="another's slice cannot be read, and it has no other endpoint",
+        ),
+        pytest.param(
+            HealthCheckNodePort(service=Key("x", "unreadable")),
+            "not all endpoints of Service x/unreadable are known: s: bad",
+            id="healthCheckNodePort of a Service of which a slice cannot be read",
         ),
         pytest.param(
             OtherNodePort(Key("x", "closed"), "hc"),

@@ -13,7 +13,13 @@ from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets
 from etpguard.assess.node_rule import Hosts, NodeRule
 from etpguard.assess.outcome import Reason
-from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, KubeProxyHealthz, NotModelled
+from etpguard.assess.probe import (
+    AnswersEverywhere,
+    HealthCheckNodePort,
+    KubeProxyHealthz,
+    NotModelled,
+    OtherNodePort,
+)
 from etpguard.objects import INGRESS, SERVICE_COVERAGE, AnyKind, Key, Record, Reject, Requirement
 from etpguard.objects.aws import TARGET_GROUP_BINDING
 from tests.assess.build import (
@@ -316,6 +322,19 @@ def test_unknown_with_a_slice_that_cannot_be_read() -> None:
     found, _ = assess(service(), ON_N1, bad, *NODES)
     assert found is not None
     assert (found.outcome, str(found.reason)) == (Outcome.Unknown, f"UnreadableEndpointSlice: {bad.message}")
+
+
+def test_unknown_with_a_health_check_of_a_service_of_which_a_slice_cannot_be_read() -> None:
+    """The endpoint of n2 may be in that slice: then its health check passes on an uncovered node."""
+    checks = service("checks", [{"name": "http", "port": 80, "nodePort": 30090}])
+    known = endpoint_slice([endpoint("n1")], name="checks-1", of="checks")
+    bad = Reject("EndpointSlice", Key("default", "checks-2"), "u", 5, "checks-2: bad", checks.key)
+    probing = consumer(probe=OtherNodePort(checks.key, "http"))
+    assert outcome(service(), ON_N1, *NODES, checks, known, consumers=[probing]) == "TargetsUnhealthy"
+    found, _ = assess(service(), ON_N1, *NODES, checks, known, bad, consumers=[probing])
+    assert found is not None
+    assert (found.outcome, found.reason.code) == (Outcome.Unknown, "HealthCheckPortNotModelled")
+    assert "checks-2: bad" in found.reason.detail
 
 
 def test_an_ingress_that_cannot_be_read_may_be_a_consumer() -> None:

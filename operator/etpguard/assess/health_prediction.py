@@ -54,4 +54,6 @@ class HealthPrediction:
         if service is None:
             return None
         limit = self._states.rules.limit(service)
-        return Probed(self._states.of(key, service), service.policy == "Local", limit)
+        rejected = self._picture.rejected_slices(key)
+        unreadable = rejected[0].message if rejected else ""
+        return Probed(self._states.of(key, service), service.policy == "Local", limit, unreadable)

@@ -80,6 +80,8 @@ class Probed(NamedTuple):
     """Whether its policy is Local."""
     limit: str = ""
     """Why only some nodes may serve it under Cluster, as a clause; "" if nothing shows that."""
+    unreadable: str = ""
+    """Which of its EndpointSlices cannot be read, and why, so that it may have further endpoints; "" for none."""
 
 
 def passing(
@@ -114,6 +116,8 @@ def passing(
                 if any_answer:
                     return nodes
                 return NotModelled(f"Service {service}, whose healthCheckNodePort is probed, does not exist")
+            if base.unreadable and not any_answer:
+                return NotModelled(f"not all endpoints of Service {service} are known: {base.unreadable}")
             return _health_check_node_port(base.states, family, any_answer, path, nodes)
         case OtherNodePort(service, probed):
             found = other(service)
@@ -132,6 +136,8 @@ def passing(
 
 
 def _other_node_port(service: Key, found: Probed, state: PortState, nodes: int) -> int | NotModelled:
+    if found.unreadable and (found.local or not state.usable):
+        return NotModelled(f"not all endpoints of Service {service} are known: {found.unreadable}")
     if doubt := (state if found.local else state.under_cluster).doubt(nodes):
         return NotModelled(f"what answers on the node port of Service {service} is not known: {doubt.detail}")
     if found.local:
