@@ -37,6 +37,7 @@ class FakeApi:
 
     answer: Callable[[Call], Answer]
     calls: list[Call] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
 
     async def param_serialize(self, method: str, resource_path: str, **parts: Any) -> Any:
         call = Call(
@@ -47,6 +48,7 @@ class FakeApi:
     async def call_api(self, *parts: Any, **options: Any) -> Any:
         await asyncio.sleep(0)
         self.calls.append(parts[3])
+        self.timeouts.append(options["_request_timeout"].total)
         status, body, headers = self.answer(parts[3])
         return _Response(status, body if isinstance(body, bytes) else json.dumps(body).encode(), headers)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from etpguard.kube.lease import Elector, Timing
+from etpguard.kube.writes import SHORTEST_SECONDS, WriteLimits, Writer
 from etpguard.objects import Key
 from tests.kube.fake_api import Answer, Call, FakeApi, failure, ok
 
@@ -137,23 +138,20 @@ def test_a_renewal_puts_off_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("since_renewal", "timeout", "may"),
+    ("since_renewal", "left"),
     [
-        pytest.param(0.0, 10.0, True, id="at once"),
-        pytest.param(2.9, 10.0, True, id="just in time"),
-        pytest.param(3.0, 10.0, False, id="its end would touch the margin"),
-        pytest.param(11.9, 1.0, True, id="a shorter write, later"),
-        pytest.param(12.0, 1.0, False, id="a shorter write, too late"),
+        pytest.param(0.0, 13.0, id="at once"),
+        pytest.param(9.0, 4.0, id="later"),
+        pytest.param(13.0, 0.0, id="the margin begins"),
+        pytest.param(20.0, 0.0, id="expired"),
     ],
 )
-def test_a_write_may_start_if_it_ends_before_the_lease_does(
-    since_renewal: float, timeout: float, may: bool
-) -> None:
+def test_a_write_has_to_end_before_the_lease_does(since_renewal: float, left: float) -> None:
     a = Candidate(LeaseServer(), "a")
-    assert not a.elector.may_start(0.1)
+    assert a.elector.time_left() == 0.0
     a.round()
     a.now += since_renewal
-    assert a.elector.may_start(timeout) is may
+    assert a.elector.time_left() == left
 
 
 def test_a_renewal_counts_from_when_it_was_sent() -> None:
@@ -167,8 +165,7 @@ def test_a_renewal_counts_from_when_it_was_sent() -> None:
 
     server.api.answer = slow
     a.round()  # a GET and a POST; the POST was sent 2.5 s ago
-    assert a.elector.may_start(10.4)
-    assert not a.elector.may_start(10.6)
+    assert a.elector.time_left() == 10.5
 
 
 @pytest.mark.parametrize(
@@ -202,10 +199,10 @@ def test_a_renewal_whose_answer_was_lost_is_no_loss_and_no_gain() -> None:
     a.round()
     server.lose_answers = True
     assert a.round(2)  # it is in the API, but a does not know
-    assert not a.elector.may_start(11.1)
+    assert a.elector.time_left() == 11.0
     server.lose_answers = False
     assert a.round(2)
-    assert a.elector.may_start(12.9)
+    assert a.elector.time_left() == 13.0
     assert a.changes == [True]
 
 
@@ -217,7 +214,7 @@ def test_a_leader_that_was_replaced_follows() -> None:
     b.round(16)
     assert b.elector.leading
     assert not a.round()
-    assert not a.elector.may_start(0.1)
+    assert a.elector.time_left() == 0.0
     assert a.elector.holder == "b"
 
 
@@ -259,7 +256,7 @@ def test_a_hand_over_is_taken_up_at_the_next_look() -> None:
     b.round()
     a.leave()
     assert (server.spec["holderIdentity"], a.changes) == ("", [True, False])
-    assert not a.elector.may_start(0.1)
+    assert a.elector.time_left() == 0.0
     assert b.round(1)
     assert server.spec["leaseTransitions"] == 1
 
@@ -324,11 +321,31 @@ def test_where_all_are_unfit_nobody_leads_until_one_is_not() -> None:
 
 
 @pytest.mark.parametrize("lease", [3, 5, 15, 60])
-def test_a_write_fits_into_every_length(lease: int) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_the_leader_may_write_at_any_time_however_slow_its_renewals_are(lease: int, share: float) -> None:
+    """`share`: how long each renewal takes, of the longest time after which it still counts as answered."""
     timing = Timing.of(lease)
-    # Between two renewals there is always a moment at which a write may start.
-    assert timing.lease - timing.margin - timing.write_timeout > timing.retry
-    assert timing.renew_deadline < timing.lease
+    server = LeaseServer()
+    a = Candidate(server, "a", timing)
+    writer = Writer(server.api, time_left=a.elector.time_left, limits=WriteLimits(timing.write_timeout))
+    plain = server.api.answer
+
+    def slow(call: Call) -> Answer:
+        for _ in range(10):
+            a.now += share * (timing.renew_deadline - timing.retry) / 2 / 10
+            assert not a.elector.leading or writer.closed() is None
+        return plain(call)
+
+    server.api.answer = slow
+    for _ in range(5):
+        assert a.round(timing.retry)
+        assert writer.closed() is None
+
+
+@pytest.mark.parametrize("lease", [3, 5, 15, 60])
+def test_the_leader_may_write_until_it_gives_up(lease: int) -> None:
+    timing = Timing.of(lease)
+    assert timing.renew_deadline + SHORTEST_SECONDS < timing.lease - timing.margin
 
 
 def test_the_defaults_are_those_of_15_seconds_and_less_than_3_is_refused() -> None:

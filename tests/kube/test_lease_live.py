@@ -50,7 +50,7 @@ async def replica(namespace: str, name: str, kubeconfig: Path, lease: int = LEAS
     client = LazyClient(Connection(kubeconfig), name)
     elector = Elector(client, Key(namespace, "leader"), name, timing=timing)
     limits = WriteLimits(timeout=timing.write_timeout, rate=1000, burst=1000)
-    writer = Writer(client, may_start=elector.may_start, limits=limits)
+    writer = Writer(client, time_left=elector.time_left, limits=limits)
     made = Replica(elector, asyncio.Event())
 
     async def write() -> None:
@@ -137,7 +137,7 @@ def test_a_leader_that_is_cut_off_stops_before_the_next_begins(cluster: Cluster,
                     renewed = lease_time(cluster, namespace, "renewTime")
                     await until(lambda: b.written > 0)
                     assert lease_time(cluster, namespace, "acquireTime") - renewed >= LEASE - CLOCK
-                    assert not a.elector.may_start(0.0)
+                    assert not a.elector.time_left()
                     proxy.restore()  # what was held back on the way may still arrive
                     await until(lambda: not a.elector.leading)
                     before = b.written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,7 +34,7 @@ class Gate:
         scope: NamespaceScope = EVERYWHERE,
     ) -> None:
         script: Iterator[Answer | Exception] = iter(answers)
-        self.leading = True
+        self.time_left = math.inf
         self.stale: str | None = None
         self.clock = Clock()
         self.seen: list[tuple[str, str, int]] = []
@@ -49,7 +50,7 @@ class Gate:
         self.api = FakeApi(answer)
         self.writer = Writer(
             self.api,
-            may_start=lambda timeout: self.leading,
+            time_left=lambda: self.time_left,
             stale=lambda: self.stale,
             limits=limits,
             scope=scope,
@@ -64,15 +65,16 @@ class Gate:
 
 
 @pytest.mark.parametrize(
-    ("leading", "stale", "reason"),
+    ("time_left", "stale", "reason"),
     [
-        pytest.param(False, None, "not the leader", id="not leading"),
-        pytest.param(True, "the list of nodes is old", "the list of nodes is old", id="stale"),
+        pytest.param(0.0, None, "not the leader", id="not leading"),
+        pytest.param(0.4, None, "not the leader", id="the Lease is about to expire"),
+        pytest.param(math.inf, "the list of nodes is old", "the list of nodes is old", id="stale"),
     ],
 )
-def test_a_closed_gate_sends_nothing(leading: bool, stale: str | None, reason: str) -> None:
+def test_a_closed_gate_sends_nothing(time_left: float, stale: str | None, reason: str) -> None:
     gate = Gate()
-    gate.leading, gate.stale = leading, stale
+    gate.time_left, gate.stale = time_left, stale
     with pytest.raises(NotNow, match=reason) as held:
         gate.write()
     assert not held.value.refusal
@@ -82,15 +84,31 @@ def test_a_closed_gate_sends_nothing(leading: bool, stale: str | None, reason: s
 
 def test_the_gate_is_asked_again_before_each_try() -> None:
     gate = Gate(failure(503, "ServiceUnavailable"))
-    gate.before_each = lambda: setattr(gate, "leading", False)
+    gate.before_each = lambda: setattr(gate, "time_left", 0.0)
     with pytest.raises(NotNow):
         gate.write()
     assert len(gate.api.calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("time_left", "timeout"),
+    [
+        pytest.param(math.inf, 10.0, id="no Lease"),
+        pytest.param(11.0, 10.0, id="a Lease that lasts longer"),
+        pytest.param(1.5, 1.5, id="a Lease that expires before"),
+    ],
+)
+def test_a_write_must_end_before_the_lease_does(time_left: float, timeout: float) -> None:
+    gate = Gate()
+    gate.time_left = time_left
+    gate.write()
+    asyncio.run(gate.writer.read(verbs.get(SERVICE, Key("ns", "web"))))
+    assert gate.api.timeouts == [timeout, 10.0]
+
+
 def test_a_read_passes_a_closed_gate() -> None:
     gate = Gate(ok({"a": 1}))
-    gate.leading = False
+    gate.time_left = 0.0
     assert asyncio.run(gate.writer.read(verbs.get(SERVICE, Key("ns", "web")))) == {"a": 1}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -144,7 +145,7 @@ async def staged(
     elector = Elector(client, lease, agent, timing=timing) if lease else None
     writer = Writer(
         client,
-        may_start=elector.may_start if elector else lambda timeout: True,
+        time_left=elector.time_left if elector else lambda: math.inf,
         limits=limits or (WriteLimits(timeout=timing.write_timeout) if elector else None),
         on_request=on_request,
     )

@@ -214,7 +214,7 @@ def test_what_a_sweep_raises_does_not_end_the_publisher() -> None:
 
 def test_without_the_lead_nothing_piles_up() -> None:
     """Of Services that come and go while another replica leads."""
-    publisher = Publisher(Writer(api_of(), may_start=lambda timeout: False), picture_with(), {}, advice, FAST)
+    publisher = Publisher(Writer(api_of(), time_left=lambda: 0.0), picture_with(), {}, advice, FAST)
 
     async def scene() -> None:
         for number in range(2000):

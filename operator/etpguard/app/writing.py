@@ -92,10 +92,9 @@ class Writing:
         )
         self._writer = Writer(
             self._client,
-            may_start=elector.may_start if elector else lambda timeout: True,
+            time_left=elector.time_left if elector else lambda: math.inf,
             stale=stale,
             scope=settings.scope,
-            # A write that starts between two renewals must end before the Lease does.
             limits=WriteLimits(timeout=timing.write_timeout),
             on_request=metrics.request,
         )

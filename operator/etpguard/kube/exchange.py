@@ -63,7 +63,7 @@ async def exchange(client: Client, request: Request, timeout: float, on_request:
             answer = await _send(client, request, timeout)
         status = answer.status
     except TimeoutError:
-        raise ApiError(0, "Timeout", f"no answer within {timeout:g} s") from None
+        raise ApiError(0, "Timeout", f"no answer within {timeout:.3g} s") from None
     except Exception as error:
         # Any error of credentials, TLS or sockets means the same to the caller: no answer.
         raise ApiError(0, type(error).__name__, str(error) or type(error).__name__) from error

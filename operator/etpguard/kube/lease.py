@@ -43,8 +43,9 @@ def boot_clock() -> float:
 class Timing:
     """All in seconds. The defaults are those of client-go; a shorter `lease` shortens all in proportion.
 
-    A write, with its time-out, must end `margin` before the Lease expires. `patience`: how long a candidate may be
-    unfit before it leaves the Lease to others. It is longer than the minute that a watch may take to start.
+    `write_timeout` is the time-out of a write. It is shorter where the write would not end `margin` before the
+    Lease expires. `patience`: how long a candidate may be unfit before it leaves the Lease to others. It is longer
+    than the minute that a watch may take to start.
     """
 
     lease: int = 15
@@ -110,11 +111,12 @@ class Elector:
         self._known: Lease | None = None
         self._seen_at = 0.0
 
-    def may_start(self, timeout: float) -> bool:
-        """Whether a write with that time-out, in seconds, may start now: it must end `margin` before the Lease
-        expires. The time of the Lease counts from the moment at which the last successful renewal was sent."""
+    def time_left(self) -> float:
+        """How long a write that starts now may take, in seconds: it must end `margin` before the Lease expires.
+        The time of the Lease counts from the moment at which the last successful renewal was sent. 0.0 where this
+        replica does not lead."""
         safe_until = self._renewed + self._timing.lease - self._timing.margin
-        return self.leading and self._clock() + timeout < safe_until
+        return max(0.0, safe_until - self._clock()) if self.leading else 0.0
 
     async def run(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -33,6 +34,9 @@ R = TypeVar("R", bound=Record)
 _log = logging.getLogger(__name__)
 
 _BACK_OFF = Backoff(1.0, 30.0)
+
+SHORTEST_SECONDS = 0.5
+"""A write that would have less time than this is not started."""
 
 
 class NotNow(Exception):  # noqa: N818  nothing went wrong
@@ -58,9 +62,9 @@ class OutOfScope(ApiError):  # noqa: N818  as the other errors of kube
 
 @dataclass(frozen=True, slots=True)
 class WriteLimits:
-    """`timeout` limits one request as a whole. `rate`, a second, and `burst` limit all requests together.
-    `refused_for` is how long a refusal holds. A request starts at most `max_age` after the call of `write`,
-    because the facts behind it may have changed since. Times are in seconds."""
+    """`timeout` limits one request as a whole; the Lease may leave less to a write. `rate`, a second, and `burst`
+    limit all requests together. `refused_for` is how long a refusal holds. A request starts at most `max_age`
+    after the call of `write`, because the facts behind it may have changed since. Times are in seconds."""
 
     timeout: float = 10.0
     rate: float = 30.0
@@ -72,16 +76,16 @@ class WriteLimits:
 class Writer:
     """Sends writes, and the few reads that belong to them.
 
-    `may_start(t)` says whether this replica leads for long enough to start a write with time-out t. `stale()` says
-    why nothing may be written from the picture, None if it may. Writes go to the namespaces of `scope` only.
-    `clock` is monotonic; `wall`, in seconds since the epoch, only appears in messages.
+    `time_left()` says how long a write that starts now may take, in seconds, so that this replica still leads when
+    it ends. `stale()` says why nothing may be written from the picture, None if it may. Writes go to the
+    namespaces of `scope` only. `clock` is monotonic; `wall`, in seconds since the epoch, only appears in messages.
     """
 
     def __init__(
         self,
         client: Client,
         *,
-        may_start: Callable[[float], bool] = lambda timeout: True,
+        time_left: Callable[[], float] = lambda: math.inf,
         stale: Callable[[], str | None] = lambda: None,
         scope: NamespaceScope = EVERYWHERE,
         limits: WriteLimits | None = None,
@@ -91,7 +95,7 @@ class Writer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
-        self._may_start = may_start
+        self._time_left = time_left
         self._stale = stale
         self._scope = scope
         self._limits = limits or WriteLimits()
@@ -110,7 +114,7 @@ class Writer:
 
     def closed(self) -> str | None:
         """Why no write may start now; None if writes may start."""
-        if not self._may_start(self._limits.timeout):
+        if self._time_left() < SHORTEST_SECONDS:
             return "not the leader"
         return self._stale()
 
@@ -156,7 +160,7 @@ class Writer:
         while True:
             await self._wait_for_turn(request, latest, gated)
             try:
-                made = made_of(await self._send(request))
+                made = made_of(await self._send(request, gated))
                 self._answered(request)
                 return made
             except ApiError as error:
@@ -185,9 +189,10 @@ class Writer:
                 return
             await self._sleep(max(pause, turn))
 
-    async def _send(self, request: Request) -> Answer:
+    async def _send(self, request: Request, gated: bool) -> Answer:
+        timeout = min(self._limits.timeout, self._time_left()) if gated else self._limits.timeout
         async with self._under_way():
-            return await exchange(self._client, request, self._limits.timeout, self._on_request)
+            return await exchange(self._client, request, timeout, self._on_request)
 
     @asynccontextmanager
     async def _under_way(self) -> AsyncIterator[None]:
