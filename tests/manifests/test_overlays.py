@@ -129,6 +129,22 @@ def test_pods_run_where_the_image_does_and_keep_no_node_from_being_drained() -> 
     assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
 
 
+@pytest.mark.parametrize(
+    ("rotated_at", "platform"),
+    [(10, "the kubelet's default"), (50, "OpenShift, Huawei CCE"), (100, "Gardener")],
+)
+def test_the_log_of_the_container_is_no_reason_to_evict_it(rotated_at: int, platform: str) -> None:
+    """The kubelet of Kubernetes 1.37 counts logs (eviction_manager.go containerEphemeralStorageLimitEviction). Of
+    the 5 files of containerLogMaxFiles, container_log_manager.go compresses all but the newest two."""
+    (deployment,) = (m for m in kustomize("base") if m["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (scratch,) = pod["volumes"]
+    compressed = 3 * rotated_at // 5
+    used = int(scratch["emptyDir"]["sizeLimit"].removesuffix("Mi")) + 2 * rotated_at + compressed
+    limit = pod["containers"][0]["resources"]["limits"]["ephemeral-storage"]
+    assert used <= int(limit.removesuffix("Mi")), platform
+
+
 def test_crds_are_those_of_the_folder() -> None:
     folder = by_name([yaml.load(file.read_text(), yaml.CSafeLoader) for file in (ROOT / "crds").glob("*.yaml")])
     rendered = by_name([m for m in kustomize("base") if m["kind"] == "CustomResourceDefinition"])
