@@ -254,9 +254,16 @@ def test_another_release_keeps_its_own_account_in_the_admission_policy() -> None
         assert condition["expression"] == "request.userInfo.username == 'system:serviceaccount:elsewhere:second'"
     bound = [m["spec"]["policyName"] for m in rendered if m["kind"] == "ValidatingAdmissionPolicyBinding"]
     assert bound == [m["metadata"]["name"] for m in policies]
-    manifests = {m["kind"]: m for m in rendered}
-    assert environment(list(manifests.values()))["ETPGUARD_LEASE_NAME"] == "second"
-    assert manifests["Role"]["rules"][1]["resourceNames"] == ["second"]
+
+
+def test_another_release_has_a_lease_of_the_same_name() -> None:
+    """An operator finds a second installation by the name of its Lease. So does `etpguard uninstall`."""
+    rendered = helm_template(release="second", namespace="elsewhere")
+    lease = parse({}, environment(rendered)).lease_name
+    rules = [rule for m in rendered if m["kind"] in ("Role", "ClusterRole") for rule in m["rules"]]
+    named = [rule["resourceNames"] for rule in rules if "leases" in rule["resources"] and "resourceNames" in rule]
+    assert named == [[lease], [lease]]
+    assert lease == parse({}, environment(helm_template())).lease_name
 
 
 @pytest.mark.parametrize(

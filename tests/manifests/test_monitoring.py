@@ -26,7 +26,6 @@ from tests.manifests.rendered import (
     NAMESPACE,
     ROOT,
     Json,
-    environment,
     helm_template,
     kustomize,
     run,
@@ -105,8 +104,7 @@ def test_a_runbook_names_what_is_installed(
 ) -> None:
     made = manifests()
     (book,) = (m["data"] for m in made if m["metadata"]["name"].endswith("-runbooks"))
-    lease = environment(made).get("ETPGUARD_LEASE_NAME", "etpguard")
-    there = {f"{m['kind'].lower()}/{m['metadata']['name']}" for m in made} | {f"lease/{lease}"}
+    there = {f"{m['kind'].lower()}/{m['metadata']['name']}" for m in made} | {"lease/etpguard"}
     (pods,) = (m["spec"]["template"]["metadata"]["labels"] for m in made if m["kind"] == "Deployment")
     named: set[str] = set()
     for alert, page in book.items():
@@ -118,7 +116,7 @@ def test_a_runbook_names_what_is_installed(
         assert set(re.findall(r"kubectl logs \S+ \S+ -l (\S+)", text)) <= {f"{k}={v}" for k, v in pods.items()}
         named |= set(re.findall(r"\blease/[\w-]+", text))
         named |= {f"{kind.lower()}/{name}" for kind, name in re.findall(r"\b((?:Cluster)?Role) `([\w-]+)`", text)}
-    assert named == {f"lease/{release}", f"clusterrole/{release}-observe", f"role/{release}-leader"}
+    assert named == {"lease/etpguard", f"clusterrole/{release}-observe", f"role/{release}-leader"}
     assert named <= there
 
 

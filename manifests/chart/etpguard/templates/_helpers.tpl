@@ -65,9 +65,7 @@ yes
 {{- $account := printf "system:serviceaccount:%s:%s" $space (include "etpguard.account" .root) -}}
 {{- $text := .text | replace "system:serviceaccount:etpguard-system:etpguard" $account -}}
 {{- $text = $text | replace "-n etpguard-system" (printf "-n %s" $space) -}}
-{{- range $before := list "deployment/" "lease/" -}}
-{{- $text = $text | replace (printf "%setpguard" $before) (printf "%s%s" $before $name) -}}
-{{- end -}}
+{{- $text = $text | replace "deployment/etpguard" (printf "deployment/%s" $name) -}}
 {{- range $role := list "observe" "leader" -}}
 {{- $text = $text | replace (printf "`etpguard-%s`" $role) (printf "`%s-%s`" $name $role) -}}
 {{- end -}}
