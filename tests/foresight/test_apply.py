@@ -7,6 +7,7 @@ import pytest
 from etpguard.assess import Outcome
 from etpguard.foresight.apply import merged
 from etpguard.foresight.changes import Applied, Apply, Drain, Scale, Workload
+from etpguard.foresight.stored_services import as_stored
 from etpguard.objects import SERVICE, AnyKind, Key, Reject, Service, decode_item
 from etpguard.objects.pod_controllers import CONTROLLER_KINDS, PodController
 from tests.foresight.clusters import (
@@ -19,6 +20,7 @@ from tests.foresight.clusters import (
     forecast,
     node,
     phases_of,
+    picture_of,
     pod,
     seen,
     service,
@@ -43,6 +45,12 @@ def apply(*manifests: Json) -> Apply:
         assert not isinstance(record, Reject), record.message
         made.append(Applied(kind, record))
     return Apply(made, "file.yaml")
+
+
+def decoded(manifest: Json) -> Service:
+    record = decode_item(SERVICE, manifest)
+    assert isinstance(record, Service)
+    return record
 
 
 def known(kind_name: str, manifest: Json) -> PodController:
@@ -167,6 +175,46 @@ def test_a_service_that_is_new() -> None:
     assert phases_of(found) is None, "nothing changes for the first one"
     assert found.changes == ["apply file.yaml"]
     assert all(each.service != WEB for each in found.services)
+
+
+CHART: Json = {"ports": [{"name": "http", "port": 8080}], "clusterIP": None, "clusterIPs": None}
+"""What a chart leaves to the API server."""
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        pytest.param({"type": "NodePort"}, "Uncovered", id="a node port"),
+        pytest.param({"type": "LoadBalancer"}, "TargetsUnhealthy", id="a node port and a healthCheckNodePort"),
+        pytest.param(
+            {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False}, None, id="no node port is wanted"
+        ),
+        pytest.param({"type": "ClusterIP"}, None, id="a type without node ports"),
+    ],
+)
+def test_a_new_service_gets_its_ports_from_the_api_server(spec: Json, expected: str | None) -> None:
+    new = service(name="new", **CHART, **spec)
+    del new["metadata"]["uid"]
+    found = phases_of(forecast(cluster(), apply(new)), Key("shop", "new"))
+    assert (found and found.settled.worst.outcome.name) == expected
+
+
+def test_each_new_port_gets_its_own_number() -> None:
+    ports = [{"name": "http", "port": 8080}, {"name": "https", "port": 8443}]
+    made = [service(type="LoadBalancer", ports=ports), service(name="new", type="LoadBalancer", ports=ports)]
+    picture, _ = picture_of(cluster())
+    stored = as_stored([decoded(each) for each in made], picture)
+    numbers = [number for each in stored for number in (each.spec.health_check_node_port, *(
+        port.node_port for port in each.ports))]  # fmt: skip
+    assert len(set(numbers)) == 6, "all differ"
+    assert not {None, 30080} & set(numbers), "30080 is the node port of a Service that exists"
+
+
+def test_a_health_check_node_port_goes_with_the_policy() -> None:
+    picture, _ = picture_of([])
+    given = decoded(service("Cluster", type="LoadBalancer", healthCheckNodePort=31000))
+    (stored,) = as_stored([given], picture)
+    assert stored.spec.health_check_node_port is None
 
 
 def test_a_new_service_gets_the_pods_of_its_new_workload() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from etpguard.cluster import Picture
 from etpguard.foresight import changed_objects, target_nodes
 from etpguard.foresight.apply import replaced_slices, slices_of
 from etpguard.foresight.changes import (
@@ -18,6 +19,7 @@ from etpguard.foresight.changes import (
     Workload,
 )
 from etpguard.foresight.simulation import Simulation, extended
+from etpguard.foresight.stored_services import as_stored
 from etpguard.foresight.workload_changes import rollout, scale
 from etpguard.foresight.workloads import new_pod
 from etpguard.objects import ENDPOINT_SLICE, SERVICE, Key, Service
@@ -80,6 +82,7 @@ def _apply_workload(
 
 
 def _change_objects(simulation: Simulation, objects: Sequence[Applied], what: str) -> None:
+    objects = _stored(objects, simulation.picture)
     services: set[Key] = set()
     former = {each.record.key: simulation.picture.get(SERVICE, each.record.key) for each in objects}
     changed_objects.put(simulation.world, objects)
@@ -92,6 +95,13 @@ def _change_objects(simulation: Simulation, objects: Sequence[Applied], what: st
     for key in changed | services:
         simulation.evaluator.because(key, what)
     simulation.step(changed | services, list(simulation.alternatives), list(simulation.alternatives))
+
+
+def _stored(objects: Sequence[Applied], picture: Picture) -> list[Applied]:
+    """The objects, with their Services as the API server stores them."""
+    services = as_stored((each.record for each in objects if isinstance(each.record, Service)), picture)
+    others = [each for each in objects if not isinstance(each.record, Service)]
+    return [*(Applied(SERVICE, each) for each in services), *others]
 
 
 def _reselect(simulation: Simulation, before: Service | None, after: Service) -> None:
@@ -113,22 +123,5 @@ def _with_policy(simulation: Simulation, change: Policy) -> Service:
         raise Refused(f"there is no Service {change.service}")
     if service.type not in ("NodePort", "LoadBalancer"):
         raise Refused(f"Service {change.service} has the type {service.type}, which takes no such policy")
-    if change.policy == "Cluster":
-        spec = msgspec.structs.replace(
-            service.spec, external_traffic_policy="Cluster", health_check_node_port=None
-        )
-        return msgspec.structs.replace(service, spec=spec)
-    number = service.spec.health_check_node_port
-    if service.type == "LoadBalancer" and not number:
-        number = _free_node_port(simulation)
-    return service.under_local(number)
-
-
-def _free_node_port(simulation: Simulation) -> int:
-    """The healthCheckNodePort that the API server would allocate: one that no Service has."""
-    taken = {service.spec.health_check_node_port for service in simulation.picture.store(SERVICE)}
-    return next(
-        number
-        for number in range(32767, 0, -1)
-        if number not in taken and not simulation.picture.node_port_owners(number)
-    )
+    spec = msgspec.structs.replace(service.spec, external_traffic_policy=change.policy)
+    return msgspec.structs.replace(service, spec=spec)

@@ -59,6 +59,7 @@ class ServiceSpec(Shape, frozen=True):
     external_traffic_policy: str | None = None
     health_check_node_port: int | None = None
     load_balancer_class: str | None = None
+    allocate_load_balancer_node_ports: bool | None = None
     publish_not_ready_addresses: bool | None = None
     session_affinity: str | None = None
     internal_traffic_policy: str | None = None
