@@ -47,5 +47,27 @@ def plain(record: Record | None) -> Json:
     return content
 
 
+@pytest.mark.parametrize(
+    ("key", "kept"),
+    [
+        ("service.beta.kubernetes.io/aws-load-balancer-healthcheck-port", True),
+        ("alb.ingress.kubernetes.io/actions.blue-green", True),
+        ("service.beta.kubernetes.io/port_443_health-probe_port", True),
+        ("traefik.ingress.kubernetes.io/service.nodeportlb", True),
+        ("service.cilium.io/node", True),
+        ("acme.example/owner", False),
+        ("nginx.org/server-snippets", False),
+        ("getambassador.io/config", False),
+        ("haproxy-ingress.github.io/config-backend", False),
+        ("haproxy-ingress.github.io/headers", False),
+        ("haproxy.org/request-set-header", False),
+        ("zalando.org/skipper-filter", False),
+    ],
+)
+def test_annotations_that_configure_a_proxy_are_not_dumped(key: str, kept: bool) -> None:
+    """They may contain credentials."""
+    assert vocabulary().reads_annotation(key) is kept
+
+
 def test_no_secret_is_ever_read() -> None:
     assert "secrets" not in {kind.plural for kind in every_kind.kinds()}

@@ -21,12 +21,14 @@ _PUBLIC = ("kubernetes.io", "k8s.io")
 @dataclass(frozen=True)
 class Vocabulary:
     """`words`: constants without a space. `beginnings` and `endings`: constants that end or begin with a
-    separator. `domains`: the parts of keys before the "/"."""
+    separator. `domains`: the parts of keys before the "/". `proxies`: those of proxies that run as pods. Their
+    annotations configure the proxy."""
 
     words: frozenset[str]
     beginnings: tuple[str, ...]
     endings: tuple[str, ...]
     domains: frozenset[str]
+    proxies: frozenset[str]
 
     def has(self, word: str) -> bool:
         return not self.words.isdisjoint((word, word.lower(), word.upper()))
@@ -36,10 +38,10 @@ class Vocabulary:
 
     def reads_annotation(self, key: str) -> bool:
         """Whether a rule may read the annotation. All keys of a domain count: some rules add a port to a key, and
-        others look for misspelt keys. Snippets of configuration do not count: they may contain credentials, and no
-        rule reads them."""
+        others look for misspelt keys. Snippets of configuration do not count, and what configures a proxy neither:
+        they may contain credentials, and no rule reads them."""
         domain, slash, name = key.partition("/")
-        if not slash:
+        if not slash or domain in self.proxies:
             return key in self.words
         return key in self.words or (domain in self.domains and "snippet" not in name)
 
@@ -47,6 +49,8 @@ class Vocabulary:
 @cache
 def vocabulary() -> Vocabulary:
     """The vocabulary of all rules, the consumer families included."""
+    from etpguard.assess.consumers.in_cluster_proxies import CONTROLLERS  # the rules: after the lists began
+
     found = {text for package in _RULES for code in _modules(package) for text in _texts(code)}
     found |= {word for text in found for word in _LITERAL.findall(text)}
     found |= {_camel(text) for text in found if "_" in text}
@@ -56,6 +60,7 @@ def vocabulary() -> Vocabulary:
         tuple(sorted(word for word in words if len(word) > 2 and word[-1] in "-./")),
         tuple(sorted(word for word in words if len(word) > 2 and word[0] in "-./")),
         frozenset(d for word in words if _DOMAIN.fullmatch(d := word.partition("/")[0])),
+        frozenset(controller.partition("/")[0] for controller in CONTROLLERS),
     )
 
 
