@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 
 import pytest
 
-from etpguard.assess import Engine, Outcome
+from etpguard.assess import DataPlane, Engine, KnownDataPlane, Options, Outcome
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.view import View
+from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup
+from etpguard.assess.data_planes.kube_router import SERVICE_LOCAL
 from etpguard.assess.turns import CONSUMERS_A_TURN
 from etpguard.cluster import Touched
 from etpguard.objects import NODE, SERVICE_COVERAGE, Key, Node, Record, Service
@@ -133,6 +135,20 @@ def test_a_reassessment_that_changes_nothing_is_not_returned() -> None:
     assert list(watched.put(node("n1", "False"))) == [WEB]
 
 
+class ByLabel:
+    """The detector of a cluster in which nodes with the label "router" have kube-router, and others kube-proxy."""
+
+    def signs(self, node: Node) -> Hashable:
+        return "router" in node.labels
+
+    def planes(self, nodes: Mapping[Hashable, int]) -> NodePlanes:
+        names = {True: DataPlane.KUBE_ROUTER, False: DataPlane.KUBE_PROXY}
+        return NodePlanes(
+            tuple(PlaneGroup(KnownDataPlane(names[bool(signs)]), found) for signs, found in nodes.items())
+            or (PlaneGroup(KnownDataPlane(DataPlane.KUBE_PROXY), 0),)
+        )
+
+
 class Counted(Given):
     """Many consumers of each Service; counts how often they are found."""
 
@@ -171,6 +187,22 @@ def test_ignoring_and_unignoring() -> None:
     assert watched.put(service(meta={"annotations": {"etpguard.dev/ignore": "true"}})) == {WEB: None}
     assert watched.engine.assessments == {}
     assert list(watched.put(service())) == [WEB]
+
+
+def test_a_service_that_other_data_planes_serve_is_assessed_once_their_nodes_are_alone() -> None:
+    """kube-router takes the policy for Local by an annotation. The Service has no assessment while another node
+    forwards to any endpoint."""
+    family = Given()
+    subject = service(externalTrafficPolicy="Cluster", meta={"annotations": {SERVICE_LOCAL: "true"}})
+    picture = picture_with(subject, ON_N1, node("n1", labels={"router": ""}), node("n2"), families=[family])
+    engine = Engine(picture, [family], Options(ByLabel()))
+    engine.refresh_all()
+    assert engine.assessments == {}
+    change = picture.store(NODE).delete(Key("", "n2"), 10**9)
+    assert change is not None
+    assert list(engine.refresh(picture.absorb([change]))) == [WEB]
+    put = picture.absorb(picture.store(NODE).replace([node("n2")]))
+    assert engine.refresh(put) == {WEB: None}
 
 
 def test_renumbered_nodes_change_every_assessment() -> None:

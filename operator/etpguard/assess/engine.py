@@ -8,7 +8,7 @@ the three together         -> Assessment        (integers; some microseconds)
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from typing import TypeVar
 
 from etpguard.assess import internal
@@ -219,7 +219,7 @@ class Engine:
         if touched.everything or shared != self._shared:
             self._shared = shared
             self._reset(touched.nodes)
-            return {*self._picture.store(SERVICE).keys(), *self.assessments, *self.internal}
+            return self._every_service()
         services = set(touched.services)
         for number in touched.node_ports:
             services |= self._consumers.reading_port(number)
@@ -238,9 +238,10 @@ class Engine:
         for key in touched.endpoints:
             self._states.forget(key)
             services |= {key, *self._consumers.reading(key)}
-        if self._move_nodes(touched.nodes):
-            return services | self.assessments.keys() | self.internal.keys()
-        return services
+        return services | self._reached_by_nodes(touched.nodes)
+
+    def _every_service(self) -> set[Key]:
+        return {*self._picture.store(SERVICE).keys(), *self.assessments, *self.internal}
 
     def _shared_inputs(self) -> object:
         """The inputs that every assessment depends on, and that hardly ever change."""
@@ -271,8 +272,8 @@ class Engine:
             self._eligible.update(name, node)
             self._platforms.update(name, node)
 
-    def _move_nodes(self, names: Iterable[str]) -> bool:
-        """Whether these changes of nodes can change any assessment."""
+    def _reached_by_nodes(self, names: Iterable[str]) -> Set[Key]:
+        """Take in these changes of nodes. Returns the Services whose assessment they can change."""
         nodes = self._picture.store(NODE)
         moved = self._present != self._picture.nodes.present
         self._present = self._picture.nodes.present
@@ -286,16 +287,13 @@ class Engine:
             if self._platforms.update(name, node):
                 self._forget_consumers()
                 moved = True
-        return self._find_planes() | moved if signs_changed else moved
-
-    def _find_planes(self) -> bool:
-        """Find the data planes again. Returns whether they changed."""
         before = self.planes
-        if not self._states.find_planes():
-            return False
-        if self.planes.distinct != before.distinct:
-            self._forget_consumers()
-        return True
+        if signs_changed and self._states.find_planes():
+            moved = True
+            if self.planes.distinct != before.distinct:
+                self._forget_consumers()
+                return self._every_service()  # some may be served now that were not, and have no assessment
+        return self.assessments.keys() | self.internal.keys() if moved else frozenset()
 
     def _forget_consumers(self) -> None:
         self._view.forget()
