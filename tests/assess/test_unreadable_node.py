@@ -62,6 +62,11 @@ CASES = {
         (Outcome.Uncovered, "NoKnownConsumer"),
     ),
     "it may be the only target": ([unreadable("a")], ["a"], UNKNOWN),
+    "another one, without a name, is none": (
+        [{"metadata": {}}, {**node("a"), "status": {}}],
+        ["a"],
+        (Outcome.NoTargets, "NoKnownConsumer"),
+    ),
     "no endpoint": ([node("a"), unreadable("b")], [], (Outcome.NoEndpoints, "NoKnownConsumer")),
 }
 

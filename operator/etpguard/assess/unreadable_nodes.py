@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from etpguard.assess.node_states import PortState
-from etpguard.assess.outcome import (
-    Reason,
-)
+from etpguard.assess.outcome import Reason
 from etpguard.cluster import Picture
 from etpguard.objects import NODE
 
@@ -15,43 +13,34 @@ class UnreadableNodes:
 
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
-        self._nodes = 0
+        self.present = 0
+        """The set of them; nodes without a name are in no set."""
 
     def reset(self) -> None:
         """Note the Nodes that cannot be read. Call it when they change, and when the node table deals new
         bits."""
-        self._nodes = 0
+        nodes = self._picture.nodes
+        self.present = 0
         for reject in self._picture.store(NODE).rejects:
-            self._nodes |= self._picture.nodes.bit(reject.key.name)
-
-    @property
-    def present(self) -> int:
-        """Those that exist now."""
-        return self._nodes & self._picture.nodes.present
+            self.present |= nodes.bit(reject.key.name) & nodes.present
 
     @property
     def first(self) -> Reason | None:
         """A reason that names the first of them; None if there is none."""
-        names = self._nodes and self._picture.nodes.names(self.present, 1)
-        return self._named(names[0]) if names else None
+        return self._first_of(self.present)
 
     def reason(self, state: PortState, eligible: int, uncovered: int) -> Reason | None:
         """Why a Node that cannot be read could change the outcome: it may be eligible."""
-        if not self._nodes or not state.usable:
+        if not self.present or not state.usable:
             return None
         if not eligible:
-            hidden = self._nodes
-        elif not uncovered:
-            hidden = state.dropped(self._nodes)
-        elif uncovered == eligible:
-            hidden = self._nodes & state.forwarding
-        else:
-            return None
-        if not hidden:
-            return None
-        name = self._picture.nodes.names(hidden & self._picture.nodes.present, 1)[0]
-        return self._named(name)
+            return self.first
+        if not uncovered:
+            return self._first_of(state.dropped(self.present))
+        return self._first_of(self.present & state.forwarding) if uncovered == eligible else None
 
-    @staticmethod
-    def _named(name: str) -> Reason:
+    def _first_of(self, nodes: int) -> Reason | None:
+        if not nodes:
+            return None
+        name = self._picture.nodes.names(nodes, 1)[0]
         return Reason("UnreadableNode", f"Node {name} cannot be read, and may be one that gets traffic")
