@@ -467,7 +467,23 @@ def test_addresses_out_of_the_range_of_kube_router() -> None:
     for ranges, expected in (("198.51.100.0/24", "RDD"), ("203.0.113.0/24,2001:db8::/64", "DDD")):
         known = plane(DataPlane.KUBE_ROUTER, service_external_ip_range=ranges)
         assert states(slice_, plane=known, **EXTERNAL_IP_ALONE) == expected
-    assert states(slice_, plane=KnownDataPlane(DataPlane.KUBE_ROUTER), **EXTERNAL_IP_ALONE) == "???"
+    known = plane(DataPlane.KUBE_ROUTER, service_external_ip_range="10.0.0.0/8")
+    assert states(slice_, plane=known, **{**EXTERNAL_IP_ALONE, "externalIPs": ["010.1.1.1"]}) == "RDD"
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param(KnownDataPlane(DataPlane.KUBE_ROUTER), id="its arguments were not read"),
+        pytest.param(plane(DataPlane.KUBE_ROUTER, service_external_ip_range="10.0.0.0/8,x"), id="one is no range"),
+    ],
+)
+def test_ranges_of_kube_router_that_are_not_known(known: KnownDataPlane) -> None:
+    slice_ = endpoint_slice([on("n1")])
+    assert states(slice_, plane=known, **EXTERNAL_IP_ALONE) == "???"
+    port = port_of(known, slice_, externalIPs=["198.51.100.1"])
+    assert letters(port.seen_through(Frontend.NODE_PORT), three_nodes()) == "RDD"
+    assert letters(port.seen_through(Frontend.EXTERNAL_IP), three_nodes()) == "???"
 
 
 def test_terminating_endpoints_behind_a_load_balancer_on_windows() -> None:

@@ -566,6 +566,8 @@ def test_the_settings_of_the_data_plane() -> None:
     args_ = ["--service-external-ip-range=10.0.0.0/8", "--service-external-ip-range", "192.0.2.0/24"]
     (group,) = detect([A, daemon_set("kube-router", args=args_)]).planes.groups
     assert group.plane.setting("service-external-ip-range") == "10.0.0.0/8,192.0.2.0/24"
+    (group,) = detect([A], "kube-router").planes.groups
+    assert group.plane.settings is None, "no object shows its arguments"
 
 
 def test_nodes_that_show_the_same_have_equal_signs() -> None:

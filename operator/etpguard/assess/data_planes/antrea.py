@@ -16,12 +16,13 @@ from etpguard.assess.data_planes.rule import (
     GOES_TO_ANY_ENDPOINT,
     Healthz,
     beside_kube_proxy,
-    doubted_at_vip,
+    doubted_at,
     reaches_healthz,
 )
 from etpguard.assess.data_planes.trackers import is_ready, is_serving, is_terminating
 from etpguard.assess.node_states import (
     PROXY_NAME,
+    Frontend,
     PortState,
     ServiceStates,
     Uncertain,
@@ -92,7 +93,7 @@ class Antrea:
         if not self._addresses:  # proxier.go ifNeedUpdateLoadBalancerFlows
             doubt = Uncertain(-1, _NO_ADDRESSES)
             ports = tuple(
-                doubted_at_vip(state, frontends_of(service, port, family), doubt)
+                doubted_at(state, Frontend.VIP, frontends_of(service, port, family), doubt)
                 for state, (port, family) in zip(ports, external, strict=True)
             )
         return inputs.tracked._replace(ready=ready).states(

@@ -16,7 +16,7 @@ from etpguard.assess.data_planes.rule import (
     Healthz,
     beside_kube_proxy,
     doubt_of,
-    doubted_at_vip,
+    doubted_at,
     no_sctp,
 )
 from etpguard.assess.data_planes.trackers import is_ready, is_terminating
@@ -138,7 +138,7 @@ class CalicoEBPF:
                 through=tuple(through.items()),
             )
             unsure = everywhere and self._release is None
-            ports.append(doubted_at_vip(state, kinds, only_by_maglev) if unsure else state)
+            ports.append(doubted_at(state, Frontend.VIP, kinds, only_by_maglev) if unsure else state)
         return tracked.states(ports)
 
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:

@@ -172,7 +172,10 @@ class Objects:
         says = value is None or value.lower() in ("", *_TRUE)
         return Statement(says, f"{named.KUBE_ROUTER_DAEMON_SET}: --run-service-proxy={str(says).lower()}")
 
-    def kube_router_settings(self) -> tuple[tuple[str, str], ...]:
+    def kube_router_settings(self) -> tuple[tuple[str, str], ...] | None:
+        """None if no object shows its arguments."""
+        if self.daemon_set(named.KUBE_ROUTER_DAEMON_SET) is None:
+            return None
         ranges = values_of(self._arguments(named.KUBE_ROUTER_DAEMON_SET), "service-external-ip-range")
         return (("service-external-ip-range", ",".join(ranges)),) if ranges else ()
 

@@ -7,12 +7,12 @@ closed, so connections are refused."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from etpguard.assess.data_planes.crowds import levels
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT, doubt_of, no_sctp
+from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT, doubt_of, doubted_at, no_sctp
 from etpguard.assess.node_states import (
     Frontend,
     PortState,
@@ -22,6 +22,7 @@ from etpguard.assess.node_states import (
     external_ports,
     family_of,
     frontends_of,
+    parse_address,
 )
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Endpoint, IPFamily, Service, ServicePort
@@ -34,7 +35,7 @@ _RANGE = "service-external-ip-range"
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 _RANGE_DECIDES = Reason(
     "AddressRangeNotKnown",
-    f"kube-router serves only the external addresses within --{_RANGE}, and its arguments were not read",
+    f"kube-router serves only the external addresses within --{_RANGE}, and these ranges are not known",
 )
 _NO_SCTP = no_sctp("kube-router")
 """utils.go convertSvcProtoToSysCallProto knows TCP and UDP alone."""
@@ -47,13 +48,9 @@ class KubeRouter:
     misleading = GOES_TO_ANY_ENDPOINT
 
     def __init__(self, plane: KnownDataPlane) -> None:
-        self._configured = plane.settings is not None
         self._serves_health = plane.release is None or plane.release >= _SERVES_HEALTH
-        self._ranges = [
-            ip_network(each.strip(), strict=False)
-            for each in (plane.setting(_RANGE) or "").split(",")
-            if each.strip()
-        ]
+        self._ranges = None if plane.settings is None else _networks(plane.setting(_RANGE) or "")
+        """The ranges of the external addresses that it serves, () for any address; None if they are not known."""
 
     def states(self, inputs: Inputs) -> ServiceStates:
         every = _Endpoints(inputs)
@@ -101,17 +98,14 @@ class KubeRouter:
 
     def _port_state(self, service: Service, port: ServicePort, family: IPFamily, every: _Endpoints) -> PortState:
         ready, kept, usable, more = every.of(port, family)
-        uncertain: tuple[Uncertain, ...] = ()
         through: tuple[tuple[Frontend, int], ...] = ()
+        kinds = frontends_of(service, port, family)
         addresses = [address for address in service.spec.external_ips or () if family_of(address) == family]
-        if addresses and not self._configured:
-            doubted = -1 if frontends_of(service, port, family) == {Frontend.EXTERNAL_IP} else 0
-            uncertain = (Uncertain(doubted, _RANGE_DECIDES),) if doubted else ()
-        elif addresses and self._ranges and not any(map(self._served, addresses)):
+        if addresses and self._ranges and not any(map(self._served, addresses)):
             through = ((Frontend.EXTERNAL_IP, 0),)
-            if frontends_of(service, port, family) == {Frontend.EXTERNAL_IP}:
+            if kinds == {Frontend.EXTERNAL_IP}:
                 ready = kept = 0
-        return PortState(
+        state = PortState(
             port.label,
             port.port,
             port.transport,
@@ -121,13 +115,24 @@ class KubeRouter:
             kept & ~ready,
             usable,
             more,
-            uncertain=(*uncertain, *doubt_of(port, _NO_SCTP)),
+            uncertain=doubt_of(port, _NO_SCTP),
             through=through,
         )
+        if self._ranges is None:
+            state = doubted_at(state, Frontend.EXTERNAL_IP, kinds, Uncertain(-1, _RANGE_DECIDES))
+        return state
 
     def _served(self, address: str) -> bool:
-        parsed = ip_address(address)
-        return any(parsed in network for network in self._ranges if network.version == parsed.version)
+        parsed = parse_address(address)
+        return any(parsed in network for network in self._ranges or () if parsed is not None)
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...] | None:
+    """The ranges, separated by commas; None if one of them is none."""
+    try:
+        return tuple(ip_network(each.strip(), strict=False) for each in text.split(",") if each.strip())
+    except ValueError:
+        return None
 
 
 class _Endpoints:

@@ -83,11 +83,11 @@ def doubt_of(port: ServicePort, reason: Reason) -> tuple[Uncertain, ...]:
     return (Uncertain(-1, reason),) if port.transport == "SCTP" else ()
 
 
-def doubted_at_vip(state: PortState, kinds: set[Frontend], doubt: Uncertain) -> PortState:
-    """The state with a doubt about the address of the load balancer alone. `kinds` are those of the port."""
-    if kinds == {Frontend.VIP}:
+def doubted_at(state: PortState, frontend: Frontend, kinds: set[Frontend], doubt: Uncertain) -> PortState:
+    """The state with a doubt about one kind of address alone. `kinds` are those of the port."""
+    if kinds == {frontend}:
         return replace(state, uncertain=(*state.uncertain, doubt))
-    return replace(state, uncertain_through=((Frontend.VIP, doubt),)) if Frontend.VIP in kinds else state
+    return replace(state, uncertain_through=((frontend, doubt),)) if frontend in kinds else state
 
 
 class Rule(Protocol):
