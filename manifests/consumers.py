@@ -21,6 +21,12 @@ _GROUPS = {
 _OTHERS = "Consumers that are not certain"
 """The heading of the families in all other modules."""
 NO_SOURCE = "–"
+_READERS = {
+    "aws-load-balancer-controller": "AWS Load Balancer Controller",
+    "cilium": "Cilium",
+    "gke-ingress": "Google Cloud Ingress",
+}
+"""By name: what the kinds of a family with several documented consumers are for."""
 _CORE = frozenset({"", "apps", "discovery.k8s.io", "networking.k8s.io"})
 """API groups that every cluster serves."""
 
@@ -54,8 +60,10 @@ def kinds() -> str:
 
 
 def _title(family: ConsumerFamily) -> str:
-    rows = documented_by(family)
-    return rows[0].consumer if rows else family.name
+    if family.name in _READERS:
+        return _READERS[family.name]
+    (row,) = documented_by(family)
+    return row.consumer
 
 
 def _by_group() -> dict[str, list[DocumentedConsumer]]:

@@ -29,6 +29,15 @@ def test_every_kind_that_is_read_is_named() -> None:
     assert named == read - {"ingresses.networking.k8s.io"}
 
 
+def test_a_kind_of_several_consumers_is_not_said_to_be_for_one_of_them() -> None:
+    rows = dict(re.findall(r"^\| `([a-z0-9.]+)` \| [^|]+ \| ([^|]+) \|$", consumers.kinds(), re.MULTILINE))
+    assert {group: rows[group] for group in ("cilium.io", "elbv2.k8s.aws", "cloud.google.com")} == {
+        "cilium.io": "Cilium",
+        "elbv2.k8s.aws": "AWS Load Balancer Controller",
+        "cloud.google.com": "Google Cloud Ingress",
+    }
+
+
 @pytest.mark.no_cover
 def test_the_page_has_what_the_families_declare() -> None:
     page = generated.CONSUMERS_PAGE
