@@ -240,7 +240,7 @@ def test_annotations_and_labels_of_the_deployment_and_the_monitoring_objects() -
     own = "monitoring.dashboard.annotations.sync=own"
     manifests = helm_template("--set", f"{MONITORING},{given},{own}")
     assert one(manifests, "Deployment")["metadata"]["annotations"] == {"reloader.stakater.com/auto": "x"}
-    assert "annotations" not in pod(manifests)["metadata"]
+    assert "reloader.stakater.com/auto" not in pod(manifests)["metadata"]["annotations"]
     for kind in ("ServiceMonitor", "PrometheusRule"):
         assert one(manifests, kind)["metadata"]["annotations"] == {"sync": "late"}
     maps = {m["metadata"]["name"]: m["metadata"]["annotations"] for m in manifests if m["kind"] == "ConfigMap"}

@@ -6,6 +6,7 @@ import ast
 import inspect
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from tests.manifests.installed import install, operator
 from tests.manifests.rendered import (
     MANIFESTS,
     ROOT,
+    Json,
     by_name,
     environment,
     helm_template,
@@ -127,6 +129,24 @@ def test_pods_run_where_the_image_does_and_keep_no_node_from_being_drained() -> 
     assert "fsGroup" not in pod["securityContext"], "no volume needs it"
     budget = manifests["PodDisruptionBudget"]["spec"]
     assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
+
+
+@pytest.mark.parametrize(
+    "manifests",
+    [
+        pytest.param(lambda: kustomize("base"), id="base"),
+        pytest.param(lambda: with_component("base", "overlays/metrics-tls"), id="metrics over TLS"),
+        pytest.param(lambda: helm_template("--set", "podAnnotations.team=net"), id="chart"),
+    ],
+)
+def test_the_cluster_autoscaler_may_remove_the_nodes_of_the_pods(manifests: Callable[[], list[Json]]) -> None:
+    """By default it removes no node of a pod with local storage, unless the pod names the volume: autoscaler
+    drainability/rules/localstorage, utils/drain HasBlockingLocalStorage."""
+    (deployment,) = (m for m in manifests() if m["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]
+    local = [volume["name"] for volume in pod["spec"]["volumes"] if "emptyDir" in volume or "hostPath" in volume]
+    key = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+    assert pod["metadata"]["annotations"][key].split(",") == local
 
 
 @pytest.mark.parametrize(
