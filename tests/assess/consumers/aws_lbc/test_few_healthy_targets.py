@@ -155,7 +155,7 @@ def test_tcp_and_udp_on_one_number_are_two_ports() -> None:
     tcp = endpoints("web", "a", "b", ports=[HTTPS])
     udp = endpoints("web", "a", ports=[H3])
     udp["metadata"]["name"] = "web-h3"
-    shop = Shop(load_balancer(ports=TWO), tcp, udp)
+    shop = Shop(load_balancer(ports=TWO, annotations={f"{NLB}enable-tcp-udp-listener": "true"}), tcp, udp)
     found = {v.consumer.port: v.outcome.name for v in shop.verdicts()}
     assert found == {"https": "TargetsUnhealthy", "h3": "Blackhole"}
 

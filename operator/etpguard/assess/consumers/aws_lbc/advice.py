@@ -9,6 +9,7 @@ from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configuration, is_nlb
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
+from etpguard.assess.consumers.aws_lbc.shared_numbers import OTHER_NODE_PORT, SHARED
 from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM
 from etpguard.assess.consumers.changes import NO_STEP, Step, WorkloadChange
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
@@ -46,6 +47,13 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
             yield _probe_the_node_port(service, consumer)
         case Outcome.NoTargets if verdict.reason.code == "ProtocolNotServed":
             yield Advice("Serve this port by other means", "No load balancer of AWS serves its protocol.")
+        case Outcome.NoTargets if verdict.reason.code == SHARED:
+            yield _one_listener(service, consumer)
+        case Outcome.NoTargets if verdict.reason.code == OTHER_NODE_PORT:
+            yield Advice(
+                "Give both ports of this number the same node port",
+                "The load balancer sends TCP and UDP to the node port of the first one.",
+            )
         case Outcome.NoTargets:
             yield from admit(service, nodes)
             yield no_node_selected(service, consumer)
@@ -289,10 +297,21 @@ def _to_cluster(service: Service, consumer: Consumer) -> Advice:
     )
 
 
+def _one_listener(service: Service, consumer: Consumer) -> Advice:
+    return Advice(
+        "Let one listener serve TCP and UDP",
+        "Both ports must have the same node port. The controller can do this since v2.13.0.",
+        "Cost: it makes a new target group, and requests are lost until its targets are registered and healthy.",
+        *annotate(service, consumer, enable_tcp_udp_listener="true"),
+    )
+
+
 def _find_out(service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
     consumer = verdict.consumer
     settings = consumer.check.settings if consumer.check else None
     match verdict.reason.code:
+        case code if code == SHARED:
+            yield _one_listener(service, consumer)
         case "RegistrationBlocked":
             yield Advice(
                 "Find the node that cannot be registered, and exclude it",

@@ -22,6 +22,16 @@ _PREFIXES = {
     "gateway.k8s.aws.nlb": "Gateway",
 }
 
+PROTOCOLS = {
+    "TCP": ("TCP",),
+    "TLS": ("TCP",),
+    "UDP": ("UDP",),
+    "QUIC": ("UDP",),
+    "TCP_UDP": ("TCP", "UDP"),
+    "TCP_QUIC": ("TCP", "UDP"),
+}
+"""The protocols of the ports of a Service that a target group of an NLB serves, by its own protocol."""
+
 
 class Owner(NamedTuple):
     """The object whose load balancer the controller made the binding for. An explicit Ingress group has a
@@ -76,7 +86,7 @@ def references(service: Service, reference: int | str, protocol: str = "TCP_UDP"
     ports = service.ports_numbered(reference) if isinstance(reference, int) else []
     if len(ports) < 2:
         return [reference]
-    served = {"TCP": ("TCP",), "TLS": ("TCP",), "UDP": ("UDP",)}.get(protocol, ("TCP", "UDP", "SCTP"))
+    served = PROTOCOLS.get(protocol, ("TCP", "UDP", "SCTP"))
     return [port.label for port in ports if port.transport in served] or [reference]
 
 

@@ -62,7 +62,8 @@ class AwsLoadBalancerController:
             nodes="as for the AWS Application Load Balancer",
             health_check="HTTP `/healthz` on healthCheckNodePort; annotations change it; PROXY protocol breaks it",
             with_local=(
-                "`TargetsUnhealthy`; no SCTP; sends to all nodes while fewer than "
+                "`TargetsUnhealthy`; no SCTP; UDP beside TCP on one number only with "
+                "`aws-load-balancer-enable-tcp-udp-listener`; sends to all nodes while fewer than "
                 "`minimum_healthy_targets` are healthy"
             ),
             evidence=Evidence.DOCUMENTED,

@@ -25,13 +25,14 @@ from etpguard.assess.consumers.aws_lbc.listener_actions import listener_actions
 from etpguard.assess.consumers.aws_lbc.node_rules import labels_selector, node_rule
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.proxy_protocol import ATTRIBUTES, ProxyProtocol, through
+from etpguard.assess.consumers.aws_lbc.shared_numbers import as_served
 from etpguard.assess.consumers.aws_lbc.target_groups import alb_families
 from etpguard.assess.consumers.aws_lbc.targets import MULTI_CLUSTER, Sender, TargetGroup, broken, consumer
 from etpguard.assess.consumers.aws_lbc.weights import without_traffic
 from etpguard.assess.consumers.aws_target_groups import minimum_healthy
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.load_balancers import no_target
-from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.outcome import Reason
 from etpguard.assess.resilience import MinimumHealthy
@@ -83,6 +84,10 @@ class LoadBalancerPath:
         self._view = view
         self._options = options
         self._sender = Sender("Service", *base.key, options.load_balancer_class)
+        self._made: dict[int | str, str] = {
+            each.spec.service_ref.port: each.spec.target_group_protocol or "" for each in bindings
+        }
+        """By the number of a port, the protocol of the target group that the controller made for it."""
         self._actions = view.once("nlb-actions", base, listener_actions)
         self._idle = self._actions.idle_ports(service)
 
@@ -123,9 +128,16 @@ class LoadBalancerPath:
         port = self._service.port(reference)
         minimum = self._minimum(port) if port and check else MinimumHealthy()
         made = consumer(self._sender, self._service, reference, group, check, self._options, minimum)
-        if port and port.transport == "SCTP" and isinstance(made.targets, NodeTargets):
-            made = replace(made, targets=no_target(_NO_SCTP))
+        if port and isinstance(made.targets, NodeTargets):
+            made = replace(made, targets=self._served(port, made.targets))
         return without_traffic(made) if made.port in self._idle else made
+
+    def _served(self, port: ServicePort, targets: NodeTargets) -> NodeTargets | UnknownOutcome:
+        if port.transport == "SCTP":
+            return no_target(_NO_SCTP)
+        if self._base.key != self._service.key:
+            return targets
+        return as_served(self._service, port, targets, self._options, self._made.get(port.port, ""))
 
     @property
     def _group(self) -> TargetGroup:

@@ -28,6 +28,8 @@ class AwsOptions(Struct, frozen=True):
     """The most targets of one target group, 0 for no limit."""
     load_balancer_services_only: bool = False
     """Feature gate ServiceTypeLoadBalancerOnly."""
+    tcp_udp_listeners: bool = False
+    """Feature gate EnableTCPUDPListener: an NLB serves a TCP and a UDP port of one number by one listener."""
     load_balancer_class: str = "service.k8s.aws/nlb"
     sources: Mapping[str, str] = field(default_factory=dict)
 
@@ -59,11 +61,13 @@ _FLAGS = {
     "fail_open": "--feature-gates=EndpointsFailOpen",
     "max_targets": "--max-targets-per-target-group",
     "load_balancer_services_only": "--feature-gates=ServiceTypeLoadBalancerOnly",
+    "tcp_udp_listeners": "--feature-gates=EnableTCPUDPListener",
     "load_balancer_class": "--load-balancer-class",
 }
 _GATES = {
     "EndpointsFailOpen": "fail_open",
     "ServiceTypeLoadBalancerOnly": "load_balancer_services_only",
+    "EnableTCPUDPListener": "tcp_udp_listeners",
 }
 _VALUE_FLAGS = {flag.lstrip("-"): option for option, flag in _FLAGS.items() if "=" not in flag}
 
