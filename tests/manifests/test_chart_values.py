@@ -13,7 +13,7 @@ import yaml
 from devcluster import binaries
 from manifests import chart_page
 from manifests.generated import alert_names
-from tests.manifests.rendered import CHART, IMAGE, Json, helm_template
+from tests.manifests.rendered import CHART, IMAGE, Json, helm_template, with_monitoring
 
 pytestmark = pytest.mark.no_cover
 
@@ -143,6 +143,23 @@ def test_one_alert_that_is_off_leaves_the_others() -> None:
     )
     assert before.keys() - after.keys() == {"EtpguardTargetsUnhealthy"}
     assert all(before[name] == rule for name, rule in after.items())
+
+
+def test_argo_cd_does_not_break_the_scraping() -> None:
+    """With its tracking by label, Argo CD writes the name of the Application into this label of each object,
+    but not of pods: argo-cd util/kube/kube.go SetAppInstanceLabel."""
+    tracked = {"app.kubernetes.io/instance": "etpguard-east-1"}
+    for manifests in (helm_template("--set", MONITORING), with_monitoring("base")):
+        labels = one(manifests, "Service")["metadata"]["labels"] | tracked
+        selector = one(manifests, "ServiceMonitor")["spec"]["selector"]["matchLabels"]
+        assert selector.items() <= labels.items()
+
+
+def test_a_service_monitor_selects_no_other_release_of_its_namespace() -> None:
+    first, second = (helm_template("--set", MONITORING, release=name) for name in ("etpguard", "second"))
+    selector = one(first, "ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    assert selector.items() <= one(first, "Service")["metadata"]["labels"].items()
+    assert not selector.items() <= one(second, "Service")["metadata"]["labels"].items()
 
 
 @pytest.mark.parametrize(
