@@ -99,6 +99,15 @@ def test_a_refusal_differs_from_a_kind_that_is_not_served(server: Server, connec
     assert found[named.CALICO_INSTALLATION] is None
 
 
+def test_discovery_that_cannot_be_read_makes_no_refusal_a_missing_answer(
+    server: Server, connection: Connection
+) -> None:
+    answers(server, {CONFIG: FORBIDDEN, "/api/v1": Answer(b"<html>")}, NOT_FOUND)
+    found = read(connection, named.CILIUM_CONFIG, named.CALICO_INSTALLATION)
+    assert isinstance(found[named.CILIUM_CONFIG], Forbidden)
+    assert found[named.CALICO_INSTALLATION] is None
+
+
 def test_new_credentials_are_tried_once(server: Server, connection: Connection) -> None:
     server.answer = lambda parameters, number: Answer({}, 401) if number == 0 else FOUND
     assert isinstance(read(connection, named.CILIUM_CONFIG)[named.CILIUM_CONFIG], ConfigMap)

@@ -1,4 +1,4 @@
-"""Which API versions an API server serves."""
+"""Which API versions and which kinds an API server serves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import msgspec
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import KubeError
 from etpguard.kube.read_client import ReadClient
+from etpguard.objects import AnyKind
 
 TIMEOUT_SECONDS = 5.0
 """By default the server may take this long to accept a connection, and may be silent for this long."""
@@ -26,7 +27,19 @@ class _Groups(msgspec.Struct, frozen=True):
     groups: list[_Group]
 
 
+class _Resource(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Resources(msgspec.Struct, frozen=True):
+    """An APIResourceList."""
+
+    resources: list[_Resource]
+
+
+# Made here, not in the threads that read: see `objects.decode` on what msgspec learns of a type.
 _groups = msgspec.json.Decoder(_Groups)
+_resources = msgspec.json.Decoder(_Resources)
 
 
 def served_versions(connection: Connection, timeout: float = TIMEOUT_SECONDS) -> frozenset[str] | None:
@@ -48,3 +61,17 @@ def served_versions(connection: Connection, timeout: float = TIMEOUT_SECONDS) ->
     except (KubeError, msgspec.MsgspecError, OSError, ValueError):
         return None
     return found or None
+
+
+def serves(client: ReadClient, kind: AnyKind) -> bool:
+    """Whether the kind exists; True if that cannot be known. A 403 for its objects does not show it, because the
+    API server checks permission first. Every user may read discovery. Blocks, and raises what `client.get`
+    raises."""
+    answer = client.get(kind.path.rpartition("/")[0], {})
+    try:
+        resources = _resources.decode(answer.body).resources if answer.status == 200 else None
+    except msgspec.MsgspecError:
+        return True
+    if resources is None:
+        return answer.status != 404
+    return any(resource.name == kind.plural for resource in resources)

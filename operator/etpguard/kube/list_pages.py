@@ -18,6 +18,7 @@ import msgspec
 
 from etpguard.kube.backoff import Backoff
 from etpguard.kube.connection import Connection
+from etpguard.kube.discovery import serves
 from etpguard.kube.errors import Forbidden, ListError, NotServed, Overloaded, Status, Unauthorized, Unreachable
 from etpguard.kube.read_client import ReadClient, Response
 from etpguard.objects import AnyKind, Held, Kind, Page, Record, decode_page, nothing_held
@@ -35,20 +36,6 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 JSON = "application/json"
 LONGEST_WAIT_SECONDS = 5.0
 """The list fails if the server asks for a longer pause. The error says how long."""
-
-
-class _Resource(msgspec.Struct, frozen=True):
-    name: str
-
-
-class _Discovered(msgspec.Struct, frozen=True):
-    """An APIResourceList."""
-
-    resources: list[_Resource]
-
-
-# Made here, not in the threads that list: see `objects.decode` on what msgspec learns of a type.
-_discovered = msgspec.json.Decoder(_Discovered)
 
 
 class ListPages:
@@ -102,7 +89,7 @@ class ListPages:
                     self._connection.forget()
                 case 401:
                     raise self._failed(Unauthorized, f"{self.server} does not accept the credentials: ", answer)
-                case 403 if self._served():
+                case 403 if serves(self._client, self._kind):
                     raise self._failed(Forbidden, f"may not list {self._kind.resource}: ", answer)
                 case 403 | 404:
                     raise NotServed(f"{self._kind.resource} is not served")
@@ -138,19 +125,6 @@ class ListPages:
         finally:
             self._on_request("list", self._kind.resource, status)
         return answer
-
-    def _served(self) -> bool:
-        """Whether the kind exists. A 403 does not say: the API server checks permission first. Every user may read
-        discovery."""
-        path = self._kind.path.rpartition("/")[0]
-        status, body, *_ = self._client.get(path, {})
-        if status == 404:
-            return False
-        try:
-            resources = _discovered.decode(body).resources if status == 200 else None
-        except msgspec.MsgspecError:
-            return True
-        return resources is None or any(resource.name == self._kind.plural for resource in resources)
 
     def decode(self, kind: Kind[R], answer: Response, held: Held = nothing_held) -> Page[R]:
         """Raises Unreachable for an answer that is no list, such as the login page of a proxy."""

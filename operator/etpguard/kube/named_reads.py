@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from etpguard.kube.connection import Connection
+from etpguard.kube.discovery import serves
 from etpguard.kube.errors import ApiError, Forbidden, KubeError, Status, Unreachable
 from etpguard.kube.read_client import ReadClient, Response
-from etpguard.objects import Reject, decode_item
+from etpguard.objects import AnyKind, Reject, decode_item
 from etpguard.objects.named import NAMED_OBJECTS, Listed, NamedObject, NamedObjects
 from etpguard.objects.text import describe
 
@@ -81,7 +82,7 @@ class _Reads:
         self._connection = connection
         self._client = ReadClient(connection, (timeout, timeout))
         self._on_request = on_request
-        self._served: dict[str, bool] = {}
+        self._served: dict[AnyKind, bool] = {}
 
     def close(self) -> None:
         self._client.close()
@@ -126,17 +127,11 @@ class _Reads:
         return answer
 
     def _is_served(self, named: NamedObject) -> bool:
-        """Whether the kind exists. A 403 does not show it, because the API server checks permissions first. Every
-        user may read the discovery documents."""
+        """As `serves`, with one request for all objects of a kind."""
         kind = named.kind
-        path = kind.path.rpartition("/")[0]
-        if path not in self._served:
-            status, body, *_ = self._client.get(path, {})
-            self._served[path] = status != 404
-            if status == 200:
-                resources = msgspec.json.decode(body).get("resources", [])
-                self._served[path] = any(each.get("name") == kind.plural for each in resources)
-        return self._served[path]
+        if kind not in self._served:
+            self._served[kind] = serves(self._client, kind)
+        return self._served[kind]
 
 
 def _listed(named: NamedObject, body: bytes) -> Result:
