@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -72,6 +72,17 @@ class Loop:
             wall=RoundTime(lambda: self._now, lambda: self._now),
         )
 
+    def take_for(self, seconds: float) -> None:
+        """Each round takes so long to gather its facts."""
+        gatherer: Any = self._remediator._gatherer
+        plain: Callable[..., Generator[None, None, Round]] = gatherer.steps
+
+        def steps(*args: Any) -> Generator[None, None, Round]:
+            self._now += seconds
+            return plain(*args)
+
+        gatherer.steps = steps
+
     def play(self) -> None:
         """Runs rounds, each when the one before asks for it, until every outcome occurred and is reported."""
 
@@ -109,6 +120,21 @@ class Loop:
 
     async def announce(self, event: Event, *, once: bool = False) -> None:
         self.events.append((event.reason, event.note))
+
+
+@pytest.mark.parametrize(
+    ("took", "pause"),
+    [
+        pytest.param(0.01, 1.0, id="a small cluster"),
+        pytest.param(0.5, 5.0, id="a large cluster"),
+        pytest.param(60.0, 30.0, id="the machine stood still"),
+    ],
+)
+def test_the_pause_after_a_round_leaves_time_for_others_and_is_not_endless(took: float, pause: float) -> None:
+    loop = Loop(case(), "")
+    loop.take_for(took)
+    asyncio.run(loop._remediator.round())
+    assert loop._remediator._settle == pytest.approx(pause)
 
 
 def test_a_step_that_fails_as_nobody_foresaw_is_postponed_like_any_other_and_logged_once(

@@ -127,8 +127,8 @@ class RemediationController:
         blind = reasons.PICTURE_NOT_FRESH.because(stale) if stale else None
         turns = Turns(self._pacing.longest_turn, self._clock)
         round_ = await turns.run(self._gatherer.steps(blind, self._clock(), self._wall(), self._term()))
-        # On a large cluster a round takes a while, and the rest of the operator needs most of the event loop.
-        self._settle = max(self._pacing.settle, self._pacing.busy_share * turns.total())
+        busy = turns.total()
+        self._settle = self._rest(busy)
         if self._writer.closed() is not None:
             return self._pacing.settle
         if self._remembered_term != self._term():
@@ -144,7 +144,7 @@ class RemediationController:
         for key, case in round_.cases.items():
             decisions[key] = self._decided(case, round_.ledger, now)
             await turns.pause()
-        self._settle += self._pacing.busy_share * turns.total()
+        self._settle = self._rest(busy + turns.total())
         acted = await self._steps.run_next(round_, decisions)
         reported = {key: self._steps.with_refusal(key, decision) for key, decision in decisions.items()}
         status_wait = await self._statuses.write(round_, reported)
@@ -155,6 +155,12 @@ class RemediationController:
         waits += self._steps.pauses()
         waits += [] if status_wait is None else [status_wait]
         return max(self._pacing.settle, min(waits, default=self._pacing.look_again))
+
+    def _rest(self, busy: float) -> float:
+        """The least pause after a round that worked for `busy` seconds. On a large cluster a round takes a while,
+        and the rest of the operator needs most of the event loop. But a machine that stood still meanwhile must
+        not put the next round off by many times as long."""
+        return min(max(self._pacing.settle, self._pacing.busy_share * busy), self._pacing.look_again)
 
     async def _discover(self) -> None:
         """At intervals, find out which other kinds of network policy the API server serves."""

@@ -16,7 +16,7 @@ class Pacing:
     look_again: float = 30.0
     """Between two rounds at most, since an answer may change without an event."""
     busy_share: float = 10.0
-    """The pause after a round, as a multiple of the time that the round took."""
+    """The pause after a round, as a multiple of the time that the round took; `look_again` at most."""
     longest_turn: float = 0.01
     """For how long a round holds the event loop at a time."""
     status_interval: float = 10.0
