@@ -26,6 +26,7 @@ from tests.manifests.rendered import (
     CHART,
     IMAGE,
     NAMESPACE,
+    ROOT,
     USER,
     Json,
     by_name,
@@ -272,7 +273,7 @@ def test_another_release_has_a_lease_of_the_same_name() -> None:
         pytest.param("replica=3", "replica", id="an unknown value"),
         pytest.param("settings.dataplane=cilium", "dataplane", id="an unknown setting"),
         pytest.param("image.digest=abc", "digest", id="no digest"),
-        pytest.param("replicas=0", "replicas", id="no replica"),
+        pytest.param("replicas=-1", "replicas", id="less than no replica"),
         pytest.param("remediation.enabled=yes", "remediation", id="a word for a switch"),
         pytest.param("settings.data-plane=kubeproxy", "data-plane", id="no data plane"),
         pytest.param("settings.log-level=trace", "log-level", id="no level"),
@@ -392,6 +393,12 @@ def test_by_default_one_namespace_may_scrape(manifests: Callable[[], list[Json]]
     (ingress,) = one(manifests(), "NetworkPolicy")["spec"]["ingress"]
     monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
     assert ingress["from"] == [{"namespaceSelector": monitoring}]
+
+
+def test_the_operator_can_be_stopped_at_its_source() -> None:
+    """As docs/uninstall.md says: where a GitOps tool sets the replicas, `kubectl scale` does not last."""
+    assert "replicas: 0" in (ROOT / "docs" / "uninstall.md").read_text()
+    assert one(helm_template("--set", "replicas=0"), "Deployment")["spec"]["replicas"] == 0
 
 
 def test_an_account_that_somebody_else_makes() -> None:
