@@ -101,6 +101,14 @@ def test_large_clouds_too(subject: Json, cloud: str, given: str, meant: str) -> 
     assert any(f"spelling of the annotation {given}" in text and meant in text for text in advice)
 
 
+def test_an_annotation_that_ends_in_a_port_number_is_known() -> None:
+    subject = service(
+        loadBalancerClass="service.k8s.aws/nlb",
+        annotations={f"{AWS}target-group-attributes.80": "deregistration_delay.timeout_seconds=30"},
+    )
+    assert not any("spelling" in text for text in world(subject, endpoints("a"), *nodes("aws")).advice())
+
+
 def test_annotations_of_the_service_behind_an_alb() -> None:
     subject = service(type="NodePort", annotations={f"{ALB}healthcheck-ports": "80", f"{ALB}conditions.x": "[]"})
     advice = world(subject, endpoints("a"), *nodes("aws"), CLASS, ingress(class_name="alb")).advice()

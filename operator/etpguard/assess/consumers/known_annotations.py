@@ -171,8 +171,11 @@ AWS_ALB = _names(
 )
 """aws-load-balancer-controller v3.5.0 pkg/annotations/constants.go."""
 
-AWS_ALB_BEGINNINGS = ("actions.", "conditions.", "transforms.", "listener-attributes.", "frontend-nlb-")
-AWS_NLB_BEGINNINGS = ("listener-attributes.",)
+AWS_ALB_BEGINNINGS = (
+    *("actions.", "conditions.", "transforms.", "listener-attributes."),
+    *("frontend-nlb-", "target-control-port."),
+)
+AWS_NLB_BEGINNINGS = ("listener-attributes.", "target-group-attributes.")
 
 AZURE = _names(
     "additional-public-ips allowed-ip-ranges allowed-service-tags "
