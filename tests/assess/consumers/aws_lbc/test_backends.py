@@ -68,6 +68,22 @@ ARN = "arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/x/1"
             id="conditions-only-alter-matching",
         ),
         pytest.param(
+            [
+                ingress(
+                    annotations={
+                        "conditions.web": json.dumps(
+                            [
+                                {"field": "host-header", "hostHeaderConfig": {"regexValues": ["a.+"]}},
+                                {"field": "path-pattern", "pathPatternConfig": {"regexValues": ["/a.+"]}},
+                                {"field": "http-header", "httpHeaderConfig": {"regexValues": ["a.+"]}},
+                            ]
+                        )
+                    }
+                )
+            ],
+            id="conditions-by-regular-expression",
+        ),
+        pytest.param(
             [ingress(annotations={"actions.web": "{broken"})], id="action-is-inert-without-use-annotation"
         ),
         pytest.param([ingress("web", backend(), backend("missing"))], id="a-missing-service-alone-is-a-503-rule"),
@@ -114,6 +130,7 @@ def broken_action(value: Any, **more: str) -> Json:
 
 
 FINE = json.dumps(forward(group()))
+BY_BOTH = json.dumps([{"field": "host-header", "hostHeaderConfig": {"values": ["a"], "regexValues": ["a"]}}])
 
 
 @pytest.mark.parametrize(
@@ -186,6 +203,18 @@ FINE = json.dumps(forward(group()))
             "MalformedAnnotation",
             "conditions.web",
             id="a-condition-without-its-config-fails-the-ingress",
+        ),
+        pytest.param(
+            [ingress(annotations={"conditions.web": '[{"field":"host-header"}]'})],
+            "MalformedAnnotation",
+            "conditions.web",
+            id="the-malformed-conditions-of-the-only-backend",
+        ),
+        pytest.param(
+            [ingress(annotations={"conditions.web": BY_BOTH})],
+            "MalformedAnnotation",
+            "precisely one",
+            id="values-and-a-regular-expression",
         ),
         pytest.param(
             [broken_action(FINE, **{"transforms.act": '"x"'})],

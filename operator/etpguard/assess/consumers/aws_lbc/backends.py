@@ -22,27 +22,28 @@ _CONDITIONS = {
     "query-string": "queryStringConfig",
     "source-ip": "sourceIPConfig",
 }
+_BY_REGEX = ("hostHeaderConfig", "pathPatternConfig", "httpHeaderConfig")
+"""These may have regexValues in place of values, since v2.14.1."""
 
 
 def ingress_actions(ingress: Ingress) -> Actions:
     """The action of the default backend and of each path. An error makes the controller refuse the whole
     Ingress."""
     annotations = Annotations(ALB, ("Ingress", ingress))
-    made: dict[tuple[str, int | str | None], Action | ModelError] = {}
-    resource: ModelError | None = None
+    made: dict[tuple[str, int | str | None], Action | None] = {}
+    first: ModelError | None = None
     for backend in ingress.backends:
         service = backend.service
         if service is None:
-            resource = resource or _resource(ingress)
-            made.setdefault(("", None), resource)
+            first = first or _resource(ingress)
             continue
         annotated = _uses_annotation(backend)
         reference: int | str = (service.port.name or service.port.number or 0) if service.port else 0
         key = (service.name, None if annotated else reference)
         if key not in made:
-            made[key] = _action(annotations, *key)
-    errors = (one for one in made.values() if isinstance(one, ModelError))
-    return Actions.of((one for one in made.values() if isinstance(one, Action)), next(errors, None))
+            made[key], error = _action(annotations, *key)
+            first = first or error
+    return Actions.of(filter(None, made.values()), first)
 
 
 def services_of(ingress: Ingress) -> Iterable[Key]:
@@ -65,17 +66,23 @@ def _resource(ingress: Ingress) -> ModelError:
     )
 
 
-def _action(annotations: Annotations, name: str, reference: int | str | None) -> Action | ModelError:
-    """The action that forwards to a port of the Service `name`. Where `reference` is None, the annotation
-    `actions.NAME` defines the action."""
+def _action(
+    annotations: Annotations, name: str, reference: int | str | None
+) -> tuple[Action | None, ModelError | None]:
+    """The action that forwards to a port of the Service `name`, and the first error. Where `reference` is None,
+    the annotation `actions.NAME` defines the action, which is None if it cannot be read."""
+    action = None if reference is None else Action((Target(name, reference),), 1)
+    first: ModelError | None = None
     try:
         _check_conditions(annotations, f"conditions.{name}")
         _check_list(annotations, f"transforms.{name}")
-        if reference is None:
-            return _annotated(annotations, f"actions.{name}")
     except ModelError as error:
-        return error
-    return Action((Target(name, reference),), 1)
+        first = error
+    try:
+        action = action or _annotated(annotations, f"actions.{name}")
+    except ModelError as error:
+        first = first or error
+    return action, first
 
 
 def _annotated(annotations: Annotations, suffix: str) -> Action:
@@ -133,9 +140,12 @@ def _check_conditions(annotations: Annotations, suffix: str) -> None:
         config = _CONDITIONS.get(str(field(condition, "field")))
         if config is None:
             continue
-        values = field(condition, config)
-        if not isinstance(values, dict) or not field(values, "values"):
-            raise annotations.error(suffix, f"has a condition without {config}.values")
+        given = field(condition, config)
+        given = given if isinstance(given, dict) else {}
+        by_pattern = bool(field(given, "regexValues")) and config in _BY_REGEX
+        if bool(field(given, "values")) == by_pattern:
+            either = f"precisely one of {config}.values and regexValues" if by_pattern else f"{config}.values"
+            raise annotations.error(suffix, f"has a condition without {either}")
 
 
 def _check_list(annotations: Annotations, suffix: str) -> Iterator[dict[str, Any]]:
