@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 import yaml
 
 from etpguard.page import page_view, render
+from etpguard.web.listener import Limits
 from tests.assess.build import endpoint, endpoint_slice, node, service
 from tests.cli.program import SEED, etpguard
 from tests.page.browser import Tab
@@ -191,6 +194,19 @@ def test_a_change_appears_and_what_the_reader_opened_stays_open(tab: Tab) -> Non
         assert tab.problems == []
         assert {url.rpartition("/")[0] for url in tab.requests if not url.startswith("data:")} == {server.url[:-1]}
     tab.wait("document.getElementById('connection').textContent.startsWith('Not connected')")
+
+
+def test_a_reader_who_was_refused_follows_once_there_is_room(tab: Tab) -> None:
+    with LiveServer(*small()) as server, contextlib.ExitStack() as others:
+        port = int(server.url.rpartition(":")[2].rstrip("/"))
+        for _ in range(Limits().streams):
+            follower = others.enter_context(socket.create_connection(("127.0.0.1", port)))
+            follower.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b" 200 " in follower.recv(100)
+        tab.open(server.url)
+        tab.wait("document.getElementById('connection').textContent.startsWith('Not connected. ')")
+        others.close()
+        tab.wait("document.getElementById('connection').textContent.startsWith('Live')")
 
 
 def test_services_appear_on_a_page_without_any(tab: Tab) -> None:

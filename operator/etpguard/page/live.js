@@ -79,11 +79,18 @@
     if (wanted !== shown) setTimeout(renew, 1000);
   }
 
-  const events = new EventSource("/events");
-  events.addEventListener("open", () => say("Live."));
-  events.addEventListener("error", () => say("Not connected. What is shown may be old. The page tries again."));
-  events.addEventListener("revision", (event) => {
-    wanted = event.data;
-    renew();
-  });
+  function follow() {
+    const events = new EventSource("/events");
+    events.addEventListener("open", () => say("Live."));
+    events.addEventListener("error", () => {
+      say("Not connected. What is shown may be old. The page tries again.");
+      // After an answer such as 503, for too many readers, the browser does not try again.
+      if (events.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
+    });
+    events.addEventListener("revision", (event) => {
+      wanted = event.data;
+      renew();
+    });
+  }
+  follow();
 })();
