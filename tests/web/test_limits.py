@@ -119,7 +119,11 @@ def test_how_long_a_body_is_shared(monkeypatch: pytest.MonkeyPatch, seconds: flo
         pytest.param("gzip", True, id="gzip"),
         pytest.param("deflate, gzip;q=0.5", True, id="gzip among others"),
         pytest.param("identity", False, id="plain"),
+        pytest.param("GZIP; q=1.000", True, id="gzip in capitals, with a weight"),
+        pytest.param("gzip;q=0.001", True, id="gzip rather than nothing"),
         pytest.param("gzip;q=0", False, id="anything but gzip"),
+        pytest.param("br, gzip ; q=0.000", False, id="anything but gzip, in another form"),
+        pytest.param("gzip;q=high", False, id="gzip with nonsense"),
     ],
 )
 def test_the_body_is_compressed_on_request(encoding: str, compressed: bool) -> None:
@@ -128,6 +132,18 @@ def test_the_body_is_compressed_on_request(encoding: str, compressed: bool) -> N
         assert status == 200
         assert (body != BODY) is compressed
         assert (gzip.decompress(body) if compressed else body) == BODY
+
+    play(scene)
+
+
+def test_head_has_the_length_and_no_body() -> None:
+    async def scene(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        assert f"Content-Length: {len(BODY)}".encode() in head
+        assert body == b""
 
     play(scene)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -241,6 +242,22 @@ def test_a_page_that_fails_is_an_error_of_the_server_and_the_next_try_may_succee
         source.fails = False
         async with session.get("/") as answer:
             assert answer.status == 200
+
+    play(scene, source)
+
+
+def test_a_stream_that_fails_ends_without_another_answer_in_it() -> None:
+    source = Source()
+
+    async def scene(session: aiohttp.ClientSession) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", session._base_url.port)  # type: ignore[union-attr]
+        writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        sent = await reader.readuntil(b"data: ")
+        source.shows, source.fails = "second", True
+        with contextlib.suppress(ConnectionResetError):
+            sent += await reader.read()
+        writer.close()
+        assert sent.count(b"HTTP/1.1 ") == 1
 
     play(scene, source)
 

@@ -4,6 +4,7 @@ blocked."""
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from etpguard.objects.log_fields import action_fields
 from etpguard.settings import Address
+from etpguard.transports import abort
 from etpguard.web.certificate import Certificate
 from etpguard.web.listener import Limits, Listener, ListenError
 from etpguard.web.scrapes import Busy, Scrapes
@@ -120,6 +122,8 @@ def one_request_per_connection(listener: Listener, streams: Mapping[str, float] 
             response = text_answer(error.status, error.reason, (), ())
         except Exception:
             logger.exception("%s failed", request.path, extra=action_fields("serve", path=request.path))
+            if request.writer.output_size and request.transport is not None:  # no other answer can follow
+                abort(request.transport)
             response = text_answer(500, "internal error, see the log", (), ())
         finally:
             # A longer limit would keep the closed connection in memory. The rest of the answer has the usual one.
@@ -138,19 +142,24 @@ async def send(request: web.Request, body: bytes, headers: dict[str, str]) -> we
     response.force_close()
     response.content_length = len(body)
     await response.prepare(request)
-    view = memoryview(body)
-    for start in range(0, len(body), CHUNK_BYTES):
+    view = memoryview(body if request.method != hdrs.METH_HEAD else b"")
+    for start in range(0, len(view), CHUNK_BYTES):
         await response.write(view[start : start + CHUNK_BYTES])
     await response.write_eof()
     return response
 
 
 def accepts_gzip(request: web.Request) -> bool:
-    for coding in request.headers.get(hdrs.ACCEPT_ENCODING, "").split(","):
-        name, _, weight = coding.replace(" ", "").partition(";")
-        if name == "gzip":
-            return weight not in ("q=0", "q=0.0")
+    """RFC 9110 12.5.3. A weight that is no number refuses it."""
+    for coding in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(","):
+        name, _, weight = coding.partition(";")
+        if name.strip() == "gzip":
+            return not weight or _WEIGHT.fullmatch(weight) is not None
     return False
+
+
+_WEIGHT = re.compile(r"\s*q=(1(\.0{0,3})?|0\.(?!0*\s*$)\d{1,3})\s*")
+"""More than 0."""
 
 
 def text_answer(status: int, verdict: str, first: Sequence[str], second: Sequence[str]) -> web.Response:
