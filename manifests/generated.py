@@ -136,7 +136,22 @@ def _with_generated_schemas(text: str) -> str:
     schema["properties"]["settings"]["properties"] = schemas
     rules = schema["properties"]["monitoring"]["properties"]["rules"]["properties"]
     rules["alerts"]["properties"] = {name: {"$ref": "#/definitions/alert"} for name in alert_names()}
+    _require(schema, yaml.safe_load((CHART / "values.yaml").read_text()))
     return json.dumps(schema, indent=2) + "\n"
+
+
+def _require(schema: Any, defaults: dict[str, Any]) -> None:
+    """Refuse to remove a default, as `null` does, where the templates need one: all but what is empty by default,
+    and maps with any keys. A switch that is absent would be off, and a list of ports would allow all of them."""
+    known = schema.get("properties", {})
+    free = {name for name, inner in known.items() if inner.get("type") == "object" and "properties" not in inner}
+    free.add("maxUnavailable")  # minAvailable may replace it
+    needed = [name for name in known if name not in free and defaults.get(name) not in (None, "", [], {})]
+    if needed:
+        schema["required"] = needed
+    for name in needed:
+        if isinstance(defaults[name], dict):
+            _require(known[name], defaults[name])
 
 
 def _prometheus_rule(rules: str) -> str:

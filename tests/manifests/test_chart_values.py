@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from devcluster import binaries
+from devcluster.objects import YAML_LOADER
 from manifests import chart_page
 from manifests.generated import alert_names
 from tests.manifests.rendered import CHART, IMAGE, Json, helm_template, with_monitoring
@@ -87,6 +89,11 @@ def test_annotations_of_the_service() -> None:
         pytest.param("", {"maxUnavailable": 1}, id="default"),
         pytest.param("podDisruptionBudget.maxUnavailable=50%", {"maxUnavailable": "50%"}, id="a share"),
         pytest.param("podDisruptionBudget.minAvailable=1", {"minAvailable": 1}, id="a minimum instead"),
+        pytest.param(
+            "podDisruptionBudget.minAvailable=1,podDisruptionBudget.maxUnavailable=null",
+            {"minAvailable": 1},
+            id="a minimum instead, and the default removed",
+        ),
         pytest.param("podDisruptionBudget.minAvailable=0", {"minAvailable": 0}, id="zero is a minimum"),
     ],
 )
@@ -209,6 +216,49 @@ def test_bad_values_are_refused(values: str, says: str) -> None:
     assert done.returncode != 0
     assert says in done.stderr
     assert "schema" in done.stderr
+
+
+def paths(values: Json, above: str = "") -> Iterator[str]:
+    """Each value and each section of values, as `--set` names it."""
+    for name, value in values.items():
+        path = above + name.replace(".", r"\.")
+        yield path
+        if isinstance(value, dict):
+            yield from paths(value, f"{path}.")
+
+
+def nulls(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(nulls(each) for each in (value.values() if isinstance(value, dict) else value))
+    return value is None
+
+
+def test_a_value_that_is_removed_is_refused_by_the_schema_or_not_needed() -> None:
+    """As `labels:` with nothing below it removes the default. No switch may turn off by that, and no port open."""
+    left, on = set(), f"{ALL_ON},metrics.tls.secretName=tls,{IMAGE}"
+    for path in paths(yaml.load((CHART / "values.yaml").read_text(), yaml.CSafeLoader)):
+        done = subprocess.run(
+            [binaries.path("helm"), "template", "x", str(CHART), "--set", on, "--set", f"{path}=null"],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode == 0:
+            if any(nulls(each) for each in yaml.load_all(done.stdout, YAML_LOADER)):
+                left.add(path)
+        elif f"missing property '{path.rpartition('.')[2]}'" not in done.stderr:
+            assert "image.repository is required" in done.stderr, path
+    assert left == {"resources", "podSecurityContext"}, "null is as good as none there"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("labels", "annotations", "serviceMonitor.labels", "serviceMonitor.relabelings", "rules.labels"),
+        *("rules.alertLabels", "rules.alerts", "rules.optional", "dashboard.labels", "dashboard.annotations"),
+    ],
+)
+def test_labels_and_lists_of_monitoring_may_be_empty_keys(path: str) -> None:
+    assert one(helm_template("--set", f"{MONITORING},monitoring.{path}=null"), "PrometheusRule")
 
 
 OTHER_CHARTS = [
