@@ -130,6 +130,17 @@ EXCLUDED = {"node.kubernetes.io/exclude-from-external-load-balancers": "true"}
         ),
         pytest.param(
             [
+                service(annotations={f"{ALB}multi-cluster-target-group": "false"}),
+                ingress(annotations={"multi-cluster-target-group": "true"}),
+                node("a", labels=EXCLUDED),
+                node("b"),
+            ],
+            "a",
+            "Unknown",
+            id="a Service does not turn it off for an Ingress",
+        ),
+        pytest.param(
+            [
                 load_balancer(annotations={f"{NLB}multi-cluster-target-group": "true"}),
                 node("a", labels=EXCLUDED),
                 node("b"),

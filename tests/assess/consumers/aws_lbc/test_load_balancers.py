@@ -227,6 +227,10 @@ def test_health_check(made: Json, expected: Probe | None, outcome: Outcome, pinn
         pytest.param(nlb(healthcheck_interval="ten"), "healthcheck-interval", id="interval"),
         pytest.param(nlb(healthcheck_success_codes="ok"), "healthcheck-success-codes", id="success-codes"),
         pytest.param(nlb(target_node_labels="zone"), "target-node-labels", id="target-node-labels"),
+        pytest.param(nlb(healthcheck_protocol=""), "healthcheck-protocol", id="an-empty-protocol-is-no-default"),
+        pytest.param(nlb(healthcheck_port=""), "healthcheck-port", id="an-empty-port-is-no-default"),
+        pytest.param(nlb(ip_address_type="ipv6"), "ip-address-type", id="ip-address-type"),
+        pytest.param(nlb(ssl_ports="443"), "ssl-ports", id="tls-on-a-port-that-is-not-there"),
     ],
 )
 def test_a_malformed_annotation_is_named_with_its_service(made: Json, named: str) -> None:
@@ -255,6 +259,12 @@ def test_a_udp_port_is_not_checked_by_its_traffic_port() -> None:
     )
     slices = endpoints("web", "a", ports=[{"name": "dns", "port": 5353, "protocol": "UDP"}])
     assert only(Shop(made, slices)).reason.code == "HealthCheckPortNotModelled"
+
+
+def test_an_empty_health_check_port_is_the_name_of_an_unnamed_port() -> None:
+    made = load_balancer(annotations={f"{NLB}healthcheck-port": ""}, ports=[port(name=None)])
+    slices = endpoints("web", "a", ports=[{"name": "", "port": 8080, "protocol": "TCP"}])
+    assert only(Shop(made, slices)).consumer.probe == OwnNodePort("")
 
 
 def test_ipv6_needs_a_dual_stack_load_balancer() -> None:

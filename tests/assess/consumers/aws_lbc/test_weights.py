@@ -140,13 +140,7 @@ def nlb(base: int | None, *groups: Json, suffix: str = "TCP-80", **annotations: 
             nlb(0, group(1, "canary"), suffix="TLS-80", ssl_cert="arn:x"), True, False, id="tls-with-a-certificate"
         ),
         pytest.param(
-            nlb(0, group(1, "canary"), suffix="TLS-80", ssl_cert="arn:x", ssl_ports="443"),
-            False,
-            False,
-            id="tls-for-another-port",
-        ),
-        pytest.param(
-            nlb(0, group(1, "canary"), suffix="TLS-80", ssl_cert="arn:x", ssl_ports="443, http"),
+            nlb(0, group(1, "canary"), suffix="TLS-80", ssl_cert="arn:x", ssl_ports=" ,http"),
             True,
             False,
             id="tls-for-the-port-by-name",
@@ -167,6 +161,14 @@ def test_listeners_of_an_nlb(base: Json, of_base: bool, of_canary: bool) -> None
     )
     assert only(registered).consumer.incidental is of_base
     assert only(registered, CANARY).consumer.incidental is of_canary
+
+
+@pytest.mark.parametrize(("ssl_ports", "of_base"), [("443", False), ("443, http", True)])
+def test_tls_for_some_of_the_ports(ssl_ports: str, of_base: bool) -> None:
+    base = nlb(0, group(1, "canary"), suffix="TLS-80", ssl_cert="arn:x", ssl_ports=ssl_ports)
+    base["spec"]["ports"] = [port(), port(443, "https", 30443)]
+    shop = Shop(base, OF_CANARY, endpoints("web", "a"), endpoints("canary", "a"))
+    assert {c.port: c.incidental for c in shop.consumers()} == {"http": of_base, "https": False}
 
 
 @pytest.mark.parametrize("weight", [-1, 1000, True, 0.5, "1"])

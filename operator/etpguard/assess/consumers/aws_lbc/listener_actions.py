@@ -68,6 +68,9 @@ class _Certified:
         try:
             listed = (text.strip() for text in (annotations.get("ssl-ports") or "").split(","))
             self._listed = frozenset(text for text in listed if text)
+            known = {text for port in base.ports for text in (port.label, str(port.port))}
+            if self._listed - known:  # validateTLSPortsSet
+                raise annotations.error("ssl-ports", "names a port that the Service does not have")
             self._certified = bool((annotations.get("ssl-cert") or "").strip(" ,"))
         except ModelError as error:
             self.error = error

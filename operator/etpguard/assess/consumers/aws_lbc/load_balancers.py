@@ -151,7 +151,7 @@ class LoadBalancerPath:
         target_type = self._options.default_target_type if written is None else written
         source = self._options.described("default_target_type") if written is None else ""
         families = alb_families(self._service)
-        if "IPv6" in families and not (annotations.get("ip-address-type") or "").startswith("dualstack"):
+        if annotations.choice("ip-address-type", "ipv4", ("ipv4", "dualstack")) == "ipv4" and "IPv6" in families:
             raise ModelError(
                 "LoadBalancerNotDualStack",
                 f"Service {self._service.key} has an IPv6 address, and its load balancer is not dual-stack "
@@ -224,7 +224,8 @@ def _settings(base: Service, service: Service) -> tuple[CheckSettings, str | int
     part."""
     annotations = Annotations(NLB, ("Service", base))
     local = service.type == "LoadBalancer" and service.policy == "Local"
-    protocol = (annotations.get("healthcheck-protocol") or ("HTTP" if local else "TCP")).upper()
+    written = annotations.get("healthcheck-protocol")
+    protocol = (("HTTP" if local else "TCP") if written is None else written).upper()
     if protocol not in ("TCP", "HTTP", "HTTPS"):
         raise annotations.error("healthcheck-protocol", "is none of TCP, HTTP, HTTPS")
     path = annotations.get("healthcheck-path") or ("/healthz" if local else "/")
@@ -239,7 +240,7 @@ def _settings(base: Service, service: Service) -> tuple[CheckSettings, str | int
     settings = CheckSettings(raw or TRAFFIC_PORT, protocol, "" if protocol == "TCP" else path, codes)
     if raw is None and local:
         return settings, None
-    if not raw or raw == TRAFFIC_PORT:
+    if raw is None or raw == TRAFFIC_PORT:
         return settings, TRAFFIC_PORT
     number = parse_port(raw)
     if isinstance(number, str):

@@ -74,7 +74,9 @@ def alb_group(
     if target_type != "instance":
         return TargetGroup(target_type, families, source=source)
     selector = labels_selector(annotations.labels("target-node-labels"))
-    shared = annotations.boolean("multi-cluster-target-group")
+    # Either object turns it on, unlike all other annotations: buildTargetGroupBindingMultiClusterFlag.
+    owners = (("Ingress", ingress), ("Service", service))
+    shared = any(Annotations(ALB, owner).boolean("multi-cluster-target-group") for owner in owners)
     return TargetGroup(
         target_type, families, node_rule(selector, options), source, MULTI_CLUSTER if shared else None
     )
