@@ -192,12 +192,10 @@ def test_the_last_of_two_wins_with_a_warning(tmp_path: Path) -> None:
 
 def test_a_warning_names_an_api_version_that_is_not_read() -> None:
     items = seed()
-    next(i for i in items if i["kind"] == "EndpointSlice")["apiVersion"] = "discovery.k8s.io/v1beta1"
+    next(i for i in items if i["kind"] == "Ingress")["apiVersion"] = "networking.k8s.io/v1beta1"
     report = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items)).report
-    assert (
-        "EndpointSlices of discovery.k8s.io/v1beta1 are not read, only those of discovery.k8s.io/v1"
-        in report["warnings"]
-    )
+    expected = "ingresses of networking.k8s.io/v1beta1 are not read, only those of networking.k8s.io/v1"
+    assert expected in report["warnings"]
 
 
 def test_another_group_that_has_the_kind_name_is_no_service() -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from etpguard.cli.what_if_changes import Words, split, words
 from tests.cli.program import Run, etpguard
-from tests.foresight.clusters import HOSTNAME, ZONE, alb, deployment, endpoints, node, pod, service
+from tests.foresight.clusters import APP, HOSTNAME, ZONE, alb, deployment, endpoints, node, pod, service
 
 Json = dict[str, Any]
 
@@ -82,6 +82,10 @@ def test_the_options_of_the_command_and_of_its_changes(line: str, own: str, chan
         ("lose a then", "name a change"),
         ("then lose a", "separates two changes"),
         ("lose -l", "-l needs a value"),
+        ("drain -l a=b -l c=d", "drain: -l is given twice"),
+        ("drain a --by karpenter --by=kubectl", "drain: --by is given twice"),
+        ("apply -f a.yaml -n one --namespace two", "apply: --namespace is given twice"),
+        ("drain a --then-delete=no", "--then-delete takes no value"),
     ],
 )
 def test_what_is_no_change(line: str, message: str) -> None:
@@ -215,6 +219,75 @@ def test_apply_of_a_new_service_gets_the_pods_that_it_selects(state: Path, tmp_p
     (found,) = report(state, "apply", "-f", str(file))["services"]
     assert found["now"] == {"outcome": "NotAffected", "eligible": 0, "uncovered": 0}
     assert found["settled"]["worst"]["uncoveredNodes"] == ["c"]
+
+
+NEW: Json = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "api"},
+    "spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "selector": APP, "ports": [{"port": 80}]},
+}
+"""As charts write it: without a namespace and without numbers of node ports."""
+
+
+@pytest.mark.parametrize(("options", "services"), [((), []), (("-n", "shop"), ["shop/api"])])
+def test_the_namespace_of_manifests_that_name_none(
+    state: Path, tmp_path: Path, options: tuple[str, ...], services: list[str]
+) -> None:
+    """In the namespace default the Service has no pods."""
+    file = tmp_path / "new.yaml"
+    file.write_text(yaml.safe_dump(NEW))
+    found = report(state, "apply", "-f", str(file), *options)["services"]
+    covered = [each for each in found if each["settled"]["worst"]["outcome"] == "TargetsUnhealthy"]
+    assert [f"{each['namespace']}/{each['name']}" for each in covered] == services
+
+
+def test_one_object_in_two_documents_of_an_apply(state: Path, tmp_path: Path) -> None:
+    """The second changes what the first has made."""
+    labelled = {"annotations": {"alb.ingress.kubernetes.io/target-node-labels": f"{HOSTNAME}=a"}}
+    file = tmp_path / "new.yaml"
+    file.write_text(
+        yaml.safe_dump_all(
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop", **more}}
+            for more in (labelled, {"labels": {"a": "b"}})
+        )
+    )
+    (found,) = report(state, "apply", "-f", str(file))["services"]
+    assert found["settled"]["worst"]["outcome"] == "Covered"
+
+
+@pytest.mark.parametrize(
+    ("manifests", "warning"),
+    [
+        pytest.param(
+            [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}],
+            "{file}: the forecast leaves out kinds that no rule reads: ConfigMap",
+            id="kinds that no rule reads",
+        ),
+        pytest.param(
+            [{"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "x"}}],
+            "horizontalpodautoscalers of autoscaling/v1 are not read, only those of autoscaling/v2",
+            id="another version of a kind",
+        ),
+        pytest.param([{"apiVersion": "v1", "kind": "List"}], "{file}: no object to apply", id="none"),
+        pytest.param([pod("new", "a")], "Pod shop/new is new: etpguard does not place it", id="a pod"),
+    ],
+)
+def test_a_warning_names_manifests_that_change_nothing(
+    state: Path, tmp_path: Path, manifests: list[Json], warning: str
+) -> None:
+    file = tmp_path / "new.yaml"
+    file.write_text(yaml.safe_dump_all(manifests))
+    run = what_if(state, "apply", "-f", str(file))
+    assert (run.code, run.err) == (0, f"etpguard: warning: {warning.format(file=file)}\n")
+
+
+def test_a_selector_of_another_form_is_refused(state: Path) -> None:
+    """`kubectl drain -l` knows `!=`, and the node c does not have the label."""
+    for change in (("drain",), ("target-nodes", "shop/web")):
+        run = what_if(state, *change, "-l", f"{HOSTNAME}!=a")
+        assert (run.code, run.out) == (2, "")
+        assert run.err == f"etpguard: -l: '{HOSTNAME}!=a' is not LABEL=VALUE\n"
 
 
 def test_the_hand_off_of_a_drained_node(state: Path) -> None:

@@ -6,10 +6,10 @@ import pytest
 
 from etpguard.assess import Outcome
 from etpguard.foresight.apply import merged
-from etpguard.foresight.changes import Applied, Apply, Drain, Scale, Workload
+from etpguard.foresight.changes import Applied, Apply, Drain, Refused, Scale, Workload
 from etpguard.foresight.stored_services import as_stored
 from etpguard.objects import SERVICE, AnyKind, Key, Reject, Service, decode_item
-from etpguard.objects.pod_controllers import CONTROLLER_KINDS, PodController
+from etpguard.objects.pod_controllers import WORKLOAD_KINDS, PodController
 from tests.foresight.clusters import (
     APP,
     WEB,
@@ -27,7 +27,7 @@ from tests.foresight.clusters import (
     workload,
 )
 
-KINDS = {kind.name: kind for kind in CONTROLLER_KINDS}
+KINDS: dict[str, AnyKind] = {kind.name: kind for kind in (SERVICE, *WORKLOAD_KINDS)}
 NODES = [node("a"), node("b"), node("c")]
 NEW_TEMPLATE = {"metadata": {"labels": {**APP, "version": "2"}}}
 TWO = (pod("p1", "a"), pod("p2", "b"))
@@ -40,7 +40,7 @@ def cluster(*objects: Json, pods: tuple[Json, ...] = TWO) -> list[Json]:
 def apply(*manifests: Json) -> Apply:
     made = []
     for manifest in manifests:
-        kind: AnyKind = SERVICE if manifest["kind"] == "Service" else KINDS[manifest["kind"]]
+        kind: AnyKind = KINDS[manifest["kind"]]
         record = decode_item(kind, manifest)
         assert not isinstance(record, Reject), record.message
         made.append(Applied(kind, record))
@@ -150,6 +150,47 @@ def test_a_malformed_manifest_is_a_reject() -> None:
 )
 def test_phases(objects: list[Json], manifests: list[Json], expected: str) -> None:
     assert seen(forecast(objects, apply(*manifests))) == expected
+
+
+def autoscaler(least: int, kind: str = "Deployment", name: str = "web") -> Json:
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"minReplicas": least, "maxReplicas": 5, "scaleTargetRef": {"kind": kind, "name": name}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("manifests", "expected", "warning"),
+    [
+        pytest.param([autoscaler(3)], "TargetsUnhealthy .. Covered", "at 3 replicas, not 2", id="more than now"),
+        pytest.param([autoscaler(1)], "", "", id="the present number is within the limits"),
+        pytest.param(
+            [workload("Deployment", replicas=1), autoscaler(3)],
+            "TargetsUnhealthy .. Covered",
+            "at 3 replicas, not 1",
+            id="more than the manifest of the Deployment",
+        ),
+        pytest.param(
+            [workload("Deployment", "more"), autoscaler(2, name="more")],
+            "TargetsUnhealthy .. Covered",
+            "at 2 replicas, not 1",
+            id="of a new Deployment",
+        ),
+        pytest.param([autoscaler(3, name="gone")], "", "there is no Deployment shop/gone", id="of no workload"),
+        pytest.param([autoscaler(3, "Rollout")], "", "etpguard does not read this kind", id="of a kind"),
+    ],
+)
+def test_an_autoscaler_scales_its_workload(manifests: list[Json], expected: str, warning: str) -> None:
+    found = forecast(cluster(), apply(*manifests))
+    assert seen(found).endswith(expected or "unchanged")
+    assert [warning in each for each in found.warnings] == [True] * bool(warning)
+
+
+def test_a_new_workload_is_not_larger_than_a_cluster() -> None:
+    with pytest.raises(Refused, match="no cluster has 2000000000 pods"):
+        forecast(cluster(), apply(workload("Deployment", "more", 2_000_000_000)))
 
 
 def test_the_pods_of_a_new_daemonset_are_not_placed() -> None:

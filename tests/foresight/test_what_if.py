@@ -486,6 +486,8 @@ def test_without_pods_the_bounds_are_wider() -> None:
         (Lose(("gone",)), "there is no Node gone"),
         (Scale(Workload("DaemonSet", WEB), 1), "has no replicas"),
         (Scale(Workload("Deployment", Key("shop", "gone")), 1), "there is no Deployment shop/gone"),
+        (Scale(Workload("ReplicaSet", Key("shop", "web-1")), 3), "scale the Deployment"),
+        (Scale(Workload("Deployment", WEB), 10**20), "no cluster has 1"),
         (Rollout(Workload("ReplicaSet", Key("shop", "web-1"))), "roll out its Deployment"),
         (Policy(Key("shop", "gone"), "Local"), "there is no Service shop/gone"),
         (TargetNodes(Key("shop", "gone"), "a=b"), "there is no Service shop/gone"),

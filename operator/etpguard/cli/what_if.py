@@ -38,7 +38,7 @@ def what_if(request: WhatIfRequest) -> int:
 
     picture = assessed.loaded.picture
     try:
-        changes = [change(given, picture) for given in request.changes]
+        changes = [change(given, picture, assessed.loaded.default_namespace) for given in request.changes]
         forecast = forecast_of(picture, assessed.engine, changes)
     except Refused as refused:
         raise Failure(str(refused)) from None

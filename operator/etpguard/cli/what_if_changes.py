@@ -30,7 +30,7 @@ _FLAGS = {
     "rollout": {},
     "policy": {},
     "target-nodes": {"-l": "selector", "--selector": "selector"},
-    "apply": {"-f": "files", "--filename": "files"},
+    "apply": {"-f": "files", "--filename": "files", "-n": "namespace", "--namespace": "namespace"},
 }
 """The options of each change: the field that takes the value, "" for a switch."""
 VERBS = tuple(_FLAGS)
@@ -43,7 +43,8 @@ class Words:
     verb: str
     arguments: list[str] = field(default_factory=list)
     selector: str = ""
-    by: str = "kubectl"
+    by: str = ""
+    namespace: str = ""
     files: list[str] = field(default_factory=list)
     switches: set[str] = field(default_factory=set)
 
@@ -114,14 +115,18 @@ def words(written: Sequence[str]) -> Iterator[Words]:
         elif word.startswith("-") and word != "-":
             name, equals, value = word.partition("=")
             target = _FLAGS[current.verb][name]
+            if not target and equals:
+                raise click.UsageError(f"{name} takes no value")
             if not target:
                 current.switches.add(name)
                 continue
             given = value if equals else next(left, None)
-            if given is None:
+            if not given:
                 raise click.UsageError(f"{name} needs a value")
             if target == "files":
                 current.files.append(given)
+            elif getattr(current, target):
+                raise click.UsageError(f"{current.verb}: {name} is given twice, but takes one value")
             else:
                 setattr(current, target, given)
         else:
@@ -131,8 +136,8 @@ def words(written: Sequence[str]) -> Iterator[Words]:
     yield current
 
 
-def change(given: Words, picture: Picture) -> Change:
-    """Raises click.UsageError, Refused or Failure."""
+def change(given: Words, picture: Picture, namespace: str) -> Change:
+    """`namespace` is that of manifests that name none. Raises click.UsageError, Refused or Failure."""
     from etpguard.foresight import changes
     from etpguard.objects import Key
 
@@ -164,16 +169,18 @@ def change(given: Words, picture: Picture) -> Change:
                 raise click.UsageError("target-nodes needs -l LABEL=VALUE")
             return changes.TargetNodes(Key(*_service(_only(given, "NAMESPACE/SERVICE"))), given.selector)
         case _:
-            from etpguard.cli.what_if_manifests import applied
+            from etpguard.cli.what_if_manifests import apply
 
             if not given.files or given.arguments:
                 raise click.UsageError("apply needs -f FILE")
-            return changes.Apply(applied(given.files, picture), ", ".join(given.files))
+            return apply(given.files, given.namespace or namespace, picture)
 
 
 def _by(name: str) -> By:
     from etpguard.foresight.changes import By
 
+    if not name:
+        return By.KUBECTL
     for each in By:
         if each.value == name:
             return each
@@ -183,6 +190,7 @@ def _by(name: str) -> By:
 def _nodes(given: Words, picture: Picture) -> tuple[str, ...]:
     """By name, `zone=Z` and selector."""
     from etpguard.foresight.changes import Refused
+    from etpguard.foresight.target_nodes import labels
     from etpguard.objects import NODE
     from etpguard.objects.nodes import ZONE_LABEL
 
@@ -199,7 +207,7 @@ def _nodes(given: Words, picture: Picture) -> tuple[str, ...]:
         else:
             found[text] = None
     if given.selector:
-        wanted = dict(_pair(part) for part in given.selector.split(","))
+        wanted = labels(given.selector)
         selected = sorted(n.metadata.name for n in picture.store(NODE) if wanted.items() <= n.labels.items())
         if not selected:
             raise Refused(f"no Node has {given.selector}")
@@ -207,13 +215,6 @@ def _nodes(given: Words, picture: Picture) -> tuple[str, ...]:
     if not found:
         raise click.UsageError(f"{given.verb}: name nodes, zone=ZONE or -l LABEL=VALUE")
     return tuple(found)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.strip().partition("=")
-    if not equals or not key:
-        raise click.UsageError(f"-l: {text!r} is not LABEL=VALUE")
-    return key, value.removeprefix("=")
 
 
 def _assignment(given: Words, form: str) -> tuple[str, str]:

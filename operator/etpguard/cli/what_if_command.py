@@ -28,7 +28,7 @@ def what_if(**options: Any) -> int:
       rollout NAMESPACE/KIND/NAME
       policy NAMESPACE/SERVICE=Cluster|Local
       target-nodes NAMESPACE/SERVICE -l LABEL=VALUE
-      apply -f FILE
+      apply -f FILE [-n NAMESPACE]
 
     \b
     Exit codes:

@@ -2,55 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.files import documents
+from etpguard.cli.input.object_collector import of_another_version
 from etpguard.cluster import Picture
-from etpguard.foresight.apply import kinds_by_name, merged
-from etpguard.foresight.changes import Applied
-from etpguard.objects import Key, Reject
+from etpguard.foresight.apply import applied, kinds_by_name
+from etpguard.foresight.changes import Apply
+from etpguard.objects import AnyKind
+from etpguard.objects.text import listed
 
 Json = dict[str, Any]
 
+_SHOWN_KINDS = 5
 
-def applied(files: Sequence[str], picture: Picture) -> list[Applied]:
-    """The objects of the files, each merged into the one that exists. Kinds that no rule reads are left out.
-    Raises Failure for a file that cannot be read, and for an object that cannot be decoded."""
+
+def apply(files: Sequence[str], namespace: str, picture: Picture) -> Apply:
+    """The change that applies the files. `namespace` is that of objects that name none. Kinds that no rule reads
+    are left out, with a warning. Raises Failure for a file that cannot be read, and Refused for an object that
+    cannot be decoded."""
     kinds = kinds_by_name(picture)
-    made = []
+    by_group = {(kind.group, kind.name): kind for kind in picture.kinds}
+    read: list[tuple[str, AnyKind, Json]] = []
+    left_out: dict[str, None] = {}
+    warnings: dict[str, None] = {}
     for where, manifest in _manifests(files):
-        kind = kinds.get((str(manifest.get("apiVersion")), str(manifest.get("kind"))))
-        if kind is None:
-            continue
-        metadata = manifest.get("metadata")
-        if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-            raise Failure(f"{where}no metadata.name")
-        if kind.namespaced:
-            metadata.setdefault("namespace", "default")
-        key = Key(metadata["namespace"] if kind.namespaced else "", metadata["name"])
-        record = merged(kind, manifest, picture.get(kind, key))
-        if isinstance(record, Reject):
-            raise Failure(f"{where}{record.message}")
-        made.append(Applied(kind, record))
-    return made
+        version, name = str(manifest.get("apiVersion")), str(manifest.get("kind"))
+        kind = kinds.get((version, name))
+        if kind is not None:
+            read.append((where, kind, _placed(where, manifest, kind, namespace)))
+        elif warning := of_another_version(by_group, version, name):
+            warnings[warning] = None
+        else:
+            left_out[name] = None
+    names = ", ".join(files)
+    notes = [*warnings]
+    if left_out:
+        shown = listed([*left_out], _SHOWN_KINDS)
+        notes.append(f"{names}: the forecast leaves out kinds that no rule reads: {shown}")
+    elif not read and not notes:
+        notes.append(f"{names}: no object to apply")
+    return Apply(applied(read, picture), names, notes)
 
 
-def _manifests(files: Sequence[str]) -> list[tuple[str, Json]]:
-    found: list[tuple[str, Json]] = []
+def _placed(where: str, manifest: Json, kind: AnyKind, namespace: str) -> Json:
+    """The manifest with the namespace that the API server gives it."""
+    metadata = manifest.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        raise Failure(f"{where}no metadata.name")
+    place = (metadata.get("namespace") or namespace) if kind.namespaced else ""
+    return {**manifest, "metadata": {**metadata, "namespace": place}}
+
+
+def _manifests(files: Sequence[str]) -> Iterator[tuple[str, Json]]:
     for document in documents(files):
         content = _mapping(document.where, document.source)
-        items = content.get("items")
-        if isinstance(items, list) and str(content.get("kind", "")).endswith("List"):
-            found += [
-                (f"{document.where}item {n}: ", _mapping(document.where, item)) for n, item in enumerate(items, 1)
-            ]
+        if str(content.get("kind", "")).endswith("List"):
+            for number, item in enumerate(content.get("items") or (), 1):
+                yield f"{document.where}item {number}: ", _mapping(document.where, item)
         else:
-            found.append((document.where, content))
-    return found
+            yield document.where, content
 
 
 def _mapping(where: str, source: Any) -> Json:

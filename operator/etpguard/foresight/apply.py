@@ -86,16 +86,20 @@ def applied_documents(documents: Iterable[Json], picture: Picture) -> list[Appli
     """The objects of patches after all of them. Raises Refused for one that cannot be decoded. Kinds that no rule
     reads are left out."""
     kinds = kinds_by_name(picture)
+    named = ((kinds.get((each["apiVersion"], each["kind"])), each) for each in documents)
+    return applied((("", kind, each) for kind, each in named if kind is not None), picture)
+
+
+def applied(manifests: Iterable[tuple[str, AnyKind, Json]], picture: Picture) -> list[Applied]:
+    """The objects after all of these manifests, which are of one kind each and come with what begins a message
+    about them. Raises Refused for one that cannot be decoded."""
     made: dict[tuple[AnyKind, Key], Record] = {}
-    for document in documents:
-        kind = kinds.get((document["apiVersion"], document["kind"]))
-        if kind is None:
-            continue
-        meta = document["metadata"]
+    for where, kind, manifest in manifests:
+        meta = manifest["metadata"]
         key = Key(meta.get("namespace", ""), meta["name"])
-        record = merged(kind, document, made.get((kind, key)) or picture.get(kind, key))
+        record = merged(kind, manifest, made.get((kind, key)) or picture.get(kind, key))
         if isinstance(record, Reject):
-            raise Refused(record.message)
+            raise Refused(f"{where}{record.message}")
         made[kind, key] = record
     return [Applied(kind, record) for (kind, _), record in made.items()]
 

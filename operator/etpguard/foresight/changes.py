@@ -111,6 +111,8 @@ class Applied:
 class Apply:
     objects: Sequence[Applied]
     where: str
+    warnings: Sequence[str] = ()
+    """What of the manifests has no effect on the forecast."""
 
     def __str__(self) -> str:
         return f"apply {self.where}"

@@ -20,10 +20,11 @@ from etpguard.foresight.changes import (
 )
 from etpguard.foresight.simulation import Simulation, extended
 from etpguard.foresight.stored_services import as_stored
-from etpguard.foresight.workload_changes import rollout, scale
-from etpguard.foresight.workloads import new_pod
+from etpguard.foresight.workload_changes import allowed_replicas, rollout, scale
+from etpguard.foresight.workloads import KINDS, new_pod
 from etpguard.objects import ENDPOINT_SLICE, SERVICE, Key, Service
-from etpguard.objects.pod_controllers import CONTROLLER_KINDS, PodController
+from etpguard.objects.pod_controllers import CONTROLLER_KINDS, HorizontalPodAutoscaler, PodController
+from etpguard.objects.pods import POD
 
 
 def set_policy(simulation: Simulation, change: Policy) -> None:
@@ -48,26 +49,46 @@ def set_target_nodes(simulation: Simulation, change: TargetNodes) -> None:
 
 
 def apply_manifest(simulation: Simulation, change: Apply) -> None:
-    """Objects first, then what their workloads do to the pods."""
+    """Objects first, then what their workloads do to the pods, and at last the autoscalers."""
+    simulation.warnings += change.warnings
     workloads: list[tuple[Workload, PodController | None, PodController]] = []
-    objects: list[Applied] = []
     for each in change.objects:
+        before = simulation.picture.get(each.kind, each.record.key)
         if each.kind in CONTROLLER_KINDS and isinstance(each.record, PodController):
-            before = simulation.picture.get(each.kind, each.record.key)
             workloads.append((Workload(each.kind.name, each.record.key), before, each.record))
-        objects.append(each)
-    _change_objects(simulation, objects, str(change))
+        elif each.kind == POD and before is None:
+            simulation.warnings.append(f"Pod {each.record.key} is new: etpguard does not place it")
+    _change_objects(simulation, change.objects, str(change))
     for workload, former, after in workloads:
         _apply_workload(simulation, workload, former, after)
+    for each in change.objects:
+        if isinstance(each.record, HorizontalPodAutoscaler):
+            _apply_autoscaler(simulation, each.record)
+
+
+def _apply_autoscaler(simulation: Simulation, autoscaler: HorizontalPodAutoscaler) -> None:
+    """The workload gets the number of replicas that the limits leave."""
+    target = autoscaler.spec.scale_target_ref
+    workload = Workload(target.kind, Key(autoscaler.key.namespace, target.name))
+    if workload.kind not in KINDS:
+        simulation.warnings.append(f"{workload}: etpguard does not read this kind, so no forecast scales it")
+        return
+    try:
+        scale(simulation, Scale(workload, simulation.workloads.get(workload).replicas))
+    except Refused as refused:
+        simulation.warnings.append(str(refused))
 
 
 def _apply_workload(
     simulation: Simulation, workload: Workload, former: PodController | None, after: PodController
 ) -> None:
     if former is None:
-        new = (new_pod(after),) * (after.replicas if workload.kind != "DaemonSet" else 0)
+        number = 0
         if workload.kind == "DaemonSet":
             simulation.warnings.append(f"{workload} is new: etpguard does not place the pods of a new DaemonSet")
+        else:
+            number = allowed_replicas(simulation, workload, after.replicas)
+        new = (new_pod(after),) * number
         simulation.step(
             set(), list(simulation.alternatives), [extended(each, new=new) for each in simulation.alternatives]
         )

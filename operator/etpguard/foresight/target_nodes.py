@@ -39,11 +39,11 @@ def applied(
 
 
 def labels(selector: str) -> dict[str, str]:
-    """The labels of `k=v,k=v`. Raises Refused for another form."""
+    """The labels of `k=v,k==v`. Raises Refused for another form."""
     found: dict[str, str] = {}
     for part in selector.split(","):
         key, equals, value = part.strip().partition("=")
-        if not equals or not key:
-            raise Refused(f"{selector!r} is not LABEL=VALUE")
-        found[key] = value
+        if not equals or not key or key.endswith("!"):
+            raise Refused(f"-l: {part.strip()!r} is not LABEL=VALUE")
+        found[key] = value.removeprefix("=")
     return found

@@ -53,9 +53,8 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
             each.exposure = exposure(each, picture)
             phases.append(each)
     internal = evaluator.internal.phases()
-    return Forecast(
-        list(map(str, changes)), phases, internal, simulation.blocked, assumptions, simulation.warnings
-    )
+    warnings = list(dict.fromkeys(simulation.warnings))
+    return Forecast(list(map(str, changes)), phases, internal, simulation.blocked, assumptions, warnings)
 
 
 def unread_kinds(picture: Picture) -> list[AnyKind]:

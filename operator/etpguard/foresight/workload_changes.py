@@ -20,14 +20,19 @@ from etpguard.foresight.start_time import start_time
 from etpguard.foresight.workloads import new_pod, next_pod
 from etpguard.objects.pod_controllers import PodController
 
+MOST_REPLICAS = 150_000
+"""The pods of the largest cluster: kubernetes.io/docs/setup/best-practices/cluster-large."""
+
 
 def scale(simulation: Simulation, change: Scale) -> None:
-    """Raises Refused for a DaemonSet."""
-    workload, wanted = change.workload, change.replicas
+    """Raises Refused for a DaemonSet, and for a ReplicaSet that a controller scales."""
+    workload = change.workload
     if workload.kind == "DaemonSet":
         raise Refused(f"{workload} has no replicas")
     controller = simulation.workloads.get(workload)
-    wanted = _autoscaled(simulation, workload, wanted)
+    if workload.kind == "ReplicaSet" and (owner := controller.owner):
+        raise Refused(f"{owner.kind} {owner.name} sets the replicas of {workload}: scale the {owner.kind}")
+    wanted = allowed_replicas(simulation, workload, change.replicas)
     pods = simulation.workloads.pods_of(workload, controller)
     known = simulation.pods.known
     made: list[Alternative] = []
@@ -89,8 +94,11 @@ def _scaled_stateful_set(
     return Alternative(before.gone | leave, before.choices, (*kept, *created))
 
 
-def _autoscaled(simulation: Simulation, workload: Workload, wanted: int) -> int:
-    """The number that a HorizontalPodAutoscaler leaves: it pauses at 0."""
+def allowed_replicas(simulation: Simulation, workload: Workload, wanted: int) -> int:
+    """The number that a HorizontalPodAutoscaler leaves: it pauses at 0. Raises Refused for more pods than a
+    cluster has."""
+    if wanted > MOST_REPLICAS:
+        raise Refused(f"{workload}: no cluster has {wanted} pods")
     autoscaler = simulation.workloads.autoscaler(workload)
     if autoscaler is None or wanted == 0:
         return wanted

@@ -25,6 +25,8 @@ class Loaded(Struct):
     dumped: bool = False
     namespace: str = ""
     """The only namespace whose Services can be assessed; "" for all."""
+    of_context: str = "default"
+    """The namespace of the context, or default."""
     warnings: list[str] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
     """A line for each object that could not be read."""
@@ -39,6 +41,11 @@ class Loaded(Struct):
     rejects: list[tuple[AnyKind, Reject]] = field(default_factory=list)
     stdin: bytes | None = None
     """What was read from stdin, which can be read only once."""
+
+    @property
+    def default_namespace(self) -> str:
+        """The namespace of names and objects that have none."""
+        return self.namespace or self.of_context
 
     @property
     def complete(self) -> bool:

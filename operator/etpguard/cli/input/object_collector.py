@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -117,7 +117,7 @@ class ObjectCollector:
         self._loaded.named = self._named_objects()
         cluster_dump.apply(self._dumps, self._loaded)
         warnings = self._loaded.warnings
-        warnings += sorted(self._other_versions)
+        warnings += sorted(filter(None, self._other_versions))
         warnings += self._duplicates[:_SHOWN_DUPLICATES]
         if len(self._duplicates) > _SHOWN_DUPLICATES:
             more = len(self._duplicates) - _SHOWN_DUPLICATES
@@ -168,7 +168,7 @@ class ObjectCollector:
             elif named := NAMED_KINDS.get((version, kind)):
                 self._add_named(where, named, source)
             else:
-                self._note_version(version, kind)
+                self._other_versions.add(of_another_version(self._groups, version, kind))
             return
         record = decode_item(known, source)
         if isinstance(record, Reject):
@@ -207,13 +207,15 @@ class ObjectCollector:
         if known is not None:
             self._looked_for.update((known, *self._further.get(known, ())))
 
-    def _note_version(self, version: str, kind: str) -> None:
-        known = self._groups.get((version.rpartition("/")[0], kind))
-        if known is not None:
-            self._other_versions.add(f"{kind}s of {version} are not read, only those of {known.api_version}")
-
     def _malformed(self, line: str) -> None:
         self._loaded.malformed.append(line)
+
+
+def of_another_version(known: Mapping[tuple[str, str], AnyKind], version: str, kind: str) -> str:
+    """A warning about objects of a version that is not read, "" if no version of the kind is. `known`: the kinds
+    by group and name."""
+    found = known.get((version.rpartition("/")[0], kind))
+    return f"{found.plural} of {version} are not read, only those of {found.api_version}" if found else ""
 
 
 def _type_of(item: Any) -> tuple[Any, Any]:

@@ -78,7 +78,7 @@ def assess(sources: Sources) -> Assessed:
     if sources.files:
         loaded, families = _from_files(sources)
         own = (loaded.namespace,) if loaded.namespace else ()
-        namespaces = (own or ("default",)) if sources.namespaces is None else sources.namespaces or own
+        namespaces = (loaded.default_namespace,) if sources.namespaces is None else sources.namespaces or own
     else:
         loaded, families, namespaces = read_cluster(sources)
     loaded.warnings += filter(None, map(loaded.no_service_in, namespaces))
@@ -130,7 +130,7 @@ def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], Se
 
     picture = picture_for(families, _further_kinds(sources))
     lists.rest(list(picture.kinds))
-    loaded = Loaded(picture, live=True, where=connection.server)
+    loaded = Loaded(picture, live=True, where=connection.server, of_context=connection.namespace)
     live.load(loaded, lists)
     return loaded, families, namespaces
 
