@@ -1,4 +1,4 @@
-"""No test of a consumer leaves a loss behind that a dump without one kind of objects would hide."""
+"""What holds for each cluster that a test of a consumer makes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.assess.consumers import lost_kinds, shown_texts
+from tests.assess.consumers import lost_kinds, replayed, shown_texts
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call() -> Generator[None, object, object]:
-    """Removing any optional kind from a dump never turns a loss into an OK. No text about a cluster fails.
+    """Removing any optional kind from a dump never turns a loss into an OK. No text about a cluster fails. The
+    engine is up to date after each change.
 
     Part of the call, and no fixture, since coverage measures the fixtures of a test with `no_cover` too.
     """
@@ -22,6 +23,8 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
             engine = noted.assessed()
             hidden = list(lost_kinds.taken_for_harmless(noted, engine))
             assert not hidden, "\n".join(hidden)
+            outdated = list(replayed.stale(noted, engine))
+            assert not outdated, "\n".join(outdated)
             assert all(text.strip() for text in shown_texts.texts(noted, engine)), "an empty text"
     finally:
         lost_kinds.NOTED.clear()

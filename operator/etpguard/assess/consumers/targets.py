@@ -80,7 +80,8 @@ class NodeTargets(Struct, frozen=True):
     no_target: Reason | None = None
     """Why there is no target, where `rule` selects no node by itself."""
     keeps_targets: Reason | None = None
-    """Why the load balancer keeps its former targets where `rule` selects no node: the outcome is then Unknown."""
+    """Why the load balancer keeps its former targets, or has others, where `rule` selects no node: the outcome is
+    then Unknown."""
     other_targets: Reason | None = None
     """Why the consumer may have targets that the API does not show. An outcome without a covered node is then
     Unknown."""

@@ -113,7 +113,7 @@ class Cilium(BaseFamily):
             recognition = recognition._replace(evidence=Evidence.OBSERVED)
         balancer = Balancer.of(service, controller, recognition, "node", without_address=_WITHOUT_ADDRESS)
         for consumer in balancer.consumers(targets):
-            yield replace(consumer, reads=lease_keys(service)) if controller == L2 else consumer
+            yield replace(consumer, reads=lease_keys(service))  # a Lease may show that it is announced by L2
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         bad = (Outcome.Blackhole, Outcome.Outage, Outcome.NoTargets, Outcome.Unknown)

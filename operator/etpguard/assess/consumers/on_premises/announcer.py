@@ -14,20 +14,18 @@ from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.objects import NODE, SERVICE, Key, Node, Service
+from etpguard.objects import SERVICE, Key, Node, Service
 
 HOSTING = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True)
 """The nodes with an endpoint. No taint, label or condition excludes one."""
 
 
-def named_node(name: str, where: str, view: View) -> NodeTargets | PossibleNodes:
+def named_node(name: str, where: str) -> NodeTargets:
     """The targets where an API object names the one node that announces. `where` names the object in a message.
-    Unknown if there is no such Node."""
+    Unknown while there is no such Node."""
     rule = NodeRule(names=frozenset({name}), taints=(), readiness=Readiness.IGNORED)
-    if view.get(NODE, Key("", name)) is None:
-        missing = f"{where} names node {name[:253]}, and there is no such Node"
-        return PossibleNodes(EVERY_NODE, Reason("AnnouncerNotFound", missing))
-    return NodeTargets(rule, UNCHECKED)
+    missing = f"{where} names node {name[:253]}, and there is no such Node"
+    return NodeTargets(rule, UNCHECKED, keeps_targets=Reason("AnnouncerNotFound", missing))
 
 
 def shared_address(service: Service, view: View, addresses: Iterable[Key], they: str) -> PossibleNodes | None:

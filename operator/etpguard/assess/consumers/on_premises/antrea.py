@@ -45,4 +45,4 @@ class Antrea(Announcer):
         names = {entry.hostname for entry in service.load_balancer_ingress if entry.hostname}
         if len(names) != 1:
             return PossibleNodes(EVERY_NODE, _NOT_NAMED), False
-        return named_node(names.pop(), "the hostname in the status of the Service", view), True
+        return named_node(names.pop(), "the hostname in the status of the Service"), True

@@ -79,7 +79,7 @@ class OpenELB(Announcer):
 
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
         if node := service.annotations.get(LAYER2_NODE):
-            return named_node(node, f"the annotation {LAYER2_NODE}", view), True
+            return named_node(node, f"the annotation {LAYER2_NODE}"), True
         if shared := shared_address(service, view, _addresses(service), "announce the address"):
             return shared, False
         return NodeTargets(NODES, UNCHECKED, keeps_targets=_KEPT), False
