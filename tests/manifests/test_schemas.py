@@ -21,6 +21,7 @@ from tests.manifests.rendered import (
     Json,
     helm_template,
     kustomize,
+    name_of,
     parse,
     run,
     with_component,
@@ -109,6 +110,29 @@ def test_the_api_server_takes_them_in_a_dry_run(site: Cluster, source: str) -> N
         input=text,
     )
     assert said.count("serverside-applied (server dry run)") == len(parse(text))
+
+
+@pytest.mark.controlplane
+def test_the_api_server_adds_nothing_to_the_items_of_a_list(site: Cluster) -> None:
+    """A GitOps tool that compares lists as a whole would see a difference for ever, and apply again and again. All
+    know the defaults of a pod."""
+    text = yaml.safe_dump_all(m for m in SOURCES["chart with everything"]() if m["kind"] != "Deployment")
+    options = ("--server-side", "--force-conflicts", "--dry-run=server", "-o", "json")
+    stored = json.loads(site.kubectl("apply", *options, "-f", "-", input=text))["items"]
+    made = {name_of(each): each for each in stored}
+    added = [f"{each['kind']} {at}" for each in parse(text) for at in _added(each, made[name_of(each)])]
+    assert added == []
+
+
+def _added(ours: Any, stored: Any, at: str = "", in_list: bool = False) -> Iterator[str]:
+    """Where an item of a list in the stored object has a key that ours has not."""
+    if isinstance(ours, dict):
+        yield from (f"{at}.{key}" for key in stored if in_list and key not in ours)
+        for key, value in ours.items():
+            yield from _added(value, stored[key], f"{at}.{key}", in_list)
+    elif isinstance(ours, list):
+        for number, value in enumerate(ours):
+            yield from _added(value, stored[number], f"{at}[{number}]", True)
 
 
 @pytest.mark.controlplane  # built from its Go module, as the control plane is
