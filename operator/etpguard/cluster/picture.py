@@ -105,6 +105,14 @@ class Picture:
         store: Store[R] | None = self._stores.get(kind)
         return None if store is None else store.get(key)
 
+    def incomplete(self, kind: Kind[Any]) -> str | None:
+        """Why the picture may lack objects of `kind` that exist: none of them, or one of them, cannot be read. For
+        a kind that is found through references, see `rejected_referrers`."""
+        if kind in self.unread or kind.reach is not Reach.EVERYTHING or kind not in self._stores:
+            return self.unread.get(kind)
+        rejects = self._stores[kind].rejects
+        return rejects[0].message if rejects else None
+
     def referring(self, kind: Kind[R], service: Key) -> list[R]:
         """The objects of `kind` that refer to that Service, by key."""
         index = self._referring.get(kind)

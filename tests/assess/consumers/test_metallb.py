@@ -574,3 +574,25 @@ def test_calico_may_advertise_what_no_advertisement_announces() -> None:
     found = world(*objects, unread={"BGPConfiguration": "forbidden"}).consumer()
     assert (found.outcome.name, found.reason.code) == ("Unknown", "AdvertisementsNotSeen")
     assert "no BGPConfiguration of Calico was read (forbidden)" in found.reason.detail
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        pytest.param(advertisement(name="bad", nodeSelectors="all"), id="an advertisement"),
+        pytest.param({**by_bgp("bad"), "spec": {"peers": "all"}}, id="an advertisement by BGP"),
+    ],
+)
+def test_an_advertisement_that_cannot_be_read_is_not_taken_for_absent(malformed: Json) -> None:
+    subject = service(annotations=ALLOCATED)
+    for others, known in (
+        (LAN, "Covered"),
+        ([*nodes(""), advertisement(ipAddressPools=["other"])], "NotAdvertised"),
+    ):
+        made = world(subject, endpoints("a"), *others)
+        found = [made.assessment.reason.code]
+        made.put_malformed(malformed)
+        found.append(made.assessment.reason.code)
+        made.put({**malformed, "spec": {"ipAddressPools": ["other"]}})
+        found.append(made.assessment.reason.code)
+        assert found == [known, "AdvertisementsNotReadable", known]

@@ -184,12 +184,19 @@ class World:
 
     def put(self, *objects: Json) -> dict[Key, Assessment | None]:
         """Add or change objects; what differs after that."""
+        return self._put(objects, malformed=False)
+
+    def put_malformed(self, *objects: Json) -> dict[Key, Assessment | None]:
+        """As `put`, for objects that cannot be decoded."""
+        return self._put(objects, malformed=True)
+
+    def _put(self, objects: Sequence[Json], *, malformed: bool) -> dict[Key, Assessment | None]:
         touched = Touched()
         kinds: dict[str, Kind[Any]] = {kind.name: kind for kind in self.picture.kinds}
         for made in objects:
-            record = decode_item(kinds[made["kind"]], made)
-            assert not isinstance(record, Reject), record
-            touched.add(self.picture.absorb(self.picture.store(kinds[made["kind"]]).replace([record])))
+            entry = decode_item(kinds[made["kind"]], made)
+            assert isinstance(entry, Reject) is malformed, entry
+            touched.add(self.picture.absorb(self.picture.store(kinds[made["kind"]]).replace([entry])))
         return self.engine.refresh(touched)
 
     def names(self, members: int) -> str:

@@ -79,8 +79,9 @@ class View:
         return self._picture.referring(kind, service)
 
     def unread(self, kind: Kind[Any]) -> str | None:
-        """Why objects of this kind cannot be read. None also for a CRD that is absent: there are no objects."""
-        return self._picture.unread.get(kind)
+        """Why objects of this kind, or one of them, cannot be read. None also for a CRD that is absent: there are
+        no objects."""
+        return self._picture.incomplete(kind)
 
     def hidden(self, kind: Kind[Any]) -> str | None:
         """Why there may be objects of this kind although nothing refers to one: they cannot be read. None for a
@@ -94,7 +95,7 @@ class View:
         unlisted = self._picture.unlisted.get(kind)
         if unlisted:
             self.missed.add(kind)
-        return self._picture.unread.get(kind) or unlisted
+        return self.unread(kind) or unlisted
 
     def once(self, name: str, record: A, compute: Callable[[A], T], *others: Record | None) -> T:
         """`compute(record)`, computed once for these records until the picture changes. An exception is kept and

@@ -271,10 +271,17 @@ class Shop:
     def apply(self, *objects: Json) -> None:
         """Take objects into the picture and assess what they touch."""
         for raw in objects:
-            kind = KINDS[raw["kind"]]
-            record = decode_item(kind, raw)
-            assert not isinstance(record, Reject), record.message
-            self.engine.refresh(self.picture.absorb(self.picture.store(kind).replace([record])))
+            self._take(raw, malformed=False)
+
+    def apply_malformed(self, raw: Json) -> None:
+        """As `apply`, for an object that cannot be decoded."""
+        self._take(raw, malformed=True)
+
+    def _take(self, raw: Json, *, malformed: bool) -> None:
+        kind = KINDS[raw["kind"]]
+        entry = decode_item(kind, raw)
+        assert isinstance(entry, Reject) is malformed, entry
+        self.engine.refresh(self.picture.absorb(self.picture.store(kind).replace([entry])))
 
     def remove(self, raw: Json) -> None:
         kind = KINDS[raw["kind"]]

@@ -226,3 +226,10 @@ def test_changes_of_class_params_and_namespace_are_taken_up() -> None:
         assert shop.assessment().outcome is expected
     shop.remove(ingress_class())
     assert shop.assessment().consumers == ()
+
+
+def test_class_parameters_that_cannot_be_read_are_not_taken_for_absent() -> None:
+    shop = Shop(ingress(), ingress_class(params="params"))
+    assert only(shop).reason.code == "IngressClassParamsNotFound"
+    shop.apply_malformed({**class_params(), "spec": {"targetType": 7}})
+    assert only(shop).reason.code == "IngressClassParamsNotReadable"
