@@ -13,8 +13,9 @@ import pytest
 from etpguard.cli.errors import Failure
 from etpguard.cli.rollback import Rollback
 from etpguard.cli.service_cleanup import CleanupResult, Sender, ServiceCleanup
-from etpguard.cli.uninstall import left_behind
+from etpguard.cli.uninstall import Uninstall, UninstallOptions, left_behind
 from etpguard.kube.conflict_retry import TRIES
+from etpguard.kube.connection import Connection
 from etpguard.kube.lists import Listing, R
 from etpguard.kube.operator_leases import LeaseWatch
 from etpguard.kube.writes import Writer
@@ -49,6 +50,7 @@ class Api:
         self.there = True
         self.carries_out_rollbacks = False
         self.report: dict[str, Any] = {"metadata": {"name": "web", "namespace": "shop", "uid": "r"}}
+        self.deletion: dict[str, Any] = {"kind": "Status", "status": "Success"}
         self._refusals = refusals
         self.client = FakeApi(self._answer)
 
@@ -69,6 +71,8 @@ class Api:
     def _carry_out(self, call: Call) -> Answer:
         if call.method == "GET" and "/servicecoverages/" in call.path:
             return ok(self.report)
+        if call.method == "DELETE" and "/servicecoverages/" in call.path:
+            return ok(self.deletion)
         if call.method == "PATCH":
             body = json.loads(call.body) if isinstance(call.body, str) else call.body
             where, _, place = body[-1]["path"].rpartition("/")
@@ -92,9 +96,16 @@ class Api:
         service, report = decode_item(SERVICE, self.service), decode_item(SERVICE_COVERAGE, self.report)
         assert isinstance(service, Service)
         assert isinstance(report, ServiceCoverage)
-        return asyncio.run(
-            ServiceCleanup(self.client, Sender(writer, dry_run), KEY, revert=True).run(service, report)
-        )
+        sender = Sender(writer, dry_run)
+
+        async def clean() -> CleanupResult:
+            cleaned = await ServiceCleanup(self.client, sender, KEY, revert=True).run(service, report)
+            if cleaned.problem:
+                return cleaned
+            deleted = await sender.delete(SERVICE_COVERAGE, KEY, uid=report.uid)
+            return CleanupResult(cleaned.done + deleted.done, deleted.problem)
+
+        return asyncio.run(clean())
 
     def sent(self, method: str) -> int:
         return sum(call.method == method for call in self.client.calls)
@@ -141,6 +152,42 @@ def test_a_report_that_now_belongs_to_another_service_is_reported() -> None:
     result = Api(DELETE=[CONFLICT]).clean()
     assert result.done == (REMOVED,)
     assert "409 Conflict" in result.problem
+
+
+def test_a_report_that_a_finalizer_holds_is_not_deleted() -> None:
+    api = Api()
+    api.deletion = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a/b", "c/d"]}}
+    assert api.clean() == CleanupResult(
+        (REMOVED,), "ServiceCoverage shop/web: it stays until its finalizers are removed: a/b, c/d"
+    )
+
+
+@pytest.mark.parametrize("revert", [False, True])
+def test_what_was_done_is_printed_before_the_report_is_deleted(
+    revert: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kill in between loses no name: the report stays, and the next run prints the line again."""
+    api = cluster_by("etpguard-remediation")
+    api.service["status"]["conditions"].append({**CONDITION, "type": "x"})
+    api.carries_out_rollbacks = True
+    printed: list[str] = []
+    inner = api.client.answer
+
+    def answer(call: Call) -> Answer:
+        if call.method == "DELETE":
+            printed.append(capsys.readouterr().out)
+        return inner(call)
+
+    api.client.answer = answer
+    options = UninstallOptions(revert=revert, dry_run=False, force=False, lease="etpguard")
+    service, report = decode_item(SERVICE, api.service), decode_item(SERVICE_COVERAGE, api.report)
+    assert isinstance(service, Service)
+    assert isinstance(report, ServiceCoverage)
+    asyncio.run(Uninstall(api.client, Connection.__new__(Connection), options).clean([(KEY, service, report)]))
+    (before,) = printed
+    assert ("Service shop/web: keeps externalTrafficPolicy Cluster" in before) is not revert
+    assert ("Service shop/web: externalTrafficPolicy is Local again" in before) is revert
+    assert capsys.readouterr().out == f"{DELETED}\n"
 
 
 def lease(version: int, holder: str = "pod-1", seconds: int = 15) -> dict[str, Any]:
@@ -223,6 +270,48 @@ def test_the_report_of_a_service_that_cannot_be_read_is_kept() -> None:
 
 
 REMEDIATED = {"status": {"remediation": {"phase": "Applied", "serviceUID": "u"}}}
+UNREADABLE = {"status": {"remediation": {"phase": "PhaseOfALaterVersion", "serviceUID": "u"}}}
+
+
+@pytest.mark.parametrize("managers", [(), ("etpguard-remediation",)])
+def test_a_record_of_a_later_version_is_not_lost(managers: tuple[str, ...]) -> None:
+    """Only the record has the former healthCheckNodePort, and may be the only trace of the remediation."""
+    api = cluster_by(*managers)
+    api.report |= UNREADABLE
+    result = api.clean()
+    assert result.done == ()
+    assert "has a record that this version of etpguard cannot read" in result.problem
+    assert (api.sent("PATCH"), api.sent("DELETE")) == (0, 0)
+
+
+def test_a_forced_rollback_goes_without_such_a_record() -> None:
+    api = cluster_by("etpguard-remediation")
+    api.report |= UNREADABLE
+    api.carries_out_rollbacks = True
+    back = asyncio.run(Rollback(api.client, KEY, force=True).run())
+    assert (back.changed, back.recorded) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("report", "recorded"),
+    [
+        pytest.param(REMEDIATED, True, id="the report has the record"),
+        pytest.param({}, False, id="the report was deleted, and another one was made"),
+        pytest.param(
+            {"status": {"remediation": {"phase": "Applied", "serviceUID": "another"}}},
+            False,
+            id="the record is that of a former Service",
+        ),
+    ],
+)
+def test_a_rollback_knows_whether_an_operator_will_leave_the_service_alone(
+    report: dict[str, Any], recorded: bool
+) -> None:
+    api = cluster_by("etpguard-remediation")
+    api.report |= report
+    api.carries_out_rollbacks = True
+    back = asyncio.run(Rollback(api.client, KEY).run())
+    assert (back.changed, back.recorded) == (True, recorded)
 
 
 def test_a_service_that_takes_no_policy_any_more_needs_no_rollback() -> None:
@@ -305,6 +394,14 @@ def test_a_rollback_leaves_what_the_owner_declares_by_now() -> None:
     back = asyncio.run(Rollback(api.client, KEY).run())
     assert str(back) == "keeps externalTrafficPolicy Cluster, because helm declares it now"
     assert api.sent("PATCH") == 0
+
+
+def test_an_entry_that_the_api_server_merged_declares_nothing() -> None:
+    """Beyond ten managers the API server merges the oldest entries (apimachinery v0.37.2 capmanagers.go)."""
+    api = cluster_by("ancient-changes")
+    api.report |= REMEDIATED
+    api.carries_out_rollbacks = True
+    assert asyncio.run(Rollback(api.client, KEY).run()).changed
 
 
 def test_a_forced_rollback_does_not() -> None:

@@ -68,7 +68,12 @@ def dump(
 @click.command()
 @click.argument("service", metavar="NAMESPACE/SERVICE")
 @service_namespace
-@click.option("--force", is_flag=True, help="restore Local even if another manager declares Cluster now")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="restore Local even if another manager declares Cluster now, or if the record of the remediation cannot "
+    "be read",
+)
 @setting_options(CLUSTER)
 def rollback(service: str, namespace: str | None, force: bool, **options: Any) -> int:
     """Restore Local on a Service that etpguard remediated.
@@ -100,7 +105,8 @@ def rollback(service: str, namespace: str | None, force: bool, **options: Any) -
 @click.option(
     "--force",
     is_flag=True,
-    help="continue although an operator runs, and revert also Services for which another manager declares Cluster",
+    help="continue although an operator runs, and revert also Services for which another manager declares "
+    "Cluster, or whose record of the remediation cannot be read",
 )
 @setting_options(("lease_name", *CLUSTER))
 def uninstall(remediations: str, **options: Any) -> int:

@@ -19,8 +19,9 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, KubeError
 from etpguard.kube.exchange import exchange
 from etpguard.kube.present_object import present_object
-from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Remediation, Service, ServiceCoverage
+from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Remediation, Service
 from etpguard.remediate import patches
+from etpguard.remediate.checks import SKIP_ANNOTATION
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter
 
 if TYPE_CHECKING:
@@ -57,20 +58,30 @@ async def _with_client(connection: Connection, key: Key, force: bool) -> list[st
         raise Failure(f"Service {key}: {back}. To restore Local all the same, use --force")
     if not back.changed:
         return [f"Service {key}: {back}; nothing to roll back"]
-    return [*back.notes, f"Service {key}: {back}. {_AFTERWARDS}"]
+    return [*back.notes, f"Service {key}: {back}. {_AFTERWARDS if back.recorded else _UNRECORDED}"]
 
 
 _AFTERWARDS = "etpguard leaves the Service alone until the spec of a policy that selects it changes."
+_UNREADABLE = (
+    "its report has a record that this version of etpguard cannot read. Use the version that wrote it. To restore "
+    "Local without the former healthCheckNodePort, use --force"
+)
+_UNRECORDED = (
+    "No record of the remediation could be read, so a policy may remediate the Service again. The annotation "
+    f'{SKIP_ANNOTATION}: "true" prevents that.'
+)
 
 
 class Back(NamedTuple):
     """The result of a rollback. `changed`: whether this command restored Local. `notes`: what did not go as
-    planned. `owner`: who declares Cluster now, so that the Service keeps it; "" for nobody."""
+    planned. `owner`: who declares Cluster now, so that the Service keeps it; "" for nobody. `recorded`: whether a
+    report has the remediation, so that an operator sees that a person took it back."""
 
     changed: bool
     port: int | None = None
     notes: tuple[str, ...] = ()
     owner: str = ""
+    recorded: bool = False
 
     def __str__(self) -> str:
         if self.owner:
@@ -114,7 +125,8 @@ class Rollback:
             answer = await self._patch(service, None)
         if (kept := patches.traffic_policy(answer)) != "Local":
             raise Failure(f"Service {self._key}: {patches.not_carried_out(kept)}")
-        return Back(True, answer["spec"].get("healthCheckNodePort"), tuple(notes))
+        recorded = record is not None and record.in_force_for(service.uid)
+        return Back(True, answer["spec"].get("healthCheckNodePort"), tuple(notes), recorded=recorded)
 
     async def _patch(self, service: Service, port: int | None) -> dict[str, Any]:
         patch = patches.to_local(service.uid, service.metadata.resource_version or "", port)
@@ -144,7 +156,10 @@ class Rollback:
                 f"cannot read the report, so the API server chooses the healthCheckNodePort: {error.message}"
             )
         report = found[1] if found else None
-        if isinstance(report, ServiceCoverage) and report.remediation:
+        if isinstance(report, Reject) or (report is not None and report.remediation_unreadable):
+            if not self._force:
+                raise Failure(f"Service {self._key}: {_UNREADABLE}")
+        elif report is not None and report.remediation:
             remediation = report.remediation if report.remediation.service_uid == service.uid else None
         changed = remediation is not None and remediation.in_force_for(service.uid)
         if not changed and MANAGER not in service.managers:

@@ -12,7 +12,7 @@ from etpguard.kube import verbs
 from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
-from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Service, ServiceCoverage, decode_item
+from etpguard.objects import SERVICE, AnyKind, Key, Reject, Service, ServiceCoverage, decode_item
 from etpguard.publish import conditions
 from etpguard.remediate import patches
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER
@@ -41,15 +41,27 @@ class Sender:
         self.writer = writer
         self.dry_run = dry_run
 
-    async def send(self, request: verbs.Request) -> bool:
-        """Send the request. Returns False if the object does not exist any more. Raises ApiError."""
+    async def send(self, request: verbs.Request) -> verbs.Json | None:
+        """Send the request. Returns the answer; None if the object does not exist any more. Raises ApiError."""
         try:
-            await self.writer.write(verbs.dry_run(request) if self.dry_run else request)
+            return await self.writer.write(verbs.dry_run(request) if self.dry_run else request)
         except ApiError as error:
             if error.status != 404:
                 raise
-            return False
-        return True
+            return None
+
+    async def delete(self, kind: AnyKind, key: Key, *, uid: str, version: str = "") -> CleanupResult:
+        """Delete an object. One that stays because of a finalizer is a problem."""
+        try:
+            answer = await self.send(verbs.delete(kind, key, uid=uid, version=version))
+        except ApiError as error:
+            return CleanupResult(problem=f"{kind.name} {key}: {error}")
+        if answer is None:
+            return CleanupResult()
+        if holding := (answer.get("metadata") or {}).get("finalizers"):
+            names = ", ".join(map(str, holding))
+            return CleanupResult(problem=f"{kind.name} {key}: it stays until its finalizers are removed: {names}")
+        return CleanupResult((f"{kind.name} {key}: deleted",))
 
 
 class ServiceCleanup:
@@ -65,8 +77,8 @@ class ServiceCleanup:
         self._done: list[str] = []
 
     async def run(self, service: Service | None, report: ServiceCoverage | None) -> CleanupResult:
-        """Takes both objects as they were listed; None for one that does not exist. A failure ends the cleanup
-        before it deletes the report: the next run needs the report to know what etpguard changed."""
+        """Takes both objects as they were listed; None for one that does not exist. The report stays: it may be
+        the only record of what etpguard changed. Delete it once the result is printed and has no problem."""
         try:
             if service is not None:
                 # A dry run finds the managers that the real run has removed by then, and lacks the one that its
@@ -78,10 +90,6 @@ class ServiceCleanup:
                         managed = managed or not MANAGERS.isdisjoint(service.managers)
                 if await self._take(_ownership) or managed:
                     self._note("etpguard manages no field any more")
-            if report is not None and await self._sender.send(
-                verbs.delete(SERVICE_COVERAGE, self._key, uid=report.uid)
-            ):
-                self._done.append(f"ServiceCoverage {self._key}: deleted")
         except Failure as error:
             return CleanupResult(tuple(self._done), str(error))
         except ApiError as error:
@@ -118,7 +126,7 @@ class ServiceCleanup:
                 # After a conflict: the API server carried out the earlier write, but its answer was lost.
                 return sent
             sent = True
-            return await self._sender.send(request)
+            return await self._sender.send(request) is not None
 
         return await retry_on_conflict(attempt)
 
@@ -127,12 +135,16 @@ class ServiceCleanup:
 
 
 def remediated(service: Service, report: ServiceCoverage | None) -> bool:
-    """Whether etpguard set Cluster, as far as the list shows; a rollback reads the Service again. If the Service
-    now has a type without externalTrafficPolicy, there is nothing to restore."""
+    """Whether etpguard set Cluster, as far as the list shows, or may have, if the record cannot be read. A
+    rollback reads the Service again. If the Service now has a type without externalTrafficPolicy, there is nothing
+    to restore."""
     if service.spec.external_traffic_policy != "Cluster":
         return False
-    record = report.remediation if report else None
-    return MANAGER in service.managers or (record is not None and record.in_force_for(service.uid))
+    if MANAGER in service.managers:
+        return True
+    if report is None or report.remediation is None:
+        return report is not None and report.remediation_unreadable
+    return report.remediation.in_force_for(service.uid)
 
 
 def marked(service: Service) -> bool:

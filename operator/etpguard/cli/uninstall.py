@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from etpguard.cli.errors import Failure
 from etpguard.cli.output.streams import complain, narrate
 from etpguard.cli.service_cleanup import CleanupResult, Sender, ServiceCleanup, marked
-from etpguard.kube import operator_leases, verbs
+from etpguard.kube import operator_leases
 from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, KubeError, NotServed
@@ -27,6 +28,8 @@ from etpguard.objects.leases import LEASE, Lease
 if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
 
+Left = tuple[Key, Service | None, ServiceCoverage | None]
+"""The Service of that key and its report; None for one that does not exist."""
 TOGETHER = 8
 """How many Services are cleaned up at the same time. The Writer limits the rate of all requests."""
 
@@ -57,12 +60,12 @@ def uninstall(kubeconfig: str | None, context: str | None, options: UninstallOpt
 async def _with_client(connection: Connection, options: UninstallOptions) -> int:
     client = LazyClient(connection)
     try:
-        return await _Uninstall(client, connection, options).run()
+        return await Uninstall(client, connection, options).run()
     finally:
         await client.close()
 
 
-class _Uninstall:
+class Uninstall:
     def __init__(self, client: Client, connection: Connection, options: UninstallOptions) -> None:
         self._client = client
         # A refusal of one object says nothing about the next one, and no write here becomes too old.
@@ -83,11 +86,10 @@ class _Uninstall:
             self._report(CleanupResult(problem=reject.message))
         left = left_behind(services, reports)
         for start in range(0, len(left), TOGETHER):
-            part = left[start : start + TOGETHER]
-            for result in await asyncio.gather(*(self._clean(*each) for each in part)):
-                self._report(result)
+            await self.clean(left[start : start + TOGETHER])
         for lease in ended:
-            self._report(await self._delete(lease))
+            version = lease.metadata.resource_version or ""
+            self._report(await self._sender.delete(LEASE, lease.key, uid=lease.uid, version=version))
         if not self._done and not self._failed:
             narrate("Nothing to remove: no report, no Lease, and nothing of etpguard on any Service")
         return 2 if self._failed else 0
@@ -129,20 +131,24 @@ class _Uninstall:
         except NotServed:
             return Listing([], [])
 
-    async def _clean(self, key: Key, service: Service | None, report: ServiceCoverage | None) -> CleanupResult:
-        cleaning = ServiceCleanup(
+    async def clean(self, part: Sequence[Left]) -> None:
+        """Clean up some Services at the same time, then delete their reports. The lines are printed in between:
+        nothing but the reports records which Services keep Cluster."""
+        cleaned = await asyncio.gather(*(self._cleanup(key).run(service, report) for key, service, report in part))
+        for result in cleaned:
+            self._report(result)
+        gone = [
+            self._sender.delete(SERVICE_COVERAGE, key, uid=report.uid)
+            for (key, _, report), result in zip(part, cleaned, strict=True)
+            if report is not None and not result.problem
+        ]
+        for result in await asyncio.gather(*gone):
+            self._report(result)
+
+    def _cleanup(self, key: Key) -> ServiceCleanup:
+        return ServiceCleanup(
             self._client, self._sender, key, revert=self._options.revert, force=self._options.force
         )
-        return await cleaning.run(service, report)
-
-    async def _delete(self, lease: Lease) -> CleanupResult:
-        version = lease.metadata.resource_version or ""
-        request = verbs.delete(LEASE, lease.key, uid=lease.uid, version=version)
-        try:
-            gone = await self._sender.send(request)
-        except ApiError as error:
-            return CleanupResult(problem=f"Lease {lease.key}: {error}")
-        return CleanupResult((f"Lease {lease.key}: deleted",) if gone else ())
 
     def _report(self, result: CleanupResult) -> None:
         for line in result.done:
@@ -153,9 +159,7 @@ class _Uninstall:
             _say(result.problem)
 
 
-def left_behind(
-    services: Listing[Service], reports: Listing[ServiceCoverage]
-) -> list[tuple[Key, Service | None, ServiceCoverage | None]]:
+def left_behind(services: Listing[Service], reports: Listing[ServiceCoverage]) -> list[Left]:
     """The Services with a condition or a field manager of etpguard, and all reports, by name. The report of a
     Service that cannot be decoded is left out: it may be the only record of a remediation."""
     known = {service.key: service for service in services.items}

@@ -29,6 +29,11 @@ _PERSONS = ("kubectl-edit", "kubectl-patch", "kubectl-replace", ROLLBACK_MANAGER
 """Managers of commands that a person types about one object. Everything else, `kubectl apply` included, sends a
 declared state and will send it again."""
 
+_MERGED = "ancient-changes"
+"""Of more than ten entries of updates, the API server merges the oldest into this one (apimachinery v0.37.2
+pkg/util/managedfields/internal/capmanagers.go). That of etpguard may be among them. An update by another client
+that leaves the policy as it is does not own it."""
+
 _FIELD = "f:externalTrafficPolicy"
 
 
@@ -77,7 +82,7 @@ def setter(raw: Mapping[str, Any]) -> Setter | None:
 def adopter(raw: Mapping[str, Any]) -> str:
     """For a Service that etpguard changed: who else declares its policy now; "" for nobody. A client-side apply
     that changes nothing leaves no trace."""
-    others = [found for found in setters(raw) if found.manager != MANAGER]
+    others = [found for found in setters(raw) if found.manager not in (MANAGER, _MERGED)]
     return max(others, key=lambda s: s.time).manager or "another manager" if others else ""
 
 
