@@ -142,11 +142,75 @@ def test_params_that_were_not_read_may_bring_a_member_that_redirects() -> None:
             id="redirect-by-the-class-without-https-listener",
         ),
         pytest.param(GROUP, [member(ssl_redirect="x")], "MalformedAnnotation", id="a-member-that-is-malformed"),
+        pytest.param({"group.order": "1001"}, [], "MalformedAnnotation", id="order-out-of-range"),
+        pytest.param(GROUP, [member(**{"group.order": "first"})], "MalformedAnnotation", id="order-of-a-member"),
+        pytest.param(GROUP, [member(listen_ports="80")], "MalformedAnnotation", id="listeners-of-a-member"),
+        pytest.param(
+            GROUP, [member(listen_ports='[{"HTTPS": 80}]')], "ListenPortConflict", id="two-protocols-on-a-port"
+        ),
+        pytest.param(
+            GROUP | {"ip-address-type": "ipv4"},
+            [member(ip_address_type="dualstack")],
+            "AddressTypeConflict",
+            id="two-address-types",
+        ),
+        pytest.param({"ip-address-type": "dual"}, [], "MalformedAnnotation", id="an-unknown-address-type"),
+        pytest.param(
+            GROUP, [member(**{"conditions.other": "{"})], "MalformedAnnotation", id="conditions-of-a-member"
+        ),
     ],
 )
 def test_the_controller_refuses(annotations: dict[str, str], others: list[Json], code: str) -> None:
     (verdict,) = Shop(ingress(annotations=annotations), OTHER, *others).verdicts()
     assert (verdict.outcome, verdict.reason.code) == (Outcome.Unknown, code)
+
+
+def with_default(**annotations: str) -> Json:
+    named = {key.replace("_", "-"): value for key, value in annotations.items()}
+    return ingress("member", default_backend=backend("other"), annotations=GROUP | named)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "other", "refused"),
+    [
+        pytest.param({}, with_default(), True, id="on-the-same-port"),
+        pytest.param({}, with_default(listen_ports='[{"HTTP": 81}]'), False, id="on-another-port"),
+        pytest.param(
+            {"ssl-redirect": "443", "listen-ports": BOTH},
+            with_default(),
+            False,
+            id="one-on-a-listener-that-only-redirects",
+        ),
+    ],
+)
+def test_two_default_backends(annotations: dict[str, str], other: Json, refused: bool) -> None:
+    own = ingress(default_backend=backend(), annotations=GROUP | annotations)
+    verdict = only(Shop(own, other, OTHER))
+    assert (verdict.reason.code == "SeveralDefaultBackends") is refused
+    assert (verdict.outcome is Outcome.TargetsUnhealthy) is not refused
+
+
+def test_a_member_without_rules_is_not_refused_for_its_actions() -> None:
+    own = ingress(annotations=GROUP | {"ssl-redirect": "443", "listen-ports": BOTH})
+    shop = Shop(own, member(**{"conditions.other": "{"}), OTHER)
+    assert only(shop).outcome is Outcome.TargetsUnhealthy
+
+
+def test_a_refusal_of_the_group_ends_with_its_cause() -> None:
+    shop = Shop(ingress(annotations=GROUP), member(**{"conditions.other": "{"}), OTHER)
+    found = only(shop)
+    assert found.outcome is Outcome.Unknown
+    assert "Ingress shop/member, annotation" in found.reason.detail
+    assert found.reason.detail.endswith("so the controller refuses all Ingresses of group shared")
+    shop.apply(member())
+    assert only(shop).outcome is Outcome.TargetsUnhealthy
+
+
+def test_the_address_type_of_the_class_goes_before_the_annotation() -> None:
+    dual = service(ipFamilies=["IPv4", "IPv6"])
+    made = [dual, ingress(annotations={"ip-address-type": "dualstack"}), ingress_class(params="params")]
+    assert only(Shop(*made, class_params())).reason.code != "LoadBalancerNotDualStack"
+    assert only(Shop(*made, class_params(ipAddressType="ipv4"))).reason.code == "LoadBalancerNotDualStack"
 
 
 def test_a_member_being_deleted_redirects_nobody() -> None:

@@ -1,7 +1,8 @@
 """Ingress groups: the settings of one member that hold for all Ingresses of the same load balancer.
 
-aws-load-balancer-controller v3.5.0: pkg/ingress/group_loader.go (members), model_builder.go
-(buildSSLRedirectConfig), model_build_listener.go (listen ports), model_build_listener_rules.go:20-22.
+aws-load-balancer-controller v3.5.0: pkg/ingress/group_loader.go (members and their order), model_builder.go
+(mergeListenPortConfigs, buildSSLRedirectConfig), model_build_listener.go (listen ports, default backends),
+model_build_listener_rules.go:20-22, model_build_load_balancer.go (buildLoadBalancerIPAddressType).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, Annotations, ModelError, UnclearError, parse_port
+from etpguard.assess.consumers.aws_lbc.backends import ingress_actions
 from etpguard.assess.consumers.aws_lbc.classes import (
     GROUP_ANNOTATION,
     PARAMS_NOT_READABLE,
@@ -26,6 +28,7 @@ from etpguard.objects.aws import INGRESS_CLASS_PARAMS, IngressClassParamsSpec
 from etpguard.objects.records import index_key
 
 _SSL_REDIRECT = "ssl-redirect"
+_DUAL_STACK = ("dualstack", "dualstack-without-public-ipv4")
 
 
 class Group(Struct, frozen=True, dict=True):
@@ -38,6 +41,14 @@ class Group(Struct, frozen=True, dict=True):
     unclear: UnclearError | None = None
     """An Ingress that may be a member and may redirect the others, but whose class or class parameters cannot be
     read."""
+    errors: tuple[tuple[Key, ModelError], ...] = ()
+    """The members with an action that the controller refuses."""
+
+    def check(self) -> None:
+        """Raise ModelError where what a member says makes the controller refuse the load balancer of all of them.
+        What depends on the Services of other members is not looked at."""
+        if self._refused is not None:
+            raise self._refused.with_traceback(None)
 
     def redirects(self, ingress: Ingress, params: IngressClassParamsSpec) -> bool:
         """Whether the rules of the member are on no listener at all: once any member or its class sets a redirect,
@@ -87,10 +98,58 @@ class Group(Struct, frozen=True, dict=True):
             )
 
     @cached_property
+    def _refused(self) -> ModelError | None:
+        try:
+            self._check_members()
+        except ModelError as error:
+            if not self.name:
+                return error
+            detail = f"{error.reason.detail}; so the controller refuses all Ingresses of group {self.name}"
+            return ModelError(error.reason.code, detail)
+        return None
+
+    def _check_members(self) -> None:
+        protocols: dict[int, str] = {}
+        with_default: dict[int, Key] = {}
+        silent: set[Key] = set()
+        for member, params in self.members:
+            order = Annotations(ALB, ("Ingress", member)).integer("group.order")
+            if order is not None and not -1000 <= order <= 1000:
+                raise Annotations(ALB, ("Ingress", member)).error("group.order", "is not from -1000 to 1000")
+            listening = listeners(member, params)
+            redirects = isinstance(self._redirect, int)
+            if redirects and "HTTPS" not in listening.values():
+                silent.add(member.key)
+            for port, protocol in listening.items():
+                if protocols.setdefault(port, protocol) != protocol:
+                    raise ModelError(
+                        "ListenPortConflict", f"{self._subject} listen on port {port} by two protocols"
+                    )
+                if not (member.spec and member.spec.default_backend) or (redirects and protocol == "HTTP"):
+                    continue
+                if (other := with_default.setdefault(port, member.key)) != member.key:
+                    detail = f"Ingresses {other} and {member.key} have a default backend for one listener ({port})"
+                    raise ModelError("SeveralDefaultBackends", detail)
+        if len(self._address_types) > 1:
+            raise ModelError("AddressTypeConflict", f"{self._subject} set different IP address types")
+        if unknown := self._address_types - {"ipv4", *_DUAL_STACK}:
+            raise ModelError(
+                "MalformedAnnotation", f"{self._subject} set an IP address type {next(iter(unknown))[:40]!r}"
+            )
+        for key, error in self.errors:
+            if key not in silent:
+                raise error
+
+    @cached_property
+    def _address_types(self) -> frozenset[str]:
+        """The IP address types that members set. The parameter of a class overrides the annotation."""
+        key = f"{ALB}ip-address-type"
+        annotated = (params.ip_address_type or member.annotations.get(key) for member, params in self.members)
+        return frozenset(each for each in annotated if each is not None)
+
+    @property
     def _dual_stack(self) -> bool:
-        types = [params.ip_address_type or "" for _, params in self.members]
-        types += [member.annotations.get(f"{ALB}ip-address-type", "") for member, _ in self.members]
-        return any(each.startswith("dualstack") for each in types)
+        return not self._address_types.isdisjoint(_DUAL_STACK)
 
     def _redirect_ports(self) -> set[int]:
         """The ports of all redirects. The parameter of the class overrides the annotation. A value that is not a
@@ -118,7 +177,7 @@ def group_of(ingress: Ingress, params: IngressClassParamsSpec, view: View, optio
     """The group of an Ingress that the controller manages. The members of a named group are found once."""
     name = group_name(ingress, params)
     if not name:
-        return Group("", ((ingress, params),))
+        return Group("", ((ingress, params),), errors=_errors((ingress,), view))
     return view.once(f"group {name}", None, lambda _: _load(name, view, options))
 
 
@@ -142,7 +201,13 @@ def _load(name: str, view: View, options: AwsOptions) -> Group:
         except ModelError:
             continue
     namespaces = {index_key(NAMESPACE.name, member.key.namespace) for member in found.values()}
-    return Group(name, tuple(members), frozenset(keys | namespaces), unclear)
+    errors = _errors((member for member, _ in members), view)
+    return Group(name, tuple(members), frozenset(keys | namespaces), unclear, errors)
+
+
+def _errors(members: Iterable[Ingress], view: View) -> tuple[tuple[Key, ModelError], ...]:
+    errors = ((member.key, view.once("alb-actions", member, ingress_actions).error) for member in members)
+    return tuple((key, error) for key, error in errors if error is not None)
 
 
 def membership(ingress: Ingress) -> Iterable[Key]:

@@ -113,6 +113,7 @@ class _IngressModel:
             group = group_of(self.ingress, config.params, self._view, self._options)
             namespace = self.ingress.key.namespace
             reads = group.reads | {Key(namespace, name) for name in self.actions.by_service}
+            group.check()
             if group.redirects(self.ingress, config.params):
                 return _Plan(config, redirected=True, reads=reads)
             self._check_backends(config.params, group)
