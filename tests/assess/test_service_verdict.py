@@ -261,18 +261,6 @@ def test_addressed_per_node_only_without_a_consumer() -> None:
             id="Ingresses unread, beside a known consumer that loses nothing",
         ),
         pytest.param(
-            {"unread": {INGRESS: "403"}, "options": Options(unread_is_unknown=False)},
-            [consumer()],
-            "TargetsUnhealthy TargetsUnhealthy 2/3",
-            id="Ingresses unread, from files, and a known consumer",
-        ),
-        pytest.param(
-            {"unread": {INGRESS: "403"}},
-            [consumer(probe=AnswersEverywhere())],
-            "Blackhole Blackhole 2/3",
-            id="Ingresses unread, beside a known consumer that loses traffic",
-        ),
-        pytest.param(
             {"unread": {SERVICE_COVERAGE: "403"}}, [], "Uncovered NoKnownConsumer 2/3", id="own reports unread"
         ),
         pytest.param(
@@ -342,8 +330,27 @@ def test_an_ingress_that_cannot_be_read_may_be_a_consumer() -> None:
     elsewhere = bad._replace(key=Key("other", "odd"))
     assert outcome(service(), ON_N1, *NODES, bad) == "Unknown"
     assert outcome(service(), ON_N1, *NODES, elsewhere) == "Uncovered"
-    assert outcome(service(), ON_N1, *NODES, bad, consumers=[consumer()]) == "TargetsUnhealthy"
     assert outcome(service(), ON_N1, *NODES, bad, options=Options(unread_is_unknown=False)) == "Uncovered"
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param(PODS, "NotAffected", id="the known one sends to pods"),
+        pytest.param(consumer(), "TargetsUnhealthy", id="the known one loses nothing"),
+        pytest.param(consumer(probe=AnswersEverywhere()), "Blackhole", id="the known one loses traffic"),
+    ],
+)
+def test_a_consumer_that_is_not_seen_beside_a_known_one(known: Consumer, expected: str) -> None:
+    """A kind or an object that cannot be read may be worse than the known consumer, and no better than a loss."""
+    bad = Reject("Ingress", Key("default", "odd"), "u", 5, "Ingress default/odd: spec: bad")
+    hidden = expected if expected == "Blackhole" else "Unknown"
+    from_files = Options(unread_is_unknown=False)
+    for objects, unread in (((bad,), {}), ((), {INGRESS: "403"})):
+        given: Json = {"consumers": [known], "unread": unread}
+        assert outcome(service(), ON_N1, *NODES, *objects, **given) == hidden
+        assert outcome(service(), ON_N1, *NODES, *objects, **given, options=from_files) == expected
+    assert outcome(service(), ON_N1, *NODES, bad._replace(key=Key("other", "odd")), consumers=[known]) == expected
 
 
 WINDOWS: Json = {"kubernetes.io/os": "windows"}

@@ -98,8 +98,8 @@ class Judge:
         if known:
             worst = worst_of(known)
             outcome, reason, eligible, uncovered = worst.outcome, worst.reason, worst.eligible, worst.uncovered
-            if outcome in _HARMLESS and self._options.unread_is_unknown and (unread := self._unread_consumers()):
-                outcome, reason = Outcome.Unknown, unread
+            if outcome <= Outcome.TargetsUnhealthy and (hidden := self._hidden_consumers(service)):
+                outcome, reason = Outcome.Unknown, hidden
         else:
             outcome, reason, eligible, uncovered = self._unclaimed(service, states, blind)
         return Assessment(
@@ -125,7 +125,7 @@ class Judge:
         self, service: Service, states: ServiceStates, blind: Reason | None
     ) -> tuple[Outcome, Reason, int, int]:
         """The outcome of a Service without a known consumer: any client may address any eligible node."""
-        if self._options.unread_is_unknown and (hidden := self._hidden_consumers(service)):
+        if hidden := self._hidden_consumers(service):
             return Outcome.Unknown, hidden, 0, 0
         if not states.ports:
             return Outcome.Unknown, _NO_NODE_PORT, 0, 0
@@ -214,16 +214,14 @@ class Judge:
         return None
 
     def _hidden_consumers(self, service: Service) -> Reason | None:
-        """Why the Service may have a consumer that etpguard does not see."""
-        if unread := self._unread_consumers():
-            return unread
+        """Why the Service may have a consumer that etpguard does not see. Files have all that there are."""
+        if not self._options.unread_is_unknown:
+            return None
+        if unread := [kind.resource for kind in self._hiding_kinds()]:
+            return Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}")
         if rejected := self._picture.rejected_referrers(service.key.namespace):
             return Reason("ConsumersNotReadable", rejected[0].message)
         return None
-
-    def _unread_consumers(self) -> Reason | None:
-        unread = [kind.resource for kind in self._hiding_kinds()]
-        return Reason("ConsumersNotReadable", f"cannot read {', '.join(unread)}") if unread else None
 
     def _hiding_kinds(self) -> list[AnyKind]:
         """The kinds that cannot be read and whose objects may be consumers of any Service."""
