@@ -14,7 +14,8 @@ from etpguard.cli.output.streams import narrate
 from tests.cli.program import SEED, etpguard, failed
 
 OUTAGE = SEED.parents[1] / "outage" / "cluster-state.yaml"
-EXPLAIN = ("explain", "default/nginx-nginx-ingress-controller", "-f", SEED)
+SERVICE = "default/nginx-nginx-ingress-controller"
+EXPLAIN = ("explain", SERVICE, "-f", SEED)
 
 
 def through_shell(redirection: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -60,8 +61,17 @@ def test_a_full_disk_is_one_line_on_stderr(arguments: tuple[str | Path, ...]) ->
     assert (done.returncode, done.stderr) == (2, "etpguard: standard output: No space left on device\n")
 
 
-def test_a_closed_standard_input_is_one_line_on_stderr() -> None:
-    done = through_shell("<&-", "check", "-f", "-")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("check", "-f", "-"), id="objects"),
+        pytest.param(("check", "-f", OUTAGE, "--policy", "-"), id="a policy"),
+        pytest.param(("verify", "-f", SEED, SERVICE, "--from-file", "-"), id="addresses"),
+        pytest.param(("what-if", "-f", SEED, "apply", "-f", "-"), id="manifests"),
+    ],
+)
+def test_a_closed_standard_input_is_one_line_on_stderr(arguments: tuple[str | Path, ...]) -> None:
+    done = through_shell("<&-", *arguments)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "etpguard: stdin: closed\n")
 
 

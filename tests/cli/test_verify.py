@@ -162,13 +162,39 @@ def test_what_connects_from_this_machine_is_inconclusive(tmp_path: Path) -> None
         source = tmp_path / "state.json"
         source.write_text(json.dumps(document))
         listed = tmp_path / "addresses"
-        listed.write_text("node1 127.0.0.1\n")
+        listed.write_text("node1 127.0.0.1\nnode9 127.0.0.1\n")
         run = etpguard("verify", "-f", source, SERVICE, "--from-file", listed, "-o", "json")
         server.shutdown()
     assert run.code == 3, run
     (row,) = run.report["connections"]
     assert (row["node"], row["connection"], row["verdict"]) == ("node1", "connects", "inconclusive")
-    assert "2 more eligible nodes are not tried" in run.err
+    assert run.err == (
+        "etpguard: warning: there is no Node node9\n"
+        f"etpguard: warning: {listed} has no address of nodes node2, node3\n"
+    )
+
+
+def test_the_limit_counts_the_nodes_of_the_file(tmp_path: Path) -> None:
+    """Of the example's nodes, --max-nodes 1 alone would take node1."""
+    listed = tmp_path / "addresses"
+    for name in ("node1", "node3"):
+        listed.write_text(f"{name} 127.0.0.1\n")
+        options = ("--from-file", listed, "--max-nodes", "1", "-o", "json")
+        rows = etpguard("verify", "-f", SEED, SERVICE, *options).report["connections"]
+        assert {row["node"] for row in rows} == {name}
+
+
+def test_options_that_verify_would_not_read(tmp_path: Path) -> None:
+    for options, words in (
+        (("--node", "node1"), "--target-health and --node exclude each other"),
+        (("--from-file", "x"), "--target-health and --from-file exclude each other"),
+    ):
+        run = etpguard("verify", "-f", SEED, SERVICE, "--target-health", "x", *options)
+        assert (run.code, run.out) == (2, "")
+        assert words in run.err
+    run = etpguard("verify", "-f", "-", SERVICE, "--target-health", "-", stdin="{}")
+    assert (run.code, run.out) == (2, "")
+    assert "stdin cannot be both -f and the file of another option" in run.err
 
 
 def test_refused_on_a_ready_node_differs_only_from_outside(tmp_path: Path) -> None:
@@ -190,9 +216,15 @@ def test_refused_on_a_ready_node_differs_only_from_outside(tmp_path: Path) -> No
         pytest.param([SERVICE, "--from-file", "-"], "node1\n", "line 1: not NODE ADDRESS", id="a bad line"),
         pytest.param([SERVICE, "--from-file", "-"], "# none\n", "no line with NODE ADDRESS", id="no line"),
         pytest.param(
-            [SERVICE, "--from-file", "-"], "node9 192.0.2.1\n", "nothing to connect to", id="other nodes"
+            [SERVICE, "--from-file", "-"], "node9 192.0.2.1\n", "to: there is no Node node9", id="other nodes"
         ),
         pytest.param([SERVICE, "--target-health", "-"], "{}", "the JSON is not that of", id="no target health"),
+        pytest.param(
+            [SERVICE, "--target-health", "-"],
+            targets({"node1": HEALTHY}).replace("30851", "30999"),
+            "the targets have port 30999, which is no node port that a consumer",
+            id="another target group",
+        ),
         pytest.param(
             [SERVICE, "--target-health", "-"], '{"TargetHealthDescriptions": []}', "no target", id="no targets"
         ),

@@ -46,7 +46,7 @@ def judged(
 
 
 def counted(status: int, endpoints: int) -> HealthAnswer:
-    return HealthAnswer(CONNECTS, status, "default/web", endpoints, True)
+    return HealthAnswer(CONNECTS, status, endpoints)
 
 
 @pytest.mark.parametrize(

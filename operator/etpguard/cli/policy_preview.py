@@ -6,13 +6,11 @@ edit would. The preview assumes that the dwell is over. Budgets count the remedi
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,7 +19,8 @@ from etpguard.assess import Reason
 from etpguard.cli.crd_schema import Schema, violations
 from etpguard.cli.errors import Failure
 from etpguard.cli.input import yaml_documents
-from etpguard.cli.input.files import as_utf8
+from etpguard.cli.input.files import as_utf8, shown
+from etpguard.cli.input.files import read as read_source
 from etpguard.cli.input.sources import Assessed
 from etpguard.cli.output import table
 from etpguard.cluster import Picture
@@ -101,22 +100,11 @@ def read(files: Sequence[str], namespace: str) -> list[CoveragePolicy]:
 
 def _documents(name: str) -> Iterator[Any]:
     """All documents of a file; each item of a List counts as one."""
-    for document in yaml_documents.load(name, as_utf8(name, _body(name))):
+    for document in yaml_documents.load(shown(name), as_utf8(shown(name), read_source(name))):
         if isinstance(document, dict) and isinstance(document.get("items"), list):
             yield from document["items"]
         elif document:
             yield document
-
-
-def _body(name: str) -> bytes:
-    if name == "-":
-        if sys.stdin is None:
-            raise Failure("--policy -: stdin is closed")
-        return sys.stdin.buffer.read()
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise Failure(f"--policy {name}: {error.strerror}") from None
 
 
 def _policy(name: str, document: Any, namespace: str) -> CoveragePolicy:

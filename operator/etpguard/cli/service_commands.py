@@ -114,4 +114,9 @@ def verify(service: str, namespace: str | None, **options: Any) -> int:
 
     space, name = service_name(service, namespace)
     own = {field: options.pop(field) for field in _VERIFY_OPTIONS}
+    for option, flag in (("nodes", "--node"), ("addresses_file", "--from-file")):
+        if own["target_health"] and own[option]:
+            raise click.UsageError(f"--target-health and {flag} exclude each other")
+    if "-" in options["files"] and "-" in (own["addresses_file"], own["target_health"]):
+        raise click.UsageError("stdin cannot be both -f and the file of another option")
     return run_verify(VerifyRequest(take_sources(options, only(space)), name, **own))

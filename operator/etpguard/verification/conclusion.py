@@ -36,11 +36,12 @@ def conclude(rows: Sequence[Judged], service: str) -> Conclusion:
         )
     lost = [row for row in rows if row.prediction.state not in FORWARDING]
     if not lost:
-        return Conclusion(Verdict.AGREES, "Every node forwards, as predicted. If requests fail, look at the pods.")
+        sentence = "Every node that was tried forwards, as predicted. If requests fail, look at the pods."
+        return Conclusion(Verdict.AGREES, sentence)
     return Conclusion(
         Verdict.AGREES,
-        f"Every node does what etpguard predicts. {_nodes(lost)} cannot forward, because no usable endpoint is "
-        f"there. Find out what that means: etpguard explain {service}",
+        f"Every node that was tried does what etpguard predicts. {_nodes(lost)} cannot forward, because no usable "
+        f"endpoint is there. Find out what that means: etpguard explain {service}",
     )
 
 

@@ -42,14 +42,12 @@ class Connection:
 @dataclass(frozen=True, slots=True)
 class HealthAnswer:
     """The answer of healthCheckNodePort. `status` is the HTTP status, None without an HTTP answer; `answer` is
-    then the result of the connection. `service` and `local_endpoints` are from the JSON of kube-proxy, if it has
-    them: healthcheck/service_health.go:255-275. `proxy_healthy`: whether kube-proxy reports itself as healthy."""
+    then the result of the connection. `local_endpoints` is from the JSON of kube-proxy, if it has it:
+    healthcheck/service_health.go:255-275."""
 
     answer: Answer
     status: int | None = None
-    service: str = ""
     local_endpoints: int | None = None
-    proxy_healthy: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def load(loaded: Loaded, sources: Sequence[str]) -> None:
     that cannot be read or parsed."""
     collector = ObjectCollector(loaded)
     if "-" in sources and loaded.stdin is None:
-        loaded.stdin = _stdin()
+        loaded.stdin = read("-")
     for name, body in _bodies(sources, loaded.stdin):
         for document in _documents(name, body):
             collector.add(document)
@@ -54,7 +54,13 @@ def as_utf8(name: str, body: bytes) -> bytes:
         raise Failure(f"{name}: begins with the mark of UTF-16, but is not UTF-16: {error}") from None
 
 
-def _stdin() -> bytes:
+def read(source: str) -> bytes:
+    """The bytes of a file, or of stdin for "-". Raises Failure."""
+    if source != "-":
+        try:
+            return Path(source).read_bytes()
+        except OSError as error:
+            raise Failure(f"{source}: {error.strerror}") from None
     if sys.stdin is None:
         raise Failure("stdin: closed")
     return sys.stdin.buffer.read()
@@ -63,15 +69,12 @@ def _stdin() -> bytes:
 def _bodies(sources: Sequence[str], stdin: bytes | None = None) -> Iterator[tuple[str, bytes]]:
     for source in sources:
         if source == "-":
-            yield shown(source), _stdin() if stdin is None else stdin
+            yield shown(source), read(source) if stdin is None else stdin
         elif not source:
             raise Failure("-f '': the name of the file is empty")  # Path would read the working directory
         else:
-            for path in _files(Path(source)):
-                try:
-                    yield str(path), path.read_bytes()
-                except OSError as error:
-                    raise Failure(f"{path}: {error.strerror}") from None
+            for path in map(str, _files(Path(source))):
+                yield path, read(path)
 
 
 def _files(path: Path) -> list[Path]:

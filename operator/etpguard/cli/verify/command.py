@@ -7,14 +7,15 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
+from etpguard.cli.input.files import read, shown
 from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output.streams import deliver
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, IPFamily, Key
+from etpguard.objects.text import listed_nodes
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment
@@ -105,15 +106,21 @@ def _predictions(request: VerifyRequest, assessed: Assessed, assessment: Assessm
     for name in request.nodes:
         wanted |= table.bit(name)
     wanted = wanted or eligible_nodes(assessment)
-    chosen = spread_over_states(assessment, table, wanted, 0 if request.nodes else request.max_nodes)
     addresses: Mapping[str, Sequence[str]] = node_addresses(nodes, request.address_type)
+    notes: list[str] = []
     if request.addresses_file:
         addresses = _addresses_of(request.addresses_file)
-        chosen = [name for name in chosen if name in addresses]
+        notes += [f"there is no Node {name}" for name in addresses if nodes.get(Key("", name)) is None]
+        unnamed = [name for name in table.names(wanted) if name not in addresses]
+        for name in unnamed:
+            wanted &= ~table.bit(name)
+        if unnamed:
+            notes.append(f"{shown(request.addresses_file)} has no address of {listed_nodes(unnamed)}")
+    chosen = spread_over_states(assessment, table, wanted, 0 if request.nodes else request.max_nodes)
     states = assessed.engine.states(assessment.key)
     assert states is not None
     made = predict(assessment, table, chosen, addresses, states)
-    return replace(made, left_out=wanted.bit_count() - len(chosen))
+    return replace(made, left_out=wanted.bit_count() - len(chosen), notes=(*made.notes, *notes))
 
 
 def _addresses_of(path: str) -> dict[str, list[str]]:
@@ -121,23 +128,16 @@ def _addresses_of(path: str) -> dict[str, list[str]]:
     from etpguard.assess.node_states import family_of
 
     found: dict[str, list[str]] = {}
-    for number, line in enumerate(_read(path).decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(read(path).decode(errors="replace").splitlines(), 1):
         words = line.partition("#")[0].split()
         if not words:
             continue
         if len(words) != 2 or family_of(words[1]) is None:
-            raise Failure(f"{path}: line {number}: not NODE ADDRESS with an IP address")
+            raise Failure(f"{shown(path)}: line {number}: not NODE ADDRESS with an IP address")
         found.setdefault(words[0], []).append(words[1])
     if not found:
-        raise Failure(f"{path}: no line with NODE ADDRESS")
+        raise Failure(f"{shown(path)}: no line with NODE ADDRESS")
     return found
-
-
-def _read(path: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except OSError as error:
-        raise Failure(f"{path}: {error.strerror}") from None
 
 
 def _tried(assessed: Assessed, predictions: Predictions, health_port: int) -> list[Judged]:
@@ -224,9 +224,8 @@ def _against_targets(request: VerifyRequest, assessed: Assessed, assessment: Ass
     from etpguard.cli.verify import show
     from etpguard.cli.verify.targets import compare_targets
 
-    rows, verdict, sentence = compare_targets(
-        assessed, assessment, request.target_health, _read(request.target_health)
-    )
+    where = request.target_health
+    rows, verdict, sentence = compare_targets(assessed, assessment, shown(where), read(where))
     deliver(lambda: show.targets(request.output, assessment.key, rows, verdict, sentence))
     warn(assessed.warnings)
     return EXIT_CODES[verdict.value]

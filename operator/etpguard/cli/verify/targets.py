@@ -39,6 +39,13 @@ def compare_targets(
     if not views:
         raise Failure(f"{where}: no target: an empty target group, or one that is not registered yet")
     chosen = _consumers(assessment, views)
+    if not chosen and (able := [verdict for verdict in assessment.consumers if verdict.eligible]):
+        numbers = ", ".join(map(str, sorted({view.port for view in views})))
+        wanted = ", ".join(dict.fromkeys(verdict.consumer.port for verdict in able))
+        raise Failure(
+            f"{where}: the targets have port {numbers}, which is no node port that a consumer of Service "
+            f"{assessment.key} uses (its port {wanted}): this is another target group"
+        )
     if not chosen:
         raise Failure(
             f"Service {assessment.key}: no known consumer sends to its node ports, so no health check is "

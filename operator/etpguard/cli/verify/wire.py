@@ -33,17 +33,10 @@ class Endpoint:
     port: int
 
 
-class _Identity(msgspec.Struct, frozen=True):
-    namespace: str = ""
-    name: str = ""
-
-
 class _KubeProxyAnswer(msgspec.Struct, rename="camel"):
     """healthcheck/service_health.go:255-275 of kube-proxy. Cilium's has the same names."""
 
-    service: _Identity = _Identity()
     local_endpoints: int | None = None
-    service_proxy_healthy: bool | None = None
 
 
 async def try_all(
@@ -126,5 +119,4 @@ def _health(status: int, body: bytes) -> HealthAnswer:
         answer = msgspec.json.decode(body, type=_KubeProxyAnswer)
     except msgspec.MsgspecError:
         return HealthAnswer(Answer.CONNECTS, status)
-    name = f"{answer.service.namespace}/{answer.service.name}" if answer.service.name else ""
-    return HealthAnswer(Answer.CONNECTS, status, name, answer.local_endpoints, answer.service_proxy_healthy)
+    return HealthAnswer(Answer.CONNECTS, status, answer.local_endpoints)
