@@ -101,7 +101,7 @@ class AwsCloudProvider(BaseFamily):
             found_by="no class; annotation `aws-load-balancer-type: nlb`",
             nodes="cloud nodes with an instance ID that match `aws-load-balancer-target-node-labels`",
             health_check=(
-                "HTTP `/healthz` on healthCheckNodePort, 3 failures 30 s apart; annotations change port and "
+                "HTTP `/healthz` on healthCheckNodePort, 2 failures 10 s apart; annotations change port and "
                 "protocol"
             ),
             with_local="`TargetsUnhealthy`; sends to all nodes while none is healthy; `Unknown` with ports of "

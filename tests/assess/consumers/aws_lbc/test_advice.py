@@ -141,6 +141,16 @@ def test_what_to_copy_and_what_it_costs(objects: list[Json], number: int, expect
             "takes 16 to 26 s, and the NLB sends there for 30 to 40 s more",
             id="nlb-on-the-traffic-port",
         ),
+        pytest.param(
+            [service(annotations={f"{NLB}type": "external", f"{NLB}nlb-target-type": "instance"})],
+            "3 checks, 10 s apart, timeout 10 s) this takes 30 to 40 s, and the NLB",
+            id="nlb-of-type-NodePort",
+        ),
+        pytest.param(
+            [binding(owner=gateway_owner("alb")), gateway()],
+            "3 checks, 15 s apart) this takes 35 to 50 s",
+            id="gateway",
+        ),
         pytest.param([load_balancer()], "preStop", id="health-check-node-port-drains"),
     ],
 )

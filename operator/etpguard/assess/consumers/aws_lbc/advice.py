@@ -38,7 +38,7 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
         yield from _spelling(service, consumer)
     match verdict.outcome:
         case Outcome.TargetsUnhealthy:
-            yield _harmless(verdict)
+            yield _harmless(service, verdict)
         case Outcome.Blackhole if _none_is_ready(verdict):
             yield _next_pods(service)
         case Outcome.Blackhole if verdict.reason.code == TOO_FEW_HEALTHY:
@@ -104,7 +104,7 @@ def _look(consumer: Consumer) -> Advice:
     )
 
 
-def _harmless(verdict: ConsumerVerdict) -> Advice:
+def _harmless(service: Service, verdict: ConsumerVerdict) -> Advice:
     count = verdict.uncovered.bit_count()
     which = "the node without a pod, which shows" if count == 1 else f"the {count} nodes without a pod, which show"
     effect = f"The health check keeps traffic off {which} as unhealthy by design."
@@ -117,12 +117,7 @@ def _harmless(verdict: ConsumerVerdict) -> Advice:
             "at once, and the node then drops the traffic."
         )
     else:
-        defaults = (
-            "an NLB's defaults for Local (2 checks, 10 s apart, timeout 6 s) this takes 16 to 26 s, and the NLB "
-            "sends there for 30 to 40 s more"
-            if is_nlb(verdict.consumer)
-            else "an ALB's defaults (2 checks, 15 s apart) this takes 20 to 35 s"
-        )
+        defaults = _time_to_notice(service, verdict.consumer)
         cost = (
             "Cost: when the last pod of a node stops, requests to that node are lost until the check has failed "
             f"there. With {defaults}. A preStop delay alone "
@@ -135,6 +130,20 @@ def _harmless(verdict: ConsumerVerdict) -> Advice:
         f"{cost} {NEW_NODE}" if is_nlb(verdict.consumer) else cost,
         change=WorkloadChange.HAND_OVER,
     )
+
+
+def _time_to_notice(service: Service, consumer: Consumer) -> str:
+    """With n checks, i apart, and timeout t, a load balancer takes (n-1)·i+t to n·i+t: pkg/ingress and pkg/service
+    model_builder.go, pkg/gateway/model/model_build_target_group.go."""
+    if not is_nlb(consumer):
+        if consumer.kind == "Gateway":
+            return "the defaults of a Gateway's ALB (3 checks, 15 s apart) this takes 35 to 50 s"
+        return "an ALB's defaults (2 checks, 15 s apart) this takes 20 to 35 s"
+    if consumer.kind == "Service" and service.type != "LoadBalancer":
+        defaults = f"an NLB's defaults for type {service.type} (3 checks, 10 s apart, timeout 10 s)"
+        return f"{defaults} this takes 30 to 40 s, and the NLB sends there for 30 to 40 s more"
+    defaults = "an NLB's defaults for Local (2 checks, 10 s apart, timeout 6 s)"
+    return f"{defaults} this takes 16 to 26 s, and the NLB sends there for 30 to 40 s more"
 
 
 def _probe_the_node_port(service: Service, consumer: Consumer) -> Advice:
