@@ -165,6 +165,21 @@ def test_the_log_of_the_container_is_no_reason_to_evict_it(rotated_at: int, plat
     assert used <= int(limit.removesuffix("Mi")), platform
 
 
+def test_no_gitops_tool_deletes_the_records_with_the_crds() -> None:
+    """A CRD that goes takes its objects with it, and only the reports say which Services etpguard changed."""
+    keeps = {
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+        "helm.sh/resource-policy": "keep",
+    }
+    for rendered in (kustomize("base"), helm_template()):
+        found = [m["metadata"] for m in rendered if m["kind"] == "CustomResourceDefinition"]
+        assert len(found) == 3
+        assert [each["name"] for each in found if not keeps.items() <= each.get("annotations", {}).items()] == []
+    page = (ROOT / "docs" / "gitops.md").read_text()
+    assert [key for key in keeps if f"`{key}`" not in page] == []
+
+
 def test_crds_are_those_of_the_folder() -> None:
     folder = by_name([yaml.load(file.read_text(), yaml.CSafeLoader) for file in (ROOT / "crds").glob("*.yaml")])
     rendered = by_name([m for m in kustomize("base") if m["kind"] == "CustomResourceDefinition"])
