@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 
-from etpguard.remediate import reasons
+from etpguard.remediate import checks, reasons
 from manifests import generated
 
 REMEDIATE = Path(reasons.__file__).parent
@@ -18,6 +20,17 @@ def test_each_code_is_there_once() -> None:
     assert len(set(codes)) == len(codes)
     named = [value for value in vars(reasons).values() if isinstance(value, reasons.RemediationReason)]
     assert {reason.code for reason in named} == set(codes)
+
+
+def test_the_reasons_are_in_the_order_of_the_checks() -> None:
+    """The page says that the first one that applies is shown."""
+    asked: list[str] = []
+    for check in checks.CHECKS:
+        named = re.findall(r"reasons\.([A-Z_]+)", inspect.getsource(check))
+        asked += [vars(reasons)[name].code for name in named if vars(reasons)[name] not in asked]
+    table = [reason.code for reason in reasons.LEFT_ALONE]
+    assert asked == [code for code in table if code in asked]
+    assert len(asked) > 20
 
 
 def test_the_page_has_the_tables_that_the_code_gives() -> None:

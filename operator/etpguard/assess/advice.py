@@ -236,7 +236,8 @@ def _ways_on(service: Service) -> list[Advice]:
         ),
         Advice(
             "Or go back to Local",
-            "etpguard then leaves the Service alone until the spec of a policy that selects it changes.",
+            "etpguard then leaves the Service alone until the spec of a policy that selects it changes, or a new "
+            "policy selects it.",
             "Cost: nodes without an endpoint drop traffic again.",
             f"etpguard rollback {service.key}",
         ),

@@ -78,8 +78,9 @@ def dump(
 def rollback(service: str, namespace: str | None, force: bool, **options: Any) -> int:
     """Restore Local on a Service that etpguard remediated.
 
-    Uses your own credentials. No operator has to run. The Service loses traffic again. No policy remediates it
-    again before the spec of a policy that selects it changes.
+    Uses your own credentials: get and patch on services, and get on servicecoverages. No operator has to run. The
+    Service loses traffic again. No policy remediates it again before the spec of a policy that selects it changes,
+    or a new policy selects it.
 
     \b
     Exit codes:

@@ -61,7 +61,10 @@ async def _with_client(connection: Connection, key: Key, force: bool) -> list[st
     return [*back.notes, f"Service {key}: {back}. {_AFTERWARDS if back.recorded else _UNRECORDED}"]
 
 
-_AFTERWARDS = "etpguard leaves the Service alone until the spec of a policy that selects it changes."
+_AFTERWARDS = (
+    "etpguard leaves the Service alone until the spec of a policy that selects it changes, "
+    "or a new policy selects it."
+)
 _UNREADABLE = (
     "its report has a record that this version of etpguard cannot read. Use the version that wrote it. To restore "
     "Local without the former healthCheckNodePort, use --force"

@@ -159,7 +159,7 @@ NETWORK_POLICY = RemediationReason(
 )
 ROLLED_BACK_BY_USER = RemediationReason(
     "RolledBackByUser",
-    "a person restored Local, and no policy of the Service has changed since then",
+    "a person restored Local, and no policy of the Service is new or has changed since then",
     "Change the spec of the policy to allow remediation again",
 )
 DRIFT = RemediationReason(
@@ -258,10 +258,10 @@ LEFT_ALONE = (
     NAMESPACE_UNREADABLE,
     CONTROLLED,
     NOT_LOCAL,
+    FORCED_LOCAL,
     CHANGED,
     OUTCOME_NEVER_REMEDIATED,
     ASSUMED_RULE,
-    FORCED_LOCAL,
     HEALTH_CHECK_PINNED,
     PROBED_BY_OTHERS,
     SHARED_ADDRESS,
