@@ -12,6 +12,8 @@ from tests.assess.consumers.aws_lbc.objects import (
     Shop,
     binding,
     endpoints,
+    gateway,
+    gateway_owner,
     load_balancer,
     port,
     service_owner,
@@ -71,3 +73,26 @@ def test_advice_merges_the_listeners() -> None:
     (verdict,) = (v for v in shop.verdicts() if v.consumer.port == "h3")
     (advice,) = shop.family.advise(shop.service, verdict, shop.hosts())
     assert f"{NLB}enable-tcp-udp-listener=true" in advice.command
+
+
+@pytest.mark.parametrize(
+    ("protocol", "apart", "found"),
+    [
+        pytest.param("UDP", False, {"h3": "TargetsUnhealthy"}, id="udp"),
+        pytest.param("UDP", True, {"h3": "NoTargets"}, id="udp-to-the-node-port-of-tcp"),
+        pytest.param("TCP", True, {"https": "TargetsUnhealthy"}, id="tcp"),
+        pytest.param("TCP_UDP", False, {"https": "TargetsUnhealthy", "h3": "TargetsUnhealthy"}, id="both"),
+        pytest.param(None, False, {"https": "TargetsUnhealthy"}, id="no-protocol"),
+    ],
+)
+def test_the_binding_of_a_gateway(protocol: str | None, apart: bool, found: dict[str, str]) -> None:
+    made = load_balancer(ports=APART if apart else TWO, loadBalancerClass="none/here")
+    bound = binding(of_port=443, targetGroupProtocol=protocol, owner=gateway_owner("nlb"))
+    shop = Shop(made, bound, gateway(), SLICES)
+    assert {v.consumer.port: v.outcome.name for v in shop.verdicts()} == found
+
+
+def test_the_binding_of_a_person() -> None:
+    made = load_balancer(ports=TWO, loadBalancerClass="none/here")
+    shop = Shop(made, binding(of_port=443, targetGroupProtocol="UDP"), SLICES)
+    assert [c.port for c in shop.consumers()] == ["h3"]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.advice import advice
 from etpguard.assess.consumers.aws_lbc.backends import services_of
-from etpguard.assess.consumers.aws_lbc.bindings import Owner, label_of, owner_of, targets_of
+from etpguard.assess.consumers.aws_lbc.bindings import PROTOCOLS, Owner, label_of, owner_of, references, targets_of
 from etpguard.assess.consumers.aws_lbc.gateways import GATEWAY_KINDS, gateway_consumer
 from etpguard.assess.consumers.aws_lbc.groups import groups_named, membership
 from etpguard.assess.consumers.aws_lbc.health_checks import unknown_check
@@ -19,13 +19,14 @@ from etpguard.assess.consumers.aws_lbc.listener_actions import weighted_services
 from etpguard.assess.consumers.aws_lbc.load_balancers import LoadBalancerPath, owns
 from etpguard.assess.consumers.aws_lbc.node_advice import select
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
+from etpguard.assess.consumers.aws_lbc.shared_numbers import as_served
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
 from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import addressed_by_ip, of_others
-from etpguard.assess.consumers.targets import UnknownOutcome
+from etpguard.assess.consumers.targets import NodeTargets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.cluster.picture import Referrer
@@ -138,7 +139,7 @@ class AwsLoadBalancerController:
             used |= {b.key for b in own}
         for binding in bindings:
             if binding.key not in used:
-                yield from unseen([self._alone(service, binding, owner_of(binding), view)])
+                yield from unseen(self._alone(service, binding, owner_of(binding), view))
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         return advice(service, verdict, nodes)
@@ -151,18 +152,33 @@ class AwsLoadBalancerController:
     ) -> Step | None:
         return select(service, consumer, labels, keep=keep) if consumer.targets.rule else None
 
-    def _alone(self, service: Service, binding: TargetGroupBinding, owner: Owner | None, view: View) -> Consumer:
-        """The consumer of a binding whose owner is a Gateway, a person, or an object that cannot be read or is
-        gone."""
+    def _alone(
+        self, service: Service, binding: TargetGroupBinding, owner: Owner | None, view: View
+    ) -> Iterator[Consumer]:
+        """The consumers of a binding whose owner is a Gateway, a person, or an object that cannot be read or is
+        gone: one, or two where TCP and UDP share the number of the port."""
+        protocol = binding.spec.target_group_protocol or ""
+        reference = binding.spec.service_ref.port
+        named = references(service, reference, protocol) if protocol in PROTOCOLS else [reference]
+        for each in named:
+            made = self._of_port(service, each, binding, owner, view)
+            port = service.port(each)
+            if port and isinstance(made.targets, NodeTargets):
+                targets = as_served(service, port, made.targets, self.options, protocol)
+                made = replace(made, targets=targets)
+            yield made
+
+    def _of_port(
+        self, service: Service, reference: int | str, binding: TargetGroupBinding, owner: Owner | None, view: View
+    ) -> Consumer:
         if owner and owner.kind == "Gateway":
-            return gateway_consumer(service, binding, owner, view, self.options)
+            return gateway_consumer(service, reference, binding, owner, view, self.options)
         sender = Sender("TargetGroupBinding", *binding.key, BINDING_CONTROLLER)
         why = view.unread(INGRESS) if owner and owner.kind == "Ingress" else None
         check = unknown_check(f"Ingresses cannot be read: {why}" if why else _IN_AWS)
         if owner and owner.namespace and why:
             sender = Sender("Ingress", owner.namespace, owner.name, AWS_LBC)
-        port = binding.spec.service_ref.port
-        return consumer(sender, service, port, targets_of(binding, self.options), check, self.options)
+        return consumer(sender, service, reference, targets_of(binding, self.options), check, self.options)
 
 
 def _owners(kind: str, load_balancer: str, key: Key, groups: frozenset[str] = frozenset()) -> Iterable[Owner]:

@@ -59,10 +59,16 @@ _NONE = TargetGroupProps()
 
 
 def gateway_consumer(
-    service: Service, binding: TargetGroupBinding, owner: Owner, view: View, options: AwsOptions
+    service: Service,
+    reference: int | str,
+    binding: TargetGroupBinding,
+    owner: Owner,
+    view: View,
+    options: AwsOptions,
 ) -> Consumer:
+    """The consumer of the port that `reference` names, one of those that the binding is for."""
     sender = Sender("Gateway", owner.namespace, owner.name, f"gateway.k8s.aws/{owner.load_balancer}")
-    port = service.port(binding.spec.service_ref.port)
+    port = service.port(reference)
     group = targets_of(binding, options)
     check, minimum = None, MinimumHealthy()
     configured_by: tuple[Key, ...] | None = ()
@@ -74,7 +80,7 @@ def gateway_consumer(
         )
         check, minimum = configuration.check(port), configuration.minimum
         configured_by = configuration.of_service
-    made = consumer(sender, service, binding.spec.service_ref.port, group, check, options, minimum)
+    made = consumer(sender, service, reference, group, check, options, minimum)
     return replace(made, configured_by=configured_by)
 
 

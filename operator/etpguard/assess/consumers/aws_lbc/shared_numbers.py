@@ -24,8 +24,8 @@ _ENABLE = f"{NLB}enable-tcp-udp-listener"
 def as_served(
     service: Service, port: ServicePort, targets: NodeTargets, options: AwsOptions, made: str
 ) -> NodeTargets | UnknownOutcome:
-    """The targets of a port of the Service that has the NLB. `made` is the protocol of the target group that the
-    controller made for the port's number, "" if no binding shows it."""
+    """The targets of a port of the Service behind an NLB. `made` is the protocol of the target group for the
+    number of the port, "" if no binding shows it."""
     first = next(iter(service.ports_numbered(port.port)), port)
     if port.label == first.label:
         return targets
