@@ -317,6 +317,21 @@ def test_what_is_gone_already_does_not_end_again() -> None:
     assert [end.change for end in ends(found).ends] == ["drain node a"]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param([Drain(("a",)), Drain(("b",))], id="drained before"),
+        pytest.param([Scale(DEPLOYMENT, 1), Drain(("b",))], id="that may be gone"),
+    ],
+)
+def test_the_last_node_with_a_pod_after_an_earlier_change(changes: list[Change]) -> None:
+    """The replacement of the pod on node a may be pending, or node a may have lost its pod to the scale-in."""
+    pods = [pod("p1", "a", **sleeps(60)), pod("p2", "b", **sleeps(60))]
+    found = forecast([*NODES, service(), endpoints(pods), *pods, *alb(), *deployment(2)], *changes)
+    assert summary(found) == ("Lossy", (15, None), ("b",))
+    assert because(found).startswith("no other node that gets traffic has a pod")
+
+
 def test_a_service_that_is_not_local_is_left_out() -> None:
     found = forecast(behind_gke(TWO_AND_TWO, *deployment(3)), Policy(WEB, "Cluster"), Drain(("a",)))
     phases = phases_of(found)

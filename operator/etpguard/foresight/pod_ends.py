@@ -116,8 +116,8 @@ class PodEnds:
         return ServiceHandOff(tuple(found)) if found else None
 
     def note(self, ending: Ending, before: Sequence[Alternative]) -> None:
-        """Assess the pods that end in one of the ways, without those that are surely gone in the alternatives
-        `before`."""
+        """Assess the pods that end in one of the ways, after those that may be gone in one of the alternatives
+        `before`, and without those that surely are."""
         gone = frozenset.intersection(*(each.gone for each in before))
         keys = frozenset[Key]().union(*(way.pods() for way in ending.ways)) - gone
         services = {service for pod in keys for service in self._pods.services_of(pod)}
@@ -125,21 +125,30 @@ class PodEnds:
             service = self._world.picture.get(SERVICE, key)
             assessment = self._world.engine.assessments.get(key)
             if service is not None and assessment is not None:
-                self._found[key] += self._judged(ending.of(key), service, assessment, keys, gone)
+                self._found[key] += self._judged(ending.of(key), service, assessment, keys, before)
 
     def _judged(
-        self, ending: Ending, service: Service, assessment: Assessment, keys: frozenset[Key], gone: frozenset[Key]
+        self,
+        ending: Ending,
+        service: Service,
+        assessment: Assessment,
+        keys: frozenset[Key],
+        before: Sequence[Alternative],
     ) -> Iterable[PodEnd]:
         hosts, fixed = hosts_of(service.key, self._world.picture)
-        here = {pod: node for pod, node in hosts.items() if pod not in gone}
-        touched = {node for pod, node in here.items() if pod in keys} - fixed
-        emptied = {node for node in touched if any(_empties(here, way, {node}) for way in ending.ways)}
-        if len(ending.first_on) == 1:
-            # The first new pod runs there before any old one ends, and stays.
-            emptied -= ending.first_on
+        ways = [
+            Alternative(each.gone | way.gone, (*each.choices, *way.choices))
+            for each in before
+            for way in ending.ways
+        ]
+        # Where only one node admits the first new pod of a rollout, the pod runs there before any old one ends.
+        kept = fixed | (ending.first_on if len(ending.first_on) == 1 else frozenset())
+        of_pods = set(hosts.values()) - kept
+        touched = of_pods & {node for pod, node in hosts.items() if pod in keys}
+        emptied = {node for node in touched if any(_empties(hosts, way, {node}) for way in ways)}
         if not emptied:
             return
-        ends = [pod for pod, node in here.items() if pod in keys and node in emptied]
+        ends = [pod for pod, node in hosts.items() if pod in keys and node in emptied]
         window = _WITH_NODE if ending.with_node else self._window(ends)
         table = self._world.picture.nodes
         terminating = forwards_to_terminating(self._world.engine.planes)
@@ -159,7 +168,7 @@ class PodEnds:
                 found = hand_off(consumer, timing, window, forwards_to_terminating=terminating)
             found = _with_removal(found, consumer, ending.by)
             covered = set(table.names(verdict.eligible & ~verdict.uncovered))
-            alone = covered <= emptied and any(_empties(here, way, covered) for way in ending.ways)
+            alone = covered <= of_pods and any(_empties(hosts, way, covered) for way in ways)
             found = _alone(found, timing, ending) if alone else _with_rollout(found, timing, ending)
             found = _with_new_pods(found, ending, nodes)
             yield PodEnd(
