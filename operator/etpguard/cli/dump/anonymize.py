@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"\d{1,6}(?:[.-]\d{1,6})?(?:ms|s|m|h)?")
 _TAG = re.compile(r"v?\d{1,4}\.\d{1,4}(?:\.\d{1,4})?(?:-(?:\d{1,8}|(?:gke|eks|rc|beta|alpha)[.\w]{0,12}))?")
 """The version of a program: numbers, and for some clouds the number of a build."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)")
-_QUOTED = re.compile(r"""(?<=")[^"]+(?=")|(?<=')[^']+(?=')|\w+://\S+""")
+_QUOTED = re.compile(r"""(?<=")[^"]+(?=")|(?<=')[^']+(?=')|\w+://\S+|\d+(?:\.\d+){3}|\[[0-9a-fA-F:]+\]""")
 _CLOUD_DOMAIN = re.compile(r"\.amazonaws\.com(?:\.cn)?$", re.IGNORECASE)
 """The end of the hosts of load balancers that rules recognize."""
 _SYNTAX = frozenset({"in", "notin", "null"})
@@ -40,7 +40,7 @@ _SYNTAX = frozenset({"in", "notin", "null"})
 _PUBLIC_FIELDS = frozenset(
     {"apiGroup", "apiVersion", "effect", "group", "kind", "operator", "phase", "reason", "type"}
 )
-"""Fields whose values are words of the API, which stay."""
+"""Fields whose values are words of the API, which stay, except the kinds and groups of somebody's own resources."""
 _PROVIDER_WORDS = frozenset(
     {"i", "bm", "ins", "mi", "ocid1", "oc1", "instance", "subscriptions", "resourceGroups"}
 )
@@ -82,7 +82,7 @@ class Anonymizer:
         return _PART.sub(self._part, text)
 
     def sentence(self, text: str) -> str:
-        """A message, in which only quoted text and URLs are replaced."""
+        """A message, in which only quoted text, URLs and addresses are replaced."""
         return _QUOTED.sub(lambda found: self.text(found[0]), text)
 
     def _head(self, head: Json) -> Json:
@@ -110,13 +110,19 @@ class Anonymizer:
             return {name: self._value(inner, name) for name, inner in value.items()}
         if isinstance(value, list):
             return [self._value(inner, field) for inner in value]
-        if not isinstance(value, str) or field in _PUBLIC_FIELDS:
+        if not isinstance(value, str) or (field in _PUBLIC_FIELDS and not self._is_own(field, value)):
             return value
         if field == "providerID":
             return self._provider_id(value)
         if field == "image":
             return self._image(value)
         return self._key(value) if field == "key" else self.text(value)
+
+    def _is_own(self, field: str, value: str) -> bool:
+        """Whether it may be a resource of the user, such as the kind of an owner."""
+        if field == "kind":
+            return not self._vocabulary.has(value)
+        return field in ("apiGroup", "group") and not self._vocabulary.knows_domain(value)
 
     def _image(self, image: str) -> str:
         """The name and the tag of an image: the tag is the version of a program."""
