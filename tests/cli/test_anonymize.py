@@ -182,7 +182,7 @@ def test_what_the_dump_says_of_errors() -> None:
             "l2advertisements.v1beta1.metallb.io": 'may not list: User "jane" cannot list "x" at https://acme:1'
         },
         named_not_read={
-            "felixconfigurations.projectcalico.org default": "cannot read: dial tcp 10.96.44.7:443: no route to host",
+            "felixconfigurations.projectcalico.org default": "read: dial tcp 10.96.44.7:443: no route to host",
             "networks.operator.openshift.io cluster": "cannot read: dial tcp [fd00:acee::7]:443: i/o timeout",
         },
         rejected=(Rejected("nodes.v1", "Node jane-1: spec: expected object, got 'acme'", name="jane-1"),),

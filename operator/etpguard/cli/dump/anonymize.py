@@ -40,7 +40,7 @@ _SYNTAX = frozenset({"in", "notin", "null"})
 _PUBLIC_FIELDS = frozenset(
     {"apiGroup", "apiVersion", "effect", "group", "kind", "operator", "phase", "reason", "type"}
 )
-"""Fields whose values are words of the API, which stay, except the kinds and groups of somebody's own resources."""
+"""Fields whose values are words of the API, which stay, except kinds and groups of the user's own resources."""
 _PROVIDER_WORDS = frozenset(
     {"i", "bm", "ins", "mi", "ocid1", "oc1", "instance", "subscriptions", "resourceGroups"}
 )
