@@ -42,9 +42,17 @@ INSTALL = f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace --se
 
 def test_the_values_that_are_shown_are_taken() -> None:
     rows = re.findall(r"^\| [^|]+ \| `([^`]+=[^`]+)`", PAGE.read_text(), re.MULTILINE)
-    assert len(rows) == 13
+    assert len(rows) == 14
     for values in rows:
         helm_template("--set", values)
+
+
+def test_gardener_lets_the_pods_have_the_address_of_the_api_server() -> None:
+    """Its webhook gives all other pods the name, and the NetworkPolicy allows no DNS: gardener
+    pkg/resourcemanager/webhook/kubernetesservicehost."""
+    (values,) = re.findall(r"^\| Gardener[^|]+\| `([^`]+)`", PAGE.read_text(), re.MULTILINE)
+    (pod,) = (m["spec"]["template"] for m in helm_template("--set", values) if m["kind"] == "Deployment")
+    assert pod["metadata"]["labels"]["apiserver-proxy.networking.gardener.cloud/inject"] == "disable"
 
 
 def test_the_command_that_upgrades_crds_is_the_same_everywhere() -> None:
