@@ -32,6 +32,8 @@ class Recording:
         self.api = ModelApi(lambda: NOW, lambda name, manager, policy: None)
         self.meanwhile: list[Json] = []
         """One status for each write that finds it there."""
+        self.lose_answers = 0
+        """So many writes of a status are sent again, since the answer was lost."""
         self.service = service()
         self.api.create(KEY, owner_body(self.service))
         self._status({"outcome": "Blackhole"})
@@ -50,6 +52,9 @@ class Recording:
     async def write(self, request: Request) -> Json:
         if self.meanwhile:
             self._status(self.meanwhile.pop(0))
+        if self.lose_answers and request.resource.endswith("/status"):
+            self.lose_answers -= 1
+            await self.api.write(request)
         return await self.api.write(request)
 
     def _status(self, status: Json) -> None:
@@ -70,6 +75,14 @@ def test_what_is_published_meanwhile_does_not_prevent_the_record(before: Remedia
     after = asyncio.run(given.recorder.write(given.found, INTENT))
     assert after.remediation == given.memory.remediation(given.service.key) == INTENT
     assert given.status["outcome"] == "Covered"
+
+
+@pytest.mark.parametrize("before", [pytest.param(None, id="no record"), pytest.param(BEFORE, id="an earlier one")])
+def test_a_write_whose_answer_was_lost_is_no_change_by_another(before: Remediation | None) -> None:
+    given = Recording(before)
+    given.lose_answers = 1
+    after = asyncio.run(given.recorder.write(given.found, INTENT))
+    assert after.remediation == given.memory.remediation(given.service.key) == INTENT
 
 
 OTHERS = remediation_body(record("Applying", intents=("2027-01-15T07:59:59Z",)))["status"]

@@ -54,7 +54,8 @@ class IntentRecorder:
 
     async def _write_status(self, now: CurrentService, report: ServiceCoverage, remediation: Remediation) -> Json:
         """Tries again after a conflict with a write that left the record as it was: etpguard publishes what it
-        assesses in the same object, at any time."""
+        assesses in the same object, at any time. The write may also conflict with itself, if its answer was lost
+        and the Writer sent it again."""
         key, uid = now.service.key, report.uid
         body = service_coverage.remediation_body(remediation)
         for _ in range(TRIES):
@@ -67,8 +68,10 @@ class IntentRecorder:
             except ApiError as error:
                 if error.status != 409:
                     raise
-            found = await present_object(self._writer.read, SERVICE_COVERAGE, key)
-            report = _as_it_was(now, found[1] if found else None, uid)
+            raw, found = await present_object(self._writer.read, SERVICE_COVERAGE, key) or ({}, None)
+            if isinstance(found, ServiceCoverage) and (found.uid, found.remediation) == (uid, remediation):
+                return raw
+            report = _as_it_was(now, found, uid)
         raise _changed(now)
 
     async def _delete(self, report: ServiceCoverage) -> None:
