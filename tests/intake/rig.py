@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from etpguard.cluster import Picture
-from etpguard.intake.early_lists import EarlyLists, OnRequest
+from etpguard.intake.early_lists import EarlyLists
 from etpguard.intake.freshness import Access, Freshness
 from etpguard.intake.inbox import Inbox, ListBegins, ListEnds, ListItems, Message
 from etpguard.intake.resync import Resync
 from etpguard.intake.timing import ListTiming
 from etpguard.kube.backoff import Backoff
+from etpguard.kube.on_request import OnRequest
 from etpguard.objects import INGRESS, NODE, AnyKind
 from tests.intake.fakes import ScriptedReader, node, page
 

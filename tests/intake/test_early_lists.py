@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from etpguard.intake.early_lists import EarlyLists, OnRequest
+from etpguard.intake.early_lists import EarlyLists
 from etpguard.intake.freshness import Access
 from etpguard.kube.errors import Overloaded
+from etpguard.kube.on_request import OnRequest
 from etpguard.objects import INGRESS, NODE, AnyKind, Held, Page
 from tests.intake.fakes import node, page
 from tests.intake.rig import EMPTY, ONE, Rig, until

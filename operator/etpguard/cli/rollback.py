@@ -170,6 +170,6 @@ class Rollback:
         return remediation
 
     async def _send(self, request: verbs.Request) -> dict[str, Any]:
-        answer = await exchange(self._client, request, TIMEOUT_SECONDS, lambda verb, resource, status: None)
+        answer = await exchange(self._client, request, TIMEOUT_SECONDS)
         decoded: dict[str, Any] = msgspec.json.decode(answer.body)
         return decoded

@@ -106,7 +106,7 @@ async def _read(connection: Connection, namespace: str, name: str) -> dict[str, 
     request = Request("get", "deployments.apps", namespace, name, "GET", path)
     client = LazyClient(connection)
     try:
-        answer = await exchange(client, request, TIMEOUT_SECONDS, lambda verb, resource, status: None)
+        answer = await exchange(client, request, TIMEOUT_SECONDS)
     finally:
         await client.close()
     return answer.json()

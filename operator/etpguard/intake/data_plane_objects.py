@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from etpguard.intake.timing import ListTiming
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError
-from etpguard.kube.exchange import OnRequest
 from etpguard.kube.named_reads import Result, may_pass, merged, named_objects, read_named
+from etpguard.kube.on_request import OnRequest
 from etpguard.kube.threads import in_thread
 from etpguard.objects.log_fields import action_fields
 from etpguard.objects.named import NamedObject, NamedObjects

@@ -13,10 +13,8 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from etpguard.kube.lists import LARGE
+from etpguard.kube.on_request import OnRequest
 from etpguard.objects import AnyKind, Held, Page, nothing_held
-
-OnRequest = Callable[[str, str, int], None]
-"""Gets verb, resource and status of each request."""
 
 
 class Reader(Protocol):

@@ -14,7 +14,7 @@ from etpguard.intake.inbox import Message, WatchRelisted
 from etpguard.intake.kopf_wire import ListContent, ParkedRecords, WatchContent
 from etpguard.kube.connection import Connection
 from etpguard.kube.credentials import Credentials
-from etpguard.kube.exchange import OnRequest
+from etpguard.kube.on_request import OnRequest
 from etpguard.kube.threads import in_thread
 from etpguard.kube.tls import tls_context
 from etpguard.objects import AnyKind

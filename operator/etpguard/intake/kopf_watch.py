@@ -34,7 +34,7 @@ from etpguard.intake.kopf_session import KopfSession
 from etpguard.intake.kopf_settings import kopf_settings
 from etpguard.intake.kopf_wire import ParkedRecords
 from etpguard.kube.connection import Connection
-from etpguard.kube.exchange import OnRequest
+from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.objects import AnyKind
 
 TURN_SECONDS = 5.0
@@ -82,7 +82,7 @@ class KopfRun:
         connection: Connection,
         put: Callable[[Message], None],
         inactivity: float = 70.0,
-        on_request: OnRequest = lambda verb, resource, status: None,
+        on_request: OnRequest = uncounted,
     ) -> None:
         self.kinds = frozenset(kinds)
         self.ended = asyncio.Event()

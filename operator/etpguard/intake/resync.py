@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from etpguard.cluster import Picture
-from etpguard.intake.early_lists import EarlyLists, OnRequest
+from etpguard.intake.early_lists import EarlyLists
 from etpguard.intake.freshness import Access, Freshness, KindStatus
 from etpguard.intake.inbox import Inbox, KindLost
 from etpguard.intake.list_buffer import ListBuffer
@@ -19,6 +19,7 @@ from etpguard.intake.list_schedule import ListSchedule, jittered
 from etpguard.intake.timing import ListTiming
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Unreachable
 from etpguard.kube.failures import Failures
+from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.kube.threads import in_thread
 from etpguard.objects import AnyKind, Held, Page
 from etpguard.objects.log_fields import request_fields
@@ -62,7 +63,7 @@ class Resync:
         timing: ListTiming | None = None,
         failures: Failures | None = None,
         early: EarlyLists | None = None,
-        on_request: OnRequest = lambda verb, resource, status: None,
+        on_request: OnRequest = uncounted,
         served: Callable[[], frozenset[str] | None] = lambda: None,
     ) -> None:
         self._picture = picture

@@ -155,7 +155,7 @@ class ConfinementCheck:
     async def _send(self, write: Request) -> ApiError | None:
         """Why `write` fails, None if it succeeds."""
         try:
-            await exchange(self._client, write, TIMEOUT_SECONDS, lambda verb, resource, status: None)
+            await exchange(self._client, write, TIMEOUT_SECONDS)
         except ApiError as error:
             return error
         return None

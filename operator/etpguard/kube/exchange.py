@@ -11,13 +11,12 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from etpguard.kube.errors import ApiError, Status
+from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.kube.verbs import Json, Request
 from etpguard.objects import Kind, Page, Record, decode_page
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
-OnRequest = Callable[[str, str, int], None]
-"""Called after each request with its verb, its resource and the HTTP status, 0 for no answer."""
 
 
 class Client(Protocol):
@@ -51,7 +50,12 @@ class Answer:
             raise ApiError(0, "Malformed", text) from None
 
 
-async def exchange(client: Client, request: Request, timeout: float, on_request: OnRequest) -> Answer:  # noqa: ASYNC109
+async def exchange(
+    client: Client,
+    request: Request,
+    timeout: float,  # noqa: ASYNC109
+    on_request: OnRequest = uncounted,
+) -> Answer:
     """Send `request` once. `timeout`, in seconds, includes the credentials and the body of the answer.
 
     Raises only ApiError: for any status but 2xx, and for no answer.

@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 
 from etpguard.kube.errors import ApiError
-from etpguard.kube.exchange import Client, OnRequest, exchange
+from etpguard.kube.exchange import Client, exchange
 from etpguard.kube.failures import Failures
+from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.kube.stopping import stopped_within
 from etpguard.kube.verbs import Request, collection
 from etpguard.objects import Key, Reject, decode_item
@@ -83,7 +84,7 @@ class Elector:
         timing: Timing | None = None,
         unfit: Callable[[], bool] = lambda: False,
         on_change: Callable[[bool], None] = lambda leading: None,
-        on_request: OnRequest = lambda verb, resource, status: None,
+        on_request: OnRequest = uncounted,
         failures: Failures | None = None,
         clock: Callable[[], float] = boot_clock,
         wall: Callable[[], float] = time.time,

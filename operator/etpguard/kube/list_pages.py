@@ -12,7 +12,7 @@ cache if that has seen a change of the kind since the last compaction of etcd, e
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -20,11 +20,9 @@ from etpguard.kube.backoff import Backoff
 from etpguard.kube.connection import Connection
 from etpguard.kube.discovery import serves
 from etpguard.kube.errors import Forbidden, ListError, NotServed, Overloaded, Status, Unauthorized, Unreachable
+from etpguard.kube.on_request import OnRequest
 from etpguard.kube.read_client import ReadClient, Response
 from etpguard.objects import AnyKind, Held, Kind, Page, Record, decode_page, nothing_held
-
-if TYPE_CHECKING:
-    from etpguard.kube.exchange import OnRequest
 
 R = TypeVar("R", bound=Record)
 

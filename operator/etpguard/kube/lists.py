@@ -6,13 +6,14 @@ A list is a consistent read: all its pages have one resourceVersion, else it sta
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import Expired, KubeError, Unreachable
 from etpguard.kube.list_pages import ListPages
+from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.objects import (
     ENDPOINT_SLICE,
     NODE,
@@ -28,9 +29,6 @@ from etpguard.objects import (
 )
 from etpguard.objects.text import describe
 
-if TYPE_CHECKING:
-    from etpguard.kube.exchange import OnRequest
-
 R = TypeVar("R", bound=Record)
 OnPage = Callable[[Page[R]], None]
 
@@ -44,10 +42,6 @@ LARGE: tuple[AnyKind, ...] = (ENDPOINT_SLICE, NODE, SERVICE)
 TIMEOUT_SECONDS = 30.0
 STARTS = 4
 """How often a list starts that keeps expiring before its last page."""
-
-
-def _uncounted(verb: str, resource: str, status: int) -> None:
-    return
 
 
 class Listing(Struct, Generic[R], frozen=True):
@@ -71,7 +65,7 @@ class ListReader:
         *,
         limit: int = PAGE,
         timeout: float = TIMEOUT_SECONDS,
-        on_request: OnRequest = _uncounted,
+        on_request: OnRequest = uncounted,
     ) -> None:
         self.connection = connection
         self.limit = limit
@@ -114,7 +108,7 @@ def list_kind(
     timeout: float = TIMEOUT_SECONDS,
     namespace: str = "",
     field_selector: str = "",
-    on_request: OnRequest = _uncounted,
+    on_request: OnRequest = uncounted,
 ) -> Listing[R]:
     """List `kind`, in one namespace or in all, by pages of `limit` objects (0: all at once). `field_selector`
     selects objects, such as those with "spec.nodeName=node1"; "" selects all. Of a kind that is a subset, the

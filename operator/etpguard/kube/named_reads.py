@@ -4,20 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from etpguard.kube.connection import Connection
 from etpguard.kube.discovery import serves
 from etpguard.kube.errors import ApiError, Forbidden, KubeError, Status, Unreachable
+from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.kube.read_client import ReadClient, Response
 from etpguard.objects import AnyKind, Reject, decode_item
 from etpguard.objects.named import NAMED_OBJECTS, Listed, NamedObject, NamedObjects
 from etpguard.objects.text import describe
-
-if TYPE_CHECKING:
-    from etpguard.kube.exchange import OnRequest  # which loads asyncio
 
 TIMEOUT_SECONDS = 10.0
 """Seconds that the server may take to accept a connection, and may be silent."""
@@ -30,16 +28,12 @@ class _List(msgspec.Struct):
     items: list[msgspec.Raw] | None = None
 
 
-def _uncounted(verb: str, resource: str, status: int) -> None:
-    return
-
-
 def read_named(
     connection: Connection,
     which: Sequence[NamedObject] = NAMED_OBJECTS,
     *,
     timeout: float = TIMEOUT_SECONDS,
-    on_request: OnRequest = _uncounted,
+    on_request: OnRequest = uncounted,
 ) -> dict[NamedObject, Result]:
     """Read these objects one after the other, through one connection. Blocks, and raises no KubeError.
 

@@ -19,7 +19,8 @@ from typing import TypeVar
 
 from etpguard.kube.backoff import Backoff
 from etpguard.kube.errors import ApiError
-from etpguard.kube.exchange import Answer, Client, OnRequest, exchange
+from etpguard.kube.exchange import Answer, Client, exchange
+from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.kube.pauses import LONGEST_SECONDS, Pauses
 from etpguard.kube.refusals import Refusals
 from etpguard.kube.token_bucket import TokenBucket
@@ -89,7 +90,7 @@ class Writer:
         stale: Callable[[], str | None] = lambda: None,
         scope: NamespaceScope = EVERYWHERE,
         limits: WriteLimits | None = None,
-        on_request: OnRequest = lambda verb, resource, status: None,
+        on_request: OnRequest = uncounted,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
