@@ -53,6 +53,10 @@ def decoded(manifest: Json) -> Service:
     return record
 
 
+def of_image(image: str) -> Json:
+    return {"metadata": {"labels": APP}, "spec": {"containers": [{"name": "c", "image": image}]}}
+
+
 def known(kind_name: str, manifest: Json) -> PodController:
     record = decode_item(KINDS[kind_name], manifest)
     assert isinstance(record, PodController)
@@ -145,6 +149,12 @@ def test_a_malformed_manifest_is_a_reject() -> None:
             [workload("Deployment", replicas=2, template=NEW_TEMPLATE, strategy={"type": "Recreate"})],
             "TargetsUnhealthy | NoEndpoints .. TargetsUnhealthy | NoEndpoints .. TargetsUnhealthy",
             id="a new template is a rollout",
+        ),
+        pytest.param(
+            cluster(*deployment(2, template=of_image("web:1"), strategy={"type": "Recreate"})),
+            [workload("Deployment", replicas=2, template=of_image("web:2"), strategy={"type": "Recreate"})],
+            "TargetsUnhealthy | NoEndpoints .. TargetsUnhealthy | NoEndpoints .. TargetsUnhealthy",
+            id="a new image is a rollout",
         ),
     ],
 )

@@ -29,13 +29,14 @@ Json = dict[str, Any]
 
 _KEYED = {
     "containers": ("name",),
+    "env": ("name",),
     "initContainers": ("name",),
     "ports": ("port", "protocol"),
     "topologySpreadConstraints": ("topologyKey",),
     "volumes": ("name",),
 }
 """The lists that an apply merges by a key: struct tags patchMergeKey of k8s.io/api."""
-_KEPT = frozenset({"containers", "initContainers", "topologySpreadConstraints", "volumes"})
+_KEPT = frozenset({"containers", "env", "initContainers", "topologySpreadConstraints", "volumes"})
 """Lists that keep an item that the manifest leaves out: the manifest may be a patch."""
 
 

@@ -50,7 +50,7 @@ def _container(container: PodContainer, labels: Mapping[str, str], grace: int) -
     hook = container.lifecycle and container.lifecycle.pre_stop
     delay = min(hook.sleep.seconds, grace) if hook and hook.sleep else 0
     because = [f"a preStop sleep of {delay} s"] if delay else []
-    if container.image and is_ingress_nginx(container.image):
+    if is_ingress_nginx(container.program):
         if hook and hook.sleep is None and not hook.waits_for_shutdown:
             return _unknown(container, grace, hook)
         stays = min(delay + _whole(last_value(container.args or (), "shutdown-grace-period")), grace)
@@ -75,7 +75,7 @@ def _container(container: PodContainer, labels: Mapping[str, str], grace: int) -
 
 
 def _unknown(container: PodContainer, grace: int, hook: Handler) -> ServingWindow:
-    image = container.image or "its program"
+    image = container.program or "its program"
     what = "a preStop command" if hook.exec is not None else "a preStop request"
     return ServingWindow(
         0, grace, (f"{what}, whose effect on {image} is not known", f"the grace period of {grace} s")

@@ -207,7 +207,7 @@ def _kept_hooks(pods: PodSpec, delay: int, behind: Behind) -> list[str]:
         "s before the program ends, within terminationGracePeriodSeconds"
         for each in _serving(containers)
         if (hook := each.lifecycle and each.lifecycle.pre_stop) and hook.sleep is None
-        if not (hook.waits_for_shutdown and each.image and is_ingress_nginx(each.image))
+        if not (hook.waits_for_shutdown and is_ingress_nginx(each.program))
     ]
 
 

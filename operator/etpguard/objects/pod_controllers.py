@@ -5,50 +5,17 @@ Only the command line reads them, for `what-if`.
 
 from __future__ import annotations
 
-import hashlib
-import re
-
 import msgspec
 
 from etpguard.objects.disruption_budgets import POD_DISRUPTION_BUDGET
 from etpguard.objects.kinds import AnyKind, Kind, Reach
 from etpguard.objects.node_details import NODE_DETAILS
-from etpguard.objects.pods import POD, PodSpec
+from etpguard.objects.pod_templates import PodTemplate
+from etpguard.objects.pods import POD
 from etpguard.objects.records import FullMeta, LabelledRecord, OwnerReference, Selector, Shape
 
 IntOrPercent = int | str | None
 """A number, or text such as "25%"."""
-
-
-class TemplateMeta(Shape, frozen=True):
-    """Of the annotations, only whether they change matters: another value is another template. They may contain
-    anything, credentials too, so each value is kept as a digest."""
-
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-
-    def __post_init__(self) -> None:
-        if self.annotations is not None:
-            for key, value in self.annotations.items():
-                self.annotations[key] = _digest(value)
-
-
-_DIGEST = re.compile(r"digest:[0-9a-f]{4}")
-
-
-def _digest(text: str) -> str:
-    """Has 16 bits: too few to tell a password from others by trial. A digest, as a dump has it, is its own
-    digest."""
-    return text if _DIGEST.fullmatch(text) else f"digest:{hashlib.sha256(text.encode()).hexdigest()[:4]}"
-
-
-class PodTemplate(Shape, frozen=True):
-    metadata: TemplateMeta | None = None
-    spec: PodSpec | None = None
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return (self.metadata and self.metadata.labels) or {}
 
 
 class RollingUpdate(Shape, frozen=True):

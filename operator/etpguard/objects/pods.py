@@ -138,6 +138,11 @@ class PodContainer(Shape, frozen=True):
     lifecycle: Lifecycle | None = None
     readiness_probe: ReadinessProbe | None = None
 
+    @property
+    def program(self) -> str:
+        """The name of the image; "" if it has none."""
+        return (self.image or "").partition("@")[0]
+
     def __post_init__(self) -> None:
         put = msgspec.structs.force_setattr
         if self.image:
