@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The base is named by tag, because a digest here would soon be an old Debian. The release workflow resolves the tag to its
-# current digest, builds with BASE=python:3.13-slim-bookworm@sha256:…, and records both in the labels.
-ARG BASE=python:3.13-slim-bookworm
+# current digest, builds with BASE=python:3.13-slim-trixie@sha256:…, and records both in the labels.
+ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
 WORKDIR /src

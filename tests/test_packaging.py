@@ -98,6 +98,15 @@ def step(name: str) -> dict[str, Any]:
     return found  # type: ignore[no-any-return]
 
 
+BASE = "python:3.13-slim-trixie"
+"""Debian 13. Debian's security team supports it until August 2028, and Debian 12 no longer since June 2026."""
+
+
+@pytest.mark.parametrize("place", ["Dockerfile", "docs/install.md", "CONTRIBUTING.md"])
+def test_the_base_of_the_image_is_the_same_everywhere(place: str) -> None:
+    assert set(re.findall(r"python:[\w.-]+", (ROOT / place).read_text())) == {BASE}
+
+
 def test_a_release_is_built_on_the_digest_of_the_base() -> None:
     """The Dockerfile names a tag, because a digest there would become old. The release resolves it."""
     assert "BASE=${{ steps.what.outputs.base }}" in step("build")["with"]["build-args"].splitlines()
@@ -128,7 +137,7 @@ def test_a_release_without_a_digest_is_refused(answer: str, code: int, tmp_path:
         text=True,
     )
     assert done.returncode == code, done.stderr
-    assert f"base=python:3.13-slim-bookworm@{answer}\n" in output.read_text() if code == 0 else not output.exists()
+    assert f"base={BASE}@{answer}\n" in output.read_text() if code == 0 else not output.exists()
 
 
 DISTRIBUTIONS = {
