@@ -17,7 +17,7 @@ from tests.cli.program import SEED, etpguard, failed
 SERVICE = "default/nginx-nginx-ingress-controller"
 
 
-def targets(states: dict[str, str]) -> str:
+def targets(states: dict[str, str], check_port: int = 30851) -> str:
     """What `aws elbv2 describe-target-health` prints for the nodes of the example."""
     instances = {
         node["metadata"]["name"]: node["spec"]["providerID"].rpartition("/")[2]
@@ -28,7 +28,8 @@ def targets(states: dict[str, str]) -> str:
     listed = []
     for name, state in states.items():
         health = {"State": state} | ({} if state == "healthy" else {"Reason": "Target.Timeout"})
-        listed.append({"Target": {"Id": instances[name], "Port": 30851}, "TargetHealth": health})
+        target = {"Target": {"Id": instances[name], "Port": 30851}, "HealthCheckPort": str(check_port)}
+        listed.append({**target, "TargetHealth": health})
     return json.dumps({"TargetHealthDescriptions": listed})
 
 
@@ -54,6 +55,13 @@ def test_the_load_balancers_view(node1: str, node2: str, node3: str, code: int, 
     run = etpguard("verify", "-f", SEED, SERVICE, "--target-health", "-", stdin=targets(states))
     assert run.code == code, run
     assert words in run.out.splitlines()[-1]
+
+
+def test_a_check_of_another_port_than_the_objects_say() -> None:
+    states = {"node1": HEALTHY, "node2": UNHEALTHY, "node3": UNHEALTHY}
+    run = etpguard("verify", "-f", SEED, SERVICE, "--target-health", "-", stdin=targets(states, 10256))
+    assert run.code == 1, run
+    assert "checks port 10256, and by the API objects it checks port 30851" in run.out.splitlines()[-1]
 
 
 def changed(folder: Path, kind: str, change: dict[str, Any], *more: dict[str, Any]) -> Path:

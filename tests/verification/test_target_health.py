@@ -71,6 +71,23 @@ def test_another_status_is_right_where_the_check_does_not_probe_the_traffic_port
     assert row.verdict is AGREES
 
 
+def test_a_check_of_another_port_agrees_with_nothing() -> None:
+    """The answer of AWS names the port that it checks."""
+    for passes, state in ((True, "healthy"), (False, "unhealthy")):
+        (row,) = judge_targets(parse(aws(state)), NODES, {"node1": CheckPrediction(passes, check_port=32100)})
+        assert row.verdict is DIFFERS
+        assert "checks port 30851, and by the API objects it checks port 32100" in row.reason
+        (row,) = judge_targets(parse(aws(state)), NODES, {"node1": CheckPrediction(passes, check_port=30851)})
+        assert row.verdict is AGREES
+
+
+def test_where_no_pod_is_asked_none_is_blamed() -> None:
+    views = parse(aws("unhealthy", "Target.ResponseCodeMismatch"))
+    (row,) = judge_targets(views, NODES, {"node1": CheckPrediction(True)})
+    assert "the pod answers" not in row.reason
+    assert "--hostname-override" in row.reason
+
+
 def test_a_pod_as_a_target_is_no_node() -> None:
     (row,) = judge_targets(parse(aws("healthy", id_="10.0.0.7")), NODES, {})
     assert (row.node, row.verdict) == ("", INCONCLUSIVE)

@@ -29,8 +29,8 @@ class Health(Enum):
 @dataclass(frozen=True, slots=True)
 class TargetView:
     """One target as the load balancer sees it. `target` is its name there; `provider_id` and `address` lead to the
-    node, "" if not given; `port` is 0 if not given. `words` is the state and the reason, as the load balancer
-    reports them."""
+    node, "" if not given; `port` and `check_port`, which the health check asks, are 0 if not given. `words` is the
+    state and the reason, as the load balancer reports them."""
 
     target: str
     health: Health
@@ -39,6 +39,7 @@ class TargetView:
     provider_id: str = ""
     address: str = ""
     port: int = 0
+    check_port: int = 0
 
 
 class TargetHealthError(ValueError):
@@ -58,6 +59,7 @@ class _AwsHealth(msgspec.Struct, rename="pascal"):
 class _AwsDescription(msgspec.Struct, rename="pascal"):
     target: _AwsTarget
     target_health: _AwsHealth
+    health_check_port: str = ""
 
 
 class _Aws(msgspec.Struct, rename="pascal"):
@@ -119,6 +121,7 @@ def _aws(given: _AwsDescription) -> TargetView:
     target, state = given.target, given.target_health
     words = f"{state.state} ({state.reason})" if state.reason else state.state
     instance = target.id if target.id.startswith("i-") else ""
+    asked = given.health_check_port
     return TargetView(
         target=target.id,
         health=_AWS_STATES.get(state.state, Health.OPEN),
@@ -127,6 +130,7 @@ def _aws(given: _AwsDescription) -> TargetView:
         provider_id=instance,
         address="" if instance else target.id,
         port=target.port,
+        check_port=int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= 5 else 0,
     )
 
 
@@ -162,13 +166,14 @@ def _azure(given: _AzureAddress) -> TargetView:
 @dataclass(frozen=True, slots=True)
 class CheckPrediction:
     """The prediction for the health check of one consumer on one node: whether it passes, or None with the reason
-    why that is not known. `on_traffic_port`: the check probes the Service's own node port. `absent`: why the node
-    may be no target after all, "" if it is one."""
+    why that is not known. `on_traffic_port`: the check probes the Service's own node port. `check_port`: the port
+    that it probes, 0 if not known. `absent`: why the node may be no target after all, "" if it is one."""
 
     passes: bool | None
     why: str = ""
     on_traffic_port: bool = False
     absent: str = ""
+    check_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +256,8 @@ _WHY_IT_FAILS = {
 }
 _FAILS_ALL_THE_SAME = (
     "the check is predicted to pass, but the load balancer says that it fails: look at the firewall between them, "
-    "and at the port and path of the check"
+    "and at the port and path of the check. A healthCheckNodePort that fails on a node with a ready endpoint "
+    "points to --hostname-override of kube-proxy"
 )
 
 
@@ -267,6 +273,13 @@ def _judge(node: str, view: TargetView, prediction: CheckPrediction) -> TargetJu
         return row(predicted, Verdict.INCONCLUSIVE, _OPEN.get(state, "etpguard does not know this state"))
     if view.reason == "Elb.InternalError":
         return row(predicted, Verdict.INCONCLUSIVE, "the load balancer reports an internal error of its own")
+    if view.check_port and prediction.check_port not in (0, view.check_port):
+        why = (
+            f"the load balancer checks port {view.check_port}, and by the API objects it checks port "
+            f"{prediction.check_port}: a change is not in force yet, somebody changed it in AWS, or this is "
+            "another target group"
+        )
+        return row(predicted, Verdict.DIFFERS, why)
     if (view.health is Health.HEALTHY) == prediction.passes:
         if view.reason == "Target.ResponseCodeMismatch" and prediction.on_traffic_port:
             why = (
@@ -276,7 +289,8 @@ def _judge(node: str, view: TargetView, prediction: CheckPrediction) -> TargetJu
             return row(predicted, Verdict.DIFFERS, why)
         return row(predicted, Verdict.AGREES)
     if prediction.passes:
-        return row(predicted, Verdict.DIFFERS, _WHY_IT_FAILS.get(view.reason, _FAILS_ALL_THE_SAME))
+        causes = _WHY_IT_FAILS if prediction.on_traffic_port else {}
+        return row(predicted, Verdict.DIFFERS, causes.get(view.reason, _FAILS_ALL_THE_SAME))
     why = (
         "the check passes although it is predicted to fail: the load balancer probes another port or path than "
         "the API objects show, or the data plane follows other rules"

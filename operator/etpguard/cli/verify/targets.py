@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from etpguard.assess import Assessment
 from etpguard.assess.consumer_verdict import REGISTRATION_STOPS
-from etpguard.assess.consumers.consumer import ConsumerVerdict
+from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
+from etpguard.assess.consumers.load_balancers import port_number
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, UnknownOutcome
 from etpguard.assess.probe import NotModelled, OwnNodePort
 from etpguard.assess.verdict_rules import NODE_PORT_LIMITS
@@ -89,9 +90,14 @@ def _predictions(
         why = f"the check is not predicted: {passing.detail}"
         return dict.fromkeys(names, CheckPrediction(None, why, absent=absent))
     if not isinstance(consumer.probe, OwnNodePort):
-        return {name: CheckPrediction(bool(passing & table.bit(name)), absent=absent) for name in names}
+        asked = _check_port(consumer)
+        return {
+            name: CheckPrediction(bool(passing & table.bit(name)), absent=absent, check_port=asked)
+            for name in names
+        }
     states = assessed.engine.states(assessment.key)
     state = states.of(consumer.probe.port, family) if states else None
+    asked = state.node_port if state else 0
     limits = verdict.reason if verdict.reason.code in NODE_PORT_LIMITS else None
     made: dict[str, CheckPrediction] = {}
     for name in names:
@@ -100,9 +106,15 @@ def _predictions(
         made[name] = (
             CheckPrediction(None, f"the state of this node is not known: {doubt}", absent=absent)
             if doubt
-            else CheckPrediction(bool(passing & bit), "", on_traffic_port=True, absent=absent)
+            else CheckPrediction(bool(passing & bit), "", on_traffic_port=True, absent=absent, check_port=asked)
         )
     return made
+
+
+def _check_port(consumer: Consumer) -> int:
+    """The number of the port that the check asks; 0 where it is none."""
+    settings = consumer.check.settings if consumer.check else None
+    return (port_number(settings.port) if settings else None) or 0
 
 
 def _why_absent(verdict: ConsumerVerdict) -> str:
@@ -142,7 +154,8 @@ def _merged(given: Sequence[dict[str, CheckPrediction]]) -> dict[str, CheckPredi
         first, absent = own[0], next(filter(None, (each.absent for each in own)), "")
         if len(own) < len(given):
             absent = f"{_SEVERAL} and send to different nodes; {_WHICH}"
-        merged[node] = replace(first, absent=absent)
+        asked = {each.check_port for each in own}
+        merged[node] = replace(first, absent=absent, check_port=asked.pop() if len(asked) == 1 else 0)
         if first.passes is not None and any(each.passes != first.passes for each in own):
             merged[node] = CheckPrediction(None, f"{_SEVERAL}, and their checks differ; {_WHICH}", absent=absent)
     return merged
