@@ -234,6 +234,38 @@ def test_an_empty_list_is_no_check(body: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("version", "kind", "end"),
+    [
+        pytest.param("v1", "Secret", "in the input", id="a kind that no rule reads"),
+        pytest.param(
+            "networking.k8s.io/v1beta1",
+            "Ingress",
+            "in the input; ingresses of networking.k8s.io/v1beta1 are not read, only those of networking.k8s.io/"
+            "v1",
+            id="another version",
+        ),
+    ],
+)
+def test_objects_that_are_not_read_are_no_empty_list(version: str, kind: str, end: str) -> None:
+    given = json.dumps({"apiVersion": version, "kind": kind, "metadata": {"name": "x"}})
+    assert failed(etpguard("check", "-f", "-", stdin=given)) == (
+        f"etpguard: stdin: nothing was checked, because there is no object that etpguard reads {end}"
+    )
+
+
+@pytest.mark.parametrize("type_", ["NodePort", "LoadBalancer"])
+def test_a_manifest_without_node_ports_is_not_passed_over(type_: str) -> None:
+    spec = {"type": type_, "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}
+    metadata = {"name": "web", "namespace": "shop"}
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    run = etpguard("check", "-f", "-", stdin=as_list([*seed(), manifest]))
+    assert run.code == 0
+    assert (
+        "not judged, because no node port is set, as in a manifest: shop/web. `etpguard what-if apply" in run.err
+    )
+
+
+@pytest.mark.parametrize(
     ("kept", "lacking"),
     [
         pytest.param((), "no object that etpguard reads", id="nothing"),

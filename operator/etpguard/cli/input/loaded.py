@@ -28,6 +28,8 @@ class Loaded(Struct):
     of_context: str = "default"
     """The namespace of the context, or default."""
     warnings: list[str] = field(default_factory=list)
+    others: bool = False
+    """Whether the files have objects of kinds or versions that are not read."""
     malformed: list[str] = field(default_factory=list)
     """A line for each object that could not be read."""
     not_read: list[str] = field(default_factory=list)

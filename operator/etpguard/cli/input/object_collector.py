@@ -168,6 +168,7 @@ class ObjectCollector:
             elif named := NAMED_KINDS.get((version, kind)):
                 self._add_named(where, named, source)
             else:
+                self._loaded.others = True
                 self._other_versions.add(of_another_version(self._groups, version, kind))
             return
         record = decode_item(known, source)

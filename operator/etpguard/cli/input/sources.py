@@ -101,11 +101,12 @@ def _from_files(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily]]:
 
 def _nothing_checked(loaded: Loaded) -> str:
     """Why there is nothing to assess. `kubectl get` prints an empty List if it has no valid credentials."""
-    empty = not loaded.malformed and not any(len(loaded.picture.store(kind)) for kind in loaded.picture.kinds)
-    lacking = "no object that etpguard reads" if empty else "no Service"
-    first = f"; {loaded.malformed[0]}" if loaded.malformed else ""
-    hint = "; kubectl prints an empty List if it cannot log in" if empty else ""
-    return f"{loaded.where}: nothing was checked, because there is {lacking} in the input{hint}{first}"
+    unread = not loaded.malformed and not any(len(loaded.picture.store(kind)) for kind in loaded.picture.kinds)
+    lacking = "no object that etpguard reads" if unread else "no Service"
+    why = [*loaded.malformed, *loaded.warnings][:1]
+    if unread and not loaded.others:
+        why = ["kubectl prints an empty List if it cannot log in"]
+    return "; ".join([f"{loaded.where}: nothing was checked, because there is {lacking} in the input", *why])
 
 
 def read_cluster(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily], Sequence[str]]:
@@ -224,11 +225,24 @@ def _warn_of_data_planes(loaded: Loaded, engine: Engine) -> None:
 
 
 def _warn_of_missing_kinds(loaded: Loaded, engine: Engine) -> None:
-    """Warn once of all kinds that are not in the files and could change an outcome."""
+    """Warn of Services that the API server has not completed, and once of all kinds that are not in the files and
+    could change an outcome."""
     from etpguard.assess import Outcome
-    from etpguard.objects import ENDPOINT_SLICE
+    from etpguard.assess.node_states import policy_applies
+    from etpguard.objects import ENDPOINT_SLICE, SERVICE
     from etpguard.objects.aws import TARGET_GROUP_BINDING
 
+    manifests = [
+        service.key
+        for service in loaded.picture.store(SERVICE)
+        if service.policy == "Local" and policy_applies(service) and service.ports and not service.uid
+        if service.key not in engine.assessments
+    ]
+    if manifests:
+        loaded.warnings.append(
+            f"not judged, because no node port is set, as in a manifest: {listed(sorted(manifests), 3)}. "
+            "`etpguard what-if apply -f FILE` gives manifests the ports that the API server allocates"
+        )
     lacking: list[str] = []
     effects: list[str] = []
     if engine.assessments and not len(loaded.picture.store(ENDPOINT_SLICE)):
