@@ -87,6 +87,38 @@ class PortState(Struct, frozen=True):
     uncertain_through: tuple[tuple[Frontend, Uncertain], ...] = ()
     """What is not known for one kind of address alone."""
 
+    @classmethod
+    def of(
+        cls,
+        port: ServicePort,
+        family: IPFamily,
+        ready: int,
+        terminating: int,
+        usable: bool,
+        crowded: tuple[int, ...] = (),
+        *,
+        silent: int = 0,
+        unanswered: int = 0,
+        uncertain: tuple[Uncertain, ...] = (),
+        through: tuple[tuple[Frontend, int], ...] = (),
+    ) -> PortState:
+        """The state of a port of a Service in one family."""
+        return cls(
+            port.label,
+            port.port,
+            port.transport,
+            family,
+            port.node_port or 0,
+            ready,
+            terminating,
+            usable,
+            crowded,
+            silent=silent,
+            unanswered=unanswered,
+            uncertain=uncertain,
+            through=through,
+        )
+
     @property
     def forwarding(self) -> int:
         # Each operation on a set copies it. Most Services have no terminating endpoint.

@@ -125,12 +125,9 @@ class Antrea:
         for port, family in ports:
             found = by_port.get((family, port.label, port.transport), _Sets())
             made.append(
-                PortState(
-                    port.label,
-                    port.port,
-                    port.transport,
+                PortState.of(
+                    port,
                     family,
-                    port.node_port or 0,
                     found.ready,
                     found.terminating & ~found.ready,
                     found.usable,

@@ -124,12 +124,9 @@ class CalicoEBPF:
             only_by_maglev = Uncertain(anywhere & ~ready, _MAGLEV_DECIDES)
             if not kinds - through.keys():
                 ready, through = anywhere, {}
-            state = PortState(
-                port.label,
-                port.port,
-                port.transport,
+            state = PortState.of(
+                port,
                 family,
-                port.node_port or 0,
                 ready,
                 0,
                 plain.any_ready,
@@ -160,18 +157,7 @@ class CalicoEBPF:
             if self._release is None and ready != plain.ready:
                 doubts.append(Uncertain(ready ^ plain.ready, _VERSION_DECIDES))
             made.append(
-                PortState(
-                    port.label,
-                    port.port,
-                    port.transport,
-                    family,
-                    0,
-                    ready,
-                    0,
-                    plain.any_ready,
-                    unanswered=-1,
-                    uncertain=tuple(doubts),
-                )
+                PortState.of(port, family, ready, 0, plain.any_ready, unanswered=-1, uncertain=tuple(doubts))
             )
         return tuple(made)
 

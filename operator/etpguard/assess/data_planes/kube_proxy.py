@@ -114,12 +114,9 @@ def port_states(
 ) -> Iterable[PortState]:
     for port, family in ports:
         found = by_port.get((family, port.label, port.transport), NO_NODES)
-        yield PortState(
-            port.label,
-            port.port,
-            port.transport,
+        yield PortState.of(
+            port,
             family,
-            port.node_port or 0,
             found.ready,
             found.terminating,
             found.usable,

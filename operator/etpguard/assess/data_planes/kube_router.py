@@ -81,17 +81,8 @@ class KubeRouter:
             if anywhere and usable:
                 ready |= ~kept
             made.append(
-                PortState(
-                    port.label,
-                    port.port,
-                    port.transport,
-                    family,
-                    0,
-                    ready,
-                    kept & ~ready,
-                    usable,
-                    unanswered=-1,
-                    uncertain=doubt_of(port, _NO_SCTP),
+                PortState.of(
+                    port, family, ready, kept & ~ready, usable, unanswered=-1, uncertain=doubt_of(port, _NO_SCTP)
                 )
             )
         return tuple(made)
@@ -105,18 +96,8 @@ class KubeRouter:
             through = ((Frontend.EXTERNAL_IP, 0),)
             if kinds == {Frontend.EXTERNAL_IP}:
                 ready = kept = 0
-        state = PortState(
-            port.label,
-            port.port,
-            port.transport,
-            family,
-            port.node_port or 0,
-            ready,
-            kept & ~ready,
-            usable,
-            more,
-            uncertain=doubt_of(port, _NO_SCTP),
-            through=through,
+        state = PortState.of(
+            port, family, ready, kept & ~ready, usable, more, uncertain=doubt_of(port, _NO_SCTP), through=through
         )
         if self._ranges is None:
             state = doubted_at(state, Frontend.EXTERNAL_IP, kinds, Uncertain(-1, _RANGE_DECIDES))

@@ -40,12 +40,9 @@ def _not_modelled(inputs: Inputs, ports: Iterable[tuple[ServicePort, IPFamily]])
     for port, family in ports:
         found = inputs.tracked.by_port.get((family, port.label, port.transport), NO_NODES)
         made.append(
-            PortState(
-                port.label,
-                port.port,
-                port.transport,
+            PortState.of(
+                port,
                 family,
-                port.node_port or 0,
                 found.ready,
                 found.terminating,
                 found.usable,

@@ -87,12 +87,9 @@ class OVNKubernetes:
         for port, family in cluster_ip_ports(service):
             sets = every.of(port, family, bool(service.spec.publish_not_ready_addresses))
             made.append(
-                PortState(
-                    port.label,
-                    port.port,
-                    port.transport,
+                PortState.of(
+                    port,
                     family,
-                    0,
                     sets.ready,
                     sets.terminating & ~sets.ready,
                     sets.usable,
@@ -119,12 +116,9 @@ class OVNKubernetes:
         # In gateway mode local, no rule exists for an address without node port and without local endpoint.
         unruled = self._mode == "local" and not port.node_port
         closed = not self._node_ports and bool(port.node_port)
-        return PortState(
-            port.label,
-            port.port,
-            port.transport,
+        return PortState.of(
+            port,
             family,
-            port.node_port or 0,
             ready,
             terminating,
             sets.usable,

@@ -52,12 +52,9 @@ class Winkernel:
         made = []
         for port, family in ports:
             found = tracked.by_port.get((family, port.label, port.transport), NO_NODES)
-            state = PortState(
-                port.label,
-                port.port,
-                port.transport,
+            state = PortState.of(
+                port,
                 family,
-                port.node_port or 0,
                 found.ready,
                 0,
                 found.usable,

@@ -243,13 +243,9 @@ class Cilium:
         self, found: _State, installed: int, of_envoy: bool, uncertain: tuple[Uncertain, ...]
     ) -> PortState:
         sets = Sets(active=-1, any_active=True) if of_envoy else found.sets
-        node_port = found.port.node_port or 0
-        return PortState(
-            found.port.label,
-            found.port.port,
-            found.port.transport,
+        return PortState.of(
+            found.port,
             found.family,
-            node_port,
             sets.active & installed,
             sets.terminating & ~sets.active & installed,
             sets.any_active or sets.any_terminating,
