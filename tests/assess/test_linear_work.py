@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess import Engine, picture_for
+from etpguard.assess import AllNodes, DataPlane, Engine, KnownDataPlane, Options, picture_for
 from etpguard.assess.advice import Advisor
 from etpguard.assess.consumers.aws_lbc import annotations as aws_annotations
 from etpguard.assess.consumers.registry import consumer_families
@@ -32,6 +32,7 @@ from tests.assess.consumers.worlds import (
     service,
 )
 
+KUBE_PROXY = KnownDataPlane(DataPlane.KUBE_PROXY)
 ALB, NLB = "alb.ingress.kubernetes.io/", "service.beta.kubernetes.io/aws-load-balancer-"
 AWS_CLASS = ingress_class("alb", "ingress.k8s.aws/alb")
 
@@ -122,11 +123,16 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
         monkeypatch.undo()
 
 
-def work_of(objects: list[Json], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Of taking the objects into a picture, assessing all Services and showing them, after the decoding."""
+def work_of(
+    objects: list[Json],
+    monkeypatch: pytest.MonkeyPatch,
+    plane: KnownDataPlane = KUBE_PROXY,
+) -> int:
+    """Of taking the objects into a picture, assessing all Services and showing them, after the decoding. All nodes
+    have that data plane."""
     families = consumer_families()
     picture = picture_for(families)
-    engine, advisor = Engine(picture, families), Advisor(picture, families)
+    engine, advisor = Engine(picture, families, Options(AllNodes(plane))), Advisor(picture, families)
     kinds: dict[str, Kind[Any]] = {kind.name: kind for kind in picture.kinds}
     entries = []
     for raw in objects:
@@ -394,14 +400,6 @@ CASES: dict[str, tuple[int, Callable[[int], list[Json]]]] = {
     ),
     "MetalLB: ports and addresses": (30, metallb),
     "unreadable EndpointSlices": (20, rejected),
-    "endpoints and ports of a slice": (
-        30,
-        lambda n: [
-            service(type="NodePort", ports=ports(n)),
-            endpoints(*(f"n{i}" for i in range(n)), ports=[f"p{i}" for i in range(n)]),
-            *nodes(""),
-        ],
-    ),
 }
 
 
@@ -410,3 +408,24 @@ def test_ten_times_the_size_is_at_most_twelve_times_the_work(name: str, monkeypa
     size, objects = CASES[name]
     small, large = work_of(objects(size), monkeypatch), work_of(objects(10 * size), monkeypatch)
     assert large <= 12 * small, f"{small} units at {size}, {large} at {10 * size}"
+
+
+@pytest.mark.parametrize(
+    "plane",
+    [
+        *(KnownDataPlane(each) for each in DataPlane),
+        KnownDataPlane(DataPlane.CILIUM, version="v1.17.2", settings=()),
+        KnownDataPlane(DataPlane.CALICO_EBPF, version="v3.32.1", settings=()),
+    ],
+    ids=lambda plane: f"{plane.name.value} {plane.version}".strip(),
+)
+def test_endpoints_and_ports_of_a_slice(plane: KnownDataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    def objects(count: int) -> list[Json]:
+        slice_ = endpoints(*(f"n{i}" for i in range(count)), ports=[f"p{i}" for i in range(count)])
+        for each in slice_["endpoints"]:
+            each["hints"] = {"forZones": [{"name": "x"}]}
+        subject = service(type="NodePort", ports=ports(count), internalTrafficPolicy="Local")
+        return [subject, slice_, *nodes("")]
+
+    small, large = work_of(objects(20), monkeypatch, plane), work_of(objects(200), monkeypatch, plane)
+    assert large <= 12 * small, f"{small} units at 20, {large} at 200"

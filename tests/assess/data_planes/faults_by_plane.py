@@ -16,13 +16,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "data_planes.cilium.backends",
-            "if not name or not names or name in names:",
-            "if not name or name in names:",
+            " + nameless",
+            "",
         ),
         (
             "data_planes.cilium.backends",
-            "if not name or not names or name in names:",
-            "if not names or name in names:",
+            "        if name:\n",
+            "        if True:\n",
         ),
         (
             "data_planes.cilium.backends",
@@ -130,13 +130,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "data_planes.cilium.old_backends",
-            "if name in names and family_of",
-            "if (name in names or not names) and family_of",
+            "if name in names and own == family",
+            "if (name in names or not names) and own == family",
         ),
         (
             "data_planes.cilium.old_backends",
-            "if name in names and family_of(address) == family",
-            "if family_of(address) == family",
+            "if name in names and own == family",
+            "if own == family",
         ),
         (
             "data_planes.cilium.rule",
@@ -220,13 +220,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "data_planes.ovn_kubernetes",
-            "if publish_not_ready or is_ready(endpoint):",
+            "if self._publish_not_ready or is_ready(endpoint):",
             "if is_ready(endpoint):",
         ),
         (
             "data_planes.ovn_kubernetes",
-            "self.slices = [slice_ for slice_ in self.slices if HEADLESS not in slice_.labels]",
-            "self.slices = list(self.slices)",
+            "[slice_ for slice_ in inputs.slices if HEADLESS not in slice_.labels]",
+            "list(inputs.slices)",
         ),
         (
             "data_planes.ovn_kubernetes",
@@ -240,8 +240,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "data_planes.ovn_kubernetes",
-            '(q.name or "", q.protocol or "TCP") == (port.label, port.transport)',
-            '(q.name or "") == port.label',
+            'lambda q: (q.name or "", q.protocol or "TCP")',
+            'lambda q: (q.name or "", "TCP")',
         ),
     ],
     "ovn-kubernetes of OpenShift": [
@@ -296,8 +296,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "data_planes.kube_router",
-            'if any(q.port and (q.name or "") == port.label for q',
-            'if any(q.port and (q.name or "") == port.label and (q.protocol or "TCP") == port.transport for q',
+            'lambda q: q.name or ""',
+            'lambda q: q.name or "" if q.protocol != "UDP" else "-"',
         ),
         (
             "data_planes.kube_router",
@@ -306,8 +306,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "data_planes.kube_router",
-            "if conditions is None or conditions.terminating or not any(",
-            "if conditions is None or not any(",
+            "if not (conditions and conditions.terminating):",
+            "if True:",
         ),
         (
             "data_planes.kube_router",

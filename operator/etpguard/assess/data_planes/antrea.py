@@ -131,7 +131,7 @@ class Antrea:
                     found.ready,
                     found.terminating & ~found.ready,
                     found.usable,
-                    crowded(found.readies, found.endings),
+                    found.crowded,
                     uncertain=uncertain,
                 )
             )
@@ -139,18 +139,17 @@ class Antrea:
 
 
 class _Sets:
-    __slots__ = ("endings", "readies", "ready", "terminating", "usable")
+    __slots__ = ("crowded", "ready", "terminating", "usable")
 
     def __init__(self) -> None:
         self.ready = self.terminating = 0
-        self.readies: list[int] = []
-        self.endings: list[int] = []
+        self.crowded: tuple[int, ...] = ()
         self.usable = False
 
 
 def _by_port(inputs: Inputs) -> dict[trackers.PortKey, _Sets]:
-    sources = trackers.sources(inputs.slices, ip_families(inputs.service))
-    return {key: _fold(pairs, inputs.nodes.bit) for key, pairs in sources.items()}
+    families = ip_families(inputs.service)
+    return trackers.folded(inputs.slices, families, lambda pairs: _fold(pairs, inputs.nodes.bit))
 
 
 def _fold(pairs: Iterable[trackers.Source], bit: Callable[[str], int]) -> _Sets:
@@ -168,11 +167,14 @@ def _fold(pairs: Iterable[trackers.Source], bit: Callable[[str], int]) -> _Sets:
     sets = _Sets()
     for endpoint in (*first.values(), *local.values()):
         sets.usable |= is_ready(endpoint) or (is_terminating(endpoint) and is_serving(endpoint))
+    readies: list[int] = []
+    endings: list[int] = []
     for (_, _, name), endpoint in local.items():
         if is_ready(endpoint):
             sets.ready |= bit(name)
-            sets.readies.append(bit(name))
+            readies.append(bit(name))
         elif is_terminating(endpoint) and is_serving(endpoint):
             sets.terminating |= bit(name)
-            sets.endings.append(bit(name))
+            endings.append(bit(name))
+    sets.crowded = crowded(readies, endings)
     return sets

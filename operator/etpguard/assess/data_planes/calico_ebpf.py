@@ -175,10 +175,11 @@ class CalicoEBPF:
 
     def _narrowed(self, slices: Sequence[EndpointSlice], inputs: Inputs) -> dict[trackers.PortKey, int]:
         by_zone_alone = inputs.service.annotations.get(_TOPOLOGY, "").lower() == "auto"
-        return {
-            key: _by_hints(list(trackers.merged(pairs)), inputs.nodes, by_zone_alone)
-            for key, pairs in trackers.sources(slices, ip_families(inputs.service)).items()
-        }
+        return trackers.folded(
+            slices,
+            ip_families(inputs.service),
+            lambda pairs: _by_hints(list(trackers.merged(pairs)), inputs.nodes, by_zone_alone),
+        )
 
 
 def _excluded(service: Service) -> list[Uncertain]:

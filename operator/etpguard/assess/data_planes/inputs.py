@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from etpguard.assess.data_planes import trackers
 from etpguard.assess.node_states import ip_families
 from etpguard.objects import EndpointSlice, Requirement, Service
+from etpguard.objects.endpoints import EndpointPort
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 DUMMY_ADDRESS, DUMMY_PORT = "192.192.192.192", 9999
 """The placeholder endpoint of the Services of Cilium's Ingress and Gateway API controllers: Cilium v1.20.2
@@ -50,6 +54,31 @@ class Inputs:
             if any(port.port == DUMMY_PORT for port in slice_.ports or ())
             for endpoint in slice_.endpoints or ()
         )
+
+
+class ByPort(Generic[K, T]):
+    """What `fold` makes of the slices that have a port, by what `key` takes of the port. A port without a number
+    counts for nothing. Ports that the same slices have share the result: the work is linear in the endpoints."""
+
+    def __init__(
+        self,
+        slices: Iterable[EndpointSlice],
+        key: Callable[[EndpointPort], K],
+        fold: Callable[[Sequence[EndpointSlice]], T],
+    ) -> None:
+        self._fold = fold
+        self._slices: dict[K, list[EndpointSlice]] = {}
+        for slice_ in slices:
+            for each in {key(port) for port in slice_.ports or () if port.port}:
+                self._slices.setdefault(each, []).append(slice_)
+        self._folded: dict[tuple[int, ...], T] = {}
+
+    def of(self, key: K) -> T:
+        slices = self._slices.get(key, [])
+        same = tuple(map(id, slices))
+        if same not in self._folded:
+            self._folded[same] = self._fold(slices)
+        return self._folded[same]
 
 
 def _name(slice_: EndpointSlice) -> str:

@@ -6,11 +6,14 @@ closed, so connections are refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from operator import or_
+from typing import NamedTuple
 
 from etpguard.assess.data_planes.crowds import levels
-from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.data_planes.inputs import ByPort, Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT, doubt_of, doubted_at, no_sctp
 from etpguard.assess.node_states import (
@@ -25,7 +28,7 @@ from etpguard.assess.node_states import (
     parse_address,
 )
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Endpoint, IPFamily, Service, ServicePort
+from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Service, ServicePort
 
 SERVICE_LOCAL = "kube-router.io/service.local"
 """An annotation that makes the policy Local whatever the Service says."""
@@ -116,45 +119,54 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...] | None:
         return None
 
 
+class _Kept(NamedTuple):
+    """The endpoints of a port in one family that get traffic."""
+
+    ready: int
+    """Nodes with a ready one."""
+    nodes: int
+    """Nodes with one of them."""
+    usable: bool
+    """Whether there is any, on whatever node."""
+    crowded: tuple[int, ...]
+    """Nodes with at least two of them, with at least three, and so on."""
+
+
 class _Endpoints:
     """The endpoints of a Service by the name of their port alone; the protocol does not matter."""
 
     def __init__(self, inputs: Inputs) -> None:
-        self._slices = inputs.slices
         self._bit = inputs.nodes.bit
+        self._by_port = ByPort(inputs.slices, lambda q: q.name or "", self._folded)
 
-    def of(self, port: ServicePort, family: IPFamily) -> tuple[int, int, bool, tuple[int, ...]]:
-        """The nodes with a ready endpoint, the nodes with one that gets traffic, whether any endpoint gets
-        traffic, and the nodes with several of them."""
-        ready = kept = 0
-        found: list[int] = []
-        for endpoint in self._named(port):
+    def of(self, port: ServicePort, family: IPFamily) -> _Kept:
+        return self._by_port.of(port.label)[0][family]
+
+    def not_terminating(self, port: ServicePort) -> int:
+        """Nodes with an endpoint of the port that gets traffic and does not terminate, in any family."""
+        return self._by_port.of(port.label)[1]
+
+    def _folded(self, slices: Iterable[EndpointSlice]) -> tuple[Mapping[IPFamily, _Kept], int]:
+        ready = dict.fromkeys(_FAMILIES, 0)
+        kept: dict[IPFamily, list[int]] = {family: [] for family in _FAMILIES}
+        not_terminating = 0
+        for endpoint in (each for slice_ in slices for each in slice_.endpoints or ()):
             conditions = endpoint.conditions
             is_ready = conditions is not None and conditions.ready is True
             if not is_ready and not (conditions is not None and conditions.serving is True):
                 continue
-            if any(family_of(address) == family for address in endpoint.addresses or ()):
-                found.append(self._node(endpoint))
-                kept |= self._node(endpoint)
+            here = self._node(endpoint)
+            for family in {family for address in endpoint.addresses or () if (family := family_of(address))}:
+                kept[family].append(here)
                 if is_ready:
-                    ready |= self._node(endpoint)
-        return ready, kept, bool(found), levels(found)[1:]
-
-    def not_terminating(self, port: ServicePort) -> int:
-        """Nodes with an endpoint of the port that gets traffic and does not terminate, in any family."""
-        nodes = 0
-        for endpoint in self._named(port):
-            conditions = endpoint.conditions
-            if conditions is None or conditions.terminating or not any(map(family_of, endpoint.addresses or ())):
-                continue
-            if conditions.ready is True or conditions.serving is True:
-                nodes |= self._node(endpoint)
-        return nodes
-
-    def _named(self, port: ServicePort) -> Iterable[Endpoint]:
-        for slice_ in self._slices:
-            if any(q.port and (q.name or "") == port.label for q in slice_.ports or ()):
-                yield from slice_.endpoints or ()
+                    ready[family] |= here
+                if not (conditions and conditions.terminating):
+                    not_terminating |= here
+        by_family = {
+            family: _Kept(ready[family], reduce(or_, nodes, 0), bool(nodes), levels(nodes)[1:])
+            for family, nodes in kept.items()
+        }
+        return by_family, not_terminating
 
     def _node(self, endpoint: Endpoint) -> int:
         return self._bit(endpoint.node_name) if endpoint.node_name is not None else 0

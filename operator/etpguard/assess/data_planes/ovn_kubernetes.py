@@ -6,13 +6,13 @@ target port number on its own: ready ones, or else serving and terminating ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from etpguard.assess.data_planes.crowds import crowded
-from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.data_planes.inputs import ByPort, Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz, reaches_healthz
 from etpguard.assess.data_planes.trackers import is_ready, is_terminating
@@ -66,7 +66,7 @@ class OVNKubernetes:
 
     def states(self, inputs: Inputs) -> ServiceStates:
         service = inputs.service
-        every = _Endpoints(inputs.slices, inputs.nodes.bit)
+        every = _Endpoints(inputs)
         ports = tuple(self._port_state(service, port, family, every) for port, family in _external_ports(service))
         healthy = every.ready()
         return ServiceStates(
@@ -81,17 +81,17 @@ class OVNKubernetes:
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
         """lb_config.go: the load balancers of the cluster IPs are then those of each node, too."""
         service = inputs.service
-        every = _Endpoints(inputs.slices, inputs.nodes.bit)
+        every = _Endpoints(inputs)
         wakes_up = self._wakes_up(service)
         made = []
         for port, family in cluster_ip_ports(service):
-            sets = every.of(port, family, bool(service.spec.publish_not_ready_addresses))
+            sets = every.of(port, family)
             made.append(
                 PortState.of(
                     port,
                     family,
                     sets.ready,
-                    sets.terminating & ~sets.ready,
+                    sets.terminating,
                     sets.usable,
                     silent=-1 if wakes_up and not sets.usable else 0,
                 )
@@ -104,8 +104,8 @@ class OVNKubernetes:
         return self._unidles and _IDLED in service.annotations
 
     def _port_state(self, service: Service, port: ServicePort, family: IPFamily, every: _Endpoints) -> PortState:
-        sets = every.of(port, family, bool(service.spec.publish_not_ready_addresses))
-        ready, terminating = sets.ready, sets.terminating & ~sets.ready
+        sets = every.of(port, family)
+        ready, terminating = sets.ready, sets.terminating
         uncertain: tuple[Uncertain, ...] = ()
         if LOCAL_WITH_FALLBACK in service.annotations and sets.usable:
             elsewhere = ~(ready | terminating)
@@ -153,29 +153,33 @@ class _Sets(NamedTuple):
     crowded: tuple[int, ...]
 
 
-class _Endpoints(Struct):
+class _Endpoints:
     """The endpoints of a Service with each of their addresses. The address decides on the family, not the
     slice."""
 
-    slices: Iterable[EndpointSlice]
-    bit: Callable[[str], int]
+    def __init__(self, inputs: Inputs) -> None:
+        self._slices = [slice_ for slice_ in inputs.slices if HEADLESS not in slice_.labels]
+        self._bit = inputs.nodes.bit
+        self._publish_not_ready = bool(inputs.service.spec.publish_not_ready_addresses)
+        self._by_port = ByPort(self._slices, lambda q: (q.name or "", q.protocol or "TCP"), self._folded)
 
-    def __post_init__(self) -> None:
-        self.slices = [slice_ for slice_ in self.slices if HEADLESS not in slice_.labels]
+    def of(self, port: ServicePort, family: IPFamily) -> _Sets:
+        return self._by_port.of((port.label, port.transport))[family]
 
-    def of(self, port: ServicePort, family: IPFamily, publish_not_ready: bool) -> _Sets:
-        ready = terminating = 0
-        readies: list[int] = []
-        endings: list[int] = []
-        for endpoint in self._with_port(port, family):
-            here = self._node(endpoint)
-            if publish_not_ready or is_ready(endpoint):
-                ready |= here
-                readies.append(here)
-            elif _is_fallback(endpoint):
-                terminating |= here
-                endings.append(here)
-        return _Sets(ready, terminating, bool(readies or endings), crowded(readies, endings))
+    def _folded(self, slices: Iterable[EndpointSlice]) -> Mapping[IPFamily, _Sets]:
+        readies: dict[IPFamily, list[int]] = {family: [] for family in _FAMILIES}
+        endings: dict[IPFamily, list[int]] = {family: [] for family in _FAMILIES}
+        for slice_ in slices:
+            for endpoint in slice_.endpoints or ():
+                if self._publish_not_ready or is_ready(endpoint):
+                    found = readies
+                elif _is_fallback(endpoint):
+                    found = endings
+                else:
+                    continue
+                for family in {family for address in endpoint.addresses or () if (family := family_of(address))}:
+                    found[family].append(self._node(endpoint))
+        return {family: _sets(readies[family], endings[family]) for family in _FAMILIES}
 
     def ready(self) -> int:
         """Nodes with a ready endpoint of any port, in any family: pkg/node/healthcheck_service.go."""
@@ -183,25 +187,20 @@ class _Endpoints(Struct):
 
     def all(self, wanted: Callable[[Endpoint], bool]) -> int:
         nodes = 0
-        for slice_ in self.slices:
+        for slice_ in self._slices:
             if slice_.ports:
                 for endpoint in slice_.endpoints or ():
                     if endpoint.addresses and wanted(endpoint):
                         nodes |= self._node(endpoint)
         return nodes
 
-    def _with_port(self, port: ServicePort, family: IPFamily) -> Iterable[Endpoint]:
-        for slice_ in self.slices:
-            if any(
-                q.port and (q.name or "", q.protocol or "TCP") == (port.label, port.transport)
-                for q in slice_.ports or ()
-            ):
-                for endpoint in slice_.endpoints or ():
-                    if any(family_of(address) == family for address in endpoint.addresses or ()):
-                        yield endpoint
-
     def _node(self, endpoint: Endpoint) -> int:
-        return self.bit(endpoint.node_name) if endpoint.node_name is not None else 0
+        return self._bit(endpoint.node_name) if endpoint.node_name is not None else 0
+
+
+def _sets(readies: Sequence[int], endings: Sequence[int]) -> _Sets:
+    ready, terminating = reduce(or_, readies, 0), reduce(or_, endings, 0)
+    return _Sets(ready, terminating & ~ready, bool(readies or endings), crowded(readies, endings))
 
 
 def _is_fallback(endpoint: Endpoint) -> bool:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from etpguard.assess.data_planes.crowds import levels
 from etpguard.assess.node_states import HEADLESS, PortState, ServiceStates, canonical
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily
 from etpguard.objects.endpoints import EndpointConditions
+
+T = TypeVar("T")
 
 _FAMILIES: dict[str, IPFamily] = {"IPv4": "IPv4", "IPv6": "IPv6"}
 
@@ -86,25 +88,33 @@ def track(slices: Sequence[EndpointSlice], families: Sequence[IPFamily], bit: Ca
     kube-proxy's own answer depends on the order of a Go map (copies of one ip:port that differ), the slice whose
     name sorts last wins here.
     """
-    counted: dict[tuple[tuple[int, int], ...], NodeSets] = {}
-    by_port: dict[PortKey, NodeSets] = {}
+    by_port = folded(slices, families, lambda pairs: _node_sets(merged(pairs), bit))
     ready = dict.fromkeys(families, 0)
     hosting = placed = addressed = 0
-    for key, pairs in sources(slices, families).items():
-        # The port numbers do not matter to the node sets, only which of them are the same.
-        shape = _shape(pairs)
-        found = counted.get(shape)
-        if found is None:
-            found = counted[shape] = _node_sets(merged(pairs), bit)
-            hosting |= found.ready | found.terminating
-            placed |= found.placed
-            addressed |= found.addressed
-        by_port[key] = found
-        ready[key[0]] |= found.ready
+    for (family, _, _), found in by_port.items():
+        ready[family] |= found.ready
+        hosting |= found.ready | found.terminating
+        placed |= found.placed
+        addressed |= found.addressed
     hosting_ready = 0
     for nodes in ready.values():
         hosting_ready |= nodes
     return Tracked(by_port, ready, hosting, hosting_ready, placed, addressed)
+
+
+def folded(
+    slices: Sequence[EndpointSlice], families: Container[IPFamily | None], fold: Callable[[list[Source]], T]
+) -> dict[PortKey, T]:
+    """What `fold` makes of the endpoints of each port; see `sources`. Ports that the same slices have share it:
+    the port numbers do not matter to the nodes, only which of them are the same."""
+    made: dict[tuple[tuple[int, int], ...], T] = {}
+    found: dict[PortKey, T] = {}
+    for key, pairs in sources(slices, families).items():
+        shape = _shape(pairs)
+        if shape not in made:
+            made[shape] = fold(pairs)
+        found[key] = made[shape]
+    return found
 
 
 def endpoints_by_node(slices: Iterable[EndpointSlice], port: PortState) -> dict[str, list[Endpoint]] | None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache, reduce
 from ipaddress import ip_address
-from typing import NamedTuple
+from operator import or_
 
+from msgspec import Struct
+
+from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import DUMMY_ADDRESS, DUMMY_PORT
 from etpguard.objects import Endpoint, EndpointSlice
 from etpguard.objects.nodes import HOSTNAME_LABEL
@@ -20,7 +23,7 @@ EVERYWHERE = -1
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
-class Sets(NamedTuple):
+class Sets(Struct, frozen=True, dict=True):
     """The nodes of some backends."""
 
     active: int = 0
@@ -42,6 +45,11 @@ class Sets(NamedTuple):
     """The node of each TERMINATING backend."""
     odd: bool = False
     """Whether Cilium up to 1.17 may read any of them in another way."""
+
+    @cached_property
+    def crowded(self) -> tuple[int, ...]:
+        """Nodes with at least two backends that get traffic, with at least three, and so on."""
+        return crowded(self.actives, self.endings)
 
     def __or__(self, other: Sets) -> Sets:
         return Sets(
@@ -68,7 +76,11 @@ class Backends:
 
     def __init__(self, slices: Sequence[EndpointSlice], bit: Callable[[str], int]) -> None:
         """`slices` are those that Cilium reads, sorted by name: of the copies of an ip:port, the last wins."""
-        self._found: dict[tuple[str, str], list[tuple[Names, Sets]]] = {}
+        self._found: dict[tuple[str, str, str], list[Sets]] = {}
+        """By family, protocol and a name of the port; "" for a port without a name."""
+        self._any: dict[tuple[str, str], list[Sets]] = {}
+        """The same, whatever the name."""
+        self._joined: dict[tuple[int, ...], Sets] = {}
         self.all = NOTHING
         self.odd = False
         """Whether any of it may mean another thing to Cilium up to 1.17."""
@@ -80,7 +92,9 @@ class Backends:
                 counted[at] = _fold([slice_ for slice_, _ in sources], bit, dummy)
             self.odd |= any(not names for _, names in sources) or not number
             for (_, names), sets in zip(sources, counted[at], strict=True):
-                self._found.setdefault((family, protocol), []).append((names, sets))
+                self._any.setdefault((family, protocol), []).append(sets)
+                for name in names or {""}:
+                    self._found.setdefault((family, protocol, name), []).append(sets)
         for folded in counted.values():
             for sets in folded:
                 self.all |= sets
@@ -88,11 +102,14 @@ class Backends:
 
     def of(self, name: str, protocol: str, family: str) -> Sets:
         """The backends that a frontend selects: matchesFrontend. A port without a name matches any."""
-        sets = NOTHING
-        for names, found in self._found.get((family, protocol), ()):
-            if not name or not names or name in names:
-                sets = found if sets is NOTHING else sets | found
-        return sets
+        found = self._any.get((family, protocol), [])
+        if name:
+            nameless = self._found.get((family, protocol, ""), [])
+            found = self._found.get((family, protocol, name), []) + nameless
+        same = tuple(map(id, found))
+        if same not in self._joined:
+            self._joined[same] = reduce(or_, found) if found else NOTHING
+        return self._joined[same]
 
 
 def _sources(slices: Iterable[EndpointSlice]) -> dict[tuple[str, str, int], list[tuple[EndpointSlice, Names]]]:

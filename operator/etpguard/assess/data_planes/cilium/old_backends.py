@@ -7,10 +7,10 @@ that differ), the slice whose name sorts first wins here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from etpguard.assess.data_planes.cilium.backends import EVERYWHERE, NOTHING, Sets, node_name, parsed_address
+from etpguard.assess.data_planes.cilium.backends import EVERYWHERE, Sets, node_name, parsed_address
 from etpguard.assess.data_planes.cilium.frontends import family_of
 from etpguard.assess.data_planes.trackers import is_ready
 from etpguard.assess.node_states import HEADLESS
@@ -56,35 +56,40 @@ class OldBackends:
     def __init__(self, slices: Sequence[EndpointSlice], bit: Callable[[str], int], terminating: bool) -> None:
         """`terminating` is the option enable-k8s-terminating-endpoint."""
         self._bit = bit
-        self._by_address: dict[str, tuple[Endpoint, set[str]]] = {}
+        by_address: dict[str, tuple[Endpoint, frozenset[str]]] = {}
         for slice_ in slices:
             if slice_.address_type not in ("IPv4", "IPv6"):
                 continue
-            names = {port.name or "" for port in slice_.ports or () if port.port is not None}
+            names = frozenset(port.name or "" for port in slice_.ports or () if port.port is not None)
             for endpoint in slice_.endpoints or ():
                 if not is_ready(endpoint) and not (terminating and _is_serving(endpoint)):
                     continue
                 for address in endpoint.addresses or ():
                     if parsed := parsed_address(address):
-                        self._by_address.setdefault(parsed, (endpoint, set()))[1].update(names)
-        self.all = self._sets(list(self._by_address.items()))
+                        first, known = by_address.get(parsed, (endpoint, names))
+                        by_address[parsed] = first, known if known is names else known | names
+        self.all = self._sets([endpoint for endpoint, _ in by_address.values()])
+        self._alike: dict[tuple[str | None, frozenset[str]], list[Endpoint]] = {}
+        """The endpoints of the addresses of one family with the same names of ports."""
+        for address, (endpoint, names) in by_address.items():
+            self._alike.setdefault((family_of(address), names), []).append(endpoint)
+        self._folded: dict[tuple[int, ...], Sets] = {}
 
     def of(self, name: str, family: str) -> Sets:
         """The backends of one port name in one family."""
-        found = [
-            (address, (endpoint, names))
-            for address, (endpoint, names) in self._by_address.items()
-            if name in names and family_of(address) == family
-        ]
-        return self._sets(found) if found else NOTHING
+        found = [each for (own, names), each in self._alike.items() if name in names and own == family]
+        same = tuple(map(id, found))
+        if same not in self._folded:
+            self._folded[same] = self._sets([endpoint for each in found for endpoint in each])
+        return self._folded[same]
 
-    def _sets(self, found: Sequence[tuple[str, tuple[Endpoint, set[str]]]]) -> Sets:
+    def _sets(self, found: Iterable[Endpoint]) -> Sets:
         """An endpoint that is not ready, serves and does not terminate is ACTIVE."""
         active = terminating = named_active = named_terminating = placed = addressed = 0
         any_active = any_terminating = False
         actives: list[int] = []
         endings: list[int] = []
-        for _, (endpoint, _) in found:
+        for endpoint in found:
             name = node_name(endpoint)
             named = self._bit(name) if name else 0
             local = named if name else EVERYWHERE

@@ -33,7 +33,6 @@ from etpguard.assess.data_planes.cilium.old_backends import (
     is_of_mesh,
     old_filter,
 )
-from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.rule import Healthz, doubt_of, no_sctp, reaches_healthz
@@ -249,7 +248,7 @@ class Cilium:
             sets.active & installed,
             sets.terminating & ~sets.active & installed,
             sets.any_active or sets.any_terminating,
-            tuple(nodes & installed for nodes in crowded(sets.actives, sets.endings)),
+            tuple(nodes & installed for nodes in sets.crowded),
             silent=installed if self._silent else 0,
             uncertain=(*uncertain, *doubt_of(found.port, _NO_SCTP)),
             through=found.through,
