@@ -31,7 +31,7 @@ def completed(line: str) -> list[str]:
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()
 
 
@@ -39,6 +39,23 @@ def test_bash_completes_commands_options_and_values() -> None:
     assert completed("etpguard ver") == ["verify", "version"]
     assert completed("etpguard check --fail") == ["--fail-on"]
     assert "wide" in completed("etpguard check -o ")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("etpguard what-if dr", ["drain"]),
+        ("etpguard what-if -f dump.json ro", ["rollout"]),
+        ("etpguard what-if drain node1 --b", ["--by"]),
+        ("etpguard what-if drain node1 th", ["then"]),
+        ("etpguard what-if drain node1 then sc", ["scale"]),
+        ("etpguard what-if drain node1 --internal --fail", ["--fail-on"]),
+        ("etpguard what-if drain ", []),
+    ],
+)
+def test_bash_completes_the_changes_of_what_if(line: str, found: list[str]) -> None:
+    """Without a message on the terminal that the line is not complete yet."""
+    assert completed(line) == found
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from etpguard.cluster import Picture
     from etpguard.foresight.changes import By, Change, Workload
 
 CHANGES = "etpguard.changes"
 """The key of the changes, a list of `Words`, in the context of click."""
+_WRITTEN = "etpguard.written"
+"""The key of the words of the changes."""
 THEN = "then"
 """Separates changes."""
 _FLAGS = {
@@ -56,8 +60,21 @@ class ChangesCommand(click.Command):
         own, rest = split(args, self._takes_value(ctx))
         # First, because --help needs no change.
         left = super().parse_args(ctx, own)
-        ctx.meta[CHANGES] = list(words(rest))
+        ctx.meta[_WRITTEN] = rest
+        if not ctx.resilient_parsing:  # of a line that is not complete yet
+            ctx.meta[CHANGES] = list(words(rest))
         return left
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The changes, or the options of the last change and `then`, and the options of the command."""
+        from click.shell_completion import CompletionItem
+
+        verb = ""
+        for word in ctx.meta[_WRITTEN]:
+            verb = "" if word == THEN else verb or word
+        able = VERBS if not verb else (*_FLAGS.get(verb, ()), THEN) if incomplete else ()
+        own = [CompletionItem(each) for each in able if each.startswith(incomplete)]
+        return [*own, *super().shell_complete(ctx, incomplete)]
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [*super().collect_usage_pieces(ctx), "CHANGE [then CHANGE]..."]
