@@ -456,3 +456,13 @@ def test_advice_for_udp_behind_a_classic_load_balancer() -> None:
     subject = service(ports=[port(protocol="UDP")])
     (advice,) = world(subject, endpoints("a", protocol="UDP"), *nodes("aws")).advice()
     assert advice.startswith("Serve this port by a Network Load Balancer")
+
+
+def test_an_nlb_takes_a_zone_without_a_pod_out_of_dns() -> None:
+    zoned = [
+        node(name, f"aws:///z-{name}/i-{name}", labels={"topology.kubernetes.io/zone": f"z-{name}"})
+        for name in "abc"
+    ]
+    for asked, said in ((NLB, True), ({PORT: "traffic-port"}, False)):
+        advice = world(service(annotations=asked), endpoints("a"), *zoned).advice()
+        assert any("No node with a pod is in z-b, z-c" in text for text in advice) is said

@@ -10,7 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import replace
 
 from etpguard.assess.consumers import changes
-from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM, minimum_healthy, named_by_aws
+from etpguard.assess.consumers.aws_target_groups import (
+    LOWER_THE_MINIMUM,
+    minimum_healthy,
+    named_by_aws,
+    zones_without,
+)
 from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
@@ -196,7 +201,8 @@ class AwsCloudProvider(BaseFamily):
             cost, extra = ClientIP.UNCHANGED, "PROXY protocol v2 is on and keeps carrying it."
         if check is not None and check.pins_health_check_node_port:
             extra = f"{unpin(CHECK_PORT)} {extra}".strip()
-        yield from health_checked(service, verdict, nodes, cost, extra, NEW_NODE if network else "")
+        left = f"{NEW_NODE} {zones_without(verdict)}".rstrip() if network else ""
+        yield from health_checked(service, verdict, nodes, cost, extra, left)
 
     follows_labels = False
 

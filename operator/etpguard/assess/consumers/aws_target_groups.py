@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from etpguard.assess.consumers.consumer import Advice
+from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.resilience import MinimumHealthy
 
 _MINIMUM = "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
@@ -19,6 +19,20 @@ LOWER_THE_MINIMUM = Advice(
     "their share. With the default, it routes around them as long as one is healthy.",
     "Cost: the healthy targets then take all of the traffic.",
 )
+
+
+def zones_without(verdict: ConsumerVerdict) -> str:
+    """A sentence about the zones of an NLB that have targets and none with an endpoint; "" without such a zone.
+    AWS documentation, "Health checks for Network Load Balancer target groups" and "Cross-zone load balancing"."""
+    found = verdict.resilience
+    if found is None or not found.uncovered_zones or not found.covered_nodes:
+        return ""
+    zones = ", ".join(found.uncovered_zones[:3]) + (" and others" if len(found.uncovered_zones) > 3 else "")
+    return (
+        f"No node with a pod is in {zones}: without cross-zone load balancing, which is off by default, the NLB "
+        "takes its address there out of DNS, and clients that keep using that address lose their requests."
+    )
+
 
 _HOST = re.compile(r"[a-z0-9.-]*\.elb\.(?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?", re.IGNORECASE)
 

@@ -162,6 +162,15 @@ def test_targets_unhealthy_is_said_to_be_harmless_and_when_it_is_not(objects: li
     assert "2 nodes" in first
 
 
+def test_an_nlb_takes_a_zone_without_a_pod_out_of_dns() -> None:
+    zone = "topology.kubernetes.io/zone"
+    nodes = [node("a", labels={zone: "z1"}), node("b", labels={zone: "z1"}), node("c", labels={zone: "z2"})]
+    said = "No node with a pod is in z2: without cross-zone load balancing"
+    assert said in advice(load_balancer(), *nodes)[0]
+    assert said not in advice(load_balancer(), *nodes, on="ac")[0]
+    assert said not in advice(ingress(), *nodes)[0]
+
+
 @pytest.mark.parametrize(
     ("objects", "expected"),
     [

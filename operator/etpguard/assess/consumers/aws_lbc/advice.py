@@ -10,7 +10,7 @@ from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configuration, is_nlb
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
 from etpguard.assess.consumers.aws_lbc.shared_numbers import OTHER_NODE_PORT, SHARED
-from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM
+from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM, zones_without
 from etpguard.assess.consumers.changes import NO_STEP, Step, WorkloadChange
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.known_annotations import (
@@ -127,7 +127,7 @@ def _harmless(service: Service, verdict: ConsumerVerdict) -> Advice:
     return Advice(
         "Leave it as it is: nothing is lost while the pods stay on their nodes",
         effect,
-        f"{cost} {NEW_NODE}" if is_nlb(verdict.consumer) else cost,
+        f"{cost} {NEW_NODE} {zones_without(verdict)}".rstrip() if is_nlb(verdict.consumer) else cost,
         change=WorkloadChange.HAND_OVER,
     )
 
