@@ -483,7 +483,10 @@ def test_without_pods_the_bounds_are_wider() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (Lose(("gone",)), "there is no Node gone"),
+        (Lose(("gone",)), "there is no Node gone$"),
+        (Lose(("ip-10-0-1-11",)), "no Node ip-10-0-1-11; did you mean ip-10-0-1-11.example.internal\\?"),
+        (Scale(Workload("Deployment", Key("shop", "wep")), 1), "no Deployment shop/wep; did you mean shop/web"),
+        (Policy(Key("shop", "wep"), "Local"), "no Service shop/wep; did you mean shop/web"),
         (Scale(Workload("DaemonSet", WEB), 1), "has no replicas"),
         (Scale(Workload("Deployment", Key("shop", "gone")), 1), "there is no Deployment shop/gone"),
         (Scale(Workload("ReplicaSet", Key("shop", "web-1")), 3), "scale the Deployment"),
@@ -495,4 +498,4 @@ def test_without_pods_the_bounds_are_wider() -> None:
 )
 def test_what_is_not_there_is_refused(change: Change, words: str) -> None:
     with pytest.raises(Refused, match=words):
-        forecast(cluster(*TWO), change)
+        forecast([*cluster(*TWO), node("ip-10-0-1-11.example.internal")], change)

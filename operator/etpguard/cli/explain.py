@@ -17,7 +17,7 @@ from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output.command_line import Command
 from etpguard.cli.output.streams import deliver
 from etpguard.objects import SERVICE, Key, Service
-from etpguard.objects.text import harmless
+from etpguard.objects.text import did_you_mean, harmless
 
 if TYPE_CHECKING:
     from etpguard.cli.inside.findings import Finding
@@ -97,17 +97,10 @@ def not_found(assessed: Assessed, key: Key) -> str:
     """The message of a Failure: which Service does not exist, where, and a similar name that does."""
     services = sorted(k for k in assessed.loaded.picture.store(SERVICE).keys() if k.name)  # noqa: SIM118
     elsewhere = [str(k) for k in services if k.name == key.name]
-    hint = f"; there is {', '.join(elsewhere[:3])}" if elsewhere else _near(services, key)
+    hint = f"; there is {', '.join(elsewhere[:3])}" if elsewhere else did_you_mean(str(key), services)
     if lacking := assessed.loaded.no_service_in(key.namespace):
         hint = f": {lacking}{hint}"
     return f"no Service {key} in {assessed.loaded.where}{hint}"
-
-
-def _near(services: Sequence[Key], key: Key) -> str:
-    from difflib import get_close_matches
-
-    found = get_close_matches(str(key), [str(k) for k in services[:5000]], n=1, cutoff=0.8)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _fold(line: str, width: int) -> str:

@@ -25,6 +25,7 @@ from etpguard.foresight.workloads import KINDS, new_pod
 from etpguard.objects import ENDPOINT_SLICE, SERVICE, Key, Service
 from etpguard.objects.pod_controllers import CONTROLLER_KINDS, HorizontalPodAutoscaler, PodController
 from etpguard.objects.pods import POD
+from etpguard.objects.text import did_you_mean
 
 
 def set_policy(simulation: Simulation, change: Policy) -> None:
@@ -33,8 +34,7 @@ def set_policy(simulation: Simulation, change: Policy) -> None:
 
 def set_target_nodes(simulation: Simulation, change: TargetNodes) -> None:
     """Raises Refused for a Service without an assessment."""
-    if simulation.picture.get(SERVICE, change.service) is None:
-        raise Refused(f"there is no Service {change.service}")
+    _service(simulation, change.service)
     assessment = simulation.world.engine.assessments.get(change.service)
     if assessment is None:
         raise Refused(f"Service {change.service} is not assessed: its policy is not Local")
@@ -138,10 +138,16 @@ def _reselect(simulation: Simulation, before: Service | None, after: Service) ->
     simulation.world.put(ENDPOINT_SLICE, slices_of(after, simulation.pods))
 
 
-def _with_policy(simulation: Simulation, change: Policy) -> Service:
-    service = simulation.picture.get(SERVICE, change.service)
+def _service(simulation: Simulation, key: Key) -> Service:
+    service = simulation.picture.get(SERVICE, key)
     if service is None:
-        raise Refused(f"there is no Service {change.service}")
+        near = did_you_mean(str(key), simulation.picture.store(SERVICE).keys())
+        raise Refused(f"there is no Service {key}{near}")
+    return service
+
+
+def _with_policy(simulation: Simulation, change: Policy) -> Service:
+    service = _service(simulation, change.service)
     if service.type not in ("NodePort", "LoadBalancer"):
         raise Refused(f"Service {change.service} has the type {service.type}, which takes no such policy")
     spec = msgspec.structs.replace(service.spec, external_traffic_policy=change.policy)

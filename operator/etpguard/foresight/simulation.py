@@ -20,6 +20,7 @@ from etpguard.foresight.world import World
 from etpguard.objects import ENDPOINT_SLICE, NODE, Key, Node
 from etpguard.objects.node_details import NODE_DETAILS
 from etpguard.objects.pods import Pod
+from etpguard.objects.text import did_you_mean
 
 _MOST_ALTERNATIVES = 16
 
@@ -99,7 +100,8 @@ class Simulation:
         found = [self.picture.get(NODE, Key("", name)) for name in names]
         missing = [name for name, node in zip(names, found, strict=True) if node is None]
         if missing:
-            raise Refused(f"there is no Node {missing[0]}")
+            near = did_you_mean(missing[0], (node.metadata.name for node in self.picture.store(NODE)))
+            raise Refused(f"there is no Node {missing[0]}{near}")
         return [node for node in found if node is not None]
 
     def note_ends(self, ending: Ending) -> None:

@@ -18,6 +18,7 @@ from etpguard.objects.pod_controllers import (
     PodController,
 )
 from etpguard.objects.pods import PodSpec
+from etpguard.objects.text import did_you_mean
 
 KINDS = {kind.name: kind for kind in CONTROLLER_KINDS}
 REVISION_LABEL = {
@@ -63,7 +64,8 @@ class Workloads:
         if found is not None:
             return found
         why = self._picture.unread.get(kind) or self._picture.unlisted.get(kind)
-        raise Refused(f"there is no {workload}" + (f": {why}" if why else ""))
+        near = f": {why}" if why else did_you_mean(str(workload.key), self._picture.store(kind).keys())
+        raise Refused(f"there is no {workload}{near}")
 
     def pods_of(self, workload: Workload, controller: PodController) -> list[Seen]:
         """Its active pods. Where Pods cannot be read: those with an endpoint in a Service that selects the

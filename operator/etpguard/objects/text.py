@@ -6,7 +6,11 @@ and bidirectional marks that reorder what a reader sees.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+_COMPARED = 5000
+"""Names that are compared with a misspelt one."""
 
 
 def harmless(text: str) -> str:
@@ -22,6 +26,17 @@ def listed(names: Sequence[object], most: int, total: int | None = None, *, sepa
     shown = separator.join(map(str, names[:most]))
     more = (len(names) if total is None else total) - len(names[:most])
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def did_you_mean(name: str, known: Iterable[object]) -> str:
+    """`; did you mean NAME?` with the most similar of these names, or "". A table may have shown a node without
+    its domain."""
+    from difflib import get_close_matches
+
+    names = [str(each) for each in islice(known, _COMPARED)]
+    domains = (each for each in names if each.startswith(f"{name}."))
+    found = next(domains, None) or next(iter(get_close_matches(name, names, n=1, cutoff=0.8)), None)
+    return f"; did you mean {found}?" if found else ""
 
 
 def listed_nodes(names: Sequence[str], most: int = 5) -> str:

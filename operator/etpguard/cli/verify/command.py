@@ -15,7 +15,7 @@ from etpguard.cli.input.files import read, shown
 from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output.streams import deliver
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, IPFamily, Key
-from etpguard.objects.text import listed_nodes
+from etpguard.objects.text import did_you_mean, listed_nodes
 
 if TYPE_CHECKING:
     from etpguard.assess import Assessment
@@ -101,7 +101,8 @@ def _predictions(request: VerifyRequest, assessed: Assessed, assessment: Assessm
     table, nodes = picture.nodes, picture.store(NODE)
     unknown = [name for name in request.nodes if nodes.get(Key("", name)) is None]
     if unknown:
-        raise Failure(f"no Node {unknown[0]} in {assessed.loaded.where}")
+        near = did_you_mean(unknown[0], (node.metadata.name for node in nodes))
+        raise Failure(f"no Node {unknown[0]} in {assessed.loaded.where}{near}")
     wanted = 0
     for name in request.nodes:
         wanted |= table.bit(name)
