@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from etpguard.cli import uninstall
 from etpguard.cli.errors import Failure
 from etpguard.cli.rollback import Rollback
 from etpguard.cli.service_cleanup import CleanupResult, Sender, ServiceCleanup
 from etpguard.cli.uninstall import Uninstall, UninstallOptions, left_behind
+from etpguard.kube import operator_leases
 from etpguard.kube.conflict_retry import TRIES
 from etpguard.kube.connection import Connection
 from etpguard.kube.lists import Listing, R
@@ -250,6 +252,40 @@ def watched(first: list[Any], later: Callable[[float], list[Any]]) -> tuple[Leas
     found = asyncio.run(look())
     assert ("fieldSelector", "metadata.name=etpguard") in api.calls[0].query
     return found, clock.now - began, watch.seen
+
+
+@pytest.mark.parametrize(
+    ("leases", "reports", "warned"),
+    [
+        pytest.param(
+            [], [{"metadata": {"name": "web", "namespace": "shop", "uid": "r"}}], True, id="of another name"
+        ),
+        pytest.param([], [], False, id="and nothing to remove"),
+        pytest.param(
+            [lease(1, "")], [{"metadata": {"name": "web", "namespace": "shop", "uid": "r"}}], False, id="released"
+        ),
+    ],
+)
+def test_a_lease_that_is_missing_is_named(
+    leases: list[Any],
+    reports: list[Any],
+    warned: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def listed(connection: Connection, kind: Kind[R]) -> Listing[R]:
+        items = reports if kind.name == "ServiceCoverage" else []
+        page = decode_page(kind, json.dumps({"metadata": {"resourceVersion": "9"}, "items": items}).encode())
+        return Listing(page.items, page.rejects)
+
+    def answer(call: Call) -> Answer:
+        return ok({"metadata": {"resourceVersion": "9"}, "items": leases} if call.method == "GET" else {})
+
+    monkeypatch.setattr(uninstall, "list_kind", listed)
+    monkeypatch.setattr(operator_leases, "STANDBY_SECONDS", 0.0)
+    options = UninstallOptions(revert=False, dry_run=False, force=False, lease="etpguard")
+    assert asyncio.run(Uninstall(FakeApi(answer), Connection.__new__(Connection), options).run()) == 0
+    assert ("no Lease is named etpguard" in capsys.readouterr().err) is warned
 
 
 def test_the_report_of_a_service_that_cannot_be_read_is_kept() -> None:

@@ -85,6 +85,12 @@ class Uninstall:
         for reject in (*services.rejects, *reports.rejects):
             self._report(CleanupResult(problem=reject.message))
         left = left_behind(services, reports)
+        if left and not watch.seen:
+            # An operator leaves its Lease, so this one probably has another name, and may run.
+            _say(
+                f"no Lease is named {self._options.lease}: an operator whose Lease has another name is not seen, "
+                "and writes everything again. The chart uses the name of the release: --lease-name RELEASE"
+            )
         for start in range(0, len(left), TOGETHER):
             await self.clean(left[start : start + TOGETHER])
         for lease in ended:
