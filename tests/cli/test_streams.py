@@ -124,3 +124,11 @@ class Full(io.StringIO):
 
     def write(self, text: str) -> int:
         return os.write(self._descriptor, text.encode())
+
+
+def test_lines_about_work_have_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message of a webhook, for example, on a console without these characters."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    narrate("not allowed: \u4e0d\u884c \x1b[2J")
+    assert written.getvalue() == b"not allowed: \\u4e0d\\u884c \\x1b[2J\n"

@@ -16,9 +16,7 @@ def deliver(show: Callable[[], None]) -> None:
     If the reader closes the pipe (`| head`), that is not a failure, and the exit code stays that of the report.
     Raises Failure if standard output cannot be written, for example on a full disk.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Some encodings lack characters, for example that of a redirected console on Windows.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    _take_any_character()
     try:
         show()
         sys.stdout.flush()
@@ -33,12 +31,21 @@ def deliver(show: Callable[[], None]) -> None:
 def narrate(line: str) -> None:
     """Print a line about work that continues even if nobody reads the line. If standard output fails, later lines
     are not printed, and standard error names the cause, for example a full disk."""
+    from etpguard.objects.text import harmless  # as in complain
+
+    _take_any_character()
     try:
-        print(line, flush=True)  # prints nothing if sys.stdout is None
+        print(harmless(line), flush=True)  # prints nothing if sys.stdout is None
     except OSError as error:
         sys.stdout = None
         if not isinstance(error, BrokenPipeError):
             complain(f"etpguard: standard output: {error.strerror}")
+
+
+def _take_any_character() -> None:
+    """Some encodings lack characters, for example that of a redirected console on Windows."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def complain(line: str) -> None:
