@@ -325,6 +325,22 @@ def test_unknown_with_a_health_check_of_a_service_of_which_a_slice_cannot_be_rea
     assert "checks-2: bad" in found.reason.detail
 
 
+def test_a_port_that_is_not_known_hides_no_loss_of_another_one() -> None:
+    """Calico's eBPF data plane does not support SCTP, so what happens to that port is not known."""
+    web = {"name": "http", "port": 80, "nodePort": 30080}
+    sctp = {"name": "sctp", "port": 81, "nodePort": 30081, "protocol": "SCTP"}
+    calico = Options(one_plane(DataPlane.CALICO_EBPF, version="v3.32.1", settings=()))
+    for ports, expected in (
+        ((web, sctp), "Uncovered NoKnownConsumer 2/3"),
+        ((sctp,), "Unknown ProtocolNotServed 0/3"),
+    ):
+        found, _ = assess(service(ports=ports), ON_N1, *NODES, options=calico)
+        assert found is not None
+        counts = f"{found.uncovered.bit_count()}/{found.eligible.bit_count()}"
+        assert f"{found.outcome} {found.reason.code} {counts}" == expected
+        assert found.resilience is None, "that of a port is not known"
+
+
 def test_an_ingress_that_cannot_be_read_may_be_a_consumer() -> None:
     bad = Reject("Ingress", Key("default", "odd"), "u", 5, "Ingress default/odd: spec: bad")
     elsewhere = bad._replace(key=Key("other", "odd"))

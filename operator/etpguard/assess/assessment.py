@@ -39,7 +39,7 @@ class Assessment(Struct, frozen=True):
     """The annotation that makes the data plane of some nodes take the policy for Local whatever it is: a change of
     the policy has no effect there. "" if there is none."""
     coverage: tuple[Coverage, ...] = ()
-    """For each port and family of a Service without a known consumer."""
+    """For each port and family of a Service without a known consumer; () where the state of one is not known."""
 
     @property
     def resilience(self) -> Resilience | None:

@@ -116,9 +116,7 @@ class Judge:
             uncovered=uncovered,
             epoch=self._picture.nodes.epoch,
             assumptions=self._assumptions(states, known) if outcome is not Outcome.NotAffected else (),
-            coverage=()
-            if known
-            else tuple(Coverage(s, eligible, -1, self._eligible.zones, fails_open=True) for s in states.ports),
+            coverage=() if known else self._coverage(states.ports, eligible),
         )
 
     def _unclaimed(
@@ -135,26 +133,34 @@ class Judge:
         eligible = self._eligible.of(ANY_CLIENT, self._picture.store(NODE))
         if blind:
             return Outcome.Unknown, blind, eligible, 0
-        verdicts = [without_consumer(eligible, state.forwarding, state.usable) for state in states.ports]
-        worst = max(verdicts, key=lambda v: (v.outcome, v.uncovered.bit_count()))
-        if worst.uncovered and (missing := missing_ingresses(service, self._picture)):
-            return Outcome.Unknown, missing, worst.eligible, worst.uncovered
-        for state in states.ports:
-            if not worst.uncovered and (hidden := self._unreadable.reason(state, eligible, 0)):
-                return Outcome.Unknown, hidden, worst.eligible, 0
-        for state in states.ports:
-            if (doubt := state.doubt(eligible)) and not worst.uncovered & ~state.doubtful:
-                return Outcome.Unknown, doubt, worst.eligible, worst.uncovered & ~state.doubtful
-        if worst.outcome is Outcome.Covered and (
-            limits := node_port_limits(service, eligible & self._eligible.edge)
-        ):
-            return Outcome.Unknown, limits, worst.eligible, 0
-        why = (
-            self._eligible.why_none(ANY_CLIENT, self._picture.store(NODE))
-            if worst.outcome is Outcome.NoTargets
-            else ""
-        )
-        return worst.outcome, Reason("NoKnownConsumer", why), worst.eligible, worst.uncovered
+        judged = [self._of_any_client(service, state, eligible) for state in states.ports]
+        outcome, unknown, uncovered = max(judged, key=lambda port: (port[0], port[2].bit_count()))
+        if uncovered and (missing := missing_ingresses(service, self._picture)):
+            return Outcome.Unknown, missing, eligible, uncovered
+        if unknown:
+            return outcome, unknown, eligible, uncovered
+        why = ""
+        if outcome is Outcome.NoTargets:
+            why = self._eligible.why_none(ANY_CLIENT, self._picture.store(NODE))
+        return outcome, Reason("NoKnownConsumer", why), eligible, uncovered
+
+    def _of_any_client(
+        self, service: Service, state: PortState, eligible: int
+    ) -> tuple[Outcome, Reason | None, int]:
+        """The outcome of one port, why it is Unknown, and the nodes that certainly drop its traffic."""
+        verdict = without_consumer(eligible, state.forwarding, state.usable)
+        if uncovered := verdict.uncovered & ~state.doubtful:
+            return verdict.outcome, None, uncovered
+        unknown = state.doubt(eligible) or self._unreadable.reason(state, eligible, 0)
+        if unknown is None and verdict.outcome is Outcome.Covered:
+            unknown = node_port_limits(service, eligible & self._eligible.edge)
+        return (Outcome.Unknown if unknown else verdict.outcome), unknown, 0
+
+    def _coverage(self, ports: Sequence[PortState], eligible: int) -> tuple[Coverage, ...]:
+        """For clients that may address any eligible node; none where the state of a port is not known there."""
+        if any(state.doubt(eligible) for state in ports):
+            return ()
+        return tuple(Coverage(state, eligible, -1, self._eligible.zones, fails_open=True) for state in ports)
 
     def _where_node_ports_are_limited(self, service: Service, verdict: ConsumerVerdict) -> ConsumerVerdict:
         if verdict.outcome not in _HARMLESS:
