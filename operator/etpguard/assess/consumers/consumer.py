@@ -43,8 +43,8 @@ class Consumer(Struct, frozen=True):
     assumptions: tuple[str, ...] = ()
     """What is assumed without proof, one sentence each. With `Evidence.ASSUMED` there is at least one."""
     configured_by: tuple[Key, ...] | None = ()
-    """The objects that hold its settings for this Service, if a kind is made for that; None if they cannot be
-    read."""
+    """The objects that hold its settings for this Service in place of annotations, if there are any; None if they
+    cannot be read."""
     without_address: str = ""
     """Known causes of an empty status of this load balancer, as a clause; see reason NoAddress."""
 

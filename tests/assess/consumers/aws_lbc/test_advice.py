@@ -18,10 +18,13 @@ from tests.assess.consumers.aws_lbc.objects import (
     Json,
     Shop,
     binding,
+    class_params,
     endpoints,
     gateway,
     gateway_owner,
     ingress,
+    ingress_class,
+    ingress_owner,
     load_balancer,
     load_balancer_configuration,
     node,
@@ -160,6 +163,16 @@ def test_targets_unhealthy_is_said_to_be_harmless_and_when_it_is_not(objects: li
     assert "lost" in first.removeprefix("Leave it as it is: nothing is lost") or "any loss" in first
     assert said in first
     assert "2 nodes" in first
+
+
+def test_pod_targets_where_the_class_sets_the_target_type() -> None:
+    """An annotation has no effect then."""
+    objects = [ingress(), ingress_class(params="of-shop"), class_params("of-shop", targetType="instance")]
+    (found,) = (text for text in advice(*objects) if text.startswith("Target the pods"))
+    assert "annotate" not in found
+    assert only(followed(objects, found)).consumer.target_type == "ip"
+    bound = [*objects, binding(owner=ingress_owner())]
+    assert "kubectl patch ingressclassparams of-shop" in "".join(advice(*bound))
 
 
 def test_an_nlb_takes_a_zone_without_a_pod_out_of_dns() -> None:

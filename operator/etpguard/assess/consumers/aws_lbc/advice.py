@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
-from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configuration, is_nlb
+from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, class_targets, configuration, is_nlb
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
 from etpguard.assess.consumers.aws_lbc.shared_numbers import OTHER_NODE_PORT, SHARED
 from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM, zones_without
@@ -263,6 +263,13 @@ def _pod_targets(service: Service, consumer: Consumer) -> Advice:
         cost = "Pods see the load balancer's address and X-Forwarded-For, as before."
     step = NO_STEP
     match consumer.kind:
+        case "Ingress" if consumer.configured_by:
+            (params,) = consumer.configured_by
+            step = class_targets(params, "ip")
+            effect += (
+                f" IngressClassParams {params.name} sets the target type, so no annotation does. This changes all "
+                "Ingresses of its classes; or give this one another class."
+            )
         case "Ingress":
             step = annotate(service, consumer, target_type="ip")
             needs += " A targetType in IngressClassParams goes before the annotation."

@@ -26,11 +26,12 @@ _GROUP = re.compile(r"([a-z0-9][-a-z0-9.]*)?[a-z0-9]")
 
 
 class ClassConfig(Struct, frozen=True):
-    """`params` are the parameters of the class, empty where it has none. `source` names the option of the
-    controller that decided, "" where an API object did."""
+    """`params` are the parameters of the class, empty where it has none, and `name` is their name. `source` names
+    the option of the controller that decided, "" where an API object did."""
 
     params: IngressClassParamsSpec = field(default_factory=IngressClassParamsSpec)
     source: str = ""
+    name: str = ""
 
 
 def class_config(ingress: Ingress, view: View, options: AwsOptions) -> ClassConfig | None:
@@ -44,8 +45,11 @@ def class_config(ingress: Ingress, view: View, options: AwsOptions) -> ClassConf
         return _by_annotation(legacy, options)
     name = ingress.spec.ingress_class_name if ingress.spec else None
     found = _default_class(ingress, view, options) if name is None else _named_class(ingress, name, view)
+    if found is not None and found.controller == AWS_LBC:
+        reference = found.spec.parameters if found.spec else None
+        return ClassConfig(_params(ingress, found, view), name=reference.name if reference else "")
     if found is not None:
-        return ClassConfig(_params(ingress, found, view)) if found.controller == AWS_LBC else None
+        return None
     if name is None and options.ingress_class == "":
         return ClassConfig(source=options.described("ingress_class"))
     return None

@@ -9,7 +9,7 @@ from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.changes import Step, kubectl
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.objects import Key, Service
-from etpguard.objects.aws import TARGET_GROUP_BINDING
+from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING
 from etpguard.objects.gateways import TARGET_GROUP_CONFIGURATION
 
 
@@ -32,6 +32,12 @@ def annotate(service: Service, consumer: Consumer, **values: str | None) -> Step
 def patch_binding(consumer: Consumer, spec: object) -> Step:
     key = Key(consumer.namespace, consumer.name)
     return changes.merge(TARGET_GROUP_BINDING.api_version, TARGET_GROUP_BINDING.name, key, spec)
+
+
+def class_targets(params: Key, target_type: str) -> Step:
+    """Sets the target type in IngressClassParams."""
+    kind, version = INGRESS_CLASS_PARAMS.name, INGRESS_CLASS_PARAMS.api_version
+    return changes.merge(version, kind, params, {"targetType": target_type})
 
 
 def arn(consumer: Consumer) -> str:

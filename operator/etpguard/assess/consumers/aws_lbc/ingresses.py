@@ -188,7 +188,21 @@ class IngressPath:
         free = [port for port, bindings in bound.items() if not bindings]
         made |= dict.fromkeys(self._derived(free) if free else ())
         idle = self._actions.idle_ports(self._service)
-        return [without_traffic(one) if one.port in idle else one for one in made]
+        by = self._type_set_by()
+        return [
+            replace(
+                without_traffic(one) if one.port in idle else one, configured_by=by if one.targets.rule else ()
+            )
+            for one in made
+        ]
+
+    def _type_set_by(self) -> tuple[Key, ...]:
+        """The IngressClassParams that set the target type, which no annotation then changes."""
+        try:
+            config = self._model.config
+        except ModelError:
+            return ()
+        return (Key("", config.name),) if config and config.params.target_type else ()
 
     def _registered(self, port: int | str, group: TargetGroup) -> Consumer:
         """The consumer of a binding. The binding proves that the controller accepted the Ingress at least once. If
