@@ -42,7 +42,7 @@ INSTALL = f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace --se
 
 def test_the_values_that_are_shown_are_taken() -> None:
     rows = re.findall(r"^\| [^|]+ \| `([^`]+=[^`]+)`", PAGE.read_text(), re.MULTILINE)
-    assert len(rows) == 14
+    assert len(rows) == 15
     for values in rows:
         helm_template("--set", values)
 
@@ -53,6 +53,19 @@ def test_gardener_lets_the_pods_have_the_address_of_the_api_server() -> None:
     (values,) = re.findall(r"^\| Gardener[^|]+\| `([^`]+)`", PAGE.read_text(), re.MULTILINE)
     (pod,) = (m["spec"]["template"] for m in helm_template("--set", values) if m["kind"] == "Deployment")
     assert pod["metadata"]["labels"]["apiserver-proxy.networking.gardener.cloud/inject"] == "disable"
+
+
+def test_gke_autopilot_refuses_no_object() -> None:
+    """It refuses what is created in kube-system: cert-manager issue 3713. The page has a way for each tool."""
+    (values,) = re.findall(r"^\| GKE Autopilot[^|]+\| `([^`]+)`", PAGE.read_text(), re.MULTILINE)
+    assert {m["metadata"].get("namespace", NAMESPACE) for m in helm_template("--set", values)} == {NAMESPACE}
+    (patches,) = (block for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.S) if "delete" in block)
+    removed = {
+        (target["kind"], target["metadata"]["namespace"], target["metadata"]["name"])
+        for entry in yaml.load(patches, yaml.CSafeLoader)["patches"]
+        for target in [yaml.load(entry["patch"], yaml.CSafeLoader)]
+    }
+    assert removed == {name for name in map(name_of, kustomize("base")) if name[1] not in ("", NAMESPACE)}
 
 
 def test_the_command_that_upgrades_crds_is_the_same_everywhere() -> None:
