@@ -201,7 +201,8 @@ def test_a_forbidden_write_is_reported_and_the_rest_goes_on(scene: Scene, arena:
         f"Service {scene.namespace}/open: condition {CONDITION} removed\n"
         f"ServiceCoverage {scene.namespace}/open: deleted\n"
     )
-    (line,) = run.err.splitlines()
+    no_lease, line = run.err.splitlines()
+    assert no_lease.startswith("etpguard: no Lease is named etpguard: ")
     assert line.startswith(f"etpguard: Service {scene.namespace}/closed: ")
     assert 'cannot patch resource "services/status"' in line
     assert scene.report("closed")
