@@ -303,14 +303,30 @@ def test_two_new_pods_share_no_domain_that_the_nodes_do_not_have() -> None:
     assert "a" in sites([node("a"), node("b")], []).beside(apart, [(apart, "b")])
 
 
-def test_the_nodes_of_a_pod_are_found_once() -> None:
-    scheduling, pod_ = sites(AB, []), new()
-    assert scheduling.admitted(pod_) is scheduling.admitted(pod_)
+def test_the_nodes_of_pods_of_one_template_are_found_once() -> None:
+    """Whichever nodes the pods that they replace run on."""
+    scheduling = sites(AB, [])
+    assert scheduling.admitted(new(nodeName="a")) is scheduling.admitted(new(nodeName="b"))
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("250m", 0.25), ("2", 2), ("1Gi", 2**30), ("1.5k", 1500), ("1e3", 1000), (3, 3), ("", None), ("x", None)],
+    [
+        ("250m", 0.25),
+        ("2", 2),
+        ("1Gi", 2**30),
+        ("1.5k", 1500),
+        ("1e3", 1000),
+        (3, 3),
+        ("", None),
+        ("x", None),
+        (float("inf"), None),
+    ],
 )
-def test_quantities(text: str | int, value: float | None) -> None:
+def test_quantities(text: str | float, value: float | None) -> None:
     assert quantity(text) == value
+
+
+def test_a_fraction_of_a_manifest_is_what_is_written() -> None:
+    """0.1 of YAML is a binary fraction above a tenth, and ten of them would not fit on one CPU."""
+    assert quantity(0.1) == quantity("100m")

@@ -24,11 +24,15 @@ Reach = tuple[set[Key], dict[Key, list[NewPod]]]
 def reach(alternatives: Iterable[Alternative], pods: Pods) -> list[Reach]:
     """For each alternative the Services that lose endpoints, and those that get new pods, with these pods."""
     found = []
+    serve: dict[tuple[Key | None, bytes], set[Key]] = {}
     for each in alternatives:
         losing = {service for pod in each.pods() for service in pods.services_of(pod)}
         new_for: dict[Key, list[NewPod]] = defaultdict(list)
         for new in each.new:
-            for service in pods.services_for(new):
+            kind = (new.known_by_endpoint, new.like)
+            if kind not in serve:
+                serve[kind] = pods.services_for(new)
+            for service in serve[kind]:
                 new_for[service].append(new)
         found.append((losing, new_for))
     return found

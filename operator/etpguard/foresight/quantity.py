@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _WRITTEN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)$")
 _SUFFIX = {
@@ -16,11 +17,11 @@ _SUFFIX = {
 }
 
 
+@lru_cache(maxsize=4096)
 def quantity(given: str | int | float) -> Fraction | None:
-    """The value of a quantity of k8s.io/apimachinery pkg/api/resource; None for what is none."""
-    if not isinstance(given, str):
-        return Fraction(given)
-    found = _WRITTEN.fullmatch(given.strip())
+    """The value of a quantity of k8s.io/apimachinery pkg/api/resource; None for what is none. A number of YAML is
+    what is written: 0.1 is a tenth, and not the nearest binary fraction."""
+    found = _WRITTEN.fullmatch(str(given).strip())
     if found is None:
         return None
     number, exponent, suffix = found.groups()

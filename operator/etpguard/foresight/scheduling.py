@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
+from msgspec import json, structs
+
 from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, unmet_selector, untolerated
 from etpguard.foresight.quantity import quantity
 from etpguard.objects import Key, Node
@@ -20,7 +22,6 @@ from etpguard.objects.node_details import NodeDetails
 from etpguard.objects.nodes import HOSTNAME_LABEL
 from etpguard.objects.pods import Pod, PodContainer, PodSpec, PodTerm
 
-_Like = tuple[str, int, int]
 Rivals = Mapping[str, Mapping[str, set[str]]]
 
 
@@ -37,11 +38,12 @@ class NewPod:
     """The pod that it replaces, of which only an endpoint is known: it serves the same Services."""
     certain: bool = False
     """Whether it is surely ready, on whichever node. Otherwise it may stay pending."""
+    like: bytes = field(init=False)
+    """The same for all pods that the scheduler treats alike, as those of one template."""
 
-    @property
-    def like(self) -> _Like:
-        """The same for all pods of one template, as long as one of them is kept."""
-        return self.namespace, id(self.labels), id(self.spec)
+    def __post_init__(self) -> None:
+        anywhere = structs.replace(self.spec, node_name=None)
+        object.__setattr__(self, "like", json.encode((self.namespace, self.labels, anywhere)))
 
 
 @dataclass
@@ -82,23 +84,22 @@ class Scheduling:
             for pod in site.pods
             if pod.spec.affinity and _anti(pod.spec)
         ]
-        self._admitted: dict[_Like, tuple[NewPod, list[str]]] = {}
-        self._apart: dict[tuple[_Like, _Like], tuple[NewPod, NewPod, list[str]]] = {}
+        self._admitted: dict[bytes, list[str]] = {}
+        self._apart: dict[tuple[bytes, bytes], list[str]] = {}
 
     def admitted(self, pod: NewPod) -> list[str]:
         """The names of the nodes that every filter admits, for one new pod."""
         kept = self._admitted.get(pod.like)
         if kept is None:
-            # The pod is kept with the result, so that nothing else gets the same ids.
-            kept = self._admitted[pod.like] = (pod, self._find(pod))
-        return kept[1]
+            kept = self._admitted[pod.like] = self._find(pod)
+        return kept
 
     def apart(self, one: NewPod, other: NewPod) -> list[str]:
         """The topology keys in which the nodes of two new pods must differ."""
         kept = self._apart.get((one.like, other.like))
         if kept is None:
-            kept = self._apart[one.like, other.like] = (one, other, _apart(one, other))
-        return kept[2]
+            kept = self._apart[one.like, other.like] = _apart(one, other)
+        return kept
 
     def _find(self, pod: NewPod) -> list[str]:
         repelled, attracted = self._domains(pod)
