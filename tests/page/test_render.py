@@ -132,8 +132,12 @@ def test_clients_in_the_cluster() -> None:
     )
     details = {"causes": [{"reasons": [{"message": "a taint"}]}]}
     contents = replace(
-        page.contents, internal_details=lambda each: details, internal_advice=lambda each: ["Tolerate it."]
+        page.contents,
+        internal=[replace(each, assumptions=("the pods tell the truth",)) for each in page.contents.internal],
+        internal_details=lambda each: details,
+        internal_advice=lambda each: ["Tolerate it."],
     )
+    assert "the pods tell the truth" in text_of(shown(dataclasses.replace(page, contents=contents)))
     (part,) = (
         e for e in shown(dataclasses.replace(page, contents=contents)).iter("section") if e.get("id") == "internal"
     )

@@ -17,7 +17,7 @@ from etpguard.cluster import NodeTable, Picture
 from etpguard.objects import NODE, Key, Remediation
 from etpguard.objects.nodes import ZONE_LABEL
 from etpguard.page.matrix import Cell, Mark, Matrix, PortRow, cell, matrix, port_rows
-from etpguard.report.contract import Contents, Json, coverage_report, service_report
+from etpguard.report.contract import Contents, Json, coverage_report, report_assumptions, service_report
 from etpguard.report.internal import internal_report
 from etpguard.report.resilience import resilience_lines
 from etpguard.report.transitions import transitions_of
@@ -210,7 +210,7 @@ def page_view(page: PageContents, views: ServiceViews | None = None) -> PageView
     made = matrix([row for each in services for row in each.rows], contents.nodes, page.zones, contents.table)
     return PageView(
         page=page,
-        report=coverage_report(replace(contents, internal=()), []),
+        report=coverage_report(replace(contents, internal=()), []) | {"assumptions": report_assumptions(contents)},
         outcomes=tuple(sorted(Counter(s.outcome for s in services).items(), reverse=True)),
         nodes=contents.nodes.bit_count(),
         matrix=made,

@@ -68,7 +68,7 @@ def coverage_report(contents: Contents, services: Sequence[Any] | None = None) -
             for each in sorted(contents.internal, key=lambda assessment: assessment.key)
         ],
         **asked,
-        "assumptions": _assumptions(contents),
+        "assumptions": report_assumptions(contents),
         "warnings": list(contents.warnings),
         "notRead": list(contents.not_read),
     }
@@ -105,7 +105,7 @@ def service_report(assessment: Assessment, table: NodeTable, advice: Sequence[st
     return report
 
 
-def _assumptions(contents: Contents) -> list[str]:
+def report_assumptions(contents: Contents) -> list[str]:
     """The assumptions, each once: first the data planes that no API object and no flag names, then those of single
     Services."""
     found = dict.fromkeys(text for each in _ordered(contents) for text in each.assumptions)
