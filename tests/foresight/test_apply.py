@@ -99,6 +99,14 @@ def test_a_container_is_merged_by_its_name() -> None:
     assert after.template.labels == APP
 
 
+def test_a_port_of_a_container_is_merged_by_its_number() -> None:
+    ports = [{"name": "http", "containerPort": 80}, {"name": "tls", "containerPort": 443, "hostPort": 443}]
+    template = {"metadata": {"labels": APP}, "spec": {"containers": [{"name": "c", "ports": ports}]}}
+    manifest = workload("Deployment", "web", 1, template=template)
+    before = known("Deployment", manifest)
+    assert merged(KINDS["Deployment"], manifest, before) == before, "nothing changes"
+
+
 def test_a_malformed_manifest_is_a_reject() -> None:
     assert isinstance(merged(SERVICE, {"metadata": {"name": "web"}, "spec": {"ports": "none"}}, None), Reject)
 

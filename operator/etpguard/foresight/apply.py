@@ -31,11 +31,12 @@ _KEYED = {
     "containers": ("name",),
     "env": ("name",),
     "initContainers": ("name",),
-    "ports": ("port", "protocol"),
+    "ports": ("port", "containerPort", "protocol"),
     "topologySpreadConstraints": ("topologyKey",),
     "volumes": ("name",),
 }
-"""The lists that an apply merges by a key: struct tags patchMergeKey of k8s.io/api."""
+"""The lists that an apply merges by a key: struct tags patchMergeKey of k8s.io/api. Those of a Service's ports and
+of a container's ports are in one entry: each has only one of the two numbers."""
 _KEPT = frozenset({"containers", "env", "initContainers", "topologySpreadConstraints", "volumes"})
 """Lists that keep an item that the manifest leaves out: the manifest may be a patch."""
 

@@ -113,7 +113,7 @@ def spread(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -> 
         },
         effect=f"{behind.workload} {more}spreads its pods over the {_nodes(wanted)} that admit them.",
         cost="Cost: its pods are replaced by a rollout"
-        + (f", and there are {wanted - has} more of them." if replicas else ".")
+        + (f", and it has {wanted - has} more of them." if replicas else ".")
         + " A node that joins later has no pod until the next one. A DaemonSet has no such gap.",
         notes=tuple(notes),
     )
