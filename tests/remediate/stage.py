@@ -116,7 +116,7 @@ class Scene:
         made = self.cluster.call("POST", f"{path}?fieldManager={manager}", manifest)
         if manifest["kind"] == "Service" and manifest["spec"].get("type") == "LoadBalancer":
             # As the cloud's controller does; without an address no load balancer is known to send traffic.
-            status = {"loadBalancer": {"ingress": [{"hostname": "lb-0123.elb.eu-west-1.amazonaws.com"}]}}
+            status = {"loadBalancer": {"ingress": [{"hostname": "lb-0123.eu-west-1.elb.amazonaws.com"}]}}
             name = manifest["metadata"]["name"]
             made = self.cluster.call("PATCH", f"{path}/{name}/status", {"status": status})
         return made

@@ -415,20 +415,60 @@ def test_without_an_address_the_refused_protocol_is_a_known_cause() -> None:
     assert "several protocols" in verdict.reason.detail
 
 
+MINIMUM = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count=2"
+
+
 @pytest.mark.parametrize(
-    ("attributes", "expected"),
+    ("annotations", "protocol", "code"),
     [
-        pytest.param("count=2", LOST._replace(reason="TooFewHealthyTargets"), id="fewer than 2 healthy"),
-        pytest.param("percentage=34", LOST._replace(reason="TooFewHealthyTargets"), id="a third is below 34 %"),
-        pytest.param("percentage=33", SAFE, id="a third is not below 33 %"),
-        pytest.param("percentage=off", SAFE, id="off"),
-        pytest.param("percentage=101", SAFE, id="AWS rejects it"),
+        pytest.param(
+            {**NLB, ATTRIBUTES: MINIMUM}, "TCP", "InvalidAnnotation", id="an attribute that it does not take"
+        ),
+        pytest.param({**NLB, ATTRIBUTES: ""}, "TCP", "TargetsUnhealthy", id="none"),
+        pytest.param(
+            {**NLB, ATTRIBUTES: "preserve_client_ip.enabled=false"},
+            "TCP",
+            "TargetsUnhealthy",
+            id="one that it takes",
+        ),
+        pytest.param(
+            {**NLB, ATTRIBUTES: "preserve_client_ip.enabled=no"},
+            "TCP",
+            "InvalidAnnotation",
+            id="a value that is no bool",
+        ),
+        pytest.param(
+            {**NLB, ATTRIBUTES: "preserve_client_ip.enabled=false"}, "UDP", "InvalidAnnotation", id="not with UDP"
+        ),
+        pytest.param(
+            {ATTRIBUTES: "preserve_client_ip.enabled=true"}, "TCP", "InvalidAnnotation", id="Classic Load Balancer"
+        ),
     ],
 )
-def test_below_the_minimum_an_nlb_sends_to_all(attributes: str, expected: Seen) -> None:
-    """AWS documentation, "Target group health"."""
-    key = "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
-    assert seen(*annotated({**NLB, ATTRIBUTES: f"{key}{attributes}"})) == expected
+def test_attributes_of_target_groups(annotations: dict[str, str], protocol: str, code: str) -> None:
+    """aws_validations.go validateServiceAnnotationTargetGroupAttributes."""
+    subject = service(annotations=annotations, ports=[port(protocol=protocol)])
+    assert seen(subject, endpoints("a", protocol=protocol), *nodes("aws")).reason == code
+
+
+@pytest.mark.parametrize(
+    ("annotations", "hostname", "changed"),
+    [
+        pytest.param(NLB, CLB_NAME, True, id="Classic, and the annotation asks for an NLB"),
+        pytest.param({}, NLB_NAME, True, id="Network, without annotation"),
+        pytest.param(NLB, NLB_NAME, False, id="Network"),
+        pytest.param({}, CLB_NAME, False, id="Classic"),
+        pytest.param(NLB, "lb.example.net", False, id="a name that does not tell"),
+    ],
+)
+def test_the_type_does_not_change_after_creation(
+    annotations: dict[str, str], hostname: str, changed: bool
+) -> None:
+    """aws_validations.go validateServiceAnnotations."""
+    made = service(annotations=annotations, ingress=[{"hostname": hostname}])
+    found = seen(made, endpoints("a"), *nodes("aws"))
+    assert (found.reason == "LoadBalancerTypeChanged") is changed
+    assert (found.outcome == "Unknown") is changed
 
 
 def test_what_a_classic_load_balancer_does_without_a_healthy_node_is_not_known() -> None:
@@ -445,11 +485,12 @@ def test_a_port_without_a_node_port_has_no_target() -> None:
     assert made.consumer("bare").reason.code in ("NoNodePort", "PortNotServed")
 
 
-def test_advice_lowers_the_minimum() -> None:
-    key = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"
-    advice = world(*annotated({**NLB, PORT: "traffic-port", ATTRIBUTES: f"{key}=2"})).advice()
-    assert advice[0].startswith("Remove minimum_healthy_targets from the attributes")
-    assert not any(text.startswith("Remove the annotation") for text in advice)
+def test_advice_where_the_controller_refuses_an_annotation() -> None:
+    advice = world(*annotated({**NLB, ATTRIBUTES: MINIMUM})).advice()
+    assert advice[0].startswith(f"Remove the annotation {ATTRIBUTES}")
+    made = service(annotations=NLB, ingress=[{"hostname": CLB_NAME}])
+    (found,) = world(made, endpoints("a"), *nodes("aws")).advice()
+    assert found.startswith(f"Undo the change of the annotation {TYPE}")
 
 
 def test_advice_for_udp_behind_a_classic_load_balancer() -> None:

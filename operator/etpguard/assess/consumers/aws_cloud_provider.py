@@ -5,14 +5,13 @@ cloud-provider-aws 63ec440 (1.36), pkg/providers/v1; file names without a path a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_target_groups import (
-    LOWER_THE_MINIMUM,
-    minimum_healthy,
     named_by_aws,
     zones_without,
 )
@@ -61,7 +60,7 @@ from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_selection import key_values, target_node_labels
-from etpguard.assess.outcome import TOO_FEW_HEALTHY, Outcome, Reason
+from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import EKS_AUTO
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, PassesNowhere
 from etpguard.objects import Node, Service, ServicePort
@@ -71,7 +70,7 @@ TYPE, TARGET_NODES = f"{_PREFIX}type", f"{_PREFIX}target-node-labels"
 CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{_PREFIX}healthcheck-{part}" for part in ("port", "protocol", "path"))
 
 ATTRIBUTES = f"{_PREFIX}target-group-attributes"
-_PROXIED = "proxy_protocol_v2.enabled"
+_PROXIED, _PRESERVED = "proxy_protocol_v2.enabled", "preserve_client_ip.enabled"
 
 _PROXY_PROTOCOL = (
     "To keep the client's address, change the policy first, since this makes new target groups. Only then let the "
@@ -142,8 +141,8 @@ class AwsCloudProvider(BaseFamily):
         rule = replace(_NODES, requirements=target_node_labels(service.annotations.get(TARGET_NODES, "")))
         settings = _settings(service)
         attributes = key_values(service.annotations.get(ATTRIBUTES, "")) if network else {}
-        proxied, least = _proxied(attributes), minimum_healthy(attributes)
-        whole = _refused_as_a_whole(service, rule)
+        proxied = _proxied(attributes)
+        whole = _refused_as_a_whole(service, rule, network)
         for port in service.ports:
             if port.transport not in _PROTOCOLS[network]:
                 targets: Targets = _not_served(port, network)
@@ -155,7 +154,7 @@ class AwsCloudProvider(BaseFamily):
                 targets = _targets(service, port, view, rule, settings, network)
                 targets = _through_proxy_protocol(targets, proxied)
             if network and isinstance(targets, NodeTargets):
-                targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_ALL, minimum_healthy=least)
+                targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_ALL)
             yield balancer.consumer(port, targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
@@ -167,12 +166,18 @@ class AwsCloudProvider(BaseFamily):
                 "Give each protocol a Service for itself", "The controller serves one protocol for each Service."
             )
             return
+        if verdict.reason.code == "LoadBalancerTypeChanged":
+            yield Advice(
+                f"Undo the change of the annotation {TYPE}, or make a new Service",
+                "The type of a load balancer cannot change. A new Service gets a new address.",
+            )
+            return
+        if _odd_attribute(service, verdict.consumer.controller.endswith("nlb")):
+            yield drop_annotation(service, ATTRIBUTES, "The controller then serves the Service again.")
         if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected):
             yield from spelling(
                 "The AWS cloud provider", service.annotations, _PREFIX, AWS_NLB, AWS_NLB_BEGINNINGS
             )
-        if verdict.reason.code == TOO_FEW_HEALTHY:
-            yield LOWER_THE_MINIMUM
         check = verdict.consumer.check
         proxy_protocol = check is not None and check.proxy_protocol
         probed = check is not None and isinstance(check.probe, OwnNodePort | HealthCheckNodePort)
@@ -183,7 +188,7 @@ class AwsCloudProvider(BaseFamily):
                 "",
                 *annotate_service(service, f"{CHECK_PORT}=traffic-port", f"{CHECK_PROTOCOL}=TCP"),
             )
-        elif verdict.outcome in (Outcome.Blackhole, Outcome.Unknown) and verdict.reason.code != TOO_FEW_HEALTHY:
+        elif verdict.outcome in (Outcome.Blackhole, Outcome.Unknown):
             for key in (CHECK_PORT, CHECK_PROTOCOL):
                 if key in service.annotations and (key == CHECK_PROTOCOL or not probed):
                     effect = (
@@ -238,11 +243,40 @@ def _refusals(service: Service, network: bool) -> str:
     return "; ".join(causes)
 
 
-def _refused_as_a_whole(service: Service, rule: NodeRule) -> UnknownOutcome | None:
-    """aws.go:2375 EnsureLoadBalancer, and checkMixedProtocol."""
+def _refused_as_a_whole(service: Service, rule: NodeRule, network: bool) -> UnknownOutcome | None:
+    """aws.go:2375 EnsureLoadBalancer, checkMixedProtocol, and aws_validations.go since v1.34.0. Before that, the
+    controller does not read the attributes of target groups."""
     if len({port.transport for port in service.ports}) > 1:
         return UnknownOutcome(refused("MixedProtocols", "the Service has ports of several protocols"), rule)
-    return refused_affinity(service, rule)
+    if affinity := refused_affinity(service, rule):
+        return affinity
+    if cause := _odd_attribute(service, network):
+        return UnknownOutcome(refused("InvalidAnnotation", f"{ATTRIBUTES} {cause}"), rule)
+    host = next((entry.hostname or "" for entry in service.load_balancer_ingress), "")
+    if (_CLASSIC if network else _NETWORK).search(host):
+        other = "Classic" if network else "Network"
+        cause = f"the name {host[:253]} is that of a {other} Load Balancer, which {TYPE} does not ask for"
+        return UnknownOutcome(refused("LoadBalancerTypeChanged", cause), rule)
+    return None
+
+
+_CLASSIC, _NETWORK = re.compile(r"\.elb\.amazonaws\.com$"), re.compile(r"\.elb\.[a-z0-9-]+\.amazonaws\.com$")
+
+
+def _odd_attribute(service: Service, network: bool) -> str:
+    """Why the controller refuses the attributes of target groups, as a clause about the annotation."""
+    if ATTRIBUTES not in service.annotations:
+        return ""
+    if not network:
+        return "is for Network Load Balancers, and the Service does not ask for one"
+    for key, value in key_values(service.annotations[ATTRIBUTES]).items():
+        if key not in (_PROXIED, _PRESERVED):
+            return f"sets {key[:80]!r}, and the controller takes {_PRESERVED} and {_PROXIED} alone"
+        if key == _PRESERVED and value not in ("true", "false"):
+            return f"has a {_PRESERVED} that is neither true nor false"
+        if key == _PRESERVED and value == "false" and any(port.transport == "UDP" for port in service.ports):
+            return f"sets {_PRESERVED}=false, which UDP does not allow"
+    return ""
 
 
 def _another_load_balancer(consumer: Consumer) -> Advice:
@@ -263,10 +297,8 @@ def _not_served(port: ServicePort, network: bool) -> NodeTargets:
 
 
 def _proxied(attributes: Mapping[str, str]) -> str:
-    """The value of the attribute that turns PROXY protocol on; "" where blanks make its name another one, which
-    the controller refuses: aws_validations.go validateServiceAnnotationTargetGroupAttributes."""
-    misspelt = any(key != _PROXIED and key.strip() == _PROXIED for key in attributes)
-    return "" if misspelt else attributes.get(_PROXIED, "false")
+    """The value of the attribute that turns PROXY protocol on."""
+    return attributes.get(_PROXIED, "false")
 
 
 def _through_proxy_protocol(targets: Targets, value: str) -> Targets:
