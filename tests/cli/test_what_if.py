@@ -93,6 +93,12 @@ def test_what_is_no_change(line: str, message: str) -> None:
         list(words(line.split()))
 
 
+def test_a_wrong_change_shows_how_the_command_is_used(state: Path) -> None:
+    run = what_if(state)
+    assert (run.code, run.out) == (2, "")
+    assert run.err.startswith("Usage: etpguard what-if [OPTIONS] CHANGE [then CHANGE]...")
+
+
 def test_the_json_is_the_contract(state: Path) -> None:
     made = report(state, "lose", "a")
     assert set(made) == {

@@ -33,6 +33,26 @@ def on_nodes(at: dict[str, int]) -> dict[Key, str]:
     return {Key("shop", f"{node}{number}"): node for node, count in at.items() for number in range(count)}
 
 
+@pytest.mark.parametrize(
+    ("gone", "choices", "pods", "expected"),
+    [
+        pytest.param("ab", [], "ab", True, id="surely gone"),
+        pytest.param("a", [], "ab", False, id="one stays"),
+        pytest.param("a", [("bc", 1)], "ab", True, id="the other may be the one that goes"),
+        pytest.param("", [("abc", 1)], "ab", False, id="only one goes"),
+        pytest.param("", [("abc", 1), ("abd", 1)], "ab", True, id="two choices take one each"),
+    ],
+)
+def test_whether_all_pods_may_be_gone(
+    gone: str, choices: list[tuple[str, int]], pods: str, expected: bool
+) -> None:
+    def keys(names: str) -> frozenset[Key]:
+        return frozenset(Key("shop", name) for name in names)
+
+    way = Alternative(keys(gone), tuple(Choice(keys(among), most, most) for among, most in choices))
+    assert way.may_take(keys(pods)) is expected
+
+
 def removals(
     hosts: dict[Key, str], *choices: Choice, gone: Sequence[Key] = (), eligible: str = ""
 ) -> tuple[list[frozenset[Key]], bool]:

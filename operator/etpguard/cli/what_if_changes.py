@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
+from click.core import augment_usage_errors
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -62,7 +63,8 @@ class ChangesCommand(click.Command):
         left = super().parse_args(ctx, own)
         ctx.meta[_WRITTEN] = rest
         if not ctx.resilient_parsing:  # of a line that is not complete yet
-            ctx.meta[CHANGES] = list(words(rest))
+            with augment_usage_errors(ctx):
+                ctx.meta[CHANGES] = list(words(rest))
         return left
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -14,6 +14,7 @@ from etpguard.cluster import Picture
 from etpguard.foresight.absence_reasons import Cause, Reason, of_endpoint, of_pod, unschedulable
 from etpguard.foresight.changes import Workload
 from etpguard.foresight.node_filters import affinity_admits, unmet_selector, untolerated
+from etpguard.foresight.pods import selects
 from etpguard.foresight.rollout_state import rollout_of
 from etpguard.objects import NODE, AnyKind, Endpoint, Key, Node, Service
 from etpguard.objects.nodes import Taint
@@ -59,25 +60,15 @@ def why_unread(found: Picture, kind: AnyKind) -> str | None:
     return found.unread.get(kind) or found.unlisted.get(kind)
 
 
-def serves(service: Service, pod: Pod) -> bool:
-    """Whether the selector of the Service selects the pod."""
-    return pod.key.namespace == service.key.namespace and _selected(service, pod.labels)
-
-
 def workloads_behind(found: Picture, service: Service) -> list[tuple[Workload, PodController]]:
     """The workloads whose template the selector of the Service selects. A ReplicaSet counts if nothing owns it."""
-    made = []
-    for kind in CONTROLLER_KINDS:
-        for each in found.store(kind) if kind in found.kinds else ():
-            here = each.key.namespace == service.key.namespace and each.owner is None
-            if here and _selected(service, each.template.labels):
-                made.append((Workload(kind.name, each.key), each))
+    made = [
+        (Workload(kind.name, each.key), each)
+        for kind in CONTROLLER_KINDS
+        for each in (found.store(kind) if kind in found.kinds else ())
+        if each.owner is None and selects(service, each.key.namespace, each.template.labels)
+    ]
     return sorted(made, key=lambda pair: (pair[0].kind, pair[0].key))
-
-
-def _selected(service: Service, labels: dict[str, str]) -> bool:
-    selector = service.spec.selector
-    return bool(selector) and all(labels.get(key) == value for key, value in (selector or {}).items())
 
 
 class _Reading:
@@ -97,7 +88,7 @@ class _Reading:
         self._without_node: list[Pod] = []
         if self._pods_unread is None:
             for pod in found.store(POD):
-                if serves(service, pod):
+                if selects(service, pod.key.namespace, pod.labels):
                     self._place(pod)
         self._unread_workloads = [kind for kind in _WORKLOADS if why_unread(found, kind)]
         self._endpoints: dict[str, list[Endpoint]] = defaultdict(list)

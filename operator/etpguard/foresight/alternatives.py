@@ -41,6 +41,12 @@ class Alternative:
         """The pods that go or may go."""
         return self.gone.union(*(choice.pods for choice in self.choices))
 
+    def may_take(self, pods: Set[Key]) -> bool:
+        """Whether all of these pods may be gone."""
+        left = pods - self.gone
+        possible = sum(min(len(choice.pods & left), choice.most) for choice in self.choices)
+        return left <= self.pods() and possible >= len(left)
+
 
 @dataclass(frozen=True, slots=True)
 class Ground:

@@ -11,7 +11,6 @@ from etpguard.cluster import Picture
 from etpguard.foresight.changed_slices import slices_with
 from etpguard.foresight.changes import Applied, Refused
 from etpguard.foresight.pods import Pods, selects
-from etpguard.foresight.scheduling import NewPod
 from etpguard.objects import (
     ENDPOINT_SLICE,
     AnyKind,
@@ -113,7 +112,7 @@ def slices_of(service: Service, pods: Pods) -> list[EndpointSlice]:
         pod = each.pod
         if pod is None or not pod.node or pod.finished:
             continue
-        if selects(service, NewPod(pod.key.namespace, pod.labels, pod.spec)):
+        if selects(service, pod.key.namespace, pod.labels):
             ready = pod.ready and not pod.deleting
             conditions = EndpointConditions(ready, pod.ready, pod.deleting)
             endpoints.append(Endpoint([], conditions, pod.node, TargetRef("Pod", pod.key.name)))

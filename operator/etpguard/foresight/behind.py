@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from etpguard.cluster import Picture
 from etpguard.foresight.changes import Workload
 from etpguard.foresight.pods import Pods, selects
-from etpguard.foresight.workloads import Workloads, new_pod
+from etpguard.foresight.workloads import Workloads
 from etpguard.objects import Service
 from etpguard.objects.pod_controllers import (
     CONTROLLER_KINDS,
@@ -40,7 +40,7 @@ def behind(service: Service, picture: Picture) -> Behind | str:
         (Workload(kind.name, controller.key), controller)
         for kind in CONTROLLER_KINDS
         for controller in picture.store(kind)
-        if selects(service, new_pod(controller)) and not _outlived(controller)
+        if selects(service, controller.key.namespace, controller.template.labels) and not _outlived(controller)
     ]
     known = {workload for workload, _ in found}
     own = [(workload, controller) for workload, controller in found if not _owned(controller, known)]

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from etpguard.cluster import Picture
-from etpguard.foresight.absence import serves
 from etpguard.foresight.eviction import MIRROR
+from etpguard.foresight.pods import selects
 from etpguard.objects import Key, Service
 from etpguard.objects.pod_controllers import REPLICA_SET
 from etpguard.objects.pods import POD, Pod
@@ -43,7 +43,7 @@ def clients(found: Picture, service: Service, nodes: Collection[str]) -> list[Cl
     pods: dict[Owner, int] = defaultdict(int)
     where: dict[Owner, set[str]] = defaultdict(set)
     for pod in found.store(POD):
-        if pod.node in wanted and not pod.finished and not serves(service, pod):
+        if pod.node in wanted and not pod.finished and not selects(service, pod.key.namespace, pod.labels):
             owner = owner_of(found, pod)
             pods[owner] += 1
             where[owner].add(pod.node)

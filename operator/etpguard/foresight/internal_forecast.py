@@ -200,15 +200,6 @@ class InternalEvaluator:
         table: NodeTable = self._world.picture.nodes
         found = 0
         for node, pods in by_node.items():
-            if node not in fixed and any(_all_may_go(each, pods) for each in alternatives):
+            if node not in fixed and any(each.may_take(pods) for each in alternatives):
                 found |= table.bit(node)
         return found
-
-
-def _all_may_go(alternative: Alternative, pods: set[Key]) -> bool:
-    left = pods - alternative.gone
-    for choice in alternative.choices:
-        chosen = left & choice.pods
-        if len(chosen) <= choice.most:
-            left -= chosen
-    return not left

@@ -8,7 +8,7 @@ is that of the pod that ends first. Where no other node has a pod, the time coun
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -141,11 +141,17 @@ class PodEnds:
             for each in before
             for way in ending.ways
         ]
+
+        def _emptied(nodes: Set[str]) -> bool:
+            """Whether these nodes may all have lost all of their pods."""
+            on_nodes = {pod for pod, node in hosts.items() if node in nodes}
+            return any(way.may_take(on_nodes) for way in ways)
+
         # Where only one node admits the first new pod of a rollout, the pod runs there before any old one ends.
         kept = fixed | (ending.first_on if len(ending.first_on) == 1 else frozenset())
         of_pods = set(hosts.values()) - kept
         touched = of_pods & {node for pod, node in hosts.items() if pod in keys}
-        emptied = {node for node in touched if any(_empties(hosts, way, {node}) for way in ways)}
+        emptied = {node for node in touched if _emptied({node})}
         if not emptied:
             return
         ends = [pod for pod, node in hosts.items() if pod in keys and node in emptied]
@@ -168,7 +174,7 @@ class PodEnds:
                 found = hand_off(consumer, timing, window, forwards_to_terminating=terminating)
             found = _with_removal(found, consumer, ending.by)
             covered = set(table.names(verdict.eligible & ~verdict.uncovered))
-            alone = covered <= of_pods and any(_empties(hosts, way, covered) for way in ways)
+            alone = covered <= of_pods and _emptied(covered)
             found = _alone(found, timing, ending) if alone else _with_rollout(found, timing, ending)
             found = _with_new_pods(found, ending, nodes)
             yield PodEnd(
@@ -186,13 +192,6 @@ class PodEnds:
         seen = (self._pods.seen.get(key) for key in pods)
         known = [each.pod for each in seen if each is not None and each.pod is not None]
         return first_window(known) if known else None
-
-
-def _empties(hosts: Mapping[Key, str], way: Alternative, nodes: Set[str]) -> bool:
-    """Whether these nodes may all lose all of their pods in this way."""
-    left = {pod for pod, node in hosts.items() if node in nodes} - way.gone
-    possible = sum(min(len(choice.pods & left), choice.most) for choice in way.choices)
-    return left <= way.pods() and possible >= len(left)
 
 
 def _with_rollout(found: HandOff, timing: Timing | NotKnown, ending: Ending) -> HandOff:

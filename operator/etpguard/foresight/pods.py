@@ -7,7 +7,7 @@ its controller nor what its replacement needs.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from etpguard.assess.node_states import proxied
@@ -107,13 +107,15 @@ class Pods:
         """The Services that a new pod will serve, by their selectors."""
         if pod.known_by_endpoint is not None:
             return self.services_of(pod.known_by_endpoint)
-        return {service.key for service in self._by_namespace.get(pod.namespace, ()) if selects(service, pod)}
+        here = self._by_namespace.get(pod.namespace, ())
+        return {service.key for service in here if selects(service, pod.namespace, pod.labels)}
 
 
-def selects(service: Service, pod: NewPod) -> bool:
+def selects(service: Service, namespace: str, labels: Mapping[str, str]) -> bool:
+    """Whether the selector of the Service selects pods with these labels."""
     selector = service.spec.selector
     return (
         bool(selector)
-        and service.key.namespace == pod.namespace
-        and all(pod.labels.get(key) == value for key, value in (selector or {}).items())
+        and service.key.namespace == namespace
+        and all(labels.get(key) == value for key, value in (selector or {}).items())
     )
