@@ -92,6 +92,16 @@ def test_beyond_the_worst_services_a_story_is_short() -> None:
     assert (first.ports[0].states[1].more, last.ports[0].states[1].more) == (1, MAX_NAMES + 1 - FEW_NAMES)
 
 
+def test_a_command_has_the_name_as_one_word() -> None:
+    """A file may have any name."""
+    names = ["web", "$(date); true"]
+    page = page_view(page_of(node("n1"), *map(service, names)))
+    assert {each.explain for each in page.services} == {
+        "etpguard explain default/web",
+        "etpguard explain 'default/$(date); true'",
+    }
+
+
 def test_a_view_is_kept_while_nothing_it_shows_changes() -> None:
     kept = ServiceViews()
     page = page_of(*small(), recorded=recorded(web={"transitions": []}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -239,7 +240,7 @@ def _ways_on(service: Service) -> list[Advice]:
             "etpguard then leaves the Service alone until the spec of a policy that selects it changes, or a new "
             "policy selects it.",
             "Cost: nodes without an endpoint drop traffic again.",
-            f"etpguard rollback {service.key}",
+            shlex.join(["etpguard", "rollback", str(service.key)]),
         ),
     ]
 

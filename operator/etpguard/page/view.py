@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,6 +129,11 @@ class ServiceView:
     @property
     def name(self) -> str:
         return f"{self.report['namespace']}/{self.report['name']}"
+
+    @property
+    def explain(self) -> str:
+        """The command that explains it. A file may have names that a shell would not take as such."""
+        return shlex.join(["etpguard", "explain", self.name])
 
     @property
     def remediated(self) -> bool:
