@@ -336,12 +336,28 @@ def test_a_setting_with_fixed_values_takes_no_others() -> None:
             for flag in ("resync-interval", "watch-inactivity", "hold", "hold-urgent", "lease-duration")
         ),
         *(
-            pytest.param(flag, ("", "shop", "shop,web-2", "shop, web"), ("Shop", "a/b", "*"), id=flag)
+            pytest.param(
+                flag,
+                ("", "shop", "shop,web-2", "shop, web", " shop ,web,", ",", "a,,b", "a" * 63),
+                ("Shop", "a/b", "*", "shop web", "-shop", "shop,web-", "a" * 64),
+                id=flag,
+            )
             for flag in ("namespaces", "skip-namespaces")
         ),
         pytest.param("max-remediations", ("1/600s", "0/1h", "5/60"), ("1", "1/", "/600s", "x/600s"), id="quota"),
-        pytest.param("breaker", ("0", "40%", "100%", "12"), ("", "40 %", "-1", "half"), id="breaker"),
-        pytest.param("answers-everywhere-ports", ("", "80", "80, 443"), ("http", "80;443"), id="ports"),
+        pytest.param("breaker", ("0", "40%", "100%", "12"), ("", "40 %", "-1", "half", "101%"), id="breaker"),
+        pytest.param(
+            "answers-everywhere-ports",
+            ("", "80", "80, 443", " 1,65535,"),
+            ("http", "80;443", "80 443", "0", "65536"),
+            id="ports",
+        ),
+        pytest.param(
+            "page",
+            ("off", "127.0.0.1:8081", "127.1.2.3:65535", "[::1]:8081"),
+            ("", "0.0.0.0:8081", ":8081", "10.0.0.1:8081", "localhost:8081", "127.0.0.1:65536", "127.0.0.256:80"),
+            id="no page but on loopback",
+        ),
         pytest.param("aws-lbc-fail-open", ("true", "false", "on", "off"), ("", "maybe"), id="a switch"),
         pytest.param("aws-lbc-max-targets", ("0", "500"), ("", "many", "-1"), id="a number"),
     ],

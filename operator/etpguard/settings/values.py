@@ -181,14 +181,23 @@ def _pattern(pattern: str) -> Mapping[str, Any]:
 _ONE_DURATION = r"[0-9]+(\.[0-9]+)?(ms|s|m|h)"
 _DURATION_SCHEMA = rf"([0-9]+(\.[0-9]+)?(ms|s|m|h)?|({_ONE_DURATION}){{2,}})"
 
-NAMESPACES = ValueType("NAMES", namespaces, _pattern("[-a-z0-9, ]*"))
+
+def _list_of(one: str) -> Mapping[str, Any]:
+    """Separated by commas, with blanks around each and nothing between two commas."""
+    return _pattern(rf"[ ,]*({one}( *,[ ,]*| *$))*")
+
+
+_BYTE = "(25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})"
+_PORT = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+
+NAMESPACES = ValueType("NAMES", namespaces, _list_of("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"))
 API_GROUPS = ValueType("GROUPS", api_groups, _pattern("[-a-z0-9., ]*"))
-PORTS = ValueType("PORTS", ports, _pattern("[0-9, ]*"))
+PORTS = ValueType("PORTS", ports, _list_of(_PORT))
 COUNT = ValueType("N", count, _pattern("[0-9]{1,9}"))
 QUOTA = ValueType("N/DURATION", quota, _pattern(f"[0-9]{{1,9}}/{_DURATION_SCHEMA}"))
-SHARE = ValueType("N|N%", share, _pattern("[0-9]{1,9}%?"))
+SHARE = ValueType("N|N%", share, _pattern("([0-9]{1,9}|(100|[0-9]{1,2})%)"))
 ADDRESS = ValueType("ADDRESS:PORT", address, _pattern(r".*:[0-9]{1,5}"))
-PAGE = ValueType("off|ADDRESS:PORT", page, _pattern(r"(off|false|.+:[0-9]{1,5})"))
+PAGE = ValueType("off|ADDRESS:PORT", page, _pattern(rf"(off|false|(127(\.{_BYTE}){{3}}|\[::1\]):{_PORT})"))
 DATA_PLANE_NAMES = (
     "auto",
     "kube-proxy",
