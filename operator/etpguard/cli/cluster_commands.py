@@ -18,7 +18,8 @@ from etpguard.cli.setting_options import CLUSTER, READING, setting_options, take
     "--namespace",
     cls=OnceOption,
     metavar="NS",
-    help="dump what the Services in this namespace depend on. `check` then reports only these Services",
+    help="dump what the Services in this namespace may depend on: all objects but the EndpointSlices of other "
+    "Services. `check` then reports only the Services of this namespace",
 )
 @click.option(
     "-o",
