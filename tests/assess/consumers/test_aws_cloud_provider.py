@@ -507,3 +507,9 @@ def test_an_nlb_takes_a_zone_without_a_pod_out_of_dns() -> None:
     for asked, said in ((NLB, True), ({PORT: "traffic-port"}, False)):
         advice = world(service(annotations=asked), endpoints("a"), *zoned).advice()
         assert any("No node with a pod is in z-b, z-c" in text for text in advice) is said
+
+
+@pytest.mark.parametrize(("annotations", "hostname"), [(NLB, NLB_NAME), ({}, CLB_NAME)])
+def test_a_dual_stack_service_is_served_over_ipv4(annotations: dict[str, str], hostname: str) -> None:
+    subject = service(annotations=annotations, ingress=[{"hostname": hostname}], ipFamilies=["IPv4", "IPv6"])
+    assert seen(subject, endpoints(*"abc"), *nodes("aws")).outcome == "Covered"

@@ -155,7 +155,9 @@ class AwsCloudProvider(BaseFamily):
                 targets = _through_proxy_protocol(targets, proxied)
             if network and isinstance(targets, NodeTargets):
                 targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_ALL)
-            yield balancer.consumer(port, targets)
+            made = balancer.consumer(port, targets)
+            # CreateLoadBalancer and CreateTargetGroup set no IP address type, which is then IPv4.
+            yield replace(made, families=("IPv4",)) if "IPv4" in made.families else made
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.reason.code == "ProtocolNotServed":
