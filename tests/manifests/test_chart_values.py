@@ -200,6 +200,8 @@ def test_severity_and_labels_of_an_alert() -> None:
         pytest.param("monitoring.rules.alerts.EtpguardLost.enabled=false", "EtpguardLost", id="no alert"),
         pytest.param("monitoring.rules.alerts.EtpguardAbsent.for=1m", "for", id="the duration of an alert"),
         pytest.param("monitoring.rules.alertLabels.severity=page", "severity", id="one severity for all"),
+        pytest.param("monitoring.serviceMonitor.interval=soon", "interval", id="no duration"),
+        pytest.param("monitoring.serviceMonitor.interval=", "interval", id="an empty duration"),
         pytest.param("strategy.type=OnDelete", "strategy", id="no strategy of a Deployment"),
         pytest.param("podDisruptionBudget.maxUnavailable=many", "maxUnavailable", id="no number"),
         pytest.param("nameOverride=2024", "nameOverride", id="no name of a Service"),
@@ -315,11 +317,13 @@ def test_annotations_and_labels_of_the_deployment_and_the_monitoring_objects() -
 
 
 def test_runtime_scheduler_and_timeout_of_the_scrape() -> None:
-    given = "runtimeClassName=gvisor,schedulerName=second,monitoring.serviceMonitor.scrapeTimeout=20s"
+    scrape = "monitoring.serviceMonitor.interval=1m30s,monitoring.serviceMonitor.scrapeTimeout=20s"
+    given = f"runtimeClassName=gvisor,schedulerName=second,{scrape}"
     manifests = helm_template("--set", f"{given},monitoring.serviceMonitor.enabled=true")
     spec = pod(manifests)["spec"]
     assert (spec["runtimeClassName"], spec["schedulerName"]) == ("gvisor", "second")
-    assert one(manifests, "ServiceMonitor")["spec"]["endpoints"][0]["scrapeTimeout"] == "20s"
+    (endpoint,) = one(manifests, "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["interval"], endpoint["scrapeTimeout"]) == ("1m30s", "20s")
 
 
 STRINGS = (

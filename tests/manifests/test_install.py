@@ -29,6 +29,7 @@ from tests.manifests.rendered import (
     helm_template,
     kustomize,
     name_of,
+    parse,
     run,
 )
 from tests.manifests.shell import Shell, block
@@ -73,6 +74,15 @@ def test_the_command_that_upgrades_crds_is_the_same_everywhere() -> None:
     assert "--server-side --force-conflicts" in command
     for other in ("manifests/chart/etpguard/templates/NOTES.txt", "docs/runbooks/EtpguardWriteFailures.md"):
         assert command in (ROOT / other).read_text(), other
+
+
+def test_the_crds_of_a_chart_without_a_checkout() -> None:
+    """A chart from a registry comes without `crds/` beside it."""
+    command = "helm show crds CHART | kubectl apply --server-side --force-conflicts -f -"
+    for place in ("docs/upgrade.md", "manifests/chart/etpguard/templates/NOTES.txt"):
+        assert command in (ROOT / place).read_text(), place
+    shown = parse(run(devcluster.binaries.path("helm"), "show", "crds", str(CHART)))
+    assert by_name(shown) == by_name([m for m in kustomize("base") if m["kind"] == "CustomResourceDefinition"])
 
 
 @pytest.mark.controlplane
