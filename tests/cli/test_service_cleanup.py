@@ -273,19 +273,37 @@ def test_a_lease_that_is_missing_is_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    def answer(call: Call) -> Answer:
+        return ok({"metadata": {"resourceVersion": "9"}, "items": leases} if call.method == "GET" else {})
+
+    assert run_uninstall(answer, reports, monkeypatch) == 0
+    assert ("no Lease is named etpguard" in capsys.readouterr().err) is warned
+
+
+def test_a_forced_run_says_that_it_cannot_read_the_leases(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It then neither knows that no operator runs nor that no Lease is left."""
+    assert run_uninstall(lambda call: failure(403, "Forbidden", "no"), [], monkeypatch, force=True) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "etpguard: the Lease stays, because Leases cannot be read: 403 Forbidden: no\n"
+
+
+def run_uninstall(
+    answer: Callable[[Call], Answer], reports: list[Any], monkeypatch: pytest.MonkeyPatch, *, force: bool = False
+) -> int:
+    """Of a cluster without Services."""
+
     def listed(connection: Connection, kind: Kind[R]) -> Listing[R]:
         items = reports if kind.name == "ServiceCoverage" else []
         page = decode_page(kind, json.dumps({"metadata": {"resourceVersion": "9"}, "items": items}).encode())
         return Listing(page.items, page.rejects)
 
-    def answer(call: Call) -> Answer:
-        return ok({"metadata": {"resourceVersion": "9"}, "items": leases} if call.method == "GET" else {})
-
     monkeypatch.setattr(uninstall, "list_kind", listed)
     monkeypatch.setattr(operator_leases, "STANDBY_SECONDS", 0.0)
-    options = UninstallOptions(revert=False, dry_run=False, force=False, lease="etpguard")
-    assert asyncio.run(Uninstall(FakeApi(answer), Connection.__new__(Connection), options).run()) == 0
-    assert ("no Lease is named etpguard" in capsys.readouterr().err) is warned
+    options = UninstallOptions(revert=False, dry_run=False, force=force, lease="etpguard")
+    return asyncio.run(Uninstall(FakeApi(answer), Connection.__new__(Connection), options).run())
 
 
 def test_the_report_of_a_service_that_cannot_be_read_is_kept() -> None:

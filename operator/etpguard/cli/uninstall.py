@@ -85,7 +85,7 @@ class Uninstall:
         for reject in (*services.rejects, *reports.rejects):
             self._report(CleanupResult(problem=reject.message))
         left = left_behind(services, reports)
-        if left and not watch.seen:
+        if left and not watch.seen and not self._options.force:
             # An operator leaves its Lease, so this one probably has another name, and may run.
             _say(
                 f"no Lease is named {self._options.lease}: an operator whose Lease has another name is not seen, "
@@ -113,6 +113,7 @@ class Uninstall:
             alive = await watch.renewed()
         except ApiError as error:
             if self._options.force:
+                self._report(CleanupResult(problem=f"the Lease stays, because Leases cannot be read: {error}"))
                 return
             raise _unknown(error) from None
         if alive is not None:
