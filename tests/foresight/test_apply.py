@@ -15,6 +15,7 @@ from tests.foresight.clusters import (
     WEB,
     Json,
     alb,
+    budget,
     deployment,
     endpoints,
     forecast,
@@ -204,6 +205,15 @@ def test_an_autoscaler_scales_its_workload(manifests: list[Json], expected: str,
     found = forecast(cluster(), apply(*manifests))
     assert seen(found).endswith(expected or "unchanged")
     assert [warning in each for each in found.warnings] == [True] * bool(warning)
+
+
+def test_an_applied_budget_may_let_all_pods_go_at_once() -> None:
+    everything = budget(2, spec={"maxUnavailable": "100%"})
+    del everything["status"]
+    phases = phases_of(forecast(cluster(), apply(everything), Drain(("a", "b"))))
+    assert phases is not None
+    assert phases.during.worst.outcome is Outcome.NoEndpoints
+    assert phases.during.best.outcome is Outcome.TargetsUnhealthy
 
 
 def test_a_new_workload_is_not_larger_than_a_cluster() -> None:

@@ -78,8 +78,10 @@ def evictions(
             _evict(each, node, budgets, found, by_budget)
     for key, members in by_budget.items():
         allowed = _allowed(by_key[key])
-        if allowed is None or 0 < allowed < len(members):
-            found.limited.append(Limited(key, tuple(members), allowed or 0))
+        if allowed is None:
+            found.doubtful += members
+        elif 0 < allowed < len(members):
+            found.limited.append(Limited(key, tuple(members), allowed))
         elif allowed:
             found.free += members
         else:

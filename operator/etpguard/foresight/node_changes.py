@@ -178,7 +178,7 @@ def _in_turn(group: Limited, scheduling: Scheduling) -> _InTurn:
     new = new_pods(each.replacement() for each in group.pods if _is_replaced(each))
     placed = scheduling.placed(new)
     awaited = len(group.pods) - group.at_once
-    if group.at_once and len(placed) < awaited:
+    if len(placed) < awaited:
         return _InTurn(group, len(placed) + group.at_once, new_pods(placed, len(placed)))
     others = [pod for pod in new if pod not in placed]
     return _InTurn(group, len(group.pods), new_pods((*placed, *others), awaited))
