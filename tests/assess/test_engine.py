@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from functools import reduce
+from operator import or_
 
 import pytest
 
@@ -149,6 +151,14 @@ class ByLabel:
         )
 
 
+class MaybeByLabel(ByLabel):
+    """All nodes have kube-proxy, unless those with the label have kube-router."""
+
+    def planes(self, nodes: Mapping[Hashable, int]) -> NodePlanes:
+        every = PlaneGroup(KnownDataPlane(DataPlane.KUBE_PROXY), reduce(or_, nodes.values(), 0))
+        return NodePlanes((every,), otherwise=(super().planes(nodes),) if True in nodes else ())
+
+
 class Counted(Given):
     """Many consumers of each Service; counts how often they are found."""
 
@@ -203,6 +213,19 @@ def test_a_service_that_other_data_planes_serve_is_assessed_once_their_nodes_are
     assert list(engine.refresh(picture.absorb([change]))) == [WEB]
     put = picture.absorb(picture.store(NODE).replace([node("n2")]))
     assert engine.refresh(put) == {WEB: None}
+
+
+def test_another_data_plane_becomes_possible_on_a_node() -> None:
+    """The node with the endpoint may have kube-router, which does not serve one whose conditions are nil."""
+    nil = endpoint_slice([endpoint("n1")])
+    family = Given()
+    picture = picture_with(service(internalTrafficPolicy="Local"), nil, *NODES, families=[family])
+    engine = Engine(picture, [family], Options(MaybeByLabel()))
+    engine.refresh_all()
+    assert engine.assessments[WEB].outcome is engine.internal[WEB].outcome is Outcome.Uncovered
+    for name in ("n1", "n2", "n3"):
+        engine.refresh(picture.absorb(picture.store(NODE).replace([node(name, labels={"router": ""})])))
+    assert engine.assessments[WEB].reason.code == engine.internal[WEB].reason.code == "DataPlaneNotKnown"
 
 
 def test_renumbered_nodes_change_every_assessment() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec.structs import replace
 
-from etpguard.assess import Assessment, Engine, Options, picture_for
+from etpguard.assess import Assessment, Engine, KnownDataPlane, Options, picture_for
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.targets import NodeTargets, PodTargets, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
-from etpguard.assess.data_planes.interface import DataPlane
+from etpguard.assess.data_planes.interface import DataPlane, Detector, NodePlanes, PlaneGroup
 from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort
@@ -46,7 +46,40 @@ Json = dict[str, Any]
 SERVICES = ("a", "b", "c")
 NODES = ("n0", "n1", "n2", "n3")
 NODE_PORTS = (30001, 30002, 30003)
-DATA_PLANES = (DataPlane.KUBE_PROXY, DataPlane.KUBE_PROXY, DataPlane.CILIUM, DataPlane.OTHER)
+
+
+class ByPool:
+    """A detector by the label "pool". `certain`: nodes with it have Cilium, and others kube-proxy. If not, all
+    nodes have kube-proxy, unless those with the label have Cilium."""
+
+    def __init__(self, certain: bool) -> None:
+        self._certain = certain
+
+    def signs(self, node: Node) -> Hashable:
+        return "pool" in node.labels
+
+    def planes(self, nodes: Mapping[Hashable, int]) -> NodePlanes:
+        labelled, others = nodes.get(True, 0), nodes.get(False, 0)
+        by_pool = NodePlanes(
+            (
+                *((PlaneGroup(KnownDataPlane(DataPlane.CILIUM), labelled),) if labelled else ()),
+                *((PlaneGroup(KnownDataPlane(DataPlane.KUBE_PROXY), others),) if others or not labelled else ()),
+            )
+        )
+        if self._certain or not labelled:
+            return by_pool
+        kube_proxy = PlaneGroup(KnownDataPlane(DataPlane.KUBE_PROXY), labelled | others)
+        return NodePlanes((kube_proxy,), otherwise=(by_pool,))
+
+
+DETECTORS: Sequence[Detector] = (
+    one_plane(DataPlane.KUBE_PROXY),
+    one_plane(DataPlane.KUBE_PROXY),
+    one_plane(DataPlane.CILIUM),
+    one_plane(DataPlane.OTHER),
+    ByPool(certain=True),
+    ByPool(certain=False),
+)
 
 RULES = (
     NodeRule(),
@@ -233,11 +266,9 @@ class Incremental(RuleBasedStateMachine):
         self.known: dict[Key, Assessment] = {}
         self.objects: list[tuple[AnyKind, Key]] = []
 
-    @initialize(data=st.data(), data_plane=st.sampled_from(DATA_PLANES), unread_is_unknown=st.booleans())
-    def begin(self, data: st.DataObject, data_plane: DataPlane, unread_is_unknown: bool) -> None:
-        self.options = Options(
-            one_plane(data_plane), answers_everywhere_ports=(30002,), unread_is_unknown=unread_is_unknown
-        )
+    @initialize(data=st.data(), detector=st.sampled_from(DETECTORS), unread_is_unknown=st.booleans())
+    def begin(self, data: st.DataObject, detector: Detector, unread_is_unknown: bool) -> None:
+        self.options = Options(detector, answers_everywhere_ports=(30002,), unread_is_unknown=unread_is_unknown)
         for kind, number in ((NODE, 4), (SERVICE, 3), (ENDPOINT_SLICE, 4), (INGRESS, 2)):
             for _ in range(number):
                 self.put(data, kind)

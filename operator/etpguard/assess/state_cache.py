@@ -126,8 +126,9 @@ class NodeStateCache:
             return False
         kept = self._variants[0]
         self._use(planes)
-        # The states of a cluster of one data plane do not depend on which nodes there are.
-        if planes.only is not None and planes.only == before.only:
+        # Where only one data plane is possible, the states do not depend on which nodes there are.
+        certain = not planes.otherwise and not before.otherwise
+        if certain and planes.only is not None and planes.only == before.only:
             self._variant.states.update(kept.states)
             self._variant.internal.update(kept.internal)
         if planes.distinct != before.distinct:

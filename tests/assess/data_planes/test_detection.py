@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import pytest
@@ -579,6 +580,22 @@ def test_nodes_that_show_the_same_have_equal_signs() -> None:
     detection = Detection(Choice(), named_objects([KUBE_PROXY, CILIUM]))
     a, b, c = nodes_in([node("a", zone="x"), node("b", zone="y"), node("c", **AKS_CILIUM)])
     assert detection.signs(a) == detection.signs(b) != detection.signs(c)
+
+
+def test_the_order_in_which_nodes_come_does_not_matter() -> None:
+    """It differs between two replicas, and after a restart."""
+    from etpguard.assess.data_planes.choice import Choice
+    from etpguard.assess.data_planes.detection import Detection
+    from tests.assess.data_planes.clusters import named_objects, nodes_in
+
+    detection = Detection(Choice(), named_objects([CILIUM]))
+    microk8s: dict[str, Any] = {"microk8s.io/cluster": "true"}
+    shown = nodes_in([node("a"), node("b", **microk8s)])
+    signs: dict[Hashable, int] = {detection.signs(each): 1 << bit for bit, each in enumerate(shown)}
+    planes = detection.planes(signs)
+    assert len(planes.otherwise) > 1
+    reordered: dict[Hashable, int] = dict(reversed(signs.items()))
+    assert detection.planes(reordered) == planes
 
 
 def test_a_node_beside_k3s_has_no_data_plane_of_k3s() -> None:

@@ -71,6 +71,7 @@ class Detection:
             found[finding] = found.get(finding, 0) | members
         if not found:
             found[self._finding(NodeSigns(), cluster)] = 0
+        found = dict(sorted(found.items(), key=_largest_first))  # not in the order in which nodes came
         return NodePlanes(
             _groups((finding.plane, members) for finding, members in found.items()),
             tuple(_contradictions(found)),
@@ -178,8 +179,12 @@ def _groups(found: Iterable[tuple[KnownDataPlane, int]]) -> tuple[PlaneGroup, ..
     members: dict[KnownDataPlane, int] = {}
     for plane, nodes in found:
         members[plane] = members.get(plane, 0) | nodes
-    ordered = sorted(members.items(), key=lambda item: (-item[1].bit_count(), item[0].name.value, item[0].how))
-    return tuple(PlaneGroup(plane, nodes) for plane, nodes in ordered)
+    return tuple(PlaneGroup(plane, nodes) for plane, nodes in sorted(members.items(), key=_largest_first))
+
+
+def _largest_first(item: tuple[object, int]) -> tuple[int, str]:
+    """A key that sorts by the number of nodes, then by all that is known of them, for one order of equal sets."""
+    return -item[1].bit_count(), repr(item[0])
 
 
 def _contradictions(found: Mapping[Finding, int]) -> Iterator[str]:
