@@ -81,6 +81,8 @@ def test_the_crds_of_a_chart_without_a_checkout() -> None:
     command = "helm show crds CHART | kubectl apply --server-side --force-conflicts -f -"
     for place in ("docs/upgrade.md", "manifests/chart/etpguard/templates/NOTES.txt"):
         assert command in (ROOT / place).read_text(), place
+    # Helm 3 prints the files one after the other, as they are: pkg/action/show.go.
+    assert all(file.read_text().startswith("---\n") for file in (CHART / "crds").glob("*.yaml"))
     shown = parse(run(devcluster.binaries.path("helm"), "show", "crds", str(CHART)))
     assert by_name(shown) == by_name([m for m in kustomize("base") if m["kind"] == "CustomResourceDefinition"])
 
